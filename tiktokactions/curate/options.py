@@ -1,0 +1,126 @@
+"""What a person can set for ``curate``, and which of it makes old evidence or old verdicts stale."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+from tiktokactions.records import DetectorInfo
+
+SceneDetectorName = Literal["content", "adaptive", "histogram", "hash", "threshold"]
+
+Group = Literal["evidence", "decision", "clip", "run"]
+"""What a setting shapes: ``evidence`` needs the video decoded again, ``decision`` only the verdict drawn again,
+``clip`` the clip cut again, ``run`` nothing."""
+
+
+def option(default: Any, group: Group, help: str, **extra: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"group": group, "help": help, **extra})
+
+
+@dataclass(frozen=True)
+class CurateOptions:
+    """Every option of ``tiktokactions curate`` (the defaults are the paper's, section 3.3 and Appendix D)."""
+
+    scenes: SceneDetectorName = option("content", "evidence", "PySceneDetect's detector that finds the cuts")
+    scene_threshold: float | None = option(
+        None, "evidence", "cut threshold (default: content 27, adaptive 3, histogram 0.2, hash 0.35, threshold 12)"
+    )
+    min_scene_frames: int = option(15, "evidence", "no second cut within this many frames (PySceneDetect's min_scene_len)")
+    scene_param: tuple[str, ...] = option(
+        (), "evidence", "further parameter of the scene detector as NAME=VALUE (window_width=3); repeatable"
+    )
+    samples: int = option(10, "evidence", "frames sampled from the longest scene for person detection")
+    detector: str = option(
+        "auto", "evidence", "auto, yolox-nano, ultralytics:WEIGHTS, onnx:PATH, blazepose or none (see 'doctor')"
+    )
+    max_source_s: float = option(3600.0, "evidence", "videos longer than this are rejected (too_long)")
+
+    person_score: float | None = option(
+        None, "decision", "a box counts as a person from this score on (default: the detector's own, see 'doctor')"
+    )
+    min_person_frames: int = option(
+        4, "decision", "sampled frames with a person that qualify a video; fewer send it to review; 0 asks for none"
+    )
+    min_clip_s: float = option(3.5, "decision", "longest scenes shorter than this are rejected (too_short)")
+    max_clip_s: float = option(10.0, "decision", "longer scenes give their most relevant part of this length")
+    keep_duplicates: bool = option(False, "decision", "keep near-duplicates of other videos")
+    max_static_share: float | None = option(None, "decision", "reject (static) above this share of motionless frames")
+    max_border: float | None = option(None, "decision", "reject (borders) above this share of the picture being flat border")
+    min_brightness: float | None = option(None, "decision", "reject (dark) below this mean luma, 0 to 255")
+    min_sharpness: float | None = option(None, "decision", "reject (blurred) below this variance of the Laplacian")
+    orientation: Literal["any", "portrait", "landscape", "square"] = option(
+        "any", "decision", "reject (orientation) pictures of another orientation"
+    )
+
+    short_side: int | None = option(320, "clip", "short side of the clips in pixels, never enlarged; 'source' keeps it")
+    fps: Fraction | None = option(None, "clip", "frame rate of the clips (default: the source's nominal rate)")
+    crf: int = option(23, "clip", "x264 quality of the clips, lower is better and larger")
+    audio: bool = option(False, "clip", "keep the sound")
+
+    workers: int | None = option(None, "run", "worker processes, one thread each (default: one per core)")
+    timeout_s: float = option(900.0, "run", "time limit per video; beyond it the video is rejected (timeout)")
+    retry_failed: bool = option(False, "run", "try again the videos whose worker crashed or timed out")
+
+    def __post_init__(self) -> None:
+        checks = [
+            (self.samples >= 1, "samples", "1 or more"),
+            (self.min_scene_frames >= 0, "min_scene_frames", "0 or more"),
+            (self.min_person_frames >= 0, "min_person_frames", "0 or more"),
+            (self.min_person_frames <= self.samples, "min_person_frames", f"at most --samples ({self.samples})"),
+            (self.person_score is None or 0 < self.person_score <= 1, "person_score", "between 0 and 1"),
+            (self.min_clip_s > 0, "min_clip_s", "above 0"),
+            (self.max_clip_s >= self.min_clip_s, "max_clip_s", f"at least --min-clip-s ({self.min_clip_s:g})"),
+            (self.max_source_s > 0, "max_source_s", "above 0"),
+            (self.short_side is None or self.short_side >= 16, "short_side", "16 or more, or 'source'"),
+            (self.fps is None or 0 < self.fps <= 240, "fps", "above 0 and at most 240"),
+            (0 <= self.crf <= 51, "crf", "between 0 and 51"),
+            (self.workers is None or self.workers >= 1, "workers", "1 or more"),
+            (self.timeout_s > 0, "timeout_s", "above 0"),
+        ]
+        for holds, name, expected in checks:
+            if not holds:
+                raise ValueError(f"--{name.replace('_', '-')}: got {getattr(self, name)}, expected {expected}")
+
+    @property
+    def worker_count(self) -> int:
+        if self.workers is not None:
+            return self.workers
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    def group(self, *groups: Group) -> dict[str, Any]:
+        """The options of these groups as JSON types."""
+        return {
+            f.name: _plain(getattr(self, f.name))
+            for f in dataclasses.fields(self)
+            if f.metadata["group"] in groups
+        }
+
+
+def evidence_fingerprint(options: CurateOptions, detector: DetectorInfo) -> str:
+    """Names the settings and the weights that shaped a record's evidence."""
+    settings = options.group("evidence") | {"detector": [detector.name, detector.sha256]}
+    return _hash(settings)
+
+
+def decision_fingerprint(options: CurateOptions) -> str:
+    return _hash(options.group("decision"))
+
+
+def clip_fingerprint(options: CurateOptions) -> str:
+    return _hash(options.group("clip"))
+
+
+def _hash(settings: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fraction):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value

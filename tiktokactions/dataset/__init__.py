@@ -1,0 +1,1 @@
+"""The dataset as a whole: manifest, near-duplicates, statistics, figures, card, verification."""

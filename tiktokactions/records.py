@@ -1,0 +1,286 @@
+"""The nouns of the project: small frozen records and their JSON form.
+
+Conventions that hold everywhere: times are seconds counted from the first video frame, intervals are half-open
+``[start_s, end_s)``, frame numbers are 0-based, frame rates are :class:`fractions.Fraction`, boxes are ``(x0, y0, x1, y1)``
+in pixels of the *upright, square-pixelled* source picture (``Probe.width`` x ``Probe.height``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal
+
+import msgspec
+
+Status = Literal["accepted", "needs_review", "rejected"]
+STATUSES: tuple[Status, ...] = ("accepted", "needs_review", "rejected")
+
+REASONS: dict[str, str] = {
+    # accepted
+    "enough_people": "a person in at least --min-person-frames of the sampled frames",
+    "people_not_required": "--min-person-frames 0: accepted without person evidence",
+    "human_accepted": "a person looked at it and accepted it",
+    # needs_review
+    "few_person_frames": "a person in fewer than --min-person-frames of the sampled frames",
+    "no_detector": "curated with --detector none: nobody has looked for people yet",
+    # rejected: the file could not be used
+    "empty_file": "the file has zero bytes",
+    "unreadable": "the operating system refused to open the file",
+    "vanished": "the file was listed but was gone when its turn came",
+    "not_a_video": "not a media file of a known kind",
+    "no_video_stream": "sound only, or no stream that can be decoded",
+    "no_frames": "not one frame could be decoded",
+    "single_frame": "only one frame: a picture, not a video",
+    "truncated": "the file ends before its last frame",
+    "corrupt": "frames inside the video are damaged",
+    "too_small": "the picture is smaller than 16 pixels on a side",
+    "too_long": "longer than --max-source-s",
+    "clip_failed": "the clip could not be cut or did not pass its check",
+    "timeout": "took longer than --timeout-s",
+    "worker_crashed": "the worker process died on this video",
+    # rejected: the video could be used but does not qualify
+    "too_short": "the longest scene is shorter than --min-clip-s",
+    "duplicate_of": "a near-duplicate; the better copy's id follows the colon",
+    "static": "more motionless frames than --max-static-share",
+    "borders": "more flat border than --max-border",
+    "dark": "darker than --min-brightness",
+    "blurred": "less sharp than --min-sharpness",
+    "orientation": "another orientation than --orientation",
+    "human_rejected": "a person looked at it and rejected it",
+}
+"""Every reason code and what it means. ``duplicate_of`` is followed by ``:<video_id>``."""
+
+FAILURES = frozenset(
+    "empty_file unreadable vanished not_a_video no_video_stream no_frames single_frame truncated corrupt too_small"
+    " too_long clip_failed timeout worker_crashed".split()
+)
+"""Reason codes of videos that gave no usable evidence."""
+
+RECORD_FORMAT = 1
+"""Raised when a record's JSON changes in a way that older readers would misread."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonBox:
+    """One detected person. ``xyxy`` in pixels of the upright source picture, ``score`` in [0, 1]."""
+
+    xyxy: tuple[float, float, float, float]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One of the (at most ten) sampled frames of the longest scene and what was seen in it."""
+
+    time_s: float
+    frame: int
+    people: tuple[PersonBox, ...] = ()
+    phash: str = ""
+    """64-bit perceptual hash, 16 hex digits; empty where the picture is too flat to tell apart from others."""
+    phash_mirrored: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    start_s: float
+    end_s: float
+    start_frame: int
+    end_frame: int
+
+    @property
+    def duration_s(self) -> float:
+        return self.end_s - self.start_s
+
+    @property
+    def frames(self) -> int:
+        return self.end_frame - self.start_frame
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The part of the longest scene that becomes the clip, in source time."""
+
+    start_s: float
+    end_s: float
+
+    @property
+    def duration_s(self) -> float:
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What the container says, corrected by what decoding saw (names end in ``_from_header`` where uncorrected)."""
+
+    container: str
+    codec: str
+    pixel_format: str
+    width: int
+    """Upright and square-pixelled: rotation and sample aspect ratio applied."""
+    height: int
+    coded_width: int
+    coded_height: int
+    rotation: int
+    """Degrees clockwise (0, 90, 180, 270) by which the coded picture is turned to be upright."""
+    sample_aspect_ratio: str
+    fps: float
+    """Nominal frame rate as a number, for reading; ``fps_exact`` is the fraction used for computing."""
+    fps_exact: str
+    variable_frame_rate: bool
+    timestamps_repaired: bool
+    """True where time stamps were missing or ran backwards and were rebuilt from the nominal frame rate."""
+    duration_s: float
+    duration_s_from_header: float | None
+    frames: int
+    frames_from_header: int | None
+    corrupt_frames: int
+    start_s: float
+    """Time stamp of the first frame in the container's own clock; every other time here counts from it."""
+    bit_rate: int | None
+    has_audio: bool
+
+    @property
+    def frame_rate(self) -> Fraction:
+        return Fraction(self.fps_exact)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a video came from. ``metadata`` keeps everything a list or a sidecar said that has no field here."""
+
+    path: str
+    copies: tuple[str, ...] = ()
+    """Other paths that hold byte-identical files."""
+    fingerprints: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """``{path: (size in bytes, mtime in ns)}`` for ``path`` and every copy, as they were when hashed."""
+    sha256: str = ""
+    size_bytes: int = 0
+    id: str | None = None
+    """The platform's id, as a list or a sidecar gave it (the file-system-safe form is ``video_id``)."""
+    creator: str | None = None
+    title: str | None = None
+    category: str | None = None
+    uploaded: str | None = None
+    sound: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """Motion in the longest scene, measured while it was decoded. ``docs/formats.md`` defines the unit.
+
+    ``per_second[i]`` is the mean absolute luma change per pixel and frame in second ``i`` of the scene. ``grid`` holds the
+    same per cell of an 8x8 grid over the upright picture (base64 of uint8 ``(seconds, 8, 8)``; multiply by ``grid_unit``).
+    """
+
+    per_second: tuple[float, ...]
+    grid: str
+    grid_unit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Scores that decide nothing unless a threshold is set. Measured on the sampled frames of the longest scene."""
+
+    static_share: float
+    """Share of the scene's frames that do not differ from the frame before (1.0 = still image or slideshow)."""
+    borders: tuple[float, float, float, float]
+    """Flat border left, top, right, bottom as a fraction of width or height."""
+    brightness: float
+    """Mean luma, 0 (black) to 255 (white)."""
+    sharpness: float
+    """Variance of the Laplacian of the luma at 416 pixels on the long side."""
+    orientation: Literal["portrait", "landscape", "square"]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorInfo:
+    """Which person detector saw the samples; ``sha256`` is that of its weight file."""
+
+    name: str
+    sha256: str
+    default_score: float
+    """The score from which this detector's boxes count unless the user sets another."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipFile:
+    """A clip on disk. ``path`` is relative to the dataset folder, with forward slashes."""
+
+    path: str
+    frames: int
+    fps: float
+    width: int
+    height: int
+    duration_s: float
+    sha256: str
+    size_bytes: int
+    settings: str
+    """Hash of the settings it was cut with; another value means it must be cut again."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRecord:
+    """Everything that is known of one video: evidence first, then the verdict drawn from it."""
+
+    video_id: str
+    source: Source
+    labels: tuple[str, ...] = ()
+    probe: Probe | None = None
+    scenes: tuple[Scene, ...] = ()
+    longest_scene: int | None = None
+    samples: tuple[Sample, ...] = ()
+    motion: Motion | None = None
+    quality: Quality | None = None
+    detector: DetectorInfo | None = None
+    failure: str | None = None
+    """Reason code of what made the video unusable before any decision (``corrupt``, ``timeout`` ...), else None."""
+    failure_detail: str | None = None
+    segment: Segment | None = None
+    clip: ClipFile | None = None
+    status: Status = "rejected"
+    reasons: tuple[str, ...] = ()
+    evidence_fingerprint: str = ""
+    """Hash of the settings that shaped the evidence; another value means the video must be decoded again."""
+    decision_fingerprint: str = ""
+    """Hash of the settings that drew the verdict; another value means it can be drawn again from this record."""
+    versions: dict[str, str] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    """Seconds (wall clock) spent per stage."""
+    format: int = RECORD_FORMAT
+
+    @property
+    def scene(self) -> Scene | None:
+        """The longest scene, the one that was sampled and cut."""
+        return None if self.longest_scene is None else self.scenes[self.longest_scene]
+
+
+def encode_record(record: VideoRecord) -> bytes:
+    """A record as one line of JSON (UTF-8, newline at the end), fields in the order they are declared."""
+    return msgspec.json.encode(record) + b"\n"
+
+
+def decode_record(data: bytes, where: str) -> VideoRecord:
+    """Parse and check one record; unknown keys are ignored, so that an older program reads a newer file.
+
+    Raises:
+        ValueError: not JSON, a field of the wrong type, or a format newer than this program; the message names ``where``.
+    """
+    try:
+        record = _DECODER.decode(data)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"{where}: not a valid record: {error}") from error
+    if record.format > RECORD_FORMAT:
+        raise ValueError(
+            f"{where}: record format {record.format}, this program reads up to {RECORD_FORMAT}: update tiktokactions"
+        )
+    return record
+
+
+_DECODER = msgspec.json.Decoder(VideoRecord)
+
+
+def to_builtins(record: Any) -> Any:
+    """Any record as dicts, lists, strings and numbers."""
+    return msgspec.to_builtins(record)
