@@ -7,7 +7,7 @@ in pixels of the *upright, square-pixelled* source picture (``Probe.width`` x ``
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -154,6 +154,8 @@ class Source:
     """Other paths that hold byte-identical files."""
     fingerprints: dict[str, tuple[int, int]] = field(default_factory=dict)
     """``{path: (size in bytes, mtime in ns)}`` for ``path`` and every copy, as they were when hashed."""
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The labels that each path brought; the record's ``labels`` are their union, ``path`` first."""
     sha256: str = ""
     size_bytes: int = 0
     id: str | None = None
@@ -249,6 +251,11 @@ class VideoRecord:
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds (wall clock) spent per stage."""
     format: int = RECORD_FORMAT
+
+    def with_source(self, source: Source) -> VideoRecord:
+        """The record with another source, its labels united anew: those of ``path`` first, then of the copies in order."""
+        labels = dict.fromkeys(label for path in (source.path, *source.copies) for label in source.labels.get(path, ()))
+        return replace(self, source=source, labels=tuple(labels))
 
     @property
     def scene(self) -> Scene | None:

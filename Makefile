@@ -1,0 +1,79 @@
+# Every target sets itself up: Python 3.11 to 3.13 with venv and pip, make and the package registry are all it needs.
+# Another Python: make test PYTHON=python3.12
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test test-all lint bench clean
+SHELL := /bin/sh
+
+# A stamp says that .venv holds these packages; it names the Python that was asked for, so that another one starts anew.
+CHOICE := $(addprefix -,$(subst /,_,$(PYTHON)))
+BASE := .venv/.installed-base$(CHOICE)
+DEV := .venv/.installed-dev$(CHOICE)
+RUN := .venv/bin/python
+
+# Two names for one file: older pip takes the pins of build tools from the first, newer pip from the second.
+PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
+	$(RUN) -m pip install --quiet --no-input -c constraints.txt
+
+help:
+	@echo 'make demo      curate sample videos into ./demo (downloads about 50 MB once)'
+	@echo 'make test      the quick tests'
+	@echo 'make test-all  every test'
+	@echo 'make lint      ruff (lint and format) and mypy'
+	@echo 'make bench     the benchmarks'
+	@echo 'make clean     remove .venv, ./demo and caches'
+
+demo: $(BASE)
+	.venv/bin/tiktokactions demo -o demo
+
+test: $(DEV)
+	$(RUN) -m pytest
+
+test-all: $(DEV)
+	$(RUN) -m pytest -m ''
+
+lint: $(DEV)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+bench: $(DEV)
+	$(RUN) -m benchmarks.curate
+	$(RUN) -m benchmarks.people
+
+clean:
+	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache
+	find tiktokactions tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BASE): pyproject.toml constraints.txt
+	@$(MAKE_VENV)
+	@echo 'installing tiktokactions into .venv ...'
+	@$(PIP) -e .
+	@touch $@
+
+$(DEV): $(BASE)
+	@echo 'installing the development tools into .venv ...'
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+# Keep a .venv that works and was made for the same choice of Python, else make it with the first Python that will do.
+define MAKE_VENV
+if ls .venv/.installed-base* >/dev/null 2>&1 && ! test -e $(BASE); then rm -rf .venv; fi; \
+$(RUN) -c 'import pip' >/dev/null 2>&1 && exit 0; \
+for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 || continue; \
+	if "$$python" -c 'import venv, ensurepip' >/dev/null 2>&1; then \
+		echo "making .venv with $$python ($$("$$python" -V))"; exec "$$python" -m venv --clear .venv; \
+	fi; \
+	bare="$$bare $$python"; \
+done; \
+if test -n "$$bare"; then \
+	echo "Found$$bare, but without the modules venv and ensurepip, which Debian and Ubuntu package separately." >&2; \
+	echo "Run 'apt install python3-venv' as root, or name another Python: make PYTHON=/path/to/python3" >&2; \
+else \
+	echo "No Python 3.11, 3.12 or 3.13 among: $(or $(PYTHON),python3 python3.13 python3.12 python3.11)" >&2; \
+	echo "Install one, or name it: make PYTHON=/path/to/python3" >&2; \
+fi; \
+exit 1
+endef

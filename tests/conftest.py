@@ -1,0 +1,112 @@
+"""What every test may use: the shared test data, made videos, and guards against the network and stray files."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import made_videos
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED = (REPOSITORY / os.environ.get("TIKTOKACTIONS_TEST_DATA", "../shared")).resolve()
+
+MakeVideo = Callable[..., Path]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    gpu_tests = [item for item in items if item.get_closest_marker("gpu")]
+    if gpu_tests and not _has_cuda():
+        for item in gpu_tests:
+            item.add_marker(pytest.mark.skip(reason="needs torch with a CUDA device"))
+
+
+def _has_cuda() -> bool:
+    try:
+        import torch
+    except ImportError:
+        return False
+    return torch.cuda.is_available()
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The clone's root folder."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    return _shared("data")
+
+
+@pytest.fixture(scope="session")
+def shared_models() -> Path:
+    return _shared("models")
+
+
+def _shared(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"{folder}: not found; set TIKTOKACTIONS_TEST_DATA to the folder that holds '{name}'")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_video(tmp_path_factory: pytest.TempPathFactory) -> MakeVideo:
+    """``make_video(name, frames, fps=30, ...)`` as :func:`tests.made_videos.write_video`.
+
+    A plain name is written to a new temporary folder, an absolute path where it says.
+    """
+
+    def make(name: str | Path, frames: Any, **settings: Any) -> Path:
+        path = Path(name)
+        return made_videos.write_video(
+            path if path.is_absolute() else tmp_path_factory.mktemp("video") / path, frames, **settings
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def numbered_frames() -> Callable[..., Iterator[Any]]:
+    """See :func:`tests.made_videos.numbered_frames`."""
+    return made_videos.numbered_frames
+
+
+@pytest.fixture(scope="session")
+def read_number() -> Callable[[Any], int]:
+    """See :func:`tests.made_videos.read_number`."""
+    return made_videos.read_number
+
+
+@pytest.fixture(autouse=True)
+def private_surroundings(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """No network, no user's settings, no user's cache. ``@pytest.mark.network`` lifts the first of these."""
+    private = tmp_path_factory.getbasetemp() / "user"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(private / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(private / "config"))
+    for name in ("TIKTOKACTIONS_MODELS", "TIKTOKACTIONS_API_URL", "TIKTOK_CLIENT_KEY", "TIKTOK_CLIENT_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    if request.node.get_closest_marker("network"):
+        monkeypatch.delenv("TIKTOKACTIONS_OFFLINE", raising=False)
+        return
+    monkeypatch.setenv("TIKTOKACTIONS_OFFLINE", "1")
+    monkeypatch.setattr(socket.socket, "connect", _guarded(socket.socket.connect))
+    monkeypatch.setattr(socket.socket, "connect_ex", _guarded(socket.socket.connect_ex))
+
+
+def _guarded(connect: Callable[..., Any]) -> Callable[..., Any]:
+    def guarded_connect(sock: socket.socket, address: Any) -> Any:
+        is_local = sock.family == getattr(socket, "AF_UNIX", None) or str(address[0]) in ("127.0.0.1", "::1", "localhost")
+        if not is_local:
+            pytest.fail(f"a test tried to reach {address}: mark it with @pytest.mark.network, or keep it on this machine")
+        return connect(sock, address)
+
+    return guarded_connect

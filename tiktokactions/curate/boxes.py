@@ -1,0 +1,181 @@
+"""Boxes: the arithmetic between a picture and a detector's numbers: letterboxing, decoding, non-maximum suppression.
+
+Legend of shapes: N candidate boxes, C classes. A canvas is the picture as a model sees it. Boxes are (x0, y0, x1, y1).
+Nothing here opens a model; the layouts are those of YOLOX, of ultralytics' YOLOv8 exports and of MediaPipe's BlazePose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tiktokactions.records import PersonBox
+
+Image = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Family = Literal["yolox", "yolov8", "end-to-end"]
+"""Of ONNX detectors; ``end-to-end`` exports carry their own non-maximum suppression."""
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """Where a picture lies on the canvas that a model sees: ``canvas = picture * scale + (left, top)``."""
+
+    scale: float
+    left: int
+    top: int
+
+
+def letterbox(
+    image_bgr: Image, height: int, width: int, fill: int = 114, centred: bool = True
+) -> tuple[Image, Letterbox]:
+    """Fit a picture into a canvas of ``height`` x ``width``, keeping its shape, the rest filled with ``fill``.
+
+    Centred as YOLOv8 and MediaPipe do it, or in the top left corner as YOLOX does; both round as their originals.
+    """
+    rows, columns = image_bgr.shape[:2]
+    scale = min(height / rows, width / columns)
+    as_int = round if centred else int
+    new_rows, new_columns = max(1, as_int(rows * scale)), max(1, as_int(columns * scale))
+    resized = cv2.resize(image_bgr, (new_columns, new_rows), interpolation=cv2.INTER_LINEAR)
+    top = max(0, round((height - new_rows) / 2 - 0.1)) if centred else 0
+    left = max(0, round((width - new_columns) / 2 - 0.1)) if centred else 0
+    canvas: Image = np.full((height, width, 3), fill, np.uint8)
+    canvas[top : top + new_rows, left : left + new_columns] = resized
+    return canvas, Letterbox(scale, left, top)
+
+
+def keep_best(boxes_xyxy: Floats, scores: Floats, iou: float) -> NDArray[np.intp]:
+    """Non-maximum suppression: indices of the boxes that stay, best first.
+
+    Of two boxes that overlap by more than ``iou`` (intersection over union) the lower-scored goes.
+    """
+    x0, y0, x1, y1 = boxes_xyxy.T
+    areas = np.maximum(x1 - x0, 0) * np.maximum(y1 - y0, 0)
+    order = np.argsort(-scores, kind="stable")
+    kept: list[int] = []
+    while order.size:
+        best, rest = order[0], order[1:]
+        kept.append(int(best))
+        wide = np.minimum(x1[best], x1[rest]) - np.maximum(x0[best], x0[rest])
+        high = np.minimum(y1[best], y1[rest]) - np.maximum(y0[best], y0[rest])
+        shared = np.maximum(wide, 0) * np.maximum(high, 0)
+        order = rest[shared <= iou * (areas[best] + areas[rest] - shared)]
+    return np.array(kept, np.intp)
+
+
+def people_in_picture(boxes_xyxy: Floats, scores: Floats, box: Letterbox, image_bgr: Image) -> tuple[PersonBox, ...]:
+    """Boxes on the canvas (N, 4), best first, as persons in the picture: clipped to it, without those outside it."""
+    height, width = image_bgr.shape[:2]
+    offset = np.array([box.left, box.top, box.left, box.top], np.float32)
+    limit = np.array([width, height, width, height], np.float32)
+    inside = np.clip((boxes_xyxy - offset) / box.scale, 0, limit)
+    return tuple(
+        PersonBox((float(x0), float(y0), float(x1), float(y1)), min(1.0, float(score)))
+        for (x0, y0, x1, y1), score in zip(inside, scores, strict=True)
+        if x1 > x0 and y1 > y0
+    )
+
+
+# --- YOLOX and YOLOv8 ------------------------------------------------------------------------------------------------
+
+
+def family_of(shape: Sequence[int], height: int, width: int) -> Family | None:
+    """Which family gives an output of this shape for a canvas of ``height`` x ``width``; None for any other."""
+    if len(shape) != 3:
+        return None
+    _, rows, columns = shape
+    if rows == len(yolox_grid(height, width)) and columns >= 6:
+        return "yolox"
+    if columns > rows >= 5:
+        return "yolov8"
+    return "end-to-end" if columns == 6 else None
+
+
+def yolox_grid(height: int, width: int) -> Floats:
+    """Column, row and stride of every cell of the levels with strides 8, 16 and 32: (N, 3)."""
+    levels = []
+    for stride in (8, 16, 32):
+        y, x = np.mgrid[0 : height // stride, 0 : width // stride]
+        levels.append(np.stack([x.ravel(), y.ravel(), np.full(x.size, stride)], axis=1))
+    return np.concatenate(levels).astype(np.float32)
+
+
+def decode_yolox(output: Floats, grid: Floats | None, person: int = 0) -> tuple[Floats, Floats]:
+    """Boxes (N, 4) on the canvas and person scores (N,) of one YOLOX output (N, 5 + C).
+
+    A row is centre x, y, width, height, objectness, class scores. ``grid``: where the first four are offsets from the
+    cell and logarithms of the size, both in units of the stride; None where the export has decoded them already.
+    """
+    centre, size = output[:, :2], output[:, 2:4]
+    if grid is not None:
+        centre = (centre + grid[:, :2]) * grid[:, 2:]
+        size = np.exp(size) * grid[:, 2:]
+    scores = output[:, 4] * output[:, 5 + person]
+    return np.concatenate([centre - size / 2, centre + size / 2], axis=1), scores
+
+
+def decode_yolov8(output: Floats, classes: int, person: int = 0) -> tuple[Floats, Floats]:
+    """Boxes (N, 4) on the canvas and person scores (N,) of one YOLOv8 output (4 + C or more, N).
+
+    A column is centre x, y, width, height in pixels, then class scores (then masks or keypoints, not used here).
+    """
+    centre, size, scores = output[:2], output[2:4], output[4 : 4 + classes]
+    return np.concatenate([centre - size / 2, centre + size / 2]).T, _where_likeliest(scores, person)
+
+
+def decode_end_to_end(output: Floats, person: int = 0) -> tuple[Floats, Floats]:
+    """Boxes (N, 4) on the canvas and person scores (N,) of rows ``x0, y0, x1, y1, score, class`` (N, 6)."""
+    return output[:, :4], np.where(output[:, 5].round() == person, output[:, 4], np.float32(0))
+
+
+def _where_likeliest(scores: Floats, person: int) -> Floats:
+    """Person scores (N,) from class scores (C, N): 0 where another class is likelier, as ultralytics decides it."""
+    return np.where(scores.argmax(axis=0) == person, scores[person], np.float32(0))
+
+
+# --- BlazePose -----------------------------------------------------------------------------------------------------
+
+BLAZEPOSE_SIDE = 224  # pixels, the model's canvas
+
+
+def blazepose_anchors() -> Floats:
+    """Centres (2254, 2) of the model's anchors, 0 to 1: two per cell of 28x28 and 14x14, six per cell of 7x7."""
+    levels = []
+    for stride, per_cell in ((8, 2), (16, 2), (32, 6)):
+        cells = BLAZEPOSE_SIDE // stride
+        y, x = np.mgrid[0:cells, 0:cells]
+        levels.append(np.repeat(np.stack([x.ravel(), y.ravel()], axis=1) + 0.5, per_cell, axis=0) / cells)
+    return np.concatenate(levels).astype(np.float32)
+
+
+def decode_blazepose(raw: Floats, logits: Floats, anchors: Floats) -> tuple[Floats, Floats, Floats]:
+    """Face boxes (N, 4), keypoints (N, 4, 2) and scores (N,) on the 224-pixel canvas from (N, 12) and (N,).
+
+    The keypoints are those of MediaPipe's pose detection: centre of the hips, a point on the circle around the whole
+    body, centre of the shoulders, a point on the circle around the upper body.
+    """
+    origin = anchors * BLAZEPOSE_SIDE
+    centre, size = raw[:, :2] + origin, raw[:, 2:4]
+    keypoints: Floats = raw[:, 4:].reshape(-1, 4, 2) + origin[:, None]
+    scores = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))  # beyond 80 the exponential overflows
+    faces_xyxy = np.concatenate([centre - size / 2, centre + size / 2], axis=1)
+    return faces_xyxy, keypoints, scores.astype(np.float32)
+
+
+def body_boxes(keypoints: Floats) -> Floats:
+    """Boxes (N, 4) around whole bodies from BlazePose keypoints (N, 4, 2).
+
+    MediaPipe takes the square around the circle, turned along the body. People are slimmer: with half its breadth 94 % of
+    the boxes that YOLOX draws around the same people is covered (square: 97 %), at an IoU of 0.62 (square: 0.49).
+    """
+    hips = keypoints[:, 0]
+    radius = np.linalg.norm(keypoints[:, 1] - hips, axis=1, keepdims=True)
+    along = np.abs(keypoints[:, 1] - hips) / np.maximum(radius, 1e-6)  # the body's direction: (0, 1) is upright
+    reach = radius * np.minimum(1, along + along[:, ::-1] / 2)
+    return np.concatenate([hips - reach, hips + reach], axis=1).astype(np.float32)

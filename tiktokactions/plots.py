@@ -1,0 +1,151 @@
+"""What all figures share: one style, and saving as SVG (text stays text) and PNG with the same bytes every time.
+
+Draw inside ``with style():`` (or a function under ``@style()``), because matplotlib reads most settings when a bar or a
+word is created, not when the figure is saved. No pyplot: nothing here opens a window or keeps a figure alive.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import unicodedata
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tiktokactions.files import write_atomic
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK = "#1f2933"
+"""Text."""
+MUTED = "#5f6b7a"
+"""Secondary text; 5.4:1 against white, so still readable for weak eyes."""
+RULE = "#dde2e8"
+"""Grid lines and empty tracks."""
+ACCEPTED = "#2c6fb0"
+REVIEW = "#e0a11b"
+REJECTED = "#a7b0ba"
+SEQUENCE = ("#cfe0f1", "#9fc3e4", "#6aa2d3", "#3d7fbe", "#1f5a98", "#123a66")
+"""Light to dark, for ordered classes. Blue against amber is told apart under every common colour blindness."""
+
+PNG_DPI = 150
+BAR = 0.72
+"""Thickness of a horizontal bar as a share of its row."""
+
+# First a font that matplotlib brings along; then, where installed, fonts with the scripts it lacks.
+_FALLBACK_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans Arabic", "Noto Sans Devanagari", "Noto Sans Thai")
+
+_STYLE: dict[Any, Any] = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.labelsize": 10,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": RULE,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.8,
+    "text.color": INK,
+    "text.parse_math": False,  # '$' in a label is a dollar
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "axes.unicode_minus": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "tiktokactions",  # element ids are random without it
+}
+
+_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """The project's figure style, whatever the user's own matplotlibrc says; restored on leaving.
+
+    Also silences the warnings about glyphs that no installed font has: labels come in every script, an SVG shows them
+    with the reader's fonts, and a PNG shows a box.
+    """
+    import matplotlib
+    from matplotlib import font_manager
+
+    installed = set(font_manager.get_font_names())
+    families = ["sans-serif", *(name for name in _FALLBACK_FONTS if name in installed)]
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from", category=UserWarning)
+        warnings.filterwarnings("ignore", message=r"Matplotlib currently does not support", category=UserWarning)
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE)
+        matplotlib.rcParams["font.family"] = families
+        yield
+
+
+def new_figure(width_in: float = 8.0, height_in: float = 4.0) -> Figure:
+    """An empty white figure, in inches; 8 inches fill the width of a README. ``figure.add_subplot()`` gives axes."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width_in, height_in), facecolor="white", layout="constrained")
+
+
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Write ``<stem>.svg`` and ``<stem>.png`` (each whole or not at all) and return the two paths.
+
+    The bytes depend on the drawing and the matplotlib version only: no dates, no random ids.
+    """
+    paths = [stem.with_name(f"{stem.name}.svg"), stem.with_name(f"{stem.name}.png")]
+    with style():
+        for path, metadata in zip(paths, ({"Date": None, "Creator": None}, {"Software": None}), strict=True):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=path.suffix[1:], dpi=PNG_DPI, metadata=metadata)
+            write_atomic(path, buffer.getvalue())
+    return paths
+
+
+def message_figure(message: str, width_in: float = 8.0, height_in: float = 2.0) -> Figure:
+    """A figure that says why there is nothing to draw."""
+    figure = new_figure(width_in, height_in)
+    figure.text(0.5, 0.5, message, ha="center", va="center", color=MUTED, fontsize=12)
+    return figure
+
+
+def horizontal_bars(
+    axes: Axes, names: list[str], values: list[float], notes: list[str], color: str | list[str], width_in: float = 5.5
+) -> None:
+    """Bars from the top down with their names on the left and a note right of each.
+
+    ``width_in``: about how wide the axes will be; the bars are scaled so that the notes fit into it.
+    """
+    rows = range(len(names))
+    axes.barh(rows, values, height=BAR, color=color)
+    axes.set_yticks(rows, [printable(name, 32) for name in names])
+    for row, value, note in zip(rows, values, notes, strict=True):
+        axes.annotate(note, (value, row), xytext=(5, 0), textcoords="offset points", va="center", color=MUTED)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    # 5.4 points per character at size 10 is DejaVu Sans's average; the widest note must fit beside the longest bar.
+    note_in = max(map(len, notes), default=0) * 5.4 / 72 + 0.2
+    axes.set_xlim(0, max([*values, 1e-9]) / max(0.3, 1 - note_in / width_in))
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+
+
+def printable(text: str, length: int | None = None) -> str:
+    """``text`` on one line without characters that break a terminal, an SVG or a table; cut with '…' after ``length``.
+
+    Control characters, lone surrogates and line separators become U+FFFD; marks that reverse the text direction vanish.
+    """
+    clean = "".join(
+        "\ufffd" if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or c in "\ufffe\uffff" else c
+        for c in text
+        if c not in _BIDI_CONTROLS
+    )
+    return clean if length is None or len(clean) <= length else clean[: length - 1] + "…"
