@@ -1,1 +1,1 @@
-"""Benchmarks: one command each, against a named peer in the same run, results dated and with the machine they came from."""
+"""Benchmarks: one command each, against a named peer in the same run; results are dated and name their machine."""

@@ -19,20 +19,27 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
 import av
+import imageio_ffmpeg
+import numpy as np
 import psutil
 
 from benchmarks import corpus, paper_way
 from benchmarks.paper_way import PaperResult, cpu_seconds
 from benchmarks.report import environment, print_environment, print_table, print_targets, target, write_result
+from tiktokactions.curate.one_video import curate_video
 from tiktokactions.curate.options import CurateOptions
+from tiktokactions.curate.people import ResolvedDetector, open_detector, resolve_detector
+from tiktokactions.files import write_record
 from tiktokactions.records import VideoRecord
 
 SAME_SCENE_IOU = 0.9
+AS_LARGE = CurateOptions(short_side=None, audio=True)
 
 
 @dataclass
@@ -44,6 +51,8 @@ class Runs:
     ours_cpu_s: list[float] = field(default_factory=list)
     ours_wall_s: list[float] = field(default_factory=list)
     floor_cpu_s: list[float] = field(default_factory=list)
+    ours_as_large_cpu_s: float = 0.0
+    """With clips of the source's size and with its sound, as the paper's way writes them (one round)."""
 
     @property
     def paper_s(self) -> float:
@@ -77,21 +86,48 @@ def compare(videos: Sequence[Path], rounds: int, core: int) -> list[Runs]:
     """Run both sides and the floor on every video, ``rounds`` times, pinned to ``core`` meanwhile."""
     allowed = os.sched_getaffinity(0)
     paper_way.pin_to_one_core(core)
-    try:
-        paper, ours = _papers_way(), _our_way()
-        runs = [Runs() for _ in videos]
-        for round_number in range(rounds):
-            for number, video in enumerate(videos):
-                print(f"round {round_number + 1} of {rounds}, {video.name}", file=sys.stderr)
-                sides = [lambda v=video, r=runs[number]: paper(v, r), lambda v=video, r=runs[number]: ours(v, r)]
-                for side in sides if (round_number + number) % 2 == 0 else reversed(sides):
-                    side()
-                before = cpu_seconds()
-                decode_only(video)
-                runs[number].floor_cpu_s.append(cpu_seconds() - before)
-        return runs
-    finally:
-        os.sched_setaffinity(0, allowed)
+    detector = resolve_detector("yolox-nano")
+    open_detector(detector)([np.zeros((416, 416, 3), np.uint8)])  # loaded and warm for both sides
+    runs = [Runs() for _ in videos]
+    for round_number in range(rounds):
+        for number, video in enumerate(videos):
+            print(f"round {round_number + 1} of {rounds}, {video.name}", file=sys.stderr)
+            sides = (_papers_way, _our_way) if (round_number + number) % 2 == 0 else (_our_way, _papers_way)
+            for side in sides:
+                side(video, detector, runs[number])
+            runs[number].floor_cpu_s.append(cpu_of(decode_only, video))
+            if round_number == 0:
+                runs[number].ours_as_large_cpu_s = cpu_of(curate_ours, video, AS_LARGE, detector)
+    os.sched_setaffinity(0, allowed)
+    return runs
+
+
+def _papers_way(video: Path, detector: ResolvedDetector, runs: Runs) -> None:
+    score = detector.info.default_score
+    runs.paper.append(paper_way.curate_the_papers_way(video, open_detector(detector), score, paper_way.find_tools()))
+
+
+def _our_way(video: Path, detector: ResolvedDetector, runs: Runs) -> None:
+    began, before = time.perf_counter(), cpu_seconds()
+    runs.ours.append(curate_ours(video, CurateOptions(), detector))
+    runs.ours_cpu_s.append(cpu_seconds() - before)
+    runs.ours_wall_s.append(time.perf_counter() - began)
+
+
+def curate_ours(video: Path, options: CurateOptions, detector: ResolvedDetector) -> VideoRecord:
+    """Curate one video as a worker does, up to its written record."""
+    with tempfile.TemporaryDirectory(prefix="our-way-") as name:
+        record = curate_video(video, options, detector, Path(name), video.stem)
+        write_record(Path(name), record)
+    if record.failure:
+        raise RuntimeError(f"{video}: {record.failure}: {record.failure_detail}")
+    return record
+
+
+def cpu_of(work: Callable[..., object], *arguments: object) -> float:
+    before = cpu_seconds()
+    work(*arguments)
+    return cpu_seconds() - before
 
 
 def decode_only(video: Path) -> int:
@@ -108,6 +144,7 @@ def cpu_tables(videos: Sequence[Path], runs: Sequence[Runs]) -> dict[str, Any]:
     names = dict.fromkeys(stage for r in runs for record in r.ours for stage in record.timings)
     our_stages = {s: fmean(median(o.timings.get(s, 0.0) for o in r.ours) for r in runs) for s in names}
     paper_s, ours_s, floor_s = (fmean(getattr(r, side) for r in runs) for side in ("paper_s", "ours_s", "floor_s"))
+    as_large_s = fmean(r.ours_as_large_cpu_s for r in runs)
     wall_s = {
         "paper": fmean(median(p.wall_s for p in r.paper) for r in runs),
         "ours": fmean(median(r.ours_wall_s) for r in runs),
@@ -115,7 +152,9 @@ def cpu_tables(videos: Sequence[Path], runs: Sequence[Runs]) -> dict[str, Any]:
     rows = [(f"paper: {name}", s, s / paper_s) for name, s in paper_stages.items()]
     rows += [("paper's way, total", paper_s, 1.0)]
     rows += [(f"ours: {name} (wall)", s, s / paper_s) for name, s in our_stages.items()]
-    rows += [("ours, total", ours_s, ours_s / paper_s), ("floor: decoding alone", floor_s, floor_s / paper_s)]
+    rows += [("ours, total", ours_s, ours_s / paper_s)]
+    rows += [("ours with --short-side source --audio", as_large_s, as_large_s / paper_s)]
+    rows += [("floor: decoding alone", floor_s, floor_s / paper_s)]
     print_table("CPU seconds per video on one core", ("stage", "s/video", "share of paper's way"), rows)
     print(f"\n  videos per hour and core: paper's way {3600 / paper_s:,.0f}, ours {3600 / ours_s:,.0f}")
     per_video = [
@@ -136,6 +175,7 @@ def cpu_tables(videos: Sequence[Path], runs: Sequence[Runs]) -> dict[str, Any]:
         "paper_cpu_s": paper_s,
         "ours_cpu_s": ours_s,
         "floor_cpu_s": floor_s,
+        "ours_source_size_with_audio_cpu_s": as_large_s,
         "wall_s": wall_s,
         "paper_stages_cpu_s": paper_stages,
         "ours_stages_wall_s": our_stages,
@@ -168,7 +208,8 @@ def _copy_with_other_bytes(video: Path, folder: Path, copies: int) -> None:
     for number in range(copies):
         comment = ["-c", "copy", "-metadata", f"comment=copy {number}"]
         target_file = folder / f"{video.stem}-{number}.mp4"
-        subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-i", str(video), *comment, str(target_file)], check=True)
+        ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-i", str(video)]
+        subprocess.run([*ffmpeg, *comment, str(target_file)], check=True)
 
 
 def peak_memory(pairs: dict[str, tuple[Path, Path]]) -> list[dict[str, Any]]:
@@ -180,7 +221,7 @@ def peak_memory(pairs: dict[str, tuple[Path, Path]]) -> list[dict[str, Any]]:
             with tempfile.TemporaryDirectory() as dataset:
                 began = time.perf_counter()
                 peaks: dict[int, float] = {}
-                result = _run_command_line(video, Path(dataset), 1, lambda process, p=peaks: _note_peaks(process, p))
+                result = _run_command_line(video, Path(dataset), 1, partial(_note_peaks, peaks_mb=peaks))
             run_s = time.perf_counter() - began
             main_mb, *children_mb = peaks.values()
             row = {

@@ -1,8 +1,8 @@
 """Person presence: precision, recall and false alarms of each detector that can run here, over a sweep of thresholds.
 
 A picture counts as one with people if a box scores at least the threshold: the question that curation asks of a frame.
-Pictures are shrunk first to the size at which curation keeps its frames. Tall: the tallest person fills more than half of
-the picture's height.
+Pictures are shrunk first to the size at which curation keeps its frames. Tall: the tallest person fills more than half
+of the picture's height.
 
     python -m benchmarks.people                          # yolox-nano and blazepose
     python -m benchmarks.people --detector onnx:my.onnx --detector ultralytics:yolov8n.pt
@@ -27,6 +27,7 @@ from benchmarks.report import environment, print_environment, print_table, write
 from tiktokactions.curate.detectors import KEEP_SCORE, Detect
 from tiktokactions.curate.people import ResolvedDetector, open_detector, resolve_detector
 from tiktokactions.curate.weights import DetectorError
+from tiktokactions.records import DetectorInfo, to_builtins
 
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
 TALL = 0.5
@@ -100,6 +101,15 @@ def resolve_or_say_why(name: str, shared: Path) -> ResolvedDetector | None:
         return None
 
 
+def print_sweep(title: str, sweep: list[dict[str, float | None]], info: DetectorInfo) -> None:
+    rows = []
+    for scores in sweep:
+        threshold, *rest = scores.values()
+        rows.append((f"{threshold:.2f}{' *' if threshold == info.default_score else ''}", *rest))
+    headers = ("threshold", "precision", "recall", "recall, tall", "false positives")
+    print_table(f"{title}; * the default threshold", headers, rows)
+
+
 def main() -> int:
     shared_default = os.environ.get("TIKTOKACTIONS_TEST_DATA", str(Path(__file__).parents[1].parent / "shared"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -119,23 +129,10 @@ def main() -> int:
         if resolved is None:
             continue
         best, ms = measure(open_detector(resolved), photos, resolved.long_side)
-        sweep = [scores_at(threshold, best, photos) for threshold in THRESHOLDS]
-        info = resolved.info
-        rows = [
-            (f"{s['threshold']:.2f}{' *' if s['threshold'] == info.default_score else ''}", *list(s.values())[1:])
-            for s in sweep
-        ]
-        title = f"{info.name} (SHA-256 {info.sha256[:12]}): {ms:.1f} ms per frame, one thread; * the default threshold"
-        print_table(title, ("threshold", "precision", "recall", "recall, tall", "false positives"), rows)
-        results.append(
-            {
-                "detector": info.name,
-                "sha256": info.sha256,
-                "long_side": resolved.long_side,
-                "ms_per_frame": round(ms, 2),
-            }
-            | {"default_score": info.default_score, "sweep": sweep}
-        )
+        info, sweep = resolved.info, [scores_at(threshold, best, photos) for threshold in THRESHOLDS]
+        print_sweep(f"{info.name} (SHA-256 {info.sha256[:12]}): {ms:.1f} ms per frame, one thread", sweep, info)
+        size_and_speed = {"long_side": resolved.long_side, "ms_per_frame": round(ms, 2)}
+        results.append({"detector": to_builtins(info), **size_and_speed, "sweep": sweep})
     if not results:
         return 1
     data = {"photos": len(photos), "with_people": people, "with_tall_person": tall, "kept_from_score": KEEP_SCORE}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -27,10 +28,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _has_cuda() -> bool:
     try:
-        import torch
+        torch = importlib.import_module("torch")
     except ImportError:
         return False
-    return torch.cuda.is_available()
+    return bool(torch.cuda.is_available())
 
 
 @pytest.fixture(scope="session")
@@ -104,9 +105,9 @@ def private_surroundings(
 
 def _guarded(connect: Callable[..., Any]) -> Callable[..., Any]:
     def guarded_connect(sock: socket.socket, address: Any) -> Any:
-        is_local = sock.family == getattr(socket, "AF_UNIX", None) or str(address[0]) in ("127.0.0.1", "::1", "localhost")
+        is_local = sock.family == socket.AF_UNIX or str(address[0]) in ("127.0.0.1", "::1", "localhost")
         if not is_local:
-            pytest.fail(f"a test tried to reach {address}: mark it with @pytest.mark.network, or keep it on this machine")
+            pytest.fail(f"a test tried to reach {address}: only tests marked 'network' may leave this machine")
         return connect(sock, address)
 
     return guarded_connect

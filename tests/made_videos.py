@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -19,7 +20,7 @@ BACKGROUNDS = ((200, 60, 40), (30, 60, 190), (225, 215, 90), (20, 110, 60), (205
 AUDIO_RATE = 48_000
 
 
-def numbered_frames(n: int, width: int, height: int, *, first: int = 0, cuts: Sequence[int] = ()) -> Iterator[np.ndarray]:
+def numbered_frames(n: int, width: int, height: int, first: int = 0, cuts: Sequence[int] = ()) -> Iterator[np.ndarray]:
     """``n`` frames, RGB uint8 (height, width, 3), each showing its number, from ``first`` on, as a bar code.
 
     ``cuts`` are positions in ``range(n)`` at which the background changes so much that scene detectors see a cut there
@@ -43,14 +44,14 @@ def read_number(frame_rgb: np.ndarray) -> int:
     height, width = frame_rgb.shape[:2]
     means = np.array([_middle(frame_rgb[cell]).mean() for cell in _cells(width, height)])
     if means.max() - means.min() < 100:
-        raise ValueError(f"no bar code in this {width}x{height} frame: cells from {means.min():.0f} to {means.max():.0f}")
+        raise ValueError(f"no bar code in this {width}x{height} frame: cells {means.min():.0f} to {means.max():.0f}")
     bits = means > (means.max() + means.min()) / 2
     gray = sum(int(bit) << place for place, bit in enumerate(bits[:NUMBER_BITS]))
     number = 0
     while gray:
         number, gray = number ^ gray, gray >> 1
     if list(bits) != _bits(number):
-        raise ValueError(f"bar code reads {number}, but its checksum is wrong: turned, mirrored, or not a numbered frame")
+        raise ValueError(f"bar code reads {number} with a wrong checksum: turned, mirrored, or not a numbered frame")
     return number
 
 
@@ -82,25 +83,31 @@ def write_video(
     """Encode upright square-pixelled RGB frames into a file whose type follows from its name.
 
     Args:
+        path: where to; missing folders are made.
+        frames: at least one, all of one size.
+        fps: nominal frame rate, exact as a fraction.
         times_s: one time stamp per frame (variable frame rate), counted from ``start_s``; None: ``1 / fps`` apart.
         start_s: time stamp of the first frame.
         rotation: degrees clockwise (0, 90, 180, 270) that a player must turn the stored picture to show it upright.
         sample_aspect_ratio: width of a stored pixel by its height; the frames are squeezed in width accordingly.
+        codec: FFmpeg's name of the encoder.
         crf: quality (x264 and x265 only), lower is better.
         b_frames: most B-frames in a row (x264 only).
         options: further options of the encoder.
+        pixel_format: FFmpeg's name of how pixels are stored.
         audio: add a 440 Hz tone (AAC).
     """
     rate = Fraction(fps).limit_denominator(100_000)
     clock = 1 / rate if times_s is None and start_s == 0 else Fraction(1, 90_000)
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
-        stream = None
+        stream: av.VideoStream | None = None
         end_s = 0.0
         for index, upright in enumerate(frames):
             stored = _as_stored(upright, rotation, sample_aspect_ratio)
             if stream is None:
-                stream = container.add_stream(codec, rate=rate, options=_encoder_options(codec, crf, b_frames, options))
+                settings = _encoder_options(codec, crf, b_frames, options)
+                stream = cast(av.VideoStream, container.add_stream(codec, rate=rate, options=settings))
                 stream.width, stream.height, stream.pix_fmt = stored.shape[1], stored.shape[0], pixel_format
                 stream.codec_context.time_base = clock
                 stream.codec_context.sample_aspect_ratio = sample_aspect_ratio
@@ -150,12 +157,12 @@ def _tone(duration_s: float, start_s: float) -> Iterator[av.AudioFrame]:
 
 
 def _bits(number: int) -> list[bool]:
-    """Gray code of the number, lowest place first (one bar differs between neighbours), then a checksum of four bits."""
+    """Gray code of the number, lowest place first (neighbours differ in one bar), then a checksum of four bits."""
     if not 0 <= number < 1 << NUMBER_BITS:
         raise ValueError(f"{number}: a bar code holds 0 to {(1 << NUMBER_BITS) - 1}")
     gray = number ^ number >> 1
     checksum = (number * 7 + number // 16 * 3 + number // 256 * 5 + number // 4096 * 11 + 5) % 16
-    return [bool(gray >> place & 1) for place in range(NUMBER_BITS)] + [bool(checksum >> place & 1) for place in range(4)]
+    return [bool((gray | checksum << NUMBER_BITS) >> place & 1) for place in range(ROWS * COLUMNS)]
 
 
 def _cells(width: int, height: int) -> Iterator[tuple[slice, slice]]:

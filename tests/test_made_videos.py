@@ -80,10 +80,12 @@ def test_numbers_survive_crf_30_and_scaling_down_to_short_side_320(tmp_path):
 
 @pytest.mark.parametrize("fps", [Fraction(24000, 1001), 25, Fraction(30000, 1001), Fraction(60000, 1001), 120])
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
-def test_frame_rates_are_exact(tmp_path, fps, suffix):
+def test_frame_rates_are_kept(tmp_path, fps, suffix):
     path = write_video(tmp_path / f"a.{suffix}", numbered_frames(30, 64, 48), fps=fps)
     with av.open(str(path)) as container:
-        assert container.streams.video[0].average_rate == fps
+        rate = container.streams.video[0].average_rate
+        # Matroska keeps milliseconds only, so that its readers guess the rate.
+        assert rate == (fps if suffix == "mp4" else pytest.approx(fps, rel=1e-3))
         times = [frame.time for frame in container.decode(video=0)]
     assert times == pytest.approx([float(i / Fraction(fps)) for i in range(30)], abs=0.00051)
 
@@ -93,6 +95,8 @@ def test_variable_frame_rate_has_the_times_asked_for(tmp_path):
     path = write_video(tmp_path / "a.mp4", numbered_frames(6, 64, 48), times_s=times_s, start_s=2.0)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
+        assert stream.start_time is not None
+        assert stream.time_base is not None
         assert float(stream.start_time * stream.time_base) == pytest.approx(2.0)
         times = [frame.time for frame in container.decode(video=0)]
     assert times == pytest.approx([2.0 + t for t in times_s], abs=1e-4)

@@ -10,7 +10,7 @@ import contextlib
 import io
 import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +93,10 @@ def style() -> Iterator[None]:
 def new_figure(width_in: float = 8.0, height_in: float = 4.0) -> Figure:
     """An empty white figure, in inches; 8 inches fill the width of a README. ``figure.add_subplot()`` gives axes."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    return Figure(figsize=(width_in, height_in), facecolor="white", layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+    return Figure(figsize=(width_in, height_in), facecolor="white", layout=layout)
 
 
 def save_figure(figure: Figure, stem: Path) -> list[Path]:
@@ -118,12 +120,42 @@ def message_figure(message: str, width_in: float = 8.0, height_in: float = 2.0) 
     return figure
 
 
+def title(axes: Axes, text: str, below: str) -> None:
+    """A bold title, and a line in smaller print between it and the axes."""
+    axes.set_title(printable(text) or " ", pad=24)
+    axes.annotate(
+        printable(below),
+        (0, 1),
+        xytext=(0, 8),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=9,
+        color=MUTED,
+    )
+
+
+def count_axis(axes: Axes) -> None:
+    """A vertical axis of counts: whole numbers, thousands apart, grid lines behind the bars."""
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.grid(axis="y")
+
+
 def horizontal_bars(
-    axes: Axes, names: list[str], values: list[float], notes: list[str], color: str | list[str], width_in: float = 5.5
+    axes: Axes,
+    names: list[str],
+    values: Sequence[float],
+    notes: list[str],
+    color: str | list[str],
+    width_in: float = 5.5,
+    longest: float | None = None,
 ) -> None:
     """Bars from the top down with their names on the left and a note right of each.
 
-    ``width_in``: about how wide the axes will be; the bars are scaled so that the notes fit into it.
+    ``width_in``: about how wide the axes will be; the bars are scaled so that the notes fit into it. ``longest``: the
+    value that would fill the width (default: the largest), so that two axes can have one scale.
     """
     rows = range(len(names))
     axes.barh(rows, values, height=BAR, color=color)
@@ -131,9 +163,9 @@ def horizontal_bars(
     for row, value, note in zip(rows, values, notes, strict=True):
         axes.annotate(note, (value, row), xytext=(5, 0), textcoords="offset points", va="center", color=MUTED)
     axes.set_ylim(len(names) - 0.4, -0.6)
-    # 5.4 points per character at size 10 is DejaVu Sans's average; the widest note must fit beside the longest bar.
-    note_in = max(map(len, notes), default=0) * 5.4 / 72 + 0.2
-    axes.set_xlim(0, max([*values, 1e-9]) / max(0.3, 1 - note_in / width_in))
+    # 5.8 points per character at size 10 is DejaVu Sans's average; the widest note must fit beside the longest bar.
+    note_in = max(map(len, notes), default=0) * 5.8 / 72 + 0.15
+    axes.set_xlim(0, (longest or max([*values, 1e-9])) / max(0.3, 1 - note_in / width_in))
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
 

@@ -10,6 +10,7 @@ of BGR.
 
 from __future__ import annotations
 
+import errno
 import functools
 import math
 import os
@@ -60,7 +61,7 @@ class VideoError(Exception):
 
 
 class Frame(NamedTuple):
-    index: int
+    number: int
     """0-based count of decoded frames from the start of the video."""
     time_s: float
     """Seconds since the first frame."""
@@ -119,7 +120,8 @@ class VideoFile:
         if min(self.coded_width, self.coded_height) < SMALLEST_SIDE_PX:
             self._container.close()
             raise VideoError(
-                "too_small", f"{self.coded_width}x{self.coded_height} pixels, expected {SMALLEST_SIDE_PX} or more a side"
+                "too_small",
+                f"{self.coded_width}x{self.coded_height} pixels, expected {SMALLEST_SIDE_PX} or more a side",
             )
         self.header_rate = _header_rate(self._stream)
         self.guessed_rate = Fraction(self._stream.guessed_rate or self.header_rate)
@@ -137,7 +139,7 @@ class VideoFile:
     @property
     def duration_s_from_header(self) -> float | None:
         if self._stream.duration:
-            return float(self._stream.duration * self._stream.time_base)
+            return float(self._stream.duration * (self._stream.time_base or 0))
         if self._container.duration:
             return self._container.duration / av.time_base
         return None
@@ -169,7 +171,7 @@ class VideoFile:
     def frames_between(self, start_s: float, end_s: float, seek: bool = True) -> Iterator[Frame]:
         """The frames with ``start_s <= time_s < end_s``, found by seeking where that can be trusted.
 
-        ``Frame.index`` counts from the first frame returned. With ``seek=False`` the video is decoded from its start.
+        ``Frame.number`` counts from the first frame returned. With ``seek=False`` the video is decoded from its start.
         """
         if seek and not self.by_counting and start_s > 0:
             yield from self._frames_after_seek(start_s, end_s)
@@ -297,7 +299,9 @@ def _open_container(path: str) -> av.container.InputContainer:
         with open(path, "rb") as file:
             head = file.read(12)
         if head[4:8] == b"ftyp":
-            raise VideoError("truncated", "an MP4 file without its index (moov): the end of the file is missing") from error
+            raise VideoError(
+                "truncated", "an MP4 file without its index (moov): the end of the file is missing"
+            ) from error
         raise VideoError("not_a_video", str(error).split(";")[0]) from error
 
 
@@ -353,7 +357,9 @@ def even(pixels: float) -> int:
     return max(2, round(pixels / 2) * 2)
 
 
-def fit_size(width: int, height: int, *, long_side: int | None = None, short_side: int | None = None) -> tuple[int, int]:
+def fit_size(
+    width: int, height: int, *, long_side: int | None = None, short_side: int | None = None
+) -> tuple[int, int]:
     """Even width and height with the given long or short side, never enlarged."""
     if long_side is not None:
         scale = min(1.0, long_side / max(width, height))
@@ -420,7 +426,7 @@ def shrink(picture: av.VideoFrame, width: int, height: int) -> np.ndarray:
 
 
 def _plane(plane: Any) -> np.ndarray:
-    return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+    return np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
 
 
 def _resize(source: np.ndarray, target: np.ndarray) -> None:
@@ -497,7 +503,9 @@ def cut_clip(
     """
     for seek in (True, False):
         with VideoFile(path) as video:
-            found, clip = _encode(video, target, start_s, end_s, probe, settings, seek and not probe.timestamps_repaired)
+            found, clip = _encode(
+                video, target, start_s, end_s, probe, settings, seek and not probe.timestamps_repaired
+            )
         if found and (expected is None or found == expected):
             return clip
     raise VideoError(
@@ -540,6 +548,8 @@ def _encode(
             if sound is not None:
                 sound.copy()
     except av.error.FFmpegError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
         raise VideoError("clip_failed", f"the encoder refused: {error}") from error
     return found, CutClip(written, rate, width, height)
 
@@ -575,7 +585,11 @@ def _video_output(
     codec, source = stream.codec_context, video._stream.codec_context
     codec.time_base = 1 / rate
     codec.color_range = ColorRange.MPEG  # limited; shrink() has converted full-range sources
-    codec.colorspace, codec.color_primaries, codec.color_trc = source.colorspace, source.color_primaries, source.color_trc
+    codec.colorspace, codec.color_primaries, codec.color_trc = (
+        source.colorspace,
+        source.color_primaries,
+        source.color_trc,
+    )
     return stream
 
 
@@ -618,7 +632,7 @@ class _AudioCopy:
                         cut = samples[:, max(0, first - position) : max(0, last - position)]
                         position += samples.shape[1]
                         if cut.shape[1]:
-                            piece = av.AudioFrame.from_ndarray(np.ascontiguousarray(cut), "fltp", "stereo")
+                            piece = av.AudioFrame.from_ndarray(np.ascontiguousarray(cut, np.float32), "fltp", "stereo")
                             piece.sample_rate, piece.pts, piece.time_base = 48000, written, Fraction(1, 48000)
                             self._output.mux(self._stream.encode(piece))
                             written += cut.shape[1]

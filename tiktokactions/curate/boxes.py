@@ -171,8 +171,8 @@ def decode_blazepose(raw: Floats, logits: Floats, anchors: Floats) -> tuple[Floa
 def body_boxes(keypoints: Floats) -> Floats:
     """Boxes (N, 4) around whole bodies from BlazePose keypoints (N, 4, 2).
 
-    MediaPipe takes the square around the circle, turned along the body. People are slimmer: with half its breadth 94 % of
-    the boxes that YOLOX draws around the same people is covered (square: 97 %), at an IoU of 0.62 (square: 0.49).
+    MediaPipe takes the square around the circle, turned along the body. People are slimmer: half its breadth covers
+    94 % of what YOLOX boxes of the same people cover (the square 97 %), at an IoU of 0.62 instead of 0.49.
     """
     hips = keypoints[:, 0]
     radius = np.linalg.norm(keypoints[:, 1] - hips, axis=1, keepdims=True)

@@ -32,7 +32,9 @@ def _verdict(record: VideoRecord, options: CurateOptions, duplicate_of: str | No
         return "rejected", [record.failure]
     scene = record.scene
     if scene is None or record.probe is None:
-        raise ValueError(f"record {record.video_id} has neither a failure nor a scene: it is incomplete, curate it again")
+        raise ValueError(
+            f"record {record.video_id} has neither a failure nor a scene: it is incomplete, curate it again"
+        )
     reasons = []
     # Time stamps are rounded to the container's clock: a scene of 105 frames at 30 fps is 3.5 s, not 3.499.
     if scene.duration_s < options.min_clip_s - 0.25 / record.probe.fps:

@@ -123,7 +123,7 @@ def gather_evidence(source: video.VideoFile, options: CurateOptions, long_side: 
         if frame.time_s > options.max_source_s:
             _check_length(frame.time_s, options)
         image_bgr, luma = scaler(frame.picture)
-        candidates.add(KeptFrame(frame.index, frame.time_s, video.shrink(frame.picture, *candidate_size)))
+        candidates.add(KeptFrame(frame.number, frame.time_s, video.shrink(frame.picture, *candidate_size)))
         changes.add(luma)
         for cut in sorted(cuts.feed(frame.time_s, image_bgr)):
             if cut > boundaries[-1]:
@@ -161,7 +161,9 @@ def gather_evidence(source: video.VideoFile, options: CurateOptions, long_side: 
 def nearest_kept(kept: Sequence[KeptFrame], scene: Scene, samples: int) -> list[KeptFrame]:
     """The kept frames nearest to the paper's sample indices, each at most once, in order."""
     indices = np.array([frame.index for frame in kept])
-    chosen = sorted({int(np.abs(indices - scene.start_frame - i).argmin()) for i in sample_indices(scene.frames, samples)})
+    chosen = sorted(
+        {int(np.abs(indices - scene.start_frame - i).argmin()) for i in sample_indices(scene.frames, samples)}
+    )
     return [kept[i] for i in chosen]
 
 
@@ -176,7 +178,8 @@ def _scenes(boundaries: Sequence[int], times_s: array[float], end_s: float) -> t
 def _check_length(duration_s: float | None, options: CurateOptions) -> None:
     if duration_s is not None and duration_s > options.max_source_s:
         raise video.VideoError(
-            "too_long", f"{duration_s:.0f} s or more, --max-source-s is {options.max_source_s:g}: raise it or cut the video"
+            "too_long",
+            f"{duration_s:.0f} s or more, --max-source-s is {options.max_source_s:g}: raise it or cut the video",
         )
 
 
@@ -199,6 +202,7 @@ class _ChangeMeter:
         self._cells = bytearray()
 
     def add(self, luma: np.ndarray) -> None:
+        cells: np.ndarray
         if self._before is None:
             cells = np.zeros((GRID, GRID), np.float32)
         else:

@@ -19,7 +19,7 @@ Group = Literal["evidence", "decision", "clip", "run"]
 ``clip`` the clip cut again, ``run`` nothing."""
 
 
-def option(default: Any, group: Group, help: str, **extra: Any) -> Any:
+def _option(default: Any, group: Group, help: str, **extra: Any) -> Any:
     return dataclasses.field(default=default, metadata={"group": group, "help": help, **extra})
 
 
@@ -27,45 +27,49 @@ def option(default: Any, group: Group, help: str, **extra: Any) -> Any:
 class CurateOptions:
     """Every option of ``tiktokactions curate`` (the defaults are the paper's, section 3.3 and Appendix D)."""
 
-    scenes: SceneDetectorName = option("content", "evidence", "PySceneDetect's detector that finds the cuts")
-    scene_threshold: float | None = option(
+    scenes: SceneDetectorName = _option("content", "evidence", "PySceneDetect's detector that finds the cuts")
+    scene_threshold: float | None = _option(
         None, "evidence", "cut threshold (default: content 27, adaptive 3, histogram 0.2, hash 0.35, threshold 12)"
     )
-    min_scene_frames: int = option(15, "evidence", "no second cut within this many frames (PySceneDetect's min_scene_len)")
-    scene_param: tuple[str, ...] = option(
+    min_scene_frames: int = _option(
+        15, "evidence", "no second cut within this many frames (PySceneDetect's min_scene_len)"
+    )
+    scene_param: tuple[str, ...] = _option(
         (), "evidence", "further parameter of the scene detector as NAME=VALUE (window_width=3); repeatable"
     )
-    samples: int = option(10, "evidence", "frames sampled from the longest scene for person detection")
-    detector: str = option(
+    samples: int = _option(10, "evidence", "frames sampled from the longest scene for person detection")
+    detector: str = _option(
         "auto", "evidence", "auto, yolox-nano, ultralytics:WEIGHTS, onnx:PATH, blazepose or none (see 'doctor')"
     )
-    max_source_s: float = option(3600.0, "evidence", "videos longer than this are rejected (too_long)")
+    max_source_s: float = _option(3600.0, "evidence", "videos longer than this are rejected (too_long)")
 
-    person_score: float | None = option(
+    person_score: float | None = _option(
         None, "decision", "a box counts as a person from this score on (default: the detector's own, see 'doctor')"
     )
-    min_person_frames: int = option(
+    min_person_frames: int = _option(
         4, "decision", "sampled frames with a person that qualify a video; fewer send it to review; 0 asks for none"
     )
-    min_clip_s: float = option(3.5, "decision", "longest scenes shorter than this are rejected (too_short)")
-    max_clip_s: float = option(10.0, "decision", "longer scenes give their most relevant part of this length")
-    keep_duplicates: bool = option(False, "decision", "keep near-duplicates of other videos")
-    max_static_share: float | None = option(None, "decision", "reject (static) above this share of motionless frames")
-    max_border: float | None = option(None, "decision", "reject (borders) above this share of the picture being flat border")
-    min_brightness: float | None = option(None, "decision", "reject (dark) below this mean luma, 0 to 255")
-    min_sharpness: float | None = option(None, "decision", "reject (blurred) below this variance of the Laplacian")
-    orientation: Literal["any", "portrait", "landscape", "square"] = option(
+    min_clip_s: float = _option(3.5, "decision", "longest scenes shorter than this are rejected (too_short)")
+    max_clip_s: float = _option(10.0, "decision", "longer scenes give their most relevant part of this length")
+    keep_duplicates: bool = _option(False, "decision", "keep near-duplicates of other videos")
+    max_static_share: float | None = _option(None, "decision", "reject (static) above this share of motionless frames")
+    max_border: float | None = _option(
+        None, "decision", "reject (borders) above this share of the picture being flat border"
+    )
+    min_brightness: float | None = _option(None, "decision", "reject (dark) below this mean luma, 0 to 255")
+    min_sharpness: float | None = _option(None, "decision", "reject (blurred) below this variance of the Laplacian")
+    orientation: Literal["any", "portrait", "landscape", "square"] = _option(
         "any", "decision", "reject (orientation) pictures of another orientation"
     )
 
-    short_side: int | None = option(320, "clip", "short side of the clips in pixels, never enlarged; 'source' keeps it")
-    fps: Fraction | None = option(None, "clip", "frame rate of the clips (default: the source's nominal rate)")
-    crf: int = option(23, "clip", "x264 quality of the clips, lower is better and larger")
-    audio: bool = option(False, "clip", "keep the sound")
+    short_side: int | None = _option(320, "clip", "short side of the clips in pixels, never enlarged; 'source' keeps it")
+    fps: Fraction | None = _option(None, "clip", "frame rate of the clips (default: the source's nominal rate)")
+    crf: int = _option(23, "clip", "x264 quality of the clips, lower is better and larger")
+    audio: bool = _option(False, "clip", "keep the sound")
 
-    workers: int | None = option(None, "run", "worker processes, one thread each (default: one per core)")
-    timeout_s: float = option(900.0, "run", "time limit per video; beyond it the video is rejected (timeout)")
-    retry_failed: bool = option(False, "run", "try again the videos whose worker crashed or timed out")
+    workers: int | None = _option(None, "run", "worker processes, one thread each (default: one per core)")
+    timeout_s: float = _option(900.0, "run", "time limit per video; beyond it the video is rejected (timeout)")
+    retry_failed: bool = _option(False, "run", "try again the videos whose worker crashed or timed out")
 
     def __post_init__(self) -> None:
         checks = [
@@ -96,9 +100,7 @@ class CurateOptions:
     def group(self, *groups: Group) -> dict[str, Any]:
         """The options of these groups as JSON types."""
         return {
-            f.name: _plain(getattr(self, f.name))
-            for f in dataclasses.fields(self)
-            if f.metadata["group"] in groups
+            f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.metadata["group"] in groups
         }
 
 

@@ -31,10 +31,12 @@ def relevance_per_second(
 
     Args:
         grid: motion ``(seconds, 8, 8)``, float, upright.
-        samples: the sampled frames; boxes count from ``person_score`` on. A second takes the boxes of the samples before
+        samples: the sampled frames with their boxes. A second takes the boxes of the samples before
             and after it; without any box in the whole scene, motion anywhere counts.
         scene_start_s: source time at which ``grid`` begins.
-        width, height: the picture the boxes are measured in.
+        width: of the picture that the boxes are measured in, pixels.
+        height: of the same.
+        person_score: boxes count from this score on.
 
     Returns:
         float64 ``(seconds,)``.

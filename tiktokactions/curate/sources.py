@@ -14,8 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from tiktokactions.records import Source
 
 
@@ -84,7 +82,9 @@ def _expand(entry: str, leave_out: Path | None) -> Iterator[ListedVideo]:
         matches = sorted(glob.glob(entry, recursive=True)) if glob.has_magic(entry) else []
         if not matches:
             what = "no file matches it" if glob.has_magic(entry) else "no such file or folder"
-            raise InputError(f"{entry}: {what}. Expected a video, a folder, a glob, a .txt or .csv list, or - for stdin.")
+            raise InputError(
+                f"{entry}: {what}. Expected a video, a folder, a glob, a .txt or .csv list, or - for stdin."
+            )
         for match in matches:
             if os.path.isdir(match):
                 yield from _from_folder(Path(match), leave_out)
@@ -165,7 +165,7 @@ def read_sidecar(path: Path) -> ListedVideo:
 def describe(path: str, said: dict[str, Any]) -> ListedVideo:
     """Sort what a list or a sidecar says into our fields; everything else is kept as metadata."""
     said = _clean(said)
-    fields: dict[str, str] = {}
+    fields: dict[str, Any] = {}
     used: set[str] = set()
     for name, aliases in _FIELDS.items():
         alias = next((a for a in aliases if said.get(a) not in (None, "", [], {})), None)
@@ -280,14 +280,10 @@ def printable_path(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def same_description(first: Source, second: Source) -> bool:
-    """Whether two sources say the same of a video, whatever files they name."""
-    return msgspec.json.encode(_described(first)) == msgspec.json.encode(_described(second))
-
-
-def _described(source: Source) -> dict[str, Any]:
+def described(source: Source) -> dict[str, Any]:
+    """What is said of a video, apart from where it lies."""
     return {name: getattr(source, name) for name in (*_FIELDS, "metadata")}
 
 
 def with_description(source: Source, about: Source) -> Source:
-    return replace(source, **_described(about))
+    return replace(source, **described(about))

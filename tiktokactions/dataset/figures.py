@@ -1,4 +1,4 @@
-"""The figures of a dataset, as in the paper's Appendix: clips per label, label ranges, durations, funnel, sample frames."""
+"""The figures of a dataset: those of the paper's Appendix (5 to 7 and Table 6), the funnel and the time per stage."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import base64
 import hashlib
 import heapq
 import io
-import logging
 import math
 import re
 from pathlib import Path
@@ -15,13 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from tiktokactions import plots
 from tiktokactions.dataset.statistics import (
     DURATION_EDGES_S,
     NO_LABEL,
-    Bin,
     Funnel,
     Statistics,
     label_summary,
@@ -34,8 +32,6 @@ from tiktokactions.files import poster_path, write_atomic
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_log = logging.getLogger(__name__)
 
 FIGURES = (
     *("clips_per_label", "clips_per_label_names", "label_ranges", "durations", "funnel", "timings", "sample_frames"),
@@ -57,8 +53,9 @@ _STAGE_NAMES = ("seen", "readable", "long enough", "people", "accepted", "needs 
 def draw_figures(dataset: Path, stats: Statistics) -> list[Path]:
     """Draw all figures into ``<dataset>/figures`` as SVG and PNG and return their paths.
 
-    A figure for which there is nothing to show (no timings, no thumbnails, few labels) is not drawn, and an older one of
-    the same name is removed. The same dataset gives the same bytes.
+    A figure for which there is nothing to show (no timings; few labels, which need no list of their own) is not drawn,
+    and an older one of the same name is removed; the others say in words that there are no clips yet. The same dataset
+    gives the same bytes.
     """
     drawings = {
         "clips_per_label": clips_per_label(stats),
@@ -81,55 +78,59 @@ def draw_figures(dataset: Path, stats: Statistics) -> list[Path]:
     return paths
 
 
-# --- clips per label (paper, Figure 6) ---------------------------------------------------------------------------------
+# --- clips per label (paper, Figure 6) -------------------------------------------------------------------------------
 
 
 def clips_per_label(stats: Statistics) -> Figure:
-    """Accepted clips per label, sorted: named bars for few labels; for many, an outline with every tenth or so named."""
+    """Accepted clips per label, sorted: named bars for few labels; for many, thin bars of which some are named."""
     labels = [f for f in stats.labels if f.accepted]
     if not labels:
         return plots.message_figure("no clips yet")
-    if len(labels) <= MAX_NAMED_BARS:
-        figure = plots.new_figure(8, 0.9 + 0.27 * len(labels))
-        axes = figure.add_subplot()
+    few = stats.clips_per_label is None or stats.clips_per_label.labels <= MAX_NAMED_BARS
+    figure = plots.new_figure(8, 0.8 + 0.27 * len(labels) if few else 4.4)
+    axes = figure.add_subplot()
+    if few:
         notes = [f"{f.accepted:,}" for f in labels]
         colors = [plots.REJECTED if f.label == NO_LABEL else plots.ACCEPTED for f in labels]
         plots.horizontal_bars(axes, [f.label for f in labels], [f.accepted for f in labels], notes, colors)
     else:
-        figure = plots.new_figure(8, 4.6)
-        axes = figure.add_subplot()
-        _outline(axes, [f for f in labels if f.label != NO_LABEL])
-    figure.suptitle("Clips per label", x=0.01, ha="left", fontsize=11, fontweight="bold")
-    axes.set_title(label_summary(stats), fontsize=9, fontweight="normal", color=plots.MUTED)
+        _thin_bars(axes, [f for f in labels if f.label != NO_LABEL])
+    plots.title(axes, "Clips per label", label_summary(stats))
     return figure
 
 
-def _outline(axes: Axes, labels: list[Funnel]) -> None:
+def _thin_bars(axes: Axes, labels: list[Funnel]) -> None:
     counts = np.array([f.accepted for f in labels])
     axes.bar(np.arange(len(counts)), counts, width=0.8 if len(counts) < 800 else 1, color=plots.ACCEPTED, linewidth=0)
-    mean = counts.mean()
+    mean, last, top = float(counts.mean()), int(counts[-1]), counts[0] * 1.1
     axes.axhline(mean, color=plots.INK, linewidth=1, linestyle=(0, (4, 3)))
-    axes.text(len(counts) * 1.005, mean, f"mean\n{mean:,.1f}", va="center", fontsize=9)
+    # Right of the bars, where nothing else is: the mean and the smallest, kept apart where they are close.
+    right = len(counts) * 1.005
+    axes.text(right, mean, f"mean\n{mean:,.1f}", va="center", fontsize=9)
+    smallest = next(f.label for f in labels if f.accepted == last)
+    text = f"{plots.printable(smallest, 16)}\n{last:,}"
+    axes.text(right, min(max(last, 0.05 * top), mean - 0.13 * top), text, va="center", fontsize=9)
     axes.text(0, counts[0], f" {plots.printable(labels[0].label, 24)} {counts[0]:,}", va="bottom", fontsize=9)
-    last = len(counts) - 1
-    text = f"{plots.printable(labels[last].label, 24)} {counts[last]:,}"
-    axes.annotate(text, (last, counts[last]), xytext=(0, 8), textcoords="offset points", ha="right", fontsize=9)
     step = math.ceil(len(counts) / 40)
     named = range(0, len(counts), step)
-    names = [plots.printable(labels[i].label, 18) for i in named]
-    axes.set_xticks(named, names, rotation=90, fontsize=8)
+    axes.set_xticks(named, [plots.printable(labels[i].label, 18) for i in named], rotation=90, fontsize=8)
     axes.tick_params(axis="x", length=3, pad=2)
-    axes.set_xlabel(f"every {step}th of {len(counts):,} labels is named", fontsize=9)
+    axes.set_xlabel(f"one label in {step} of {len(counts):,} is named" if step > 1 else "", fontsize=9)
     axes.set_xlim(-1, len(counts))
-    axes.set_ylim(0, counts[0] * 1.08)
-    axes.grid(axis="y")
+    axes.set_ylim(0, top)
+    plots.count_axis(axes)
+
+
+def needs_names_figure(stats: Statistics) -> bool:
+    """Whether :func:`clips_per_label_names` is drawn: too many labels for named bars, few enough for one figure."""
+    return stats.clips_per_label is not None and MAX_NAMED_BARS < stats.clips_per_label.labels <= MAX_NAMES
 
 
 def clips_per_label_names(stats: Statistics) -> Figure | None:
     """Every label with its count in four columns, for datasets whose labels do not fit into :func:`clips_per_label`."""
-    labels = [f for f in stats.labels if f.accepted]
-    if not MAX_NAMED_BARS < len(labels) <= MAX_NAMES:
+    if not needs_names_figure(stats):
         return None
+    labels = [f for f in stats.labels if f.accepted and f.label != NO_LABEL]
     columns, row_in, width_in, head_in = 4, 0.125, 8.0, 0.45
     rows = math.ceil(len(labels) / columns)
     height_in = rows * row_in + head_in + 0.1
@@ -151,30 +152,30 @@ def clips_per_label_names(stats: Statistics) -> Figure | None:
     return figure
 
 
-# --- ranges and durations (paper, Figure 7 and Table 6) ----------------------------------------------------------------
+# --- ranges and durations (paper, Figure 7 and Table 6) --------------------------------------------------------------
 
 
 def label_ranges(stats: Statistics) -> Figure:
     """Labels by their number of clips: the paper's ranges, and ranges that fit this dataset."""
     if not stats.fitted_ranges:
         return plots.message_figure("no labelled clips yet")
-    figure = plots.new_figure(8, 0.95 + 0.3 * max(len(stats.paper_ranges), len(stats.fitted_ranges)))
-    for axes, bins, title in zip(
+    rows = max(len(stats.paper_ranges), len(stats.fitted_ranges))
+    figure = plots.new_figure(8, 0.75 + 0.3 * rows)
+    total = sum(b.count for b in stats.fitted_ranges)
+    largest = max(b.count for b in (*stats.paper_ranges, *stats.fitted_ranges))
+    for axes, bins, name in zip(
         figure.subplots(1, 2),
         (stats.paper_ranges, stats.fitted_ranges),
-        ("Labels by clips: the paper's ranges", "Labels by clips: ranges of this dataset"),
+        ("the paper's ranges", "ranges of this dataset"),
         strict=True,
     ):
-        _share_bars(axes, bins)
-        axes.set_title(title)
+        notes = [f"{share(b.count, total)} ({b.count:,})" for b in bins]
+        names, counts = [b.name for b in bins], [b.count for b in bins]
+        colors = list(plots.SEQUENCE[: len(bins)])
+        plots.horizontal_bars(axes, names, counts, notes, colors, width_in=2.7, longest=largest)
+        axes.set_ylim(rows - 0.4, -0.6)  # the same thickness in both
+        plots.title(axes, f"{total:,} labels by clips" if bins is stats.paper_ranges else "", name)
     return figure
-
-
-def _share_bars(axes: Axes, bins: tuple[Bin, ...]) -> None:
-    total = sum(b.count for b in bins)
-    notes = [f"{share(b.count, total)} ({b.count:,})" for b in bins]
-    colors = [plots.SEQUENCE[min(i + 1, 5)] for i in range(len(bins))]
-    plots.horizontal_bars(axes, [b.name for b in bins], [b.count for b in bins], notes, colors, width_in=2.9)
 
 
 def durations(stats: Statistics) -> Figure:
@@ -186,36 +187,35 @@ def durations(stats: Statistics) -> Figure:
     bins = stats.duration_histogram
     step = bins[0].high - bins[0].low if bins[0].high is not None else 1.0
     axes.bar([b.low for b in bins], [b.count for b in bins], width=step * 0.94, align="edge", color=plots.ACCEPTED)
-    low, high = min(bins[0].low, DURATION_EDGES_S[0]), max(bins[-1].low, DURATION_EDGES_S[-1]) + 2 * step
+    # Room for the words of the last bin, which is often a single bar.
+    low, high = min(bins[0].low, DURATION_EDGES_S[0]), max(bins[-1].low + step, DURATION_EDGES_S[-1] + 1.6)
     axes.set_xlim(low - step / 2, high)
     axes.set_ylim(0, max(b.count for b in bins) * 1.25)
     total = sum(b.count for b in stats.durations)
     for b in stats.durations:
         if b.low > 0:
             axes.axvline(b.low, color=plots.MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
-        elif not b.count:
-            continue
-        left, right = max(b.low, low), min(b.high or high, high)
-        text = f"{b.name}\n{b.count:,} · {share(b.count, total)}"
-        is_last = b.high is None and right - left < 3 * step
-        x, side = (left - 0.08, "right") if is_last else ((left + right) / 2, "center")
-        axes.text(x, 0.98, text, transform=axes.get_xaxis_transform(), ha=side, va="top", fontsize=9)
+        if b.count or b.low > 0:
+            x = max(b.low, low - step / 2) + 0.06
+            text = f"{b.name}\n{b.count:,} · {share(b.count, total)}"
+            axes.text(x, 0.98, text, transform=axes.get_xaxis_transform(), va="top", fontsize=9)
     axes.set_title(f"Duration of {total:,} clips, {stats.clip_hours:,.1f} hours")
     axes.set_xlabel("seconds")
     axes.set_ylabel("clips per half second")
-    axes.grid(axis="y")
+    plots.count_axis(axes)
     return figure
 
 
-# --- funnel --------------------------------------------------------------------------------------------------------------
+# --- funnel ----------------------------------------------------------------------------------------------------------
 
 
 def funnel(stats: Statistics) -> Figure:
     """How many videos reached each stage, overall and, as a table with shaded cells, for the most frequent labels."""
     if not stats.videos:
         return plots.message_figure("no videos yet")
-    labels = sorted(stats.labels, key=lambda f: (-f.seen, f.label))[:MAX_FUNNEL_LABELS]
-    labels = [] if len(stats.labels) == 1 else labels
+    named = sorted((f for f in stats.labels if f.label != NO_LABEL), key=lambda f: (-f.seen, f.label))
+    labels = named[:MAX_FUNNEL_LABELS]
+    labels += [f for f in stats.labels if f.label == NO_LABEL and named]
     heights = [0.5 + 0.3 * len(_STAGE_NAMES), 0.75 + 0.24 * len(labels)] if labels else [0.5 + 0.3 * len(_STAGE_NAMES)]
     figure = plots.new_figure(8, sum(heights) + 0.2)
     grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
@@ -223,12 +223,9 @@ def funnel(stats: Statistics) -> Figure:
     if labels:
         axes = figure.add_subplot(grid[1])
         _label_funnel(axes, labels)
-        more = (
-            f"the {len(labels)} most frequent of {len(stats.labels):,} labels"
-            if len(labels) < len(stats.labels)
-            else ""
-        )
-        axes.set_title(f"Per label, share of the videos seen{more and ': '}{more}")
+        some = len(named) > MAX_FUNNEL_LABELS
+        which = f": the {MAX_FUNNEL_LABELS} most frequent of {len(named):,} labels" if some else ""
+        axes.set_title(f"Share of the videos seen, per label{which}")
     return figure
 
 
@@ -236,7 +233,10 @@ def _overall_funnel(axes: Axes, stats: Statistics) -> None:
     counts = _counts(stats.funnel)
     notes = [f"{n:,} · {share(n, stats.videos)}" for n in counts]
     colors = [*plots.SEQUENCE[1:4], plots.SEQUENCE[3], plots.SEQUENCE[4], plots.REVIEW]
-    plots.horizontal_bars(axes, list(_STAGE_NAMES), list(counts), notes, colors)
+    required = stats.min_person_frames
+    people = f"people in {required}+ frames" if required else "people (not required)"
+    names = [people if name == "people" else name for name in _STAGE_NAMES]
+    plots.horizontal_bars(axes, names, list(counts), notes, colors)
     axes.set_title(f"From {stats.videos:,} videos to {stats.funnel.accepted:,} clips")
 
 
@@ -248,7 +248,7 @@ def _label_funnel(axes: Axes, labels: list[Funnel]) -> None:
     blues = LinearSegmentedColormap.from_list("share", ["#f4f8fc", *plots.SEQUENCE[:5]])
     axes.pcolormesh(shares, cmap=blues, vmin=0, vmax=1, edgecolors="white", linewidth=1.5)
     for (row, column), value in np.ndenumerate(shares):
-        color = "white" if value > 0.7 else plots.INK
+        color = "white" if value > 0.78 else plots.INK
         text = f"{counts[row, column]:,.0f}" if column == 0 else f"{100 * value:.0f} %"
         axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8.5, color=color)
     axes.set_ylim(len(labels), 0)
@@ -267,21 +267,24 @@ def timings(stats: Statistics) -> Figure | None:
         return None
     figure = plots.new_figure(8, 0.8 + 0.3 * len(stats.stages))
     axes = figure.add_subplot()
-    notes = [f"{s.mean_s:.3f} s · {s.total_s / 3600:,.2f} h in all, {s.videos:,} videos" for s in stats.stages]
+    notes = [f"{s.mean_s:.3f} s · {_time(s.total_s)} for {s.videos:,} videos" for s in stats.stages]
     plots.horizontal_bars(axes, [s.name for s in stats.stages], [s.mean_s for s in stats.stages], notes, plots.ACCEPTED)
     axes.set_title("Seconds per video and stage")
     return figure
 
 
-# --- sample frames (paper, Figure 5) -------------------------------------------------------------------------------------
+def _time(seconds: float) -> str:
+    return f"{seconds:,.1f} s" if seconds < 600 else f"{seconds / 3600:,.2f} h"
+
+
+# --- sample frames (paper, Figure 5) ---------------------------------------------------------------------------------
 
 
 def _save_sample_frames(dataset: Path, stats: Statistics, stem: Path) -> list[Path]:
     posters = sample_posters(dataset, stats)
     if not posters:
-        if stats.funnel.accepted:
-            _log.warning("%s: no posters of accepted clips, so no figure of sample frames", dataset / "thumbs")
-        return []
+        why = "no posters of accepted clips in thumbs/" if stats.funnel.accepted else "no clips yet"
+        return plots.save_figure(plots.message_figure(f"no sample frames: {why}"), stem)
     svg, png = plots.save_figure(sample_frames(posters), stem)
     # matplotlib embeds pictures as PNG, several times the size of JPEG for photographs.
     smaller = re.sub(rb"data:image/png;base64,([^\"]+)", _as_jpeg, svg.read_bytes())
@@ -327,7 +330,7 @@ def _poster(path: Path) -> Image.Image | None:
     try:
         with Image.open(path) as picture:
             return picture.convert("RGB")
-    except (FileNotFoundError, UnidentifiedImageError, OSError):
+    except OSError:  # missing, cut short, or not a picture (PIL.UnidentifiedImageError)
         return None
 
 
@@ -353,6 +356,6 @@ def sample_frames(posters: dict[str, list[Image.Image]]) -> Figure:
             x, y = left + k * (cell_w + gap_in), height_in - top - title_in - cell_h
             axes = figure.add_axes((x / width_in, y / height_in, cell_w / width_in, cell_h / height_in))
             axes.set_axis_off()
-            size = (round(cell_w * 1.3 * plots.PNG_DPI), round(cell_h * 1.3 * plots.PNG_DPI))
+            size = (round(cell_w * plots.PNG_DPI), round(cell_h * plots.PNG_DPI))
             axes.imshow(np.asarray(ImageOps.fit(picture, size)), aspect="auto", interpolation="none")
     return figure

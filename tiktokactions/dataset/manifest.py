@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
 import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tiktokactions.curate.decide import person_frames
+from tiktokactions.curate.options import CurateOptions
+from tiktokactions.files import move_into_place, staging_folder
+from tiktokactions.records import STATUSES, VideoRecord
 
 SCHEMA = pa.schema(
     [
@@ -41,3 +51,73 @@ SCHEMA = pa.schema(
     ]
 )
 """Columns of the manifest; ``docs/formats.md`` says what each means. Values unknown for a video are null."""
+
+ROWS_PER_BATCH = 5000
+
+
+def manifest_row(record: VideoRecord, options: CurateOptions) -> dict[str, Any]:
+    """One record as a row of the manifest."""
+    probe, scene, quality, clip, segment = record.probe, record.scene, record.quality, record.clip, record.segment
+    borders = quality.borders if quality is not None else (0.0, 0.0, 0.0, 0.0)
+    return {
+        "video_id": record.video_id,
+        "source_path": record.source.path,
+        "labels": record.labels,
+        "human_labels": (),
+        "category": record.source.category,
+        "creator": record.source.creator,
+        "status": record.status,
+        "reasons": record.reasons,
+        "duration_s": probe.duration_s if probe is not None else None,
+        "fps": probe.fps if probe is not None else None,
+        "width": probe.width if probe is not None else None,
+        "height": probe.height if probe is not None else None,
+        "scenes": len(record.scenes) if probe is not None else None,
+        "longest_scene_s": scene.duration_s if scene is not None else None,
+        "person_frames": person_frames(record, options) if scene is not None else None,
+        "sampled_frames": len(record.samples) if scene is not None else None,
+        "clip_path": clip.path if clip is not None else None,
+        "clip_start_s": segment.start_s if segment is not None else None,
+        "clip_end_s": segment.end_s if segment is not None else None,
+        "clip_frames": clip.frames if clip is not None else None,
+        "split": None,
+        "detector": record.detector.name if record.detector is not None else None,
+        "motion": _mean(record.motion.per_second) if record.motion is not None else None,
+        "static_share": quality.static_share if quality is not None else None,
+        "border_share": 1 - (1 - borders[0] - borders[2]) * (1 - borders[1] - borders[3]) if quality else None,
+        "brightness": quality.brightness if quality is not None else None,
+        "sharpness": quality.sharpness if quality is not None else None,
+        "orientation": quality.orientation if quality is not None else None,
+        "copies": len(record.source.copies),
+        "size_bytes": record.source.size_bytes,
+        "sha256": record.source.sha256 or None,
+        "timings": list(record.timings.items()),
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def write_manifest(dataset: Path, records: Iterable[VideoRecord], options: CurateOptions) -> dict[str, int]:
+    """Write ``manifest.parquet`` from the records, in the order given, and count them by status."""
+    counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
+    staged = staging_folder(dataset) / "manifest.parquet"
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    with pq.ParquetWriter(staged, SCHEMA, compression="zstd") as writer:
+        rows: list[dict[str, Any]] = []
+        for record in records:
+            counts[record.status] += 1
+            rows.append(manifest_row(record, options))
+            if len(rows) == ROWS_PER_BATCH:
+                writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
+                rows = []
+        writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
+    move_into_place(staged, dataset / "manifest.parquet")
+    return counts
+
+
+def count_by_status(manifest: Path) -> dict[str, int]:
+    statuses = pq.read_table(manifest, columns=["status"])["status"].to_pylist()
+    counts: dict[str, int] = {status: statuses.count(status) for status in STATUSES}
+    return counts

@@ -356,7 +356,7 @@ def _value_counts(column: Any) -> dict[str, int]:
 
 def _summarise(tally: _Tally, min_person_frames: int) -> Statistics:
     labels = [Funnel(name, *(int(n) for n in counts)) for name, counts in tally.labels.items()]
-    labels.sort(key=lambda f: (f.label == NO_LABEL, -f.accepted, -f.seen, f.label))
+    labels.sort(key=lambda f: (f.label == NO_LABEL, -f.accepted, f.label))
     clips = [f.accepted for f in labels if f.accepted and f.label != NO_LABEL]
     stages = [
         Stage(name, round(s, 6), round(s / tally.stage_videos[name], 6), tally.stage_videos[name])
@@ -528,8 +528,8 @@ def label_summary(stats: Statistics) -> str:
         return "no labelled clip yet"
     return (
         f"mean {per_label.mean:,.1f}, median {per_label.median:,g},"
-        f" largest {per_label.largest:,} ({printable(per_label.largest_label, 24)}),"
-        f" smallest {per_label.smallest:,} ({printable(per_label.smallest_label, 24)})"
+        f" largest {per_label.largest:,} ({_fit(per_label.largest_label, 18)}),"
+        f" smallest {per_label.smallest:,} ({_fit(per_label.smallest_label, 18)})"
     )
 
 
@@ -580,7 +580,7 @@ def _funnel_table(stats: Statistics) -> str:
             rows.append([f"… {len(stats.labels) - TABLE_LABELS:,} more (stats.json)"] + [""] * 7)
         else:
             rows.append(_funnel_row(funnel))
-    header = ["", "seen", "readable", "long enough", "people", "accepted", "review", "accepted of seen"]
+    header = ["", "seen", "readable", "long enough", "people", "accepted", "review", "accepted %"]
     return _table("Funnel", header, rows)
 
 
@@ -593,7 +593,7 @@ def _table(title: str, header: list[str], rows: list[list[str]], text_columns: t
     """Columns padded to their widest cell as a terminal shows it (CJK is two cells wide); text left, numbers right."""
     if not rows:
         return ""
-    cells = [[title, *header[1:]], *([printable(row[0], 28), *row[1:]] for row in rows)]
+    cells = [[title, *header[1:]], *([_fit(row[0], 28), *row[1:]] for row in rows)]
     widths = [max(_cells(row[i]) for row in cells) for i in range(len(header))]
     lines = []
     for row in cells:
@@ -603,6 +603,15 @@ def _table(title: str, header: list[str], rows: list[list[str]], text_columns: t
             padded.append(cell + space if i in text_columns else space + cell)
         lines.append("  ".join(padded).rstrip())
     return "\n".join(lines)
+
+
+def _fit(text: str, cells: int) -> str:
+    text = printable(text)
+    if _cells(text) <= cells:
+        return text
+    while _cells(text) >= cells:
+        text = text[:-1]
+    return text + "…"
 
 
 def _cells(text: str) -> int:

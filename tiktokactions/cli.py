@@ -1,0 +1,354 @@
+"""The command line over :mod:`tiktokactions.api`: options, help, progress, exit codes. No logic."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import signal
+import sys
+import tomllib
+import typing
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from tiktokactions import __version__
+
+DONE, ATTENTION, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+CURATE_EXAMPLE = """\
+Example:
+  tiktokactions curate videos/ -o data/
+  tiktokactions curate data/ --redecide --min-person-frames 6
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if not hasattr(arguments, "run"):
+        arguments.group_parser.print_help()
+        return USAGE
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return arguments.run(arguments)
+    except KeyboardInterrupt:
+        print("\ninterrupted: what was in flight is discarded, the same command continues from here", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (a pager, head): nothing is left to be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except _known_errors() as error:
+        print(f"error: {error}", file=sys.stderr)
+        return ATTENTION if type(error).__name__ == "DiskFullError" else USAGE
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _known_errors() -> tuple[type[Exception], ...]:
+    from tiktokactions.api import DiskFullError, UsageError
+    from tiktokactions.curate.weights import DetectorError
+    from tiktokactions.demo.samples import SamplesError
+    from tiktokactions.files import DatasetBusyError
+
+    return (UsageError, DatasetBusyError, DiskFullError, DetectorError, SamplesError, ConfigError, ValueError)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tiktokactions",
+        description="Turn raw social video into a human-action dataset.",
+        epilog="Example:\n  tiktokactions demo\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tiktokactions {__version__}")
+    parser.set_defaults(group_parser=parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_curate(commands)
+    _add_dataset(commands)
+    demo = _command(
+        commands, "demo", "fetch sample videos and curate them", "Example:\n  tiktokactions demo -o demo/\n", _demo
+    )
+    demo.add_argument("-o", "--output", default="demo", help="folder for videos and dataset (default: %(default)s)")
+    _command(
+        commands,
+        "doctor",
+        "what is installed, what is missing and how to get it",
+        "Example:\n  tiktokactions doctor\n",
+        _doctor,
+    )
+    return parser
+
+
+def _command(
+    commands: Any, name: str, summary: str, example: str, run: Callable[[argparse.Namespace], int]
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=example,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    parser.set_defaults(run=run)
+    return parser
+
+
+# --- curate --------------------------------------------------------------------------------------------------------
+
+GROUP_TITLES = {
+    "evidence": "what is looked at (another value decodes the videos again)",
+    "decision": "what qualifies (can be changed later with --redecide)",
+    "clip": "the clips",
+    "run": "this run",
+}
+
+
+def _add_curate(commands: Any) -> None:
+    from tiktokactions.curate.options import CurateOptions
+
+    parser = _command(commands, "curate", "turn raw videos into a dataset", CURATE_EXAMPLE, _curate)
+    parser.add_argument(
+        "videos",
+        nargs="+",
+        metavar="VIDEOS",
+        help="files, folders, globs, a .txt or .csv list, or - for a list on standard input",
+    )
+    parser.add_argument("-o", "--output", metavar="DATASET", help="dataset folder; the same command continues in it")
+    parser.add_argument(
+        "--redecide", action="store_true", help="decide DATASET again from its records, without decoding"
+    )
+    parser.add_argument("--config", metavar="FILE", help="TOML file that sets any of these options by name")
+    types = typing.get_type_hints(CurateOptions)
+    for group, title in GROUP_TITLES.items():
+        section = parser.add_argument_group(title)
+        for field in dataclasses.fields(CurateOptions):
+            if field.metadata["group"] == group:
+                _add_option(section, field, types[field.name])
+
+
+def _add_option(section: Any, field: dataclasses.Field[Any], kind: Any) -> None:
+    """One command-line option from one field of an options dataclass. Not typed means absent, not the default."""
+    flag = "--" + field.name.replace("_", "-")
+    text = field.metadata["help"]
+    shown = f"{text} (default: {field.default})" if field.default not in (None, (), False) else text
+    common: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS, "help": shown.replace("%", "%%")}
+    alternatives = set(typing.get_args(kind)) or {kind}
+    if kind is bool:
+        section.add_argument(flag, action=argparse.BooleanOptionalAction, **common)
+    elif typing.get_origin(kind) is typing.Literal:
+        section.add_argument(flag, choices=typing.get_args(kind), **common)
+    elif typing.get_origin(kind) is tuple:
+        section.add_argument(flag, action="append", metavar="NAME=VALUE", **common)
+    elif field.name == "short_side":
+        section.add_argument(flag, type=_side, metavar="PIXELS", **common)
+    else:
+        number = next(t for t in (Fraction, float, int, str) if t in alternatives)
+        section.add_argument(flag, type=number, metavar=field.name.rsplit("_", 1)[-1].upper(), **common)
+
+
+def _side(text: str) -> int | None:
+    return None if text == "source" else int(text)
+
+
+class ConfigError(ValueError):
+    """A configuration file that cannot be used."""
+
+
+def _options_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The curate options from the configuration file, overridden by what was typed."""
+    from tiktokactions.curate.options import CurateOptions
+
+    types = typing.get_type_hints(CurateOptions)
+    options: dict[str, Any] = {}
+    if arguments.config:
+        path = Path(arguments.config)
+        try:
+            said = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"--config {path}: {error}") from error
+        unknown = sorted(set(said) - set(types))
+        if unknown:
+            raise ConfigError(
+                f"--config {path}: unknown name {', '.join(unknown)}; expected some of {', '.join(sorted(types))}"
+            )
+        options = {name: _from_toml(name, value, types[name], path) for name, value in said.items()}
+    typed = {name: getattr(arguments, name) for name in types if hasattr(arguments, name)}
+    if "scene_param" in typed:
+        typed["scene_param"] = tuple(typed["scene_param"])
+    return options | typed
+
+
+def _from_toml(name: str, value: Any, kind: Any, path: Path) -> Any:
+    alternatives = set(typing.get_args(kind)) or {kind}
+    if name == "short_side" and value == "source":
+        return None
+    if Fraction in alternatives and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        return Fraction(str(value))
+    if typing.get_origin(kind) is tuple and isinstance(value, list):
+        return tuple(str(item) for item in value)
+    if typing.get_origin(kind) is typing.Literal:
+        fits = value in typing.get_args(kind)
+    elif isinstance(value, bool):
+        fits = kind is bool
+    else:
+        value = float(value) if float in alternatives and isinstance(value, int) else value
+        fits = isinstance(value, tuple(t for t in alternatives if isinstance(t, type)))
+    if not fits:
+        raise ConfigError(f"--config {path}: {name} = {value!r}, expected {kind}")
+    return value
+
+
+def _curate(arguments: argparse.Namespace) -> int:
+    from tiktokactions import api
+    from tiktokactions.progress import show_progress
+
+    with show_progress() as progress:
+        result = api.curate(
+            arguments.videos,
+            arguments.output,
+            redecide=arguments.redecide,
+            progress=progress,
+            **_options_of(arguments),
+        )
+    _print_result(result, arguments.json)
+    return ATTENTION if result.uncut or result.outdated else DONE
+
+
+def _print_result(result: Any, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(dataclasses.asdict(result)))
+        return
+    print(f"{result.videos} videos in {result.dataset} (people seen by {result.detector})")
+    for status in ("accepted", "needs_review", "rejected"):
+        print(f"  {status.replace('_', ' '):13} {getattr(result, status):>7}")
+    earlier = f", {result.finished_before} were finished before" if result.finished_before else ""
+    again = f", {result.cut_again} clips cut again" if result.cut_again else ""
+    print(f"{result.curated} curated in {result.seconds:.1f} s{earlier}{again}")
+    for video_id, problem in sorted(result.uncut.items()):
+        print(f"attention: {video_id}: {problem}", file=sys.stderr)
+    if result.outdated:
+        print(
+            f"attention: {result.outdated} records were made with other settings; give their videos to bring them up to date",
+            file=sys.stderr,
+        )
+
+
+# --- dataset -------------------------------------------------------------------------------------------------------
+
+
+def _add_dataset(commands: Any) -> None:
+    group = commands.add_parser(
+        "dataset",
+        help="statistics, verification and card of a dataset",
+        description="Statistics, verification and card of a dataset.",
+        epilog="Example:\n  tiktokactions dataset stats data/\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    group.set_defaults(group_parser=group)
+    parts = group.add_subparsers(title="commands", metavar="COMMAND")
+    for name, summary, run in (
+        ("stats", "count a dataset and draw its figures", _dataset_stats),
+        ("verify", "check every record and every clip", _dataset_verify),
+        ("card", "write the dataset card (README.md)", _dataset_card),
+    ):
+        example = f"Example:\n  tiktokactions dataset {name} data/\n"
+        parser = _command(parts, name, summary, example, run)
+        parser.add_argument("dataset", metavar="DATASET", help="a folder made by 'curate'")
+        if name == "verify":
+            parser.add_argument(
+                "--repair", action="store_true", help="cut missing and broken clips again, remove what nothing claims"
+            )
+
+
+def _dataset_stats(arguments: argparse.Namespace) -> int:
+    from tiktokactions import api
+    from tiktokactions.dataset.statistics import statistics_table
+    from tiktokactions.records import to_builtins
+
+    stats = api.dataset_stats(arguments.dataset)
+    if arguments.json:
+        print(json.dumps(to_builtins(stats)))
+    else:
+        print(statistics_table(stats))
+        print(f"\nNumbers: {Path(arguments.dataset, 'stats.json')}\nFigures: {Path(arguments.dataset, 'figures')}")
+    return DONE
+
+
+def _dataset_verify(arguments: argparse.Namespace) -> int:
+    from tiktokactions import api
+    from tiktokactions.records import to_builtins
+
+    found = api.dataset_verify(arguments.dataset, repair=arguments.repair)
+    if arguments.json:
+        print(json.dumps(to_builtins(found)))
+    else:
+        for problem in found.problems:
+            done = f" -> {problem.repaired}" if problem.repaired else ""
+            print(f"{problem.kind}: {problem.path}: {problem.detail}{done}")
+        print(
+            f"{found.records} records and {found.clips} clips checked,"
+            f" {len(found.problems)} problems, {len(found.open_problems)} left"
+        )
+    return ATTENTION if found.open_problems else DONE
+
+
+def _dataset_card(arguments: argparse.Namespace) -> int:
+    from tiktokactions import api
+
+    path = api.dataset_card(arguments.dataset)
+    print(json.dumps({"card": str(path)}) if arguments.json else str(path))
+    return DONE
+
+
+# --- the rest ------------------------------------------------------------------------------------------------------
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from tiktokactions import api
+    from tiktokactions.dataset.statistics import dataset_statistics, statistics_table
+    from tiktokactions.progress import show_progress
+
+    with show_progress() as progress:
+        result = api.demo(arguments.output, progress=progress)
+    _print_result(result, arguments.json)
+    if not arguments.json:
+        dataset = Path(result.dataset)
+        print()
+        print(statistics_table(dataset_statistics(dataset / "manifest.parquet")))
+        print("\nWhere everything is:")
+        for what, path in (
+            ("clips", "clips"),
+            ("one JSON per video", "records"),
+            ("table of all videos", "manifest.parquet"),
+            ("dataset card", "README.md"),
+        ):
+            print(f"  {what:20} {dataset / path}")
+        for figure in sorted((dataset / "figures").glob("*.png")):
+            print(f"  {'figure':20} {figure}")
+    return DONE
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from tiktokactions import api
+
+    statuses = api.doctor()
+    if arguments.json:
+        print(json.dumps([dataclasses.asdict(status) for status in statuses]))
+    else:
+        for status in statuses:
+            print(f"{'ready  ' if status.ready else 'missing'}  {status.name}: {status.detail}")
+            if not status.ready:
+                print(f"         to get it: {status.how_to_get}")
+    return DONE if any(status.ready for status in statuses if status.name != "none") else ATTENTION
+
+
+if __name__ == "__main__":
+    sys.exit(main())

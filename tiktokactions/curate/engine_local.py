@@ -1,0 +1,93 @@
+"""The local engine: a process pool in which one bad video costs one video.
+
+``pebble`` brings what the standard pool lacks: a time limit per task, and a worker that dies takes only its own task along.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import pebble
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+AHEAD_PER_WORKER = 2
+"""Jobs handed out beyond the running ones, so that no worker waits for the listing and none of it piles up."""
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Job, Result]):
+    """``result`` of a job, or why there is none: ``worker_crashed`` or ``timeout`` (see ``records.FAILURES``)."""
+
+    job: Job
+    result: Result | None
+    failure: str | None = None
+    detail: str | None = None
+
+
+def run_jobs(
+    jobs: Iterable[Job], work: Callable[[Job], Result], workers: int, timeout_s: float
+) -> Iterator[Outcome[Job, Result]]:
+    """Run ``work(job)`` in worker processes and give outcomes as they end, in any order.
+
+    ``work`` and the jobs travel between processes: a module-level function (or a partial of one) and plain data. Jobs are
+    drawn from ``jobs`` only as workers become free. An error that ``work`` raises is raised here and ends the run; so does
+    a KeyboardInterrupt: what is in flight is then discarded.
+    """
+    context = multiprocessing.get_context("spawn")
+    pool = pebble.ProcessPool(max_workers=workers, context=context, initializer=_start_worker, initargs=(os.getpid(),))
+    waiting: dict[concurrent.futures.Future[Result], Job] = {}
+    source = iter(jobs)
+    exhausted = False
+    try:
+        while True:
+            while not exhausted and len(waiting) < workers * (1 + AHEAD_PER_WORKER):
+                job = next(source, None)
+                if job is None:
+                    exhausted = True
+                    break
+                waiting[pool.schedule(work, args=(job,), timeout=timeout_s)] = job
+            if not waiting:
+                break
+            done, _ = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
+            for future in done:
+                yield _outcome(waiting.pop(future), future, timeout_s)
+        pool.close()
+    except BaseException:
+        pool.stop()
+        raise
+    finally:
+        pool.join()
+
+
+def _outcome(job: Job, future: concurrent.futures.Future[Result], timeout_s: float) -> Outcome[Job, Result]:
+    try:
+        return Outcome(job, future.result())
+    except concurrent.futures.TimeoutError:
+        return Outcome(job, None, "timeout", f"not done after {timeout_s:g} s")
+    except pebble.ProcessExpired as error:
+        return Outcome(job, None, "worker_crashed", f"the worker process ended with exit code {error.exitcode}")
+
+
+def _start_worker(parent: int) -> None:
+    """One thread per worker; Ctrl-C is the parent's to handle; and no worker outlives a killed parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import cv2
+
+    cv2.setNumThreads(1)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

