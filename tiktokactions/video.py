@@ -330,16 +330,18 @@ def nominal_rate(times_s: Iterable[float], header_rate: Fraction) -> tuple[Fract
     """The frame rate a video was made for, and whether its frames are unevenly spaced.
 
     Evenly spaced frames have the rate they were measured at, as the header's or the nearest standard fraction. Otherwise
-    the commonest spacing counts: frames that a camera or an encoder left out do not lower the rate.
+    the shorter spacing counts: frames that a camera or an encoder left out do not lower the rate.
     """
     times = np.asarray(times_s, dtype=np.float64)
     if len(times) < 3:
         return header_rate, False
     gaps_s = np.diff(times)
     middle_s = float(np.median(gaps_s))
-    variable = bool((np.abs(gaps_s - middle_s) > 0.4 * middle_s).any())
+    # Containers that count in milliseconds shift frames by up to one, which is no unevenness.
+    variable = bool((np.abs(gaps_s - middle_s) > max(0.25 * middle_s, 0.0015)).any())
     if variable:
-        measured, tolerance = 1 / middle_s, 0.05
+        # The lower quartile: as many gaps may be widened by a missing frame as not.
+        measured, tolerance = 1 / float(np.percentile(gaps_s, 25, method="lower")), 0.05
     else:
         measured, tolerance = (len(times) - 1) / float(times[-1] - times[0]), max(1e-3, 0.5 / len(times) ** 1.5)
     candidates = ([] if variable else [header_rate]) + STANDARD_RATES

@@ -111,6 +111,7 @@ def detector_statuses() -> list[DetectorStatus]:
     yolox, blazepose = folder / weights.YOLOX_NANO_FILE, folder / weights.BLAZEPOSE_FILE
     has_litert = importlib.util.find_spec("ai_edge_litert") is not None
     ultralytics_version = _version("ultralytics")
+    onnxruntime_version = _version("onnxruntime") or _version("onnxruntime-gpu")
     fetched = "fetched at first use" if not weights.is_offline() else "TIKTOKACTIONS_OFFLINE is set: nothing is fetched"
     return [
         DetectorStatus(
@@ -135,7 +136,14 @@ def detector_statuses() -> list[DetectorStatus]:
             f"ultralytics {ultralytics_version}" if ultralytics_version else "the package ultralytics is missing",
             "pip install 'tiktokactions[yolo]' (ultralytics and its weights: AGPL-3.0)",
         ),
-        DetectorStatus("onnx:PATH", True, f"onnxruntime {_version('onnxruntime')}", "any YOLOX or YOLOv8 export"),
+        DetectorStatus(
+            "onnx:PATH",
+            onnxruntime_version is not None,
+            f"onnxruntime {onnxruntime_version}" if onnxruntime_version else "the package onnxruntime is missing",
+            "export a YOLOX or YOLOv8 model as ONNX and name its path"
+            if onnxruntime_version
+            else "pip install onnxruntime",
+        ),
         DetectorStatus("none", True, "looks for nobody: everything goes to review", "nothing needed"),
     ]
 

@@ -26,7 +26,7 @@ FLAT_LINE_SHARE = 0.03
 """A line of pixels is flat where at most this share of it strays from the bar's colour in any frame."""
 CAPTION_LINE_SHARE = 0.6
 """A line inside a bar may stray up to this share (a caption), as long as flat lines follow before the picture."""
-PICTURE_LINE_SHARE = 0.5
+PICTURE_LINE_SHARE = 0.6
 """The picture must begin sharply: within three lines of the bar's end this share strays, or it is no bar."""
 MIN_BAR_SHARE = 0.01
 MIN_PICTURE_SHARE = 0.1
@@ -37,7 +37,7 @@ FLAT_LUMA_DEVIATION = 4.0
 DEFINITIONS = """\
 - **borders**: left, top, right, bottom as a fraction of width or height. A bar is a run of lines from the edge inwards
   that keep one colour (any colour, within 20 of 255 levels, 97 % of the line) in all sampled frames, and that ends
-  sharply in the picture: at least half of the next three lines differ in some frame. So dark surroundings that fade into
+  sharply in the picture: one of the next three lines differs over 60 % of its length in some frame. So dark surroundings that fade into
   the picture are no bar. A caption inside a bar belongs to the bar. Bars under 1 % count as none, and so does everything
   where less than 10 % of the width or height would be left (a black or one-coloured picture has no borders).
 - **brightness**: mean luma (Rec. 601, 0 black to 255 white) inside the borders, over all sampled frames.

@@ -122,23 +122,23 @@ def ultralytics_file(weights: str, offline: bool | None = None) -> Path:
     return kept
 
 
-def download(url: str, sha256: str, size_bytes: int, timeout_s: float = DOWNLOAD_TIMEOUT_S) -> bytes:
+def download(url: str, sha256: str, size_bytes: int) -> bytes:
     """The bytes behind ``url``, redirects followed, exactly ``size_bytes`` of them and with this checksum.
 
     Raises:
         DetectorError: unreachable, an HTTP error, too slow, or not the expected file.
     """
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + DOWNLOAD_TIMEOUT_S
     parts: list[bytes] = []
     got = 0
     try:
-        with urllib.request.urlopen(url, timeout=min(SOCKET_TIMEOUT_S, timeout_s)) as answer:
+        with urllib.request.urlopen(url, timeout=SOCKET_TIMEOUT_S) as answer:
             # read1 hands over what has arrived, so that a server that drips bytes meets the deadline too.
             while got <= size_bytes and (part := answer.read1(1 << 16)):
                 parts.append(part)
                 got += len(part)
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"{got} of {size_bytes} bytes after {timeout_s:g} s")
+                    raise TimeoutError(f"{got} of {size_bytes} bytes after {DOWNLOAD_TIMEOUT_S:g} s")
     except urllib.error.HTTPError as error:
         error.close()
         raise DetectorError(f"{url}: the server answered {error.code} {error.reason}") from error

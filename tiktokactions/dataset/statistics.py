@@ -454,7 +454,7 @@ def fitted_edges(counts: list[int]) -> tuple[int, ...]:
 
 def _fitted_bins(counts: list[int]) -> tuple[Bin, ...]:
     return tuple(
-        Bin(f"{low}" if high == low + 1 else f"{low}–{high - 1}", low, high, sum(low <= n < high for n in counts))
+        Bin(f"{low:,}" if high == low + 1 else f"{low:,}–{high - 1:,}", low, high, sum(low <= n < high for n in counts))
         for low, high in itertools.pairwise(fitted_edges(counts))
     )
 
@@ -488,6 +488,7 @@ def _most_common_first(counts: Counter[str]) -> dict[str, int]:
 
 # --- as text --------------------------------------------------------------------------------------------------------
 
+TABLE_WIDTH = 100
 TABLE_LABELS = 40
 """Labels listed in the text table; more: the first three quarters and the last quarter of as many."""
 
@@ -538,7 +539,8 @@ def _overview(stats: Statistics) -> str:
         f"{stats.status[s]:,} {s.replace('_', ' ')} ({share(stats.status[s], stats.videos)})" for s in STATUSES
     )
     lines = [
-        ("videos", f"{stats.videos:,}: {status}"),
+        ("videos", f"{stats.videos:,}"),
+        ("status", status),
         ("still to judge", f"{stats.to_judge:,} by a person ({stats.review_hours:,.2f} hours of proposed clips)"),
         ("clips", f"{stats.funnel.accepted:,}, {stats.clip_hours:,.2f} hours"),
         (
@@ -566,7 +568,9 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def _reasons_table(stats: Statistics) -> str:
-    rows = [[code, f"{n:,}", share(n, stats.videos), REASONS.get(code, "")] for code, n in stats.reasons.items()]
+    rows = [[code, f"{n:,}", share(n, stats.videos)] for code, n in stats.reasons.items()]
+    room = TABLE_WIDTH - sum(2 + max((len(row[i]) for row in rows), default=0) for i in range(3))
+    rows = [[*row, _fit(REASONS.get(row[0], ""), room)] for row in rows]
     return _table("Reasons", ["", "videos", "share", ""], rows, text_columns=(0, 3))
 
 

@@ -13,7 +13,9 @@ import av
 import av.filter
 from av.video.frame import PictureType
 
-from tiktokactions.demo.footage import BIKES, BUNNY, CAR, PARK, Footage, fetch_footage
+from tiktokactions.demo.footage import BIKES, BUNNY, CAR, PARK, Footage, SamplesError, fetch_footage
+
+__all__ = ["RECIPES", "Recipe", "SamplesError", "Shot", "make_sample_videos"]
 
 FPS = 30  # all footage is shown frame by frame at this rate, whatever its own
 

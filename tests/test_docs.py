@@ -1,0 +1,261 @@
+"""The prose is run: every command in README.md, docs/ and the examples of --help, in a folder that has what they name.
+
+A command that cannot be run here makes its test fail. Commands that need what no test machine has are in ``DRY_RUN``;
+what is not a command of this project must be listed in ``NOT_OURS``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.curate.tiny_onnx import write_constant_model
+from tests.made_videos import numbered_frames, write_video
+from tiktokactions.cli import _parser
+
+DRY_RUN = ("--engine ray", "s3://", "gs://", "--device cuda", "torchrun ")
+"""Need a cluster, credentials or a GPU: run with --dry-run."""
+NETWORK = ("tiktokactions demo",)
+"""Need the package registry: run by make test-all."""
+NOT_OURS = ("git clone ", "cd ", "pip install ", "python3 -m venv ", "python -m venv ", ". .venv/", "source .venv/")
+"""First words of the lines that set up a machine: there to be read."""
+FENCES = ("bash", "sh", "shell", "console")
+SECONDS_AT_MOST = 120
+
+
+# --- what the prose says --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Command:
+    document: str
+    line: int
+    text: str
+
+    @property
+    def is_ours(self) -> bool:
+        return (
+            re.search(
+                r"(^|[|;&(=]\s*|\s)(tiktokactions|python3? -m (tiktokactions|benchmarks)\S*|make)(\s|$)", self.text
+            )
+            is not None
+        )
+
+    def __str__(self) -> str:
+        return f"{self.document}:{self.line}: {self.text}"
+
+
+def commands_in(document: str, text: str) -> Iterator[Command]:
+    """The commands of the fenced blocks: every line of bash, the lines after ``$`` of console; ``\\`` joins lines."""
+    language: str | None = None
+    begun = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        stripped = line.strip()
+        if stripped.startswith("```"):
+            language = stripped[3:].strip().split(" ")[0] if language is None else None
+            assert not begun, f"{document}:{number}: the block ends in the middle of a command"
+        elif language in FENCES and stripped:
+            if not begun and language == "console" and not stripped.startswith("$ "):
+                continue  # output
+            if not begun and stripped.startswith("#"):
+                continue
+            begun += stripped.removeprefix("$ ")
+            if begun.endswith("\\"):
+                begun = begun[:-1]
+                continue
+            yield Command(document, number, begun)
+            begun = ""
+
+
+def documents() -> dict[str, str]:
+    paths = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("**/*.md"))]
+    return {str(path.relative_to(REPOSITORY)): path.read_text(encoding="utf-8") for path in paths if path.exists()}
+
+
+def parsers(parser: argparse.ArgumentParser | None = None) -> Iterator[argparse.ArgumentParser]:
+    """Every command's parser, the program's own first."""
+    parser = parser or _parser()
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for child in action.choices.values():
+                yield from parsers(child)
+
+
+def example_commands(parser: argparse.ArgumentParser) -> list[Command]:
+    _, _, example = (parser.epilog or "").partition("Example")
+    lines = [line.strip() for line in example.splitlines()]
+    return [Command("--help", 1, line) for line in lines if line.startswith("tiktokactions ")]
+
+
+def all_commands() -> list[Command]:
+    prose = [command for name, text in documents().items() for command in commands_in(name, text)]
+    examples = [command for parser in parsers() for command in example_commands(parser)]
+    return prose + list(dict.fromkeys(examples))
+
+
+def marks_of(command: Command) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow, pytest.mark.network] if any(word in command.text for word in NETWORK) else []
+
+
+# --- a folder that has what the commands name -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def tools(tmp_path_factory) -> Path:
+    """A folder with ``bin/tiktokactions`` and a person detector that sees a person in every picture."""
+    root = tmp_path_factory.mktemp("tools")
+    program = root / "bin" / "tiktokactions"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tiktokactions "$@"\n')
+    program.chmod(0o755)
+    answer = np.zeros((1, 52 * 52 + 26 * 26 + 13 * 13, 85), np.float32)
+    answer[0, 1000, 2:6] = (2.5, 2.5, 0.9, 1.0)  # width, height, is something, is a person
+    (root / "models").mkdir()
+    write_constant_model(root / "models" / "yolox_nano.onnx", (1, 3, 416, 416), answer)
+    return root
+
+
+@pytest.fixture(scope="session")
+def run(tools) -> Callable[[str, Path], subprocess.CompletedProcess[str]]:
+    def run_in(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {
+            "PATH": f"{tools / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(REPOSITORY),
+            "TIKTOKACTIONS_MODELS": str(tools / "models"),
+        }
+        try:
+            return subprocess.run(
+                ["sh", "-c", text],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=SECONDS_AT_MOST,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"{text}: still running after {SECONDS_AT_MOST} s")
+
+    return run_in
+
+
+@pytest.fixture(scope="session")
+def workspaces(run, tmp_path_factory) -> Callable[[str], Path]:
+    """``workspaces(document)``: a folder of its own for each document, with the names that the documents use."""
+    prepared: dict[str, Path] = {}
+
+    def workspace(document: str) -> Path:
+        if document not in prepared:
+            prepared[document] = tmp_path_factory.mktemp("docs")
+            prepare(prepared[document], run)
+        return prepared[document]
+
+    return workspace
+
+
+def prepare(folder: Path, run: Callable[[str, Path], subprocess.CompletedProcess[str]]) -> None:
+    """``videos/``, ``list.csv``, ``list.txt`` and ``curate.toml`` to curate, ``data/`` and ``demo/dataset/`` curated."""
+    names = ("walking/one.mp4", "walking/two.mp4", "jumping/three.mp4")
+    for index, name in enumerate(names):
+        frames = numbered_frames(50 + 10 * index, 96, 160, first=1000 * index, cuts=(5,))
+        write_video(folder / "videos" / name, frames, fps=10)
+    rows = [f"videos/{name},{name.split('/')[0]}" for name in names]
+    (folder / "list.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+    (folder / "list.txt").write_text("\n".join(f"videos/{name}" for name in names) + "\n")
+    (folder / "curate.toml").write_text("min_person_frames = 6\n")
+    for dataset in ("data", "demo/dataset"):
+        done = run(f"tiktokactions curate videos/ -o {dataset}", folder)
+        assert done.returncode == 0, f"the test's own dataset could not be made: {done.stderr}"
+
+
+# --- tests ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        ("tiktokactions doctor\n", []),
+        ("```bash\ntiktokactions a\n\n# why\nmake b\n```", ["tiktokactions a", "make b"]),
+        ("```console\n$ tiktokactions a\noutput\n$ make b\n```\ntiktokactions c", ["tiktokactions a", "make b"]),
+        ("```bash\ntiktokactions a \\\n    -o b\n```", ["tiktokactions a -o b"]),
+        ("```python\ntiktokactions a\n```", []),
+        ("```\ntiktokactions a\n```\n```sh\ntiktokactions b\n```", ["tiktokactions b"]),
+    ],
+    ids=["nothing", "outside", "bash", "console", "continued", "python", "plain"],
+)
+def test_commands_are_found(text, expected):
+    assert [command.text for command in commands_in("x.md", text)] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "is_ours"),
+    [
+        ("tiktokactions curate videos/ -o data/", True),
+        ("TIKTOKACTIONS_OFFLINE=1 tiktokactions doctor", True),
+        ("find videos -name '*.mp4' | tiktokactions curate - -o data/", True),
+        ("make demo", True),
+        ("pip install tiktokactions", True),  # looks like ours: NOT_OURS decides
+        ("git clone https://example.org/cmake.git", False),
+    ],
+)
+def test_our_commands_are_recognised(text, is_ours):
+    assert Command("x.md", 1, text).is_ours is is_ours
+
+
+def test_the_readme_shows_commands():
+    assert "README.md" in documents(), "there is no README.md"
+    assert [command for command in all_commands() if command.document == "README.md" and command.is_ours]
+
+
+@pytest.mark.parametrize("command", [pytest.param(c, id=str(c), marks=marks_of(c)) for c in all_commands()])
+def test_commands_in_the_docs_run(command, run, workspaces):
+    text = command.text
+    if text.startswith(NOT_OURS):
+        return
+    assert command.is_ours, f"{command}\nis not a command of this project: run it here, or list it in NOT_OURS"
+    if re.match(r"(\w+=\S* )*make( |$)", text):
+        # Running 'make test' in a test would never end; make -n says whether every target exists and what it would do.
+        done = run(text.replace("make", "make -n", 1), REPOSITORY)
+    elif "-m benchmarks" in text:
+        done = run(
+            f"{text} --help".replace("python3 ", "python ").replace("python ", f"{shlex.quote(sys.executable)} "),
+            REPOSITORY,
+        )
+    else:
+        dry = " --dry-run" if any(word in text for word in DRY_RUN) and "--dry-run" not in text else ""
+        done = run(text + dry, workspaces(command.document))
+    assert done.returncode == 0, f"{command}\nexit code {done.returncode}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("parser", [pytest.param(p, id=p.prog) for p in parsers()])
+def test_help_has_an_example(parser):
+    assert "Example" in parser.format_help()
+    assert example_commands(parser), f"{parser.prog} --help: no line of its example begins with 'tiktokactions '"
+
+
+@pytest.mark.parametrize("parser", [pytest.param(p, id=p.prog) for p in parsers()])
+def test_docs_name_every_command_and_option(parser):
+    prose = "\n".join(documents().values())
+    options = {
+        option
+        for action in parser._actions
+        for option in action.option_strings
+        if option.startswith("--") and not option.startswith("--no-") and option != "--help"
+    }
+    wanted = options | {parser.prog}
+    missing = sorted(name for name in wanted if not re.search(rf"{re.escape(name)}(?![\w-])", prose))
+    assert not missing, f"not in README.md or docs/: {', '.join(missing)}"

@@ -1,0 +1,124 @@
+"""The wheel, built here and installed alone into a new environment outside the clone, without extras and without torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.network
+
+# pip's cache and settings are the user's own: what make has just downloaded is not downloaded again.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+MEGABYTE = 1_000_000
+
+
+def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        env=ENVIRONMENT | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def pip_options(repository, tmp_path_factory) -> list[str]:
+    """Options of ``pip install``; skips where no package registry answers."""
+    options = ["--quiet", "--no-input", "--disable-pip-version-check", "-c", str(repository / "constraints.txt")]
+    probe = ["--dry-run", "--ignore-installed", "--no-deps", "--retries", "0", "--timeout", "15", "mdurl"]
+    done = run(sys.executable, "-m", "pip", "install", *options, *probe, cwd=tmp_path_factory.mktemp("probe"))
+    if done.returncode:
+        pytest.skip(f"no package registry: {done.stderr.strip().splitlines()[-1]}")
+    return options
+
+
+@pytest.fixture(scope="module")
+def wheel(repository, pip_options, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    pins = str(repository / "constraints.txt")
+    done = run(
+        *(sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", folder, *pip_options, repository),
+        cwd=folder,
+        PIP_CONSTRAINT=pins,
+        PIP_BUILD_CONSTRAINT=pins,
+    )
+    assert done.returncode == 0, done.stderr
+    [path] = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, pip_options, tmp_path_factory) -> Path:
+    """``bin`` of a new environment that holds the base package and nothing else."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=True)
+    done = run(folder / "bin" / "python", "-m", "pip", "install", *pip_options, wheel, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "bin"
+
+
+@pytest.fixture(scope="module")
+def torch_trap(tmp_path_factory) -> Path:
+    """A folder with a ``torch`` that ends the program that imports it."""
+    folder = tmp_path_factory.mktemp("trap")
+    (folder / "torch.py").write_text("raise SystemExit('torch was imported')\n")
+    return folder
+
+
+def test_the_wheel_holds_the_package_and_its_licence_only(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert "tiktokactions/cli.py" in names
+    assert [name for name in names if name.endswith("licenses/LICENSE")]
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"tiktokactions"}
+    assert wheel.stat().st_size < MEGABYTE
+
+
+def test_the_base_install_has_neither_torch_nor_tools(installed, tmp_path):
+    done = run(installed / "python", "-m", "pip", "list", "--format=json", cwd=tmp_path)
+    names = {package["name"].lower() for package in json.loads(done.stdout)}
+    assert "tiktokactions" in names
+    assert not names & {"torch", "torchvision", "ultralytics", "pytest", "mypy", "ruff", "imageio-ffmpeg"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["curate", "--help"], ["dataset", "stats", "--help"]], ids=" ".join
+)
+def test_commands_work_and_do_not_import_torch(installed, torch_trap, tmp_path, arguments):
+    done = run(installed / "tiktokactions", *arguments, cwd=tmp_path, PYTHONPATH=str(torch_trap))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "tiktokactions" in done.stdout
+
+
+def test_every_module_imports_without_extras(installed, torch_trap, tmp_path):
+    script = (
+        "import importlib, pkgutil, tiktokactions\n"
+        "names = [m.name for m in pkgutil.walk_packages(tiktokactions.__path__, 'tiktokactions.')]\n"
+        "for name in names: importlib.import_module(name)\n"
+        "print(len(names), tiktokactions.__file__)\n"
+    )
+    done = run(installed / "python", "-c", script, cwd=tmp_path, PYTHONPATH=str(torch_trap))
+    assert done.returncode == 0, done.stderr
+    count, where = done.stdout.split(maxsplit=1)
+    assert int(count) > 10
+    assert where.startswith(str(installed.parent)), "the installed package, not the clone"
+
+
+@pytest.mark.slow
+def test_the_installed_wheel_runs_the_demo(installed, tmp_path):
+    done = run(installed / "tiktokactions", "demo", "-o", tmp_path / "demo", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["videos"] == result["accepted"] + result["needs_review"] + result["rejected"] == 11
+    assert min(result["accepted"], result["needs_review"], result["rejected"]) > 0
+    assert (tmp_path / "demo" / "dataset" / "manifest.parquet").stat().st_size > 0
