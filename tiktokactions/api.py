@@ -312,7 +312,7 @@ def _settle_all(
     dataset: Path, settings: CurateOptions, progress: Callable[[Progress], None], began: float
 ) -> CurateResult:
     from tiktokactions.curate.resume import Plan
-    from tiktokactions.dataset.info import read_info, saved_options
+    from tiktokactions.dataset.info import read_info
 
     info = read_info(dataset)
     assert info is not None
@@ -321,7 +321,7 @@ def _settle_all(
         info,
         settings,
         Plan(),
-        info.options != saved_options(settings),
+        True,  # records may also have been taken away by hand: draw all verdicts and tables again
         lambda message: progress(Progress(0, 0, 0, 0, 0, 0, message)),
     )
     return CurateResult(

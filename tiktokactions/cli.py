@@ -313,7 +313,7 @@ def _dataset_card(arguments: argparse.Namespace) -> int:
 
 def _demo(arguments: argparse.Namespace) -> int:
     from tiktokactions import api
-    from tiktokactions.dataset.statistics import dataset_statistics, statistics_table
+    from tiktokactions.dataset.statistics import statistics_table
     from tiktokactions.progress import show_progress
 
     with show_progress() as progress:
@@ -322,7 +322,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         dataset = Path(result.dataset)
         print()
-        print(statistics_table(dataset_statistics(dataset / "manifest.parquet")))
+        print(statistics_table(api.dataset_stats(dataset)))
         print("\nWhere everything is:")
         for what, path in (
             ("clips", "clips"),
