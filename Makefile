@@ -41,6 +41,7 @@ lint: $(DEV)
 bench: $(DEV)
 	$(RUN) -m benchmarks.curate
 	$(RUN) -m benchmarks.people
+	$(RUN) -m benchmarks.dataset_scale
 
 clean:
 	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache

@@ -10,6 +10,7 @@ import argparse
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -167,7 +168,7 @@ def workspaces(run, tmp_path_factory) -> Callable[[str], Path]:
 
 
 def prepare(folder: Path, run: Callable[[str, Path], subprocess.CompletedProcess[str]]) -> None:
-    """``videos/``, ``list.csv``, ``list.txt`` and ``curate.toml`` to curate, ``data/`` and ``demo/dataset/`` curated."""
+    """To curate: ``videos/``, ``demo/videos/``, ``list.csv``, ``list.txt``, ``curate.toml``; done: ``data/``, ``demo/dataset/``."""
     names = ("walking/one.mp4", "walking/two.mp4", "jumping/three.mp4")
     for index, name in enumerate(names):
         frames = numbered_frames(50 + 10 * index, 96, 160, first=1000 * index, cuts=(5,))
@@ -176,9 +177,10 @@ def prepare(folder: Path, run: Callable[[str, Path], subprocess.CompletedProcess
     (folder / "list.csv").write_text("\n".join(["path,label", *rows]) + "\n")
     (folder / "list.txt").write_text("\n".join(f"videos/{name}" for name in names) + "\n")
     (folder / "curate.toml").write_text("min_person_frames = 6\n")
-    for dataset in ("data", "demo/dataset"):
-        done = run(f"tiktokactions curate videos/ -o {dataset}", folder)
-        assert done.returncode == 0, f"the test's own dataset could not be made: {done.stderr}"
+    done = run("tiktokactions curate videos/ -o data", folder)
+    assert done.returncode == 0, f"the test's own dataset could not be made: {done.stderr}"
+    shutil.copytree(folder / "videos", folder / "demo" / "videos")
+    shutil.copytree(folder / "data", folder / "demo" / "dataset")
 
 
 # --- tests ----------------------------------------------------------------------------------------------------------

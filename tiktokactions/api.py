@@ -105,7 +105,9 @@ def curate(
     with dataset_lock(dataset), _disk_errors(dataset):
         if redecide:
             return _settle_all(dataset, settings, progress, began)
-        detector = resolve_detector(_detector_name(settings, info))
+        wanted = _detector_name(settings, info)
+        progress(Progress(0, 0, 0, 0, 0, 0, f"person detector: {wanted} (fetched now if it is not on this machine yet)"))
+        detector = resolve_detector(wanted)
         if detector.note:
             progress(Progress(0, 0, 0, 0, 0, 0, detector.note))
         return _curate_all(inputs, dataset, settings, detector, progress, began)

@@ -150,7 +150,7 @@ def read_sidecar(path: Path) -> ListedVideo:
     absolute = os.path.abspath(path)
     for name in (f"{stem}.json", f"{stem}.info.json", f"{path.name}.json"):
         sidecar = path.parent / name
-        if name == path.name or not sidecar.is_file():
+        if name == path.name or not os.path.isfile(sidecar):
             continue
         try:
             said = json.loads(sidecar.read_bytes())
