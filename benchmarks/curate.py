@@ -1,6 +1,6 @@
 """Curation against the paper's way: CPU seconds, agreement of the longest scene, two workers, memory of a worker.
 
-    python -m benchmarks.curate            (three rounds over 14 videos)
+    python -m benchmarks.curate            (three rounds over 14 videos, about 25 minutes)
     python -m benchmarks.curate --quick    (one round over 4 videos: a smoke test, not a result)
 
 Both sides run in this process, pinned to one core, YOLOX-nano on one thread, one after the other on each video, and
@@ -39,6 +39,7 @@ from tiktokactions.files import write_record
 from tiktokactions.records import VideoRecord
 
 SAME_SCENE_IOU = 0.9
+SAME_MEMORY = 1.15  # a worker keeps 150 to 300 frames of a long scene, depending on where its thinning stands
 AS_LARGE = CurateOptions(short_side=None, audio=True)
 
 
@@ -316,13 +317,13 @@ def main() -> None:
         targets.append(target("peak memory of a worker", max(m["worker_mb"] for m in memory), 500, unit="MB"))
         for short, long in zip(memory[::2], memory[1::2], strict=True):
             what = f"memory, 30 min / 30 s ({short['content']})"
-            targets.append(target(what, long["worker_mb"] / short["worker_mb"], 1.1))
+            targets.append(target(what, long["worker_mb"] / short["worker_mb"], SAME_MEMORY))
 
     print_targets(targets)
     if options.quick:
         print("\n  a quick run: too short to be a result, nothing is written")
-    else:
-        print("\n", write_result("curate", result | {"targets": targets}, facts))
+        return
+    print("\n", write_result("curate", result | {"targets": targets}, facts))
     sys.exit(0 if all(t["passed"] for t in targets) else 1)
 
 

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,10 @@ def records(dataset: Path) -> dict[str, dict[str, Any]]:
 
 def rows(dataset: Path) -> list[dict[str, Any]]:
     """The manifest without what may differ between two runs."""
-    return [{k: v for k, v in row.items() if k != "timings"} for row in pq.read_table(dataset / "manifest.parquet").to_pylist()]
+    return [
+        {k: v for k, v in row.items() if k != "timings"}
+        for row in pq.read_table(dataset / "manifest.parquet").to_pylist()
+    ]
 
 
 def files(dataset: Path) -> dict[str, int]:
@@ -245,7 +247,9 @@ def test_junk_becomes_rows_with_reasons(mine: Path, tmp_path: Path) -> None:
     (junk / "-rf.mp4").write_text("z")
     good = (mine / "d.mp4").read_bytes()
     (junk / "half.mp4").write_bytes(good[: len(good) // 2])
-    (tmp_path / "list.txt").write_text("\n".join([*(f"junk/{p.name}" for p in junk.iterdir() if "\n" not in p.name), "gone.mp4"]))
+    (tmp_path / "list.txt").write_text(
+        "\n".join([*(f"junk/{p.name}" for p in junk.iterdir() if "\n" not in p.name), "gone.mp4"])
+    )
     api.curate([junk, tmp_path / "list.txt"], tmp_path / "dataset", **NO_PEOPLE)
     reasons = {name: r["reasons"] for name, r in records(tmp_path / "dataset").items()}
     assert reasons == {
@@ -270,7 +274,11 @@ def test_a_file_that_may_not_be_read(mine: Path, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(resume, "sha256_file", lambda p: refused(p) if p.endswith("d.mp4") else whole(p))
     api.curate(mine, tmp_path / "dataset", **NO_PEOPLE)
     record = records(tmp_path / "dataset")["d.mp4"]
-    assert (record["status"], record["reasons"], record["failure_detail"]) == ("rejected", ["unreadable"], "Permission denied")
+    assert (record["status"], record["reasons"], record["failure_detail"]) == (
+        "rejected",
+        ["unreadable"],
+        "Permission denied",
+    )
     monkeypatch.undo()
     result = api.curate(mine, tmp_path / "dataset", detector="none")
     assert (result.videos, result.accepted) == (6, 4), "readable again: its row is replaced by the real one"
@@ -385,9 +393,8 @@ def test_a_full_disk_stops_the_run_with_a_message_and_no_half_file(many: Path, t
 
 
 @pytest.fixture
-def crashing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def crashing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "_curate_job", crash_on_b)
-    yield
 
 
 def crash_on_b(job: Any, options: Any, detector: Any, dataset: Path) -> str:

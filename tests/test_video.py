@@ -49,7 +49,11 @@ VIDEOS: dict[str, dict[str, Any]] = {
     "turned 270, B-frames": {"rotation": 270, "b_frames": 2},
     "wide pixels": {"sample_aspect_ratio": Fraction(16, 11)},
     "narrow pixels, turned": {"sample_aspect_ratio": Fraction(3, 4), "rotation": 90},
-    "10 bit HEVC": {"codec": "libx265", "pixel_format": "yuv420p10le", "options": {"preset": "ultrafast", "x265-params": "log-level=none"}},
+    "10 bit HEVC": {
+        "codec": "libx265",
+        "pixel_format": "yuv420p10le",
+        "options": {"preset": "ultrafast", "x265-params": "log-level=none"},
+    },
 }
 
 
@@ -216,7 +220,7 @@ def test_real_and_odd_videos_are_read_or_refused_with_a_reason(shared_data: Path
             continue
         assert probe.frames == len(times_s) > 0
         assert times_s[0] == 0
-        assert all(a < b for a, b in zip(times_s, times_s[1:], strict=False))
+        assert (np.diff(times_s) > 0).all()
         clip = cut_clip(str(path), tmp_path / "c.mp4", 0, probe.duration_s, probe, SETTINGS, probe.frames)
         assert video.count_frames(tmp_path / "c.mp4") == clip.frames
     assert refused == {

@@ -106,7 +106,9 @@ def curate(
         if redecide:
             return _settle_all(dataset, settings, progress, began)
         wanted = _detector_name(settings, info)
-        progress(Progress(0, 0, 0, 0, 0, 0, f"person detector: {wanted} (fetched now if it is not on this machine yet)"))
+        progress(
+            Progress(0, 0, 0, 0, 0, 0, f"person detector: {wanted} (fetched now if it is not on this machine yet)")
+        )
         detector = resolve_detector(wanted)
         if detector.note:
             progress(Progress(0, 0, 0, 0, 0, 0, detector.note))

@@ -77,7 +77,7 @@ class Sample:
     frame: int
     people: tuple[PersonBox, ...] = ()
     phash: str = ""
-    """64-bit perceptual hash, 16 hex digits; empty where the picture is too flat to tell apart from others."""
+    """256-bit perceptual hash, 64 hex digits; empty where the picture is too flat to tell apart from others."""
     phash_mirrored: str = ""
 
 

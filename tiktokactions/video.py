@@ -390,7 +390,9 @@ class AnalysisScaler:
             pixels = _plane(target)
             cv2.resize(_plane(plane), pixels.shape[::-1], dst=pixels, interpolation=cv2.INTER_LINEAR)
         packed = self._to_bgr.reformat(small, format="bgr24").planes[0]
-        rows = np.frombuffer(packed, np.uint8).reshape(packed.height, packed.line_size)[:, : packed.width * 3]
+        rows = np.frombuffer(memoryview(packed), np.uint8).reshape(packed.height, packed.line_size)[
+            :, : packed.width * 3
+        ]
         return rows.reshape(packed.height, packed.width, 3), _plane(small.planes[0]).copy()
 
 

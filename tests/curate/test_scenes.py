@@ -101,7 +101,9 @@ def test_parameters_are_checked_and_reach_the_detector() -> None:
     detector = make_scene_detector(CurateOptions(scenes="adaptive", scene_param=("window_width=3", "luma_only=true")))
     assert isinstance(detector, AdaptiveDetector)
     assert detector.window_width == 3
-    with pytest.raises(ValueError, match=r"the content detector has no 'window_width', expected one of \['luma_only'\]"):
+    with pytest.raises(
+        ValueError, match=r"the content detector has no 'window_width', expected one of \['luma_only'\]"
+    ):
         make_scene_detector(CurateOptions(scene_param=("window_width=3",)))
     with pytest.raises(ValueError, match="expected a number like 2"):
         make_scene_detector(CurateOptions(scenes="adaptive", scene_param=("window_width=wide",)))

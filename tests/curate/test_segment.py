@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from tiktokactions.records import PersonBox, Sample, Scene
 LONG = Scene(5.0, 45.0, 150, 1350)
 
 
-def grid_of(per_second: list[float], column: int | None = None) -> np.ndarray:
+def grid_of(per_second: Sequence[float], column: int | None = None) -> np.ndarray:
     grid = np.zeros((len(per_second), 8, 8), np.float32)
     columns = slice(None) if column is None else slice(column, column + 1)
     grid[:, :, columns] = np.array(per_second, np.float32)[:, None, None]

@@ -90,7 +90,15 @@ def test_labels_come_from_the_sidecar_else_from_the_folder(
 
 def test_a_sidecar_fills_the_source_fields_and_keeps_the_rest(tmp_path: Path) -> None:
     put(tmp_path, "a.mp4", "b.mp4", "orphan.json")
-    said = {"id": 7231, "uploader": "ana", "upload_date": "20240103", "title": "T", "view_count": 5, "music_id": 9, "x": None}
+    said = {
+        "id": 7231,
+        "uploader": "ana",
+        "upload_date": "20240103",
+        "title": "T",
+        "view_count": 5,
+        "music_id": 9,
+        "x": None,
+    }
     (tmp_path / "a.info.json").write_text(json.dumps(said))
     (tmp_path / "b.json").write_text("{broken")
     videos = listed(tmp_path)
@@ -103,7 +111,9 @@ def test_a_sidecar_fills_the_source_fields_and_keeps_the_rest(tmp_path: Path) ->
 
 def test_lone_surrogates_and_infinities_in_a_sidecar_are_made_harmless(tmp_path: Path) -> None:
     put(tmp_path, "a.mp4")
-    (tmp_path / "a.json").write_text('{"title": "\\ud83d", "score": Infinity, "big": 99999999999999999999, "tags": ["\\ud800x"]}')
+    (tmp_path / "a.json").write_text(
+        '{"title": "\\ud83d", "score": Infinity, "big": 99999999999999999999, "tags": ["\\ud800x"]}'
+    )
     video = listed(tmp_path)["a.mp4"]
     assert video.about.title == "?"
     assert video.labels == ("?x",)

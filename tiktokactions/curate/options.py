@@ -62,7 +62,9 @@ class CurateOptions:
         "any", "decision", "reject (orientation) pictures of another orientation"
     )
 
-    short_side: int | None = _option(320, "clip", "short side of the clips in pixels, never enlarged; 'source' keeps it")
+    short_side: int | None = _option(
+        320, "clip", "short side of the clips in pixels, never enlarged; 'source' keeps it"
+    )
     fps: Fraction | None = _option(None, "clip", "frame rate of the clips (default: the source's nominal rate)")
     crf: int = _option(23, "clip", "x264 quality of the clips, lower is better and larger")
     audio: bool = _option(False, "clip", "keep the sound")

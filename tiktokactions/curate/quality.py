@@ -28,6 +28,8 @@ CAPTION_LINE_SHARE = 0.6
 """A line inside a bar may stray up to this share (a caption), as long as flat lines follow before the picture."""
 PICTURE_LINE_SHARE = 0.6
 """The picture must begin sharply: within three lines of the bar's end this share strays, or it is no bar."""
+HASH_SIZE = 16
+"""Bits along each side of a hash: 16x16 = 256. With the usual 8x8, videos made in one room cannot be told apart."""
 MIN_BAR_SHARE = 0.01
 MIN_PICTURE_SHARE = 0.1
 
@@ -37,9 +39,10 @@ FLAT_LUMA_DEVIATION = 4.0
 DEFINITIONS = """\
 - **borders**: left, top, right, bottom as a fraction of width or height. A bar is a run of lines from the edge inwards
   that keep one colour (any colour, within 20 of 255 levels, 97 % of the line) in all sampled frames, and that ends
-  sharply in the picture: one of the next three lines differs over 60 % of its length in some frame. So dark surroundings that fade into
-  the picture are no bar. A caption inside a bar belongs to the bar. Bars under 1 % count as none, and so does everything
-  where less than 10 % of the width or height would be left (a black or one-coloured picture has no borders).
+  sharply in the picture: one of the next three lines differs over 60 % of its length in some frame. So dark
+  surroundings that fade into the picture are no bar. A caption inside a bar belongs to the bar. Bars under 1 % count as
+  none, and so does everything where less than 10 % of the width or height would be left (a black or one-coloured
+  picture has no borders).
 - **brightness**: mean luma (Rec. 601, 0 black to 255 white) inside the borders, over all sampled frames.
 - **sharpness**: variance of the Laplacian (kernel 0 1 0, 1 -4 1, 0 1 0) of the luma inside the borders with the whole
   picture's long side at 416 pixels, the median over the sampled frames. Pictures from smaller sources are enlarged and
@@ -109,4 +112,78 @@ def _bar(darkest: np.ndarray, brightest: np.ndarray) -> int:
 
 def _strays(darkest: np.ndarray, brightest: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """(H, W) True where a pixel leaves [low, high] in any channel of any frame."""
-    return ((darkest < low) | (brightest > high)).any(axis=2)
+    return np.any((darkest < low) | (brightest > high), axis=2)
+
+
+def measure_quality(images_bgr: Sequence[np.ndarray], static_share: float, width: int, height: int) -> Quality:
+    """The scores of a video from its sampled frames; :data:`DEFINITIONS` says what each means.
+
+    ``images_bgr``: uint8 (H, W, 3), upright, about 416 pixels on the long side. ``width`` and ``height`` are those of
+    the upright source picture; ``static_share`` was measured while decoding.
+
+    Raises:
+        ValueError: no image, or a ``static_share`` that is no number.
+    """
+    if not images_bgr:
+        raise ValueError("quality: got no images, expected at least one sampled frame")
+    if not math.isfinite(static_share):
+        raise ValueError(f"quality: got static_share {static_share}, expected a number from 0 to 1")
+    borders = picture_borders(images_bgr)
+    lumas = [cv2.cvtColor(inside_borders(image, borders), cv2.COLOR_BGR2GRAY) for image in images_bgr]
+    sharpness = [
+        float(cv2.Laplacian(_at_long_side(luma, max(image.shape[:2])), cv2.CV_64F).var())
+        for luma, image in zip(lumas, images_bgr, strict=True)
+    ]
+    return Quality(
+        static_share=float(static_share),
+        borders=borders,
+        brightness=round(float(np.mean([luma.mean() for luma in lumas])), 3),
+        sharpness=round(float(np.median(sharpness)), 3),
+        orientation=_orientation(width, height),
+    )
+
+
+def inside_borders(image: np.ndarray, borders: Borders) -> np.ndarray:
+    """The picture inside its bars, one line less at each bar, where the scaler blends both. A view, never empty."""
+    height, width = image.shape[:2]
+    left, top, right, bottom = (
+        round(share * size) + (share > 0) for share, size in zip(borders, (width, height, width, height), strict=True)
+    )
+    if left + right >= width or top + bottom >= height:
+        return image
+    return image[top : height - bottom, left : width - right]
+
+
+def _at_long_side(luma: np.ndarray, long_side: int) -> np.ndarray:
+    """Scale by what brings the whole picture (``long_side`` pixels) to 416; within 2 % it is left alone."""
+    scale = LONG_SIDE / long_side
+    if abs(scale - 1) <= 0.02:
+        return luma
+    size = (max(1, round(luma.shape[1] * scale)), max(1, round(luma.shape[0] * scale)))
+    return cv2.resize(luma, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+
+
+def _orientation(width: int, height: int) -> Literal["portrait", "landscape", "square"]:
+    if abs(width - height) <= 0.02 * max(width, height):
+        return "square"
+    return "portrait" if height > width else "landscape"
+
+
+def frame_hashes(image_bgr: np.ndarray, borders: Borders) -> tuple[str, str]:
+    """Perceptual hashes (pHash, 16x16 bits, 64 hex digits) of the picture inside the borders, and of its mirror image.
+
+    Both are empty where the picture is too flat for its hash to be more than noise. The picture is squeezed to a square,
+    so that copies of another aspect ratio agree.
+    """
+    import imagehash  # brings SciPy: only where hashes are made
+    from PIL import Image
+
+    luma = cv2.cvtColor(inside_borders(image_bgr, borders), cv2.COLOR_BGR2GRAY)
+    # imagehash scales what it gets with a slow, good filter: give it twice what it needs, not the whole frame.
+    small = cv2.resize(luma, (HASH_SIZE * 8, HASH_SIZE * 8), interpolation=cv2.INTER_AREA)
+    if cv2.resize(small, (32, 32), interpolation=cv2.INTER_AREA).std() < FLAT_LUMA_DEVIATION:
+        return "", ""
+    plain, mirrored = (
+        str(imagehash.phash(Image.fromarray(picture), hash_size=HASH_SIZE)) for picture in (small, cv2.flip(small, 1))
+    )
+    return plain, mirrored

@@ -18,7 +18,7 @@ from tiktokactions.curate.engine_local import run_jobs
 from tiktokactions.curate.one_video import fail, make_clip
 from tiktokactions.curate.options import CurateOptions, clip_fingerprint
 from tiktokactions.curate.resume import Plan, join_updates
-from tiktokactions.dataset.duplicates import HashTable, find_duplicates
+from tiktokactions.dataset.duplicates import HashedVideos, find_duplicates
 from tiktokactions.files import (
     clip_relative_path,
     move_into_place,
@@ -119,13 +119,25 @@ def cut_again(
 
 def duplicates_of(dataset: Path, options: CurateOptions) -> dict[str, str]:
     """Video id -> id of the better copy, over all videos that are usable and long enough on their own."""
-    table = HashTable()
-    for path in record_paths(dataset):
-        record = read_record(path)
-        if record.failure is None and record.probe is not None and decide(record, options).status != "rejected":
-            pixels = record.probe.width * record.probe.height
-            table.add(record.video_id, record.samples, (pixels, record.probe.duration_s))
-    return find_duplicates(table)
+    hashed = HashedVideos(options.samples)
+    worth: list[tuple[float, ...]] = []
+    for record in all_records(dataset):
+        scene = record.scene
+        if record.failure is None and scene is not None and decide(record, options).status != "rejected":
+            hashes = [sample.phash for sample in record.samples]
+            mirrored = [sample.phash_mirrored for sample in record.samples]
+            hashed.add(record.video_id, hashes, mirrored, scene.duration_s)
+            worth.append(_worth(record))
+    return find_duplicates(hashed, worth)
+
+
+def _worth(record: VideoRecord) -> tuple[float, ...]:
+    """What makes one copy better than another: pixels of picture (without borders), then bytes per second, then length."""
+    assert record.probe is not None and record.quality is not None
+    left, top, right, bottom = record.quality.borders
+    pixels = record.probe.width * record.probe.height * (1 - left - right) * (1 - top - bottom)
+    # A border's edge is found to a few pixels: copies of one size must not be ranked by that.
+    return (round(pixels, -3), record.source.size_bytes / record.probe.duration_s, record.probe.duration_s)
 
 
 def _has_its_clip(dataset: Path, after: VideoRecord, before: VideoRecord, options: CurateOptions) -> bool:

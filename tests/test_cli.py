@@ -1,0 +1,175 @@
+"""The command line: what is typed reaches the functions, and exit codes and output keep their promises."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.made_videos import numbered_frames, write_video
+from tiktokactions import api, cli
+from tiktokactions.curate.options import CurateOptions
+
+RESULT = api.CurateResult("d", 3, 1, 1, 1, 2.5, 3, 0, 0, {}, 0, "none")
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What ``curate`` was called with."""
+    calls: list[dict[str, Any]] = []
+
+    def curate(videos: Any, output: Any, **options: Any) -> api.CurateResult:
+        options.pop("progress")
+        calls.append({"videos": videos, "output": output, **options})
+        return RESULT
+
+    monkeypatch.setattr(api, "curate", curate)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("typed", "options"),
+    [
+        ([], {}),
+        (["--min-person-frames", "6"], {"min_person_frames": 6}),
+        (
+            ["--scenes", "adaptive", "--scene-param", "window_width=3"],
+            {"scenes": "adaptive", "scene_param": ("window_width=3",)},
+        ),
+        (["--short-side", "source", "--fps", "30000/1001"], {"short_side": None, "fps": Fraction(30000, 1001)}),
+        (["--short-side", "240", "--audio"], {"short_side": 240, "audio": True}),
+        (["--no-audio", "--person-score", "0.5"], {"audio": False, "person_score": 0.5}),
+    ],
+)
+def test_what_is_typed_reaches_the_function_and_nothing_else(
+    typed: list[str], options: dict[str, Any], called: list[dict[str, Any]]
+) -> None:
+    assert cli.main(["curate", "a", "b", "-o", "d", *typed]) == 0
+    assert called == [{"videos": ["a", "b"], "output": "d", "redecide": False, **options}]
+
+
+def test_a_configuration_file_sets_the_same_names(tmp_path: Path, called: list[dict[str, Any]]) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(
+        'min_person_frames = 6\nshort_side = "source"\nperson_score = 1\nfps = "24000/1001"\nscene_param = ["luma_only=1"]\n'
+    )
+    assert cli.main(["curate", "a", "-o", "d", "--config", str(config), "--min-person-frames", "7"]) == 0
+    assert called[0] == {
+        "videos": ["a"],
+        "output": "d",
+        "redecide": False,
+        "min_person_frames": 7,
+        "short_side": None,
+        "person_score": 1.0,
+        "fps": Fraction(24000, 1001),
+        "scene_param": ("luma_only=1",),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("min_people = 6", "unknown name min_people; expected some of audio, crf"),
+        ("min_person_frames = 'six'", "min_person_frames = 'six', expected"),
+        ("audio = 1", "audio = 1, expected"),
+        ("scenes = 'magic'", "scenes = 'magic', expected"),
+        ("min_person_frames = ", "Invalid value"),
+    ],
+)
+def test_a_wrong_configuration_file_is_an_error(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], called: list[dict[str, Any]]
+) -> None:
+    (tmp_path / "c.toml").write_text(text)
+    assert cli.main(["curate", "a", "-o", "d", "--config", str(tmp_path / "c.toml")]) == 2
+    assert message in capsys.readouterr().err
+    assert called == []
+
+
+def test_every_option_has_a_flag_with_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["curate", "--help"])
+    assert ended.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for field in dataclasses.fields(CurateOptions):
+        assert "--" + field.name.replace("_", "-") in shown
+        assert field.metadata["help"].split(";")[0][:40] in shown
+    assert "Example: tiktokactions curate videos/ -o data/" in shown
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (api.UsageError("bad input"), 2),
+        (api.DiskFullError("disk full"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_errors_have_exit_codes_and_one_line(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*arguments: Any, **options: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(api, "curate", fails)
+    assert cli.main(["curate", "a", "-o", "d"]) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert str(error) in said.err
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize("changes", [{"uncut": {"v": "gone"}}, {"outdated": 2}])
+def test_what_needs_attention_exits_1(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(api, "curate", lambda *a, **k: dataclasses.replace(RESULT, **changes))
+    assert cli.main(["curate", "a", "-o", "d"]) == 1
+    assert "attention: " in capsys.readouterr().err
+
+
+def test_json_is_one_object_with_the_promised_names(
+    called: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.main(["curate", "a", "-o", "d", "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert (
+        said.items()
+        >= {"dataset": "d", "videos": 3, "accepted": 1, "needs_review": 1, "rejected": 1, "seconds": 2.5}.items()
+    )
+
+
+@pytest.mark.parametrize("arguments", [[], ["dataset"]])
+def test_a_command_without_its_part_shows_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(arguments) == 2
+    assert "commands" in capsys.readouterr().out
+
+
+def test_commands_work_on_a_real_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_video(tmp_path / "videos/dance/a.mp4", numbered_frames(120, 160, 160))
+    dataset = str(tmp_path / "dataset")
+    assert cli.main(["curate", str(tmp_path / "videos"), "-o", dataset, "--detector", "none"]) == 0
+    said = capsys.readouterr()
+    assert "needs review        1" in said.out
+    assert "1/1 videos | 0 accepted, 1 to review, 0 rejected" in said.err
+    assert cli.main(["curate", str(tmp_path / "videos"), "-o", dataset, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["curated"] == 0
+    assert cli.main(["dataset", "stats", dataset, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["videos"] == 1
+    assert cli.main(["dataset", "verify", dataset]) == 0
+    assert "1 records and 1 clips checked, 0 problems" in capsys.readouterr().out
+    assert cli.main(["dataset", "card", dataset]) == 0
+    assert Path(capsys.readouterr().out.strip()).read_text().startswith("---\n")
+    next(Path(dataset).glob("clips/*/*")).unlink()
+    assert cli.main(["dataset", "verify", dataset]) == 1
+    assert cli.main(["curate", str(tmp_path / "nowhere"), "-o", dataset]) == 2
+
+
+def test_doctor_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor"]) == 1
+    said = capsys.readouterr().out
+    assert "missing  yolox-nano" in said
+    assert "to get it: " in said
