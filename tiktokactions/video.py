@@ -29,7 +29,6 @@ from av.video.reformatter import ColorRange, VideoReformatter
 
 from tiktokactions.records import Probe
 
-av.logging.set_level(av.logging.PANIC)  # what goes wrong is counted and reported per video, not printed by a library
 
 CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,live_flv,asf,ogg,gif,apng,webp_pipe,mjpeg,rm,dv,mxf,wtv,"
