@@ -124,7 +124,7 @@ def test_still_pictures(bits, durations_s, duplicate):
 
 def test_short_videos_and_frames_without_a_hash():
     rng = np.random.default_rng(5)
-    plain, mirrored = ([h.tobytes().hex() for h in hashes] for hashes in video(rng))
+    plain, mirrored = map(texts, video(rng))
     videos = HashedVideos()
     videos.add("whole", plain, mirrored, 10)
     videos.add("two_dark_frames", ["", *plain[1:4], "", *plain[5:]], ["", *mirrored[1:4], "", *mirrored[5:]], 10)
@@ -132,8 +132,9 @@ def test_short_videos_and_frames_without_a_hash():
     videos.add("all_dark", [""] * 10, [""] * 10, 10)
     videos.add("all_dark_too", [""] * 10, [""] * 10, 10)
     videos.add("no_frames", [], [], 0)
-    videos.add("six_frames", random_six := [h.tobytes().hex() for h in random_hashes(rng, 6)], random_six[::-1], 1)
-    videos.add("six_again", random_six, random_six[::-1], 1)
+    six, six_mirrored = map(texts, video(rng, frames=6))
+    videos.add("six_frames", six, six_mirrored, 1)
+    videos.add("six_again", six, six_mirrored, 1)
     assert find_duplicates(videos, list(range(8, 0, -1))) == {"two_dark_frames": "whole", "six_again": "six_frames"}
 
 
@@ -175,8 +176,7 @@ def clusters(count: int, seed: int) -> tuple[HashedVideos, list[int], dict[str, 
         truth[f"v{copy:06d}"] = f"v{number:06d}"
     videos = HashedVideos(FRAMES)
     for number in range(count):
-        texts = [[h.tobytes().hex() for h in hashes[number]] for hashes in (plain, mirrored)]
-        videos.add(f"v{number:06d}", *texts, 10.0)
+        videos.add(f"v{number:06d}", texts(plain[number]), texts(mirrored[number]), 10.0)
     return videos, [0] * count, truth
 
 
@@ -235,7 +235,7 @@ def test_the_index_finds_every_pair_within_its_guarantee():
         bits[rng.choice(low[1:], 5, replace=False)] ^= 1  # 5 of the 63 low-frequency bits, at one place of ten
         (other[1] if number % 2 else other[0])[place] = np.packbits(bits)
         for name, hashes in ((f"a{number}", (plain, mirrored)), (f"b{number}", other)):
-            videos.add(name, *([h.tobytes().hex() for h in part] for part in hashes), 1.0)
+            videos.add(name, texts(hashes[0]), texts(hashes[1]), 1.0)
     found = set()
     for better, worse in _candidates(videos, np.arange(len(videos)), 64):
         found |= set(zip(better.tolist(), worse.tolist(), strict=True))
@@ -273,7 +273,9 @@ def add(videos: HashedVideos, name: str, images: list[np.ndarray], duration_s: f
 
 
 def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
-    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+    decoded = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+    assert decoded is not None
+    return decoded
 
 
 def boxed(image: np.ndarray) -> np.ndarray:
@@ -303,8 +305,14 @@ COPIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def test_copies_of_real_videos_are_found_and_different_videos_are_not(shared_data):
-    names = ("fall/Subject_3_Fall_19.mp4", "fall/Subject_3_Fall_20.mp4", "fall/Subject_2_ADL_23.mp4")
-    names += ("ucf101/v_ApplyEyeMakeup_g01_c01.avi", "kinetics/R6llTwEh07w.mp4", "web/juicer5.mp4")
+    names = [
+        "fall/Subject_3_Fall_19.mp4",
+        "fall/Subject_3_Fall_20.mp4",
+        "fall/Subject_2_ADL_23.mp4",
+        "ucf101/v_ApplyEyeMakeup_g01_c01.avi",
+        "kinetics/R6llTwEh07w.mp4",
+        "web/juicer5.mp4",
+    ]
     videos, expected = HashedVideos(), {}
     for name in names:
         images, duration_s = sampled_frames(shared_data / "clips" / name)

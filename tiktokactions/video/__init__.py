@@ -1,0 +1,29 @@
+"""Reading and writing video: the only room that touches the decoder and the encoder (PyAV, no ffmpeg binary).
+
+Here alone live variable frame rates, broken time stamps, rotation, non-square pixels, colour range and damaged packets.
+Everything outside sees frames with a number and a time, small pictures, and clips.
+"""
+
+from __future__ import annotations
+
+from tiktokactions.video.cut import ClipSettings, CutClip, count_frames, cut_clip, library_versions
+from tiktokactions.video.decode import SAME_TIME_S, Frame, VideoError, VideoFile, nominal_rate
+from tiktokactions.video.pictures import AnalysisScaler, fit_size, shrink, to_bgr, upright
+
+__all__ = [
+    "SAME_TIME_S",
+    "AnalysisScaler",
+    "ClipSettings",
+    "CutClip",
+    "Frame",
+    "VideoError",
+    "VideoFile",
+    "count_frames",
+    "cut_clip",
+    "fit_size",
+    "library_versions",
+    "nominal_rate",
+    "shrink",
+    "to_bgr",
+    "upright",
+]

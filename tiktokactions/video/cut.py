@@ -1,0 +1,214 @@
+"""Cutting: the frames of an interval as a clip made for training, and the check that it is what it should be."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import ColorRange
+
+from tiktokactions.records import Probe
+from tiktokactions.video.decode import VideoError, VideoFile, open_container
+from tiktokactions.video.pictures import fit_size, plane_pixels, shrink, split_planes, upright
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """How clips are encoded: H.264 yuv420p, no B-frames, a keyframe at least every 16 frames, so that reading any 16
+    frames for training decodes at most 31."""
+
+    short_side: int | None
+    fps: Fraction | None
+    crf: int
+    audio: bool
+
+
+KEYFRAME_INTERVAL = 16
+PRESET = "superfast"
+
+
+@dataclass(frozen=True)
+class CutClip:
+    frames: int
+    fps: Fraction
+    width: int
+    height: int
+
+
+def cut_clip(
+    path: str, target: Path, start_s: float, end_s: float, probe: Probe, settings: ClipSettings, expected: int | None
+) -> CutClip:
+    """Encode the frames of ``[start_s, end_s)`` to ``target``, upright, square-pixelled, at a constant frame rate.
+
+    A source with even spacing gives each of its frames once; an uneven one, or another ``settings.fps``, is sampled at
+    the output's times, always from frames inside the interval. ``expected`` is the number of source frames inside it:
+    where seeking finds another number the video is read from its start instead.
+
+    Raises:
+        VideoError: ``clip_failed`` where the frames cannot be found or encoded.
+    """
+    for seek in (True, False):
+        with VideoFile(path) as video:
+            found, clip = _encode(
+                video, target, start_s, end_s, probe, settings, seek and not probe.timestamps_repaired
+            )
+        if found and (expected is None or found == expected):
+            return clip
+    raise VideoError(
+        "clip_failed", f"{found} frames between {start_s:.3f} s and {end_s:.3f} s, expected {expected or 'some'}"
+    )
+
+
+def _encode(
+    video: VideoFile, target: Path, start_s: float, end_s: float, probe: Probe, settings: ClipSettings, seek: bool
+) -> tuple[int, CutClip]:
+    rate = settings.fps or probe.frame_rate
+    width, height = fit_size(probe.width, probe.height, short_side=settings.short_side)
+    coded = (height, width) if probe.rotation in (90, 270) else (width, height)
+    found = written = 0
+    try:
+        with av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as output:
+            stream = _video_output(output, video, rate, width, height, settings.crf)
+            # Streams have to be declared before the first packet is written.
+            sound = _AudioCopy(output, video.path, start_s, end_s) if settings.audio and probe.has_audio else None
+
+            def write(picture: np.ndarray) -> None:
+                nonlocal written
+                frame = _to_frame(picture)
+                frame.pts, frame.time_base = written, 1 / rate
+                output.mux(stream.encode(frame))
+                written += 1
+
+            def counted() -> Iterator[tuple[float, np.ndarray]]:
+                nonlocal found
+                for frame in video.frames_between(start_s, end_s, seek=seek):
+                    found += 1
+                    yield frame.time_s, upright(shrink(frame.picture, *coded), probe.rotation)
+
+            if settings.fps in (None, probe.frame_rate) and not probe.variable_frame_rate:
+                for _, picture in counted():
+                    write(picture)
+            else:
+                _resample(counted(), end_s, rate, write)
+            output.mux(stream.encode(None))
+            if sound is not None:
+                sound.copy()
+    except av.error.FFmpegError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
+        raise VideoError("clip_failed", f"the encoder refused: {error}") from error
+    return found, CutClip(written, rate, width, height)
+
+
+def _resample(
+    frames: Iterator[tuple[float, np.ndarray]], end_s: float, rate: Fraction, write: Callable[[np.ndarray], None]
+) -> None:
+    """Show at each output time the frame that is on screen then, give or take half an output frame."""
+    shown = next(frames, None)
+    if shown is None:
+        return
+    start_s = shown[0]
+    total = max(1, round((end_s - start_s) * float(rate)))
+    number = 0
+    for following in frames:
+        while number < total and start_s + (number + 0.5) / rate < following[0]:
+            write(shown[1])
+            number += 1
+        shown = following
+    for _ in range(number, total):
+        write(shown[1])
+
+
+def _video_output(
+    output: av.container.OutputContainer, video: VideoFile, rate: Fraction, width: int, height: int, crf: int
+) -> av.VideoStream:
+    stream = output.add_stream(
+        "libx264",
+        rate=rate,
+        options={"preset": PRESET, "crf": str(crf), "g": str(KEYFRAME_INTERVAL), "bf": "0", "threads": "1"},
+    )
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    codec, source = stream.codec_context, video.stream.codec_context
+    codec.time_base = 1 / rate
+    codec.color_range = ColorRange.MPEG  # limited; shrink() has converted full-range sources
+    codec.colorspace, codec.color_primaries, codec.color_trc = (
+        source.colorspace,
+        source.color_primaries,
+        source.color_trc,
+    )
+    return stream
+
+
+def _to_frame(picture: np.ndarray) -> av.VideoFrame:
+    width, height = picture.shape[1], picture.shape[0] * 2 // 3
+    frame = av.VideoFrame(width, height, "yuv420p")
+    for plane, source in zip(frame.planes, split_planes(picture), strict=True):
+        plane_pixels(plane)[:] = source
+    frame.color_range = ColorRange.MPEG
+    return frame
+
+
+class _AudioCopy:
+    """The sound between two times, re-encoded as AAC so that it begins with the clip's first frame."""
+
+    def __init__(self, output: av.container.OutputContainer, path: str, start_s: float, end_s: float) -> None:
+        self._output, self._path, self._start_s, self._end_s = output, path, start_s, end_s
+        self.stream = output.add_stream("aac", rate=48000, layout="stereo")
+
+    def copy(self) -> None:
+        with open_container(self._path) as source:
+            audio, video = source.streams.audio[0], source.streams.video[0]
+            # Times count from the first video frame; audio stamps run on the container's clock.
+            zero_s = float((video.start_time or 0) * (video.time_base or 0))
+            resampler = av.AudioResampler(format="fltp", layout="stereo", rate=48000)
+            first, last = (round((t + zero_s) * 48000) for t in (self._start_s, self._end_s))
+            source.seek(max(0, int((self._start_s + zero_s - 1) * av.time_base)))
+            written = position = 0
+            started = False
+            for packet in source.demux(audio):
+                try:
+                    decoded = packet.decode()
+                except av.error.FFmpegError:
+                    continue  # sound may be damaged where the picture is not: a gap is better than no clip
+                for frame in decoded:
+                    if not started and frame.time is not None:
+                        position, started = round(frame.time * 48000), True
+                    for part in resampler.resample(frame):
+                        samples = part.to_ndarray()
+                        cut = samples[:, max(0, first - position) : max(0, last - position)]
+                        position += samples.shape[1]
+                        if cut.shape[1]:
+                            piece = av.AudioFrame.from_ndarray(np.ascontiguousarray(cut, np.float32), "fltp", "stereo")
+                            piece.sample_rate, piece.pts, piece.time_base = 48000, written, Fraction(1, 48000)
+                            self._output.mux(self.stream.encode(piece))
+                            written += cut.shape[1]
+                if started and position >= last:
+                    break
+            self._output.mux(self.stream.encode(None))
+
+
+def count_frames(path: Path) -> int:
+    """Decode a clip from end to end and count its frames. The deblocking filter is skipped: it cannot fail.
+
+    Raises:
+        VideoError: the file does not open or a frame is damaged.
+    """
+    with VideoFile(path) as video:
+        video.stream.codec_context.options = {"skip_loop_filter": "all"}
+        frames = sum(1 for _ in video.frames())
+        if video.corrupt_frames:
+            raise VideoError("corrupt", f"{video.corrupt_frames} damaged frames in {path}")
+    return frames
+
+
+@functools.cache
+def library_versions() -> dict[str, str]:
+    return {"av": av.__version__, "ffmpeg": str(av.ffmpeg_version_info), "opencv": cv2.__version__}
