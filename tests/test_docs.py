@@ -168,7 +168,7 @@ def workspaces(run, tmp_path_factory) -> Callable[[str], Path]:
 
 
 def prepare(folder: Path, run: Callable[[str, Path], subprocess.CompletedProcess[str]]) -> None:
-    """To curate: ``videos/``, ``demo/videos/``, ``list.csv``, ``list.txt``, ``curate.toml``; done: ``data/``, ``demo/dataset/``."""
+    """To curate: ``videos/``, ``demo/videos/``, lists, ``curate.toml``; done: ``data/``, ``demo/dataset/``."""
     names = ("walking/one.mp4", "walking/two.mp4", "jumping/three.mp4")
     for index, name in enumerate(names):
         frames = numbered_frames(50 + 10 * index, 96, 160, first=1000 * index, cuts=(5,))

@@ -87,7 +87,8 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
 
 
 def test_the_lock_is_held_against_other_processes_and_freed_after(tmp_path: Path) -> None:
-    code = f"from pathlib import Path; from tiktokactions.files import dataset_lock\nwith dataset_lock(Path({str(tmp_path)!r})): pass"
+    code = "from pathlib import Path; from tiktokactions.files import dataset_lock"
+    code += f"\nwith dataset_lock(Path({str(tmp_path)!r})): pass"
     with dataset_lock(tmp_path):
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert "DatasetBusyError" in other.stderr

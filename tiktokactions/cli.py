@@ -270,7 +270,7 @@ def _add_dataset(commands: Any) -> None:
 
 def _dataset_stats(arguments: argparse.Namespace) -> int:
     from tiktokactions import api
-    from tiktokactions.dataset.statistics import statistics_table
+    from tiktokactions.dataset.statistics_text import statistics_table
     from tiktokactions.records import to_builtins
 
     stats = api.dataset_stats(arguments.dataset)
@@ -313,7 +313,7 @@ def _dataset_card(arguments: argparse.Namespace) -> int:
 
 def _demo(arguments: argparse.Namespace) -> int:
     from tiktokactions import api
-    from tiktokactions.dataset.statistics import statistics_table
+    from tiktokactions.dataset.statistics_text import statistics_table
     from tiktokactions.progress import show_progress
 
     with show_progress() as progress:

@@ -15,7 +15,8 @@ import pytest
 
 from tiktokactions.dataset import statistics
 from tiktokactions.dataset.manifest import SCHEMA
-from tiktokactions.dataset.statistics import Funnel, Share, Stage, dataset_statistics, fitted_edges, statistics_table
+from tiktokactions.dataset.statistics import Funnel, Share, Stage, dataset_statistics, fitted_edges
+from tiktokactions.dataset.statistics_text import statistics_table
 from tiktokactions.records import REASONS, to_builtins
 
 WriteManifest = Callable[[list[dict[str, Any]]], Path]

@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -36,7 +36,7 @@ class Outcome(Generic[Job, Result]):
 
 def run_jobs(
     jobs: Iterable[Job], work: Callable[[Job], Result], workers: int, timeout_s: float
-) -> Iterator[Outcome[Job, Result]]:
+) -> Generator[Outcome[Job, Result], None, None]:
     """Run ``work(job)`` in worker processes and give outcomes as they end, in any order.
 
     ``work`` and the jobs travel between processes: a module-level function (or a partial of one) and plain data. Jobs are

@@ -10,7 +10,8 @@ from typing import Any
 
 from tiktokactions.curate.options import CurateOptions
 from tiktokactions.dataset.figures import needs_names_figure
-from tiktokactions.dataset.statistics import NO_LABEL, STAGES, Bin, Share, Statistics, share
+from tiktokactions.dataset.statistics import NO_LABEL, STAGES, Bin, Share, Statistics
+from tiktokactions.dataset.statistics_text import share
 from tiktokactions.plots import printable
 from tiktokactions.records import REASONS, STATUSES
 

@@ -22,11 +22,10 @@ from tiktokactions.dataset.statistics import (
     NO_LABEL,
     Funnel,
     Statistics,
-    label_summary,
     labels_of_rows,
     read_batches,
-    share,
 )
+from tiktokactions.dataset.statistics_text import label_summary, share
 from tiktokactions.files import poster_path, write_atomic
 
 if TYPE_CHECKING:

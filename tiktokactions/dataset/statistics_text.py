@@ -1,0 +1,144 @@
+"""The statistics as plain text, for a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from tiktokactions.dataset.statistics import STAGES, Funnel, Statistics
+from tiktokactions.plots import printable
+from tiktokactions.records import REASONS, STATUSES
+
+TABLE_WIDTH = 100
+TABLE_LABELS = 40
+"""Labels listed in the text table; more: the first three quarters and the last quarter of as many."""
+
+
+def statistics_table(stats: Statistics) -> str:
+    """What ``tiktokactions dataset stats`` prints: plain text, at most 100 columns wide."""
+    sections = [_overview(stats), _reasons_table(stats), _funnel_table(stats)]
+    for title, bins, unit in [
+        ("Clips per label, the paper's ranges", stats.paper_ranges, "labels"),
+        ("Clips per label, ranges of this dataset", stats.fitted_ranges, "labels"),
+        ("Duration of clips", stats.durations, "clips"),
+    ]:
+        total = sum(b.count for b in bins)
+        sections.append(
+            _table(title, ["", unit, "share"], [[b.name, f"{b.count:,}", share(b.count, total)] for b in bins])
+        )
+    for title, shares in [
+        ("Short side of the sources, pixels", stats.short_sides),
+        ("Frame size of the sources", stats.frame_sizes),
+        ("Orientation of the sources", stats.orientations),
+        ("Frame rate of the sources, rounded", stats.frame_rates),
+    ]:
+        rows = [[s.name, f"{s.readable:,}", f"{s.accepted:,}"] for s in shares]
+        sections.append(_table(title, ["", "readable", "accepted"], rows))
+    rows = [[s.name, f"{s.total_s:,.1f}", f"{s.mean_s:.3f}", f"{s.videos:,}"] for s in stats.stages]
+    sections.append(_table("Seconds per stage", ["", "total", "mean per video", "videos"], rows))
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def share(count: int, total: int) -> str:
+    return f"{100 * count / total:.1f} %" if total else "–"
+
+
+def label_summary(stats: Statistics) -> str:
+    """One line on clips per label, as in the paper's Appendix C."""
+    per_label = stats.clips_per_label
+    if per_label is None:
+        return "no labelled clip yet"
+    return (
+        f"mean {per_label.mean:,.1f}, median {per_label.median:,g},"
+        f" largest {per_label.largest:,} ({_fit(per_label.largest_label, 18)}),"
+        f" smallest {per_label.smallest:,} ({_fit(per_label.smallest_label, 18)})"
+    )
+
+
+def _overview(stats: Statistics) -> str:
+    status = ", ".join(
+        f"{stats.status[s]:,} {s.replace('_', ' ')} ({share(stats.status[s], stats.videos)})" for s in STATUSES
+    )
+    lines = [
+        ("videos", f"{stats.videos:,}"),
+        ("status", status),
+        ("still to judge", f"{stats.to_judge:,} by a person ({stats.review_hours:,.2f} hours of proposed clips)"),
+        ("clips", f"{stats.funnel.accepted:,}, {stats.clip_hours:,.2f} hours"),
+        (
+            "sources",
+            f"{stats.source_hours:,.2f} hours, {stats.source_bytes / 1e9:,.2f} GB, {stats.copies:,} identical copies",
+        ),
+        ("creators", f"{stats.creators:,}, of accepted clips {stats.creators_accepted:,}"),
+        ("detectors", _counts(stats.detectors)),
+        ("splits", _counts(stats.splits)),
+        ("clips per label", label_summary(stats)),
+    ]
+    if (per_label := stats.clips_per_label) is not None:
+        lines.append(
+            (
+                "labels",
+                f"{per_label.labels:,} with clips, {per_label.labels_without_clips:,} without;"
+                f" {per_label.unlabelled_clips:,} clips without a label",
+            )
+        )
+    return "\n".join(f"{name:<16}{value}" for name, value in lines)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{printable(name, 40)} {n:,}" for name, n in counts.items()) or "none"
+
+
+def _reasons_table(stats: Statistics) -> str:
+    rows = [[code, f"{n:,}", share(n, stats.videos)] for code, n in stats.reasons.items()]
+    room = TABLE_WIDTH - sum(2 + max((len(row[i]) for row in rows), default=0) for i in range(3))
+    rows = [[*row, _fit(REASONS.get(row[0], ""), room)] for row in rows]
+    return _table("Reasons", ["", "videos", "share", ""], rows, text_columns=(0, 3))
+
+
+def _funnel_table(stats: Statistics) -> str:
+    labels: list[Funnel | None] = list(stats.labels)
+    if len(labels) > TABLE_LABELS:
+        labels = [*labels[: TABLE_LABELS * 3 // 4], None, *labels[-TABLE_LABELS // 4 :]]
+    rows = [_funnel_row(stats.funnel)]
+    for funnel in labels:
+        if funnel is None:
+            rows.append([f"… {len(stats.labels) - TABLE_LABELS:,} more (stats.json)"] + [""] * 7)
+        else:
+            rows.append(_funnel_row(funnel))
+    header = ["", "seen", "readable", "long enough", "people", "accepted", "review", "accepted %"]
+    return _table("Funnel", header, rows)
+
+
+def _funnel_row(funnel: Funnel) -> list[str]:
+    counts = [f"{getattr(funnel, stage):,}" for stage in STAGES]
+    return [funnel.label, *counts, share(funnel.accepted, funnel.seen)]
+
+
+def _table(title: str, header: list[str], rows: list[list[str]], text_columns: tuple[int, ...] = (0,)) -> str:
+    """Columns padded to their widest cell as a terminal shows it (CJK is two cells wide); text left, numbers right."""
+    if not rows:
+        return ""
+    cells = [[title, *header[1:]], *([_fit(row[0], 28), *row[1:]] for row in rows)]
+    widths = [max(_cells(row[i]) for row in cells) for i in range(len(header))]
+    lines = []
+    for row in cells:
+        padded = []
+        for i, cell in enumerate(row):
+            space = " " * (widths[i] - _cells(cell))
+            padded.append(cell + space if i in text_columns else space + cell)
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join(lines)
+
+
+def _fit(text: str, cells: int) -> str:
+    text = printable(text)
+    if _cells(text) <= cells:
+        return text
+    while _cells(text) >= cells:
+        text = text[:-1]
+    return text + "…"
+
+
+def _cells(text: str) -> int:
+    """Terminal columns: CJK and emoji take two, combining marks none."""
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(unicodedata.category(c) in ("Mn", "Me", "Cf") for c in text)
