@@ -135,7 +135,7 @@ def _evidence(rng: np.random.Generator) -> VideoRecord:
         probe=_probe(edges[-1]),
         scenes=scenes,
         longest_scene=longest,
-        samples=tuple(_sample(rng, scenes[longest], i, with_people) for i in range(10)),
+        samples=tuple(_sample(rng, scenes[longest], i, pair, with_people) for i, pair in enumerate(_hashes(rng))),
         motion=Motion(
             per_second=tuple(np.round(rng.random(seconds) * 8, 4).tolist()),
             grid=base64.b64encode(rng.integers(0, 256, seconds * 64, np.uint8).tobytes()).decode(),
@@ -171,7 +171,13 @@ def _probe(frames: int) -> Probe:
     )
 
 
-def _sample(rng: np.random.Generator, scene: Scene, i: int, with_people: bool) -> Sample:
+def _hashes(rng: np.random.Generator) -> list[tuple[str, str]]:
+    """Of ten frames and of their mirror images, 256 bits each: a frame differs from the next in one bit of ten."""
+    looks = rng.integers(0, 2, (1, 2, 256)) ^ (rng.random((10, 2, 256)) < 0.05)
+    return [(plain.tobytes().hex(), mirrored.tobytes().hex()) for plain, mirrored in np.packbits(looks, axis=2)]
+
+
+def _sample(rng: np.random.Generator, scene: Scene, i: int, hashes: tuple[str, str], with_people: bool) -> Sample:
     frame = scene.start_frame + (i + 1) * (scene.frames // 10) - 1
     boxes = [
         PersonBox(
@@ -180,8 +186,7 @@ def _sample(rng: np.random.Generator, scene: Scene, i: int, with_people: bool) -
         )
         for x, y, score in (rng.random((3, 3)) * (400, 600, 0.95) + (0, 0, 0.05)).tolist()
     ]
-    phash, mirrored = (f"{int(bits):016x}" for bits in rng.integers(0, 2**64, 2, np.uint64))
-    return Sample(frame / FPS, frame, tuple(boxes), phash, mirrored)
+    return Sample(frame / FPS, frame, tuple(boxes), *hashes)
 
 
 def _clip(record: VideoRecord, options: CurateOptions) -> ClipFile:

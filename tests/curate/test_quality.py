@@ -54,8 +54,19 @@ def real_frames(path: Path, every: int, long_side: int = 416) -> list[np.ndarray
 # --- borders -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (40, 160, 90)], ids=["black", "white", "green"])
-@pytest.mark.parametrize("jpeg", [100, 80], ids=["clean", "compressed"])
+@pytest.mark.parametrize(
+    ("colour", "jpeg"),
+    [
+        pytest.param((0, 0, 0), 100, id="black"),
+        pytest.param((0, 0, 0), 40, id="black_compressed"),
+        pytest.param((255, 255, 255), 100, id="white"),
+        pytest.param((255, 255, 255), 40, id="white_compressed"),
+        pytest.param((40, 160, 90), 100, id="green"),
+        # A limit: compression smears colour over the end of a coloured bar, and at quality 60 some are missed. Judging
+        # luma and chroma apart finds them, but loses black bars around dark blue footage, which is far commoner.
+        pytest.param((40, 160, 90), 75, id="green_mildly_compressed"),
+    ],
+)
 @pytest.mark.parametrize(
     "bars",
     [(0, 0, 0, 0), (0, 80, 0, 80), (0, 60, 0, 120), (90, 0, 90, 0), (30, 0, 0, 0), (40, 50, 40, 30)],
@@ -147,7 +158,9 @@ def test_sharpness_falls_with_blur_and_hardly_depends_on_the_pictures_size():
     blurred = cv2.GaussianBlur(sharp, (0, 0), 4)
     assert measure_quality([blurred], 0, 1, 1).sharpness < 0.2 * measure_quality([sharp], 0, 1, 1).sharpness
     halved = cv2.resize(sharp, (416, 234), interpolation=cv2.INTER_AREA)
-    assert measure_quality([halved], 0, 1, 1).sharpness == measure_quality([sharp], 0, 1, 1).sharpness
+    assert measure_quality([halved], 0, 1, 1).sharpness == pytest.approx(
+        measure_quality([sharp], 0, 1, 1).sharpness, rel=0.01
+    )
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,8 @@ def curate_video(
     try:
         if os.stat(path).st_size == 0:
             raise video.VideoError("empty_file", "zero bytes")
-        with video.VideoFile(path) as opened:
+        cv2.setNumThreads(1)  # one thread per video: the small pictures here only lose by being split up
+        with video.VideoFile(path, skip_loop_filter="noref") as opened:
             evidence = gather_evidence(opened, options, detector.long_side)
         timings |= {"decode": evidence.decode_s, "analyse": evidence.analyse_s}
         record, pictures = _look(record, evidence, detector, timings)

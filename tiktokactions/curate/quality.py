@@ -21,7 +21,7 @@ LONG_SIDE = 416
 """Pictures are judged at this long side in pixels, so that sharpness compares across resolutions."""
 
 BAR_TOLERANCE = 20
-"""Levels (0 to 255, any channel) by which a pixel of a bar may stray from the bar's colour: compression noise."""
+"""Levels (0 to 255, any of B, G, R) by which a pixel of a bar may stray from the bar's colour: compression noise."""
 FLAT_LINE_SHARE = 0.03
 """A line of pixels is flat where at most this share of it strays from the bar's colour in any frame."""
 CAPTION_LINE_SHARE = 0.6
@@ -42,7 +42,8 @@ DEFINITIONS = """\
   sharply in the picture: one of the next three lines differs over 60 % of its length in some frame. So dark
   surroundings that fade into the picture are no bar. A caption inside a bar belongs to the bar. Bars under 1 % count as
   none, and so does everything where less than 10 % of the width or height would be left (a black or one-coloured
-  picture has no borders).
+  picture has no borders). Missed: bars that meet a picture edge of their own colour (white bars above a white ceiling),
+  and coloured bars under strong compression.
 - **brightness**: mean luma (Rec. 601, 0 black to 255 white) inside the borders, over all sampled frames.
 - **sharpness**: variance of the Laplacian (kernel 0 1 0, 1 -4 1, 0 1 0) of the luma inside the borders with the whole
   picture's long side at 416 pixels, the median over the sampled frames. Pictures from smaller sources are enlarged and

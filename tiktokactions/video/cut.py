@@ -201,8 +201,7 @@ def count_frames(path: Path) -> int:
     Raises:
         VideoError: the file does not open or a frame is damaged.
     """
-    with VideoFile(path) as video:
-        video.stream.codec_context.options = {"skip_loop_filter": "all"}
+    with VideoFile(path, skip_loop_filter="all") as video:
         frames = sum(1 for _ in video.frames())
         if video.corrupt_frames:
             raise VideoError("corrupt", f"{video.corrupt_frames} damaged frames in {path}")
