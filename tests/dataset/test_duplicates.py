@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tiktokactions.curate.quality import frame_hashes, picture_borders
-from tiktokactions.dataset.duplicates import HashedVideos, _candidates, find_duplicates
+from tiktokactions.dataset.duplicates import HashedVideos, _candidates, _movement, find_duplicates
 
 FRAMES = 10
 
@@ -104,6 +104,27 @@ def test_one_background_with_different_actions_is_no_duplicate_and_in_step_it_is
     assert find_duplicates(packed({"a": (here, mirrored), "b": (there, mirrored)}), [2, 1]) == {}
     again = flipped(here, 4, rng)
     assert find_duplicates(packed({"a": (here, mirrored), "b": (again, mirrored)}), [2, 1]) == {"b": "a"}
+
+
+def test_motion_and_agreement_are_what_the_definition_says():
+    rng = np.random.default_rng(9)
+    a, b = random_hashes(rng, 3, FRAMES), random_hashes(rng, 3, FRAMES)
+    b[1] = flipped(a[1], 20, rng)
+    common = rng.random((3, FRAMES)) < 0.7
+    bits = np.unpackbits(a ^ b, axis=2).sum(axis=2)
+    motion, agreement = _movement(a, b, common, bits)
+    for pair in range(3):
+        places = np.flatnonzero(common[pair])
+
+        def mean(x: np.ndarray, y: np.ndarray, same_place: bool, places: np.ndarray = places) -> float:
+            return float(
+                np.mean([np.unpackbits(x[i] ^ y[j]).sum() for i in places for j in places if (i == j) == same_place])
+            )
+
+        expected = min(mean(a[pair], a[pair], False), mean(b[pair], b[pair], False))
+        assert motion[pair] == pytest.approx(expected)
+        gain = mean(a[pair], b[pair], False) - mean(a[pair], b[pair], True)
+        assert agreement[pair] == pytest.approx(gain / expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -39,12 +39,13 @@ GROUPS, GROUP_BITS = 7, 9
 CANDIDATE_BITS = 14
 """Pairs of the index that differ in more of the 63 low-frequency bits at the place where they met are not looked at."""
 PAIRS_AT_ONCE = 2048
+PAIRS_IN_MEMORY = 4_000_000
 
 _POPCOUNT_16 = np.array([bin(i).count("1") for i in range(1 << 16)], np.uint8)
 
 
 class HashedVideos:
-    """The hashes of all videos, packed: 642 bytes per video of ten frames, filled one video at a time.
+    """The hashes of all videos, packed: 654 bytes per video of ten frames, filled one video at a time.
 
     ``frames`` is the largest number of sampled frames that a video can have.
     """
@@ -113,7 +114,7 @@ def _hash_bytes(video_id: str, plain: str, mirrored: str) -> tuple[bytes, bytes]
     return pair
 
 
-def find_duplicates(videos: HashedVideos, quality: Sequence[Any], bucket_neighbours: int = 64) -> dict[str, str]:
+def find_duplicates(videos: HashedVideos, quality: Sequence[Any], bucket_neighbours: int = 32) -> dict[str, str]:
     """Map the id of every near-duplicate to the id of the better copy that stays.
 
     A kept video is never a key, and every duplicate matches the very copy it is mapped to: going from the best video to
@@ -194,24 +195,33 @@ def _copies(videos: HashedVideos, order: np.ndarray, groups: _Groups) -> Iterato
 
 
 def _candidates(videos: HashedVideos, order: np.ndarray, neighbours: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of ranks (better, worse) that share a bucket, one batch per sampled frame; a pair can come more than once."""
-    count = len(videos)
+    """Pairs of ranks (better, worse) that share a bucket, each once, in one batch per sampled frame."""
+    done = np.empty(0, np.int64)
     for frame in range(videos.frames):
         ranks = np.flatnonzero(videos.present[order, frame])
         if len(ranks) < 2:
             continue
         at = order[ranks]
         bits = np.concatenate([_low_frequencies(videos.plain[at, frame]), _low_frequencies(videos.mirrored[at, frame])])
-        owner = np.concatenate([ranks, ranks])
-        is_plain = np.arange(len(owner)) < len(ranks)
-        seen = np.empty(0, np.int64)
-        for first, second in _bucket_pairs(bits, neighbours):
-            useful = (is_plain[first] | is_plain[second]) & (owner[first] != owner[second])
-            first, second = first[useful], second[useful]
-            near = _popcount(bits[first] ^ bits[second]) <= CANDIDATE_BITS
-            a, b = owner[first[near]], owner[second[near]]
-            seen = np.union1d(seen, np.minimum(a, b) * count + np.maximum(a, b))
-        yield seen // count, seen % count
+        met = _pairs_at_one_place(bits, np.concatenate([ranks, ranks]), len(videos), neighbours)
+        fresh = np.setdiff1d(met, done, assume_unique=True)
+        done = np.union1d(done, fresh)
+        yield fresh // len(videos), fresh % len(videos)
+
+
+def _pairs_at_one_place(bits: np.ndarray, rank: np.ndarray, videos: int, neighbours: int) -> np.ndarray:
+    """Sorted unique ``better * videos + worse``. ``bits`` (2N,): of the frames as they are, then mirrored."""
+    is_plain = np.arange(len(bits)) < len(bits) // 2
+    met: list[np.ndarray] = []
+    for first, second in _bucket_pairs(bits, neighbours):
+        useful = (is_plain[first] | is_plain[second]) & (rank[first] != rank[second])
+        first, second = first[useful], second[useful]
+        near = _popcount(bits[first] ^ bits[second]) <= CANDIDATE_BITS
+        a, b = rank[first[near]], rank[second[near]]
+        met.append(np.minimum(a, b) * videos + np.maximum(a, b))
+        if sum(map(len, met)) > PAIRS_IN_MEMORY:
+            met = [np.unique(np.concatenate(met))]
+    return np.unique(np.concatenate(met)) if met else np.empty(0, np.int64)
 
 
 def _low_frequencies(hashes: np.ndarray) -> np.ndarray:
@@ -253,49 +263,51 @@ def _bucket_pairs(bits: np.ndarray, neighbours: int) -> Iterator[tuple[np.ndarra
 def _same_footage(videos: HashedVideos, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """(K,) bool for K pairs of positions in ``videos``."""
     result = np.zeros(len(a), bool)
+    common = videos.present[a] & videos.present[b]
+    longer = np.maximum(videos.present[a].sum(axis=1), videos.present[b].sum(axis=1))
+    enough = (longer > 0) & (common.sum(axis=1) >= MIN_COMMON_SHARE * longer)
+    duration_a, duration_b = videos.durations_s[a], videos.durations_s[b]
+    same_duration = np.abs(duration_a - duration_b) <= STILL_DURATION_SHARE * np.maximum(duration_a, duration_b)
     for other in (videos.plain, videos.mirrored):
-        open_pairs = np.flatnonzero(~result)
-        common, distance = _distances(videos, other, a[open_pairs], b[open_pairs])
+        pairs = np.flatnonzero(enough & ~result)
+        bits = _hamming(videos.plain[a[pairs]], other[b[pairs]])
+        distance = _median(bits, common[pairs])
         near = distance <= FAR_BITS
-        pairs = open_pairs[near]
-        result[pairs] = _moves_alike(videos, other, a[pairs], b[pairs], common[near], distance[near])
+        pairs, bits, distance = pairs[near], bits[near], distance[near]
+        motion, agreement = _movement(videos.plain[a[pairs]], other[b[pairs]], common[pairs], bits)
+        moving = ((distance <= NEAR_BITS) & (agreement >= NEAR_AGREEMENT)) | (agreement >= FAR_AGREEMENT)
+        still = (distance <= STILL_BITS) & same_duration[pairs]
+        result[pairs] = np.where(motion >= STILL_MOTION_BITS, moving, still)
     return result
 
 
-def _distances(videos: HashedVideos, other: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``common`` (K, F) bool: both have that frame; ``distance`` (K,): median over those, infinite where too few are."""
-    common = videos.present[a] & videos.present[b]
+def _median(bits: np.ndarray, common: np.ndarray) -> np.ndarray:
+    """(K,) medians of ``bits`` (K, F) over the frames in ``common`` (K, F), of which each row has at least one."""
     count = common.sum(axis=1)
-    longer = np.maximum(videos.present[a].sum(axis=1), videos.present[b].sum(axis=1))
-    bits = np.sort(np.where(common, _hamming(videos.plain[a], other[b]), 8 * HASH_BYTES + 1), axis=1)
-    rows = np.arange(len(a))
-    middle = (bits[rows, (np.maximum(count, 1) - 1) // 2] + bits[rows, np.minimum(count // 2, bits.shape[1] - 1)]) / 2
-    return common, np.where((count > 0) & (count >= MIN_COMMON_SHARE * longer), middle, np.inf)
+    ordered = np.sort(np.where(common, bits, 8 * HASH_BYTES + 1), axis=1)
+    rows = np.arange(len(bits))
+    return (ordered[rows, (count - 1) // 2] + ordered[rows, count // 2]) / 2
 
 
-def _moves_alike(
-    videos: HashedVideos, other: np.ndarray, a: np.ndarray, b: np.ndarray, common: np.ndarray, distance: np.ndarray
-) -> np.ndarray:
-    """The rule of the module's docstring for pairs whose distance is known."""
-    both = common[:, :, None] & common[:, None, :]
-    apart = both & ~np.eye(videos.frames, dtype=bool)
-    plain_a, plain_b = videos.plain[a], other[b]
-    cross = _hamming(plain_a[:, :, None], plain_b[:, None, :])
-    motion = np.minimum(
-        _mean(_hamming(plain_a[:, :, None], plain_a[:, None, :]), apart),
-        _mean(_hamming(plain_b[:, :, None], plain_b[:, None, :]), apart),
+def _movement(a: np.ndarray, b: np.ndarray, common: np.ndarray, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Motion and agreement (see the module's docstring), (K,) each, of hashes (K, F, 32) over the ``common`` frames.
+
+    No hash is compared with every other: how often each of the 256 bits is set among the frames gives the same sums.
+    """
+    n = common.sum(axis=1).astype(np.float64)
+    set_a, set_b = (
+        (np.unpackbits(hashes, axis=2) & common[:, :, None]).sum(axis=1, dtype=np.uint8).astype(np.float32)
+        for hashes in (a, b)
     )
-    in_step = _mean(cross.diagonal(axis1=1, axis2=2)[:, None], common[:, None])
-    agreement = (_mean(cross, apart) - in_step) / np.maximum(motion, 1e-6)
-    moving = ((distance <= NEAR_BITS) & (agreement >= NEAR_AGREEMENT)) | (agreement >= FAR_AGREEMENT)
-    duration_a, duration_b = videos.durations_s[a], videos.durations_s[b]
-    same_duration = np.abs(duration_a - duration_b) <= STILL_DURATION_SHARE * np.maximum(duration_a, duration_b)
-    return np.where(motion >= STILL_MOTION_BITS, moving, (distance <= STILL_BITS) & same_duration)
-
-
-def _mean(values: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """(K,) means of (K, ., .) over the True places, 0 where there is none."""
-    return (values * where).sum(axis=(1, 2)) / np.maximum(where.sum(axis=(1, 2)), 1)
+    other_places = np.maximum(n * (n - 1), 1)
+    same_place = (bits * common).sum(axis=1)
+    within_a, within_b, across = (
+        (n * (x.sum(axis=1) + y.sum(axis=1)) - 2 * np.einsum("kb,kb->k", x, y)) / other_places
+        for x, y in ((set_a, set_a), (set_b, set_b), (set_a, set_b))
+    )
+    motion = np.minimum(within_a, within_b)
+    agreement = (across - same_place / other_places - same_place / np.maximum(n, 1)) / np.maximum(motion, 1e-6)
+    return motion, agreement
 
 
 def _hamming(a: np.ndarray, b: np.ndarray) -> np.ndarray:
