@@ -50,7 +50,9 @@ def print_environment(facts: Mapping[str, Any]) -> None:
     machine = f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gb']} GB, load {facts['load_at_start']}"
     print(f"{facts['date']}  {machine}")
     if facts["load_at_start"] > 0.5:
-        print("warning: the machine is busy with something else: seconds of wall clock mean little, CPU seconds run high")
+        print(
+            "warning: the machine is busy with something else: seconds of wall clock mean little, CPU seconds run high"
+        )
     print("  ".join(f"{name} {version}" for name, version in {"python": facts["python"], **facts["versions"]}.items()))
 
 
