@@ -16,7 +16,7 @@ def decide(record: VideoRecord, options: CurateOptions, duplicate_of: str | None
     Checks in order: usable at all, long enough, quality thresholds, duplicates, people. A video that fails several of the
     middle ones carries every reason.
     """
-    status, reasons = _verdict(record, options, duplicate_of)
+    status, reasons = verdict(record, options, duplicate_of)
     segment = propose_segment(record, options) if status != "rejected" else None
     return replace(
         record,
@@ -27,7 +27,8 @@ def decide(record: VideoRecord, options: CurateOptions, duplicate_of: str | None
     )
 
 
-def _verdict(record: VideoRecord, options: CurateOptions, duplicate_of: str | None) -> tuple[Status, list[str]]:
+def verdict(record: VideoRecord, options: CurateOptions, duplicate_of: str | None = None) -> tuple[Status, list[str]]:
+    """Status and reasons alone; cheaper than :func:`decide`, which also proposes the segment."""
     if record.failure is not None:
         return "rejected", [record.failure]
     scene = record.scene

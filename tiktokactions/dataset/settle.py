@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tiktokactions.curate.decide import decide
+from tiktokactions.curate.decide import decide, verdict
 from tiktokactions.curate.engine_local import run_jobs
 from tiktokactions.curate.one_video import fail, make_clip
 from tiktokactions.curate.options import CurateOptions, clip_fingerprint
@@ -65,7 +65,8 @@ def settle(dataset: Path, options: CurateOptions, plan: Plan) -> Settled:
             # Until the new clip is there the record stays as it was, except for what needs no cutting.
             continue
         after = _place_clip(dataset, after)
-        if after != before:
+        # A record whose verdict stands is left alone: the settings that drew it last stand in dataset.json.
+        if replace(after, decision_fingerprint=before.decision_fingerprint) != before:
             write_record(dataset, after)
             rewritten += 1
     uncut: dict[str, str] = {}
@@ -123,7 +124,7 @@ def duplicates_of(dataset: Path, options: CurateOptions) -> dict[str, str]:
     worth: list[tuple[float, ...]] = []
     for record in all_records(dataset):
         scene = record.scene
-        if record.failure is None and scene is not None and decide(record, options).status != "rejected":
+        if record.failure is None and scene is not None and verdict(record, options)[0] != "rejected":
             hashes = [sample.phash for sample in record.samples]
             mirrored = [sample.phash_mirrored for sample in record.samples]
             hashed.add(record.video_id, hashes, mirrored, scene.duration_s)
