@@ -344,7 +344,15 @@ def test_copies_of_real_videos_are_found_and_different_videos_are_not(shared_dat
     assert find_duplicates(videos, [":" not in video_id for video_id in videos.video_ids]) == expected
 
 
-@pytest.mark.parametrize("folder", ["actions3/boxing", "actions3/handclapping", "actions3/handwaving", "clips/fall"])
+@pytest.mark.parametrize(
+    "folder",
+    [
+        pytest.param("actions3/boxing", marks=pytest.mark.slow),
+        "actions3/handclapping",
+        pytest.param("actions3/handwaving", marks=pytest.mark.slow),
+        "clips/fall",
+    ],
+)
 def test_one_person_in_one_room_is_not_one_video(shared_data, folder):
     paths = sorted((shared_data / folder).glob("*.mp4"))
     assert len(paths) >= 8
