@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tiktokactions.curate.options import CurateOptions
     from tiktokactions.curate.people import DetectorStatus, ResolvedDetector
     from tiktokactions.curate.resume import Job
+    from tiktokactions.dataset.settle import Settled
     from tiktokactions.dataset.statistics import Statistics
     from tiktokactions.dataset.verify import Verification
     from tiktokactions.records import VideoRecord
@@ -240,7 +241,7 @@ def _curate_all(
         curated=curated,
         finished_before=plan.finished,
         cut_again=tables.cut,
-        uncut=tables.uncut,
+        uncut=dict(tables.uncut),
         outdated=outdated,
         detector=detector.info.name,
     )
@@ -272,44 +273,27 @@ def _failed(job: Job, reason: str, detail: str, options: CurateOptions, detector
     return decide(record.with_source(job.source), options)
 
 
-@dataclass(frozen=True)
-class _Tables:
-    counts: dict[str, int]
-    cut: int
-    uncut: dict[str, str]
-
-
 def _bring_up_to_date(
     dataset: Path, info: Any, settings: CurateOptions, plan: Any, changed: bool, report: Callable[[str], None]
-) -> _Tables:
+) -> Settled:
     """Settle all verdicts and write manifest, statistics, figures and card; nothing where nothing changed."""
     from tiktokactions.dataset.info import info_path, now, saved_options, write_info
     from tiktokactions.dataset.manifest import count_by_status
-    from tiktokactions.dataset.settle import settle
+    from tiktokactions.dataset.settle import Settled, settle
 
     manifest = dataset / "manifest.parquet"
     if not changed and info.settled and manifest.exists():
-        return _Tables(count_by_status(manifest), 0, {})
+        return Settled(count_by_status(manifest), 0, {})
     assert info_path(dataset).exists()
     info = replace(info, settled=False, options=saved_options(settings), updated=now())
     write_info(dataset, info)
-    report("settling verdicts and duplicates")
+    report("settling verdicts and duplicates, writing the manifest")
     settled = settle(dataset, settings, plan)
-    report("writing manifest, statistics, figures and card")
+    report("writing statistics, figures and card")
     info = replace(info, version=info.version + 1)
-    counts = _write_tables(dataset, info, settings)
+    _write_card(dataset, info, _write_statistics(dataset, settings))
     write_info(dataset, replace(info, settled=True))
-    return _Tables(counts, settled.cut, dict(settled.uncut))
-
-
-def _write_tables(dataset: Path, info: Any, settings: CurateOptions) -> dict[str, int]:
-    from tiktokactions.dataset.manifest import write_manifest
-    from tiktokactions.dataset.settle import all_records
-
-    counts = write_manifest(dataset, all_records(dataset), settings)
-    stats = _write_statistics(dataset, settings)
-    _write_card(dataset, info, stats)
-    return counts
+    return settled
 
 
 def _settle_all(
@@ -336,7 +320,7 @@ def _settle_all(
         curated=0,
         finished_before=sum(tables.counts.values()),
         cut_again=tables.cut,
-        uncut=tables.uncut,
+        uncut=dict(tables.uncut),
         outdated=0,
         detector=info.detector.name,
     )
@@ -378,6 +362,8 @@ def dataset_verify(dataset: str | os.PathLike[str], *, repair: bool = False) -> 
         UsageError: not a dataset folder.
         DatasetBusyError: a run is writing to it.
     """
+    from tiktokactions.dataset.manifest import write_manifest
+    from tiktokactions.dataset.settle import all_records
     from tiktokactions.dataset.verify import repair_dataset, verify_dataset
     from tiktokactions.files import dataset_lock
 
@@ -387,7 +373,8 @@ def dataset_verify(dataset: str | os.PathLike[str], *, repair: bool = False) -> 
         if not repair or not found.problems:
             return found
         repaired = repair_dataset(folder, found, settings)
-        _write_tables(folder, info, settings)
+        write_manifest(folder, all_records(folder), settings)
+        _write_card(folder, info, _write_statistics(folder, settings))
         return repaired
 
 

@@ -246,7 +246,7 @@ class VideoRecord:
     evidence_fingerprint: str = ""
     """Hash of the settings that shaped the evidence; another value means the video must be decoded again."""
     decision_fingerprint: str = ""
-    """Hash of the settings that drew the verdict; another value means it can be drawn again from this record."""
+    """Hash of the settings under which the verdict last changed; those in force stand in ``dataset.json``."""
     versions: dict[str, str] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds (wall clock) spent per stage."""

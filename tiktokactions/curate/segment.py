@@ -45,14 +45,13 @@ def relevance_per_second(
     masks = [_people_mask(sample, width, height, person_score, grid.shape[1]) for sample in samples]
     if not any(mask.any() for mask in masks):
         return anywhere
-    everywhere = np.any(masks, axis=0)
-    times_s = np.array([sample.time_s - scene_start_s for sample in samples])
-    relevance = np.zeros(len(grid))
-    for second in range(len(grid)):
-        before = int(np.searchsorted(times_s, second + 0.5, side="right")) - 1
-        near = [masks[i] for i in (before, before + 1) if 0 <= i < len(masks)]
-        mask = np.any(near, axis=0)
-        relevance[second] = grid[second][mask if mask.any() else everywhere].mean()
+    by_sample = np.array(masks)
+    # Between two samples the boxes of both count; before the first and after the last only its own.
+    near = np.concatenate([by_sample[:1], by_sample[:-1] | by_sample[1:], by_sample[-1:]])
+    near[~near.any(axis=(1, 2))] = by_sample.any(axis=0)
+    times_s = [sample.time_s - scene_start_s for sample in samples]
+    cells = near[np.searchsorted(times_s, np.arange(len(grid)) + 0.5, side="right")]
+    relevance = (grid * cells).sum(axis=(1, 2), dtype=np.float64) / cells.sum(axis=(1, 2))
     return relevance + ELSEWHERE * anywhere
 
 

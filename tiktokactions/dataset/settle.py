@@ -19,6 +19,7 @@ from tiktokactions.curate.one_video import fail, make_clip
 from tiktokactions.curate.options import CurateOptions, clip_fingerprint
 from tiktokactions.curate.resume import Plan, join_updates
 from tiktokactions.dataset.duplicates import HashedVideos, find_duplicates
+from tiktokactions.dataset.manifest import write_manifest
 from tiktokactions.files import (
     clip_relative_path,
     move_into_place,
@@ -37,53 +38,62 @@ from tiktokactions.video import VideoError
 class Settled:
     """What settling did. ``uncut`` maps the videos whose new clip could not be cut to the reason; they kept their record."""
 
-    rewritten: int
+    counts: dict[str, int]
+    """Videos by status."""
     cut: int
-    removed: int
     uncut: Mapping[str, str]
 
 
 def settle(dataset: Path, options: CurateOptions, plan: Plan) -> Settled:
-    """Bring every record of the dataset to the verdict that ``options`` and its fellow videos give it.
+    """Bring every record to the verdict that ``options`` and its fellow videos give it, and write the manifest.
 
     Raises:
         OSError: the disk is full.
     """
     duplicates = {} if options.keep_duplicates else duplicates_of(dataset, options)
-    rewritten = removed = 0
     to_cut: list[str] = []
-    for path in record_paths(dataset):
-        before = read_record(path)
+    counts = write_manifest(dataset, _decided(dataset, options, plan, duplicates, to_cut), options)
+    uncut = dict(_cut_all(to_cut, dataset, options, plan))
+    if to_cut:
+        counts = write_manifest(dataset, all_records(dataset), options)
+    return Settled(counts, len(to_cut) - len(uncut), uncut)
+
+
+def _decided(
+    dataset: Path, options: CurateOptions, plan: Plan, duplicates: Mapping[str, str], to_cut: list[str]
+) -> Iterator[VideoRecord]:
+    """Every record with its new verdict, written where that changes it. Those that need another clip are left as they
+    are and their ids put into ``to_cut``."""
+    for before in all_records(dataset):
         joined = join_updates(before, plan.updates.get(before.video_id, ()), plan.left.get(before.video_id, ()))
         if joined is None:
             _remove(dataset, before)
-            removed += 1
             continue
         after = decide(joined, options, duplicates.get(before.video_id))
         if after.status != "rejected" and not _has_its_clip(dataset, after, before, options):
             to_cut.append(after.video_id)
-            # Until the new clip is there the record stays as it was, except for what needs no cutting.
+            yield before
             continue
         after = _place_clip(dataset, after)
-        # A record whose verdict stands is left alone: the settings that drew it last stand in dataset.json.
         if replace(after, decision_fingerprint=before.decision_fingerprint) != before:
             write_record(dataset, after)
-            rewritten += 1
-    uncut: dict[str, str] = {}
-    if to_cut:
-        # A plan holds every path of the dataset: workers only get what concerns the videos to cut.
-        cut = functools.partial(
-            cut_again,
-            dataset=dataset,
-            options=options,
-            updates={i: plan.updates[i] for i in to_cut if i in plan.updates},
-            left={i: plan.left[i] for i in to_cut if i in plan.left},
-        )
-        for outcome in run_jobs(to_cut, cut, min(options.worker_count, len(to_cut)), options.timeout_s):
-            problem = outcome.result if outcome.failure is None else f"{outcome.failure}: {outcome.detail}"
-            if problem:
-                uncut[outcome.job] = problem
-    return Settled(rewritten + len(to_cut) - len(uncut), len(to_cut) - len(uncut), removed, uncut)
+        yield after
+
+
+def _cut_all(to_cut: list[str], dataset: Path, options: CurateOptions, plan: Plan) -> Iterator[tuple[str, str]]:
+    """Cut these videos in worker processes; gives those that could not be cut, with the reason."""
+    # A plan holds every path of the dataset: workers only get what concerns the videos to cut.
+    cut = functools.partial(
+        cut_again,
+        dataset=dataset,
+        options=options,
+        updates={i: plan.updates[i] for i in to_cut if i in plan.updates},
+        left={i: plan.left[i] for i in to_cut if i in plan.left},
+    )
+    for outcome in run_jobs(to_cut, cut, max(1, min(options.worker_count, len(to_cut))), options.timeout_s):
+        problem = outcome.result if outcome.failure is None else f"{outcome.failure}: {outcome.detail}"
+        if problem:
+            yield outcome.job, problem
 
 
 def cut_again(
