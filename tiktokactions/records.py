@@ -99,10 +99,13 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The part of the longest scene that becomes the clip, in source time."""
+    """The part of the longest scene that becomes the clip, in source time, and the settings it was chosen under: while
+    those stand it need not be chosen again."""
 
     start_s: float
     end_s: float
+    person_score: float = 0.0
+    max_clip_s: float = 0.0
 
     @property
     def duration_s(self) -> float:

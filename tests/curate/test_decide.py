@@ -83,6 +83,16 @@ def test_long_scenes_give_ten_seconds_and_short_ones_everything() -> None:
     assert long is not None and long.duration_s == pytest.approx(10.0)
 
 
+def test_a_segment_is_chosen_again_only_where_the_settings_ask_for_it() -> None:
+    first = decide(record(scene_s=25.0), CurateOptions())
+    assert first.segment is not None
+    marked = replace(first, segment=replace(first.segment, start_s=1.25, end_s=11.25))  # not what would be chosen
+    assert decide(marked, CurateOptions(min_person_frames=2)).segment == marked.segment
+    assert decide(marked, CurateOptions(max_clip_s=8.0)).segment != marked.segment
+    assert decide(marked, CurateOptions(person_score=0.9)).segment != marked.segment
+    assert decide(first, CurateOptions(person_score=0.7)).segment == first.segment, "the same place: nothing to write"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

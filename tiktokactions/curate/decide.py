@@ -82,9 +82,22 @@ def person_frames(record: VideoRecord, options: CurateOptions) -> int:
 
 
 def propose_segment(record: VideoRecord, options: CurateOptions) -> Segment:
-    """The clip's place in the source, for accepted videos and as a proposal for those under review."""
+    """The clip's place in the source, for accepted videos and as a proposal for those under review.
+
+    The record's own segment is kept where it was chosen under the same settings, or would lie in the same place.
+    """
     assert record.scene is not None and record.probe is not None and record.motion is not None
-    frame_s = 1 / record.probe.fps
+    frame_s, threshold, old = 1 / record.probe.fps, person_score(record, options), record.segment
+    if old is not None and (old.person_score, old.max_clip_s) == (threshold, options.max_clip_s):
+        return old
+    chosen = replace(
+        _choose(record, options, threshold, frame_s), person_score=threshold, max_clip_s=options.max_clip_s
+    )
+    return old if old is not None and (old.start_s, old.end_s) == (chosen.start_s, chosen.end_s) else chosen
+
+
+def _choose(record: VideoRecord, options: CurateOptions, threshold: float, frame_s: float) -> Segment:
+    assert record.scene is not None and record.probe is not None and record.motion is not None
     if fits_whole(record.scene, options.max_clip_s, frame_s):
         return Segment(record.scene.start_s, record.scene.end_s)
     relevance = relevance_per_second(
@@ -93,6 +106,6 @@ def propose_segment(record: VideoRecord, options: CurateOptions) -> Segment:
         record.scene.start_s,
         record.probe.width,
         record.probe.height,
-        person_score(record, options),
+        threshold,
     )
     return choose_segment(record.scene, relevance, options.max_clip_s)
