@@ -23,7 +23,7 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.curate.tiny_onnx import write_constant_model
 from tests.made_videos import numbered_frames, write_video
-from tiktokactions.cli import _parser
+from tiktokactions.cli import build_parser
 
 DRY_RUN = ("--engine ray", "s3://", "gs://", "--device cuda", "torchrun ")
 """Need a cluster, credentials or a GPU: run with --dry-run."""
@@ -86,7 +86,7 @@ def documents() -> dict[str, str]:
 
 def parsers(parser: argparse.ArgumentParser | None = None) -> Iterator[argparse.ArgumentParser]:
     """Every command's parser, the program's own first."""
-    parser = parser or _parser()
+    parser = parser or build_parser()
     yield parser
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

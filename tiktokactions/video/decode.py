@@ -174,38 +174,34 @@ class VideoFile:
 
     def _frames_after_seek(self, start_s: float, end_s: float) -> Iterator[Frame]:
         base = self.stream.time_base
-        assert base is not None
-        with VideoFile(self.path) as fresh:
-            first = next(fresh.frames(), None)
-            if first is None or first.picture.pts is None:
-                return
-            self.rotation = fresh.rotation
-            zero = first.picture.pts
-        for margin_s in (0.0, 2.0, 10.0, math.inf):
-            offset = zero + math.floor((start_s - margin_s) / base) if margin_s < start_s else None
-            if offset is None:
-                yield from self.frames_between(start_s, end_s, seek=False)
-                return
-            with VideoFile(self.path) as fresh:
-                try:
-                    fresh._container.seek(offset, stream=fresh.stream, backward=True)
-                except av.error.FFmpegError:
-                    continue
-                wanted, landed_before_start = 0, False
-                for picture in fresh._pictures():
-                    if picture.pts is None:
-                        break
-                    time_s = (picture.pts - zero) * base.numerator / base.denominator
-                    landed_before_start = landed_before_start or time_s <= start_s + SAME_TIME_S
-                    if not landed_before_start:
-                        break
-                    if time_s >= end_s - SAME_TIME_S:
-                        return
-                    if time_s >= start_s - SAME_TIME_S:
-                        yield Frame(wanted, time_s, picture)
-                        wanted += 1
-                if wanted:
+        first = next(self.frames(), None)
+        if first is None or first.picture.pts is None or base is None:
+            return
+        zero = first.picture.pts
+        # Some containers land after the wanted time: try again from further back, at last from the very start.
+        for margin_s in (0.0, 2.0, 10.0):
+            if margin_s >= start_s:
+                break
+            try:
+                self._container.seek(zero + math.floor((start_s - margin_s) / base), stream=self.stream, backward=True)
+            except av.error.FFmpegError:
+                continue
+            wanted, landed_before_start = 0, False
+            for picture in self._pictures():
+                if picture.pts is None:
+                    break
+                time_s = (picture.pts - zero) * base.numerator / base.denominator
+                landed_before_start = landed_before_start or time_s <= start_s + SAME_TIME_S
+                if not landed_before_start:
+                    break
+                if time_s >= end_s - SAME_TIME_S:
                     return
+                if time_s >= start_s - SAME_TIME_S:
+                    yield Frame(wanted, time_s, picture)
+                    wanted += 1
+            if wanted:
+                return
+        yield from self.frames_between(start_s, end_s, seek=False)
 
     def probe(self) -> Probe:
         """What is known after :meth:`frames` was read to its end.
