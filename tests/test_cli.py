@@ -14,7 +14,7 @@ from tests.made_videos import numbered_frames, write_video
 from tiktokactions import api, cli
 from tiktokactions.curate.options import CurateOptions
 
-RESULT = api.CurateResult("d", 3, 1, 1, 1, 2.5, 3, 0, 0, {}, 0, "none")
+RESULT = api.CurateResult("d", 3, 1, 1, 1, 2.5, 3, 0, 0, 0, {}, 0, "none")
 
 
 @pytest.fixture

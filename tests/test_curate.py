@@ -175,7 +175,7 @@ def test_identical_files_are_one_video_with_all_labels(mine: Path, tmp_path: Pat
     dataset = tmp_path / "dataset"
     shutil.copy(mine / "dance/a.mp4", mine / "swim/again.mp4")
     result = api.curate(mine, dataset, **NO_PEOPLE)
-    assert result.videos == 6
+    assert (result.videos, result.curated, result.identical, result.finished_before) == (6, 6, 1, 0)
     record = records(dataset)["a.mp4"]
     assert record["labels"] == ["dance", "swim"]
     assert record["source"]["copies"] == [str(mine / "swim/again.mp4")]

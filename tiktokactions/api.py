@@ -34,7 +34,7 @@ class Progress:
     """Where a run stands; given to the ``progress`` callback after every video and for every message."""
 
     total: int
-    """Videos listed, finished ones of earlier runs included."""
+    """Files listed, finished ones of earlier runs and byte-identical ones included."""
     finished_before: int
     done: int
     """Videos curated in this run."""
@@ -55,6 +55,8 @@ class CurateResult:
     rejected: int
     seconds: float
     curated: int
+    identical: int
+    """Files that hold the bytes of another video and are further paths of it."""
     finished_before: int
     cut_again: int
     uncut: dict[str, str]
@@ -206,7 +208,7 @@ def _curate_all(
     counts = {"accepted": 0, "needs_review": 0, "rejected": 0}
 
     def report(message: str = "") -> None:
-        progress(Progress(len(listed), plan.finished, sum(counts.values()), **counts, message=message))
+        progress(Progress(len(listed), plan.finished + plan.identical, sum(counts.values()), **counts, message=message))
 
     def usable_jobs() -> Iterator[Job]:
         for job in jobs_left(listed, plan, dataset, settings, fingerprint):
@@ -239,6 +241,7 @@ def _curate_all(
         **tables.counts,
         seconds=round(time.perf_counter() - began, 3),
         curated=curated,
+        identical=plan.identical,
         finished_before=plan.finished,
         cut_again=tables.cut,
         uncut=dict(tables.uncut),
@@ -318,6 +321,7 @@ def _settle_all(
         **tables.counts,
         seconds=round(time.perf_counter() - began, 3),
         curated=0,
+        identical=0,
         finished_before=sum(tables.counts.values()),
         cut_again=tables.cut,
         uncut=dict(tables.uncut),

@@ -229,9 +229,10 @@ def _print_result(result: Any, as_json: bool) -> None:
     print(f"{result.videos} videos in {result.dataset} (people seen by {result.detector})")
     for status in ("accepted", "needs_review", "rejected"):
         print(f"  {status.replace('_', ' '):13} {getattr(result, status):>7}")
-    earlier = f", {result.finished_before} were finished before" if result.finished_before else ""
+    twins = f", {result.identical} identical to another file" if result.identical else ""
+    earlier = f", {result.finished_before} finished before" if result.finished_before else ""
     again = f", {result.cut_again} clips cut again" if result.cut_again else ""
-    print(f"{result.curated} curated in {result.seconds:.1f} s{earlier}{again}")
+    print(f"{result.curated} curated in {result.seconds:.1f} s{twins}{earlier}{again}")
     for video_id, problem in sorted(result.uncut.items()):
         print(f"attention: {video_id}: {problem}", file=sys.stderr)
     if result.outdated:

@@ -131,3 +131,5 @@ def test_a_truncated_file_is_rejected(keep: float, tmp_path: Path) -> None:
     with pytest.raises(video.VideoError) as error:
         evidence_of(path)
     assert error.value.reason == "truncated"
+    assert error.value.probe is not None, "what was decoded is evidence too"
+    assert error.value.probe.frames < 300

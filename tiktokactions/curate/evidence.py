@@ -187,11 +187,11 @@ def _check_health(probe: Probe) -> None:
     """Damaged videos are rejected rather than curated around the damage: what they show cannot be trusted."""
     expected_s = probe.duration_s_from_header
     if expected_s is not None and probe.duration_s < expected_s - max(0.5, 0.05 * expected_s):
-        raise video.VideoError("truncated", f"decoded {probe.duration_s:.2f} s of {expected_s:.2f} s")
+        raise video.VideoError("truncated", f"decoded {probe.duration_s:.2f} s of {expected_s:.2f} s", probe)
     if probe.corrupt_frames:
-        raise video.VideoError("corrupt", f"{probe.corrupt_frames} damaged of {probe.frames} frames")
+        raise video.VideoError("corrupt", f"{probe.corrupt_frames} damaged of {probe.frames} frames", probe)
     if probe.frames == 1:
-        raise video.VideoError("single_frame", "a picture rather than a video")
+        raise video.VideoError("single_frame", "a picture rather than a video", probe)
 
 
 class _ChangeMeter:

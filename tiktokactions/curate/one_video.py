@@ -78,7 +78,8 @@ def curate_video(
         _write_thumbnails(dataset, record, pictures, options)
         timings["thumbnails"] = time.perf_counter() - thumbnails_began
     except video.VideoError as error:
-        record = decide(fail(record, error.reason, error.detail), options)
+        known = replace(record, probe=error.probe or record.probe)
+        record = decide(fail(known, error.reason, error.detail), options)
     except FileNotFoundError:
         record = decide(fail(record, "vanished", "the file is no longer there"), options)
     except OSError as error:

@@ -59,6 +59,9 @@ class Plan:
     left: dict[str, set[str]] = field(default_factory=dict)
     """Video id -> paths that no longer hold this video (another content lies there now)."""
     finished: int = 0
+    """Listed files that earlier runs were done with."""
+    identical: int = 0
+    """Listed files that are new but hold the bytes of a video already known."""
 
 
 def read_plan(dataset: Path) -> Plan:
@@ -110,8 +113,10 @@ def jobs_left(
             job = _unusable(video, name, "vanished", "the file is no longer there", plan)
         except OSError as error:
             job = _unusable(video, name, "unreadable", error.strerror or str(error), plan)
-        if job is None:
+        if job is None and name in plan.files:
             plan.finished += 1
+        elif job is None:
+            plan.identical += 1
         else:
             plan.scheduled.add(job.video_id)
             yield job

@@ -34,12 +34,13 @@ STANDARD_RATES = [Fraction(n, d) for n, d in ((24000, 1001), (30000, 1001), (600
 
 
 class VideoError(Exception):
-    """A video that cannot be used. ``reason`` is one of ``records.FAILURES``."""
+    """A video that cannot be used. ``reason`` is one of ``records.FAILURES``; ``probe`` is there where it was decoded."""
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, probe: Probe | None = None) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.probe = probe
 
 
 class Frame(NamedTuple):
