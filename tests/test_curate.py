@@ -137,6 +137,15 @@ def test_changed_thresholds_are_decided_again_without_decoding(mine: Path, tmp_p
     assert api.dataset_verify(dataset).problems == ()
 
 
+def test_redecide_cuts_a_clip_that_was_lost(mine: Path, tmp_path: Path) -> None:
+    dataset = tmp_path / "dataset"
+    api.curate(mine / "dance", dataset, **NO_PEOPLE)
+    clip = dataset / records(dataset)["a.mp4"]["clip"]["path"]
+    clip.unlink()
+    assert api.curate(dataset, redecide=True).cut_again == 1
+    assert read_numbers(clip) == list(range(60, 190))
+
+
 def test_redecide_reports_clips_whose_source_is_gone(mine: Path, tmp_path: Path) -> None:
     dataset = tmp_path / "dataset"
     api.curate(mine / "dance", dataset, **NO_PEOPLE)

@@ -75,6 +75,19 @@ def test_a_clip_has_exactly_the_frames_of_its_interval(name: str, tmp_path: Path
         assert clip.fps == probe.frame_rate == settings.get("fps", 30)
 
 
+@pytest.mark.parametrize("name", [name for name in VIDEOS if name != "avi without time stamps"])
+def test_seeking_alone_finds_exactly_the_frames(name: str, tmp_path: Path) -> None:
+    """Cutting falls back to decoding from the start; what it falls back from has to be right by itself."""
+    settings = dict(VIDEOS[name])
+    path = tmp_path / f"v{settings.pop('suffix', '.mp4')}"
+    write_video(path, numbered_frames(100, 480, 640), **settings)
+    _, times_s = read(path)
+    for first, last in ((37, 71), (1, 2), (60, 99)):
+        with VideoFile(path) as opened:
+            found = [f.time_s for f in opened.frames_between(times_s[first], times_s[last])]
+        assert found == times_s[first:last]
+
+
 def test_uneven_frames_become_a_constant_rate_without_foreign_frames(tmp_path: Path) -> None:
     times = jittered(120, 30, drop=5)
     path = write_video(tmp_path / "v.mp4", numbered_frames(120, 320, 320), times_s=times, b_frames=2)

@@ -68,6 +68,15 @@ def test_motion_counts_where_people_are() -> None:
     assert choose_segment(Scene(0, 30, 0, 900), unseen, 10.0).start_s == pytest.approx(0, abs=0.2)
 
 
+def test_a_second_without_boxes_takes_those_of_the_whole_scene() -> None:
+    """The person (left) was only detected at the start; later traffic on the right must not win."""
+    grid = grid_of([0] * 20 + [4] * 10, column=0) + grid_of([0] * 10 + [9] * 10 + [0] * 10, column=7)
+    seen = Sample(1.0, 30, (PersonBox((10, 10, 60, 300), 0.9),))
+    unseen = tuple(Sample(float(t), 30 * t) for t in range(4, 30, 3))
+    relevance = relevance_per_second(grid, (seen, *unseen), 0.0, 400, 400, person_score=0.4)
+    assert choose_segment(Scene(0, 30, 0, 900), relevance, 10.0).start_s == pytest.approx(20, abs=0.2)
+
+
 def test_where_people_stand_still_any_motion_decides() -> None:
     grid = grid_of([0] * 15 + [5] * 8 + [0] * 7, column=7)
     person = Sample(3.0, 90, (PersonBox((10, 10, 30, 300), 0.9),))
