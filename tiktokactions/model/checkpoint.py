@@ -1,0 +1,115 @@
+"""Checkpoints: everything that a training needs to go on as if nothing had happened, as safetensors and JSON.
+
+```
+RUN/checkpoints/step-00001200/
+  model.safetensors       weights, official key names
+  optimizer.safetensors   exp_avg/<name>, exp_avg_sq/<name>
+  average.safetensors     averaged weights, with --ema
+  state.json              step, optimizer steps, loss scale, losses not yet logged
+```
+No state of random generators is kept because there is none: order, masks, augmentation and drop path are functions of
+the seed, the epoch, the clip and the step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from tiktokactions.files import write_atomic
+from tiktokactions.model.optim import AverageWeights
+
+
+@dataclass
+class TrainingState:
+    """What changes while a model is trained."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    average: AverageWeights | None = None
+    step: int = 0
+    """Optimizer steps taken."""
+    pending: list[float] = field(default_factory=list)
+    """Losses of the steps since the last line of the log."""
+
+
+def save_checkpoint(run: Path, state: TrainingState, keep: int) -> Path:
+    """Write a checkpoint so that it is there whole or not at all, then remove all but the last ``keep``."""
+    folder = run / "checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
+    staged = folder / f".writing-{state.step}"
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir()
+    save_weights(staged / "model.safetensors", state.model.state_dict())
+    moments, steps = _optimizer_state(state)
+    save_weights(staged / "optimizer.safetensors", moments)
+    if state.average is not None:
+        save_weights(staged / "average.safetensors", state.average.tensors)
+    said = {"step": state.step, "optimizer_steps": steps, "scaler": state.scaler.state_dict(), "pending": state.pending}
+    write_atomic(staged / "state.json", json.dumps(said).encode())
+    target = folder / f"step-{state.step:08}"
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(staged, target)
+    for old in checkpoints(run)[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """The complete checkpoints of a run, oldest first."""
+    return sorted((run / "checkpoints").glob("step-*"))
+
+
+def load_checkpoint(folder: Path, state: TrainingState, device: torch.device) -> None:
+    """Bring ``state`` to where it was when the checkpoint was written.
+
+    Raises:
+        ValueError: a damaged checkpoint, or one of another model; the message names it.
+    """
+    try:
+        said = json.loads((folder / "state.json").read_bytes())
+        state.model.load_state_dict(load_file(folder / "model.safetensors", device=str(device)))
+        moments = load_file(folder / "optimizer.safetensors", device=str(device))
+        if state.average is not None:
+            state.average.tensors = load_file(folder / "average.safetensors", device=str(device))
+    except (OSError, RuntimeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{folder}: this checkpoint cannot be read ({error}); remove it to go on from the one before") from error
+    state.optimizer.state.clear()
+    for name, parameter in state.model.named_parameters():
+        if name in said["optimizer_steps"]:
+            state.optimizer.state[parameter] = {
+                "step": torch.tensor(said["optimizer_steps"][name], dtype=torch.float32, device=device),
+                "exp_avg": moments[f"exp_avg/{name}"],
+                "exp_avg_sq": moments[f"exp_avg_sq/{name}"],
+            }
+    state.scaler.load_state_dict(said["scaler"])
+    state.step, state.pending = said["step"], said["pending"]
+
+
+def _optimizer_state(state: TrainingState) -> tuple[dict[str, Tensor], dict[str, float]]:
+    moments: dict[str, Tensor] = {}
+    steps: dict[str, float] = {}
+    for name, parameter in state.model.named_parameters():
+        if parameter in state.optimizer.state:
+            kept: dict[str, Any] = state.optimizer.state[parameter]
+            steps[name] = float(kept["step"])
+            moments |= {f"{moment}/{name}": kept[moment] for moment in ("exp_avg", "exp_avg_sq")}
+    return moments, steps
+
+
+def save_weights(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write tensors as safetensors, whole or not at all."""
+    staged = path.with_name(f".writing-{path.name}")
+    save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, staged)
+    with staged.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(staged, path)

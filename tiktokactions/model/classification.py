@@ -1,0 +1,119 @@
+"""The classifier for fine-tuning: the encoder over all tokens, their mean, one linear layer (VideoMAE V2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from tiktokactions.model.config import ModelConfig
+from tiktokactions.model.vit import NORM_EPS, PatchEmbedding, make_blocks, patchify, run_blocks, sine_positions
+
+
+def classifier(
+    config: ModelConfig, *, drop_path: float = 0.0, head_dropout: float = 0.0, init_scale: float = 0.001
+) -> VideoClassifier:
+    """A freshly initialised classifier of ``config.classes`` classes, with the official state-dict keys.
+
+    Args:
+        drop_path: stochastic depth of the last block; it rises linearly from 0 in the first.
+        head_dropout: dropout before the last layer.
+        init_scale: factor on the last layer's initial weights.
+
+    Raises:
+        ValueError: no classes, or rates outside [0, 1).
+    """
+    if config.classes < 1:
+        raise ValueError(f"classifier: got {config.classes} classes, expected 1 or more (model_config(..., classes=n))")
+    for name, rate in (("drop_path", drop_path), ("head_dropout", head_dropout)):
+        if not 0 <= rate < 1:
+            raise ValueError(f"{name}: got {rate}, expected 0 or more and below 1")
+    return VideoClassifier(config, drop_path, head_dropout, init_scale)
+
+
+class VideoClassifier(nn.Module):
+    positions: Tensor
+
+    def __init__(self, config: ModelConfig, drop_path: float, head_dropout: float, init_scale: float) -> None:
+        super().__init__()
+        self.config = config
+        self.head_dropout = head_dropout
+        self.patch_embed = PatchEmbedding(config, config.embed_dim)
+        self.blocks = make_blocks(config.embed_dim, config.depth, config.heads, config.mlp_dim, drop_path)
+        self.fc_norm = nn.LayerNorm(config.embed_dim, eps=NORM_EPS)
+        self.head = nn.Linear(config.embed_dim, config.classes)
+        self.register_buffer("positions", sine_positions(config.tokens, config.embed_dim), persistent=False)
+        self.checkpoint_activations = False
+        self.apply(_initialise)
+        with torch.no_grad():
+            self.head.weight.mul_(init_scale)
+            self.head.bias.mul_(init_scale)
+
+    def forward(self, video: Tensor, drops: Drops | None = None) -> Tensor:
+        """Logits of clips.
+
+        Args:
+            video: float (B, 3, T, H, W), normalised with ImageNet's mean and standard deviation.
+            drops: which clips take which branch (training); None in training draws them from torch's generator.
+
+        Returns:
+            (B, classes).
+        """
+        if drops is None and self.training:
+            drops = draw_drops(self, len(video), None)
+        feature = self.features(video, None if drops is None else drops.keep_branches)
+        if drops is not None and drops.keep_features is not None:
+            feature = feature * (drops.keep_features.to(feature.device, feature.dtype) / (1 - self.head_dropout))
+        return self.head(feature)
+
+    def features(self, video: Tensor, keep_branches: Tensor | None = None) -> Tensor:
+        """What the last layer sees: (B, D), the normalised mean over all tokens."""
+        x = self.patch_embed(patchify(video, self.config)) + self.positions
+        x = run_blocks(self.blocks, x, keep_branches, self.checkpoint_activations)
+        return self.fc_norm(x.mean(1))
+
+
+@dataclass(frozen=True)
+class Drops:
+    """What one training step leaves out of a batch: drawn outside the model, so that it follows from the step's seed."""
+
+    keep_branches: Tensor
+    """bool (depth, 2, B): which clips take a block's attention and MLP branch."""
+    keep_features: Tensor | None
+    """bool (B, D): which features survive the dropout before the head; None without dropout."""
+
+    def part(self, first: int, end: int) -> Drops:
+        """The clips ``first <= i < end`` of the batch."""
+        features = None if self.keep_features is None else self.keep_features[first:end]
+        return Drops(self.keep_branches[:, :, first:end], features)
+
+
+def draw_drops(model: VideoClassifier, clips: int, generator: torch.Generator | None) -> Drops | None:
+    """Draw stochastic depth and head dropout for ``clips`` clips; None where the model has neither."""
+    rates = torch.tensor([block.drop_path for block in model.blocks])  # type: ignore[union-attr]
+    if not bool(rates.any()) and model.head_dropout == 0:
+        return None
+    keep = torch.rand(len(rates), 2, clips, generator=generator) >= rates[:, None, None]
+    features = None
+    if model.head_dropout:
+        features = torch.rand(clips, model.config.embed_dim, generator=generator) >= model.head_dropout
+    return Drops(keep, features)
+
+
+def soft_target_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy with targets that are distributions: mean over the batch of −Σ target · log softmax(logits).
+
+    Args:
+        logits: (B, classes).
+        target: float (B, classes).
+    """
+    return (-target * F.log_softmax(logits.float(), dim=-1)).sum(-1).mean()
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

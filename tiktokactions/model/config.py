@@ -1,0 +1,135 @@
+"""The shapes of a model: sizes by name, and every count that follows from them. Needs no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+TOKEN_CHANNELS = 3
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Encoder and decoder of one VideoMAE V2 model. Grid: ``frames/tubelet × height/patch × width/patch`` tokens.
+
+    Raises:
+        ValueError: sizes that do not divide; the message names them.
+    """
+
+    name: str
+    embed_dim: int
+    depth: int
+    heads: int
+    decoder_dim: int
+    decoder_heads: int
+    decoder_depth: int = 4
+    mlp_ratio: float = 4.0
+    """Width of the MLP over ``embed_dim``; the decoder's is always 4."""
+    frames: int = 16
+    height: int = 224
+    width: int = 224
+    tubelet: int = 2
+    """Frames in a token."""
+    patch: int = 16
+    """Pixels on a token's side."""
+    classes: int = 0
+    """Outputs of the classifier; 0 for pre-training."""
+
+    def __post_init__(self) -> None:
+        for name in ("embed_dim", "depth", "heads", "decoder_dim", "decoder_heads", "frames", "height", "width"):
+            _expect(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        _expect(self.decoder_depth >= 0, "decoder_depth", self.decoder_depth, "0 or more")
+        _expect(self.tubelet >= 1 and self.frames % self.tubelet == 0, "frames", self.frames, f"n × {self.tubelet}")
+        for name in ("height", "width"):
+            side = getattr(self, name)
+            _expect(self.patch >= 1 and side % self.patch == 0, name, side, f"a multiple of the patch ({self.patch})")
+        _expect(self.embed_dim % self.heads == 0, "embed_dim", self.embed_dim, f"a multiple of {self.heads} heads")
+        _expect(
+            self.decoder_dim % self.decoder_heads == 0,
+            "decoder_dim",
+            self.decoder_dim,
+            f"a multiple of {self.decoder_heads} heads",
+        )
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """Tokens in time, down and across."""
+        return (self.frames // self.tubelet, self.height // self.patch, self.width // self.patch)
+
+    @property
+    def tokens(self) -> int:
+        return math.prod(self.grid)
+
+    @property
+    def token_pixels(self) -> int:
+        """Pixels in a token, channels not counted."""
+        return self.tubelet * self.patch * self.patch
+
+    @property
+    def token_values(self) -> int:
+        """Numbers in a token: what the decoder's head predicts."""
+        return TOKEN_CHANNELS * self.token_pixels
+
+    @property
+    def mlp_dim(self) -> int:
+        return int(self.embed_dim * self.mlp_ratio)
+
+
+def _expect(holds: bool, name: str, got: object, expected: str) -> None:
+    if not holds:
+        raise ValueError(f"model {name}: got {got}, expected {expected}")
+
+
+SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {"embed_dim": 192, "depth": 4, "heads": 3, "decoder_dim": 96, "decoder_heads": 3}
+    | {"decoder_depth": 2, "height": 64, "width": 64},
+    "vit-s": {"embed_dim": 384, "depth": 12, "heads": 6, "decoder_dim": 192, "decoder_heads": 3},
+    "vit-b": {"embed_dim": 768, "depth": 12, "heads": 12, "decoder_dim": 384, "decoder_heads": 6},
+    "vit-l": {"embed_dim": 1024, "depth": 24, "heads": 16, "decoder_dim": 512, "decoder_heads": 8},
+    "vit-h": {"embed_dim": 1280, "depth": 32, "heads": 16, "decoder_dim": 512, "decoder_heads": 8},
+    "vit-g": {"embed_dim": 1408, "depth": 40, "heads": 16, "decoder_dim": 512, "decoder_heads": 8}
+    | {"mlp_ratio": 48 / 11, "patch": 14},
+}
+"""Sizes of VideoMAE V2 (vit-b is the paper's) and ``tiny``, which learns on a CPU in minutes."""
+
+
+def model_config(
+    name: str = "vit-b",
+    *,
+    image_size: int | tuple[int, int] | None = None,
+    frames: int | None = None,
+    tubelet: int | None = None,
+    patch: int | None = None,
+    decoder_depth: int | None = None,
+    classes: int | None = None,
+) -> ModelConfig:
+    """A size by its name, with another geometry where one is given. ``image_size`` is a side or (height, width).
+
+    Raises:
+        ValueError: unknown name, or sizes that do not divide.
+    """
+    if name not in SIZES:
+        raise ValueError(f"model: got {name!r}, expected one of {', '.join(SIZES)}")
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size or (None, None)
+    asked = {"height": height, "width": width, "frames": frames, "tubelet": tubelet, "patch": patch}
+    asked |= {"decoder_depth": decoder_depth, "classes": classes}
+    given = {key: value for key, value in asked.items() if value is not None}
+    return ModelConfig(name=name, **(SIZES[name] | given))
+
+
+def config_to_json(config: ModelConfig) -> dict[str, Any]:
+    return dataclasses.asdict(config)
+
+
+def config_from_json(data: dict[str, Any]) -> ModelConfig:
+    """Raises ``ValueError`` for unknown or missing names."""
+    names = {field.name for field in dataclasses.fields(ModelConfig)}
+    unknown = sorted(set(data) - names)
+    if unknown:
+        raise ValueError(f"model configuration: unknown name {', '.join(unknown)}; update tiktokactions")
+    try:
+        return ModelConfig(**data)
+    except TypeError as error:
+        raise ValueError(f"model configuration: {error}") from error
