@@ -1,0 +1,340 @@
+"""Fine-tuning: the loop, read from top to bottom (paper, section 4.2 and Table 3)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from tiktokactions.dataset.clips import ClipSet
+from tiktokactions.model.augment import mix
+from tiktokactions.model.checkpoint import TrainingState, save_weights
+from tiktokactions.model.classification import VideoClassifier, classifier, draw_drops, soft_target_loss
+from tiktokactions.model.config import ModelConfig, model_config
+from tiktokactions.model.curves import draw_curves
+from tiktokactions.model.evaluate import top_accuracy
+from tiktokactions.model.hardware import Hardware, hardware, local_gradients, share_gradients, worker_count
+from tiktokactions.model.loader import Batches, FinetuneClips, ValidationClips, evaluation_batches
+from tiktokactions.model.optim import AverageWeights, adamw, parameter_groups, scaled_lr, schedule
+from tiktokactions.model.options import FinetuneOptions
+from tiktokactions.model.probe import fit_probe
+from tiktokactions.model.run_folder import (
+    RunInfo,
+    TrainingProgress,
+    clips_fingerprint,
+    now,
+    package_versions,
+    write_json,
+)
+from tiktokactions.model.training import (
+    Recorder,
+    Report,
+    Saver,
+    check_finite,
+    open_run,
+    optimizer_step,
+    resume,
+    steps_per_epoch,
+)
+from tiktokactions.model.weights import ReadWeights, config_of, load_into, read_weights
+
+DROPS_STREAM, MIX_STREAM = 1, 2
+"""Tell apart the random numbers that are drawn from one seed and step."""
+
+
+def finetune(
+    train: ClipSet,
+    options: FinetuneOptions,
+    run: Path,
+    *,
+    val: ClipSet | None = None,
+    init: Path | None = None,
+    report: Report = lambda progress: None,
+) -> dict[str, Any]:
+    """Fine-tune a classifier on labelled clips; a run that exists is continued, a finished one is left as it is.
+
+    Args:
+        train: what to train on.
+        val: looked at after epochs; nothing is chosen by it.
+        init: weights to begin with (a run folder or a file); None: random ones.
+
+    Returns:
+        The contents of ``result.json``.
+
+    Raises:
+        RunError, WeightsError, UnreadableError, NonFiniteLossError: see :func:`tiktokactions.model.pretrain.pretrain`.
+        ValueError: unlabelled clips, fewer than two classes.
+    """
+    labels = require_labels(train)
+    with hardware(options) as machine:
+        read = None if init is None else read_weights(init)
+        config = finetuning_config(options, read, len(labels))
+        torch.manual_seed(options.seed)
+        model = classifier(
+            config, drop_path=options.drop_path, head_dropout=options.head_dropout, init_scale=options.init_scale
+        )
+        plan = finetuning_plan(model, options, len(train.clips), machine.processes.world)
+        data = {"sources": [train.source], "kind": train.kind, "clips": len(train.clips)}
+        data |= {"fingerprint": clips_fingerprint(train.clips, labels), "flip": options.flip and train.flip}
+        first_weights = None
+        if read is not None:
+            loaded = load_into(model, usable_tensors(read, labels), what=str(init))
+            report(TrainingProgress(str(loaded)))
+            first_weights = {"path": str(init), "loaded": len(loaded.loaded), "fresh": list(loaded.fresh)}
+        settings = dataclasses.asdict(options)
+        info = RunInfo("finetune", config, labels, settings, data, plan, first_weights, package_versions(), now())
+        open_run(run, info, train.clips, machine)
+        if (run / "result.json").exists():
+            report(TrainingProgress(f"{run}: finished before, nothing to do"))
+            result: dict[str, Any] = json.loads((run / "result.json").read_text(encoding="utf-8"))
+            return result
+        for line in describe_plan(plan, config, options, machine):
+            report(TrainingProgress(line))
+        if options.linear_probe:
+            return fit_probe(model, train, options, run, machine, report)
+        return _train(model, train, val, options, plan, run, machine, report)
+
+
+def _train(
+    model: VideoClassifier,
+    train: ClipSet,
+    val: ClipSet | None,
+    options: FinetuneOptions,
+    plan: dict[str, Any],
+    run: Path,
+    machine: Hardware,
+    report: Report,
+) -> dict[str, Any]:
+    began = time.perf_counter()
+    model.to(machine.device).train()
+    model.checkpoint_activations = options.checkpoint_activations
+    freeze(model, options.freeze)
+    groups = parameter_groups(
+        model, options.weight_decay, layer_decay=options.layer_decay, depth=model.config.depth
+    )
+    state = TrainingState(model, adamw(groups, (options.beta1, options.beta2)), machine.scaler())
+    state.average = None if options.ema is None else AverageWeights(model, options.ema)
+    resume(run, state, machine, report)
+    trained: nn.Module = share_gradients(model, machine)
+    if options.compile:
+        for block in model.blocks:
+            block.skip_dropped = False
+        trained = torch.compile(trained)  # type: ignore[assignment]
+
+    rates = schedule(
+        plan["lr"],
+        plan["min_lr"],
+        epochs=options.epochs,
+        steps_per_epoch=plan["steps_per_epoch"],
+        warmup_epochs=options.warmup,
+    )
+    dataset = FinetuneClips(train.clips, train.labels, model.config, options, flip=options.flip and train.flip)
+    batches = Batches(
+        dataset,
+        batch_size=options.batch_size,
+        seed=options.seed,
+        processes=(machine.processes.rank, machine.processes.world),
+        workers=worker_count(options, machine.processes),
+        pin_memory=machine.is_cuda,
+    )
+    per_epoch = plan["steps_per_epoch"]
+    recorder = Recorder(run, state, options, machine, report, steps=plan["steps"], per_epoch=per_epoch)
+    saver = Saver(run, state, options, machine)
+
+    with batches, saver.finish_step_before_stopping():
+        for epoch in range(state.step // per_epoch, options.epochs):
+            done = state.step - epoch * per_epoch
+            stream = recorder.timed(batches.epoch(epoch, first_batch=done * options.accumulate))
+            for _ in range(done, per_epoch):
+                losses, paths = [], []
+                for part in range(options.accumulate):
+                    batch = next(stream)
+                    paths += [train.clips[i].path for i in batch["index"].tolist()]
+                    with local_gradients(trained, wait=part + 1 < options.accumulate):
+                        loss = batch_loss(model, trained, batch, state.step * options.accumulate + part, options, machine)
+                        state.scaler.scale(loss / options.accumulate).backward()
+                    losses.append(loss.detach())
+                own = torch.stack(losses).mean()
+                mean_loss = machine.mean(own).item()
+                check_finite(mean_loss, own.item(), state.step, paths)
+                lr = rates[state.step]
+                norm = optimizer_step(state, lr, options.clip_grad, recorder.wants_line())
+                if state.average is not None:
+                    state.average.update(model)
+                recorder.step_done(mean_loss, lr, norm)
+                if saver.step_done():
+                    return {"run": str(run), "steps": state.step, "loss": mean_loss, "finished": False}
+            if val is not None and options.validate_epochs and (epoch + 1) % options.validate_epochs == 0:
+                recorder.note(val_top1=validate(model, val, options, machine))
+
+    result = {
+        "run": str(run),
+        "steps": state.step,
+        "loss": recorder.last_loss,
+        "finished": True,
+        "seconds_of_last_start": round(time.perf_counter() - began, 3),
+    }
+    if machine.processes.is_first:
+        save_weights(run / "model.safetensors", model.state_dict())
+        if state.average is not None:
+            save_weights(run / "average.safetensors", state.average.tensors)
+        draw_curves(run)
+        write_json(run / "result.json", result)
+    return result
+
+
+def batch_loss(
+    model: VideoClassifier,
+    trained: nn.Module,
+    batch: dict[str, Tensor],
+    number: int,
+    options: FinetuneOptions,
+    machine: Hardware,
+) -> Tensor:
+    """The loss of one batch of this process; ``number`` counts batches from the start and seeds what is random in it."""
+    rank, world = machine.processes.rank, machine.processes.world
+    video, label = machine.send(batch["video"]), batch["label"]
+    clips = len(video)
+    # Drawn for the batches of all processes, each of which takes its own: what one process alone would have drawn.
+    generator = torch.Generator().manual_seed(_seed(options.seed, DROPS_STREAM, number))
+    drops = draw_drops(model, clips * world, generator)
+    if drops is not None:
+        drops = drops.part(rank * clips, (rank + 1) * clips)
+    rng = np.random.default_rng([options.seed, MIX_STREAM, number, rank])
+    video, target = mix(
+        video,
+        label,
+        model.config.classes,
+        rng,
+        mixup=options.mixup,
+        cutmix=options.cutmix,
+        smoothing=options.smoothing,
+    )
+    with machine.autocast():
+        logits = trained(video, drops)
+    return soft_target_loss(logits, machine.send(target))
+
+
+def _seed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def freeze(model: VideoClassifier, blocks: int) -> None:
+    """Keep the patch embedding and the first blocks as they are.
+
+    Raises:
+        ValueError: more blocks than there are.
+    """
+    if blocks > model.config.depth:
+        raise ValueError(f"--freeze: got {blocks}, expected at most {model.config.depth}, the model's blocks")
+    if blocks:
+        model.patch_embed.requires_grad_(False)
+        for block in list(model.blocks)[:blocks]:
+            block.requires_grad_(False)
+
+
+@torch.inference_mode()
+def validate(model: VideoClassifier, val: ClipSet, options: FinetuneOptions, machine: Hardware) -> float:
+    """Top-1 accuracy of one centre view per clip."""
+    dataset = ValidationClips(val.clips, val.labels, model.config, options)
+    model.eval()
+    logits, labels = [], []
+    for batch in evaluation_batches(dataset, options.batch_size, worker_count(options, machine.processes)):
+        with machine.autocast():
+            logits.append(model(machine.send(batch["video"])).float().cpu())
+        labels.append(batch["label"])
+    model.train()
+    return top_accuracy(F.softmax(torch.cat(logits), -1), torch.cat(labels), 1)
+
+
+# --- what follows from the options ---------------------------------------------------------------------------------
+
+
+def require_labels(data: ClipSet) -> tuple[str, ...]:
+    """The class names of labelled clips.
+
+    Raises:
+        ValueError: clips without a label, or fewer than two classes.
+    """
+    unlabelled = [clip.path for clip in data.clips if clip.label is None]
+    if unlabelled:
+        raise ValueError(
+            f"{data.source}: {len(unlabelled)} clips without a label, for example {unlabelled[0]};"
+            " fine-tuning needs a label for every clip"
+        )
+    if len(data.labels) < 2:
+        raise ValueError(f"{data.source}: got the classes {list(data.labels)}, expected two or more")
+    return data.labels
+
+
+def finetuning_config(options: FinetuneOptions, read: ReadWeights | None, classes: int) -> ModelConfig:
+    """The model asked for; what is not said is taken from the first weights, else is the default.
+
+    Raises:
+        ValueError: a size that differs from that of the first weights.
+    """
+    geometry = {"frames": options.frames, "tubelet": options.tubelet, "patch": options.patch}
+    if read is None:
+        name = options.model or "vit-b"
+        return model_config(name, image_size=options.image_size, classes=classes, **geometry)
+    known = read.config or config_of(
+        read.tensors, frames=options.frames, image_size=options.image_size, source=read.source
+    )
+    if options.model not in (None, known.name):
+        raise ValueError(f"--model {options.model}: the first weights are of {known.name}; leave --model out")
+    given = {name: value for name, value in geometry.items() if value is not None}
+    if options.image_size is not None:
+        given |= {"height": options.image_size, "width": options.image_size}
+    return dataclasses.replace(known, **given, classes=classes)
+
+
+def usable_tensors(read: ReadWeights, labels: tuple[str, ...]) -> dict[str, Tensor]:
+    """The tensors to begin with: without a head that was made for other classes, even for as many of them."""
+    if read.labels is None or read.labels == labels:
+        return read.tensors
+    return {name: tensor for name, tensor in read.tensors.items() if not name.startswith("head.")}
+
+
+def finetuning_plan(model: VideoClassifier, options: FinetuneOptions, clips: int, processes: int) -> dict[str, Any]:
+    """Every number that follows from the options, computed here and nowhere else."""
+    per_epoch = steps_per_epoch(clips, options, processes)
+    batch = options.batch_size * options.accumulate * processes
+    return {
+        "processes": processes,
+        "videos_per_step": batch,
+        "clips_per_step": batch * options.num_samples,
+        "steps_per_epoch": per_epoch,
+        "steps": per_epoch * options.epochs,
+        "warmup_steps": int(options.warmup * per_epoch),
+        "lr": scaled_lr(options.base_lr, batch),
+        "min_lr": scaled_lr(options.min_lr, batch),
+        "first_layer_lr": scaled_lr(options.base_lr, batch) * options.layer_decay ** (model.config.depth + 1),
+        "tokens": model.config.tokens,
+        "classes": model.config.classes,
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def describe_plan(
+    plan: dict[str, Any], config: ModelConfig, options: FinetuneOptions, machine: Hardware
+) -> list[str]:
+    """The plan in words."""
+    lines = [
+        f"{config.name}: {plan['parameters']:,} parameters, {plan['classes']} classes, clips of {config.frames} ×"
+        f" {config.height} × {config.width} ({plan['tokens']} tokens), on {machine.describe()}"
+    ]
+    if not options.linear_probe:
+        lines.append(
+            f"{plan['steps']:,} steps ({plan['steps_per_epoch']:,} an epoch, {plan['warmup_steps']:,} of warm-up) of"
+            f" {plan['videos_per_step']} videos, {plan['clips_per_step']} clips; learning rate {plan['lr']:.3g} to"
+            f" {plan['min_lr']:.3g}, in the first layer {plan['first_layer_lr']:.3g}"
+        )
+    return lines
+

@@ -1,0 +1,148 @@
+"""Where a model runs: the device, the precision it can do, and the processes that share the work (torchrun)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from tiktokactions.model.options import Precision, RunOptions
+
+MOST_WORKERS = 24
+"""Table 2 and 3 of the paper."""
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those that train one model."""
+
+    rank: int = 0
+    world: int = 1
+    local_rank: int = 0
+
+    @property
+    def is_first(self) -> bool:
+        return self.rank == 0
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What one process computes with."""
+
+    device: torch.device
+    dtype: torch.dtype
+    """Of the matrix products; weights are kept in float32."""
+    processes: Processes
+
+    @property
+    def is_cuda(self) -> bool:
+        return self.device.type == "cuda"
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Scales the loss where gradients in fp16 would vanish; does nothing in other precisions."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+
+    def send(self, tensor: Tensor) -> Tensor:
+        """To the device; from pinned memory without waiting."""
+        return tensor.to(self.device, non_blocking=True)
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean of a number over all processes."""
+        if self.processes.world == 1:
+            return value
+        value = value.detach().clone()
+        dist.all_reduce(value)
+        return value / self.processes.world
+
+    def describe(self) -> str:
+        name = torch.cuda.get_device_name(self.device) if self.is_cuda else "CPU"
+        many = f" × {self.processes.world} processes" if self.processes.world > 1 else ""
+        return f"{name}, {str(self.dtype).removeprefix('torch.')}{many}"
+
+
+@contextlib.contextmanager
+def hardware(options: RunOptions) -> Iterator[Hardware]:
+    """The device and precision asked for; joins the other processes where torchrun started several.
+
+    Raises:
+        ValueError: a device that is not there, or a precision that it cannot do.
+    """
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    processes = Processes(*(int(os.environ.get(name, d)) for name, d in _ENVIRONMENT))
+    device = _device(options.device, processes)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        torch.set_float32_matmul_precision("high")
+    joined = processes.world > 1 and not dist.is_initialized()
+    if joined:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Hardware(device, _dtype(options.precision, device), processes)
+    finally:
+        if joined:
+            dist.destroy_process_group()
+
+
+_ENVIRONMENT = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
+
+
+def _device(name: str, processes: Processes) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"--device: got {name!r}, expected auto, cpu, cuda or cuda:N") from error
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"--device: got {name!r}, expected auto, cpu, cuda or cuda:N")
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        number = processes.local_rank if device.index is None else device.index
+        if number >= count:
+            raise ValueError(f"--device {name}: {count} CUDA devices on this machine, asked for number {number}")
+        return torch.device("cuda", number)
+    return device
+
+
+def _dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    if precision == "auto":
+        if device.type == "cpu":
+            return torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    if precision == "fp16" and device.type == "cpu":
+        raise ValueError("--precision fp16: a CPU has no use for it; expected bf16 or fp32")
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+
+
+def worker_count(options: RunOptions, processes: Processes) -> int:
+    """Processes that decode, for each that trains: one core each, at most 24."""
+    if options.workers is not None:
+        return options.workers
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MOST_WORKERS, max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
+
+
+def share_gradients(model: nn.Module, hardware: Hardware) -> nn.Module:
+    """Wrap a model so that every backward pass averages the gradients of all processes."""
+    if hardware.processes.world == 1:
+        return model
+    devices = [hardware.device] if hardware.is_cuda else None
+    return nn.parallel.DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+
+
+def local_gradients(model: nn.Module, wait: bool) -> contextlib.AbstractContextManager[None]:
+    """While gradients of several batches are added up, leave averaging to the last of them."""
+    if wait and isinstance(model, nn.parallel.DistributedDataParallel):
+        return model.no_sync()
+    return contextlib.nullcontext()

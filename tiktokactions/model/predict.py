@@ -1,0 +1,90 @@
+"""Prediction: the labels of any video file, or its features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from tiktokactions.dataset.clips import Clip
+from tiktokactions.files import write_atomic
+from tiktokactions.model.evaluate import gather, load_run, merge_views, run_views, trained_sampling
+from tiktokactions.model.hardware import hardware
+from tiktokactions.model.options import PredictOptions
+from tiktokactions.model.run_folder import RunError
+from tiktokactions.model.training import Report
+
+
+@dataclass(frozen=True)
+class LabelProbability:
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The most probable labels of a video, the first the most probable."""
+
+    path: str
+    top: tuple[LabelProbability, ...]
+
+
+def predict(
+    run: Path, clips: Sequence[Clip], options: PredictOptions, *, report: Report = lambda progress: None
+) -> list[Prediction]:
+    """The labels of videos, in the order given.
+
+    Raises:
+        RunError: not a finished fine-tuning.
+        UnreadableError: a video cannot be read.
+    """
+    model, info = load_run(run)
+    if info.labels is None:
+        raise RunError(f"{run}: a pre-trained run knows no labels; use --features, or fine-tune it first")
+    with hardware(options) as machine:
+        views = run_views(
+            model, clips, options, machine, **trained_sampling(info, options), features=False, report=report
+        )
+        found = gather({number: merge_views(logits.double()) for number, logits in views}, machine)
+    predictions = []
+    for number, clip in enumerate(clips):
+        top = found[number].topk(min(options.top, len(info.labels)))
+        pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
+        predictions.append(Prediction(clip.path, tuple(LabelProbability(info.labels[i], p) for i, p in pairs)))
+    return predictions
+
+
+def write_features(
+    run: Path, clips: Sequence[Clip], options: PredictOptions, output: Path, *, report: Report = lambda progress: None
+) -> int:
+    """Write one pooled feature per video, the mean over its views, as Parquet; returns their length D.
+
+    Columns: ``path``, ``label`` (null where unknown), ``video_id``, ``feature`` (list of D float32).
+
+    Raises:
+        RunError: the run is not finished.
+        UnreadableError: a video cannot be read.
+    """
+    model, info = load_run(run)
+    with hardware(options) as machine:
+        views = run_views(
+            model, clips, options, machine, **trained_sampling(info, options), features=True, report=report
+        )
+        found = gather({number: feature.mean(0) for number, feature in views}, machine)
+        if machine.processes.is_first:
+            matrix = torch.stack([found[i] for i in range(len(clips))]).numpy()
+            columns = {
+                "path": pa.array([clip.path for clip in clips], pa.string()),
+                "label": pa.array([clip.label for clip in clips], pa.string()),
+                "video_id": pa.array([clip.video_id for clip in clips], pa.string()),
+                "feature": pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1]),
+            }
+            sink = pa.BufferOutputStream()
+            pq.write_table(pa.table(columns), sink, compression="zstd")
+            output.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(output, sink.getvalue().to_pybytes())
+    return model.config.embed_dim

@@ -1,0 +1,262 @@
+"""Pre-training: the loop, read from top to bottom (paper, section 4.1 and Table 2)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tiktokactions.dataset.clips import Clip
+from tiktokactions.model.augment import normalise
+from tiktokactions.model.autoencoder import (
+    MaskedAutoencoder,
+    pretraining_model,
+    reconstruction_loss,
+    reconstruction_target,
+    supervised_tokens,
+)
+from tiktokactions.model.checkpoint import TrainingState, save_weights
+from tiktokactions.model.config import ModelConfig, model_config
+from tiktokactions.model.curves import draw_curves, draw_reconstructions
+from tiktokactions.model.hardware import Hardware, hardware, local_gradients, share_gradients, worker_count
+from tiktokactions.model.loader import Batches, PretrainClips
+from tiktokactions.model.masking import decoder_mask, tube_mask
+from tiktokactions.model.optim import adamw, parameter_groups, scaled_lr, schedule
+from tiktokactions.model.options import PretrainOptions
+from tiktokactions.model.run_folder import (
+    RunInfo,
+    TrainingProgress,
+    clips_fingerprint,
+    now,
+    package_versions,
+    write_json,
+)
+from tiktokactions.model.training import (
+    Recorder,
+    Report,
+    Saver,
+    check_finite,
+    open_run,
+    optimizer_step,
+    resume,
+    steps_per_epoch,
+)
+from tiktokactions.model.weights import load_into, read_weights
+
+PICTURED_CLIPS = 4
+
+
+def pretrain(
+    clips: Sequence[Clip],
+    options: PretrainOptions,
+    run: Path,
+    *,
+    sources: Sequence[str],
+    shares: Sequence[float] | None = None,
+    init: Path | None = None,
+    report: Report = lambda progress: None,
+) -> dict[str, Any]:
+    """Pre-train a model on clips; a run that exists is continued, a finished one is left as it is.
+
+    Args:
+        clips: what to train on; labels are ignored.
+        run: the run folder.
+        sources: where the clips came from, for the record.
+        shares: for each clip how often it is drawn relative to others; None: every clip once an epoch.
+        init: weights to begin with (a run folder or a file), for continued pre-training with a fresh schedule.
+
+    Returns:
+        The contents of ``result.json``.
+
+    Raises:
+        RunError: the run folder holds a run with other settings.
+        WeightsError: ``init`` does not fit the model.
+        UnreadableError: a clip cannot be read; the message names it.
+        NonFiniteLossError: training diverged.
+    """
+    with hardware(options) as machine:
+        config = model_config(
+            options.model,
+            image_size=options.image_size,
+            frames=options.frames,
+            tubelet=options.tubelet,
+            patch=options.patch,
+            decoder_depth=options.decoder_depth,
+        )
+        torch.manual_seed(options.seed)
+        model = pretraining_model(config)
+        plan = pretraining_plan(model, options, len(clips), machine.processes.world)
+        data = {"sources": list(sources), "clips": len(clips), "fingerprint": clips_fingerprint(clips, ())}
+        data["shares"] = None if shares is None else clips_fingerprint((), [repr(share) for share in shares])
+        first_weights = None if init is None else _load(model, init, report)
+        settings = dataclasses.asdict(options)
+        info = RunInfo("pretrain", config, None, settings, data, plan, first_weights, package_versions(), now())
+        open_run(run, info, clips, machine)
+        if (run / "result.json").exists():
+            report(TrainingProgress(f"{run}: finished before, nothing to do"))
+            return _read_result(run)
+        for line in describe_plan(plan, config, machine):
+            report(TrainingProgress(line))
+        return _train(model, clips, shares, options, plan, run, machine, report)
+
+
+def _train(
+    model: MaskedAutoencoder,
+    clips: Sequence[Clip],
+    shares: Sequence[float] | None,
+    options: PretrainOptions,
+    plan: dict[str, Any],
+    run: Path,
+    machine: Hardware,
+    report: Report,
+) -> dict[str, Any]:
+    began = time.perf_counter()
+    model.to(machine.device)
+    model.checkpoint_activations = options.checkpoint_activations
+    optimizer = adamw(parameter_groups(model, options.weight_decay), (options.beta1, options.beta2))
+    state = TrainingState(model, optimizer, machine.scaler())
+    resume(run, state, machine, report)
+    trained: nn.Module = share_gradients(model, machine)
+    if options.compile:
+        trained = torch.compile(trained)  # type: ignore[assignment]
+
+    rates = schedule(
+        plan["lr"],
+        plan["min_lr"],
+        epochs=options.epochs,
+        steps_per_epoch=plan["steps_per_epoch"],
+        warmup_epochs=options.warmup,
+    )
+    dataset = PretrainClips(clips, model.config, options)
+    batches = Batches(
+        dataset,
+        batch_size=options.batch_size,
+        seed=options.seed,
+        shares=shares,
+        processes=(machine.processes.rank, machine.processes.world),
+        workers=worker_count(options, machine.processes),
+        pin_memory=machine.is_cuda,
+    )
+    per_epoch = plan["steps_per_epoch"]
+    recorder = Recorder(run, state, options, machine, report, steps=plan["steps"], per_epoch=per_epoch)
+    saver = Saver(run, state, options, machine)
+
+    with batches, saver.finish_step_before_stopping():
+        for epoch in range(state.step // per_epoch, options.epochs):
+            done = state.step - epoch * per_epoch
+            stream = recorder.timed(batches.epoch(epoch, first_batch=done * options.accumulate))
+            for _ in range(done, per_epoch):
+                losses, paths = [], []
+                for part in range(options.accumulate):
+                    batch = next(stream)
+                    paths += [clips[i].path for i in batch["index"].tolist()]
+                    with local_gradients(trained, wait=part + 1 < options.accumulate):
+                        loss = batch_loss(trained, batch, model.config, options, machine)
+                        state.scaler.scale(loss / options.accumulate).backward()
+                    losses.append(loss.detach())
+                own = torch.stack(losses).mean()
+                mean_loss = machine.mean(own).item()
+                check_finite(mean_loss, own.item(), state.step, paths)
+                lr = rates[state.step]
+                norm = optimizer_step(state, lr, options.clip_grad, recorder.wants_line())
+                recorder.step_done(mean_loss, lr, norm)
+                if saver.step_done():
+                    return {"run": str(run), "steps": state.step, "loss": mean_loss, "finished": False}
+            if machine.processes.is_first and _is_pictured(epoch, options):
+                draw_reconstructions(run / "reconstructions" / f"epoch-{epoch + 1:05}", model, dataset, PICTURED_CLIPS)
+
+    result = {
+        "run": str(run),
+        "steps": state.step,
+        "loss": recorder.last_loss,
+        "finished": True,
+        "seconds_of_last_start": round(time.perf_counter() - began, 3),
+    }
+    if machine.processes.is_first:
+        save_weights(run / "model.safetensors", model.state_dict())
+        draw_curves(run)
+        write_json(run / "result.json", result)
+    return result
+
+
+def batch_loss(
+    model: nn.Module, batch: dict[str, Tensor], config: ModelConfig, options: PretrainOptions, machine: Hardware
+) -> Tensor:
+    """The loss of one batch of this process, weighted so that the mean over processes is that of the whole batch."""
+    hidden, not_decoded = batch["encoder_mask"], batch["decoder_mask"]
+    video = normalise(machine.send(batch["video"]))
+    with machine.autocast():
+        output = model(video, hidden, not_decoded)
+    target = reconstruction_target(video, not_decoded, config, options.normalize_target)
+    supervised = supervised_tokens(hidden, not_decoded, config)
+    loss = reconstruction_loss(output, target, supervised)
+    if machine.processes.world > 1:
+        own = machine.send(supervised.sum().float())
+        loss = loss * (own / machine.mean(own))
+    return loss
+
+
+def pretraining_plan(
+    model: MaskedAutoencoder, options: PretrainOptions, clips: int, processes: int
+) -> dict[str, Any]:
+    """Every number that follows from the options, computed here and nowhere else."""
+    config = model.config
+    per_epoch = steps_per_epoch(clips, options, processes)
+    batch = options.batch_size * options.accumulate * processes
+    rng = np.random.default_rng(0)
+    hidden = tube_mask(config.grid, options.mask_ratio, rng)
+    skipped = decoder_mask(hidden, config.grid, options.decoder_mask_ratio, rng)
+    return {
+        "processes": processes,
+        "videos_per_step": batch,
+        "clips_per_step": batch * options.num_samples,
+        "steps_per_epoch": per_epoch,
+        "steps": per_epoch * options.epochs,
+        "warmup_steps": int(options.warmup * per_epoch),
+        "lr": scaled_lr(options.base_lr, batch),
+        "min_lr": scaled_lr(options.min_lr, batch),
+        "tokens": config.tokens,
+        "visible_tokens": int((~hidden).sum()),
+        "decoded_tokens": int((~skipped).sum()),
+        "supervised_tokens": int((hidden & ~skipped).sum()),
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def describe_plan(plan: dict[str, Any], config: ModelConfig, machine: Hardware) -> list[str]:
+    """The plan in words."""
+    return [
+        f"{config.name}: {plan['parameters']:,} parameters, clips of {config.frames} × {config.height} × {config.width}, on"
+        f" {machine.describe()}",
+        f"{plan['tokens']} tokens: {plan['visible_tokens']} seen by the encoder, {plan['decoded_tokens']} decoded,"
+        f" {plan['supervised_tokens']} of them hidden and in the loss",
+        f"{plan['steps']:,} steps ({plan['steps_per_epoch']:,} an epoch, {plan['warmup_steps']:,} of warm-up) of"
+        f" {plan['videos_per_step']} videos, {plan['clips_per_step']} clips; learning rate {plan['lr']:.3g} to"
+        f" {plan['min_lr']:.3g}",
+    ]
+
+
+def _load(model: MaskedAutoencoder, init: Path, report: Report) -> dict[str, Any]:
+    read = read_weights(init)
+    if read.config is not None and read.config.heads != model.config.heads:
+        raise ValueError(f"--init {init}: {read.config.heads} attention heads, expected {model.config.heads} (--model)")
+    loaded = load_into(model, read.tensors, what=str(init))
+    report(TrainingProgress(str(loaded)))
+    return {"path": str(init), "loaded": len(loaded.loaded)}
+
+
+def _is_pictured(epoch: int, options: PretrainOptions) -> bool:
+    every = options.pictures_epochs
+    return every > 0 and ((epoch + 1) % every == 0 or epoch + 1 == options.epochs)
+
+
+def _read_result(run: Path) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads((run / "result.json").read_text(encoding="utf-8"))
+    return result

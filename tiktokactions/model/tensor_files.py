@@ -1,0 +1,199 @@
+"""Files that hold tensors: safetensors and PyTorch's pickles, read without running anything that they say."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickletools
+import struct
+import tempfile
+import warnings
+import zipfile
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import IO, Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+Tensors = dict[str, Tensor]
+
+_STATE_KEYS = ("model", "module", "state_dict")
+"""Where training scripts keep the weights in their checkpoint, the first one wins."""
+_LEGACY_PICKLES = 5
+"""torch.save before 1.6: magic number, protocol, system, object, storage keys, each its own pickle."""
+_UNREADABLE = (
+    *(UnpicklingError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, EOFError, OSError),
+    *(struct.error, zipfile.BadZipFile, AssertionError),
+)
+"""What torch.load raises for damaged, foreign and hostile files (UnicodeDecodeError is a ValueError)."""
+
+
+class WeightsError(ValueError):
+    """Weights that cannot be read or do not fit; the message says what, where, got, expected, and what to do."""
+
+
+def read_safetensors(path: Path) -> Tensors:
+    """Raises :class:`WeightsError` where the file is damaged."""
+    try:
+        return safetensors.torch.load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file ({error}). Fetch or export it again.") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises :class:`WeightsError` where there is none."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: not a readable JSON file ({error})") from error
+    if not isinstance(data, dict):
+        raise WeightsError(f"{path}: got a JSON {type(data).__name__}, expected an object with names")
+    return data
+
+
+# --- pickles of torch.save -----------------------------------------------------------------------------------------
+
+
+class Inert:
+    """Stands for every class and function that a pickle names and torch does not itself allow. It does nothing."""
+
+    def __new__(cls, *arguments: object, **named: object) -> Inert:
+        return super().__new__(cls)
+
+    def __init__(self, *arguments: object, **named: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def read_torch_file(path: Path) -> Any:
+    """What ``torch.save`` wrote, with tensors on the CPU and :class:`Inert` in place of all other objects.
+
+    Official checkpoints hold an ``argparse.Namespace`` and more beside their tensors. Nothing of it is imported or
+    called: the names are read from the pickle's opcodes first, and torch's restricted unpickler gets the stand-in for
+    each of them.
+
+    Raises:
+        WeightsError: the file is damaged, no such file, or asks for what the restricted unpickler refuses.
+    """
+    try:
+        with open(path, "rb") as file:
+            is_zip = file.read(4) == b"PK\x03\x04"
+        stand_ins: list[Callable[..., Any] | tuple[Callable[..., Any], str]]
+        stand_ins = [(Inert, name) for name in sorted(_globals_named_in(path, is_zip))]
+        with torch.serialization.safe_globals(stand_ins), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")  # what it cannot read, it refuses
+            # Mapped, the optimizer's state that makes two thirds of a checkpoint is never read.
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+    except _UNREADABLE as error:
+        raise WeightsError(
+            f"{path}: its tensors cannot be read: the file is damaged, or it asks for code to be run, and none was run "
+            f"({_reason(error)}). Fetch it again, or save its state dict alone, as safetensors, with the program that "
+            "wrote it."
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """The last line of torch's long explanations (which advise to load unsafely), whole for others."""
+    lines = [line for line in str(error).splitlines() if line.strip() and "documentation of torch.load" not in line]
+    return f"{type(error).__name__}: {lines[-1].strip() if lines else 'no details'}"
+
+
+def _globals_named_in(path: Path, is_zip: bool) -> set[str]:
+    """``module.name`` of everything that a file's pickles would import, as torch will ask for it."""
+    named: set[str] = set()
+    if is_zip:
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.namelist():
+                if entry.endswith("data.pkl"):
+                    named |= _globals_of(archive.open(entry))
+        return named
+    with open(path, "rb") as file:
+        for _ in range(_LEGACY_PICKLES):
+            named |= _globals_of(file)
+    return named
+
+
+def _globals_of(file: IO[bytes]) -> set[str]:
+    named = set()
+    try:
+        for opcode, argument, _ in pickletools.genops(file):
+            if opcode.name == "GLOBAL":
+                module, _, name = str(argument).partition(" ")
+                named.add(f"{module}.{name}")
+                # Python 2's names, which pickles of protocol 2 use, are translated before torch looks them up.
+                named.add(".".join(NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))))
+    except (ValueError, IndexError, struct.error):
+        pass  # not a pickle, or cut short: torch.load says so in its own words
+    return named
+
+
+def state_dict_in(checkpoint: Any, source: str) -> Tensors:
+    """The weights inside what :func:`read_torch_file` returned: under model, module or state_dict, or all of it.
+
+    Raises:
+        WeightsError: no state dict there, or one that holds other things than tensors of real numbers.
+    """
+    if not isinstance(checkpoint, Mapping):
+        raise WeightsError(
+            f"{source}: got a {_kind(checkpoint)}, expected a dict of tensors or a checkpoint that has one"
+        )
+    key = next((key for key in _STATE_KEYS if key in checkpoint), None)
+    state = checkpoint if key is None else checkpoint[key]
+    where = source if key is None else f"{source}, '{key}'"
+    if not isinstance(state, Mapping) or not state:
+        raise WeightsError(
+            f"{where}: got a {_kind(state)}, expected a dict of tensors. Save model.state_dict(), not the model."
+        )
+    strangers = [f"{name} ({_kind(value)})" for name, value in state.items() if not isinstance(value, Tensor)]
+    if strangers:
+        raise WeightsError(
+            f"{where}: expected nothing but tensors (or a checkpoint with one of the keys {', '.join(_STATE_KEYS)}), "
+            f"got also {', '.join(strangers[:10])}{' …' if len(strangers) > 10 else ''}"
+        )
+    return {str(name): value for name, value in state.items()}
+
+
+def _kind(value: object) -> str:
+    return "pickled object" if isinstance(value, Inert) else type(value).__name__
+
+
+# --- writing -------------------------------------------------------------------------------------------------------
+
+
+def write_safetensors(path: Path, tensors: Tensors) -> None:
+    """Write so that ``path`` holds the old file or all of the new one."""
+    # transformers refuses files without this entry.
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    _write(path, lambda name: safetensors.torch.save_file(plain, name, metadata={"format": "pt"}))
+
+
+def write_torch_file(path: Path, data: dict[str, Any]) -> None:
+    """``torch.save``, so that ``path`` holds the old file or all of the new one."""
+
+    def save(name: str) -> None:
+        with open(name, "wb") as file:  # by name, torch refuses those that begin with a dot
+            torch.save(data, file)
+
+    _write(path, save)
+
+
+def _write(path: Path, write: Callable[[str], None]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    os.close(handle)
+    try:
+        write(name)
+        with open(name, "rb+") as file:
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,276 @@
+"""What both trainings share: opening a run, one optimizer step, the log, and when to save."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from tiktokactions.dataset.clips import Clip
+from tiktokactions.model.checkpoint import TrainingState, checkpoints, load_checkpoint, save_checkpoint
+from tiktokactions.model.hardware import Hardware
+from tiktokactions.model.optim import gradient_norm, set_lr
+from tiktokactions.model.options import FinetuneOptions, PretrainOptions
+from tiktokactions.model.run_folder import (
+    RunError,
+    RunInfo,
+    TrainingProgress,
+    append_log,
+    differences,
+    read_log,
+    read_run,
+    rewind_log,
+    write_clips,
+    write_run,
+)
+
+Report = Callable[[TrainingProgress], None]
+Batch = TypeVar("Batch")
+CHANGEABLE = (
+    *("device", "workers", "threads", "compile", "checkpoint_activations", "save_minutes", "save_steps", "keep"),
+    *("log_steps", "stop_after_steps", "pictures_epochs", "validate_epochs", "media", "decoder", "segments", "crops"),
+)
+"""Options that may differ when a run is continued: they do not change what is learned."""
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss became infinite or not a number; the message names the step and the clips of the batch."""
+
+
+class TooFewClipsError(ValueError):
+    """Fewer clips than one step needs."""
+
+
+def steps_per_epoch(clips: int, options: PretrainOptions | FinetuneOptions, processes: int) -> int:
+    """Optimizer steps in an epoch; clips that do not fill the last one wait for the next epoch's order.
+
+    Raises:
+        TooFewClipsError: not even one step.
+    """
+    wanted = options.batch_size * options.accumulate * processes
+    if clips < wanted:
+        times = f" × {options.accumulate} batches" * (options.accumulate > 1) + f" × {processes} processes" * (processes > 1)
+        raise TooFewClipsError(
+            f"{clips} clips, fewer than one step takes (--batch-size {options.batch_size}{times});"
+            f" choose --batch-size {max(1, clips // (options.accumulate * processes))} or smaller"
+        )
+    return clips // wanted
+
+
+# --- the run folder ------------------------------------------------------------------------------------------------
+
+
+def open_run(run: Path, info: RunInfo, clips: Sequence[Clip], hardware: Hardware) -> None:
+    """Begin a run, or make sure that an existing one was begun with the same clips and options.
+
+    Raises:
+        RunError: the folder holds something else; the message lists every difference.
+    """
+    if (run / "run.json").exists():
+        different = differences(read_run(run), info, CHANGEABLE)
+        if different:
+            raise RunError(
+                f"{run}: begun with other settings; choose another -o, or the same settings to go on.\n  "
+                + "\n  ".join(different)
+            )
+    elif run.is_dir() and any(not e.name.startswith(".") and e.name != "unreadable.csv" for e in run.iterdir()):
+        raise RunError(f"{run}: the folder is neither empty nor a run; choose a new or an empty one")
+    elif hardware.processes.is_first:
+        run.mkdir(parents=True, exist_ok=True)
+        write_clips(run / "clips.csv", clips)
+        write_run(run, info)
+
+
+def resume(run: Path, state: TrainingState, hardware: Hardware, report: Report) -> None:
+    """Go on from the last checkpoint, if there is one."""
+    saved = checkpoints(run)
+    if saved:
+        load_checkpoint(saved[-1], state, hardware.device)
+        report(TrainingProgress(f"going on from step {state.step} ({saved[-1]})"))
+    if hardware.processes.is_first:
+        rewind_log(run, state.step)
+
+
+# --- one step ------------------------------------------------------------------------------------------------------
+
+
+def check_finite(loss: float, own: float, step: int, paths: Iterable[str]) -> None:
+    """Raises ``NonFiniteLossError`` where the loss of any process is not a number that can be learned from."""
+    if math.isfinite(loss):
+        return
+    named = "\n  ".join(dict.fromkeys(paths)) if not math.isfinite(own) else "(in another process, see its message)"
+    raise NonFiniteLossError(
+        f"the loss of step {step + 1} is {loss}; nothing of this step was applied. The clips of the batch:\n  {named}\n"
+        "Lower --base-lr, set --clip-grad, or use --precision bf16 or fp32."
+    )
+
+
+def optimizer_step(state: TrainingState, lr: float, clip_grad: float | None, wants_norm: bool) -> Tensor | None:
+    """Apply the gradients at this learning rate and clear them; returns their norm before clipping, if wanted."""
+    parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
+    state.scaler.unscale_(state.optimizer)
+    norm = None
+    if clip_grad is not None:
+        norm = torch.nn.utils.clip_grad_norm_(parameters, clip_grad)
+    elif wants_norm:
+        norm = gradient_norm(parameters)
+    set_lr(state.optimizer, lr)
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+    state.optimizer.zero_grad(set_to_none=True)
+    state.step += 1
+    return norm
+
+
+# --- log -----------------------------------------------------------------------------------------------------------
+
+
+class Recorder:
+    """Times the steps and writes a line of ``log.jsonl`` every few of them (and TensorBoard events, if installed)."""
+
+    def __init__(
+        self, run: Path, state: TrainingState, options: PretrainOptions | FinetuneOptions, hw: Hardware, report: Report,
+        *, steps: int, per_epoch: int,
+    ) -> None:  # fmt: skip
+        self.run, self.state, self.hardware, self.report = run, state, hw, report
+        self.steps, self.per_epoch, self.every = steps, per_epoch, options.log_steps
+        self.clips_per_step = options.batch_size * options.num_samples * options.accumulate * hw.processes.world
+        self.began, self.first_step = time.perf_counter(), state.step
+        self.line_began, self.line_step, self.loading_s = self.began, state.step, 0.0
+        self.last_loss: float | None = next((x["loss"] for x in reversed(read_log(run)) if "loss" in x), None)
+        self.events = _tensorboard(run / "tensorboard", state.step) if hw.processes.is_first else None
+
+    def timed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The same batches; the time spent waiting for them is counted."""
+        source = iter(batches)
+        while True:
+            began = time.perf_counter()
+            batch = next(source, None)
+            self.loading_s += time.perf_counter() - began
+            if batch is None:
+                return
+            yield batch
+
+    def wants_line(self) -> bool:
+        """Whether the step about to be taken ends with a line."""
+        return (self.state.step + 1) % self.every == 0 or self.state.step + 1 == self.steps
+
+    def step_done(self, loss: float, lr: float, norm: Tensor | None, **more: float) -> None:
+        """Count a step; ``more`` are further numbers for its line."""
+        self.state.pending.append(loss)
+        step = self.state.step
+        if step % self.every and step != self.steps:
+            return
+        now = time.perf_counter()
+        seconds = now - self.line_began
+        line: dict[str, Any] = {
+            "step": step,
+            "epoch": round(step / self.per_epoch, 4),
+            "loss": sum(self.state.pending) / len(self.state.pending),
+            "lr": lr,
+            "grad_norm": None if norm is None else float(norm),
+            **more,
+            "clips_per_s": round((step - self.line_step) * self.clips_per_step / seconds, 3),
+            "loading_share": round(min(1.0, self.loading_s / seconds), 4),
+            "seconds": round(seconds, 3),
+        }
+        self.last_loss = line["loss"]
+        self.state.pending.clear()
+        self.line_began, self.line_step, self.loading_s = now, step, 0.0
+        left_s = (now - self.began) / max(1, step - self.first_step) * (self.steps - step)
+        if self.hardware.processes.is_first:
+            append_log(self.run, line)
+            self._write_events(line)
+        told = {k: line[k] for k in ("loss", "lr", "clips_per_s", "loading_share")}
+        self.report(
+            TrainingProgress(step=step, steps=self.steps, epoch=int((step - 1) / self.per_epoch) + 1, **told, seconds_left=left_s)
+        )
+
+    def note(self, **numbers: float) -> None:
+        """A line of its own for numbers that belong to a step but not to its training (validation)."""
+        if self.hardware.processes.is_first:
+            line = {"step": self.state.step, "epoch": round(self.state.step / self.per_epoch, 4), **numbers}
+            append_log(self.run, line)
+            self._write_events(line)
+
+    def _write_events(self, line: dict[str, Any]) -> None:
+        if self.events is not None:
+            for name, value in line.items():
+                if name != "step" and value is not None:
+                    self.events.add_scalar(name, value, line["step"])
+            self.events.flush()
+
+
+def _tensorboard(folder: Path, step: int) -> Any | None:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+
+
+# --- saving --------------------------------------------------------------------------------------------------------
+
+
+class Saver:
+    """Writes checkpoints by the clock, by steps, and when somebody wants the run to stop."""
+
+    def __init__(
+        self, run: Path, state: TrainingState, options: PretrainOptions | FinetuneOptions, hardware: Hardware
+    ) -> None:
+        self.run, self.state, self.options, self.hardware = run, state, options, hardware
+        self.saved_at, self.saved_step = time.monotonic(), state.step
+        self.interrupted = threading.Event()
+
+    def step_done(self) -> bool:
+        """Save if it is time to; True where the run is to stop here (``--stop-after-steps``).
+
+        Raises:
+            KeyboardInterrupt: somebody asked for an end; the checkpoint is written.
+        """
+        step, options = self.state.step, self.options
+        stop = options.stop_after_steps is not None and step >= options.stop_after_steps
+        by_clock = time.monotonic() - self.saved_at > options.save_minutes * 60
+        by_steps = options.save_steps is not None and step % options.save_steps == 0
+        if stop or by_clock or by_steps or self.interrupted.is_set():
+            self.save()
+        if self.interrupted.is_set():
+            raise KeyboardInterrupt
+        return stop
+
+    def save(self) -> None:
+        if self.hardware.processes.is_first and self.saved_step != self.state.step:
+            save_checkpoint(self.run, self.state, self.options.keep)
+        self.saved_at, self.saved_step = time.monotonic(), self.state.step
+
+    @contextlib.contextmanager
+    def finish_step_before_stopping(self) -> Iterator[None]:
+        """Let Ctrl-C and SIGTERM end the run after the step under way, with a checkpoint; a second one ends it at once.
+
+        Not with several processes, which would wait for each other: there the last checkpoint counts.
+        """
+        if self.hardware.processes.world > 1 or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def ask(number: int, frame: object) -> None:
+            if self.interrupted.is_set():
+                raise KeyboardInterrupt
+            self.interrupted.set()
+
+        for number in before:
+            signal.signal(number, ask)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,257 @@
+"""Weights from anywhere into our models: run folders, safetensors, official checkpoints, Hugging Face folders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from torch import nn
+
+from tiktokactions.model.autoencoder import MaskedAutoencoder
+from tiktokactions.model.classification import VideoClassifier
+from tiktokactions.model.config import ModelConfig, config_from_json
+from tiktokactions.model.huggingface import from_huggingface
+from tiktokactions.model.official import (
+    Kind,
+    config_of,
+    differences,
+    expect_shapes,
+    kind_of,
+    official_names,
+    official_shapes,
+)
+from tiktokactions.model.tensor_files import (
+    Tensors,
+    WeightsError,
+    read_json,
+    read_safetensors,
+    read_torch_file,
+    state_dict_in,
+)
+
+__all__ = ["LoadReport", "ReadWeights", "WeightsError", "config_of", "load_into", "read_weights"]
+
+_DEEPSPEED = "mp_rank_00_model_states.pt"
+_KINDS_OF_RUNS: dict[str, Kind] = {"pretrain": "pretrain", "finetune": "finetune"}
+
+
+@dataclass(frozen=True)
+class ReadWeights:
+    """Weights as they were found."""
+
+    source: str
+    """The path that was read, for messages."""
+    format: Literal["run", "safetensors", "torch", "deepspeed", "huggingface"]
+    kind: Kind
+    tensors: Tensors
+    """float32 on the CPU, by official names; an encoder alone has them without ``encoder.``."""
+    config: ModelConfig | None = None
+    """Where the files tell it; else :func:`config_of` derives one from the tensors."""
+    labels: tuple[str, ...] | None = None
+    """Names of the classes in order, where the files tell them."""
+
+
+def read_weights(path: str | Path) -> ReadWeights:
+    """Read weights, whatever holds them.
+
+    Args:
+        path: one of
+
+            - a run's folder or one of its checkpoints (the averaged weights where there are any, as in evaluation), or
+              a ``.safetensors`` in it; ``run.json`` tells the model,
+            - any other ``.safetensors`` with official names,
+            - an official ``.pth`` of VideoMAE or VideoMAE V2, or a folder of deepspeed; nothing in it is executed,
+            - a Hugging Face folder: ``config.json`` with ``model_type`` videomae, and safetensors or ``.bin``.
+
+    Raises:
+        WeightsError: none of these, or files that are damaged or contradict each other.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _read_folder(path)
+    if not path.is_file():
+        raise WeightsError(
+            f"{path}: no such file or folder; expected a run, a .safetensors, a .pth or a Hugging Face folder"
+        )
+    if path.suffix == ".safetensors":
+        run = _run_of(path.parent)
+        if run is not None:
+            return _read_run(run, path)
+        if path.name == "model.safetensors" and (path.parent / "config.json").is_file():
+            return _read_huggingface(path.parent)
+        return _official(path, "safetensors", read_safetensors(path))
+    return _official(path, "torch", state_dict_in(read_torch_file(path), str(path)))
+
+
+def _read_folder(folder: Path) -> ReadWeights:
+    run = _run_of(folder)
+    if run is not None:
+        averaged = folder / "average.safetensors"
+        return _read_run(run, averaged if averaged.is_file() else folder / "model.safetensors")
+    if (folder / "config.json").is_file():
+        return _read_huggingface(folder)
+    if (folder / _DEEPSPEED).is_file():
+        if (folder / "mp_rank_01_model_states.pt").exists():
+            raise WeightsError(
+                f"{folder}: a model split over several files; expected {_DEEPSPEED} alone. Merge them first."
+            )
+        checkpoint = read_torch_file(folder / _DEEPSPEED)
+        return _official(folder, "deepspeed", state_dict_in(checkpoint, str(folder / _DEEPSPEED)))
+    files = sorted(p.name for p in folder.iterdir() if p.suffix in (".pth", ".pt", ".safetensors"))
+    there = f"it has {', '.join(files)}: name one of them" if files else "it has no weights"
+    raise WeightsError(f"{folder}: expected run.json, config.json or {_DEEPSPEED} in the folder; {there}")
+
+
+def _run_of(folder: Path) -> Path | None:
+    """The run that a folder is, or that it is a checkpoint of."""
+    candidates = [folder, folder.parent.parent] if folder.parent.name == "checkpoints" else [folder]
+    return next((run for run in candidates if (run / "run.json").is_file()), None)
+
+
+def _official(path: Path, format: Literal["safetensors", "torch", "deepspeed"], tensors: Tensors) -> ReadWeights:
+    if any(name.startswith("videomae.") for name in tensors):
+        raise WeightsError(
+            f"{path}: tensors with the names of Hugging Face, whose number of heads stands in config.json only; "
+            "give the folder that has both."
+        )
+    official = official_names(tensors, str(path))
+    return ReadWeights(str(path), format, kind_of(official), official)
+
+
+def _read_huggingface(folder: Path) -> ReadWeights:
+    config, tensors, labels = from_huggingface(folder)
+    return ReadWeights(str(folder), "huggingface", kind_of(tensors), tensors, config, labels)
+
+
+def _read_run(folder: Path, weights: Path) -> ReadWeights:
+    about, where = read_json(folder / "run.json"), folder / "run.json"
+    kind = _KINDS_OF_RUNS.get(str(about.get("kind")))
+    if kind is None:
+        raise WeightsError(f"{where}: kind: got {about.get('kind')!r}, expected {' or '.join(_KINDS_OF_RUNS)}")
+    if not isinstance(about.get("model"), dict):
+        raise WeightsError(f"{where}: model: got {about.get('model')!r}, expected the model's configuration")
+    try:
+        config = config_from_json(about["model"])
+    except (ValueError, TypeError) as error:
+        raise WeightsError(f"{where}: {error}") from error
+    labels = about.get("labels")
+    if labels is not None and not (isinstance(labels, list) and all(isinstance(label, str) for label in labels)):
+        raise WeightsError(f"{where}: labels: got {labels!r}, expected a list of names, or null")
+    if kind == "finetune" and labels is not None and len(labels) != config.classes:
+        raise WeightsError(f"{where}: got {len(labels)} labels, expected {config.classes}, the classes of the model")
+    if not weights.is_file():
+        raise WeightsError(f"{weights}: no such file; has the run ended? Start the same command again to finish it.")
+    tensors = official_names(read_safetensors(weights), str(weights))
+    advice = f"They must be those of the model in {where}; was one of the two files replaced?"
+    expect_shapes(tensors, official_shapes(config, kind), str(weights), advice)
+    return ReadWeights(str(weights), "run", kind, tensors, config, None if labels is None else tuple(labels))
+
+
+# --- into a model --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of the tensors, by official names."""
+
+    what: str
+    loaded: tuple[str, ...]
+    fresh: tuple[str, ...] = ()
+    """Of the model, but not in the weights: they keep their initial values."""
+    left_out: tuple[str, ...] = ()
+    """In the weights, but not of this model."""
+    notes: tuple[str, ...] = ()
+    """Why."""
+
+    @property
+    def complete(self) -> bool:
+        """The whole model has been loaded, as evaluation and prediction need it."""
+        return not self.fresh
+
+    def __str__(self) -> str:
+        return "; ".join((f"{self.what}: {len(self.loaded)} tensors loaded", *self.notes))
+
+
+def load_into(model: nn.Module, tensors: Tensors, *, what: str) -> LoadReport:
+    """Copy weights into a model of ours, or change nothing and raise.
+
+    All must fit by name and shape but for this: a classifier takes the encoder out of pre-training weights (its last
+    norm, the bridge and the decoder are left out; ``fc_norm`` and ``head`` start fresh), starts with a fresh head where
+    the weights have none or another number of classes, and with a fresh ``fc_norm`` where there is an encoder alone.
+
+    Args:
+        model: a :class:`MaskedAutoencoder` or :class:`VideoClassifier`, not yet compiled or distributed.
+        tensors: by official names, with or without the prefixes of wrappers.
+        what: where they are from, for messages.
+
+    Raises:
+        WeightsError: names or shapes that do not fit, all of them listed.
+        TypeError: another model.
+    """
+    official = official_names(tensors, what)
+    if isinstance(model, VideoClassifier):
+        plan = _for_classifier(official, model.config, what)
+    elif isinstance(model, MaskedAutoencoder):
+        plan = _for_pretraining(official, what)
+    else:
+        raise TypeError(f"model: got {type(model).__name__}, expected MaskedAutoencoder or VideoClassifier, unwrapped")
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    fresh = tuple(name for name in expected if name.startswith(plan.fresh))
+    wanted = {name: shape for name, shape in expected.items() if name not in fresh}
+    expect_shapes(plan.taken, wanted, what, _advice(official, model.config))
+    model.load_state_dict(plan.taken, strict=not fresh)
+    left_out = tuple(name for name in official if name not in plan.sources)
+    return LoadReport(what, tuple(plan.taken), fresh, left_out, plan.notes)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    taken: Tensors
+    """By the model's names."""
+    sources: frozenset[str]
+    """The same tensors' names in the weights."""
+    fresh: tuple[str, ...] = ()
+    """Prefixes of the model's names that may keep their initial values."""
+    notes: tuple[str, ...] = ()
+
+
+def _for_pretraining(official: Tensors, what: str) -> _Plan:
+    if kind_of(official) != "pretrain":
+        raise WeightsError(
+            f"{what}: got an encoder without its decoder, expected the weights of pre-training (encoder.*, decoder.*, "
+            "mask_token). Start from weights that have the decoder, or use these for fine-tuning."
+        )
+    return _Plan(official, frozenset(official))
+
+
+def _for_classifier(official: Tensors, config: ModelConfig, what: str) -> _Plan:
+    kind = kind_of(official)
+    if kind == "pretrain":
+        sources = [name for name in official if name.startswith("encoder.") and not name.startswith("encoder.norm.")]
+        taken = {name.removeprefix("encoder."): official[name] for name in sources}
+        note = "the encoder of pre-training: its last norm and the decoder left out, fc_norm and head start fresh"
+        return _Plan(taken, frozenset(sources), ("fc_norm.", "head."), (note,))
+    if kind == "encoder":
+        taken = {name: tensor for name, tensor in official.items() if not name.startswith("norm.")}
+        fresh = ("head.",) if "fc_norm.weight" in taken else ("fc_norm.", "head.")
+        note = f"an encoder without a head: {' and '.join(part.rstrip('.') for part in fresh)} start fresh"
+        return _Plan(taken, frozenset(taken), fresh, (note,))
+    if "fc_norm.weight" not in official and "norm.weight" in official:
+        raise WeightsError(
+            f"{what}: got a classifier of the first token (norm.*, no fc_norm.*), expected one of the mean over all tokens. "
+            "Take the head.* and norm.* out of the file to fine-tune from its encoder."
+        )
+    classes = len(official["head.weight"])
+    if classes == config.classes:
+        return _Plan(official, frozenset(official))
+    taken = {name: tensor for name, tensor in official.items() if not name.startswith("head.")}
+    note = f"head: the weights have {classes} classes, the model has {config.classes}: it starts fresh"
+    return _Plan(taken, frozenset(taken), ("head.",), (note,))
+
+
+def _advice(official: Tensors, config: ModelConfig) -> str:
+    other = differences(official, config)
+    if other:
+        return f"They are of another model than the one asked for ({other}). Ask for the model that they are of."
+    return "They are incomplete, or of another kind of model. Fetch or export them again."
