@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("av", "scenedetect-headless", "opencv-python-headless", "onnxruntime", "ai-edge-litert", "numpy", "pyarrow")
+PACKAGES = (
+    *("av", "scenedetect-headless", "opencv-python-headless", "onnxruntime", "ai-edge-litert", "numpy", "pyarrow"),
+    *("torch", "transformers", "decord2", "pillow"),
+)
 
 
 def environment() -> dict[str, Any]:

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return DONE
     except _known_errors() as error:
         print(f"error: {error}", file=sys.stderr)
-        return ATTENTION if type(error).__name__ == "DiskFullError" else USAGE
+        return ATTENTION if type(error).__name__ in ("DiskFullError", "NonFiniteLossError") else USAGE
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -57,13 +57,17 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from tiktokactions.demo.samples import SamplesError
     from tiktokactions.files import DatasetBusyError
 
-    return (UsageError, DatasetBusyError, DiskFullError, DetectorError, SamplesError, ConfigError, ValueError)
+    from tiktokactions.model.progress import NonFiniteLossError
+    from tiktokactions.video import UnreadableError
+
+    known = (UsageError, DatasetBusyError, DiskFullError, DetectorError, SamplesError, ConfigError, ValueError)
+    return (*known, UnreadableError, NonFiniteLossError)
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tiktokactions",
-        description="Turn raw social video into a human-action dataset.",
+        description="Turn raw social video into a human-action dataset, and train a video model on it.",
         epilog="Example:\n  tiktokactions demo\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -72,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_curate(commands)
     _add_dataset(commands)
+    _add_model(commands)
     demo = _command(
         commands, "demo", "fetch sample videos and curate them", "Example:\n  tiktokactions demo -o demo/\n", _demo
     )
@@ -125,13 +130,18 @@ def _add_curate(commands: Any) -> None:
     parser.add_argument(
         "--redecide", action="store_true", help="decide DATASET again from its records, without decoding"
     )
+    _add_options(parser, CurateOptions, GROUP_TITLES)
+
+
+def _add_options(parser: argparse.ArgumentParser, kind: type, titles: dict[str, str]) -> None:
+    """Every field of an options dataclass as an option, in sections by its group, and ``--config``."""
     parser.add_argument("--config", metavar="FILE", help="TOML file that sets any of these options by name")
-    types = typing.get_type_hints(CurateOptions)
-    for group, title in GROUP_TITLES.items():
-        section = parser.add_argument_group(title)
-        for field in dataclasses.fields(CurateOptions):
-            if field.metadata["group"] == group:
-                _add_option(section, field, types[field.name])
+    types = typing.get_type_hints(kind)
+    for group, title in titles.items():
+        fields = [field for field in dataclasses.fields(kind) if field.metadata["group"] == group]
+        section = parser.add_argument_group(title) if fields else None
+        for field in fields:
+            _add_option(section, field, types[field.name])
 
 
 def _add_option(section: Any, field: dataclasses.Field[Any], kind: Any) -> None:
@@ -141,6 +151,7 @@ def _add_option(section: Any, field: dataclasses.Field[Any], kind: Any) -> None:
     shown = f"{text} (default: {field.default})" if field.default not in (None, (), False) else text
     common: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS, "help": shown.replace("%", "%%")}
     alternatives = set(typing.get_args(kind)) or {kind}
+    kind = next((t for t in alternatives if typing.get_origin(t) is typing.Literal), kind)
     if kind is bool:
         section.add_argument(flag, action=argparse.BooleanOptionalAction, **common)
     elif typing.get_origin(kind) is typing.Literal:
@@ -162,11 +173,9 @@ class ConfigError(ValueError):
     """A configuration file that cannot be used."""
 
 
-def _options_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The curate options from the configuration file, overridden by what was typed."""
-    from tiktokactions.curate.options import CurateOptions
-
-    types = typing.get_type_hints(CurateOptions)
+def _options_of(arguments: argparse.Namespace, kind: type) -> dict[str, Any]:
+    """The options of a command from its configuration file, overridden by what was typed."""
+    types = typing.get_type_hints(kind)
     options: dict[str, Any] = {}
     if arguments.config:
         path = Path(arguments.config)
@@ -188,6 +197,7 @@ def _options_of(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _from_toml(name: str, value: Any, kind: Any, path: Path) -> Any:
     alternatives = set(typing.get_args(kind)) or {kind}
+    kind = next((t for t in alternatives if typing.get_origin(t) is typing.Literal), kind)
     if name == "short_side" and value == "source":
         return None
     if Fraction in alternatives and isinstance(value, (int, float, str)) and not isinstance(value, bool):
@@ -208,6 +218,7 @@ def _from_toml(name: str, value: Any, kind: Any, path: Path) -> Any:
 
 def _curate(arguments: argparse.Namespace) -> int:
     from tiktokactions import api
+    from tiktokactions.curate.options import CurateOptions
     from tiktokactions.progress import show_progress
 
     with show_progress() as progress:
@@ -216,7 +227,7 @@ def _curate(arguments: argparse.Namespace) -> int:
             arguments.output,
             redecide=arguments.redecide,
             progress=progress,
-            **_options_of(arguments),
+            **_options_of(arguments, CurateOptions),
         )
     _print_result(result, arguments.json)
     return ATTENTION if result.uncut or result.outdated else DONE
@@ -306,6 +317,196 @@ def _dataset_card(arguments: argparse.Namespace) -> int:
 
     path = api.dataset_card(arguments.dataset)
     print(json.dumps({"card": str(path)}) if arguments.json else str(path))
+    return DONE
+
+
+# --- model ---------------------------------------------------------------------------------------------------------
+
+MODEL_GROUP_TITLES = {
+    "data": "the data",
+    "model": "the model",
+    "recipe": "the recipe (defaults: the paper's)",
+    "augmentation": "augmentation",
+    "test": "looking at results",
+    "run": "this run",
+}
+PRETRAIN_EXAMPLE = """\
+Example:
+  tiktokactions pretrain data/ -o runs/pretrained
+  tiktokactions pretrain data/ -o runs/small --model tiny --epochs 20 --batch-size 2 --workers 2
+"""
+FINETUNE_EXAMPLE = """\
+Example:
+  tiktokactions finetune data/ -o runs/finetuned --init runs/pretrained
+"""
+EVALUATE_EXAMPLE = """\
+Example:
+  tiktokactions evaluate runs/finetuned data/
+"""
+PREDICT_EXAMPLE = """\
+Example:
+  tiktokactions predict runs/finetuned videos/walking/one.mp4
+  tiktokactions predict runs/finetuned videos/ --features features.parquet
+"""
+EXPORT_EXAMPLE = """\
+Example:
+  tiktokactions export runs/finetuned -o huggingface/ --to huggingface
+"""
+
+
+def _add_model(commands: Any) -> None:
+    from tiktokactions.model.options import EvaluateOptions, FinetuneOptions, PredictOptions, PretrainOptions
+
+    pretrain = _command(commands, "pretrain", "pre-train VideoMAE V2 on videos", PRETRAIN_EXAMPLE, _pretrain)
+    pretrain.add_argument("data", nargs="+", metavar="DATA", help="datasets, folders of videos or lists")
+    pretrain.add_argument(
+        "--mix", nargs="+", type=float, metavar="WEIGHT", help="how much of an epoch comes from each DATA"
+    )
+    finetune = _command(commands, "finetune", "fine-tune a classifier and test it", FINETUNE_EXAMPLE, _finetune)
+    finetune.add_argument("data", metavar="DATA", help="a split dataset, official splits, a list or class folders")
+    finetune.add_argument("--val", metavar="DATA", help="other data to look at after epochs (default: DATA's val side)")
+    finetune.add_argument("--test", metavar="DATA", help="other data to test on at the end (default: DATA's test side)")
+    for parser, kind in ((pretrain, PretrainOptions), (finetune, FinetuneOptions)):
+        parser.add_argument("-o", "--output", metavar="RUN", required=True, help="run folder; the same command goes on in it")
+        parser.add_argument("--init", metavar="RUN|FILE", help="weights to begin with: a run, .pth or Hugging Face folder")
+        parser.add_argument("--dry-run", action="store_true", help="print what would be done, in numbers, and end")
+        _add_options(parser, kind, MODEL_GROUP_TITLES)
+
+    evaluate = _command(commands, "evaluate", "test a fine-tuned run", EVALUATE_EXAMPLE, _evaluate)
+    evaluate.add_argument("fine_tuned", metavar="RUN", help="a run of 'finetune'")
+    evaluate.add_argument("data", metavar="DATA", help="a split dataset, official splits, a list or class folders")
+    evaluate.add_argument("-o", "--output", metavar="FOLDER", help="for predictions and pictures (default: in RUN)")
+    _add_options(evaluate, EvaluateOptions, MODEL_GROUP_TITLES)
+
+    predict = _command(commands, "predict", "labels of any videos, or their features", PREDICT_EXAMPLE, _predict)
+    predict.add_argument("fine_tuned", metavar="RUN", help="a run of 'finetune'; for features also of 'pretrain'")
+    predict.add_argument("videos", nargs="+", metavar="VIDEO", help="files, folders, globs or lists")
+    predict.add_argument("--features", metavar="FILE.parquet", help="write pooled features instead of predicting")
+    _add_options(predict, PredictOptions, MODEL_GROUP_TITLES)
+
+    export = _command(commands, "export", "write a run's weights as other programs read them", EXPORT_EXAMPLE, _export)
+    export.add_argument("weights", metavar="RUN|FILE", help="a run, .pth or Hugging Face folder")
+    export.add_argument("-o", "--output", metavar="OUT", required=True, help="a folder, or a .pth for 'official'")
+    export.add_argument("--to", choices=["huggingface", "official"], default="huggingface", help="(default: %(default)s)")
+
+
+def _pretrain(arguments: argparse.Namespace) -> int:
+    from tiktokactions import api
+    from tiktokactions.model.options import PretrainOptions
+    from tiktokactions.progress import show_training
+
+    with show_training() as progress:
+        result = api.pretrain(
+            arguments.data,
+            arguments.output,
+            init=arguments.init,
+            mix=arguments.mix,
+            dry_run=arguments.dry_run,
+            progress=progress,
+            **_options_of(arguments, PretrainOptions),
+        )
+    _print_training(result, arguments.json)
+    return DONE
+
+
+def _finetune(arguments: argparse.Namespace) -> int:
+    from tiktokactions import api
+    from tiktokactions.model.options import FinetuneOptions
+    from tiktokactions.progress import show_training
+
+    with show_training() as progress:
+        result = api.finetune(
+            arguments.data,
+            arguments.output,
+            val=arguments.val,
+            test=arguments.test,
+            init=arguments.init,
+            dry_run=arguments.dry_run,
+            progress=progress,
+            **_options_of(arguments, FinetuneOptions),
+        )
+    _print_training(result, arguments.json)
+    return DONE
+
+
+def _print_training(result: dict[str, Any], as_json: bool) -> None:
+    if os.environ.get("RANK", "0") != "0":
+        return
+    if as_json:
+        print(json.dumps(result))
+    elif "finished" not in result:
+        for name, value in result.items():
+            print(f"{name.replace('_', ' '):20} {value:,}" if isinstance(value, int) else f"{name.replace('_', ' '):20} {value:.4g}")
+    else:
+        state = "finished" if result["finished"] else "stopped, the same command goes on"
+        print(f"{result['run']}: {state}, {result['steps']:,} steps, loss {result['loss']:.4f}")
+        if "cross_validated_top1" in result:
+            print(f"cross-validated top-1 on the train side: {result['cross_validated_top1']:.1%}")
+        if "test" in result:
+            _print_evaluation(result["test"])
+
+
+def _print_evaluation(result: dict[str, Any]) -> None:
+    interval = f"95 % interval {result['top1_low']:.1%} to {result['top1_high']:.1%}"
+    print(f"{result['data']}: {result['videos']:,} videos, {result['classes']} classes, {result['views']} views each")
+    print(f"  top-1               {result['top1']:.2%}  ({interval})")
+    print(f"  top-5               {result['top5']:.2%}")
+    print(f"  mean class accuracy {result['mean_class_accuracy']:.2%}")
+    print(f"  predictions, table and confusion matrix: {result['folder']}")
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from tiktokactions import api
+    from tiktokactions.model.options import EvaluateOptions
+    from tiktokactions.progress import show_training
+
+    with show_training() as progress:
+        result = api.evaluate(
+            arguments.fine_tuned,
+            arguments.data,
+            arguments.output,
+            progress=progress,
+            **_options_of(arguments, EvaluateOptions),
+        )
+    if os.environ.get("RANK", "0") == "0":
+        if arguments.json:
+            print(json.dumps(dataclasses.asdict(result)))
+        else:
+            _print_evaluation(dataclasses.asdict(result))
+    return DONE
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from tiktokactions import api
+    from tiktokactions.model.options import PredictOptions
+    from tiktokactions.progress import show_training
+
+    with show_training() as progress:
+        result = api.predict(
+            arguments.fine_tuned,
+            arguments.videos,
+            features=arguments.features,
+            progress=progress,
+            **_options_of(arguments, PredictOptions),
+        )
+    if isinstance(result, api.FeaturesWritten):
+        told = dataclasses.asdict(result)
+        print(json.dumps(told) if arguments.json else f"{result.features}: {result.videos} videos, {result.length} numbers each")
+    elif arguments.json:
+        print(json.dumps([dataclasses.asdict(prediction) for prediction in result]))
+    else:
+        for prediction in result:
+            print(prediction.path)
+            for guess in prediction.top:
+                print(f"  {guess.probability:7.2%}  {guess.label}")
+    return DONE
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from tiktokactions import api
+
+    path = api.export(arguments.weights, arguments.output, to=arguments.to)
+    print(json.dumps({"output": str(path)}) if arguments.json else str(path))
     return DONE
 
 

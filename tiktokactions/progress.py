@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 
-from tiktokactions.api import Progress
+from tiktokactions.api import Progress, TrainingProgress
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -83,5 +84,71 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
                     completed=progress.finished_before + progress.done,
                     description=describe(progress, time.monotonic() - began).replace("[", r"\["),
                 )
+
+        yield show
+
+
+# --- training ------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def show_training() -> Iterator[Callable[[TrainingProgress], None]]:
+    """The same for training, evaluation and prediction; of several processes only the first speaks."""
+    if os.environ.get("RANK", "0") != "0":
+        yield lambda progress: None
+    elif sys.stderr.isatty():
+        with _training_bar() as show:
+            yield show
+    else:
+        yield _training_lines()
+
+
+def describe_training(progress: TrainingProgress) -> str:
+    parts = [f"step {progress.step:,}/{progress.steps:,}" if progress.loss is not None else f"{progress.step}/{progress.steps}"]
+    if progress.epoch:
+        parts.append(f"epoch {progress.epoch}")
+    if progress.loss is not None:
+        parts.append(f"loss {progress.loss:.4f}")
+    if progress.lr is not None:
+        parts.append(f"rate {progress.lr:.2e}")
+    if progress.clips_per_s is not None:
+        parts.append(f"{progress.clips_per_s:,.1f} clips/s")
+    if progress.loading_share is not None:
+        parts.append(f"{progress.loading_share:.0%} loading")
+    if progress.seconds_left is not None:
+        parts.append(f"{clock(progress.seconds_left)} left")
+    return " | ".join(parts)
+
+
+def _training_lines() -> Callable[[TrainingProgress], None]:
+    last = time.monotonic()
+
+    def show(progress: TrainingProgress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if progress.message:
+            print(progress.message, file=sys.stderr, flush=True)
+        elif now - last >= SECONDS_BETWEEN_LINES or progress.step == progress.steps:
+            last = now
+            print(describe_training(progress), file=sys.stderr, flush=True)
+
+    return show
+
+
+@contextlib.contextmanager
+def _training_bar() -> Iterator[Callable[[TrainingProgress], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    with Bar(BarColumn(bar_width=30), TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def show(progress: TrainingProgress) -> None:
+            if progress.message:
+                bar.console.print(progress.message, markup=False, highlight=False)
+            else:
+                told = describe_training(progress).replace("[", r"\[")
+                bar.update(task, total=progress.steps, completed=progress.step, description=told)
 
         yield show

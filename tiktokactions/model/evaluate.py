@@ -27,7 +27,8 @@ from tiktokactions.model.confusion import draw_confusion
 from tiktokactions.model.hardware import Hardware, hardware, worker_count
 from tiktokactions.model.loader import TestClips, evaluation_batches
 from tiktokactions.model.options import EvaluateOptions
-from tiktokactions.model.run_folder import RunError, RunInfo, TrainingProgress, read_run, write_json
+from tiktokactions.model.progress import TrainingProgress
+from tiktokactions.model.run_folder import RunError, RunInfo, read_run, write_json
 from tiktokactions.model.training import Report
 from tiktokactions.model.weights import load_into, read_weights
 

@@ -20,14 +20,21 @@ from tiktokactions.model.classification import VideoClassifier, classifier, draw
 from tiktokactions.model.config import ModelConfig, model_config
 from tiktokactions.model.curves import draw_curves
 from tiktokactions.model.evaluate import top_accuracy
-from tiktokactions.model.hardware import Hardware, hardware, local_gradients, share_gradients, worker_count
+from tiktokactions.model.hardware import (
+    Hardware,
+    hardware,
+    local_gradients,
+    processes_told,
+    share_gradients,
+    worker_count,
+)
 from tiktokactions.model.loader import Batches, FinetuneClips, ValidationClips, evaluation_batches
 from tiktokactions.model.optim import AverageWeights, adamw, parameter_groups, scaled_lr, schedule
 from tiktokactions.model.options import FinetuneOptions
 from tiktokactions.model.probe import fit_probe
+from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.model.run_folder import (
     RunInfo,
-    TrainingProgress,
     clips_fingerprint,
     now,
     package_versions,
@@ -300,6 +307,15 @@ def usable_tensors(read: ReadWeights, labels: tuple[str, ...]) -> dict[str, Tens
     if read.labels is None or read.labels == labels:
         return read.tensors
     return {name: tensor for name, tensor in read.tensors.items() if not name.startswith("head.")}
+
+
+def dry_finetune(train: ClipSet, options: FinetuneOptions, init: Path | None) -> dict[str, Any]:
+    """The plan for these clips, without device or other processes."""
+    labels = require_labels(train)
+    config = finetuning_config(options, None if init is None else read_weights(init), len(labels))
+    with torch.device("meta"):
+        model = classifier(config)
+    return finetuning_plan(model, options, len(train.clips), processes_told().world)
 
 
 def finetuning_plan(model: VideoClassifier, options: FinetuneOptions, clips: int, processes: int) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def hardware(options: RunOptions) -> Iterator[Hardware]:
     """
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    processes = Processes(*(int(os.environ.get(name, d)) for name, d in _ENVIRONMENT))
+    processes = processes_told()
     device = _device(options.device, processes)
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -94,7 +94,10 @@ def hardware(options: RunOptions) -> Iterator[Hardware]:
             dist.destroy_process_group()
 
 
-_ENVIRONMENT = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
+def processes_told() -> Processes:
+    """What torchrun told this process about itself and the others."""
+    told = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
+    return Processes(*(int(os.environ.get(name, alone)) for name, alone in told))
 
 
 def _device(name: str, processes: Processes) -> torch.device:

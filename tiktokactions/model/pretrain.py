@@ -25,14 +25,21 @@ from tiktokactions.model.autoencoder import (
 from tiktokactions.model.checkpoint import TrainingState, save_weights
 from tiktokactions.model.config import ModelConfig, model_config
 from tiktokactions.model.curves import draw_curves, draw_reconstructions
-from tiktokactions.model.hardware import Hardware, hardware, local_gradients, share_gradients, worker_count
+from tiktokactions.model.hardware import (
+    Hardware,
+    hardware,
+    local_gradients,
+    processes_told,
+    share_gradients,
+    worker_count,
+)
 from tiktokactions.model.loader import Batches, PretrainClips
 from tiktokactions.model.masking import decoder_mask, tube_mask
 from tiktokactions.model.optim import adamw, parameter_groups, scaled_lr, schedule
 from tiktokactions.model.options import PretrainOptions
+from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.model.run_folder import (
     RunInfo,
-    TrainingProgress,
     clips_fingerprint,
     now,
     package_versions,
@@ -82,14 +89,7 @@ def pretrain(
         NonFiniteLossError: training diverged.
     """
     with hardware(options) as machine:
-        config = model_config(
-            options.model,
-            image_size=options.image_size,
-            frames=options.frames,
-            tubelet=options.tubelet,
-            patch=options.patch,
-            decoder_depth=options.decoder_depth,
-        )
+        config = pretraining_config(options)
         torch.manual_seed(options.seed)
         model = pretraining_model(config)
         plan = pretraining_plan(model, options, len(clips), machine.processes.world)
@@ -201,6 +201,25 @@ def batch_loss(
         own = machine.send(supervised.sum().float())
         loss = loss * (own / machine.mean(own))
     return loss
+
+
+def pretraining_config(options: PretrainOptions) -> ModelConfig:
+    """The model asked for. Raises ``ValueError`` for sizes that do not divide."""
+    return model_config(
+        options.model,
+        image_size=options.image_size,
+        frames=options.frames,
+        tubelet=options.tubelet,
+        patch=options.patch,
+        decoder_depth=options.decoder_depth,
+    )
+
+
+def dry_pretrain(clips: int, options: PretrainOptions) -> dict[str, Any]:
+    """The plan for so many clips, without weights, device or other processes."""
+    with torch.device("meta"):
+        model = pretraining_model(pretraining_config(options))
+    return pretraining_plan(model, options, clips, processes_told().world)
 
 
 def pretraining_plan(

@@ -22,7 +22,8 @@ from tiktokactions.model.classification import VideoClassifier
 from tiktokactions.model.evaluate import gather, merge_views, run_views, top_accuracy
 from tiktokactions.model.hardware import Hardware
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions
-from tiktokactions.model.run_folder import TrainingProgress, write_json
+from tiktokactions.model.progress import TrainingProgress
+from tiktokactions.model.run_folder import write_json
 from tiktokactions.model.training import Report
 
 PENALTIES = tuple(10.0**power for power in range(-5, 2))

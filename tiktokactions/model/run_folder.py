@@ -43,22 +43,6 @@ class RunError(ValueError):
 
 
 @dataclass(frozen=True)
-class TrainingProgress:
-    """Where a training stands; given to the ``progress`` callback."""
-
-    message: str = ""
-    step: int = 0
-    steps: int = 0
-    epoch: int = 0
-    loss: float | None = None
-    lr: float | None = None
-    clips_per_s: float | None = None
-    loading_share: float | None = None
-    """Share of the time spent waiting for clips."""
-    seconds_left: float | None = None
-
-
-@dataclass(frozen=True)
 class RunInfo:
     """The contents of ``run.json``."""
 

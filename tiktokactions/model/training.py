@@ -19,10 +19,10 @@ from tiktokactions.model.checkpoint import TrainingState, checkpoints, load_chec
 from tiktokactions.model.hardware import Hardware
 from tiktokactions.model.optim import gradient_norm, set_lr
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions
+from tiktokactions.model.progress import NonFiniteLossError, TrainingProgress
 from tiktokactions.model.run_folder import (
     RunError,
     RunInfo,
-    TrainingProgress,
     append_log,
     differences,
     read_log,
@@ -39,10 +39,6 @@ CHANGEABLE = (
     *("log_steps", "stop_after_steps", "pictures_epochs", "validate_epochs", "media", "decoder", "segments", "crops"),
 )
 """Options that may differ when a run is continued: they do not change what is learned."""
-
-
-class NonFiniteLossError(RuntimeError):
-    """The loss became infinite or not a number; the message names the step and the clips of the batch."""
 
 
 class TooFewClipsError(ValueError):

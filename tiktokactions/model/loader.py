@@ -1,0 +1,292 @@
+"""Batches of clips: their order, the processes that read them, and what happens to a clip that cannot be read.
+
+The order of an epoch is one permutation that follows from (seed, epoch). Batch ``b`` of all processes together is its
+``b``-th slice of ``batch_size × processes`` clips, of which each process takes its own part; a last slice that is too
+short is left out. So a run that is resumed, or spread over more processes, sees the batches of an undisturbed one.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pebble
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from tiktokactions.model.samples import FinetuneClips, PretrainClips, TestClips, ValidationClips, open_clip
+from tiktokactions.model.views import View, frame_indices, sparse_test_frames, test_views
+from tiktokactions.video import UnreadableError
+
+if TYPE_CHECKING:
+    from tiktokactions.dataset.clips import Clip
+
+__all__ = [
+    "Batches",
+    "FinetuneClips",
+    "PretrainClips",
+    "TestClips",
+    "UnreadableError",
+    "ValidationClips",
+    "View",
+    "check_readable",
+    "epoch_order",
+    "evaluation_batches",
+    "frame_indices",
+    "sparse_test_frames",
+    "test_views",
+    "training_batches",
+]
+
+Batch = dict[str, Tensor]
+Key = tuple[int, int]
+
+AHEAD = 2
+"""Batches that each worker prepares before they are asked for."""
+
+ORDER_STREAM = 0x6F72646572
+"""Keeps the order's random numbers apart from the samples'."""
+
+
+def epoch_order(clips: int, seed: int, epoch: int, shares: Sequence[float] | None = None) -> np.ndarray:
+    """The order in which an epoch shows the clips.
+
+    With ``shares`` (how often each clip is drawn relative to the others) an epoch is as long, and clip ``i`` occurs
+    ``clips * shares[i] / sum(shares)`` times, rounded up or down at random so that the mean is right.
+
+    Returns:
+        int64 (clips,).
+
+    Raises:
+        ValueError: shares that do not fit.
+    """
+    rng = np.random.default_rng([seed, epoch, ORDER_STREAM])
+    order = rng.permutation(clips)
+    if shares is None:
+        return order
+    weights = np.asarray(shares, np.float64)
+    if weights.shape != (clips,) or not np.isfinite(weights).all() or weights.min() < 0 or weights.sum() <= 0:
+        raise ValueError(
+            f"shares: got {len(weights)} numbers for {clips} clips, expected one each, 0 or more, not all 0"
+        )
+    # One comb of equally spaced teeth over the clips laid end to end, each as long as its share.
+    ends = np.cumsum(weights[order])
+    teeth = (np.arange(clips) + rng.random()) * (ends[-1] / clips)
+    return rng.permutation(order[np.searchsorted(ends, teeth, side="right")])
+
+
+class Batches:
+    """Batches for training, epoch by epoch. Worker processes stay from epoch to epoch; leave the context to end them.
+
+    Args:
+        dataset: ``PretrainClips`` or ``FinetuneClips``; its samples of one video follow each other in a batch.
+        batch_size: videos in a batch of this process.
+        seed: of the order.
+        shares: see :func:`epoch_order`.
+        processes: (rank of this process, their number).
+        workers: processes that read clips; 0: read them here.
+        pin_memory: for a GPU.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[Any],
+        *,
+        batch_size: int,
+        seed: int,
+        shares: Sequence[float] | None = None,
+        processes: tuple[int, int] = (0, 1),
+        workers: int = 0,
+        pin_memory: bool = False,
+    ) -> None:
+        self._clips = len(dataset)  # type: ignore[arg-type]
+        self._batch_size, self._seed, self._shares, self._processes = batch_size, seed, shares, processes
+        self._keys = _Keys()
+        self._loader: DataLoader[Any] | None = _loader(dataset, self._keys, workers, pin_memory, torch.cat)
+
+    def __enter__(self) -> Batches:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._loader is not None:
+            _end_workers(self._loader)
+            self._loader = None
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return self._clips // (self._batch_size * self._processes[1])
+
+    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from ``first_batch`` on; those before are not read.
+
+        Yields:
+            What the dataset gives, of all videos of the batch one after the other; ``index`` int64 (batch_size,).
+
+        Raises:
+            UnreadableError: a clip cannot be read; the message names it.
+        """
+        if self._loader is None:
+            raise RuntimeError("these batches were closed")
+        rank, world = self._processes
+        order = epoch_order(self._clips, self._seed, epoch, self._shares)
+        per_batch = self._batch_size * world
+        self._keys.batches = []
+        for batch in range(first_batch, len(self)):
+            first = batch * per_batch + rank * self._batch_size
+            self._keys.batches.append([(epoch, i) for i in order[first : first + self._batch_size].tolist()])
+        return _readable(self._loader)
+
+
+def training_batches(
+    dataset: Dataset[Any], *, batch_size: int, seed: int, epoch: int, first_batch: int = 0, **settings: Any
+) -> Iterator[Batch]:
+    """The batches of a single epoch; ``settings`` are further ones of :class:`Batches`."""
+    with Batches(dataset, batch_size=batch_size, seed=seed, **settings) as batches:
+        yield from batches.epoch(epoch, first_batch)
+
+
+def evaluation_batches(
+    dataset: Dataset[Any], batch_size: int, workers: int = 0, *, pin_memory: bool = False
+) -> Iterator[Batch]:
+    """All clips of ``ValidationClips`` or ``TestClips`` in their order; the last batch may be smaller.
+
+    Yields:
+        What the dataset gives, stacked: a dimension for the clips comes first.
+
+    Raises:
+        UnreadableError: a clip cannot be read; the message names it.
+    """
+    keys = _Keys()
+    indices = range(len(dataset))  # type: ignore[arg-type]
+    keys.batches = [[(0, i) for i in indices[n : n + batch_size]] for n in range(0, len(indices), batch_size)]
+    loader = _loader(dataset, keys, min(workers, len(keys.batches)), pin_memory, torch.stack)
+    try:
+        yield from _readable(loader)
+    finally:
+        _end_workers(loader)
+
+
+# --- reading in worker processes -----------------------------------------------------------------------------------
+
+
+class _Keys:
+    """A batch sampler whose batches are set for every epoch; workers that stay ask it anew."""
+
+    batches: Sequence[list[Key]] = ()
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+class _ErrorsAsItems(Dataset[Any]):
+    """Hands an unreadable clip on as an item: exceptions of several arguments do not survive torch's workers."""
+
+    def __init__(self, dataset: Dataset[Any]) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, key: Key) -> Any:
+        try:
+            return self.dataset[key]
+        except UnreadableError as error:
+            return error
+
+
+def _loader(dataset: Dataset[Any], keys: _Keys, workers: int, pin_memory: bool, join: Any) -> DataLoader[Any]:
+    many: dict[str, Any] = {}
+    if workers:
+        many = {
+            "multiprocessing_context": _worker_context(),
+            "worker_init_fn": _start_worker,
+            "prefetch_factor": AHEAD,
+            "persistent_workers": True,
+        }
+    return DataLoader(
+        _ErrorsAsItems(dataset),
+        batch_sampler=keys,
+        num_workers=workers,
+        collate_fn=partial(_collate, join=join),
+        pin_memory=pin_memory,
+        **many,
+    )
+
+
+def _collate(items: list[Any], join: Any) -> Any:
+    for item in items:
+        if isinstance(item, UnreadableError):
+            return item
+    batch = {name: join([item[name] for item in items]) for name in items[0] if name != "index"}
+    batch["index"] = torch.stack([item["index"] for item in items])
+    return batch
+
+
+def _readable(loader: DataLoader[Any]) -> Iterator[Batch]:
+    for batch in loader:
+        if isinstance(batch, UnreadableError):
+            raise batch
+        yield batch
+
+
+def _worker_context() -> Any:
+    """Workers are forked from a fresh process, never from this one, whose threads would not survive it."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def _start_worker(number: int) -> None:
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+
+
+def _end_workers(loader: DataLoader[Any]) -> None:
+    # torch ends workers when an iterator is garbage; somebody may hold it for longer than its batches are wanted.
+    iterator = getattr(loader, "_iterator", None)
+    if iterator is not None:
+        iterator._shutdown_workers()
+        loader._iterator = None
+
+
+# --- --skip-unreadable -----------------------------------------------------------------------------------------------
+
+
+def check_readable(clips: Sequence[Clip], workers: int = 0) -> list[tuple[Clip, str]]:
+    """Decode every clip from end to end; those that cannot be read, with the reason.
+
+    Args:
+        clips: as given to a dataset.
+        workers: processes; 0: decode here.
+    """
+    if workers == 0:
+        reasons = [_unreadable(clip) for clip in clips]
+    else:
+        with pebble.ProcessPool(max_workers=workers, context=_worker_context()) as pool:
+            reasons = [_reason(future) for future in [pool.schedule(_unreadable, args=(clip,)) for clip in clips]]
+    return [(clip, reason) for clip, reason in zip(clips, reasons, strict=True) if reason is not None]
+
+
+def _unreadable(clip: Clip) -> str | None:
+    try:
+        with open_clip(clip) as reader:
+            reader.check()
+    except UnreadableError as error:
+        return error.detail
+    return None
+
+
+def _reason(future: Any) -> str | None:
+    try:
+        return future.result()
+    except pebble.ProcessExpired as error:
+        return f"the process that decoded it died ({error})"

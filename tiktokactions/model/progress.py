@@ -1,0 +1,26 @@
+"""What a training tells while it runs, and how it ends badly. Needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss became infinite or not a number; the message names the step and the clips of the batch."""
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """Where a training, an evaluation or a prediction stands; given to the ``progress`` callback."""
+
+    message: str = ""
+    step: int = 0
+    """Optimizer steps taken, or videos done."""
+    steps: int = 0
+    epoch: int = 0
+    loss: float | None = None
+    lr: float | None = None
+    clips_per_s: float | None = None
+    loading_share: float | None = None
+    """Share of the time spent waiting for clips."""
+    seconds_left: float | None = None

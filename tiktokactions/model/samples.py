@@ -1,0 +1,255 @@
+"""Clips as a model takes them: read, cut to views, augmented, masked. One decode per video, however many samples it gives.
+
+What is random in a sample follows from (seed, epoch, index, copy) alone, whoever computes it and in whatever order.
+Layouts: T frames, H × W pixels, N tokens, K samples of one video (``--num-samples``), V test views.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from tiktokactions.model.augment import evaluation_view, finetune_view, pretrain_view, resize_short_side
+from tiktokactions.model.masking import decoder_mask, tube_mask
+from tiktokactions.model.views import Sampling, frame_indices, sparse_test_frames, test_views
+from tiktokactions.video import ClipReader
+
+if TYPE_CHECKING:
+    from tiktokactions.dataset.clips import Clip
+    from tiktokactions.model.config import ModelConfig
+    from tiktokactions.model.options import Decoder, FinetuneOptions, PretrainOptions
+
+Sample = dict[str, Tensor]
+Key = tuple[int, int]
+"""Epoch and index of a clip."""
+
+UNLABELLED = -1
+
+
+def sample_rng(seed: int, epoch: int, index: int, copy: int | None = None) -> np.random.Generator:
+    """The random numbers of one sample; without ``copy`` those that all samples of a clip share (which frames are read)."""
+    # Seeds that differ in trailing zeros only are one seed to numpy, so copies count from 1.
+    return np.random.default_rng([seed, epoch, index, 0 if copy is None else copy + 1])
+
+
+def open_clip(clip: Clip, decoder: Decoder = "pyav") -> ClipReader:
+    """Raises ``UnreadableError``."""
+    return ClipReader(clip.path, clip.start_s, clip.end_s, decoder)
+
+
+class PretrainClips(Dataset[Sample]):
+    """Masked clips for pre-training.
+
+    ``dataset[epoch, index]`` is ``video`` uint8 (K, 3, T, H, W), ``encoder_mask`` and ``decoder_mask`` bool (K, N) (True:
+    hidden from the encoder; not decoded), ``index`` int64. Pixels are left as they are stored: normalising them is the
+    model's device's work, and they travel to it four times as fast.
+
+    Raises:
+        UnreadableError: on access, the clip cannot be read.
+    """
+
+    def __init__(self, clips: Sequence[Clip], config: ModelConfig, options: PretrainOptions) -> None:
+        self.clips, self.config, self.options = tuple(clips), config, options
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, key: Key) -> Sample:
+        epoch, index = key
+        options, config = self.options, self.config
+        with open_clip(self.clips[index], options.decoder) as reader:
+            rng = sample_rng(options.seed, epoch, index)
+            frames_thwc = reader.read(
+                frame_indices(reader.frames, length=config.frames, stride=options.stride, mode="pretrain", rng=rng)
+            )
+        videos, hidden, not_decoded = [], [], []
+        for copy in range(options.num_samples):
+            rng = sample_rng(options.seed, epoch, index, copy)
+            videos.append(pretrain_view(frames_thwc, (config.height, config.width), rng))
+            hidden.append(tube_mask(config.grid, options.mask_ratio, rng))
+            not_decoded.append(decoder_mask(hidden[-1], config.grid, options.decoder_mask_ratio, rng))
+        return {
+            "video": torch.stack(videos),
+            "encoder_mask": torch.from_numpy(np.stack(hidden)),
+            "decoder_mask": torch.from_numpy(np.stack(not_decoded)),
+            "index": torch.tensor(index),
+        }
+
+
+class _LabelledClips(Dataset[Sample]):
+    def __init__(
+        self, clips: Sequence[Clip], labels: Sequence[str], config: ModelConfig, options: FinetuneOptions
+    ) -> None:
+        self.clips, self.config, self.options = tuple(clips), config, options
+        numbers = {label: number for number, label in enumerate(labels)}
+        self.labels = [numbers[str(clip.label)] for clip in clips]
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+
+class FinetuneClips(_LabelledClips):
+    """Augmented clips for fine-tuning.
+
+    ``dataset[epoch, index]`` is ``video`` float32 (K, 3, T, H, W), normalised; ``label`` int64 (K,); ``index`` int64.
+
+    Args:
+        labels: class names in the order of their numbers.
+        flip: mirror half of the samples.
+
+    Raises:
+        UnreadableError: on access, the clip cannot be read.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        labels: Sequence[str],
+        config: ModelConfig,
+        options: FinetuneOptions,
+        *,
+        flip: bool,
+    ) -> None:
+        super().__init__(clips, labels, config, options)
+        self.flip = flip
+
+    def __getitem__(self, key: Key) -> Sample:
+        epoch, index = key
+        options, config = self.options, self.config
+        with open_clip(self.clips[index], options.decoder) as reader:
+            rng = sample_rng(options.seed, epoch, index)
+            frames_thwc = reader.read(
+                frame_indices(
+                    reader.frames,
+                    length=config.frames,
+                    stride=options.stride,
+                    mode="train",
+                    rng=rng,
+                    sampling=options.sampling,
+                )
+            )
+        videos = [
+            finetune_view(
+                frames_thwc,
+                (config.height, config.width),
+                sample_rng(options.seed, epoch, index, copy),
+                policy=options.augment,
+                flip=self.flip,
+                erase=options.erase,
+                min_area=options.min_area,
+            )
+            for copy in range(options.num_samples)
+        ]
+        label = torch.full((options.num_samples,), self.labels[index])
+        return {"video": torch.stack(videos), "label": label, "index": torch.tensor(index)}
+
+
+class ValidationClips(_LabelledClips):
+    """One view from the middle of each clip.
+
+    ``dataset[epoch, index]`` is ``video`` float32 (3, T, H, W), normalised; ``label`` and ``index`` int64.
+    """
+
+    def __getitem__(self, key: Key) -> Sample:
+        _, index = key
+        options, config = self.options, self.config
+        size = (config.height, config.width)
+        with open_clip(self.clips[index], options.decoder) as reader:
+            frames_thwc = reader.read(
+                frame_indices(
+                    reader.frames,
+                    length=config.frames,
+                    stride=options.stride,
+                    mode="validation",
+                    sampling=options.sampling,
+                ),
+                each=_shrink(size),
+            )
+        video = evaluation_view(frames_thwc, size)
+        return {"video": video, "label": torch.tensor(self.labels[index]), "index": torch.tensor(index)}
+
+
+class TestClips(Dataset[Sample]):
+    """All test views of each clip from one decode.
+
+    ``dataset[epoch, index]`` is ``video`` uint8 (V, 3, T, H, W), segment by segment, ``label`` (-1: none) and ``index``
+    int64.
+
+    Args:
+        labels: class names in the order of their numbers; empty: the clips' labels are of no interest.
+
+    Raises:
+        UnreadableError: on access, the clip cannot be read.
+    """
+
+    __test__ = False  # its name makes pytest take it for a test
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        config: ModelConfig,
+        *,
+        stride: int = 4,
+        sampling: Sampling = "dense",
+        segments: int = 5,
+        crops: int = 3,
+        decoder: Decoder = "pyav",
+        labels: Sequence[str] = (),
+    ) -> None:
+        self.clips, self.config = tuple(clips), config
+        self.stride, self.sampling, self.segments, self.crops, self.decoder = stride, sampling, segments, crops, decoder
+        numbers = {label: number for number, label in enumerate(labels)}
+        self.labels = [numbers.get(str(clip.label), UNLABELLED) for clip in clips]
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, key: Key) -> Sample:
+        _, index = key
+        size = (self.config.height, self.config.width)
+        with open_clip(self.clips[index], self.decoder) as reader:
+            frames_vt = self._frames_of_segments(reader.frames)
+            numbers, places_vt = np.unique(frames_vt, return_inverse=True)
+            frames_thwc = reader.read(numbers, each=_shrink(size))
+        height, width = frames_thwc.shape[1:3]
+        views = test_views(len(numbers), height, width, length=0, segments=self.segments, crops=self.crops, size=size)
+        frames_tchw = torch.from_numpy(frames_thwc).permute(0, 3, 1, 2)
+        places_vt = places_vt.reshape(frames_vt.shape)
+        video = torch.empty((len(views), 3, self.config.frames, *size), dtype=torch.uint8)
+        for number, view in enumerate(views):
+            cropped = frames_tchw[:, :, view.top : view.top + size[0], view.left : view.left + size[1]]
+            video[number] = cropped[places_vt[view.segment]].transpose(0, 1)
+        return {"video": video, "label": torch.tensor(self.labels[index]), "index": torch.tensor(index)}
+
+    def _frames_of_segments(self, frames: int) -> np.ndarray:
+        """int64 (segments, T): the frames of the video that each segment shows."""
+        length = self.config.frames
+        if self.sampling == "sparse":
+            return sparse_test_frames(frames, length=length, segments=self.segments)
+        strided = frame_indices(frames, length=length, stride=self.stride, mode="test")
+        views = test_views(len(strided), 1, 1, length=length, segments=self.segments, crops=1)
+        return np.stack([strided[view.start : view.start + length] for view in views])
+
+
+def _shrink(size: tuple[int, int]) -> Callable[[np.ndarray], np.ndarray]:
+    """Resizes one frame, uint8 (height, width, 3), so that views of ``size`` (height, width) just fit into it."""
+
+    def shrink(frame_hwc: np.ndarray) -> np.ndarray:
+        return resize_short_side(frame_hwc[None], short_side_for(frame_hwc.shape[0], frame_hwc.shape[1], size))[0]
+
+    return shrink
+
+
+def short_side_for(height: int, width: int, size: tuple[int, int]) -> int:
+    """The short side at which a frame just covers ``size`` (height, width); for a square its side."""
+    short = min(height, width)
+    side = max(math.ceil(short * size[0] / height), math.ceil(short * size[1] / width))
+    while int(side * height / short) < size[0] or int(side * width / short) < size[1]:
+        side += 1  # the longer side is rounded down
+    return side

@@ -1,0 +1,371 @@
+"""Reading single frames for training: exactly those asked for, each decoded once, never another in its place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from types import TracebackType
+from typing import Literal
+
+import av
+import numpy as np
+from av.stream import Discard
+from av.video.reformatter import VideoReformatter
+
+from tiktokactions.video.decode import (
+    CONTAINERS_WITHOUT_TIMESTAMPS,
+    SAME_TIME_S,
+    VideoError,
+    _header_rate,
+    _video_stream,
+    open_container,
+)
+from tiktokactions.video.frame_index import (
+    FrameIndex,
+    PacketFacts,
+    index_packets,
+    kinds_of_pictures,
+    says_packed,
+    times_from_stamps,
+)
+from tiktokactions.video.torchcodec_backend import TorchcodecError, TorchcodecReader
+
+KEPT_BYTES = 64 << 20
+"""Packets of files up to this size stay in memory between finding the frames and decoding them; larger files are read
+from the disk a second time."""
+
+Backend = Literal["pyav", "torchcodec"]
+
+
+class UnreadableError(RuntimeError):
+    """A clip that cannot be read as it should be. ``str(error)`` begins with its path."""
+
+    def __init__(self, path: str, detail: str) -> None:
+        super().__init__(path, detail)
+        self.path = path
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.detail}"
+
+
+class _DecodingError(Exception):
+    """Decoding did not yield what the index promised."""
+
+
+class _OrderError(_DecodingError):
+    """Frames came out in another order than that of their time stamps."""
+
+
+class ClipReader:
+    """The frames of a video file, or of the part ``start_s <= time < end_s`` of it, by their numbers from 0 on.
+
+    Frame ``i`` is the ``i``-th that decoding the whole file would yield, turned upright; pixels keep their stored shape.
+    Use as a context manager, in one thread.
+
+    Args:
+        path: of the video file.
+        start_s, end_s: seconds since the file's first frame; None: the file's beginning, its end.
+        backend: ``torchcodec`` decodes with that library where it is exact. Files without time stamps (AVI, raw
+            streams), with edit lists, or whose frames only decoding can count, are read with PyAV all the same.
+
+    Raises:
+        UnreadableError: missing, not a video, cut off, no frame in the part.
+        RuntimeError: torchcodec was asked for and cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        start_s: float | None = None,
+        end_s: float | None = None,
+        backend: Backend = "pyav",
+    ) -> None:
+        self.path = os.fspath(path)
+        try:
+            self._container = open_container(self.path)
+        except VideoError as error:
+            raise UnreadableError(self.path, f"{error.reason}: {error.detail}") from error
+        except OSError as error:
+            raise UnreadableError(self.path, f"cannot be opened: {error.strerror or error}") from error
+        try:
+            self._stream = _open_stream(self._container, self.path)
+            self._codec = self._stream.codec_context
+            self._size = (self._codec.width, self._codec.height)
+            self._to_rgb = VideoReformatter()
+            self._stamped = not set(self._container.format.name.split(",")) & CONTAINERS_WITHOUT_TIMESTAMPS
+            self._kept: list[av.Packet] | None = None
+            self._facts: list[PacketFacts] = []
+            self._index = self._find_frames()
+            self._first, self._end = self._part(start_s, end_s)
+            self._torchcodec: TorchcodecReader | None = None
+            if backend == "torchcodec":
+                self._torchcodec = self._open_torchcodec()
+        except BaseException:
+            self._container.close()
+            raise
+
+    def __enter__(self) -> ClipReader:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._kept = self._torchcodec = None
+        self._container.close()
+
+    @property
+    def frames(self) -> int:
+        """How many frames there are (in the part)."""
+        return self._end - self._first
+
+    def read(
+        self, indices: Sequence[int] | np.ndarray, each: Callable[[np.ndarray], np.ndarray] | None = None
+    ) -> np.ndarray:
+        """Frames by number, in any order, repeated or not.
+
+        Args:
+            indices: int (n,), at least one.
+            each: done to every frame, uint8 (height, width, 3), as it is decoded; to shrink it, for example, so that
+                large frames are never held together.
+
+        Returns:
+            uint8 (n, height, width, 3), RGB.
+
+        Raises:
+            IndexError: a number below 0 or not below ``frames``.
+            UnreadableError: one of the frames, or what it is predicted from, is damaged.
+        """
+        asked = np.asarray(indices, dtype=np.int64)
+        if asked.ndim != 1 or not len(asked):
+            raise ValueError(f"{self.path}: got indices of shape {asked.shape}, expected a list of at least one")
+        if asked.min() < 0 or asked.max() >= self.frames:
+            raise IndexError(f"{self.path}: got frames {asked.min()} to {asked.max()}, expected 0 to {self.frames - 1}")
+        numbers, places = np.unique(asked + self._first, return_inverse=True)
+        frames = _Frames(numbers, each)
+        if self._torchcodec is None:
+            self._decode_rising(frames)
+        else:
+            try:
+                for number, picture in self._torchcodec.frames(numbers):
+                    frames.put(number, picture)
+            except TorchcodecError as error:
+                raise UnreadableError(self.path, str(error)) from error
+        assert frames.thwc is not None
+        return frames.thwc if np.array_equal(places, np.arange(len(numbers))) else frames.thwc[places]
+
+    def check(self) -> None:
+        """Decode every frame (of the part) and keep none.
+
+        Raises:
+            UnreadableError: one of them is damaged.
+        """
+        self._decode_rising(_Frames(np.arange(self._first, self._end), None, keep=False))
+
+    # --- finding frames ----------------------------------------------------------------------------------------------
+
+    def _find_frames(self) -> FrameIndex:
+        codec, facts = self._codec.name, self._facts
+        packed = codec == "mpeg4" and says_packed(self._codec.extradata or b"")
+        kept: list[av.Packet] = []
+        size = 0
+        for packet in self._demux(self._container, self._stream):
+            pictures = ""
+            if codec == "mpeg4":
+                data = bytes(packet)
+                pictures = kinds_of_pictures(data)
+                packed = packed or (not facts and says_packed(data))
+            facts.append(PacketFacts(packet.pts, packet.is_keyframe, packet.is_discard, packet.size, pictures))
+            size += packet.size
+            if size <= KEPT_BYTES:
+                kept.append(packet)
+            else:
+                kept.clear()
+        if "mp4" in self._container.format.name and len(facts) < len(self._stream.index_entries):
+            cut_at = f"{len(facts)} of {len(self._stream.index_entries)}"
+            raise UnreadableError(self.path, f"the file is cut off: {cut_at} packets are there")
+        self._kept = kept if size <= KEPT_BYTES else None
+        index = index_packets(
+            facts,
+            codec,
+            stamped=self._stamped,
+            time_base=self._stream.time_base or Fraction(1, 90000),
+            rate=_header_rate(self._stream),
+            packed=packed,
+        )
+        if index is None:
+            index = self._count_frames()
+        if not index.frames:
+            raise UnreadableError(self.path, f"no frame in this {codec} stream of {len(facts)} packets")
+        return index
+
+    def _count_frames(self) -> FrameIndex:
+        """Decode everything, where nothing else tells which frames there are."""
+        stamps: list[int | None] = []
+        packets = len(self._facts)
+        try:
+            for frame in self._decode(0, packets, None):
+                _check(frame)
+                stamps.append(None if frame.pts is None or not self._stamped else self._facts[frame.pts].pts)
+        except _DecodingError as error:
+            raise UnreadableError(self.path, f"{error}, when its frames were counted") from error
+        times_s = times_from_stamps(stamps, self._stream.time_base or Fraction(1, 90000), _header_rate(self._stream))
+        none = np.full(packets, -1, np.int64)
+        return FrameIndex(None, none, none[:0], np.zeros(packets, bool), times_s)
+
+    def _open_torchcodec(self) -> TorchcodecReader | None:
+        shows_all = self._index.packet_of_frame is not None and self._index.frames == len(self._facts)
+        try:
+            found = TorchcodecReader(self.path, self._stream.index)
+        except TorchcodecError as error:
+            raise UnreadableError(self.path, str(error)) from error
+        return found if self._stamped and shows_all and found.count == self._index.frames else None
+
+    def _part(self, start_s: float | None, end_s: float | None) -> tuple[int, int]:
+        times_s = self._index.times_s
+        first = 0 if start_s is None else int(np.searchsorted(times_s, start_s - SAME_TIME_S))
+        end = len(times_s) if end_s is None else int(np.searchsorted(times_s, end_s - SAME_TIME_S))
+        if first >= end:
+            until = "its end" if end_s is None else f"{end_s:g} s"
+            raise UnreadableError(
+                self.path,
+                f"no frame from {start_s or 0:g} s to {until}: the last of {len(times_s)} is at {times_s[-1]:.3f} s",
+            )
+        return first, end
+
+    # --- decoding ----------------------------------------------------------------------------------------------------
+
+    def _decode_rising(self, frames: _Frames) -> None:
+        """Decode frames of the file by rising numbers. What seeking does not find is looked for from its beginning on."""
+        numbers = frames.numbers
+        try:
+            if self._index.packet_of_frame is not None:
+                runs = self._index.runs(numbers)
+                try:
+                    return self._collect(self._sought(runs, set(numbers.tolist())), frames)
+                except _DecodingError:
+                    whole = (0, max(end for _, end in runs))
+                try:
+                    return self._collect(self._sought([whole], None), frames)
+                except _OrderError:
+                    # Broken time stamps: the order in which frames come out is the one that counts.
+                    self._index = self._count_frames()
+            self._collect(self._counted(int(numbers[-1])), frames)
+        except _DecodingError as error:
+            raise UnreadableError(self.path, str(error)) from error
+
+    def _collect(self, found: Iterator[tuple[int, av.VideoFrame]], frames: _Frames) -> None:
+        missing = set(frames.numbers.tolist())
+        for number, frame in found:
+            if number in missing:
+                missing.remove(number)
+                if frames.keep:
+                    frames.put(number, self._upright_rgb(frame))
+        if missing:
+            raise _DecodingError(f"frame {min(missing)} of {self._index.frames} was not decoded")
+
+    def _sought(self, runs: Sequence[tuple[int, int]], wanted: set[int] | None) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Number and frame of what is decoded from each run of packets ``[first, end)``; None: leave nothing out."""
+        number_of = self._index.frame_of_packet
+        for first, end in runs:
+            if first > 0 and self._codec.name == "mpeg4":
+                for _ in self._decode(0, 1, None):
+                    pass  # headers that later keyframes rely on stand in the first packet
+            last = number_of[first] - 1
+            for frame in self._decode(first, end, wanted):
+                number = -1 if frame.pts is None else int(number_of[frame.pts])
+                if number < number_of[first]:
+                    continue  # shown before the keyframe, predicted from what was not decoded
+                if number <= last:
+                    raise _OrderError(f"frame {number} came after frame {last}")
+                last = number
+                _check(frame, number)
+                yield number, frame
+
+    def _counted(self, last: int) -> Iterator[tuple[int, av.VideoFrame]]:
+        for number, frame in enumerate(self._decode(0, len(self._facts), None)):
+            _check(frame, number)
+            yield number, frame
+            if number == last:
+                return
+
+    def _decode(self, first: int, end: int, wanted: set[int] | None) -> Iterator[av.VideoFrame]:
+        """The frames of the packets ``[first, end)``; ``pts`` of a frame is the number of its packet.
+
+        With ``wanted`` the decoder leaves out other frames, where none that follow are predicted from them.
+        """
+        codec, index = self._codec, self._index if wanted is not None else None
+        codec.flush_buffers()
+        codec.skip_frame = "DEFAULT"
+        skips = False
+        for number, packet in enumerate(self._feed(first, end), start=first):
+            packet.pts = number
+            if index is not None and wanted is not None:
+                skip = bool(index.is_droppable[number]) and index.frame_of_packet[number] not in wanted
+                if skip != skips:
+                    codec.skip_frame, skips = "NONREF" if skip else "DEFAULT", skip
+            try:
+                yield from codec.decode(packet)
+            except av.error.FFmpegError as error:
+                raise _DecodingError(f"packet {number} of {len(self._facts)} is damaged ({error.strerror})") from error
+        try:
+            yield from codec.decode(None)
+        except av.error.FFmpegError as error:
+            raise _DecodingError(f"the frames up to packet {end} are damaged ({error.strerror})") from error
+
+    def _feed(self, first: int, end: int) -> Iterator[av.Packet]:
+        if self._kept is not None:
+            yield from self._kept[first:end]
+            return
+        with open_container(self.path) as container:
+            for number, packet in enumerate(self._demux(container, _open_stream(container, self.path))):
+                if number >= end:
+                    return
+                if number >= first:
+                    yield packet
+
+    def _demux(self, container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
+        for other in container.streams:
+            if other.index != stream.index:
+                other.discard = Discard.all
+        try:
+            for packet in container.demux(stream):
+                if packet.size:
+                    yield packet
+        except (av.error.FFmpegError, OSError) as error:
+            raise UnreadableError(self.path, f"the file is damaged: {error.strerror or error}") from error
+
+    def _upright_rgb(self, frame: av.VideoFrame) -> np.ndarray:
+        """uint8 (height, width, 3), perhaps a view of the converted frame."""
+        width, height = self._size
+        rgb = self._to_rgb.reformat(frame, width, height, "rgb24", threads=1)
+        plane = rgb.planes[0]
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)
+        return np.rot90(rows[:, : 3 * width].reshape(height, width, 3), k=round(frame.rotation / 90))
+
+
+class _Frames:
+    """Where decoded frames are put: ``thwc`` holds those of the rising ``numbers``."""
+
+    def __init__(self, numbers: np.ndarray, each: Callable[[np.ndarray], np.ndarray] | None, keep: bool = True) -> None:
+        self.numbers, self.keep = numbers, keep
+        self.thwc: np.ndarray | None = None
+        self._each = each
+        self._place = {number: place for place, number in enumerate(numbers.tolist())}
+
+    def put(self, number: int, picture: np.ndarray) -> None:
+        picture = picture if self._each is None else self._each(picture)
+        if self.thwc is None:
+            self.thwc = np.empty((len(self.numbers), *picture.shape), np.uint8)
+        self.thwc[self._place[number]] = picture
+
+
+def _open_stream(container: av.container.InputContainer, path: str) -> av.VideoStream:
+    try:
+        return _video_stream(container, path)
+    except VideoError as error:
+        raise UnreadableError(path, f"{error.reason}: {error.detail}") from error
+
+
+def _check(frame: av.VideoFrame, number: int | None = None) -> None:
+    if frame.is_corrupt:
+        raise _DecodingError("a frame is damaged" if number is None else f"frame {number} is damaged")
