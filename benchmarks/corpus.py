@@ -75,11 +75,19 @@ def test_data() -> Path:
     Raises:
         SystemExit: it is not there; the message says how to point to it.
     """
-    root = Path(os.environ.get("TIKTOKACTIONS_TEST_DATA", Path(__file__).resolve().parents[1].parent / "shared"))
-    clips = root / "data" / "clips"
+    clips = _test_data()
     if not clips.is_dir():
         raise SystemExit(f"{clips}: not found. Set TIKTOKACTIONS_TEST_DATA to the folder that holds data/clips.")
     return clips
+
+
+def has_test_data() -> bool:
+    return _test_data().is_dir()
+
+
+def _test_data() -> Path:
+    root = Path(os.environ.get("TIKTOKACTIONS_TEST_DATA", Path(__file__).resolve().parents[1].parent / "shared"))
+    return root / "data" / "clips"
 
 
 def default_folder() -> Path:
@@ -171,7 +179,7 @@ def _join(shots: list[Shot], path: Path, there_and_back: bool = False) -> None:
     video = ["-c:v", "libx264", "-preset", "medium", "-profile:v", "high", "-b:v", str(VIDEO_BITS), "-threads", "4"]
     audio = ["-c:a", "aac", "-b:a", str(AUDIO_BITS)]
     graph = ["-filter_complex", ";".join([*filters, joined]), "-map", "[v]", "-map", f"{len(shots)}:a"]
-    _ffmpeg([*inputs, *sound, *graph, *video, *audio, "-t", f"{seconds:.3f}", "-movflags", "+faststart"], path)
+    encode([*inputs, *sound, *graph, *video, *audio, "-t", f"{seconds:.3f}", "-movflags", "+faststart"], path)
 
 
 def _framing(i: int, framing: str) -> str:
@@ -190,10 +198,11 @@ def _repeat(source: Path, path: Path, times: int) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as listing:
         listing.write(f"file '{source.resolve()}'\n" * times)
         listing.flush()
-        _ffmpeg(["-f", "concat", "-safe", "0", "-i", listing.name, "-c", "copy"], path)
+        encode(["-f", "concat", "-safe", "0", "-i", listing.name, "-c", "copy"], path)
 
 
-def _ffmpeg(arguments: list[str], path: Path) -> None:
+def encode(arguments: list[str], path: Path) -> None:
+    """Run ffmpeg; ``path`` appears when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished.mp4")
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-y", *arguments, str(unfinished)]

@@ -123,8 +123,16 @@ def peer_finetune(precision: str) -> Callable[[], None]:
 
 
 CONTENDERS = {
-    "pretrain": {"ours fp32": (ours_pretrain, "fp32"), "ours bf16": (ours_pretrain, "bf16"), "peer": (peer_pretrain, "")},
-    "finetune": {"ours fp32": (ours_finetune, "fp32"), "ours bf16": (ours_finetune, "bf16"), "peer": (peer_finetune, "")},
+    "pretrain": {
+        "ours fp32": (ours_pretrain, "fp32"),
+        "ours bf16": (ours_pretrain, "bf16"),
+        "peer": (peer_pretrain, ""),
+    },
+    "finetune": {
+        "ours fp32": (ours_finetune, "fp32"),
+        "ours bf16": (ours_finetune, "bf16"),
+        "peer": (peer_finetune, ""),
+    },
 }
 
 
@@ -198,10 +206,14 @@ def main(arguments: list[str] | None = None) -> int:
         for name, numbers in found.items():
             ratios = [a / b for a, b in zip(numbers["cpu_s"], peer["cpu_s"], strict=True)]
             numbers["ratio"] = statistics.median(ratios)
-            rows.append((f"{task}, {name}", statistics.median(numbers["cpu_s"]), numbers["ratio"], numbers["memory_gb"]))
+            rows.append(
+                (f"{task}, {name}", statistics.median(numbers["cpu_s"]), numbers["ratio"], numbers["memory_gb"])
+            )
             if name != "peer":
                 precision = name.split()[1]
-                targets.append(target(f"{task} step, {precision}, CPU ratio", numbers["ratio"], LIMITS[task, precision]))
+                targets.append(
+                    target(f"{task} step, {precision}, CPU ratio", numbers["ratio"], LIMITS[task, precision])
+                )
                 share = numbers["memory_gb"] / peer["memory_gb"]
                 targets.append(target(f"{task} step, {precision}, memory ratio", share, 1.0))
         results[task] = found

@@ -35,7 +35,7 @@ def draw_curves(run: Path) -> list[Path]:
     axes = figure.subplots(3 if looked else 2, 1, sharex=True, height_ratios=[3, 2, 1] if looked else [3, 1])
     _curve(axes[0], trained, "loss", "loss")
     if looked:
-        _curve(axes[1], looked, "val_top1", "top-1 on the val side", REVIEW)
+        _curve(axes[1], looked, "val_top1", "val top-1", REVIEW)
         axes[1].set_ylim(0, 1)
     _curve(axes[-1], trained, "lr", "learning rate", MUTED)
     axes[-1].set_xlabel("step")
@@ -67,7 +67,7 @@ def draw_reconstructions(stem: Path, model: MaskedAutoencoder, dataset: Pretrain
         for kind, (name, frames) in enumerate(rows.items()):
             for column, frame in enumerate(shown):
                 axes = grid[3 * clip + kind][column]
-                axes.imshow(frames[clip, :, frame].permute(1, 2, 0).numpy())
+                axes.imshow(frames[clip, :, frame].permute(1, 2, 0).numpy(), interpolation="nearest")
                 axes.set_xticks([])
                 axes.set_yticks([])
                 if column == 0:

@@ -141,7 +141,7 @@ def share_gradients(model: nn.Module, hardware: Hardware) -> nn.Module:
     if hardware.processes.world == 1:
         return model
     devices = [hardware.device] if hardware.is_cuda else None
-    return nn.parallel.DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+    return nn.parallel.DistributedDataParallel(model, device_ids=devices)
 
 
 def local_gradients(model: nn.Module, wait: bool) -> contextlib.AbstractContextManager[None]:

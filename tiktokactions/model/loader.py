@@ -137,11 +137,11 @@ class Batches:
         rank, world = self._processes
         order = epoch_order(self._clips, self._seed, epoch, self._shares)
         per_batch = self._batch_size * world
-        self._keys.batches = []
+        batches = []
         for batch in range(first_batch, len(self)):
             first = batch * per_batch + rank * self._batch_size
-            self._keys.batches.append([(epoch, i) for i in order[first : first + self._batch_size].tolist()])
-        return _readable(self._loader)
+            batches.append([(epoch, i) for i in order[first : first + self._batch_size].tolist()])
+        return _readable(self._loader, self._keys, batches)
 
 
 def training_batches(
@@ -165,10 +165,10 @@ def evaluation_batches(
     """
     keys = _Keys()
     indices = range(len(dataset))  # type: ignore[arg-type]
-    keys.batches = [[(0, i) for i in indices[n : n + batch_size]] for n in range(0, len(indices), batch_size)]
-    loader = _loader(dataset, keys, min(workers, len(keys.batches)), pin_memory, torch.stack)
+    batches = [[(0, i) for i in indices[n : n + batch_size]] for n in range(0, len(indices), batch_size)]
+    loader = _loader(dataset, keys, min(workers, len(batches)), pin_memory, torch.stack)
     try:
-        yield from _readable(loader)
+        yield from _readable(loader, keys, batches)
     finally:
         _end_workers(loader)
 
@@ -216,6 +216,7 @@ def _loader(dataset: Dataset[Any], keys: _Keys, workers: int, pin_memory: bool, 
         num_workers=workers,
         collate_fn=partial(_collate, join=join),
         pin_memory=pin_memory,
+        generator=torch.Generator(),  # torch draws a seed for every epoch; not from the run's random numbers
         **many,
     )
 
@@ -229,7 +230,8 @@ def _collate(items: list[Any], join: Any) -> Any:
     return batch
 
 
-def _readable(loader: DataLoader[Any]) -> Iterator[Batch]:
+def _readable(loader: DataLoader[Any], keys: _Keys, batches: Sequence[list[Key]]) -> Iterator[Batch]:
+    keys.batches = batches
     for batch in loader:
         if isinstance(batch, UnreadableError):
             raise batch

@@ -13,6 +13,7 @@ import numpy as np
 from av.stream import Discard
 from av.video.reformatter import VideoReformatter
 
+from tiktokactions.video.cut_off import what_is_missing
 from tiktokactions.video.decode import (
     CONTAINERS_WITHOUT_TIMESTAMPS,
     SAME_TIME_S,
@@ -167,7 +168,7 @@ class ClipReader:
         codec, facts = self._codec.name, self._facts
         packed = codec == "mpeg4" and says_packed(self._codec.extradata or b"")
         kept: list[av.Packet] = []
-        size = 0
+        size, last_is_damaged = 0, False
         for packet in self._demux(self._container, self._stream):
             pictures = ""
             if codec == "mpeg4":
@@ -175,14 +176,14 @@ class ClipReader:
                 pictures = kinds_of_pictures(data)
                 packed = packed or (not facts and says_packed(data))
             facts.append(PacketFacts(packet.pts, packet.is_keyframe, packet.is_discard, packet.size, pictures))
-            size += packet.size
+            size, last_is_damaged = size + packet.size, packet.is_corrupt
             if size <= KEPT_BYTES:
                 kept.append(packet)
             else:
                 kept.clear()
-        if "mp4" in self._container.format.name and len(facts) < len(self._stream.index_entries):
-            cut_at = f"{len(facts)} of {len(self._stream.index_entries)}"
-            raise UnreadableError(self.path, f"the file is cut off: {cut_at} packets are there")
+        missing = what_is_missing(self.path, self._container, self._stream, len(facts), last_is_damaged)
+        if missing:
+            raise UnreadableError(self.path, f"the end of the file is missing: {missing}")
         self._kept = kept if size <= KEPT_BYTES else None
         index = index_packets(
             facts,

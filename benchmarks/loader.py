@@ -1,0 +1,223 @@
+"""Our loader against a decord + PIL loader built as the reference's: clips per CPU second, pre-training and testing.
+
+    python -m benchmarks.loader            (seven rounds, about five minutes once the videos are built)
+    python -m benchmarks.loader --quick    (one round over few videos: a smoke test, not a result)
+
+Both sides run in this process on one thread and change places from round to round. They draw the same frames, crops and
+masks, and both end with normalised float32 clips. Videos: 320x240 (H.264, and the UCF101 and HMDB51 clips of the test
+data), 576x1024 (``benchmarks.corpus``), and the clips that ``curate`` writes from these. Where the test data is absent,
+rendered videos stand in for all of them, which the result says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import cv2
+import torch
+
+from benchmarks import corpus, reference_loader
+from benchmarks.report import environment, print_environment, print_table, print_targets, target, write_result
+from tiktokactions import api
+from tiktokactions.dataset.clips import Clip
+from tiktokactions.model.augment import normalise
+from tiktokactions.model.config import ModelConfig, model_config
+from tiktokactions.model.loader import PretrainClips, TestClips
+from tiktokactions.model.options import PretrainOptions
+
+COPIES = 2
+SMALL = (320, 240)
+SMALL_VIDEOS = 12
+SMALL_S = 8.0
+
+
+# --- videos --------------------------------------------------------------------------------------------------------
+
+
+def small_videos(folder: Path, real: bool) -> list[Path]:
+    """H.264 files of 320x240, encoded once: stretches of real clips, or rendered ones."""
+    paths = []
+    stretches = [stretch for kind in corpus.STRETCHES for stretch in kind if stretch[0].startswith(("web", "kinetics"))]
+    for number in range(SMALL_VIDEOS):
+        path = folder / "small" / f"{'real' if real else 'rendered'}{number:02d}.mp4"
+        paths.append(path)
+        if path.exists():
+            continue
+        if real:
+            file, start_s, end_s = stretches[number % len(stretches)]
+            source = [
+                "-ss",
+                f"{start_s}",
+                "-t",
+                f"{min(SMALL_S, end_s - start_s)}",
+                "-i",
+                str(corpus.test_data() / file),
+            ]
+        else:
+            source = rendered(SMALL, SMALL_S, number)
+        size = f"{SMALL[0]}:{SMALL[1]}"
+        scale = f"scale={size}:force_original_aspect_ratio=increase,crop={size},setsar=1"
+        corpus.encode([*source, "-vf", scale, *H264, "-an"], path)
+    return paths
+
+
+H264 = ("-c:v", "libx264", "-preset", "medium", "-crf", "23", "-pix_fmt", "yuv420p", "-threads", "2")
+
+
+def large_videos(folder: Path, real: bool) -> list[Path]:
+    """H.264 files of 576x1024 at about 1.5 Mb/s: the corpus, or rendered ones."""
+    if real:
+        return corpus.build(folder)
+    paths = [folder / "large" / f"rendered{number:02d}.mp4" for number in range(4)]
+    for number, path in enumerate(paths):
+        if not path.exists():
+            source = rendered((corpus.WIDTH, corpus.HEIGHT), 15, number)
+            corpus.encode([*source, *H264, "-b:v", str(corpus.VIDEO_BITS)], path)
+    return paths
+
+
+def rendered(size: tuple[int, int], seconds: float, seed: int) -> list[str]:
+    """FFmpeg's zooming fractal under a little noise: moves everywhere, and is as hard to decode as a real video."""
+    fractal = f"mandelbrot=size={size[0]}x{size[1]}:rate=30:start_scale={3 / (seed + 1):.3f}"
+    return [
+        "-f",
+        "lavfi",
+        "-t",
+        f"{seconds}",
+        "-i",
+        f"{fractal},noise=alls=4:allf=t:all_seed={seed + 1},format=yuv420p",
+    ]
+
+
+def curated_clips(folder: Path, videos: Sequence[Path]) -> list[Path]:
+    """The clips that ``curate`` writes, whoever is seen in them."""
+    dataset = folder / f"curated-{len(videos)}-{videos[0].stem}"
+    api.curate(videos, dataset, detector="none", min_person_frames=0, keep_duplicates=True, workers=1)
+    return sorted((dataset / "clips").rglob("*.mp4"))
+
+
+def shared_small_videos() -> list[Path]:
+    return sorted([*corpus.test_data().glob("ucf101/*.avi"), *corpus.test_data().glob("hmdb51/*.avi")])
+
+
+# --- measuring -----------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretraining:
+    """Both loaders on the same videos."""
+
+    ours: list[Path]
+    reference: list[Path]
+    config: ModelConfig
+    options: PretrainOptions
+
+    def run_ours(self, round_number: int) -> int:
+        dataset = PretrainClips([Clip(str(path), None) for path in self.ours], self.config, self.options)
+        return sum(len(normalise(dataset[round_number, i]["video"])) for i in range(len(dataset)))
+
+    def run_reference(self, round_number: int) -> int:
+        copies = self.options.num_samples
+        return sum(
+            len(reference_loader.pretrain_sample(path, self.config, copies, (0, round_number, i))["video"])
+            for i, path in enumerate(self.reference)
+        )
+
+
+def rates(sides: dict[str, Callable[[int], int]], rounds: int, what: str) -> dict[str, float]:
+    """Clips per CPU second of every side, the median of rounds in which they alternate; each side is warmed up first."""
+    measured: dict[str, list[float]] = {name: [] for name in sides}
+    for round_number in range(-1, rounds):
+        print(f"{what}: round {round_number + 1} of {rounds}", file=sys.stderr)
+        for name in sides if round_number % 2 == 0 else reversed(sides):
+            before = time.process_time()
+            clips = sides[name](max(0, round_number))
+            spent_s = time.process_time() - before
+            if round_number >= 0:
+                measured[name].append(clips / spent_s)
+    return {name: median(values) for name, values in measured.items()}
+
+
+def pretraining_rates(
+    kind: str, ours: list[Path], reference: list[Path], config: ModelConfig, rounds: int
+) -> dict[str, Any]:
+    work = Pretraining(ours, reference, config, PretrainOptions(num_samples=COPIES))
+    found = rates({"ours": work.run_ours, "reference": work.run_reference}, rounds, kind)
+    return {"videos": kind, "files": len(ours), **found, "ratio": found["ours"] / found["reference"]}
+
+
+def test_rates(kind: str, videos: list[Path], config: ModelConfig, rounds: int) -> dict[str, Any]:
+    """Fifteen views of each video: ours by one decode, the reference's by fifteen; videos per CPU second."""
+    dataset = TestClips([Clip(str(path), None) for path in videos], config)
+
+    def ours(round_number: int) -> int:
+        return sum(len(normalise(dataset[0, i]["video"])) > 0 for i in range(len(videos)))
+
+    def reference(round_number: int) -> int:
+        for path in videos:
+            for view in range(15):
+                reference_loader.test_view(path, config, view)
+        return len(videos)
+
+    found = rates({"ours": ours, "reference": reference}, rounds, f"test views, {kind}")
+    return {"videos": kind, "files": len(videos), **found, "ratio": found["ours"] / found["reference"]}
+
+
+# --- verdict -------------------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=corpus.default_folder(), help="cache (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--quick", action="store_true", help="one round over few videos; writes no result")
+    options = parser.parse_args()
+    rounds, most = (1, 3) if options.quick else (options.rounds, None)
+
+    facts = environment()
+    print_environment(facts)
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    real = corpus.has_test_data()
+    config = model_config("vit-b")
+    small, large = small_videos(options.folder, real)[:most], large_videos(options.folder, real)[:most]
+    clips = curated_clips(options.folder, large)
+
+    rows = [pretraining_rates("320x240 H.264", small, small, config, rounds)]
+    if real:
+        avi = shared_small_videos()[:most]
+        rows.append(pretraining_rates("320x240 UCF101, HMDB51", avi, avi, config, rounds))
+    rows.append(pretraining_rates("576x1024 H.264", large, large, config, rounds))
+    rows.append(pretraining_rates("curated / 576x1024", clips, large, config, rounds))
+    tests = [test_rates("320x240 H.264", small[:3], config, min(rounds, 3))]
+    tests.append(test_rates("576x1024 H.264", large[: 1 if options.quick else 2], config, min(rounds, 3)))
+
+    print_table(
+        f"Pre-training: clips per CPU second, {COPIES} of each video", list(rows[0]), [list(r.values()) for r in rows]
+    )
+    print_table("Test: videos per CPU second, 15 views of each", list(tests[0]), [list(r.values()) for r in tests])
+    ratio = {row["videos"]: row["ratio"] for row in rows}
+    limits = {name: 1.3 if name.startswith("320x240") else 1.15 for name in ratio} | {"curated / 576x1024": 8.0}
+    targets = [
+        target(f"{name}: ours / decord + PIL", ratio[name], limit, at_least=True) for name, limit in limits.items()
+    ]
+    print_targets(targets)
+    if not real:
+        print("\n  no test data: all videos are rendered, and say little about real ones")
+    if options.quick:
+        print("\n  a quick run: too short to be a result, nothing is written")
+        return
+    result = {"rounds": rounds, "copies": COPIES, "real_videos": real, "pretraining": rows, "test": tests}
+    print("\n", write_result("loader", result | {"targets": targets}, facts))
+    sys.exit(0 if all(t["passed"] for t in targets) else 1)
+
+
+if __name__ == "__main__":
+    main()

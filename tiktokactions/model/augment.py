@@ -1,0 +1,228 @@
+"""From decoded frames to what a model sees: crops, resizing, mirroring, erasing; the reference's rules (VideoMAE V2).
+
+Frames come as uint8 (T, H, W, 3); sizes are (height, width); every random choice is drawn from the generator given.
+:mod:`tiktokactions.model.rand_augment` holds RandAugment, :mod:`tiktokactions.model.mixing` mixup and CutMix.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from tiktokactions.model.autoencoder import IMAGENET_MEAN as MEAN
+from tiktokactions.model.autoencoder import IMAGENET_STD as STD
+from tiktokactions.model.mixing import mix
+from tiktokactions.model.rand_augment import rand_augment
+
+__all__ = [
+    *("MEAN", "STD", "centre_crop", "evaluation_view", "finetune_view", "mix", "multiscale_crop_box", "normalise"),
+    *("pretrain_view", "rand_augment", "random_erase", "random_resized_crop", "random_resized_crop_box"),
+    "resize_short_side",
+]
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+Box = tuple[int, int, int, int]
+
+SCALES = (1.0, 0.875, 0.75, 0.66)
+SNAP_PX = 3
+"""A crop whose side is this close to the target's takes the target's."""
+CROP_RATIO = (3 / 4, 4 / 3)
+CROP_TRIES = ERASE_TRIES = 10
+ERASED_AREA = (0.02, 1 / 3)
+ERASED_ASPECT = (0.3, 1 / 0.3)
+
+
+def normalise(video: Tensor) -> Tensor:
+    """Pixels 0 to 255 to ImageNet's mean 0 and standard deviation 1.
+
+    Args:
+        video: uint8 or float (..., 3, T, H, W).
+
+    Returns:
+        float32 of the same shape.
+    """
+    mean = torch.tensor(MEAN, device=video.device).view(3, 1, 1, 1) * 255
+    scale = 1 / (torch.tensor(STD, device=video.device).view(3, 1, 1, 1) * 255)
+    return (video.float() - mean) * scale
+
+
+# --- pre-training --------------------------------------------------------------------------------------------------
+
+
+def pretrain_view(frames_thwc: np.ndarray, size: Size, rng: np.random.Generator) -> Tensor:
+    """One of the reference's multi-scale crops, resized as PIL's bilinear filter does (smoothed where it shrinks).
+
+    Returns:
+        uint8 (3, T, height, width).
+    """
+    width, height, left, top = multiscale_crop_box(frames_thwc.shape[2], frames_thwc.shape[1], size, rng)
+    cropped = torch.from_numpy(frames_thwc[:, top : top + height, left : left + width])
+    # As a channels-last picture, the layout for which torch has a fast 8-bit filter.
+    pictures = cropped.permute(0, 3, 1, 2)
+    if (height, width) != size:
+        pictures = F.interpolate(pictures, size, mode="bilinear", antialias=True, align_corners=False)
+    return pictures.transpose(0, 1).contiguous()
+
+
+def multiscale_crop_box(width: int, height: int, size: Size, rng: np.random.Generator) -> Box:
+    """Draw a crop: sides from four scales of the short side, neighbouring scales paired, at one of thirteen places.
+
+    Returns:
+        width, height, left, top.
+    """
+    pairs = multiscale_pairs(width, height, size)
+    crop_w, crop_h = pairs[int(rng.integers(len(pairs)))]
+    places = fixed_offsets(width, height, crop_w, crop_h)
+    left, top = places[int(rng.integers(len(places)))]
+    return crop_w, crop_h, left, top
+
+
+def multiscale_pairs(width: int, height: int, size: Size) -> list[tuple[int, int]]:
+    """Every (crop width, crop height) that can be drawn; repeated ones are as much more likely."""
+    base = min(width, height)
+    sides = [int(base * scale) for scale in SCALES]
+    heights = [size[0] if abs(side - size[0]) < SNAP_PX else side for side in sides]
+    widths = [size[1] if abs(side - size[1]) < SNAP_PX else side for side in sides]
+    near = [(w, h) for i, h in enumerate(heights) for j, w in enumerate(widths) if abs(i - j) <= 1]
+    # Snapping may enlarge a side beyond a small picture.
+    return [(min(w, width), min(h, height)) for w, h in near]
+
+
+def fixed_offsets(width: int, height: int, crop_w: int, crop_h: int) -> list[tuple[int, int]]:
+    """(left, top) of the corners, the middles of the edges, the centre and the quarter points."""
+    w, h = (width - crop_w) // 4, (height - crop_h) // 4
+    steps = [(0, 0), (4, 0), (0, 4), (4, 4), (2, 2), (0, 2), (4, 2), (2, 4), (2, 0), (1, 1), (3, 1), (1, 3), (3, 3)]
+    return [(x * w, y * h) for x, y in steps]
+
+
+# --- fine-tuning ---------------------------------------------------------------------------------------------------
+
+
+def finetune_view(
+    frames_thwc: np.ndarray,
+    size: Size,
+    rng: np.random.Generator,
+    *,
+    policy: str,
+    flip: bool,
+    erase: float,
+    min_area: float = 0.08,
+) -> Tensor:
+    """RandAugment, random resized crop, mirroring, random erasing.
+
+    Args:
+        policy: RandAugment's, or ``none``.
+        flip: mirror half of the clips.
+        erase: share of the clips with a box erased.
+        min_area: smallest share of the picture that the crop keeps.
+
+    Returns:
+        float32 (3, T, height, width), normalised.
+    """
+    if policy != "none":
+        frames_thwc = rand_augment(frames_thwc, rng, policy)
+    video = random_resized_crop(frames_thwc, size, rng, min_area)
+    if flip and rng.random() < 0.5:
+        video = video.flip(-1)
+    return random_erase(video, rng, erase)
+
+
+def random_resized_crop(frames_thwc: np.ndarray, size: Size, rng: np.random.Generator, min_area: float = 0.08) -> Tensor:
+    """A crop of random area and shape, the same for all frames, resized bilinearly (not smoothed).
+
+    Returns:
+        float32 (3, T, height, width), normalised.
+    """
+    top, left, height, width = random_resized_crop_box(frames_thwc.shape[1], frames_thwc.shape[2], rng, min_area)
+    cropped = torch.from_numpy(frames_thwc[:, top : top + height, left : left + width]).permute(3, 0, 1, 2)
+    return F.interpolate(normalise(cropped), size, mode="bilinear", align_corners=False)
+
+
+def random_resized_crop_box(height: int, width: int, rng: np.random.Generator, min_area: float = 0.08) -> Box:
+    """Area uniform, shape log-uniform between 3:4 and 4:3; after ten boxes that do not fit the largest one in the middle.
+
+    Returns:
+        top, left, height, width.
+    """
+    for _ in range(CROP_TRIES):
+        area = height * width * rng.uniform(min_area, 1.0)
+        ratio = math.exp(rng.uniform(*map(math.log, CROP_RATIO)))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
+    w, h = width, height
+    if width / height < CROP_RATIO[0]:
+        h = round(width / CROP_RATIO[0])
+    elif width / height > CROP_RATIO[1]:
+        w = round(height * CROP_RATIO[1])
+    return (height - h) // 2, (width - w) // 2, h, w
+
+
+def random_erase(video_cthw: Tensor, rng: np.random.Generator, probability: float = 0.25) -> Tensor:
+    """With this probability, fill one box of all frames with fresh noise.
+
+    Args:
+        video_cthw: float (3, T, H, W), normalised; left as it is.
+
+    Returns:
+        the same shape.
+    """
+    if rng.random() >= probability:
+        return video_cthw
+    channels, frames, height, width = video_cthw.shape
+    for _ in range(ERASE_TRIES):
+        area = height * width * rng.uniform(*ERASED_AREA)
+        aspect = math.exp(rng.uniform(*map(math.log, ERASED_ASPECT)))
+        h, w = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if h < height and w < width:
+            top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
+            noise = rng.standard_normal((channels, frames, h, w), dtype=np.float32)
+            erased = video_cthw.clone()
+            erased[:, :, top : top + h, left : left + w] = torch.from_numpy(noise)
+            return erased
+    return video_cthw
+
+
+# --- evaluation ----------------------------------------------------------------------------------------------------
+
+
+def resize_short_side(frames_thwc: np.ndarray, side: int) -> np.ndarray:
+    """The short side to ``side`` pixels, the long one in proportion and rounded down (OpenCV's bilinear filter).
+
+    Returns:
+        uint8 (T, H', W', 3).
+    """
+    height, width = frames_thwc.shape[1:3]
+    if min(height, width) == side:
+        return frames_thwc
+    if width < height:
+        wanted = (side, int(side * height / width))
+    else:
+        wanted = (int(side * width / height), side)
+    return np.stack([cv2.resize(frame, wanted, interpolation=cv2.INTER_LINEAR) for frame in frames_thwc])
+
+
+def centre_crop(frames_thwc: np.ndarray, size: Size) -> np.ndarray:
+    """The middle of the frames; uint8 (T, height, width, 3).
+
+    Raises:
+        ValueError: frames smaller than the crop.
+    """
+    height, width = frames_thwc.shape[1:3]
+    if height < size[0] or width < size[1]:
+        raise ValueError(f"centre crop: got frames of {height} × {width} pixels, expected at least {size[0]} × {size[1]}")
+    # Halves are rounded to the even number, as the reference rounds them.
+    top, left = round((height - size[0]) / 2.0), round((width - size[1]) / 2.0)
+    return frames_thwc[:, top : top + size[0], left : left + size[1]]
+
+
+def evaluation_view(frames_thwc: np.ndarray, size: Size) -> Tensor:
+    """The middle of frames that were resized; float32 (3, T, height, width), normalised."""
+    cropped = np.ascontiguousarray(centre_crop(frames_thwc, size))
+    return normalise(torch.from_numpy(cropped).permute(3, 0, 1, 2))
