@@ -42,6 +42,9 @@ bench: $(DEV)
 	$(RUN) -m benchmarks.curate
 	$(RUN) -m benchmarks.people
 	$(RUN) -m benchmarks.dataset_scale
+	$(RUN) -m benchmarks.train_step
+	$(RUN) -m benchmarks.loader
+	$(RUN) -m benchmarks.learn
 
 clean:
 	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache
@@ -55,7 +58,7 @@ $(BASE): pyproject.toml constraints.txt
 
 $(DEV): $(BASE)
 	@echo 'installing the development tools into .venv ...'
-	@$(PIP) -e '.[dev]'
+	@$(PIP) -e '.[train,dev]'
 	@touch $@
 
 # Keep a .venv that works and was made for the same choice of Python, else make it with the first Python that will do.

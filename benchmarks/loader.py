@@ -22,11 +22,11 @@ from typing import Any
 
 import cv2
 import torch
+from tiktokactions.dataset.clips import Clip
 
 from benchmarks import corpus, reference_loader
 from benchmarks.report import environment, print_environment, print_table, print_targets, target, write_result
 from tiktokactions import api
-from tiktokactions.dataset.clips import Clip
 from tiktokactions.model.augment import normalise
 from tiktokactions.model.config import ModelConfig, model_config
 from tiktokactions.model.loader import PretrainClips, TestClips

@@ -45,7 +45,7 @@ def pretrain_sample(path: Path, config: ModelConfig, copies: int, key: tuple[int
     for copy in range(copies):
         rng = sample_rng(*key, copy)
         width, height = pictures[0].size
-        crop_w, crop_h, left, top = multiscale_crop_box(width, height, config.height, rng)
+        crop_w, crop_h, left, top = multiscale_crop_box(width, height, (config.height, config.width), rng)
         box = (left, top, left + crop_w, top + crop_h)
         resized = [p.crop(box).resize((config.width, config.height), Image.Resampling.BILINEAR) for p in pictures]
         videos.append(_to_normalised(resized))

@@ -110,7 +110,7 @@ def peer_finetune(precision: str) -> Callable[[], None]:
     import torch
     from transformers import VideoMAEConfig, VideoMAEForVideoClassification
 
-    model = VideoMAEForVideoClassification(VideoMAEConfig(num_labels=CLASSES)).train()
+    model = VideoMAEForVideoClassification(VideoMAEConfig(num_labels=CLASSES)).train()  # type: ignore[call-arg]
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.05, fused=True)
     video, label = torch.randn(BATCH, 16, 3, 224, 224), torch.zeros(BATCH, dtype=torch.long)
 
@@ -161,7 +161,8 @@ def peak_memory_gb() -> float:
 def measure(task: str, rounds: int, steps: int) -> dict[str, dict[str, Any]]:
     """CPU seconds per step of every round, and peak memory, by contender."""
     context = mp.get_context("spawn")
-    ends, found = {}, {}
+    ends: dict[str, Connection] = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, (make, precision) in CONTENDERS[task].items():
         if precision == "bf16" and not cpu_has_bf16():
             continue

@@ -289,7 +289,6 @@ def _bring_up_to_date(
     """Settle all verdicts and write manifest, statistics, figures and card; nothing where nothing changed."""
     from tiktokactions.dataset.info import info_path, now, saved_options, write_info
     from tiktokactions.dataset.manifest import count_by_status
-    from tiktokactions.dataset.clips import Clip, ClipSet
     from tiktokactions.dataset.settle import Settled, settle
 
     manifest = dataset / "manifest.parquet"
@@ -538,7 +537,9 @@ def finetune(
         tested_on = _other_side(data, test, "test", settings)
         if not result["finished"] or tested_on is None or not tested_on.clips:
             return result
-        shared = {f.name: getattr(settings, f.name) for f in dataclasses.fields(EvaluateOptions) if hasattr(settings, f.name)}
+        shared = {
+            f.name: getattr(settings, f.name) for f in dataclasses.fields(EvaluateOptions) if hasattr(settings, f.name)
+        }
         folder = run / "evaluations" / "test"
         tested_on = _without_unreadable(tested_on, settings, folder, progress)
         looks = EvaluateOptions(**(shared | {"stride": None}))
@@ -630,7 +631,10 @@ class FeaturesWritten:
 
 
 def export(
-    run: str | os.PathLike[str], output: str | os.PathLike[str], *, to: Literal["huggingface", "official"] = "huggingface"
+    run: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    to: Literal["huggingface", "official"] = "huggingface",
 ) -> Path:
     """Write a run's weights as other programs read them.
 

@@ -56,7 +56,6 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from tiktokactions.curate.weights import DetectorError
     from tiktokactions.demo.samples import SamplesError
     from tiktokactions.files import DatasetBusyError
-
     from tiktokactions.model.progress import NonFiniteLossError
     from tiktokactions.video import UnreadableError
 
@@ -367,8 +366,12 @@ def _add_model(commands: Any) -> None:
     finetune.add_argument("--val", metavar="DATA", help="other data to look at after epochs (default: DATA's val side)")
     finetune.add_argument("--test", metavar="DATA", help="other data to test on at the end (default: DATA's test side)")
     for parser, kind in ((pretrain, PretrainOptions), (finetune, FinetuneOptions)):
-        parser.add_argument("-o", "--output", metavar="RUN", required=True, help="run folder; the same command goes on in it")
-        parser.add_argument("--init", metavar="RUN|FILE", help="weights to begin with: a run, .pth or Hugging Face folder")
+        parser.add_argument(
+            "-o", "--output", metavar="RUN", required=True, help="run folder; the same command goes on in it"
+        )
+        parser.add_argument(
+            "--init", metavar="RUN|FILE", help="weights to begin with: a run, .pth or Hugging Face folder"
+        )
         parser.add_argument("--dry-run", action="store_true", help="print what would be done, in numbers, and end")
         _add_options(parser, kind, MODEL_GROUP_TITLES)
 
@@ -387,7 +390,9 @@ def _add_model(commands: Any) -> None:
     export = _command(commands, "export", "write a run's weights as other programs read them", EXPORT_EXAMPLE, _export)
     export.add_argument("weights", metavar="RUN|FILE", help="a run, .pth or Hugging Face folder")
     export.add_argument("-o", "--output", metavar="OUT", required=True, help="a folder, or a .pth for 'official'")
-    export.add_argument("--to", choices=["huggingface", "official"], default="huggingface", help="(default: %(default)s)")
+    export.add_argument(
+        "--to", choices=["huggingface", "official"], default="huggingface", help="(default: %(default)s)"
+    )
 
 
 def _pretrain(arguments: argparse.Namespace) -> int:
@@ -436,7 +441,11 @@ def _print_training(result: dict[str, Any], as_json: bool) -> None:
         print(json.dumps(result))
     elif "finished" not in result:
         for name, value in result.items():
-            print(f"{name.replace('_', ' '):20} {value:,}" if isinstance(value, int) else f"{name.replace('_', ' '):20} {value:.4g}")
+            print(
+                f"{name.replace('_', ' '):20} {value:,}"
+                if isinstance(value, int)
+                else f"{name.replace('_', ' '):20} {value:.4g}"
+            )
     else:
         state = "finished" if result["finished"] else "stopped, the same command goes on"
         print(f"{result['run']}: {state}, {result['steps']:,} steps, loss {result['loss']:.4f}")
@@ -491,7 +500,11 @@ def _predict(arguments: argparse.Namespace) -> int:
         )
     if isinstance(result, api.FeaturesWritten):
         told = dataclasses.asdict(result)
-        print(json.dumps(told) if arguments.json else f"{result.features}: {result.videos} videos, {result.length} numbers each")
+        print(
+            json.dumps(told)
+            if arguments.json
+            else f"{result.features}: {result.videos} videos, {result.length} numbers each"
+        )
     elif arguments.json:
         print(json.dumps([dataclasses.asdict(prediction) for prediction in result]))
     else:

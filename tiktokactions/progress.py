@@ -104,7 +104,11 @@ def show_training() -> Iterator[Callable[[TrainingProgress], None]]:
 
 
 def describe_training(progress: TrainingProgress) -> str:
-    parts = [f"step {progress.step:,}/{progress.steps:,}" if progress.loss is not None else f"{progress.step}/{progress.steps}"]
+    parts = [
+        f"step {progress.step:,}/{progress.steps:,}"
+        if progress.loss is not None
+        else f"{progress.step}/{progress.steps}"
+    ]
     if progress.epoch:
         parts.append(f"epoch {progress.epoch}")
     if progress.loss is not None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,16 +83,16 @@ def test_initial_weights(micro5):
 def test_skipping_dropped_clips_is_multiplying_by_zero(micro5, kept):
     torch.manual_seed(0)
     model = classifier(micro5, drop_path=0.5, init_scale=1).train()
-    drops = draw_drops(model, 3, torch.Generator().manual_seed(0))
+    drops: Any = draw_drops(model, 3, torch.Generator().manual_seed(0))
     keep = drops.keep_branches.clone()
     keep[1, :] = torch.tensor(kept, dtype=torch.bool)
     drops = dataclasses.replace(drops, keep_branches=keep)
     video, target = torch.randn(3, 3, 16, 64, 64), torch.full((3, 5), 0.2)
     target[:, 0] += 0.5
-    found = []
+    found: list[Any] = []
     for skip in (True, False):
         for block in model.blocks:
-            block.skip_dropped = skip
+            block.skip_dropped = skip  # type: ignore[assignment]
         model.zero_grad(set_to_none=True)
         logits = model(video, drops)
         soft_target_loss(logits, target).backward()
@@ -106,7 +107,7 @@ def test_skipping_dropped_clips_is_multiplying_by_zero(micro5, kept):
 def test_survivors_are_scaled_up(micro5):
     """With the branch kept, its output counts 1 / (1 - rate): dropping changes the variance, not the mean."""
     torch.manual_seed(0)
-    block = classifier(micro5, drop_path=0.25).blocks[1]
+    block: Any = classifier(micro5, drop_path=0.25).blocks[1]
     x = torch.randn(2, 5, 48)
     kept = block(x, torch.tensor([[True, True], [False, False]]))
     assert kept == approx(x + block.attn(block.norm1(x)) / 0.75)
@@ -114,8 +115,10 @@ def test_survivors_are_scaled_up(micro5):
 
 def test_drops_are_drawn_at_their_rates(micro5):
     model = classifier(dataclasses.replace(micro5, depth=3), drop_path=0.4, head_dropout=0.5)
-    drops = draw_drops(model, 4000, torch.Generator().manual_seed(0))
-    assert drops.keep_branches.float().mean(2).numpy() == pytest.approx(np.array([[1, 1], [0.8, 0.8], [0.6, 0.6]]), abs=0.03)
+    drops: Any = draw_drops(model, 4000, torch.Generator().manual_seed(0))
+    assert drops.keep_branches.float().mean(2).numpy() == pytest.approx(
+        np.array([[1, 1], [0.8, 0.8], [0.6, 0.6]]), abs=0.03
+    )
     assert drops.keep_features.float().mean().item() == pytest.approx(0.5, abs=0.01)
     assert draw_drops(classifier(micro5), 4, None) is None
 

@@ -68,13 +68,19 @@ def test_how_many_operations_are_applied(rng):
 
 @pytest.mark.parametrize(
     ("text", "policy"),
-    [("rand-m7-n4-mstd0.5-inc1", Policy(7, 4, 0.5)), ("rand-m9-n2-inc1", Policy(9, 2, 0)), ("rand-m10-n1-mstd1-inc1", Policy(10, 1, 1))],
+    [
+        ("rand-m7-n4-mstd0.5-inc1", Policy(7, 4, 0.5)),
+        ("rand-m9-n2-inc1", Policy(9, 2, 0)),
+        ("rand-m10-n1-mstd1-inc1", Policy(10, 1, 1)),
+    ],
 )
 def test_policies(text, policy):
     assert read_policy(text) == policy
 
 
-@pytest.mark.parametrize("text", ["", "augmix-m3", "rand-m7", "rand-m11-n2-inc1", "rand-m7-n0-inc1", "rand-m7-n4-mstd0.5"])
+@pytest.mark.parametrize(
+    "text", ["", "augmix-m3", "rand-m7", "rand-m11-n2-inc1", "rand-m7-n0-inc1", "rand-m7-n4-mstd0.5"]
+)
 def test_other_policies_are_refused(text):
     with pytest.raises(ValueError, match=r"--augment: got .*expected 'none' or RandAugment"):
         read_policy(text)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from tiktokactions.model.config import SIZES, ModelConfig, model_config
 
 if TYPE_CHECKING:
-    from tiktokactions.model.classification import classifier
     from tiktokactions.model.autoencoder import pretraining_model
+    from tiktokactions.model.classification import classifier
 
 __all__ = ["SIZES", "ModelConfig", "classifier", "model_config", "pretraining_model"]
 

@@ -16,14 +16,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from tiktokactions.model.autoencoder import IMAGENET_MEAN as MEAN
 from tiktokactions.model.autoencoder import IMAGENET_STD as STD
-from tiktokactions.model.mixing import mix
 from tiktokactions.model.rand_augment import rand_augment
-
-__all__ = [
-    *("MEAN", "STD", "centre_crop", "evaluation_view", "finetune_view", "mix", "multiscale_crop_box", "normalise"),
-    *("pretrain_view", "rand_augment", "random_erase", "random_resized_crop", "random_resized_crop_box"),
-    "resize_short_side",
-]
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -49,7 +42,8 @@ def normalise(video: Tensor) -> Tensor:
     """
     mean = torch.tensor(MEAN, device=video.device).view(3, 1, 1, 1) * 255
     scale = 1 / (torch.tensor(STD, device=video.device).view(3, 1, 1, 1) * 255)
-    return (video.float() - mean) * scale
+    # In the one copy's own memory: fresh memory costs a CPU more than the arithmetic.
+    return video.to(torch.float32, copy=True).sub_(mean).mul_(scale)
 
 
 # --- pre-training --------------------------------------------------------------------------------------------------
@@ -133,7 +127,9 @@ def finetune_view(
     return random_erase(video, rng, erase)
 
 
-def random_resized_crop(frames_thwc: np.ndarray, size: Size, rng: np.random.Generator, min_area: float = 0.08) -> Tensor:
+def random_resized_crop(
+    frames_thwc: np.ndarray, size: Size, rng: np.random.Generator, min_area: float = 0.08
+) -> Tensor:
     """A crop of random area and shape, the same for all frames, resized bilinearly (not smoothed).
 
     Returns:
@@ -201,10 +197,7 @@ def resize_short_side(frames_thwc: np.ndarray, side: int) -> np.ndarray:
     height, width = frames_thwc.shape[1:3]
     if min(height, width) == side:
         return frames_thwc
-    if width < height:
-        wanted = (side, int(side * height / width))
-    else:
-        wanted = (int(side * width / height), side)
+    wanted = (side, int(side * height / width)) if width < height else (int(side * width / height), side)
     return np.stack([cv2.resize(frame, wanted, interpolation=cv2.INTER_LINEAR) for frame in frames_thwc])
 
 
@@ -216,7 +209,9 @@ def centre_crop(frames_thwc: np.ndarray, size: Size) -> np.ndarray:
     """
     height, width = frames_thwc.shape[1:3]
     if height < size[0] or width < size[1]:
-        raise ValueError(f"centre crop: got frames of {height} × {width} pixels, expected at least {size[0]} × {size[1]}")
+        raise ValueError(
+            f"centre crop: got frames of {height} × {width} pixels, expected at least {size[0]} × {size[1]}"
+        )
     # Halves are rounded to the even number, as the reference rounds them.
     top, left = round((height - size[0]) / 2.0), round((width - size[1]) / 2.0)
     return frames_thwc[:, top : top + size[0], left : left + size[1]]

@@ -64,7 +64,9 @@ class MaskedAutoencoder(nn.Module):
         encoded = self.encoder(patchify(video, self.config), visible, self.checkpoint_activations)
         seen = self.encoder_to_decoder(encoded) + self.decoder_positions[visible]
         asked = self.mask_token + self.decoder_positions[decoded]
-        x = torch.cat((seen, asked.to(seen.dtype)), dim=1)  # (B, V + K, E): a seen token that is decoded stands there twice
+        x = torch.cat(
+            (seen, asked.to(seen.dtype)), dim=1
+        )  # (B, V + K, E): a seen token that is decoded stands there twice
         return self.decoder(x, decoded.shape[1], self.checkpoint_activations)
 
 
@@ -132,9 +134,7 @@ def take_tokens(tokens: Tensor, numbers: Tensor) -> Tensor:
 # --- target and loss -----------------------------------------------------------------------------------------------
 
 
-def reconstruction_target(
-    video: Tensor, decoder_mask: Tensor, config: ModelConfig, normalise: bool = True
-) -> Tensor:
+def reconstruction_target(video: Tensor, decoder_mask: Tensor, config: ModelConfig, normalise: bool = True) -> Tensor:
     """What the decoded tokens should become.
 
     Args:

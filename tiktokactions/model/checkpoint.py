@@ -82,7 +82,9 @@ def load_checkpoint(folder: Path, state: TrainingState, device: torch.device) ->
         if state.average is not None:
             state.average.tensors = load_file(folder / "average.safetensors", device=str(device))
     except (OSError, RuntimeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{folder}: this checkpoint cannot be read ({error}); remove it to go on from the one before") from error
+        raise ValueError(
+            f"{folder}: this checkpoint cannot be read ({error}); remove it to go on from the one before"
+        ) from error
     state.optimizer.state.clear()
     for name, parameter in state.model.named_parameters():
         if name in said["optimizer_steps"]:

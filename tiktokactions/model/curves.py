@@ -77,9 +77,7 @@ def draw_reconstructions(stem: Path, model: MaskedAutoencoder, dataset: Pretrain
 
 
 @torch.inference_mode()
-def reconstruct(
-    model: MaskedAutoencoder, video: Tensor, hidden: Tensor, normalised_target: bool
-) -> dict[str, Tensor]:
+def reconstruct(model: MaskedAutoencoder, video: Tensor, hidden: Tensor, normalised_target: bool) -> dict[str, Tensor]:
     """What the model makes of the hidden tokens.
 
     Args:
@@ -117,4 +115,6 @@ def unpatchify(patches: Tensor, config: ModelConfig) -> Tensor:
     """Undo :func:`tiktokactions.model.vit.patchify`: (B, N, 3·t·p·p) to (B, 3, T, H, W)."""
     (slots, rows, columns), t, p = config.grid, config.tubelet, config.patch
     x = patches.view(len(patches), slots, rows, columns, TOKEN_CHANNELS, t, p, p)
-    return x.permute(0, 4, 1, 5, 2, 6, 3, 7).reshape(len(patches), TOKEN_CHANNELS, *(config.frames, config.height, config.width))
+    return x.permute(0, 4, 1, 5, 2, 6, 3, 7).reshape(
+        len(patches), TOKEN_CHANNELS, *(config.frames, config.height, config.width)
+    )

@@ -30,6 +30,7 @@ from tiktokactions.model.options import EvaluateOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.model.run_folder import RunError, RunInfo, read_run, write_json
 from tiktokactions.model.training import Report
+from tiktokactions.model.views import Sampling
 from tiktokactions.model.weights import load_into, read_weights
 
 
@@ -120,7 +121,7 @@ def run_views(
     machine: Hardware,
     *,
     stride: int,
-    sampling: str,
+    sampling: Sampling,
     features: bool,
     report: Report,
 ) -> Iterator[tuple[int, Tensor]]:
@@ -145,9 +146,7 @@ def run_views(
             with machine.autocast():
                 outputs.append((model.features(video) if features else model(video)).float().cpu())
         rate = done / (time.perf_counter() - began)
-        report(
-            TrainingProgress(step=done, steps=len(mine), clips_per_s=rate, seconds_left=(len(mine) - done) / rate)
-        )
+        report(TrainingProgress(step=done, steps=len(mine), clips_per_s=rate, seconds_left=(len(mine) - done) / rate))
         yield mine[int(batch["index"][0])], torch.cat(outputs)
 
 
@@ -181,7 +180,9 @@ def evaluate(
     began = time.perf_counter()
     model, info = load_run(run)
     if info.labels is None:
-        raise RunError(f"{run}: a pre-trained run knows no labels; fine-tune it first: finetune DATA --init {run} -o ...")
+        raise RunError(
+            f"{run}: a pre-trained run knows no labels; fine-tune it first: finetune DATA --init {run} -o ..."
+        )
     labels = label_numbers(data, info.labels, run)
     with hardware(options) as machine:
         views = run_views(

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from tiktokactions.dataset.clips import ClipSet
-from tiktokactions.model.augment import mix
 from tiktokactions.model.checkpoint import TrainingState, save_weights
 from tiktokactions.model.classification import VideoClassifier, classifier, draw_drops, soft_target_loss
 from tiktokactions.model.config import ModelConfig, model_config
@@ -29,6 +28,7 @@ from tiktokactions.model.hardware import (
     worker_count,
 )
 from tiktokactions.model.loader import Batches, FinetuneClips, ValidationClips, evaluation_batches
+from tiktokactions.model.mixing import mix
 from tiktokactions.model.optim import AverageWeights, adamw, parameter_groups, scaled_lr, schedule
 from tiktokactions.model.options import FinetuneOptions
 from tiktokactions.model.probe import fit_probe
@@ -123,16 +123,13 @@ def _train(
     model.to(machine.device).train()
     model.checkpoint_activations = options.checkpoint_activations
     freeze(model, options.freeze)
-    groups = parameter_groups(
-        model, options.weight_decay, layer_decay=options.layer_decay, depth=model.config.depth
-    )
+    groups = parameter_groups(model, options.weight_decay, layer_decay=options.layer_decay, depth=model.config.depth)
     state = TrainingState(model, adamw(groups, (options.beta1, options.beta2)), machine.scaler())
     state.average = None if options.ema is None else AverageWeights(model, options.ema)
     resume(run, state, machine, report)
     trained: nn.Module = share_gradients(model, machine)
     if options.compile:
-        for block in model.blocks:
-            block.skip_dropped = False
+        keep_shapes(model)
         trained = torch.compile(trained)  # type: ignore[assignment]
 
     rates = schedule(
@@ -165,7 +162,9 @@ def _train(
                     batch = next(stream)
                     paths += [train.clips[i].path for i in batch["index"].tolist()]
                     with local_gradients(trained, wait=part + 1 < options.accumulate):
-                        loss = batch_loss(model, trained, batch, state.step * options.accumulate + part, options, machine)
+                        loss = batch_loss(
+                            model, trained, batch, state.step * options.accumulate + part, options, machine
+                        )
                         state.scaler.scale(loss / options.accumulate).backward()
                     losses.append(loss.detach())
                 own = torch.stack(losses).mean()
@@ -233,6 +232,12 @@ def _seed(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
+def keep_shapes(model: VideoClassifier) -> None:
+    """Compute dropped clips too, for torch.compile: a batch that changes its size would be compiled again."""
+    for block in model.blocks:
+        block.skip_dropped = False  # type: ignore[assignment]
+
+
 def freeze(model: VideoClassifier, blocks: int) -> None:
     """Keep the patch embedding and the first blocks as they are.
 
@@ -287,7 +292,7 @@ def finetuning_config(options: FinetuneOptions, read: ReadWeights | None, classe
     Raises:
         ValueError: a size that differs from that of the first weights.
     """
-    geometry = {"frames": options.frames, "tubelet": options.tubelet, "patch": options.patch}
+    geometry: dict[str, Any] = {"frames": options.frames, "tubelet": options.tubelet, "patch": options.patch}
     if read is None:
         name = options.model or "vit-b"
         return model_config(name, image_size=options.image_size, classes=classes, **geometry)
@@ -338,9 +343,7 @@ def finetuning_plan(model: VideoClassifier, options: FinetuneOptions, clips: int
     }
 
 
-def describe_plan(
-    plan: dict[str, Any], config: ModelConfig, options: FinetuneOptions, machine: Hardware
-) -> list[str]:
+def describe_plan(plan: dict[str, Any], config: ModelConfig, options: FinetuneOptions, machine: Hardware) -> list[str]:
     """The plan in words."""
     lines = [
         f"{config.name}: {plan['parameters']:,} parameters, {plan['classes']} classes, clips of {config.frames} ×"
@@ -353,4 +356,3 @@ def describe_plan(
             f" {plan['min_lr']:.3g}, in the first layer {plan['first_layer_lr']:.3g}"
         )
     return lines
-

@@ -52,7 +52,9 @@ def running_cell_map(grid: Grid, ratio: float, start: int) -> np.ndarray:
     slots, rows, columns = grid
     masked = int(CELL_SITES * ratio)
     if not 1 <= masked < CELL_SITES:
-        raise ValueError(f"decoder mask ratio: got {ratio}, expected 0.25, 0.5 or 0.75 (or 0: decode all that is hidden)")
+        raise ValueError(
+            f"decoder mask ratio: got {ratio}, expected 0.25, 0.5 or 0.75 (or 0: decode all that is hidden)"
+        )
     if rows % 2 or columns % 2:
         raise ValueError(
             f"decoder mask: got a grid of {rows} × {columns} sites, expected even numbers;"

@@ -73,9 +73,7 @@ def parameter_groups(
         layer = 0 if layer_decay == 1 or depth is None else layer_number(name, depth)
         scale = 1.0 if layer_decay == 1 or depth is None else layer_decay ** (depth + 1 - layer)
         decay = weight_decay if decays(name, parameter) else 0.0
-        group = groups.setdefault(
-            (layer, decay), {"params": [], "names": [], "weight_decay": decay, "lr_scale": scale}
-        )
+        group = groups.setdefault((layer, decay), {"params": [], "names": [], "weight_decay": decay, "lr_scale": scale})
         group["params"].append(parameter)
         group["names"].append(name)
     return list(groups.values())

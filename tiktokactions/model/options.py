@@ -79,7 +79,9 @@ class PretrainOptions(DataOptions, TrainingOptions):
     stride: int = _option(4, "recipe", "every so many frames of the video are in the clip (the tables' sampling rate)")
     mask_ratio: float = _option(0.9, "recipe", "share of the tokens hidden from the encoder (tube masking)")
     decoder_mask_ratio: float = _option(
-        0.5, "recipe", "share of the tokens that are not decoded (running cell): 0.25, 0.5, 0.75; 0: decode what is hidden"
+        0.5,
+        "recipe",
+        "share of the tokens that are not decoded (running cell): 0.25, 0.5, 0.75; 0: decode what is hidden",
     )
     normalize_target: bool = _option(True, "recipe", "normalise every token of the target")
     batch_size: int = _option(32, "recipe", "videos in a batch, of each process")

@@ -222,9 +222,7 @@ def dry_pretrain(clips: int, options: PretrainOptions) -> dict[str, Any]:
     return pretraining_plan(model, options, clips, processes_told().world)
 
 
-def pretraining_plan(
-    model: MaskedAutoencoder, options: PretrainOptions, clips: int, processes: int
-) -> dict[str, Any]:
+def pretraining_plan(model: MaskedAutoencoder, options: PretrainOptions, clips: int, processes: int) -> dict[str, Any]:
     """Every number that follows from the options, computed here and nowhere else."""
     config = model.config
     per_epoch = steps_per_epoch(clips, options, processes)

@@ -54,7 +54,9 @@ def fit_probe(
     features = torch.stack([found[i] for i in range(len(train.clips))]).double()  # (clips, views, D)
     numbers = {label: i for i, label in enumerate(train.labels)}
     labels = torch.tensor([numbers[str(clip.label)] for clip in train.clips])
-    report(TrainingProgress(f"fitting the last layer, penalty by {FOLDS}-fold cross-validation over {len(labels)} clips"))
+    report(
+        TrainingProgress(f"fitting the last layer, penalty by {FOLDS}-fold cross-validation over {len(labels)} clips")
+    )
     penalty, accuracy = choose_penalty(features, labels, len(train.labels), options.seed)
     weight, bias, loss = fit_logistic(features, labels, len(train.labels), penalty)
     with torch.no_grad():
@@ -121,7 +123,7 @@ def fit_logistic(features: Tensor, labels: Tensor, classes: int, penalty: float)
         value.backward()
         return value
 
-    solver.step(objective)  # type: ignore[arg-type]
+    solver.step(objective)
     with torch.no_grad():
         loss = float(F.cross_entropy(rows @ weight.T + bias, target))
         return weight / std, bias - (weight / std) @ mean, loss

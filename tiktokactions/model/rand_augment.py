@@ -66,7 +66,9 @@ def rand_augment(frames_thwc: np.ndarray, rng: np.random.Generator, policy: str)
     return np.stack([np.asarray(picture) for picture in pictures])
 
 
-def signed_level(name: str, magnitude: float, rng: np.random.Generator, size: tuple[int, int]) -> tuple[float | int, ...]:
+def signed_level(
+    name: str, magnitude: float, rng: np.random.Generator, size: tuple[int, int]
+) -> tuple[float | int, ...]:
     """The arguments of an operation at a magnitude, with a random direction where it has one.
 
     Args:

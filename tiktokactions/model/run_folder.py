@@ -87,7 +87,9 @@ def read_run(run: Path) -> RunInfo:
 
 def differences(old: RunInfo, new: RunInfo, ignore: Sequence[str]) -> list[str]:
     """What keeps a run from being continued with these options, in words; empty where nothing does."""
-    found = [f"{name}: was {a}, is {b}" for name, a, b in _pairs(old.options, new.options) if a != b and name not in ignore]
+    found = [
+        f"{name}: was {a}, is {b}" for name, a, b in _pairs(old.options, new.options) if a != b and name not in ignore
+    ]
     if old.kind != new.kind:
         found.append(f"command: was {old.kind}, is {new.kind}")
     if old.model != new.model:

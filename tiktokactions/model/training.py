@@ -53,7 +53,9 @@ def steps_per_epoch(clips: int, options: PretrainOptions | FinetuneOptions, proc
     """
     wanted = options.batch_size * options.accumulate * processes
     if clips < wanted:
-        times = f" × {options.accumulate} batches" * (options.accumulate > 1) + f" × {processes} processes" * (processes > 1)
+        times = f" × {options.accumulate} batches" * (options.accumulate > 1) + f" × {processes} processes" * (
+            processes > 1
+        )
         raise TooFewClipsError(
             f"{clips} clips, fewer than one step takes (--batch-size {options.batch_size}{times});"
             f" choose --batch-size {max(1, clips // (options.accumulate * processes))} or smaller"
@@ -187,7 +189,9 @@ class Recorder:
             self._write_events(line)
         told = {k: line[k] for k in ("loss", "lr", "clips_per_s", "loading_share")}
         self.report(
-            TrainingProgress(step=step, steps=self.steps, epoch=int((step - 1) / self.per_epoch) + 1, **told, seconds_left=left_s)
+            TrainingProgress(
+                step=step, steps=self.steps, epoch=int((step - 1) / self.per_epoch) + 1, **told, seconds_left=left_s
+            )
         )
 
     def note(self, **numbers: float) -> None:
