@@ -1,6 +1,6 @@
 """Our loader against a decord + PIL loader built as the reference's: clips per CPU second, pre-training and testing.
 
-    python -m benchmarks.loader            (seven rounds, about five minutes once the videos are built)
+    python -m benchmarks.loader            (seven rounds, about ten minutes once the videos are built)
     python -m benchmarks.loader --quick    (one round over few videos: a smoke test, not a result)
 
 Both sides run in this process on one thread and change places from round to round. They draw the same frames, crops and
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -22,15 +23,16 @@ from typing import Any
 
 import cv2
 import torch
-from tiktokactions.dataset.clips import Clip
 
 from benchmarks import corpus, reference_loader
 from benchmarks.report import environment, print_environment, print_table, print_targets, target, write_result
 from tiktokactions import api
+from tiktokactions.dataset.clips import Clip
 from tiktokactions.model.augment import normalise
 from tiktokactions.model.config import ModelConfig, model_config
 from tiktokactions.model.loader import PretrainClips, TestClips
 from tiktokactions.model.options import PretrainOptions
+from tiktokactions.video import cut
 
 COPIES = 2
 SMALL = (320, 240)
@@ -98,7 +100,8 @@ def rendered(size: tuple[int, int], seconds: float, seed: int) -> list[str]:
 
 def curated_clips(folder: Path, videos: Sequence[Path]) -> list[Path]:
     """The clips that ``curate`` writes, whoever is seen in them."""
-    dataset = folder / f"curated-{len(videos)}-{videos[0].stem}"
+    encoder = hashlib.sha256(Path(cut.__file__).read_bytes()).hexdigest()[:8]  # other settings, other clips
+    dataset = folder / f"curated-{len(videos)}-{videos[0].stem}-{encoder}"
     api.curate(videos, dataset, detector="none", min_person_frames=0, keep_duplicates=True, workers=1)
     return sorted((dataset / "clips").rglob("*.mp4"))
 

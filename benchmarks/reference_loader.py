@@ -40,7 +40,8 @@ def pretrain_sample(path: Path, config: ModelConfig, copies: int, key: tuple[int
     """
     reader = open_decord(path)
     indices = frame_indices(len(reader), length=config.frames, mode="pretrain", rng=sample_rng(*key))
-    pictures = [Image.fromarray(frame) for frame in reader.get_batch(indices.tolist()).asnumpy()]
+    # The reference asks PIL for RGB even where the picture is RGB already.
+    pictures = [Image.fromarray(frame).convert("RGB") for frame in reader.get_batch(indices.tolist()).asnumpy()]
     videos, hidden, skipped = [], [], []
     for copy in range(copies):
         rng = sample_rng(*key, copy)

@@ -730,7 +730,7 @@ def _split_unreadable(
     from tiktokactions.model.loader import check_readable
 
     progress(_note(f"decoding {len(clips)} clips once to find those that cannot be read"))
-    lost = check_readable(clips, max(1, worker_count(settings, Processes())))
+    lost = check_readable(clips, worker_count(settings, Processes()))
     bad = {clip for clip, _ in lost}
     return [clip for clip in clips if clip not in bad], lost
 

@@ -45,7 +45,7 @@ def test_crops_are_the_reference(vectors):
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "size"), [(100, 80, (64, 64)), (66, 66, (64, 64)), (30, 200, (32, 48)), (20, 20, (64, 64))]
+    ("width", "height", "size"), [(100, 80, (64, 64)), (66, 66, (64, 64)), (30, 200, (32, 48)), (20, 20, (64, 64)), (1, 1, (64, 64))]
 )
 def test_drawn_crops_fit_and_cover_all_candidates(rng, width, height, size):
     drawn = {multiscale_crop_box(width, height, size, rng) for _ in range(4000)}

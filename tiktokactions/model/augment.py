@@ -80,7 +80,7 @@ def multiscale_crop_box(width: int, height: int, size: Size, rng: np.random.Gene
 def multiscale_pairs(width: int, height: int, size: Size) -> list[tuple[int, int]]:
     """Every (crop width, crop height) that can be drawn; repeated ones are as much more likely."""
     base = min(width, height)
-    sides = [int(base * scale) for scale in SCALES]
+    sides = [max(1, int(base * scale)) for scale in SCALES]
     heights = [size[0] if abs(side - size[0]) < SNAP_PX else side for side in sides]
     widths = [size[1] if abs(side - size[1]) < SNAP_PX else side for side in sides]
     near = [(w, h) for i, h in enumerate(heights) for j, w in enumerate(widths) if abs(i - j) <= 1]

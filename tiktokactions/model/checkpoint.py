@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -81,7 +82,7 @@ def load_checkpoint(folder: Path, state: TrainingState, device: torch.device) ->
         moments = load_file(folder / "optimizer.safetensors", device=str(device))
         if state.average is not None:
             state.average.tensors = load_file(folder / "average.safetensors", device=str(device))
-    except (OSError, RuntimeError, json.JSONDecodeError) as error:
+    except (OSError, RuntimeError, SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(
             f"{folder}: this checkpoint cannot be read ({error}); remove it to go on from the one before"
         ) from error

@@ -45,6 +45,7 @@ from tiktokactions.model.training import (
     Report,
     Saver,
     check_finite,
+    clip_paths,
     open_run,
     optimizer_step,
     resume,
@@ -157,11 +158,10 @@ def _train(
             done = state.step - epoch * per_epoch
             stream = recorder.timed(batches.epoch(epoch, first_batch=done * options.accumulate))
             for _ in range(done, per_epoch):
-                losses, paths = [], []
-                for part in range(options.accumulate):
-                    batch = next(stream)
-                    paths += [train.clips[i].path for i in batch["index"].tolist()]
-                    with local_gradients(trained, wait=part + 1 < options.accumulate):
+                parts = [next(stream) for _ in range(options.accumulate)]
+                losses = []
+                for part, batch in enumerate(parts):
+                    with local_gradients(trained, wait=batch is not parts[-1]):
                         loss = batch_loss(
                             model, trained, batch, state.step * options.accumulate + part, options, machine
                         )
@@ -169,7 +169,7 @@ def _train(
                     losses.append(loss.detach())
                 own = torch.stack(losses).mean()
                 mean_loss = machine.mean(own).item()
-                check_finite(mean_loss, own.item(), state.step, paths)
+                check_finite(mean_loss, own.item(), state.step, clip_paths(train.clips, parts))
                 lr = rates[state.step]
                 norm = optimizer_step(state, lr, options.clip_grad, recorder.wants_line())
                 if state.average is not None:

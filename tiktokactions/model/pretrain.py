@@ -50,6 +50,7 @@ from tiktokactions.model.training import (
     Report,
     Saver,
     check_finite,
+    clip_paths,
     open_run,
     optimizer_step,
     resume,
@@ -153,17 +154,16 @@ def _train(
             done = state.step - epoch * per_epoch
             stream = recorder.timed(batches.epoch(epoch, first_batch=done * options.accumulate))
             for _ in range(done, per_epoch):
-                losses, paths = [], []
-                for part in range(options.accumulate):
-                    batch = next(stream)
-                    paths += [clips[i].path for i in batch["index"].tolist()]
-                    with local_gradients(trained, wait=part + 1 < options.accumulate):
-                        loss = batch_loss(trained, batch, model.config, options, machine)
-                        state.scaler.scale(loss / options.accumulate).backward()
+                parts = [next(stream) for _ in range(options.accumulate)]
+                losses = []
+                for batch, share in zip(parts, shares_of_loss(parts, model.config, machine), strict=True):
+                    with local_gradients(trained, wait=batch is not parts[-1]):
+                        loss = batch_loss(trained, batch, model.config, options, machine) * share
+                        state.scaler.scale(loss).backward()
                     losses.append(loss.detach())
-                own = torch.stack(losses).mean()
+                own = torch.stack(losses).sum()
                 mean_loss = machine.mean(own).item()
-                check_finite(mean_loss, own.item(), state.step, paths)
+                check_finite(mean_loss, own.item(), state.step, clip_paths(clips, parts))
                 lr = rates[state.step]
                 norm = optimizer_step(state, lr, options.clip_grad, recorder.wants_line())
                 recorder.step_done(mean_loss, lr, norm)
@@ -189,18 +189,23 @@ def _train(
 def batch_loss(
     model: nn.Module, batch: dict[str, Tensor], config: ModelConfig, options: PretrainOptions, machine: Hardware
 ) -> Tensor:
-    """The loss of one batch of this process, weighted so that the mean over processes is that of the whole batch."""
+    """The loss of one batch of this process."""
     hidden, not_decoded = batch["encoder_mask"], batch["decoder_mask"]
     video = normalise(machine.send(batch["video"]))
     with machine.autocast():
         output = model(video, hidden, not_decoded)
     target = reconstruction_target(video, not_decoded, config, options.normalize_target)
-    supervised = supervised_tokens(hidden, not_decoded, config)
-    loss = reconstruction_loss(output, target, supervised)
-    if machine.processes.world > 1:
-        own = machine.send(supervised.sum().float())
-        loss = loss * (own / machine.mean(own))
-    return loss
+    return reconstruction_loss(output, target, supervised_tokens(hidden, not_decoded, config))
+
+
+def shares_of_loss(parts: list[dict[str, Tensor]], config: ModelConfig, machine: Hardware) -> list[float]:
+    """What each batch's loss counts in a step, so that the mean over processes is the mean over all supervised tokens.
+
+    Every clip supervises as many tokens where the grid has a multiple of four time slots; elsewhere masks differ.
+    """
+    counts = [float(supervised_tokens(p["encoder_mask"], p["decoder_mask"], config).sum()) for p in parts]
+    mean = machine.mean(machine.send(torch.tensor(sum(counts)))).item() if machine.processes.world > 1 else sum(counts)
+    return [count / mean for count in counts]
 
 
 def pretraining_config(options: PretrainOptions) -> ModelConfig:

@@ -111,6 +111,11 @@ def check_finite(loss: float, own: float, step: int, paths: Iterable[str]) -> No
     )
 
 
+def clip_paths(clips: Sequence[Clip], parts: Iterable[dict[str, Tensor]]) -> list[str]:
+    """The files that the batches of a step were cut from."""
+    return [clips[number].path for batch in parts for number in batch["index"].tolist()]
+
+
 def optimizer_step(state: TrainingState, lr: float, clip_grad: float | None, wants_norm: bool) -> Tensor | None:
     """Apply the gradients at this learning rate and clear them; returns their norm before clipping, if wanted."""
     parameters = [p for group in state.optimizer.param_groups for p in group["params"]]

@@ -23,7 +23,7 @@ from tiktokactions.video.pictures import fit_size, plane_pixels, shrink, split_p
 @dataclass(frozen=True)
 class ClipSettings:
     """How clips are encoded: H.264 yuv420p, no B-frames, a keyframe at least every 16 frames, so that reading any 16
-    frames for training decodes at most 31."""
+    frames for training decodes at most 31; CAVLC, which is a tenth larger than CABAC and decodes in two thirds the time."""
 
     short_side: int | None
     fps: Fraction | None
@@ -133,7 +133,14 @@ def _video_output(
     stream = output.add_stream(
         "libx264",
         rate=rate,
-        options={"preset": PRESET, "crf": str(crf), "g": str(KEYFRAME_INTERVAL), "bf": "0", "threads": "1"},
+        options={
+            "preset": PRESET,
+            "crf": str(crf),
+            "g": str(KEYFRAME_INTERVAL),
+            "bf": "0",
+            "coder": "cavlc",
+            "threads": "1",
+        },
     )
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     codec, source = stream.codec_context, video.stream.codec_context
