@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.model.made_clips import make_clips
+from tiktokactions.dataset.clips import ClipSet
+from tiktokactions.model.evaluate import evaluate, load_run, merge_views, top_accuracy, wilson_interval
+from tiktokactions.model.finetune import dry_finetune, finetune
+from tiktokactions.model.options import EvaluateOptions, FinetuneOptions, PredictOptions, PretrainOptions
+from tiktokactions.model.predict import predict, write_features
+from tiktokactions.model.pretrain import pretrain
+from tiktokactions.model.run_folder import RunError, read_log, read_run
+from tiktokactions.video import UnreadableError
+
+SMALL = {"model": "tiny", "image_size": 32, "frames": 4, "stride": 2, "workers": 0, "threads": 1, "device": "cpu"}
+QUICK = SMALL | {"batch_size": 4, "num_samples": 1, "epochs": 2, "base_lr": 0.02, "log_steps": 1, "drop_path": 0.3}
+PLAIN = {"mixup": 0, "cutmix": 0}
+LEARNING = PLAIN | {"augment": "none", "erase": 0, "drop_path": 0, "layer_decay": 1, "flip": False, "min_area": 0.7}
+LOOKS = EvaluateOptions(workers=0, threads=1, segments=2, crops=2, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def train(tmp_path_factory):
+    return make_clips(tmp_path_factory.mktemp("train"), 3)
+
+
+@pytest.fixture(scope="module")
+def test(tmp_path_factory):
+    return make_clips(tmp_path_factory.mktemp("test"), 1, first_seed=5000)
+
+
+@pytest.fixture(scope="module")
+def finished(train, tmp_path_factory):
+    """A finished run."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    run(train, folder)
+    return folder
+
+
+def run(train, folder, val=None, init=None, report=lambda progress: None, **options):
+    return finetune(train, FinetuneOptions(**(QUICK | options)), folder, val=val, init=init, report=report)
+
+
+def losses(folder):
+    return [(line["step"], line["loss"]) for line in read_log(folder) if "loss" in line]
+
+
+# --- fine-tuning ------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_leaves_everything_behind(train, test, tmp_path):
+    result = run(train, tmp_path / "run", val=test, ema=0.9)
+    info = read_run(tmp_path / "run")
+    assert result["finished"] and result["steps"] == 6
+    assert info.labels == ("down", "left", "right", "up") and info.model.classes == 4
+    assert info.derived["lr"] == pytest.approx(0.02 * 4 / 256)
+    for name in ("model.safetensors", "average.safetensors", "curves.svg", "clips.csv", "result.json"):
+        assert (tmp_path / "run" / name).stat().st_size > 0, name
+    looks = [line["val_top1"] for line in read_log(tmp_path / "run") if "val_top1" in line]
+    assert len(looks) == 2 and all(0 <= look <= 1 for look in looks)
+    weights, average = (load_file(tmp_path / "run" / f"{name}.safetensors") for name in ("model", "average"))
+    assert not torch.equal(weights["head.weight"], average["head.weight"])
+    assert torch.equal(load_run(tmp_path / "run")[0].head.weight, average["head.weight"])
+
+
+def test_it_learns_to_tell_apart(tmp_path, train):
+    """Two ways to move, learned by heart: the chain from clips through the loop to the evaluation works."""
+    two = make_clips(Path(train.source), 3, ways=("right", "down"))
+    run(two, tmp_path / "run", epochs=60, base_lr=0.1, batch_size=6, init_scale=1, clip_grad=1.0, **LEARNING)
+    found = evaluate(tmp_path / "run", two, LOOKS, tmp_path / "evaluation")
+    assert found.top1 >= 5 / 6
+    assert losses(tmp_path / "run")[-1][1] < 0.75 * losses(tmp_path / "run")[0][1]
+
+
+def test_the_paper_s_plan(train):
+    many = dataclasses.replace(train, clips=train.clips * 750)
+    plan = dry_finetune(many, FinetuneOptions(), None)
+    assert (plan["steps"], plan["videos_per_step"], plan["clips_per_step"]) == (112_500, 8, 16)
+    assert (plan["lr"], plan["warmup_steps"]) == (pytest.approx(3.125e-5), 5_625)
+    assert plan["first_layer_lr"] == pytest.approx(3.125e-5 * 0.9**13)
+
+
+@pytest.mark.parametrize("stop", [1, 3, 6])
+def test_stopping_and_going_on_changes_nothing(train, tmp_path, stop):
+    options = {"ema": 0.9, "head_dropout": 0.3, "mixup": 0.8, "cutmix": 1.0}
+    run(train, tmp_path / "whole", **options)
+    run(train, tmp_path / "parts", stop_after_steps=stop, **options)
+    run(train, tmp_path / "parts", **options)
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    for name in ("model.safetensors", "average.safetensors"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+KILLED = """
+import os, signal, sys
+from tests.model.test_finetune import *
+def report(progress):
+    if progress.step == 3: os.kill(os.getpid(), signal.SIGKILL)
+run(make_clips(Path(sys.argv[1]), 3), Path(sys.argv[2]), report=report, save_steps=2, ema=0.5)
+"""
+
+
+def test_kill_9_loses_nothing(train, tmp_path, repository):
+    command = [sys.executable, "-c", KILLED, train.source, str(tmp_path / "killed")]
+    done = subprocess.run(command, cwd=repository, env=os.environ | {"PYTHONPATH": str(repository)}, check=False)
+    assert done.returncode == -signal.SIGKILL
+    run(train, tmp_path / "killed", ema=0.5)
+    run(train, tmp_path / "whole", ema=0.5)
+    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+    for name in ("model.safetensors", "average.safetensors"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_two_processes_learn_what_one_does(train, tmp_path, repository):
+    """Drop path and head dropout included; mixup and CutMix pair clips within a process and are off."""
+    options = PLAIN | {"head_dropout": 0.2, "init_scale": 1.0}
+    (tmp_path / "main.py").write_text(
+        "import sys; from tests.model.test_finetune import *\n"
+        f"run(make_clips(Path(sys.argv[1]), 3), Path(sys.argv[2]), batch_size=2, **{options})\n"
+    )
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(tmp_path / "main.py")]
+    done = subprocess.run(
+        [sys.executable, *command, train.source, str(tmp_path / "two")],
+        env=os.environ | {"PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    run(train, tmp_path / "one", **options)
+    for (_, a), (_, b) in zip(losses(tmp_path / "one"), losses(tmp_path / "two"), strict=True):
+        assert a == pytest.approx(b, rel=1e-5)
+
+
+# --- first weights ----------------------------------------------------------------------------------------------------
+
+
+def test_beginning_with_a_pretrained_run(train, tmp_path):
+    asked = PretrainOptions(
+        **(SMALL | {"batch_size": 4, "epochs": 1, "mask_ratio": 0.5, "pictures_epochs": 0})
+    )
+    pretrain(train.clips, asked, tmp_path / "pretrained", sources=["made"])
+    free = {name: None for name in ("model", "image_size", "frames")}  # taken from the run
+    told = []
+    run(train, tmp_path / "run", init=tmp_path / "pretrained", epochs=1, report=told.append, **free)
+    info = read_run(tmp_path / "run")
+    assert (info.model.name, info.model.frames, info.model.height) == ("tiny", 4, 32)
+    assert info.init["path"] == str(tmp_path / "pretrained")
+    assert sorted(info.init["fresh"]) == ["fc_norm.bias", "fc_norm.weight", "head.bias", "head.weight"]
+    assert any("start fresh" in progress.message for progress in told)
+    with pytest.raises(ValueError, match="--model vit-b: the first weights are of tiny"):
+        run(train, tmp_path / "other", init=tmp_path / "pretrained", **(free | {"model": "vit-b"}))
+
+
+def test_a_head_for_other_classes_is_not_taken_over(finished, train, tmp_path):
+    renamed = dataclasses.replace(
+        train,
+        labels=tuple(f"{label}wards" for label in train.labels),
+        clips=tuple(dataclasses.replace(clip, label=f"{clip.label}wards") for clip in train.clips),
+    )
+    run(renamed, tmp_path / "renamed", init=finished, epochs=1)
+    run(train, tmp_path / "same", init=finished, epochs=1)
+    assert "head.weight" in read_run(tmp_path / "renamed").init["fresh"]
+    assert read_run(tmp_path / "same").init["fresh"] == []
+
+
+@pytest.mark.parametrize("blocks", [1, 4])
+def test_frozen_blocks_stay_as_they_are(finished, train, tmp_path, blocks):
+    run(train, tmp_path / "run", init=finished, freeze=blocks, epochs=1)
+    before, after = (load_file(folder / "model.safetensors") for folder in (finished, tmp_path / "run"))
+    for name, tensor in before.items():
+        frozen = name.startswith("patch_embed") or (name.startswith("blocks.") and int(name.split(".")[1]) < blocks)
+        assert torch.equal(tensor, after[name]) is frozen, name
+
+
+def test_a_linear_probe_changes_the_last_layer_only(finished, train, test, tmp_path):
+    result = run(train, tmp_path / "probe", init=finished, linear_probe=True, segments=2, crops=1)
+    before, after = (load_file(folder / "model.safetensors") for folder in (finished, tmp_path / "probe"))
+    assert {name for name in before if not torch.equal(before[name], after[name])} == {"head.weight", "head.bias"}
+    assert 0 <= result["cross_validated_top1"] <= 1 and result["penalty"] > 0
+    assert evaluate(tmp_path / "probe", train, LOOKS, tmp_path / "e").top1 > 0.5
+    assert run(train, tmp_path / "probe", init=finished, linear_probe=True, segments=2, crops=1) == result
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"freeze": 5}, "--freeze: got 5, expected at most 4"),
+        ({"batch_size": 3}, "--batch-size: got 3, expected an even number"),
+        ({"augment": "rand-m99-n2-inc1"}, "--augment: got 'rand-m99-n2-inc1'"),
+        ({"layer_decay": 0}, "--layer-decay: got 0"),
+        ({"drop_path": 1.0}, "--drop-path: got 1.0"),
+        ({"ema": 1.0}, "--ema: got 1.0"),
+    ],
+)
+def test_impossible_options(train, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        run(train, tmp_path / "run", **options)
+
+
+def test_unlabelled_clips_and_single_classes_are_refused(train, tmp_path):
+    nameless = dataclasses.replace(train, clips=(dataclasses.replace(train.clips[0], label=None), *train.clips[1:]))
+    with pytest.raises(ValueError, match=r"1 clips without a label, for example .*0\.mp4"):
+        run(nameless, tmp_path / "run")
+    with pytest.raises(ValueError, match="expected two or more"):
+        run(dataclasses.replace(train, labels=("right",)), tmp_path / "run")
+
+
+# --- evaluation -------------------------------------------------------------------------------------------------------
+
+
+def test_an_evaluation_leaves_everything_behind(finished, test, tmp_path):
+    found = evaluate(finished, test, LOOKS, tmp_path)
+    assert (found.videos, found.classes, found.views) == (4, 4, 4)
+    assert found.top5 == 1.0 and found.top1_low <= found.top1 <= found.top1_high
+    assert json.loads((tmp_path / "result.json").read_text()) == dataclasses.asdict(found)
+    for name in ("confusion.svg", "confusion.png", "per_class.csv"):
+        assert (tmp_path / name).stat().st_size > 0
+    rows = pq.read_table(tmp_path / "predictions.parquet").to_pylist()
+    assert [row["path"] for row in rows] == [clip.path for clip in test.clips]
+    assert [row["label"] for row in rows] == [clip.label for clip in test.clips]
+    for row in rows:
+        assert sum(row["probabilities"]) == pytest.approx(1, abs=1e-5)
+        assert row["probability"] == pytest.approx(max(row["probabilities"]))
+        assert row["correct"] == (row["predicted"] == row["label"])
+    assert sum(row["correct"] for row in rows) / 4 == found.top1
+    table = (tmp_path / "per_class.csv").read_text().splitlines()
+    assert table[0].startswith("label,videos,correct") and len(table) == 5
+
+
+def test_files_of_one_name_are_not_mixed_up(finished, test, tmp_path):
+    """Every class folder has its 0.mp4: views belong to paths, not to names."""
+    assert len({Path(clip.path).name for clip in test.clips}) == 1
+    together = evaluate(finished, test, LOOKS, tmp_path / "all")
+    alone = [
+        evaluate(finished, dataclasses.replace(test, clips=(clip,)), LOOKS, tmp_path / str(i)).top1
+        for i, clip in enumerate(test.clips)
+    ]
+    assert together.top1 == pytest.approx(sum(alone) / 4)
+
+
+def test_views_can_be_computed_in_parts(finished, test, tmp_path):
+    whole = evaluate(finished, test, LOOKS, tmp_path / "whole")
+    parts = evaluate(finished, test, dataclasses.replace(LOOKS, views_per_pass=1), tmp_path / "parts")
+    assert whole.top1 == parts.top1
+    tables = [pq.read_table(tmp_path / name / "predictions.parquet").to_pylist() for name in ("whole", "parts")]
+    for a, b in zip(*tables, strict=True):
+        assert a["probabilities"] == pytest.approx(b["probabilities"], abs=1e-5)
+
+
+def test_merged_views_are_the_reference(vectors):
+    case = vectors["view_merge"]
+    merged = merge_views(case["logits"])
+    assert torch.allclose(merged, case["mean_prob"], atol=1e-12)
+    for row, (predicted, top1, top5, label) in zip(merged, case["pred_top1_top5_label"].tolist(), strict=True):
+        assert int(row.argmax()) == predicted
+        assert top_accuracy(row[None], torch.tensor([int(label)]), 1) == top1
+        assert top_accuracy(row[None], torch.tensor([int(label)]), 5) == top5
+
+
+@pytest.mark.parametrize(
+    ("hits", "of", "low", "high"), [(0, 10, 0, 0.2775), (5, 10, 0.2366, 0.7634), (10, 10, 0.7225, 1), (95, 100, 0.8882, 0.9785)]
+)
+def test_wilson_intervals(hits, of, low, high):
+    assert wilson_interval(hits, of) == pytest.approx((low, high), abs=5e-4)
+
+
+def test_unknown_labels_are_told(finished, test, tmp_path):
+    strange = dataclasses.replace(test, clips=(dataclasses.replace(test.clips[0], label="diagonal"),))
+    with pytest.raises(ValueError, match="1 labels that .* was not trained on: diagonal; it knows down, left"):
+        evaluate(finished, strange, LOOKS, tmp_path)
+    with pytest.raises(ValueError, match="no clips on this side"):
+        evaluate(finished, ClipSet("empty", "list", (), ()), LOOKS, tmp_path)
+
+
+def test_only_finished_runs_are_tested(train, test, tmp_path):
+    with pytest.raises(RunError, match=r"no run\.json there"):
+        evaluate(tmp_path, test, LOOKS, tmp_path / "e")
+    run(train, tmp_path / "run", stop_after_steps=1)
+    with pytest.raises(RunError, match="not finished"):
+        evaluate(tmp_path / "run", test, LOOKS, tmp_path / "e")
+
+
+# --- prediction -------------------------------------------------------------------------------------------------------
+
+
+def test_predictions(finished, test):
+    found = predict(finished, test.clips, PredictOptions(workers=0, segments=1, crops=1, top=3, device="cpu"))
+    assert [prediction.path for prediction in found] == [clip.path for clip in test.clips]
+    for prediction in found:
+        probabilities = [guess.probability for guess in prediction.top]
+        assert len(probabilities) == 3 and probabilities == sorted(probabilities, reverse=True)
+        assert {guess.label for guess in prediction.top} <= {"down", "left", "right", "up"}
+
+
+def test_features(finished, test, tmp_path):
+    asked = PredictOptions(workers=0, segments=2, crops=1, device="cpu")
+    assert write_features(finished, test.clips, asked, tmp_path / "features.parquet") == 192
+    rows = pq.read_table(tmp_path / "features.parquet").to_pylist()
+    assert [row["path"] for row in rows] == [clip.path for clip in test.clips]
+    assert all(len(row["feature"]) == 192 for row in rows)
+    assert rows[0]["feature"] != rows[1]["feature"]
+
+
+def test_an_unreadable_video_is_named(finished, test, tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"junk")
+    with pytest.raises(UnreadableError, match=r"broken\.mp4"):
+        predict(finished, [dataclasses.replace(test.clips[0], path=str(broken))], PredictOptions(workers=0))
