@@ -64,7 +64,7 @@ LIGHT: dict[str, Any] = TINY | {
 }
 RECIPES: dict[str, dict[str, Any]] = {
     "light augmentation, rate 1e-3": LIGHT | {"base_lr": 0.032},
-    "light augmentation, rate 3e-3": LIGHT | {"base_lr": 0.096},
+    "light augmentation, rate 5e-4": LIGHT | {"base_lr": 0.016},
     "strong augmentation, rate 1e-3": LIGHT
     | {
         "base_lr": 0.032,
@@ -76,7 +76,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
 }
 CHOSEN = "light augmentation, rate 1e-3"
-STEPS = 600
+STEPS = 400
 """Of fine-tuning, whatever the size of the task."""
 
 
@@ -271,7 +271,7 @@ def main(arguments: list[str] | None = None) -> int:
         STEPS, pretrain["epochs"] = 4, 2
     tasks = make_tasks(data)
     unlabelled = write_list(given.work / "pretrain.csv", [(p, "none") for p in pretraining_paths(data, tasks)])
-    seeds = PRETRAIN_SEEDS[:1] if given.quick else PRETRAIN_SEEDS
+    seeds = PRETRAIN_SEEDS[:1] if given.quick or given.choose else PRETRAIN_SEEDS
     first = [
         Job(
             "all",

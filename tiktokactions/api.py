@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from tiktokactions.curate.options import CurateOptions
     from tiktokactions.curate.people import DetectorStatus, ResolvedDetector
     from tiktokactions.curate.resume import Job
-    from tiktokactions.dataset.clips import Clip, ClipSet
+    from tiktokactions.dataset.clips import Clip, ClipSet, Side
     from tiktokactions.dataset.settle import Settled
+    from tiktokactions.dataset.splits import SplitReport
     from tiktokactions.dataset.statistics import Statistics
     from tiktokactions.dataset.verify import Verification
     from tiktokactions.model.evaluate import Evaluation
@@ -360,6 +361,31 @@ def dataset_stats(dataset: str | os.PathLike[str]) -> Statistics:
         return _write_statistics(folder, settings)
 
 
+def dataset_split(dataset: str | os.PathLike[str], **options: Any) -> SplitReport:
+    """Give every accepted clip a side for training or testing, free of leaks; sides once given never change.
+
+    Args:
+        dataset: a folder made by :func:`curate`.
+        **options: any field of :class:`tiktokactions.dataset.splits.SplitOptions`.
+
+    Raises:
+        UsageError: not a dataset folder, no clips, or shares that do not fit.
+        DatasetBusyError: a run is writing to it.
+    """
+    from tiktokactions.dataset.manifest import write_manifest
+    from tiktokactions.dataset.settle import all_records
+    from tiktokactions.dataset.split_options import SplitOptions
+    from tiktokactions.dataset.splits import split_dataset
+    from tiktokactions.files import dataset_lock
+
+    given = _model_options(SplitOptions, options)
+    folder, info, settings = _open_dataset(dataset)
+    with dataset_lock(folder), _disk_errors(folder), _usage_errors():
+        if not info.settled or not (folder / "manifest.parquet").exists():
+            write_manifest(folder, all_records(folder), settings)
+        return split_dataset(folder, given, settings)
+
+
 def dataset_card(dataset: str | os.PathLike[str]) -> Path:
     """Write the dataset card (``README.md`` in the dataset folder) from the same numbers; returns its path."""
     folder, info, _ = _open_dataset(dataset)
@@ -687,8 +713,8 @@ def _model_options(kind: type[OptionsType], given: dict[str, Any]) -> OptionsTyp
 
 def _clips(data: str | os.PathLike[str], side: Any, settings: Any, unsplit_is_all: bool = False) -> ClipSet:
     """The clips of one side of some data; with ``unsplit_is_all`` all of a dataset that was never split."""
+    from tiktokactions.dataset.assignments import is_split
     from tiktokactions.dataset.clips import read_clips
-    from tiktokactions.dataset.splits import is_split
 
     folder = Path(data)
     if unsplit_is_all and (folder / "dataset.json").is_file() and not is_split(folder):
@@ -697,7 +723,7 @@ def _clips(data: str | os.PathLike[str], side: Any, settings: Any, unsplit_is_al
 
 
 def _other_side(
-    data: str | os.PathLike[str], other: str | os.PathLike[str] | None, side: str, settings: FinetuneOptions
+    data: str | os.PathLike[str], other: str | os.PathLike[str] | None, side: Side, settings: FinetuneOptions
 ) -> ClipSet | None:
     """The val or test side: of other data where they are given, else of the same data where it has such a side."""
     from tiktokactions.dataset.clips import has_side

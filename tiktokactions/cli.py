@@ -256,6 +256,8 @@ def _print_result(result: Any, as_json: bool) -> None:
 
 
 def _add_dataset(commands: Any) -> None:
+    from tiktokactions.dataset.split_options import SplitOptions
+
     group = commands.add_parser(
         "dataset",
         help="statistics, verification and card of a dataset",
@@ -277,6 +279,27 @@ def _add_dataset(commands: Any) -> None:
             parser.add_argument(
                 "--repair", action="store_true", help="cut missing and broken clips again, remove what nothing claims"
             )
+
+    example = (
+        "Example:\n  tiktokactions dataset split data/\n  tiktokactions dataset split data/ --val 0.15 --test 0.15\n"
+    )
+    split = _command(parts, "split", "sides for training and testing, free of leaks", example, _dataset_split)
+    split.add_argument("dataset", metavar="DATASET", help="a folder made by 'curate'")
+    _add_options(split, SplitOptions, {"split": "the sides"})
+
+
+def _dataset_split(arguments: argparse.Namespace) -> int:
+    from tiktokactions import api
+    from tiktokactions.dataset.split_options import SplitOptions
+    from tiktokactions.dataset.splits import report_text
+
+    report = api.dataset_split(arguments.dataset, **_options_of(arguments, SplitOptions))
+    if arguments.json:
+        print(json.dumps(dataclasses.asdict(report)))
+    else:
+        print(report_text(report))
+        print(f"\nSides: {Path(arguments.dataset, 'splits')}")
+    return ATTENTION if report.bridging else DONE
 
 
 def _dataset_stats(arguments: argparse.Namespace) -> int:

@@ -34,6 +34,6 @@ def make_clips(folder: Path, per_class: int, first_seed: int = 0, ways: tuple[st
             path = folder / way / f"{number}.mp4"
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_video(path, moving_square(way, first_seed + 100 * number + i), fps=12)
+                write_video(path, list(moving_square(way, first_seed + 100 * number + i)), fps=12)
             clips.append(Clip(str(path), way))
     return ClipSet(str(folder), "folder", tuple(clips), tuple(sorted(ways)))

@@ -45,7 +45,8 @@ def test_crops_are_the_reference(vectors):
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "size"), [(100, 80, (64, 64)), (66, 66, (64, 64)), (30, 200, (32, 48)), (20, 20, (64, 64)), (1, 1, (64, 64))]
+    ("width", "height", "size"),
+    [(100, 80, (64, 64)), (66, 66, (64, 64)), (30, 200, (32, 48)), (20, 20, (64, 64)), (1, 1, (64, 64))],
 )
 def test_drawn_crops_fit_and_cover_all_candidates(rng, width, height, size):
     drawn = {multiscale_crop_box(width, height, size, rng) for _ in range(4000)}
@@ -115,7 +116,7 @@ def test_what_does_not_fit_falls_back_to_the_middle(height, width, box):
         def uniform(self, low, high):
             return 1e6 if high == 1.0 else 0.0
 
-    assert random_resized_crop_box(height, width, Never()) == box
+    assert random_resized_crop_box(height, width, Never()) == box  # type: ignore[arg-type]
 
 
 def test_erasing(rng):

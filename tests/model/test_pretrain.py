@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,8 +24,23 @@ from tiktokactions.model.training import TooFewClipsError
 from tiktokactions.model.weights import read_weights
 from tiktokactions.video import UnreadableError
 
-SMALL = {"model": "tiny", "image_size": 32, "frames": 4, "stride": 2, "mask_ratio": 0.75, "workers": 0, "threads": 1}
-QUICK = SMALL | {"batch_size": 4, "epochs": 3, "base_lr": 0.02, "log_steps": 1, "pictures_epochs": 0, "device": "cpu"}
+SMALL: dict[str, Any] = {
+    "model": "tiny",
+    "image_size": 32,
+    "frames": 4,
+    "stride": 2,
+    "mask_ratio": 0.75,
+    "workers": 0,
+    "threads": 1,
+}
+QUICK: dict[str, Any] = SMALL | {
+    "batch_size": 4,
+    "epochs": 3,
+    "base_lr": 0.02,
+    "log_steps": 1,
+    "pictures_epochs": 0,
+    "device": "cpu",
+}
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +228,8 @@ def test_continued_pretraining_begins_with_the_weights(clips, tmp_path):
     first, second = (read_weights(tmp_path / name).tensors for name in ("first", "second"))
     for name, tensor in first.items():
         assert torch.allclose(tensor, second[name], atol=1e-6), name
-    assert read_run(tmp_path / "second").init["path"] == str(tmp_path / "first")
+    info: Any = read_run(tmp_path / "second")
+    assert info.init["path"] == str(tmp_path / "first")
 
 
 def test_accumulated_batches_make_the_step_of_a_large_one(clips, tmp_path):
@@ -268,7 +285,9 @@ def test_a_diverging_run_stops_and_names_the_clips(clips, tmp_path):
 
 
 def test_too_few_clips(clips, tmp_path):
-    with pytest.raises(TooFewClipsError, match=r"3 clips, fewer than one step takes \(--batch-size 4\); choose --batch-size 3"):
+    with pytest.raises(
+        TooFewClipsError, match=r"3 clips, fewer than one step takes \(--batch-size 4\); choose --batch-size 3"
+    ):
         run(clips[:3], tmp_path / "run")
 
 

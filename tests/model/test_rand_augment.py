@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ def test_levels_are_the_reference(vectors):
     assert list(OPERATIONS) == list(wanted)
     for name, levels in wanted.items():
         for magnitude in range(11):
-            level = OPERATIONS[name].level(float(magnitude))
+            level: Any = OPERATIONS[name].level(float(magnitude))
             if levels is None:
                 assert level is None
             else:

@@ -1,8 +1,15 @@
-"""Labelled clips, whatever they come from."""
+"""Labelled clips, whatever they come from: our datasets, folders, lists, and the official splits of four benchmarks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+Side = Literal["train", "val", "test", "all"]
+MOST_NAMED = 5
 
 
 class DataError(ValueError):
@@ -33,8 +40,100 @@ class ClipSet:
     """``dataset``, ``folder``, ``list``, ``kinetics``, ``ucf101``, ``hmdb51`` or ``ssv2``."""
     clips: tuple[Clip, ...]
     labels: tuple[str, ...]
-    """Class names in the order of their numbers; empty where unlabelled."""
+    """Class names of all sides in the order of their numbers; empty where unlabelled."""
     flip: bool = True
     """False where left and right carry meaning (Something-Something)."""
     missing: tuple[str, ...] = ()
     """Listed files that were not found, where that was allowed."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a reader is asked for."""
+
+    path: Path
+    side: Side
+    media: Path | None
+    """Folder of the videos, where it is not the list's own."""
+    fold: int
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        return ("train", "val", "test") if self.side == "all" else (self.side,)
+
+
+Reader = Callable[[Request], ClipSet]
+
+
+def read_clips(
+    data: str | os.PathLike[str],
+    *,
+    side: Side,
+    media: str | os.PathLike[str] | None = None,
+    fold: int = 1,
+    allow_missing: bool = False,
+) -> ClipSet:
+    """The clips of one side of some data; docs/formats.md lists what can be read.
+
+    Args:
+        data: a dataset, a folder of class folders, a list, or a folder of official splits.
+        side: which side; data without sides are taken whole, whatever is asked for.
+        media: folder of the videos that a list or a split names.
+        fold: which official split, or fold of a dataset.
+        allow_missing: put listed files that are not there into ``missing`` instead of raising.
+
+    Raises:
+        DataError: nothing that can be read there, a side that it does not have, or listed files that are not there.
+    """
+    path = Path(data)
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    request = Request(path, side, None if media is None else Path(media), fold)
+    if request.media is not None and not request.media.is_dir():
+        raise DataError(f"--media {request.media}: expected a folder of videos")
+    found = _reader_of(path)(request)
+    if found.missing and not allow_missing:
+        where = request.media or (path if path.is_dir() else path.parent)
+        raise DataError(
+            f"{path}: {len(found.missing)} of {len(found.missing) + len(found.clips)} listed videos are not in {where}"
+            f" (for example {', '.join(found.missing[:MOST_NAMED])}); name their folder with --media,"
+            " or take them out of the list"
+        )
+    return replace(found, clips=tuple(found.clips))
+
+
+def has_side(data: str | os.PathLike[str], side: Side) -> bool:
+    """Whether data tell this side from the others (a split dataset, official splits, train and test folders or lists)."""
+    from tiktokactions.dataset.readers import folders, hmdb51, kinetics, ours, ssv2, ucf101, videomae_lists
+
+    path = Path(data)
+    readers: dict[Reader, Callable[[Path, str], bool]] = {
+        **{ours.read: ours.has_side, folders.read: folders.has_side, ucf101.read: ucf101.has_side},
+        **{hmdb51.read: hmdb51.has_side, kinetics.read: kinetics.has_side, ssv2.read: ssv2.has_side},
+        videomae_lists.read: videomae_lists.has_side,
+    }
+    return readers[_reader_of(path)](path, side)
+
+
+def _reader_of(path: Path) -> Reader:
+    """The reader of what lies at ``path``, told by the names and first lines of its files."""
+    from tiktokactions.dataset.readers import folders, hmdb51, kinetics, ours, ssv2, ucf101, videomae_lists
+
+    if path.is_dir():
+        if (path / "dataset.json").is_file():
+            return ours.read
+        for reader in (ucf101, hmdb51, ssv2, kinetics, videomae_lists, folders):
+            if reader.is_here(path):
+                return reader.read
+        raise DataError(
+            f"{path}: expected a dataset, class folders with videos, lists (train.csv ...) or official splits; found none"
+        )
+    for reader in (ssv2, kinetics, videomae_lists):
+        if reader.is_here(path):
+            return reader.read
+    raise DataError(f"{path}: expected a list (.csv, .txt or .list) or Something-Something's .json")
+
+
+def labels_in_order(labels: Sequence[str | None]) -> tuple[str, ...]:
+    """The class names that occur, sorted."""
+    return tuple(sorted({label for label in labels if label is not None}))

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from tiktokactions.curate.decide import person_frames
 from tiktokactions.curate.options import CurateOptions
+from tiktokactions.dataset.assignments import read_assignments
 from tiktokactions.files import move_into_place, staging_folder
 from tiktokactions.records import STATUSES, VideoRecord
 
@@ -55,8 +56,8 @@ SCHEMA = pa.schema(
 ROWS_PER_BATCH = 5000
 
 
-def manifest_row(record: VideoRecord, options: CurateOptions) -> dict[str, Any]:
-    """One record as a row of the manifest."""
+def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None = None) -> dict[str, Any]:
+    """One record as a row of the manifest; ``split``: the side it was given by ``dataset split``."""
     probe, scene, quality, clip, segment = record.probe, record.scene, record.quality, record.clip, record.segment
     borders = quality.borders if quality is not None else (0.0, 0.0, 0.0, 0.0)
     return {
@@ -80,7 +81,7 @@ def manifest_row(record: VideoRecord, options: CurateOptions) -> dict[str, Any]:
         "clip_start_s": segment.start_s if segment is not None else None,
         "clip_end_s": segment.end_s if segment is not None else None,
         "clip_frames": clip.frames if clip is not None else None,
-        "split": None,
+        "split": split,
         "detector": record.detector.name if record.detector is not None else None,
         "motion": _mean(record.motion.per_second) if record.motion is not None else None,
         "static_share": quality.static_share if quality is not None else None,
@@ -102,13 +103,15 @@ def _mean(values: Sequence[float]) -> float:
 def write_manifest(dataset: Path, records: Iterable[VideoRecord], options: CurateOptions) -> dict[str, int]:
     """Write ``manifest.parquet`` from the records, in the order given, and count them by status."""
     counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
+    assigned = read_assignments(dataset)
     staged = staging_folder(dataset) / "manifest.parquet"
     staged.parent.mkdir(parents=True, exist_ok=True)
     with pq.ParquetWriter(staged, SCHEMA, compression="zstd") as writer:
         rows: list[dict[str, Any]] = []
         for record in records:
             counts[record.status] += 1
-            rows.append(manifest_row(record, options))
+            given = assigned.get(record.video_id)
+            rows.append(manifest_row(record, options, None if given is None else given.side))
             if len(rows) == ROWS_PER_BATCH:
                 writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
                 rows = []

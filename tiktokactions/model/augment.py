@@ -148,7 +148,7 @@ def random_resized_crop_box(height: int, width: int, rng: np.random.Generator, m
     """
     for _ in range(CROP_TRIES):
         area = height * width * rng.uniform(min_area, 1.0)
-        ratio = math.exp(rng.uniform(*map(math.log, CROP_RATIO)))
+        ratio = math.exp(rng.uniform(math.log(CROP_RATIO[0]), math.log(CROP_RATIO[1])))
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < w <= width and 0 < h <= height:
             return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
@@ -174,7 +174,7 @@ def random_erase(video_cthw: Tensor, rng: np.random.Generator, probability: floa
     channels, frames, height, width = video_cthw.shape
     for _ in range(ERASE_TRIES):
         area = height * width * rng.uniform(*ERASED_AREA)
-        aspect = math.exp(rng.uniform(*map(math.log, ERASED_ASPECT)))
+        aspect = math.exp(rng.uniform(math.log(ERASED_ASPECT[0]), math.log(ERASED_ASPECT[1])))
         h, w = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if h < height and w < width:
             top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))

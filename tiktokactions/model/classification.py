@@ -92,7 +92,7 @@ class Drops:
 
 def draw_drops(model: VideoClassifier, clips: int, generator: torch.Generator | None) -> Drops | None:
     """Draw stochastic depth and head dropout for ``clips`` clips; None where the model has neither."""
-    rates = torch.tensor([block.drop_path for block in model.blocks])  # type: ignore[union-attr]
+    rates = torch.tensor([block.drop_path for block in model.blocks])
     if not bool(rates.any()) and model.head_dropout == 0:
         return None
     keep = torch.rand(len(rates), 2, clips, generator=generator) >= rates[:, None, None]

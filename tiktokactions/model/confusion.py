@@ -36,7 +36,7 @@ def draw_confusion(stem: Path, counts: np.ndarray, names: Sequence[str], top1: f
     if classes <= MOST_NUMBERED:
         for row, column in zip(*np.nonzero(counts), strict=True):
             ink = "white" if shares[row, column] > 0.5 else INK
-            axes.text(column, row, int(counts[row, column]), ha="center", va="center", color=ink, fontsize=8)
+            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=ink, fontsize=8)
     axes.set_xlabel("predicted")
     axes.set_ylabel("label")
     total = int(videos.sum())

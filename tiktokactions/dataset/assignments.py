@@ -1,0 +1,79 @@
+"""``splits/assignments.csv``: which side every video of a split dataset stands on. Once given, a side is never changed.
+
+Columns: ``video_id``, ``side`` (``train``, ``val``, ``test``; of a dataset split into folds ``fold1`` …; ``none`` for a video
+that belongs to two sides), ``reason`` (``bridges_splits`` or empty). Videos that are no longer accepted keep their row.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiktokactions.files import staging_folder, write_atomic
+
+NOWHERE = "none"
+BRIDGES = "bridges_splits"
+FOLD = "fold"
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The side of one video."""
+
+    side: str
+    reason: str = ""
+
+
+def assignments_path(dataset: Path) -> Path:
+    return dataset / "splits" / "assignments.csv"
+
+
+def is_split(dataset: Path) -> bool:
+    return assignments_path(dataset).is_file()
+
+
+def read_assignments(dataset: Path) -> dict[str, Assignment]:
+    """Sides by video id; empty where the dataset was never split.
+
+    Raises:
+        ValueError: a damaged file; the message names the line.
+    """
+    path = assignments_path(dataset)
+    if not path.exists():
+        return {}
+    found = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for number, row in enumerate(csv.DictReader(file), start=2):
+            try:
+                found[row["video_id"]] = Assignment(row["side"], row["reason"])
+            except KeyError as error:
+                raise ValueError(f"{path}, line {number}: expected the columns video_id, side, reason") from error
+    return found
+
+
+def write_assignments(dataset: Path, assignments: dict[str, Assignment]) -> None:
+    rows = [(i, a.side, a.reason) for i, a in sorted(assignments.items())]
+    write_rows(dataset, assignments_path(dataset), [("video_id", "side", "reason"), *rows])
+
+
+def write_rows(dataset: Path, path: Path, rows: list[tuple[str, ...]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_atomic(path, text.getvalue().encode("utf-8", "surrogatepass"), staging=staging_folder(dataset))
+
+
+def sides_of_fold(dataset: Path, fold: int) -> dict[str, str]:
+    """``train``, ``val`` or ``test`` by video id; of a dataset in folds, fold ``fold`` is the test side, the rest train.
+
+    Raises:
+        ValueError: a fold that there is not.
+    """
+    sides = {video_id: a.side for video_id, a in read_assignments(dataset).items()}
+    folds = sorted({side for side in sides.values() if side.startswith(FOLD)})
+    if not folds:
+        return sides
+    if f"{FOLD}{fold}" not in folds:
+        raise ValueError(f"{dataset}: --fold: got {fold}, the dataset was split into {len(folds)} folds")
+    return {i: NOWHERE if s == NOWHERE else "test" if s == f"{FOLD}{fold}" else "train" for i, s in sides.items()}
