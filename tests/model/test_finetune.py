@@ -302,7 +302,7 @@ def test_wilson_intervals(hits, of, low, high):
 
 def test_unknown_labels_are_told(finished, test, tmp_path):
     strange = dataclasses.replace(test, clips=(dataclasses.replace(test.clips[0], label="diagonal"),))
-    with pytest.raises(ValueError, match="1 labels that .* was not trained on: diagonal; it knows down, left"):
+    with pytest.raises(ValueError, match=r"1 labels that .* was not trained on: diagonal; it knows down, left"):
         evaluate(finished, strange, LOOKS, tmp_path)
     with pytest.raises(ValueError, match="no clips on this side"):
         evaluate(finished, ClipSet("empty", "list", (), ()), LOOKS, tmp_path)
