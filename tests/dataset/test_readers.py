@@ -27,7 +27,16 @@ def told(found: ClipSet, root: Path) -> list[tuple[str, str | None]]:
 
 
 def test_class_folders(tmp_path):
-    put(tmp_path, "walk/b.mp4", "walk/a.AVI", "jump/deep/c.webm", "README.txt", "jump/notes.json", ".hidden/x.mp4", "jump/.y.mp4")
+    put(
+        tmp_path,
+        "walk/b.mp4",
+        "walk/a.AVI",
+        "jump/deep/c.webm",
+        "README.txt",
+        "jump/notes.json",
+        ".hidden/x.mp4",
+        "jump/.y.mp4",
+    )
     found = read_clips(tmp_path, side="train")
     assert told(found, tmp_path) == [("jump/deep/c.webm", "jump"), ("walk/a.AVI", "walk"), ("walk/b.mp4", "walk")]
     assert (found.kind, found.labels, found.flip) == ("folder", ("jump", "walk"), True)
@@ -219,13 +228,19 @@ def test_kinetics_in_one_list_and_without_labels(tmp_path):
 
 @pytest.mark.parametrize("prefix", ["", "something-something-v2-"])
 def test_something_something(tmp_path, prefix):
-    item = {"id": "78687", "label": "holding a cup", "template": "Holding [something] next to [something]", "placeholders": []}
+    item = {
+        "id": "78687",
+        "label": "holding a cup",
+        "template": "Holding [something] next to [something]",
+        "placeholders": [],
+    }
     other = {"id": "2", "label": "pushing", "template": "Pushing [something] from left to right"}
     put(
         tmp_path,
         "20bn/78687.webm",
         "20bn/2.webm",
-        f"{prefix}labels.json|" + json.dumps({"Pushing something from left to right": "1", "Holding something next to something": "0"}),
+        f"{prefix}labels.json|"
+        + json.dumps({"Pushing something from left to right": "1", "Holding something next to something": "0"}),
         f"{prefix}train.json|" + json.dumps([item]),
         f"{prefix}validation.json|" + json.dumps([other]),
         f"{prefix}test.json|" + json.dumps([{"id": "2"}]),
