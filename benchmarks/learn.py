@@ -52,7 +52,8 @@ LIGHT: dict[str, Any] = TINY | {
     "erase": 0.0,
     "mixup": 0.0,
     "cutmix": 0.0,
-    "min_area": 0.5,
+    "min_area": 0.8,
+    "flip": False,
     "drop_path": 0.0,
     "layer_decay": 1.0,
     "init_scale": 1.0,
@@ -73,6 +74,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "mixup": 0.8,
         "cutmix": 1.0,
         "min_area": 0.08,
+        "flip": True,
     },
 }
 CHOSEN = "light augmentation, rate 1e-3"
@@ -128,7 +130,7 @@ def make_tasks(data: Path) -> list[Task]:
         scenes = sorted({i.group for i in seven if i.label == item.label and i.group is not None})
         return item.group is None or scenes.index(item.group) % 3 != 2
 
-    both, one = (PRETRAIN_SEEDS, FINETUNE_SEEDS), (PRETRAIN_SEEDS, FINETUNE_SEEDS[:1])
+    both, one = (PRETRAIN_SEEDS, FINETUNE_SEEDS), (PRETRAIN_SEEDS[:1], FINETUNE_SEEDS[:1])
     return [
         split("actions3, even to odd", three, even, *both),
         split("actions3, odd to even", three, lambda i: not even(i), *both),
@@ -221,8 +223,6 @@ def finetuning(
     for init in [None, *(p for p in pretrained if int(p[-1]) in task.pretrain_seeds)]:
         # A probe draws nothing but the random encoder.
         seeds = task.finetune_seeds if kind == "finetune" or init is None else (0,)
-        if init is None and kind == "finetune" and len(seeds) == 1:
-            seeds = tuple(task.pretrain_seeds)  # as many runs from scratch as from pre-trained models
         for seed in seeds:
             source = Path(init).name if init else "scratch"
             run = folder / re.sub(r"\W+", "-", f"{kind} {name} {source} {seed}")

@@ -316,7 +316,7 @@ def test_usage_errors(
 def test_a_second_run_refuses_while_one_is_writing(mine: Path, tmp_path: Path) -> None:
     with (
         dataset_lock(tmp_path / "dataset"),
-        pytest.raises(DatasetBusyError, match=f"process {os.getpid()} on .* is writing to this dataset"),
+        pytest.raises(DatasetBusyError, match=f"process {os.getpid()} on .* is writing to this folder"),
     ):
         api.curate(mine, tmp_path / "dataset", **NO_PEOPLE)
 

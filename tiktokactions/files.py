@@ -161,7 +161,7 @@ def dataset_lock(dataset: Path) -> Iterator[None]:
     except filelock.Timeout:
         who = owner.read_text().strip() if owner.exists() else "another run"
         raise DatasetBusyError(
-            f"{dataset}: {who} is writing to this dataset. Wait until it has ended, or write to another folder with -o."
+            f"{dataset}: {who} is writing to this folder. Wait until it has ended, or write to another folder with -o."
         ) from None
     try:
         owner.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")

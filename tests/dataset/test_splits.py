@@ -24,7 +24,7 @@ from tiktokactions.records import ClipFile, Source, VideoRecord
 EIGHT_ONE_ONE = {"train": 0.8, "val": 0.1, "test": 0.1}
 
 
-def video(name: str, label: str | None = "x", used: bool = True, **links: str) -> LinkedVideo:
+def video(name: str, label: str | None = "x", used: bool = True, **links: Any) -> LinkedVideo:
     return LinkedVideo(name, label, used, (("duplicate", name), *links.items()), f"clips/{name}.mp4")
 
 
@@ -43,7 +43,7 @@ def random_videos(rng: np.random.Generator, count: int, first: int = 0) -> list[
     """Creators of one to many videos, few sounds and duplicates, five labels of unequal size."""
     found = []
     for number in range(first, first + count):
-        links = {}
+        links: dict[str, Any] = {}
         if rng.random() < 0.7:
             links["creator"] = f"c{int(rng.exponential(count / 8))}"
         if rng.random() < 0.1:
@@ -69,7 +69,8 @@ def leaks(videos: list[LinkedVideo], sides: dict[str, str]) -> list[tuple[str, s
 
 @pytest.mark.parametrize("rule", ["source", "creator", "sound", "duplicate"])
 def test_each_rule_joins(rule):
-    linked = [video("a", **{rule: "k"}), video("b", **{rule: "k"}), video("c")]
+    link: dict[str, Any] = {rule: "k"}
+    linked = [video("a", **link), video("b", **link), video("c")]
     found = groups(linked)
     assert found["a"] == found["b"] != found["c"]
     assert groups(linked, rule_off=rule)["a"] != groups(linked, rule_off=rule)["b"]
@@ -89,8 +90,10 @@ def test_links_join_through_others():
 
 @pytest.mark.parametrize(
     ("sound", "generic"),
-    [("original sound - ana", True), ("Original Sound", True), ("", True), ("  ", True), ("son original", True)]
-    + [("Blinding Lights - The Weeknd", False), ("7016547803243022337", False)],
+    [
+        *[(name, True) for name in ("original sound - ana", "Original Sound", "", "  ", "son original")],
+        *[(name, False) for name in ("Blinding Lights - The Weeknd", "7016547803243022337")],
+    ],
 )
 def test_generic_sounds_join_nothing(sound, generic):
     assert is_generic(sound) is generic
@@ -127,7 +130,7 @@ def test_no_random_dataset_leaks(seed):
 @pytest.mark.parametrize("seed", range(8))
 def test_growth_changes_no_side(seed):
     rng = np.random.default_rng(seed)
-    videos, before = random_videos(rng, 60), {}
+    videos, before = random_videos(rng, 60), dict[str, Assignment]()
     for round_ in range(4):
         after = assign(videos, before, shares(sum(v.is_used for v in videos)), seed)
         for video_id, given in before.items():

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from tests.model.made_clips import make_clips
 from tiktokactions.dataset.clips import Clip
+from tiktokactions.files import DatasetBusyError, dataset_lock
 from tiktokactions.model.autoencoder import pretraining_model
 from tiktokactions.model.checkpoint import checkpoints
 from tiktokactions.model.options import PretrainOptions
@@ -211,6 +212,11 @@ def test_another_recipe_needs_another_folder(clips, tmp_path):
     with pytest.raises(RunError, match="clips: were 12, are 8"):
         run(clips[:8], tmp_path / "run")
     run(clips, tmp_path / "run", threads=2, log_steps=3)  # how it is carried out may change
+
+
+def test_two_runs_in_one_folder_are_refused(clips, tmp_path):
+    with dataset_lock(tmp_path / "run"), pytest.raises(DatasetBusyError, match="is writing to this folder"):
+        run(clips, tmp_path / "run")
 
 
 def test_a_folder_with_other_things_is_refused(clips, tmp_path):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 Side = Literal["train", "val", "test", "all"]
+SIDES: tuple[Side, ...] = get_args(Side)
 MOST_NAMED = 5
 
 
@@ -45,6 +46,8 @@ class ClipSet:
     """False where left and right carry meaning (Something-Something)."""
     missing: tuple[str, ...] = ()
     """Listed files that were not found, where that was allowed."""
+    looked_in: str = ""
+    """The folder that listed files were looked for in."""
 
 
 @dataclass(frozen=True)
@@ -86,24 +89,29 @@ def read_clips(
         DataError: nothing that can be read there, a side that it does not have, or listed files that are not there.
     """
     path = Path(data)
+    if side not in SIDES:
+        raise DataError(f"side: got {side!r}, expected one of {', '.join(SIDES)}")
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder")
+        raise DataError(f"{path}: no such file or folder; expected data to train or test on")
     request = Request(path, side, None if media is None else Path(media), fold)
     if request.media is not None and not request.media.is_dir():
         raise DataError(f"--media {request.media}: expected a folder of videos")
     found = _reader_of(path)(request)
     if found.missing and not allow_missing:
-        where = request.media or (path if path.is_dir() else path.parent)
         raise DataError(
-            f"{path}: {len(found.missing)} of {len(found.missing) + len(found.clips)} listed videos are not in {where}"
+            f"{path}: {len(found.missing)} of {len(found.missing) + len(found.clips)} listed videos are not in"
+            f" {found.looked_in}"
             f" (for example {', '.join(found.missing[:MOST_NAMED])}); name their folder with --media,"
             " or take them out of the list"
         )
-    return replace(found, clips=tuple(found.clips))
+    return found
 
 
 def has_side(data: str | os.PathLike[str], side: Side) -> bool:
-    """Whether data tell this side from the others (a split dataset, official splits, train and test folders or lists)."""
+    """Whether data tell this side from the others: a split dataset, official splits, folders or lists of sides.
+
+    A side that Kinetics or Something-Something publish without labels is none to validate or test on: False.
+    """
     from tiktokactions.dataset.readers import folders, hmdb51, kinetics, ours, ssv2, ucf101, videomae_lists
 
     path = Path(data)
@@ -137,3 +145,9 @@ def _reader_of(path: Path) -> Reader:
 def labels_in_order(labels: Sequence[str | None]) -> tuple[str, ...]:
     """The class names that occur, sorted."""
     return tuple(sorted({label for label in labels if label is not None}))
+
+
+def no_such_side(path: Path, side: str, known: Sequence[str]) -> DataError:
+    """The error for a side that some data do not have."""
+    has = ", ".join(known) or "no sides"
+    return DataError(f"{path}: no {side} side; it has {has}; name other data for it, or make a list of the clips")

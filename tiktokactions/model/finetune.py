@@ -21,6 +21,7 @@ from tiktokactions.model.curves import draw_curves
 from tiktokactions.model.evaluate import top_accuracy
 from tiktokactions.model.hardware import (
     Hardware,
+    alone,
     hardware,
     local_gradients,
     processes_told,
@@ -81,7 +82,7 @@ def finetune(
         ValueError: unlabelled clips, fewer than two classes.
     """
     labels = require_labels(train)
-    with hardware(options) as machine:
+    with hardware(options) as machine, alone(run, machine.processes):
         read = None if init is None else read_weights(init)
         config = finetuning_config(options, read, len(labels))
         torch.manual_seed(options.seed)

@@ -6,11 +6,14 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from tiktokactions.files import dataset_lock
 
 if TYPE_CHECKING:
     from tiktokactions.model.options import Precision, RunOptions
@@ -126,6 +129,20 @@ def _dtype(precision: Precision, device: torch.device) -> torch.dtype:
     if precision == "fp16" and device.type == "cpu":
         raise ValueError("--precision fp16: a CPU has no use for it; expected bf16 or fp32")
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+
+
+@contextlib.contextmanager
+def alone(run: Path, processes: Processes) -> Iterator[None]:
+    """Hold the run folder; of several processes the first holds it for all.
+
+    Raises:
+        DatasetBusyError: another run is writing to it.
+    """
+    if not processes.is_first:
+        yield
+        return
+    with dataset_lock(run):
+        yield
 
 
 def worker_count(options: RunOptions, processes: Processes) -> int:

@@ -27,6 +27,7 @@ from tiktokactions.model.config import ModelConfig, model_config
 from tiktokactions.model.curves import draw_curves, draw_reconstructions
 from tiktokactions.model.hardware import (
     Hardware,
+    alone,
     hardware,
     local_gradients,
     processes_told,
@@ -89,7 +90,7 @@ def pretrain(
         UnreadableError: a clip cannot be read; the message names it.
         NonFiniteLossError: training diverged.
     """
-    with hardware(options) as machine:
+    with hardware(options) as machine, alone(run, machine.processes):
         config = pretraining_config(options)
         torch.manual_seed(options.seed)
         model = pretraining_model(config)

@@ -72,6 +72,8 @@ def open_run(run: Path, info: RunInfo, clips: Sequence[Clip], hardware: Hardware
     Raises:
         RunError: the folder holds something else; the message lists every difference.
     """
+    if not hardware.processes.is_first:
+        return  # the first process looks; if it stops, all of them are ended
     if (run / "run.json").exists():
         different = differences(read_run(run), info, CHANGEABLE)
         if different:
@@ -81,7 +83,7 @@ def open_run(run: Path, info: RunInfo, clips: Sequence[Clip], hardware: Hardware
             )
     elif run.is_dir() and any(not e.name.startswith(".") and e.name != "unreadable.csv" for e in run.iterdir()):
         raise RunError(f"{run}: the folder is neither empty nor a run; choose a new or an empty one")
-    elif hardware.processes.is_first:
+    else:
         run.mkdir(parents=True, exist_ok=True)
         write_clips(run / "clips.csv", clips)
         write_run(run, info)

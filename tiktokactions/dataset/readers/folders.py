@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tiktokactions.dataset.clips import Clip, ClipSet, DataError, Request, labels_in_order
+from tiktokactions.dataset.clips import Clip, ClipSet, Request, labels_in_order, no_such_side
 from tiktokactions.dataset.readers.media import walk_videos
 
 SIDE_FOLDERS = {
@@ -30,8 +30,13 @@ def has_side(path: Path, side: str) -> bool:
 
 
 def _has_sides(path: Path) -> bool:
-    """A folder that is called ``train`` and stands beside ``val`` or ``test`` is a side, not a class."""
-    return side_folder(path, "train") is not None and any(side_folder(path, side) for side in ("val", "test"))
+    """``train`` beside ``val`` or ``test`` is a side, not a class; so is any of them where no other folder holds videos."""
+    sides = [folder for side in SIDE_FOLDERS if (folder := side_folder(path, side)) is not None]
+    if side_folder(path, "train") is not None and len(sides) > 1:
+        return True
+    folders = {os.path.relpath(video, path).split(os.sep)[0] for video in walk_videos(path)}
+    has_classes = any(entry.is_dir() for side in sides for entry in side.iterdir() if not entry.name.startswith("."))
+    return has_classes and folders <= {side.name for side in sides}
 
 
 def read(request: Request) -> ClipSet:
@@ -43,7 +48,7 @@ def read(request: Request) -> ClipSet:
     by_side = {side: class_folders(folder) for side in SIDE_FOLDERS if (folder := side_folder(path, side)) is not None}
     labels = labels_in_order([clip.label for clips in by_side.values() for clip in clips])
     if request.side != "all" and request.side not in by_side:
-        raise DataError(f"{path}: no {request.side} side; it has {', '.join(by_side)}")
+        raise no_such_side(path, request.side, list(by_side))
     wanted = [clip for side in request.sides for clip in by_side.get(side, [])]
     return ClipSet(str(path), "folder", tuple(wanted), labels)
 

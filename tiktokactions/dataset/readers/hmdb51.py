@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tiktokactions.dataset.clips import Clip, ClipSet, DataError, Request, labels_in_order
-from tiktokactions.dataset.readers.media import MediaFolder
+from tiktokactions.dataset.clips import Clip, ClipSet, DataError, Request, labels_in_order, no_such_side
+from tiktokactions.dataset.readers.media import MediaFolder, default_media
+from tiktokactions.dataset.readers.text import numbered_lines
 
-SPLIT_FILE = re.compile(r"(.+)_test_split(\d)\.txt")
+SPLIT_FILE = re.compile(r"(.+)_test_split(\d+)\.txt")
 SIDE_OF_MARK = {"1": "train", "2": "test", "0": None}
+VIDEO_FOLDERS = ("hmdb51_org", "hmdb51", "HMDB51", "videos")
 
 
 def is_here(path: Path) -> bool:
@@ -23,28 +25,38 @@ def has_side(path: Path, side: str) -> bool:
 def read(request: Request) -> ClipSet:
     path = request.path
     if request.side == "val":
-        raise DataError(f"{path}: HMDB51 has no val side; expected train, test or all")
+        raise no_such_side(path, "val", ["train", "test"])
     files = {
         found[1]: p
-        for p in sorted(path.glob("*.txt"))
-        if (found := SPLIT_FILE.fullmatch(p.name)) and found[2] == str(request.fold)
+        for p in sorted(path.glob("*_test_split*.txt"))
+        if (found := SPLIT_FILE.fullmatch(p.name)) and int(found[2]) == request.fold
     }
     if not files:
-        raise DataError(f"{path}: no *_test_split{request.fold}.txt; --fold: got {request.fold}, HMDB51 has 1 to 3")
-    media = MediaFolder(request.media or path)
+        raise DataError(
+            f"{path}: no *_test_split{request.fold}.txt; --fold: got {request.fold}, expected one of HMDB51's, 1 to 3"
+        )
+    media = MediaFolder(request.media or default_media(path, list(files), VIDEO_FOLDERS))
     clips, missing = [], []
     for label, file in files.items():
-        for number, line in enumerate(file.read_text(encoding="utf-8", errors="surrogateescape").splitlines(), start=1):
-            if not line.strip():
-                continue
-            name, _, mark = line.strip().rpartition(" ")
-            if mark not in SIDE_OF_MARK or not name:
-                raise DataError(f"{file}, line {number}: got {line!r}, expected a file name and 0, 1 or 2")
-            if SIDE_OF_MARK[mark] not in request.sides:
-                continue
-            found_file = media.named(f"{label}/{name.strip()}")
+        for name in _names(file, request.sides):
+            found_file = media.named(f"{label}/{name}")
             if found_file is None:
-                missing.append(f"{label}/{name.strip()}")
+                missing.append(f"{label}/{name}")
             else:
                 clips.append(Clip(found_file, label))
-    return ClipSet(str(path), "hmdb51", tuple(clips), labels_in_order(list(files)), missing=tuple(missing))
+    labels = labels_in_order(list(files))
+    return ClipSet(str(path), "hmdb51", tuple(clips), labels, missing=tuple(missing), looked_in=str(media.folder))
+
+
+def _names(file: Path, sides: tuple[str, ...]) -> list[str]:
+    """File names on these sides; they may hold spaces and brackets."""
+    names = []
+    for number, line in numbered_lines(file):
+        name, _, mark = line.rpartition(" ")
+        if mark not in SIDE_OF_MARK or not name:
+            raise DataError(
+                f"{file}, line {number}: got {line!r}, expected a file name and 0, 1 or 2; correct the line"
+            )
+        if SIDE_OF_MARK[mark] in sides:
+            names.append(name.strip())
+    return names

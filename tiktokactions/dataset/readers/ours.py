@@ -25,7 +25,7 @@ def read(request: Request) -> ClipSet:
         raise DataError(f"{request.path}: no manifest.parquet; run: tiktokactions dataset stats {request.path}")
     if request.side != "all" and not is_split(request.path):
         raise DataError(
-            f"{request.path}: this dataset is not split, so it has no {request.side} side;"
+            f"{request.path}: this dataset is not split yet, so it has no {request.side} side;"
             f" run: tiktokactions dataset split {request.path}"
         )
     sides = None if request.side == "all" else sides_of_fold(request.path, request.fold)

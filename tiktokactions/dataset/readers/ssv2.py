@@ -10,8 +10,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tiktokactions.dataset.clips import Clip, ClipSet, DataError, Request
+from tiktokactions.dataset.clips import Clip, ClipSet, DataError, Request, no_such_side
 from tiktokactions.dataset.readers.media import MediaFolder
+from tiktokactions.dataset.readers.text import read_text
 
 PREFIXES = ("", "something-something-v2-")
 FILES = {"train": ("train",), "val": ("validation", "val"), "test": ("test",)}
@@ -22,7 +23,9 @@ def _file(folder: Path, name: str, suffix: str = ".json") -> Path | None:
 
 
 def is_here(path: Path) -> bool:
-    return _file(path, "labels") is not None if path.is_dir() else path.suffix.lower() == ".json"
+    if not path.is_dir():
+        return path.suffix.lower() == ".json"
+    return _file(path, "labels") is not None and bool(side_files(path))
 
 
 def side_files(folder: Path) -> dict[str, Path]:
@@ -31,7 +34,10 @@ def side_files(folder: Path) -> dict[str, Path]:
 
 
 def has_side(path: Path, side: str) -> bool:
-    return path.is_dir() and side in side_files(path)
+    """A test list without answers has no labels: there is nothing to test on."""
+    if not path.is_dir() or side not in side_files(path):
+        return False
+    return bool(_answers(path)) or any("template" in item for item in _items(side_files(path)[side]))
 
 
 def read(request: Request) -> ClipSet:
@@ -40,22 +46,24 @@ def read(request: Request) -> ClipSet:
     folder = path if path.is_dir() else path.parent
     files = side_files(path) if path.is_dir() else {"all": path}
     if path.is_dir() and request.side != "all" and request.side not in files:
-        raise DataError(
-            f"{path}: no list of the {request.side} side; it has {', '.join(p.name for p in files.values())}"
-        )
+        raise no_such_side(path, request.side, list(files))
     labels = read_labels(folder)
-    answers = _answers(folder)
+    known, answers = set(labels), _answers(folder)
+    wanted = [
+        (str(item["id"]), _label(item, answers, known, file))
+        for side, file in files.items()
+        if path.is_file() or side in request.sides
+        for item in _items(file)
+    ]
     media = MediaFolder(request.media or folder)
     clips, missing = [], []
-    for side in request.sides if path.is_dir() else ("all",):
-        for item in _items(files[side]) if side in files else []:
-            label = _label(item, answers, labels, files[side])
-            found = media.stem(str(item["id"]))
-            if found is None:
-                missing.append(str(item["id"]))
-            else:
-                clips.append(Clip(found, label, video_id=str(item["id"])))
-    return ClipSet(str(path), "ssv2", tuple(clips), labels, flip=False, missing=tuple(missing))
+    for video_id, label in wanted:
+        found = media.stem(video_id)
+        if found is None:
+            missing.append(video_id)
+        else:
+            clips.append(Clip(found, label, video_id=video_id))
+    return ClipSet(str(path), "ssv2", tuple(clips), labels, False, tuple(missing), str(media.folder))
 
 
 def read_labels(folder: Path) -> tuple[str, ...]:
@@ -64,23 +72,38 @@ def read_labels(folder: Path) -> tuple[str, ...]:
     if path is None:
         raise DataError(f"{folder}: no labels.json; expected the one that comes with Something-Something V2")
     numbers = _json(path)
-    return tuple(sorted(numbers, key=lambda template: int(numbers[template])))
+    is_numbered = isinstance(numbers, dict) and all(str(number).isdigit() for number in numbers.values())
+    if not is_numbered or sorted(map(int, numbers.values())) != list(range(len(numbers))):
+        raise DataError(
+            f'{path}: expected templates and their numbers from 0, each once, as in {{"Bending something": "0"}};'
+            " take the file that comes with Something-Something V2"
+        )
+    return tuple(_without_brackets(template) for template in sorted(numbers, key=lambda name: int(numbers[name])))
 
 
-def _label(item: dict[str, Any], answers: dict[str, str], labels: tuple[str, ...], file: Path) -> str | None:
+def _without_brackets(template: str) -> str:
+    return template.replace("[", "").replace("]", "")
+
+
+def _label(item: dict[str, Any], answers: dict[str, str], known: set[str], file: Path) -> str | None:
     said = item.get("template") or answers.get(str(item["id"]))
     if said is None:
         return None
-    label = str(said).replace("[", "").replace("]", "")
-    if label not in labels:
-        raise DataError(f"{file}: {item['id']}: the template {label!r} is not in labels.json")
+    label = _without_brackets(str(said))
+    if label not in known:
+        raise DataError(
+            f"{file}: video {item['id']}: got the template {label!r}, expected one of those in labels.json;"
+            " take both files from one release"
+        )
     return label
 
 
 def _items(path: Path) -> list[dict[str, Any]]:
     found = _json(path)
     if not isinstance(found, list) or not all(isinstance(item, dict) and "id" in item for item in found):
-        raise DataError(f"{path}: expected a list of objects with an 'id', as Something-Something V2 has them")
+        raise DataError(
+            f"{path}: expected a list of objects with an 'id', as Something-Something V2 has them; give one of its lists"
+        )
     return found
 
 
@@ -88,12 +111,13 @@ def _answers(folder: Path) -> dict[str, str]:
     path = _file(folder, "test-answers", ".csv")
     if path is None:
         return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        return {row[0]: row[1] for row in csv.reader(file, delimiter=";") if len(row) == 2}
+    return {row[0]: row[1] for row in csv.reader(read_text(path).split("\n"), delimiter=";") if len(row) == 2}
 
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}: not valid JSON: {error}") from error
+        raise DataError(
+            f"{path}, line {error.lineno}: not valid JSON ({error.msg}); expected a list of Something-Something V2"
+        ) from error

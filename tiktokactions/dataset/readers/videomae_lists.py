@@ -1,7 +1,8 @@
 """Lists as VideoMAE has them (``path label``, ``path 0 -1``), and CSV with a header (``path,label,split``).
 
 A folder with ``train.csv``, ``val.csv`` and ``test.csv`` has these sides; without ``test.csv`` the reference tests on
-``val.csv``, and so do we. A single list is taken whole unless it has a column ``split``.
+``val.csv``, and so do we. A single list is taken whole unless it has a column ``split`` or ``side``. The lists that
+``dataset split`` writes name their clips from the dataset's folder.
 """
 
 from __future__ import annotations
@@ -11,19 +12,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiktokactions.dataset.clips import Clip, ClipSet, DataError, Request
+from tiktokactions.dataset.clips import Clip, ClipSet, DataError, Request, no_such_side
 from tiktokactions.dataset.readers.media import is_video_name
+from tiktokactions.dataset.readers.text import numbered_lines, table
 
 LIST_SUFFIXES = (".csv", ".txt", ".list")
 NAME_FILES = ("classes.txt", "labels.txt", "classInd.txt")
-SIDE_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "validation": "val",
-    "validate": "val",
-    "test": "test",
-}
+SIDE_NAMES = {"training": "train", "validation": "val", "validate": "val", "valid": "val", "testing": "test"}
 
 
 @dataclass(frozen=True)
@@ -60,49 +55,41 @@ def read(request: Request) -> ClipSet:
         rows = read_rows(path)
         split = any(row.side is not None for row in rows)
         if split and request.side != "all" and not any(row.side == request.side for row in rows):
-            raise DataError(f"{path}: its column 'split' has no {request.side}")
+            raise no_such_side(path, request.side, sorted({row.side or "" for row in rows}))
         wanted = [row for row in rows if not split or row.side in request.sides]
-        return _clip_set(path, wanted, rows, request.media or path.parent, path.parent)
+        return _clip_set(path, wanted, rows, request.media or default_folder(path.parent), path.parent)
     lists = side_lists(path)
     if request.side != "all" and request.side not in lists:
-        raise DataError(f"{path}: no {request.side}.csv; it has {', '.join(str(p.name) for p in lists.values())}")
+        raise no_such_side(path, request.side, list(lists))
     rows_of = {side: read_rows(found) for side, found in lists.items()}
     everything = [row for rows in rows_of.values() for row in rows]
     # Where test is val's list, all of it must not be there twice.
     wanted = list(dict.fromkeys(everything)) if request.side == "all" else rows_of[request.side]
-    return _clip_set(path, wanted, everything, request.media or path, path)
+    return _clip_set(path, wanted, everything, request.media or default_folder(path), path)
+
+
+def default_folder(lists: Path) -> Path:
+    """The folder of the lists; of those in ``DATASET/splits`` it is the dataset's."""
+    above = lists.resolve().parent
+    return above if lists.resolve().name == "splits" and (above / "dataset.json").is_file() else lists
 
 
 def read_rows(path: Path) -> list[Row]:
     """Raises ``DataError`` naming file and line."""
-    try:
-        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from error
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    lines = numbered_lines(path)
     if lines and path.suffix.lower() == ".csv" and "path" in [n.strip().lower() for n in lines[0][1].split(",")]:
-        return _with_header(path, text)
+        return [_row_with_header(path, number, row) for number, row in table(path)]
     return [_plain_row(path, number, line) for number, line in lines]
 
 
-def _with_header(path: Path, text: str) -> list[Row]:
-    reader = csv.DictReader(text.splitlines())
-    rows = []
-    for found in reader:
-        row = {
-            str(name).strip().lower(): (value or "").strip() for name, value in found.items() if isinstance(value, str)
-        }
-        if not row.get("path"):
-            raise DataError(f"{path}, line {reader.line_num}: no path")
-        side = row.get("split") or row.get("side") or None
-        if side is not None:
-            side = SIDE_NAMES.get(side.lower(), side.lower())
-        rows.append(Row(row["path"], row.get("label") or None, side))
-    return rows
+def _row_with_header(path: Path, number: int, row: dict[str, str]) -> Row:
+    if not row.get("path"):
+        raise DataError(f"{path}, line {number}: got no path, expected one in every row; fill it in or remove the row")
+    side = (row.get("split") or row.get("side") or "").lower() or None
+    return Row(row["path"], row.get("label") or None, side and SIDE_NAMES.get(side, side))
 
 
 def _plain_row(path: Path, number: int, line: str) -> Row:
-    line = line.strip()
     if is_video_name(os.path.basename(line)):
         return Row(line, None, None)
     if "," in line:
@@ -122,31 +109,39 @@ def _plain_row(path: Path, number: int, line: str) -> Row:
 
 
 def _clip_set(source: Path, wanted: list[Row], rows: list[Row], media: Path, names: Path) -> ClipSet:
-    labels = class_names([row.label for row in rows], names)
+    said = {row.label for row in rows if row.label is not None}
+    are_numbers = bool(said) and all(label.isascii() and label.isdigit() for label in said)
+    labels = _numbered_names(max(map(int, said)) + 1, names) if are_numbers else tuple(sorted(said))
     clips, missing = [], []
     for row in wanted:
         path = os.path.abspath(media / row.path)
         if not os.path.isfile(path):
             missing.append(row.path)
             continue
-        label = row.label if row.label is None or row.label in labels else labels[int(row.label)]
+        label = labels[int(row.label)] if are_numbers and row.label is not None else row.label
         clips.append(Clip(path, label))
-    return ClipSet(str(source), "list", tuple(clips), labels, missing=tuple(missing))
+    return ClipSet(str(source), "list", tuple(clips), labels, missing=tuple(missing), looked_in=str(media))
 
 
-def class_names(said: list[str | None], folder: Path) -> tuple[str, ...]:
-    """Names sorted; numbers keep their place: class i of the list is class i of the model."""
-    labels = {label for label in said if label is not None}
-    if not labels or not all(label.isascii() and label.isdigit() for label in labels):
-        return tuple(sorted(labels))
-    count = max(map(int, labels)) + 1
-    for name in NAME_FILES:
-        if (folder / name).is_file():
-            lines = [line.strip() for line in (folder / name).read_text(encoding="utf-8").splitlines() if line.strip()]
-            named = tuple(
-                line.split(maxsplit=1)[1] if line.split()[0].isdigit() and " " in line else line for line in lines
-            )
+def _numbered_names(count: int, folder: Path) -> tuple[str, ...]:
+    """Names of the classes 0 to ``count - 1``, class i of the list being class i of the model: from a file, else numbers."""
+    for path in (folder / name for name in NAME_FILES):
+        if path.is_file():
+            named = _class_names(path)
             if len(named) >= count and len(set(named)) == len(named):
                 return named
-            raise DataError(f"{folder / name}: got {len(named)} class names, expected {count} different ones or more")
+            raise DataError(
+                f"{path}: got {len(named)} class names, expected {count} different ones or more, because the labels go up to"
+                f" {count - 1}; complete the file or take it away"
+            )
     return tuple(str(number) for number in range(count))
+
+
+def _class_names(path: Path) -> tuple[str, ...]:
+    """A name a line; numbers before the names are left out where every line has one and they go up by one."""
+    lines = [line for _, line in numbered_lines(path)]
+    cut = [line.split(maxsplit=1) for line in lines]
+    numbers = [int(words[0]) for words in cut if len(words) == 2 and words[0].isdigit()]
+    if numbers and numbers[0] in (0, 1) and numbers == list(range(numbers[0], numbers[0] + len(lines))):
+        return tuple(words[1] for words in cut)
+    return tuple(lines)
