@@ -34,9 +34,10 @@ def _has_sides(path: Path) -> bool:
     sides = [folder for side in SIDE_FOLDERS if (folder := side_folder(path, side)) is not None]
     if side_folder(path, "train") is not None and len(sides) > 1:
         return True
+    if not any(entry.is_dir() for side in sides for entry in side.iterdir() if not entry.name.startswith(".")):
+        return False
     folders = {os.path.relpath(video, path).split(os.sep)[0] for video in walk_videos(path)}
-    has_classes = any(entry.is_dir() for side in sides for entry in side.iterdir() if not entry.name.startswith("."))
-    return has_classes and folders <= {side.name for side in sides}
+    return folders <= {side.name for side in sides}
 
 
 def read(request: Request) -> ClipSet:

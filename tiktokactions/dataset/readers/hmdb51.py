@@ -28,7 +28,7 @@ def read(request: Request) -> ClipSet:
         raise no_such_side(path, "val", ["train", "test"])
     files = {
         found[1]: p
-        for p in sorted(path.glob("*_test_split*.txt"))
+        for p in path.glob("*_test_split*.txt")
         if (found := SPLIT_FILE.fullmatch(p.name)) and int(found[2]) == request.fold
     }
     if not files:
@@ -37,7 +37,7 @@ def read(request: Request) -> ClipSet:
         )
     media = MediaFolder(request.media or default_media(path, list(files), VIDEO_FOLDERS))
     clips, missing = [], []
-    for label, file in files.items():
+    for label, file in sorted(files.items()):
         for name in _names(file, request.sides):
             found_file = media.named(f"{label}/{name}")
             if found_file is None:

@@ -29,7 +29,7 @@ class Row:
 
 
 def is_here(path: Path) -> bool:
-    return _side_list(path, "train") is not None if path.is_dir() else path.suffix.lower() in LIST_SUFFIXES
+    return bool(side_lists(path)) if path.is_dir() else path.suffix.lower() in LIST_SUFFIXES
 
 
 def _side_list(folder: Path, side: str) -> Path | None:
@@ -55,7 +55,7 @@ def read(request: Request) -> ClipSet:
         rows = read_rows(path)
         split = any(row.side is not None for row in rows)
         if split and request.side != "all" and not any(row.side == request.side for row in rows):
-            raise no_such_side(path, request.side, sorted({row.side or "" for row in rows}))
+            raise no_such_side(path, request.side, sorted({row.side for row in rows if row.side}))
         wanted = [row for row in rows if not split or row.side in request.sides]
         return _clip_set(path, wanted, rows, request.media or default_folder(path.parent), path.parent)
     lists = side_lists(path)
