@@ -40,8 +40,8 @@ _HELD_LEGS = (
     ((62, 12), (-12, 6), (2, 2), (0, 2)),  # on one leg
 )
 # How often each is held. The more of the first, the easier the set: a raised arm then is a moving arm more often.
-_HELD_ARM_SHARES = (0.52, *6 * (0.08,))
-_HELD_LEG_SHARES = (0.56, 0.14, 0.12, 0.1, 0.08)
+_HELD_ARM_SHARES = (0.88, *6 * (0.02,))
+_HELD_LEG_SHARES = (0.88, 0.06, 0.02, 0.02, 0.02)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ class Looks:
 
 
 def _vivid(rng: np.random.Generator) -> Colour:
-    return _hsv(rng.random(), rng.uniform(0.25, 0.95), rng.uniform(0.55, 1))
+    return _hsv(rng.random(), rng.uniform(0.25, 0.9), rng.uniform(0.8, 1))
 
 
 def _hsv(hue: float, saturation: float, value: float) -> Colour:
@@ -69,7 +69,7 @@ def _background(rng: np.random.Generator, side: int) -> np.ndarray:
     picture = np.empty((side, side, 3), np.float32)
     edge = side // 2  # an even side: both parts are of one height
     for part, darker in ((slice(None, edge), 0.0), (slice(edge, None), 0.12)):
-        hue, value = rng.random(), rng.uniform(0.35, 0.85) - darker
+        hue, value = rng.random(), rng.uniform(0.25, 0.5) - darker
         first, last = (
             _hsv((hue + rng.uniform(0, 0.15)) % 1, rng.uniform(0, 0.4), value + rng.uniform(-0.1, 0.1))
             for _ in range(2)
@@ -77,14 +77,14 @@ def _background(rng: np.random.Generator, side: int) -> np.ndarray:
         along = np.linspace(0, 1, side)[None, :, None] if rng.random() < 0.5 else np.linspace(0, 1, edge)[:, None, None]
         picture[part] = np.asarray(first) * (1 - along) + np.asarray(last) * along
         picture[part] += _texture(rng, side)[part]
-    for _ in range(rng.integers(1, 6)):
+    for _ in range(rng.integers(0, 3)):
         _put_something(picture, rng, edge)
     return cv2.GaussianBlur(np.clip(picture, 0, 255).astype(np.uint8), (0, 0), rng.uniform(0.8, 2.0))
 
 
 def _texture(rng: np.random.Generator, side: int) -> np.ndarray:
     """Brightness to add, float32 (side, side, 1): clouds, stripes or checks, or next to nothing."""
-    strength, cells = rng.uniform(2, 13), int(rng.integers(3, 12))
+    strength, cells = rng.uniform(0, 2), int(rng.integers(3, 12))
     kind = rng.integers(4)
     across, down = np.meshgrid(np.arange(side), np.arange(side))
     if kind == 0:
@@ -105,7 +105,7 @@ def _put_something(picture: np.ndarray, rng: np.random.Generator, edge: int) -> 
     x, y = int(rng.integers(side)), int(rng.uniform(0.1, 0.75) * side)
     width, height = (int(size) for size in rng.uniform(0.05, 0.22, 2) * side)
     # Like what is behind it, so that the figure stays the brightest thing in the picture.
-    colour = tuple(0.6 * picture[y, x].astype(float) + 0.4 * np.array(_vivid(rng)))
+    colour = tuple(0.9 * picture[y, x].astype(float) + 0.1 * np.array(_vivid(rng)))
     kind = rng.integers(3)
     if kind == 0:  # a picture, a window, a box
         cv2.rectangle(picture, (x - width, y - height), (x + width, y + height), colour, -1)
@@ -138,23 +138,23 @@ class Camera:
     def draw(rng: np.random.Generator, times_s: np.ndarray, side: int) -> Camera:
         drawn = side * OVERSAMPLING
         middle = times_s - times_s.mean()
-        tilt = np.radians(rng.uniform(-5, 5)) + np.radians(rng.uniform(0, 1.2)) * _wobble(rng, times_s)
-        zoom = np.exp(rng.uniform(-0.05, 0.05) * middle)
-        pan = drawn * rng.uniform(-0.035, 0.035, 2) * [1, 0.5] * middle[:, None]
-        shake = drawn * rng.uniform(0, 0.006) * np.stack([_wobble(rng, times_s), _wobble(rng, times_s)], axis=-1)
+        tilt = np.radians(rng.uniform(-5, 5)) + np.radians(rng.uniform(0, 0.2)) * _wobble(rng, times_s)
+        zoom = np.exp(rng.uniform(-0.01, 0.01) * middle)
+        pan = drawn * rng.uniform(-0.008, 0.008, 2) * [1, 0.5] * middle[:, None]
+        shake = drawn * rng.uniform(0, 0.001) * np.stack([_wobble(rng, times_s), _wobble(rng, times_s)], axis=-1)
         affine = np.empty((len(times_s), 2, 3))
         affine[:, 0, 0] = affine[:, 1, 1] = zoom * np.cos(tilt)
         affine[:, 1, 0] = zoom * np.sin(tilt)
         affine[:, 0, 1] = -affine[:, 1, 0]
         affine[:, :, 2] = pan + shake
-        flicker = 1 + rng.uniform(0, 0.02) * _wobble(rng, times_s)
+        flicker = 1 + rng.uniform(0, 0.005) * _wobble(rng, times_s)
         return Camera(
-            yaw=rng.uniform(-np.pi / 4, np.pi / 4),
-            height_px=drawn * rng.uniform(0.56, 0.7),
+            yaw=rng.uniform(-np.pi / 8, np.pi / 8),
+            height_px=drawn * rng.uniform(0.64, 0.74),
             affine=affine,
             feet_xy=(drawn * rng.uniform(0.42, 0.58), drawn * rng.uniform(0.84, 0.92)),
             gain=flicker[:, None, None, None] * rng.uniform(0.85, 1.12) * rng.uniform(0.95, 1.05, 3),
-            noise=rng.uniform(0.5, 3),
+            noise=rng.uniform(0, 1),
         )
 
     def project(self, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
