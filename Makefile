@@ -9,6 +9,7 @@ SHELL := /bin/sh
 # A stamp says that .venv holds these packages; it names the Python that was asked for, so that another one starts anew.
 CHOICE := $(addprefix -,$(subst /,_,$(PYTHON)))
 BASE := .venv/.installed-base$(CHOICE)
+TRAIN := .venv/.installed-train$(CHOICE)
 DEV := .venv/.installed-dev$(CHOICE)
 RUN := .venv/bin/python
 
@@ -17,15 +18,16 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_D
 	$(RUN) -m pip install --quiet --no-input -c constraints.txt
 
 help:
-	@echo 'make demo      curate sample videos into ./demo (downloads about 50 MB once)'
+	@echo 'make demo      curate sample videos into ./demo (downloads about 50 MB once), then train on rendered ones'
 	@echo 'make test      the quick tests'
 	@echo 'make test-all  every test'
 	@echo 'make lint      ruff (lint and format) and mypy'
 	@echo 'make bench     the benchmarks'
 	@echo 'make clean     remove .venv, ./demo and caches'
 
-demo: $(BASE)
+demo: $(TRAIN)
 	.venv/bin/tiktokactions demo -o demo
+	.venv/bin/tiktokactions demo -o demo --learn
 
 test: $(DEV)
 	$(RUN) -m pytest
@@ -56,7 +58,12 @@ $(BASE): pyproject.toml constraints.txt
 	@$(PIP) -e .
 	@touch $@
 
-$(DEV): $(BASE)
+$(TRAIN): $(BASE)
+	@echo 'installing what training needs into .venv ...'
+	@$(PIP) -e '.[train]'
+	@touch $@
+
+$(DEV): $(TRAIN)
 	@echo 'installing the development tools into .venv ...'
 	@$(PIP) -e '.[train,dev]'
 	@touch $@

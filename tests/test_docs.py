@@ -48,7 +48,8 @@ class Command:
     def is_ours(self) -> bool:
         return (
             re.search(
-                r"(^|[|;&(=]\s*|\s)(tiktokactions|python3? -m (tiktokactions|benchmarks)\S*|make)(\s|$)", self.text
+                r"(^|[|;&(=]\s*|\s)(tiktokactions|python3? -m (tiktokactions|benchmarks)\S*|make|torchrun)(\s|$)",
+                self.text,
             )
             is not None
         )
@@ -121,6 +122,9 @@ def tools(tmp_path_factory) -> Path:
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tiktokactions "$@"\n')
     program.chmod(0o755)
+    torchrun = root / "bin" / "torchrun"
+    torchrun.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m torch.distributed.run "$@"\n')
+    torchrun.chmod(0o755)
     answer = np.zeros((1, 52 * 52 + 26 * 26 + 13 * 13, 85), np.float32)
     answer[0, 1000, 2:6] = (2.5, 2.5, 0.9, 1.0)  # width, height, is something, is a person
     (root / "models").mkdir()
@@ -169,7 +173,7 @@ def workspaces(run, tmp_path_factory) -> Callable[[str], Path]:
 
 def prepare(folder: Path, run: Callable[[str, Path], subprocess.CompletedProcess[str]]) -> None:
     """To curate: ``videos/``, ``demo/videos/``, lists, ``curate.toml``; done: ``data/``, ``demo/dataset/``."""
-    names = ("walking/one.mp4", "walking/two.mp4", "jumping/three.mp4")
+    names = [f"{label}/{number}.mp4" for label in ("walking", "jumping") for number in ("one", "two", "three", "four")]
     for index, name in enumerate(names):
         frames = numbered_frames(50 + 10 * index, 96, 160, first=1000 * index, cuts=(5,))
         write_video(folder / "videos" / name, frames, fps=10)

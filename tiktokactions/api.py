@@ -552,6 +552,7 @@ def finetune(
         run = Path(output)
         train = _without_unreadable(train, settings, run, progress)
         looked_at = _other_side(data, val, "val", settings)
+        tested_on = _other_side(data, test, "test", settings)  # now, so that a wrong path does not show after hours
         result = finetune(
             train,
             settings,
@@ -560,7 +561,6 @@ def finetune(
             init=None if init is None else Path(init),
             report=progress,
         )
-        tested_on = _other_side(data, test, "test", settings)
         if not result["finished"] or tested_on is None or not tested_on.clips:
             return result
         shared = {
@@ -781,6 +781,24 @@ def _video_clips(inputs: list[str]) -> list[Clip]:
     if not found:
         raise UsageError(f"{', '.join(inputs)}: no video found there")
     return found
+
+
+def demo_learning(
+    output: str | os.PathLike[str] = "demo",
+    *,
+    seed: int = 0,
+    progress: Callable[[TrainingProgress], None] = lambda progress: None,
+) -> dict[str, Any]:
+    """Pre-train, fine-tune and test a tiny model on rendered actions, in a few minutes on a CPU.
+
+    Raises:
+        UsageError: the extra ``train`` is not installed, or ``output/rendered`` holds something else.
+    """
+    _need_torch()
+    with _usage_errors():
+        from tiktokactions.demo.learning import learn_rendered_actions
+
+        return learn_rendered_actions(Path(output), seed=seed, report=progress)
 
 
 # --- the rest ------------------------------------------------------------------------------------------------------

@@ -85,7 +85,9 @@ def learn_rendered_actions(
         report=report,
     )
     looks = EvaluateOptions(segments=1, crops=3, device="cpu", workers=0, precision="fp32")
-    found = evaluate(runs / f"finetuned-{seed}", test, looks, runs / f"finetuned-{seed}" / "evaluations" / "test", report=report)
+    found = evaluate(
+        runs / f"finetuned-{seed}", test, looks, runs / f"finetuned-{seed}" / "evaluations" / "test", report=report
+    )
     return dataclasses.asdict(found) | {"pretrain_loss": before["loss"], "finetune_loss": after["loss"]}
 
 
