@@ -359,7 +359,7 @@ MODEL_GROUP_TITLES = {
 PRETRAIN_EXAMPLE = """\
 Example:
   tiktokactions pretrain data/ -o runs/pretrained --model tiny --batch-size 2 --epochs 2
-  tiktokactions pretrain data/ -o runs/paper --batch-size 8 --dry-run
+  tiktokactions pretrain data/ -o runs/paper --batch-size 4 --dry-run
 """
 FINETUNE_EXAMPLE = """\
 Example:

@@ -40,10 +40,14 @@ def normalise(video: Tensor) -> Tensor:
     Returns:
         float32 of the same shape.
     """
+    return normalise_(video.to(torch.float32, copy=True))
+
+
+def normalise_(video: Tensor) -> Tensor:
+    """:func:`normalise` in the memory of a float32 video: fresh memory costs a CPU more than the arithmetic."""
     mean = torch.tensor(MEAN, device=video.device).view(3, 1, 1, 1) * 255
     scale = 1 / (torch.tensor(STD, device=video.device).view(3, 1, 1, 1) * 255)
-    # In the one copy's own memory: fresh memory costs a CPU more than the arithmetic.
-    return video.to(torch.float32, copy=True).sub_(mean).mul_(scale)
+    return video.sub_(mean).mul_(scale)
 
 
 # --- pre-training --------------------------------------------------------------------------------------------------
@@ -136,8 +140,13 @@ def random_resized_crop(
         float32 (3, T, height, width), normalised.
     """
     top, left, height, width = random_resized_crop_box(frames_thwc.shape[1], frames_thwc.shape[2], rng, min_area)
-    cropped = torch.from_numpy(frames_thwc[:, top : top + height, left : left + width]).permute(3, 0, 1, 2)
-    return F.interpolate(normalise(cropped), size, mode="bilinear", align_corners=False)
+    cropped = torch.from_numpy(frames_thwc[:, top : top + height, left : left + width]).permute(0, 3, 1, 2)
+    video = torch.empty(3, len(cropped), *size)
+    # Frame by frame: floats of a whole large crop (113 MB for 16 frames of 576 by 1024) would not fit the processor's
+    # cache. Resizing is linear, so that normalising may come last.
+    for t, picture in enumerate(cropped.split(1)):
+        video[:, t] = F.interpolate(picture.float(), size, mode="bilinear", align_corners=False)[0]
+    return normalise_(video)
 
 
 def random_resized_crop_box(height: int, width: int, rng: np.random.Generator, min_area: float = 0.08) -> Box:

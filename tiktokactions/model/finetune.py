@@ -326,7 +326,7 @@ def dry_finetune(train: ClipSet, options: FinetuneOptions, init: Path | None) ->
 
 def finetuning_plan(model: VideoClassifier, options: FinetuneOptions, clips: int, processes: int) -> dict[str, Any]:
     """Every number that follows from the options, computed here and nowhere else."""
-    per_epoch = steps_per_epoch(clips, options, processes)
+    per_epoch = 0 if options.linear_probe else steps_per_epoch(clips, options, processes)
     batch = options.batch_size * options.accumulate * processes
     return {
         "processes": processes,

@@ -154,7 +154,7 @@ def _none(magnitude: float) -> Level:
 
 
 def _enhancement(magnitude: float) -> Level:
-    return (1.0 + magnitude * 0.09,)
+    return (round(1.0 + magnitude * 0.09, 6),)
 
 
 OPERATIONS: dict[str, Operation] = {
