@@ -678,10 +678,14 @@ def export(
         return export(Path(run), Path(output), to=to)
 
 
-def _need_torch() -> None:
+def _missing_for_training() -> list[str]:
     import importlib.util
 
-    missing = [name for name in ("torch", "safetensors") if importlib.util.find_spec(name) is None]
+    return [name for name in ("torch", "safetensors") if importlib.util.find_spec(name) is None]
+
+
+def _need_torch() -> None:
+    missing = _missing_for_training()
     if missing:
         raise UsageError(f"this command needs {' and '.join(missing)}: pip install 'tiktokactions[train]'")
 
@@ -805,10 +809,15 @@ def demo_learning(
 
 
 def doctor() -> list[DetectorStatus]:
-    """Which person detectors are ready on this machine, and how to get the others."""
-    from tiktokactions.curate.people import detector_statuses
+    """Which person detectors are ready on this machine, whether it can train, and how to get what is missing."""
+    from importlib import metadata
 
-    return detector_statuses()
+    from tiktokactions.curate.people import DetectorStatus, detector_statuses
+
+    missing = _missing_for_training()
+    told = f"{' and '.join(missing)} not installed" if missing else f"torch {metadata.version('torch')}"
+    training = DetectorStatus("training", not missing, told, "pip install 'tiktokactions[train]'")
+    return [*detector_statuses(), training]
 
 
 def demo(

@@ -1,0 +1,126 @@
+"""Training, evaluation and prediction as typed: what is printed, what ``--json`` promises, exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra 'train'")
+
+from tests.model.made_clips import make_clips
+from tiktokactions import cli
+
+SMALL = ["--image-size", "32", "--frames", "4", "--stride", "2", "--workers", "0", "--threads", "1", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("typed")
+    for side, first in (("train", 0), ("test", 9000)):
+        make_clips(folder / "squares" / side, 2, first_seed=first, ways=("left", "right"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(work: Path) -> Path:
+    """A pre-trained and a fine-tuned run."""
+    data, small = str(work / "squares"), [*SMALL, "--batch-size", "2", "--epochs", "1"]
+    pretrained, finetuned = str(work / "runs" / "pretrained"), str(work / "runs" / "finetuned")
+    assert cli.main(["pretrain", data, "-o", pretrained, "--model", "tiny", "--pictures-epochs", "0", *small]) == 0
+    assert cli.main(["finetune", data, "-o", finetuned, "--init", pretrained, *small, "--crops", "1"]) == 0
+    return work / "runs"
+
+
+def typed(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
+    capsys.readouterr()
+    code = cli.main([str(a) for a in arguments])
+    told = capsys.readouterr()
+    return code, told.out, told.err
+
+
+def test_json_of_training(runs, work, capsys):
+    code, out, _ = typed(capsys, "finetune", work / "squares", "-o", runs / "finetuned", "--init", runs / "pretrained",
+                         *SMALL, "--batch-size", "2", "--epochs", "1", "--crops", "1", "--json")  # fmt: skip
+    result = json.loads(out)
+    assert code == 0 and result["run"] == str(runs / "finetuned") and result["steps"] == 2 and result["loss"] > 0
+    assert result["test"]["videos"] == 4 and 0 <= result["test"]["top1"] <= 1
+
+
+def test_json_of_evaluation(runs, work, capsys):
+    code, out, _ = typed(capsys, "evaluate", runs / "finetuned", work / "squares", "--workers", "0", "--json")
+    result = json.loads(out)
+    assert code == 0 and result["videos"] == 4 and result["top5"] == 1.0 and result["views"] == 15
+    assert Path(result["folder"], "confusion.png").is_file()
+    code, out, _ = typed(capsys, "evaluate", runs / "finetuned", work / "squares", "--workers", "0", "--side", "train")
+    assert code == 0 and "top-1" in out and "95 % interval" in out
+
+
+def test_json_of_prediction(runs, work, capsys):
+    video = next((work / "squares" / "test").rglob("*.mp4"))
+    code, out, _ = typed(capsys, "predict", runs / "finetuned", video, "--workers", "0", "--json")
+    [prediction] = json.loads(out)
+    assert code == 0 and prediction["path"] == str(video)
+    assert {guess["label"] for guess in prediction["top"]} == {"left", "right"}
+    assert sum(guess["probability"] for guess in prediction["top"]) == pytest.approx(1, abs=1e-5)
+    code, out, _ = typed(capsys, "predict", runs / "finetuned", video, "--workers", "0")
+    assert code == 0 and "%" in out
+
+
+def test_features_of_a_pretrained_run(runs, work, capsys):
+    code, out, _ = typed(capsys, "predict", runs / "pretrained", work / "squares", "--features", work / "f.parquet",
+                         "--workers", "0", "--segments", "1", "--crops", "1", "--json")  # fmt: skip
+    assert code == 0 and json.loads(out) == {"features": str(work / "f.parquet"), "videos": 8, "length": 192}
+
+
+def test_export(runs, work, capsys):
+    code, out, _ = typed(capsys, "export", runs / "finetuned", "-o", work / "hf", "--json")
+    assert code == 0 and json.loads(out) == {"output": str(work / "hf")}
+    assert (work / "hf" / "config.json").is_file()
+
+
+def test_a_dry_run_writes_nothing(work, tmp_path, capsys):
+    code, out, _ = typed(capsys, "pretrain", work / "squares", "-o", tmp_path / "run", "--batch-size", "4", "--dry-run")
+    assert code == 0 and "94,210,944" in out and "visible tokens" in out
+    assert not (tmp_path / "run").exists()
+
+
+def test_several_data_are_mixed(work, tmp_path, capsys):
+    train = work / "squares" / "train"
+    code, out, _ = typed(capsys, "pretrain", train / "left", train / "right", "--mix", "3", "1", "-o", tmp_path / "run",
+                         "--model", "tiny", *SMALL, "--batch-size", "2", "--epochs", "1", "--json")  # fmt: skip
+    assert code == 0 and json.loads(out)["steps"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["pretrain", "nowhere", "-o", "run"], "nowhere: no such file or folder"),
+        (["pretrain", "DATA", "-o", "run", "--mix", "1", "2"], "--mix"),
+        (["pretrain", "DATA", "-o", "run", "--mask-ratio", "2"], "--mask-ratio: got 2.0"),
+        (["pretrain", "DATA", "-o", "run"], "fewer than one step takes"),
+        (["finetune", "DATA", "-o", "run", "--init", "nowhere"], "nowhere"),
+        (["finetune", "DATA", "-o", "run", "--test", "nowhere"], "nowhere"),
+        (["evaluate", "DATA", "DATA"], "no run.json there"),
+        (["predict", "DATA", "DATA"], "no run.json there"),
+        (["export", "DATA", "-o", "out"], "DATA"),
+    ],
+)
+def test_bad_usage(work, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "DATA").symlink_to(work / "squares")
+    code, out, err = typed(capsys, *arguments)
+    assert code == 2 and out == "" and message in err
+
+
+def test_unknown_names_in_a_config_file(work, tmp_path, capsys):
+    (tmp_path / "c.toml").write_text("epoch = 3\n")
+    code, _, err = typed(capsys, "pretrain", work / "squares", "-o", tmp_path / "run", "--config", tmp_path / "c.toml")
+    assert code == 2 and "unknown name epoch" in err
+    (tmp_path / "c.toml").write_text('epochs = 3\nmodel = "tiny"\nbatch_size = 4\nbase_lr = 1\n')
+    dry = ["--config", tmp_path / "c.toml", "--dry-run", "--json"]
+    code, out, _ = typed(capsys, "pretrain", work / "squares", "-o", tmp_path / "run", *dry)
+    plan: dict[str, Any] = json.loads(out)
+    assert code == 0 and plan["steps"] == 3
