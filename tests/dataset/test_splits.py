@@ -259,7 +259,7 @@ def column(dataset: Path) -> dict[str, Any]:
 
 
 def test_a_dataset_is_split(dataset):
-    with pytest.raises(DataError, match=r"not split, so it has no train side; run: tiktokactions dataset split"):
+    with pytest.raises(DataError, match=r"not split yet, so it has no train side; run: tiktokactions dataset split"):
         read_clips(dataset, side="train")
     report = api.dataset_split(dataset, val=0.25, test=0.25)
     assert (report.clips, report.sides) == (12, {"train": 6, "val": 3, "test": 3, "none": 0})

@@ -58,4 +58,4 @@ def _normalised_target(weights: ReadWeights) -> bool:
     folder = Path(weights.source).parent
     if weights.format != "run" or not (folder / "run.json").is_file():
         return True
-    return bool(read_json(folder / "run.json")["options"].get("normalize_target", True))
+    return bool(read_json(folder / "run.json").get("options", {}).get("normalize_target", True))
