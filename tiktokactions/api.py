@@ -693,12 +693,21 @@ def _need_torch() -> None:
 @contextlib.contextmanager
 def _usage_errors() -> Iterator[None]:
     """What a person can put right becomes a ``UsageError``; the messages already say how."""
+    from tiktokactions.curate.one_video import NO_SPACE
+
     try:
         yield
     except UsageError:
         raise
     except ValueError as error:
         raise UsageError(str(error)) from error
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        raise DiskFullError(
+            f"{error.filename or 'the disk'}: {os.strerror(error.errno)}. The last checkpoint is kept and no half-written"
+            " file counts; make room and give the same command again."
+        ) from error
 
 
 OptionsType = TypeVar("OptionsType")

@@ -338,3 +338,26 @@ def test_impossible_hardware(clips, tmp_path, options, message):
 def assert_same_weights(a, b):
     """Bit for bit."""
     assert (a / "model.safetensors").read_bytes() == (b / "model.safetensors").read_bytes()
+
+
+def test_a_full_disk_is_told_and_loses_nothing(clips, tmp_path, repository):
+    """A file-size limit stands in for the full disk: larger than run.json, smaller than the weights."""
+    folder = Path(clips[0].path).parents[1]
+    script = (
+        "import resource, signal, sys; from tiktokactions import cli\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))\n"
+        "sys.exit(cli.main(sys.argv[1:]))\n"
+    )
+    small = ["--model", "tiny", "--image-size", "32", "--frames", "4", "--batch-size", "4", "--epochs", "1"]
+    command = ["pretrain", str(folder), "-o", str(tmp_path / "run"), *small, "--workers", "0", "--pictures-epochs", "0"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *command],
+        env=os.environ | {"PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "The last checkpoint is kept" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "run" / "model.safetensors").exists()

@@ -13,8 +13,10 @@ the seed, the epoch, the clip and the step.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,7 +114,13 @@ def _optimizer_state(state: TrainingState) -> tuple[dict[str, Tensor], dict[str,
 def save_weights(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write tensors as safetensors, whole or not at all."""
     staged = path.with_name(f".writing-{path.name}")
-    save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, staged)
+    try:
+        save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, staged)
+    except SafetensorError as error:
+        # It tells what the operating system said in words only: "... (os error 28)".
+        said = re.search(r"os error (\d+)", str(error))
+        number = int(said[1]) if said else errno.EIO
+        raise OSError(number, os.strerror(number), str(path)) from error
     with staged.open("rb") as file:
         os.fsync(file.fileno())
     os.replace(staged, path)
