@@ -392,7 +392,9 @@ def test_real_files_are_read_as_by_decord(path: Path) -> None:
         # decord counts a packet that drops a frame (the second one in HMDB51) and repeats the last frame for it.
         assert len(theirs) - reader.frames == is_hmdb51
         asked = np.minimum(reader.frames // 3 + 4 * np.arange(16), reader.frames - 1)
-        if is_hmdb51:  # it also takes that packet for a keyframe, and is a frame late unless it begins at frame 0
+        # It also takes that packet for a keyframe, and is a frame late unless it begins at frame 0; in other files without
+        # time stamps a frame sought for after another one has come out differently now and then: there it reads in order.
+        if path.suffix == ".avi":
             assert np.array_equal(reader.read(asked), theirs.get_batch(range(reader.frames)).asnumpy()[asked])
             return
         for numbers in (asked, np.array([0]), np.array([reader.frames - 1])):
