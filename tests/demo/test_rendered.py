@@ -226,7 +226,7 @@ def guessed_right(features: np.ndarray) -> float:
 
 @pytest.mark.parametrize(
     ("features", "least", "most"),
-    [(corners, 0.0, 0.26), (whole_picture, 0.0, 0.3), (one_frame, 0.0, 0.45), (motion, 0.6, 1.0)],
+    [(corners, 0.0, 0.26), (whole_picture, 0.0, 0.3), (one_frame, 0.0, 0.6), (motion, 0.8, 1.0)],
     ids=["background", "colours and light", "one frame", "motion"],
 )
 def test_motion_tells_the_action_and_looks_do_not(gallery, features, least, most):

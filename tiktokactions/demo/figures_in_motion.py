@@ -1,7 +1,7 @@
 """Figures in motion: where the joints of a simple body are, frame by frame, while it does one of six actions.
 
 Every limb that an action does not use is held in some pose, and these poses look like moments of the other actions (a
-raised arm, arms in front, bent knees, a lifted leg): a single frame tells little, the motion tells which action it is.
+raised arm, arms in front, bent knees, a lifted leg): a single frame tells less than the motion does.
 
 Axes of a body: x to its left, y up, z forward, the origin on the floor; lengths are shares of its height.
 """
@@ -40,8 +40,8 @@ _HELD_LEGS = (
     ((62, 12), (-12, 6), (2, 2), (0, 2)),  # on one leg
 )
 # How often each is held. The more of the first, the easier the set: a raised arm then is a moving arm more often.
-_HELD_ARM_SHARES = (0.88, *6 * (0.02,))
-_HELD_LEG_SHARES = (0.88, 0.06, 0.02, 0.02, 0.02)
+_HELD_ARM_SHARES = (0.64, *6 * (0.06,))
+_HELD_LEG_SHARES = (0.7, 0.12, 0.06, 0.06, 0.06)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Body:
             shoulder=rng.uniform(0.1, 0.135),
             hip=rng.uniform(0.05, 0.075),
             head=head,
-            girth=rng.uniform(0.85, 1.3),
+            girth=rng.uniform(1.1, 1.5),
         )
 
 
@@ -130,16 +130,16 @@ def _turns(times_s: np.ndarray, rng: np.random.Generator, slowest_hz: float, fas
 
 
 def _wave(pose: Pose, times_s: np.ndarray, rng: np.random.Generator) -> None:
-    swing = np.sin(2 * np.pi * _turns(times_s, rng, 1.1, 1.9))
-    extent = rng.uniform(32, 48)
+    swing = np.sin(2 * np.pi * _turns(times_s, rng, 1.2, 1.7))
+    extent = rng.uniform(40, 55)
     raised, side = rng.uniform(80, 140), rng.integers(2)
     pose.angles[:, side, UPPER_ARM] = _radians(rng.uniform(-5, 15), raised + 0.3 * extent * swing)
     pose.angles[:, side, FOREARM] = _radians(rng.uniform(-5, 20), rng.uniform(158, 178) + extent * swing)
 
 
 def _clap(pose: Pose, times_s: np.ndarray, rng: np.random.Generator) -> None:
-    opening = rng.uniform(0.8, 1.25) * (0.5 + 0.5 * np.sin(2 * np.pi * _turns(times_s, rng, 1.1, 1.9)))
-    height = rng.uniform(35, 85)
+    opening = rng.uniform(0.95, 1.25) * (0.5 + 0.5 * np.sin(2 * np.pi * _turns(times_s, rng, 1.2, 1.7)))
+    height = rng.uniform(45, 85)
     for side in range(2):
         pose.angles[:, side, UPPER_ARM] = _radians(height, 4 + 42 * opening)
         pose.angles[:, side, FOREARM] = _radians(height + 12, -38 + 82 * opening)
@@ -163,29 +163,29 @@ def _swing_arms_along(pose: Pose, strength: np.ndarray, rng: np.random.Generator
 
 
 def _squat(pose: Pose, times_s: np.ndarray, rng: np.random.Generator) -> None:
-    bend = 0.5 - 0.5 * np.cos(2 * np.pi * _turns(times_s, rng, 0.7, 1.2))
-    _bend_knees(pose, rng.uniform(0.75, 1) * bend, rng)
+    bend = 0.5 - 0.5 * np.cos(2 * np.pi * _turns(times_s, rng, 0.9, 1.2))
+    _bend_knees(pose, rng.uniform(0.85, 1) * bend, rng)
     _swing_arms_along(pose, bend, rng)
 
 
 def _jump(pose: Pose, times_s: np.ndarray, rng: np.random.Generator) -> None:
-    turn = _turns(times_s, rng, 0.9, 1.4) % 1
+    turn = _turns(times_s, rng, 1.1, 1.5) % 1
     # Crouch, push off at 0.34, fly, land at 0.72, give way, straighten.
-    bend = np.interp(turn, (0, 0.18, 0.34, 0.53, 0.72, 0.84, 1), (0.12, 0.6, 0, 0.15, 0, 0.4, 0.12))
+    bend = np.interp(turn, (0, 0.18, 0.34, 0.53, 0.72, 0.84, 1), (0.1, 0.4, 0, 0.1, 0, 0.3, 0.1))
     _bend_knees(pose, bend, rng)
     _swing_arms_along(pose, np.interp(turn, (0, 0.2, 0.5, 1), (0.2, 0, 1, 0.2)), rng)
     flight = np.clip((turn - 0.34) / 0.38, 0, 1)
-    pose.lift += rng.uniform(0.2, 0.34) * 4 * flight * (1 - flight)
+    pose.lift += rng.uniform(0.18, 0.28) * 4 * flight * (1 - flight)
 
 
 def _walk(pose: Pose, times_s: np.ndarray, rng: np.random.Generator) -> None:
-    turns = _turns(times_s, rng, 0.9, 1.4)
-    stride, with_arms = rng.uniform(24, 36), rng.random() < 0.6
-    swing_arms = rng.uniform(20, 40)
+    turns = _turns(times_s, rng, 1.0, 1.4)
+    stride, with_arms = rng.uniform(30, 40), rng.random() < 0.75
+    swing_arms = rng.uniform(30, 45)
     for side, sign in enumerate(SIDES):
         swing, lifting = sign * np.sin(2 * np.pi * turns), np.maximum(0, sign * np.cos(2 * np.pi * turns))
         pose.angles[:, side, THIGH] = _radians(6 + stride * swing, 3.0)
-        pose.angles[:, side, SHIN] = _radians(stride * swing - 8 - 50 * lifting, 2.0)
+        pose.angles[:, side, SHIN] = _radians(stride * swing - 8 - 60 * lifting, 2.0)
         if with_arms:
             pose.angles[:, side, UPPER_ARM] = _radians(-swing_arms * swing, 8.0)
             pose.angles[:, side, FOREARM] = _radians(22 - swing_arms * swing, 4.0)
@@ -195,9 +195,9 @@ def _walk(pose: Pose, times_s: np.ndarray, rng: np.random.Generator) -> None:
 
 
 def _kick(pose: Pose, times_s: np.ndarray, rng: np.random.Generator) -> None:
-    reach = 0.5 - 0.5 * np.cos(2 * np.pi * _turns(times_s, rng, 0.8, 1.4))
-    side, sideways = rng.integers(2), rng.uniform(0.2, 1)
-    extent = rng.uniform(75, 105)
+    reach = 0.5 - 0.5 * np.cos(2 * np.pi * _turns(times_s, rng, 0.9, 1.3))
+    side, sideways = rng.integers(2), rng.uniform(0.4, 1)
+    extent = rng.uniform(85, 105)
     pitch, spread = -12 + extent * (1 - sideways) * reach, 5 + extent * sideways * reach
     knee = 45 * np.sin(np.pi * reach)  # bent on the way, straight at both ends
     pose.angles[:, side, THIGH] = _radians(pitch, spread)

@@ -49,14 +49,14 @@ class Looks:
             shirt=shirt,
             trousers=trousers,
             shoes=_vivid(rng),
-            long_sleeves=bool(rng.random() < 0.5),
-            long_trousers=bool(rng.random() < 0.7),
+            long_sleeves=bool(rng.random() < 0.75),
+            long_trousers=bool(rng.random() < 0.85),
             background=background,
         )
 
 
 def _vivid(rng: np.random.Generator) -> Colour:
-    return _hsv(rng.random(), rng.uniform(0.25, 0.9), rng.uniform(0.8, 1))
+    return _hsv(rng.random(), rng.uniform(0.2, 0.7), rng.uniform(0.85, 1))
 
 
 def _hsv(hue: float, saturation: float, value: float) -> Colour:
@@ -69,9 +69,9 @@ def _background(rng: np.random.Generator, side: int) -> np.ndarray:
     picture = np.empty((side, side, 3), np.float32)
     edge = side // 2  # an even side: both parts are of one height
     for part, darker in ((slice(None, edge), 0.0), (slice(edge, None), 0.12)):
-        hue, value = rng.random(), rng.uniform(0.25, 0.5) - darker
+        hue, value = rng.random(), rng.uniform(0.22, 0.38) - darker
         first, last = (
-            _hsv((hue + rng.uniform(0, 0.15)) % 1, rng.uniform(0, 0.4), value + rng.uniform(-0.1, 0.1))
+            _hsv((hue + rng.uniform(0, 0.15)) % 1, rng.uniform(0, 0.4), value + rng.uniform(-0.07, 0.07))
             for _ in range(2)
         )
         along = np.linspace(0, 1, side)[None, :, None] if rng.random() < 0.5 else np.linspace(0, 1, edge)[:, None, None]
@@ -150,9 +150,9 @@ class Camera:
         flicker = 1 + rng.uniform(0, 0.005) * _wobble(rng, times_s)
         return Camera(
             yaw=rng.uniform(-np.pi / 8, np.pi / 8),
-            height_px=drawn * rng.uniform(0.64, 0.74),
+            height_px=drawn * rng.uniform(0.66, 0.76),
             affine=affine,
-            feet_xy=(drawn * rng.uniform(0.42, 0.58), drawn * rng.uniform(0.84, 0.92)),
+            feet_xy=(drawn * rng.uniform(0.43, 0.57), drawn * rng.uniform(0.88, 0.94)),
             gain=flicker[:, None, None, None] * rng.uniform(0.85, 1.12) * rng.uniform(0.95, 1.05, 3),
             noise=rng.uniform(0, 1),
         )

@@ -22,7 +22,7 @@ from tiktokactions.demo.figures_in_motion import ACTIONS, Body, joints_of
 from tiktokactions.demo.painting import Camera, Looks, paint_clip
 from tiktokactions.files import clear_staging, dataset_lock, move_into_place, staging_folder, write_atomic
 
-DRAWING = 1
+DRAWING = 2
 """Counted up whenever the same seed gives other pixels, so that clips of two versions never mix in one folder."""
 SIDES = ("train", "val", "test")
 FIRST_FIGURE = {"train": 0, "val": 10_000, "test": 20_000}
@@ -37,9 +37,9 @@ A rendered action set, not filmed: drawn figures that clap, jump, kick, squat, w
   SIDE/ACTION/figNNNNN.mp4    H.264, {size}x{size} pixels, {frames} frames at {fps} a second
 
 Every figure does all {classes} actions once, and no figure is on two sides: train, val (if asked for), test. The same
-seed gives the same pictures ({settings} has it). One frame tells little on purpose: the limbs that an action does not use
-are held as other actions hold theirs. The set shows that training learns something; what a model reaches on it says
-nothing about films of people. Made by a program, free for any use.
+seed gives the same pictures ({settings} has it). One frame tells less than the motion on purpose: the limbs that an
+action does not use are often held as other actions hold theirs. The set shows that training learns something; what a
+model reaches on it says nothing about films of people. Made by a program, free for any use.
 """
 
 
