@@ -1,0 +1,326 @@
+"""What size reaches a target accuracy: the paper's answer (section 7, Table 5), and what can honestly be said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from tiktokactions.study.families import PAPER
+from tiktokactions.study.fitting import Fit, fit_all
+from tiktokactions.study.measurements import Measurements
+from tiktokactions.study.uncertainty import (
+    LEVEL,
+    SPOILED,
+    Backtest,
+    Ensemble,
+    backtest,
+    believable,
+    ensemble,
+    interval,
+    weighted_quantile,
+)
+
+Method = Literal["honest", "paper"]
+TARGETS = (0.95, 0.96, 0.97, 0.98, 0.99)
+WIDEST = 10.0
+"""An interval of sizes whose ends differ by more than this factor is no answer to plan with."""
+NEXT_SIZE_LIMIT = 2.0
+"""The next size to measure is looked for up to this many times the largest."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The size that a target needs. None for a size: more than the curves can reach, or than can be told."""
+
+    target: float
+    size: float | None
+    low: float | None
+    high: float | None
+    share_reaching: float
+    """Weight of the curves that reach the target at any size."""
+
+
+@dataclass(frozen=True)
+class Extrapolation:
+    """Everything that was found out."""
+
+    method: Method
+    measured: Measurements
+    targets: tuple[float, ...]
+    fits: tuple[Fit, ...]
+    """All families, by squared error."""
+    answers: tuple[Answer, ...]
+    curves: Ensemble | None
+    backtests: tuple[Backtest, ...]
+    next_size: float | None
+    tells_until: float | None
+    """The size up to which the 90 % interval of accuracy is narrower than five points."""
+    sentence: str
+    notes: tuple[str, ...]
+
+
+def extrapolate_measurements(
+    measured: Measurements,
+    targets: Sequence[float] = TARGETS,
+    *,
+    method: Method = "honest",
+    draws: int = 500,
+    seed: int = 0,
+    report: Callable[[str], None] = lambda name: None,
+) -> Extrapolation:
+    """Fit, rank and, unless only the paper's table is wanted, bootstrap, average and test the extrapolation.
+
+    Args:
+        measured: three sizes or more.
+        targets: accuracies, fractions between 0 and 1.
+        method: ``paper``: best-fitting CDFs and their inverses, no more; ``honest``: with all uncertainty.
+        draws: bootstrap samples of each family.
+        seed: of the bootstrap.
+        report: receives names of families while they are fitted.
+
+    Raises:
+        ValueError: a target that is no fraction between 0 and 1.
+    """
+    for target in targets:
+        if not 0 < target < 1:
+            raise ValueError(f"--targets: got {target:g}, expected fractions between 0 and 1, e.g. 0.95")
+    wanted = tuple(sorted(set(targets)))
+    fits = fit_all(measured, report)
+    if method == "paper":
+        note = "the paper's method: every CDF ends at 100 %, and nothing is said about how sure a size is"
+        return Extrapolation(method, measured, wanted, tuple(fits), (), None, (), None, None, "", (note,))
+    curves = ensemble(fits, measured, draws=draws, seed=seed)
+    tests = tuple(backtest(believable(fits), measured)) if len(measured.sizes) > 4 else ()
+    answers = tuple(_answer(curves, target) for target in wanted)
+    until = _tells_until(curves)
+    best_next = _next_size(curves, measured, wanted)
+    return Extrapolation(
+        method,
+        measured,
+        wanted,
+        tuple(fits),
+        answers,
+        curves,
+        tests,
+        best_next,
+        until,
+        _sentence(answers, curves, measured, until, best_next),
+        _notes(measured, curves),
+    )
+
+
+def size_at(fit: Fit, target: float, largest: float) -> float | None:
+    """Size in videos at which a fitted curve meets a target; None: never."""
+    found = float(fit.family.inverse(np.array([target]), fit.inside[None])[0, 0]) * largest
+    return found if math.isfinite(found) and found > 0 else None
+
+
+def as_json(found: Extrapolation) -> dict[str, Any]:
+    """``families`` (all, by squared error), ``answer`` by target, and the rest; sizes are videos, accuracies fractions."""
+    largest = float(found.measured.sizes[-1])
+    weights = {} if found.curves is None else dict(
+        zip((f.name for f in found.curves.fits), (float(w) for w in found.curves.weights), strict=True)
+    )  # fmt: skip
+    return {
+        "method": found.method,
+        "metric": found.measured.metric,
+        "measured": [
+            {"size": float(s), "mean": float(np.mean(r)), "runs": list(r)}
+            for s, r in zip(found.measured.sizes, found.measured.runs, strict=True)
+        ],
+        "families": [
+            {
+                "name": fit.name,
+                "kind": fit.family.kind,
+                "sse": fit.sse,
+                "aicc": fit.aicc,
+                "weight": weights.get(fit.name, 0.0),
+                "parameters": fit.family.outside(fit.inside, largest),
+                "sizes": {f"{t:g}": None if fit.family.slow else size_at(fit, t, largest) for t in found.targets},
+                "flags": list(fit.flags),
+            }
+            for fit in found.fits
+        ],
+        "answer": {
+            f"{a.target:g}": {"size": a.size, "low": a.low, "high": a.high, "share_reaching": a.share_reaching}
+            for a in found.answers
+        },
+        "level": LEVEL,
+        "backtest": [{"name": b.name, "sizes_used": b.sizes_used, "errors": list(b.errors)} for b in found.backtests],
+        "prediction": _predictions(found),
+        "tells_until": found.tells_until,
+        "next_size": found.next_size,
+        "sentence": found.sentence,
+        "notes": list(found.notes),
+    }
+
+
+def _predictions(found: Extrapolation) -> list[dict[str, float]]:
+    """Accuracy and its interval at 1, 1.5, 2, 3, 5 and 10 times the largest size."""
+    if found.curves is None:
+        return []
+    sizes = found.curves.largest * np.array([1, 1.5, 2, 3, 5, 10])
+    values, weights = found.curves.accuracies(sizes)
+    rows = []
+    for i, size in enumerate(sizes):
+        low, middle, high = interval(values[:, i], weights)
+        rows.append({"size": float(size), "accuracy": middle, "low": low, "high": high})
+    return rows
+
+
+def predicted(curves: Ensemble, size: float, level: float = LEVEL) -> tuple[float, float, float]:
+    """Lower end, median and upper end of the accuracy at a size in videos."""
+    values, weights = curves.accuracies(np.array([size]))
+    return interval(values[:, 0], weights, level)
+
+
+def _answer(curves: Ensemble | None, target: float) -> Answer:
+    if curves is None:
+        return Answer(target, None, None, None, 0.0)
+    sizes, weights = curves.sizes(np.array([target]))
+    low, middle, high = interval(sizes[:, 0], weights)
+    reaching = float(weights[np.isfinite(sizes[:, 0])].sum())
+    return Answer(target, *(v if math.isfinite(v) else None for v in (middle, low, high)), reaching)
+
+
+def _tells_until(curves: Ensemble | None) -> float | None:
+    if curves is None:
+        return None
+    sizes = curves.largest * np.geomspace(1, 100, 60)
+    values, weights = curves.accuracies(sizes)
+    for i, size in enumerate(sizes):
+        low, _, high = interval(values[:, i], weights)
+        if high - low > 0.05:
+            return float(sizes[i - 1]) if i else None
+    return float(size)
+
+
+def _next_size(curves: Ensemble | None, measured: Measurements, targets: Sequence[float]) -> float | None:
+    """The size, up to twice the largest, whose measurement would narrow what is asked for the most.
+
+    A linear prediction of the curve at the size asked for (ten times the largest, or the median size of the first target
+    that is not reached yet) from one more run at the candidate; the smallest candidate within 5 % of the best counts.
+    """
+    if curves is None:
+        return float(measured.sizes[-1] * NEXT_SIZE_LIMIT)
+    asked = curves.largest * 10
+    sizes, weights = curves.sizes(np.array(targets))
+    for column in sizes.T:
+        middle = weighted_quantile(column, weights, 0.5)
+        if math.isfinite(middle) and middle > curves.largest:
+            asked = min(asked, middle)
+            break
+    candidates = curves.largest * np.round(np.linspace(0.25, NEXT_SIZE_LIMIT, 36), 2)
+    values, weights = curves.accuracies(np.append(candidates, asked))
+    centred = values - np.average(values, axis=0, weights=weights)
+    spread = np.average(centred**2, axis=0, weights=weights)
+    together = np.average(centred * centred[:, -1:], axis=0, weights=weights)
+    gain = together[:-1] ** 2 / (spread[:-1] + curves.noise**2) / max(spread[-1], 1e-12)
+    return float(candidates[np.flatnonzero(gain >= 0.95 * gain.max())[0]])
+
+
+def _sentence(
+    answers: Sequence[Answer],
+    curves: Ensemble | None,
+    measured: Measurements,
+    until: float | None,
+    best_next: float | None,
+) -> str:
+    if curves is None:
+        return (
+            f"{len(measured.sizes)} sizes and {measured.total} runs cannot tell how accuracy goes on: no curve with an asymptote"
+            f" of its own can be tested on them. Measure five sizes or more, three runs each; next, {videos(best_next)} videos."
+        )
+    reached = [a for a in answers if a.target <= measured.means[-1]]
+    open_answers = [a for a in answers if a.target > measured.means[-1]]
+    parts = []
+    if reached:
+        parts.append(f"{reached[-1].target:.0%} is reached within the sizes measured")
+    if open_answers:
+        first = open_answers[0]
+        if first.size is not None and first.high is not None:
+            parts.append(
+                f"to reach {first.target:.4g} you need about {videos(first.size)} videos"
+                f" ({LEVEL:.0%} interval {videos(first.low)} to {videos(first.high)})".replace(
+                    f"{first.target:.4g}", f"{100 * first.target:g} %"
+                )
+            )
+        elif first.low is not None:
+            parts.append(
+                f"whether {100 * first.target:g} % can be reached cannot be told: {first.share_reaching:.0%} of the credible"
+                f" curves ever do, with {videos(first.low)} videos or more"
+            )
+        else:
+            parts.append(f"{100 * first.target:g} % is out of reach: no credible curve gets there")
+        usable = [a for a in open_answers if a.low and a.high and a.high <= WIDEST * a.low]
+        last = f"{100 * usable[-1].target:g} %" if usable else f"the {100 * measured.means[-1]:.1f} % already measured"
+        parts.append(
+            f"the data cannot tell beyond {last}"
+            + (f" or {videos(until)} videos (interval wider than 5 points)" if until else "")
+        )
+    parts.append(f"the most informative next size to measure is {videos(best_next)}")
+    text = "; ".join(parts) + "."
+    return text[0].upper() + text[1:]
+
+
+def videos(size: float | None) -> str:
+    """A size for people: three digits are all that can be meant."""
+    if size is None:
+        return "no number of"
+    if size >= 1e12:
+        return f"{size:.1e}"
+    digits = 3 - math.ceil(math.log10(max(size, 1)) + 1e-12)
+    return f"{round(size, min(digits, 0)):,.0f}"
+
+
+def _notes(measured: Measurements, curves: Ensemble | None) -> tuple[str, ...]:
+    notes = []
+    if max(measured.counts) == 1:
+        notes.append("one run per size: the spread between runs is guessed from the scatter around the curves")
+    falls = int(np.sum(np.diff(measured.means) < 0))
+    if falls:
+        notes.append(f"accuracy falls between neighbouring sizes {falls} time(s); treated as noise, every curve rises")
+    if curves is None:
+        notes.append("no answer: every curve has too many parameters for these measurements or is not settled by them")
+    return tuple(notes)
+
+
+def table_rows(found: Extrapolation) -> list[tuple[str, ...]]:
+    """Rows for people: rank, family, squared error, AICc, sizes, remarks."""
+    largest = float(found.measured.sizes[-1])
+    chosen = paper_table(found.fits) if found.method == "paper" else honest_table(found.fits)
+    return [
+        (
+            fit.name,
+            f"{fit.sse:.3e}",
+            "-" if fit.aicc is None else f"{fit.aicc:.1f}",
+            *("-" if (s := size_at(fit, t, largest)) is None else videos_exact(s) for t in found.targets),
+            ", ".join(f for f in fit.flags if found.method == "paper" or f != "not_in_paper"),
+        )
+        for fit in chosen
+    ]
+
+
+def videos_exact(size: float) -> str:
+    return f"{size:,.0f}" if size < 1e10 else f"{size:.1e}"
+
+
+def paper_table(fits: Sequence[Fit]) -> list[Fit]:
+    """The ten families of Table 5 and every other CDF that fits no worse than the tenth of them, by squared error."""
+    cdfs = [fit for fit in fits if fit.family.kind == "cdf"]
+    last = max((i for i, fit in enumerate(cdfs) if fit.name in PAPER), default=9)
+    return cdfs[: max(last + 1, 10)] if last < 40 else [f for i, f in enumerate(cdfs) if i < 10 or f.name in PAPER]
+
+
+def honest_table(fits: Sequence[Fit]) -> list[Fit]:
+    """The families that share the answer, and the ten best others."""
+    sharing = believable(fits)
+    others = [fit for fit in fits if fit not in sharing][:10]
+    return [fit for fit in fits if fit in sharing or fit in others]
+
+
+__all__ = ["SPOILED", "Answer", "Extrapolation", "as_json", "extrapolate_measurements", "predicted", "table_rows"]

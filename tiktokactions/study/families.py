@@ -1,0 +1,273 @@
+"""The curves that are fitted: every continuous distribution of scipy as a CDF (paper, section 7), and learning-curve laws.
+
+Inside, sizes are divided by the largest measured one and positive parameters are logarithms, so that one set of starts and
+bounds serves every study. A CDF ends at 100 % by construction; a law has an asymptote of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from tiktokactions.study.least_squares import Array
+
+PAPER = ("t", "burr12", "invgamma", "betaprime", "f", "genpareto", "lomax", "loglaplace", "pareto", "invweibull")
+"""The families of the paper's Table 5, in its order."""
+AVERAGED = ("t", "invgamma", "lomax", "invweibull", "lognorm", "weibull_min", "gamma", "fisk")
+"""The CDFs that may be part of the answer: one shape each, light to heavy tails, no two of them the same curve."""
+SLOW = {"studentized_range", "gausshyper", "norminvgauss", "levy_stable", "genhyperbolic", "geninvgauss", "irwinhall"}
+"""Families whose CDF scipy integrates or sums for every single value: one start and few steps, or minutes would go by."""
+FIXED_INTEGERS = {"irwinhall": (1, 2, 3, 5), "kstwo": (1, 5, 20), "ksone": (1, 5, 20)}
+"""Families with a whole number as shape: one fit for each of these."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of curve. ``P`` parameters, inside as the fit moves them."""
+
+    name: str
+    """scipy's name of the distribution, or the law's."""
+    kind: Literal["cdf", "law"]
+    parameters: tuple[str, ...]
+    logarithmic: tuple[bool, ...]
+    """Which of them are logarithms inside."""
+    lower: Array
+    """(P,) bounds, inside."""
+    upper: Array
+    free_bounds: tuple[bool, ...]
+    """Where ending at a bound is no sign of trouble: an asymptote of 100 %."""
+    value: Callable[[Array, Array], Array]
+    """(sizes (N,) as shares of the largest, parameters (S, P)) to accuracies (S, N)."""
+    starts: Callable[[Array, Array], Array]
+    """(sizes (N,), accuracies (N,)) to starts (S, P)."""
+    inverse: Callable[[Array, Array], Array]
+    """(accuracies (T,), parameters (S, P)) to sizes (S, T); infinite where the curve never gets there."""
+    slow: bool = False
+
+    def outside(self, inside: Array, largest: float) -> dict[str, float]:
+        """The parameters in the user's units: sizes in videos."""
+        found = {}
+        for name, value, is_log in zip(self.parameters, inside, self.logarithmic, strict=True):
+            plain = float(np.exp(value) if is_log else value)
+            found[name] = plain * largest if name in ("loc", "scale", "size_scale") else plain
+        return found
+
+
+# --- distributions --------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def distributions() -> Mapping[str, Any]:
+    """Every continuous distribution of the installed scipy, by name."""
+    from scipy import stats
+
+    return {
+        name: found
+        for name, found in sorted(vars(stats).items())
+        if isinstance(found, stats.rv_continuous) and not name.startswith("_")
+    }
+
+
+def cdf_families() -> list[Family]:
+    """All of them; a family with a whole number as shape comes once for each of its tried values."""
+    found = []
+    for name in distributions():
+        if name in FIXED_INTEGERS:
+            found += [cdf_family(name, fixed=(float(n),)) for n in FIXED_INTEGERS[name]]
+        else:
+            found.append(cdf_family(name))
+    return found
+
+
+@functools.cache
+def cdf_family(name: str, fixed: tuple[float, ...] = ()) -> Family:
+    """The CDF of scipy's distribution ``name`` with loc and scale, all parameters free but ``fixed`` leading shapes."""
+    distribution = distributions()[name]
+    shapes = [] if fixed else list(distribution._shape_info())
+    logs, lower, upper, grids = [], [], [], []
+    for shape in shapes:
+        low, high = (float(end) for end in shape.domain)
+        positive = 0 <= low < 1e-300 and np.isinf(high)
+        above_one = 1 <= low < 1.001 and np.isinf(high) and not shape.integrality
+        logs.append(positive or above_one or shape.integrality)
+        if logs[-1]:
+            lower.append(np.log(1.0001) if above_one else -9.2)
+            upper.append(9.2)
+            grids.append(np.log([1.2, 2, 5, 20] if above_one else [0.1, 0.4, 1, 2.5, 8, 40]))
+        elif np.isfinite(low) and np.isfinite(high):
+            edge = 1e-6 * (high - low)
+            lower.append(low + edge)
+            upper.append(high - edge)
+            grids.append(low + (high - low) * np.array([0.1, 0.35, 0.6, 0.9]))
+        else:
+            lower.append(max(low, -1e4))
+            upper.append(min(high, 1e4))
+            grids.append(np.array([-6, -2, -0.5, 0.5, 2, 6]))
+    slow = name in SLOW
+    combinations = list(itertools.product(*grids))
+    corners = np.array(combinations, float).reshape(len(combinations), len(shapes))
+    if slow:
+        corners = corners[len(corners) // 2 : len(corners) // 2 + 1]
+    elif len(corners) > 40:
+        corners = corners[:: len(corners) // 40 + 1]
+
+    def shapes_of(parameters: Array) -> list[Array]:
+        given = [np.full((len(parameters), 1), value) for value in fixed]
+        return given + [
+            np.exp(parameters[:, i, None]) if logs[i] else parameters[:, i, None] for i in range(len(shapes))
+        ]
+
+    def value(sizes: Array, parameters: Array) -> Array:
+        loc, scale = parameters[:, -2, None], np.exp(parameters[:, -1, None])
+        with np.errstate(all="ignore"):
+            return np.asarray(distribution.cdf(sizes[None, :], *shapes_of(parameters), loc=loc, scale=scale))
+
+    def inverse(accuracies: Array, parameters: Array) -> Array:
+        loc, scale = parameters[:, -2, None], np.exp(parameters[:, -1, None])
+        with np.errstate(all="ignore"):
+            found = distribution.ppf(accuracies[None, :], *shapes_of(parameters), loc=loc, scale=scale)
+        return np.where(np.isnan(found), np.inf, found)
+
+    def starts(sizes: Array, accuracies: Array) -> Array:
+        return _through_two_points(distribution, corners, shapes_of, sizes, accuracies, slow)
+
+    return Family(
+        name=name,
+        kind="cdf",
+        parameters=(*(s.name for s in shapes), "loc", "scale"),
+        logarithmic=(*logs, False, True),
+        lower=np.array([*lower, -1e3, -12.0]),
+        upper=np.array([*upper, 1e3, 12.0]),
+        free_bounds=(False,) * (len(shapes) + 2),
+        value=value,
+        starts=starts,
+        inverse=inverse,
+        slow=slow,
+    )
+
+
+def _through_two_points(
+    distribution: Any,
+    corners: Array,
+    shapes_of: Callable[[Array], list[Array]],
+    sizes: Array,
+    accuracies: Array,
+    slow: bool,
+) -> Array:
+    """For every choice of shapes the loc and scale with which the CDF passes through two of the points."""
+    last = len(sizes) - 1
+    pairs = [(0, last)] if slow else list(dict.fromkeys([(0, last), (0, max(1, last // 2)), (min(1, last - 1), last)]))
+    padded = np.hstack([corners, np.zeros((len(corners), 2))])
+    plain = np.array([[0.0, np.log(0.3)], [-0.5, 0.0]])
+    found = [np.hstack([np.repeat(corners, len(plain), 0), np.tile(plain, (len(corners), 1))])]
+    heights = np.clip(accuracies, 1e-3, 1 - 1e-3)
+    with np.errstate(all="ignore"):
+        if slow:  # their inverse is slower still: read it off a few values
+            ladder = np.linspace(-4, 8, 9)
+            rungs = np.asarray(distribution.cdf(ladder[None, :], *shapes_of(padded)))
+            quantile = np.array([np.interp(heights, np.nan_to_num(row), ladder) for row in rungs])
+        else:
+            quantile = np.asarray(distribution.ppf(heights[None, :], *shapes_of(padded)))
+            quantile = np.broadcast_to(quantile, (len(corners), len(sizes)))
+        for first, second in pairs:
+            scale = (sizes[second] - sizes[first]) / (quantile[:, second] - quantile[:, first])
+            loc = sizes[first] - scale * quantile[:, first]
+            through = np.column_stack([corners, loc, np.log(scale)])
+            found.append(through[np.isfinite(through).all(1)])
+    if slow:
+        return found[-1] if len(found[-1]) else found[0][:1]
+    return np.vstack(found)
+
+
+# --- laws -----------------------------------------------------------------------------------------------------------
+
+
+def _law(
+    name: str, parameters: tuple[str, ...], value: Callable[..., Array], size_at: Callable[..., Array], *grids: Any
+) -> Family:
+    """A law whose first parameter is the asymptote; those after it are positive, but ``floor``."""
+    logs = tuple(p not in ("asymptote", "floor") for p in parameters)
+    lower = np.array([0.0 if not is_log else -9.2 for is_log in logs])
+    upper = np.array([1.0 if not is_log else 9.2 for is_log in logs])
+
+    def columns(inside: Array) -> list[Array]:
+        return [np.exp(inside[:, i, None]) if is_log else inside[:, i, None] for i, is_log in enumerate(logs)]
+
+    def inverse(accuracies: Array, inside: Array) -> Array:
+        asymptote = inside[:, 0, None]
+        with np.errstate(all="ignore"):
+            found = size_at(accuracies[None, :], *columns(inside))
+        return np.where(accuracies[None, :] < asymptote, np.nan_to_num(found, nan=np.inf, posinf=np.inf), np.inf)
+
+    def starts(sizes: Array, accuracies: Array) -> Array:
+        top = float(accuracies.max())
+        tops = [min(1.0, top + share * (1 - top)) for share in (0.05, 0.3, 0.7, 0.95)]
+        rest = [np.log(np.asarray(g, float)) if is_log else np.asarray(g, float) * top
+                for g, is_log in zip(grids, logs[1:], strict=True)]  # fmt: skip
+        return np.array(list(itertools.product(tops, *rest)))
+
+    return Family(
+        name=name,
+        kind="law",
+        parameters=parameters,
+        logarithmic=logs,
+        lower=lower,
+        upper=upper,
+        free_bounds=tuple(p in ("asymptote", "floor") for p in parameters),
+        value=lambda sizes, inside: value(sizes[None, :], *columns(inside)),
+        starts=starts,
+        inverse=inverse,
+    )
+
+
+@functools.cache
+def laws() -> tuple[Family, ...]:
+    """Learning-curve laws of accuracy against size, asymptote free; ``x`` is the size over ``size_scale``."""
+    return (
+        _law(
+            "power_law",  # a - d x^-b, with x in shares of the largest size
+            ("asymptote", "deficit", "exponent"),
+            lambda n, a, d, b: a - d * n**-b,
+            lambda y, a, d, b: ((a - y) / d) ** (-1 / b),
+            (0.02, 0.1, 0.3),
+            (0.3, 1, 2),
+        ),
+        _law(
+            "exponential",  # a - d exp(-x)
+            ("asymptote", "deficit", "size_scale"),
+            lambda n, a, d, s: a - d * np.exp(-n / s),
+            lambda y, a, d, s: -s * np.log((a - y) / d),
+            (0.1, 0.4, 1),
+            (0.1, 0.3, 1),
+        ),
+        _law(
+            "weibull_law",  # a (1 - exp(-x^k))
+            ("asymptote", "size_scale", "exponent"),
+            lambda n, a, s, k: a * -np.expm1(-((n / s) ** k)),
+            lambda y, a, s, k: s * (-np.log1p(-y / a)) ** (1 / k),
+            (0.01, 0.1, 0.5),
+            (0.2, 0.6, 1.5),
+        ),
+        _law(
+            "hill",  # a / (1 + x^-k)
+            ("asymptote", "size_scale", "exponent"),
+            lambda n, a, s, k: a / (1 + (n / s) ** -k),
+            lambda y, a, s, k: s * (a / y - 1) ** (-1 / k),
+            (0.01, 0.1, 0.5),
+            (0.4, 1, 2),
+        ),
+        _law(
+            "logistic_log_size",  # f + (a - f) / (1 + x^-k)
+            ("asymptote", "floor", "size_scale", "exponent"),
+            lambda n, a, f, s, k: f + (a - f) / (1 + (n / s) ** -k),
+            lambda y, a, f, s, k: s * np.where(y > f, (a - f) / (y - f) - 1, 0.0) ** (-1 / k),
+            (0.0, 0.5),
+            (0.05, 0.3),
+            (0.7, 1.5),
+        ),
+    )

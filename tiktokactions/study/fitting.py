@@ -1,0 +1,133 @@
+"""Fitting every family to the measurements, and saying which of the fits can be believed."""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tiktokactions.study.families import FIXED_INTEGERS, PAPER, Family, cdf_families, laws
+from tiktokactions.study.least_squares import Array, least_squares
+from tiktokactions.study.measurements import Measurements
+
+SECONDS_PER_FAMILY = 2.0
+POLISHED_STARTS = 8
+WORST_CONDITION = 1e4
+"""Of the Jacobian with columns of equal length: beyond it the parameters are traded against each other freely."""
+TIE = 1e-3
+"""Relative difference of squared errors below which two families are the same fit."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One family at its best."""
+
+    family: Family
+    inside: Array
+    """(P,) parameters as the family moves them."""
+    sse: float
+    """Over all runs."""
+    aicc: float | None
+    """None: more parameters than the measurements can pay for (the correction is infinite)."""
+    flags: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.family.name
+
+
+def fit_all(measured: Measurements, report: Callable[[str], None] = lambda name: None) -> list[Fit]:
+    """Every distribution of scipy and every law, by squared error; ties in the order of the paper's table."""
+    fits: dict[str, Fit] = {}
+    for family in [*laws(), *cdf_families()]:
+        report(family.name)
+        fit = fit_family(family, measured)
+        if fit is not None and (family.name not in fits or fit.sse < fits[family.name].sse):
+            fits[family.name] = fit
+    return ranked(fits.values())
+
+
+def ranked(fits: Sequence[Fit] | object) -> list[Fit]:
+    """By squared error; those within :data:`TIE` of the first of a group by the paper's order, then by parameters."""
+    left = sorted(fits, key=lambda fit: fit.sse)  # type: ignore[call-overload]
+    found: list[Fit] = []
+    while left:
+        tied = [fit for fit in left if fit.sse <= left[0].sse * (1 + TIE) + 1e-15]
+        found += sorted(tied, key=lambda fit: (paper_place(fit.name), len(fit.family.parameters), fit.sse))
+        left = left[len(tied) :]
+    return found
+
+
+def paper_place(name: str) -> int:
+    return PAPER.index(name) if name in PAPER else len(PAPER)
+
+
+def fit_family(family: Family, measured: Measurements) -> Fit | None:
+    """The least squares over all starts; None where the family is defined nowhere near the data."""
+    shares, means, counts = measured.sizes / measured.sizes[-1], measured.means, measured.counts
+    curve = functools.partial(family.value, shares)
+    until = time.monotonic() + SECONDS_PER_FAMILY
+    starts = family.starts(shares, means)
+    bounds = (family.lower, family.upper)
+    rough = least_squares(curve, starts, means, counts, *bounds, steps=4 if family.slow else 8, until=until)
+    order = np.argsort(rough.sse, kind="stable")[: 1 if family.slow else POLISHED_STARTS]
+    fine = least_squares(
+        curve, rough.parameters[order], means, counts, *bounds, steps=6 if family.slow else 400, until=until
+    )
+    best = int(np.argmin(fine.sse))
+    if not np.isfinite(fine.sse[best]):
+        return None
+    sse = float(fine.sse[best]) + measured.within
+    flags = _flags(family, measured, fine.parameters, fine.sse, best)
+    if not (rough.in_time and fine.in_time) or family.slow:
+        flags.append("few_steps")
+    return Fit(family, fine.parameters[best], sse, aicc(sse, measured.total, len(family.parameters)), tuple(flags))
+
+
+def aicc(sse: float, measurements: int, parameters: int) -> float | None:
+    """Akaike's criterion with the small-sample correction; the noise's spread counts as a parameter."""
+    k = parameters + 1
+    if measurements - k - 1 <= 0:
+        return None
+    return measurements * math.log(max(sse, 1e-30) / measurements) + 2 * k + 2 * k * (k + 1) / (measurements - k - 1)
+
+
+def _flags(family: Family, measured: Measurements, ends: Array, sse: Array, best: int) -> list[str]:
+    """Why a fit is not to be believed, in words that ``docs/study.md`` explains."""
+    flags = []
+    inside, count = ends[best], len(family.parameters)
+    if family.kind == "cdf" and family.name not in PAPER:
+        flags.append("not_in_paper")
+    if family.kind == "cdf" and (count == 2 or family.name in FIXED_INTEGERS):
+        flags.append("rigid_tail")
+    if len(measured.sizes) <= count or measured.total < count + 2:
+        flags.append("too_many_parameters")
+    room = 1e-6 * (family.upper - family.lower)
+    at_bound = (inside <= family.lower + room) | (inside >= family.upper - room)
+    if np.any(at_bound & ~np.array(family.free_bounds)):
+        flags.append("at_bound")
+    shares = measured.sizes / measured.sizes[-1]
+    # A parameter at a bound that is allowed (asymptote 100 %) is settled; the others must be.
+    free = [i for i in range(count) if not at_bound[i]]
+    if _condition(family, shares, inside, free) > WORST_CONDITION:
+        flags.append("ill_conditioned")
+    equal = ends[sse <= sse[best] * (1 + TIE) + 1e-12]
+    beyond = family.value(np.array([1.0, 1.5, 3.0]), equal)
+    if np.nanmax(np.ptp(beyond, axis=0)) > 0.005:
+        flags.append("starts_disagree")
+    return flags
+
+
+def _condition(family: Family, shares: Array, inside: Array, free: list[int]) -> float:
+    step = 1e-5 * np.maximum(np.abs(inside), 0.1)
+    ways = np.vstack([inside + np.diag(step), inside - np.diag(step)])
+    values = family.value(shares, ways)
+    jacobian = ((values[: len(inside)] - values[len(inside) :]) / (2 * step[:, None])).T[:, free]
+    length = np.linalg.norm(jacobian, axis=0)
+    if not np.all(np.isfinite(jacobian)) or np.any(length < 1e-9) or jacobian.shape[0] < jacobian.shape[1]:
+        return math.inf
+    return float(np.linalg.cond(jacobian / length))

@@ -1,0 +1,159 @@
+"""How far an extrapolation can be trusted: bootstrap over runs and residuals, averaged over the curves that fit.
+
+A curve that passes through six points says little about the seventh. So every believable family is fitted again and again
+to measurements as they could have come out, and the families share the answer by how well they explain what was measured.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tiktokactions.study.families import AVERAGED
+from tiktokactions.study.fitting import Fit, fit_family
+from tiktokactions.study.least_squares import Array, least_squares
+from tiktokactions.study.measurements import Measurements
+
+LEVEL = 0.90
+SPOILED = {"rigid_tail", "too_many_parameters", "at_bound", "ill_conditioned", "starts_disagree", "few_steps"}
+"""Flags that keep a fit out of the answer."""
+REFIT_STEPS = 40
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Curves as they could be: D draws over the believable families."""
+
+    fits: tuple[Fit, ...]
+    weights: Array
+    """One for each fit, sum 1."""
+    draws: tuple[Array, ...]
+    """For each fit (D, P) parameters, inside."""
+    largest: float
+    """The largest measured size, in videos."""
+    noise: float
+    """Standard deviation of one run, as the best fit sees it."""
+
+    def accuracies(self, sizes: Array) -> tuple[Array, Array]:
+        """Values (D in all, N) at sizes in videos, and the weight of each draw."""
+        shares = np.asarray(sizes, float) / self.largest
+        values = [fit.family.value(shares, draws) for fit, draws in zip(self.fits, self.draws, strict=True)]
+        return np.vstack(values), self._weights()
+
+    def sizes(self, targets: Array) -> tuple[Array, Array]:
+        """Sizes in videos (D in all, T) at which targets are met, infinite where never, and the weight of each draw."""
+        found = [
+            fit.family.inverse(np.asarray(targets, float), draws) * self.largest
+            for fit, draws in zip(self.fits, self.draws, strict=True)
+        ]
+        return np.vstack(found), self._weights()
+
+    def _weights(self) -> Array:
+        return np.concatenate(
+            [np.full(len(d), w / len(d)) for w, d in zip(self.weights, self.draws, strict=True)]
+        )
+
+
+def believable(fits: Sequence[Fit]) -> list[Fit]:
+    """The laws and the averaged CDFs that nothing speaks against."""
+    found = [
+        fit
+        for fit in fits
+        if (fit.family.kind == "law" or fit.name in AVERAGED) and not SPOILED.intersection(fit.flags)
+    ]
+    paid = [fit for fit in found if fit.aicc is not None]
+    if paid:
+        return paid
+    fewest = min((len(fit.family.parameters) for fit in found), default=0)
+    return [fit for fit in found if len(fit.family.parameters) == fewest]
+
+
+def weights_of(fits: Sequence[Fit], measurements: int) -> Array:
+    """Akaike weights; of the squared error alone where the correction is infinite for all.
+
+    Before the data speak, each law counts one and all CDFs together one: that accuracy ends at 100 % is an assumption, and
+    eight curves that share it are not eight witnesses.
+    """
+    scores = np.array([fit.aicc if fit.aicc is not None else measurements * np.log(fit.sse) for fit in fits])
+    cdfs = max(1, sum(fit.family.kind == "cdf" for fit in fits))
+    prior = np.array([1 / cdfs if fit.family.kind == "cdf" else 1.0 for fit in fits])
+    weights = prior * np.exp(-(scores - scores.min()) / 4)
+    return np.asarray(weights / weights.sum())
+
+
+def ensemble(fits: Sequence[Fit], measured: Measurements, *, draws: int = 500, seed: int = 0) -> Ensemble | None:
+    """Fit every believable family to ``draws`` sets of measurements as they could have come out.
+
+    Each set is the family's own curve plus its residuals (every run's, resampled with replacement, enlarged for the
+    parameters spent), times a factor for not knowing their spread: sqrt(v / chi2(v)) with v degrees of freedom.
+
+    Returns:
+        None where no family is believable: too few sizes or runs.
+    """
+    chosen = believable(fits)
+    if not chosen:
+        return None
+    rng = np.random.default_rng(seed)
+    curves = tuple(_refits(fit, measured, draws, rng) for fit in chosen)
+    best = min(chosen, key=lambda fit: fit.sse)
+    noise = float(np.sqrt(best.sse / (measured.total - len(best.inside))))
+    return Ensemble(
+        tuple(chosen), weights_of(chosen, measured.total), curves, float(measured.sizes[-1]), noise
+    )
+
+
+def _refits(fit: Fit, measured: Measurements, draws: int, rng: np.random.Generator) -> Array:
+    shares, counts = measured.sizes / measured.sizes[-1], measured.counts.astype(int)
+    fitted = fit.family.value(shares, fit.inside[None])[0]
+    residuals = np.concatenate([np.array(r) - at for r, at in zip(measured.runs, fitted, strict=True)])
+    freedom = measured.total - len(fit.inside)
+    residuals = (residuals - residuals.mean()) * np.sqrt(measured.total / freedom)
+    drawn = rng.choice(residuals, (draws, measured.total)) * np.sqrt(freedom / rng.chisquare(freedom, (draws, 1)))
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    values = fitted + np.add.reduceat(drawn, first, axis=1) / counts
+    curve = functools.partial(fit.family.value, shares)
+    starts = np.repeat(fit.inside[None], draws, 0)
+    bounds = (fit.family.lower, fit.family.upper)
+    return least_squares(curve, starts, values, measured.counts, *bounds, steps=REFIT_STEPS).parameters
+
+
+def weighted_quantile(values: Array, weights: Array, share: float) -> float:
+    """The value below which ``share`` of the weight lies; infinite values count as larger than all."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order]) / weights.sum()
+    return float(values[order][min(int(np.searchsorted(reached, share)), len(values) - 1)])
+
+
+def interval(values: Array, weights: Array, level: float = LEVEL) -> tuple[float, float, float]:
+    """Lower end, median and upper end of the central interval."""
+    low, high = (1 - level) / 2, (1 + level) / 2
+    return tuple(weighted_quantile(values, weights, s) for s in (low, 0.5, high))  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """A family fitted without the largest sizes, asked about them."""
+
+    name: str
+    sizes_used: int
+    errors: tuple[float, ...]
+    """Predicted minus measured mean accuracy, for each size left out."""
+
+
+def backtest(fits: Sequence[Fit], measured: Measurements) -> list[Backtest]:
+    """Fit each family to the smaller sizes (all but one, all but two, while four remain) and predict the others."""
+    found = []
+    for used in range(len(measured.sizes) - 1, max(3, len(measured.sizes) - 3), -1):
+        part = measured.first(used)
+        if np.ptp(part.means) == 0:
+            continue
+        for fit in fits:
+            again = fit_family(fit.family, part)
+            if again is not None:
+                shares = measured.sizes[used:] / part.sizes[-1]
+                error = again.family.value(shares, again.inside[None])[0] - measured.means[used:]
+                found.append(Backtest(fit.name, used, tuple(float(e) for e in error)))
+    return found
