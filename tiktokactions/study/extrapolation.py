@@ -182,9 +182,9 @@ def _answer(curves: Ensemble | None, target: float) -> Answer:
     if curves is None:
         return Answer(target, None, None, None, 0.0)
     sizes, weights = curves.sizes(np.array([target]))
-    low, middle, high = interval(sizes[:, 0], weights)
+    low, middle, high = (end if math.isfinite(end) else None for end in interval(sizes[:, 0], weights))
     reaching = float(weights[np.isfinite(sizes[:, 0])].sum())
-    return Answer(target, *(v if math.isfinite(v) else None for v in (middle, low, high)), reaching)
+    return Answer(target, middle, low, high, reaching)
 
 
 def _tells_until(curves: Ensemble | None) -> float | None:
@@ -192,11 +192,11 @@ def _tells_until(curves: Ensemble | None) -> float | None:
         return None
     sizes = curves.largest * np.geomspace(1, 100, 60)
     values, weights = curves.accuracies(sizes)
-    for i, size in enumerate(sizes):
+    for i in range(len(sizes)):
         low, _, high = interval(values[:, i], weights)
         if high - low > 0.05:
             return float(sizes[i - 1]) if i else None
-    return float(size)
+    return float(sizes[-1])
 
 
 def _next_size(curves: Ensemble | None, measured: Measurements, targets: Sequence[float]) -> float | None:
@@ -232,8 +232,9 @@ def _sentence(
 ) -> str:
     if curves is None:
         return (
-            f"{len(measured.sizes)} sizes and {measured.total} runs cannot tell how accuracy goes on: no curve with an asymptote"
-            f" of its own can be tested on them. Measure five sizes or more, three runs each; next, {videos(best_next)} videos."
+            f"{len(measured.sizes)} sizes and {measured.total} runs cannot tell how accuracy goes on: no curve with an"
+            " asymptote of its own can be tested on them. Measure five sizes or more, three runs each;"
+            f" the most informative next size to measure is {videos(best_next)}."
         )
     reached = [a for a in answers if a.target <= measured.means[-1]]
     open_answers = [a for a in answers if a.target > measured.means[-1]]

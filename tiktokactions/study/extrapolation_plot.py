@@ -25,6 +25,10 @@ def draw_extrapolation(stem: Path, found: Extrapolation) -> list[Path]:
     left.set_xlabel("videos")
     right.set_xlabel("videos, logarithmic")
     right.set_xscale("log")
+    for axes in (left, right):
+        axes.xaxis.set_major_formatter(lambda size, _: f"{size:,.0f}" if size >= 1 else f"{size:g}")
+    right.xaxis.set_minor_formatter(lambda size, _: "")
+    left.locator_params(axis="x", nbins=6)
     left.set_ylabel(f"{found.measured.metric}, %")
     title = "the paper's method: best-fitting CDFs" if found.method == "paper" else "measured, and what may follow"
     left.set_title(title)

@@ -6,9 +6,11 @@ bounds serves every study. A CDF ends at 100 % by construction; a law has an asy
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -56,6 +58,14 @@ class Family:
             plain = float(np.exp(value) if is_log else value)
             found[name] = plain * largest if name in ("loc", "scale", "size_scale") else plain
         return found
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Trying parameters that make no sense is part of the search; scipy need not say so every time."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 # --- distributions --------------------------------------------------------------------------------------------------
@@ -124,12 +134,12 @@ def cdf_family(name: str, fixed: tuple[float, ...] = ()) -> Family:
 
     def value(sizes: Array, parameters: Array) -> Array:
         loc, scale = parameters[:, -2, None], np.exp(parameters[:, -1, None])
-        with np.errstate(all="ignore"):
+        with _quiet():
             return np.asarray(distribution.cdf(sizes[None, :], *shapes_of(parameters), loc=loc, scale=scale))
 
     def inverse(accuracies: Array, parameters: Array) -> Array:
         loc, scale = parameters[:, -2, None], np.exp(parameters[:, -1, None])
-        with np.errstate(all="ignore"):
+        with _quiet():
             found = distribution.ppf(accuracies[None, :], *shapes_of(parameters), loc=loc, scale=scale)
         return np.where(np.isnan(found), np.inf, found)
 
@@ -166,7 +176,7 @@ def _through_two_points(
     plain = np.array([[0.0, np.log(0.3)], [-0.5, 0.0]])
     found = [np.hstack([np.repeat(corners, len(plain), 0), np.tile(plain, (len(corners), 1))])]
     heights = np.clip(accuracies, 1e-3, 1 - 1e-3)
-    with np.errstate(all="ignore"):
+    with _quiet():
         if slow:  # their inverse is slower still: read it off a few values
             ladder = np.linspace(-4, 8, 9)
             rungs = np.asarray(distribution.cdf(ladder[None, :], *shapes_of(padded)))
@@ -200,7 +210,7 @@ def _law(
 
     def inverse(accuracies: Array, inside: Array) -> Array:
         asymptote = inside[:, 0, None]
-        with np.errstate(all="ignore"):
+        with _quiet():
             found = size_at(accuracies[None, :], *columns(inside))
         return np.where(accuracies[None, :] < asymptote, np.nan_to_num(found, nan=np.inf, posinf=np.inf), np.inf)
 

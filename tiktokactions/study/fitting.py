@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from tiktokactions.study.families import FIXED_INTEGERS, PAPER, Family, cdf_fami
 from tiktokactions.study.least_squares import Array, least_squares
 from tiktokactions.study.measurements import Measurements
 
-SECONDS_PER_FAMILY = 2.0
+SECONDS_PER_FAMILY = 1.0
 POLISHED_STARTS = 8
 WORST_CONDITION = 1e4
 """Of the Jacobian with columns of equal length: beyond it the parameters are traded against each other freely."""
@@ -51,9 +51,9 @@ def fit_all(measured: Measurements, report: Callable[[str], None] = lambda name:
     return ranked(fits.values())
 
 
-def ranked(fits: Sequence[Fit] | object) -> list[Fit]:
+def ranked(fits: Iterable[Fit]) -> list[Fit]:
     """By squared error; those within :data:`TIE` of the first of a group by the paper's order, then by parameters."""
-    left = sorted(fits, key=lambda fit: fit.sse)  # type: ignore[call-overload]
+    left = sorted(fits, key=lambda fit: fit.sse)
     found: list[Fit] = []
     while left:
         tied = [fit for fit in left if fit.sse <= left[0].sse * (1 + TIE) + 1e-15]

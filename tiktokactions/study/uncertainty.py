@@ -52,9 +52,7 @@ class Ensemble:
         return np.vstack(found), self._weights()
 
     def _weights(self) -> Array:
-        return np.concatenate(
-            [np.full(len(d), w / len(d)) for w, d in zip(self.weights, self.draws, strict=True)]
-        )
+        return np.concatenate([np.full(len(d), w / len(d)) for w, d in zip(self.weights, self.draws, strict=True)])
 
 
 def believable(fits: Sequence[Fit]) -> list[Fit]:
@@ -100,9 +98,7 @@ def ensemble(fits: Sequence[Fit], measured: Measurements, *, draws: int = 500, s
     curves = tuple(_refits(fit, measured, draws, rng) for fit in chosen)
     best = min(chosen, key=lambda fit: fit.sse)
     noise = float(np.sqrt(best.sse / (measured.total - len(best.inside))))
-    return Ensemble(
-        tuple(chosen), weights_of(chosen, measured.total), curves, float(measured.sizes[-1]), noise
-    )
+    return Ensemble(tuple(chosen), weights_of(chosen, measured.total), curves, float(measured.sizes[-1]), noise)
 
 
 def _refits(fit: Fit, measured: Measurements, draws: int, rng: np.random.Generator) -> Array:

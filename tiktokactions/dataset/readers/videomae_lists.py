@@ -1,4 +1,5 @@
-"""Lists as VideoMAE has them (``path label``, ``path 0 -1``), and CSV with a header (``path,label,split``).
+"""Lists as VideoMAE has them (``path label``, ``path 0 -1``), and CSV with a header (``path,label,split``;
+``start_s,end_s`` for a part of a file).
 
 A folder with ``train.csv``, ``val.csv`` and ``test.csv`` has these sides; without ``test.csv`` the reference tests on
 ``val.csv``, and so do we. A single list is taken whole unless it has a column ``split`` or ``side``. The lists that
@@ -26,6 +27,8 @@ class Row:
     path: str
     label: str | None
     side: str | None
+    start_s: float | None = None
+    end_s: float | None = None
 
 
 def is_here(path: Path) -> bool:
@@ -86,7 +89,15 @@ def _row_with_header(path: Path, number: int, row: dict[str, str]) -> Row:
     if not row.get("path"):
         raise DataError(f"{path}, line {number}: got no path, expected one in every row; fill it in or remove the row")
     side = (row.get("split") or row.get("side") or "").lower() or None
-    return Row(row["path"], row.get("label") or None, side and SIDE_NAMES.get(side, side))
+    part = (_seconds(path, number, row, name) for name in ("start_s", "end_s"))
+    return Row(row["path"], row.get("label") or None, side and SIDE_NAMES.get(side, side), *part)
+
+
+def _seconds(path: Path, number: int, row: dict[str, str], name: str) -> float | None:
+    try:
+        return float(row[name]) if row.get(name) else None
+    except ValueError:
+        raise DataError(f"{path}, line {number}: {name} is {row[name]!r}, expected seconds or nothing") from None
 
 
 def _plain_row(path: Path, number: int, line: str) -> Row:
@@ -119,7 +130,7 @@ def _clip_set(source: Path, wanted: list[Row], rows: list[Row], media: Path, nam
             missing.append(row.path)
             continue
         label = labels[int(row.label)] if are_numbers and row.label is not None else row.label
-        clips.append(Clip(path, label))
+        clips.append(Clip(path, label, row.start_s, row.end_s))
     return ClipSet(str(source), "list", tuple(clips), labels, missing=tuple(missing), looked_in=str(media))
 
 

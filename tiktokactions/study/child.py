@@ -1,0 +1,26 @@
+"""Run the package's command line so that it ends with the study that started it: ``python -m tiktokactions.study.child``.
+
+A study that is killed must not leave trainings behind that hold their run folders, or starting it again would meet them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import runpy
+import signal
+import sys
+
+
+def die_with_parent() -> None:
+    """Ask Linux to end this process when its parent is gone; elsewhere it goes on until it is done."""
+    if sys.platform.startswith("linux"):
+        import ctypes
+
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1: PR_SET_PDEATHSIG
+
+
+if __name__ == "__main__":
+    die_with_parent()
+    sys.argv[0] = "tiktokactions"
+    runpy.run_module("tiktokactions", run_name="__main__", alter_sys=True)

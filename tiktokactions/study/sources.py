@@ -1,0 +1,203 @@
+"""The comparison of pre-training sources (paper, section 6 and Figure 4): same network, same fine-tuning, same test."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from tiktokactions.files import write_atomic
+from tiktokactions.model.run_folder import write_clips
+from tiktokactions.plots import ACCEPTED, INK, new_figure, save_figure, style
+from tiktokactions.study.plan import Equal, StudyError, check_evaluation, equal_epochs, keep_settings, pool_of
+from tiktokactions.study.subsets import order
+from tiktokactions.study.trials import Trial
+
+SCRATCH = "scratch"
+RESAMPLES = 5000
+
+
+def parse_sources(texts: Sequence[str]) -> dict[str, str | None]:
+    """``NAME=DATA`` or ``scratch``, in the order given.
+
+    Raises:
+        StudyError: no such form, a name twice, or fewer than two sources.
+    """
+    found: dict[str, str | None] = {}
+    for text in texts:
+        name, equals, data = text.partition("=")
+        if not name or (not data and text != SCRATCH):
+            raise StudyError(f"got {text!r}, expected NAME=DATA or 'scratch'")
+        if not all(c.isalnum() or c in "-_." for c in name):
+            raise StudyError(f"source name {name!r}: expected letters, digits, '-', '_' and '.'")
+        if name in found:
+            raise StudyError(f"source {name!r} is given twice, expected each name once")
+        found[name] = data if equals else None
+    if len(found) < 2:
+        raise StudyError(f"{len(found)} source given, expected two or more to compare, e.g. ours=data/ scratch")
+    return found
+
+
+def source_trials(
+    sources: Mapping[str, str | None],
+    evaluate_on: str,
+    study: Path,
+    *,
+    size: int | None = None,
+    repeats: int = 3,
+    equal: Equal = "epochs",
+    stratified: bool = False,
+    seed: int = 0,
+    pretrain_options: Mapping[str, Any] | None = None,
+    finetune_options: Mapping[str, Any] | None = None,
+) -> list[Trial]:
+    """Write the study's settings and lists, and return its trials: every source with ``repeats`` seeds.
+
+    Raises:
+        StudyError: as :func:`tiktokactions.study.scaling.scaling_trials`.
+    """
+    if repeats < 1:
+        raise StudyError(f"--repeats: got {repeats}, expected 1 or more")
+    check_evaluation(evaluate_on)
+    pools = {name: pool_of(data) for name, data in sources.items() if data is not None}
+    for name, pool in pools.items():
+        if size is not None and size > len(pool):
+            raise StudyError(f"--size {size}: {name} has {len(pool)} clips, expected at most that many")
+    largest = size or max((len(pool) for pool in pools.values()), default=0)
+    before, after = dict(pretrain_options or {}), dict(finetune_options or {})
+    settings = {
+        **{"kind": "sources", "sources": dict(sources), "evaluate_on": evaluate_on, "size": size, "repeats": repeats},
+        **{"equal": equal, "stratified": stratified, "seed": seed, "pretrain": before, "finetune": after},
+    }
+    keep_settings(study, settings, may_grow=("repeats",))
+    trials = []
+    for repeat, (name, data) in itertools.product(range(repeats), sources.items()):
+        trial_seed = seed * 1000 + repeat
+        trial_name = f"{name}-repeat-{repeat}"
+        listed, options = None, {}
+        facts: dict[str, Any] = {"source": name, "size": 0, "repeat": repeat, "seed": trial_seed}
+        if data is not None:
+            clips = order(pools[name], trial_seed, stratified)[:size]
+            listed = study / "subsets" / f"{trial_name}.csv"
+            write_clips(listed, clips)
+            epochs = equal_epochs(len(clips), largest, before, equal)
+            facts |= {"size": len(clips), "pretrain_epochs": epochs}
+            options = before | {"epochs": epochs, "seed": trial_seed}
+        # From scratch there is no run to take the model's size from.
+        shape = {k: v for k, v in before.items() if k in ("model", "image_size", "frames", "tubelet", "patch")}
+        tuned = (shape if data is None else {}) | after | {"seed": trial_seed}
+        trials.append(Trial(trial_name, facts, listed, options, evaluate_on, tuned))
+    return trials
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Top-1 of ``first`` minus top-1 of ``second``, with its 95 % interval; fractions."""
+
+    first: str
+    second: str
+    difference: float
+    low: float
+    high: float
+
+
+def correct_by_source(study: Path, results: Mapping[str, Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """For each source, whether each test video was right: (runs, videos), the videos in one order for all."""
+    found: dict[str, list[np.ndarray]] = {}
+    keys: list[tuple[Any, ...]] | None = None
+    for name, row in results.items():
+        path = study / "trials" / name / "finetuned" / "evaluations" / "test" / "predictions.parquet"
+        table = pq.read_table(path, columns=["path", "start_s", "end_s", "correct"]).to_pydict()
+        here = list(zip(table["path"], table["start_s"], table["end_s"], strict=True))
+        if keys is None:
+            keys = here
+        if here != keys:
+            raise StudyError(f"{path}: other test videos than the first trial's; a study needs one test set")
+        found.setdefault(row["source"], []).append(np.array(table["correct"], float))
+    return {name: np.array(runs) for name, runs in found.items()}
+
+
+def differences(correct: Mapping[str, np.ndarray], seed: int = 0) -> list[Difference]:
+    """Paired bootstrap: the same resampled test videos for both sources of a pair, and resampled seeds for each.
+
+    Args:
+        correct: for each source (runs, videos), 1 where right.
+        seed: of the bootstrap.
+    """
+    rng = np.random.default_rng(seed)
+    found = []
+    for first, second in itertools.combinations(correct, 2):
+        a, b = correct[first], correct[second]
+        videos = a.shape[1]
+        drawn = np.empty(RESAMPLES)
+        for i in range(RESAMPLES):
+            counts = rng.multinomial(videos, np.full(videos, 1 / videos))
+            runs_a, runs_b = rng.integers(len(a), size=len(a)), rng.integers(len(b), size=len(b))
+            drawn[i] = (a[runs_a].mean(0) - b[runs_b].mean(0)) @ counts / videos
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        found.append(Difference(first, second, float(a.mean() - b.mean()), float(low), float(high)))
+    return found
+
+
+def write_tables(study: Path, results: Mapping[str, Mapping[str, Any]], found: Sequence[Difference]) -> None:
+    """``results.csv`` (a row for each trial and metric) and ``differences.csv``."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["source", "size", "accuracy", "run", "seed", "metric"])
+    for row in results.values():
+        for metric in ("top1", "top5"):
+            writer.writerow([row["source"], row["size"], f"{row[metric]:.6f}", row["repeat"], row["seed"], metric])
+    write_atomic(study / "results.csv", text.getvalue().encode())
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["first", "second", "difference", "low_95", "high_95"])
+    for d in found:
+        writer.writerow([d.first, d.second, *(f"{v:.6f}" for v in (d.difference, d.low, d.high))])
+    write_atomic(study / "differences.csv", text.getvalue().encode())
+
+
+def table(results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """For each source the number of runs, videos, mean and standard deviation of top-1, mean of top-5."""
+    rows = []
+    for source in dict.fromkeys(r["source"] for r in results.values()):
+        found = [r for r in results.values() if r["source"] == source]
+        top1 = [r["top1"] for r in found]
+        rows.append(
+            {
+                "source": source,
+                "size": found[0]["size"],
+                "runs": len(found),
+                "top1": float(np.mean(top1)),
+                "top1_sd": float(np.std(top1, ddof=1)) if len(top1) > 1 else None,
+                "top5": float(np.mean([r["top5"] for r in found])),
+            }
+        )
+    return rows
+
+
+@style()
+def draw_sources(study: Path, results: Mapping[str, Mapping[str, Any]], equal: Equal) -> list[Path]:
+    """Figure 4: top-1 by source, the mean a bar with its standard deviation over seeds, every run a dot."""
+    rows = table(results)
+    figure = new_figure(8, 1.6 + 0.5 * len(rows))
+    axes = figure.add_subplot()
+    names = [f"{r['source']} ({r['size']:,})" if r["size"] else r["source"] for r in rows]
+    means, spread = [100 * r["top1"] for r in rows], [100 * (r["top1_sd"] or 0) for r in rows]
+    places = np.arange(len(rows))[::-1]
+    axes.barh(places, means, 0.6, xerr=spread, color=ACCEPTED, alpha=0.55, capsize=3, ecolor=INK)
+    for place, row in zip(places, rows, strict=True):
+        dots = [100 * r["top1"] for r in results.values() if r["source"] == row["source"]]
+        axes.plot(dots, np.full(len(dots), place), ".", color=INK)
+    axes.set_yticks(places, names)
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("top-1, %")
+    axes.set_title(f"top-1 by pre-training source (videos; equal {equal}; bars: standard deviation over seeds)")
+    axes.grid(True, axis="x")
+    return save_figure(figure, study / "figures" / "accuracy_by_source")

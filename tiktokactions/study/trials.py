@@ -1,0 +1,170 @@
+"""Trials: ordinary runs of ``pretrain`` and ``finetune``, each in its own folder, finished when ``result.json`` is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tiktokactions.files import write_atomic
+
+Report = Callable[[str], None]
+TAIL_LINES = 15
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One pre-training (or none), one fine-tuning, one test."""
+
+    name: str
+    facts: Mapping[str, Any]
+    """What ``result.json`` begins with: size or source, repeat, seed."""
+    pretrain_on: Path | None
+    """A list of clips; None: from scratch."""
+    pretrain_options: Mapping[str, Any]
+    finetune_on: str
+    finetune_options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it went: ``results`` of all finished trials by name, ``failed`` with the last lines each printed."""
+
+    results: dict[str, dict[str, Any]]
+    failed: dict[str, str]
+
+
+def run_trials(
+    trials: Sequence[Trial], study: Path, *, jobs: int = 1, retry: bool = False, report: Report = lambda line: None
+) -> Outcome:
+    """Run what is not finished, ``jobs`` at a time, one GPU for each where there are several.
+
+    A trial that was interrupted goes on from its last checkpoint. One that crashed before is only run with ``retry``.
+    """
+    results: dict[str, dict[str, Any]] = {}
+    failed: dict[str, str] = {}
+    todo = []
+    for trial in trials:
+        folder = study / "trials" / trial.name
+        if (folder / "result.json").is_file():
+            results[trial.name] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        elif (folder / "failed.json").is_file() and not retry:
+            failed[trial.name] = json.loads((folder / "failed.json").read_text(encoding="utf-8"))["last_lines"]
+        else:
+            todo.append(trial)
+    report(f"{len(trials)} trials: {len(results)} finished before, {len(failed)} crashed before, {len(todo)} to run")
+    slots: queue.Queue[str | None] = queue.Queue()
+    gpus = visible_gpus()
+    for job in range(jobs):
+        slots.put(gpus[job % len(gpus)] if gpus and jobs > 1 else None)
+    running: set[subprocess.Popen[bytes]] = set()
+    began, done = time.monotonic(), 0
+    with ThreadPoolExecutor(jobs) as pool:
+        waiting = {pool.submit(_run_one, trial, study, slots, running): trial for trial in todo}
+        try:
+            for future in as_completed(waiting):
+                trial, done = waiting[future], done + 1
+                result, error = future.result()
+                left = (time.monotonic() - began) / done * (len(todo) - done)
+                if result is not None:
+                    results[trial.name] = result
+                    told = f"top-1 {100 * result['top1']:.1f} %"
+                else:
+                    failed[trial.name] = error
+                    told = "CRASHED: " + (error.strip().splitlines() or ["no output"])[-1]
+                report(f"{trial.name}: {told} ({done} of {len(todo)}, about {left / 60:.0f} min left)")
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            for process in list(running):
+                process.terminate()
+            raise
+    return Outcome({t.name: results[t.name] for t in trials if t.name in results}, failed)
+
+
+def visible_gpus() -> list[str]:
+    """Numbers of the CUDA devices that this process may use, found without importing torch."""
+    told = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if told is not None:
+        return [d for d in told.split(",") if d.strip() and d.strip() != "-1"]
+    known = Path("/proc/driver/nvidia/gpus")
+    return [str(i) for i in range(len(list(known.iterdir())))] if known.is_dir() else []
+
+
+def _run_one(
+    trial: Trial, study: Path, slots: queue.Queue[str | None], running: set[subprocess.Popen[bytes]]
+) -> tuple[dict[str, Any] | None, str]:
+    folder = study / "trials" / trial.name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "failed.json").unlink(missing_ok=True)
+    gpu = slots.get()
+    began = time.monotonic()
+    try:
+        for command in commands(trial, folder):
+            with (folder / "output.txt").open("ab") as output:
+                output.write(f"$ tiktokactions {' '.join(command)}\n".encode())
+                output.flush()
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "tiktokactions.study.child", *command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=os.environ | ({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}),
+                )
+            running.add(process)
+            code = process.wait()
+            running.discard(process)
+            if code != 0:
+                lines = (folder / "output.txt").read_text(encoding="utf-8", errors="replace").splitlines()
+                last = "\n".join(lines[-TAIL_LINES:])
+                if code not in (130, -2, -9, -15):  # killed from outside: not the trial's fault, it goes on next time
+                    write_json(folder / "failed.json", {"exit_code": code, "command": command, "last_lines": last})
+                return None, last or f"exit code {code}"
+        result = collect(trial, folder) | {"seconds_of_last_start": round(time.monotonic() - began, 1)}
+        write_json(folder / "result.json", result)
+        return result, ""
+    finally:
+        slots.put(gpu)
+
+
+def commands(trial: Trial, folder: Path) -> list[list[str]]:
+    """The trial as a person would type it; options lie in TOML files beside it."""
+    found, init = [], []
+    if trial.pretrain_on is not None:
+        config = write_toml(folder / "pretrain.toml", trial.pretrain_options)
+        run = str(folder / "pretrained")
+        found.append(["pretrain", str(trial.pretrain_on), "-o", run, "--config", str(config)])
+        init = ["--init", run]
+    config = write_toml(folder / "finetune.toml", trial.finetune_options)
+    found.append(["finetune", trial.finetune_on, "-o", str(folder / "finetuned"), *init, "--config", str(config)])
+    return found
+
+
+def collect(trial: Trial, folder: Path) -> dict[str, Any]:
+    """``result.json`` of a trial from those of its runs."""
+    tested = json.loads((folder / "finetuned" / "evaluations" / "test" / "result.json").read_text(encoding="utf-8"))
+    tuned = json.loads((folder / "finetuned" / "result.json").read_text(encoding="utf-8"))
+    found = {"trial": trial.name, **trial.facts}
+    if trial.pretrain_on is not None:
+        before = json.loads((folder / "pretrained" / "result.json").read_text(encoding="utf-8"))
+        found |= {"pretrain_steps": before["steps"], "pretrain_loss": before["loss"]}
+    found |= {"finetune_steps": tuned["steps"], "finetune_loss": tuned["loss"]}
+    return found | {key: tested[key] for key in ("top1", "top5", "mean_class_accuracy", "videos", "views")}
+
+
+def write_toml(path: Path, options: Mapping[str, Any]) -> Path:
+    lines = [f"{name} = {json.dumps(value)}\n" for name, value in sorted(options.items()) if value is not None]
+    write_atomic(path, "".join(lines).encode())
+    return path
+
+
+def write_json(path: Path, content: object) -> None:
+    write_atomic(path, (json.dumps(content, indent=2) + "\n").encode())
