@@ -121,16 +121,18 @@ def cdf_family(name: str, fixed: tuple[float, ...] = ()) -> Family:
     slow = name in SLOW
     combinations = list(itertools.product(*grids))
     corners = np.array(combinations, float).reshape(len(combinations), len(shapes))
-    if slow:
-        corners = corners[len(corners) // 2 : len(corners) // 2 + 1]
-    elif len(corners) > 40:
-        corners = corners[:: len(corners) // 40 + 1]
 
     def shapes_of(parameters: Array) -> list[Array]:
         given = [np.full((len(parameters), 1), value) for value in fixed]
         return given + [
             np.exp(parameters[:, i, None]) if logs[i] else parameters[:, i, None] for i in range(len(shapes))
         ]
+
+    corners = _allowed(distribution, corners, shapes_of)
+    if slow:
+        corners = corners[len(corners) // 2 : len(corners) // 2 + 1]
+    elif len(corners) > 40:
+        corners = corners[:: len(corners) // 40 + 1]
 
     def value(sizes: Array, parameters: Array) -> Array:
         loc, scale = parameters[:, -2, None], np.exp(parameters[:, -1, None])
@@ -159,6 +161,16 @@ def cdf_family(name: str, fixed: tuple[float, ...] = ()) -> Family:
         inverse=inverse,
         slow=slow,
     )
+
+
+def _allowed(distribution: Any, corners: Array, shapes_of: Callable[[Array], list[Array]]) -> Array:
+    """Those choices of shapes that the distribution accepts together."""
+    padded = np.hstack([corners, np.zeros((len(corners), 2))])
+    with _quiet():
+        low = [
+            distribution.support(*(float(shape[i, 0]) for shape in shapes_of(padded)))[0] for i in range(len(corners))
+        ]
+    return corners[~np.isnan(np.array(low, float))]
 
 
 def _through_two_points(

@@ -1,0 +1,77 @@
+"""Reading results: what is accepted, what is refused, and in which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tiktokactions.study.measurements import ResultsError, read_measurements
+
+GOOD = "size,accuracy\n100,0.5\n200,0.6\n300,0.65\n"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "results.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_sizes_are_sorted_and_repeated_sizes_are_runs(tmp_path):
+    text = "size,accuracy,run,seed\n300,0.65,0,1\n100,0.5,0,1\n200,0.6,0,1\n100,0.54,1,2\n"
+    found = read_measurements(written(tmp_path, text))
+    assert found.sizes.tolist() == [100, 200, 300] and found.runs[0] == (0.5, 0.54)
+    assert found.means[0] == pytest.approx(0.52) and found.counts.tolist() == [2, 1, 1] and found.total == 4
+    assert found.within == pytest.approx(2 * 0.02**2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD,
+        "\ufeff" + GOOD,
+        GOOD.replace("size,accuracy", "Size, Accuracy"),
+        GOOD.replace("size,accuracy", "pretraining_videos,top1"),
+    ],
+    ids=["plain", "byte order mark", "capitals and blanks", "the reference's names"],
+)
+def test_spellings(tmp_path, text):
+    assert read_measurements(written(tmp_path, text)).means.tolist() == [0.5, 0.6, 0.65]
+
+
+def test_metrics(tmp_path):
+    rows = "".join(
+        f"{s},{a + b},{m}\n" for m, b in (("top5", 0.3), ("top1", 0.0)) for s, a in ((1, 0.1), (2, 0.2), (3, 0.3))
+    )
+    path = written(tmp_path, "size,accuracy,metric\n" + rows)
+    assert read_measurements(tmp_path).means.tolist() == [0.1, 0.2, 0.3], "a study's folder, top-1 first"
+    assert read_measurements(path, "top5").means.tolist() == pytest.approx([0.4, 0.5, 0.6])
+    with pytest.raises(ResultsError, match="metrics top5, top1; choose one"):
+        read_measurements(path, "mAP")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("size,accuracy\n100,50\n200,60\n300,65\n", r"line 2: accuracy 50, expected a fraction .*percent\? divide by 100"),
+        ("size,accuracy\n100,0.5\n200,nan\n300,0.65\n", "line 3: accuracy is 'nan', expected a number"),
+        ("size,accuracy\n100,0.5\n200,\n300,0.65\n", "line 3: accuracy is ''"),
+        ("size,accuracy\n100,0.5\n100,0.6\n", "1 size.* measured, expected three or more"),
+        ("size,accuracy\n100,0.5\n200,0.6\n", "2 size.* measured"),
+        ("size,accuracy\n100,0.5\n200,0.5\n300,0.5\n", "nothing grows"),
+        ("size,accuracy\n100,0.7\n200,0.6\n300,0.5\n", "accuracy falls with size"),
+        ("size,accuracy\n-5,0.5\n200,0.6\n300,0.65\n", "line 2: size -5"),
+        ("size,accuracy,run\n100,0.5,0\n100,0.5,0\n200,0.6,0\n300,0.65,0\n", "lines 2 and 3: .* is there twice"),
+        ("videos_seen,score\n100,0.5\n", "columns videos_seen, score; expected 'size' and 'accuracy'"),
+        ("", r"columns \(none\)"),
+    ],
+    ids=["percent", "nan", "empty", "one size", "two", "constant", "falling", "negative", "twice", "columns", "no file"],
+)  # fmt: skip
+def test_what_is_refused(tmp_path, text, message):
+    with pytest.raises(ResultsError, match=message):
+        read_measurements(written(tmp_path, text))
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(ResultsError, match=r"results\.csv: not found; expected the folder of a study"):
+        read_measurements(tmp_path)

@@ -1,0 +1,214 @@
+"""Scaling and sources: nested subsets, trials that finish once, crash visibly and continue; differences; leaks."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tiktokactions import cli
+from tiktokactions.dataset.clips import Clip
+from tiktokactions.study.plan import StudyError, equal_epochs, keep_settings
+from tiktokactions.study.sources import differences, parse_sources
+from tiktokactions.study.subsets import order, parse_sizes
+from tiktokactions.study.trials import Trial, run_trials
+
+
+@pytest.mark.parametrize(
+    ("texts", "sizes"),
+    [
+        (["1000:6000:1000"], [1000, 2000, 3000, 4000, 5000, 6000]),
+        (["10", "5", "10"], [5, 10]),
+        (["10:25:10", "100"], [10, 20, 100]),
+        (["1_000"], [1000]),
+    ],
+)
+def test_sizes(texts, sizes):
+    assert parse_sizes(texts) == sizes
+
+
+@pytest.mark.parametrize("text", ["many", "0", "10:5:1", "1:2:3:4", "-3", "1.5"])
+def test_sizes_that_make_no_sense(text):
+    with pytest.raises(ValueError, match="--sizes: got"):
+        parse_sizes([text])
+
+
+def test_subsets_are_nested_and_depend_on_the_seed_only():
+    clips = [Clip(f"/v/{i:03d}.mp4", "ab"[i % 4 == 0]) for i in range(100)]
+    one = order(clips, 3)
+    assert one == order(clips[::-1], 3) and one != order(clips, 4) and sorted(one, key=lambda c: c.path) == clips
+    for size in (8, 20, 60):
+        rare = sum(c.label == "b" for c in order(clips, 3, stratified=True)[:size])
+        assert abs(rare - size / 4) <= 1, "every prefix holds each label in its share"
+
+
+def test_equal_steps_and_epochs():
+    options = {"epochs": 10, "batch_size": 8}
+    assert equal_epochs(40, 160, options, "epochs") == 10 and equal_epochs(40, 160, options, "steps") == 40
+    assert equal_epochs(160, 160, options, "steps") == 10
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["a=x"], "1 source given"),
+        (["a=x", "a=y"], "given twice"),
+        (["a=x", "b"], "expected NAME=DATA or 'scratch'"),
+        (["a/b=x", "scratch"], "source name"),
+        (["a=", "scratch"], "expected NAME=DATA"),
+    ],
+)
+def test_sources_that_make_no_sense(texts, message):
+    with pytest.raises(StudyError, match=message):
+        parse_sources(texts)
+
+
+def test_other_settings_need_another_folder(tmp_path):
+    keep_settings(tmp_path / "s", {"data": "a", "sizes": [1]}, may_grow=("sizes",))
+    keep_settings(tmp_path / "s", {"data": "a", "sizes": [1, 2]}, may_grow=("sizes",))
+    with pytest.raises(StudyError, match="data was 'a', now 'b'"):
+        keep_settings(tmp_path / "s", {"data": "b", "sizes": [1]}, may_grow=("sizes",))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").touch()
+    with pytest.raises(StudyError, match="not empty and not a study"):
+        keep_settings(tmp_path / "full", {}, may_grow=())
+
+
+def test_differences_are_paired():
+    """Two sources that fail on the same videos: the difference is far surer than either accuracy."""
+    rng = np.random.default_rng(0)
+    hard = rng.random(400) < 0.4
+    better = np.where(hard & (rng.random((5, 400)) < 0.95), 0.0, 1.0)
+    worse = np.where(hard, 0.0, 1.0) * np.ones((5, 1))
+    found = differences({"better": better, "worse": worse})[0]
+    assert found.low > 0 and found.low < found.difference < found.high and found.high - found.low < 0.04
+    same = differences({"one": worse, "other": worse})[0]
+    assert (same.difference, same.low, same.high) == (0, 0, 0)
+    assert [(d.first, d.second) for d in differences({"a": worse, "b": worse, "c": better})] == [
+        ("a", "b"), ("a", "c"), ("b", "c")]  # fmt: skip
+
+
+def test_a_crashed_trial_is_shown_and_retried_only_on_request(tmp_path):
+    trial = Trial("size-1-repeat-0", {"size": 1, "repeat": 0}, None, {}, str(tmp_path / "nothing-here"), {"epochs": 1})
+    first = run_trials([trial], tmp_path)
+    assert not first.results and "nothing-here" in first.failed[trial.name]
+    output = tmp_path / "trials" / trial.name / "output.txt"
+    written = output.stat().st_size
+    again = run_trials([trial], tmp_path)
+    assert again.failed == first.failed and output.stat().st_size == written, "not run again"
+    assert run_trials([trial], tmp_path, retry=True).failed and output.stat().st_size > written
+
+
+# --- whole studies ---------------------------------------------------------------------------------------------------
+
+PRETRAIN = """model = "tiny"\nimage_size = 32\nframes = 4\nstride = 2\nmask_ratio = 0.75\nbatch_size = 2\nepochs = 1
+pictures_epochs = 0\nworkers = 0\nthreads = 1\ndevice = "cpu"\n"""
+FINETUNE = 'stride = 2\nbatch_size = 2\nepochs = 1\nworkers = 0\nthreads = 1\ndevice = "cpu"\nsegments = 1\ncrops = 1\n'
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    from tests.model.made_clips import make_clips
+
+    folder = tmp_path_factory.mktemp("studies")
+    for side, first in (("train", 0), ("test", 9000)):
+        make_clips(folder / "squares" / side, 2, first_seed=first, ways=("left", "right"))
+    make_clips(folder / "pool", 4, first_seed=500, ways=("left", "right"))
+    (folder / "pretrain.toml").write_text(PRETRAIN)
+    (folder / "finetune.toml").write_text(FINETUNE)
+    return folder
+
+
+def scaling(work: Path, study: str, *more: str) -> list[str]:
+    return ["study", "scaling", str(work / "pool"), "--sizes", "2:6:2", "--repeats", "1", "-o", str(work / study),
+            "--evaluate-on", str(work / "squares"), "--pretrain-config", str(work / "pretrain.toml"),
+            "--finetune-config", str(work / "finetune.toml"), *more]  # fmt: skip
+
+
+def test_scaling_from_end_to_end(work, capsys):
+    assert cli.main(scaling(work, "scaling", "--equal-steps", "--json")) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["finished"] == told["trials"] == 3 and told["equal"] == "steps" and not told["failed"]
+    assert [row["size"] for row in told["table"]] == [2, 4, 6]
+    assert {row["pretrain_steps"] for row in told["table"]} <= {2, 3, 4}, "as many steps for every size, nearly"
+    study = work / "scaling"
+    with (study / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {r["metric"] for r in rows} == {"top1", "top5"} and len(rows) == 6
+    assert (study / "figures" / "accuracy_by_size.png").is_file()
+    lists = [
+        set((study / "subsets" / f"size-{size:07d}-repeat-0.csv").read_text().splitlines()[1:]) for size in (2, 4, 6)
+    ]
+    assert lists[0] < lists[1] < lists[2]
+    before = {p: p.stat().st_mtime_ns for p in study.glob("trials/*/result.json")}
+    assert cli.main(scaling(work, "scaling", "--equal-steps")) == 0
+    assert {p: p.stat().st_mtime_ns for p in study.glob("trials/*/result.json")} == before, "nothing is done twice"
+    assert "equal steps" in capsys.readouterr().out
+
+
+def test_scaling_refuses(work, capsys):
+    wrong = [a if a != "2:6:2" else "2:60:2" for a in scaling(work, "wrong")]
+    assert cli.main(wrong) == 2 and "has 8 clips to pre-train on" in capsys.readouterr().err
+    assert not (work / "wrong").exists()
+    unsplit = scaling(work, "wrong")
+    unsplit[unsplit.index("--evaluate-on") + 1] = str(work / "pool")
+    assert cli.main(unsplit) == 2 and "has no train side" in capsys.readouterr().err
+
+
+def test_dry_run_measures_and_leaves_nothing(work, capsys):
+    assert cli.main(scaling(work, "dry", "--dry-run", "--json")) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert len(plan["trials"]) == 3 and plan["seconds"] > 0 and set(plan["measured"]) == {"pretrain", "finetune"}
+    assert not (work / "dry").exists()
+
+
+def test_killed_half_way_and_started_again(work):
+    arguments = scaling(work, "killed")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tiktokactions", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    trials = work / "killed" / "trials"
+    deadline = time.monotonic() + 120
+    while not list(trials.glob("*/result.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = {p: p.read_bytes() for p in trials.glob("*/result.json")}
+    assert kept, "the first trial was not finished in two minutes"
+    assert cli.main(arguments) == 0
+    assert len(list(trials.glob("*/result.json"))) == 3 and not list(trials.glob("*/failed.json"))
+    assert all(path.read_bytes() == content for path, content in kept.items())
+
+
+def test_sources_from_end_to_end(work, capsys):
+    """One source holds a test video: it is warned about, and the exit code asks for attention."""
+    leaky = work / "leaky"
+    leaky.mkdir()
+    for clip in [*(work / "pool").rglob("*.mp4")][:2] + [*(work / "squares" / "test").rglob("*.mp4")][:1]:
+        (leaky / f"{clip.parts[-3]}-{clip.parts[-2]}-{clip.name}").write_bytes(clip.read_bytes())
+    listed = leaky / "list.csv"
+    listed.write_text("path,label\n" + "".join(f"{p.name},none\n" for p in sorted(leaky.glob("*.mp4"))))
+    code = cli.main(["study", "sources", f"pool={work / 'pool'}", f"leaky={listed}", "scratch", "--repeats", "2",
+                     "--size", "3", "-o", str(work / "sources"), "--evaluate-on", str(work / "squares"),
+                     "--pretrain-config", str(work / "pretrain.toml"), "--finetune-config", str(work / "finetune.toml"),
+                     "--json"])  # fmt: skip
+    out, errors = capsys.readouterr()
+    assert code == 1, errors
+    told = json.loads(out)
+    assert [row["source"] for row in told["table"]] == ["pool", "leaky", "scratch"]
+    assert [row["size"] for row in told["table"]] == [3, 3, 0] and all(row["runs"] == 2 for row in told["table"])
+    assert len(told["warnings"]) == 1 and "'leaky' contains 1 near-duplicate" in told["warnings"][0]
+    assert len(told["differences"]) == 3 and (work / "sources" / "differences.csv").is_file()
+    assert (work / "sources" / "figures" / "accuracy_by_source.png").is_file()
