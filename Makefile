@@ -28,6 +28,7 @@ help:
 demo: $(TRAIN)
 	.venv/bin/tiktokactions demo -o demo
 	.venv/bin/tiktokactions demo -o demo --learn
+	.venv/bin/tiktokactions demo -o demo --study
 
 test: $(DEV)
 	$(RUN) -m pytest

@@ -25,8 +25,8 @@ from tests.curate.tiny_onnx import write_constant_model
 from tests.made_videos import numbered_frames, write_video
 from tiktokactions.cli import build_parser
 
-DRY_RUN = ("--engine ray", "s3://", "gs://", "--device cuda", "torchrun ")
-"""Need a cluster, credentials or a GPU: run with --dry-run."""
+DRY_RUN = ("--engine ray", "s3://", "gs://", "--device cuda", "torchrun ", "tiktokactions study ")
+"""Need a cluster, credentials, a GPU or many minutes: run with --dry-run."""
 NETWORK = ("tiktokactions demo",)
 """Need the package registry: run by make test-all."""
 NOT_OURS = ("git clone ", "cd ", "pip install ", "python3 -m venv ", "python -m venv ", ". .venv/", "source .venv/")
@@ -172,7 +172,7 @@ def workspaces(run, tmp_path_factory) -> Callable[[str], Path]:
 
 
 def prepare(folder: Path, run: Callable[[str, Path], subprocess.CompletedProcess[str]]) -> None:
-    """To curate: ``videos/``, ``demo/videos/``, lists, ``curate.toml``; done: ``data/``, ``demo/dataset/``."""
+    """To curate: ``videos/``, ``demo/videos/``, lists, ``*.toml``, ``results.csv``; done: ``data/``, ``demo/dataset/``."""
     names = [f"{label}/{number}.mp4" for label in ("walking", "jumping") for number in ("one", "two", "three", "four")]
     for index, name in enumerate(names):
         frames = numbered_frames(50 + 10 * index, 96, 160, first=1000 * index, cuts=(5,))
@@ -181,6 +181,11 @@ def prepare(folder: Path, run: Callable[[str, Path], subprocess.CompletedProcess
     (folder / "list.csv").write_text("\n".join(["path,label", *rows]) + "\n")
     (folder / "list.txt").write_text("\n".join(f"videos/{name}" for name in names) + "\n")
     (folder / "curate.toml").write_text("min_person_frames = 6\n")
+    small = 'device = "cpu"\nworkers = 0\nthreads = 1\nbatch_size = 2\nepochs = 1\n'
+    (folder / "pretrain.toml").write_text(f'model = "tiny"\nframes = 4\n{small}')
+    (folder / "finetune.toml").write_text(small)
+    points = ((1000, 0.741), (2000, 0.836), (3000, 0.894), (4000, 0.916), (5000, 0.909), (6000, 0.932))
+    (folder / "results.csv").write_text("size,accuracy\n" + "".join(f"{s},{a}\n" for s, a in points))
     done = run("tiktokactions curate videos/ -o data", folder)
     assert done.returncode == 0, f"the test's own dataset could not be made: {done.stderr}"
     shutil.copytree(folder / "videos", folder / "demo" / "videos")

@@ -1114,6 +1114,37 @@ def demo_learning(
         return learn_rendered_actions(Path(output), seed=seed, report=progress)
 
 
+def demo_study(
+    output: str | os.PathLike[str] = "demo", *, report: Callable[[str], None] = lambda line: None
+) -> StudyResult:
+    """A data-size study of four sizes on the rendered actions, in a few minutes on a CPU: what a study looks like.
+
+    Raises:
+        UsageError: the extra ``train`` is not installed, or the folder holds something else.
+    """
+    from tiktokactions.demo.learning import STUDY_SIZES, study_recipes
+    from tiktokactions.demo.rendered import render_actions
+
+    _need_torch()
+    with _usage_errors():
+        rendered = render_actions(Path(output) / "rendered", progress=report).folder
+    before, after = study_recipes()
+    result = study_scaling(
+        rendered,
+        Path(output) / "study",
+        sizes=STUDY_SIZES,
+        evaluate_on=rendered,
+        repeats=1,
+        equal="steps",
+        pretrain_options=before,
+        finetune_options=after,
+        jobs=min(2, os.cpu_count() or 1),
+        report=report,
+    )
+    assert isinstance(result, StudyResult)
+    return result
+
+
 # --- the rest ------------------------------------------------------------------------------------------------------
 
 

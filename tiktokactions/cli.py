@@ -84,6 +84,11 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--learn", action="store_true", help="train a tiny model on rendered actions instead (extra 'train', 5 minutes)"
     )
+    demo.add_argument(
+        "--study",
+        action="store_true",
+        help="a small data-size study on rendered actions instead (extra 'train', minutes)",
+    )
     demo.add_argument("--seed", type=int, default=0, help="of the training with --learn (default: %(default)s)")
     _command(
         commands,
@@ -561,13 +566,16 @@ Example:
   tiktokactions extrapolate results.csv --targets 0.95 0.97 -o extrapolation/
   tiktokactions extrapolate results.csv --method paper
 """
-SCALING_EXAMPLE = """\
+_CONFIGS = "--pretrain-config pretrain.toml --finetune-config finetune.toml"
+SCALING_EXAMPLE = f"""\
 Example:
-  tiktokactions study scaling data/ --sizes 1000:6000:1000 --repeats 3 --evaluate-on ucf101/ -o study/
+  tiktokactions dataset split data/
+  tiktokactions study scaling videos/ --sizes 2:6:2 --evaluate-on data/ -o scaling/ {_CONFIGS}
 """
-SOURCES_EXAMPLE = """\
+SOURCES_EXAMPLE = f"""\
 Example:
-  tiktokactions study sources ours=data/ theirs=videos/ scratch --evaluate-on ucf101/ -o sources/
+  tiktokactions dataset split data/
+  tiktokactions study sources ours=data/ theirs=videos/ scratch --size 2 --evaluate-on data/ -o sources/ {_CONFIGS}
 """
 TARGETS = (0.95, 0.96, 0.97, 0.98, 0.99)
 
@@ -720,9 +728,22 @@ def _demo_learning(arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def _demo_study(arguments: argparse.Namespace) -> int:
+    from tiktokactions import api
+
+    result = api.demo_study(arguments.output, report=lambda line: print(line, file=sys.stderr, flush=True))
+    if not arguments.json:
+        print(
+            "Rendered figures, not filmed people: this shows what a study looks like, and says nothing about real video."
+        )
+    return _print_study(result, arguments.json)
+
+
 def _demo(arguments: argparse.Namespace) -> int:
     if arguments.learn:
         return _demo_learning(arguments)
+    if arguments.study:
+        return _demo_study(arguments)
     from tiktokactions import api
     from tiktokactions.dataset.statistics_text import statistics_table
     from tiktokactions.progress import show_progress

@@ -23,7 +23,9 @@ PAPER = ("t", "burr12", "invgamma", "betaprime", "f", "genpareto", "lomax", "log
 AVERAGED = ("t", "invgamma", "lomax", "invweibull", "lognorm", "weibull_min", "gamma", "fisk")
 """The CDFs that may be part of the answer: one shape each, light to heavy tails, no two of them the same curve."""
 SLOW = {"studentized_range", "gausshyper", "norminvgauss", "levy_stable", "genhyperbolic", "geninvgauss", "irwinhall"}
-"""Families whose CDF scipy integrates or sums for every single value: one start and few steps, or minutes would go by."""
+"""Families whose CDF scipy integrates or sums for every single value: few starts and steps, or minutes would go by."""
+SLOWEST = {"studentized_range", "gausshyper"}
+"""Of these, milliseconds a value: one start, as far as it comes in the time of a family."""
 FIXED_INTEGERS = {"irwinhall": (1, 2, 3, 5), "kstwo": (1, 5, 20), "ksone": (1, 5, 20)}
 """Families with a whole number as shape: one fit for each of these."""
 
@@ -122,6 +124,11 @@ def cdf_family(name: str, fixed: tuple[float, ...] = ()) -> Family:
     combinations = list(itertools.product(*grids))
     corners = np.array(combinations, float).reshape(len(combinations), len(shapes))
 
+    def spread_over(values: Array, shapes: list[Array]) -> list[Array]:
+        # Some of scipy's CDFs index one argument with a mask of another: all must be of one shape.
+        size = (len(shapes[0]) if shapes else 1, values.shape[-1])
+        return [np.broadcast_to(shape, size).copy() for shape in shapes]
+
     def shapes_of(parameters: Array) -> list[Array]:
         given = [np.full((len(parameters), 1), value) for value in fixed]
         return given + [
@@ -130,19 +137,24 @@ def cdf_family(name: str, fixed: tuple[float, ...] = ()) -> Family:
 
     corners = _allowed(distribution, corners, shapes_of)
     if slow:
-        corners = corners[len(corners) // 2 : len(corners) // 2 + 1]
+        middle = len(corners) // 2
+        corners = corners[middle : middle + 1] if name in SLOWEST else corners[:: max(1, len(corners) // 3)][:3]
     elif len(corners) > 40:
         corners = corners[:: len(corners) // 40 + 1]
 
     def value(sizes: Array, parameters: Array) -> Array:
         loc, scale = parameters[:, -2, None], np.exp(parameters[:, -1, None])
         with _quiet():
-            return np.asarray(distribution.cdf(sizes[None, :], *shapes_of(parameters), loc=loc, scale=scale))
+            return np.asarray(
+                distribution.cdf(sizes[None, :], *spread_over(sizes, shapes_of(parameters)), loc=loc, scale=scale)
+            )
 
     def inverse(accuracies: Array, parameters: Array) -> Array:
         loc, scale = parameters[:, -2, None], np.exp(parameters[:, -1, None])
         with _quiet():
-            found = distribution.ppf(accuracies[None, :], *shapes_of(parameters), loc=loc, scale=scale)
+            found = distribution.ppf(
+                accuracies[None, :], *spread_over(accuracies, shapes_of(parameters)), loc=loc, scale=scale
+            )
         return np.where(np.isnan(found), np.inf, found)
 
     def starts(sizes: Array, accuracies: Array) -> Array:

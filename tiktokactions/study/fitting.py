@@ -14,8 +14,8 @@ from tiktokactions.study.families import FIXED_INTEGERS, PAPER, Family, cdf_fami
 from tiktokactions.study.least_squares import Array, least_squares
 from tiktokactions.study.measurements import Measurements
 
-SECONDS_PER_FAMILY = 1.0
-POLISHED_STARTS = 8
+SECONDS_PER_FAMILY = 1.5
+POLISHED_STARTS = 16
 WORST_CONDITION = 1e4
 """Of the Jacobian with columns of equal length: beyond it the parameters are traded against each other freely."""
 TIE = 1e-3
@@ -73,10 +73,10 @@ def fit_family(family: Family, measured: Measurements) -> Fit | None:
     until = time.monotonic() + SECONDS_PER_FAMILY
     starts = family.starts(shares, means)
     bounds = (family.lower, family.upper)
-    rough = least_squares(curve, starts, means, counts, *bounds, steps=4 if family.slow else 8, until=until)
+    rough = least_squares(curve, starts, means, counts, *bounds, steps=2 if family.slow else 15, until=until)
     order = np.argsort(rough.sse, kind="stable")[: 1 if family.slow else POLISHED_STARTS]
     fine = least_squares(
-        curve, rough.parameters[order], means, counts, *bounds, steps=6 if family.slow else 400, until=until
+        curve, rough.parameters[order], means, counts, *bounds, steps=80 if family.slow else 400, until=until
     )
     best = int(np.argmin(fine.sse))
     if not np.isfinite(fine.sse[best]):

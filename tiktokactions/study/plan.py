@@ -17,6 +17,8 @@ from tiktokactions.dataset.clips import Clip, has_side, read_clips
 from tiktokactions.study.trials import Trial, commands, write_json
 
 Equal = Literal["epochs", "steps"]
+SHAPE = ("model", "image_size", "frames", "tubelet", "patch")
+"""Options of ``pretrain`` that fine-tuning takes over from its run."""
 
 
 class StudyError(ValueError):
@@ -99,10 +101,13 @@ def measured_cost(trial: Trial, steps: int = 4) -> Cost:
         for command in commands(trial, Path(scratch)):
             if "--init" in command:  # the weights are not there yet, and cost the same
                 at = command.index("--init")
-                command = command[:at] + command[at + 2 :]
+                shape = {k: v for k, v in trial.pretrain_options.items() if k in SHAPE and v is not None}
+                told = [word for k, v in shape.items() for word in ("--" + k.replace("_", "-"), str(v))]
+                command = [*command[:at], *command[at + 2 :], *told]
             name, run = command[0], Path(command[command.index("-o") + 1])
             total[name] = int(json.loads(_output([*command, "--dry-run", "--json"]))["steps"])
-            _output([*command, "--stop-after-steps", str(steps), "--log-steps", "1"])
+            few = max(1, min(steps, total[name] - 1))  # never to the end, where testing begins
+            _output([*command, "--stop-after-steps", str(few), "--log-steps", "1"])
             log = [json.loads(line)["seconds"] for line in (run / "log.jsonl").read_text().splitlines()]
             # The first step warms up; what follows is what most of the time goes into.
             seconds[name] = statistics.median(log[1:] or log)

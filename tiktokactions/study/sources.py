@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from tiktokactions.files import write_atomic
 from tiktokactions.model.run_folder import write_clips
 from tiktokactions.plots import ACCEPTED, INK, new_figure, save_figure, style
-from tiktokactions.study.plan import Equal, StudyError, check_evaluation, equal_epochs, keep_settings, pool_of
+from tiktokactions.study.plan import SHAPE, Equal, StudyError, check_evaluation, equal_epochs, keep_settings, pool_of
 from tiktokactions.study.subsets import order
 from tiktokactions.study.trials import Trial
 
@@ -91,7 +91,7 @@ def source_trials(
             facts |= {"size": len(clips), "pretrain_epochs": epochs}
             options = before | {"epochs": epochs, "seed": trial_seed}
         # From scratch there is no run to take the model's size from.
-        shape = {k: v for k, v in before.items() if k in ("model", "image_size", "frames", "tubelet", "patch")}
+        shape = {k: v for k, v in before.items() if k in SHAPE}
         tuned = (shape if data is None else {}) | after | {"seed": trial_seed}
         trials.append(Trial(trial_name, facts, listed, options, evaluate_on, tuned))
     return trials
