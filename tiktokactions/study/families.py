@@ -238,6 +238,10 @@ def _law(
             found = size_at(accuracies[None, :], *columns(inside))
         return np.where(accuracies[None, :] < asymptote, np.nan_to_num(found, nan=np.inf, posinf=np.inf), np.inf)
 
+    def quiet_value(sizes: Array, inside: Array) -> Array:
+        with _quiet():
+            return value(sizes[None, :], *columns(inside))
+
     def starts(sizes: Array, accuracies: Array) -> Array:
         top = float(accuracies.max())
         tops = [min(1.0, top + share * (1 - top)) for share in (0.05, 0.3, 0.7, 0.95)]
@@ -253,7 +257,7 @@ def _law(
         lower=lower,
         upper=upper,
         free_bounds=tuple(p in ("asymptote", "floor") for p in parameters),
-        value=lambda sizes, inside: value(sizes[None, :], *columns(inside)),
+        value=quiet_value,
         starts=starts,
         inverse=inverse,
     )

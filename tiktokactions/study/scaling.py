@@ -104,7 +104,7 @@ def draw_scaling(study: Path, results: Mapping[str, Mapping[str, Any]], equal: E
         axes.plot(*zip(*dots, strict=True), ".", color=colour, alpha=0.45)
     axes.set_xlabel("videos pre-trained on")
     axes.set_ylabel("accuracy, %")
-    axes.set_title(f"accuracy by size of the pre-training data (equal {equal}; bars: standard deviation over repeats)")
+    axes.set_title(f"accuracy by pre-training size (equal {equal}; bars: standard deviation)")
     axes.grid(True)
     axes.legend(frameon=False)
     return save_figure(figure, study / "figures" / "accuracy_by_size")

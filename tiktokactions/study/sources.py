@@ -198,6 +198,6 @@ def draw_sources(study: Path, results: Mapping[str, Mapping[str, Any]], equal: E
     axes.set_yticks(places, names)
     axes.set_xlim(0, 100)
     axes.set_xlabel("top-1, %")
-    axes.set_title(f"top-1 by pre-training source (videos; equal {equal}; bars: standard deviation over seeds)")
+    axes.set_title(f"top-1 by pre-training source (equal {equal}; bars: standard deviation)")
     axes.grid(True, axis="x")
     return save_figure(figure, study / "figures" / "accuracy_by_source")
