@@ -14,7 +14,6 @@ from tiktokactions.study.fitting import Fit, fit_all
 from tiktokactions.study.measurements import Measurements
 from tiktokactions.study.uncertainty import (
     LEVEL,
-    SPOILED,
     Backtest,
     Ensemble,
     backtest,
@@ -322,6 +321,3 @@ def honest_table(fits: Sequence[Fit]) -> list[Fit]:
     sharing = believable(fits)
     others = [fit for fit in fits if fit not in sharing][:10]
     return [fit for fit in fits if fit in sharing or fit in others]
-
-
-__all__ = ["SPOILED", "Answer", "Extrapolation", "as_json", "extrapolate_measurements", "predicted", "table_rows"]

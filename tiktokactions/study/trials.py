@@ -51,7 +51,7 @@ def run_trials(
     """
     results: dict[str, dict[str, Any]] = {}
     failed: dict[str, str] = {}
-    todo = []
+    waiting_trials: list[Trial] = []
     for trial in trials:
         folder = study / "trials" / trial.name
         if (folder / "result.json").is_file():
@@ -59,8 +59,10 @@ def run_trials(
         elif (folder / "failed.json").is_file() and not retry:
             failed[trial.name] = json.loads((folder / "failed.json").read_text(encoding="utf-8"))["last_lines"]
         else:
-            todo.append(trial)
-    report(f"{len(trials)} trials: {len(results)} finished before, {len(failed)} crashed before, {len(todo)} to run")
+            waiting_trials.append(trial)
+    report(
+        f"{len(trials)} trials: {len(results)} finished before, {len(failed)} crashed before, {len(waiting_trials)} to run"
+    )
     slots: queue.Queue[str | None] = queue.Queue()
     gpus = visible_gpus()
     for job in range(jobs):
@@ -68,19 +70,19 @@ def run_trials(
     running: set[subprocess.Popen[bytes]] = set()
     began, done = time.monotonic(), 0
     with ThreadPoolExecutor(jobs) as pool:
-        waiting = {pool.submit(_run_one, trial, study, slots, running): trial for trial in todo}
+        waiting = {pool.submit(_run_one, trial, study, slots, running): trial for trial in waiting_trials}
         try:
             for future in as_completed(waiting):
                 trial, done = waiting[future], done + 1
                 result, error = future.result()
-                left = (time.monotonic() - began) / done * (len(todo) - done)
+                left = (time.monotonic() - began) / done * (len(waiting_trials) - done)
                 if result is not None:
                     results[trial.name] = result
                     told = f"top-1 {100 * result['top1']:.1f} %"
                 else:
                     failed[trial.name] = error
                     told = "CRASHED: " + (error.strip().splitlines() or ["no output"])[-1]
-                report(f"{trial.name}: {told} ({done} of {len(todo)}, about {left / 60:.0f} min left)")
+                report(f"{trial.name}: {told} ({done} of {len(waiting_trials)}, about {left / 60:.0f} min left)")
         except BaseException:
             for future in waiting:
                 future.cancel()
