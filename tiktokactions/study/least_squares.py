@@ -80,7 +80,8 @@ def least_squares(
         trial_sse = _sum_of_squares(trial_error)
         better = trial_sse < sse[rows]
         # Ten times in a row less than a part in 10^11 gained, or nothing gained at all: it has arrived.
-        gained = np.where(better, (sse[rows] - trial_sse) / np.maximum(sse[rows], 1e-30), 0.0)
+        gained = np.zeros(len(rows))
+        np.divide(sse[rows] - trial_sse, np.maximum(sse[rows], 1e-30), out=gained, where=better)
         still[rows] = np.where(gained < 1e-11, still[rows] + 1, 0)
         won = rows[better]
         best[won], error[won], sse[won] = trial[better], trial_error[better], trial_sse[better]
