@@ -1,0 +1,96 @@
+"""The client key and secret: from the environment or a file that only its owner can read; never shown."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+REAL_API = "https://open.tiktokapis.com"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_NAMES = ("TIKTOK_CLIENT_KEY", "TIKTOK_CLIENT_SECRET")
+
+
+class CredentialsError(ValueError):
+    """No usable credentials, or an address that they must not be sent to."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Neither is printed: ``repr`` leaves both out."""
+
+    client_key: str = field(repr=False)
+    client_secret: str = field(repr=False)
+
+    def account(self, base_url: str) -> str:
+        """A name for the quota's owner that tells nothing: SHA-256 of the server and the key, 16 hex digits."""
+        return hashlib.sha256(f"{base_url}\n{self.client_key}".encode()).hexdigest()[:16]
+
+
+def read_credentials(path: str | os.PathLike[str] | None, environment: Mapping[str, str] = os.environ) -> Credentials:
+    """From ``path`` (lines ``TIKTOK_CLIENT_KEY=…`` and ``TIKTOK_CLIENT_SECRET=…``), else from the environment.
+
+    Raises:
+        CredentialsError: none there, or a file that others than its owner may read.
+    """
+    if path is None:
+        key, secret = (environment.get(name, "").strip() for name in _NAMES)
+        if not key or not secret:
+            missing = " and ".join(name for name in _NAMES if not environment.get(name, "").strip())
+            raise CredentialsError(
+                f"no credentials of the TikTok Research API: {missing} not set. Set both, or name a file that holds them"
+                " with --credentials, or rehearse without a key with --sandbox."
+            )
+        return Credentials(key, secret)
+    file = Path(path)
+    try:
+        mode = file.stat().st_mode
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CredentialsError(f"{file}: cannot be read ({type(error).__name__})") from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise CredentialsError(
+            f"{file}: others may read it (mode {stat.S_IMODE(mode):o}, expected 600). Run: chmod 600 {file}"
+        )
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        name, equals, value = line.removeprefix("export ").partition("=")
+        if equals:
+            found[name.strip().upper()] = value.strip().strip("\"'")
+    key, secret = (found.get(name, "") for name in _NAMES)
+    if not key or not secret:
+        # What the file does hold is not said: it may be the secret itself.
+        raise CredentialsError(f"{file}: expected two lines, {_NAMES[0]}=… and {_NAMES[1]}=…")
+    return Credentials(key, secret)
+
+
+def base_url(environment: Mapping[str, str] = os.environ) -> str:
+    """The API's address: ``TIKTOKACTIONS_API_URL`` where set (plain http only for this machine), else TikTok's.
+
+    Raises:
+        CredentialsError: an address without https that is not this machine, or one that cannot be read.
+    """
+    address = environment.get("TIKTOKACTIONS_API_URL", "").strip().rstrip("/") or REAL_API
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname
+    except ValueError:
+        host, parts = None, urlsplit("")
+    if not host or parts.scheme not in ("http", "https") or parts.username or parts.query or parts.fragment:
+        raise CredentialsError(
+            f"TIKTOKACTIONS_API_URL={address}: expected an address such as https://host or http://127.0.0.1:8000"
+        )
+    if parts.scheme == "http" and not is_loopback(address):
+        raise CredentialsError(
+            f"TIKTOKACTIONS_API_URL={address}: the secret would cross the network unencrypted. Use https;"
+            f" plain http only to this machine ({', '.join(_LOOPBACK)})"
+        )
+    return address
+
+
+def is_loopback(address: str) -> bool:
+    return urlsplit(address).hostname in _LOOPBACK

@@ -1,0 +1,115 @@
+"""One video as the Research API describes it: which fields to ask for, and what a row of an answer says.
+
+Nothing but the id is certain to be there; ids are integers beyond 2^53 and become text here, once (specification, 2.4).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SAFE_FIELDS = (
+    *("id", "video_description", "create_time", "region_code", "share_count", "view_count", "like_count"),
+    *("comment_count", "music_id", "hashtag_names", "username", "effect_ids", "playlist_id", "voice_to_text"),
+)
+"""The fourteen old names, which every client sends and no server refuses."""
+FIELDS = (
+    *SAFE_FIELDS,
+    *("is_stem_verified", "video_duration", "favorites_count", "hashtag_info_list", "sticker_info_list"),
+    *("effect_info_list", "video_mention_list", "video_label", "video_tag"),
+)
+_TAG = re.compile(r"#([^\s#@.,;:!?()\[\]{}\"'/\\]+)")
+_MENTION = re.compile(r"@[\w.\-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRow:
+    """What is stored of one video: the columns that are asked for often, and everything else as it came."""
+
+    video_id: str
+    hashtags: tuple[str, ...]
+    """Lower case, from ``hashtag_names``; from the caption where that key is absent."""
+    create_time: int | None
+    creator: str | None
+    raw: str
+    """The JSON object as it came (NULs removed, creators hashed where asked for)."""
+
+
+def clean_hashtag(text: str) -> str:
+    """``#ShoeRepair`` and ``shoerepair`` are one: without ``#``, blanks and capitals."""
+    return text.strip().lstrip("#\uff03").strip().lower()
+
+
+def read_row(row: Any, salt: bytes | None = None) -> VideoRow | None:
+    """One row of an answer or of an imported file; None where it has no usable id.
+
+    ``salt``: where given, creator names are replaced by :func:`hash_creator` wherever the row holds one.
+    """
+    if not isinstance(row, Mapping):
+        return None
+    clean: dict[str, Any] = _without_nuls(dict(row))
+    video_id = as_id(clean.get("id", clean.get("video_id")))
+    if video_id is None:
+        return None
+    names = clean.get("hashtag_names")
+    if isinstance(names, list):
+        tags = [str(name) for name in names]
+    else:
+        tags = _TAG.findall(str(clean.get("video_description") or ""))
+    if salt is not None:
+        clean = hashed_creators(clean, salt)
+    created = clean.get("create_time")
+    creator = clean.get("username")
+    return VideoRow(
+        video_id=video_id,
+        hashtags=tuple(dict.fromkeys(tag for tag in map(clean_hashtag, tags) if tag)),
+        create_time=int(created) if isinstance(created, (int, float)) and not isinstance(created, bool) else None,
+        creator=str(creator) if creator else None,
+        raw=json.dumps(clean, ensure_ascii=False, separators=(",", ":")),
+    )
+
+
+def as_id(value: Any) -> str | None:
+    """An id as text. A float has lost its last digits already and is refused."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value) if value > 0 else None
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,100}", value.strip()):
+        return value.strip()
+    return None
+
+
+def hash_creator(name: str, salt: bytes) -> str:
+    """``creator-`` and twelve hex digits: HMAC-SHA-256 of the lower-case name with the collection's own salt."""
+    if name.startswith("creator-") and re.fullmatch(r"creator-[0-9a-f]{12}", name):
+        return name
+    return "creator-" + hmac.new(salt, name.lower().encode(), hashlib.sha256).hexdigest()[:12]
+
+
+def hashed_creators(row: Mapping[str, Any], salt: bytes) -> dict[str, Any]:
+    """The row with every creator's name hashed: the author's, the mentioned ones', those in the caption."""
+    found = dict(row)
+    if found.get("username"):
+        found["username"] = hash_creator(str(found["username"]), salt)
+    if isinstance(found.get("video_mention_list"), list):
+        found["video_mention_list"] = [
+            hash_creator(str(name).lstrip("@"), salt) for name in found["video_mention_list"]
+        ]
+    for key in ("video_description", "voice_to_text"):
+        if isinstance(found.get(key), str):
+            found[key] = _MENTION.sub(lambda m: "@" + hash_creator(m[0][1:].rstrip("."), salt), found[key])
+    return found
+
+
+def _without_nuls(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\x00", "")
+    if isinstance(value, dict):
+        return {_without_nuls(key): _without_nuls(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nuls(item) for item in value]
+    return value
