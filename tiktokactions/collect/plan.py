@@ -124,9 +124,8 @@ def windows_of(
     least = math.ceil(days / LONGEST_WINDOW_DAYS)
     count = min(days, max(least, windows if windows is not None else math.ceil(per_hashtag / ROWS_PER_WINDOW)))
     length = min(LONGEST_WINDOW_DAYS, math.ceil(days / count))
-    # Shifting the cuts by some days costs a window, unless the windows are so few or short that there is room.
-    room = length * math.ceil(days / length) - days
-    phase = _draw(f"{seed}/{hashtag}") % (room + 1)
+    # Shifting the cuts may cost one window more.
+    phase = _draw(f"{seed}/{hashtag}") % length if count > 1 else 0
     cuts, first = [], start
     last_of_first = start + timedelta(days=length - 1 - phase)
     while first <= end:

@@ -1,4 +1,4 @@
-"""The collecting itself: hashtag after hashtag, window after window, page after page, until enough is there or nothing is left.
+"""Collecting: hashtag after hashtag, window after window, page after page, until enough is there or nothing is left.
 
 Everything that decides lies in the collection's file; a run that is killed goes on from the last stored page.
 """
@@ -22,7 +22,7 @@ from tiktokactions.collect.client import (
 from tiktokactions.collect.clock import Clock, utc_text
 from tiktokactions.collect.ledger import QuotaSpentError
 from tiktokactions.collect.plan import Window, around, halves, windows_of
-from tiktokactions.collect.rows import VideoRow, as_id, read_row
+from tiktokactions.collect.rows import VideoRow, read_row
 from tiktokactions.collect.store import Collection, CollectionError, WindowState
 
 EMPTY_PAGES_AT_MOST = 5
@@ -158,8 +158,8 @@ class Run:
         found = self._found(hashtag)
         reason = shortfall(self.collection, hashtag, found, wanted)
         unread = self.collection.windows(hashtag, "open", "incomplete", "failing", "doubtful")
-        state = "open" if unread and found < wanted else "done"
-        kept = self.collection.finish_hashtag(hashtag, wanted, state, reason, self.wanted.seed)
+        after = "open" if unread and found < wanted else "done"
+        kept = self.collection.finish_hashtag(hashtag, wanted, after, reason, self.wanted.seed)
         self.report(f"{place} #{hashtag}: {kept} of {wanted}" + (f" ({reason})" if reason else ""))
 
     def _first_pass(self, hashtag: str, share: int, root_days: dict[int, int]) -> None:
@@ -401,9 +401,3 @@ def shortfall(collection: Collection, hashtag: str, found: int, wanted: int) -> 
     if mismatched:
         parts.append(f"{mismatched} answers without the hashtag")
     return "; ".join(parts) if days or capped else "; ".join(["the period holds no more", *parts])
-
-
-def ids_of(rows: list[object]) -> list[str]:
-    """The usable ids among rows of an answer."""
-    found = [as_id(row.get("id", row.get("video_id"))) for row in rows if isinstance(row, dict)]
-    return [video_id for video_id in found if video_id is not None]

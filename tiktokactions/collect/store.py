@@ -89,7 +89,8 @@ class Collection:
         path = folder / DATABASE
         if not create and not path.is_file():
             raise CollectionError(
-                f"{folder}: not a collection (no {DATABASE}). Make one with: tiktokactions collect run HASHTAGS.csv -o {folder}"
+                f"{folder}: not a collection (no {DATABASE}). Make one with:"
+                f" tiktokactions collect run HASHTAGS.csv -o {folder}"
             )
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
