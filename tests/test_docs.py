@@ -172,7 +172,7 @@ def workspaces(run, tmp_path_factory) -> Callable[[str], Path]:
 
 
 def prepare(folder: Path, run: Callable[[str, Path], subprocess.CompletedProcess[str]]) -> None:
-    """To curate: ``videos/``, ``demo/videos/``, lists, ``*.toml``, ``results.csv``; done: ``data/``, ``demo/dataset/``."""
+    """To curate: ``videos/``, ``demo/videos/``, lists, ``*.toml``; done: ``collection/``, ``data/``, ``demo/dataset/``."""
     names = [f"{label}/{number}.mp4" for label in ("walking", "jumping") for number in ("one", "two", "three", "four")]
     for index, name in enumerate(names):
         frames = numbered_frames(50 + 10 * index, 96, 160, first=1000 * index, cuts=(5,))
@@ -186,6 +186,11 @@ def prepare(folder: Path, run: Callable[[str, Path], subprocess.CompletedProcess
     (folder / "finetune.toml").write_text(small)
     points = ((1000, 0.741), (2000, 0.836), (3000, 0.894), (4000, 0.916), (5000, 0.909), (6000, 0.932))
     (folder / "results.csv").write_text("size,accuracy\n" + "".join(f"{s},{a}\n" for s, a in points))
+    (folder / "hashtags.csv").write_text("hashtag\nwaltz\nshoerepair\n")
+    (folder / "videos.csv").write_text("video_id,hashtags,username\n7300000000000000001,waltz,ann\n")
+    period = "--per-hashtag 20 --from 2024-01-01 --to 2024-03-31"
+    done = run(f"tiktokactions collect run hashtags.csv -o collection/ {period} --sandbox", folder)
+    assert done.returncode == 0, f"the test's own collection could not be made: {done.stderr}"
     done = run("tiktokactions curate videos/ -o data", folder)
     assert done.returncode == 0, f"the test's own dataset could not be made: {done.stderr}"
     shutil.copytree(folder / "videos", folder / "demo" / "videos")

@@ -128,7 +128,13 @@ Example:
 
 
 def _add_collect(commands: Any) -> None:
-    group = commands.add_parser("collect", help="metadata from the TikTok Research API")
+    group = commands.add_parser(
+        "collect",
+        help="metadata from the TikTok Research API",
+        description="Metadata of videos by hashtag from the TikTok Research API, or from a file.",
+        epilog=COLLECT_RUN_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     group.set_defaults(group_parser=group)
     parts = group.add_subparsers(title="commands", metavar="COMMAND")
     run = _command(
