@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tiktokactions.dataset.splits import SplitReport
     from tiktokactions.dataset.statistics import Statistics
     from tiktokactions.dataset.verify import Verification
+    from tiktokactions.hashtags.select import Candidate, Selection
     from tiktokactions.model.evaluate import Evaluation
     from tiktokactions.model.options import FinetuneOptions
     from tiktokactions.model.predict import Prediction
@@ -343,6 +344,47 @@ def _settle_all(
 
 
 # --- dataset -------------------------------------------------------------------------------------------------------
+
+
+def hashtags_propose(
+    sources: Sequence[str], output: str | os.PathLike[str], *, knowledge: str | os.PathLike[str] | None = None
+) -> list[Candidate]:
+    """Candidate hashtags for the class names of datasets or of files (paper, section 3.2), written as CSV to ``output``."""
+    from tiktokactions.files import write_atomic
+    from tiktokactions.hashtags import principles, select
+
+    known = principles.read_knowledge(None if knowledge is None else Path(knowledge))
+    found = select.candidates_of(principles.propose(list(sources), known))
+    write_atomic(Path(output), select.write_candidates(found).encode())
+    return found
+
+
+def hashtags_select(
+    candidates: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    views: str | os.PathLike[str] | None = None,
+    min_views: float = 5e6,
+    target: int | None = None,
+    knowledge: str | os.PathLike[str] | None = None,
+) -> Selection:
+    """Decide about every candidate; ``hashtags.csv``, ``decisions.csv`` and the picture of the flow go to ``output``."""
+    from tiktokactions.hashtags import principles, select
+
+    if target is not None and target < 1:
+        raise UsageError(f"--target {target}: expected 1 or more")
+    known = principles.read_knowledge(None if knowledge is None else Path(knowledge))
+    listed = select.read_candidates(Path(candidates), known)
+    found = select.select(listed, known, {} if views is None else select.read_views(Path(views)), min_views, target)
+    select.write_selection(found, Path(output))
+    return found
+
+
+def hashtags_explain(hashtag: str, decisions: str | os.PathLike[str]) -> list[str]:
+    """The story of one hashtag, from what :func:`hashtags_select` wrote."""
+    from tiktokactions.hashtags import select
+
+    return select.explain(hashtag, Path(decisions))
 
 
 def collect_plan(hashtags: str | os.PathLike[str], options: CollectOptions) -> tuple[Estimate, str]:

@@ -1,0 +1,389 @@
+"""From candidates to hashtags: which variants stand for one action, which of them stays, and the story of every other one."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiktokactions.hashtags.principles import (
+    AS_IS,
+    CONSOLIDATION,
+    GENERALIZATION,
+    NOUN_SUBSTITUTION,
+    NOUN_VERB_ORDER,
+    SOCIAL,
+    SPECIFICATION,
+    HashtagError,
+    Knowledge,
+    Proposal,
+    Reading,
+    category_of,
+    read_hashtag,
+    shared_principle,
+)
+
+MIN_VIEWS = 5_000_000
+"""Paper, section 3.2."""
+_RANK = (SOCIAL, SPECIFICATION, GENERALIZATION, NOUN_SUBSTITUTION, NOUN_VERB_ORDER, CONSOLIDATION, AS_IS)
+"""Without views the variant of the earlier principle stays."""
+_MERGES = (CONSOLIDATION, GENERALIZATION)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A proposed hashtag with what is known of it."""
+
+    hashtag: str
+    category: str
+    principle: str
+    phrases: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    views: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The story of one candidate. ``decision``: ``kept``, ``merged into``, ``replaced by`` or ``dropped``."""
+
+    hashtag: str
+    decision: str
+    into: str
+    """The hashtag that stands for it; empty where it was kept or dropped."""
+    principle: str
+    why: str
+    category: str
+    views: float | None
+    phrases: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The decisions and how many candidates were left after each step (Figure 1)."""
+
+    decisions: tuple[Decision, ...]
+    steps: tuple[tuple[str, int], ...]
+
+    @property
+    def kept(self) -> tuple[Decision, ...]:
+        return tuple(decision for decision in self.decisions if decision.decision == "kept")
+
+
+def candidates_of(proposals: Sequence[Proposal]) -> list[Candidate]:
+    """One candidate for each hashtag, by its strongest principle, with every phrase that led to it."""
+    by_tag: dict[str, list[Proposal]] = {}
+    for proposal in proposals:
+        by_tag.setdefault(proposal.hashtag, []).append(proposal)
+    found = []
+    for tag, same in by_tag.items():
+        best = min(same, key=lambda p: _RANK.index(p.principle))
+        phrases, sources = (
+            tuple(dict.fromkeys(values)) for values in ((p.phrase for p in same), (p.source for p in same))
+        )
+        found.append(Candidate(tag, best.category, best.principle, phrases, sources))
+    return sorted(found, key=lambda c: c.hashtag)
+
+
+def write_candidates(candidates: Sequence[Candidate]) -> str:
+    """CSV: ``hashtag, category, principle, views, sources, phrases`` (lists joined by `` | ``)."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("hashtag", "category", "principle", "views", "sources", "phrases"))
+    for c in candidates:
+        writer.writerow(
+            (c.hashtag, c.category, c.principle, "" if c.views is None else f"{c.views:.0f}",
+             " | ".join(c.sources), " | ".join(c.phrases))
+        )  # fmt: skip
+    return out.getvalue()
+
+
+def read_candidates(path: Path, knowledge: Knowledge) -> list[Candidate]:
+    """What :func:`write_candidates` wrote, or any CSV with a column ``hashtag``; each hashtag once."""
+    found: dict[str, Candidate] = {}
+    for row in _rows(path, "hashtag"):
+        tag = "".join(row["hashtag"].lower().lstrip("#").split())
+        if not tag:
+            continue
+        words = read_hashtag(tag, knowledge).words
+        principle = row.get("principle") or (
+            SOCIAL if tag in knowledge.challenges or tag.endswith("challenge") else AS_IS
+        )
+        if principle not in _RANK:
+            raise HashtagError(f"{path}, #{tag}: principle {principle!r}, expected one of {', '.join(_RANK)}")
+        phrases, sources = (
+            tuple(p for p in (row.get(name) or "").split(" | ") if p) for name in ("phrases", "sources")
+        )
+        category = row.get("category") or category_of([*words, tag], knowledge)
+        views = _number(row.get("views"), path, tag)
+        found.setdefault(tag, Candidate(tag, category, principle, phrases, sources, views))
+    if not found:
+        raise HashtagError(f"{path}: no hashtag in it")
+    return list(found.values())
+
+
+def read_views(path: Path) -> dict[str, float]:
+    """CSV with columns ``hashtag`` and ``views``; ``44.4B``, ``29.4M``, ``5e6`` and ``1,234`` are numbers."""
+    found: dict[str, float] = {}
+    for row in _rows(path, "hashtag", "views"):
+        tag = "".join(row["hashtag"].lower().lstrip("#").split())
+        views = _number(row.get("views"), path, tag)
+        if tag and views is not None:
+            found[tag] = views
+    return found
+
+
+def select(
+    candidates: Sequence[Candidate],
+    knowledge: Knowledge,
+    views: Mapping[str, float],
+    min_views: float = MIN_VIEWS,
+    target: int | None = None,
+) -> Selection:
+    """Decide about every candidate: specification, variants by views (by rule where unknown), threshold, target."""
+    known = {c.hashtag: views.get(c.hashtag, c.views) for c in candidates}
+    readings = {c.hashtag: read_hashtag(c.hashtag, knowledge) for c in candidates}
+    by_tag = {c.hashtag: c for c in candidates}
+    decided: dict[str, Decision] = {}
+    steps = [("candidates", len(candidates))]
+
+    def decide(tag: str, decision: str, into: str, principle: str, why: str) -> None:
+        c = by_tag[tag]
+        decided[tag] = Decision(tag, decision, into, principle, why, c.category, known[tag], " | ".join(c.phrases))
+
+    for tag in by_tag:
+        parts = [part for part in knowledge.specific.get(tag, ()) if part in by_tag]
+        if parts:
+            into = " ".join(parts)
+            decide(tag, "replaced by", into, SPECIFICATION, f"#{tag} holds distinct actions, each has its own hashtag")
+    steps.append(("after specification", len(candidates) - len(decided)))
+
+    for members, links in _groups([c for c in candidates if c.hashtag not in decided], readings, knowledge):
+        winner = min(members, key=lambda tag: _order(by_tag[tag], known[tag], members, links))
+        for tag in members:
+            if tag == winner:
+                continue
+            principle = links.get(frozenset((tag, winner))) or next(p for pair, p in links.items() if tag in pair)
+            how = "merged into" if principle in _MERGES else "replaced by"
+            decide(tag, how, winner, principle, _why(tag, winner, known, principle))
+    steps.append(("after one hashtag for each action", len(candidates) - len(decided)))
+
+    left = [tag for tag in by_tag if tag not in decided]
+    for tag in left:
+        count = known[tag]
+        if count is not None and count < min_views:
+            decide(tag, "dropped", "", "views", f"{_count(count)} views, fewer than {_count(min_views)}")
+    left = [tag for tag in left if tag not in decided]
+    steps.append((f"at least {_count(min_views)} views, or unknown", len(left)))
+
+    ranked = sorted(left, key=lambda tag: _worth(by_tag[tag], known[tag]))
+    for place, tag in enumerate(ranked, start=1):
+        count = known[tag]
+        if target is not None and place > target:
+            decide(tag, "dropped", "", "target", f"place {place} by views, {target} wanted")
+            continue
+        why = "views unknown, decided by rule" if count is None else f"{_count(count)} views"
+        decide(tag, "kept", "", by_tag[tag].principle, why)
+    steps.append(("kept", sum(d.decision == "kept" for d in decided.values())))
+    order = {tag: place for place, tag in enumerate(ranked)}
+    decisions = sorted(decided.values(), key=lambda d: (d.decision != "kept", order.get(d.hashtag, 0), d.hashtag))
+    return Selection(tuple(decisions), tuple(steps))
+
+
+def _groups(
+    candidates: Sequence[Candidate], readings: Mapping[str, Reading], knowledge: Knowledge
+) -> list[tuple[list[str], dict[frozenset[str], str]]]:
+    """Candidates that stand for one action, and the principle that links each pair."""
+    tags = [c.hashtag for c in candidates]
+    parts = {part for found in knowledge.specific.values() for part in found}
+    # Two hashtags can only be linked where they share a lemma, or one is an umbrella.
+    by_lemma: dict[str, list[str]] = {}
+    for tag in tags:
+        for word in readings[tag].lemmas:
+            by_lemma.setdefault(word, []).append(tag)
+    pairs = {frozenset((a, b)) for same in by_lemma.values() for a in same for b in same if a != b}
+    pairs |= {frozenset((u, tag)) for u in tags if u in knowledge.umbrellas for tag in tags if tag != u}
+    links: dict[frozenset[str], str] = {}
+    for pair in sorted(pairs, key=sorted):
+        one, other = sorted(pair)
+        principle = shared_principle(readings[one], readings[other], knowledge)
+        # Challenges and the parts of a broad term are kept apart on purpose.
+        apart = {one, other} <= parts or SOCIAL in (_principle_of(one, candidates), _principle_of(other, candidates))
+        if principle is not None and not apart:
+            links[pair] = principle
+    group = {tag: tag for tag in tags}
+
+    def root(tag: str) -> str:
+        while group[tag] != tag:
+            tag = group[tag]
+        return tag
+
+    for pair in links:
+        one, other = (root(tag) for tag in sorted(pair))
+        group[max(one, other)] = min(one, other)
+    members: dict[str, list[str]] = {}
+    for tag in tags:
+        members.setdefault(root(tag), []).append(tag)
+    return [
+        (same, {pair: p for pair, p in links.items() if pair <= set(same)})
+        for same in members.values()
+        if len(same) > 1
+    ]
+
+
+def _principle_of(tag: str, candidates: Sequence[Candidate]) -> str:
+    return next(c.principle for c in candidates if c.hashtag == tag)
+
+
+def _order(
+    candidate: Candidate, views: float | None, members: Sequence[str], links: Mapping[frozenset[str], str]
+) -> tuple[float, int, int, str]:
+    """The most viewed first; among unknown ones umbrella, then noun, then noun before verb, then the shorter name."""
+    is_umbrella = any(p == GENERALIZATION and candidate.hashtag in pair for pair, p in links.items())
+    is_umbrella = is_umbrella and sum(candidate.hashtag in pair for pair in links) == max(
+        sum(tag in pair for pair in links) for tag in members
+    )
+    rank = 0 if is_umbrella else 1 + _RANK.index(candidate.principle)
+    return -(views or 0.0), rank, len(candidate.hashtag), candidate.hashtag
+
+
+def _worth(candidate: Candidate, views: float | None) -> tuple[int, float, int, str]:
+    """Known views first, the most first; then those that more class names lead to."""
+    return (views is None, -(views or 0.0), -len(candidate.phrases), candidate.hashtag)
+
+
+def _why(tag: str, winner: str, known: Mapping[str, float | None], principle: str) -> str:
+    texts = {
+        GENERALIZATION: f"#{winner} is the broad hashtag of the same action",
+        NOUN_SUBSTITUTION: f"#{winner} is the hashtag that people use for it",
+        NOUN_VERB_ORDER: "the same words in another order or form",
+        CONSOLIDATION: "the same action with another thing of the same kind",
+    }
+    mine, its = known[tag], known[winner]
+    if mine is not None and its is not None:
+        return f"{texts[principle]}; {_count(mine)} against {_count(its)} views"
+    return (
+        f"{texts[principle]}; views unknown, decided by rule"
+        if its is None
+        else f"{texts[principle]}; {_count(its)} views"
+    )
+
+
+def _count(number: float) -> str:
+    for unit, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number:.0f}"
+
+
+def _rows(path: Path, *needed: str) -> list[dict[str, str]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise HashtagError(f"{path}: expected a CSV file ({error})") from None
+    reader = csv.DictReader(io.StringIO(text.replace("\x00", "")))
+    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or []]
+    missing = [name for name in needed if name not in reader.fieldnames]
+    if missing:
+        raise HashtagError(f"{path}: expected a column {missing[0]!r}, got {', '.join(reader.fieldnames) or 'nothing'}")
+    return [
+        {
+            name: (value or "").strip()
+            for name, value in row.items()
+            if isinstance(name, str) and not isinstance(value, list)
+        }
+        for row in reader
+    ]
+
+
+def _number(text: str | None, path: Path, tag: str) -> float | None:
+    if not text or text.lower() in ("unknown", "na", "nan", "none", "-"):
+        return None
+    clean = text.replace(",", "").replace("_", "").replace(" ", "").lower()
+    scale = {"b": 1e9, "m": 1e6, "k": 1e3}.get(clean[-1], 1.0)
+    try:
+        number = float(clean[:-1] if scale > 1 else clean) * scale
+    except ValueError:
+        number = -1.0
+    if not (math.isfinite(number) and number >= 0):
+        raise HashtagError(f"{path}, #{tag}: views {text!r}, expected a number such as 29400000, 29.4M or 44.4B")
+    return number
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def write_selection(selection: Selection, folder: Path) -> list[Path]:
+    """``hashtags.csv`` (kept), ``decisions.csv`` (every candidate's story), ``flow.svg`` and ``flow.png`` (Figure 1)."""
+    from tiktokactions.files import write_atomic
+
+    kept, log = io.StringIO(), io.StringIO()
+    writer = csv.writer(kept, lineterminator="\n")
+    writer.writerow(("hashtag", "category", "views"))
+    writer.writerows((d.hashtag, d.category, _plain(d.views)) for d in selection.kept)
+    writer = csv.writer(log, lineterminator="\n")
+    writer.writerow(("hashtag", "decision", "into", "principle", "why", "category", "views", "phrases"))
+    writer.writerows(
+        (d.hashtag, d.decision, d.into, d.principle, d.why, d.category, _plain(d.views), d.phrases)
+        for d in selection.decisions
+    )
+    write_atomic(folder / "hashtags.csv", kept.getvalue().encode())
+    write_atomic(folder / "decisions.csv", log.getvalue().encode())
+    return [folder / "hashtags.csv", folder / "decisions.csv", *draw_flow(selection, folder / "flow")]
+
+
+def explain(hashtag: str, decisions: Path) -> list[str]:
+    """The story of one hashtag from ``decisions.csv``, and of those that it stands for."""
+    tag = "".join(hashtag.lower().lstrip("#").split())
+    rows = _rows(decisions, "hashtag", "decision", "into", "principle", "why")
+    mine = [row for row in rows if row["hashtag"] == tag]
+    if not mine:
+        raise HashtagError(f"{decisions}: #{tag} was not among the {len(rows)} candidates")
+    lines = []
+    while mine:
+        row = mine[0]
+        into = "".join(f" #{name}" for name in row["into"].split())
+        lines.append(f"#{row['hashtag']}: {row['decision']}{into} ({row['principle']}): {row['why']}")
+        if row.get("phrases"):
+            lines.append(f"  proposed for: {row['phrases']}")
+        others = [r["hashtag"] for r in rows if row["hashtag"] in r["into"].split()]
+        if others:
+            lines.append("  stands for: " + " ".join(f"#{name}" for name in others))
+        mine = [r for r in rows if r["hashtag"] == row["into"]]
+    return lines
+
+
+def draw_flow(selection: Selection, stem: Path) -> list[Path]:
+    """How many candidates were left after each step, and where the others went (paper, Figure 1)."""
+    from tiktokactions.plots import new_figure, save_figure, style
+
+    with style():
+        figure = new_figure(8.0, 0.9 * len(selection.steps) + 0.6)
+        axes = figure.add_subplot()
+        axes.set_axis_off()
+        axes.set_xlim(0, 10)
+        axes.set_ylim(-len(selection.steps) + 0.4, 0.6)
+        for place, (name, count) in enumerate(selection.steps):
+            box = {"boxstyle": "round,pad=0.5", "facecolor": "#eef3f8", "edgecolor": "#4a6f94"}
+            axes.text(3.4, -place, f"{name}: {count}", ha="center", va="center", bbox=box)
+            if place:
+                gone = selection.steps[place - 1][1] - count
+                arrow = {"arrowstyle": "->", "color": "#4a6f94"}
+                axes.annotate("", (3.4, -place + 0.28), (3.4, -place + 0.72), arrowprops=arrow)
+                axes.text(6.6, -place + 0.5, f"{gone} {_GONE[place]}" if gone else "none left out", va="center")
+        return save_figure(figure, stem)
+
+
+_GONE = (
+    "",
+    "replaced by more specific ones",
+    "merged or replaced",
+    "dropped: too few views",
+    "dropped: beyond the target",
+)
+
+
+def _plain(views: float | None) -> str:
+    return "" if views is None else f"{views:.0f}"

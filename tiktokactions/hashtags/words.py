@@ -1,0 +1,86 @@
+"""Words of a hashtag or a class name: split, reduced to lemmas, told apart as nouns and verbs.
+
+Splitting is wordsegment's (n-grams of a trillion words), lemmas and parts of speech are lemminflect's (NIH lexicon).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache, lru_cache
+
+_STOP = frozenset(
+    "a an the of on in with into from to at for and or not person personal persons something out using by up".split()
+)
+_CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\da-zA-Z_]+")
+
+
+@cache
+def _segmenter() -> object:
+    import wordsegment
+
+    segmenter = wordsegment.Segmenter()
+    segmenter.load()
+    return segmenter
+
+
+def phrase_words(phrase: str) -> tuple[str, ...]:
+    """Lower-case words of a class name: ``PlayingPiano``, ``ride_bike``, ``hurling (sport)``; what is in brackets goes."""
+    text = re.sub(r"\(.*?\)", " ", phrase.replace("'s", ""))
+    return tuple(word.lower() for part in re.split(r"[^\w]+|_", text) for word in _CAMEL.findall(part))
+
+
+@lru_cache(maxsize=20_000)
+def split_hashtag(hashtag: str, whole: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """Words of a hashtag; those in ``whole`` stay one word (also as the end or beginning of a hashtag)."""
+    text = hashtag.lstrip("#").lower()
+    if text in whole or not text.isascii() or not text.isalnum():
+        return (text,)
+    for word in sorted(whole, key=len, reverse=True):
+        if len(word) > 4 and text.startswith(word):
+            return (word, *split_hashtag(text[len(word) :], whole))
+        if len(word) > 4 and text.endswith(word):
+            return (*split_hashtag(text[: -len(word)], whole), word)
+    return tuple(_segmenter().segment(text))  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=20_000)
+def lemmas(word: str) -> dict[str, str]:
+    """Lemma by part of speech (``NOUN``, ``VERB``, …), as far as the lexicon knows the word."""
+    from lemminflect import getAllLemmas
+
+    return {pos: found[0] for pos, found in getAllLemmas(word).items() if found}
+
+
+def is_gerund(word: str) -> bool:
+    return word.endswith("ing") and "VERB" in lemmas(word)
+
+
+def lemma(word: str) -> str:
+    """``cutting`` → cut, ``cakes`` → cake, ``repair`` → repair, an unknown word as it is."""
+    found = lemmas(word)
+    if is_gerund(word):
+        return found["VERB"]
+    return found.get("NOUN") or found.get("VERB") or word
+
+
+def can_be(word: str, pos: str) -> bool:
+    return pos in lemmas(word)
+
+
+def content_words(words: Iterable[str]) -> tuple[str, ...]:
+    """Without articles, prepositions and the like."""
+    kept = tuple(word for word in words if word not in _STOP)
+    return kept or tuple(words)
+
+
+def bigram_count(first: str, second: str) -> float:
+    """How often two words stand side by side in wordsegment's corpus; 0 where never seen."""
+    return float(_segmenter().bigrams.get(f"{first} {second}", 0.0))  # type: ignore[attr-defined]
+
+
+def gerund(verb: str) -> str:
+    from lemminflect import getInflection
+
+    found = getInflection(verb, tag="VBG")
+    return str(found[0]) if found else verb + "ing"
