@@ -188,6 +188,9 @@ def prepare(folder: Path, run: Callable[[str, Path], subprocess.CompletedProcess
     (folder / "results.csv").write_text("size,accuracy\n" + "".join(f"{s},{a}\n" for s, a in points))
     (folder / "hashtags.csv").write_text("hashtag\nwaltz\nshoerepair\n")
     (folder / "videos.csv").write_text("video_id,hashtags,username\n7300000000000000001,waltz,ann\n")
+    (folder / "views.csv").write_text("hashtag,views\npiano,44.4B\nplayingpiano,29.4M\n")
+    for command in ("propose -o candidates.csv", "select candidates.csv -o hashtags/"):
+        assert run(f"tiktokactions hashtags {command}", folder).returncode == 0
     period = "--per-hashtag 20 --from 2024-01-01 --to 2024-03-31"
     done = run(f"tiktokactions collect run hashtags.csv -o collection/ {period} --sandbox", folder)
     assert done.returncode == 0, f"the test's own collection could not be made: {done.stderr}"

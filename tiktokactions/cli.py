@@ -152,7 +152,7 @@ def _add_hashtags(commands: Any) -> None:
         "Example:\n  tiktokactions hashtags select candidates.csv --views views.csv --target 386 -o hashtags/\n",
         _hashtags_select,
     )
-    select.add_argument("candidates", metavar="CANDIDATES", help="CSV with a column 'hashtag'")
+    select.add_argument("candidates", metavar="CANDIDATES", help="CSV with a column 'hashtag', or: starter")
     select.add_argument("--views", metavar="FILE", help="CSV with the columns hashtag and views")
     select.add_argument("--min-views", type=float, default=5e6, metavar="N", help="threshold (default: 5 million)")
     select.add_argument("--target", type=int, metavar="N", help="keep at most so many, the most viewed")

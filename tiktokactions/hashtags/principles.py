@@ -1,4 +1,4 @@
-"""The six principles of the paper (section 3.2) as rules over words: what to propose for an action, what two hashtags share."""
+"""The six principles of the paper (section 3.2) as rules over words: what to propose, and what two hashtags share."""
 
 from __future__ import annotations
 

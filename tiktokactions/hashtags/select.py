@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from tiktokactions.hashtags.principles import (
@@ -26,6 +27,8 @@ from tiktokactions.hashtags.principles import (
     shared_principle,
 )
 
+STARTER = "starter"
+"""Names the shipped list of action hashtags wherever candidates are read."""
 MIN_VIEWS = 5_000_000
 """Paper, section 3.2."""
 _RANK = (SOCIAL, SPECIFICATION, GENERALIZATION, NOUN_SUBSTITUTION, NOUN_VERB_ORDER, CONSOLIDATION, AS_IS)
@@ -279,8 +282,9 @@ def _count(number: float) -> str:
 
 
 def _rows(path: Path, *needed: str) -> list[dict[str, str]]:
+    shipped = files("tiktokactions.hashtags").joinpath("data/starter.csv")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = shipped.read_text(encoding="utf-8") if str(path) == STARTER else path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise HashtagError(f"{path}: expected a CSV file ({error})") from None
     reader = csv.DictReader(io.StringIO(text.replace("\x00", "")))
