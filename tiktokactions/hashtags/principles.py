@@ -163,7 +163,7 @@ def noun_phrase(verb: str, noun: Sequence[str]) -> str:
     """``repairing``, ``shoes`` → shoerepair: the noun in the singular, the verb as a noun where people say it so."""
     things = [lemma(word) for word in noun]
     base, ing = lemma(verb), gerund(lemma(verb))
-    as_noun = can_be(base, "NOUN") and bigram_count(things[-1], base) > bigram_count(things[-1], ing)
+    as_noun = can_be(base, "NOUN") and bigram_count(things[-1], base) >= bigram_count(things[-1], ing)
     return "".join(things) + (base if as_noun else ing)
 
 
