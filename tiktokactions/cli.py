@@ -120,21 +120,27 @@ def _command(
     return parser
 
 
+def _group(commands: Any, name: str, summary: str, description: str, example: str, title: str = "commands") -> Any:
+    """A command that only holds commands; alone it prints its help."""
+    group = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=example,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    group.set_defaults(group_parser=group)
+    return group.add_subparsers(title=title, metavar="STUDY" if title == "studies" else "COMMAND")
+
+
 # --- hashtags ------------------------------------------------------------------------------------------------------
 
 PROPOSE_EXAMPLE = "Example:\n  tiktokactions hashtags propose --from ucf101 hmdb51 kinetics400 -o candidates.csv\n"
 
 
 def _add_hashtags(commands: Any) -> None:
-    group = commands.add_parser(
-        "hashtags",
-        help="which hashtags stand for which actions",
-        description="Propose hashtags for actions and select among them by the paper's six principles.",
-        epilog=PROPOSE_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    group.set_defaults(group_parser=group)
-    parts = group.add_subparsers(title="commands", metavar="COMMAND")
+    description = "Propose hashtags for actions and select among them by the paper's six principles."
+    parts = _group(commands, "hashtags", "which hashtags stand for which actions", description, PROPOSE_EXAMPLE)
     propose = _command(parts, "propose", "candidate hashtags for class names", PROPOSE_EXAMPLE, _hashtags_propose)
     propose.add_argument(
         "--from",
@@ -225,15 +231,8 @@ Example:
 
 
 def _add_collect(commands: Any) -> None:
-    group = commands.add_parser(
-        "collect",
-        help="metadata from the TikTok Research API",
-        description="Metadata of videos by hashtag from the TikTok Research API, or from a file.",
-        epilog=COLLECT_RUN_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    group.set_defaults(group_parser=group)
-    parts = group.add_subparsers(title="commands", metavar="COMMAND")
+    description = "Metadata of videos by hashtag from the TikTok Research API, or from a file."
+    parts = _group(commands, "collect", "metadata from the TikTok Research API", description, COLLECT_RUN_EXAMPLE)
     run = _command(
         parts, "run", "collect metadata of videos; the same command continues", COLLECT_RUN_EXAMPLE, _collect_run
     )
@@ -559,15 +558,9 @@ def _print_result(result: Any, as_json: bool) -> None:
 def _add_dataset(commands: Any) -> None:
     from tiktokactions.dataset.split_options import SplitOptions
 
-    group = commands.add_parser(
-        "dataset",
-        help="statistics, verification and card of a dataset",
-        description="Statistics, verification and card of a dataset.",
-        epilog="Example:\n  tiktokactions dataset stats data/\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    group.set_defaults(group_parser=group)
-    parts = group.add_subparsers(title="commands", metavar="COMMAND")
+    example = "Example:\n  tiktokactions dataset stats data/\n"
+    summary = "statistics, verification and card of a dataset"
+    parts = _group(commands, "dataset", summary, "Statistics, verification and card of a dataset.", example)
     for name, summary, run in (
         ("stats", "count a dataset and draw its figures", _dataset_stats),
         ("verify", "check every record and every clip", _dataset_verify),
@@ -872,15 +865,10 @@ TARGETS = (0.95, 0.96, 0.97, 0.98, 0.99)
 
 
 def _add_study(commands: Any) -> None:
-    group = commands.add_parser(
-        "study",
-        help="how much data, and which: scaling, sources",
-        description="How much data, and which.",
-        epilog=SCALING_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    description = "How much data, and which."
+    kinds = _group(
+        commands, "study", "how much data, and which: scaling, sources", description, SCALING_EXAMPLE, "studies"
     )
-    group.set_defaults(group_parser=group)
-    kinds = group.add_subparsers(title="studies", metavar="STUDY")
     scaling = _command(kinds, "scaling", "accuracy by size of the pre-training data", SCALING_EXAMPLE, _study_scaling)
     scaling.add_argument("data", metavar="DATASET", help="what is pre-trained on: a dataset, a folder or a list")
     scaling.add_argument(

@@ -20,6 +20,7 @@ KNOWLEDGE = read_knowledge()
         ("ballroom dance", "waltz", "specification"),
         ("PlayingPiano", "piano", "noun substitution"),
         ("repairing shoes", "shoerepair", "noun-verb order"),
+        ("milking cow", "cowmilking", "noun-verb order"),
         ("flower challenge", "flowerchallenge", "social and cultural"),
     ],
 )

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from tiktokactions.collect.clock import Clock, utc_text
-from tiktokactions.collect.credentials import Credentials
+from tiktokactions.collect.credentials import Credentials, is_loopback
 from tiktokactions.collect.ledger import Ledger, QuotaSpentError
 from tiktokactions.collect.rows import FIELDS, SAFE_FIELDS, as_id
 
@@ -103,7 +103,8 @@ class ResearchClient:
         on_note: Callable[[str], None] = lambda note: None,
     ) -> None:
         self._credentials, self._ledger, self._clock = credentials, ledger, clock
-        self._http = httpx.Client(base_url=base_url, timeout=_TIMEOUT, follow_redirects=False, trust_env=True)
+        # A proxy of the environment is for the network, not for a server on this machine.
+        self._http = httpx.Client(base_url=base_url, timeout=_TIMEOUT, trust_env=not is_loopback(base_url))
         self._token = ""
         self._token_until = 0.0
         self._budget = budget

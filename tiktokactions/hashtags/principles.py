@@ -36,6 +36,8 @@ class Knowledge:
     """What no rule can know; ``knowledge.toml``."""
 
     light_verbs: frozenset[str]
+    action_nouns: frozenset[str]
+    """Verbs whose base form names the action: shoe repair."""
     never_splits: frozenset[str]
     umbrellas: Mapping[str, tuple[str, ...]]
     specific: Mapping[str, tuple[str, ...]]
@@ -72,6 +74,7 @@ def read_knowledge(path: Path | None = None) -> Knowledge:
         said: dict[str, Any] = tomllib.loads(text)
         return Knowledge(
             light_verbs=frozenset(said["light_verbs"]),
+            action_nouns=frozenset(said["action_nouns"]),
             never_splits=frozenset(said["never_splits"]),
             umbrellas={name: tuple(members) for name, members in said["umbrellas"].items()},
             specific={name: tuple(members) for name, members in said["specific"].items()},
@@ -137,7 +140,7 @@ def propose_for(phrase: str, source: str, knowledge: Knowledge) -> list[Proposal
             proposals.append(made("".join(noun), NOUN_SUBSTITUTION, f"the noun alone says '{phrase}'"))
         elif verb is not None and is_gerund(words[0]):
             proposals.append(
-                made(noun_phrase(verb, noun), NOUN_VERB_ORDER, f"people write the noun first for '{phrase}'")
+                made(noun_phrase(verb, noun, knowledge), NOUN_VERB_ORDER, f"people write the noun first for '{phrase}'")
             )
     return proposals
 
@@ -159,11 +162,14 @@ def umbrella_of(joined: str, words: Sequence[str], knowledge: Knowledge) -> str 
     return None
 
 
-def noun_phrase(verb: str, noun: Sequence[str]) -> str:
-    """``repairing``, ``shoes`` → shoerepair: the noun in the singular, the verb as a noun where people say it so."""
+def noun_phrase(verb: str, noun: Sequence[str], knowledge: Knowledge) -> str:
+    """``repairing``, ``shoes`` → shoerepair; ``milking``, ``cow`` → cowmilking.
+
+    The noun in the singular; the verb as a noun where the knowledge or the corpus says that people say it so.
+    """
     things = [lemma(word) for word in noun]
     base, ing = lemma(verb), gerund(lemma(verb))
-    as_noun = can_be(base, "NOUN") and bigram_count(things[-1], base) >= bigram_count(things[-1], ing)
+    as_noun = base in knowledge.action_nouns or bigram_count(things[-1], base) > bigram_count(things[-1], ing)
     return "".join(things) + (base if as_noun else ing)
 
 

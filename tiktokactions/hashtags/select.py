@@ -376,7 +376,7 @@ def draw_flow(selection: Selection, stem: Path) -> list[Path]:
                 gone = selection.steps[place - 1][1] - count
                 arrow = {"arrowstyle": "->", "color": "#4a6f94"}
                 axes.annotate("", (3.4, -place + 0.28), (3.4, -place + 0.72), arrowprops=arrow)
-                axes.text(6.6, -place + 0.5, f"{gone} {_GONE[place]}" if gone else "none left out", va="center")
+                axes.text(3.75, -place + 0.5, f"{gone} {_GONE[place]}" if gone else "none left out", va="center")
         return save_figure(figure, stem)
 
 
