@@ -296,3 +296,12 @@ def test_import_needs_no_key(tmp_path: Path) -> None:
     with Collection(tmp_path / "c") as collection:
         rows = list(collection.videos())
     assert rows[0][1] == ["run", "jump"] and "view_count" not in rows[1][3]
+
+
+def test_answers_without_the_hashtag_are_rejected_rows(tmp_path: Path) -> None:
+    got, _, _ = collect(server_of(SPREAD, Faults(wrong_share=0.5)), tmp_path, ["run"], wanted(1000, START, END))
+    assert got["run"] == ids(SPREAD, "run")
+    with Collection(tmp_path) as collection:
+        rejected = list(collection.database.execute("SELECT hashtag, video_id, reason FROM rejected"))
+    assert len(rejected) > 100 and {reason for _, _, reason in rejected} == {"does not carry the hashtag"}
+    assert not {video_id for _, video_id, _ in rejected} & got["run"]
