@@ -1,0 +1,61 @@
+"""Metadata of videos by hashtag."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tiktokactions.collect.plan import Estimate
+    from tiktokactions.collect.session import CollectionStatus, CollectOptions, CollectResult, Imported
+
+
+def collect_plan(hashtags: str | os.PathLike[str], options: CollectOptions) -> tuple[Estimate, str]:
+    """Requests, days and records of a collection, and what had to be changed about its period. Nothing is sent."""
+    from tiktokactions.collect import session
+
+    return session.collect_plan(Path(hashtags), options)
+
+
+def collect_run(
+    hashtags: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    options: CollectOptions,
+    report: Callable[[str], None] = lambda line: None,
+    note: Callable[[str], None] = lambda line: None,
+) -> CollectResult:
+    """Metadata of the videos of hashtags into the folder ``output`` (paper, section 3.3); continues what was interrupted.
+
+    ``report`` gets a line for each finished hashtag, ``note`` one for each wait. Raises PlanError, CollectionError,
+    CredentialsError (all ValueErrors), ApiError where the API refuses the key, DatasetBusyError.
+    """
+    from tiktokactions.collect import session
+
+    return session.collect_run(Path(hashtags), Path(output), options, report, note)
+
+
+def collect_status(collection: str | os.PathLike[str]) -> CollectionStatus:
+    """What a collection holds, what is missing and why, and when its refresh is due."""
+    from tiktokactions.collect import session
+
+    return session.collect_status(Path(collection))
+
+
+def collect_import(
+    file: str | os.PathLike[str], output: str | os.PathLike[str], *, hash_creators: bool = False
+) -> Imported:
+    """Metadata from JSON lines or CSV, so that everything after collecting works without a key."""
+    from tiktokactions.collect import session
+
+    return session.collect_import(Path(file), Path(output), hash_creators)
+
+
+def collect_export(
+    collection: str | os.PathLike[str], output: str | os.PathLike[str], *, plain_creators: bool = False
+) -> int:
+    """The collection as JSON lines, creators hashed unless ``plain_creators``; how many videos."""
+    from tiktokactions.collect import session
+
+    return session.collect_export(Path(collection), Path(output), plain_creators)

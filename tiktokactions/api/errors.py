@@ -1,0 +1,85 @@
+"""What can go wrong in any command, and how options and errors of the rooms reach the person who typed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    pass
+
+
+class UsageError(ValueError):
+    """What was asked for makes no sense as asked; the message says what to do instead. Exit code 2."""
+
+
+class DiskFullError(RuntimeError):
+    """The disk is full: the run stopped; everything finished before is kept."""
+
+
+@contextlib.contextmanager
+def disk_errors(dataset: Path) -> Iterator[None]:
+    from tiktokactions.curate.one_video import NO_SPACE
+    from tiktokactions.files import clear_staging
+
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        clear_staging(dataset)
+        raise DiskFullError(
+            f"{dataset}: {os.strerror(error.errno)}. Everything finished so far is kept and no half-written file is left;"
+            " make room and run the same command again."
+        ) from error
+    clear_staging(dataset)
+
+
+@contextlib.contextmanager
+def usage_errors() -> Iterator[None]:
+    """What a person can put right becomes a ``UsageError``; the messages already say how."""
+    from tiktokactions.curate.one_video import NO_SPACE
+
+    try:
+        yield
+    except UsageError:
+        raise
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        raise DiskFullError(
+            f"{error.filename or 'the disk'}: {os.strerror(error.errno)}. The last checkpoint is kept and no half-written"
+            " file counts; make room and give the same command again."
+        ) from error
+
+
+OptionsType = TypeVar("OptionsType")
+
+
+def checked_options(kind: type[OptionsType], given: dict[str, Any]) -> OptionsType:
+    names = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(given) - names)
+    if unknown:
+        raise UsageError(f"unknown option {', '.join(unknown)}; expected some of {', '.join(sorted(names))}")
+    try:
+        return kind(**given)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def missing_for_training() -> list[str]:
+    import importlib.util
+
+    return [name for name in ("torch", "safetensors") if importlib.util.find_spec(name) is None]
+
+
+def need_torch() -> None:
+    missing = missing_for_training()
+    if missing:
+        raise UsageError(f"this command needs {' and '.join(missing)}: pip install 'tiktokactions[train]'")

@@ -1,0 +1,54 @@
+"""Which hashtags stand for which actions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiktokactions.api.errors import UsageError
+
+if TYPE_CHECKING:
+    from tiktokactions.hashtags.select import Candidate, Selection
+
+
+def hashtags_propose(
+    sources: Sequence[str], output: str | os.PathLike[str], *, knowledge: str | os.PathLike[str] | None = None
+) -> list[Candidate]:
+    """Candidate hashtags for the class names of datasets or of files (paper, section 3.2), written as CSV to ``output``."""
+    from tiktokactions.files import write_atomic
+    from tiktokactions.hashtags import principles, select
+
+    known = principles.read_knowledge(None if knowledge is None else Path(knowledge))
+    found = select.candidates_of(principles.propose(list(sources), known))
+    write_atomic(Path(output), select.write_candidates(found).encode())
+    return found
+
+
+def hashtags_select(
+    candidates: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    views: str | os.PathLike[str] | None = None,
+    min_views: float = 5e6,
+    target: int | None = None,
+    knowledge: str | os.PathLike[str] | None = None,
+) -> Selection:
+    """Decide about every candidate; ``hashtags.csv``, ``decisions.csv`` and the picture of the flow go to ``output``."""
+    from tiktokactions.hashtags import principles, select
+
+    if target is not None and target < 1:
+        raise UsageError(f"--target {target}: expected 1 or more")
+    known = principles.read_knowledge(None if knowledge is None else Path(knowledge))
+    listed = select.read_candidates(Path(candidates), known)
+    found = select.select(listed, known, {} if views is None else select.read_views(Path(views)), min_views, target)
+    select.write_selection(found, Path(output))
+    return found
+
+
+def hashtags_explain(hashtag: str, decisions: str | os.PathLike[str]) -> list[str]:
+    """The story of one hashtag, from what :func:`hashtags_select` wrote."""
+    from tiktokactions.hashtags import select
+
+    return select.explain(hashtag, Path(decisions))

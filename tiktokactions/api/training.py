@@ -1,0 +1,317 @@
+"""Pre-training, fine-tuning, evaluation, prediction and export of models."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tiktokactions.api.errors import UsageError, checked_options, need_torch, usage_errors
+from tiktokactions.model.progress import TrainingProgress
+
+if TYPE_CHECKING:
+    from tiktokactions.dataset.clips import Clip, ClipSet, Side
+    from tiktokactions.model.evaluate import Evaluation
+    from tiktokactions.model.options import FinetuneOptions
+    from tiktokactions.model.predict import Prediction
+
+
+def pretrain(
+    data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    *,
+    init: str | os.PathLike[str] | None = None,
+    mix: Sequence[float] | None = None,
+    dry_run: bool = False,
+    progress: Callable[[TrainingProgress], None] = lambda progress: None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Pre-train VideoMAE V2 on videos without using their labels (paper, section 4.1 and Table 2).
+
+    Args:
+        data: datasets, folders or lists; of data with a test side only the train side is used.
+        output: the run folder. Rerunning with the same options continues where it stopped.
+        init: a run or a weights file to begin with, with a fresh schedule.
+        mix: one weight for each of ``data``: how much of an epoch comes from it.
+        dry_run: return every derived number without training.
+        progress: called every few steps.
+        **options: any field of :class:`tiktokactions.model.options.PretrainOptions`.
+
+    Returns:
+        ``run``, ``steps``, ``loss`` and more, as in ``result.json``; of a dry run the derived numbers.
+
+    Raises:
+        UsageError: data or options that make no sense, or the extra ``train`` is not installed.
+        UnreadableError: a clip cannot be read; the message names it.
+        NonFiniteLossError: training diverged.
+    """
+    from tiktokactions.model.options import PretrainOptions
+
+    settings = checked_options(PretrainOptions, options)
+    sources = [os.fspath(d) for d in ([data] if isinstance(data, (str, os.PathLike)) else data)]
+    if not sources:
+        raise UsageError("no data given: expected datasets, folders of videos or lists")
+    if mix is not None and (len(mix) != len(sources) or min(mix) <= 0):
+        raise UsageError(f"--mix: got {list(mix)}, expected a weight above 0 for each of the {len(sources)} data")
+    need_torch()
+    with usage_errors():
+        from tiktokactions.model.pretrain import dry_pretrain, pretrain
+
+        parts = [_clips(source, "train", settings, unsplit_is_all=True) for source in sources]
+        if dry_run:
+            return dry_pretrain(sum(len(part.clips) for part in parts), settings)
+        parts = [_without_unreadable(part, settings, Path(output), progress) for part in parts]
+        clips = [clip for part in parts for clip in part.clips]
+        return pretrain(
+            clips,
+            settings,
+            Path(output),
+            sources=sources,
+            shares=None if mix is None else _shares(mix, [len(part.clips) for part in parts]),
+            init=None if init is None else Path(init),
+            report=progress,
+        )
+
+
+def finetune(
+    data: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    val: str | os.PathLike[str] | None = None,
+    test: str | os.PathLike[str] | None = None,
+    init: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
+    progress: Callable[[TrainingProgress], None] = lambda progress: None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Fine-tune a classifier on labelled videos and test it (paper, section 4.2 and Table 3).
+
+    Args:
+        data: a split dataset, official splits, a list or a folder of class folders; its train side is learned from.
+        output: the run folder. Rerunning with the same options continues where it stopped.
+        val, test: other data to look at after epochs, and to test on at the end (default: these sides of ``data``, where
+            it has them).
+        init: a run or a weights file to begin with.
+        dry_run: return every derived number without training.
+        progress: called every few steps.
+        **options: any field of :class:`tiktokactions.model.options.FinetuneOptions`.
+
+    Returns:
+        ``run``, ``steps``, ``loss`` and more, as in ``result.json``; ``test`` holds the evaluation, where there was one.
+
+    Raises:
+        UsageError, UnreadableError, NonFiniteLossError: as :func:`pretrain`.
+    """
+    from tiktokactions.model.options import EvaluateOptions, FinetuneOptions
+
+    settings = checked_options(FinetuneOptions, options)
+    need_torch()
+    with usage_errors():
+        from tiktokactions.model.evaluate import evaluate
+        from tiktokactions.model.finetune import dry_finetune, finetune
+
+        train = _clips(data, "train", settings)
+        if dry_run:
+            return dry_finetune(train, settings, None if init is None else Path(init))
+        run = Path(output)
+        train = _without_unreadable(train, settings, run, progress)
+        looked_at = _other_side(data, val, "val", settings)
+        tested_on = _other_side(data, test, "test", settings)  # now, so that a wrong path does not show after hours
+        result = finetune(
+            train,
+            settings,
+            run,
+            val=looked_at,
+            init=None if init is None else Path(init),
+            report=progress,
+        )
+        if not result["finished"] or tested_on is None or not tested_on.clips:
+            return result
+        shared = {
+            f.name: getattr(settings, f.name) for f in dataclasses.fields(EvaluateOptions) if hasattr(settings, f.name)
+        }
+        folder = run / "evaluations" / "test"
+        tested_on = _without_unreadable(tested_on, settings, folder, progress)
+        looks = EvaluateOptions(**(shared | {"stride": None}))
+        return result | {"test": dataclasses.asdict(evaluate(run, tested_on, looks, folder, report=progress))}
+
+
+def evaluate(
+    run: str | os.PathLike[str],
+    data: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    progress: Callable[[TrainingProgress], None] = lambda progress: None,
+    **options: Any,
+) -> Evaluation:
+    """Test a fine-tuned run on labelled videos: 5 × 3 views of each from one decode, probabilities averaged.
+
+    Args:
+        run: a finished run of :func:`finetune`.
+        data: a split dataset, official splits, a list or a folder of class folders.
+        output: folder for predictions, tables and pictures (default: in the run, named after the data).
+        progress: called after every video.
+        **options: any field of :class:`tiktokactions.model.options.EvaluateOptions`.
+
+    Raises:
+        UsageError: data, run or options that make no sense, or the extra ``train`` is not installed.
+        UnreadableError: a clip cannot be read; the message names it.
+    """
+    from tiktokactions.model.options import EvaluateOptions
+
+    settings = checked_options(EvaluateOptions, options)
+    need_torch()
+    with usage_errors():
+        from tiktokactions.model.evaluate import evaluate
+
+        name = f"{Path(data).resolve().stem}-{settings.side}"
+        folder = Path(output) if output is not None else Path(run) / "evaluations" / name
+        tested_on = _without_unreadable(_clips(data, settings.side, settings), settings, folder, progress)
+        return evaluate(Path(run), tested_on, settings, folder, report=progress)
+
+
+def predict(
+    run: str | os.PathLike[str],
+    videos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    features: str | os.PathLike[str] | None = None,
+    progress: Callable[[TrainingProgress], None] = lambda progress: None,
+    **options: Any,
+) -> list[Prediction] | FeaturesWritten:
+    """The labels of any video files, or with ``features`` a Parquet file of what the last layer sees.
+
+    Args:
+        run: a finished run of :func:`finetune`; for features also of :func:`pretrain`.
+        videos: files, folders, globs or lists, as for :func:`curate`.
+        features: write one pooled feature per video to this file instead of predicting labels.
+        progress: called after every video.
+        **options: any field of :class:`tiktokactions.model.options.PredictOptions`.
+
+    Raises:
+        UsageError: as :func:`evaluate`.
+        UnreadableError: a video cannot be read; the message names it.
+    """
+    from tiktokactions.model.options import PredictOptions
+
+    settings = checked_options(PredictOptions, options)
+    need_torch()
+    with usage_errors():
+        from tiktokactions.model.predict import predict, write_features
+
+        inputs = [os.fspath(v) for v in ([videos] if isinstance(videos, (str, os.PathLike)) else videos)]
+        found = _video_clips(inputs)
+        if settings.skip_unreadable:
+            found, lost = _split_unreadable(found, settings, progress)
+            for clip, reason in lost:
+                progress(_note(f"left out: {clip.path}: {reason}"))
+        if features is None:
+            return predict(Path(run), found, settings, report=progress)
+        length = write_features(Path(run), found, settings, Path(features), report=progress)
+        return FeaturesWritten(str(features), len(found), length)
+
+
+@dataclass(frozen=True)
+class FeaturesWritten:
+    """A file of features: one row per video."""
+
+    features: str
+    videos: int
+    length: int
+    """Numbers in a feature."""
+
+
+def export(
+    run: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    to: Literal["huggingface", "official"] = "huggingface",
+) -> Path:
+    """Write a run's weights as other programs read them.
+
+    Args:
+        run: a finished run, or any weights file that ``init`` takes.
+        output: a folder for ``huggingface`` (``from_pretrained`` opens it), a ``.pth`` file for ``official``.
+
+    Raises:
+        UsageError: nothing to export there, or the extra ``train`` is not installed.
+    """
+    need_torch()
+    with usage_errors():
+        from tiktokactions.model.export import export
+
+        return export(Path(run), Path(output), to=to)
+
+
+def _clips(data: str | os.PathLike[str], side: Any, settings: Any, unsplit_is_all: bool = False) -> ClipSet:
+    """The clips of one side of some data; with ``unsplit_is_all`` all of a dataset that was never split."""
+    from tiktokactions.dataset.assignments import is_split
+    from tiktokactions.dataset.clips import read_clips
+
+    folder = Path(data)
+    if unsplit_is_all and (folder / "dataset.json").is_file() and not is_split(folder):
+        side = "all"
+    return read_clips(data, side=side, media=settings.media, fold=settings.fold)
+
+
+def _other_side(
+    data: str | os.PathLike[str], other: str | os.PathLike[str] | None, side: Side, settings: FinetuneOptions
+) -> ClipSet | None:
+    """The val or test side: of other data where they are given, else of the same data where it has such a side."""
+    from tiktokactions.dataset.clips import has_side
+
+    if other is not None:
+        return _clips(other, side, settings)
+    return _clips(data, side, settings) if has_side(data, side) else None
+
+
+def _without_unreadable(
+    data: ClipSet, settings: Any, folder: Path, progress: Callable[[TrainingProgress], None]
+) -> ClipSet:
+    """With ``--skip-unreadable`` the clips that can be decoded; the others are listed in ``unreadable.csv``."""
+    if not settings.skip_unreadable:
+        return data
+    from tiktokactions.model.run_folder import write_clips
+
+    good, lost = _split_unreadable(data.clips, settings, progress)
+    if lost:
+        path = folder / "unreadable.csv"
+        write_clips(path, [clip for clip, _ in lost], [reason for _, reason in lost])
+        progress(_note(f"{len(lost)} of {len(data.clips)} clips cannot be read and are left out: {path}"))
+    return replace(data, clips=tuple(good))
+
+
+def _split_unreadable(
+    clips: Sequence[Clip], settings: Any, progress: Callable[[TrainingProgress], None]
+) -> tuple[list[Clip], list[tuple[Clip, str]]]:
+    from tiktokactions.model.hardware import Processes, worker_count
+    from tiktokactions.model.loader import check_readable
+
+    progress(_note(f"decoding {len(clips)} clips once to find those that cannot be read"))
+    lost = check_readable(clips, worker_count(settings, Processes()))
+    bad = {clip for clip, _ in lost}
+    return [clip for clip in clips if clip not in bad], lost
+
+
+def _note(message: str) -> TrainingProgress:
+    return TrainingProgress(message)
+
+
+def _shares(mix: Sequence[float], sizes: Sequence[int]) -> list[float]:
+    """For each clip its share of an epoch, so that every data has its weight whatever its size."""
+    return [weight / size for weight, size in zip(mix, sizes, strict=True) for _ in range(size)]
+
+
+def _video_clips(inputs: list[str]) -> list[Clip]:
+    from tiktokactions.curate.sources import InputError, list_videos
+    from tiktokactions.dataset.clips import Clip
+
+    try:
+        found = [Clip(path=str(video.path), label=None) for video in list_videos(inputs)]
+    except InputError as error:
+        raise UsageError(str(error)) from error
+    if not found:
+        raise UsageError(f"{', '.join(inputs)}: no video found there")
+    return found

@@ -1,0 +1,5 @@
+"""The command line over :mod:`tiktokactions.api`: options, help, progress, exit codes. No logic."""
+
+from tiktokactions.cli.entry import build_parser, main
+
+__all__ = ["build_parser", "main"]
