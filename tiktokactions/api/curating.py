@@ -111,6 +111,8 @@ def curate(
 
 
 def _dataset_folder(inputs: list[str], output: str | os.PathLike[str] | None, redecide: bool) -> Path:
+    from tiktokactions.files import located
+
     if not inputs:
         raise UsageError(
             "no videos given: expected files, folders, globs, a .txt or .csv list, or - for standard input"
@@ -118,12 +120,12 @@ def _dataset_folder(inputs: list[str], output: str | os.PathLike[str] | None, re
     if redecide:
         if output is not None or len(inputs) != 1:
             raise UsageError("--redecide takes one dataset folder and no -o: tiktokactions curate DATASET --redecide")
-        if not (Path(inputs[0]) / "dataset.json").is_file():
+        if not (located(inputs[0]) / "dataset.json").is_file():
             raise UsageError(f"{inputs[0]}: no dataset.json there; --redecide needs a folder made by 'curate'")
-        return Path(inputs[0])
+        return located(inputs[0])
     if output is None:
         raise UsageError("-o DATASET is missing: where should the dataset go?")
-    folder = Path(output)
+    folder = located(output)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"-o {folder}: expected a folder, got a file")
     if (

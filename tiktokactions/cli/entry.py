@@ -39,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _known_errors() as error:
         print(f"error: {error}", file=sys.stderr)
         return (
-            ATTENTION if type(error).__name__ in ("DiskFullError", "NonFiniteLossError", "ServerFailsError") else USAGE
+            ATTENTION
+            if type(error).__name__ in ("DiskFullError", "NonFiniteLossError", "ServerFailsError", "StoreError")
+            else USAGE
         )
 
 
@@ -52,12 +54,12 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from tiktokactions.collect.client import ApiError, ServerFailsError
     from tiktokactions.curate.weights import DetectorError
     from tiktokactions.demo.samples import SamplesError
-    from tiktokactions.files import DatasetBusyError
+    from tiktokactions.files import DatasetBusyError, StoreError
     from tiktokactions.model.progress import NonFiniteLossError
     from tiktokactions.video import UnreadableError
 
     known = (UsageError, DatasetBusyError, DiskFullError, DetectorError, SamplesError, ConfigError, ValueError)
-    return (*known, UnreadableError, NonFiniteLossError, ApiError, ServerFailsError)
+    return (*known, UnreadableError, NonFiniteLossError, ApiError, ServerFailsError, StoreError, PermissionError)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,16 +20,19 @@ from tiktokactions.curate.resume import Plan, join_updates
 from tiktokactions.dataset.duplicates import HashedVideos, find_duplicates
 from tiktokactions.dataset.manifest import write_manifest
 from tiktokactions.files import (
+    ObjectPath,
     clip_relative_path,
+    fingerprint,
+    local_file,
     move_into_place,
     poster_path,
     read_record,
+    record_files,
     record_path,
-    record_paths,
     strip_path,
     write_record,
 )
-from tiktokactions.records import Source, VideoRecord
+from tiktokactions.records import Source, VideoRecord, decode_record
 from tiktokactions.video import VideoError
 
 
@@ -64,13 +66,14 @@ def _decided(
 ) -> Iterator[VideoRecord]:
     """Every record with its new verdict, written where that changes it. Those that need another clip are left as they
     are and their ids put into ``to_cut``."""
+    is_there = _clips_there(dataset)
     for before in all_records(dataset):
         joined = join_updates(before, plan.updates.get(before.video_id, ()), plan.left.get(before.video_id, ()))
         if joined is None:
             _remove(dataset, before)
             continue
         after = decide(joined, options, duplicates.get(before.video_id))
-        if after.status != "rejected" and not _has_its_clip(dataset, after, before, options):
+        if after.status != "rejected" and not _has_its_clip(after, before, options, is_there):
             to_cut.append(after.video_id)
             yield before
             continue
@@ -116,7 +119,8 @@ def cut_again(
     assert scene is not None and segment is not None
     whole = (segment.start_s, segment.end_s) == (scene.start_s, scene.end_s)
     try:
-        clip = make_clip(source, after, options, dataset, scene.frames if whole else None, timings)
+        with local_file(source) as local:
+            clip = make_clip(local, after, options, dataset, scene.frames if whole else None, timings)
     except VideoError as error:
         after = decide(fail(after, error.reason, error.detail), options)
         _delete_clip(dataset, before)
@@ -151,13 +155,31 @@ def _worth(record: VideoRecord) -> tuple[float, ...]:
     return (round(pixels, -3), record.source.size_bytes / record.probe.duration_s, record.probe.duration_s)
 
 
-def _has_its_clip(dataset: Path, after: VideoRecord, before: VideoRecord, options: CurateOptions) -> bool:
+def _clips_there(dataset: Path) -> Callable[[str], bool]:
+    """Whether a clip is there: asked of the disk; of an object store every label's folder is listed once instead."""
+    if not isinstance(dataset, ObjectPath):
+        return lambda relative: (dataset / relative).is_file()
+    listed: dict[str, set[str]] = {}
+
+    def is_there(relative: str) -> bool:
+        folder, _, name = relative.rpartition("/")
+        if folder not in listed:
+            objects, _ = (dataset / folder).entries()
+            listed[folder] = {entry.url.rsplit("/", 1)[1] for entry in objects}
+        return name in listed[folder]
+
+    return is_there
+
+
+def _has_its_clip(
+    after: VideoRecord, before: VideoRecord, options: CurateOptions, is_there: Callable[[str], bool]
+) -> bool:
     clip = before.clip
     return (
         clip is not None
         and after.segment == before.segment
         and clip.settings == clip_fingerprint(options)
-        and (dataset / clip.path).is_file()
+        and is_there(clip.path)
     )
 
 
@@ -197,13 +219,12 @@ def _remove(dataset: Path, record: VideoRecord) -> None:
 
 def _unchanged(path: str, source: Source) -> bool:
     try:
-        stat = os.stat(path)
+        return source.fingerprints.get(path) == fingerprint(path)
     except OSError:
         return False
-    return source.fingerprints.get(path) == (stat.st_size, stat.st_mtime_ns)
 
 
 def all_records(dataset: Path) -> Iterator[VideoRecord]:
     """Every record, streamed, in the order of their files."""
-    for path in record_paths(dataset):
-        yield read_record(path)
+    for path, data in record_files(dataset):
+        yield decode_record(data, where=str(path))

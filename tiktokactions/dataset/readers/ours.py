@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from tiktokactions.dataset.assignments import is_split, sides_of_fold
 from tiktokactions.dataset.clips import Clip, ClipSet, DataError, Request, labels_in_order
+from tiktokactions.files import readable
 
 COLUMNS = ["video_id", "status", "labels", "human_labels", "clip_path"]
 
@@ -30,7 +31,7 @@ def read(request: Request) -> ClipSet:
         )
     sides = None if request.side == "all" else sides_of_fold(request.path, request.fold)
     clips, labels, gone = [], [], []
-    for batch in pq.ParquetFile(manifest).iter_batches(columns=COLUMNS, batch_size=10_000):
+    for batch in pq.ParquetFile(readable(manifest)).iter_batches(columns=COLUMNS, batch_size=10_000):
         for row in batch.to_pylist():
             if row["status"] != "accepted" or row["clip_path"] is None:
                 continue
