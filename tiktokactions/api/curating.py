@@ -14,6 +14,7 @@ from tiktokactions.api.datasets import write_card, write_statistics
 from tiktokactions.api.errors import UsageError, disk_errors
 
 if TYPE_CHECKING:
+    from tiktokactions.curate.detectors import Detect
     from tiktokactions.curate.options import CurateOptions
     from tiktokactions.curate.people import ResolvedDetector
     from tiktokactions.curate.resume import Job
@@ -81,6 +82,7 @@ def curate(
         DiskFullError: no space left; everything finished is kept.
         DetectorError: no person detector could be had.
     """
+    from tiktokactions.curate.engines import session
     from tiktokactions.curate.people import resolve_detector
     from tiktokactions.curate.scenes import make_scene_detector
     from tiktokactions.dataset.info import read_info, resolve_options
@@ -97,7 +99,7 @@ def curate(
         raise UsageError(str(error)) from error
     if redecide:
         _refuse_new_evidence(dataset, info, settings)
-    with dataset_lock(dataset), disk_errors(dataset):
+    with dataset_lock(dataset), disk_errors(dataset), session(settings):
         if redecide:
             return _settle_all(dataset, settings, progress, began)
         wanted = _detector_name(settings, info)
@@ -163,7 +165,7 @@ def _curate_all(
     progress: Callable[[Progress], None],
     began: float,
 ) -> CurateResult:
-    from tiktokactions.curate.engine_local import run_jobs
+    from tiktokactions.curate.engines import hasher, runner, sees
     from tiktokactions.curate.options import evidence_fingerprint
     from tiktokactions.curate.resume import jobs_left, read_plan
     from tiktokactions.curate.sources import InputError, list_videos
@@ -187,7 +189,7 @@ def _curate_all(
         progress(Progress(len(listed), plan.finished + plan.identical, sum(counts.values()), **counts, message=message))
 
     def usable_jobs() -> Iterator[Job]:
-        for job in jobs_left(listed, plan, dataset, settings, fingerprint):
+        for job in jobs_left(listed, plan, dataset, settings, fingerprint, hasher(settings)):
             if info.settled and not any(counts.values()):
                 write_info(dataset, replace(info, settled=False))
             if job.failure is None:
@@ -198,8 +200,9 @@ def _curate_all(
             report()
 
     report()
-    work = functools.partial(_curate_job, options=settings, detector=detector, dataset=dataset)
-    for outcome in run_jobs(usable_jobs(), work, settings.worker_count, settings.timeout_s):
+    work = functools.partial(_curate_job, options=settings, detector=detector, dataset=dataset.resolve())
+    run = runner(settings, detector, sees(dataset, [video.path for video in listed[:1]]))
+    for outcome in run(usable_jobs(), work):
         if outcome.failure is not None:
             failed = _failed(outcome.job, outcome.failure, outcome.detail or "", settings, detector)
             write_record(dataset, failed)
@@ -226,12 +229,14 @@ def _curate_all(
     )
 
 
-def _curate_job(job: Job, options: CurateOptions, detector: ResolvedDetector, dataset: Path) -> str:
+def _curate_job(
+    job: Job, options: CurateOptions, detector: ResolvedDetector, dataset: Path, detect: Detect | None = None
+) -> str:
     """In a worker: curate one video and write its record, the last thing that happens to it."""
     from tiktokactions.curate.one_video import curate_video
     from tiktokactions.files import write_record
 
-    record = curate_video(job.path, options, detector, dataset, job.video_id, job.source)
+    record = curate_video(job.path, options, detector, dataset, job.video_id, job.source, detect)
     write_record(dataset, record)
     return record.status
 

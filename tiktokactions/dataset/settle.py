@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tiktokactions.curate.decide import decide, verdict
-from tiktokactions.curate.engine_local import run_jobs
+from tiktokactions.curate.engines import runner
 from tiktokactions.curate.one_video import fail, make_clip
 from tiktokactions.curate.options import CurateOptions, clip_fingerprint
 from tiktokactions.curate.resume import Plan, join_updates
@@ -93,7 +93,10 @@ def _cut_all(to_cut: list[str], dataset: Path, options: CurateOptions, plan: Pla
         updates={i: plan.updates[i] for i in to_cut if i in plan.updates},
         left={i: plan.left[i] for i in to_cut if i in plan.left},
     )
-    for outcome in run_jobs(to_cut, cut, max(1, min(options.worker_count, len(to_cut))), options.timeout_s):
+    if not to_cut:
+        return
+    few = replace(options, workers=min(options.worker_count, len(to_cut))) if options.engine == "local" else options
+    for outcome in runner(few)(to_cut, cut):
         problem = outcome.result if outcome.failure is None else f"{outcome.failure}: {outcome.detail}"
         if problem:
             yield outcome.job, problem
