@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tiktokactions.curate.engine_ray import EngineError, connect, run_jobs
+from tiktokactions.curate.engine_ray import EngineError, connect, run_jobs, session
 from tiktokactions.curate.people import ResolvedDetector
 from tiktokactions.records import DetectorInfo
 
@@ -83,4 +83,6 @@ def detecting(weights: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     scenarios = {"together": together, "detecting": detecting}
-    print("FOUND" + json.dumps(scenarios[sys.argv[1]](sys.argv[2])))
+    with session():
+        result = scenarios[sys.argv[1]](sys.argv[2])
+    print(json.dumps(result))

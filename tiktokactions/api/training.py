@@ -165,9 +165,10 @@ def evaluate(
     settings = checked_options(EvaluateOptions, options)
     need_torch()
     with usage_errors():
+        from tiktokactions.files import located
         from tiktokactions.model.evaluate import evaluate
 
-        name = f"{Path(data).resolve().stem}-{settings.side}"
+        name = f"{located(data).resolve().stem}-{settings.side}"
         folder = Path(output) if output is not None else Path(run) / "evaluations" / name
         tested_on = _without_unreadable(_clips(data, settings.side, settings), settings, folder, progress)
         return evaluate(Path(run), tested_on, settings, folder, report=progress)
@@ -249,8 +250,9 @@ def _clips(data: str | os.PathLike[str], side: Any, settings: Any, unsplit_is_al
     """The clips of one side of some data; with ``unsplit_is_all`` all of a dataset that was never split."""
     from tiktokactions.dataset.assignments import is_split
     from tiktokactions.dataset.clips import read_clips
+    from tiktokactions.files import located
 
-    folder = Path(data)
+    folder = located(data)
     if unsplit_is_all and (folder / "dataset.json").is_file() and not is_split(folder):
         side = "all"
     return read_clips(data, side=side, media=settings.media, fold=settings.fold)
@@ -306,10 +308,16 @@ def _shares(mix: Sequence[float], sizes: Sequence[int]) -> list[float]:
 
 def _video_clips(inputs: list[str]) -> list[Clip]:
     from tiktokactions.curate.sources import InputError, list_videos
-    from tiktokactions.dataset.clips import Clip
+    from tiktokactions.dataset.clips import Clip, Stored
+    from tiktokactions.files import is_address
 
     try:
-        found = [Clip(path=str(video.path), label=None) for video in list_videos(inputs)]
+        found = [
+            Clip(
+                video.path, None, stored=Stored(video.path, str(video.fingerprint)) if is_address(video.path) else None
+            )
+            for video in list_videos(inputs)
+        ]
     except InputError as error:
         raise UsageError(str(error)) from error
     if not found:

@@ -20,7 +20,6 @@ from tiktokactions.curate.resume import Plan, join_updates
 from tiktokactions.dataset.duplicates import HashedVideos, find_duplicates
 from tiktokactions.dataset.manifest import write_manifest
 from tiktokactions.files import (
-    ObjectPath,
     clip_relative_path,
     fingerprint,
     local_file,
@@ -30,6 +29,7 @@ from tiktokactions.files import (
     record_files,
     record_path,
     strip_path,
+    what_is_there,
     write_record,
 )
 from tiktokactions.records import Source, VideoRecord, decode_record
@@ -66,7 +66,7 @@ def _decided(
 ) -> Iterator[VideoRecord]:
     """Every record with its new verdict, written where that changes it. Those that need another clip are left as they
     are and their ids put into ``to_cut``."""
-    is_there = _clips_there(dataset)
+    is_there = what_is_there(dataset)
     for before in all_records(dataset):
         joined = join_updates(before, plan.updates.get(before.video_id, ()), plan.left.get(before.video_id, ()))
         if joined is None:
@@ -156,22 +156,6 @@ def _worth(record: VideoRecord) -> tuple[float, ...]:
     pixels = record.probe.width * record.probe.height * (1 - left - right) * (1 - top - bottom)
     # A border's edge is found to a few pixels: copies of one size must not be ranked by that.
     return (round(pixels, -3), record.source.size_bytes / record.probe.duration_s, record.probe.duration_s)
-
-
-def _clips_there(dataset: Path) -> Callable[[str], bool]:
-    """Whether a clip is there: asked of the disk; of an object store every label's folder is listed once instead."""
-    if not isinstance(dataset, ObjectPath):
-        return lambda relative: (dataset / relative).is_file()
-    listed: dict[str, set[str]] = {}
-
-    def is_there(relative: str) -> bool:
-        folder, _, name = relative.rpartition("/")
-        if folder not in listed:
-            objects, _ = (dataset / folder).entries()
-            listed[folder] = {entry.url.rsplit("/", 1)[1] for entry in objects}
-        return name in listed[folder]
-
-    return is_there
 
 
 def _has_its_clip(

@@ -12,7 +12,7 @@ import re
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -159,6 +159,21 @@ def record_files(dataset: Path) -> Iterator[tuple[Path, bytes]]:
         return
     for path in record_paths(dataset):
         yield path, path.read_bytes()
+
+
+def what_is_there(folder: Path) -> Callable[[str], bool]:
+    """Tells of paths below ``folder`` whether they are files: asked of the disk; a store's folders are listed once each."""
+    if not isinstance(folder, ObjectPath):
+        return lambda relative: (folder / relative).is_file()
+    listed: dict[str, set[str]] = {}
+
+    def is_there(relative: str) -> bool:
+        parent, _, name = relative.rpartition("/")
+        if parent not in listed:
+            listed[parent] = {entry.url.rsplit("/", 1)[1] for entry in (folder / parent).entries()[0]}
+        return name in listed[parent]
+
+    return is_there
 
 
 # --- writing -------------------------------------------------------------------------------------------------------

@@ -269,6 +269,18 @@ def download(url: str, target: Path) -> None:
     _steady(url, fetch)
 
 
+def read_range(path: ObjectPath, offset: int, size_bytes: int) -> bytes:
+    """A part of an object. Raises as :func:`_steady`."""
+
+    def fetch() -> bytes:
+        data: bytes = _filesystem(path.url).cat_file(path.key, start=offset, end=offset + size_bytes)
+        if len(data) != size_bytes:
+            raise ConnectionError(f"got {len(data)} of {size_bytes} bytes")
+        return data
+
+    return _steady(str(path), fetch)
+
+
 # --- what a machine keeps of a store for a moment --------------------------------------------------------------------
 
 
@@ -324,11 +336,11 @@ def local_file(path: str | os.PathLike[str] | ObjectPath) -> Iterator[Path]:
         copy.unlink(missing_ok=True)
 
 
-def readable(path: Any) -> Any:
+def readable(path: Any, block_bytes: int = 4 << 20) -> Any:
     """What pyarrow can open: a local path, or a seekable file over an object, read in blocks."""
     if not isinstance(path, ObjectPath):
         return path
-    return _steady(str(path), lambda: _filesystem(path.url).open(path.key, "rb", block_size=4 << 20))
+    return _steady(str(path), lambda: _filesystem(path.url).open(path.key, "rb", block_size=block_bytes))
 
 
 # --- talking to a store ------------------------------------------------------------------------------------------------
