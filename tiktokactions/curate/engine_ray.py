@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from tiktokactions import __version__
 from tiktokactions.curate.engine_local import Outcome
@@ -37,6 +37,8 @@ TRIES = 2
 """A video that killed its worker this often is rejected (``worker_crashed``)."""
 NODE_TRIES = 4
 """The same where the whole machine went away, which says less about the video: spot machines do."""
+NODE_DEATH_SEEN_S = 45.0
+"""Ray's health check has noticed by then that a machine is gone (3 s, five times, and a connection that times out)."""
 FAILED_STARTS = 3
 """Workers in a row that could not be started until the run ends."""
 LOOK_AGAIN_S = 5.0
@@ -95,13 +97,25 @@ def submit_on_cluster(function: Callable[[str], str], path: str) -> Future[str]:
     return ray.remote(num_cpus=0, scheduling_strategy="SPREAD")(function).remote(path).future()
 
 
+Deaths = tuple[tuple[str, float], ...]
+"""Of a job: on which machine a worker died on it, and when."""
+
+
 @dataclass
 class _Busy(Generic[Job]):
     worker: Any
     job: Job
     began: float
-    crashes: int
-    lost_nodes: int
+    deaths: Deaths
+
+
+@dataclass
+class _Doubtful(Generic[Job]):
+    """A job whose worker died: to be tried again, or to be rejected, once it is clear what else died."""
+
+    job: Job
+    deaths: Deaths
+    why: str
 
 
 def run_jobs(
@@ -134,30 +148,31 @@ def run_jobs(
     )
     crew = _Crew(ray, make, workers)
     busy: dict[Any, _Busy[Job]] = {}
-    again: deque[tuple[Job, int, int]] = deque()
+    again: deque[tuple[Job, Deaths]] = deque()
+    doubtful: list[_Doubtful[Job]] = []
     source = iter(jobs)
     exhausted = False
     try:
         while True:
             crew.fill()
             while crew.idle:
-                given: tuple[Job, int, int] | None = again.popleft() if again else None
+                given: tuple[Job, Deaths] | None = again.popleft() if again else None
                 if given is None and not exhausted:
                     job = next(source, None)
                     exhausted = job is None
-                    given = None if job is None else (job, 0, 0)
+                    given = None if job is None else (job, ())
                 if given is None:
                     break
                 worker = crew.idle.pop()
-                busy[worker.run.remote(given[0])] = _Busy(worker, given[0], time.monotonic(), given[1], given[2])
-            if not busy and exhausted and not again:
+                busy[worker.run.remote(given[0])] = _Busy(worker, given[0], time.monotonic(), given[1])
+            if not busy and exhausted and not again and not doubtful:
                 break
-            ready, _ = ray.wait([*busy, *crew.starting], num_returns=1, timeout=_wait_s(busy.values(), timeout_s))
-            for ref in ready:
+            for ref in _wait(ray, [*busy, *crew.starting], busy.values(), timeout_s):
                 if ref in crew.starting:
                     crew.started(ref)
                 else:
-                    yield from _ended(ray, ref, busy.pop(ref), crew, again)
+                    yield from _ended(ray, ref, busy.pop(ref), crew, doubtful)
+            yield from _judged(crew, doubtful, again)
             for ref, task in [(r, t) for r, t in busy.items() if time.monotonic() - t.began > timeout_s]:
                 del busy[ref]
                 crew.dismiss(task.worker)
@@ -168,29 +183,48 @@ def run_jobs(
             ray.kill(actor)
 
 
-def _wait_s(busy: Iterable[_Busy[Any]], timeout_s: float) -> float:
+def _wait(ray: Any, refs: list[Any], busy: Iterable[_Busy[Any]], timeout_s: float) -> list[Any]:
+    if not refs:
+        time.sleep(0.1)
+        return []
     first = min((task.began for task in busy), default=time.monotonic())
-    return max(0.05, min(LOOK_AGAIN_S, first + timeout_s - time.monotonic() + 0.05))
+    until_s = max(0.05, min(LOOK_AGAIN_S, first + timeout_s - time.monotonic() + 0.05))
+    ready: list[Any] = ray.wait(refs, num_returns=1, timeout=until_s)[0]
+    return ready
 
 
 def _ended(
-    ray: Any, ref: Any, task: _Busy[Job], crew: _Crew, again: deque[tuple[Job, int, int]]
+    ray: Any, ref: Any, task: _Busy[Job], crew: _Crew, doubtful: list[_Doubtful[Job]]
 ) -> Iterator[Outcome[Job, Any]]:
     try:
         result = ray.get(ref)
     except ray.exceptions.RayTaskError as error:
         raise error.cause from error  # what the work raised ends the run, as in the local engine
     except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError, ray.exceptions.NodeDiedError) as error:
-        node_died = crew.dismiss(task.worker, str(error))
-        crashes, lost = task.crashes + (not node_died), task.lost_nodes + node_died
-        if crashes < TRIES and lost < NODE_TRIES:
-            again.append((task.job, crashes, lost))
-            return
-        what = f"{crashes} workers" + (f" and {lost} machines" if lost else "") + " died on it, the last one so: "
-        yield Outcome(task.job, None, "worker_crashed", what + " ".join(str(error).split())[:300])
+        node = crew.dismiss(task.worker, str(error))
+        why = " ".join(str(error).split())[:300]
+        doubtful.append(_Doubtful(task.job, (*task.deaths, (node, time.monotonic())), why))
     else:
         crew.idle.append(task.worker)
+        crew.seen[crew.nodes[task.worker]] = time.monotonic()
         yield Outcome(task.job, result)
+
+
+def _judged(
+    crew: _Crew, doubtful: list[_Doubtful[Job]], again: deque[tuple[Job, Deaths]]
+) -> Iterator[Outcome[Job, Any]]:
+    """Reject what killed its workers, try again what only went down with its machine, leave what is not clear yet."""
+    for case in list(doubtful):
+        fates = [crew.fate(node, when) for node, when in case.deaths]
+        crashes, lost = fates.count("crashed"), fates.count("lost")
+        if crashes >= TRIES or lost >= NODE_TRIES:
+            what = f"{crashes} workers" + (f" and {lost} machines" if lost else "") + " died on it, the last one so: "
+            yield Outcome(case.job, None, "worker_crashed", what + case.why)
+        elif len(fates) - lost < TRIES:
+            again.append((case.job, case.deaths))
+        else:
+            continue
+        doubtful.remove(case)
 
 
 class _Crew:
@@ -202,6 +236,9 @@ class _Crew:
         self.starting: dict[Any, Any] = {}
         self.nodes: dict[Any, str] = {}
         """Of every living worker that has reported: the id of its machine."""
+        self.seen: dict[str, float] = {}
+        """When a machine last gave a sign of life."""
+        self.lost: set[str] = set()
         self.failed_starts = 0
         self.wanted, self.looked = 0, -LOOK_AGAIN_S
 
@@ -236,15 +273,27 @@ class _Crew:
                 " mount at the same path, or videos and dataset on an object store (s3://bucket/data)"
             )
         self.nodes[worker] = told["node"]
+        self.seen[told["node"]] = time.monotonic()
         self.idle.append(worker)
 
-    def dismiss(self, worker: Any, why: str = "") -> bool:
-        """Take a worker off; whether it went with its machine."""
+    def dismiss(self, worker: Any, why: str = "") -> str:
+        """Take a worker off; the id of its machine."""
         node = self.nodes.pop(worker)
         self.ray.kill(worker)
-        if "node has died" in why or "node was terminated" in why or "NodeDied" in why:
-            return True
-        return not any(n["NodeID"] == node and n["Alive"] for n in self.ray.nodes())
+        if "node has died" in why or "node was terminated" in why:
+            self.lost.add(node)
+        return node
+
+    def fate(self, node: str, when: float) -> Literal["crashed", "lost", "unclear"]:
+        """What a worker that died ``when`` died of: by itself, or with its machine, which Ray notices only after a while."""
+        if node in self.lost:
+            return "lost"
+        if self.seen.get(node, 0.0) > when or node == self.ray.get_runtime_context().get_node_id():
+            return "crashed"
+        if not any(n["NodeID"] == node and n["Alive"] for n in self.ray.nodes()):
+            self.lost.add(node)
+            return "lost"
+        return "crashed" if time.monotonic() - when > NODE_DEATH_SEEN_S else "unclear"
 
     def close(self) -> None:
         for worker in [*self.nodes, *self.starting.values()]:
