@@ -61,7 +61,10 @@ def test_ranges_follow_from_the_sample() -> None:
     error = (2 / 3) ** 0.5 / 2  # standard error of the mean of 1, 3, 2, 2
     assert (work.low, work.high) == (pytest.approx(2 - 1.96 * error), pytest.approx(2 + 1.96 * error))
     accepted = planned(SAMPLE, videos=100)["accepted"]
-    assert (accepted.low, accepted.high) == (pytest.approx(15.0, abs=0.1), pytest.approx(85.0, abs=0.1))  # Wilson, 2 of 4
+    assert (accepted.low, accepted.high) == (
+        pytest.approx(15.0, abs=0.1),
+        pytest.approx(85.0, abs=0.1),
+    )  # Wilson, 2 of 4
     assert planned([cost()], videos=100)["core-hours of curate"].low is None
     assert planned(SAMPLE[:2], videos=100)["for review"].low == 0
 

@@ -10,11 +10,13 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tiktokactions.collect.client import PAGE
 from tiktokactions.collect.ledger import RECORDS_A_DAY, REQUESTS_A_DAY
-from tiktokactions.curate.measure import VideoCost
+
+if TYPE_CHECKING:
+    from tiktokactions.curate.measure import VideoCost
 
 Z95 = 1.96
 
