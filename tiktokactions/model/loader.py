@@ -276,8 +276,12 @@ def check_readable(clips: Sequence[Clip], workers: int = 0) -> list[tuple[Clip, 
     if workers == 0:
         reasons = [_unreadable(clip) for clip in clips]
     else:
-        began = {"initializer": _start_worker, "initargs": (0, dict(os.environ))}
-        with pebble.ProcessPool(max_workers=workers, context=_worker_context(), **began) as pool:
+        with pebble.ProcessPool(
+            max_workers=workers,
+            context=_worker_context(),
+            initializer=_start_worker,
+            initargs=(0, dict(os.environ)),
+        ) as pool:
             reasons = [_reason(future) for future in [pool.schedule(_unreadable, args=(clip,)) for clip in clips]]
     return [(clip, reason) for clip, reason in zip(clips, reasons, strict=True) if reason is not None]
 
