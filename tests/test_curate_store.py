@@ -176,3 +176,26 @@ def test_lists_name_objects(videos: Path, bucket: str, tmp_path: Path) -> None:
         "VIDEOS/swim/c.mp4": (["row"], "accepted", ["people_not_required"]),
         "VIDEOS/gone.mp4": (["jump"], "rejected", ["vanished"]),
     }
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "collect status s3://b/collection",
+        "collect run hashtags.csv -o s3://b/collection --per-hashtag 1",
+        "pretrain videos -o s3://b/run",
+        "finetune videos -o s3://b/run",
+        "study scaling videos --sizes 1 --evaluate-on videos -o s3://b/study",
+    ],
+)
+def test_what_needs_a_disk_says_so(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "hashtags.csv").write_text("hashtag\nwaltz\n")
+    write_video(tmp_path / "videos" / "a" / "a.mp4", numbered_frames(20, 64, 64))
+    here = os.getcwd()
+    os.chdir(tmp_path)
+    try:
+        assert main(command.split()) == 2
+    finally:
+        os.chdir(here)
+    assert "cannot live on an object store; name a folder on a disk" in capsys.readouterr().err
+    assert not (tmp_path / "s3:").exists()

@@ -40,7 +40,7 @@ def test_an_address_needs_a_bucket(given: str) -> None:
 
 
 def test_sqlite_needs_a_disk() -> None:
-    with pytest.raises(ValueError, match=r"s3://b/data: reviews.sqlite needs a local folder"):
+    with pytest.raises(ValueError, match=r"s3://b/data: reviews.sqlite cannot live on an object store"):
         files.local_folder("s3://b/data", "reviews.sqlite")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tiktokactions.api.errors import UsageError, checked_options, need_torch, usage_errors
+from tiktokactions.files import local_folder
 
 if TYPE_CHECKING:
     from tiktokactions.study.extrapolation import Extrapolation
@@ -133,7 +134,7 @@ def study_scaling(
     from tiktokactions.study import scaling
 
     _check_study_options(jobs, pretrain_options, finetune_options)
-    folder = Path(output)
+    folder = local_folder(output, "a study")
     with usage_errors(), _planned(folder, dry_run) as planned:
         trials = scaling.scaling_trials(
             os.fspath(data),
@@ -194,7 +195,7 @@ def study_sources(
     from tiktokactions.study.plan import check_evaluation, pool_of
 
     _check_study_options(jobs, pretrain_options, finetune_options)
-    folder = Path(output)
+    folder = local_folder(output, "a study")
     with usage_errors(), _planned(folder, dry_run) as planned:
         named = room.parse_sources(sources)
         trials = room.source_trials(

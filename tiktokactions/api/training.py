@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tiktokactions.api.errors import UsageError, checked_options, need_torch, usage_errors
+from tiktokactions.files import local_folder
 from tiktokactions.model.progress import TrainingProgress
 
 if TYPE_CHECKING:
@@ -63,12 +64,12 @@ def pretrain(
         parts = [_clips(source, "train", settings, unsplit_is_all=True) for source in sources]
         if dry_run:
             return dry_pretrain(sum(len(part.clips) for part in parts), settings)
-        parts = [_without_unreadable(part, settings, Path(output), progress) for part in parts]
+        parts = [_without_unreadable(part, settings, local_folder(output, "a run"), progress) for part in parts]
         clips = [clip for part in parts for clip in part.clips]
         return pretrain(
             clips,
             settings,
-            Path(output),
+            local_folder(output, "a run"),
             sources=sources,
             shares=None if mix is None else _shares(mix, [len(part.clips) for part in parts]),
             init=None if init is None else Path(init),
@@ -116,7 +117,7 @@ def finetune(
         train = _clips(data, "train", settings)
         if dry_run:
             return dry_finetune(train, settings, None if init is None else Path(init))
-        run = Path(output)
+        run = local_folder(output, "a run")
         train = _without_unreadable(train, settings, run, progress)
         looked_at = _other_side(data, val, "val", settings)
         tested_on = _other_side(data, test, "test", settings)  # now, so that a wrong path does not show after hours
@@ -169,7 +170,7 @@ def evaluate(
         from tiktokactions.model.evaluate import evaluate
 
         name = f"{located(data).resolve().stem}-{settings.side}"
-        folder = Path(output) if output is not None else Path(run) / "evaluations" / name
+        folder = local_folder(output, "an evaluation") if output is not None else Path(run) / "evaluations" / name
         tested_on = _without_unreadable(_clips(data, settings.side, settings), settings, folder, progress)
         return evaluate(Path(run), tested_on, settings, folder, report=progress)
 

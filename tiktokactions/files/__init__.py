@@ -66,17 +66,14 @@ def located(folder: str | os.PathLike[str]) -> Path:
 
 
 def local_folder(folder: str | os.PathLike[str], why: str) -> Path:
-    """``folder`` where it is a local one; ``why`` says what needs one ("reviews.sqlite").
+    """``folder`` where it is a local one; ``why`` says what cannot live elsewhere ("reviews.sqlite").
 
     Raises:
         ValueError: it lies on an object store.
     """
     path = located(folder)
     if isinstance(path, ObjectPath):
-        raise ValueError(
-            f"{path}: {why} needs a local folder (SQLite cannot live on an object store);"
-            " copy the dataset to a disk first and name that folder"
-        )
+        raise ValueError(f"{path}: {why} cannot live on an object store; name a folder on a disk of this machine")
     return path
 
 
