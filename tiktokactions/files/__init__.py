@@ -239,7 +239,10 @@ def cache_folder(name: str) -> Path:
 
 
 def sha256_file(path: str | os.PathLike[str] | ObjectPath) -> str:
-    with local_file(path) as local, open(local, "rb") as file:
+    if isinstance(path, ObjectPath) or is_address(path):
+        with local_file(path) as copy:
+            return sha256_file(copy)
+    with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -47,7 +47,10 @@ class Entry(NamedTuple):
 
 def is_address(text: str | os.PathLike[str]) -> bool:
     """Whether ``text`` names an object store rather than a local path."""
-    return isinstance(text, str) and _ADDRESS.fullmatch(text) is not None and not text.lower().startswith("file://")
+    # Asked of every path several times: what has no '://' is told without the pattern.
+    if not isinstance(text, str) or "://" not in text:
+        return False
+    return _ADDRESS.fullmatch(text) is not None and not text.lower().startswith("file://")
 
 
 class ObjectPath:
