@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from tiktokactions.api.datasets import write_card, write_statistics
 from tiktokactions.api.errors import UsageError, disk_errors
+from tiktokactions.api.refreshing import link_collections
+from tiktokactions.api.removing import finish_removal
 
 if TYPE_CHECKING:
     from tiktokactions.curate.options import CurateOptions
@@ -55,6 +57,8 @@ class CurateResult:
     outdated: int
     """Records made with other settings whose videos were not given to this run: they keep their old evidence."""
     detector: str
+    removed: int = 0
+    """Files that were skipped because their videos had been removed (``removed.csv``)."""
 
 
 def curate(
@@ -98,6 +102,7 @@ def curate(
     if redecide:
         _refuse_new_evidence(dataset, info, settings)
     with dataset_lock(dataset), disk_errors(dataset):
+        finish_removal(dataset)
         if redecide:
             return _settle_all(dataset, settings, progress, began)
         wanted = _detector_name(settings, info)
@@ -177,6 +182,7 @@ def _curate_all(
     info = read_info(dataset) or new_info(dataset, settings, detector.info)
     if info.version == 0:
         write_info(dataset, info)
+    link_collections(inputs, dataset)
     fingerprint = evidence_fingerprint(settings, detector.info)
     plan = read_plan(dataset)
     counts = {"accepted": 0, "needs_review": 0, "rejected": 0}
@@ -221,6 +227,7 @@ def _curate_all(
         uncut=dict(tables.uncut),
         outdated=outdated,
         detector=detector.info.name,
+        removed=len(plan.refused),
     )
 
 

@@ -17,6 +17,7 @@ from tiktokactions.cli.demo import run_demo, run_doctor
 from tiktokactions.cli.hashtags import add_hashtags
 from tiktokactions.cli.model import add_model
 from tiktokactions.cli.options import ConfigError
+from tiktokactions.cli.refresh import add_refresh
 from tiktokactions.cli.study import add_study
 
 
@@ -72,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     add_hashtags(commands)
     add_collect(commands)
+    add_refresh(commands)
     add_curate(commands)
     add_dataset(commands)
     add_model(commands)

@@ -26,6 +26,8 @@ _TIMEOUT = httpx.Timeout(30, read=330)
 """A busy search has answered after 4 min 11 s."""
 _RENEW_EARLY_S = 300
 _SERVER_WAITS_S = (30, 60, 120, 120)
+_ODD_WAITS_S = (5, 15)
+"""A cut or wrong body behind HTTP 200 is asked for twice more; then it counts as a server that fails."""
 _SEARCH_WAITS_S = (5, 10, 15, 20, 25, 30)
 _RATE_WAITS_S = (10, 20, 40, 80, 160, 300, 300, 300)
 _LONGEST_RETRY_AFTER_S = 300
@@ -206,7 +208,7 @@ class ResearchClient:
     # --- one request ------------------------------------------------------------------------------------------------
 
     def _ask(self, url: str, what: str, request: dict[str, Any], tries: int = 5, plain_text: bool = False) -> _Answer:
-        server, search, rate, renewed = 0, 0, 0, False
+        server, odd, search, rate, renewed = 0, 0, 0, 0, False
         while True:
             answer = self._send(url, what, request, plain_text)
             code, message = answer.code, answer.message
@@ -238,10 +240,16 @@ class ResearchClient:
             elif code.startswith("invalid_") or (400 <= answer.status < 500 and answer.status != 408):
                 raise RefusedQueryError(f"{code} (HTTP {answer.status}): {message}")
             else:
-                server += 1
-                if server >= tries:
-                    raise ServerFailsError(f"{code} (HTTP {answer.status}): {message}".rstrip(": "))
-                self._wait(_SERVER_WAITS_S[min(server, len(_SERVER_WAITS_S)) - 1], f"{code} (HTTP {answer.status})")
+                why = f"{code} (HTTP {answer.status})"
+                is_odd = answer.status == 200
+                if server + odd + 1 >= tries or (is_odd and odd == len(_ODD_WAITS_S)):
+                    raise ServerFailsError(f"{why}: {message}".rstrip(": "))
+                if is_odd:
+                    self._wait(_ODD_WAITS_S[odd], why)
+                    odd += 1
+                else:
+                    self._wait(_SERVER_WAITS_S[min(server, len(_SERVER_WAITS_S) - 1)], why)
+                    server += 1
 
     def _send(self, url: str, what: str, request: dict[str, Any], plain_text: bool) -> _Answer:
         token = self._fresh_token()

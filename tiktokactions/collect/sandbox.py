@@ -132,6 +132,8 @@ class Faults:
     """``has_more`` without a cursor."""
     dead_ids: set[str] = field(default_factory=set)
     """Gone: hidden from every query and invalid in a compliance check."""
+    gone_share: float = 0.0
+    """Ids that a compliance check calls invalid, although queries still find them (they were deleted since)."""
     compliance_polls: int = 1
     """``Processing`` so often before ``Completed``."""
 
@@ -395,8 +397,11 @@ class ResearchServer:
             return self._data({"task_status": "Processing" if polls > 0 else "Completed"})
         if polls > 0 or not path.endswith("/download/"):
             return self._invalid("the task is not completed")
-        valid = "".join(f"{video_id}\n" for video_id in ids if video_id not in self.faults.dead_ids)
+        valid = "".join(f"{video_id}\n" for video_id in ids if not self._is_gone(video_id))
         return 200, {"Content-Type": "text/plain"}, valid.encode()
+
+    def _is_gone(self, video_id: str) -> bool:
+        return video_id in self.faults.dead_ids or self._share(int(video_id), "gone") < self.faults.gone_share
 
     # --- answers ----------------------------------------------------------------------------------------------------
 

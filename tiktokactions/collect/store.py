@@ -98,6 +98,8 @@ class Collection:
         try:
             self.database.execute("PRAGMA journal_mode=WAL")
             self.database.execute("PRAGMA synchronous=FULL")
+            # What is deleted is overwritten: a video that was taken down must not be readable in the file.
+            self.database.execute("PRAGMA secure_delete=ON")
             if create or not self._has_schema():
                 self.database.executescript(_SCHEMA)
         except sqlite3.DatabaseError as error:

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tiktokactions.curate.removed import NotRemovedError
-from tiktokactions.dataset.assignments import assignments_path
+from tiktokactions.dataset.assignments import NOWHERE, assignments_path
 from tiktokactions.dataset.settle import all_records
 from tiktokactions.files import (
     move_into_place,
@@ -49,7 +49,8 @@ def held_ids(dataset: Path, ids: Iterable[str]) -> dict[str, str]:
 
     An id that is not held is there too, as curation would name it.
     """
-    wanted = {i: i for i in ids} | {safe_video_id(i): i for i in ids}
+    wanted = {safe_video_id(i): i for i in ids}
+    by_platform = {platform_id: platform_id for platform_id in wanted.values()}
     found = dict(wanted)
     for batch in _batches(dataset, ["video_id"]):
         column = batch["video_id"]
@@ -57,8 +58,18 @@ def held_ids(dataset: Path, ids: Iterable[str]) -> dict[str, str]:
         for video_id in maybe.to_pylist():
             twin = _TWIN.fullmatch(video_id)
             record = _record(dataset, video_id) if twin and twin[1] in wanted else None
-            if record is not None and record.source.id in wanted:
-                found[video_id] = wanted[record.source.id]
+            if record is not None and record.source.id in by_platform:
+                found[video_id] = by_platform[record.source.id]
+    return found
+
+
+def present(dataset: Path, ids: Iterable[str]) -> set[str]:
+    """Those of the dataset's own ids that have a record or a row."""
+    asked = set(ids)
+    found = {i for i in asked if record_path(dataset, i).is_file()}
+    wanted = pa.array(sorted(asked), pa.string())
+    for batch in _batches(dataset, ["video_id"]):
+        found.update(batch["video_id"].filter(pc.is_in(batch["video_id"], value_set=wanted)).to_pylist())
     return found
 
 
@@ -183,39 +194,42 @@ def remove_rows(dataset: Path, ids: frozenset[str]) -> int:
 
 
 def remove_from_splits(dataset: Path, ids: frozenset[str]) -> int:
-    """Rows of ``splits/*.csv``, and what ``splits/report.json`` says of them; the count is of assigned videos.
-
-    The assignments go last: as long as a row is there, the lists are looked at again after a kill.
-    """
+    """Rows of ``splits/*.csv``, and what ``splits/report.json`` counts of them; how many videos had a side."""
     folder = assignments_path(dataset).parent
     if not folder.is_dir():
         return 0
-    gone: Counter[tuple[str, str]] = Counter()
+    left: Counter[tuple[str, str]] = Counter()
+    gone = 0
     for path in sorted(folder.glob("*.csv")):
         if path != assignments_path(dataset):
-            rows = _remove_lines(dataset, path, ids)
-            gone.update((path.stem, row[1]) for row in rows if len(row) > 2)
-    _correct_report(dataset, folder / "report.json", gone, ids)
-    return len(_remove_lines(dataset, assignments_path(dataset), ids))
+            gone += _remove_lines(dataset, path, ids, left)
+    # Counted from what is left, so that a kill between the lists and the report does no harm.
+    _correct_report(dataset, folder / "report.json", left, ids)
+    return max(gone, _remove_lines(dataset, assignments_path(dataset), ids, Counter()))
 
 
-def _remove_lines(dataset: Path, path: Path, ids: frozenset[str]) -> list[list[str]]:
-    """Take the rows of these videos out of a CSV with a column ``video_id``; the rows that went."""
+def _remove_lines(dataset: Path, path: Path, ids: frozenset[str], left: Counter[tuple[str, str]]) -> int:
+    """Take the rows of these videos out of a CSV with a column ``video_id``; how many went.
+
+    ``left`` counts the rows that stay by file and label.
+    """
     if not path.is_file():
-        return []
-    gone: list[list[str]] = []
+        return 0
+    gone = 0
     staged = staging_folder(dataset) / path.name
     staged.parent.mkdir(parents=True, exist_ok=True)
     encoding = {"encoding": "utf-8", "errors": "surrogatepass", "newline": ""}
     with path.open(**encoding) as source, staged.open("w", **encoding) as target:  # type: ignore[call-overload]
         rows, writer = csv.reader(source), csv.writer(target, lineterminator="\n")
         header = next(rows, [])
-        column = header.index("video_id") if "video_id" in header else None
+        places = {name: place for place, name in enumerate(header)}
         writer.writerow(header)
         for row in rows:
-            if column is not None and len(row) > column and row[column] in ids:
-                gone.append(row)
+            cells = {name: row[place] for name, place in places.items() if place < len(row)}
+            if cells.get("video_id") in ids:
+                gone += 1
             else:
+                left[path.stem, cells.get("label", "")] += 1
                 writer.writerow(row)
         target.flush()
         os.fsync(target.fileno())
@@ -226,22 +240,26 @@ def _remove_lines(dataset: Path, path: Path, ids: frozenset[str]) -> list[list[s
     return gone
 
 
-def _correct_report(dataset: Path, path: Path, gone: Counter[tuple[str, str]], ids: frozenset[str]) -> None:
+def _correct_report(dataset: Path, path: Path, left: Counter[tuple[str, str]], ids: frozenset[str]) -> None:
     if not path.is_file():
         return
     report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    bridging = [i for i in report.get("bridging", ()) if i not in ids]
-    if not gone and bridging == report.get("bridging", []):
-        return
-    report["bridging"] = bridging
-    report["clips"] = report.get("clips", 0) - gone.total()
-    for (side, label), count in gone.items():
-        report.get("sides", {})[side] = report.get("sides", {}).get(side, count) - count
-        by_label = report.get("labels", {}).get(label)
-        if by_label is not None:
-            by_label[side] = by_label.get(side, count) - count
-    data = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
-    write_atomic(path, data.encode("utf-8", "surrogatepass"), staging=staging_folder(dataset))
+    bridging = [i for i in report["bridging"] if i not in ids]
+    sides = {side: sum(n for (name, _), n in left.items() if name == side) for side in report["wanted"]}
+    on_none = report["sides"].get(NOWHERE, 0) - len(report["bridging"]) + len(bridging)
+    by_label = {
+        label: {side: left[side, label] if side in sides else count for side, count in counts.items()}
+        for label, counts in report["labels"].items()
+    }
+    corrected = report | {
+        "bridging": bridging,
+        "sides": sides | {NOWHERE: on_none},
+        "clips": sum(sides.values()) + on_none,
+        "labels": by_label,
+    }
+    if corrected != report:
+        data = json.dumps(corrected, indent=2, ensure_ascii=False) + "\n"
+        write_atomic(path, data.encode("utf-8", "surrogatepass"), staging=staging_folder(dataset))
 
 
 # --- helpers --------------------------------------------------------------------------------------------------------
