@@ -30,6 +30,13 @@ KNOWLEDGE = read_knowledge()
         ("repairing shoes", "shoerepair", "noun-verb order"),
         ("milking cow", "cowmilking", "noun-verb order"),
         ("flower challenge", "flowerchallenge", "social and cultural"),
+        ("playing saxophone", "saxophone", "noun substitution"),
+        ("salsa dancing", "salsa", "noun substitution"),
+        ("riding a bike", "bikeride", "noun-verb order"),
+        ("cutting watermelon", "watermeloncutting", "noun-verb order"),
+        ("doing push ups", "pushups", "noun substitution"),
+        ("ice bucket challenge", "icebucketchallenge", "social and cultural"),
+        ("slam dunk", "basketball", "generalization"),
     ],
 )
 def test_principles_propose(phrase: str, hashtag: str, principle: str) -> None:
@@ -64,6 +71,19 @@ def chosen(folder: Path, tags: str, views: str = "") -> dict[str, tuple[str, str
             "basketball dunking dribbling",
             "",
             dict.fromkeys(("dunking", "dribbling"), ("merged into", "basketball", "generalization")),
+        ),
+        ("basketball dunking", "", {"dunking": ("merged into", "basketball", "generalization")}),
+        ("salsadancing salsa", "", {"salsadancing": ("replaced by", "salsa", "noun substitution")}),
+        ("poledance pole", "", {}),
+        ("washingdishes dishwashing", "", {"washingdishes": ("replaced by", "dishwashing", "noun-verb order")}),
+        ("pushups pushup pushupchallenge", "", {"pushups": ("replaced by", "pushup", "noun-verb order")}),
+        (
+            "cuttingwatermelon watermeloncutting cutapple",
+            "watermeloncutting,9e6 cutapple,6e6 cuttingwatermelon,7e6",
+            {
+                "cuttingwatermelon": ("replaced by", "watermeloncutting", "noun-verb order"),
+                "cutapple": ("merged into", "watermeloncutting", "consolidation"),
+            },
         ),
         ("ballroomdance chacha waltz", "", {"ballroomdance": ("replaced by", "chacha waltz", "specification")}),
         ("mopping surfing", "mopping,4999999 surfing,5e6", {"mopping": ("dropped", "", "views")}),

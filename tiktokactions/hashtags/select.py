@@ -198,7 +198,7 @@ def select(
     steps.append(("after specification", len(candidates) - len(decided)))
 
     for members, links in _groups([c for c in candidates if c.hashtag not in decided], readings, knowledge):
-        winner = min(members, key=lambda tag: _order(by_tag[tag], known[tag], members, links))
+        winner = min(members, key=lambda tag: _order(by_tag[tag], known[tag], members, links, knowledge))
         for tag in members:
             if tag == winner:
                 continue
@@ -283,6 +283,7 @@ def _groups(
         for word in readings[tag].lemmas:
             by_lemma.setdefault(word, []).append(tag)
     pairs = {frozenset((a, b)) for same in by_lemma.values() for a in same for b in same if a != b}
+    pairs |= {frozenset((tag, f"{tag}s")) for tag in tags if f"{tag}s" in readings}
     pairs |= {frozenset((u, tag)) for u in tags if u in knowledge.umbrellas for tag in tags if tag != u}
     links: dict[frozenset[str], str] = {}
     for pair in sorted(pairs, key=sorted):
@@ -317,15 +318,19 @@ def _principle_of(tag: str, candidates: Sequence[Candidate]) -> str:
 
 
 def _order(
-    candidate: Candidate, views: float | None, members: Sequence[str], links: Mapping[frozenset[str], str]
+    candidate: Candidate,
+    views: float | None,
+    members: Sequence[str],
+    links: Mapping[frozenset[str], str],
+    knowledge: Knowledge,
 ) -> tuple[float, int, int, str]:
     """The most viewed first; among unknown ones umbrella, then noun, then noun before verb, then the shorter name."""
-    is_umbrella = any(p == GENERALIZATION and candidate.hashtag in pair for pair, p in links.items())
-    is_umbrella = is_umbrella and sum(candidate.hashtag in pair for pair in links) == max(
-        sum(tag in pair for pair in links) for tag in members
-    )
-    rank = 0 if is_umbrella else 1 + _RANK.index(candidate.principle)
-    return -(views or 0.0), rank, len(candidate.hashtag), candidate.hashtag
+    tag = candidate.hashtag
+    is_umbrella = tag in knowledge.umbrellas and any(p == GENERALIZATION and tag in pair for pair, p in links.items())
+    # The noun stands for what is said with a verb, whichever principle proposed it.
+    is_noun = any(p == NOUN_SUBSTITUTION and tag == min(pair, key=len) for pair, p in links.items() if tag in pair)
+    rank = 0 if is_umbrella else 1 + _RANK.index(NOUN_SUBSTITUTION if is_noun else candidate.principle)
+    return -(views or 0.0), rank, len(tag), tag
 
 
 def _worth(candidate: Candidate, views: float | None) -> tuple[int, float, int, str]:
