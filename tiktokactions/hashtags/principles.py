@@ -209,9 +209,9 @@ class Reading:
 
 def read_hashtag(hashtag: str, knowledge: Knowledge) -> Reading:
     words = content_words(split_hashtag(hashtag, knowledge.whole))
-    if len(words) == 1 and words[0] == hashtag and hashtag not in knowledge.whole:
-        words = split_compound(hashtag)
-    return Reading(hashtag, words, tuple(sorted(lemma(word) for word in words)))
+    # Only for comparing: what beatboxing is made of does not put it under boxing.
+    parts = split_compound(words[0]) if len(words) == 1 and words[0] not in knowledge.whole else words
+    return Reading(hashtag, words, tuple(sorted(lemma(word) for word in parts)))
 
 
 def shared_principle(one: Reading, other: Reading, knowledge: Knowledge) -> str | None:
