@@ -58,7 +58,7 @@ class Replay:
 def client_of(
     replay: Replay, folder: Path
 ) -> Iterator[tuple[clients.ResearchClient, JumpingClock, list[clients.Call]]]:
-    clock, calls = JumpingClock(TODAY), []
+    clock, calls = JumpingClock(TODAY), list[clients.Call]()
     with serve(replay) as address:  # type: ignore[arg-type]
         ledger = Ledger(folder / "quota.sqlite", "replay", clock)
         client = clients.ResearchClient(
@@ -161,6 +161,28 @@ def test_what_comes_of(tmp_path: Path, name: str) -> None:
     said = FIXTURES[name]["response"].get("body", {}).get("error", {})
     if requests and not is_token and isinstance(said, dict) and said.get("log_id"):
         assert calls[0].log_id == said["log_id"] and calls[0].code == said["code"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": None, "error": {"code": "ok", "message": ""}},
+        {"data": {"videos": {}}, "error": None},
+        {"data": {"videos": []}, "error": {"code": "ok"}},
+        {"data": {"videos": [], "has_more": "perhaps"}, "error": {"code": "ok"}},
+        [1, 2, 3],
+    ],
+)
+def test_half_an_answer_does_not_end_a_window(tmp_path: Path, body: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = {"response": {"status": 200, "headers": {"Content-Type": "application/json"}, "body": body}}
+    monkeypatch.setitem(FIXTURES, "odd", odd)
+    with client_of(Replay(["odd", "odd", GOOD]), tmp_path) as (client, clock, _):
+        assert ask(client, FIXTURES[GOOD]) == RETRIED and clock.now() - TODAY == 20
+
+
+def test_a_page_that_takes_long_may_outlive_several_tokens(tmp_path: Path) -> None:
+    with client_of(Replay(["F23", "F29", "F23", "F37", "F23", GOOD]), tmp_path) as (client, _, _):
+        assert ask(client, FIXTURES[GOOD]) == RETRIED
 
 
 @pytest.mark.parametrize(

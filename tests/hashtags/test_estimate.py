@@ -35,8 +35,8 @@ def test_too_few_videos_give_no_interval() -> None:
 
 
 def test_the_interval_is_the_same_every_time_and_in_every_order() -> None:
-    views = np.random.default_rng(1).lognormal(6, 2, 40)
-    first, again = (estimate("run", views, np.ones(40), True) for _ in range(2))
+    views = np.random.default_rng(1).lognormal(6, 2, 40).tolist()
+    first, again = (estimate("run", views, [1.0] * 40, True) for _ in range(2))
     assert first == again and first is not None and first.low is not None and first.high is not None
     assert first.low < first.views < first.high
 
@@ -45,11 +45,11 @@ def test_how_often_the_interval_holds_the_truth() -> None:
     """Tails as heavy as those of real view counts (the ratio of the mean to the median is seven)."""
     rng = np.random.default_rng(3)
     held = 0
-    for trial in range(100):
-        found = estimate(str(trial), rng.lognormal(6, 2, 60), np.full(60, 10.0), True)
+    for trial in range(60):
+        found = estimate(str(trial), rng.lognormal(6, 2, 60).tolist(), [10.0] * 60, True)
         assert found is not None and found.low is not None and found.high is not None
         held += found.low <= 600 * np.exp(6 + 2**2 / 2) <= found.high
-    assert held >= 87, held
+    assert held >= 51, held
 
 
 def sampled(folder: Path, per_hashtag: int, windows: int | None = None) -> dict[str, float]:

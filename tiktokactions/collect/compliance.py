@@ -133,10 +133,10 @@ class _Check:
             for number, ids, task, tasks, _ in batches:
                 if task is None:
                     self._submit(number, json.loads(ids), tasks)
-            for number, ids, task, _, completed in self.database.execute(open_, (round_,)).fetchall():
+            for number, ids, task, tasks, completed in self.database.execute(open_, (round_,)).fetchall():
                 if completed or self._is_completed(int(task)):
                     self.database.execute("UPDATE batches SET completed=1 WHERE number=?", (number,))
-                    self._fetch(number, json.loads(ids), int(task), round_)
+                    self._fetch(number, json.loads(ids), int(task), round_, tasks)
                 else:
                     self._forget_task(number)
 
@@ -147,7 +147,7 @@ class _Check:
         task = patiently(lambda: self.client.submit_ids(ids), self.clock, self.wait, self.note)
         self.database.execute("UPDATE batches SET task=?, tasks=tasks+1 WHERE number=?", (str(task), number))
 
-    def _fetch(self, number: int, ids: list[str], task: int, round_: int) -> None:
+    def _fetch(self, number: int, ids: list[str], task: int, round_: int, tasks: int) -> None:
         try:
             valid = patiently(lambda: self.client.valid_ids(task), self.clock, self.wait, self.note)
         except RefusedQueryError as error:
@@ -162,6 +162,9 @@ class _Check:
             return
         if round_ == 1 and not valid and len(ids) >= _NONE_VALID:
             self._forget_task(number)
+            if tasks < _TASKS_AT_MOST:
+                self.note(f"none of {len(ids)} ids would be valid; asking again")
+                return
             raise StoppedError(
                 f"the server says that none of {len(ids)} ids is valid, which is not believed; nothing was removed."
                 " If it is true, name them: tiktokactions refresh … --remove IDS.txt"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-RESAMPLES = 2000
+RESAMPLES, RESAMPLES_OF_MANY, MANY = 2000, 200, 10_000
 FEWEST = 10
 """Fewer videos give no interval: resampling a handful says nothing about the rare, much viewed ones."""
 
@@ -53,7 +53,8 @@ def estimate(
     if len(worth) >= FEWEST:
         digest = hashlib.sha256(f"{seed}/{hashtag}".encode()).digest()
         rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
-        sums = [float(worth[rng.integers(0, len(worth), len(worth))].sum()) for _ in range(RESAMPLES)]
+        count = RESAMPLES if len(worth) < MANY else RESAMPLES_OF_MANY
+        sums = [float(worth[rng.integers(0, len(worth), len(worth))].sum()) for _ in range(count)]
         bounds = np.stack([np.quantile(sums, (0.025, 0.975)), _lognormal_bounds(worth)])
         low, high = float(bounds[:, 0].min()), float(bounds[:, 1].max())
     return ViewEstimate(float(worth.sum()), low, high, len(worth), not is_complete)
