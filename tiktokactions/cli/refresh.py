@@ -13,7 +13,7 @@ from tiktokactions.cli.commands import ATTENTION, DONE, command
 REFRESH_EXAMPLE = """\
 Example:
   tiktokactions refresh collection/ --every-days 15
-  tiktokactions refresh data/ --remove 7301234567890123456
+  tiktokactions refresh imported/ --remove 7300000000000000001
 """
 
 
