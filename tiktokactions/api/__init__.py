@@ -4,6 +4,7 @@ from tiktokactions.api.collecting import collect_export, collect_import, collect
 from tiktokactions.api.curating import CurateResult, Progress, curate
 from tiktokactions.api.datasets import dataset_card, dataset_split, dataset_stats, dataset_verify
 from tiktokactions.api.demos import demo, demo_learning, demo_study, doctor
+from tiktokactions.api.downloading import DownloadResult, download
 from tiktokactions.api.errors import DiskFullError, UsageError
 from tiktokactions.api.hashtags import hashtags_explain, hashtags_propose, hashtags_select
 from tiktokactions.api.refreshing import RefreshResult, refresh
@@ -14,6 +15,7 @@ from tiktokactions.model.progress import TrainingProgress
 __all__ = [
     "CurateResult",
     "DiskFullError",
+    "DownloadResult",
     "FeaturesWritten",
     "Progress",
     "RefreshResult",
@@ -35,6 +37,7 @@ __all__ = [
     "demo_learning",
     "demo_study",
     "doctor",
+    "download",
     "evaluate",
     "export",
     "extrapolate",

@@ -14,6 +14,7 @@ from tiktokactions.cli.commands import ATTENTION, DONE, INTERRUPTED, USAGE, comm
 from tiktokactions.cli.curate import add_curate
 from tiktokactions.cli.dataset import add_dataset
 from tiktokactions.cli.demo import run_demo, run_doctor
+from tiktokactions.cli.download import add_download
 from tiktokactions.cli.hashtags import add_hashtags
 from tiktokactions.cli.model import add_model
 from tiktokactions.cli.options import ConfigError
@@ -74,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_hashtags(commands)
     add_collect(commands)
     add_refresh(commands)
+    add_download(commands)
     add_curate(commands)
     add_dataset(commands)
     add_model(commands)
