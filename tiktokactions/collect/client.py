@@ -187,7 +187,7 @@ class ResearchClient:
             path,
             f"check {len(video_ids)} ids",
             request,
-            is_whole=lambda data: _integer(data.get("task_id")) is not None,
+            is_whole=lambda answer: _integer(answer.data.get("task_id")) is not None,
         )
         return int(answer.data["task_id"])
 
@@ -196,7 +196,10 @@ class ResearchClient:
         path = "/v2/research/validation_task_status/get/"
         request = {"json": {"task_id": task_id}}
         answer = self._ask(
-            path, "status of the check", request, is_whole=lambda data: isinstance(data.get("task_status"), str)
+            path,
+            "status of the check",
+            request,
+            is_whole=lambda answer: isinstance(answer.data.get("task_status"), str),
         )
         return str(answer.data["task_status"])
 
@@ -207,13 +210,9 @@ class ResearchClient:
             ServerFailsError: an answer that is not a list of ids (nothing may be deleted because of one).
         """
         path = "/v2/research/validation_task/download/"
-        answer = self._ask(path, "result of the check", {"json": {"task_id": task_id}}, plain_text=True)
-        lines = [line.strip() for line in answer.text.replace(",", "\n").splitlines() if line.strip()]
-        if not all(line.isdigit() and as_id(line) for line in lines):
-            raise ServerFailsError(
-                f"{path}: expected one id a line, got {len(answer.text)} characters of something else"
-            )
-        return set(lines)
+        request = {"json": {"task_id": task_id}}
+        answer = self._ask(path, "result of the check", request, plain_text=True, is_whole=_is_list_of_ids)
+        return set(_lines_of(answer))
 
     # --- one request ------------------------------------------------------------------------------------------------
 
@@ -224,12 +223,12 @@ class ResearchClient:
         request: dict[str, Any],
         tries: int = 5,
         plain_text: bool = False,
-        is_whole: Callable[[dict[str, Any]], bool] = lambda data: True,
+        is_whole: Callable[[_Answer], bool] = lambda answer: True,
     ) -> _Answer:
         server, odd, search, rate, renewed = 0, 0, 0, 0, False
         while True:
             answer = self._send(url, what, request, plain_text)
-            if answer.code == "ok" and not is_whole(answer.data):
+            if answer.code == "ok" and not is_whole(answer):
                 # "ok" with half of an answer would end a window in its middle.
                 answer = replace(answer, code="broken", message="the answer lacks what was asked for")
             code, message = answer.code, answer.message
@@ -341,12 +340,22 @@ class ResearchClient:
         self._clock.sleep(seconds)
 
 
-def _is_page(data: dict[str, Any]) -> bool:
+def _is_page(answer: _Answer) -> bool:
     """A list of videos (absent or null: none) and a word on whether there are more; that may be absent beside a cursor."""
+    data = answer.data
     videos, more = data.get("videos"), data.get("has_more")
     return (videos is None or isinstance(videos, list)) and (
         isinstance(more, int) or (more is None and _integer(data.get("cursor")) is not None)
     )
+
+
+def _lines_of(answer: _Answer) -> list[str]:
+    return [line.strip() for line in answer.text.replace(",", "\n").splitlines() if line.strip()]
+
+
+def _is_list_of_ids(answer: _Answer) -> bool:
+    """Nothing may be deleted because of anything else that comes in its place."""
+    return all(line.isdigit() and as_id(line) for line in _lines_of(answer))
 
 
 def _is_about_search(message: str) -> bool:
