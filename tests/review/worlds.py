@@ -29,9 +29,7 @@ def a_record(
     **changes: Any,
 ) -> VideoRecord:
     """A video of 30 fps; ``scores``: of the one person box in each sampled frame; ``scenes_s``: where scenes begin and end."""
-    scenes = tuple(
-        Scene(a, b, round(a * 30), round(b * 30)) for a, b in zip(scenes_s[:-1], scenes_s[1:], strict=True)
-    )
+    scenes = tuple(Scene(a, b, round(a * 30), round(b * 30)) for a, b in zip(scenes_s[:-1], scenes_s[1:], strict=True))
     longest = max(range(len(scenes)), key=lambda n: scenes[n].duration_s)
     start_s, seconds = scenes[longest].start_s, int(scenes[longest].duration_s)
     samples = tuple(

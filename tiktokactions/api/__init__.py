@@ -6,6 +6,17 @@ from tiktokactions.api.datasets import dataset_card, dataset_split, dataset_stat
 from tiktokactions.api.demos import demo, demo_learning, demo_study, doctor
 from tiktokactions.api.errors import DiskFullError, UsageError
 from tiktokactions.api.hashtags import hashtags_explain, hashtags_propose, hashtags_select
+from tiktokactions.api.reviewing import (
+    Invitation,
+    ReviewApplied,
+    review,
+    review_apply,
+    review_export,
+    review_import,
+    review_invite,
+    review_status,
+    review_watch,
+)
 from tiktokactions.api.studies import StudyPlan, StudyResult, extrapolate, study_scaling, study_sources
 from tiktokactions.api.training import FeaturesWritten, evaluate, export, finetune, predict, pretrain
 from tiktokactions.model.progress import TrainingProgress
@@ -14,7 +25,9 @@ __all__ = [
     "CurateResult",
     "DiskFullError",
     "FeaturesWritten",
+    "Invitation",
     "Progress",
+    "ReviewApplied",
     "StudyPlan",
     "StudyResult",
     "TrainingProgress",
@@ -42,6 +55,13 @@ __all__ = [
     "hashtags_select",
     "predict",
     "pretrain",
+    "review",
+    "review_apply",
+    "review_export",
+    "review_import",
+    "review_invite",
+    "review_status",
+    "review_watch",
     "study_scaling",
     "study_sources",
 ]

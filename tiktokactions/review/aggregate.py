@@ -35,8 +35,16 @@ class Verdict:
     method: str
 
 
-def aggregate(store: Store, method: Method = "majority") -> dict[str, Verdict]:
-    """A verdict for every video that has its ``k`` judgements and no conflict left.
+@dataclass(frozen=True)
+class Aggregated:
+    verdicts: dict[str, Verdict]
+    """Of the videos that have their ``k`` judgements and no conflict over the verdict."""
+    conflicts: dict[str, str]
+    """Videos left to be settled by somebody, and over what: see :class:`tiktokactions.review.consensus.Consensus`."""
+
+
+def aggregate(store: Store, method: Method = "majority") -> Aggregated:
+    """What people came to on every video.
 
     ``majority`` needs more than half. The others estimate from all judgements together how reliable each person is, and
     weigh them: Dawid and Skene (1979) by a confusion matrix per person, MACE (Hovy et al., 2013) by how often a person
@@ -52,7 +60,7 @@ def aggregate(store: Store, method: Method = "majority") -> dict[str, Verdict]:
     outcomes = {i: consensus(decisions, k, answers.get(i)) for i, decisions in sorted(by_video.items())}
     if method != "majority":
         outcomes = _weighed(outcomes, by_video, k, method)
-    return {
+    verdicts = {
         video_id: Verdict(
             video_id=video_id,
             verdict=outcome.verdict,
@@ -69,6 +77,7 @@ def aggregate(store: Store, method: Method = "majority") -> dict[str, Verdict]:
         for video_id, outcome in outcomes.items()
         if outcome.verdict is not None
     }
+    return Aggregated(verdicts, {i: outcome.conflict for i, outcome in outcomes.items() if outcome.conflict})
 
 
 def _weighed(

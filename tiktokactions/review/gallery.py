@@ -184,9 +184,10 @@ def _total(connection: sqlite3.Connection, source: str, conditions: list[str], v
 
 
 def _video_row(row: sqlite3.Row) -> VideoRow:
-    lists = ("reasons", "labels", "human_labels")
-    names = VideoRow.__dataclass_fields__
-    return VideoRow(**{name: tuple(json.loads(row[name])) if name in lists else row[name] for name in names})
+    values: dict[str, Any] = {name: row[name] for name in VideoRow.__dataclass_fields__}
+    for name in ("reasons", "labels", "human_labels"):
+        values[name] = tuple(json.loads(values[name]))
+    return VideoRow(**values)
 
 
 def status_counts(index: Index) -> dict[str, int]:

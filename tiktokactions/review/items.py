@@ -9,7 +9,7 @@ from tiktokactions.curate.decide import person_frames, person_score, propose_seg
 from tiktokactions.curate.options import CurateOptions
 from tiktokactions.files import poster_path, read_record, record_path, strip_path
 from tiktokactions.records import Segment, VideoRecord
-from tiktokactions.review.store import DecisionError, NewDecision
+from tiktokactions.review.store import DecisionError, NewDecision, checked_decision
 
 
 class UnknownVideoError(DecisionError):
@@ -66,7 +66,9 @@ def review_item(dataset: Path, settings: CurateOptions, video_id: str) -> Review
 
 def known_record(dataset: Path, video_id: str) -> VideoRecord:
     """Raises :class:`UnknownVideoError` for whatever is not the id of a record, paths and the like included."""
-    named = video_id and not video_id.startswith(".") and not any(c in video_id for c in "/\\\0") and len(video_id) < 200
+    named = (
+        video_id and not video_id.startswith(".") and not any(c in video_id for c in "/\\\0") and len(video_id) < 200
+    )
     try:
         record = read_record(record_path(dataset, video_id)) if named else None
     except (FileNotFoundError, UnicodeEncodeError):
@@ -115,8 +117,10 @@ def check_decision(record: VideoRecord, settings: CurateOptions, new: NewDecisio
     """A decision that fits its video; a segment is moved onto the source's frames, its scene filled in.
 
     Raises:
-        DecisionError: no such scene, or a segment that is too short, too long, or not inside one scene.
+        DecisionError: it makes no sense in itself, there is no such scene, or the segment is too short, too long, or not
+            inside one scene.
     """
+    new = checked_decision(new)
     if new.scene is not None and not 0 <= new.scene < len(record.scenes):
         raise DecisionError(f"scene: got {new.scene}, expected 0 to {len(record.scenes) - 1}")
     if new.start_s is None or new.end_s is None or record.probe is None:
@@ -136,7 +140,11 @@ def check_decision(record: VideoRecord, settings: CurateOptions, new: NewDecisio
         where = "one scene" if new.scene is None else f"scene {new.scene}"
         raise DecisionError(f"segment: {start_s:.3f} to {end_s:.3f} s does not lie inside {where} of the video")
     held = record.scenes[scene]
-    return replace(new, scene=scene, start_s=max(start_s, held.start_s), end_s=min(end_s, held.end_s))
+    if abs(start_s - held.start_s) < 0.5 * frame_s or start_s < held.start_s:
+        start_s = held.start_s
+    if abs(end_s - held.end_s) < 0.5 * frame_s or end_s > held.end_s:
+        end_s = held.end_s
+    return replace(new, scene=scene, start_s=start_s, end_s=end_s)
 
 
 def on_frames(record: VideoRecord, start_s: float, end_s: float) -> tuple[float, float]:
@@ -147,14 +155,6 @@ def on_frames(record: VideoRecord, start_s: float, end_s: float) -> tuple[float,
         return start_s, end_s
     rate = probe.frame_rate
     return float(round(start_s * rate) / rate), float(round(end_s * rate) / rate)
-
-
-def frames_in(record: VideoRecord, start_s: float, end_s: float) -> int | None:
-    """How many source frames a segment on frame times holds; None where their spacing is uneven."""
-    probe = record.probe
-    if probe is None or probe.variable_frame_rate or probe.timestamps_repaired:
-        return None
-    return round((end_s - start_s) * probe.frame_rate)
 
 
 def _existing(path: Path | None) -> Path | None:

@@ -195,9 +195,7 @@ def add_decisions(
     """Append many (reviewer, decision, when) in one transaction; see :func:`add_decision`."""
     checked = [(reviewer, checked_decision(new), at_utc) for reviewer, new, at_utc in decisions]
     with store.database.write() as connection:
-        return [
-            _insert(connection, reviewer, new, at_utc, adjudication, origin) for reviewer, new, at_utc in checked
-        ]
+        return [_insert(connection, reviewer, new, at_utc, adjudication, origin) for reviewer, new, at_utc in checked]
 
 
 def _insert(
@@ -335,6 +333,13 @@ def clean_label(text: str) -> str:
 def _by_key(connection: sqlite3.Connection, client_key: str) -> Decision | None:
     row = connection.execute("SELECT * FROM decisions WHERE client_key=?", (client_key,)).fetchone()
     return None if row is None else decision_of_row(row)
+
+
+def has_decision(store: Store, client_key: str, video_id: str) -> bool:
+    """Whether a decision with this client key on this video is in the table."""
+    with store.database.connection() as connection:
+        known = _by_key(connection, client_key)
+    return known is not None and known.video_id == video_id and known.verdict != "undo"
 
 
 def decision_of_row(row: sqlite3.Row) -> Decision:
@@ -556,9 +561,7 @@ def reviewers_per_video(store: Store) -> int:
     return int(setting(store, "reviewers_per_video", 1))
 
 
-def set_gold(
-    store: Store, video_id: str, verdict: str, labels: Sequence[str] | None = None, by: str = "owner"
-) -> None:
+def set_gold(store: Store, video_id: str, verdict: str, labels: Sequence[str] | None = None, by: str = "owner") -> None:
     """Make a video a gold item: its right answer is known and tests whether people pay attention.
 
     Raises:
