@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,8 +30,8 @@ def a_record(
     scenes_s: Sequence[float] = (0.0, 6.0, 18.0),
     **changes: Any,
 ) -> VideoRecord:
-    """A video of 30 fps; ``scores``: of the one person box in each sampled frame; ``scenes_s``: where scenes begin and end."""
-    scenes = tuple(Scene(a, b, round(a * 30), round(b * 30)) for a, b in zip(scenes_s[:-1], scenes_s[1:], strict=True))
+    """A video of 30 fps; ``scores``: of the one person in each sampled frame; ``scenes_s``: where scenes begin and end."""
+    scenes = tuple(Scene(a, b, round(a * 30), round(b * 30)) for a, b in itertools.pairwise(scenes_s))
     longest = max(range(len(scenes)), key=lambda n: scenes[n].duration_s)
     start_s, seconds = scenes[longest].start_s, int(scenes[longest].duration_s)
     samples = tuple(
@@ -42,20 +44,35 @@ def a_record(
         source=Source(path=path, labels={path: tuple(labels)}, creator="ann", title=f"title of {video_id}"),
         labels=tuple(labels),
         probe=Probe(
-            container="mp4", codec="h264", pixel_format="yuv420p", width=240, height=320, coded_width=240,
-            coded_height=320, rotation=0, sample_aspect_ratio="1", fps=30.0, fps_exact="30", variable_frame_rate=False,
-            timestamps_repaired=False, duration_s=scenes_s[-1], duration_s_from_header=None,
-            frames=round(scenes_s[-1] * 30), frames_from_header=None, corrupt_frames=0, start_s=0.0, bit_rate=None,
+            container="mp4",
+            codec="h264",
+            pixel_format="yuv420p",
+            width=240,
+            height=320,
+            coded_width=240,
+            coded_height=320,
+            rotation=0,
+            sample_aspect_ratio="1",
+            fps=30.0,
+            fps_exact="30",
+            variable_frame_rate=False,
+            timestamps_repaired=False,
+            duration_s=scenes_s[-1],
+            duration_s_from_header=None,
+            frames=round(scenes_s[-1] * 30),
+            frames_from_header=None,
+            corrupt_frames=0,
+            start_s=0.0,
+            bit_rate=None,
             has_audio=False,
-        ),  # fmt: skip
+        ),
         scenes=scenes,
         longest_scene=longest,
         samples=samples,
-        motion=Motion((1.0,) * seconds, "AAAA" * (seconds * 64 // 3) + "AA==" * (seconds * 64 % 3 == 1)
-                      + "AAA=" * (seconds * 64 % 3 == 2), 1.0),
+        motion=Motion((1.0,) * seconds, base64.b64encode(bytes(seconds * 64)).decode(), 1.0),
         quality=Quality(0.0, (0.0, 0.0, 0.0, 0.0), 100.0, 100.0, "portrait"),
         detector=DETECTOR,
-    )  # fmt: skip
+    )
     return decide(dataclasses.replace(record, **changes), SETTINGS)
 
 

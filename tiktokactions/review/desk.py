@@ -23,7 +23,7 @@ from tiktokactions.review.queue import QueueItem
 from tiktokactions.review.store import Decision, NewDecision, Store
 
 COUNTS_LIVE_S = 1.0
-REPORT_LIVES_S = 5.0
+REPORT_LIVES_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -177,13 +177,15 @@ class Desk:
             of_dataset = [LabelChoice(count.label, count.videos) for count in self.label_funnel()]
             given = [LabelChoice(label, 0) for label in store.labels_given(self.store)]
             classes = [LabelChoice(label, 0) for label in class_names()]
-            merged = {choice.label.casefold(): choice for choice in reversed([*of_dataset, *given, *classes])}
-            known = (time.monotonic(), list(reversed(merged.values())))
+            merged: dict[str, LabelChoice] = {}
+            for choice in (*of_dataset, *given, *classes):
+                merged.setdefault(choice.label.casefold(), choice)
+            known = (time.monotonic(), list(merged.values()))
             self._remembered.labels = known
         return known[1]
 
     def report(self) -> ReviewReport:
-        """Agreement, speed, precision: the owner's figures, at most five seconds old."""
+        """Agreement, speed, precision: the owner's figures, at most ten seconds old."""
         with self._remembered.lock:  # one request computes it, the others wait for that
             known = self._remembered.report
             if known is None or time.monotonic() - known[0] > REPORT_LIVES_S:
