@@ -6,6 +6,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,7 +14,6 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
-from starlette.types import Scope
 
 from tiktokactions import __version__
 from tiktokactions.review.desk import Desk
@@ -43,9 +43,6 @@ class _Static(StaticFiles):
         response = super().file_response(*arguments, **settings)  # type: ignore[arg-type]
         response.headers["cache-control"] = "no-cache"
         return response
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        return await super().get_response(path, scope)
 
 
 def create_app(desk: Desk) -> FastAPI:
@@ -78,7 +75,20 @@ def create_app(desk: Desk) -> FastAPI:
     app.mount("/static", _Static(directory=STATIC), name="static")
     app.add_middleware(Guard, host=desk.options.host)
     _handle_errors(app)
+    _name_the_cookie(app)
     return app
+
+
+def _name_the_cookie(app: FastAPI) -> None:
+    """The cookie's name depends on the dataset: the description says which it is here."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        described = describe()
+        described["components"]["securitySchemes"]["APIKeyCookie"]["name"] = app.state.web.sessions.cookie_name
+        return described
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _handle_errors(app: FastAPI) -> None:
@@ -99,7 +109,7 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(DecisionError)
     async def refused(request: Request, error: DecisionError) -> Response:
-        return _problem(request, 422, str(error))
+        return _problem(request, 409, str(error))
 
     @app.exception_handler(sqlite3.Error)
     async def not_stored(request: Request, error: sqlite3.Error) -> Response:

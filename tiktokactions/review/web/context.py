@@ -47,7 +47,7 @@ def web_of(request: Request) -> Web:
 
 _BEARER = HTTPBearer(auto_error=False, description="A token from `tiktokactions review invite`.")
 _COOKIE = APIKeyCookie(
-    name="tiktokactions_…", auto_error=False, description="The session of a browser; changes need X-Review-Token too."
+    name="session", auto_error=False, description="The session of a browser; changes need X-Review-Token too."
 )
 
 

@@ -34,13 +34,14 @@ _SAID = {
     401: "Not signed in.",
     403: "Sent by another site, without X-Review-Token, or not allowed.",
     413: "The body is too large.",
+    409: "Well formed, but it does not fit what is there: the video's scenes, the names that are taken.",
     415: "The body is not application/json.",
     422: "What was sent makes no sense.",
 }
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": shapes.Problem, "description": text} for code, text in _SAID.items()
 }
-UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": shapes.Problem, "description": "No such video or person."}}
+UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": shapes.Problem, "description": "No such video, person or page."}}
 open_api = APIRouter(prefix="/api", responses=PROBLEMS)
 """For those who are not signed in yet."""
 api = APIRouter(prefix="/api", responses=PROBLEMS, dependencies=SECURITY)
@@ -219,7 +220,7 @@ class GalleryQuery(BaseModel):
         return Filters(**self.model_dump() | ({} if session.is_owner else {"judged": None}))
 
 
-@api.get("/videos")
+@api.get("/videos", responses=UNKNOWN)
 def videos(
     web: TheWeb,
     session: SignedIn,
@@ -232,7 +233,7 @@ def videos(
     try:
         page = web.desk.browse(query.filters(session), after, before, limit)
     except ValueError as error:
-        raise HTTPException(422, "after, before: expected what an earlier page gave") from error
+        raise HTTPException(404, "after, before: no such page; expected what an earlier answer gave") from error
     return shapes.GalleryAnswer(
         videos=[_video_answer(row, session) for row in page.rows],
         next=page.next,
@@ -280,7 +281,7 @@ def disable(web: TheWeb, session: OwnerMayChange, reviewer: Annotated[str, Path(
     if known is None:
         raise HTTPException(404, "No such person.")
     if known.id == session.person.id:
-        raise HTTPException(422, "You cannot shut yourself out.")
+        raise HTTPException(409, "You cannot shut yourself out.")
     store.disable_reviewer(web.desk.store, known.id)
     web.desk.release(known.id)
     return shapes.Done()

@@ -105,9 +105,11 @@ class Guard:
         if headers.get("sec-fetch-site", "same-origin") != "same-origin":
             return 403, "Sent by a page of another site."
         if scope["method"] == "POST":
-            if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-                return 415, "Content-Type: expected application/json."
             length = headers.get("content-length", "0")
+            is_empty = length == "0" and "transfer-encoding" not in headers and "content-type" not in headers
+            kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind != "application/json" and not is_empty:
+                return 415, "Content-Type: expected application/json."
             if not length.isdigit() or int(length) > BODY_BYTES_AT_MOST:
                 return 413, f"Body: at most {BODY_BYTES_AT_MOST} bytes."
         return None

@@ -108,7 +108,7 @@ export class Outbox {
       return true;
     } catch (error) {
       const status = error instanceof Refused ? error.status : 0;
-      if ([400, 404, 413, 415, 422].includes(status)) {
+      if ([400, 404, 409, 413, 415, 422].includes(status)) {
         this.remove(name, null);
         this.onRefused(entry, error.message);
         return true;

@@ -2,7 +2,7 @@
 
 import { Labels } from "./labels.js";
 import { Outbox } from "./outbox.js";
-import { boot, newKey, send } from "./talk.js";
+import { ask, boot, newKey, send } from "./talk.js";
 import { Timeline, clampSegment, drawBoxes, longEnough } from "./timeline.js";
 import { Deck, viewOf } from "./views.js";
 
@@ -12,6 +12,7 @@ const ANSWER_WAIT_MS = 60; // the page moves on when the decision is on the serv
 const UNDO_WAIT_MS = 1500;
 const LOW = boot.held_ahead - 1;
 const HEARTBEAT_MS = 30000;
+const RECOUNT_MS = 1200;
 
 const state = {
   items: [], // the first is on show
@@ -129,7 +130,7 @@ function drawProgress() {
   $("bar").firstElementChild.style.width = `${share}%`;
   const speed = progress.own_seconds_per_video, left = progress.seconds_left;
   const parts = [
-    ["", `${progress.done.toLocaleString("en")} done`], ["", `${progress.left.toLocaleString("en")} left`],
+    ["wide-only", `${progress.done.toLocaleString("en")} done`], ["", `${progress.left.toLocaleString("en")} left`],
     ["wide-only", speed ? `${speed.toFixed(1)} s each` : null], ["wide-only", left ? `${timeText(left)} left` : null],
   ];
   $("pace").replaceChildren(...parts.filter(([, text]) => text).map(([className, textContent]) => Object.assign(document.createElement("span"), { className, textContent })));
@@ -334,6 +335,14 @@ async function refill() {
   }
 }
 
+// The counts, once a few decisions have come to rest.
+async function recount() {
+  try {
+    state.progress = await ask(`/api/progress?queue=${encodeURIComponent(boot.queue)}`);
+    drawProgress();
+  } catch { /* the next decision asks again */ }
+}
+
 // --- the connection --------------------------------------------------------------------------------------------------
 
 const WORDS = { saved: "saved", saving: "saving", offline: "offline", "signed-out": "signed out" };
@@ -356,7 +365,10 @@ let outbox = new Outbox(boot.dataset, boot.reviewer, {
     toast(`Not saved: ${message}`);
   },
   onSent() {
-    if (!current() && !boot.single) refill();
+    if (boot.single) return;
+    if (!current()) refill();
+    clearTimeout(state.counting);
+    state.counting = setTimeout(recount, RECOUNT_MS);
   },
 });
 

@@ -147,7 +147,8 @@ export class Timeline {
       const score = document.createElement("span");
       score.textContent = best ? best.toFixed(2) : "–";
       button.append(boxes, score);
-      button.style.aspectRatio = `${item.width || 16} / ${item.height || 9}`;
+      button.style.setProperty("--n", String(n));
+      button.style.setProperty("--ratio", String((item.width || 16) / (item.height || 9)));
       button.addEventListener("click", () => this.onSeek(sample.time_s));
       return button;
     }));
