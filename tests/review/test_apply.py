@@ -349,7 +349,7 @@ def test_the_detectors_verdict_is_overruled_both_ways(curated: Path, tmp_path: P
     weights = tmp_path / "yolox.onnx"
     write_constant_model(weights, (1, 3, 416, 416), answer)
     data = tmp_path / "data"
-    options = {"min_scene_frames": 5, "keep_duplicates": True, "workers": 1}
+    options: dict[str, Any] = {"min_scene_frames": 5, "keep_duplicates": True, "workers": 1}
     api.curate(curated / "videos", data, detector=f"onnx:{weights}", **options)
     assert rows(data)["a"]["reasons"] == ["enough_people"]
     decide(data, "a", "reject")

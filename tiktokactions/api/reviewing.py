@@ -261,6 +261,7 @@ def review_watch(
     """
     from tiktokactions.files import DatasetBusyError
 
+    report("watching for decisions; Ctrl-C ends it")
     while True:
         try:
             applied = review_apply(dataset, aggregate=aggregate, report=report)
