@@ -8,6 +8,7 @@ import shutil
 import signal
 import sqlite3
 import statistics
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,15 @@ def visit(browser) -> Iterator[Callable[..., Any]]:
     assert not problems
 
 
+def until(page: Any, expression: str, argument: Any = None) -> None:
+    """Wait until it holds. Playwright's own way evaluates strings in the page, which the page's policy forbids."""
+    begun = time.monotonic()
+    while not page.evaluate(expression, argument):
+        assert time.monotonic() - begun < WAIT_MS / 1000, f"still not so: {expression} {argument}"
+        page.wait_for_timeout(25)
+        page.wait_for_load_state("domcontentloaded")
+
+
 def shown(page: Any) -> str:
     return page.evaluate("document.body.dataset.videoId")
 
@@ -86,12 +96,12 @@ def press(page: Any, key: str) -> tuple[str, str]:
     """Press a key that moves on; the videos before and after."""
     before = shown(page)
     page.keyboard.press(key)
-    page.wait_for_function("before => document.body.dataset.videoId !== before", arg=before)
+    until(page, "id => document.body.dataset.videoId !== id", before)
     return before, shown(page)
 
 
 def saved(page: Any) -> None:
-    page.wait_for_function("document.getElementById('net').textContent === 'saved'")
+    until(page, "document.getElementById('net').textContent === 'saved'")
 
 
 def rows(data: Path, columns: str = "video_id, verdict") -> list[tuple[Any, ...]]:
@@ -106,14 +116,14 @@ def test_ten_videos_by_keyboard(data, visit):
         page = visit(address)
         first = shown(page)
         assert first
-        page.wait_for_function("document.querySelector('video.on')?.currentTime > 0.2")  # muted, playing at once
+        until(page, "document.querySelector('video.on')?.currentTime > 0.2")  # muted, playing at once
         assert page.evaluate("document.querySelector('video.on').muted && document.querySelector('video.on').loop")
         said, waits = [], []
         for key in "arusxaraua":
-            page.wait_for_function("[...document.querySelectorAll('video')].filter((v) => v.readyState > 2).length > 1")
+            until(page, "[...document.querySelectorAll('video')].filter((v) => v.readyState > 2).length > 1")
             page.evaluate("delete document.body.dataset.shownMs")
             before, after = press(page, key)
-            page.wait_for_function("document.body.dataset.shownMs")
+            until(page, "document.body.dataset.shownMs")
             waits.append(float(page.evaluate("document.body.dataset.shownMs")))
             said.append((before, {"a": "accept", "u": "unsure", "s": "skip"}.get(key, "reject")))
             assert before != after
@@ -124,7 +134,7 @@ def test_ten_videos_by_keyboard(data, visit):
         labels = rows(data, "verdict, labels, no_action")
         assert labels[0][1] in ('["dance"]', '["jump"]') and labels[1] == ("reject", None, 0)
         assert labels[4] == ("reject", None, 1)
-        page.wait_for_function("document.getElementById('pace').textContent.includes('3 left')")  # the skipped one too
+        until(page, "document.getElementById('pace').textContent.includes('3 left')")  # the skipped one too
 
 
 def test_undo_any_number_also_after_a_reload(data, visit):
@@ -133,15 +143,15 @@ def test_undo_any_number_also_after_a_reload(data, visit):
         videos = [press(page, key)[0] for key in "arua"]
         for video in reversed(videos[2:]):
             page.keyboard.press("z")
-            page.wait_for_function("video => document.body.dataset.videoId === video", arg=video)
+            until(page, "id => document.body.dataset.videoId === id", video)
         saved(page)
         page.reload()
         for video in reversed(videos[:2]):
             page.keyboard.press("z")
-            page.wait_for_function("video => document.body.dataset.videoId === video", arg=video)
+            until(page, "id => document.body.dataset.videoId === id", video)
         saved(page)
         page.keyboard.press("z")
-        page.wait_for_function("document.getElementById('toast').textContent.includes('Nothing')")
+        until(page, "document.getElementById('toast').textContent.includes('Nothing')")
         assert [verdict for _, verdict in rows(data)] == ["accept", "reject", "unsure", "accept", *["undo"] * 4]
         press(page, "r")
         saved(page)
@@ -151,11 +161,11 @@ def test_undo_any_number_also_after_a_reload(data, visit):
 def test_a_segment_is_moved_by_mouse_and_keys_and_a_scene_is_picked(data, visit):
     with serving(data, "--label", "jump") as (address, _):
         page = visit(address)
-        page.wait_for_function("document.querySelector('video.on')?.readyState > 2")
+        until(page, "document.querySelector('video.on')?.readyState > 2")
         assert page.locator("#scenes button").count() == 2
         page.keyboard.press("p")  # the shorter scene, of an AVI: a copy is made
-        page.wait_for_function("document.querySelector('video.on')?.src.includes('/scenes/0/0')")
-        page.wait_for_function("document.querySelector('video.on')?.currentTime > 0")
+        until(page, "document.querySelector('video.on')?.src.includes('/scenes/0/0')")
+        until(page, "document.querySelector('video.on')?.currentTime > 0")
         page.keyboard.press("c")
         assert "0.00 – 5.00 s" in page.inner_text("#readout")
         grip, track = page.locator("#grip-end").bounding_box(), page.locator("#track").bounding_box()
@@ -172,7 +182,7 @@ def test_a_segment_is_moved_by_mouse_and_keys_and_a_scene_is_picked(data, visit)
         assert start_s == pytest.approx(0.2, abs=0.02)
         page.keyboard.press("a")
         saved(page)
-        page.wait_for_function("document.body.classList.contains('empty')")
+        until(page, "document.body.classList.contains('empty')")
         assert page.inner_text("#notice").startswith("All done")
         [(verdict, scene, start, end)] = rows(data, "verdict, scene, start_s, end_s")
         assert (verdict, scene) == ("accept", 0)
@@ -184,12 +194,12 @@ def test_labels(data, visit):
         page = visit(address)
         page.keyboard.press("1")
         page.keyboard.press("l")
-        page.keyboard.type("juggling soc")
-        page.wait_for_selector("#label-list li")
+        page.keyboard.type("soccer jug")
         page.keyboard.press("Enter")
+        until(page, "document.querySelectorAll('#chips button').length === 2")
         page.keyboard.type("a label of our own")
-        page.wait_for_function("document.querySelector('#label-list li small')?.textContent === 'new'")
         page.keyboard.press("Enter")
+        until(page, "document.querySelectorAll('#chips button').length === 3")
         page.keyboard.press("Escape")
         page.keyboard.press("t")
         page.keyboard.type("outdoors")
@@ -198,8 +208,7 @@ def test_labels(data, visit):
         press(page, "a")
         saved(page)
         [(labels, tags)] = rows(data, "labels, tags")
-        assert "dance" not in labels and "a label of our own" in labels
-        assert labels.count(",") == 1 and tags == '["outdoors"]'
+        assert labels == '["soccer juggling", "a label of our own"]' and tags == '["outdoors"]'
 
 
 def test_two_people_and_a_conflict(data, visit):
@@ -209,7 +218,7 @@ def test_two_people_and_a_conflict(data, visit):
             page.goto(f"{address}/name")
             page.fill("#name", name)
             page.keyboard.press("Enter")
-            page.wait_for_function("document.body.dataset.videoId")
+            until(page, "document.body.dataset.videoId")
         video = shown(one)
         assert shown(other) == video  # each video wants two judgements
         press(one, "a")
@@ -221,11 +230,11 @@ def test_two_people_and_a_conflict(data, visit):
         one.goto(f"{address}/name")
         one.fill("#name", "owner")
         one.keyboard.press("Enter")
-        one.wait_for_function("document.body.dataset.videoId")
+        until(one, "document.body.dataset.videoId")
         one.goto(f"{address}/owner")
         assert "Ann: accept" in one.inner_text("main") and "Bob: reject" in one.inner_text("main")
         one.click("text=Settle 1")
-        one.wait_for_function("video => document.body.dataset.videoId === video", arg=video)
+        until(one, "id => document.body.dataset.videoId === id", video)
         assert "ann: accept" in one.inner_text("#others")
         one.keyboard.press("r")
         saved(one)
@@ -241,12 +250,12 @@ def test_one_judgement_each_nobody_gets_the_same(data, visit):
 def test_offline_and_back(data, visit):
     with serving(data) as (address, _):
         page = visit(address)
-        page.wait_for_function("[...document.querySelectorAll('video')].filter((v) => v.readyState > 2).length > 2")
+        until(page, "[...document.querySelectorAll('video')].filter((v) => v.readyState > 2).length > 2")
         page.context.set_offline(True)
         videos = [press(page, key)[0] for key in "arr"]
         page.keyboard.press("z")
-        page.wait_for_function("video => document.body.dataset.videoId === video", arg=videos.pop())
-        page.wait_for_function("document.getElementById('net').textContent === 'offline, 4 waiting'")
+        until(page, "id => document.body.dataset.videoId === id", videos.pop())
+        until(page, "document.getElementById('net').textContent === 'offline, 4 waiting'")
         assert rows(data) == []
         page.context.set_offline(False)
         saved(page)
@@ -265,7 +274,7 @@ def test_a_killed_server_loses_nothing_that_was_answered_and_gets_the_rest(data,
         process.wait()
         assert [video for video, _ in rows(data)] == videos
         videos.append(press(page, "r")[0])
-        page.wait_for_function("document.getElementById('net').textContent === 'offline, 1 waiting'")
+        until(page, "document.getElementById('net').textContent === 'offline, 1 waiting'")
     with serving(data, "--port", address.rsplit(":", 1)[1]):
         saved(page)
         assert [video for video, _ in rows(data)] == videos
@@ -277,13 +286,13 @@ def test_gallery(data, visit):
     with serving(data) as (address, _):
         page = visit(f"{address}/gallery")
         assert page.locator(".tile").count() == 12
-        page.wait_for_function("[...document.querySelectorAll('.picture img')].every((i) => i.complete && i.naturalWidth)")
+        until(page, "[...document.querySelectorAll('.picture img')].every((i) => i.complete && i.naturalWidth)")
         page.fill("input[name=text]", "old.avi")
         page.keyboard.press("Enter")
         page.wait_for_url("**text=old.avi**")
         assert page.locator(".tile").count() == 1
         page.click(".tile a")
-        page.wait_for_function("document.querySelector('video.on')?.readyState > 2")
+        until(page, "document.querySelector('video.on')?.readyState > 2")
         page.keyboard.press("a")
         saved(page)
         assert rows(data)[0][1] == "accept"
@@ -299,7 +308,7 @@ def test_missing_media_can_still_be_judged(data, visit):
         path.write_text(path.read_text().replace("/dance/v", "/gone/v"))
     with serving(data) as (address, _):
         page = visit(address)
-        page.wait_for_function("!document.getElementById('notice').hidden")
+        until(page, "!document.getElementById('notice').hidden")
         assert "missing" in page.inner_text("#notice")
         press(page, "r")
         saved(page)
@@ -325,14 +334,16 @@ def test_a_hostile_title_is_text(data, visit):
 def test_nothing_shifts_and_everything_has_a_name(data, visit, size):
     with serving(data) as (address, _):
         page = visit(address, size, has_touch=size == "phone")
-        places = "JSON.stringify(['stage', 'track', 'bar'].map((id) => document.getElementById(id).getBoundingClientRect().height))"
-        page.wait_for_function("document.querySelector('video.on')?.readyState > 2")
+        places = """JSON.stringify(['stage', 'track', 'bar'].map(
+            (id) => document.getElementById(id).getBoundingClientRect().height))"""
+        until(page, "document.querySelector('video.on')?.readyState > 2")
         before = page.evaluate(places)
         press(page, "a")  # from landscape to portrait or back
         assert page.evaluate(places) == before
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         nameless = """[...document.querySelectorAll('button, input, select, a')].filter((e) => e.checkVisibility()
-            && !(e.innerText?.trim() || e.getAttribute('aria-label') || e.labels?.length || e.title)).map((e) => e.outerHTML)"""
+            && !(e.innerText?.trim() || e.getAttribute('aria-label') || e.labels?.length || e.title))
+            .map((e) => e.outerHTML)"""
         assert page.evaluate(nameless) == []
         page.keyboard.press("?")
         assert page.locator("#help").is_visible()
@@ -340,7 +351,7 @@ def test_nothing_shifts_and_everything_has_a_name(data, visit, size):
         if size == "phone":
             video = shown(page)
             page.tap("button.accept")
-            page.wait_for_function("before => document.body.dataset.videoId !== before", arg=video)
+            until(page, "id => document.body.dataset.videoId !== id", video)
         for path in ("/gallery", "/owner", "/name"):
             page.goto(address + path)
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path

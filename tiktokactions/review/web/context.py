@@ -90,7 +90,12 @@ def _only_owners(session: Session) -> Session:
     return session
 
 
-TheWeb = Annotated[Web, Depends(web_of)]
+async def the_web(request: Request) -> Web:
+    """Not a plain function: those are handed to a thread each."""
+    return web_of(request)
+
+
+TheWeb = Annotated[Web, Depends(the_web)]
 SignedIn = Annotated[Session, Depends(signed_in)]
 MayChange = Annotated[Session, Depends(may_change)]
 Owner = Annotated[Session, Depends(owner)]

@@ -41,7 +41,9 @@ _SAID = {
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": shapes.Problem, "description": text} for code, text in _SAID.items()
 }
-UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": shapes.Problem, "description": "No such video, person or page."}}
+UNKNOWN: dict[int | str, dict[str, Any]] = {
+    404: {"model": shapes.Problem, "description": "No such video, person or page."}
+}
 open_api = APIRouter(prefix="/api", responses=PROBLEMS)
 """For those who are not signed in yet."""
 api = APIRouter(prefix="/api", responses=PROBLEMS, dependencies=SECURITY)
@@ -284,4 +286,17 @@ def disable(web: TheWeb, session: OwnerMayChange, reviewer: Annotated[str, Path(
         raise HTTPException(409, "You cannot shut yourself out.")
     store.disable_reviewer(web.desk.store, known.id)
     web.desk.release(known.id)
+    return shapes.Done()
+
+
+@api.post("/videos/{video_id}/gold", responses=UNKNOWN)
+def gold(
+    web: TheWeb, session: OwnerMayChange, video_id: Annotated[str, Path(max_length=200)], given: shapes.GoldGiven
+) -> shapes.Done:
+    """Make a video a gold item, whose answer is known, or end that."""
+    readable_item(web, video_id)
+    if given.verdict is None:
+        web.desk.remove_gold(video_id)
+    else:
+        web.desk.set_gold(video_id, given.verdict, by=session.person.id)
     return shapes.Done()

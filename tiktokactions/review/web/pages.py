@@ -111,7 +111,11 @@ def review(
 def one_video(web: TheWeb, session: Visitor, request: Request, video_id: str) -> Response:
     item = item_of(web, session, video_id)
     boot = _boot(web, session, queue="gallery", single=True, items=[item.model_dump()], progress=None)
-    return _page(web, request, session, "review.html", boot=boot, tab="gallery", queue="gallery", first=video_id)
+    known = store.gold(web.desk.store).get(video_id) if session.is_owner else None
+    gold = "" if known is None else known.verdict
+    return _page(
+        web, request, session, "review.html", boot=boot, tab="gallery", queue="gallery", first=video_id, gold=gold
+    )
 
 
 def _first(items: list[shapes.Item]) -> str:

@@ -90,7 +90,7 @@ def _addresses(host: str, port: int, token: str | None) -> Iterator[str]:
     if token is not None:
         yield "this link is the owner's: keep it; make one for each other person on its page 'Owner', or with 'review invite'"
     if not is_loopback(host):
-        yield "attention: what is sent is not encrypted; in a network you do not trust use an SSH tunnel or a TLS proxy"
+        yield "attention: what is sent is not encrypted; in a network you do not trust use an SSH tunnel instead"
     yield "stop with Ctrl-C: then what was decided is applied to the dataset"
 
 

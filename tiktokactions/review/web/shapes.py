@@ -88,6 +88,10 @@ class InvitationGiven(_Given):
     role: Literal["reviewer", "owner"] = "reviewer"
 
 
+class GoldGiven(_Given):
+    verdict: Literal["accept", "reject"] | None = Field(description="The right answer; null: no gold item any more.")
+
+
 class SessionAnswer(BaseModel):
     reviewer: str
     name: str
@@ -292,7 +296,7 @@ def item_answer(
         clip=clip,
         source=None
         if source_url is None
-        else Media(url=source_url, end_s=record.probe.duration_s if record.probe else None),
+        else Media(url=source_url, start_s=0.0, end_s=record.probe.duration_s if record.probe else None),
         scene_url=media_url(video_id, "scenes/") if copies else None,
         poster=_marked(video_id, "poster", item.poster_path),
         strip=_marked(video_id, "strip", item.strip_path) if record.samples else None,

@@ -86,6 +86,7 @@ export class Labels {
       found = await ask(`/api/labels?limit=30&q=${encodeURIComponent(text)}`);
     } catch { /* offline: what is typed can still be added */ }
     if (asked !== this.asked || document.activeElement !== $("label-search")) return;
+    this.listedFor = text;
     const typed = clean(text);
     this.choices = found.filter(({ label }) => !this.choice.marked.has(label));
     if (typed && !this.choices.some(({ label }) => label.toLowerCase() === typed.toLowerCase())) this.choices.push({ label: typed, isNew: true });
@@ -116,15 +117,17 @@ export class Labels {
   close() {
     this.choices = [];
     this.at = -1;
+    this.listedFor = null;
     this.drawList();
   }
 
-  searchKey(event) {
+  async searchKey(event) {
     const n = this.choices.length;
     if (event.key === "ArrowDown" && n) this.at = (this.at + 1) % n;
     else if (event.key === "ArrowUp" && n) this.at = (this.at + n - 1) % n;
     else if (event.key === "Enter") {
       event.preventDefault();
+      if (this.listedFor !== $("label-search").value) await this.look(); // typed faster than the list came
       return this.add(this.choices[this.at]?.label ?? $("label-search").value);
     } else return;
     event.preventDefault();

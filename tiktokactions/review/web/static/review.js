@@ -440,6 +440,14 @@ addEventListener("keydown", (event) => {
 for (const button of document.querySelectorAll("[data-verdict]")) button.addEventListener("click", () => decide(button.dataset.verdict));
 $("undo").addEventListener("click", undo);
 $("help-button").addEventListener("click", help);
+$("gold")?.addEventListener("change", async (event) => {
+  try {
+    await send(`/api/videos/${encodeURIComponent(current().video_id)}/gold`, { verdict: event.target.value || null });
+    toast(event.target.value ? "A gold item now." : "No gold item any more.");
+  } catch (error) {
+    toast(error.message);
+  }
+});
 $("reset-segment").addEventListener("click", resetSegment);
 
 const SWIPE_PX = 70;
