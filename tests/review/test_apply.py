@@ -328,6 +328,22 @@ def test_killed_in_the_middle_the_next_run_finishes(after_s: float, data: Path, 
     assert api.review_apply(data).changed == 0 and files(data) == before
 
 
+def test_watching_applies_what_comes_in(data: Path) -> None:
+    decide(data, "a", labels=("waltz",))
+    said: list[str] = []
+
+    def report(text: str) -> None:
+        said.append(text)
+        if "verdicts applied" in text and len([line for line in said if "verdicts applied" in line]) == 1:
+            decide(data, "b", "reject")  # while it is watching
+        elif "verdicts applied" in text:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        api.review_watch(data, every_s=0.05, report=report)
+    assert (rows(data)["a"]["status"], rows(data)["b"]["status"]) == ("accepted", "rejected")
+
+
 def test_without_any_review_nothing_is_made(data: Path) -> None:
     before = files(data)
     assert api.review_apply(data).verdicts == 0

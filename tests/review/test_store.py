@@ -204,6 +204,24 @@ def test_many_threads_write_at_once(store: Store, tmp_path: Path) -> None:
     assert len({(row["reviewer"], row["video_id"]) for row in rows}) == len(rows) == 160
 
 
+def test_many_open_a_new_file_at_once(tmp_path: Path) -> None:
+    problems: list[Exception] = []
+
+    def use(number: int) -> None:
+        try:
+            with contextlib.closing(Store(tmp_path)) as store:
+                reviews.add_decision(store, "ann", says(f"v{number}"))
+        except (ValueError, sqlite3.Error) as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=use, args=(n,)) for n in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == [] and len(table(tmp_path)) == 12
+
+
 def test_people_and_tokens(store: Store, tmp_path: Path) -> None:
     ann, token = reviews.invite(store, "Ann")
     assert (ann.id, ann.name, ann.role, ann.has_token) == ("ann", "Ann", "reviewer", True)

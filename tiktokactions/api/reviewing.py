@@ -126,8 +126,9 @@ def review_apply(
 def _nothing_decided(folder: Path, method: str, began: float) -> ReviewApplied:
     from tiktokactions.dataset.manifest import count_by_status
 
-    with usage_errors():
-        counts = count_by_status(folder / "manifest.parquet")
+    if not (folder / "manifest.parquet").exists():
+        raise UsageError(f"{folder}: no manifest.parquet there; run 'curate' to its end first")
+    counts = count_by_status(folder / "manifest.parquet")
     seconds = round(time.perf_counter() - began, 3)
     return ReviewApplied(str(folder), method, 0, 0, 0, **counts, cut=0, removed=0, problems={}, seconds=seconds)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,19 +34,7 @@ class Database:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with self.connection() as connection:
-                found = connection.execute("PRAGMA user_version").fetchone()[0]
-                if found > version:
-                    raise ValueError(
-                        f"{path}: format {found}, this program reads up to {version}: update tiktokactions"
-                    )
-                if found < version:
-                    connection.execute("PRAGMA journal_mode=WAL")
-                    # One statement after the other inside one transaction: executescript() would commit in between.
-                    connection.execute("BEGIN IMMEDIATE")
-                    for statement in schema.split(";\n"):
-                        connection.execute(statement)
-                    connection.execute(f"PRAGMA user_version={version}")
-                    connection.execute("COMMIT")
+                _create(connection, path, schema, version)
         except sqlite3.DatabaseError as error:
             self.close()
             if isinstance(error, sqlite3.OperationalError):
@@ -98,3 +87,35 @@ class Database:
         connection.row_factory = sqlite3.Row
         connection.execute(f"PRAGMA synchronous={self._synchronous}")
         return connection
+
+
+def _create(connection: sqlite3.Connection, path: Path, schema: str, version: int) -> None:
+    """Make the tables where they are missing; other processes may be doing the same at this moment."""
+    if _version(connection, path, version) == version:
+        return
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:
+            # For this statement SQLite does not wait by itself.
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+    connection.execute("BEGIN IMMEDIATE")
+    if _version(connection, path, version) < version:
+        # One statement after the other inside one transaction: executescript() would commit in between.
+        for statement in schema.split(";\n"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={version}")
+    connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection, path: Path, version: int) -> int:
+    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if found > version:
+        raise ValueError(f"{path}: format {found}, this program reads up to {version}: update tiktokactions")
+    return found

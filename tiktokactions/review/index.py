@@ -107,11 +107,17 @@ def index_path(dataset: Path) -> Path:
 
 
 def open_index(dataset: Path, settings: CurateOptions) -> Index:
-    """Open the index; one that an older program made, or that is damaged, is made anew."""
+    """Open the index; one that another version of this program made, or that is damaged, is made anew.
+
+    Raises:
+        ValueError: the folder cannot be written.
+    """
     path = index_path(dataset)
     try:
         database = Database(path, SCHEMA, FORMAT, synchronous="NORMAL")
-    except ValueError:
+    except ValueError as error:
+        if isinstance(error.__cause__, sqlite3.OperationalError):
+            raise  # locked, or no room: that is no reason to take it from under another process
         _delete(path)
         database = Database(path, SCHEMA, FORMAT, synchronous="NORMAL")
     return Index(dataset, settings, database)
