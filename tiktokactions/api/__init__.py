@@ -4,8 +4,10 @@ from tiktokactions.api.collecting import collect_export, collect_import, collect
 from tiktokactions.api.curating import CurateResult, Progress, curate
 from tiktokactions.api.datasets import dataset_card, dataset_split, dataset_stats, dataset_verify
 from tiktokactions.api.demos import demo, demo_learning, demo_study, doctor
+from tiktokactions.api.downloading import DownloadResult, download
 from tiktokactions.api.errors import DiskFullError, UsageError
 from tiktokactions.api.hashtags import hashtags_explain, hashtags_propose, hashtags_select
+from tiktokactions.api.refreshing import RefreshResult, refresh
 from tiktokactions.api.reviewing import (
     Invitation,
     ReviewApplied,
@@ -24,9 +26,11 @@ from tiktokactions.model.progress import TrainingProgress
 __all__ = [
     "CurateResult",
     "DiskFullError",
+    "DownloadResult",
     "FeaturesWritten",
     "Invitation",
     "Progress",
+    "RefreshResult",
     "ReviewApplied",
     "StudyPlan",
     "StudyResult",
@@ -46,6 +50,7 @@ __all__ = [
     "demo_learning",
     "demo_study",
     "doctor",
+    "download",
     "evaluate",
     "export",
     "extrapolate",
@@ -55,6 +60,7 @@ __all__ = [
     "hashtags_select",
     "predict",
     "pretrain",
+    "refresh",
     "review",
     "review_apply",
     "review_export",

@@ -14,9 +14,11 @@ from tiktokactions.cli.commands import ATTENTION, DONE, INTERRUPTED, USAGE, comm
 from tiktokactions.cli.curate import add_curate
 from tiktokactions.cli.dataset import add_dataset
 from tiktokactions.cli.demo import run_demo, run_doctor
+from tiktokactions.cli.download import add_download
 from tiktokactions.cli.hashtags import add_hashtags
 from tiktokactions.cli.model import add_model
 from tiktokactions.cli.options import ConfigError
+from tiktokactions.cli.refresh import add_refresh
 from tiktokactions.cli.review import add_review, with_review_part
 from tiktokactions.cli.study import add_study
 
@@ -73,6 +75,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     add_hashtags(commands)
     add_collect(commands)
+    add_refresh(commands)
+    add_download(commands)
     add_curate(commands)
     add_review(commands)
     add_dataset(commands)
