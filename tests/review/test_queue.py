@@ -324,6 +324,19 @@ def test_a_changed_manifest_is_taken_in(desks: Any, tmp_path: Path) -> None:
     assert desk.status_counts() == {"accepted": 1, "needs_review": 3}
 
 
+def test_videos_that_were_taken_down_leave_the_index_and_the_proxies(desks: Any, tmp_path: Path) -> None:
+    desk = desks([*doubtful(1), a_record("secret-id", (0.1,) * 10, labels=["secret-label"])])
+    desk.decide("ann", says("secret-id"))
+    proxies = tmp_path / "data/.review/proxies"
+    proxies.mkdir()
+    (proxies / "x.mp4").write_bytes(b"1")
+    assert reviews.remove_videos(tmp_path / "data", ["secret-id"]) == 1
+    assert ids(desk, "ben", 9) == ["v00"] and not proxies.exists()
+    desk.close()
+    for path in (tmp_path / "data").glob("**/*.sqlite*"):
+        assert b"secret-id" not in path.read_bytes(), path
+
+
 def test_unknown_videos_and_path_tricks(desks: Any) -> None:
     desk = desks(doubtful(1))
     for video_id in ("v99", "../v00", "..", ".", "", "v00/", "/etc/passwd", "v00\x00", "x" * 500, "V00\ud800"):

@@ -86,6 +86,7 @@ class Database:
         )
         connection.row_factory = sqlite3.Row
         connection.execute(f"PRAGMA synchronous={self._synchronous}")
+        connection.execute("PRAGMA secure_delete=ON")  # what was taken down must not be left in free pages
         return connection
 
 

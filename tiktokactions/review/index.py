@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -294,7 +295,9 @@ def _forget(index: Index, video_ids: Sequence[str]) -> None:
 
 
 def forget_videos(dataset: Path, video_ids: Sequence[str]) -> None:
-    """Take videos out of the index of a dataset, where it has one."""
+    """Take videos out of the index of a dataset, where it has one; and every proxy, whose names do not tell of which video
+    they are."""
+    shutil.rmtree(dataset / ".review" / "proxies", ignore_errors=True)
     if not index_path(dataset).exists():
         return
     index = open_index(dataset, CurateOptions())

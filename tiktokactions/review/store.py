@@ -611,7 +611,6 @@ def remove_videos(dataset: Path, ids: Iterable[str]) -> int:
     removed: set[str] = set()
     try:
         with store.database.connection() as connection:
-            connection.execute("PRAGMA secure_delete=ON")
             connection.execute("BEGIN IMMEDIATE")
             for video_id in wanted:
                 # Undo rows point at the rows they take back, and are about the same video.
