@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from tests.review.worlds import says
 from tiktokactions.review import store as reviews
-from tiktokactions.review.store import DecisionError, NewDecision, Store
+from tiktokactions.review.decisions import VERDICTS, DecisionError, NewDecision
+from tiktokactions.review.store import Store
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_an_undo_sent_again_takes_back_only_one(store: Store, tmp_path: Path) ->
 @given(
     st.lists(
         st.one_of(
-            st.tuples(st.sampled_from(["ann", "ben"]), st.sampled_from("abc"), st.sampled_from(reviews.VERDICTS)),
+            st.tuples(st.sampled_from(["ann", "ben"]), st.sampled_from("abc"), st.sampled_from(VERDICTS)),
             st.sampled_from(["ann", "ben"]),
         ),
         max_size=25,

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import secrets
 import sqlite3
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tiktokactions.review.database import Database
+from tiktokactions.review.decisions import (
+    CLIENT_KEY,
+    TEXT_AT_MOST,
+    Decision,
+    DecisionError,
+    Gold,
+    NewDecision,
+    Reviewer,
+    checked_decision,
+    clean_label,
+    clean_texts,
+    value_of,
+)
 
 FORMAT = 1
 SCHEMA = """\
@@ -71,79 +82,7 @@ CREATE TABLE verdicts(
   method TEXT NOT NULL
 )"""
 
-VERDICTS = ("accept", "reject", "skip", "unsure")
-JUDGEMENTS = ("accept", "reject", "unsure")
-"""Verdicts that count as one of the judgements a video needs; ``skip`` does not."""
-TEXT_AT_MOST, NAMES_AT_MOST = 100, 50
-_KEY = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
 _IN_FORCE = "verdict <> 'undo' AND NOT EXISTS (SELECT 1 FROM decisions u WHERE u.undoes = d.id)"
-
-
-class DecisionError(ValueError):
-    """A decision that cannot be taken; the text is fit to be shown to the person who took it."""
-
-
-@dataclass(frozen=True)
-class NewDecision:
-    """One decision of one person on one video."""
-
-    client_key: str
-    """Made where the decision was taken, new for every decision: the same decision sent again is told by it."""
-    video_id: str
-    verdict: str
-    """``accept``, ``reject``, ``skip`` or ``unsure``."""
-    labels: tuple[str, ...] | None = None
-    """The actions that are seen; None where nothing was said about them."""
-    tags: tuple[str, ...] = ()
-    no_action: bool = False
-    """Nobody acts in it; only with ``reject``."""
-    scene: int | None = None
-    start_s: float | None = None
-    """With ``end_s``: the segment that shall become the clip, seconds in the source; None: as proposed."""
-    end_s: float | None = None
-    seconds: float = 0.0
-    """Time spent on it."""
-    page_version: str = ""
-    queue: str = ""
-    """Where it was handed out from: ``review``, ``sample``, ``label:<label>``, ``conflicts``, ``gallery`` …"""
-
-
-@dataclass(frozen=True)
-class Decision(NewDecision):
-    """A row of the table ``decisions``. ``verdict`` may also be ``undo``."""
-
-    id: int = 0
-    at_utc: str = ""
-    reviewer: str = ""
-    adjudication: bool = False
-    """The last word in a conflict."""
-    origin: str = "web"
-    undoes: int | None = None
-    """The row that an ``undo`` takes back; it stays in the table."""
-    previous: dict[str, Any] | None = None
-    """What that row said."""
-    repeated: bool = False
-    """Nothing was written: a decision with this client key was there already."""
-
-
-@dataclass(frozen=True)
-class Reviewer:
-    id: str
-    name: str
-    role: str
-    """``owner``, ``reviewer``, or ``outside`` for those whose answers were imported."""
-    created_utc: str
-    disabled: bool = False
-    has_token: bool = False
-
-
-@dataclass(frozen=True)
-class Gold:
-    """A video whose right answer is known."""
-
-    video_id: str
-    verdict: str
-    labels: tuple[str, ...] | None
 
 
 class Store:
@@ -240,7 +179,7 @@ def undo_last(store: Store, reviewer: str, client_key: str, page_version: str = 
 
     Returns that row, or None where there is nothing left to take back. The same client key again changes nothing.
     """
-    if not _KEY.fullmatch(client_key):
+    if not CLIENT_KEY.fullmatch(client_key):
         raise DecisionError(f"client_key: got {client_key[:80]!r}, expected 8 to 128 letters, digits or _.:-")
     with store.database.write() as connection:
         known = _by_key(connection, client_key)
@@ -267,67 +206,6 @@ def undo_last(store: Store, reviewer: str, client_key: str, page_version: str = 
             "previous": json.dumps(value_of(decision_of_row(last)), ensure_ascii=False),
         }
         return _append(connection, row)
-
-
-def value_of(decision: NewDecision) -> dict[str, Any]:
-    """What a decision says, as JSON types."""
-    return {
-        "verdict": decision.verdict,
-        "labels": None if decision.labels is None else list(decision.labels),
-        "tags": list(decision.tags),
-        "no_action": decision.no_action,
-        "scene": decision.scene,
-        "start_s": decision.start_s,
-        "end_s": decision.end_s,
-        "queue": decision.queue,
-    }
-
-
-def checked_decision(new: NewDecision) -> NewDecision:
-    """The decision with its texts normalised.
-
-    Raises:
-        DecisionError: a field that makes no sense, whatever the video is.
-    """
-    if not _KEY.fullmatch(new.client_key):
-        raise DecisionError(f"client_key: got {new.client_key[:80]!r}, expected 8 to 128 letters, digits or _.:-")
-    if new.verdict not in VERDICTS:
-        raise DecisionError(f"verdict: got {new.verdict[:80]!r}, expected one of {', '.join(VERDICTS)}")
-    if new.no_action and (new.verdict != "reject" or new.labels):
-        raise DecisionError("no_action: nobody acts in the clip, so its verdict is 'reject' and it has no labels")
-    if (new.start_s is None) != (new.end_s is None):
-        raise DecisionError("start_s and end_s: expected both or neither")
-    if new.start_s is not None and new.end_s is not None and not 0 <= new.start_s < new.end_s < 1e6:
-        raise DecisionError(f"segment: got {new.start_s:g} to {new.end_s:g} s, expected a start before its end")
-    if not 0 <= new.seconds < 1e9:
-        raise DecisionError(f"seconds: got {new.seconds:g}, expected 0 or more")
-    return replace(
-        new,
-        labels=None if new.labels is None else _clean_texts(new.labels, "labels"),
-        tags=_clean_texts(new.tags, "tags"),
-        seconds=min(new.seconds, 86_400.0),
-        page_version=new.page_version[:TEXT_AT_MOST],
-        queue=new.queue[: TEXT_AT_MOST + 10],
-    )
-
-
-def _clean_texts(texts: Iterable[str], what: str) -> tuple[str, ...]:
-    cleaned = tuple(dict.fromkeys(clean_label(text) for text in texts))
-    if len(cleaned) > NAMES_AT_MOST:
-        raise DecisionError(f"{what}: got {len(cleaned)}, expected at most {NAMES_AT_MOST}")
-    return cleaned
-
-
-def clean_label(text: str) -> str:
-    """A label or tag as it is kept: composed (NFC), without a leading ``#``, runs of blanks as one.
-
-    Raises:
-        DecisionError: empty, longer than 100 characters, or with characters that cannot be shown.
-    """
-    label = " ".join(unicodedata.normalize("NFC", text).split()).lstrip("#").strip()
-    if not label or len(label) > TEXT_AT_MOST or any(unicodedata.category(c) in ("Cc", "Cs", "Cn") for c in label):
-        raise DecisionError(f"label {text[:80]!r}: expected 1 to {TEXT_AT_MOST} characters that can be shown")
-    return label
 
 
 def _by_key(connection: sqlite3.Connection, client_key: str) -> Decision | None:
@@ -569,7 +447,7 @@ def set_gold(store: Store, video_id: str, verdict: str, labels: Sequence[str] | 
     """
     if verdict not in ("accept", "reject"):
         raise DecisionError(f"gold verdict: got {verdict!r}, expected accept or reject")
-    cleaned = None if labels is None else _clean_texts(labels, "labels")
+    cleaned = None if labels is None else clean_texts(labels, "labels")
     with store.database.write() as connection:
         connection.execute(
             "INSERT OR REPLACE INTO gold VALUES(?, ?, ?, ?, ?)",

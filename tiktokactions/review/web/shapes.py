@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from tiktokactions.review.decisions import NAMES_AT_MOST, TEXT_AT_MOST, Decision, NewDecision
 from tiktokactions.review.items import ReviewItem
-from tiktokactions.review.store import NAMES_AT_MOST, TEXT_AT_MOST, Decision, NewDecision
 from tiktokactions.review.web.proxies import PART_S, WINDOW_S, plays_in_browsers
 from tiktokactions.review.web.ranges import file_mark
 
