@@ -350,6 +350,7 @@ const WORDS = { saved: "saved", saving: "saving", offline: "offline", "signed-ou
 let outbox = new Outbox(boot.dataset, boot.reviewer, {
   onState(name, waiting) {
     const pill = $("net");
+    pill.dataset.waiting = String(waiting);
     clearTimeout(pill.timer);
     const draw = () => {
       pill.dataset.state = name;
