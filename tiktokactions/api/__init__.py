@@ -8,6 +8,17 @@ from tiktokactions.api.downloading import DownloadResult, download
 from tiktokactions.api.errors import DiskFullError, UsageError
 from tiktokactions.api.hashtags import hashtags_explain, hashtags_propose, hashtags_select
 from tiktokactions.api.refreshing import RefreshResult, refresh
+from tiktokactions.api.reviewing import (
+    Invitation,
+    ReviewApplied,
+    review,
+    review_apply,
+    review_export,
+    review_import,
+    review_invite,
+    review_status,
+    review_watch,
+)
 from tiktokactions.api.studies import StudyPlan, StudyResult, extrapolate, study_scaling, study_sources
 from tiktokactions.api.training import FeaturesWritten, evaluate, export, finetune, predict, pretrain
 from tiktokactions.model.progress import TrainingProgress
@@ -17,8 +28,10 @@ __all__ = [
     "DiskFullError",
     "DownloadResult",
     "FeaturesWritten",
+    "Invitation",
     "Progress",
     "RefreshResult",
+    "ReviewApplied",
     "StudyPlan",
     "StudyResult",
     "TrainingProgress",
@@ -48,6 +61,13 @@ __all__ = [
     "predict",
     "pretrain",
     "refresh",
+    "review",
+    "review_apply",
+    "review_export",
+    "review_import",
+    "review_invite",
+    "review_status",
+    "review_watch",
     "study_scaling",
     "study_sources",
 ]

@@ -35,9 +35,11 @@ class Artefact:
 def dataset_artefacts() -> tuple[Artefact, ...]:
     """In the order in which they go: what needs a video's record before the records. A new kind is one line here."""
     from tiktokactions.dataset import removal
+    from tiktokactions.review.store import remove_videos
 
     return (
         Artefact("media", removal.remove_media),
+        Artefact("reviews", remove_videos),
         Artefact("clips", removal.remove_clips),
         Artefact("thumbnails", removal.remove_thumbnails),
         Artefact("splits", removal.remove_from_splits),

@@ -19,12 +19,13 @@ from tiktokactions.cli.hashtags import add_hashtags
 from tiktokactions.cli.model import add_model
 from tiktokactions.cli.options import ConfigError
 from tiktokactions.cli.refresh import add_refresh
+from tiktokactions.cli.review import add_review, with_review_part
 from tiktokactions.cli.study import add_study
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(with_review_part(sys.argv[1:] if argv is None else argv))
     if not hasattr(arguments, "run"):
         arguments.group_parser.print_help()
         return USAGE
@@ -77,6 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_refresh(commands)
     add_download(commands)
     add_curate(commands)
+    add_review(commands)
     add_dataset(commands)
     add_model(commands)
     add_study(commands)

@@ -75,7 +75,7 @@ def split_dataset(dataset: Path, given: SplitOptions, settings: CurateOptions) -
     before = {} if given.reassign else read_assignments(dataset)
     options = resolve(given, _options_before(dataset) if before else {})
     twins = duplicates_of(dataset, settings) if settings.keep_duplicates else {}
-    videos = [linked_video(record, (), twins.get(record.video_id)) for record in all_records(dataset)]
+    videos = [linked_video(record, record.human_labels, twins.get(record.video_id)) for record in all_records(dataset)]
     videos = [video for video in videos if video.is_used or len(video.keys) > 1]
     used = [video for video in videos if video.is_used]
     if not used:
