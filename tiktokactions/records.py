@@ -158,8 +158,8 @@ class Source:
     path: str
     copies: tuple[str, ...] = ()
     """Other paths that hold byte-identical files."""
-    fingerprints: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """``{path: (size in bytes, mtime in ns)}`` for ``path`` and every copy, as they were when hashed."""
+    fingerprints: dict[str, tuple[int, int | str]] = field(default_factory=dict)
+    """``{path: (size in bytes, mtime in ns or an object's ETag)}`` for ``path`` and every copy, as they were when hashed."""
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The labels that each path brought; the record's ``labels`` are their union, ``path`` first."""
     sha256: str = ""

@@ -7,6 +7,7 @@ from tiktokactions.api.demos import demo, demo_learning, demo_study, doctor
 from tiktokactions.api.downloading import DownloadResult, download
 from tiktokactions.api.errors import DiskFullError, UsageError
 from tiktokactions.api.hashtags import hashtags_explain, hashtags_propose, hashtags_select
+from tiktokactions.api.planning import plan
 from tiktokactions.api.refreshing import RefreshResult, refresh
 from tiktokactions.api.reviewing import (
     Invitation,
@@ -58,6 +59,7 @@ __all__ = [
     "hashtags_explain",
     "hashtags_propose",
     "hashtags_select",
+    "plan",
     "predict",
     "pretrain",
     "refresh",

@@ -16,6 +16,7 @@ from tiktokactions.api.refreshing import link_collections
 from tiktokactions.api.removing import finish_removal
 
 if TYPE_CHECKING:
+    from tiktokactions.curate.detectors import Detect
     from tiktokactions.curate.options import CurateOptions
     from tiktokactions.curate.people import ResolvedDetector
     from tiktokactions.curate.resume import Job
@@ -86,6 +87,7 @@ def curate(
         DiskFullError: no space left; everything finished is kept.
         DetectorError: no person detector could be had.
     """
+    from tiktokactions.curate.engines import session
     from tiktokactions.curate.scenes import make_scene_detector
     from tiktokactions.dataset.info import read_info, resolve_options
     from tiktokactions.files import dataset_lock
@@ -101,7 +103,7 @@ def curate(
         raise UsageError(str(error)) from error
     if redecide:
         _refuse_new_evidence(dataset, info, settings)
-    with dataset_lock(dataset), disk_errors(dataset):
+    with dataset_lock(dataset), disk_errors(dataset), session(settings):
         finish_removal(dataset)
         if redecide:
             return _settle_all(dataset, settings, progress, began)
@@ -122,6 +124,8 @@ def told_detector(settings: CurateOptions, info: Any, progress: Callable[[Progre
 
 
 def dataset_folder(inputs: list[str], output: str | os.PathLike[str] | None, redecide: bool) -> Path:
+    from tiktokactions.files import located
+
     if not inputs:
         raise UsageError(
             "no videos given: expected files, folders, globs, a .txt or .csv list, or - for standard input"
@@ -129,12 +133,12 @@ def dataset_folder(inputs: list[str], output: str | os.PathLike[str] | None, red
     if redecide:
         if output is not None or len(inputs) != 1:
             raise UsageError("--redecide takes one dataset folder and no -o: tiktokactions curate DATASET --redecide")
-        if not (Path(inputs[0]) / "dataset.json").is_file():
+        if not (located(inputs[0]) / "dataset.json").is_file():
             raise UsageError(f"{inputs[0]}: no dataset.json there; --redecide needs a folder made by 'curate'")
-        return Path(inputs[0])
+        return located(inputs[0])
     if output is None:
         raise UsageError("-o DATASET is missing: where should the dataset go?")
-    folder = Path(output)
+    folder = located(output)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"-o {folder}: expected a folder, got a file")
     if (
@@ -180,13 +184,15 @@ def _curate_all(
         raise UsageError(str(error)) from error
     if not listed:
         raise UsageError(f"{', '.join(inputs)}: no file found there")
-    return curate_listed(listed, len(listed), inputs, dataset, settings, detector, progress, began)
+    reads = [video.path for video in listed[:1]]
+    return curate_listed(listed, len(listed), inputs, reads, dataset, settings, detector, progress, began)
 
 
 def curate_listed(
     listed: Iterable[ListedVideo],
     total: int,
     inputs: Sequence[str],
+    reads: Sequence[str],
     dataset: Path,
     settings: CurateOptions,
     detector: ResolvedDetector,
@@ -200,9 +206,9 @@ def curate_listed(
         listed: videos, drawn one by one as workers become free.
         total: how many there will be, for the progress.
         inputs: what was typed, to remember the collections among it.
+        reads: a path of each place that videos are read from, which other machines of a cluster must see.
         recorded: told the id of every video once its record is on the disk.
     """
-    from tiktokactions.curate.engine_local import run_jobs
     from tiktokactions.curate.options import evidence_fingerprint
     from tiktokactions.curate.resume import jobs_left, read_plan
     from tiktokactions.dataset.info import new_info, read_info, saved_options, write_info
@@ -220,7 +226,7 @@ def curate_listed(
         progress(Progress(total, plan.finished + plan.identical, sum(counts.values()), **counts, message=message))
 
     def usable_jobs() -> Iterator[Job]:
-        for job in jobs_left(listed, plan, dataset, settings, fingerprint):
+        for job in jobs_left(listed, plan, dataset, settings, fingerprint, hasher(settings)):
             if info.settled and not any(counts.values()):
                 write_info(dataset, replace(info, settled=False))
             if job.failure is None:
@@ -232,8 +238,9 @@ def curate_listed(
             report()
 
     report()
-    work = functools.partial(_curate_job, options=settings, detector=detector, dataset=dataset)
-    for outcome in run_jobs(usable_jobs(), work, settings.worker_count, settings.timeout_s):
+    work = functools.partial(_curate_job, options=settings, detector=detector, dataset=dataset.resolve())
+    run = runner(settings, detector, sees(dataset, reads))
+    for outcome in run(usable_jobs(), work):
         if outcome.failure is not None:
             failed = _failed(outcome.job, outcome.failure, outcome.detail or "", settings, detector)
             write_record(dataset, failed)
@@ -262,12 +269,14 @@ def curate_listed(
     )
 
 
-def _curate_job(job: Job, options: CurateOptions, detector: ResolvedDetector, dataset: Path) -> str:
+def _curate_job(
+    job: Job, options: CurateOptions, detector: ResolvedDetector, dataset: Path, detect: Detect | None = None
+) -> str:
     """In a worker: curate one video and write its record, the last thing that happens to it."""
     from tiktokactions.curate.one_video import curate_video
     from tiktokactions.files import write_record
 
-    record = curate_video(job.path, options, detector, dataset, job.video_id, job.source)
+    record = curate_video(job.path, options, detector, dataset, job.video_id, job.source, detect)
     write_record(dataset, record)
     return record.status
 

@@ -177,7 +177,7 @@ def _curate_arriving(
         detector = told_detector(settings, info, progress)
         inputs = [str(collection.folder)]
         total = collection.count_videos()
-        result = curate_listed(listed(), total, inputs, dataset, settings, detector, progress, began, let_go)
+        result = curate_listed(listed(), total, inputs, inputs, dataset, settings, detector, progress, began, let_go)
         for video_id in list(files):  # known before this run, or identical to another file
             let_go(video_id)
     return replace(result, seconds=round(time.perf_counter() - began, 3))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tiktokactions.api.errors import UsageError, checked_options, need_torch, usage_errors
+from tiktokactions.files import local_folder
 
 if TYPE_CHECKING:
     from tiktokactions.study.extrapolation import Extrapolation
@@ -102,6 +103,7 @@ def study_scaling(
     finetune_options: dict[str, Any] | None = None,
     targets: Sequence[float] = (0.95, 0.96, 0.97, 0.98, 0.99),
     jobs: int = 1,
+    engine: Literal["local", "ray"] = "local",
     retry: bool = False,
     dry_run: bool = False,
     report: Callable[[str], None] = lambda line: None,
@@ -121,6 +123,7 @@ def study_scaling(
         pretrain_options, finetune_options: options of :func:`pretrain` and :func:`finetune`.
         targets: accuracies for the extrapolation.
         jobs: trials at a time; with several GPUs each has its own.
+        engine: ``ray`` places trials on a cluster instead, a GPU for each, or CPUs where it has no GPU.
         retry: run crashed trials again.
         dry_run: return the plan with an estimate from steps that are measured now.
         report: receives a line for every trial.
@@ -131,7 +134,7 @@ def study_scaling(
     from tiktokactions.study import scaling
 
     _check_study_options(jobs, pretrain_options, finetune_options)
-    folder = Path(output)
+    folder = local_folder(output, "a study")
     with usage_errors(), _planned(folder, dry_run) as planned:
         trials = scaling.scaling_trials(
             os.fspath(data),
@@ -147,7 +150,7 @@ def study_scaling(
         )
         if dry_run:
             return _study_plan(trials, jobs, equal)
-        outcome = _run_study(trials, folder, jobs, retry, report)
+        outcome = _run_study(trials, folder, jobs, engine, retry, report)
         sentence = ""
         if outcome.results:
             results = scaling.write_results(folder, outcome.results)
@@ -170,6 +173,7 @@ def study_sources(
     pretrain_options: dict[str, Any] | None = None,
     finetune_options: dict[str, Any] | None = None,
     jobs: int = 1,
+    engine: Literal["local", "ray"] = "local",
     retry: bool = False,
     dry_run: bool = False,
     report: Callable[[str], None] = lambda line: None,
@@ -179,7 +183,8 @@ def study_sources(
     Args:
         sources: ``NAME=DATA`` or ``scratch``, two or more.
         size: videos of each source (default: all of each).
-        output, evaluate_on, repeats, equal, stratified, seed, pretrain_options, finetune_options, jobs, retry, dry_run,
+        output, evaluate_on, repeats, equal, stratified, seed, pretrain_options, finetune_options, jobs, engine, retry,
+        dry_run,
         report: as :func:`study_scaling`.
 
     Raises:
@@ -190,7 +195,7 @@ def study_sources(
     from tiktokactions.study.plan import check_evaluation, pool_of
 
     _check_study_options(jobs, pretrain_options, finetune_options)
-    folder = Path(output)
+    folder = local_folder(output, "a study")
     with usage_errors(), _planned(folder, dry_run) as planned:
         named = room.parse_sources(sources)
         trials = room.source_trials(
@@ -215,7 +220,7 @@ def study_sources(
                 if shared.warning:
                     warnings.append(shared.warning)
                     report(f"warning: {shared.warning}")
-        outcome = _run_study(trials, folder, jobs, retry, report)
+        outcome = _run_study(trials, folder, jobs, engine, retry, report)
         found = []
         if outcome.results:
             found = room.differences(room.correct_by_source(folder, outcome.results), seed)
@@ -278,12 +283,19 @@ def _study_plan(trials: Sequence[Trial], jobs: int, equal: str) -> StudyPlan:
     return StudyPlan(names, equal, seconds / min(jobs, len(trials)), jobs, cost.seconds_per_step, cost.steps)
 
 
-def _run_study(trials: Sequence[Trial], folder: Path, jobs: int, retry: bool, report: Callable[[str], None]) -> Outcome:
+def _run_study(
+    trials: Sequence[Trial],
+    folder: Path,
+    jobs: int,
+    engine: Literal["local", "ray"],
+    retry: bool,
+    report: Callable[[str], None],
+) -> Outcome:
     from tiktokactions.files import dataset_lock
     from tiktokactions.study.trials import run_trials
 
     with dataset_lock(folder):
-        return run_trials(trials, folder, jobs=jobs, retry=retry, report=report)
+        return run_trials(trials, folder, jobs=jobs, retry=retry, report=report, engine=engine)
 
 
 def _study_sentence(results: Path, folder: Path, targets: Sequence[float], report: Callable[[str], None]) -> str:

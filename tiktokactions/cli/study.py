@@ -69,6 +69,9 @@ def add_study(commands: Any) -> None:
         parser.add_argument("--finetune-config", metavar="FILE.toml", help="options of 'finetune' for every trial")
         parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
         parser.add_argument("--jobs", type=int, default=1, help="trials at a time, a GPU each (default: %(default)s)")
+        parser.add_argument(
+            "--engine", choices=["local", "ray"], default="local", help="ray: place trials on a cluster (docs/scale.md)"
+        )
         parser.add_argument("--retry", action="store_true", help="run trials that crashed again")
         parser.add_argument("--dry-run", action="store_true", help="print the plan and how long it takes, and end")
 
@@ -99,7 +102,7 @@ def _trial_options(path: str | None, kind: type) -> dict[str, Any]:
 def _study_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
     from tiktokactions.model.options import FinetuneOptions, PretrainOptions
 
-    shared = ("evaluate_on", "repeats", "equal", "stratified", "seed", "jobs", "retry", "dry_run")
+    shared = ("evaluate_on", "repeats", "equal", "stratified", "seed", "jobs", "engine", "retry", "dry_run")
     return {name: getattr(arguments, name) for name in shared} | {
         "pretrain_options": _trial_options(arguments.pretrain_config, PretrainOptions),
         "finetune_options": _trial_options(arguments.finetune_config, FinetuneOptions),

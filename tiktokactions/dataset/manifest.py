@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from tiktokactions.curate.decide import person_frames
 from tiktokactions.curate.options import CurateOptions
 from tiktokactions.dataset.assignments import read_assignments
-from tiktokactions.files import move_into_place, staging_folder
+from tiktokactions.files import move_into_place, readable, staging_folder
 from tiktokactions.records import STATUSES, VideoRecord
 
 SCHEMA = pa.schema(
@@ -156,6 +156,6 @@ def update_manifest(dataset: Path, changed: Mapping[str, VideoRecord], options: 
 
 
 def count_by_status(manifest: Path) -> dict[str, int]:
-    statuses = pq.read_table(manifest, columns=["status"])["status"].to_pylist()
+    statuses = pq.read_table(readable(manifest), columns=["status"])["status"].to_pylist()
     counts: dict[str, int] = {status: statuses.count(status) for status in STATUSES}
     return counts

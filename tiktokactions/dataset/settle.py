@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tiktokactions.curate.decide import decide, verdict
-from tiktokactions.curate.engine_local import run_jobs
+from tiktokactions.curate.engines import runner
 from tiktokactions.curate.one_video import fail, make_clip
 from tiktokactions.curate.options import CurateOptions, clip_fingerprint
 from tiktokactions.curate.resume import Plan, join_updates
@@ -23,15 +22,18 @@ from tiktokactions.dataset.duplicates import HashedVideos, find_duplicates
 from tiktokactions.dataset.manifest import update_manifest, write_manifest
 from tiktokactions.files import (
     clip_relative_path,
+    fingerprint,
+    local_file,
     move_into_place,
     poster_path,
     read_record,
+    record_files,
     record_path,
-    record_paths,
     strip_path,
+    what_is_there,
     write_record,
 )
-from tiktokactions.records import Source, VideoRecord
+from tiktokactions.records import Source, VideoRecord, decode_record
 from tiktokactions.review.verdicts import (
     applied_verdict,
     applied_verdicts,
@@ -104,6 +106,7 @@ def _decided(
     """Every record with its new verdict, written where that changes it. Those that need another clip are left as they
     are and their ids put into ``to_cut``."""
     verdicts = applied_verdicts(dataset)
+    is_there = what_is_there(dataset)
     for before in records:
         joined = join_updates(before, plan.updates.get(before.video_id, ()), plan.left.get(before.video_id, ()))
         if joined is None:
@@ -111,7 +114,7 @@ def _decided(
             continue
         after = decide(joined, options, duplicates.get(before.video_id))
         after = with_verdict(after, verdicts.get(before.video_id), options)
-        if after.status != "rejected" and not _has_its_clip(dataset, after, before, options):
+        if after.status != "rejected" and not _has_its_clip(after, before, options, is_there):
             to_cut.append(after.video_id)
             yield before
             continue
@@ -138,7 +141,10 @@ def _cut_all(
         left={i: plan.left[i] for i in to_cut if i in plan.left},
         duplicates={i: duplicates[i] for i in to_cut if i in duplicates},
     )
-    for outcome in run_jobs(to_cut, cut, max(1, min(options.worker_count, len(to_cut))), options.timeout_s):
+    if not to_cut:
+        return
+    few = replace(options, workers=min(options.worker_count, len(to_cut))) if options.engine == "local" else options
+    for outcome in runner(few)(to_cut, cut):
         problem = outcome.result if outcome.failure is None else f"{outcome.failure}: {outcome.detail}"
         if problem:
             yield outcome.job, problem
@@ -173,7 +179,8 @@ def cut_again(
     scenes = {(scene.start_s, scene.end_s): scene.frames for scene in after.scenes}
     try:
         frames = scenes.get((segment.start_s, segment.end_s))
-        clip = make_clip(source, for_cutting(after), options, dataset, frames, timings)
+        with local_file(source) as local:
+            clip = make_clip(local, for_cutting(after), options, dataset, frames, timings)
     except VideoError as error:
         after = with_verdict(decide(fail(after, error.reason, error.detail), options), decision, options)
         _delete_clip(dataset, before)
@@ -208,13 +215,15 @@ def _worth(record: VideoRecord) -> tuple[float, ...]:
     return (round(pixels, -3), record.source.size_bytes / record.probe.duration_s, record.probe.duration_s)
 
 
-def _has_its_clip(dataset: Path, after: VideoRecord, before: VideoRecord, options: CurateOptions) -> bool:
+def _has_its_clip(
+    after: VideoRecord, before: VideoRecord, options: CurateOptions, is_there: Callable[[str], bool]
+) -> bool:
     clip = before.clip
     return (
         clip is not None
         and after.segment == before.segment
         and clip.settings == clip_fingerprint(options)
-        and (dataset / clip.path).is_file()
+        and is_there(clip.path)
     )
 
 
@@ -265,13 +274,12 @@ def unchanged_source(record: VideoRecord) -> str | None:
 
 def _unchanged(path: str, source: Source) -> bool:
     try:
-        stat = os.stat(path)
+        return source.fingerprints.get(path) == fingerprint(path)
     except OSError:
         return False
-    return source.fingerprints.get(path) == (stat.st_size, stat.st_mtime_ns)
 
 
 def all_records(dataset: Path) -> Iterator[VideoRecord]:
     """Every record, streamed, in the order of their files."""
-    for path in record_paths(dataset):
-        yield read_record(path)
+    for path, data in record_files(dataset):
+        yield decode_record(data, where=str(path))

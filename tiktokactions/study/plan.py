@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from tiktokactions.dataset.assignments import is_split
 from tiktokactions.dataset.clips import Clip, has_side, read_clips
+from tiktokactions.files import located
 from tiktokactions.study.trials import Trial, commands, write_json
 
 Equal = Literal["epochs", "steps"]
@@ -27,8 +28,11 @@ class StudyError(ValueError):
 
 def pool_of(data: str) -> list[Clip]:
     """What may be pre-trained on: the train side of split data, else everything."""
-    split = is_split(Path(data)) if (Path(data) / "dataset.json").is_file() else has_side(data, "train")
-    return list(read_clips(data, side="train" if split else "all").clips)
+    split = is_split(located(data)) if (located(data) / "dataset.json").is_file() else has_side(data, "train")
+    clips = list(read_clips(data, side="train" if split else "all").clips)
+    if any(clip.stored is not None for clip in clips):
+        raise StudyError(f"{data}: subsets are lists of files on a disk; copy the dataset there and name that folder")
+    return clips
 
 
 def check_evaluation(data: str) -> tuple[Clip, ...]:
