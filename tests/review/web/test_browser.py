@@ -93,7 +93,7 @@ def _holds(page: Any, expression: str, argument: Any) -> bool:
     try:
         return bool(page.evaluate(expression, argument))
     except Error as error:
-        if "context was destroyed" not in str(error):
+        if not any(said in str(error) for said in ("context was destroyed", "properties of null")):
             raise
         return False  # the page is on its way to another
 
