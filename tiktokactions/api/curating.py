@@ -209,6 +209,7 @@ def curate_listed(
         reads: a path of each place that videos are read from, which other machines of a cluster must see.
         recorded: told the id of every video once its record is on the disk.
     """
+    from tiktokactions.curate.engines import hasher, runner, sees
     from tiktokactions.curate.options import evidence_fingerprint
     from tiktokactions.curate.resume import jobs_left, read_plan
     from tiktokactions.dataset.info import new_info, read_info, saved_options, write_info
