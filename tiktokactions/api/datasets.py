@@ -24,14 +24,11 @@ def dataset_stats(dataset: str | os.PathLike[str]) -> Statistics:
         UsageError: not a dataset folder.
         DatasetBusyError: a run is writing to it.
     """
-    from tiktokactions.dataset.manifest import write_manifest
-    from tiktokactions.dataset.settle import all_records
     from tiktokactions.files import dataset_lock
 
     folder, info, settings = open_dataset(dataset)
     with dataset_lock(folder), disk_errors(folder):
-        if not info.settled or not (folder / "manifest.parquet").exists():
-            write_manifest(folder, all_records(folder), settings)
+        up_to_date_manifest(folder, info, settings)
         return write_statistics(folder, settings)
 
 
@@ -46,8 +43,6 @@ def dataset_split(dataset: str | os.PathLike[str], **options: Any) -> SplitRepor
         UsageError: not a dataset folder, no clips, or shares that do not fit.
         DatasetBusyError: a run is writing to it.
     """
-    from tiktokactions.dataset.manifest import write_manifest
-    from tiktokactions.dataset.settle import all_records
     from tiktokactions.dataset.split_options import SplitOptions
     from tiktokactions.dataset.splits import split_dataset
     from tiktokactions.files import dataset_lock
@@ -55,9 +50,10 @@ def dataset_split(dataset: str | os.PathLike[str], **options: Any) -> SplitRepor
     given = checked_options(SplitOptions, options)
     folder, info, settings = open_dataset(dataset)
     with dataset_lock(folder), disk_errors(folder), usage_errors():
-        if not info.settled or not (folder / "manifest.parquet").exists():
-            write_manifest(folder, all_records(folder), settings)
-        return split_dataset(folder, given, settings)
+        up_to_date_manifest(folder, info, settings)
+        report = split_dataset(folder, given, settings)
+        write_card(folder, info, write_statistics(folder, settings))  # both tell the sides
+        return report
 
 
 def dataset_card(dataset: str | os.PathLike[str]) -> Path:
@@ -89,6 +85,15 @@ def dataset_verify(dataset: str | os.PathLike[str], *, repair: bool = False) -> 
         return repaired
 
 
+def up_to_date_manifest(folder: Path, info: Any, settings: CurateOptions) -> None:
+    """Where a run was interrupted the manifest is written anew from the records."""
+    from tiktokactions.dataset.manifest import write_manifest
+    from tiktokactions.dataset.settle import all_records
+
+    if not info.settled or not (folder / "manifest.parquet").exists():
+        write_manifest(folder, all_records(folder), settings)
+
+
 def open_dataset(dataset: str | os.PathLike[str]) -> tuple[Path, Any, CurateOptions]:
     from tiktokactions.dataset.info import read_info, resolve_options
 
@@ -114,10 +119,13 @@ def write_statistics(dataset: Path, settings: CurateOptions) -> Statistics:
 
 
 def write_card(dataset: Path, info: Any, stats: Statistics) -> Path:
+    """``README.md`` for people and ``croissant.json`` for machines, from the same numbers; returns the first."""
     from tiktokactions.dataset.card import dataset_card
+    from tiktokactions.dataset.croissant import croissant_text
     from tiktokactions.files import write_atomic
     from tiktokactions.records import to_builtins
 
     path = dataset / "README.md"
     write_atomic(path, dataset_card(stats, to_builtins(info)).encode())
+    write_atomic(dataset / "croissant.json", croissant_text(dataset, info, stats).encode())
     return path
