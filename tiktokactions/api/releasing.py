@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiktokactions.api.datasets import open_dataset, up_to_date_manifest
+from tiktokactions.api.datasets import open_dataset, up_to_date_manifest, write_card, write_statistics
 from tiktokactions.api.errors import UsageError, disk_errors, usage_errors
 
 if TYPE_CHECKING:
     from tiktokactions.dataset.exports import Exported
+    from tiktokactions.dataset.hydrate import Hydrated
 
 
 def dataset_export(
@@ -49,3 +52,73 @@ def dataset_export(
     with dataset_lock(folder), disk_errors(folder), usage_errors():
         up_to_date_manifest(folder, info, settings)
         return export_dataset(Export(folder, tuple(sides), tuple(labels), shard_mb, frames), format, Path(output))
+
+
+def dataset_hydrate(
+    ids: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    media: str | os.PathLike[str],
+    workers: int | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Hydrated:
+    """Make a dataset again from ``ids.csv`` (``dataset export --format ids``) where its videos are at hand.
+
+    Args:
+        ids: the list; ``ids.json`` lies beside it.
+        output: the dataset folder. Rerunning continues where it stopped.
+        media: a folder of videos or a collection; files are found by id in their name, else by their bytes.
+        workers: processes (default: one per core).
+        progress: receives a line now and then.
+
+    Raises:
+        UsageError: a list that cannot be read, no such folder, or an output that holds another dataset.
+    """
+    from tiktokactions.curate.options import CurateOptions
+    from tiktokactions.dataset import hydrate
+    from tiktokactions.dataset.info import now, read_info, resolve_options, write_info
+    from tiktokactions.dataset.manifest import write_manifest
+    from tiktokactions.dataset.settle import all_records
+    from tiktokactions.files import dataset_lock
+
+    began, listing, folder = time.perf_counter(), Path(ids), Path(output)
+    if not Path(media).is_dir():
+        raise UsageError(f"--media {media}: no such folder; expected the videos, or a collection with its media")
+    with usage_errors():
+        told, seen_by = hydrate.read_info_of_release(listing)
+        released = list(hydrate.read_ids(listing))
+    folder.mkdir(parents=True, exist_ok=True)
+    info = read_info(folder)
+    if info is None and any(not entry.name.startswith(".") for entry in folder.iterdir()):
+        raise UsageError(f"-o {folder}: not empty and not a dataset; choose a new or an empty folder")
+    fresh = hydrate.info_of(told, folder, now(), seen_by, told["versions"])
+    if info is not None and (info.options, info.detector) != (fresh.options, fresh.detector):
+        raise UsageError(f"-o {folder}: is a dataset with other settings; choose a new folder")
+    with dataset_lock(folder), disk_errors(folder), usage_errors():
+        info = info or fresh
+        write_info(folder, replace(info, settled=False))
+        options: CurateOptions = resolve_options(info, {} if workers is None else {"workers": workers})
+        found, gone = hydrate.find_media(released, Path(media))
+        progress(f"{len(found)} of {len(released)} videos found in {media}")
+        counts = {"rebuilt": 0, "anew": 0, "finished": 0}
+        missing = [(r.record.video_id, r.record.status, "no file with its id or its bytes") for r in gone]
+        for item, outcome in hydrate.hydrate_all(found, folder, options, seen_by.name):
+            if outcome in counts:
+                counts[outcome] += 1
+            else:
+                missing.append((item.released.record.video_id, item.released.record.status, outcome))
+            progress(f"{sum(counts.values())} of {len(found)} videos")
+        hydrate.write_sides(folder, released)
+        hydrate.write_missing(folder, missing)
+        write_manifest(folder, all_records(folder), options)
+        write_card(folder, info, write_statistics(folder, options))
+        write_info(folder, replace(info, settled=True, version=info.version + (counts["rebuilt"] + counts["anew"] > 0)))
+    return hydrate.Hydrated(
+        dataset=str(folder),
+        listed=len(released),
+        rebuilt=counts["rebuilt"],
+        curated_anew=counts["anew"],
+        missing=len(missing),
+        finished_before=counts["finished"],
+        seconds=round(time.perf_counter() - began, 3),
+    )

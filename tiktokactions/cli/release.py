@@ -7,7 +7,7 @@ import dataclasses
 import json
 from typing import Any
 
-from tiktokactions.cli.commands import DONE, command
+from tiktokactions.cli.commands import ATTENTION, DONE, command
 
 
 def add_release(parts: Any) -> None:
@@ -35,6 +35,33 @@ Example:
     export.add_argument(
         "--frames", action="store_true", help="coco: also the sampled frames as pictures, from sources still there"
     )
+
+    example = "Example:\n  tiktokactions dataset hydrate released/ids.csv --media videos/ -o hydrated/\n"
+    hydrate = command(parts, "hydrate", "make a dataset again from its released ids", example, _hydrate)
+    hydrate.add_argument("ids", metavar="IDS.csv", help="of 'dataset export --format ids'; ids.json lies beside it")
+    hydrate.add_argument("--media", required=True, metavar="FOLDER", help="a folder of videos, or a collection")
+    hydrate.add_argument("-o", "--output", required=True, metavar="DATASET", help="the same command continues in it")
+    hydrate.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core)")
+
+
+def _hydrate(arguments: argparse.Namespace) -> int:
+    from tiktokactions import api
+    from tiktokactions.progress import show_line
+
+    with show_line() as progress:
+        done = api.dataset_hydrate(
+            arguments.ids, arguments.output, media=arguments.media, workers=arguments.workers, progress=progress
+        )
+    if arguments.json:
+        print(json.dumps(dataclasses.asdict(done)))
+    else:
+        print(
+            f"{done.dataset}: {done.rebuilt:,} of {done.listed:,} videos rebuilt, {done.curated_anew:,} curated anew,"
+            f" {done.finished_before:,} finished before, {done.missing:,} missing"
+        )
+        if done.missing:
+            print(f"what is missing, and why: {done.dataset}/missing.csv")
+    return ATTENTION if done.missing else DONE
 
 
 def _export(arguments: argparse.Namespace) -> int:

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from tiktokactions.collect.rows import hash_creator
+from tiktokactions.curate.decide import person_score
+from tiktokactions.curate.options import CurateOptions
+from tiktokactions.dataset.info import read_info, resolve_options
 from tiktokactions.dataset.statistics import read_batches
 from tiktokactions.files import read_record, record_path
-from tiktokactions.records import VideoRecord
+from tiktokactions.records import PersonBox, Sample, VideoRecord
 
 COLUMNS = [
     *("video_id", "labels", "human_labels", "creator", "status", "reasons", "split"),
@@ -120,6 +123,15 @@ class Export:
                 if self.labels and not set(self.labels) & set(clip.labels):
                     continue
                 yield clip
+
+    @cached_property
+    def settings(self) -> CurateOptions:
+        return resolve_options(read_info(self.dataset), {})
+
+    def people(self, record: VideoRecord, sample: Sample) -> list[PersonBox]:
+        """The persons of a sampled frame that count: from the dataset's score threshold on."""
+        threshold = person_score(record, self.settings)
+        return [person for person in sample.people if person.score >= threshold]
 
     @cached_property
     def salt(self) -> bytes:

@@ -44,7 +44,7 @@ def write(export: Export, out: Path) -> list[Path]:
                     "split": clip.facts()["split"],
                 }
                 image_file.write((",\n" if number > 1 else "") + json.dumps(image, ensure_ascii=False))
-                for person in sample.people:
+                for person in export.people(record, sample):
                     x0, y0, x1, y1 = person.xyxy
                     box_number += 1
                     box = {

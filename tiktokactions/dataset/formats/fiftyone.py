@@ -23,14 +23,14 @@ def write(export: Export, out: Path) -> list[Path]:
     for clip in export.clips():
         data, labels = f"data/{clip.video_id}.mp4", f"labels/{clip.video_id}.json"
         place_file(clip.path, out / data)
-        write_atomic(out / labels, json.dumps(video_labels(clip), ensure_ascii=False).encode())
+        write_atomic(out / labels, json.dumps(video_labels(export, clip), ensure_ascii=False).encode())
         index.append({"data": data, "labels": labels})
     manifest = {"type": KIND, "description": f"clips of {export.dataset.resolve().name}", "index": index}
     write_atomic(out / "manifest.json", (json.dumps(manifest, indent=1) + "\n").encode())
     return [out / "manifest.json", *(out / entry[kind] for entry in index for kind in ("data", "labels"))]
 
 
-def video_labels(clip: ExportedClip) -> dict[str, Any]:
+def video_labels(export: Export, clip: ExportedClip) -> dict[str, Any]:
     """One clip in ETA's VideoLabels form: frames count from 1, boxes are relative to the picture."""
     record = clip.record()
     assert record.probe is not None and record.clip is not None
@@ -42,10 +42,11 @@ def video_labels(clip: ExportedClip) -> dict[str, Any]:
     }
     frames: dict[str, Any] = {}
     for sample in record.samples:
-        if not clip.start_s <= sample.time_s < clip.end_s or not sample.people:
+        people = export.people(record, sample)
+        if not clip.start_s <= sample.time_s < clip.end_s or not people:
             continue
         number = min(record.clip.frames, 1 + round((sample.time_s - clip.start_s) * record.clip.fps))
-        objects = [_person(p.xyxy, p.score, record.probe.width, record.probe.height) for p in sample.people]
+        objects = [_person(p.xyxy, p.score, record.probe.width, record.probe.height) for p in people]
         frames[str(number)] = {"frame_number": number, "objects": {"objects": objects}}
     attributes = [
         {"type": "eta.core.data.CategoricalAttribute", "name": name, "value": value}
