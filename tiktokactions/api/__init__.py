@@ -6,7 +6,7 @@ from tiktokactions.api.datasets import dataset_card, dataset_split, dataset_stat
 from tiktokactions.api.demos import demo, demo_learning, demo_study, doctor
 from tiktokactions.api.errors import DiskFullError, UsageError
 from tiktokactions.api.hashtags import hashtags_explain, hashtags_propose, hashtags_select
-from tiktokactions.api.releasing import dataset_export, dataset_hydrate
+from tiktokactions.api.releasing import dataset_export, dataset_hydrate, dataset_subset
 from tiktokactions.api.studies import StudyPlan, StudyResult, extrapolate, study_scaling, study_sources
 from tiktokactions.api.training import FeaturesWritten, evaluate, export, finetune, predict, pretrain
 from tiktokactions.model.progress import TrainingProgress
@@ -31,6 +31,7 @@ __all__ = [
     "dataset_hydrate",
     "dataset_split",
     "dataset_stats",
+    "dataset_subset",
     "dataset_verify",
     "demo",
     "demo_learning",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.api.datasets import write_card, write_statistics
+from tiktokactions.api.datasets import refuse_subset, write_card, write_statistics
 from tiktokactions.api.errors import UsageError, disk_errors
 
 if TYPE_CHECKING:
@@ -120,12 +120,14 @@ def _dataset_folder(inputs: list[str], output: str | os.PathLike[str] | None, re
             raise UsageError("--redecide takes one dataset folder and no -o: tiktokactions curate DATASET --redecide")
         if not (Path(inputs[0]) / "dataset.json").is_file():
             raise UsageError(f"{inputs[0]}: no dataset.json there; --redecide needs a folder made by 'curate'")
+        refuse_subset(Path(inputs[0]))
         return Path(inputs[0])
     if output is None:
         raise UsageError("-o DATASET is missing: where should the dataset go?")
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"-o {folder}: expected a folder, got a file")
+    refuse_subset(folder)
     if (
         folder.is_dir()
         and not (folder / "dataset.json").exists()

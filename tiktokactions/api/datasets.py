@@ -48,7 +48,7 @@ def dataset_split(dataset: str | os.PathLike[str], **options: Any) -> SplitRepor
     from tiktokactions.files import dataset_lock
 
     given = checked_options(SplitOptions, options)
-    folder, info, settings = open_dataset(dataset)
+    folder, info, settings = open_dataset(dataset, whole=True)
     with dataset_lock(folder), disk_errors(folder), usage_errors():
         up_to_date_manifest(folder, info, settings)
         report = split_dataset(folder, given, settings)
@@ -74,7 +74,7 @@ def dataset_verify(dataset: str | os.PathLike[str], *, repair: bool = False) -> 
     from tiktokactions.dataset.verify import repair_dataset, verify_dataset
     from tiktokactions.files import dataset_lock
 
-    folder, info, settings = open_dataset(dataset)
+    folder, info, settings = open_dataset(dataset, whole=True)
     with dataset_lock(folder), disk_errors(folder):
         found = verify_dataset(folder)
         if not repair or not found.problems:
@@ -94,14 +94,27 @@ def up_to_date_manifest(folder: Path, info: Any, settings: CurateOptions) -> Non
         write_manifest(folder, all_records(folder), settings)
 
 
-def open_dataset(dataset: str | os.PathLike[str]) -> tuple[Path, Any, CurateOptions]:
+def open_dataset(dataset: str | os.PathLike[str], *, whole: bool = False) -> tuple[Path, Any, CurateOptions]:
+    """Folder, ``dataset.json`` and settings of a dataset or, unless it must be a ``whole`` one, a subset."""
     from tiktokactions.dataset.info import read_info, resolve_options
 
     folder = Path(dataset)
     info = read_info(folder)
     if info is None:
         raise UsageError(f"{folder}: no dataset.json there; expected a folder made by 'tiktokactions curate'")
+    if whole:
+        refuse_subset(folder)
     return folder, info, resolve_options(info, {})
+
+
+def refuse_subset(folder: Path) -> None:
+    from tiktokactions.dataset.subset_options import is_subset, parent_of
+
+    if is_subset(folder):
+        raise UsageError(
+            f"{folder}: is a subset, whose clips and records belong to {parent_of(folder).resolve()};"
+            " give that dataset, and take the subset again"
+        )
 
 
 def write_statistics(dataset: Path, settings: CurateOptions) -> Statistics:

@@ -17,6 +17,7 @@ from tiktokactions.curate.decide import person_score
 from tiktokactions.curate.options import CurateOptions
 from tiktokactions.dataset.info import read_info, resolve_options
 from tiktokactions.dataset.statistics import read_batches
+from tiktokactions.dataset.subset_options import parent_of
 from tiktokactions.files import read_record, record_path
 from tiktokactions.records import PersonBox, Sample, VideoRecord
 
@@ -75,7 +76,7 @@ class ExportedClip:
         return hash_creator(name, self.salt) if name else None
 
     def record(self) -> VideoRecord:
-        return read_record(record_path(self.dataset, self.video_id))
+        return read_record(record_path(parent_of(self.dataset), self.video_id))
 
     def facts(self) -> dict[str, Any]:
         """What every format with room for it says of a clip; plain JSON, no names."""

@@ -121,7 +121,7 @@ def find_media(released: list[Released], folder: Path) -> tuple[list[Found], lis
     left = [r for r in released if r.record.video_id not in named]
     if left:
         taken = {item.path for item in found}
-        by_bytes = {sha256_file(path): str(path) for path in files if str(path) not in taken}
+        by_bytes = {sha256_file(file): str(file) for file in files if str(file) not in taken}
         found += [Found(r, by_bytes[r.sha256]) for r in left if r.sha256 in by_bytes]
         left = [r for r in left if r.sha256 not in by_bytes]
     return found, left

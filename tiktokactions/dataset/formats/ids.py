@@ -19,6 +19,7 @@ from tiktokactions.dataset.export_rows import Export
 from tiktokactions.dataset.info import read_info
 from tiktokactions.dataset.settle import all_records
 from tiktokactions.dataset.statistics import read_batches
+from tiktokactions.dataset.subset_options import is_subset, parent_of
 from tiktokactions.files import write_atomic
 from tiktokactions.records import VideoRecord, to_builtins
 
@@ -40,7 +41,10 @@ def write(export: Export, out: Path) -> list[Path]:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEAD)
-    for record in all_records(export.dataset):
+    within = _members(export.dataset)
+    for record in all_records(parent_of(export.dataset)):
+        if within is not None and record.video_id not in within:
+            continue
         given = sides.get(record.video_id)
         side = "" if given is None else given.side
         if (export.sides and side not in export.sides) or (
@@ -56,6 +60,14 @@ def write(export: Export, out: Path) -> list[Path]:
     write_atomic(out / "ids.csv", text.getvalue().encode())
     write_atomic(out / INFO_NAME, (json.dumps(told | {"format": 1}, indent=2) + "\n").encode())
     return [out / "ids.csv", out / INFO_NAME]
+
+
+def _members(dataset: Path) -> set[str] | None:
+    """The videos of a subset; None for a whole dataset."""
+    if not is_subset(dataset):
+        return None
+    batches = read_batches(dataset / "manifest.parquet", ["video_id"])
+    return {video_id for batch in batches for video_id in batch["video_id"].to_pylist()}
 
 
 def _human_labels(dataset: Path) -> dict[str, list[str]]:
