@@ -5,6 +5,7 @@ from tiktokactions.api.curating import CurateResult, Progress, curate
 from tiktokactions.api.datasets import dataset_card, dataset_split, dataset_stats, dataset_verify
 from tiktokactions.api.demos import demo, demo_learning, demo_study, doctor
 from tiktokactions.api.errors import DiskFullError, UsageError
+from tiktokactions.api.growing import dataset_diff, dataset_merge
 from tiktokactions.api.hashtags import hashtags_explain, hashtags_propose, hashtags_select
 from tiktokactions.api.releasing import dataset_export, dataset_hydrate, dataset_subset
 from tiktokactions.api.studies import StudyPlan, StudyResult, extrapolate, study_scaling, study_sources
@@ -27,8 +28,10 @@ __all__ = [
     "collect_status",
     "curate",
     "dataset_card",
+    "dataset_diff",
     "dataset_export",
     "dataset_hydrate",
+    "dataset_merge",
     "dataset_split",
     "dataset_stats",
     "dataset_subset",

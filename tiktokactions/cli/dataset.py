@@ -10,6 +10,7 @@ from typing import Any
 
 from tiktokactions.cli.commands import ATTENTION, DONE, command, group
 from tiktokactions.cli.options import add_options, options_of
+from tiktokactions.cli.grow import add_grow
 from tiktokactions.cli.release import add_release
 
 
@@ -38,6 +39,7 @@ def add_dataset(commands: Any) -> None:
     split = command(parts, "split", "sides for training and testing, free of leaks", example, _dataset_split)
     split.add_argument("dataset", metavar="DATASET", help="a folder made by 'curate'")
     add_release(parts)
+    add_grow(parts)
     add_options(split, SplitOptions, {"split": "the sides"})
 
 
