@@ -117,7 +117,12 @@ def test_near_duplicates_across_datasets_are_found(tmp_path):
     settings: dict[str, Any] = {"keep_duplicates": False, "min_clip_s": 1.0}
     for name, crf in (("a", 18), ("b", 30)):
         write_video(tmp_path / name / "videos" / "7.mp4", pictures, fps=12, crf=crf)
-        curate(tmp_path / name, "data", [(7, f"{name}7", name, ""), (8 if name == "a" else 9, f"{name}8", "z", "")], **settings)
+        curate(
+            tmp_path / name,
+            "data",
+            [(7, f"{name}7", name, ""), (8 if name == "a" else 9, f"{name}8", "z", "")],
+            **settings,
+        )
     one, two = tmp_path / "a" / "data", tmp_path / "b" / "data"
     give(one, a7="train", a8="train")
     give(two, b7="test", b8="train")

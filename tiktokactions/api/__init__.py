@@ -2,7 +2,7 @@
 
 from tiktokactions.api.collecting import collect_export, collect_import, collect_plan, collect_run, collect_status
 from tiktokactions.api.curating import CurateResult, Progress, curate
-from tiktokactions.api.datasets import dataset_card, dataset_split, dataset_stats, dataset_verify
+from tiktokactions.api.datasets import dataset_card, dataset_check_against, dataset_split, dataset_stats, dataset_verify
 from tiktokactions.api.demos import demo, demo_learning, demo_study, doctor
 from tiktokactions.api.errors import DiskFullError, UsageError
 from tiktokactions.api.growing import dataset_diff, dataset_merge
@@ -28,6 +28,7 @@ __all__ = [
     "collect_status",
     "curate",
     "dataset_card",
+    "dataset_check_against",
     "dataset_diff",
     "dataset_export",
     "dataset_hydrate",

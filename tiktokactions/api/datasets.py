@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from tiktokactions.api.errors import UsageError, checked_options, disk_errors, u
 
 if TYPE_CHECKING:
     from tiktokactions.curate.options import CurateOptions
+    from tiktokactions.dataset.foreign import ForeignCheck
     from tiktokactions.dataset.splits import SplitReport
     from tiktokactions.dataset.statistics import Statistics
     from tiktokactions.dataset.verify import Verification
@@ -54,6 +56,29 @@ def dataset_split(dataset: str | os.PathLike[str], **options: Any) -> SplitRepor
         report = split_dataset(folder, given, settings)
         write_card(folder, info, write_statistics(folder, settings))  # both tell the sides
         return report
+
+
+def dataset_check_against(dataset: str | os.PathLike[str], foreign: Sequence[str]) -> ForeignCheck:
+    """Look for what a split dataset trains on among foreign videos, for example the test clips of UCF101.
+
+    Args:
+        dataset: a folder made by :func:`curate`, split.
+        foreign: files, folders, globs or ``.txt`` and ``.csv`` lists.
+
+    Raises:
+        UsageError: not a dataset folder, not split, or no videos.
+        DatasetBusyError: a run is writing to it.
+    """
+    from tiktokactions.dataset.assignments import read_assignments
+    from tiktokactions.dataset.foreign import check_against
+    from tiktokactions.files import dataset_lock
+
+    folder, _, settings = open_dataset(dataset, whole=True)
+    sides = {video_id: given.side for video_id, given in read_assignments(folder).items()}
+    if not sides:
+        raise UsageError(f"{folder}: not split yet, so it has no train side; run: tiktokactions dataset split {folder}")
+    with dataset_lock(folder), disk_errors(folder), usage_errors():
+        return check_against(folder, list(foreign), sides, settings)
 
 
 def dataset_card(dataset: str | os.PathLike[str]) -> Path:

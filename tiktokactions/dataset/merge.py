@@ -45,7 +45,9 @@ def check_settings(one: CurateOptions, two: CurateOptions, names: Sequence[str])
     differing = [name for name, value in a.items() if b[name] != value and name != "detector"]
     if differing:
         told = ", ".join(f"--{name.replace('_', '-')} ({a[name]} and {b[name]})" for name in differing)
-        raise MergeError(f"{names[0]} and {names[1]} were curated with different {told}; curate one of them again alike")
+        raise MergeError(
+            f"{names[0]} and {names[1]} were curated with different {told}; curate one of them again alike"
+        )
 
 
 def copy_videos(datasets: Sequence[Path], out: Path) -> tuple[int, list[str], set[str]]:
