@@ -113,7 +113,7 @@ def test_new_videos_of_a_merge_follow_their_relatives(pair, tmp_path):
 
 
 def test_near_duplicates_across_datasets_are_found(tmp_path):
-    pictures = numbered_frames(60, 160, 160, cuts=(20, 40))
+    pictures = list(numbered_frames(60, 160, 160, cuts=(20, 40)))
     settings: dict[str, Any] = {"keep_duplicates": False, "min_clip_s": 1.0}
     for name, crf in (("a", 18), ("b", 30)):
         write_video(tmp_path / name / "videos" / "7.mp4", pictures, fps=12, crf=crf)

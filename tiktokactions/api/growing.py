@@ -87,9 +87,9 @@ def dataset_merge(
     (_, info, settings), (_, _, others) = opened
     mark = out / "merge.json"
     told = json.dumps({"of": [str(folder) for folder in folders]}, indent=2) + "\n"
-    if out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir()):
-        if not mark.is_file() or mark.read_text(encoding="utf-8") != told:
-            raise UsageError(f"-o {out}: not empty and not a merge of these two; choose a new or an empty folder")
+    is_ours = mark.is_file() and mark.read_text(encoding="utf-8") == told
+    if not is_ours and out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir()):
+        raise UsageError(f"-o {out}: not empty and not a merge of these two; choose a new or an empty folder")
     with usage_errors():
         merge.check_settings(settings, others, [str(first), str(second)])
     with dataset_lock(out), disk_errors(out), usage_errors():

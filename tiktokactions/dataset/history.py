@@ -1,7 +1,7 @@
 """``history.csv``: what came and went with every version of a dataset. Only ever appended to.
 
-Columns: ``version``, ``date``, ``change`` (``came``, ``went``, ``changed``), ``video_id``, ``state`` (16 hex digits that stand
-for labels and segment of the clip; empty where it went). A clip is in a dataset while its video is accepted.
+Columns: ``version``, ``date``, ``change`` (``came``, ``went``, ``changed``), ``video_id``, ``state`` (16 hex digits for
+labels and segment of the clip; empty where it went). A clip is in a dataset while its video is accepted.
 """
 
 from __future__ import annotations
