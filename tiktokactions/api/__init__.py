@@ -4,10 +4,23 @@ from tiktokactions.api.collecting import collect_export, collect_import, collect
 from tiktokactions.api.curating import CurateResult, Progress, curate
 from tiktokactions.api.datasets import dataset_card, dataset_check_against, dataset_split, dataset_stats, dataset_verify
 from tiktokactions.api.demos import demo, demo_learning, demo_study, doctor
+from tiktokactions.api.downloading import DownloadResult, download
 from tiktokactions.api.errors import DiskFullError, UsageError
 from tiktokactions.api.growing import dataset_diff, dataset_merge
 from tiktokactions.api.hashtags import hashtags_explain, hashtags_propose, hashtags_select
+from tiktokactions.api.refreshing import RefreshResult, refresh
 from tiktokactions.api.releasing import dataset_export, dataset_hydrate, dataset_subset
+from tiktokactions.api.reviewing import (
+    Invitation,
+    ReviewApplied,
+    review,
+    review_apply,
+    review_export,
+    review_import,
+    review_invite,
+    review_status,
+    review_watch,
+)
 from tiktokactions.api.studies import StudyPlan, StudyResult, extrapolate, study_scaling, study_sources
 from tiktokactions.api.training import FeaturesWritten, evaluate, export, finetune, predict, pretrain
 from tiktokactions.model.progress import TrainingProgress
@@ -15,8 +28,12 @@ from tiktokactions.model.progress import TrainingProgress
 __all__ = [
     "CurateResult",
     "DiskFullError",
+    "DownloadResult",
     "FeaturesWritten",
+    "Invitation",
     "Progress",
+    "RefreshResult",
+    "ReviewApplied",
     "StudyPlan",
     "StudyResult",
     "TrainingProgress",
@@ -41,6 +58,7 @@ __all__ = [
     "demo_learning",
     "demo_study",
     "doctor",
+    "download",
     "evaluate",
     "export",
     "extrapolate",
@@ -50,6 +68,14 @@ __all__ = [
     "hashtags_select",
     "predict",
     "pretrain",
+    "refresh",
+    "review",
+    "review_apply",
+    "review_export",
+    "review_import",
+    "review_invite",
+    "review_status",
+    "review_watch",
     "study_scaling",
     "study_sources",
 ]

@@ -14,15 +14,18 @@ from tiktokactions.cli.commands import ATTENTION, DONE, INTERRUPTED, USAGE, comm
 from tiktokactions.cli.curate import add_curate
 from tiktokactions.cli.dataset import add_dataset
 from tiktokactions.cli.demo import run_demo, run_doctor
+from tiktokactions.cli.download import add_download
 from tiktokactions.cli.hashtags import add_hashtags
 from tiktokactions.cli.model import add_model
 from tiktokactions.cli.options import ConfigError
+from tiktokactions.cli.refresh import add_refresh
+from tiktokactions.cli.review import add_review, with_review_part
 from tiktokactions.cli.study import add_study
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(with_review_part(sys.argv[1:] if argv is None else argv))
     if not hasattr(arguments, "run"):
         arguments.group_parser.print_help()
         return USAGE
@@ -72,7 +75,10 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     add_hashtags(commands)
     add_collect(commands)
+    add_refresh(commands)
+    add_download(commands)
     add_curate(commands)
+    add_review(commands)
     add_dataset(commands)
     add_model(commands)
     add_study(commands)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from tiktokactions.curate.options import CurateOptions
+from tiktokactions.curate.removed import read_removed
 from tiktokactions.curate.sources import ListedVideo, described, printable_path, with_description
 from tiktokactions.files import read_record, record_path, record_paths, safe_video_id, sha256_file
 from tiktokactions.records import Source, VideoRecord
@@ -58,6 +59,10 @@ class Plan:
     """Video id -> further paths and changed labels to be joined into its record; each a source with one path."""
     left: dict[str, set[str]] = field(default_factory=dict)
     """Video id -> paths that no longer hold this video (another content lies there now)."""
+    dead: frozenset[str] = frozenset()
+    """Ids and contents (SHA-256) that were removed and must not come back."""
+    refused: set[str] = field(default_factory=set)
+    """Listed paths that hold such a video; nothing is made of them, not even a row."""
     finished: int = 0
     """Listed files that earlier runs were done with."""
     identical: int = 0
@@ -70,7 +75,8 @@ def read_plan(dataset: Path) -> Plan:
     Raises:
         ValueError: a record that cannot be parsed, with its path.
     """
-    plan = Plan()
+    stones = read_removed(dataset)
+    plan = Plan(dead=frozenset(stones) | {stone.sha256 for stone in stones.values() if stone.sha256})
     for path in record_paths(dataset):
         record = read_record(path)
         source = record.source
@@ -102,6 +108,9 @@ def jobs_left(
     """
     for video in listed:
         name = printable_path(video.path)
+        if plan.dead and video.about.id and safe_video_id(video.about.id) in plan.dead:
+            plan.refused.add(name)
+            continue
         try:
             stat = os.stat(video.path)
             before = plan.files.get(name)
@@ -113,6 +122,8 @@ def jobs_left(
             job = _unusable(video, name, "vanished", "the file is no longer there", plan)
         except OSError as error:
             job = _unusable(video, name, "unreadable", error.strerror or str(error), plan)
+        if name in plan.refused:
+            continue
         if job is None and name in plan.files:
             plan.finished += 1
         elif job is None:
@@ -153,6 +164,9 @@ def _new_file(
     evidence_fingerprint: str,
 ) -> Job | None:
     sha256 = sha256_file(video.path)
+    if sha256 in plan.dead or (not video.about.id and sha256[:16] in plan.dead):
+        plan.refused.add(name)
+        return None
     source = _source_of(video, name, stat.st_size, stat.st_mtime_ns, sha256)
     twin = plan.by_content.get(sha256)
     if before is not None and before.video_id != twin:

@@ -112,7 +112,7 @@ def linked_videos(dataset: Path, settings: CurateOptions) -> Iterator[LinkedVide
                     yield linked_row(row, twins.get(row["video_id"]))
             return
     for record in all_records(dataset):
-        yield linked_video(record, (), twins.get(record.video_id))
+        yield linked_video(record, record.human_labels, twins.get(record.video_id))
 
 
 # --- what is asked for ---------------------------------------------------------------------------------------------
