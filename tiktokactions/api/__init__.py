@@ -2,13 +2,15 @@
 
 from tiktokactions.api.collecting import collect_export, collect_import, collect_plan, collect_run, collect_status
 from tiktokactions.api.curating import CurateResult, Progress, curate
-from tiktokactions.api.datasets import dataset_card, dataset_split, dataset_stats, dataset_verify
+from tiktokactions.api.datasets import dataset_card, dataset_check_against, dataset_split, dataset_stats, dataset_verify
 from tiktokactions.api.demos import demo, demo_learning, demo_study, doctor
 from tiktokactions.api.downloading import DownloadResult, download
 from tiktokactions.api.errors import DiskFullError, UsageError
+from tiktokactions.api.growing import dataset_diff, dataset_merge
 from tiktokactions.api.hashtags import hashtags_explain, hashtags_propose, hashtags_select
 from tiktokactions.api.planning import plan
 from tiktokactions.api.refreshing import RefreshResult, refresh
+from tiktokactions.api.releasing import dataset_export, dataset_hydrate, dataset_subset
 from tiktokactions.api.reviewing import (
     Invitation,
     ReviewApplied,
@@ -44,8 +46,14 @@ __all__ = [
     "collect_status",
     "curate",
     "dataset_card",
+    "dataset_check_against",
+    "dataset_diff",
+    "dataset_export",
+    "dataset_hydrate",
+    "dataset_merge",
     "dataset_split",
     "dataset_stats",
+    "dataset_subset",
     "dataset_verify",
     "demo",
     "demo_learning",

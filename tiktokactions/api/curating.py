@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.api.datasets import write_card, write_statistics
+from tiktokactions.api.datasets import refuse_subset, write_card, write_statistics
 from tiktokactions.api.errors import UsageError, disk_errors
 from tiktokactions.api.refreshing import link_collections
 from tiktokactions.api.removing import finish_removal
@@ -135,12 +135,14 @@ def dataset_folder(inputs: list[str], output: str | os.PathLike[str] | None, red
             raise UsageError("--redecide takes one dataset folder and no -o: tiktokactions curate DATASET --redecide")
         if not (located(inputs[0]) / "dataset.json").is_file():
             raise UsageError(f"{inputs[0]}: no dataset.json there; --redecide needs a folder made by 'curate'")
+        refuse_subset(located(inputs[0]))
         return located(inputs[0])
     if output is None:
         raise UsageError("-o DATASET is missing: where should the dataset go?")
     folder = located(output)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"-o {folder}: expected a folder, got a file")
+    refuse_subset(folder)
     if (
         folder.is_dir()
         and not (folder / "dataset.json").exists()
@@ -302,6 +304,7 @@ def _bring_up_to_date(
     dataset: Path, info: Any, settings: CurateOptions, plan: Any, changed: bool, report: Callable[[str], None]
 ) -> Settled:
     """Settle all verdicts and write manifest, statistics, figures and card; nothing where nothing changed."""
+    from tiktokactions.dataset.history import append_version
     from tiktokactions.dataset.info import info_path, now, saved_options, write_info
     from tiktokactions.dataset.manifest import count_by_status
     from tiktokactions.dataset.settle import Settled, settle
@@ -316,6 +319,7 @@ def _bring_up_to_date(
     settled = settle(dataset, settings, plan)
     report("writing statistics, figures and card")
     info = replace(info, version=info.version + 1)
+    append_version(dataset, info.version, now())
     write_card(dataset, info, write_statistics(dataset, settings))
     write_info(dataset, replace(info, settled=True))
     return settled

@@ -26,6 +26,7 @@ from tiktokactions.dataset.statistics import (
     read_batches,
 )
 from tiktokactions.dataset.statistics_text import label_summary, share
+from tiktokactions.dataset.subset_options import parent_of
 from tiktokactions.files import poster_path, write_atomic
 
 if TYPE_CHECKING:
@@ -319,7 +320,7 @@ def sample_posters(dataset: Path, stats: Statistics) -> dict[str, list[Image.Ima
     for label, hashed in candidates.items():
         # A few more than needed, for posters that are missing; not all, for a label with thousands of clips.
         for _, video_id in heapq.nsmallest(4 * SAMPLES_PER_LABEL, hashed):
-            picture = _poster(poster_path(dataset, video_id))
+            picture = _poster(poster_path(parent_of(dataset), video_id))
             if picture is not None and len(posters.setdefault(label, [])) < SAMPLES_PER_LABEL:
                 posters[label].append(picture)
     return {label: pictures for label, pictures in posters.items() if pictures}

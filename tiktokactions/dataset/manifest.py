@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from tiktokactions.curate.decide import person_frames
 from tiktokactions.curate.options import CurateOptions
 from tiktokactions.dataset.assignments import read_assignments
+from tiktokactions.dataset.leak_groups import derived_from
 from tiktokactions.files import move_into_place, readable, staging_folder
 from tiktokactions.records import STATUSES, VideoRecord
 
@@ -49,6 +50,8 @@ SCHEMA = pa.schema(
         ("copies", pa.int32()),
         ("size_bytes", pa.int64()),
         ("sha256", pa.string()),
+        ("sound", pa.string()),
+        ("derived_from", pa.list_(pa.string())),
         ("timings", pa.map_(pa.string(), pa.float64())),
     ]
 )
@@ -94,6 +97,8 @@ def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None 
         "copies": len(record.source.copies),
         "size_bytes": record.source.size_bytes,
         "sha256": record.source.sha256 or None,
+        "sound": record.source.sound,
+        "derived_from": derived_from(record.source),
         "timings": list(record.timings.items()),
     }
 
