@@ -114,8 +114,8 @@ def find_media(released: list[Released], folder: Path) -> tuple[list[Found], lis
     was not found by name."""
     by_name: dict[str, str] = {}
     files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-    for path in files:
-        by_name.setdefault(path.stem, str(path))
+    for file in files:
+        by_name.setdefault(file.stem, str(file))
     found = [Found(r, path) for r in released if (path := _named(r, by_name)) is not None]
     named = {item.released.record.video_id for item in found}
     left = [r for r in released if r.record.video_id not in named]
