@@ -6,6 +6,7 @@ from tiktokactions.api.datasets import dataset_card, dataset_split, dataset_stat
 from tiktokactions.api.demos import demo, demo_learning, demo_study, doctor
 from tiktokactions.api.errors import DiskFullError, UsageError
 from tiktokactions.api.hashtags import hashtags_explain, hashtags_propose, hashtags_select
+from tiktokactions.api.reporting import ReportWritten, report
 from tiktokactions.api.studies import StudyPlan, StudyResult, extrapolate, study_scaling, study_sources
 from tiktokactions.api.training import FeaturesWritten, evaluate, export, finetune, predict, pretrain
 from tiktokactions.model.progress import TrainingProgress
@@ -15,6 +16,7 @@ __all__ = [
     "DiskFullError",
     "FeaturesWritten",
     "Progress",
+    "ReportWritten",
     "StudyPlan",
     "StudyResult",
     "TrainingProgress",
@@ -42,6 +44,7 @@ __all__ = [
     "hashtags_select",
     "predict",
     "pretrain",
+    "report",
     "study_scaling",
     "study_sources",
 ]

@@ -17,6 +17,7 @@ from tiktokactions.cli.demo import run_demo, run_doctor
 from tiktokactions.cli.hashtags import add_hashtags
 from tiktokactions.cli.model import add_model
 from tiktokactions.cli.options import ConfigError
+from tiktokactions.cli.report import add_report
 from tiktokactions.cli.study import add_study
 
 
@@ -76,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_dataset(commands)
     add_model(commands)
     add_study(commands)
+    add_report(commands)
     demo = command(
         commands, "demo", "fetch sample videos and curate them", "Example:\n  tiktokactions demo -o demo/\n", run_demo
     )

@@ -1,0 +1,20 @@
+"""How numbers look on the page."""
+
+from __future__ import annotations
+
+
+def count(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def percent(fraction: float | None, digits: int = 1) -> str:
+    return "–" if fraction is None else f"{100 * fraction:.{digits}f} %"
+
+
+def share(part: int, whole: int) -> str:
+    return percent(part / whole) if whole else "–"
+
+
+def figure_of(value: float | None) -> str:
+    """Four significant digits."""
+    return "–" if value is None else f"{value:.4g}"
