@@ -20,7 +20,7 @@ from tiktokactions.dataset.statistics import NO_LABEL, Statistics, dataset_stati
 from tiktokactions.files import poster_path, strip_path
 from tiktokactions.records import REASONS, to_builtins
 from tiktokactions.report.blocks import Block, Commands, Facts, Picture, Preview, Previews, Section, Text, table
-from tiktokactions.report.numbers import count, share
+from tiktokactions.report.numbers import count, hours, share
 from tiktokactions.report.pictures import figure, preview, smaller, strip
 from tiktokactions.report.quality import draw_quality
 
@@ -72,7 +72,7 @@ def _overview(stats: Statistics, settled: bool) -> list[Block]:
                 (count(funnel.accepted), f"clips accepted ({share(funnel.accepted, stats.videos)})"),
                 (count(stats.to_judge), "wait for a person"),
                 (count(stats.status["rejected"]), "rejected, each with a reason"),
-                (f"{stats.clip_hours:,.1f} h", "of clips"),
+                (hours(stats.clip_hours), "of clips"),
                 (count(stats.creators_accepted), "creators"),
             )
         )

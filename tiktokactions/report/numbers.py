@@ -18,3 +18,8 @@ def share(part: int, whole: int) -> str:
 def figure_of(value: float | None) -> str:
     """Four significant digits."""
     return "–" if value is None else f"{value:.4g}"
+
+
+def hours(value: float) -> str:
+    """Hours, or minutes where there is less than one."""
+    return f"{value:,.1f} h" if value >= 1 else f"{60 * value:.1f} min"

@@ -59,6 +59,9 @@ def _histogram(axes: Axes, rows: np.ndarray, edges: np.ndarray, told: str) -> No
     axes.stairs(accepted, edges, fill=True, color=plots.ACCEPTED)
     if edges[0] > 0:
         axes.set_xscale("log")
+        decades = 10.0 ** np.arange(np.ceil(np.log10(edges[0])), np.log10(edges[-1]) + 1e-9)
+        axes.set_xticks(decades, [f"{decade:,g}" for decade in decades])
+        axes.minorticks_off()
     axes.set_title(told, fontsize=8.5, fontweight="normal", pad=4)
     axes.set_ylim(0, max(1, int(rows.sum(0).max())) * 1.08)
     plots.count_axis(axes)

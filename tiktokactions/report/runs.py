@@ -32,7 +32,8 @@ def run_section(folder: Path) -> Section:
     info = read_run(folder)
     result_path = folder / "result.json"
     result = json.loads(result_path.read_text(encoding="utf-8")) if result_path.is_file() else None
-    blocks = [*_overview(folder, info, result), *figure(folder / "curves", "Loss, learning rate and accuracy by step")]
+    told = "Loss, learning rate and, where there is a val side, accuracy by step"
+    blocks = [*_overview(folder, info, result), *figure(folder / "curves", told, told)]
     blocks += _reconstructions(folder)
     for evaluation in sorted((folder / "evaluations").glob("*/result.json")):
         blocks += _evaluation(evaluation.parent)
@@ -70,6 +71,7 @@ def _reconstructions(folder: Path) -> list[Block]:
 
 def _evaluation(folder: Path) -> list[Block]:
     found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    matrix = f"Confusion matrix of {folder.name}: rows are labels, columns predictions"
     interval = f"{percent(found['top1_low'])} to {percent(found['top1_high'])}"
     blocks: list[Block] = [
         Text(
@@ -85,7 +87,7 @@ def _evaluation(folder: Path) -> list[Block]:
                 (count(found["classes"]), "classes"),
             )
         ),
-        *figure(folder / "confusion", f"Confusion matrix of {folder.name}: rows are labels, columns predictions"),
+        *figure(folder / "confusion", matrix, matrix),
     ]
     if (folder / "per_class.csv").is_file():
         with (folder / "per_class.csv").open(encoding="utf-8", newline="") as file:
