@@ -58,7 +58,14 @@ class Page:
 
         sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
         self._process = subprocess.Popen(
-            [program, *FLAGS, *sandbox, "--remote-debugging-pipe", f"--user-data-dir={self._profile.name}", "about:blank"],
+            [
+                program,
+                *FLAGS,
+                *sandbox,
+                "--remote-debugging-pipe",
+                f"--user-data-dir={self._profile.name}",
+                "about:blank",
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
