@@ -6,6 +6,7 @@ import json
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from tiktokactions.report.blocks import Picture, Preview, Previews, Section
 from tiktokactions.report.inputs import ReportError, in_order, recognise
 
 HOSTILE = "<script>alert('x')</script>"
-SMALL = {"model": "tiny", "image_size": 32, "frames": 4, "stride": 2, "workers": 0, "threads": 1, "device": "cpu"}
+SMALL: dict[str, Any] = {"model": "tiny", "image_size": 32, "frames": 4, "stride": 2, "workers": 0, "threads": 1, "device": "cpu"}
 
 
 class Seen(HTMLParser):
@@ -169,6 +170,25 @@ def test_missing_clips_and_an_interrupted_run_are_no_obstacle(dataset: Path, tmp
         not (copy / "stats.json").exists()
         or (copy / "stats.json").read_bytes() == (dataset / "stats.json").read_bytes()
     )
+
+
+def test_what_people_said_is_shown_without_their_names(dataset: Path, tmp_path: Path) -> None:
+    from tiktokactions.review.store import NewDecision, Store, add_decision, named_reviewer
+
+    copy = tmp_path / "data"
+    shutil.copytree(dataset, copy)
+    ids = sorted(path.stem for path in (copy / "thumbs").glob("*.jpg"))[:2]
+    store = Store(copy)
+    for name, verdicts in (("Ann Smith", ("accept", "reject")), ("Bob", ("accept", "accept"))):
+        person = named_reviewer(store, name)
+        for number, (video_id, verdict) in enumerate(zip(ids, verdicts, strict=True)):
+            add_decision(store, person.id, NewDecision(f"{name[:3]}-key-{number:04d}", video_id, verdict))
+    store.close()
+    api.report(copy, tmp_path / "report.html")
+    page = seen(tmp_path / "report.html")
+    assert "What people said" in " ".join(page.titles)
+    assert "person 1 and person 2" in page.text and "50.0 %" in page.text
+    assert "Ann Smith" not in page.text
 
 
 def test_an_unfinished_training_says_so(runs: tuple[Path, Path], tmp_path: Path) -> None:

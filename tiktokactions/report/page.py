@@ -12,6 +12,7 @@ from tiktokactions import __version__
 from tiktokactions.report.blocks import Block, Commands, Picture, Previews, Section, Text
 from tiktokactions.report.dataset import dataset_sections
 from tiktokactions.report.inputs import Input, in_order
+from tiktokactions.report.judgements import judgement_sections
 from tiktokactions.report.numbers import count
 from tiktokactions.report.origins import collection_section, hashtag_section
 from tiktokactions.report.runs import run_section
@@ -79,7 +80,7 @@ def _sections(item: Input, previews: int) -> list[Section]:
         case "collection":
             return [collection_section(item.path)]
         case "dataset":
-            return dataset_sections(item.path, previews)
+            return [*dataset_sections(item.path, previews), *judgement_sections(item.path)]
         case "run":
             return [run_section(item.path)]
         case "study":

@@ -201,7 +201,8 @@ def pair_agreements(units: Mapping[str, Sequence[Decision]]) -> list[PairAgreeme
         for one, other in itertools.combinations(ordered, 2):
             pairs[one.reviewer, other.reviewer].append((one.verdict, other.verdict))
     found = [
-        PairAgreement(a, b, len(said), sum(x == y for x, y in said), cohen_kappa(said)) for (a, b), said in pairs.items()
+        PairAgreement(a, b, len(said), sum(x == y for x, y in said), cohen_kappa(said))
+        for (a, b), said in pairs.items()
     ]
     return sorted(found, key=lambda pair: (-pair.videos, pair.a, pair.b))
 

@@ -65,9 +65,7 @@ def agreed(
     if verdict == "reject":
         spoke = sum(d.no_action for d in sharing)
         tags = _more_than_half([d.tags for d in sharing if d.tags])
-        return Consensus(
-            people, verdict, (), tags, spoke * 2 > len(sharing), confidence=confidence, is_final=is_final
-        )
+        return Consensus(people, verdict, (), tags, spoke * 2 > len(sharing), confidence=confidence, is_final=is_final)
     spoken = [d.labels for d in sharing if d.labels is not None]
     labels = _more_than_half(spoken)
     scene, start_s, end_s = chosen_segment(sharing)

@@ -35,7 +35,9 @@ class Database:
             with self.connection() as connection:
                 found = connection.execute("PRAGMA user_version").fetchone()[0]
                 if found > version:
-                    raise ValueError(f"{path}: format {found}, this program reads up to {version}: update tiktokactions")
+                    raise ValueError(
+                        f"{path}: format {found}, this program reads up to {version}: update tiktokactions"
+                    )
                 if found < version:
                     connection.execute("PRAGMA journal_mode=WAL")
                     # One statement after the other inside one transaction: executescript() would commit in between.
@@ -47,7 +49,9 @@ class Database:
         except sqlite3.DatabaseError as error:
             self.close()
             if isinstance(error, sqlite3.OperationalError):
-                raise ValueError(f"{path}: {error}; reviews need a folder on a local disk that can be written") from error
+                raise ValueError(
+                    f"{path}: {error}; reviews need a folder on a local disk that can be written"
+                ) from error
             raise ValueError(f"{path}: not a database of this program ({error}); put it aside and try again") from error
         except ValueError:
             self.close()

@@ -370,7 +370,9 @@ def _fold(index: Index, store: Store, video_ids: list[str], last_id: int | None)
             answer = consensus(decisions, k, known_answers.get(video_id))
             _write_state(connection, video_id, decisions, answer, k)
         if last_id is not None:
-            _put_meta(connection, "decisions_seen", str(max(last_id, int(_get_meta(connection, "decisions_seen") or 0))))
+            _put_meta(
+                connection, "decisions_seen", str(max(last_id, int(_get_meta(connection, "decisions_seen") or 0)))
+            )
 
 
 def _write_state(
@@ -407,7 +409,9 @@ def _fold_those_judged(index: Index, store: Store, new: Sequence[str]) -> None:
 def _forget_decisions(index: Index) -> None:
     with index.database.write() as connection:
         connection.execute("DELETE FROM judged")
-        connection.execute("UPDATE videos SET judged=0, closed=0, conflict=NULL WHERE judged OR closed OR conflict NOTNULL")
+        connection.execute(
+            "UPDATE videos SET judged=0, closed=0, conflict=NULL WHERE judged OR closed OR conflict NOTNULL"
+        )
         connection.execute("UPDATE queue SET open=1 WHERE NOT open")
         connection.execute("UPDATE places SET rank=0, empty=0")
         _put_meta(connection, "gold", "[]")

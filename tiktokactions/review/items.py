@@ -66,7 +66,9 @@ def review_item(dataset: Path, settings: CurateOptions, video_id: str) -> Review
 
 def known_record(dataset: Path, video_id: str) -> VideoRecord:
     """Raises :class:`UnknownVideoError` for whatever is not the id of a record, paths and the like included."""
-    named = video_id and not video_id.startswith(".") and not any(c in video_id for c in "/\\\0") and len(video_id) < 200
+    named = (
+        video_id and not video_id.startswith(".") and not any(c in video_id for c in "/\\\0") and len(video_id) < 200
+    )
     try:
         record = read_record(record_path(dataset, video_id)) if named else None
     except (FileNotFoundError, UnicodeEncodeError):

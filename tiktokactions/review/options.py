@@ -36,7 +36,11 @@ class ReviewOptions:
             (0 <= self.port <= 65535, "port", "0 to 65535"),
             (self.sample >= 0, "sample", "0 or more"),
             (not (self.sample and self.label), "label", "not together with --sample"),
-            (self.reviewers_per_video is None or 1 <= self.reviewers_per_video <= 100, "reviewers_per_video", "1 to 100"),
+            (
+                self.reviewers_per_video is None or 1 <= self.reviewers_per_video <= 100,
+                "reviewers_per_video",
+                "1 to 100",
+            ),
             (self.lease_s >= 1, "lease_s", "1 or more"),
             (self.gold_every >= 0, "gold_every", "0 or more"),
             (self.owner_token is None or len(self.owner_token) >= 16, "owner_token", "16 characters or more"),

@@ -12,9 +12,7 @@ from tiktokactions.review.index import Index, catch_up, set_queue
 from tiktokactions.review.order import scramble
 from tiktokactions.review.store import Store, gold, now_utc, reviewers_per_video
 
-_UNSEEN = (
-    "NOT EXISTS (SELECT 1 FROM judged j WHERE j.reviewer=:me AND j.video_id=q.video_id)"
-)
+_UNSEEN = "NOT EXISTS (SELECT 1 FROM judged j WHERE j.reviewer=:me AND j.video_id=q.video_id)"
 _NOT_MINE = "NOT EXISTS (SELECT 1 FROM leases m WHERE m.video_id=q.video_id AND m.reviewer=:me)"
 _WANTED = (
     "(SELECT v.judged FROM videos v WHERE v.video_id=q.video_id)"
@@ -139,11 +137,13 @@ def _last_rank(connection: sqlite3.Connection, queue: str) -> int:
     return -1 if row is None else int(row[0])
 
 
-def _unseen_gold(
-    connection: sqlite3.Connection, values: dict[str, object], answers: Sequence[str]
-) -> list[str]:
+def _unseen_gold(connection: sqlite3.Connection, values: dict[str, object], answers: Sequence[str]) -> list[str]:
     """Gold items that the person was not shown yet; in another order for everybody."""
-    seen = {row[0] for row in connection.execute("SELECT video_id FROM judged WHERE reviewer=:me", values)} if answers else set()
+    seen = (
+        {row[0] for row in connection.execute("SELECT video_id FROM judged WHERE reviewer=:me", values)}
+        if answers
+        else set()
+    )
     held = {row[0] for row in connection.execute("SELECT video_id FROM leases WHERE reviewer=:me", values)}
     unseen = [video_id for video_id in answers if video_id not in seen and video_id not in held]
     return sorted(unseen, key=lambda video_id: scramble(f"{values['me']}:{video_id}"))
@@ -197,9 +197,7 @@ def release(index: Index, reviewer: str, video_ids: Collection[str] | None = Non
         rows = connection.execute("SELECT video_id, queue FROM leases WHERE reviewer=?", (reviewer,)).fetchall()
         for row in rows:
             if video_ids is None or row["video_id"] in video_ids:
-                connection.execute(
-                    "DELETE FROM leases WHERE reviewer=? AND video_id=?", (reviewer, row["video_id"])
-                )
+                connection.execute("DELETE FROM leases WHERE reviewer=? AND video_id=?", (reviewer, row["video_id"]))
                 _step_back(connection, row["queue"], row["video_id"])
 
 
@@ -311,8 +309,6 @@ def queue_counts(index: Index, queue: str) -> tuple[int, int]:
         total = connection.execute("SELECT count(*) FROM queue WHERE queue=?", (queue,)).fetchone()[0]
         waiting = connection.execute("SELECT count(*) FROM queue WHERE queue=? AND open", (queue,)).fetchone()[0]
     return total, waiting
-
-
 
 
 def count_judged(index: Index, reviewer: str) -> int:

@@ -195,9 +195,7 @@ def add_decisions(
     """Append many (reviewer, decision, when) in one transaction; see :func:`add_decision`."""
     checked = [(reviewer, checked_decision(new), at_utc) for reviewer, new, at_utc in decisions]
     with store.database.write() as connection:
-        return [
-            _insert(connection, reviewer, new, at_utc, adjudication, origin) for reviewer, new, at_utc in checked
-        ]
+        return [_insert(connection, reviewer, new, at_utc, adjudication, origin) for reviewer, new, at_utc in checked]
 
 
 def _insert(
@@ -556,9 +554,7 @@ def reviewers_per_video(store: Store) -> int:
     return int(setting(store, "reviewers_per_video", 1))
 
 
-def set_gold(
-    store: Store, video_id: str, verdict: str, labels: Sequence[str] | None = None, by: str = "owner"
-) -> None:
+def set_gold(store: Store, video_id: str, verdict: str, labels: Sequence[str] | None = None, by: str = "owner") -> None:
     """Make a video a gold item: its right answer is known and tests whether people pay attention.
 
     Raises:
