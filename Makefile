@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all lint bench clean
+.PHONY: help demo test test-all lint docs bench clean
 SHELL := /bin/sh
 
 # A stamp says that .venv holds these packages; it names the Python that was asked for, so that another one starts anew.
@@ -22,6 +22,7 @@ help:
 	@echo 'make test      the quick tests'
 	@echo 'make test-all  every test'
 	@echo 'make lint      ruff (lint and format) and mypy'
+	@echo 'make docs      the documentation as a site in ./site'
 	@echo 'make bench     the benchmarks'
 	@echo 'make clean     remove .venv, ./demo and caches'
 
@@ -41,6 +42,11 @@ lint: $(DEV)
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
+docs: $(DEV)
+	$(RUN) -m tiktokactions.cli.reference docs/commands.md
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --quiet --strict
+	@echo 'open site/index.html'
+
 bench: $(DEV)
 	$(RUN) -m benchmarks.curate
 	$(RUN) -m benchmarks.people
@@ -51,7 +57,7 @@ bench: $(DEV)
 	$(RUN) -m benchmarks.learn
 
 clean:
-	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv demo site build dist .pytest_cache .mypy_cache .ruff_cache
 	find tiktokactions tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BASE): pyproject.toml constraints.txt

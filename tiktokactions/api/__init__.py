@@ -11,6 +11,7 @@ from tiktokactions.api.hashtags import hashtags_explain, hashtags_propose, hasht
 from tiktokactions.api.planning import plan
 from tiktokactions.api.refreshing import RefreshResult, refresh
 from tiktokactions.api.releasing import dataset_export, dataset_hydrate, dataset_subset
+from tiktokactions.api.reporting import ReportWritten, report
 from tiktokactions.api.reviewing import (
     Invitation,
     ReviewApplied,
@@ -34,6 +35,7 @@ __all__ = [
     "Invitation",
     "Progress",
     "RefreshResult",
+    "ReportWritten",
     "ReviewApplied",
     "StudyPlan",
     "StudyResult",
@@ -71,6 +73,7 @@ __all__ = [
     "predict",
     "pretrain",
     "refresh",
+    "report",
     "review",
     "review_apply",
     "review_export",

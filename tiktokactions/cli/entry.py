@@ -20,6 +20,7 @@ from tiktokactions.cli.model import add_model
 from tiktokactions.cli.options import ConfigError
 from tiktokactions.cli.plan import add_plan
 from tiktokactions.cli.refresh import add_refresh
+from tiktokactions.cli.report import add_report
 from tiktokactions.cli.review import add_review, with_review_part
 from tiktokactions.cli.study import add_study
 
@@ -86,6 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_model(commands)
     add_study(commands)
     add_plan(commands)
+    add_report(commands)
     demo = command(
         commands, "demo", "fetch sample videos and curate them", "Example:\n  tiktokactions demo -o demo/\n", run_demo
     )

@@ -50,8 +50,8 @@ _STAGE_NAMES = ("seen", "readable", "long enough", "people", "accepted", "needs 
 
 
 @plots.style()
-def draw_figures(dataset: Path, stats: Statistics) -> list[Path]:
-    """Draw all figures into ``<dataset>/figures`` as SVG and PNG and return their paths.
+def draw_figures(dataset: Path, stats: Statistics, folder: Path | None = None) -> list[Path]:
+    """Draw all figures into ``folder`` (default: ``<dataset>/figures``) as SVG and PNG and return their paths.
 
     A figure for which there is nothing to show (no timings; few labels, which need no list of their own) is not drawn,
     and an older one of the same name is removed; the others say in words that there are no clips yet. The same dataset
@@ -65,7 +65,7 @@ def draw_figures(dataset: Path, stats: Statistics) -> list[Path]:
         "funnel": funnel(stats),
         "timings": timings(stats),
     }
-    folder = dataset / "figures"
+    folder = folder or dataset / "figures"
     paths = []
     for name, figure in drawings.items():
         if figure is not None:
