@@ -97,9 +97,9 @@ def test_a_clip_trained_on_here_and_tested_on_there_stands_nowhere(pair, tmp_pat
 
 
 def test_a_merge_of_unsplit_datasets_is_not_split(pair, tmp_path):
-    merged = api.dataset_merge(*pair, tmp_path / "c")
+    merged = api.dataset_merge(pair[0], pair[1], tmp_path / "c")
     assert merged.off_sides == () and not read_assignments(tmp_path / "c")
-    again = api.dataset_merge(*pair, tmp_path / "c")
+    again = api.dataset_merge(pair[0], pair[1], tmp_path / "c")
     assert (again.videos, again.accepted) == (7, 7)
 
 

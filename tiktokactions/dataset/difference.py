@@ -32,7 +32,9 @@ class Difference:
 
 def compare_datasets(before: Path, after: Path) -> Difference:
     """Clips of two datasets."""
-    old = {row["video_id"]: (state_of(row), row["split"] or "") for row in accepted_rows(before)}
+    old: dict[str, tuple[str, str | None]] = {
+        row["video_id"]: (state_of(row), row["split"] or "") for row in accepted_rows(before)
+    }
     return _compare(str(before), str(after), old, after)
 
 
@@ -65,8 +67,11 @@ def _compare(before: str, after: str, old: dict[str, tuple[str, str | None]], da
             crossed.append(video_id)
             sides[video_id] = (side_before, side)
     sides |= {video_id: (side or "", "") for video_id, (_, side) in old.items()}
-    lists = (tuple(sorted(ids)) for ids in (came, old, changed, crossed))
-    return Difference(before, after, same, *lists, sides)
+    return Difference(before, after, same, _sorted(came), _sorted(old), _sorted(changed), _sorted(crossed), sides)
+
+
+def _sorted(ids: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(ids))
 
 
 def write_difference(found: Difference, path: Path) -> None:
