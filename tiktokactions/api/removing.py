@@ -34,7 +34,7 @@ class Artefact:
 
 def dataset_artefacts() -> tuple[Artefact, ...]:
     """In the order in which they go: what needs a video's record before the records. A new kind is one line here."""
-    from tiktokactions.dataset import removal
+    from tiktokactions.dataset import exports, history, removal
     from tiktokactions.review.store import remove_videos
 
     return (
@@ -46,6 +46,8 @@ def dataset_artefacts() -> tuple[Artefact, ...]:
         Artefact("records", removal.remove_records),
         Artefact("manifest rows", removal.remove_rows),
         Artefact("statistics, figures, card", _write_tables),
+        Artefact("history", history.remove_videos),
+        Artefact("exports", exports.remove_videos),
     )
 
 

@@ -44,7 +44,7 @@ def changes_since(dataset: Path, version: int) -> Difference:
     Raises:
         HistoryError: a version that the history does not reach.
     """
-    old = {video_id: (state, None) for video_id, state in states_at(dataset, version).items()}
+    old: dict[str, tuple[str, str | None]] = {i: (state, None) for i, state in states_at(dataset, version).items()}
     return _compare(f"{dataset}, version {version}", str(dataset), old, dataset)
 
 

@@ -20,6 +20,7 @@ from tiktokactions.dataset.formats import (
     videomae,
     webdataset,
 )
+from tiktokactions.dataset.statistics import read_batches
 from tiktokactions.files import write_atomic
 
 FORMATS: dict[str, Callable[[Export, Path], list[Path]]] = {
@@ -70,6 +71,7 @@ def export_dataset(export: Export, name: str, out: Path) -> Exported:
     for gone in sorted(set(before) - set(relative)):
         (out / gone).unlink(missing_ok=True)
     mark = {"format": name, "dataset": export.dataset.resolve().name, **_options(export), "files": relative}
+    mark |= {"videos": _videos(export, name)}
     write_atomic(out / MARK, (json.dumps(mark, indent=1, ensure_ascii=False) + "\n").encode())
     _remember(export, name, out)
     size = sum((out / path).stat().st_size for path in relative)
@@ -112,11 +114,16 @@ def remove_videos(dataset: Path, ids: Iterable[str]) -> int:
 
 
 def _holds(out: Path, gone: set[str]) -> bool:
-    """Whether an export may hold one of these: shards and tables say only when they are read, so they count as holding."""
-    mark = json.loads((out / MARK).read_text(encoding="utf-8"))
-    if mark["format"] not in ("huggingface", "fiftyone"):
-        return True
-    return any(Path(name).stem in gone for name in mark["files"])
+    """Whether an export holds one of these."""
+    return not gone.isdisjoint(json.loads((out / MARK).read_text(encoding="utf-8"))["videos"])
+
+
+def _videos(export: Export, name: str) -> list[str]:
+    """The ids in an export: of its clips, or of every video where rejected ones are told too."""
+    if name != "ids":
+        return sorted(clip.video_id for clip in export.clips())
+    batches = read_batches(export.dataset / "manifest.parquet", ["video_id"])
+    return sorted(video_id for batch in batches for video_id in batch["video_id"].to_pylist())
 
 
 def _options(export: Export) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tiktokactions.dataset.statistics import read_batches
+from tiktokactions.files import ObjectPath, staging_folder, write_atomic
 
 FIELDS = ("version", "date", "change", "video_id", "state")
 COLUMNS = ["video_id", "status", "labels", "human_labels", "clip_path", "clip_start_s", "clip_end_s", "split"]
@@ -101,6 +102,23 @@ def states_at(dataset: Path, version: int) -> dict[str, str]:
     return found
 
 
+def remove_videos(dataset: Path, ids: frozenset[str]) -> int:
+    """Forget videos that were taken down, in every version; how many lines that were."""
+    path = history_path(dataset)
+    if not path.exists():
+        return 0
+    events = list(read_events(dataset))
+    kept = [event for event in events if event.video_id not in ids]
+    if len(kept) == len(events):
+        return 0
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(FIELDS)
+    writer.writerows((e.version, e.date, e.change, e.video_id, e.state) for e in kept)
+    write_atomic(path, text.getvalue().encode(), staging_folder(dataset))
+    return len(events) - len(kept)
+
+
 def append_version(dataset: Path, version: int, date: str) -> int:
     """Write down what came, went and changed since the last entry; how many clips that were. Does nothing where a
     killed run has written it already."""
@@ -122,6 +140,10 @@ def append_version(dataset: Path, version: int, date: str) -> int:
         count += 1
     path = history_path(dataset)
     is_new = not path.exists()
+    if isinstance(path, ObjectPath):  # an object is written whole
+        head = (",".join(FIELDS) + "\n").encode() if is_new else _whole_lines(path)[0]
+        write_atomic(path, head + text.getvalue().encode("utf-8", "surrogatepass"))
+        return count
     with path.open("r+b" if not is_new else "wb") as file:
         if is_new:
             file.write((",".join(FIELDS) + "\n").encode())
