@@ -9,7 +9,7 @@ import numpy as np
 
 from tiktokactions.plots import ACCEPTED, INK, MUTED, REVIEW, new_figure, save_figure, style
 from tiktokactions.study.extrapolation import Extrapolation, honest_table, paper_table, videos
-from tiktokactions.study.uncertainty import LEVEL, interval
+from tiktokactions.study.uncertainty import LEVEL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,8 +51,7 @@ def _draw(axes: Axes, found: Extrapolation, reach: float) -> None:
             axes.plot(sizes, values, color=MUTED, lw=0.7, alpha=0.7, label=None if labelled else "fitted curves")
             labelled = True
     if found.curves is not None:
-        values, weights = found.curves.accuracies(sizes)
-        band = np.array([interval(column, weights) for column in 100 * values.T])
+        band = 100 * found.curves.accuracy_intervals(sizes)
         axes.fill_between(
             sizes, band[:, 0], band[:, 2], color=ACCEPTED, alpha=0.18, lw=0, label=f"{LEVEL:.0%} interval"
         )
