@@ -15,7 +15,7 @@ from tiktokactions.study.extrapolation_plot import draw_extrapolation
 from tiktokactions.study.families import AVERAGED, PAPER, cdf_family, laws
 from tiktokactions.study.fitting import fit_family
 from tiktokactions.study.measurements import checked
-from tiktokactions.study.uncertainty import ensemble, interval
+from tiktokactions.study.uncertainty import ensemble
 
 FIGURE_3 = {1000: 0.74143, 2000: 0.83644, 3000: 0.89385, 4000: 0.91581, 5000: 0.90934, 6000: 0.93185}
 TABLE_5 = {
@@ -139,8 +139,7 @@ def test_the_truth_lies_in_the_interval_mostly(law):
         measured = checked(runs)
         curves = ensemble([f for f in (fit_family(g, measured) for g in families) if f], measured, draws=80, seed=i)
         assert curves is not None
-        values, weights = curves.accuracies(np.array([9000.0]))
-        low, _, high = interval(values[:, 0], weights)
+        low, _, high = predicted(curves, 9000.0)
         inside += low <= KNOWN[law](9000.0) <= high
     assert inside >= 11
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from tiktokactions.study.families import PAPER
 from tiktokactions.study.fitting import Fit, fit_all
 from tiktokactions.study.measurements import Measurements
+from tiktokactions.study.options import TARGETS, Method
 from tiktokactions.study.uncertainty import (
     LEVEL,
     Backtest,
@@ -22,8 +23,6 @@ from tiktokactions.study.uncertainty import (
     weighted_quantile,
 )
 
-Method = Literal["honest", "paper"]
-TARGETS = (0.95, 0.96, 0.97, 0.98, 0.99)
 WIDEST = 10.0
 """An interval of sizes whose ends differ by more than this factor is no answer to plan with."""
 NEXT_SIZE_LIMIT = 2.0

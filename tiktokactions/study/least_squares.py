@@ -141,6 +141,10 @@ def trust_region(
     each = max(1.5 * (time.thread_time() - began), 1e-6)
     inner = 1e-9 * (upper - lower)
     found = optimize.least_squares(
-        error, np.clip(start, lower + inner, upper - inner), slope, (lower, upper), max_nfev=int(np.clip(seconds / each, 2, 400))
+        error,
+        np.clip(start, lower + inner, upper - inner),
+        slope,
+        (lower, upper),
+        max_nfev=int(np.clip(seconds / each, 2, 400)),
     )
     return found.x, 2 * float(found.cost)
