@@ -14,6 +14,9 @@ from tiktokactions.study.uncertainty import LEVEL
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+LEAST_SHOWN = 0.01
+"""Curves with less of the answer than this are not drawn."""
+
 
 @style()
 def draw_extrapolation(stem: Path, found: Extrapolation) -> list[Path]:
@@ -43,7 +46,10 @@ def _draw(axes: Axes, found: Extrapolation, reach: float) -> None:
     first = max(float(measured.sizes[0]) * 0.7, 1e-9)
     sizes = np.geomspace(first, largest * reach, 160)
     shown = paper_table(found.fits)[:10] if found.method == "paper" else honest_table(found.fits)
-    sharing = {f.name for f in found.curves.fits} if found.curves else {f.name for f in shown}
+    sharing = {f.name for f in shown}
+    if found.curves is not None:  # a curve that misses the points shares nothing and would only look like a possibility
+        weights = zip(found.curves.fits, found.curves.weights, strict=True)
+        sharing = {fit.name for fit, weight in weights if weight >= LEAST_SHOWN}
     labelled = False
     for fit in shown:
         if fit.name in sharing and not fit.family.slow:
