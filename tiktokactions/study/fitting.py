@@ -81,7 +81,7 @@ def fit_family(family: Family, measured: Measurements) -> Fit | None:
     fine = least_squares(curve, rough.parameters[order], means, counts, *bounds, steps=80, until=until)
     ends, errors = fine.parameters.copy(), fine.sse.copy()
     for i in np.argsort(errors, kind="stable")[: 0 if family.slow else FINAL_STARTS]:
-        if np.isfinite(errors[i]):
+        if np.isfinite(errors[i]) and not fine.arrived[i]:
             end, error = trust_region(curve, ends[i], means, counts, *bounds, seconds=SECONDS_PER_FINISH)
             if error < errors[i]:
                 ends[i], errors[i] = end, error

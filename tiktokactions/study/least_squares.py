@@ -29,6 +29,8 @@ class Minimum:
     sse: Array
     """(S,) weighted sums of squared errors; infinite where the curve was never defined."""
     in_time: bool
+    arrived: NDArray[np.bool_]
+    """(S,) whether the start came to rest off the bounds; the others may have been stopped short of a minimum."""
 
 
 def least_squares(
@@ -92,7 +94,9 @@ def least_squares(
         best[won], error[won], sse[won] = trial[better], trial_error[better], trial_sse[better]
         damping[rows] = np.where(better, np.maximum(damping[rows] / 4, 1e-12), np.minimum(damping[rows] * 5, 1e12))
         open_rows = rows[(still[rows] < patience) & (sse[rows] > 1e-26)]
-    return Minimum(best, sse, time.thread_time() <= until)
+    arrived = ((best > lower) & (best < upper)).all(1)
+    arrived[open_rows] = False
+    return Minimum(best, sse, time.thread_time() <= until, arrived)
 
 
 def _jacobian(
