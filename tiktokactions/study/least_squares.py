@@ -94,7 +94,7 @@ def least_squares(
         best[won], error[won], sse[won] = trial[better], trial_error[better], trial_sse[better]
         damping[rows] = np.where(better, np.maximum(damping[rows] / 4, 1e-12), np.minimum(damping[rows] * 5, 1e12))
         open_rows = rows[(still[rows] < patience) & (sse[rows] > 1e-26)]
-    arrived = ((best > lower) & (best < upper)).all(1)
+    arrived = np.all((best > lower) & (best < upper), axis=1)
     arrived[open_rows] = False
     return Minimum(best, sse, time.thread_time() <= until, arrived)
 
