@@ -45,6 +45,7 @@ bench: $(DEV)
 	$(RUN) -m benchmarks.curate
 	$(RUN) -m benchmarks.people
 	$(RUN) -m benchmarks.dataset_scale
+	$(RUN) -m benchmarks.review_load
 	$(RUN) -m benchmarks.train_step
 	$(RUN) -m benchmarks.loader
 	$(RUN) -m benchmarks.learn

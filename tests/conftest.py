@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests import made_videos
+from tests import made_videos, stores
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = (REPOSITORY / os.environ.get("TIKTOKACTIONS_TEST_DATA", "../shared")).resolve()
@@ -83,6 +84,30 @@ def numbered_frames() -> Callable[..., Iterator[Any]]:
 def read_number() -> Callable[[Any], int]:
     """See :func:`tests.made_videos.read_number`."""
     return made_videos.read_number
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[stores.Store]:
+    """An S3 server on loopback, see :mod:`tests.stores`; use ``bucket`` for one of the test's own."""
+    # s3fs keeps one client for each set of options: the address and the keys stay the same for the whole session.
+    with pytest.MonkeyPatch.context() as patch, stores.running_store() as running:
+        for name, value in (
+            ("AWS_ENDPOINT_URL", running.url),
+            ("AWS_ACCESS_KEY_ID", "testing"),
+            ("AWS_SECRET_ACCESS_KEY", "testing"),
+            ("AWS_DEFAULT_REGION", "us-east-1"),
+        ):
+            patch.setenv(name, value)
+        yield running
+
+
+@pytest.fixture
+def bucket(store: stores.Store) -> str:
+    """``s3://`` and an empty bucket."""
+    return store.make_bucket(f"test-{next(_NUMBERS)}")
+
+
+_NUMBERS = itertools.count()
 
 
 @pytest.fixture(autouse=True)

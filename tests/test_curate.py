@@ -403,7 +403,7 @@ def test_a_full_disk_stops_the_run_with_a_message_and_no_half_file(many: Path, t
 
 @pytest.fixture
 def crashing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "_curate_job", crash_on_b)
+    monkeypatch.setattr(api.curating, "_curate_job", crash_on_b)
 
 
 def crash_on_b(job: Any, options: Any, detector: Any, dataset: Path) -> str:

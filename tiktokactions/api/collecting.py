@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tiktokactions.files import local_folder
+
 if TYPE_CHECKING:
     from tiktokactions.collect.plan import Estimate
     from tiktokactions.collect.session import CollectionStatus, CollectOptions, CollectResult, Imported
@@ -33,14 +35,14 @@ def collect_run(
     """
     from tiktokactions.collect import session
 
-    return session.collect_run(Path(hashtags), Path(output), options, report, note)
+    return session.collect_run(Path(hashtags), local_folder(output, "collection.sqlite"), options, report, note)
 
 
 def collect_status(collection: str | os.PathLike[str]) -> CollectionStatus:
     """What a collection holds, what is missing and why, and when its refresh is due."""
     from tiktokactions.collect import session
 
-    return session.collect_status(Path(collection))
+    return session.collect_status(local_folder(collection, "collection.sqlite"))
 
 
 def collect_import(
@@ -49,7 +51,7 @@ def collect_import(
     """Metadata from JSON lines or CSV, so that everything after collecting works without a key."""
     from tiktokactions.collect import session
 
-    return session.collect_import(Path(file), Path(output), hash_creators)
+    return session.collect_import(Path(file), local_folder(output, "collection.sqlite"), hash_creators)
 
 
 def collect_export(
@@ -58,4 +60,6 @@ def collect_export(
     """The collection as JSON lines, creators hashed unless ``plain_creators``; how many videos."""
     from tiktokactions.collect import session
 
-    return session.collect_export(Path(collection), Path(output), plain_creators)
+    return session.collect_export(
+        local_folder(collection, "collection.sqlite"), local_folder(output, "an export"), plain_creators
+    )

@@ -91,8 +91,9 @@ def dataset_verify(dataset: str | os.PathLike[str], *, repair: bool = False) -> 
 
 def open_dataset(dataset: str | os.PathLike[str]) -> tuple[Path, Any, CurateOptions]:
     from tiktokactions.dataset.info import read_info, resolve_options
+    from tiktokactions.files import located
 
-    folder = Path(dataset)
+    folder = located(dataset)
     info = read_info(folder)
     if info is None:
         raise UsageError(f"{folder}: no dataset.json there; expected a folder made by 'tiktokactions curate'")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.api.errors import UsageError, checked_options, need_torch, usage_errors
+from tiktokactions.files import local_folder
 
 if TYPE_CHECKING:
     from tiktokactions.study.extrapolation import Extrapolation
@@ -122,12 +123,12 @@ def study_scaling(
 
     settings = checked_options(ScalingOptions, options)
     recipe = _checked_recipe(pretrain_options, finetune_options)
-    folder = Path(output)
+    folder = local_folder(output, "a study")
     with usage_errors(), _planned(folder, dry_run) as planned:
         trials = scaling.scaling_trials(os.fspath(data), sizes, os.fspath(evaluate_on), planned, settings, recipe)
         if dry_run:
             return _study_plan(trials, settings)
-        outcome = _run_study(trials, folder, settings.jobs, retry, report)
+        outcome = _run_study(trials, folder, settings, retry, report)
         sentence = ""
         if outcome.results:
             results = scaling.write_results(folder, outcome.results)
@@ -163,14 +164,14 @@ def study_sources(
 
     settings = checked_options(SourcesOptions, options)
     recipe = _checked_recipe(pretrain_options, finetune_options)
-    folder = Path(output)
+    folder = local_folder(output, "a study")
     with usage_errors(), _planned(folder, dry_run) as planned:
         named = room.parse_sources(sources)
         trials = room.source_trials(named, os.fspath(evaluate_on), planned, settings, recipe)
         if dry_run:
             return _study_plan(trials, settings)
         warnings = _leaks(named, os.fspath(evaluate_on), report)
-        outcome = _run_study(trials, folder, settings.jobs, retry, report)
+        outcome = _run_study(trials, folder, settings, retry, report)
         found = []
         if outcome.results:
             found = room.differences(room.correct_by_source(folder, outcome.results), settings.seed)
@@ -254,12 +255,14 @@ def _study_plan(trials: Sequence[Trial], settings: StudyOptions) -> StudyPlan:
     return StudyPlan(names, settings.equal, seconds / min(jobs, len(trials)), jobs, cost.seconds_per_step, cost.steps)
 
 
-def _run_study(trials: Sequence[Trial], folder: Path, jobs: int, retry: bool, report: Callable[[str], None]) -> Outcome:
+def _run_study(
+    trials: Sequence[Trial], folder: Path, settings: StudyOptions, retry: bool, report: Callable[[str], None]
+) -> Outcome:
     from tiktokactions.files import dataset_lock
     from tiktokactions.study.trials import run_trials
 
     with dataset_lock(folder):
-        return run_trials(trials, folder, jobs=jobs, retry=retry, report=report)
+        return run_trials(trials, folder, jobs=settings.jobs, retry=retry, report=report, engine=settings.engine)
 
 
 def _study_sentence(results: Path, folder: Path, targets: Sequence[float], report: Callable[[str], None]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tiktokactions.api.errors import UsageError, checked_options, need_torch, usage_errors
+from tiktokactions.files import local_folder
 from tiktokactions.model.progress import TrainingProgress
 
 if TYPE_CHECKING:
@@ -63,12 +64,12 @@ def pretrain(
         parts = [_clips(source, "train", settings, unsplit_is_all=True) for source in sources]
         if dry_run:
             return dry_pretrain(sum(len(part.clips) for part in parts), settings)
-        parts = [_without_unreadable(part, settings, Path(output), progress) for part in parts]
+        parts = [_without_unreadable(part, settings, local_folder(output, "a run"), progress) for part in parts]
         clips = [clip for part in parts for clip in part.clips]
         return pretrain(
             clips,
             settings,
-            Path(output),
+            local_folder(output, "a run"),
             sources=sources,
             shares=None if mix is None else _shares(mix, [len(part.clips) for part in parts]),
             init=None if init is None else Path(init),
@@ -116,7 +117,7 @@ def finetune(
         train = _clips(data, "train", settings)
         if dry_run:
             return dry_finetune(train, settings, None if init is None else Path(init))
-        run = Path(output)
+        run = local_folder(output, "a run")
         train = _without_unreadable(train, settings, run, progress)
         looked_at = _other_side(data, val, "val", settings)
         tested_on = _other_side(data, test, "test", settings)  # now, so that a wrong path does not show after hours
@@ -165,10 +166,11 @@ def evaluate(
     settings = checked_options(EvaluateOptions, options)
     need_torch()
     with usage_errors():
+        from tiktokactions.files import located
         from tiktokactions.model.evaluate import evaluate
 
-        name = f"{Path(data).resolve().stem}-{settings.side}"
-        folder = Path(output) if output is not None else Path(run) / "evaluations" / name
+        name = f"{located(data).resolve().stem}-{settings.side}"
+        folder = local_folder(output, "an evaluation") if output is not None else Path(run) / "evaluations" / name
         tested_on = _without_unreadable(_clips(data, settings.side, settings), settings, folder, progress)
         return evaluate(Path(run), tested_on, settings, folder, report=progress)
 
@@ -249,8 +251,9 @@ def _clips(data: str | os.PathLike[str], side: Any, settings: Any, unsplit_is_al
     """The clips of one side of some data; with ``unsplit_is_all`` all of a dataset that was never split."""
     from tiktokactions.dataset.assignments import is_split
     from tiktokactions.dataset.clips import read_clips
+    from tiktokactions.files import located
 
-    folder = Path(data)
+    folder = located(data)
     if unsplit_is_all and (folder / "dataset.json").is_file() and not is_split(folder):
         side = "all"
     return read_clips(data, side=side, media=settings.media, fold=settings.fold)
@@ -306,10 +309,16 @@ def _shares(mix: Sequence[float], sizes: Sequence[int]) -> list[float]:
 
 def _video_clips(inputs: list[str]) -> list[Clip]:
     from tiktokactions.curate.sources import InputError, list_videos
-    from tiktokactions.dataset.clips import Clip
+    from tiktokactions.dataset.clips import Clip, Stored
+    from tiktokactions.files import is_address
 
     try:
-        found = [Clip(path=str(video.path), label=None) for video in list_videos(inputs)]
+        found = [
+            Clip(
+                video.path, None, stored=Stored(video.path, str(video.fingerprint)) if is_address(video.path) else None
+            )
+            for video in list_videos(inputs)
+        ]
     except InputError as error:
         raise UsageError(str(error)) from error
     if not found:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from pathlib import Path
 from typing import Any
 
 from tiktokactions.cli.commands import ATTENTION, DONE, command, group
 from tiktokactions.cli.options import add_options, options_of
+from tiktokactions.files import located
 
 
 def add_dataset(commands: Any) -> None:
@@ -49,7 +49,7 @@ def _dataset_split(arguments: argparse.Namespace) -> int:
         print(json.dumps(dataclasses.asdict(report)))
     else:
         print(report_text(report))
-        print(f"\nSides: {Path(arguments.dataset, 'splits')}")
+        print(f"\nSides: {located(arguments.dataset) / 'splits'}")
     return ATTENTION if report.bridging else DONE
 
 
@@ -63,7 +63,9 @@ def _dataset_stats(arguments: argparse.Namespace) -> int:
         print(json.dumps(to_builtins(stats)))
     else:
         print(statistics_table(stats))
-        print(f"\nNumbers: {Path(arguments.dataset, 'stats.json')}\nFigures: {Path(arguments.dataset, 'figures')}")
+        print(
+            f"\nNumbers: {located(arguments.dataset) / 'stats.json'}\nFigures: {located(arguments.dataset) / 'figures'}"
+        )
     return DONE
 
 

@@ -14,15 +14,19 @@ from tiktokactions.cli.commands import ATTENTION, DONE, INTERRUPTED, USAGE, comm
 from tiktokactions.cli.curate import add_curate
 from tiktokactions.cli.dataset import add_dataset
 from tiktokactions.cli.demo import run_demo, run_doctor
+from tiktokactions.cli.download import add_download
 from tiktokactions.cli.hashtags import add_hashtags
 from tiktokactions.cli.model import add_model
 from tiktokactions.cli.options import ConfigError
+from tiktokactions.cli.plan import add_plan
+from tiktokactions.cli.refresh import add_refresh
+from tiktokactions.cli.review import add_review, with_review_part
 from tiktokactions.cli.study import add_study
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(with_review_part(sys.argv[1:] if argv is None else argv))
     if not hasattr(arguments, "run"):
         arguments.group_parser.print_help()
         return USAGE
@@ -39,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _known_errors() as error:
         print(f"error: {error}", file=sys.stderr)
         return (
-            ATTENTION if type(error).__name__ in ("DiskFullError", "NonFiniteLossError", "ServerFailsError") else USAGE
+            ATTENTION
+            if type(error).__name__ in ("DiskFullError", "NonFiniteLossError", "ServerFailsError", "StoreError")
+            else USAGE
         )
 
 
@@ -52,12 +58,12 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from tiktokactions.collect.client import ApiError, ServerFailsError
     from tiktokactions.curate.weights import DetectorError
     from tiktokactions.demo.samples import SamplesError
-    from tiktokactions.files import DatasetBusyError
+    from tiktokactions.files import DatasetBusyError, StoreError
     from tiktokactions.model.progress import NonFiniteLossError
     from tiktokactions.video import UnreadableError
 
     known = (UsageError, DatasetBusyError, DiskFullError, DetectorError, SamplesError, ConfigError, ValueError)
-    return (*known, UnreadableError, NonFiniteLossError, ApiError, ServerFailsError)
+    return (*known, UnreadableError, NonFiniteLossError, ApiError, ServerFailsError, StoreError, PermissionError)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -72,10 +78,14 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     add_hashtags(commands)
     add_collect(commands)
+    add_refresh(commands)
+    add_download(commands)
     add_curate(commands)
+    add_review(commands)
     add_dataset(commands)
     add_model(commands)
     add_study(commands)
+    add_plan(commands)
     demo = command(
         commands, "demo", "fetch sample videos and curate them", "Example:\n  tiktokactions demo -o demo/\n", run_demo
     )

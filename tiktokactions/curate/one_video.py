@@ -15,12 +15,15 @@ import numpy as np
 
 from tiktokactions import __version__, video
 from tiktokactions.curate.decide import decide, person_score
+from tiktokactions.curate.detectors import Detect
 from tiktokactions.curate.evidence import Evidence, KeptFrame, gather_evidence
 from tiktokactions.curate.options import CurateOptions, clip_fingerprint, decision_fingerprint, evidence_fingerprint
 from tiktokactions.curate.people import ResolvedDetector, open_detector
 from tiktokactions.curate.quality import frame_hashes, measure_quality
 from tiktokactions.files import (
     clip_relative_path,
+    is_address,
+    local_file,
     move_into_place,
     poster_path,
     sha256_file,
@@ -43,16 +46,21 @@ def curate_video(
     dataset: Path,
     video_id: str,
     source: Source | None = None,
+    detect: Detect | None = None,
 ) -> VideoRecord:
     """Curate one file into ``dataset`` (clip and thumbnails) and return its record, which the caller writes.
+
+    ``detect`` looks for people in place of the detector's own model here (a GPU elsewhere). An object of a store is copied
+    to this machine for as long as it takes.
 
     Depends on nothing but the file and the arguments. A file that cannot be used gives a rejected record, not an error.
 
     Raises:
         OSError: the dataset folder cannot be written (disk full).
+        StoreError: the object store stays away.
     """
     began = time.perf_counter()
-    source = source or Source(path=os.path.abspath(path))
+    source = source or Source(path=path if isinstance(path, str) and is_address(path) else os.path.abspath(path))
     record = VideoRecord(
         video_id=video_id,
         source=source,
@@ -62,24 +70,29 @@ def curate_video(
         versions={"tiktokactions": __version__} | video.library_versions(),
     ).with_source(source)
     timings: dict[str, float] = {}
+    local: Path | None = None
     try:
-        if os.stat(path).st_size == 0:
-            raise video.VideoError("empty_file", "zero bytes")
-        cv2.setNumThreads(1)  # one thread per video: the small pictures here only lose by being split up
-        with video.VideoFile(path, skip_loop_filter="noref") as opened:
-            evidence = gather_evidence(opened, options, detector.long_side)
-        timings |= {"decode": evidence.decode_s, "analyse": evidence.analyse_s}
-        record, pictures = _look(record, evidence, detector, timings)
-        record = decide(record, options)
-        if record.status != "rejected":
-            expected = _frames_inside(evidence.scene_times_s, record)
-            record = replace(record, clip=make_clip(path, record, options, dataset, expected, timings))
+        with local_file(path) as local:
+            if is_address(os.fspath(path)):
+                timings["fetch"] = time.perf_counter() - began
+            if os.stat(local).st_size == 0:
+                raise video.VideoError("empty_file", "zero bytes")
+            cv2.setNumThreads(1)  # one thread per video: the small pictures here only lose by being split up
+            with video.VideoFile(local, skip_loop_filter="noref") as opened:
+                evidence = gather_evidence(opened, options, detector.long_side)
+            timings |= {"decode": evidence.decode_s, "analyse": evidence.analyse_s}
+            record, pictures = _look(record, evidence, detect or open_detector(detector), timings)
+            record = decide(record, options)
+            if record.status != "rejected":
+                expected = _frames_inside(evidence.scene_times_s, record)
+                record = replace(record, clip=make_clip(local, record, options, dataset, expected, timings))
         thumbnails_began = time.perf_counter()
         _write_thumbnails(dataset, record, pictures, options)
         timings["thumbnails"] = time.perf_counter() - thumbnails_began
     except video.VideoError as error:
         known = replace(record, probe=error.probe or record.probe)
-        record = decide(fail(known, error.reason, error.detail), options)
+        detail = error.detail.replace(os.fspath(local), os.fspath(path)) if local is not None else error.detail
+        record = decide(fail(known, error.reason, detail), options)
     except FileNotFoundError:
         record = decide(fail(record, "vanished", "the file is no longer there"), options)
     except OSError as error:
@@ -96,13 +109,13 @@ def fail(record: VideoRecord, reason: str, detail: str) -> VideoRecord:
 
 
 def _look(
-    record: VideoRecord, evidence: Evidence, detector: ResolvedDetector, timings: dict[str, float]
+    record: VideoRecord, evidence: Evidence, detect: Detect, timings: dict[str, float]
 ) -> tuple[VideoRecord, list[np.ndarray]]:
     """Fill in the evidence: people, hashes and quality of the sampled frames. Also returns their upright pictures (BGR)."""
     probe = evidence.probe
     pictures = [video.to_bgr(video.upright(frame.picture, probe.rotation)) for frame in evidence.samples]
     began = time.perf_counter()
-    people = open_detector(detector)(pictures)
+    people = detect(pictures)
     timings["detect"] = time.perf_counter() - began
     began = time.perf_counter()
     quality = measure_quality(pictures, evidence.static_share, probe.width, probe.height)

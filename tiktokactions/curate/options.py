@@ -69,6 +69,9 @@ class CurateOptions:
     crf: int = _option(23, "clip", "x264 quality of the clips, lower is better and larger")
     audio: bool = _option(False, "clip", "keep the sound")
 
+    engine: Literal["local", "ray"] = _option(
+        "local", "run", "processes of this machine, or a Ray cluster (extra 'ray'; RAY_ADDRESS, see docs/scale.md)"
+    )
     workers: int | None = _option(None, "run", "worker processes, one thread each (default: one per core)")
     timeout_s: float = _option(900.0, "run", "time limit per video; beyond it the video is rejected (timeout)")
     retry_failed: bool = _option(False, "run", "try again the videos whose worker crashed or timed out")

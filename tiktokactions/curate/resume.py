@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import os
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +14,25 @@ from typing import NamedTuple
 import msgspec
 
 from tiktokactions.curate.options import CurateOptions
+from tiktokactions.curate.removed import read_removed
 from tiktokactions.curate.sources import ListedVideo, described, printable_path, with_description
-from tiktokactions.files import read_record, record_path, record_paths, safe_video_id, sha256_file
-from tiktokactions.records import Source, VideoRecord
+from tiktokactions.files import (
+    fingerprint,
+    is_address,
+    read_record,
+    record_files,
+    record_path,
+    safe_video_id,
+    sha256_file,
+)
+from tiktokactions.records import Source, VideoRecord, decode_record
+
+Fingerprint = tuple[int, int | str]
+"""Size in bytes, and the modification time in ns, or the ETag on an object store."""
+Submit = Callable[[Callable[[str], str], str], "Future[str]"]
+"""Starts ``function(path)`` somewhere else, as ``concurrent.futures.Executor.submit`` does."""
+HASHED_AHEAD = 16
+"""Objects whose content is read ahead of their turn, so that the store's slowness does not add up."""
 
 RETRIED = {"timeout", "worker_crashed"}
 """Failures that say something about the run rather than about the file; ``--retry-failed`` tries them again."""
@@ -22,8 +40,7 @@ RETRIED = {"timeout", "worker_crashed"}
 
 class _File(NamedTuple):
     video_id: str
-    size_bytes: int
-    mtime_ns: int
+    fingerprint: Fingerprint
     said: int
     """Hash of the labels and the description that this path brought."""
 
@@ -58,6 +75,10 @@ class Plan:
     """Video id -> further paths and changed labels to be joined into its record; each a source with one path."""
     left: dict[str, set[str]] = field(default_factory=dict)
     """Video id -> paths that no longer hold this video (another content lies there now)."""
+    dead: frozenset[str] = frozenset()
+    """Ids and contents (SHA-256) that were removed and must not come back."""
+    refused: set[str] = field(default_factory=set)
+    """Listed paths that hold such a video; nothing is made of them, not even a row."""
     finished: int = 0
     """Listed files that earlier runs were done with."""
     identical: int = 0
@@ -70,21 +91,21 @@ def read_plan(dataset: Path) -> Plan:
     Raises:
         ValueError: a record that cannot be parsed, with its path.
     """
-    plan = Plan()
-    for path in record_paths(dataset):
-        record = read_record(path)
+    stones = read_removed(dataset)
+    plan = Plan(dead=frozenset(stones) | {stone.sha256 for stone in stones.values() if stone.sha256})
+    for path, data in record_files(dataset):
+        record = decode_record(data, where=str(path))
         source = record.source
         plan.known[record.video_id] = _Known(source.sha256, record.evidence_fingerprint, record.failure)
         if source.sha256:
             plan.by_content[source.sha256] = record.video_id
         for name in (source.path, *source.copies):
-            size_bytes, mtime_ns = source.fingerprints.get(name, (-1, -1))
             said = (
                 _said(source.labels.get(name, ()), source)
                 if name == source.path
                 else _said(source.labels.get(name, ()))
             )
-            plan.files[name] = _File(record.video_id, size_bytes, mtime_ns, said)
+            plan.files[name] = _File(record.video_id, source.fingerprints.get(name, (-1, -1)), said)
     return plan
 
 
@@ -94,25 +115,72 @@ def _said(labels: tuple[str, ...], about: Source | None = None) -> int:
 
 
 def jobs_left(
-    listed: Iterable[ListedVideo], plan: Plan, dataset: Path, options: CurateOptions, evidence_fingerprint: str
+    listed: Iterable[ListedVideo],
+    plan: Plan,
+    dataset: Path,
+    options: CurateOptions,
+    evidence_fingerprint: str,
+    submit: Submit | None = None,
 ) -> Iterator[Job]:
     """The videos that have no finished record, in the order given. Contents are hashed here, once in a file's life.
 
-    Byte-identical files are one video: the first becomes a job, the others go to ``plan.updates``.
+    Byte-identical files are one video: the first becomes a job, the others go to ``plan.updates``. Objects of a store are
+    hashed a few at a time, in threads or where ``submit`` puts it.
     """
+    with ThreadPoolExecutor(HASHED_AHEAD // 2) as threads:
+        ahead = _hash_ahead(listed, plan, submit or threads.submit)
+        yield from _jobs(ahead, plan, dataset, options, evidence_fingerprint)
+
+
+Digest = Callable[[], str]
+
+
+def _hash_ahead(listed: Iterable[ListedVideo], plan: Plan, submit: Submit) -> Iterator[tuple[ListedVideo, Digest]]:
+    """Every video with what gives its SHA-256: of a local file computed then, of an object begun ahead of its turn."""
+    waiting: deque[tuple[ListedVideo, Digest]] = deque()
     for video in listed:
+        digest: Digest = functools.partial(sha256_file, video.path)
+        if is_address(video.path):
+            before = plan.files.get(printable_path(video.path))
+            if before is None or video.fingerprint is None or before.fingerprint != video.fingerprint:
+                digest = submit(sha256_file, video.path).result
+            waiting.append((video, digest))
+            if len(waiting) < HASHED_AHEAD:
+                continue
+        elif not waiting:
+            yield video, digest
+            continue
+        else:
+            waiting.append((video, digest))
+        yield waiting.popleft()
+    yield from waiting
+
+
+def _jobs(
+    listed: Iterable[tuple[ListedVideo, Digest]],
+    plan: Plan,
+    dataset: Path,
+    options: CurateOptions,
+    evidence_fingerprint: str,
+) -> Iterator[Job]:
+    for video, digest in listed:
         name = printable_path(video.path)
+        if plan.dead and video.about.id and safe_video_id(video.about.id) in plan.dead:
+            plan.refused.add(name)
+            continue
         try:
-            stat = os.stat(video.path)
+            now = video.fingerprint or fingerprint(video.path)
             before = plan.files.get(name)
-            if before is not None and (before.size_bytes, before.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+            if before is not None and before.fingerprint == now:
                 job = _known_file(video, name, before, plan, dataset, options, evidence_fingerprint)
             else:
-                job = _new_file(video, name, before, stat, plan, dataset, evidence_fingerprint)
+                job = _new_file(video, name, before, now, digest, plan, dataset, evidence_fingerprint)
         except FileNotFoundError:
             job = _unusable(video, name, "vanished", "the file is no longer there", plan)
         except OSError as error:
             job = _unusable(video, name, "unreadable", error.strerror or str(error), plan)
+        if name in plan.refused:
+            continue
         if job is None and name in plan.files:
             plan.finished += 1
         elif job is None:
@@ -132,7 +200,7 @@ def _known_file(
     evidence_fingerprint: str,
 ) -> Job | None:
     known = plan.known[before.video_id]
-    one_path = _source_of(video, name, before.size_bytes, before.mtime_ns, known.sha256)
+    one_path = _source_of(video, name, before.fingerprint, known.sha256)
     if _said(video.labels, video.about) != before.said and _said(video.labels) != before.said:
         plan.updates.setdefault(before.video_id, []).append(one_path)
     retry = options.retry_failed and known.failure in RETRIED
@@ -147,13 +215,17 @@ def _new_file(
     video: ListedVideo,
     name: str,
     before: _File | None,
-    stat: os.stat_result,
+    now: Fingerprint,
+    digest: Digest,
     plan: Plan,
     dataset: Path,
     evidence_fingerprint: str,
 ) -> Job | None:
-    sha256 = sha256_file(video.path)
-    source = _source_of(video, name, stat.st_size, stat.st_mtime_ns, sha256)
+    sha256 = digest()
+    if sha256 in plan.dead or (not video.about.id and sha256[:16] in plan.dead):
+        plan.refused.add(name)
+        return None
+    source = _source_of(video, name, now, sha256)
     twin = plan.by_content.get(sha256)
     if before is not None and before.video_id != twin:
         plan.left.setdefault(before.video_id, set()).add(name)
@@ -176,16 +248,16 @@ def _unusable(video: ListedVideo, name: str, reason: str, detail: str, plan: Pla
     before = plan.files.get(name)
     if before is not None and (before.video_id != video_id or plan.known[video_id].failure == reason):
         return None  # curated when it could be read, or already reported
-    return Job(video.path, video_id, _source_of(video, name, 0, 0, ""), (reason, detail))
+    return Job(video.path, video_id, _source_of(video, name, (0, 0), ""), (reason, detail))
 
 
-def _source_of(video: ListedVideo, name: str, size_bytes: int, mtime_ns: int, sha256: str) -> Source:
+def _source_of(video: ListedVideo, name: str, now: Fingerprint, sha256: str) -> Source:
     source = Source(
         path=name,
-        fingerprints={name: (size_bytes, mtime_ns)} if sha256 else {},
+        fingerprints={name: now} if sha256 else {},
         labels={name: video.labels},
         sha256=sha256,
-        size_bytes=size_bytes,
+        size_bytes=now[0],
     )
     return with_description(source, video.about)
 

@@ -12,8 +12,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from tiktokactions.files import ObjectPath, is_address
+from tiktokactions.files.objects import READ_TOGETHER, Entry, find_objects, read_together
 from tiktokactions.records import Source
 
 
@@ -26,10 +28,12 @@ class ListedVideo:
     """A file to curate and what is known of it before it is opened."""
 
     path: str
-    """Absolute."""
+    """Absolute, or an address on an object store."""
     labels: tuple[str, ...] = ()
     about: Source = field(default_factory=lambda: Source(path=""))
     """Only the descriptive fields are filled (id, creator, title, category, uploaded, sound, metadata)."""
+    fingerprint: tuple[int, str] | None = None
+    """Size and ETag where the listing of an object store told them: nobody needs to ask again."""
 
 
 _FIELDS: dict[str, tuple[str, ...]] = {
@@ -47,7 +51,8 @@ _LABEL_FIELDS = ("label", "labels", "hashtag", "hashtags", "hashtag_names", "tag
 def list_videos(inputs: Sequence[str], leave_out: Path | None = None) -> Iterator[ListedVideo]:
     """Every regular file that the inputs name and that is not a sidecar, each file once.
 
-    ``inputs``: files, folders (recursive), globs, ``.txt``/``.csv`` lists, ``-`` for a list on standard input. Folders are
+    ``inputs``: files, folders (recursive), globs, ``.txt``/``.csv`` lists, ``-`` for a list on standard input; on a disk or
+    as addresses of an object store (``s3://bucket/prefix/``), of which every folder is listed once. Folders are
     walked in sorted order and no link is followed twice. ``leave_out`` (the dataset folder) is not walked into.
 
     Raises:
@@ -57,7 +62,7 @@ def list_videos(inputs: Sequence[str], leave_out: Path | None = None) -> Iterato
     for entry in inputs:
         for video in _expand(entry, leave_out):
             # A file that vanished or may not be opened still becomes a row, hence no strict resolving.
-            real = os.path.realpath(video.path)
+            real = video.path if is_address(video.path) else os.path.realpath(video.path)
             if real not in seen:
                 seen.add(real)
                 yield video
@@ -67,8 +72,15 @@ def _expand(entry: str, leave_out: Path | None) -> Iterator[ListedVideo]:
     if entry == "-":
         yield from _from_list(sys.stdin.read(), "standard input", Path.cwd())
         return
+    if is_address(entry):
+        yield from _from_store(entry, leave_out)
+        return
     path = Path(entry)
-    if path.is_dir():
+    if (path / "collection.sqlite").is_file():
+        from tiktokactions.curate.from_collection import list_collection  # which builds on this module
+
+        yield from list_collection(path, lambda folder: _from_folder(folder, leave_out))
+    elif path.is_dir():
         yield from _from_folder(path, leave_out)
     elif path.suffix.lower() in (".txt", ".csv") and path.is_file():
         try:
@@ -93,7 +105,7 @@ def _expand(entry: str, leave_out: Path | None) -> Iterator[ListedVideo]:
 
 
 def _from_folder(root: Path, leave_out: Path | None) -> Iterator[ListedVideo]:
-    left_out = None if leave_out is None else os.path.realpath(leave_out)
+    left_out = None if leave_out is None or isinstance(leave_out, ObjectPath) else os.path.realpath(leave_out)
     entered: set[str] = set()
     pending = [root]
     while pending:
@@ -146,20 +158,86 @@ def read_sidecar(path: Path) -> ListedVideo:
 
     A sidecar that is not a JSON object is reported in ``metadata["sidecar_error"]``: the video is still good.
     """
-    stem = os.path.splitext(path.name)[0]
     absolute = os.path.abspath(path)
-    for name in (f"{stem}.json", f"{stem}.info.json", f"{path.name}.json"):
+    for name in _sidecar_names(path.name):
         sidecar = path.parent / name
-        if name == path.name or not os.path.isfile(sidecar):
+        if not os.path.isfile(sidecar):
             continue
         try:
-            said = json.loads(sidecar.read_bytes())
-        except (OSError, ValueError) as error:
-            said = {"sidecar_error": f"{name}: {error}"}
-        if not isinstance(said, dict):
-            said = {"sidecar_error": f"{name}: expected a JSON object, got {type(said).__name__}"}
-        return describe(absolute, said)
+            return describe(absolute, _said_by(name, sidecar.read_bytes()))
+        except OSError as error:
+            return describe(absolute, {"sidecar_error": f"{name}: {error}"})
     return ListedVideo(path=absolute)
+
+
+def _sidecar_names(video: str) -> list[str]:
+    stem = os.path.splitext(video)[0]
+    return [name for name in (f"{stem}.json", f"{stem}.info.json", f"{video}.json") if name != video]
+
+
+def _said_by(name: str, data: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(data)
+    except ValueError as error:
+        return {"sidecar_error": f"{name}: {error}"}
+    if not isinstance(said, dict):
+        return {"sidecar_error": f"{name}: expected a JSON object, got {type(said).__name__}"}
+    return said
+
+
+# --- object stores -------------------------------------------------------------------------------------------------
+
+
+def _from_store(entry: str, leave_out: Path | None) -> Iterator[ListedVideo]:
+    if glob.has_magic(entry):
+        matches = find_objects(entry)
+        if not matches:
+            raise InputError(f"{entry}: no object matches it")
+        yield from _from_objects([ObjectPath(match).entry() for match in matches], label=None)
+        return
+    root = ObjectPath(entry)
+    if root.suffix.lower() in (".txt", ".csv") and root.is_file():
+        try:
+            text = root.read_bytes().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{root}: expected a UTF-8 list of videos, got other bytes ({error})") from None
+        yield from _from_list(text, str(root), cast(Path, root.parent))
+        return
+    pending, found = [root], False
+    while pending:
+        folder = pending.pop()
+        if folder == leave_out:
+            continue
+        objects, folders = folder.entries()
+        found = found or bool(objects or folders)
+        yield from _from_objects(objects, label=None if folder == root else folder.name)
+        pending += [ObjectPath(url) for url in reversed(folders)]
+    if not found:
+        if not root.is_file():
+            raise InputError(f"{entry}: no object and nothing below it. Check the bucket and the prefix.")
+        yield from _from_objects([root.entry()], label=None)
+
+
+def _from_objects(objects: Sequence[Entry], label: str | None) -> Iterator[ListedVideo]:
+    """The videos among the objects of one folder, as :func:`_from_files`; sidecars are fetched many at a time."""
+    by_name = {entry.url.rsplit("/", 1)[1]: entry for entry in objects}
+    names = set(by_name) if len(by_name) > 1 else set()
+    stems = {os.path.splitext(name)[0] for name in names if not name.lower().endswith(".json")}
+    videos = [(name, entry) for name, entry in by_name.items() if not _is_sidecar(name, names, stems)]
+    for first in range(0, len(videos), READ_TOGETHER):
+        part = videos[first : first + READ_TOGETHER]
+        beside = {name: next((s for s in _sidecar_names(name) if s in names), None) for name, _ in part}
+        wanted = [ObjectPath(by_name[sidecar].url) for sidecar in beside.values() if sidecar is not None]
+        said = {path.name: data for path, data in read_together(wanted)}
+        for name, entry in part:
+            sidecar = beside[name]
+            known = _said_by(sidecar, said[sidecar]) if sidecar in said else {}
+            video = describe(entry.url, known)
+            labels = video.labels or ((_clean_label(label),) if label else ())
+            yield replace(video, labels=labels, fingerprint=(entry.size_bytes, entry.etag))
+
+
+# --- what lists and sidecars say -----------------------------------------------------------------------------------
 
 
 def describe(path: str, said: dict[str, Any]) -> ListedVideo:
@@ -231,7 +309,8 @@ def _from_list(text: str, name: str, folder: Path) -> Iterator[ListedVideo]:
             continue
         path = _locate(given, folder)
         listed = describe(path, row)
-        beside = read_sidecar(Path(path))
+        # Of an object store that would be three requests for every line: there the list says it all.
+        beside = ListedVideo(path) if is_address(path) else read_sidecar(Path(path))
         before = merged.get(path)
         labels = (before.labels if before else ()) + (listed.labels or beside.labels)
         labels = labels or _folder_label(path, folder)
@@ -241,6 +320,12 @@ def _from_list(text: str, name: str, folder: Path) -> Iterator[ListedVideo]:
 
 def _folder_label(path: str, folder: Path) -> tuple[str, ...]:
     """For a list the folder that was given is the list's own: files below it are labelled by their folder's name."""
+    if is_address(path) != isinstance(folder, ObjectPath):
+        return ()
+    if isinstance(folder, ObjectPath):
+        at = ObjectPath(path)
+        is_inside = at.parent != folder and at.url.startswith(folder.url + "/")
+        return (_clean_label(at.parent.name),) if is_inside else ()
     parent = os.path.dirname(path)
     inside = os.path.relpath(parent, folder)
     return () if inside == "." or inside.startswith("..") else (_clean_label(os.path.basename(parent)),)
@@ -261,7 +346,8 @@ def _csv_rows(text: str, header: list[str]) -> Iterator[dict[str, Any]]:
 def _text_row(line: str, folder: Path) -> dict[str, Any]:
     """``path``, ``path<TAB>label``, or ``path label`` where the whole line is not a file."""
     path, _, label = line.strip("\r\n").partition("\t")
-    if not label and not os.path.lexists(_locate(path, folder)):
+    remote = is_address(path) or isinstance(folder, ObjectPath)
+    if not label and not remote and not os.path.lexists(_locate(path, folder)):
         shorter, _, last = path.rpartition(" ")
         if shorter and os.path.lexists(_locate(shorter, folder)):
             path, label = shorter, last
@@ -270,6 +356,10 @@ def _text_row(line: str, folder: Path) -> dict[str, Any]:
 
 def _locate(given: str, folder: Path) -> str:
     """Relative paths in a list are meant from the list's folder, else from the current one."""
+    if is_address(given):
+        return given
+    if isinstance(folder, ObjectPath):
+        return f"{folder}/{given.lstrip('./')}"
     expanded = os.path.expanduser(given)
     beside = os.path.join(folder, expanded)
     return os.path.abspath(beside if os.path.lexists(beside) else expanded if os.path.lexists(expanded) else beside)
@@ -277,7 +367,7 @@ def _locate(given: str, folder: Path) -> str:
 
 def printable_path(path: str) -> str:
     """A path as JSON and Parquet can hold it: bytes that are not UTF-8 are written as ``\\xNN``."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return path if is_address(path) else os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def described(source: Source) -> dict[str, Any]:

@@ -38,6 +38,7 @@ _FIELDS = [
     ("video_id", "the source's own id, or the first 16 hex digits of the file's SHA-256"),
     ("labels", "hashtags as they came with the video"),
     ("human_labels", "labels that people gave; where there are any, they count instead of `labels`"),
+    ("human_tags", "free tags that people gave"),
     ("status, reasons", "`accepted`, `needs_review` or `rejected`, and why"),
     ("clip_path", "the clip, relative to this folder; null where there is none"),
     ("clip_start_s, clip_end_s", "where the clip lies in the source video, in seconds"),

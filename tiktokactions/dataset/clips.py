@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from tiktokactions.files import ObjectPath, located
+
 Side = Literal["train", "val", "test", "all"]
 SIDES: tuple[Side, ...] = get_args(Side)
 MOST_NAMED = 5
@@ -18,17 +20,32 @@ class DataError(ValueError):
 
 
 @dataclass(frozen=True)
+class Stored:
+    """Where the bytes of a clip lie that is no file of its own on a disk: in an object, in a tar file, or both."""
+
+    file: str
+    """The file or the object."""
+    version: str
+    """Changes with the contents; what a cache keeps is told apart by it."""
+    offset: int | None = None
+    """Where it begins in ``file``, in bytes; None: it is the whole of it."""
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True)
 class Clip:
     """One video, or a part of one, to train or test on."""
 
     path: str
-    """Absolute path of the file."""
+    """Absolute path of the file; of one in a tar file the tar's, a slash, and its name there."""
     label: str | None
     """Class name; None where unlabelled."""
     start_s: float | None = None
     """Where the part begins, in seconds of the file; None: the whole file."""
     end_s: float | None = None
     video_id: str | None = None
+    stored: Stored | None = None
+    """None: an ordinary file."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +55,7 @@ class ClipSet:
     source: str
     """What was read, for messages."""
     kind: str
-    """``dataset``, ``folder``, ``list``, ``kinetics``, ``ucf101``, ``hmdb51`` or ``ssv2``."""
+    """``dataset``, ``webdataset``, ``folder``, ``list``, ``kinetics``, ``ucf101``, ``hmdb51`` or ``ssv2``."""
     clips: tuple[Clip, ...]
     labels: tuple[str, ...]
     """Class names of all sides in the order of their numbers; empty where unlabelled."""
@@ -79,7 +96,8 @@ def read_clips(
     """The clips of one side of some data; docs/formats.md lists what can be read.
 
     Args:
-        data: a dataset, a folder of class folders, a list, or a folder of official splits.
+        data: a dataset or a WebDataset export (also ``s3://``), a folder of class folders, a list, or a folder of official
+            splits.
         side: which side; data without sides are taken whole, whatever is asked for.
         media: folder of the videos that a list or a split names.
         fold: which official split, or fold of a dataset.
@@ -88,7 +106,7 @@ def read_clips(
     Raises:
         DataError: nothing that can be read there, a side that it does not have, or listed files that are not there.
     """
-    path = Path(data)
+    path = located(data)
     if side not in SIDES:
         raise DataError(f"side: got {side!r}, expected one of {', '.join(SIDES)}")
     if not path.exists():
@@ -112,21 +130,25 @@ def has_side(data: str | os.PathLike[str], side: Side) -> bool:
 
     A side that Kinetics or Something-Something publish without labels is none to validate or test on: False.
     """
-    from tiktokactions.dataset.readers import folders, hmdb51, kinetics, ours, ssv2, ucf101, videomae_lists
+    from tiktokactions.dataset.readers import folders, hmdb51, kinetics, ours, ssv2, ucf101, videomae_lists, webdataset
 
-    path = Path(data)
+    path = located(data)
     readers: dict[Reader, Callable[[Path, str], bool]] = {
         **{ours.read: ours.has_side, folders.read: folders.has_side, ucf101.read: ucf101.has_side},
         **{hmdb51.read: hmdb51.has_side, kinetics.read: kinetics.has_side, ssv2.read: ssv2.has_side},
-        videomae_lists.read: videomae_lists.has_side,
+        **{videomae_lists.read: videomae_lists.has_side, webdataset.read: webdataset.has_side},
     }
     return readers[_reader_of(path)](path, side)
 
 
 def _reader_of(path: Path) -> Reader:
     """The reader of what lies at ``path``, told by the names and first lines of its files."""
-    from tiktokactions.dataset.readers import folders, hmdb51, kinetics, ours, ssv2, ucf101, videomae_lists
+    from tiktokactions.dataset.readers import folders, hmdb51, kinetics, ours, ssv2, ucf101, videomae_lists, webdataset
 
+    if webdataset.is_here(path):
+        return webdataset.read
+    if isinstance(path, ObjectPath) and not (path / "dataset.json").is_file():
+        raise DataError(f"{path}: expected a dataset made by 'curate' or a WebDataset export; found neither")
     if path.is_dir():
         if (path / "dataset.json").is_file():
             return ours.read

@@ -327,7 +327,7 @@ def sample_posters(dataset: Path, stats: Statistics) -> dict[str, list[Image.Ima
 
 def _poster(path: Path) -> Image.Image | None:
     try:
-        with Image.open(path) as picture:
+        with Image.open(io.BytesIO(path.read_bytes())) as picture:
             return picture.convert("RGB")
     except OSError:  # missing, cut short, or not a picture (PIL.UnidentifiedImageError)
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from tiktokactions.curate.decide import person_frames
 from tiktokactions.curate.options import CurateOptions
 from tiktokactions.dataset.assignments import read_assignments
-from tiktokactions.files import move_into_place, staging_folder
+from tiktokactions.files import move_into_place, readable, staging_folder
 from tiktokactions.records import STATUSES, VideoRecord
 
 SCHEMA = pa.schema(
@@ -21,6 +21,7 @@ SCHEMA = pa.schema(
         ("source_path", pa.string()),
         ("labels", pa.list_(pa.string())),
         ("human_labels", pa.list_(pa.string())),
+        ("human_tags", pa.list_(pa.string())),
         ("category", pa.string()),
         ("creator", pa.string()),
         ("status", pa.string()),
@@ -64,7 +65,8 @@ def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None 
         "video_id": record.video_id,
         "source_path": record.source.path,
         "labels": record.labels,
-        "human_labels": (),
+        "human_labels": record.human_labels,
+        "human_tags": record.human_tags,
         "category": record.source.category,
         "creator": record.source.creator,
         "status": record.status,
@@ -120,7 +122,40 @@ def write_manifest(dataset: Path, records: Iterable[VideoRecord], options: Curat
     return counts
 
 
+def update_manifest(dataset: Path, changed: Mapping[str, VideoRecord], options: CurateOptions) -> dict[str, int] | None:
+    """Write the rows of some videos anew, the others as they are, and count all by status.
+
+    None, and nothing written, where the manifest lacks one of them or was written by another version of this program.
+    """
+    counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
+    assigned = read_assignments(dataset)
+    waiting = dict(changed)
+    staged = staging_folder(dataset) / "manifest.parquet"
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    with pq.ParquetFile(dataset / "manifest.parquet") as before:
+        if not before.schema_arrow.equals(SCHEMA):
+            return None
+        with pq.ParquetWriter(staged, SCHEMA, compression="zstd") as writer:
+            for batch in before.iter_batches(ROWS_PER_BATCH):
+                if not waiting.keys().isdisjoint(batch["video_id"].to_pylist()):
+                    rows = batch.to_pylist()
+                    for place, row in enumerate(rows):
+                        record = waiting.pop(row["video_id"], None)
+                        if record is not None:
+                            given = assigned.get(record.video_id)
+                            rows[place] = manifest_row(record, options, None if given is None else given.side)
+                    batch = pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
+                for status in batch["status"].to_pylist():
+                    counts[status] += 1
+                writer.write_batch(batch)
+    if waiting:
+        staged.unlink()
+        return None
+    move_into_place(staged, dataset / "manifest.parquet")
+    return counts
+
+
 def count_by_status(manifest: Path) -> dict[str, int]:
-    statuses = pq.read_table(manifest, columns=["status"])["status"].to_pylist()
+    statuses = pq.read_table(readable(manifest), columns=["status"])["status"].to_pylist()
     counts: dict[str, int] = {status: statuses.count(status) for status in STATUSES}
     return counts

@@ -35,7 +35,7 @@ from tiktokactions.dataset.assignments import (
 from tiktokactions.dataset.leak_groups import LinkedVideo, groups, linked_video, moved_by_rule, used_members
 from tiktokactions.dataset.settle import all_records, duplicates_of
 from tiktokactions.dataset.split_options import DEFAULTS, SIDES, SplitOptions
-from tiktokactions.files import move_into_place, staging_folder, write_atomic
+from tiktokactions.files import move_into_place, readable, staging_folder, write_atomic
 
 __all__ = ["SplitOptions", "SplitReport", "is_split", "sides_of_fold", "split_dataset"]
 
@@ -75,7 +75,7 @@ def split_dataset(dataset: Path, given: SplitOptions, settings: CurateOptions) -
     before = {} if given.reassign else read_assignments(dataset)
     options = resolve(given, _options_before(dataset) if before else {})
     twins = duplicates_of(dataset, settings) if settings.keep_duplicates else {}
-    videos = [linked_video(record, (), twins.get(record.video_id)) for record in all_records(dataset)]
+    videos = [linked_video(record, record.human_labels, twins.get(record.video_id)) for record in all_records(dataset)]
     videos = [video for video in videos if video.is_used or len(video.keys) > 1]
     used = [video for video in videos if video.is_used]
     if not used:
@@ -243,7 +243,7 @@ def fill_manifest(dataset: Path, after: Mapping[str, Assignment]) -> None:
     """Write the sides into the manifest's column ``split``, batch by batch."""
     manifest, staged = dataset / "manifest.parquet", staging_folder(dataset) / "manifest.parquet"
     staged.parent.mkdir(parents=True, exist_ok=True)
-    source = pq.ParquetFile(manifest)
+    source = pq.ParquetFile(readable(manifest))
     column = source.schema_arrow.get_field_index("split")
     with pq.ParquetWriter(staged, source.schema_arrow, compression="zstd") as writer:
         for batch in source.iter_batches():

@@ -32,6 +32,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tiktokactions.files import readable
 from tiktokactions.records import FAILURES, STATUSES
 
 NO_LABEL = "(none)"
@@ -178,7 +179,7 @@ def read_batches(manifest: Path, columns: list[str]) -> Any:
             f"{manifest}: no such file. Expected a dataset's manifest.parquet: run 'tiktokactions curate' first."
         )
     try:
-        file = pq.ParquetFile(manifest)
+        file = pq.ParquetFile(readable(manifest))
     except pa.ArrowInvalid as error:
         raise ValueError(
             f"{manifest}: not a Parquet file ({error}). Run 'tiktokactions curate' to write it anew."

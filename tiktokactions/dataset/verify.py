@@ -13,15 +13,16 @@ from tiktokactions.curate.one_video import check_clip
 from tiktokactions.curate.options import CurateOptions
 from tiktokactions.dataset.settle import cut_again
 from tiktokactions.files import (
+    local_file,
     poster_path,
     read_record,
+    record_files,
     record_path,
-    record_paths,
     sha256_file,
     strip_path,
     write_record,
 )
-from tiktokactions.records import ClipFile, VideoRecord
+from tiktokactions.records import ClipFile, VideoRecord, decode_record
 from tiktokactions.video import VideoError
 
 ProblemKind = Literal[
@@ -59,10 +60,10 @@ def verify_dataset(dataset: Path, workers: int | None = None) -> Verification:
     problems: list[Problem] = []
     clips: dict[str, tuple[str, ClipFile]] = {}
     ids: set[str] = set()
-    for path in record_paths(dataset):
+    for path, data in record_files(dataset):
         name = _relative(dataset, path)
         try:
-            record = read_record(path)
+            record = decode_record(data, where=str(path))
         except ValueError as error:
             problems.append(Problem("bad_record", name, path.stem, str(error)))
             ids.add(path.stem)
@@ -94,13 +95,14 @@ def check_one_clip(clip: ClipFile, dataset: Path) -> tuple[ProblemKind | Literal
     path = dataset / clip.path
     if not path.is_file():
         return "missing_clip", "the file is gone"
-    sha256 = sha256_file(path)
-    if sha256 != clip.sha256:
-        return "clip_changed", f"SHA-256 {sha256[:12]}, the record says {clip.sha256[:12]}"
-    try:
-        check_clip(path, clip.frames)
-    except VideoError as error:
-        return "clip_broken", error.detail
+    with local_file(path) as local:
+        sha256 = sha256_file(local)
+        if sha256 != clip.sha256:
+            return "clip_changed", f"SHA-256 {sha256[:12]}, the record says {clip.sha256[:12]}"
+        try:
+            check_clip(local, clip.frames)
+        except VideoError as error:
+            return "clip_broken", error.detail
     return "", ""
 
 

@@ -8,6 +8,7 @@ short is left out. So a run that is resumed, or spread over more processes, sees
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -206,7 +207,7 @@ def _loader(dataset: Dataset[Any], keys: _Keys, workers: int, pin_memory: bool, 
     if workers:
         many = {
             "multiprocessing_context": _worker_context(),
-            "worker_init_fn": _start_worker,
+            "worker_init_fn": partial(_start_worker, environment=dict(os.environ)),
             "prefetch_factor": AHEAD,
             "persistent_workers": True,
         }
@@ -247,7 +248,9 @@ def _worker_context() -> Any:
     return context
 
 
-def _start_worker(number: int) -> None:
+def _start_worker(number: int, environment: dict[str, str]) -> None:
+    # The process that workers are forked from may be older than a store's keys or the size of the cache.
+    os.environ.update(environment)
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
 
@@ -273,7 +276,12 @@ def check_readable(clips: Sequence[Clip], workers: int = 0) -> list[tuple[Clip, 
     if workers == 0:
         reasons = [_unreadable(clip) for clip in clips]
     else:
-        with pebble.ProcessPool(max_workers=workers, context=_worker_context()) as pool:
+        with pebble.ProcessPool(
+            max_workers=workers,
+            context=_worker_context(),
+            initializer=_start_worker,
+            initargs=(0, dict(os.environ)),
+        ) as pool:
             reasons = [_reason(future) for future in [pool.schedule(_unreadable, args=(clip,)) for clip in clips]]
     return [(clip, reason) for clip, reason in zip(clips, reasons, strict=True) if reason is not None]
 

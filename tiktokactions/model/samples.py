@@ -6,8 +6,9 @@ Layouts: T frames, H × W pixels, N tokens, K samples of one video (``--num-samp
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,10 +16,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from tiktokactions.dataset.clip_cache import local_clip
 from tiktokactions.model.augment import evaluation_view, finetune_view, pretrain_view, resize_short_side
 from tiktokactions.model.masking import decoder_mask, tube_mask
 from tiktokactions.model.views import Sampling, frame_indices, sparse_test_frames, test_views
-from tiktokactions.video import ClipReader
+from tiktokactions.video import ClipReader, UnreadableError
 
 if TYPE_CHECKING:
     from tiktokactions.dataset.clips import Clip
@@ -38,9 +40,21 @@ def sample_rng(seed: int, epoch: int, index: int, copy: int | None = None) -> np
     return np.random.default_rng([seed, epoch, index, 0 if copy is None else copy + 1])
 
 
-def open_clip(clip: Clip, decoder: Decoder = "pyav") -> ClipReader:
-    """Raises ``UnreadableError``."""
-    return ClipReader(clip.path, clip.start_s, clip.end_s, decoder)
+@contextlib.contextmanager
+def open_clip(clip: Clip, decoder: Decoder = "pyav") -> Iterator[ClipReader]:
+    """Raises ``UnreadableError``, also where the clip lies in a tar file or on an object store and cannot be had."""
+    if clip.stored is None:
+        with ClipReader(clip.path, clip.start_s, clip.end_s, decoder) as reader:
+            yield reader
+        return
+    try:
+        with (
+            local_clip(clip.path, clip.stored) as path,
+            ClipReader(path, clip.start_s, clip.end_s, decoder) as reader,
+        ):
+            yield reader
+    except UnreadableError as error:
+        raise UnreadableError(clip.path, error.detail) from error
 
 
 class PretrainClips(Dataset[Sample]):

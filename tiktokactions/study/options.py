@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Equal = Literal["epochs", "steps"]
+Engine = Literal["local", "ray"]
 Method = Literal["honest", "paper"]
 TARGETS = (0.95, 0.96, 0.97, 0.98, 0.99)
 
@@ -39,10 +40,12 @@ class StudyOptions:
     stratified: bool = _option(False, "study", "every subset holds each label in its share")
     seed: int = _option(0, "study", "of everything")
     jobs: int = _option(1, "run", "trials at a time, a GPU each")
+    engine: Engine = _option("local", "run", "ray: place trials on a cluster (docs/scale.md)")
 
     def __post_init__(self) -> None:
         _check(self, [(self.repeats >= 1, "repeats", "1 or more"), (self.jobs >= 1, "jobs", "1 or more")])
         _check(self, [(self.equal in ("epochs", "steps"), "equal", "'epochs' or 'steps'")])
+        _check(self, [(self.engine in ("local", "ray"), "engine", "'local' or 'ray'")])
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from tiktokactions.curate.quality import frame_hashes
 from tiktokactions.dataset.clips import Clip
 from tiktokactions.dataset.duplicates import HashedVideos, find_duplicates
-from tiktokactions.video.read import ClipReader, UnreadableError
+from tiktokactions.video import UnreadableError
 
 FRAMES = 10
 LENGTH_S = 10.0
@@ -87,7 +87,9 @@ def find_overlap(
 
 def hashes_of(clip: Clip) -> tuple[list[str], list[str]]:
     """Ten perceptual hashes of evenly spaced frames, and those of their mirror images."""
-    with ClipReader(clip.path, clip.start_s, clip.end_s) as reader:
+    from tiktokactions.model.samples import open_clip
+
+    with open_clip(clip) as reader:
         wanted = np.array([int((i + 0.5) * reader.frames / FRAMES) for i in range(FRAMES)])
         pictures_bgr = reader.read(wanted)[..., ::-1]
     whole = (0.0, 0.0, 0.0, 0.0)

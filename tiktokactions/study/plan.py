@@ -14,6 +14,7 @@ from typing import Any
 
 from tiktokactions.dataset.assignments import is_split
 from tiktokactions.dataset.clips import Clip, has_side, read_clips
+from tiktokactions.files import located
 from tiktokactions.study.options import Equal, StudyOptions
 from tiktokactions.study.trials import Trial, commands, write_json
 
@@ -35,8 +36,11 @@ class Recipe:
 
 def pool_of(data: str) -> list[Clip]:
     """What may be pre-trained on: the train side of split data, else everything."""
-    split = is_split(Path(data)) if (Path(data) / "dataset.json").is_file() else has_side(data, "train")
-    return list(read_clips(data, side="train" if split else "all").clips)
+    split = is_split(located(data)) if (located(data) / "dataset.json").is_file() else has_side(data, "train")
+    clips = list(read_clips(data, side="train" if split else "all").clips)
+    if any(clip.stored is not None for clip in clips):
+        raise StudyError(f"{data}: subsets are lists of files on a disk; copy the dataset there and name that folder")
+    return clips
 
 
 def check_evaluation(data: str) -> tuple[Clip, ...]:

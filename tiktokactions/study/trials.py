@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import os
 import queue
@@ -12,9 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tiktokactions.files import write_atomic
+from tiktokactions.study.placement import on_cluster
 
 Report = Callable[[str], None]
 TAIL_LINES = 15
@@ -43,9 +46,16 @@ class Outcome:
 
 
 def run_trials(
-    trials: Sequence[Trial], study: Path, *, jobs: int = 1, retry: bool = False, report: Report = lambda line: None
+    trials: Sequence[Trial],
+    study: Path,
+    *,
+    jobs: int = 1,
+    retry: bool = False,
+    report: Report = lambda line: None,
+    engine: Literal["local", "ray"] = "local",
 ) -> Outcome:
-    """Run what is not finished, ``jobs`` at a time, one GPU for each where there are several.
+    """Run what is not finished, ``jobs`` at a time, one GPU for each where there are several; or with the engine ``ray`` as
+    many at a time as the cluster has room for.
 
     A trial that was interrupted goes on from its last checkpoint. One that crashed before is only run with ``retry``.
     """
@@ -69,8 +79,15 @@ def run_trials(
         slots.put(gpus[job % len(gpus)] if gpus and jobs > 1 else None)
     running: set[subprocess.Popen[bytes]] = set()
     began, done = time.monotonic(), 0
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting = {pool.submit(_run_one, trial, study, slots, running): trial for trial in waiting_trials}
+    (study / "trials").mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        if engine == "ray":
+            start = stack.enter_context(on_cluster(study))
+        else:
+            pool = stack.enter_context(ThreadPoolExecutor(jobs))
+            run = functools.partial(_run_one, study=study, slots=slots, running=running)
+            start = functools.partial(pool.submit, run)
+        waiting = {start(trial): trial for trial in waiting_trials}
         try:
             for future in as_completed(waiting):
                 trial, done = waiting[future], done + 1

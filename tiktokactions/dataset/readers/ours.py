@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from tiktokactions.dataset.assignments import is_split, sides_of_fold
-from tiktokactions.dataset.clips import Clip, ClipSet, DataError, Request, labels_in_order
+from tiktokactions.dataset.clips import Clip, ClipSet, DataError, Request, Stored, labels_in_order
+from tiktokactions.files import ObjectPath, readable, what_is_there
 
 COLUMNS = ["video_id", "status", "labels", "human_labels", "clip_path"]
 
@@ -30,7 +31,10 @@ def read(request: Request) -> ClipSet:
         )
     sides = None if request.side == "all" else sides_of_fold(request.path, request.fold)
     clips, labels, gone = [], [], []
-    for batch in pq.ParquetFile(manifest).iter_batches(columns=COLUMNS, batch_size=10_000):
+    is_there = what_is_there(request.path)
+    # Whatever changed a clip has written the manifest too.
+    version = manifest.entry().etag if isinstance(manifest, ObjectPath) else None
+    for batch in pq.ParquetFile(readable(manifest)).iter_batches(columns=COLUMNS, batch_size=10_000):
         for row in batch.to_pylist():
             if row["status"] != "accepted" or row["clip_path"] is None:
                 continue
@@ -39,10 +43,11 @@ def read(request: Request) -> ClipSet:
             labels.append(label)
             if sides is not None and sides.get(row["video_id"]) != request.side:
                 continue
-            path = request.path.resolve() / row["clip_path"]
-            if not path.is_file():
+            path = str(request.path.resolve() / row["clip_path"])
+            if not is_there(row["clip_path"]):
                 gone.append(row["clip_path"])
-            clips.append(Clip(str(path), label, video_id=row["video_id"]))
+            stored = None if version is None else Stored(path, version)
+            clips.append(Clip(path, label, video_id=row["video_id"], stored=stored))
     if gone:
         raise DataError(
             f"{request.path}: {len(gone)} clips are gone (for example {', '.join(gone[:3])});"

@@ -1,0 +1,201 @@
+"""``curate`` from and to an object store: the same dataset as on a disk, whether the store fails or the run is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.made_videos import numbered_frames, write_video
+from tests.stores import Store
+from tiktokactions import api
+from tiktokactions.cli import main
+from tiktokactions.files import located, readable, record_files
+from tiktokactions.files.objects import ObjectPath
+
+NO_PEOPLE: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "workers": 2}
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stored")
+    for number, name in enumerate(("dance/a.mp4", "dance/b.mp4", "swim/c.mp4")):
+        write_video(folder / name, numbered_frames(110, 96, 128, first=1000 * number))
+    (folder / "swim" / "twin.mp4").write_bytes((folder / "dance" / "a.mp4").read_bytes())
+    (folder / "swim" / "c.json").write_text(json.dumps({"id": "7231", "creator": "somebody", "title": "c"}))
+    (folder / "notes.txt").write_text("not a video")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def on_disk(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    dataset = tmp_path_factory.mktemp("disk") / "data"
+    api.curate(videos, dataset, **NO_PEOPLE)
+    api.dataset_split(dataset, val=0, test=0.5)
+    return dataset
+
+
+def put(videos: Path, bucket: str) -> str:
+    for path in sorted(p for p in videos.rglob("*") if p.is_file()):
+        (ObjectPath(bucket) / "in" / path.relative_to(videos).as_posix()).write_bytes(path.read_bytes())
+    return f"{bucket}/in/"
+
+
+def told(dataset: Path, videos: str) -> dict[str, Any]:
+    """Records by id, without times, and with paths as they are below the folder of the videos."""
+    found = {}
+    for _, data in record_files(dataset):
+        record = json.loads(data.replace(videos.rstrip("/").encode(), b"VIDEOS"))
+        del record["timings"], record["source"]["fingerprints"]
+        found[record["video_id"]] = record
+    return found
+
+
+def table(dataset: Path) -> list[dict[str, Any]]:
+    rows = pq.read_table(readable(dataset / "manifest.parquet")).to_pylist()
+    return [{k: v for k, v in row.items() if k not in ("timings", "source_path")} for row in rows]
+
+
+def test_a_store_gives_the_dataset_of_a_disk(
+    videos: Path, on_disk: Path, bucket: str, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A twin, a sidecar and a text file included; then split, stats, card and verify on the store."""
+    source, dataset = put(videos, bucket), located(f"{bucket}/out/data/")
+    options = ["--detector", "none", "--min-person-frames", "0", "--workers", "2"]
+    assert main(["curate", source, "-o", str(dataset), *options, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["dataset"], result["videos"], result["accepted"], result["rejected"]) == (str(dataset), 4, 3, 1)
+    assert told(dataset, source) == told(on_disk, str(videos))
+    assert main(["dataset", "split", str(dataset), "--val", "0", "--test", "0.5"]) == 0
+    assert table(dataset) == table(on_disk)
+    for record in told(dataset, source).values():
+        if record["clip"] is not None:
+            assert (dataset / record["clip"]["path"]).read_bytes() == (on_disk / record["clip"]["path"]).read_bytes()
+            assert (dataset / "thumbs" / f"{record['video_id']}.strip.jpg").is_file()
+    here = {p.relative_to(on_disk).as_posix() for p in on_disk.rglob("*") if p.is_file()}
+    there = {f"{folder}{e}" for folder, e in everything(dataset)}
+    assert there == here - {".lock"}
+    assert main(["dataset", "verify", str(dataset)]) == 0
+    assert main(["dataset", "stats", str(dataset)]) == 0
+    assert f"Numbers: {dataset}/stats.json" in capsys.readouterr().out
+    assert main(["dataset", "card", str(dataset)]) == 0
+    assert (dataset / "README.md").read_text().count("\n") > 20
+
+    # A rerun looks at the listings alone: nothing is read again, nothing is written.
+    store.asked.clear()
+    again = api.curate(source, str(dataset), **NO_PEOPLE)
+    assert (again.curated, again.finished_before) == (0, 5)
+    assert not [(m, p) for m, p in store.asked if m in ("GET", "HEAD") and p.endswith((".mp4", ".txt"))]
+    assert {p for m, p in store.asked if m in ("PUT", "DELETE")} == {f"/{ObjectPath(str(dataset)).key}/.lock"}
+
+
+def everything(folder: Any, below: str = "") -> list[tuple[str, str]]:
+    objects, folders = folder.entries()
+    found = [(below, entry.url.rsplit("/", 1)[1]) for entry in objects]
+    for url in folders:
+        found += everything(ObjectPath(url), f"{below}{url.rsplit('/', 1)[1]}/")
+    return found
+
+
+@pytest.mark.slow
+def test_a_changed_object_is_curated_anew_and_a_relabelled_one_moves(videos: Path, bucket: str, tmp_path: Path) -> None:
+    source, dataset = put(videos, bucket), located(f"{bucket}/data")
+    api.curate(source, str(dataset), **NO_PEOPLE)
+    write_video(tmp_path / "b.mp4", numbered_frames(110, 96, 128, first=5000))
+    (ObjectPath(source) / "dance" / "b.mp4").write_bytes((tmp_path / "b.mp4").read_bytes())
+    (ObjectPath(source) / "swim" / "c.json").write_bytes(json.dumps({"id": "7231", "label": "diving"}).encode())
+    result = api.curate(source, str(dataset), **NO_PEOPLE)
+    assert (result.curated, result.videos, result.accepted) == (1, 4, 3)
+    assert (dataset / "clips" / "diving" / "7231.mp4").is_file()
+    assert not (dataset / "clips" / "swim" / "7231.mp4").exists()
+    shorter = api.curate(str(dataset), redecide=True, max_clip_s=3.5, min_clip_s=3.0)
+    assert shorter.cut_again == 3 and not shorter.uncut  # the sources are fetched again for it
+    assert not api.dataset_verify(str(dataset)).problems
+
+
+def test_a_store_that_fails_at_times_loses_nothing(videos: Path, on_disk: Path, bucket: str, store: Store) -> None:
+    source, dataset = put(videos, bucket), located(f"{bucket}/data")
+    with store.failing(every=9):
+        api.curate(source, str(dataset), **NO_PEOPLE)
+        assert store.failed > 8
+    assert told(dataset, source) == told(on_disk, str(videos))
+    assert not api.dataset_verify(str(dataset)).problems
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on(videos: Path, on_disk: Path, bucket: str) -> None:
+    source, dataset = put(videos, bucket), located(f"{bucket}/data")
+    options = ["--detector", "none", "--min-person-frames", "0", "--workers", "1"]
+    command = [sys.executable, "-m", "tiktokactions", "curate", source, "-o", str(dataset), *options]
+    run = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=os.environ)
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not list((dataset / "records").glob("*/*.json")):
+        time.sleep(0.1)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    assert (dataset / ".lock").exists()
+    api.curate(source, str(dataset), **NO_PEOPLE)
+    assert told(dataset, source) == told(on_disk, str(videos))
+
+
+@pytest.mark.parametrize(
+    ("videos", "output", "message"),
+    [
+        ("s3://no-such-bucket/in/", "{tmp}/data", "no object and nothing below it"),
+        ("{bucket}/*.mp4", "{tmp}/data", "no object matches it"),
+        ("{tmp}", "s3://no-such-bucket/data", "Does the bucket exist"),
+        ("{tmp}", "s3://", "expected an address such as s3://bucket/folder"),
+    ],
+)
+def test_addresses_that_lead_nowhere(
+    videos: str, output: str, message: str, bucket: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = {"bucket": bucket, "tmp": str(tmp_path)}
+    assert main(["curate", videos.format(**at), "-o", output.format(**at), "--detector", "none"]) in (1, 2)
+    assert message in capsys.readouterr().err
+
+
+def test_lists_name_objects(videos: Path, bucket: str, tmp_path: Path) -> None:
+    """A local list of addresses, and a list that lies on the store with paths beside it."""
+    source = put(videos, bucket)
+    (tmp_path / "list.csv").write_text(f"path,label,creator\n{source}dance/b.mp4,jump,me\n{source}gone.mp4,jump,me\n")
+    (ObjectPath(source) / "list.txt").write_bytes(b"swim/c.mp4\trow\n")
+    result = api.curate([str(tmp_path / "list.csv"), f"{source}list.txt"], tmp_path / "data", **NO_PEOPLE)
+    assert (result.videos, result.accepted) == (3, 2)
+    by_path = {r["source"]["path"]: r for r in told(tmp_path / "data", source).values()}
+    assert {path: (r["labels"], r["status"], r["reasons"]) for path, r in by_path.items()} == {
+        "VIDEOS/dance/b.mp4": (["jump"], "accepted", ["people_not_required"]),
+        "VIDEOS/swim/c.mp4": (["row"], "accepted", ["people_not_required"]),
+        "VIDEOS/gone.mp4": (["jump"], "rejected", ["vanished"]),
+    }
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "collect status s3://b/collection",
+        "collect run hashtags.csv -o s3://b/collection --per-hashtag 1",
+        "pretrain videos -o s3://b/run",
+        "finetune videos -o s3://b/run",
+        "study scaling videos --sizes 1 --evaluate-on videos -o s3://b/study",
+    ],
+)
+def test_what_needs_a_disk_says_so(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "hashtags.csv").write_text("hashtag\nwaltz\n")
+    write_video(tmp_path / "videos" / "a" / "a.mp4", numbered_frames(20, 64, 64))
+    here = os.getcwd()
+    os.chdir(tmp_path)
+    try:
+        assert main(command.split()) == 2
+    finally:
+        os.chdir(here)
+    assert "cannot live on an object store; name a folder on a disk" in capsys.readouterr().err
+    assert not (tmp_path / "s3:").exists()

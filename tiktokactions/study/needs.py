@@ -1,0 +1,236 @@
+"""What so many videos need: cores, disk, GPU hours, days of API quota, hours of people; every number with its arithmetic.
+
+What was measured is multiplied, what was told is used, and what is neither is said to be unknown, with what would tell it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from tiktokactions.collect.client import PAGE
+from tiktokactions.collect.ledger import RECORDS_A_DAY, REQUESTS_A_DAY
+
+if TYPE_CHECKING:
+    from tiktokactions.curate.measure import VideoCost
+
+Z95 = 1.96
+
+
+def _option(default: Any, help: str, group: str = "plan") -> Any:
+    return dataclasses.field(default=default, metadata={"group": group, "help": help})
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """Every option of ``tiktokactions plan``. The training defaults are Tables 2 and 3 of the paper."""
+
+    videos: int = _option(340_000, "raw videos")
+    detector: str = _option("auto", "person detector for --measure, as in curate")
+    cores: int | None = _option(None, "cores to spread the work over (default: those of this machine)")
+    download_mbit_s: float | None = _option(None, "megabits a second at which videos arrive")
+    review: Literal["needs_review", "all"] = _option("needs_review", "what people look at: the uncertain clips, or all")
+    review_s: float | None = _option(None, "seconds that a person takes for a clip", "people")
+    reviewers: int = _option(1, "people who look at each clip", "people")
+    epochs: int = _option(200, "epochs of pre-training", "gpu")
+    batch_size: int = _option(32, "videos in a step of pre-training, on all GPUs together", "gpu")
+    gpu_step_s: float | None = _option(None, "seconds that a step of pre-training takes on your GPUs", "gpu")
+    gpus: int = _option(1, "GPUs that make a step together", "gpu")
+    finetune_videos: int | None = _option(None, "labelled videos to fine-tune on (UCF101 split 1: 9537)", "gpu")
+    finetune_epochs: int = _option(100, "epochs of fine-tuning", "gpu")
+    finetune_batch_size: int = _option(8, "videos in a step of fine-tuning", "gpu")
+    gpu_finetune_step_s: float | None = _option(None, "seconds that a step of fine-tuning takes on your GPUs", "gpu")
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, (int, float)) and not (0 < value < math.inf):
+                raise ValueError(f"--{field.name.replace('_', '-')}: got {value}, expected a number above 0")
+
+
+@dataclass(frozen=True)
+class Need:
+    """One line: ``value`` and, where a sample says how sure it is, the 95 % interval; None: unknown, see ``arithmetic``."""
+
+    name: str
+    value: float | None
+    unit: str
+    arithmetic: str
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The plan, and the sample that it stands on."""
+
+    videos: int
+    needs: tuple[Need, ...]
+    sample: dict[str, Any] | None
+    machine: str
+    detector: str | None
+    notes: tuple[str, ...] = ()
+
+
+def needs_of(
+    options: PlanOptions, sample: Sequence[VideoCost], machine: str, detector: str | None, notes: Sequence[str] = ()
+) -> Needs:
+    """All lines, in the order in which the work is done."""
+    n = options.videos
+    lines = [_quota(n)]
+    if not sample:
+        unknown = "unknown: --measure VIDEOS measures a sample of your videos on this machine"
+        lines += [Need(name, None, unit, unknown) for name, unit in _MEASURED]
+        return Needs(n, (*lines, *_people(options, None), *_gpu(options, None)), None, machine, detector, tuple(notes))
+    raw = _total("raw videos", "GB", [c.source_bytes / 1e9 for c in sample], n, "MB", 1e3)
+    clips = _total("clips", "GB", [c.clip_bytes / 1e9 for c in sample], n, "MB", 1e3)
+    thumbs = _total("thumbnails", "GB", [c.thumbs_bytes / 1e9 for c in sample], n, "kB", 1e6)
+    records = _total("records", "GB", [c.record_bytes / 1e9 for c in sample], n, "kB", 1e6)
+    work = _total("core-hours of curate", "h", [c.core_s / 3600 for c in sample], n, "s", 3600)
+    accepted, uncertain = (_share(sample, status, n) for status in ("accepted", "needs_review"))
+    lines += [_download(options, raw), raw, work, _days(options, work), accepted, uncertain, clips, thumbs, records]
+    disk = _sum("disk, all of it", [raw, clips, thumbs, records])
+    lines += [disk, *_people(options, (accepted, uncertain)), *_gpu(options, accepted)]
+    slowed = sum(c.wall_s for c in sample) / max(1e-9, sum(c.core_s for c in sample))
+    busy = [f"the machine was busy: a video took {slowed:.2f} times its CPU seconds; the plan counts CPU seconds"]
+    told = {"videos": len(sample), "mean": _means(sample), "each": [dataclasses.asdict(c) for c in sample]}
+    return Needs(n, tuple(lines), told, machine, detector, (*notes, *(busy if slowed > 1.2 else ())))
+
+
+_MEASURED = (
+    *(("raw videos", "GB"), ("core-hours of curate", "h"), ("accepted", "clips"), ("for review", "clips")),
+    *(("clips", "GB"), ("thumbnails", "GB"), ("records", "GB")),
+)
+
+
+def _means(sample: Sequence[VideoCost]) -> dict[str, float]:
+    names = ("core_s", "wall_s", "duration_s", "source_bytes", "clip_bytes", "thumbs_bytes", "record_bytes")
+    return {name: round(sum(getattr(c, name) for c in sample) / len(sample), 4) for name in names}
+
+
+def _total(name: str, unit: str, each: Sequence[float], n: int, small_unit: str, small: float) -> Need:
+    """``n`` times the mean of a sample; the interval is that of the mean (normal, 1.96 standard errors)."""
+    mean = sum(each) / len(each)
+    error = math.sqrt(sum((x - mean) ** 2 for x in each) / max(1, len(each) - 1) / len(each)) if len(each) > 1 else None
+    how = f"{n:,} × {mean * small:.4g} {small_unit} / {small:,.0f}"
+    low, high = (None, None) if error is None else (max(0.0, n * (mean - Z95 * error)), n * (mean + Z95 * error))
+    return Need(name, n * mean, unit, how, low, high)
+
+
+def _share(sample: Sequence[VideoCost], status: str, n: int) -> Need:
+    """``n`` times a share of the sample, with Wilson's interval."""
+    hits, size = sum(c.status == status for c in sample), len(sample)
+    share, z2 = hits / size, Z95**2
+    middle = (share + z2 / (2 * size)) / (1 + z2 / size)
+    half = Z95 / (1 + z2 / size) * math.sqrt(share * (1 - share) / size + z2 / (4 * size**2))
+    name = "accepted" if status == "accepted" else "for review"
+    low, high = max(0.0, middle - half) if hits else 0.0, min(1.0, middle + half) if hits < size else 1.0
+    return Need(name, n * share, "clips", f"{n:,} × {hits} of {size}", n * low, n * high)
+
+
+def _scaled(name: str, unit: str, of: Need, times: float, arithmetic: str) -> Need:
+    assert of.value is not None
+    low, high = (None if bound is None else bound * times for bound in (of.low, of.high))
+    return Need(name, of.value * times, unit, arithmetic, low, high)
+
+
+def _sum(name: str, parts: Sequence[Need]) -> Need:
+    """The range is that of parts which are high or low together."""
+    values = [need.value or 0.0 for need in parts]
+    bounds = [(need.low, need.high) for need in parts if need.low is not None and need.high is not None]
+    low, high = (sum(pair[0] for pair in bounds), sum(pair[1] for pair in bounds)) if bounds else (None, None)
+    return Need(name, sum(values), parts[0].unit, " + ".join(f"{value:,.3g}" for value in values), low, high)
+
+
+def _quota(n: int) -> Need:
+    """The Research API's quota: requests bind before records do; twice the pages and a tenth more where rows are hidden."""
+    best = math.ceil(n / PAGE)
+    likely = math.ceil(1.1 * math.ceil(2 * n / PAGE))
+    days = max(best / REQUESTS_A_DAY, n / RECORDS_A_DAY)
+    worse = max(likely / REQUESTS_A_DAY, n / RECORDS_A_DAY)
+    how = (
+        f"{n:,} / {PAGE} a request = {best:,} requests / {REQUESTS_A_DAY:,} a day; half of the rows hidden: {likely:,}"
+    )
+    return Need("API quota", days, "days", how, days, worse)
+
+
+def _download(options: PlanOptions, raw: Need) -> Need:
+    if options.download_mbit_s is None:
+        return Need("download", None, "h", "unknown: --download-mbit-s says how fast videos arrive")
+    assert raw.value is not None
+    how = f"{raw.value:,.0f} GB × 8,000 / {options.download_mbit_s:g} Mbit/s / 3,600"
+    return _scaled("download", "h", raw, 8000 / options.download_mbit_s / 3600, how)
+
+
+def _days(options: PlanOptions, work: Need) -> Need:
+    assert work.value is not None
+    cores = options.cores or os.cpu_count() or 1
+    return _scaled(f"curate on {cores} cores", "days", work, 1 / cores / 24, f"{work.value:,.0f} h / {cores} / 24")
+
+
+def _people(options: PlanOptions, clips: tuple[Need, Need] | None) -> list[Need]:
+    if clips is None:
+        return [Need("review", None, "h", "unknown: needs the share for review, --measure, and --review-s")]
+    accepted, uncertain = clips
+    if options.review_s is None:
+        return [Need("review", None, "h", "unknown: --review-s says how long a person takes for a clip")]
+    looked_at = [uncertain] if options.review == "needs_review" else [uncertain, accepted]
+    count = sum(need.value or 0 for need in looked_at)
+    how = f"{count:,.0f} clips × {options.reviewers} × {options.review_s:g} s / 3,600"
+    return [Need("review", count * options.reviewers * options.review_s / 3600, "h", how)]
+
+
+def _gpu(options: PlanOptions, accepted: Need | None) -> list[Need]:
+    found = []
+    if accepted is None or accepted.value is None:
+        found.append(Need("pre-training", None, "GPU-h", "unknown: needs the number of clips, --measure"))
+    else:
+        clips = round(accepted.value)
+        found.append(
+            _training("pre-training", clips, options.epochs, options.batch_size, options.gpu_step_s, options.gpus)
+        )
+    if options.finetune_videos is not None:
+        step_s, batch = options.gpu_finetune_step_s, options.finetune_batch_size
+        found.append(
+            _training("fine-tuning", options.finetune_videos, options.finetune_epochs, batch, step_s, options.gpus)
+        )
+    return found
+
+
+def _training(name: str, clips: int, epochs: int, batch: int, step_s: float | None, gpus: int) -> Need:
+    steps = epochs * (clips // batch)
+    how = f"{epochs} epochs × {clips:,} clips / {batch} = {steps:,} steps"
+    option = "--gpu-step-s" if name == "pre-training" else "--gpu-finetune-step-s"
+    if step_s is None:
+        return Need(
+            name, None, "GPU-h", f"{how}; the rest is unknown: {option} says how long a step takes on your GPUs"
+        )
+    return Need(name, steps * step_s * gpus / 3600, "GPU-h", f"{how} × {step_s:g} s × {gpus} GPUs / 3,600")
+
+
+# --- as text ---------------------------------------------------------------------------------------------------------
+
+
+def lines_of(plan: Needs) -> list[str]:
+    """A table in Markdown, and what to know about it."""
+    told = f"{plan.sample['videos']} videos measured" if plan.sample else "nothing measured"
+    seen = f", people seen by {plan.detector}" if plan.detector else ""
+    rows = [("", "needed", "range", "arithmetic")]
+    for need in plan.needs:
+        amount = "unknown" if need.value is None else f"{_number(need.value)} {need.unit}"
+        between = "" if need.low is None or need.high is None else f"{_number(need.low)} to {_number(need.high)}"
+        rows.append((need.name, amount, between, need.arithmetic))
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    table = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in rows]
+    table.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    notes = ["ranges are 95 % intervals of the sample; of the quota from full pages to half of the rows hidden"]
+    title = f"{plan.videos:,} videos ({told} on {plan.machine}{seen})"
+    return [title, "", *table, "", *(f"note: {note}" for note in (*notes, *plan.notes))]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,0 +1,68 @@
+"""Trials on a Ray cluster: each is placed where its GPU, or its CPUs where there are none, is free."""
+
+from __future__ import annotations
+
+import os
+import queue
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tiktokactions.study.trials import Trial
+
+Ended = tuple[dict[str, Any] | None, str]
+"""The result of a trial, or None and the last lines it printed."""
+NODE_DEATHS = 5
+"""How often a trial whose machine died is placed anew; it goes on from its last checkpoint."""
+
+
+@contextmanager
+def on_cluster(study: Path) -> Iterator[Callable[[Trial], Future[Ended]]]:
+    """Gives what starts a trial on the cluster. Every machine must see the study's folder and the data.
+
+    Raises:
+        EngineError: no ray, no cluster.
+    """
+    from tiktokactions.curate.engine_ray import connect, session
+
+    with session():
+        ray = connect()
+        has_gpus = ray.cluster_resources().get("GPU", 0) >= 1
+        run = ray.remote(max_retries=NODE_DEATHS)(_run_here)
+        here = os.getcwd()
+
+        def start(trial: Trial) -> Future[Ended]:
+            needs = resources(trial, has_gpus)
+            found: Future[Ended] = run.options(**needs).remote(trial, study.resolve(), here).future()
+            return found
+
+        yield start
+
+
+def resources(trial: Trial, has_gpus: bool) -> dict[str, int]:
+    """What a trial takes of a machine: a GPU and the CPUs that decode for it, or the CPUs of model and decoding."""
+    told = [options for options in (trial.pretrain_options, trial.finetune_options) if options]
+    threads = max((int(options.get("threads") or 1) for options in told), default=1)
+    workers = max((int(options.get("workers") or 0) for options in told), default=0)
+    return (
+        {"num_gpus": 1, "num_cpus": max(1, workers)} if has_gpus else {"num_gpus": 0, "num_cpus": max(threads, workers)}
+    )
+
+
+def _run_here(trial: Trial, study: Path, folder: str) -> Ended:
+    """On a machine of the cluster. Ray has set CUDA_VISIBLE_DEVICES to the GPU that this trial may use."""
+    from tiktokactions.study.trials import _run_one
+
+    if not (study / "trials").is_dir() or not os.path.isdir(folder):
+        return (
+            None,
+            f"{socket.gethostname()} does not see {study} or {folder}; a study needs a disk that all machines mount",
+        )
+    os.chdir(folder)  # data may have been named relative to where the study was started
+    slots: queue.Queue[str | None] = queue.Queue()
+    slots.put(None)
+    return _run_one(trial, study, slots, set())
