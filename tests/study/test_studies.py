@@ -112,7 +112,7 @@ def test_options_from_a_file_are_overridden_by_what_is_typed(tmp_path):
     given = options_of(build_parser().parse_args([*typed, "--targets", "0.8", "0.85"]), ScalingOptions)
     assert given["equal"] == "steps" and given["targets"] == (0.8, 0.85)
     config.write_text("repaets = 2\n")
-    with pytest.raises(ConfigError, match="unknown name repaets; expected some of equal, jobs"):
+    with pytest.raises(ConfigError, match="unknown name repaets; expected some of engine, equal"):
         options_of(build_parser().parse_args(typed), ScalingOptions)
 
 
