@@ -8,7 +8,7 @@ from typing import Any
 
 from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.dataset.statistics import Statistics
-from tiktokactions.files import sha256_file
+from tiktokactions.files import fingerprint, sha256_file
 
 CONTEXT: dict[str, Any] = {
     "@language": "en",
@@ -112,7 +112,7 @@ def _distribution(manifest: Path) -> list[dict[str, Any]]:
             "description": "one row per video",
             "contentUrl": "manifest.parquet",
             "encodingFormat": "application/x-parquet",
-            "contentSize": f"{manifest.stat().st_size} B",
+            "contentSize": f"{fingerprint(str(manifest))[0]} B",
             "sha256": sha256_file(manifest),
         },
         {

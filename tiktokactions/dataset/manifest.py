@@ -137,7 +137,7 @@ def update_manifest(dataset: Path, changed: Mapping[str, VideoRecord], options: 
     waiting = dict(changed)
     staged = staging_folder(dataset) / "manifest.parquet"
     staged.parent.mkdir(parents=True, exist_ok=True)
-    with pq.ParquetFile(dataset / "manifest.parquet") as before:
+    with pq.ParquetFile(readable(dataset / "manifest.parquet")) as before:
         if not before.schema_arrow.equals(SCHEMA):
             return None
         with pq.ParquetWriter(staged, SCHEMA, compression="zstd") as writer:

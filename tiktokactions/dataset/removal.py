@@ -27,6 +27,7 @@ from tiktokactions.files import (
     move_into_place,
     poster_path,
     read_record,
+    readable,
     record_path,
     safe_video_id,
     staging_folder,
@@ -184,7 +185,7 @@ def remove_rows(dataset: Path, ids: frozenset[str]) -> int:
     staged = staging_folder(dataset) / "manifest.parquet"
     staged.parent.mkdir(parents=True, exist_ok=True)
     with (
-        pq.ParquetFile(manifest) as source,
+        pq.ParquetFile(readable(manifest)) as source,
         pq.ParquetWriter(staged, source.schema_arrow, compression="zstd") as writer,
     ):
         for batch in source.iter_batches():
@@ -274,7 +275,7 @@ def _batches(dataset: Path, columns: list[str]) -> Iterator[Any]:
     """Nothing where there is no manifest yet."""
     manifest = dataset / "manifest.parquet"
     if manifest.is_file():
-        with pq.ParquetFile(manifest) as file:
+        with pq.ParquetFile(readable(manifest)) as file:
             yield from file.iter_batches(columns=columns)
 
 

@@ -104,7 +104,7 @@ def linked_videos(dataset: Path, settings: CurateOptions) -> Iterator[LinkedVide
     A manifest of an earlier version of this program lacks columns; the records are read then.
     """
     twins = duplicates_of(dataset, settings) if settings.keep_duplicates else {}
-    source = pq.ParquetFile(dataset / "manifest.parquet")
+    source = pq.ParquetFile(readable(dataset / "manifest.parquet"))
     with source:
         if set(LINK_COLUMNS) <= set(source.schema_arrow.names):
             for batch in source.iter_batches(columns=LINK_COLUMNS):

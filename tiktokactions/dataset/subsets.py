@@ -26,7 +26,7 @@ from tiktokactions.dataset.info import DatasetInfo, now, write_info
 from tiktokactions.dataset.settle import all_records, duplicates_of
 from tiktokactions.dataset.statistics import read_batches
 from tiktokactions.dataset.subset_options import MARK, Choice, SubsetError
-from tiktokactions.files import poster_path, write_atomic
+from tiktokactions.files import poster_path, readable, write_atomic
 
 QUALITY_WEIGHTS = {"people": 0.4, "motion": 0.2, "sharpness": 0.2, "moving": 0.1, "filled": 0.1}
 """``people``: share of the sampled frames with a person. ``motion`` and ``sharpness``: the clip's rank among all clips, 0 to
@@ -232,7 +232,7 @@ def write_subset(dataset: Path, info: DatasetInfo, chosen: list[Row], choice: Ch
     ids = pa.array(sorted(row["video_id"] for row in chosen), pa.string())
     back = Path(os.path.relpath(dataset.resolve(), output.resolve()))
     output.mkdir(parents=True, exist_ok=True)
-    source = pq.ParquetFile(dataset / "manifest.parquet")
+    source = pq.ParquetFile(readable(dataset / "manifest.parquet"))
     column = source.schema_arrow.get_field_index("clip_path")
     staged = output / ".manifest.unfinished"
     with pq.ParquetWriter(staged, source.schema_arrow, compression="zstd") as writer:
