@@ -3,7 +3,8 @@
 from tiktokactions.api.collecting import collect_export, collect_import, collect_plan, collect_run, collect_status
 from tiktokactions.api.curating import CurateResult, Progress, curate
 from tiktokactions.api.datasets import dataset_card, dataset_check_against, dataset_split, dataset_stats, dataset_verify
-from tiktokactions.api.demos import demo, demo_learning, demo_study, doctor
+from tiktokactions.api.demos import STEPS as DEMO_STEPS
+from tiktokactions.api.demos import DemoStep, demo, demo_curate, demo_learning, demo_study, doctor
 from tiktokactions.api.downloading import DownloadResult, download
 from tiktokactions.api.errors import DiskFullError, UsageError
 from tiktokactions.api.growing import dataset_diff, dataset_merge
@@ -28,7 +29,9 @@ from tiktokactions.api.training import FeaturesWritten, evaluate, export, finetu
 from tiktokactions.model.progress import TrainingProgress
 
 __all__ = [
+    "DEMO_STEPS",
     "CurateResult",
+    "DemoStep",
     "DiskFullError",
     "DownloadResult",
     "FeaturesWritten",
@@ -58,6 +61,7 @@ __all__ = [
     "dataset_subset",
     "dataset_verify",
     "demo",
+    "demo_curate",
     "demo_learning",
     "demo_study",
     "doctor",

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from tiktokactions import __version__
 from tiktokactions.cli.collect import add_collect
-from tiktokactions.cli.commands import ATTENTION, DONE, INTERRUPTED, USAGE, command
+from tiktokactions.cli.commands import ATTENTION, DONE, INTERRUPTED, USAGE
 from tiktokactions.cli.curate import add_curate
 from tiktokactions.cli.dataset import add_dataset
-from tiktokactions.cli.demo import run_demo, run_doctor
+from tiktokactions.cli.demo import add_demo, add_doctor
 from tiktokactions.cli.download import add_download
 from tiktokactions.cli.hashtags import add_hashtags
 from tiktokactions.cli.model import add_model
@@ -88,24 +88,6 @@ def build_parser() -> argparse.ArgumentParser:
     add_study(commands)
     add_plan(commands)
     add_report(commands)
-    demo = command(
-        commands, "demo", "fetch sample videos and curate them", "Example:\n  tiktokactions demo -o demo/\n", run_demo
-    )
-    demo.add_argument("-o", "--output", default="demo", help="folder for videos and dataset (default: %(default)s)")
-    demo.add_argument(
-        "--learn", action="store_true", help="train a tiny model on rendered actions instead (extra 'train', 5 minutes)"
-    )
-    demo.add_argument(
-        "--study",
-        action="store_true",
-        help="a small data-size study on rendered actions instead (extra 'train', minutes)",
-    )
-    demo.add_argument("--seed", type=int, default=0, help="of the training with --learn (default: %(default)s)")
-    command(
-        commands,
-        "doctor",
-        "what is installed, what is missing and how to get it",
-        "Example:\n  tiktokactions doctor\n",
-        run_doctor,
-    )
+    add_demo(commands)
+    add_doctor(commands)
     return parser

@@ -6,13 +6,13 @@ Only for showing the review page in the demonstration; the tests of that page us
 from __future__ import annotations
 
 import base64
-import fcntl
 import itertools
 import json
 import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,6 +26,14 @@ FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
 )
 ANSWER_S = 30.0
+PLACE_PIPES = """\
+import fcntl, os, sys
+read, write = (fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3])
+os.dup2(read, 3)
+os.dup2(write, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""The browser reads from descriptor 3 and writes to 4; a process in between puts the pipe there."""
 
 
 class BrowserError(RuntimeError):
@@ -49,30 +57,16 @@ class Page:
         self._profile = tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True)
         to_read, self._to = os.pipe()
         self._from, to_write = os.pipe()
-        # The browser reads from descriptor 3 and writes to 4; these copies are in nobody's way.
-        inside = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in (to_read, to_write)]
-
-        def place_pipes() -> None:
-            os.dup2(inside[0], 3)
-            os.dup2(inside[1], 4)
-
         sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = [program, *FLAGS, *sandbox, "--remote-debugging-pipe", f"--user-data-dir={self._profile.name}"]
         self._process = subprocess.Popen(
-            [
-                program,
-                *FLAGS,
-                *sandbox,
-                "--remote-debugging-pipe",
-                f"--user-data-dir={self._profile.name}",
-                "about:blank",
-            ],
+            [sys.executable, "-c", PLACE_PIPES, str(to_read), str(to_write), *browser, "about:blank"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            pass_fds=(3, 4),
-            preexec_fn=place_pipes,
+            pass_fds=(to_read, to_write),
         )
-        for fd in (to_read, to_write, *inside):
+        for fd in (to_read, to_write):
             os.close(fd)
         self._rest = b""
         self._session: str | None = None
