@@ -18,7 +18,7 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_D
 	$(RUN) -m pip install --quiet --no-input -c constraints.txt
 
 help:
-	@echo 'make demo      curate sample videos into ./demo (downloads about 50 MB once), then train on rendered ones'
+	@echo 'make demo      the whole chain into ./demo: sample videos (50 MB once), review page, export, training, study, report'
 	@echo 'make test      the quick tests'
 	@echo 'make test-all  every test'
 	@echo 'make lint      ruff (lint and format) and mypy'
@@ -28,14 +28,12 @@ help:
 
 demo: $(TRAIN)
 	.venv/bin/tiktokactions demo -o demo
-	.venv/bin/tiktokactions demo -o demo --learn
-	.venv/bin/tiktokactions demo -o demo --study
 
 test: $(DEV)
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 test-all: $(DEV)
-	$(RUN) -m pytest -m ''
+	$(RUN) -m pytest -n 2 --dist loadfile -m ''
 
 lint: $(DEV)
 	$(RUN) -m ruff check .
