@@ -45,14 +45,14 @@ FINETUNING: dict[str, Any] = _SHARED | {
     "min_area": 0.9,
 }
 
-STUDY_SIZES = (30, 120, 480, 960)
+STUDY_SIZES = (120, 480, 960)
 
 
 def study_recipes() -> tuple[dict[str, Any], dict[str, Any]]:
     """Options of pre-training and fine-tuning for a study of a few minutes: shorter, and one thread for each trial."""
     short = {"threads": 1, "precision": "bf16" if cpu_has_bf16() else "fp32"}
-    before = PRETRAINING | short | {"epochs": 3, "pictures_epochs": 0}
-    after = FINETUNING | short | {"epochs": 8, "validate_epochs": 0, "segments": 1, "crops": 1}
+    before = PRETRAINING | short | {"epochs": 2, "pictures_epochs": 0}
+    after = FINETUNING | short | {"epochs": 4, "validate_epochs": 0, "segments": 1, "crops": 1}
     return before, after
 
 
