@@ -1,4 +1,4 @@
-"""From hashtags to metadata. ``sandbox=True`` rehearses with a local server; without it the real API is asked, with your key."""
+"""From hashtags to metadata. ``sandbox=True`` rehearses with a local server; without it the real API is asked (your key)."""
 
 import sys
 from datetime import date

@@ -18,7 +18,8 @@ from tiktokactions.files import write_record as write
 
 @dataclass(frozen=True)
 class VideoCost:
-    """One video of a sample. ``core_s``: CPU seconds of its process, which another program on the machine does not change."""
+    """One video of a sample. ``core_s``: CPU seconds of its process; other programs on the machine raise them less than the
+    wall clock, but raise them (seen: about 3 times where the wall clock rose 15 times)."""
 
     path: str
     core_s: float

@@ -96,7 +96,10 @@ def needs_of(
     disk = _sum("disk, all of it", [raw, clips, thumbs, records])
     lines += [disk, *_people(options, (accepted, uncertain)), *_gpu(options, accepted)]
     slowed = sum(c.wall_s for c in sample) / max(1e-9, sum(c.core_s for c in sample))
-    busy = [f"the machine was busy: a video took {slowed:.2f} times its CPU seconds; the plan counts CPU seconds"]
+    busy = [
+        f"the machine was busy: a video took {slowed:.2f} times its CPU seconds. The plan counts CPU seconds, which run high"
+        " then too: measure again on an idle machine for a sharper number"
+    ]
     told = {"videos": len(sample), "mean": _means(sample), "each": [dataclasses.asdict(c) for c in sample]}
     return Needs(n, tuple(lines), told, machine, detector, (*notes, *(busy if slowed > 1.2 else ())))
 
@@ -143,7 +146,7 @@ def _sum(name: str, parts: Sequence[Need]) -> Need:
     values = [need.value or 0.0 for need in parts]
     bounds = [(need.low, need.high) for need in parts if need.low is not None and need.high is not None]
     low, high = (sum(pair[0] for pair in bounds), sum(pair[1] for pair in bounds)) if bounds else (None, None)
-    return Need(name, sum(values), parts[0].unit, " + ".join(f"{value:,.3g}" for value in values), low, high)
+    return Need(name, sum(values), parts[0].unit, " + ".join(map(_number, values)), low, high)
 
 
 def _quota(n: int) -> Need:
