@@ -165,6 +165,7 @@ class _Check:
             if tasks < _TASKS_AT_MOST:
                 self.note(f"none of {len(ids)} ids would be valid; asking again")
                 return
+            self.database.execute("UPDATE batches SET tasks=0 WHERE number=?", (number,))  # the next run asks anew
             raise StoppedError(
                 f"the server says that none of {len(ids)} ids is valid, which is not believed; nothing was removed."
                 " If it is true, name them: tiktokactions refresh … --remove IDS.txt"

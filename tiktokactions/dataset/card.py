@@ -48,6 +48,10 @@ _FIELDS = [
     ("scenes, longest_scene_s", "scenes found in the source, and the length of the longest, which the clip is from"),
     ("duration_s, fps, width, height", "of the source video, upright"),
     ("motion, static_share, border_share, brightness, sharpness, orientation", "quality scores"),
+    (
+        "sound, derived_from",
+        "what tells which videos belong together: their sound, a longer video they were cut from",
+    ),
     ("source_path, creator, category, copies, size_bytes, sha256", "where the source video came from"),
     ("detector, timings", "which person detector looked at it, and seconds spent per stage"),
 ]
