@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all lint bench clean
+.PHONY: help demo test test-all lint docs bench clean
 SHELL := /bin/sh
 
 # A stamp says that .venv holds these packages; it names the Python that was asked for, so that another one starts anew.
@@ -18,39 +18,44 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_D
 	$(RUN) -m pip install --quiet --no-input -c constraints.txt
 
 help:
-	@echo 'make demo      curate sample videos into ./demo (downloads about 50 MB once), then train on rendered ones'
+	@echo 'make demo      the whole chain into ./demo: sample videos (50 MB once), review page, export, training, study, report'
 	@echo 'make test      the quick tests'
 	@echo 'make test-all  every test'
 	@echo 'make lint      ruff (lint and format) and mypy'
+	@echo 'make docs      the documentation as a site in ./site'
 	@echo 'make bench     the benchmarks'
 	@echo 'make clean     remove .venv, ./demo and caches'
 
 demo: $(TRAIN)
 	.venv/bin/tiktokactions demo -o demo
-	.venv/bin/tiktokactions demo -o demo --learn
-	.venv/bin/tiktokactions demo -o demo --study
 
 test: $(DEV)
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 test-all: $(DEV)
-	$(RUN) -m pytest -m ''
+	$(RUN) -m pytest -n 2 --dist loadfile -m ''
 
 lint: $(DEV)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
+docs: $(DEV)
+	$(RUN) -m tiktokactions.cli.reference docs/commands.md
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --quiet --strict
+	@echo 'open site/index.html'
+
 bench: $(DEV)
 	$(RUN) -m benchmarks.curate
 	$(RUN) -m benchmarks.people
 	$(RUN) -m benchmarks.dataset_scale
+	$(RUN) -m benchmarks.review_load
 	$(RUN) -m benchmarks.train_step
 	$(RUN) -m benchmarks.loader
 	$(RUN) -m benchmarks.learn
 
 clean:
-	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv demo site build dist .pytest_cache .mypy_cache .ruff_cache
 	find tiktokactions tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BASE): pyproject.toml constraints.txt

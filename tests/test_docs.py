@@ -11,8 +11,10 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,8 @@ DRY_RUN = ("--engine ray", "s3://", "gs://", "--device cuda", "torchrun ", "tikt
 """Need a cluster, credentials, a GPU or many minutes: run with --dry-run."""
 NETWORK = ("tiktokactions demo",)
 """Need the package registry: run by make test-all."""
+ENDLESS = (r"tiktokactions review (?!apply|status|invite|export|import|-)", r"tiktokactions review apply .*--watch")
+"""Run until they are interrupted: here as soon as they have said that they are ready."""
 NOT_OURS = ("git clone ", "cd ", "pip install ", "python3 -m venv ", "python -m venv ", ". .venv/", "source .venv/")
 """First words of the lines that set up a machine: there to be read."""
 FENCES = ("bash", "sh", "shell", "console")
@@ -132,19 +136,49 @@ def tools(tmp_path_factory) -> Path:
     return root
 
 
+def environment_of(tools: Path) -> dict[str, str]:
+    return os.environ | {
+        "PATH": f"{tools / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(REPOSITORY),
+        "TIKTOKACTIONS_MODELS": str(tools / "models"),
+    }
+
+
+def run_and_interrupt(text: str, folder: Path, tools: Path) -> subprocess.CompletedProcess[str]:
+    """A command that runs until Ctrl-C; its port is any that is free. What 130 stands for is success here."""
+    free_port = "" if "--watch" in text else " --port 0"
+    with subprocess.Popen(
+        ["sh", "-c", f"exec {text}{free_port}"],
+        cwd=folder,
+        env=environment_of(tools),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None and process.stdout is not None
+        timer = threading.Timer(SECONDS_AT_MOST, process.kill)
+        timer.start()
+        said = ""
+        for line in process.stderr:
+            said += line
+            if "http://" in line or "watching" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        said += process.stderr.read()
+        out = process.stdout.read()
+        timer.cancel()
+    return subprocess.CompletedProcess(text, 0 if process.returncode == 130 else process.returncode, out, said)
+
+
 @pytest.fixture(scope="session")
 def run(tools) -> Callable[[str, Path], subprocess.CompletedProcess[str]]:
     def run_in(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {
-            "PATH": f"{tools / 'bin'}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(REPOSITORY),
-            "TIKTOKACTIONS_MODELS": str(tools / "models"),
-        }
         try:
             return subprocess.run(
                 ["sh", "-c", text],
                 cwd=folder,
-                env=environment,
+                env=environment_of(tools),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -196,6 +230,9 @@ def prepare(folder: Path, run: Callable[[str, Path], subprocess.CompletedProcess
     assert done.returncode == 0, f"the test's own collection could not be made: {done.stderr}"
     done = run("tiktokactions curate videos/ -o data", folder)
     assert done.returncode == 0, f"the test's own dataset could not be made: {done.stderr}"
+    video_id = next(folder.glob("data/records/*/*.json")).stem
+    for answers in ("answers.csv", "gold.csv"):
+        (folder / answers).write_text(f"video_id,verdict,annotator\n{video_id},accept,Eve\n")
     shutil.copytree(folder / "videos", folder / "demo" / "videos")
     shutil.copytree(folder / "data", folder / "demo" / "dataset")
 
@@ -241,7 +278,7 @@ def test_the_readme_shows_commands():
 
 
 @pytest.mark.parametrize("command", [pytest.param(c, id=str(c), marks=marks_of(c)) for c in all_commands()])
-def test_commands_in_the_docs_run(command, run, workspaces):
+def test_commands_in_the_docs_run(command, run, tools, workspaces):
     text = command.text
     if text.startswith(NOT_OURS):
         return
@@ -254,6 +291,8 @@ def test_commands_in_the_docs_run(command, run, workspaces):
             f"{text} --help".replace("python3 ", "python ").replace("python ", f"{shlex.quote(sys.executable)} "),
             REPOSITORY,
         )
+    elif any(re.match(pattern, text) for pattern in ENDLESS):
+        done = run_and_interrupt(text, workspaces(command.document), tools)
     else:
         dry = " --dry-run" if any(word in text for word in DRY_RUN) and "--dry-run" not in text else ""
         done = run(text + dry, workspaces(command.document))

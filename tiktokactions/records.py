@@ -24,6 +24,7 @@ REASONS: dict[str, str] = {
     # needs_review
     "few_person_frames": "a person in fewer than --min-person-frames of the sampled frames",
     "no_detector": "curated with --detector none: nobody has looked for people yet",
+    "source_missing": "a person accepted it, but its source is gone or has changed: the clip they chose cannot be cut",
     # rejected: the file could not be used
     "empty_file": "the file has zero bytes",
     "unreadable": "the operating system refused to open the file",
@@ -48,8 +49,10 @@ REASONS: dict[str, str] = {
     "blurred": "less sharp than --min-sharpness",
     "orientation": "another orientation than --orientation",
     "human_rejected": "a person looked at it and rejected it",
+    "human_no_action": "a person looked at it and saw nobody act in it",
 }
-"""Every reason code and what it means. ``duplicate_of`` is followed by ``:<video_id>``."""
+"""Every reason code and what it means. ``duplicate_of`` is followed by ``:<video_id>``, and stays beside the code of a
+human verdict, because copies must not be split over training and test."""
 
 FAILURES = frozenset(
     "empty_file unreadable vanished not_a_video no_video_stream no_frames single_frame truncated corrupt too_small"
@@ -100,7 +103,7 @@ class Scene:
 @dataclass(frozen=True, slots=True)
 class Segment:
     """The part of the longest scene that becomes the clip, in source time, and the settings it was chosen under: while
-    those stand it need not be chosen again."""
+    those stand it need not be chosen again. Where a person chose it, of whatever scene, both settings are 0."""
 
     start_s: float
     end_s: float
@@ -246,6 +249,9 @@ class VideoRecord:
     clip: ClipFile | None = None
     status: Status = "rejected"
     reasons: tuple[str, ...] = ()
+    human_labels: tuple[str, ...] = ()
+    """The actions that people saw in the clip; where there are any, they count instead of ``labels``."""
+    human_tags: tuple[str, ...] = ()
     evidence_fingerprint: str = ""
     """Hash of the settings that shaped the evidence; another value means the video must be decoded again."""
     decision_fingerprint: str = ""

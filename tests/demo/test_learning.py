@@ -1,4 +1,4 @@
-"""The rendered set is learned: what ``demo --learn`` promises."""
+"""The rendered set is learned: what the step ``learn`` of the demonstration promises."""
 
 from __future__ import annotations
 

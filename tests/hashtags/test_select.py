@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tiktokactions.hashtags.principles import HashtagError, propose_for, read_knowledge
-from tiktokactions.hashtags.select import explain, read_candidates, read_views, select, write_selection
+from tiktokactions.hashtags.principles import HashtagError, propose, propose_for, read_knowledge
+from tiktokactions.hashtags.select import (
+    candidates_of,
+    explain,
+    read_candidates,
+    read_views,
+    select,
+    write_candidates,
+    write_selection,
+)
 
 KNOWLEDGE = read_knowledge()
 
@@ -22,6 +30,13 @@ KNOWLEDGE = read_knowledge()
         ("repairing shoes", "shoerepair", "noun-verb order"),
         ("milking cow", "cowmilking", "noun-verb order"),
         ("flower challenge", "flowerchallenge", "social and cultural"),
+        ("playing saxophone", "saxophone", "noun substitution"),
+        ("salsa dancing", "salsa", "noun substitution"),
+        ("riding a bike", "bikeride", "noun-verb order"),
+        ("cutting watermelon", "watermeloncutting", "noun-verb order"),
+        ("doing push ups", "pushups", "noun substitution"),
+        ("ice bucket challenge", "icebucketchallenge", "social and cultural"),
+        ("slam dunk", "basketball", "generalization"),
     ],
 )
 def test_principles_propose(phrase: str, hashtag: str, principle: str) -> None:
@@ -57,6 +72,19 @@ def chosen(folder: Path, tags: str, views: str = "") -> dict[str, tuple[str, str
             "",
             dict.fromkeys(("dunking", "dribbling"), ("merged into", "basketball", "generalization")),
         ),
+        ("basketball dunking", "", {"dunking": ("merged into", "basketball", "generalization")}),
+        ("salsadancing salsa", "", {"salsadancing": ("replaced by", "salsa", "noun substitution")}),
+        ("poledance pole", "", {}),
+        ("washingdishes dishwashing", "", {"washingdishes": ("replaced by", "dishwashing", "noun-verb order")}),
+        ("pushups pushup pushupchallenge", "", {"pushups": ("replaced by", "pushup", "noun-verb order")}),
+        (
+            "cuttingwatermelon watermeloncutting cutapple",
+            "watermeloncutting,9e6 cutapple,6e6 cuttingwatermelon,7e6",
+            {
+                "cuttingwatermelon": ("replaced by", "watermeloncutting", "noun-verb order"),
+                "cutapple": ("merged into", "watermeloncutting", "consolidation"),
+            },
+        ),
         ("ballroomdance chacha waltz", "", {"ballroomdance": ("replaced by", "chacha waltz", "specification")}),
         ("mopping surfing", "mopping,4999999 surfing,5e6", {"mopping": ("dropped", "", "views")}),
     ],
@@ -73,6 +101,39 @@ def test_the_story_and_the_picture(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "flow.png").stat().st_size > 5000
     rows = list(csv.DictReader((tmp_path / "out" / "hashtags.csv").read_text().splitlines()))
     assert [(row["hashtag"], row["views"]) for row in rows] == [("piano", "44400000000")]
+
+
+def stories(folder: Path) -> dict[str, list[str]]:
+    rows = csv.DictReader((folder / "out" / "decisions.csv").read_text().splitlines())
+    return {row["hashtag"]: row["story"].split(" | ") for row in rows}
+
+
+def test_the_log_tells_every_principle_that_acted(tmp_path: Path) -> None:
+    (tmp_path / "phrases.txt").write_text("playing basketball\ndunking basketball\nballroom dance\nrepairing shoes\n")
+    found = propose([str(tmp_path / "phrases.txt")], KNOWLEDGE)
+    (tmp_path / "c.csv").write_text(write_candidates(candidates_of(found)))
+    write_selection(select(read_candidates(tmp_path / "c.csv", KNOWLEDGE), KNOWLEDGE, {}), tmp_path / "out")
+    told = stories(tmp_path)
+    assert [step.split(":")[0] for step in told["dunkingbasketball"]] == ["as it is", "generalization"]
+    assert told["shoerepair"] == [
+        "noun-verb order: proposed for 'repairing shoes'",
+        "noun-verb order: stands for #repairingshoes",
+    ]
+    assert told["waltz"][0] == "specification: proposed for 'ballroom dance'"
+    # The umbrella was proposed by two principles' worth of variants, and each is named.
+    assert any(
+        step.startswith("generalization: stands for") and "#dunkingbasketball" in step for step in told["basketball"]
+    )
+
+
+def test_a_chain_of_principles_is_told_link_by_link(tmp_path: Path) -> None:
+    views = "basketball,9e9 basketballdunk,8e6 dunkbasketball,7e6 cakecutting,9e9 cuttingcake,8e6 cutfruit,7e6"
+    found = chosen(tmp_path, "basketball basketballdunk dunkbasketball cakecutting cuttingcake cutfruit", views)
+    assert found["cutfruit"][:2] == ("merged into", "cakecutting")
+    told = stories(tmp_path)
+    assert "noun-verb order: stands for #cuttingcake" in told["cakecutting"]
+    assert "consolidation: stands for #cutfruit" in told["cakecutting"]
+    assert all(told[tag] != [""] for tag in told if tag != "")
 
 
 def test_the_starter_list(tmp_path: Path) -> None:

@@ -15,7 +15,10 @@ import numpy as np
 import pytest
 
 from tiktokactions import cli
+from tiktokactions.cli.entry import build_parser
+from tiktokactions.cli.options import ConfigError, options_of
 from tiktokactions.dataset.clips import Clip
+from tiktokactions.study.options import ExtrapolateOptions, ScalingOptions, SourcesOptions, StudyOptions
 from tiktokactions.study.plan import StudyError, equal_epochs, keep_settings
 from tiktokactions.study.sources import differences, parse_sources
 from tiktokactions.study.subsets import order, parse_sizes
@@ -80,6 +83,37 @@ def test_other_settings_need_another_folder(tmp_path):
     (tmp_path / "full" / "letter.txt").touch()
     with pytest.raises(StudyError, match="not empty and not a study"):
         keep_settings(tmp_path / "full", {}, may_grow=())
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "message"),
+    [
+        (StudyOptions, {"repeats": 0}, "--repeats: got 0, expected 1 or more"),
+        (StudyOptions, {"jobs": 0}, "--jobs: got 0"),
+        (StudyOptions, {"equal": "videos"}, "--equal: got videos, expected 'epochs' or 'steps'"),
+        (ScalingOptions, {"targets": (0.9, 95.0)}, "--targets: got 95, expected fractions"),
+        (SourcesOptions, {"size": 0}, "--size: got 0"),
+        (ExtrapolateOptions, {"targets": ()}, "--targets: got nothing"),
+        (ExtrapolateOptions, {"method": "best"}, "--method: got best"),
+        (ExtrapolateOptions, {"draws": 10}, "--draws: got 10, expected 50 or more"),
+    ],
+)
+def test_options_that_make_no_sense(kind, given, message):
+    with pytest.raises(ValueError, match=message):
+        kind(**given)
+
+
+def test_options_from_a_file_are_overridden_by_what_is_typed(tmp_path):
+    config = tmp_path / "study.toml"
+    config.write_text('equal = "steps"\nrepeats = 2\nstratified = true\ntargets = [0.9, 0.95]\n')
+    typed = ["study", "scaling", "x", "--sizes", "2", "--evaluate-on", "y", "-o", "z", "--config", str(config)]
+    given = options_of(build_parser().parse_args([*typed, "--repeats", "4", "--equal-epochs"]), ScalingOptions)
+    assert given == {"equal": "epochs", "repeats": 4, "stratified": True, "targets": (0.9, 0.95)}
+    given = options_of(build_parser().parse_args([*typed, "--targets", "0.8", "0.85"]), ScalingOptions)
+    assert given["equal"] == "steps" and given["targets"] == (0.8, 0.85)
+    config.write_text("repaets = 2\n")
+    with pytest.raises(ConfigError, match="unknown name repaets; expected some of engine, equal"):
+        options_of(build_parser().parse_args(typed), ScalingOptions)
 
 
 def test_differences_are_paired():

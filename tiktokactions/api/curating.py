@@ -5,19 +5,22 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.api.datasets import write_card, write_statistics
+from tiktokactions.api.datasets import refuse_subset, write_card, write_statistics
 from tiktokactions.api.errors import UsageError, disk_errors
+from tiktokactions.api.refreshing import link_collections
+from tiktokactions.api.removing import finish_removal
 
 if TYPE_CHECKING:
     from tiktokactions.curate.detectors import Detect
     from tiktokactions.curate.options import CurateOptions
     from tiktokactions.curate.people import ResolvedDetector
     from tiktokactions.curate.resume import Job
+    from tiktokactions.curate.sources import ListedVideo
     from tiktokactions.dataset.settle import Settled
     from tiktokactions.records import VideoRecord
 
@@ -56,6 +59,8 @@ class CurateResult:
     outdated: int
     """Records made with other settings whose videos were not given to this run: they keep their old evidence."""
     detector: str
+    removed: int = 0
+    """Files that were skipped because their videos had been removed (``removed.csv``)."""
 
 
 def curate(
@@ -83,14 +88,13 @@ def curate(
         DetectorError: no person detector could be had.
     """
     from tiktokactions.curate.engines import session
-    from tiktokactions.curate.people import resolve_detector
     from tiktokactions.curate.scenes import make_scene_detector
     from tiktokactions.dataset.info import read_info, resolve_options
     from tiktokactions.files import dataset_lock
 
     began = time.perf_counter()
     inputs = [os.fspath(v) for v in ([videos] if isinstance(videos, (str, os.PathLike)) else videos)]
-    dataset = _dataset_folder(inputs, output, redecide)
+    dataset = dataset_folder(inputs, output, redecide)
     try:
         info = read_info(dataset)
         settings = resolve_options(info, options)
@@ -100,19 +104,26 @@ def curate(
     if redecide:
         _refuse_new_evidence(dataset, info, settings)
     with dataset_lock(dataset), disk_errors(dataset), session(settings):
+        finish_removal(dataset)
         if redecide:
             return _settle_all(dataset, settings, progress, began)
-        wanted = _detector_name(settings, info)
-        progress(
-            Progress(0, 0, 0, 0, 0, 0, f"person detector: {wanted} (fetched now if it is not on this machine yet)")
-        )
-        detector = resolve_detector(wanted)
-        if detector.note:
-            progress(Progress(0, 0, 0, 0, 0, 0, detector.note))
+        detector = told_detector(settings, info, progress)
         return _curate_all(inputs, dataset, settings, detector, progress, began)
 
 
-def _dataset_folder(inputs: list[str], output: str | os.PathLike[str] | None, redecide: bool) -> Path:
+def told_detector(settings: CurateOptions, info: Any, progress: Callable[[Progress], None]) -> ResolvedDetector:
+    """The dataset's person detector, ready; the progress says which and what was fetched."""
+    from tiktokactions.curate.people import resolve_detector
+
+    wanted = _detector_name(settings, info)
+    progress(Progress(0, 0, 0, 0, 0, 0, f"person detector: {wanted} (fetched now if it is not on this machine yet)"))
+    detector = resolve_detector(wanted)
+    if detector.note:
+        progress(Progress(0, 0, 0, 0, 0, 0, detector.note))
+    return detector
+
+
+def dataset_folder(inputs: list[str], output: str | os.PathLike[str] | None, redecide: bool) -> Path:
     from tiktokactions.files import located
 
     if not inputs:
@@ -124,12 +135,14 @@ def _dataset_folder(inputs: list[str], output: str | os.PathLike[str] | None, re
             raise UsageError("--redecide takes one dataset folder and no -o: tiktokactions curate DATASET --redecide")
         if not (located(inputs[0]) / "dataset.json").is_file():
             raise UsageError(f"{inputs[0]}: no dataset.json there; --redecide needs a folder made by 'curate'")
+        refuse_subset(located(inputs[0]))
         return located(inputs[0])
     if output is None:
         raise UsageError("-o DATASET is missing: where should the dataset go?")
     folder = located(output)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"-o {folder}: expected a folder, got a file")
+    refuse_subset(folder)
     if (
         folder.is_dir()
         and not (folder / "dataset.json").exists()
@@ -165,12 +178,7 @@ def _curate_all(
     progress: Callable[[Progress], None],
     began: float,
 ) -> CurateResult:
-    from tiktokactions.curate.engines import hasher, runner, sees
-    from tiktokactions.curate.options import evidence_fingerprint
-    from tiktokactions.curate.resume import jobs_left, read_plan
     from tiktokactions.curate.sources import InputError, list_videos
-    from tiktokactions.dataset.info import new_info, read_info, saved_options, write_info
-    from tiktokactions.files import write_record
 
     try:
         listed = list(list_videos(inputs, leave_out=dataset))
@@ -178,15 +186,47 @@ def _curate_all(
         raise UsageError(str(error)) from error
     if not listed:
         raise UsageError(f"{', '.join(inputs)}: no file found there")
+    reads = [video.path for video in listed[:1]]
+    return curate_listed(listed, len(listed), inputs, reads, dataset, settings, detector, progress, began)
+
+
+def curate_listed(
+    listed: Iterable[ListedVideo],
+    total: int,
+    inputs: Sequence[str],
+    reads: Sequence[str],
+    dataset: Path,
+    settings: CurateOptions,
+    detector: ResolvedDetector,
+    progress: Callable[[Progress], None],
+    began: float,
+    recorded: Callable[[str], None] = lambda video_id: None,
+) -> CurateResult:
+    """Curate videos as ``listed`` gives them, which may take as long as it likes; then bring the tables up to date.
+
+    Args:
+        listed: videos, drawn one by one as workers become free.
+        total: how many there will be, for the progress.
+        inputs: what was typed, to remember the collections among it.
+        reads: a path of each place that videos are read from, which other machines of a cluster must see.
+        recorded: told the id of every video once its record is on the disk.
+    """
+    from tiktokactions.curate.engines import hasher, runner, sees
+    from tiktokactions.curate.options import evidence_fingerprint
+    from tiktokactions.curate.resume import jobs_left, read_plan
+    from tiktokactions.dataset.info import new_info, read_info, saved_options, write_info
+    from tiktokactions.files import write_record
+
     info = read_info(dataset) or new_info(dataset, settings, detector.info)
     if info.version == 0:
         write_info(dataset, info)
+    link_collections(inputs, dataset)
     fingerprint = evidence_fingerprint(settings, detector.info)
     plan = read_plan(dataset)
     counts = {"accepted": 0, "needs_review": 0, "rejected": 0}
 
     def report(message: str = "") -> None:
-        progress(Progress(len(listed), plan.finished + plan.identical, sum(counts.values()), **counts, message=message))
+        progress(Progress(total, plan.finished + plan.identical, sum(counts.values()), **counts, message=message))
 
     def usable_jobs() -> Iterator[Job]:
         for job in jobs_left(listed, plan, dataset, settings, fingerprint, hasher(settings)):
@@ -197,16 +237,18 @@ def _curate_all(
                 continue
             write_record(dataset, _failed(job, *job.failure, settings, detector))
             counts["rejected"] += 1
+            recorded(job.video_id)
             report()
 
     report()
     work = functools.partial(_curate_job, options=settings, detector=detector, dataset=dataset.resolve())
-    run = runner(settings, detector, sees(dataset, [video.path for video in listed[:1]]))
+    run = runner(settings, detector, sees(dataset, reads))
     for outcome in run(usable_jobs(), work):
         if outcome.failure is not None:
             failed = _failed(outcome.job, outcome.failure, outcome.detail or "", settings, detector)
             write_record(dataset, failed)
         counts[outcome.result or "rejected"] += 1
+        recorded(outcome.job.video_id)
         report()
     curated = sum(counts.values())
     changed = bool(curated or plan.updates or plan.left) or info.options != saved_options(settings)
@@ -226,6 +268,7 @@ def _curate_all(
         uncut=dict(tables.uncut),
         outdated=outdated,
         detector=detector.info.name,
+        removed=len(plan.refused),
     )
 
 
@@ -261,6 +304,7 @@ def _bring_up_to_date(
     dataset: Path, info: Any, settings: CurateOptions, plan: Any, changed: bool, report: Callable[[str], None]
 ) -> Settled:
     """Settle all verdicts and write manifest, statistics, figures and card; nothing where nothing changed."""
+    from tiktokactions.dataset.history import append_version
     from tiktokactions.dataset.info import info_path, now, saved_options, write_info
     from tiktokactions.dataset.manifest import count_by_status
     from tiktokactions.dataset.settle import Settled, settle
@@ -275,6 +319,7 @@ def _bring_up_to_date(
     settled = settle(dataset, settings, plan)
     report("writing statistics, figures and card")
     info = replace(info, version=info.version + 1)
+    append_version(dataset, info.version, now())
     write_card(dataset, info, write_statistics(dataset, settings))
     write_info(dataset, replace(info, settled=True))
     return settled

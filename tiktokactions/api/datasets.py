@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from tiktokactions.api.errors import UsageError, checked_options, disk_errors, u
 
 if TYPE_CHECKING:
     from tiktokactions.curate.options import CurateOptions
+    from tiktokactions.dataset.foreign import ForeignCheck
     from tiktokactions.dataset.splits import SplitReport
     from tiktokactions.dataset.statistics import Statistics
     from tiktokactions.dataset.verify import Verification
@@ -24,14 +26,11 @@ def dataset_stats(dataset: str | os.PathLike[str]) -> Statistics:
         UsageError: not a dataset folder.
         DatasetBusyError: a run is writing to it.
     """
-    from tiktokactions.dataset.manifest import write_manifest
-    from tiktokactions.dataset.settle import all_records
     from tiktokactions.files import dataset_lock
 
     folder, info, settings = open_dataset(dataset)
     with dataset_lock(folder), disk_errors(folder):
-        if not info.settled or not (folder / "manifest.parquet").exists():
-            write_manifest(folder, all_records(folder), settings)
+        up_to_date_manifest(folder, info, settings)
         return write_statistics(folder, settings)
 
 
@@ -46,18 +45,40 @@ def dataset_split(dataset: str | os.PathLike[str], **options: Any) -> SplitRepor
         UsageError: not a dataset folder, no clips, or shares that do not fit.
         DatasetBusyError: a run is writing to it.
     """
-    from tiktokactions.dataset.manifest import write_manifest
-    from tiktokactions.dataset.settle import all_records
     from tiktokactions.dataset.split_options import SplitOptions
     from tiktokactions.dataset.splits import split_dataset
     from tiktokactions.files import dataset_lock
 
     given = checked_options(SplitOptions, options)
-    folder, info, settings = open_dataset(dataset)
+    folder, info, settings = open_dataset(dataset, whole=True)
     with dataset_lock(folder), disk_errors(folder), usage_errors():
-        if not info.settled or not (folder / "manifest.parquet").exists():
-            write_manifest(folder, all_records(folder), settings)
-        return split_dataset(folder, given, settings)
+        up_to_date_manifest(folder, info, settings)
+        report = split_dataset(folder, given, settings)
+        write_card(folder, info, write_statistics(folder, settings))  # both tell the sides
+        return report
+
+
+def dataset_check_against(dataset: str | os.PathLike[str], foreign: Sequence[str]) -> ForeignCheck:
+    """Look for what a split dataset trains on among foreign videos, for example the test clips of UCF101.
+
+    Args:
+        dataset: a folder made by :func:`curate`, split.
+        foreign: files, folders, globs or ``.txt`` and ``.csv`` lists.
+
+    Raises:
+        UsageError: not a dataset folder, not split, or no videos.
+        DatasetBusyError: a run is writing to it.
+    """
+    from tiktokactions.dataset.assignments import read_assignments
+    from tiktokactions.dataset.foreign import check_against
+    from tiktokactions.files import dataset_lock
+
+    folder, _, settings = open_dataset(dataset, whole=True)
+    sides = {video_id: given.side for video_id, given in read_assignments(folder).items()}
+    if not sides:
+        raise UsageError(f"{folder}: not split yet, so it has no train side; run: tiktokactions dataset split {folder}")
+    with dataset_lock(folder), disk_errors(folder), usage_errors():
+        return check_against(folder, list(foreign), sides, settings)
 
 
 def dataset_card(dataset: str | os.PathLike[str]) -> Path:
@@ -78,7 +99,7 @@ def dataset_verify(dataset: str | os.PathLike[str], *, repair: bool = False) -> 
     from tiktokactions.dataset.verify import repair_dataset, verify_dataset
     from tiktokactions.files import dataset_lock
 
-    folder, info, settings = open_dataset(dataset)
+    folder, info, settings = open_dataset(dataset, whole=True)
     with dataset_lock(folder), disk_errors(folder):
         found = verify_dataset(folder)
         if not repair or not found.problems:
@@ -89,7 +110,17 @@ def dataset_verify(dataset: str | os.PathLike[str], *, repair: bool = False) -> 
         return repaired
 
 
-def open_dataset(dataset: str | os.PathLike[str]) -> tuple[Path, Any, CurateOptions]:
+def up_to_date_manifest(folder: Path, info: Any, settings: CurateOptions) -> None:
+    """Where a run was interrupted the manifest is written anew from the records."""
+    from tiktokactions.dataset.manifest import write_manifest
+    from tiktokactions.dataset.settle import all_records
+
+    if not info.settled or not (folder / "manifest.parquet").exists():
+        write_manifest(folder, all_records(folder), settings)
+
+
+def open_dataset(dataset: str | os.PathLike[str], *, whole: bool = False) -> tuple[Path, Any, CurateOptions]:
+    """Folder, ``dataset.json`` and settings of a dataset or, unless it must be a ``whole`` one, a subset."""
     from tiktokactions.dataset.info import read_info, resolve_options
     from tiktokactions.files import located
 
@@ -97,7 +128,19 @@ def open_dataset(dataset: str | os.PathLike[str]) -> tuple[Path, Any, CurateOpti
     info = read_info(folder)
     if info is None:
         raise UsageError(f"{folder}: no dataset.json there; expected a folder made by 'tiktokactions curate'")
+    if whole:
+        refuse_subset(folder)
     return folder, info, resolve_options(info, {})
+
+
+def refuse_subset(folder: Path) -> None:
+    from tiktokactions.dataset.subset_options import is_subset, parent_of
+
+    if is_subset(folder):
+        raise UsageError(
+            f"{folder}: is a subset, whose clips and records belong to {parent_of(folder).resolve()};"
+            " give that dataset, and take the subset again"
+        )
 
 
 def write_statistics(dataset: Path, settings: CurateOptions) -> Statistics:
@@ -115,10 +158,13 @@ def write_statistics(dataset: Path, settings: CurateOptions) -> Statistics:
 
 
 def write_card(dataset: Path, info: Any, stats: Statistics) -> Path:
+    """``README.md`` for people and ``croissant.json`` for machines, from the same numbers; returns the first."""
     from tiktokactions.dataset.card import dataset_card
+    from tiktokactions.dataset.croissant import croissant_text
     from tiktokactions.files import write_atomic
     from tiktokactions.records import to_builtins
 
     path = dataset / "README.md"
     write_atomic(path, dataset_card(stats, to_builtins(info)).encode())
+    write_atomic(dataset / "croissant.json", croissant_text(dataset, info, stats).encode())
     return path

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tiktokactions.api.errors import UsageError
 
 if TYPE_CHECKING:
+    from tiktokactions.hashtags.estimate import ViewEstimate
     from tiktokactions.hashtags.select import Candidate, Selection
 
 
@@ -34,17 +35,41 @@ def hashtags_select(
     min_views: float = 5e6,
     target: int | None = None,
     knowledge: str | os.PathLike[str] | None = None,
+    estimate_from: str | os.PathLike[str] | None = None,
 ) -> Selection:
-    """Decide about every candidate; ``hashtags.csv``, ``decisions.csv`` and the picture of the flow go to ``output``."""
+    """Decide about every candidate; ``hashtags.csv``, ``decisions.csv`` and the picture of the flow go to ``output``.
+
+    ``estimate_from``: a collection whose videos stand in where ``views`` and the candidates give no view count.
+    """
     from tiktokactions.hashtags import principles, select
 
     if target is not None and target < 1:
         raise UsageError(f"--target {target}: expected 1 or more")
     known = principles.read_knowledge(None if knowledge is None else Path(knowledge))
     listed = select.read_candidates(Path(candidates), known)
-    found = select.select(listed, known, {} if views is None else select.read_views(Path(views)), min_views, target)
+    given = {} if views is None else select.read_views(Path(views))
+    estimates, told = ({}, "") if estimate_from is None else _estimates(Path(estimate_from), listed)
+    found = select.select(listed, known, given, min_views, target, estimates, told)
     select.write_selection(found, Path(output))
     return found
+
+
+def _estimates(collection: Path, candidates: Sequence[Candidate]) -> tuple[dict[str, ViewEstimate], str]:
+    """Views of the candidates as far as the collection's videos tell, and what they were estimated from."""
+    from tiktokactions.collect.sample import view_samples
+    from tiktokactions.collect.store import Collection
+    from tiktokactions.hashtags.estimate import estimate
+
+    samples = view_samples(collection, [c.hashtag for c in candidates])
+    found = {
+        tag: guess
+        for tag, sample in samples.items()
+        if (guess := estimate(tag, sample.views, sample.weights, sample.is_complete)) is not None
+    }
+    with Collection(collection) as held:
+        wanted, videos = held.setting("wanted"), held.count_videos()
+    period = f", created from {wanted['from']} to {wanted['to']}" if wanted else ""
+    return found, f"from a sample of {videos} collected videos{period}"
 
 
 def hashtags_explain(hashtag: str, decisions: str | os.PathLike[str]) -> list[str]:

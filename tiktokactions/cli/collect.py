@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Any
 
-from tiktokactions.cli.commands import ATTENTION, DONE, command, group
+from tiktokactions.cli.commands import ATTENTION, DONE, command, group, warn_if_overdue
 
 COLLECT_RUN_EXAMPLE = """\
 Example:
@@ -105,6 +105,7 @@ def _collect_settings(arguments: argparse.Namespace) -> Any:
 def _collect_run(arguments: argparse.Namespace) -> int:
     from tiktokactions import api
 
+    warn_if_overdue(arguments.output)
     result = api.collect_run(
         arguments.hashtags,
         arguments.output,
@@ -152,6 +153,7 @@ def _collect_status(arguments: argparse.Namespace) -> int:
     from tiktokactions import api
     from tiktokactions.progress import text_table
 
+    warn_if_overdue(arguments.collection)
     status = api.collect_status(arguments.collection)
     if arguments.json:
         print(json.dumps(dataclasses.asdict(status)))
@@ -169,6 +171,7 @@ def _collect_status(arguments: argparse.Namespace) -> int:
 def _collect_import(arguments: argparse.Namespace) -> int:
     from tiktokactions import api
 
+    warn_if_overdue(arguments.output)
     found = api.collect_import(arguments.file, arguments.output, hash_creators=arguments.hash_creators)
     if arguments.json:
         print(json.dumps(dataclasses.asdict(found)))
@@ -182,6 +185,7 @@ def _collect_import(arguments: argparse.Namespace) -> int:
 def _collect_export(arguments: argparse.Namespace) -> int:
     from tiktokactions import api
 
+    warn_if_overdue(arguments.collection)
     count = api.collect_export(arguments.collection, arguments.output, plain_creators=arguments.plain_creators)
     print(
         json.dumps({"videos": count, "file": arguments.output})

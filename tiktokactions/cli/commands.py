@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -35,3 +36,12 @@ def group(commands: Any, name: str, summary: str, description: str, example: str
     )
     group.set_defaults(group_parser=group)
     return group.add_subparsers(title=title, metavar="STUDY" if title == "studies" else "COMMAND")
+
+
+def warn_if_overdue(*paths: str) -> None:
+    """One line on stderr for every collection among these paths, or around them, whose refresh is overdue."""
+    from tiktokactions.collect.session import collections_of, refresh_warning
+
+    for collection in collections_of(paths):
+        if warning := refresh_warning(collection):
+            print(f"warning: {warning}", file=sys.stderr)

@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Any
 
-from tiktokactions.cli.commands import ATTENTION, DONE, command
+from tiktokactions.cli.commands import ATTENTION, DONE, command, warn_if_overdue
 from tiktokactions.cli.options import add_options, options_of
 
 CURATE_EXAMPLE = """\
@@ -48,6 +48,7 @@ def _curate(arguments: argparse.Namespace) -> int:
     from tiktokactions.curate.options import CurateOptions
     from tiktokactions.progress import show_progress
 
+    warn_if_overdue(*arguments.videos)
     with show_progress() as progress:
         result = api.curate(
             arguments.videos,
@@ -71,6 +72,8 @@ def print_result(result: Any, as_json: bool) -> None:
     earlier = f", {result.finished_before} finished before" if result.finished_before else ""
     again = f", {result.cut_again} clips cut again" if result.cut_again else ""
     print(f"{result.curated} curated in {result.seconds:.1f} s{twins}{earlier}{again}")
+    if result.removed:
+        print(f"{result.removed} files skipped: their videos were removed from this dataset (removed.csv)")
     for video_id, problem in sorted(result.uncut.items()):
         print(f"attention: {video_id}: {problem}", file=sys.stderr)
     if result.outdated:

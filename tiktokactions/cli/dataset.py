@@ -8,7 +8,9 @@ import json
 from typing import Any
 
 from tiktokactions.cli.commands import ATTENTION, DONE, command, group
+from tiktokactions.cli.grow import add_grow
 from tiktokactions.cli.options import add_options, options_of
+from tiktokactions.cli.release import add_release
 from tiktokactions.files import located
 
 
@@ -36,21 +38,34 @@ def add_dataset(commands: Any) -> None:
     )
     split = command(parts, "split", "sides for training and testing, free of leaks", example, _dataset_split)
     split.add_argument("dataset", metavar="DATASET", help="a folder made by 'curate'")
+    add_release(parts)
+    add_grow(parts)
+    split.add_argument(
+        "--check-against",
+        nargs="+",
+        metavar="FOLDER|LIST",
+        help="look for what is trained on among foreign videos, e.g. the test clips of a benchmark",
+    )
     add_options(split, SplitOptions, {"split": "the sides"})
 
 
 def _dataset_split(arguments: argparse.Namespace) -> int:
     from tiktokactions import api
+    from tiktokactions.dataset.foreign import check_text
     from tiktokactions.dataset.split_options import SplitOptions
     from tiktokactions.dataset.splits import report_text
 
     report = api.dataset_split(arguments.dataset, **options_of(arguments, SplitOptions))
+    check = api.dataset_check_against(arguments.dataset, arguments.check_against) if arguments.check_against else None
     if arguments.json:
-        print(json.dumps(dataclasses.asdict(report)))
+        told = {} if check is None else {"check_against": dataclasses.asdict(check)}
+        print(json.dumps(dataclasses.asdict(report) | told))
     else:
         print(report_text(report))
+        if check is not None:
+            print(check_text(check))
         print(f"\nSides: {located(arguments.dataset) / 'splits'}")
-    return ATTENTION if report.bridging else DONE
+    return ATTENTION if report.bridging or (check and (check.pairs or check.unread)) else DONE
 
 
 def _dataset_stats(arguments: argparse.Namespace) -> int:

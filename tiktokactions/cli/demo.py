@@ -6,73 +6,68 @@ import argparse
 import dataclasses
 import json
 import sys
-from pathlib import Path
+from typing import Any
 
-from tiktokactions.cli.commands import ATTENTION, DONE
-from tiktokactions.cli.curate import print_result
-from tiktokactions.cli.model import print_evaluation
-from tiktokactions.cli.study import print_study
+from tiktokactions.cli.commands import ATTENTION, DONE, command
+
+EXAMPLE = """\
+Example:
+  tiktokactions demo -o demo/
+  tiktokactions demo -o demo/ --steps curate release report
+"""
 
 
-def _demo_learning(arguments: argparse.Namespace) -> int:
+def add_demo(commands: Any) -> None:
+    from tiktokactions.demo.steps import STEPS
+
+    parser = command(commands, "demo", "the whole chain on sample videos and rendered actions", EXAMPLE, _demo)
+    parser.add_argument("-o", "--output", default="demo", help="folder for everything (default: %(default)s)")
+    parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS, help="only these (default: all)")
+    parser.add_argument("--seed", type=int, default=0, help="of the training (default: %(default)s)")
+
+
+def add_doctor(commands: Any) -> None:
+    what = "what is installed, what is missing and how to get it"
+    command(commands, "doctor", what, "Example:\n  tiktokactions doctor\n", _doctor)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
     from tiktokactions import api
-    from tiktokactions.progress import show_training
+    from tiktokactions.progress import show_progress, show_training
 
-    with show_training() as progress:
-        result = api.demo_learning(arguments.output, seed=arguments.seed, progress=progress)
+    steps = []
+
+    def finished(step: Any) -> None:
+        steps.append(step)
+        if not arguments.json:
+            _print_step(step)
+
+    for name in api.DEMO_STEPS:
+        if name in arguments.steps:
+            # Each kind of work has its own way of showing how far it is.
+            with show_progress() as progress, show_training() as training:
+                api.demo(
+                    arguments.output,
+                    steps=(name,),
+                    seed=arguments.seed,
+                    progress=progress,
+                    training=training,
+                    note=lambda line: print(line, file=sys.stderr, flush=True),
+                    finished=finished,
+                )
     if arguments.json:
-        print(json.dumps(result | {"rendered": True}))
-    else:
-        print(
-            "Rendered figures, not filmed people: this shows that the chain learns, and says nothing about real video."
-        )
-        print_evaluation(result)
-        print(f"  chance              {1 / result['classes']:.2%}")
-        print(f"  learning curves, reconstructions: {Path(arguments.output, 'runs')}")
+        print(json.dumps([dataclasses.asdict(step) for step in steps]))
     return DONE
 
 
-def _demo_study(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
-
-    result = api.demo_study(arguments.output, report=lambda line: print(line, file=sys.stderr, flush=True))
-    if not arguments.json:
-        print(
-            "Rendered figures, not filmed people: this shows what a study looks like, and says nothing about real video."
-        )
-    return print_study(result, arguments.json)
+def _print_step(step: Any) -> None:
+    print(f"{step.name}: {step.told}" + (" (skipped)" if step.skipped else f" ({step.seconds:,.1f} s)"))
+    for path in step.files:
+        print(f"  {path}")
+    print(f"  with your own data:  {step.command}\n", flush=True)
 
 
-def run_demo(arguments: argparse.Namespace) -> int:
-    if arguments.learn:
-        return _demo_learning(arguments)
-    if arguments.study:
-        return _demo_study(arguments)
-    from tiktokactions import api
-    from tiktokactions.dataset.statistics_text import statistics_table
-    from tiktokactions.progress import show_progress
-
-    with show_progress() as progress:
-        result = api.demo(arguments.output, progress=progress)
-    print_result(result, arguments.json)
-    if not arguments.json:
-        dataset = Path(result.dataset)
-        print()
-        print(statistics_table(api.dataset_stats(dataset)))
-        print("\nWhere everything is:")
-        for what, path in (
-            ("clips", "clips"),
-            ("one JSON per video", "records"),
-            ("table of all videos", "manifest.parquet"),
-            ("dataset card", "README.md"),
-        ):
-            print(f"  {what:20} {dataset / path}")
-        for figure in sorted((dataset / "figures").glob("*.png")):
-            print(f"  {'figure':20} {figure}")
-    return DONE
-
-
-def run_doctor(arguments: argparse.Namespace) -> int:
+def _doctor(arguments: argparse.Namespace) -> int:
     from tiktokactions import api
 
     statuses = api.doctor()

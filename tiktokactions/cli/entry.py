@@ -10,20 +10,24 @@ from collections.abc import Sequence
 
 from tiktokactions import __version__
 from tiktokactions.cli.collect import add_collect
-from tiktokactions.cli.commands import ATTENTION, DONE, INTERRUPTED, USAGE, command
+from tiktokactions.cli.commands import ATTENTION, DONE, INTERRUPTED, USAGE
 from tiktokactions.cli.curate import add_curate
 from tiktokactions.cli.dataset import add_dataset
-from tiktokactions.cli.demo import run_demo, run_doctor
+from tiktokactions.cli.demo import add_demo, add_doctor
+from tiktokactions.cli.download import add_download
 from tiktokactions.cli.hashtags import add_hashtags
 from tiktokactions.cli.model import add_model
 from tiktokactions.cli.options import ConfigError
 from tiktokactions.cli.plan import add_plan
+from tiktokactions.cli.refresh import add_refresh
+from tiktokactions.cli.report import add_report
+from tiktokactions.cli.review import add_review, with_review_part
 from tiktokactions.cli.study import add_study
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(with_review_part(sys.argv[1:] if argv is None else argv))
     if not hasattr(arguments, "run"):
         arguments.group_parser.print_help()
         return USAGE
@@ -75,29 +79,15 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     add_hashtags(commands)
     add_collect(commands)
+    add_refresh(commands)
+    add_download(commands)
     add_curate(commands)
+    add_review(commands)
     add_dataset(commands)
     add_model(commands)
     add_study(commands)
     add_plan(commands)
-    demo = command(
-        commands, "demo", "fetch sample videos and curate them", "Example:\n  tiktokactions demo -o demo/\n", run_demo
-    )
-    demo.add_argument("-o", "--output", default="demo", help="folder for videos and dataset (default: %(default)s)")
-    demo.add_argument(
-        "--learn", action="store_true", help="train a tiny model on rendered actions instead (extra 'train', 5 minutes)"
-    )
-    demo.add_argument(
-        "--study",
-        action="store_true",
-        help="a small data-size study on rendered actions instead (extra 'train', minutes)",
-    )
-    demo.add_argument("--seed", type=int, default=0, help="of the training with --learn (default: %(default)s)")
-    command(
-        commands,
-        "doctor",
-        "what is installed, what is missing and how to get it",
-        "Example:\n  tiktokactions doctor\n",
-        run_doctor,
-    )
+    add_report(commands)
+    add_demo(commands)
+    add_doctor(commands)
     return parser

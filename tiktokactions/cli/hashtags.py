@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tiktokactions.cli.commands import DONE, command, group
+from tiktokactions.cli.commands import DONE, command, group, warn_if_overdue
 
 PROPOSE_EXAMPLE = "Example:\n  tiktokactions hashtags propose --from ucf101 hmdb51 kinetics400 -o candidates.csv\n"
 
@@ -35,6 +35,11 @@ def add_hashtags(commands: Any) -> None:
     )
     select.add_argument("candidates", metavar="CANDIDATES", help="CSV with a column 'hashtag', or: starter")
     select.add_argument("--views", metavar="FILE", help="CSV with the columns hashtag and views")
+    select.add_argument(
+        "--estimate-from",
+        metavar="COLLECTION",
+        help="estimate views, with an interval, from collected videos where none are given",
+    )
     select.add_argument("--min-views", type=float, default=5e6, metavar="N", help="threshold (default: 5 million)")
     select.add_argument("--target", type=int, metavar="N", help="keep at most so many, the most viewed")
     select.add_argument("-o", "--output", default=".", metavar="DIR", help="folder for the results (default: here)")
@@ -69,6 +74,7 @@ def _hashtags_propose(arguments: argparse.Namespace) -> int:
 def _hashtags_select(arguments: argparse.Namespace) -> int:
     from tiktokactions import api
 
+    warn_if_overdue(*([arguments.estimate_from] if arguments.estimate_from else []))
     found = api.hashtags_select(
         arguments.candidates,
         arguments.output,
@@ -76,6 +82,7 @@ def _hashtags_select(arguments: argparse.Namespace) -> int:
         min_views=arguments.min_views,
         target=arguments.target,
         knowledge=arguments.knowledge,
+        estimate_from=arguments.estimate_from,
     )
     unknown = sum(decision.views is None for decision in found.kept)
     if arguments.json:
@@ -83,6 +90,12 @@ def _hashtags_select(arguments: argparse.Namespace) -> int:
     else:
         for name, count in found.steps:
             print(f"{count:6d}  {name}")
+        if found.estimated:
+            guessed = [d for d in found.decisions if d.estimate is not None]
+            bounds = sum(d.views_are.endswith("lower bound") for d in guessed)
+            print(f"views of {len(guessed)} candidates are estimates {found.estimated};")
+            print(f"  {bounds} of them are lower bounds because the sample did not reach all videos of the period;")
+            print("  the threshold was applied to what was estimated: choose --min-views on that scale")
         if unknown:
             print(f"{unknown} kept with unknown views: between their variants a rule decided, no threshold was applied")
         print(f"{Path(arguments.output) / 'hashtags.csv'}")

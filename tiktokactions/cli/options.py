@@ -34,6 +34,8 @@ def _add_option(section: Any, field: dataclasses.Field[Any], kind: Any) -> None:
         section.add_argument(flag, action=argparse.BooleanOptionalAction, **common)
     elif typing.get_origin(kind) is typing.Literal:
         section.add_argument(flag, choices=typing.get_args(kind), **common)
+    elif kind == tuple[float, ...]:
+        section.add_argument(flag, nargs="+", type=float, **common)
     elif typing.get_origin(kind) is tuple:
         section.add_argument(flag, action="append", metavar="NAME=VALUE", **common)
     elif field.name == "short_side":
@@ -68,9 +70,7 @@ def options_of(arguments: argparse.Namespace, kind: type) -> dict[str, Any]:
             )
         options = {name: _from_toml(name, value, types[name], path) for name, value in said.items()}
     typed = {name: getattr(arguments, name) for name in types if hasattr(arguments, name)}
-    if "scene_param" in typed:
-        typed["scene_param"] = tuple(typed["scene_param"])
-    return options | typed
+    return options | {name: tuple(value) if isinstance(value, list) else value for name, value in typed.items()}
 
 
 def _from_toml(name: str, value: Any, kind: Any, path: Path) -> Any:
@@ -80,7 +80,9 @@ def _from_toml(name: str, value: Any, kind: Any, path: Path) -> Any:
         return None
     if Fraction in alternatives and isinstance(value, (int, float, str)) and not isinstance(value, bool):
         return Fraction(str(value))
-    if typing.get_origin(kind) is tuple and isinstance(value, list):
+    if kind == tuple[float, ...] and isinstance(value, list) and all(type(item) in (int, float) for item in value):
+        return tuple(float(item) for item in value)
+    if kind == tuple[str, ...] and isinstance(value, list):
         return tuple(str(item) for item in value)
     if typing.get_origin(kind) is typing.Literal:
         fits = value in typing.get_args(kind)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tiktokactions.cli.commands import ATTENTION, DONE, command, group
-from tiktokactions.cli.options import options_of
+from tiktokactions.cli.options import add_options, options_of
 
 EXTRAPOLATE_EXAMPLE = """\
 Example:
@@ -34,10 +34,12 @@ Example:
 """
 
 
-TARGETS = (0.95, 0.96, 0.97, 0.98, 0.99)
+GROUP_TITLES = {"study": "what is studied", "run": "this run"}
 
 
 def add_study(commands: Any) -> None:
+    from tiktokactions.study.options import ExtrapolateOptions, ScalingOptions, SourcesOptions
+
     description = "How much data, and which."
     kinds = group(
         commands, "study", "how much data, and which: scaling, sources", description, SCALING_EXAMPLE, "studies"
@@ -47,33 +49,24 @@ def add_study(commands: Any) -> None:
     scaling.add_argument(
         "--sizes", nargs="+", required=True, metavar="N", help="numbers of videos, or FIRST:LAST:STEP (both included)"
     )
-    scaling.add_argument("--targets", nargs="+", type=float, default=TARGETS, help="accuracies to extrapolate to")
     sources = command(kinds, "sources", "accuracy by source of the pre-training data", SOURCES_EXAMPLE, _study_sources)
     sources.add_argument("sources", nargs="+", metavar="NAME=DATA", help="sources to compare; 'scratch' for none")
-    sources.add_argument("--size", type=int, metavar="N", help="videos of each source (default: all)")
-    for parser in (scaling, sources):
+    for parser, kind in ((scaling, ScalingOptions), (sources, SourcesOptions)):
         parser.add_argument(
             "--evaluate-on", required=True, metavar="DATA", help="labelled data with train and test sides"
         )
         parser.add_argument("-o", "--output", required=True, metavar="STUDY", help="the same command goes on in it")
-        parser.add_argument("--repeats", type=int, default=3, help="seeds (default: %(default)s)")
-        parser.add_argument("--stratified", action="store_true", help="every subset holds each label in its share")
-        equal = parser.add_mutually_exclusive_group()
-        for what, told in (
-            ("epochs", "see every video equally often, whatever the size (default)"),
-            ("steps", "train as many steps on every size as on the largest"),
-        ):
-            equal.add_argument(f"--equal-{what}", dest="equal", action="store_const", const=what, help=told)
-        parser.set_defaults(equal="epochs")
         parser.add_argument("--pretrain-config", metavar="FILE.toml", help="options of 'pretrain' for every trial")
         parser.add_argument("--finetune-config", metavar="FILE.toml", help="options of 'finetune' for every trial")
-        parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
-        parser.add_argument("--jobs", type=int, default=1, help="trials at a time, a GPU each (default: %(default)s)")
-        parser.add_argument(
-            "--engine", choices=["local", "ray"], default="local", help="ray: place trials on a cluster (docs/scale.md)"
-        )
         parser.add_argument("--retry", action="store_true", help="run trials that crashed again")
         parser.add_argument("--dry-run", action="store_true", help="print the plan and how long it takes, and end")
+        add_options(parser, kind, GROUP_TITLES)
+        equal = parser.add_mutually_exclusive_group()
+        for what in ("epochs", "steps"):
+            equal.add_argument(
+                f"--equal-{what}", dest="equal", action="store_const", const=what, default=argparse.SUPPRESS,
+                help=f"short for --equal {what}",
+            )  # fmt: skip
 
     extrapolate = command(
         commands, "extrapolate", "how many videos a target accuracy needs", EXTRAPOLATE_EXAMPLE, _extrapolate
@@ -84,50 +77,44 @@ def add_study(commands: Any) -> None:
     extrapolate.add_argument(
         "-o", "--output", metavar="FOLDER", help="for JSON and plot (default: STUDY/extrapolation)"
     )
-    extrapolate.add_argument(
-        "--targets", nargs="+", type=float, default=TARGETS, help="accuracies (default: 0.95 to 0.99)"
-    )
-    extrapolate.add_argument(
-        "--method", choices=["honest", "paper"], default="honest", help="paper: its Table 5 (default: %(default)s)"
-    )
-    extrapolate.add_argument("--metric", help="rows of this metric (default: top1)")
-    extrapolate.add_argument("--draws", type=int, default=500, help="bootstrap samples (default: %(default)s)")
-    extrapolate.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: %(default)s)")
-
-
-def _trial_options(path: str | None, kind: type) -> dict[str, Any]:
-    return options_of(argparse.Namespace(config=path), kind)
+    add_options(extrapolate, ExtrapolateOptions, GROUP_TITLES)
 
 
 def _study_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
     from tiktokactions.model.options import FinetuneOptions, PretrainOptions
 
-    shared = ("evaluate_on", "repeats", "equal", "stratified", "seed", "jobs", "engine", "retry", "dry_run")
-    return {name: getattr(arguments, name) for name in shared} | {
-        "pretrain_options": _trial_options(arguments.pretrain_config, PretrainOptions),
-        "finetune_options": _trial_options(arguments.finetune_config, FinetuneOptions),
+    return {
+        "evaluate_on": arguments.evaluate_on,
+        "pretrain_options": options_of(argparse.Namespace(config=arguments.pretrain_config), PretrainOptions),
+        "finetune_options": options_of(argparse.Namespace(config=arguments.finetune_config), FinetuneOptions),
+        "retry": arguments.retry,
+        "dry_run": arguments.dry_run,
         "report": lambda line: print(line, file=sys.stderr, flush=True),
     }
 
 
 def _study_scaling(arguments: argparse.Namespace) -> int:
     from tiktokactions import api
+    from tiktokactions.study.options import ScalingOptions
     from tiktokactions.study.subsets import parse_sizes
 
     result = api.study_scaling(
         arguments.data,
         arguments.output,
         sizes=parse_sizes(arguments.sizes),
-        targets=arguments.targets,
         **_study_arguments(arguments),
+        **options_of(arguments, ScalingOptions),
     )
     return print_study(result, arguments.json)
 
 
 def _study_sources(arguments: argparse.Namespace) -> int:
     from tiktokactions import api
+    from tiktokactions.study.options import SourcesOptions
 
-    result = api.study_sources(arguments.sources, arguments.output, size=arguments.size, **_study_arguments(arguments))
+    result = api.study_sources(
+        arguments.sources, arguments.output, **_study_arguments(arguments), **options_of(arguments, SourcesOptions)
+    )
     return print_study(result, arguments.json)
 
 
@@ -142,21 +129,13 @@ def _extrapolate(arguments: argparse.Namespace) -> int:
     from tiktokactions import api
     from tiktokactions.progress import extrapolation_lines, show_line
     from tiktokactions.study.extrapolation import as_json
+    from tiktokactions.study.options import ExtrapolateOptions
 
     output = arguments.output
     if output is None and Path(arguments.results).is_dir():
         output = str(Path(arguments.results, "extrapolation"))
     with show_line() as report:
-        found = api.extrapolate(
-            arguments.results,
-            output,
-            targets=arguments.targets,
-            method=arguments.method,
-            metric=arguments.metric,
-            draws=arguments.draws,
-            seed=arguments.seed,
-            report=report,
-        )
+        found = api.extrapolate(arguments.results, output, report=report, **options_of(arguments, ExtrapolateOptions))
     if arguments.json:
         print(json.dumps(as_json(found)))
     else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import email.utils
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -26,6 +26,8 @@ _TIMEOUT = httpx.Timeout(30, read=330)
 """A busy search has answered after 4 min 11 s."""
 _RENEW_EARLY_S = 300
 _SERVER_WAITS_S = (30, 60, 120, 120)
+_ODD_WAITS_S = (5, 15)
+"""A cut or wrong body behind HTTP 200 is asked for twice more; then it counts as a server that fails."""
 _SEARCH_WAITS_S = (5, 10, 15, 20, 25, 30)
 _RATE_WAITS_S = (10, 20, 40, 80, 160, 300, 300, 300)
 _LONGEST_RETRY_AFTER_S = 300
@@ -152,7 +154,7 @@ class ResearchClient:
         return Page(
             rows=videos if isinstance(videos, list) else [],
             cursor=_integer(answer.data.get("cursor")),
-            has_more=answer.data.get("has_more") is True,
+            has_more=bool(answer.data.get("has_more")),
             search_id=str(answer.data["search_id"]) if answer.data.get("search_id") else None,
             log_id=answer.log_id,
         )
@@ -160,13 +162,16 @@ class ResearchClient:
     def _query(self, body: dict[str, Any], tries: int, what: str) -> _Answer:
         fields = SAFE_FIELDS if self.safe_fields else FIELDS
         try:
-            return self._ask(f"{_QUERY}?fields={','.join(fields)}", what, {"json": body}, tries=tries)
+            return self._ask(
+                f"{_QUERY}?fields={','.join(fields)}", what, {"json": body}, tries=tries, is_whole=_is_page
+            )
         except RefusedQueryError as error:
             if self.safe_fields:
                 raise
             # One unknown name in `fields` fails the whole call, and no wording of it is documented: the fourteen old names
             # tell whether it was the fields or the query.
-            answer = self._ask(f"{_QUERY}?fields={','.join(SAFE_FIELDS)}", what, {"json": body}, tries=tries)
+            safe = f"{_QUERY}?fields={','.join(SAFE_FIELDS)}"
+            answer = self._ask(safe, what, {"json": body}, tries=tries, is_whole=_is_page)
             self.safe_fields = True
             self._on_note(f"the server refuses a newer field ({error}); asking for the 14 old ones from here on")
             return answer
@@ -177,16 +182,26 @@ class ResearchClient:
         """Begin a compliance check of at most 10,000 ids; the task's number (it exceeds 64 bits)."""
         files = {"file_data": ("ids.txt", "\n".join(video_ids).encode() + b"\n", "text/plain")}
         request = {"files": files, "data": {"category": "video"}}
-        answer = self._ask("/v2/research/validation_task/create/", f"check {len(video_ids)} ids", request)
-        task = _integer(answer.data.get("task_id"))
-        if task is None:
-            raise ApiError("validation_task/create: the answer has no task_id")
-        return task
+        path = "/v2/research/validation_task/create/"
+        answer = self._ask(
+            path,
+            f"check {len(video_ids)} ids",
+            request,
+            is_whole=lambda answer: _integer(answer.data.get("task_id")) is not None,
+        )
+        return int(answer.data["task_id"])
 
     def task_status(self, task_id: int) -> str:
         """``Completed``, ``Processing`` or ``Failed``."""
         path = "/v2/research/validation_task_status/get/"
-        return str(self._ask(path, "status of the check", {"json": {"task_id": task_id}}).data.get("task_status"))
+        request = {"json": {"task_id": task_id}}
+        answer = self._ask(
+            path,
+            "status of the check",
+            request,
+            is_whole=lambda answer: isinstance(answer.data.get("task_status"), str),
+        )
+        return str(answer.data["task_status"])
 
     def valid_ids(self, task_id: int) -> set[str]:
         """The submitted ids that are still valid.
@@ -195,23 +210,32 @@ class ResearchClient:
             ServerFailsError: an answer that is not a list of ids (nothing may be deleted because of one).
         """
         path = "/v2/research/validation_task/download/"
-        answer = self._ask(path, "result of the check", {"json": {"task_id": task_id}}, plain_text=True)
-        lines = [line.strip() for line in answer.text.replace(",", "\n").splitlines() if line.strip()]
-        if not all(line.isdigit() and as_id(line) for line in lines):
-            raise ServerFailsError(
-                f"{path}: expected one id a line, got {len(answer.text)} characters of something else"
-            )
-        return set(lines)
+        request = {"json": {"task_id": task_id}}
+        answer = self._ask(path, "result of the check", request, plain_text=True, is_whole=_is_list_of_ids)
+        return set(_lines_of(answer))
 
     # --- one request ------------------------------------------------------------------------------------------------
 
-    def _ask(self, url: str, what: str, request: dict[str, Any], tries: int = 5, plain_text: bool = False) -> _Answer:
-        server, search, rate, renewed = 0, 0, 0, False
+    def _ask(
+        self,
+        url: str,
+        what: str,
+        request: dict[str, Any],
+        tries: int = 5,
+        plain_text: bool = False,
+        is_whole: Callable[[_Answer], bool] = lambda answer: True,
+    ) -> _Answer:
+        server, odd, search, rate, renewed = 0, 0, 0, 0, False
         while True:
             answer = self._send(url, what, request, plain_text)
+            if answer.code == "ok" and not is_whole(answer):
+                # "ok" with half of an answer would end a window in its middle.
+                answer = replace(answer, code="broken", message="the answer lacks what was asked for")
             code, message = answer.code, answer.message
             if code == "ok":
                 return answer
+            # A page that is asked for again for hours may outlive several tokens.
+            renewed = renewed and code.startswith("access_token")
             if code.startswith("access_token"):
                 if renewed:
                     raise ApiError(f"the server refuses a token that it has just given ({message or code})")
@@ -238,10 +262,16 @@ class ResearchClient:
             elif code.startswith("invalid_") or (400 <= answer.status < 500 and answer.status != 408):
                 raise RefusedQueryError(f"{code} (HTTP {answer.status}): {message}")
             else:
-                server += 1
-                if server >= tries:
-                    raise ServerFailsError(f"{code} (HTTP {answer.status}): {message}".rstrip(": "))
-                self._wait(_SERVER_WAITS_S[min(server, len(_SERVER_WAITS_S)) - 1], f"{code} (HTTP {answer.status})")
+                why = f"{code} (HTTP {answer.status})"
+                is_odd = answer.status == 200
+                if server + odd + 1 >= tries or (is_odd and odd == len(_ODD_WAITS_S)):
+                    raise ServerFailsError(f"{why}: {message}".rstrip(": "))
+                if is_odd:
+                    self._wait(_ODD_WAITS_S[odd], why)
+                    odd += 1
+                else:
+                    self._wait(_SERVER_WAITS_S[min(server, len(_SERVER_WAITS_S) - 1)], why)
+                    server += 1
 
     def _send(self, url: str, what: str, request: dict[str, Any], plain_text: bool) -> _Answer:
         token = self._fresh_token()
@@ -308,6 +338,24 @@ class ResearchClient:
     def _wait(self, seconds: float, why: str) -> None:
         self._on_note(self._without_secrets(f"waiting {seconds:g} s: {why}"))
         self._clock.sleep(seconds)
+
+
+def _is_page(answer: _Answer) -> bool:
+    """A list of videos (absent or null: none) and a word on whether there are more; that may be absent beside a cursor."""
+    data = answer.data
+    videos, more = data.get("videos"), data.get("has_more")
+    return (videos is None or isinstance(videos, list)) and (
+        isinstance(more, int) or (more is None and _integer(data.get("cursor")) is not None)
+    )
+
+
+def _lines_of(answer: _Answer) -> list[str]:
+    return [line.strip() for line in answer.text.replace(",", "\n").splitlines() if line.strip()]
+
+
+def _is_list_of_ids(answer: _Answer) -> bool:
+    """Nothing may be deleted because of anything else that comes in its place."""
+    return all(line.isdigit() and as_id(line) for line in _lines_of(answer))
 
 
 def _is_about_search(message: str) -> bool:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import TypeVar
 
 from tiktokactions.collect.client import (
     ApiError,
@@ -34,6 +35,7 @@ BUSY_HASHTAG = "fyp"
 _TRIES_OF_PARTS = 2
 _FAILURES_BEFORE_PROBE, _FAILURES_IN_DESERT = 3, 12
 _EMPTIES_BEFORE_PROBE, _EMPTIES_WHEN_TRUSTED, _EMPTIES_AT_MOST = 3, 20, 60
+Answer = TypeVar("Answer")
 _PAUSES_S = (900, 1800, 3600, 7200, 7200, 7200)
 
 
@@ -295,16 +297,7 @@ class Run:
     # --- when the API does not do its work --------------------------------------------------------------------------
 
     def _patiently(self, ask: Callable[[], Page]) -> Page:
-        """With ``--wait`` a spent quota means sleeping until it is whole again."""
-        while True:
-            try:
-                return ask()
-            except QuotaSpentError as error:
-                if not self.wait:
-                    raise
-                self.note(str(error))
-                while (left := error.until - self.clock.now()) > 0:
-                    self.clock.sleep(min(left, 3600))
+        return patiently(ask, self.clock, self.wait, self.note)
 
     def _server_failed(self, state: WindowState, error: ServerFailsError) -> None:
         """Halve the window, or give the day up; stop where the API fails for everything."""
@@ -368,6 +361,19 @@ class Run:
                 conditions, window.start, window.end, tries=_TRIES_OF_PARTS, what=f"canary #{hashtag}"
             )
         )
+
+
+def patiently(ask: Callable[[], Answer], clock: Clock, wait: bool, note: Callable[[str], None]) -> Answer:
+    """Ask; with ``wait`` a spent quota means sleeping until it is whole again."""
+    while True:
+        try:
+            return ask()
+        except QuotaSpentError as error:
+            if not wait:
+                raise
+            note(str(error))
+            while (left := error.until - clock.now()) > 0:
+                clock.sleep(min(left, 3600))
 
 
 _ASKED = ("open", "done", "more", "incomplete", "failing", "doubtful")

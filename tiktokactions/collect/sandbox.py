@@ -120,7 +120,9 @@ class Faults:
     repeat_share: float = 0.0
     """Rows of the page before that come again."""
     error_share: float = 0.0
-    """500, 503, 504, HTML, cut bodies and errors inside a 200."""
+    """500, 503, 504, HTML, cut bodies, and errors or nothing inside a 200."""
+    burst: int = 0
+    """So many further requests fail after each that failed by chance."""
     rate_limit_share: float = 0.0
     cursor_refused_share: float = 0.0
     failing_days: frozenset[date] = frozenset()
@@ -132,6 +134,8 @@ class Faults:
     """``has_more`` without a cursor."""
     dead_ids: set[str] = field(default_factory=set)
     """Gone: hidden from every query and invalid in a compliance check."""
+    gone_share: float = 0.0
+    """Ids that a compliance check calls invalid, although queries still find them (they were deleted since)."""
     compliance_polls: int = 1
     """``Processing`` so often before ``Completed``."""
 
@@ -172,6 +176,7 @@ class ResearchServer:
         self._sent: dict[date, int] = {}
         self._searches: dict[str, _Search] = {}
         self._tasks: dict[int, tuple[list[str], int]] = {}
+        self._burst_left = 0
         self._lock = threading.Lock()
 
     def sent_on(self, day: date) -> int:
@@ -212,7 +217,9 @@ class ResearchServer:
             return self._error(
                 429, "rate_limit_exceeded", "The API rate limit was exceeded. Please try again later.", more
             )
-        if self._draw.random() < faults.error_share:
+        self._burst_left = max(0, self._burst_left - 1)
+        if self._burst_left or self._draw.random() < faults.error_share:
+            self._burst_left = self._burst_left or faults.burst + 1
             return self._broken()
         if path == "/v2/research/video/query/":
             return self._query(query, body, entry)
@@ -278,9 +285,9 @@ class ResearchServer:
         if cursor and self._draw.random() < self.faults.cursor_refused_share:
             return self._invalid("Invalid count or cursor")
         total = len(search.videos)
-        page = [v for v in search.videos[cursor : cursor + count] if not self._is_hidden(v)]
+        page = [v for v in search.videos[cursor : cursor + count] if not self.is_hidden(v["id"])]
         if cursor and self._draw.random() < self.faults.repeat_share:
-            page = [v for v in search.videos[cursor - 1 : cursor] if not self._is_hidden(v)] + page
+            page = [v for v in search.videos[cursor - 1 : cursor] if not self.is_hidden(v["id"])] + page
         after = min(cursor + count, total)
         lost = after < total and self._draw.random() < self.faults.lost_cursor_share
         return self._page(page, None if lost else after, after < total, search_id if total else "", url_query)
@@ -354,8 +361,9 @@ class ResearchServer:
             data["cursor"] = cursor
         return self._json(200, {"data": data, "error": {"code": "ok", "message": "", "log_id": self._log_id()}})
 
-    def _is_hidden(self, video: Video) -> bool:
-        return self._share(video["id"], "hidden") < self.faults.hidden_share
+    def is_hidden(self, video_id: int) -> bool:
+        """Counted by cursors, never returned."""
+        return self._share(video_id, "hidden") < self.faults.hidden_share
 
     def _share(self, video_id: int, what: str) -> float:
         return _stable_share(video_id, what)
@@ -395,8 +403,11 @@ class ResearchServer:
             return self._data({"task_status": "Processing" if polls > 0 else "Completed"})
         if polls > 0 or not path.endswith("/download/"):
             return self._invalid("the task is not completed")
-        valid = "".join(f"{video_id}\n" for video_id in ids if video_id not in self.faults.dead_ids)
+        valid = "".join(f"{video_id}\n" for video_id in ids if not self._is_gone(video_id))
         return 200, {"Content-Type": "text/plain"}, valid.encode()
+
+    def _is_gone(self, video_id: str) -> bool:
+        return video_id in self.faults.dead_ids or self._share(int(video_id), "gone") < self.faults.gone_share
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
@@ -429,6 +440,7 @@ class ResearchServer:
                 lambda: (200, {"Content-Type": "application/json"}, b'{"data":{"videos":[{"id":73'),
                 lambda: self._error(200, "internal_error", text),
                 lambda: self._json(500, {"error": {"code": "internal_error", "msg": text}}),
+                lambda: self._json(200, {"data": None, "error": {"code": "ok", "message": ""}}),
             ]
         )()
 

@@ -7,8 +7,9 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tiktokactions.collect.ledger import REQUESTS_A_DAY, Ledger, ledger_path
 from tiktokactions.collect.plan import Estimate, PlanError, estimate, period, read_hashtags
 from tiktokactions.collect.rows import clean_hashtag, hash_creator, hashed_creators, read_row
 from tiktokactions.collect.run import Run, StoppedError, Wanted, begin, shortfall
-from tiktokactions.collect.store import Collection, CollectionError, put_video
+from tiktokactions.collect.store import Collection, CollectionError, is_collection, put_video
 from tiktokactions.files import dataset_lock, write_atomic
 
 
@@ -162,7 +163,9 @@ def collect_run(
 
 
 @contextlib.contextmanager
-def _server(options: CollectOptions, output: Path, tags: Sequence[str]) -> Iterator[tuple[Clock, str, Any]]:
+def _server(
+    options: CollectOptions, output: Path, tags: Sequence[str], gone_share: float = 0.0
+) -> Iterator[tuple[Clock, str, Any]]:
     if not options.sandbox:
         address = base_url()
         yield Clock(options.speed), address, read_credentials(options.credentials)
@@ -173,7 +176,8 @@ def _server(options: CollectOptions, output: Path, tags: Sequence[str]) -> Itera
     if (output / "collection.sqlite").is_file():
         with Collection(output) as collection:
             clock = JumpingClock(max(clock.now(), collection.setting("sandbox_now") or 0.0))
-    with serve(ResearchServer(GeneratedWorld(tuple(tags), options.seed), clock, REHEARSAL)) as address:
+    faults = replace(REHEARSAL, gone_share=gone_share)
+    with serve(ResearchServer(GeneratedWorld(tuple(tags), options.seed), clock, faults)) as address:
         yield clock, address, SANDBOX_CREDENTIALS
 
 
@@ -241,6 +245,76 @@ def due_at(collection: Collection) -> float | None:
     """Unix time at which the ids must be checked again (the terms: every 15 days, see docs/collect.md)."""
     checked = collection.setting("checked_at")
     return None if checked is None else float(checked) + float(collection.setting("every_days") or 15) * DAY_S
+
+
+def refresh_warning(folder: Path) -> str:
+    """What every command that reads a collection says where its refresh is overdue; empty where it is not.
+
+    A folder that is no collection has nothing to be refreshed.
+    """
+    if not is_collection(folder):
+        return ""
+    with Collection(folder) as collection:
+        now = max(Clock().now(), collection.setting("sandbox_now") or 0.0)
+        due = due_at(collection)
+    if due is None or now <= due:
+        return ""
+    return (
+        f"{folder}: its refresh was due on {utc_text(due)[:10]}: videos that are gone from the platform must go here too."
+        f" Run: tiktokactions refresh {folder}"
+    )
+
+
+def collections_of(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """The collections that these paths are, or lie in; each once."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        absolute = Path(os.path.abspath(path))
+        found |= dict.fromkeys(folder for folder in (absolute, *absolute.parents) if is_collection(folder))
+    return list(found)
+
+
+# --- refresh --------------------------------------------------------------------------------------------------------
+
+SANDBOX_GONE = 0.03
+"""Share of the videos that the sandbox says are gone when a rehearsal is refreshed."""
+
+
+@contextlib.contextmanager
+def refresh_client(
+    folder: Path, collection: Path | None, options: CollectOptions, note: Callable[[str], None]
+) -> Iterator[tuple[ResearchClient, Clock]]:
+    """A client for checking ids. ``collection``, where there is one, says whether it was a rehearsal, and logs the calls.
+
+    Raises:
+        CredentialsError: no key, or ``speed`` with a server that is not on this machine.
+    """
+    with contextlib.ExitStack() as stack:
+        held = None if collection is None else stack.enter_context(Collection(collection))
+        if held is not None and held.setting("server") == "sandbox":
+            options = replace(options, sandbox=True)
+        tags = [] if held is None else held.hashtags()
+        output = folder if collection is None else collection
+        clock, address, credentials = stack.enter_context(_server(options, output, tags or ["fyp"], SANDBOX_GONE))
+        if options.speed != 1 and not is_loopback(address):
+            raise CredentialsError(f"--speed {options.speed:g}: {address} is not on this machine")
+        state = output / "sandbox-quota.sqlite" if options.sandbox else ledger_path()
+        account = credentials.account("sandbox" if options.sandbox else address)
+        client = ResearchClient(
+            credentials,
+            address,
+            Ledger(state, account, clock, options.requests_a_day),
+            clock,
+            budget=options.budget,
+            on_call=(lambda call: None) if held is None else held.log_call,
+            on_note=note,
+        )
+        try:
+            yield client, clock
+        finally:
+            client.close()
+            if held is not None and options.sandbox:
+                held.set_setting("sandbox_now", clock.now())
 
 
 # --- import and export ---------------------------------------------------------------------------------------------
@@ -338,5 +412,9 @@ def collect_export(folder: Path, output: Path, plain_creators: bool = False) -> 
             if creator:
                 row["username"] = creator if plain_creators else hash_creator(creator, salt)
             lines.append(json.dumps(row, ensure_ascii=False))
+        # Written down before the file is there: a take-down reaches it.
+        known = collection.setting("exports") or []
+        if str(output.absolute()) not in known:
+            collection.set_setting("exports", [*known, str(output.absolute())])
     write_atomic(output, ("\n".join(lines) + "\n" if lines else "").encode())
     return len(lines)

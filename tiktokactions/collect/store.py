@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS windows(
   id INTEGER PRIMARY KEY, hashtag TEXT NOT NULL, start TEXT NOT NULL, "end" TEXT NOT NULL,
   state TEXT NOT NULL DEFAULT 'open', cursor INTEGER NOT NULL DEFAULT 0, search_id TEXT, pages INTEGER NOT NULL DEFAULT 0,
   empty_pages INTEGER NOT NULL DEFAULT 0, dry_draws INTEGER NOT NULL DEFAULT 0, restarts INTEGER NOT NULL DEFAULT 0,
-  part_of INTEGER, reason TEXT NOT NULL DEFAULT '');
+  part_of INTEGER, reason TEXT NOT NULL DEFAULT '', shown INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS windows_of ON windows(hashtag, state);
 CREATE TABLE IF NOT EXISTS videos(
   video_id TEXT PRIMARY KEY, hashtags TEXT NOT NULL, create_time INTEGER, creator TEXT, source TEXT NOT NULL,
@@ -98,8 +98,13 @@ class Collection:
         try:
             self.database.execute("PRAGMA journal_mode=WAL")
             self.database.execute("PRAGMA synchronous=FULL")
+            # What is deleted is overwritten: a video that was taken down must not be readable in the file.
+            self.database.execute("PRAGMA secure_delete=ON")
             if create or not self._has_schema():
                 self.database.executescript(_SCHEMA)
+            columns = [row[1] for row in self.database.execute("PRAGMA table_info(windows)")]
+            if columns and "shown" not in columns:
+                self.database.execute("ALTER TABLE windows ADD COLUMN shown INTEGER NOT NULL DEFAULT 0")
         except sqlite3.DatabaseError as error:
             self.database.close()
             raise CollectionError(
@@ -190,7 +195,8 @@ class Collection:
     def restart_window(self, window: WindowState, state: str = "open", reason: str = "") -> None:
         """From its first page, without the old search; what it has given stays (the same ids come again)."""
         self.database.execute(
-            "UPDATE windows SET state=?, reason=?, cursor=0, search_id=NULL, empty_pages=0, restarts=restarts+1 WHERE id=?",
+            "UPDATE windows SET state=?, reason=?, cursor=0, search_id=NULL, empty_pages=0, restarts=restarts+1,"
+            " shown=(SELECT count(*) FROM found WHERE window=windows.id) WHERE id=?",
             (state, reason, window.id),
         )
 
@@ -235,13 +241,14 @@ class Collection:
                 "INSERT OR IGNORE INTO rejected VALUES(?,?,?)", [(window.hashtag, *pair) for pair in rejected]
             )
             database.execute(
-                "UPDATE windows SET state=?, cursor=?, search_id=?, pages=pages+1, reason='',"
+                "UPDATE windows SET state=?, cursor=?, search_id=?, pages=pages+1, reason='', shown=shown+?,"
                 " empty_pages=CASE WHEN ? THEN 0 ELSE empty_pages+1 END,"
                 " dry_draws=CASE WHEN ? THEN dry_draws+1 ELSE 0 END WHERE id=?",
                 (
                     state,
                     window.cursor if is_random or page.cursor is None else page.cursor,
                     None if is_random else page.search_id or window.search_id,
+                    new,
                     bool(page.rows),
                     is_random and new < max(1, len(page.rows) // 10),
                     window.id,

@@ -35,6 +35,7 @@ from tiktokactions.records import ClipFile, PersonBox, Sample, Source, VideoReco
 
 STRIP_HEIGHT_PX = 160
 JPEG_QUALITY = 85
+THUMBNAIL_LONG_SIDE_PX = 416
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """Errors of a full disk, quota or file-size limit: no fault of the video, the run has to stop."""
 
@@ -245,6 +246,29 @@ def _write_thumbnails(
         for p in pictures
     ]
     _write_jpeg(dataset, strip_path(dataset, record.video_id), np.concatenate(tiles, axis=1))
+
+
+def write_thumbnails_again(
+    path: str | os.PathLike[str], record: VideoRecord, options: CurateOptions, dataset: Path
+) -> None:
+    """Poster and strip of a record that was made elsewhere, from the file; none where the file does not decode."""
+    wanted = {sample.frame for sample in record.samples}
+    if not wanted or record.probe is None:
+        return
+    pictures: list[np.ndarray] = []
+    try:
+        with video.VideoFile(path) as opened:
+            for frame in opened.frames():
+                if frame.number in wanted:
+                    coded = (frame.picture.width, frame.picture.height)
+                    small = video.shrink(frame.picture, *video.fit_size(*coded, long_side=THUMBNAIL_LONG_SIDE_PX))
+                    pictures.append(video.to_bgr(video.upright(small, opened.rotation)))
+                if len(pictures) == len(wanted):
+                    break
+    except video.VideoError:
+        return
+    if len(pictures) == len(record.samples):
+        _write_thumbnails(dataset, record, pictures, options)
 
 
 def _write_jpeg(dataset: Path, path: Path, image_bgr: np.ndarray) -> None:

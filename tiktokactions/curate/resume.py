@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from tiktokactions.curate.options import CurateOptions
+from tiktokactions.curate.removed import read_removed
 from tiktokactions.curate.sources import ListedVideo, described, printable_path, with_description
 from tiktokactions.files import (
     fingerprint,
@@ -74,6 +75,10 @@ class Plan:
     """Video id -> further paths and changed labels to be joined into its record; each a source with one path."""
     left: dict[str, set[str]] = field(default_factory=dict)
     """Video id -> paths that no longer hold this video (another content lies there now)."""
+    dead: frozenset[str] = frozenset()
+    """Ids and contents (SHA-256) that were removed and must not come back."""
+    refused: set[str] = field(default_factory=set)
+    """Listed paths that hold such a video; nothing is made of them, not even a row."""
     finished: int = 0
     """Listed files that earlier runs were done with."""
     identical: int = 0
@@ -86,7 +91,8 @@ def read_plan(dataset: Path) -> Plan:
     Raises:
         ValueError: a record that cannot be parsed, with its path.
     """
-    plan = Plan()
+    stones = read_removed(dataset)
+    plan = Plan(dead=frozenset(stones) | {stone.sha256 for stone in stones.values() if stone.sha256})
     for path, data in record_files(dataset):
         record = decode_record(data, where=str(path))
         source = record.source
@@ -159,6 +165,9 @@ def _jobs(
 ) -> Iterator[Job]:
     for video, digest in listed:
         name = printable_path(video.path)
+        if plan.dead and video.about.id and safe_video_id(video.about.id) in plan.dead:
+            plan.refused.add(name)
+            continue
         try:
             now = video.fingerprint or fingerprint(video.path)
             before = plan.files.get(name)
@@ -170,6 +179,8 @@ def _jobs(
             job = _unusable(video, name, "vanished", "the file is no longer there", plan)
         except OSError as error:
             job = _unusable(video, name, "unreadable", error.strerror or str(error), plan)
+        if name in plan.refused:
+            continue
         if job is None and name in plan.files:
             plan.finished += 1
         elif job is None:
@@ -211,6 +222,9 @@ def _new_file(
     evidence_fingerprint: str,
 ) -> Job | None:
     sha256 = digest()
+    if sha256 in plan.dead or (not video.about.id and sha256[:16] in plan.dead):
+        plan.refused.add(name)
+        return None
     source = _source_of(video, name, now, sha256)
     twin = plan.by_content.get(sha256)
     if before is not None and before.video_id != twin:

@@ -76,7 +76,11 @@ def _expand(entry: str, leave_out: Path | None) -> Iterator[ListedVideo]:
         yield from _from_store(entry, leave_out)
         return
     path = Path(entry)
-    if path.is_dir():
+    if (path / "collection.sqlite").is_file():
+        from tiktokactions.curate.from_collection import list_collection  # which builds on this module
+
+        yield from list_collection(path, lambda folder: _from_folder(folder, leave_out))
+    elif path.is_dir():
         yield from _from_folder(path, leave_out)
     elif path.suffix.lower() in (".txt", ".csv") and path.is_file():
         try:

@@ -38,6 +38,7 @@ _FIELDS = [
     ("video_id", "the source's own id, or the first 16 hex digits of the file's SHA-256"),
     ("labels", "hashtags as they came with the video"),
     ("human_labels", "labels that people gave; where there are any, they count instead of `labels`"),
+    ("human_tags", "free tags that people gave"),
     ("status, reasons", "`accepted`, `needs_review` or `rejected`, and why"),
     ("clip_path", "the clip, relative to this folder; null where there is none"),
     ("clip_start_s, clip_end_s", "where the clip lies in the source video, in seconds"),
@@ -47,6 +48,10 @@ _FIELDS = [
     ("scenes, longest_scene_s", "scenes found in the source, and the length of the longest, which the clip is from"),
     ("duration_s, fps, width, height", "of the source video, upright"),
     ("motion, static_share, border_share, brightness, sharpness, orientation", "quality scores"),
+    (
+        "sound, derived_from",
+        "what tells which videos belong together: their sound, a longer video they were cut from",
+    ),
     ("source_path, creator, category, copies, size_bytes, sha256", "where the source video came from"),
     ("detector, timings", "which person detector looked at it, and seconds spent per stage"),
 ]

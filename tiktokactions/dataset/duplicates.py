@@ -147,6 +147,21 @@ def find_duplicates(videos: HashedVideos, quality: Sequence[Any], bucket_neighbo
     return {ids[order[worse]]: ids[order[kept]] for kept, worse in _copies(videos, order, groups)}
 
 
+def matching_pairs(videos: HashedVideos, is_own: np.ndarray, bucket_neighbours: int = 32) -> list[tuple[int, int]]:
+    """Pairs (own, other) of positions in ``videos`` that show the same footage. ``is_own``: bool (V,)."""
+    found = []
+    for a, b in _candidates(videos, np.arange(len(videos)), bucket_neighbours):
+        crossing = is_own[a] != is_own[b]
+        a, b = a[crossing], b[crossing]
+        for start in range(0, len(a), PAIRS_AT_ONCE):
+            one, two = a[start : start + PAIRS_AT_ONCE], b[start : start + PAIRS_AT_ONCE]
+            match = _same_footage(videos, one, two)
+            found += [
+                (x, y) if is_own[x] else (y, x) for x, y in zip(one[match].tolist(), two[match].tolist(), strict=True)
+            ]
+    return sorted(found)
+
+
 class _Groups:
     """Videos connected by matches (union-find over ranks; the best of a group is its root)."""
 

@@ -26,6 +26,7 @@ from tiktokactions.dataset.statistics import (
     read_batches,
 )
 from tiktokactions.dataset.statistics_text import label_summary, share
+from tiktokactions.dataset.subset_options import parent_of
 from tiktokactions.files import poster_path, write_atomic
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ _STAGE_NAMES = ("seen", "readable", "long enough", "people", "accepted", "needs 
 
 
 @plots.style()
-def draw_figures(dataset: Path, stats: Statistics) -> list[Path]:
-    """Draw all figures into ``<dataset>/figures`` as SVG and PNG and return their paths.
+def draw_figures(dataset: Path, stats: Statistics, folder: Path | None = None) -> list[Path]:
+    """Draw all figures into ``folder`` (default: ``<dataset>/figures``) as SVG and PNG and return their paths.
 
     A figure for which there is nothing to show (no timings; few labels, which need no list of their own) is not drawn,
     and an older one of the same name is removed; the others say in words that there are no clips yet. The same dataset
@@ -64,7 +65,7 @@ def draw_figures(dataset: Path, stats: Statistics) -> list[Path]:
         "funnel": funnel(stats),
         "timings": timings(stats),
     }
-    folder = dataset / "figures"
+    folder = folder or dataset / "figures"
     paths = []
     for name, figure in drawings.items():
         if figure is not None:
@@ -319,7 +320,7 @@ def sample_posters(dataset: Path, stats: Statistics) -> dict[str, list[Image.Ima
     for label, hashed in candidates.items():
         # A few more than needed, for posters that are missing; not all, for a label with thousands of clips.
         for _, video_id in heapq.nsmallest(4 * SAMPLES_PER_LABEL, hashed):
-            picture = _poster(poster_path(dataset, video_id))
+            picture = _poster(poster_path(parent_of(dataset), video_id))
             if picture is not None and len(posters.setdefault(label, [])) < SAMPLES_PER_LABEL:
                 posters[label].append(picture)
     return {label: pictures for label, pictures in posters.items() if pictures}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from tiktokactions.curate.decide import person_frames
 from tiktokactions.curate.options import CurateOptions
 from tiktokactions.dataset.assignments import read_assignments
+from tiktokactions.dataset.leak_groups import derived_from
 from tiktokactions.files import move_into_place, readable, staging_folder
 from tiktokactions.records import STATUSES, VideoRecord
 
@@ -21,6 +22,7 @@ SCHEMA = pa.schema(
         ("source_path", pa.string()),
         ("labels", pa.list_(pa.string())),
         ("human_labels", pa.list_(pa.string())),
+        ("human_tags", pa.list_(pa.string())),
         ("category", pa.string()),
         ("creator", pa.string()),
         ("status", pa.string()),
@@ -48,6 +50,8 @@ SCHEMA = pa.schema(
         ("copies", pa.int32()),
         ("size_bytes", pa.int64()),
         ("sha256", pa.string()),
+        ("sound", pa.string()),
+        ("derived_from", pa.list_(pa.string())),
         ("timings", pa.map_(pa.string(), pa.float64())),
     ]
 )
@@ -64,7 +68,8 @@ def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None 
         "video_id": record.video_id,
         "source_path": record.source.path,
         "labels": record.labels,
-        "human_labels": (),
+        "human_labels": record.human_labels,
+        "human_tags": record.human_tags,
         "category": record.source.category,
         "creator": record.source.creator,
         "status": record.status,
@@ -92,6 +97,8 @@ def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None 
         "copies": len(record.source.copies),
         "size_bytes": record.source.size_bytes,
         "sha256": record.source.sha256 or None,
+        "sound": record.source.sound,
+        "derived_from": derived_from(record.source),
         "timings": list(record.timings.items()),
     }
 
@@ -116,6 +123,39 @@ def write_manifest(dataset: Path, records: Iterable[VideoRecord], options: Curat
                 writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
                 rows = []
         writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
+    move_into_place(staged, dataset / "manifest.parquet")
+    return counts
+
+
+def update_manifest(dataset: Path, changed: Mapping[str, VideoRecord], options: CurateOptions) -> dict[str, int] | None:
+    """Write the rows of some videos anew, the others as they are, and count all by status.
+
+    None, and nothing written, where the manifest lacks one of them or was written by another version of this program.
+    """
+    counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
+    assigned = read_assignments(dataset)
+    waiting = dict(changed)
+    staged = staging_folder(dataset) / "manifest.parquet"
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    with pq.ParquetFile(readable(dataset / "manifest.parquet")) as before:
+        if not before.schema_arrow.equals(SCHEMA):
+            return None
+        with pq.ParquetWriter(staged, SCHEMA, compression="zstd") as writer:
+            for batch in before.iter_batches(ROWS_PER_BATCH):
+                if not waiting.keys().isdisjoint(batch["video_id"].to_pylist()):
+                    rows = batch.to_pylist()
+                    for place, row in enumerate(rows):
+                        record = waiting.pop(row["video_id"], None)
+                        if record is not None:
+                            given = assigned.get(record.video_id)
+                            rows[place] = manifest_row(record, options, None if given is None else given.side)
+                    batch = pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
+                for status in batch["status"].to_pylist():
+                    counts[status] += 1
+                writer.write_batch(batch)
+    if waiting:
+        staged.unlink()
+        return None
     move_into_place(staged, dataset / "manifest.parquet")
     return counts
 

@@ -1,14 +1,15 @@
-"""Draw the verdicts of a whole dataset: near-duplicates, changed thresholds, changed labels; then write the manifest.
+"""Draw the verdicts of a whole dataset: near-duplicates, changed thresholds, changed labels, what people decided; then
+write the manifest.
 
-Runs after every curation and for ``--redecide``. Records are streamed, and only those are written again whose verdict,
-labels or clip change; clips are cut again only where they differ.
+Runs after every curation, for ``--redecide`` and for ``review apply``. Records are streamed, and only those are written
+again whose verdict, labels or clip change; clips are cut again only where they differ.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tiktokactions.curate.one_video import fail, make_clip
 from tiktokactions.curate.options import CurateOptions, clip_fingerprint
 from tiktokactions.curate.resume import Plan, join_updates
 from tiktokactions.dataset.duplicates import HashedVideos, find_duplicates
-from tiktokactions.dataset.manifest import write_manifest
+from tiktokactions.dataset.manifest import update_manifest, write_manifest
 from tiktokactions.files import (
     clip_relative_path,
     fingerprint,
@@ -33,6 +34,14 @@ from tiktokactions.files import (
     write_record,
 )
 from tiktokactions.records import Source, VideoRecord, decode_record
+from tiktokactions.review.verdicts import (
+    applied_verdict,
+    applied_verdicts,
+    decided_by_people,
+    for_cutting,
+    with_verdict,
+    without_source,
+)
 from tiktokactions.video import VideoError
 
 
@@ -54,36 +63,74 @@ def settle(dataset: Path, options: CurateOptions, plan: Plan) -> Settled:
     """
     duplicates = {} if options.keep_duplicates else duplicates_of(dataset, options)
     to_cut: list[str] = []
-    counts = write_manifest(dataset, _decided(dataset, options, plan, duplicates, to_cut), options)
-    uncut = dict(_cut_all(to_cut, dataset, options, plan))
+    decided = _decided(all_records(dataset), dataset, options, plan, duplicates, to_cut)
+    counts = write_manifest(dataset, decided, options)
+    uncut = dict(_cut_all(to_cut, dataset, options, plan, duplicates))
     if to_cut:
         counts = write_manifest(dataset, all_records(dataset), options)
     return Settled(counts, len(to_cut) - len(uncut), uncut)
 
 
+def settle_videos(dataset: Path, options: CurateOptions, video_ids: Iterable[str]) -> Settled:
+    """The same for some videos, of which nothing has changed but what people decided: the others are not read.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    paths = [record_path(dataset, video_id) for video_id in video_ids]
+    before = [read_record(path) for path in paths if path.exists()]
+    duplicates = {r.video_id: twin for r in before if (twin := duplicate_of(r))}
+    to_cut: list[str] = []
+    changed = {r.video_id: r for r in _decided(before, dataset, options, Plan(), duplicates, to_cut)}
+    uncut = dict(_cut_all(to_cut, dataset, options, Plan(), duplicates))
+    changed |= {video_id: read_record(record_path(dataset, video_id)) for video_id in to_cut}
+    counts = update_manifest(dataset, changed, options)
+    if counts is None:
+        counts = write_manifest(dataset, all_records(dataset), options)
+    return Settled(counts, len(to_cut) - len(uncut), uncut)
+
+
+def duplicate_of(record: VideoRecord) -> str | None:
+    """The better copy that a record was found to be a near-duplicate of."""
+    return next((r.partition(":")[2] for r in record.reasons if r.startswith("duplicate_of:")), None)
+
+
 def _decided(
-    dataset: Path, options: CurateOptions, plan: Plan, duplicates: Mapping[str, str], to_cut: list[str]
+    records: Iterable[VideoRecord],
+    dataset: Path,
+    options: CurateOptions,
+    plan: Plan,
+    duplicates: Mapping[str, str],
+    to_cut: list[str],
 ) -> Iterator[VideoRecord]:
     """Every record with its new verdict, written where that changes it. Those that need another clip are left as they
     are and their ids put into ``to_cut``."""
+    verdicts = applied_verdicts(dataset)
     is_there = what_is_there(dataset)
-    for before in all_records(dataset):
+    for before in records:
         joined = join_updates(before, plan.updates.get(before.video_id, ()), plan.left.get(before.video_id, ()))
         if joined is None:
             _remove(dataset, before)
             continue
         after = decide(joined, options, duplicates.get(before.video_id))
+        after = with_verdict(after, verdicts.get(before.video_id), options)
         if after.status != "rejected" and not _has_its_clip(after, before, options, is_there):
             to_cut.append(after.video_id)
             yield before
             continue
-        after = _place_clip(dataset, after)
-        if replace(after, decision_fingerprint=before.decision_fingerprint) != before:
-            write_record(dataset, after)
+        after = _place_clip(dataset, after, before)
+        _write_if_changed(dataset, before, after)
         yield after
 
 
-def _cut_all(to_cut: list[str], dataset: Path, options: CurateOptions, plan: Plan) -> Iterator[tuple[str, str]]:
+def _write_if_changed(dataset: Path, before: VideoRecord, after: VideoRecord) -> None:
+    if replace(after, decision_fingerprint=before.decision_fingerprint) != before:
+        write_record(dataset, after)
+
+
+def _cut_all(
+    to_cut: list[str], dataset: Path, options: CurateOptions, plan: Plan, duplicates: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
     """Cut these videos in worker processes; gives those that could not be cut, with the reason."""
     # A plan holds every path of the dataset: workers only get what concerns the videos to cut.
     cut = functools.partial(
@@ -92,6 +139,7 @@ def _cut_all(to_cut: list[str], dataset: Path, options: CurateOptions, plan: Pla
         options=options,
         updates={i: plan.updates[i] for i in to_cut if i in plan.updates},
         left={i: plan.left[i] for i in to_cut if i in plan.left},
+        duplicates={i: duplicates[i] for i in to_cut if i in duplicates},
     )
     if not to_cut:
         return
@@ -108,24 +156,33 @@ def cut_again(
     options: CurateOptions,
     updates: Mapping[str, list[Source]],
     left: Mapping[str, set[str]],
+    duplicates: Mapping[str, str] | None = None,
 ) -> str:
-    """Decide one record again, cut its clip from the source, write the record. Returns what hindered it, or ""."""
+    """Decide one record again, cut its clip from the source, write the record. Returns what hindered it, or "".
+
+    ``duplicates``: better copies by id; None: as the record itself says.
+    """
     before = read_record(record_path(dataset, video_id))
     joined = join_updates(before, updates.get(video_id, ()), left.get(video_id, ()))
     assert joined is not None
-    after = decide(joined, options)
-    source = next((path for path in (after.source.path, *after.source.copies) if _unchanged(path, after.source)), None)
+    decision = applied_verdict(dataset, video_id)
+    twin = duplicate_of(before) if duplicates is None else duplicates.get(video_id)
+    after = with_verdict(decide(joined, options, twin), decision, options)
+    source = unchanged_source(after)
     if source is None:
+        if decision is not None or decided_by_people(before):
+            _write_if_changed(dataset, before, without_source(joined, decide(joined, options, twin), decision))
         return f"{after.source.path} is gone or has changed since it was curated: its clip cannot be cut again"
     timings = dict(after.timings)
-    scene, segment = after.scene, after.segment
-    assert scene is not None and segment is not None
-    whole = (segment.start_s, segment.end_s) == (scene.start_s, scene.end_s)
+    segment = after.segment
+    assert segment is not None
+    scenes = {(scene.start_s, scene.end_s): scene.frames for scene in after.scenes}
     try:
+        frames = scenes.get((segment.start_s, segment.end_s))
         with local_file(source) as local:
-            clip = make_clip(local, after, options, dataset, scene.frames if whole else None, timings)
+            clip = make_clip(local, for_cutting(after), options, dataset, frames, timings)
     except VideoError as error:
-        after = decide(fail(after, error.reason, error.detail), options)
+        after = with_verdict(decide(fail(after, error.reason, error.detail), options), decision, options)
         _delete_clip(dataset, before)
     else:
         if before.clip is not None and before.clip.path != clip.path:
@@ -170,13 +227,19 @@ def _has_its_clip(
     )
 
 
-def _place_clip(dataset: Path, record: VideoRecord) -> VideoRecord:
-    """Remove the clip of a rejected video, move that of a relabelled one into its new label's folder."""
+def _place_clip(dataset: Path, record: VideoRecord, before: VideoRecord) -> VideoRecord:
+    """Remove the clip of a rejected video, move that of a relabelled one into its new label's folder.
+
+    A clip that people rejected stays where its source is gone: they may change their mind, and it could not be cut again.
+    """
     if record.clip is None:
         return record
     if record.status == "rejected":
-        _delete_clip(dataset, record)
-        return replace(record, clip=None)
+        if not decided_by_people(record) or unchanged_source(record) is not None:
+            _delete_clip(dataset, record)
+            return replace(record, clip=None)
+        record = replace(record, segment=before.segment)
+    assert record.clip is not None
     wanted = clip_relative_path(record.labels, record.video_id)
     if wanted != record.clip.path:
         move_into_place(dataset / record.clip.path, dataset / wanted)
@@ -202,6 +265,11 @@ def _remove(dataset: Path, record: VideoRecord) -> None:
     poster_path(dataset, record.video_id).unlink(missing_ok=True)
     strip_path(dataset, record.video_id).unlink(missing_ok=True)
     record_path(dataset, record.video_id).unlink(missing_ok=True)
+
+
+def unchanged_source(record: VideoRecord) -> str | None:
+    """A path where the file that was curated still lies."""
+    return next((p for p in (record.source.path, *record.source.copies) if _unchanged(p, record.source)), None)
 
 
 def _unchanged(path: str, source: Source) -> bool:

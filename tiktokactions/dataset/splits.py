@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,15 @@ from tiktokactions.dataset.assignments import (
     write_assignments,
     write_rows,
 )
-from tiktokactions.dataset.leak_groups import LinkedVideo, groups, linked_video, moved_by_rule, used_members
+from tiktokactions.dataset.leak_groups import (
+    LINK_COLUMNS,
+    LinkedVideo,
+    groups,
+    linked_row,
+    linked_video,
+    moved_by_rule,
+    used_members,
+)
 from tiktokactions.dataset.settle import all_records, duplicates_of
 from tiktokactions.dataset.split_options import DEFAULTS, SIDES, SplitOptions
 from tiktokactions.files import move_into_place, readable, staging_folder, write_atomic
@@ -74,9 +82,7 @@ def split_dataset(dataset: Path, given: SplitOptions, settings: CurateOptions) -
     """
     before = {} if given.reassign else read_assignments(dataset)
     options = resolve(given, _options_before(dataset) if before else {})
-    twins = duplicates_of(dataset, settings) if settings.keep_duplicates else {}
-    videos = [linked_video(record, (), twins.get(record.video_id)) for record in all_records(dataset)]
-    videos = [video for video in videos if video.is_used or len(video.keys) > 1]
+    videos = [video for video in linked_videos(dataset, settings) if video.is_used or len(video.keys) > 1]
     used = [video for video in videos if video.is_used]
     if not used:
         raise ValueError(f"{dataset}: no accepted clips, so there is nothing to split")
@@ -90,6 +96,23 @@ def split_dataset(dataset: Path, given: SplitOptions, settings: CurateOptions) -
     data = json.dumps(dataclasses.asdict(report), indent=2, ensure_ascii=False) + "\n"
     write_atomic(dataset / "splits" / "report.json", data.encode(), staging=staging_folder(dataset))
     return report
+
+
+def linked_videos(dataset: Path, settings: CurateOptions) -> Iterator[LinkedVideo]:
+    """Every video of a dataset with what it shares with others, from the manifest, which is up to date.
+
+    A manifest of an earlier version of this program lacks columns; the records are read then.
+    """
+    twins = duplicates_of(dataset, settings) if settings.keep_duplicates else {}
+    source = pq.ParquetFile(readable(dataset / "manifest.parquet"))
+    with source:
+        if set(LINK_COLUMNS) <= set(source.schema_arrow.names):
+            for batch in source.iter_batches(columns=LINK_COLUMNS):
+                for row in batch.to_pylist():
+                    yield linked_row(row, twins.get(row["video_id"]))
+            return
+    for record in all_records(dataset):
+        yield linked_video(record, record.human_labels, twins.get(record.video_id))
 
 
 # --- what is asked for ---------------------------------------------------------------------------------------------
@@ -190,10 +213,14 @@ def assign(
             fresh.append(new)
     order = np.random.default_rng(seed).permutation(len(fresh))
     by_id = sorted(fresh, key=lambda members: min(video.video_id for video in members))
+    placed = {side: sum(counts.values()) for side, counts in have.items()}
+    given = {side: Assignment(side) for side in wanted}
     for members in sorted((by_id[i] for i in order), key=len, reverse=True):
-        side = _most_missed(Counter(video.label for video in members), have, wanted, total, clips)
-        have[side].update(video.label for video in members)
-        after |= {video.video_id: Assignment(side) for video in members}
+        side = _most_missed(Counter([video.label for video in members]), have, placed, wanted, total, clips)
+        placed[side] += len(members)
+        for video in members:
+            have[side][video.label] += 1
+            after[video.video_id] = given[side]
     return after
 
 
@@ -211,6 +238,7 @@ def _sides(
 def _most_missed(
     labels: Counter[str | None],
     have: Mapping[str, Counter[str | None]],
+    placed: Mapping[str, int],
     wanted: Mapping[str, float],
     total: Mapping[str | None, int],
     clips: int,
@@ -220,7 +248,7 @@ def _most_missed(
     def cost(side: str) -> tuple[float, float]:
         share = wanted[side] / clips
         by_label = sum(n * (2 * (have[side][label] - share * total[label]) + n) for label, n in labels.items())
-        missing = sum(have[side].values()) - wanted[side]
+        missing = placed[side] - wanted[side]
         return round(by_label, 9), missing / max(wanted[side], 1e-9)
 
     return min((side for side in wanted if wanted[side] > 0), key=cost)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tiktokactions.dataset.clips import read_clips
+from tiktokactions.dataset.clips import ClipSet, read_clips
 from tiktokactions.demo.rendered import render_actions
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions, PretrainOptions
 from tiktokactions.model.progress import TrainingProgress
@@ -45,60 +45,74 @@ FINETUNING: dict[str, Any] = _SHARED | {
     "min_area": 0.9,
 }
 
-STUDY_SIZES = (30, 120, 480, 960)
+STUDY_SIZES = (120, 480, 960)
 
 
 def study_recipes() -> tuple[dict[str, Any], dict[str, Any]]:
     """Options of pre-training and fine-tuning for a study of a few minutes: shorter, and one thread for each trial."""
     short = {"threads": 1, "precision": "bf16" if cpu_has_bf16() else "fp32"}
-    before = PRETRAINING | short | {"epochs": 3, "pictures_epochs": 0}
-    after = FINETUNING | short | {"epochs": 8, "validate_epochs": 0, "segments": 1, "crops": 1}
+    before = PRETRAINING | short | {"epochs": 2, "pictures_epochs": 0}
+    after = FINETUNING | short | {"epochs": 4, "validate_epochs": 0, "segments": 1, "crops": 1}
     return before, after
 
 
 def learn_rendered_actions(
-    output: Path, *, seed: int = 0, report: Callable[[TrainingProgress], None] = lambda progress: None
+    output: Path,
+    *,
+    seed: int = 0,
+    scratch: bool = False,
+    report: Callable[[TrainingProgress], None] = lambda progress: None,
 ) -> dict[str, Any]:
     """Render six actions, pre-train ``tiny`` on the train side, fine-tune it, test it on figures it has never seen.
 
     Args:
         output: folder for ``rendered/`` and ``runs/``; what is finished there is not done again.
         seed: of training; the set itself is always the same.
+        scratch: also fine-tune the same network from random weights, and test that.
 
     Returns:
-        The evaluation as a dict, with ``pretrain_loss`` and ``finetune_loss``.
+        The evaluation as a dict, with ``pretrain_loss`` and ``finetune_loss``, and with ``scratch`` its evaluation.
     """
-    import dataclasses
-
-    from tiktokactions.model.evaluate import evaluate
-    from tiktokactions.model.finetune import finetune
     from tiktokactions.model.pretrain import pretrain
 
     rendered = render_actions(output / "rendered", progress=lambda line: report(TrainingProgress(line)))
     train, test = (read_clips(rendered.folder, side=side) for side in ("train", "test"))
-    runs = output / "runs"
-    settings = {"seed": seed, "precision": "bf16" if cpu_has_bf16() else "fp32"}
+    before = output / "runs" / f"pretrained-{seed}"
     report(TrainingProgress("pre-training on rendered clips, without their labels"))
-    before = pretrain(
-        train.clips,
-        PretrainOptions(**(PRETRAINING | settings)),
-        runs / f"pretrained-{seed}",
-        sources=[train.source],
-        report=report,
+    settings = _settings(seed)
+    done = pretrain(
+        train.clips, PretrainOptions(**(PRETRAINING | settings)), before, sources=[train.source], report=report
     )
     report(TrainingProgress("fine-tuning on the same clips with their labels"))
-    after = finetune(
-        train,
-        FinetuneOptions(**(FINETUNING | settings)),
-        runs / f"finetuned-{seed}",
-        init=runs / f"pretrained-{seed}",
-        report=report,
-    )
+    found = _tune_and_test(train, test, output / "runs" / f"finetuned-{seed}", before, seed, report)
+    if scratch:
+        report(TrainingProgress("the same fine-tuning from random weights, for comparison"))
+        other = _tune_and_test(train, test, output / "runs" / f"scratch-{seed}", None, seed, report)
+        found |= {"scratch": other}
+    return found | {"pretrain_loss": done["loss"]}
+
+
+def _settings(seed: int) -> dict[str, Any]:
+    return {"seed": seed, "precision": "bf16" if cpu_has_bf16() else "fp32"}
+
+
+def _tune_and_test(
+    train: ClipSet,
+    test: ClipSet,
+    run: Path,
+    init: Path | None,
+    seed: int,
+    report: Callable[[TrainingProgress], None],
+) -> dict[str, Any]:
+    import dataclasses
+
+    from tiktokactions.model.evaluate import evaluate
+    from tiktokactions.model.finetune import finetune
+
+    done = finetune(train, FinetuneOptions(**(FINETUNING | _settings(seed))), run, init=init, report=report)
     looks = EvaluateOptions(segments=1, crops=3, device="cpu", workers=0, precision="fp32")
-    found = evaluate(
-        runs / f"finetuned-{seed}", test, looks, runs / f"finetuned-{seed}" / "evaluations" / "test", report=report
-    )
-    return dataclasses.asdict(found) | {"pretrain_loss": before["loss"], "finetune_loss": after["loss"]}
+    found = evaluate(run, test, looks, run / "evaluations" / "test", report=report)
+    return dataclasses.asdict(found) | {"finetune_loss": done["loss"]}
 
 
 def cpu_has_bf16() -> bool:

@@ -17,6 +17,7 @@ from tiktokactions.hashtags.words import (
     is_gerund,
     lemma,
     phrase_words,
+    split_compound,
     split_hashtag,
 )
 
@@ -48,10 +49,18 @@ class Knowledge:
     challenges: Mapping[str, str]
 
     @property
+    def dances(self) -> frozenset[str]:
+        """The distinct dances, whose name needs no word for dancing."""
+        return frozenset(part for part in self.parts if self.categories.get(part) == "dance")
+
+    @property
+    def parts(self) -> frozenset[str]:
+        return frozenset(part for found in self.specific.values() for part in found)
+
+    @property
     def whole(self) -> frozenset[str]:
         """Names that are not to be split into words."""
-        parts = {part for found in self.specific.values() for part in found}
-        return self.never_splits | {p for p in parts if not p.endswith(("dance", "skiing", "surfing", "boarding"))}
+        return self.never_splits | {p for p in self.parts if not p.endswith(("dance", "skiing", "surfing", "boarding"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +143,9 @@ def propose_for(phrase: str, source: str, knowledge: Knowledge) -> list[Proposal
     umbrella = umbrella_of(joined, words, knowledge)
     if umbrella and umbrella != joined:
         proposals.append(made(umbrella, GENERALIZATION, f"umbrella term of '{phrase}'"))
-    if len(words) >= 2:
+    if len(words) == 2 and words[0] in knowledge.dances and lemma(words[1]) == "dance":
+        proposals.append(made(words[0], NOUN_SUBSTITUTION, f"the dance's name alone says '{phrase}'"))
+    elif len(words) >= 2:
         verb, noun = _verb_and_noun(words)
         if verb is not None and lemma(verb) in knowledge.light_verbs:
             proposals.append(made("".join(noun), NOUN_SUBSTITUTION, f"the noun alone says '{phrase}'"))
@@ -198,18 +209,22 @@ class Reading:
 
 def read_hashtag(hashtag: str, knowledge: Knowledge) -> Reading:
     words = content_words(split_hashtag(hashtag, knowledge.whole))
-    return Reading(hashtag, words, tuple(sorted(lemma(word) for word in words)))
+    # Only for comparing: what beatboxing is made of does not put it under boxing.
+    parts = split_compound(words[0]) if len(words) == 1 and words[0] not in knowledge.whole else words
+    return Reading(hashtag, words, tuple(sorted(lemma(word) for word in parts)))
 
 
 def shared_principle(one: Reading, other: Reading, knowledge: Knowledge) -> str | None:
     """The principle by which two hashtags stand for one action; None where they do not."""
-    if one.lemmas == other.lemmas:
+    if one.lemmas == other.lemmas or one.hashtag.removesuffix("s") == other.hashtag.removesuffix("s"):
         return NOUN_VERB_ORDER
     small, large = sorted((one, other), key=lambda reading: len(reading.lemmas))
     rest = list(large.lemmas)
     if all(word in rest and not rest.remove(word) for word in small.lemmas):  # type: ignore[func-returns-value]
         only_noun = all(not is_gerund(word) for word in small.words)
         if rest and all(word in knowledge.light_verbs for word in rest) and only_noun:
+            return NOUN_SUBSTITUTION
+        if rest == ["dance"] and small.hashtag in knowledge.dances:
             return NOUN_SUBSTITUTION
     for umbrella, member in ((one, other), (other, one)):
         if umbrella.hashtag in knowledge.umbrellas and (

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
+from tiktokactions.hashtags.estimate import ViewEstimate
 from tiktokactions.hashtags.principles import (
     AS_IS,
     CONSOLIDATION,
@@ -61,6 +64,19 @@ class Decision:
     category: str
     views: float | None
     phrases: str
+    estimate: ViewEstimate | None = None
+    """Where ``views`` is an estimate."""
+    story: tuple[str, ...] = ()
+    """``principle: what it did``, for every principle that acted on the candidate, in order."""
+
+    @property
+    def views_are(self) -> str:
+        """``given``, ``estimate``, ``estimate, lower bound`` or ``unknown``."""
+        if self.views is None:
+            return "unknown"
+        if self.estimate is None:
+            return "given"
+        return "estimate, lower bound" if self.estimate.is_lower_bound else "estimate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +85,8 @@ class Selection:
 
     decisions: tuple[Decision, ...]
     steps: tuple[tuple[str, int], ...]
+    estimated: str = ""
+    """What the view counts were estimated from; empty where none was."""
 
     @property
     def kept(self) -> tuple[Decision, ...]:
@@ -144,40 +162,71 @@ def select(
     views: Mapping[str, float],
     min_views: float = MIN_VIEWS,
     target: int | None = None,
+    estimates: Mapping[str, ViewEstimate] | None = None,
+    estimated_from: str = "",
 ) -> Selection:
-    """Decide about every candidate: specification, variants by views (by rule where unknown), threshold, target."""
-    known = {c.hashtag: views.get(c.hashtag, c.views) for c in candidates}
+    """Decide about every candidate: specification, variants by views (by rule where unknown), threshold, target.
+
+    ``estimates`` stand in where ``views`` and the candidates say nothing. An estimate drops a hashtag only if all of its
+    interval lies below the threshold, and one without an interval never does.
+    """
+    given = {c.hashtag: views.get(c.hashtag, c.views) for c in candidates}
+    guessed = {tag: found for tag, found in (estimates or {}).items() if tag in given and given[tag] is None}
+    known = given | {tag: found.views for tag, found in guessed.items()}
+    texts = {tag: _views_text(count, guessed.get(tag)) for tag, count in known.items()}
     readings = {c.hashtag: read_hashtag(c.hashtag, knowledge) for c in candidates}
     by_tag = {c.hashtag: c for c in candidates}
+    stories = {c.hashtag: _proposed(c) for c in candidates}
     decided: dict[str, Decision] = {}
     steps = [("candidates", len(candidates))]
 
     def decide(tag: str, decision: str, into: str, principle: str, why: str) -> None:
         c = by_tag[tag]
-        decided[tag] = Decision(tag, decision, into, principle, why, c.category, known[tag], " | ".join(c.phrases))
+        if principle != c.principle or decision != "kept":
+            stories[tag].append(f"{principle}: {why}")
+        decided[tag] = Decision(
+            tag, decision, into, principle, why, c.category, known[tag], " | ".join(c.phrases), guessed.get(tag)
+        )
 
     for tag in by_tag:
         parts = [part for part in knowledge.specific.get(tag, ()) if part in by_tag]
         if parts:
             into = " ".join(parts)
             decide(tag, "replaced by", into, SPECIFICATION, f"#{tag} holds distinct actions, each has its own hashtag")
+            for part in parts:
+                stories[part].append(f"{SPECIFICATION}: stands for a distinct part of #{tag}")
     steps.append(("after specification", len(candidates) - len(decided)))
 
     for members, links in _groups([c for c in candidates if c.hashtag not in decided], readings, knowledge):
-        winner = min(members, key=lambda tag: _order(by_tag[tag], known[tag], members, links))
+        winner = min(members, key=lambda tag: _order(by_tag[tag], known[tag], members, links, knowledge))
         for tag in members:
             if tag == winner:
                 continue
-            principle = links.get(frozenset((tag, winner))) or next(p for pair, p in links.items() if tag in pair)
-            how = "merged into" if principle in _MERGES else "replaced by"
-            decide(tag, how, winner, principle, _why(tag, winner, known, principle))
+            path = _path(tag, winner, links)
+            hops = [(one, other, links[frozenset((one, other))]) for one, other in itertools.pairwise(path)]
+            for one, other, principle in hops[:-1]:
+                stories[tag].append(f"{principle}: {_link_text(one, other, principle, knowledge)}")
+            one, _, principle = hops[-1]
+            how = "merged into" if hops[0][2] in _MERGES else "replaced by"
+            text = _link_text(one, winner, principle, knowledge)
+            decide(tag, how, winner, hops[0][2], "")
+            stories[tag][-1] = f"{principle}: {text}"
+            why = _link_text(tag, path[1], hops[0][2], knowledge)
+            why += f", which stands with #{winner} ({', '.join(p for _, _, p in hops[1:])})" if len(hops) > 1 else ""
+            decided[tag] = replace(decided[tag], why=f"{why}; {_comparison(tag, winner, known, texts)}")
+        for principle in dict.fromkeys(links[pair] for pair in sorted(links, key=sorted) if winner in pair):
+            others = sorted(
+                tag for pair, p in links.items() if p == principle and winner in pair for tag in pair - {winner}
+            )
+            stories[winner].append(f"{principle}: stands for {' '.join(f'#{tag}' for tag in others)}")
     steps.append(("after one hashtag for each action", len(candidates) - len(decided)))
 
     left = [tag for tag in by_tag if tag not in decided]
     for tag in left:
         count = known[tag]
-        if count is not None and count < min_views:
-            decide(tag, "dropped", "", "views", f"{_count(count)} views, fewer than {_count(min_views)}")
+        most = count if tag not in guessed else guessed[tag].high
+        if count is not None and most is not None and most < min_views:
+            decide(tag, "dropped", "", "views", f"{texts[tag]}, fewer than {_count(min_views)}")
     left = [tag for tag in left if tag not in decided]
     steps.append((f"at least {_count(min_views)} views, or unknown", len(left)))
 
@@ -187,12 +236,39 @@ def select(
         if target is not None and place > target:
             decide(tag, "dropped", "", "target", f"place {place} by views, {target} wanted")
             continue
-        why = "views unknown, decided by rule" if count is None else f"{_count(count)} views"
+        why = "views unknown, decided by rule" if count is None else texts[tag]
+        if tag in guessed and guessed[tag].views < min_views:
+            why += f"; may reach {_count(min_views)}, so it is kept"
         decide(tag, "kept", "", by_tag[tag].principle, why)
     steps.append(("kept", sum(d.decision == "kept" for d in decided.values())))
     order = {tag: place for place, tag in enumerate(ranked)}
-    decisions = sorted(decided.values(), key=lambda d: (d.decision != "kept", order.get(d.hashtag, 0), d.hashtag))
-    return Selection(tuple(decisions), tuple(steps))
+    told = (replace(d, story=tuple(dict.fromkeys(stories[d.hashtag]))) for d in decided.values())
+    decisions = sorted(told, key=lambda d: (d.decision != "kept", order.get(d.hashtag, 0), d.hashtag))
+    return Selection(tuple(decisions), tuple(steps), estimated_from if guessed else "")
+
+
+def _proposed(candidate: Candidate) -> list[str]:
+    """The first line of a story: how the candidate came to be."""
+    if not candidate.phrases:
+        return [] if candidate.principle == AS_IS else [f"{candidate.principle}: listed so"]
+    named = ", ".join(f"'{phrase}'" for phrase in candidate.phrases[:3])
+    more = f" and {len(candidate.phrases) - 3} more" if len(candidate.phrases) > 3 else ""
+    return [f"{candidate.principle}: proposed for {named}{more}"]
+
+
+def _path(tag: str, winner: str, links: Mapping[frozenset[str], str]) -> list[str]:
+    """The shortest way from a hashtag to the one that stands for it, over hashtags that a principle links."""
+    before = {tag: tag}
+    queue = [tag]
+    for here in queue:
+        for there in sorted(other for pair in links if here in pair for other in pair - {here}):
+            if there not in before:
+                before[there] = here
+                queue.append(there)
+    path = [winner]
+    while path[-1] != tag:
+        path.append(before[path[-1]])
+    return path[::-1]
 
 
 def _groups(
@@ -207,6 +283,7 @@ def _groups(
         for word in readings[tag].lemmas:
             by_lemma.setdefault(word, []).append(tag)
     pairs = {frozenset((a, b)) for same in by_lemma.values() for a in same for b in same if a != b}
+    pairs |= {frozenset((tag, f"{tag}s")) for tag in tags if f"{tag}s" in readings}
     pairs |= {frozenset((u, tag)) for u in tags if u in knowledge.umbrellas for tag in tags if tag != u}
     links: dict[frozenset[str], str] = {}
     for pair in sorted(pairs, key=sorted):
@@ -241,15 +318,19 @@ def _principle_of(tag: str, candidates: Sequence[Candidate]) -> str:
 
 
 def _order(
-    candidate: Candidate, views: float | None, members: Sequence[str], links: Mapping[frozenset[str], str]
+    candidate: Candidate,
+    views: float | None,
+    members: Sequence[str],
+    links: Mapping[frozenset[str], str],
+    knowledge: Knowledge,
 ) -> tuple[float, int, int, str]:
     """The most viewed first; among unknown ones umbrella, then noun, then noun before verb, then the shorter name."""
-    is_umbrella = any(p == GENERALIZATION and candidate.hashtag in pair for pair, p in links.items())
-    is_umbrella = is_umbrella and sum(candidate.hashtag in pair for pair in links) == max(
-        sum(tag in pair for pair in links) for tag in members
-    )
-    rank = 0 if is_umbrella else 1 + _RANK.index(candidate.principle)
-    return -(views or 0.0), rank, len(candidate.hashtag), candidate.hashtag
+    tag = candidate.hashtag
+    is_umbrella = tag in knowledge.umbrellas and any(p == GENERALIZATION and tag in pair for pair, p in links.items())
+    # The noun stands for what is said with a verb, whichever principle proposed it.
+    is_noun = any(p == NOUN_SUBSTITUTION and tag == min(pair, key=len) for pair, p in links.items() if tag in pair)
+    rank = 0 if is_umbrella else 1 + _RANK.index(NOUN_SUBSTITUTION if is_noun else candidate.principle)
+    return -(views or 0.0), rank, len(tag), tag
 
 
 def _worth(candidate: Candidate, views: float | None) -> tuple[int, float, int, str]:
@@ -257,21 +338,38 @@ def _worth(candidate: Candidate, views: float | None) -> tuple[int, float, int, 
     return (views is None, -(views or 0.0), -len(candidate.phrases), candidate.hashtag)
 
 
-def _why(tag: str, winner: str, known: Mapping[str, float | None], principle: str) -> str:
-    texts = {
-        GENERALIZATION: f"#{winner} is the broad hashtag of the same action",
-        NOUN_SUBSTITUTION: f"#{winner} is the hashtag that people use for it",
-        NOUN_VERB_ORDER: "the same words in another order or form",
-        CONSOLIDATION: "the same action with another thing of the same kind",
-    }
-    mine, its = known[tag], known[winner]
-    if mine is not None and its is not None:
-        return f"{texts[principle]}; {_count(mine)} against {_count(its)} views"
-    return (
-        f"{texts[principle]}; views unknown, decided by rule"
-        if its is None
-        else f"{texts[principle]}; {_count(its)} views"
-    )
+def _link_text(tag: str, other: str, principle: str, knowledge: Knowledge) -> str:
+    """What one principle says about a hashtag and the one it leads to."""
+    if principle == GENERALIZATION and other not in knowledge.umbrellas:
+        return f"#{tag} is the broad hashtag of the same action as #{other}"
+    return {
+        GENERALIZATION: f"#{other} is the broad hashtag of the same action",
+        NOUN_SUBSTITUTION: f"the noun without its verb, #{min(tag, other, key=len)}, says the same",
+        NOUN_VERB_ORDER: f"the same words as #{other} in another order or form",
+        CONSOLIDATION: f"the same action as #{other} with another thing of the same kind",
+    }[principle]
+
+
+def _comparison(tag: str, winner: str, known: Mapping[str, float | None], texts: Mapping[str, str]) -> str:
+    if known[winner] is None:
+        return "views unknown, decided by rule"
+    if known[tag] is None:
+        return f"#{winner} has {texts[winner]}"
+    return f"{texts[tag].removesuffix(' views')} against {texts[winner]}"
+
+
+def _views_text(count: float | None, estimate: ViewEstimate | None) -> str:
+    """``44.4 B views``; ``about 1.2 M views (estimate from 40 videos: 0.9 M to 1.9 M, lower bound)``."""
+    if count is None:
+        return "views unknown"
+    if estimate is None:
+        return f"{_count(count)} views"
+    if estimate.low is None or estimate.high is None:
+        between = "too few for an interval"
+    else:
+        between = f"95 %: {_count(estimate.low)} to {_count(estimate.high)}"
+    bound = ", a lower bound" if estimate.is_lower_bound else ""
+    return f"about {_count(count)} views (estimate from {estimate.videos} videos, {between}{bound})"
 
 
 def _count(number: float) -> str:
@@ -325,12 +423,12 @@ def write_selection(selection: Selection, folder: Path) -> list[Path]:
 
     kept, log = io.StringIO(), io.StringIO()
     writer = csv.writer(kept, lineterminator="\n")
-    writer.writerow(("hashtag", "category", "views"))
-    writer.writerows((d.hashtag, d.category, _plain(d.views)) for d in selection.kept)
+    writer.writerow(("hashtag", "category", *_VIEW_COLUMNS))
+    writer.writerows((d.hashtag, d.category, *_view_cells(d)) for d in selection.kept)
     writer = csv.writer(log, lineterminator="\n")
-    writer.writerow(("hashtag", "decision", "into", "principle", "why", "category", "views", "phrases"))
+    writer.writerow(("hashtag", "decision", "into", "principle", "why", "category", *_VIEW_COLUMNS, "phrases", "story"))
     writer.writerows(
-        (d.hashtag, d.decision, d.into, d.principle, d.why, d.category, _plain(d.views), d.phrases)
+        (d.hashtag, d.decision, d.into, d.principle, d.why, d.category, *_view_cells(d), d.phrases, " | ".join(d.story))
         for d in selection.decisions
     )
     write_atomic(folder / "hashtags.csv", kept.getvalue().encode())
@@ -352,6 +450,7 @@ def explain(hashtag: str, decisions: Path) -> list[str]:
         lines.append(f"#{row['hashtag']}: {row['decision']}{into} ({row['principle']}): {row['why']}")
         if row.get("phrases"):
             lines.append(f"  proposed for: {row['phrases']}")
+        lines += [f"  {step}" for step in (row.get("story") or "").split(" | ") if step]
         others = [r["hashtag"] for r in rows if row["hashtag"] in r["into"].split()]
         if others:
             lines.append("  stands for: " + " ".join(f"#{name}" for name in others))
@@ -364,7 +463,7 @@ def draw_flow(selection: Selection, stem: Path) -> list[Path]:
     from tiktokactions.plots import new_figure, save_figure, style
 
     with style():
-        figure = new_figure(8.0, 0.9 * len(selection.steps) + 0.6)
+        figure = new_figure(8.0, 1.1 * len(selection.steps) + 0.6)
         axes = figure.add_subplot()
         axes.set_axis_off()
         axes.set_xlim(0, 10)
@@ -375,9 +474,23 @@ def draw_flow(selection: Selection, stem: Path) -> list[Path]:
             if place:
                 gone = selection.steps[place - 1][1] - count
                 arrow = {"arrowstyle": "->", "color": "#4a6f94"}
-                axes.annotate("", (3.4, -place + 0.28), (3.4, -place + 0.72), arrowprops=arrow)
-                axes.text(3.75, -place + 0.5, f"{gone} {_GONE[place]}" if gone else "none left out", va="center")
+                axes.annotate("", (3.4, -place + 0.2), (3.4, -place + 0.8), arrowprops=arrow)
+                text = f"{gone} {_GONE[place]}{_by_principle(selection) if place == 2 else ''}"
+                axes.text(3.75, -place + 0.5, text if gone else "none left out", va="center")
+        if selection.estimated:
+            axes.text(
+                0,
+                -len(selection.steps) + 0.5,
+                f"views that were not given are estimates {selection.estimated}",
+                fontsize=8,
+                va="bottom",
+            )
         return save_figure(figure, stem)
+
+
+def _by_principle(selection: Selection) -> str:
+    counts = Counter(d.principle for d in selection.decisions if d.into and d.principle != SPECIFICATION)
+    return "".join(f"\n   {count} by {principle}" for principle, count in counts.most_common())
 
 
 _GONE = (
@@ -387,6 +500,15 @@ _GONE = (
     "dropped: too few views",
     "dropped: beyond the target",
 )
+
+
+_VIEW_COLUMNS = ("views", "views_low", "views_high", "views_are")
+
+
+def _view_cells(decision: Decision) -> tuple[str, str, str, str]:
+    found = decision.estimate
+    low, high = (None, None) if found is None else (found.low, found.high)
+    return _plain(decision.views), _plain(low), _plain(high), decision.views_are
 
 
 def _plain(views: float | None) -> str:

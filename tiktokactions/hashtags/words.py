@@ -44,6 +44,17 @@ def split_hashtag(hashtag: str, whole: frozenset[str] = frozenset()) -> tuple[st
     return tuple(_segmenter().segment(text))  # type: ignore[attr-defined]
 
 
+def split_compound(word: str) -> tuple[str, ...]:
+    """``dishwashing`` → dish, washing, although the corpus knows it as one word; verbs (skateboarding) stay whole."""
+    if not word.endswith("ing") or "VERB" in lemmas(word):
+        return (word,)
+    for cut in range(len(word) - 5, 2, -1):
+        noun, verb = word[:cut], word[cut:]
+        if is_gerund(verb) and "NOUN" in lemmas(noun):
+            return (noun, verb)
+    return (word,)
+
+
 @lru_cache(maxsize=20_000)
 def lemmas(word: str) -> dict[str, str]:
     """Lemma by part of speech (``NOUN``, ``VERB``, …), as far as the lexicon knows the word."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from tiktokactions.study.families import PAPER
 from tiktokactions.study.fitting import Fit, fit_all
 from tiktokactions.study.measurements import Measurements
+from tiktokactions.study.options import TARGETS, Method
 from tiktokactions.study.uncertainty import (
     LEVEL,
     Backtest,
@@ -19,12 +20,9 @@ from tiktokactions.study.uncertainty import (
     backtest,
     believable,
     ensemble,
-    interval,
     weighted_quantile,
 )
 
-Method = Literal["honest", "paper"]
-TARGETS = (0.95, 0.96, 0.97, 0.98, 0.99)
 WIDEST = 10.0
 """An interval of sizes whose ends differ by more than this factor is no answer to plan with."""
 NEXT_SIZE_LIMIT = 2.0
@@ -163,25 +161,24 @@ def _predictions(found: Extrapolation) -> list[dict[str, float]]:
     if found.curves is None:
         return []
     sizes = found.curves.largest * np.array([1, 1.5, 2, 3, 5, 10])
-    values, weights = found.curves.accuracies(sizes)
-    rows = []
-    for i, size in enumerate(sizes):
-        low, middle, high = interval(values[:, i], weights)
-        rows.append({"size": float(size), "accuracy": middle, "low": low, "high": high})
-    return rows
+    return [
+        {"size": float(size), "accuracy": middle, "low": low, "high": high}
+        for size, (low, middle, high) in zip(sizes, found.curves.accuracy_intervals(sizes).tolist(), strict=True)
+    ]
 
 
-def predicted(curves: Ensemble, size: float, level: float = LEVEL) -> tuple[float, float, float]:
+def predicted(curves: Ensemble, size: float) -> tuple[float, float, float]:
     """Lower end, median and upper end of the accuracy at a size in videos."""
-    values, weights = curves.accuracies(np.array([size]))
-    return interval(values[:, 0], weights, level)
+    low, middle, high = curves.accuracy_intervals(np.array([size]))[0].tolist()
+    return low, middle, high
 
 
 def _answer(curves: Ensemble | None, target: float) -> Answer:
     if curves is None:
         return Answer(target, None, None, None, 0.0)
     sizes, weights = curves.sizes(np.array([target]))
-    low, middle, high = (end if math.isfinite(end) else None for end in interval(sizes[:, 0], weights))
+    ends = curves.size_intervals(np.array([target]))[0].tolist()
+    low, middle, high = (end if math.isfinite(end) else None for end in ends)
     reaching = float(weights[np.isfinite(sizes[:, 0])].sum())
     return Answer(target, middle, low, high, reaching)
 
@@ -190,9 +187,7 @@ def _tells_until(curves: Ensemble | None) -> float | None:
     if curves is None:
         return None
     sizes = curves.largest * np.geomspace(1, 100, 60)
-    values, weights = curves.accuracies(sizes)
-    for i in range(len(sizes)):
-        low, _, high = interval(values[:, i], weights)
+    for i, (low, _, high) in enumerate(curves.accuracy_intervals(sizes)):
         if high - low > 0.05:
             return float(sizes[i - 1]) if i else None
     return float(sizes[-1])

@@ -9,10 +9,13 @@ import numpy as np
 
 from tiktokactions.plots import ACCEPTED, INK, MUTED, REVIEW, new_figure, save_figure, style
 from tiktokactions.study.extrapolation import Extrapolation, honest_table, paper_table, videos
-from tiktokactions.study.uncertainty import LEVEL, interval
+from tiktokactions.study.uncertainty import LEVEL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+LEAST_SHOWN = 0.01
+"""Curves with less of the answer than this are not drawn."""
 
 
 @style()
@@ -43,7 +46,10 @@ def _draw(axes: Axes, found: Extrapolation, reach: float) -> None:
     first = max(float(measured.sizes[0]) * 0.7, 1e-9)
     sizes = np.geomspace(first, largest * reach, 160)
     shown = paper_table(found.fits)[:10] if found.method == "paper" else honest_table(found.fits)
-    sharing = {f.name for f in found.curves.fits} if found.curves else {f.name for f in shown}
+    sharing = {f.name for f in shown}
+    if found.curves is not None:  # a curve that misses the points shares nothing and would only look like a possibility
+        weights = zip(found.curves.fits, found.curves.weights, strict=True)
+        sharing = {fit.name for fit, weight in weights if weight >= LEAST_SHOWN}
     labelled = False
     for fit in shown:
         if fit.name in sharing and not fit.family.slow:
@@ -51,8 +57,7 @@ def _draw(axes: Axes, found: Extrapolation, reach: float) -> None:
             axes.plot(sizes, values, color=MUTED, lw=0.7, alpha=0.7, label=None if labelled else "fitted curves")
             labelled = True
     if found.curves is not None:
-        values, weights = found.curves.accuracies(sizes)
-        band = np.array([interval(column, weights) for column in 100 * values.T])
+        band = 100 * found.curves.accuracy_intervals(sizes)
         axes.fill_between(
             sizes, band[:, 0], band[:, 2], color=ACCEPTED, alpha=0.18, lw=0, label=f"{LEVEL:.0%} interval"
         )

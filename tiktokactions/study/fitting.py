@@ -11,11 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from tiktokactions.study.families import FIXED_INTEGERS, PAPER, Family, cdf_families, laws
-from tiktokactions.study.least_squares import Array, least_squares
+from tiktokactions.study.least_squares import Array, least_squares, trust_region
 from tiktokactions.study.measurements import Measurements
 
 SECONDS_PER_FAMILY = 1.5
 POLISHED_STARTS = 16
+FINAL_STARTS = 4
+"""Of these so many are taken to the end by the slower, surer method, each for so long at most."""
+SECONDS_PER_FINISH = 0.1
 WORST_CONDITION = 1e4
 """Of the Jacobian with columns of equal length: beyond it the parameters are traded against each other freely."""
 TIE = 1e-3
@@ -70,22 +73,26 @@ def fit_family(family: Family, measured: Measurements) -> Fit | None:
     """The least squares over all starts; None where the family is defined nowhere near the data."""
     shares, means, counts = measured.sizes / measured.sizes[-1], measured.means, measured.counts
     curve = functools.partial(family.value, shares)
-    until = time.monotonic() + SECONDS_PER_FAMILY
+    until = time.thread_time() + SECONDS_PER_FAMILY
     starts = family.starts(shares, means)
     bounds = (family.lower, family.upper)
     rough = least_squares(curve, starts, means, counts, *bounds, steps=2 if family.slow else 15, until=until)
     order = np.argsort(rough.sse, kind="stable")[: 1 if family.slow else POLISHED_STARTS]
-    fine = least_squares(
-        curve, rough.parameters[order], means, counts, *bounds, steps=80 if family.slow else 400, until=until
-    )
-    best = int(np.argmin(fine.sse))
-    if not np.isfinite(fine.sse[best]):
+    fine = least_squares(curve, rough.parameters[order], means, counts, *bounds, steps=80, until=until)
+    ends, errors = fine.parameters.copy(), fine.sse.copy()
+    for i in np.argsort(errors, kind="stable")[: 0 if family.slow else FINAL_STARTS]:
+        if np.isfinite(errors[i]) and not fine.arrived[i]:
+            end, error = trust_region(curve, ends[i], means, counts, *bounds, seconds=SECONDS_PER_FINISH)
+            if error < errors[i]:
+                ends[i], errors[i] = end, error
+    best = int(np.argmin(errors))
+    if not np.isfinite(errors[best]):
         return None
-    sse = float(fine.sse[best]) + measured.within
-    flags = _flags(family, measured, fine.parameters, fine.sse, best)
+    sse = float(errors[best]) + measured.within
+    flags = _flags(family, measured, ends, errors, best)
     if not (rough.in_time and fine.in_time) or family.slow:
         flags.append("few_steps")
-    return Fit(family, fine.parameters[best], sse, aicc(sse, measured.total, len(family.parameters)), tuple(flags))
+    return Fit(family, ends[best], sse, aicc(sse, measured.total, len(family.parameters)), tuple(flags))
 
 
 def aicc(sse: float, measurements: int, parameters: int) -> float | None:

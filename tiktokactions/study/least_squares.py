@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+FAR = 1e3
+"""Error where a curve is not defined: beyond every accuracy."""
 Curve = Callable[[Array], Array]
 """Parameters (S, P) to values (S, N); NaN where the parameters make no sense."""
 
@@ -27,6 +29,8 @@ class Minimum:
     sse: Array
     """(S,) weighted sums of squared errors; infinite where the curve was never defined."""
     in_time: bool
+    arrived: NDArray[np.bool_]
+    """(S,) whether the start came to rest off the bounds; the others may have been stopped short of a minimum."""
 
 
 def least_squares(
@@ -38,6 +42,8 @@ def least_squares(
     upper: Array,
     *,
     steps: int = 100,
+    gain: float = 1e-11,
+    patience: int = 10,
     until: float = float("inf"),
 ) -> Minimum:
     """Minimise ``sum(weights * (curve(p) - values)**2)`` within bounds, from every start independently.
@@ -46,17 +52,19 @@ def least_squares(
         curve: parameters (S, P) to values (S, N).
         starts: (S, P).
         values: (N,), or (S, N) for one set of values per start.
-        weights: (N,), how many measurements a value is the mean of.
+        weights: (N,), or (S, N), how many measurements a value is the mean of; 0: no matter what.
         lower, upper: (P,), bounds of the parameters.
         steps: most steps of each start.
-        until: moment of ``time.monotonic()`` at which to stop with what there is.
+        gain, patience: a start has arrived when so many steps in a row each won less than this share of its error.
+        until: moment of ``time.thread_time()`` (other programs on the machine do not count) at which to stop.
     """
-    root = np.sqrt(weights)
-    target = np.broadcast_to(values, (len(starts), values.shape[-1])) * root
+    root = np.broadcast_to(np.sqrt(weights), (len(starts), values.shape[-1]))
+    target = np.broadcast_to(values, root.shape)
 
     def errors(parameters: Array, rows: NDArray[np.intp]) -> Array:
         with np.errstate(all="ignore"):
-            return np.nan_to_num(curve(parameters) * root - target[rows], nan=np.inf, posinf=np.inf, neginf=np.inf)
+            found = np.where(root[rows] > 0, (curve(parameters) - target[rows]) * root[rows], 0.0)
+            return np.nan_to_num(found, nan=np.inf, posinf=np.inf, neginf=np.inf)
 
     best = np.clip(starts, lower, upper)
     everyone = np.arange(len(best))
@@ -66,7 +74,7 @@ def least_squares(
     still = np.zeros(len(best), int)
     open_rows = np.flatnonzero(np.isfinite(sse))
     for _ in range(steps):
-        if not len(open_rows) or time.monotonic() > until:
+        if not len(open_rows) or time.thread_time() > until:
             break
         rows = open_rows
         jacobian = _jacobian(errors, best[rows], error[rows], rows, upper)
@@ -79,15 +87,16 @@ def least_squares(
         trial_error = errors(trial, rows)
         trial_sse = _sum_of_squares(trial_error)
         better = trial_sse < sse[rows]
-        # Ten times in a row less than a part in 10^11 gained, or nothing gained at all: it has arrived.
         gained = np.zeros(len(rows))
         np.divide(sse[rows] - trial_sse, np.maximum(sse[rows], 1e-30), out=gained, where=better)
-        still[rows] = np.where(gained < 1e-11, still[rows] + 1, 0)
+        still[rows] = np.where(gained < gain, still[rows] + 1, 0)
         won = rows[better]
         best[won], error[won], sse[won] = trial[better], trial_error[better], trial_sse[better]
         damping[rows] = np.where(better, np.maximum(damping[rows] / 4, 1e-12), np.minimum(damping[rows] * 5, 1e12))
-        open_rows = rows[(still[rows] < 10) & (sse[rows] > 1e-26)]
-    return Minimum(best, sse, time.monotonic() <= until)
+        open_rows = rows[(still[rows] < patience) & (sse[rows] > 1e-26)]
+    arrived = np.all((best > lower) & (best < upper), axis=1)
+    arrived[open_rows] = False
+    return Minimum(best, sse, time.thread_time() <= until, arrived)
 
 
 def _jacobian(
@@ -110,3 +119,36 @@ def _jacobian(
 def _sum_of_squares(error: Array) -> Array:
     with np.errstate(over="ignore"):
         return np.einsum("sn,sn->s", error, error)
+
+
+def trust_region(
+    curve: Curve, start: Array, values: Array, weights: Array, lower: Array, upper: Array, *, seconds: float
+) -> tuple[Array, float]:
+    """Parameters (P,) and error where scipy's bounded trust region ends: slower than :func:`least_squares`, but it finds its
+    way along bounds and flat valleys, where the steps of that one are cut short."""
+    from scipy import optimize
+
+    root, none = np.sqrt(weights), np.zeros(1, np.intp)
+
+    def errors(parameters: Array, rows: NDArray[np.intp]) -> Array:
+        with np.errstate(all="ignore"):
+            return np.nan_to_num((curve(parameters) - values) * root, nan=FAR, posinf=FAR, neginf=-FAR)
+
+    def error(parameters: Array) -> Array:
+        return errors(parameters[None], none)[0]
+
+    def slope(parameters: Array) -> Array:
+        return _jacobian(errors, parameters[None], error(parameters)[None], none, upper)[0]
+
+    began = time.thread_time()
+    slope(start)
+    each = max(1.5 * (time.thread_time() - began), 1e-6)
+    inner = 1e-9 * (upper - lower)
+    found = optimize.least_squares(
+        error,
+        np.clip(start, lower + inner, upper - inner),
+        slope,
+        (lower, upper),
+        max_nfev=int(np.clip(seconds / each, 2, 400)),
+    )
+    return found.x, 2 * float(found.cost)

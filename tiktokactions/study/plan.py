@@ -10,20 +10,28 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tiktokactions.dataset.assignments import is_split
 from tiktokactions.dataset.clips import Clip, has_side, read_clips
 from tiktokactions.files import located
+from tiktokactions.study.options import Equal, StudyOptions
 from tiktokactions.study.trials import Trial, commands, write_json
 
-Equal = Literal["epochs", "steps"]
 SHAPE = ("model", "image_size", "frames", "tubelet", "patch")
 """Options of ``pretrain`` that fine-tuning takes over from its run."""
 
 
 class StudyError(ValueError):
     """A study that makes no sense as asked; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Options of ``pretrain`` and ``finetune`` that all trials share."""
+
+    pretrain: Mapping[str, Any]
+    finetune: Mapping[str, Any]
 
 
 def pool_of(data: str) -> list[Clip]:
@@ -69,6 +77,25 @@ def keep_settings(study: Path, settings: Mapping[str, Any], may_grow: Sequence[s
         raise StudyError(f"{study}: not empty and not a study; choose a new folder")
     study.mkdir(parents=True, exist_ok=True)
     write_json(path, dict(settings))
+
+
+def study_settings(kind: str, evaluate_on: str, options: StudyOptions, recipe: Recipe) -> dict[str, Any]:
+    """What ``study.json`` says of every study; how many trials run at a time changes no result and is not in it."""
+    return {
+        "kind": kind,
+        "evaluate_on": evaluate_on,
+        "equal": options.equal,
+        "stratified": options.stratified,
+        "seed": options.seed,
+        "repeats": options.repeats,
+        "pretrain": dict(recipe.pretrain),
+        "finetune": dict(recipe.finetune),
+    }
+
+
+def trial_seed(options: StudyOptions, repeat: int) -> int:
+    """One seed for all trials of a repeat: of the order of the videos, the weights and the training."""
+    return options.seed * 1000 + repeat
 
 
 def equal_epochs(size: int, largest: int, options: Mapping[str, Any], equal: Equal) -> int:

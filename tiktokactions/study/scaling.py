@@ -14,7 +14,17 @@ import numpy as np
 from tiktokactions.files import write_atomic
 from tiktokactions.model.run_folder import write_clips
 from tiktokactions.plots import ACCEPTED, REVIEW, new_figure, save_figure, style
-from tiktokactions.study.plan import Equal, StudyError, check_evaluation, equal_epochs, keep_settings, pool_of
+from tiktokactions.study.options import Equal, StudyOptions
+from tiktokactions.study.plan import (
+    Recipe,
+    StudyError,
+    check_evaluation,
+    equal_epochs,
+    keep_settings,
+    pool_of,
+    study_settings,
+    trial_seed,
+)
 from tiktokactions.study.subsets import order
 from tiktokactions.study.trials import Trial
 
@@ -22,54 +32,47 @@ from tiktokactions.study.trials import Trial
 def scaling_trials(
     data: str,
     sizes: Sequence[int],
-    repeats: int,
     evaluate_on: str,
     study: Path,
-    *,
-    equal: Equal = "epochs",
-    stratified: bool = False,
-    seed: int = 0,
-    pretrain_options: Mapping[str, Any] | None = None,
-    finetune_options: Mapping[str, Any] | None = None,
+    options: StudyOptions,
+    recipe: Recipe,
 ) -> list[Trial]:
     """Write the study's settings and subsets, and return its trials, small sizes first, repeat by repeat.
 
     Raises:
-        StudyError: more videos asked for than there are, no repeats, evaluation data without sides, or a folder that
-            holds another study.
+        StudyError: more videos asked for than there are, evaluation data without sides, or a folder that holds another
+            study.
     """
-    if repeats < 1:
-        raise StudyError(f"--repeats: got {repeats}, expected 1 or more")
     pool = pool_of(data)
     if max(sizes) > len(pool):
         raise StudyError(
             f"--sizes: got {max(sizes)}, but {data} has {len(pool)} clips to pre-train on; expected at most that many"
         )
     check_evaluation(evaluate_on)
-    before, after = dict(pretrain_options or {}), dict(finetune_options or {})
-    settings = {
-        **{"kind": "scaling", "data": data, "evaluate_on": evaluate_on, "equal": equal, "stratified": stratified},
-        **{"seed": seed, "sizes": list(sizes), "repeats": repeats, "pretrain": before, "finetune": after},
+    settings = study_settings("scaling", evaluate_on, options, recipe) | {
+        "data": data,
+        "sizes": list(sizes),
         # Equal steps are those of the largest size; a larger one added later would change what was equal.
-        "largest": max(sizes) if equal == "steps" else None,
+        "largest": max(sizes) if options.equal == "steps" else None,
     }
     keep_settings(study, settings, may_grow=("sizes", "repeats"))
     trials = []
-    for repeat in range(repeats):
-        clips = order(pool, seed * 1000 + repeat, stratified)
+    for repeat in range(options.repeats):
+        seed = trial_seed(options, repeat)
+        clips = order(pool, seed, options.stratified)
         for size in sizes:
             name = f"size-{size:07d}-repeat-{repeat}"
             subset = study / "subsets" / f"{name}.csv"
             write_clips(subset, clips[:size])
-            epochs = equal_epochs(size, max(sizes), before, equal)
+            epochs = equal_epochs(size, max(sizes), recipe.pretrain, options.equal)
             trials.append(
                 Trial(
                     name=name,
-                    facts={"size": size, "repeat": repeat, "seed": seed * 1000 + repeat, "pretrain_epochs": epochs},
+                    facts={"size": size, "repeat": repeat, "seed": seed, "pretrain_epochs": epochs},
                     pretrain_on=subset,
-                    pretrain_options=before | {"epochs": epochs, "seed": seed * 1000 + repeat},
+                    pretrain_options={**recipe.pretrain, "epochs": epochs, "seed": seed},
                     finetune_on=evaluate_on,
-                    finetune_options=after | {"seed": seed * 1000 + repeat},
+                    finetune_options={**recipe.finetune, "seed": seed},
                 )
             )
     return trials

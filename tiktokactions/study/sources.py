@@ -16,7 +16,18 @@ import pyarrow.parquet as pq
 from tiktokactions.files import write_atomic
 from tiktokactions.model.run_folder import write_clips
 from tiktokactions.plots import ACCEPTED, INK, new_figure, save_figure, style
-from tiktokactions.study.plan import SHAPE, Equal, StudyError, check_evaluation, equal_epochs, keep_settings, pool_of
+from tiktokactions.study.options import Equal, SourcesOptions
+from tiktokactions.study.plan import (
+    SHAPE,
+    Recipe,
+    StudyError,
+    check_evaluation,
+    equal_epochs,
+    keep_settings,
+    pool_of,
+    study_settings,
+    trial_seed,
+)
 from tiktokactions.study.subsets import order
 from tiktokactions.study.trials import Trial
 
@@ -49,51 +60,38 @@ def source_trials(
     sources: Mapping[str, str | None],
     evaluate_on: str,
     study: Path,
-    *,
-    size: int | None = None,
-    repeats: int = 3,
-    equal: Equal = "epochs",
-    stratified: bool = False,
-    seed: int = 0,
-    pretrain_options: Mapping[str, Any] | None = None,
-    finetune_options: Mapping[str, Any] | None = None,
+    options: SourcesOptions,
+    recipe: Recipe,
 ) -> list[Trial]:
-    """Write the study's settings and lists, and return its trials: every source with ``repeats`` seeds.
+    """Write the study's settings and lists, and return its trials: every source with every seed.
 
     Raises:
         StudyError: as :func:`tiktokactions.study.scaling.scaling_trials`.
     """
-    if repeats < 1:
-        raise StudyError(f"--repeats: got {repeats}, expected 1 or more")
     check_evaluation(evaluate_on)
     pools = {name: pool_of(data) for name, data in sources.items() if data is not None}
     for name, pool in pools.items():
-        if size is not None and size > len(pool):
-            raise StudyError(f"--size {size}: {name} has {len(pool)} clips, expected at most that many")
-    largest = size or max((len(pool) for pool in pools.values()), default=0)
-    before, after = dict(pretrain_options or {}), dict(finetune_options or {})
-    settings = {
-        **{"kind": "sources", "sources": dict(sources), "evaluate_on": evaluate_on, "size": size, "repeats": repeats},
-        **{"equal": equal, "stratified": stratified, "seed": seed, "pretrain": before, "finetune": after},
-    }
-    keep_settings(study, settings, may_grow=("repeats",))
+        if options.size is not None and options.size > len(pool):
+            raise StudyError(f"--size {options.size}: {name} has {len(pool)} clips, expected at most that many")
+    largest = options.size or max((len(pool) for pool in pools.values()), default=0)
+    settings = study_settings("sources", evaluate_on, options, recipe)
+    keep_settings(study, settings | {"sources": dict(sources), "size": options.size}, may_grow=("repeats",))
     trials = []
-    for repeat, (name, data) in itertools.product(range(repeats), sources.items()):
-        trial_seed = seed * 1000 + repeat
-        trial_name = f"{name}-repeat-{repeat}"
-        listed, options = None, {}
-        facts: dict[str, Any] = {"source": name, "size": 0, "repeat": repeat, "seed": trial_seed}
+    for repeat, (name, data) in itertools.product(range(options.repeats), sources.items()):
+        seed, trial_name = trial_seed(options, repeat), f"{name}-repeat-{repeat}"
+        listed, before = None, {}
+        facts: dict[str, Any] = {"source": name, "size": 0, "repeat": repeat, "seed": seed}
         if data is not None:
-            clips = order(pools[name], trial_seed, stratified)[:size]
+            clips = order(pools[name], seed, options.stratified)[: options.size]
             listed = study / "subsets" / f"{trial_name}.csv"
             write_clips(listed, clips)
-            epochs = equal_epochs(len(clips), largest, before, equal)
+            epochs = equal_epochs(len(clips), largest, recipe.pretrain, options.equal)
             facts |= {"size": len(clips), "pretrain_epochs": epochs}
-            options = before | {"epochs": epochs, "seed": trial_seed}
+            before = {**recipe.pretrain, "epochs": epochs, "seed": seed}
         # From scratch there is no run to take the model's size from.
-        shape = {k: v for k, v in before.items() if k in SHAPE}
-        tuned = (shape if data is None else {}) | after | {"seed": trial_seed}
-        trials.append(Trial(trial_name, facts, listed, options, evaluate_on, tuned))
+        shape = {k: v for k, v in recipe.pretrain.items() if k in SHAPE}
+        after = {**(shape if data is None else {}), **recipe.finetune, "seed": seed}
+        trials.append(Trial(trial_name, facts, listed, before, evaluate_on, after))
     return trials
 
 

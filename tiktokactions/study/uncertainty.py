@@ -2,6 +2,7 @@
 
 A curve that passes through six points says little about the seventh. So every believable family is fitted again and again
 to measurements as they could have come out, and the families share the answer by how well they explain what was measured.
+The interval is the range of those curves, and of the ones beyond them, that are nearly as good as the best (``credible``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tiktokactions.study.credible import allowance, credible_curves
 from tiktokactions.study.families import AVERAGED
 from tiktokactions.study.fitting import Fit, fit_family
 from tiktokactions.study.least_squares import Array, least_squares
@@ -32,6 +34,8 @@ class Ensemble:
     """One for each fit, sum 1."""
     draws: tuple[Array, ...]
     """For each fit (D, P) parameters, inside."""
+    credible: tuple[tuple[Fit, Array], ...]
+    """Families whose curves make the interval, each with (K, P) parameters."""
     largest: float
     """The largest measured size, in videos."""
     noise: float
@@ -50,6 +54,18 @@ class Ensemble:
             for fit, draws in zip(self.fits, self.draws, strict=True)
         ]
         return np.vstack(found), self._weights()
+
+    def accuracy_intervals(self, sizes: Array) -> Array:
+        """(N, 3): lower end, median and upper end of the accuracy at sizes in videos."""
+        shares = np.asarray(sizes, float) / self.largest
+        ends = np.vstack([fit.family.value(shares, curves) for fit, curves in self.credible])
+        return _around(*self.accuracies(sizes), ends)
+
+    def size_intervals(self, targets: Array) -> Array:
+        """(T, 3): lower end, median and upper end of the size in videos that targets need, infinite where never met."""
+        wanted = np.asarray(targets, float)
+        ends = np.vstack([fit.family.inverse(wanted, curves) for fit, curves in self.credible]) * self.largest
+        return _around(*self.sizes(wanted), ends)
 
     def _weights(self) -> Array:
         return np.concatenate([np.full(len(d), w / len(d)) for w, d in zip(self.weights, self.draws, strict=True)])
@@ -95,10 +111,18 @@ def ensemble(fits: Sequence[Fit], measured: Measurements, *, draws: int = 500, s
     if not chosen:
         return None
     rng = np.random.default_rng(seed)
-    curves = tuple(_refits(fit, measured, draws, rng) for fit in chosen)
-    best = min(chosen, key=lambda fit: fit.sse)
-    noise = float(np.sqrt(best.sse / (measured.total - len(best.inside))))
-    return Ensemble(tuple(chosen), weights_of(chosen, measured.total), curves, float(measured.sizes[-1]), noise)
+    draws_of = {fit.name: _refits(fit, measured, draws, rng) for fit in chosen}
+    # CDFs end at 100 % by assumption, so they share the average but do not make the interval where laws can.
+    free = [fit for fit in chosen if fit.family.kind == "law"] or chosen
+    allowed = allowance(free, measured, LEVEL)
+    credible = tuple(
+        (fit, credible_curves(fit, measured, errors, draws_of[fit.name]))
+        for fit, errors in zip(free, allowed.errors, strict=True)
+    )
+    weights = weights_of(chosen, measured.total)
+    return Ensemble(
+        tuple(chosen), weights, tuple(draws_of.values()), credible, float(measured.sizes[-1]), allowed.noise
+    )
 
 
 def _refits(fit: Fit, measured: Measurements, draws: int, rng: np.random.Generator) -> Array:
@@ -123,10 +147,11 @@ def weighted_quantile(values: Array, weights: Array, share: float) -> float:
     return float(values[order][min(int(np.searchsorted(reached, share)), len(values) - 1)])
 
 
-def interval(values: Array, weights: Array, level: float = LEVEL) -> tuple[float, float, float]:
-    """Lower end, median and upper end of the central interval."""
-    low, high = (1 - level) / 2, (1 + level) / 2
-    return tuple(weighted_quantile(values, weights, s) for s in (low, 0.5, high))  # type: ignore[return-value]
+def _around(values: Array, weights: Array, ends: Array) -> Array:
+    """(N, 3): the range of ``ends`` (K, N) and within it the weighted median of ``values`` (D, N)."""
+    low, high = np.nanmin(ends, axis=0), np.nanmax(ends, axis=0)
+    middle = np.array([weighted_quantile(column, weights, 0.5) for column in values.T])
+    return np.column_stack([low, np.clip(middle, low, high), high])
 
 
 @dataclass(frozen=True)

@@ -285,7 +285,9 @@ def open_container(path: str) -> av.container.InputContainer:
             raise VideoError(
                 "truncated", "an MP4 file without its index (moov): the end of the file is missing"
             ) from error
-        raise VideoError("not_a_video", str(error).split(";")[0]) from error
+        # Without the path, which the record has in its place: reasons travel further than paths.
+        told = error.strerror if isinstance(error, OSError) and error.strerror else str(error).split(";")[0]
+        raise VideoError("not_a_video", told) from error
 
 
 def _video_stream(container: av.container.InputContainer, path: str) -> av.VideoStream:

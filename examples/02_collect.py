@@ -1,0 +1,16 @@
+"""From hashtags to metadata. ``sandbox=True`` rehearses with a local server; without it the real API is asked (your key)."""
+
+import sys
+from datetime import date
+from pathlib import Path
+
+from tiktokactions.api import collect_run, collect_status
+from tiktokactions.collect.session import CollectOptions
+
+folder = Path(sys.argv[1])
+options = CollectOptions(per_hashtag=10, start=date(2024, 1, 1), end=date(2024, 2, 29), sandbox=True)
+
+(folder / "few.csv").write_text("hashtag\nwaltz\nshoerepair\n")
+collect_run(folder / "few.csv", folder / "collection", options, report=print, note=lambda line: None)
+for tag in collect_status(folder / "collection").hashtags:
+    print(f"#{tag.hashtag}: {tag.found} of {tag.wanted} {tag.shortfall}")

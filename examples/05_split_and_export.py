@@ -1,0 +1,13 @@
+"""Sides without leaks, a smaller set that is chosen well, and forms that other programs read."""
+
+import sys
+from pathlib import Path
+
+from tiktokactions.api import dataset_export, dataset_split, dataset_subset
+
+folder = Path(sys.argv[1])
+report = dataset_split(folder / "data", train=0.5, val=0, test=0.5)
+print(report.sides, report.moved)
+print(dataset_subset(folder / "data", folder / "subset", by="balanced", size=2).labels)
+for name in ("kinetics", "webdataset", "ids"):
+    print(dataset_export(folder / "data", folder / "exports" / name, format=name))

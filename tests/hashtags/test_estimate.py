@@ -1,0 +1,116 @@
+"""Views estimated from a sample: what is estimated, how sure that is, and that everything says so."""
+
+from __future__ import annotations
+
+import csv
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.collect.worlds import collect, server_of, video, wanted
+from tiktokactions import api
+from tiktokactions.collect.sample import view_samples
+from tiktokactions.hashtags.estimate import FEWEST, estimate
+
+START = date(2024, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("views", "weights", "expected"),
+    [([], [], None), ([5.0], [1.0], 5.0), ([5.0, 7.0], [2.0, 10.0], 80.0), ([0.0] * 20, [3.0] * 20, 0.0)],
+)
+def test_the_sum_of_what_each_video_stands_for(
+    views: list[float], weights: list[float], expected: float | None
+) -> None:
+    found = estimate("run", views, weights, True)
+    assert (None if found is None else found.views) == expected
+
+
+def test_too_few_videos_give_no_interval() -> None:
+    few, enough = (estimate("run", [10.0] * n, [1.0] * n, True) for n in (FEWEST - 1, FEWEST))
+    assert few is not None and (few.low, few.high) == (None, None)
+    assert enough is not None and enough.low == pytest.approx(enough.high) == pytest.approx(10.0 * FEWEST)
+
+
+def test_the_interval_is_the_same_every_time_and_in_every_order() -> None:
+    views = np.random.default_rng(1).lognormal(6, 2, 40).tolist()
+    first, again = (estimate("run", views, [1.0] * 40, True) for _ in range(2))
+    assert first == again and first is not None and first.low is not None and first.high is not None
+    assert first.low < first.views < first.high
+
+
+def test_how_often_the_interval_holds_the_truth() -> None:
+    """Tails as heavy as those of real view counts (the ratio of the mean to the median is seven)."""
+    rng = np.random.default_rng(3)
+    held = 0
+    for trial in range(60):
+        found = estimate(str(trial), rng.lognormal(6, 2, 60).tolist(), [10.0] * 60, True)
+        assert found is not None and found.low is not None and found.high is not None
+        held += found.low <= 600 * np.exp(6 + 2**2 / 2) <= found.high
+    assert held >= 51, held
+
+
+def sampled(folder: Path, per_hashtag: int, windows: int | None = None) -> dict[str, float]:
+    """400 videos with #run, a fifth with #jump beside it, all with the same 1,000 views."""
+    world = [
+        video(n, START + timedelta(days=n % 60), "run", *(["jump"] if n % 5 == 0 else []), view_count=1000)
+        for n in range(400)
+    ]
+    end = START + timedelta(days=59)
+    collect(server_of(world), folder, ["run"], wanted(per_hashtag, START, end, windows=windows))
+    return {
+        tag: sum(w * v for w, v in zip(s.weights, s.views, strict=True))
+        for tag, s in view_samples(folder, ["run", "jump", "absent"]).items()
+    }
+
+
+def test_a_sample_of_everything_is_exact_and_no_lower_bound(tmp_path: Path) -> None:
+    totals = sampled(tmp_path, 1000)
+    assert totals == {"run": 400_000, "jump": 80_000}
+    found = view_samples(tmp_path, ["run", "jump"])
+    assert found["run"].is_complete and not found["jump"].is_complete, "jump was only seen beside run"
+
+
+def test_a_kept_share_stands_for_what_the_server_showed(tmp_path: Path) -> None:
+    # Pages of 100 are read whole although only some videos of each window are kept.
+    totals = sampled(tmp_path, 40, windows=10)
+    assert len(view_samples(tmp_path, ["run"])["run"].views) == 40
+    assert totals["run"] == pytest.approx(400_000, rel=0.05)
+
+
+def test_a_sample_that_stops_early_is_a_lower_bound(tmp_path: Path) -> None:
+    world = [video(n, START + timedelta(days=n % 60), "run", view_count=1000) for n in range(2000)]
+    collect(server_of(world), tmp_path, ["run"], wanted(60, START, START + timedelta(days=59), windows=2))
+    found = view_samples(tmp_path, ["run"])["run"]
+    total = sum(w * v for w, v in zip(found.weights, found.views, strict=True))
+    assert not found.is_complete and 100_000 < total < 2_000_000
+
+
+def test_estimates_are_said_to_be_estimates_everywhere(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from tiktokactions.cli import main
+
+    sampled(tmp_path / "col", 1000)
+    (tmp_path / "c.csv").write_text("hashtag\nrun\njump\nmopping\n")
+    (tmp_path / "v.csv").write_text("hashtag,views\nmopping,9e6\n")
+    arguments = [str(tmp_path / "c.csv"), "--views", str(tmp_path / "v.csv"), "--estimate-from", str(tmp_path / "col")]
+    assert main(["hashtags", "select", *arguments, "--min-views", "100000", "-o", str(tmp_path / "out")]) == 0
+    said = capfd.readouterr().out
+    assert "views of 2 candidates are estimates from a sample of 400 collected videos" in said
+    kept = {row["hashtag"]: row for row in csv.DictReader((tmp_path / "out/hashtags.csv").read_text().splitlines())}
+    assert {tag: row["views_are"] for tag, row in kept.items()} == {"mopping": "given", "run": "estimate"}
+    assert (kept["run"]["views_low"], kept["run"]["views_high"]) == ("400000", "400000")
+    rows = {row["hashtag"]: row for row in csv.DictReader((tmp_path / "out/decisions.csv").read_text().splitlines())}
+    assert rows["jump"]["decision"] == "dropped" and rows["jump"]["views_are"] == "estimate, lower bound"
+    assert "about 80 k views (estimate from 80 videos" in rows["jump"]["why"]
+    assert "estimates from a sample" in (tmp_path / "out/flow.svg").read_text()
+
+
+def test_an_estimate_whose_interval_reaches_the_threshold_is_kept(tmp_path: Path) -> None:
+    sampled(tmp_path / "col", 1000)
+    (tmp_path / "c.csv").write_text("hashtag\nrun\njump\n")
+    found = api.hashtags_select(tmp_path / "c.csv", tmp_path / "out", estimate_from=tmp_path / "col", min_views=400_001)
+    assert [d.decision for d in found.decisions] == ["dropped", "dropped"]
+    found = api.hashtags_select(tmp_path / "c.csv", tmp_path / "out", estimate_from=tmp_path / "col", min_views=300_000)
+    assert [(d.hashtag, d.decision) for d in found.decisions] == [("run", "kept"), ("jump", "dropped")]

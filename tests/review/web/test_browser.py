@@ -1,0 +1,368 @@
+"""The pages in a real browser: headless Chromium at a server of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.made_videos import numbered_frames, write_video
+from tests.review.web.visits import serving
+from tiktokactions import api
+
+CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if os.path.exists(p)), None)
+ARGUMENTS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+ --disable-component-update --disable-sync""".split()
+SIZES = {"laptop": (1280, 800), "phone": (390, 844)}
+HOSTILE = "<script>document.title='hacked'</script><img src=x onerror=\"document.title='hacked'\">"
+WAIT_MS = 30_000
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> Path:
+    """Twelve videos that want review; the last is an AVI with two scenes, which no browser plays."""
+    folder = tmp_path_factory.mktemp("browser")
+    for n in range(11):
+        size = (180, 320) if n % 2 else (320, 180)
+        write_video(folder / "dance" / f"v{n:02}.mp4", numbered_frames(120, *size, first=200 * n), fps=20)
+    write_video(folder / "jump" / "old.avi", numbered_frames(220, 320, 180, cuts=[100]), fps=20, codec="mpeg4")
+    paths = "".join(f"dance/v{n:02}.mp4,dance\n" for n in range(11))
+    (folder / "videos.csv").write_text(f"path,label\n{paths}jump/old.avi,jump\n")
+    api.curate(folder / "videos.csv", folder / "data", detector="none", workers=2)
+    return folder / "data"
+
+
+@pytest.fixture
+def data(dataset, tmp_path) -> Path:
+    return Path(shutil.copytree(dataset, tmp_path / "data"))
+
+
+@pytest.fixture
+def visit(browser) -> Iterator[Callable[..., Any]]:
+    """``visit(address, size)``: a page in a browser of its own; what goes wrong on it fails the test."""
+    contexts, problems = [], []
+
+    def opened(address: str, size: str = "laptop", **settings: Any) -> Any:
+        width, height = SIZES[size]
+        context = browser.new_context(viewport={"width": width, "height": height}, **settings)
+        context.set_default_timeout(WAIT_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda said: problems.append(said.text) if "Content Security" in said.text else None)
+        page.goto(address)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not problems
+
+
+def until(page: Any, expression: str, argument: Any = None) -> None:
+    """Wait until it holds. Playwright's own way evaluates strings in the page, which the page's policy forbids."""
+    begun = time.monotonic()
+    while not _holds(page, expression, argument):
+        assert time.monotonic() - begun < WAIT_MS / 1000, f"still not so: {expression} {argument}"
+        page.wait_for_timeout(25)
+
+
+def _holds(page: Any, expression: str, argument: Any) -> bool:
+    from playwright.sync_api import Error
+
+    try:
+        return bool(page.evaluate(expression, argument))
+    except Error as error:
+        if not any(said in str(error) for said in ("context was destroyed", "properties of null")):
+            raise
+        return False  # the page is on its way to another
+
+
+def shown(page: Any) -> str:
+    return page.evaluate("document.body.dataset.videoId")
+
+
+def press(page: Any, key: str) -> tuple[str, str]:
+    """Press a key that moves on; the videos before and after."""
+    before = shown(page)
+    page.keyboard.press(key)
+    until(page, "id => document.body.dataset.videoId !== id", before)
+    return before, shown(page)
+
+
+def saved(page: Any) -> None:
+    until(page, "(({state, waiting}) => state === 'saved' && waiting === '0')(document.getElementById('net').dataset)")
+
+
+def rows(data: Path, columns: str = "video_id, verdict") -> list[tuple[Any, ...]]:
+    with sqlite3.connect(data / "reviews.sqlite") as connection:
+        found = connection.execute(f"SELECT {columns} FROM decisions ORDER BY id").fetchall()
+    connection.close()
+    return found
+
+
+def test_ten_videos_by_keyboard(data, visit):
+    with serving(data) as (address, _):
+        page = visit(address)
+        first = shown(page)
+        assert first
+        until(page, "document.querySelector('video.on')?.currentTime > 0.2")  # muted, playing at once
+        assert page.evaluate("document.querySelector('video.on').muted && document.querySelector('video.on').loop")
+        said, waits = [], []
+        for key in "arusxaraua":
+            until(page, "[...document.querySelectorAll('video')].filter((v) => v.readyState > 2).length > 1")
+            page.evaluate("delete document.body.dataset.shownMs")
+            before, after = press(page, key)
+            until(page, "document.body.dataset.shownMs")
+            waits.append(float(page.evaluate("document.body.dataset.shownMs")))
+            said.append((before, {"a": "accept", "u": "unsure", "s": "skip"}.get(key, "reject")))
+            assert before != after
+        saved(page)
+        assert rows(data) == said
+        assert len({video for video, _ in said}) == 10
+        assert statistics.median(waits) < 100, f"the next video shows after {waits} ms"
+        labels = rows(data, "verdict, labels, no_action")
+        assert labels[0][1] in ('["dance"]', '["jump"]') and labels[1] == ("reject", None, 0)
+        assert labels[4] == ("reject", None, 1)
+        until(page, "document.getElementById('pace').textContent.includes('3 left')")  # the skipped one too
+
+
+def test_undo_any_number_also_after_a_reload(data, visit):
+    with serving(data) as (address, _):
+        page = visit(address)
+        videos = [press(page, key)[0] for key in "arua"]
+        for video in reversed(videos[2:]):
+            page.keyboard.press("z")
+            until(page, "id => document.body.dataset.videoId === id", video)
+        saved(page)
+        page.reload()
+        for video in reversed(videos[:2]):
+            page.keyboard.press("z")
+            until(page, "id => document.body.dataset.videoId === id", video)
+        saved(page)
+        page.keyboard.press("z")
+        until(page, "document.getElementById('toast').textContent.includes('Nothing')")
+        assert [verdict for _, verdict in rows(data)] == ["accept", "reject", "unsure", "accept", *["undo"] * 4]
+        press(page, "r")
+        saved(page)
+        assert rows(data)[-1] == (videos[0], "reject")
+
+
+def test_a_segment_is_moved_by_mouse_and_keys_and_a_scene_is_picked(data, visit):
+    with serving(data, "--label", "jump") as (address, _):
+        page = visit(address)
+        until(page, "document.querySelector('video.on')?.readyState > 2")
+        assert page.locator("#scenes button").count() == 2
+        page.keyboard.press("p")  # the shorter scene, of an AVI: a copy is made
+        until(page, "document.querySelector('video.on')?.src.includes('/scenes/0/0')")
+        until(page, "document.querySelector('video.on')?.currentTime > 0")
+        page.keyboard.press("c")
+        assert "0.00 – 5.00 s" in page.inner_text("#readout")
+        grip, track = page.locator("#grip-end").bounding_box(), page.locator("#track").bounding_box()
+        page.mouse.move(grip["x"] + 8, grip["y"] + 10)
+        page.mouse.down()
+        page.mouse.move(grip["x"] + 8 - track["width"] / 5, grip["y"] + 10, steps=5)  # a second of five
+        page.mouse.up()
+        assert "0.00 – 4.0" in page.inner_text("#readout") or "0.00 – 3.9" in page.inner_text("#readout")
+        page.locator("#grip-start").focus()
+        page.keyboard.press("ArrowRight")
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press("ArrowRight")
+        start_s = float(page.locator("#grip-start").get_attribute("aria-valuenow"))
+        assert start_s == pytest.approx(0.2, abs=0.02)
+        page.keyboard.press("a")
+        saved(page)
+        until(page, "document.body.classList.contains('empty')")
+        until(page, "document.getElementById('notice').textContent.includes('All done')")
+        [(verdict, scene, start, end)] = rows(data, "verdict, scene, start_s, end_s")
+        assert (verdict, scene) == ("accept", 0)
+        assert start == pytest.approx(0.2, abs=0.05) and 3.5 <= end - start <= 4.1
+
+
+def test_labels(data, visit):
+    with serving(data) as (address, _):
+        page = visit(address)
+        page.keyboard.press("1")
+        page.keyboard.press("l")
+        page.keyboard.type("soccer jug")
+        page.keyboard.press("Enter")
+        until(page, "document.querySelectorAll('#chips button').length === 2")
+        page.keyboard.type("a label of our own")
+        page.keyboard.press("Enter")
+        until(page, "document.querySelectorAll('#chips button').length === 3")
+        page.keyboard.press("Escape")
+        page.keyboard.press("t")
+        page.keyboard.type("outdoors")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Escape")
+        press(page, "a")
+        saved(page)
+        [(labels, tags)] = rows(data, "labels, tags")
+        assert labels == '["soccer juggling", "a label of our own"]' and tags == '["outdoors"]'
+
+
+def test_two_people_and_a_conflict(data, visit):
+    with serving(data, "--reviewers-per-video", "2") as (address, _):
+        one, other = visit(address), visit(address)
+        for page, name in ((one, "Ann"), (other, "Bob")):
+            page.goto(f"{address}/name")
+            page.fill("#name", name)
+            page.keyboard.press("Enter")
+            until(page, "document.body.dataset.videoId")
+        video = shown(one)
+        assert shown(other) == video  # each video wants two judgements
+        press(one, "a")
+        assert "accept" not in other.inner_text(".panel .about")
+        press(other, "r")
+        saved(other)
+        assert len(rows(data)) == 2
+        assert one.goto(f"{address}/owner").status == 403
+        one.goto(f"{address}/name")
+        one.fill("#name", "owner")
+        one.keyboard.press("Enter")
+        until(one, "document.body.dataset.videoId")
+        one.goto(f"{address}/owner")
+        assert "Ann: accept" in one.inner_text("main") and "Bob: reject" in one.inner_text("main")
+        one.click("text=Settle 1")
+        until(one, "id => document.body.dataset.videoId === id", video)
+        assert "ann: accept" in one.inner_text("#others")
+        one.keyboard.press("r")
+        saved(one)
+        assert rows(data, "video_id, verdict, reviewer, adjudication")[-1] == (video, "reject", "owner", 1)
+
+
+def test_one_judgement_each_nobody_gets_the_same(data, visit):
+    with serving(data) as (address, _):
+        one, other = visit(address), visit(address)
+        assert shown(one) and shown(other) and shown(one) != shown(other)
+
+
+def test_offline_and_back(data, visit):
+    with serving(data) as (address, _):
+        page = visit(address)
+        until(page, "[...document.querySelectorAll('video')].filter((v) => v.readyState > 2).length > 2")
+        page.context.set_offline(True)
+        videos = [press(page, key)[0] for key in "arr"]
+        page.keyboard.press("z")
+        until(page, "id => document.body.dataset.videoId === id", videos.pop())
+        until(page, "document.getElementById('net').textContent === 'offline, 4 waiting'")
+        assert rows(data) == []
+        page.context.set_offline(False)
+        saved(page)
+        assert [verdict for _, verdict in rows(data)] == ["accept", "reject", "reject", "undo"]
+        press(page, "u")
+        saved(page)
+        assert rows(data)[-1][1] == "unsure"
+
+
+def test_a_killed_server_loses_nothing_that_was_answered_and_gets_the_rest(data, visit):
+    with serving(data) as (address, process):
+        page = visit(address)
+        videos = [press(page, "a")[0], press(page, "a")[0]]
+        saved(page)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert [video for video, _ in rows(data)] == videos
+        videos.append(press(page, "r")[0])
+        until(page, "document.getElementById('net').textContent === 'offline, 1 waiting'")
+    with serving(data, "--port", address.rsplit(":", 1)[1]):
+        saved(page)
+        assert [video for video, _ in rows(data)] == videos
+        page.reload()
+        assert shown(page) and shown(page) not in videos
+
+
+def test_gallery(data, visit):
+    with serving(data) as (address, _):
+        page = visit(f"{address}/gallery")
+        assert page.locator(".tile").count() == 12
+        until(page, "[...document.querySelectorAll('.picture img')].every((i) => i.complete && i.naturalWidth)")
+        page.fill("input[name=text]", "old.avi")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**text=old.avi**")
+        assert page.locator(".tile").count() == 1
+        page.click(".tile a")
+        until(page, "document.querySelector('video.on')?.readyState > 2")
+        page.keyboard.press("a")
+        saved(page)
+        assert rows(data)[0][1] == "accept"
+        page.goto(f"{address}/gallery?status=accepted")
+        assert page.locator(".empty").count() == 1
+        page.goto(f"{address}/gallery?judged=yes")
+        assert page.locator(".tile").count() == 1
+
+
+def test_missing_media_can_still_be_judged(data, visit):
+    shutil.rmtree(data / "clips")
+    for path in (data / "records").rglob("*.json"):
+        path.write_text(path.read_text().replace("/dance/v", "/gone/v"))
+    with serving(data) as (address, _):
+        page = visit(address)
+        until(page, "!document.getElementById('notice').hidden")
+        assert "missing" in page.inner_text("#notice")
+        press(page, "r")
+        saved(page)
+        assert len(rows(data)) == 1
+
+
+def test_a_hostile_title_is_text(data, visit):
+    for path in (data / "records").rglob("*.json"):
+        text = path.read_text().replace('"title":null', '"title":' + json.dumps(HOSTILE))
+        path.write_text(text.replace('"labels":["dance"]', '"labels":["<b onclick=alert(1)>dance"]'))
+    with serving(data) as (address, _):
+        page = visit(address)
+        assert page.inner_text("#title") == HOSTILE
+        assert "<b onclick" in page.inner_text("#chips")
+        page.goto(f"{address}/videos/{shown(page)}")
+        assert page.inner_text("#title") == HOSTILE
+        assert "hacked" not in page.title()
+        page.goto(f"{address}/gallery")
+        assert "hacked" not in page.title()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_nothing_shifts_and_everything_has_a_name(data, visit, size):
+    with serving(data) as (address, _):
+        page = visit(address, size, has_touch=size == "phone")
+        places = """JSON.stringify(['stage', 'track', 'bar'].map(
+            (id) => document.getElementById(id).getBoundingClientRect().height))"""
+        until(page, "document.querySelector('video.on')?.readyState > 2")
+        before = page.evaluate(places)
+        press(page, "a")  # from landscape to portrait or back
+        assert page.evaluate(places) == before
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        nameless = """[...document.querySelectorAll('button, input, select, a')].filter((e) => e.checkVisibility()
+            && !(e.innerText?.trim() || e.getAttribute('aria-label') || e.labels?.length || e.title))
+            .map((e) => e.outerHTML)"""
+        assert page.evaluate(nameless) == []
+        page.keyboard.press("?")
+        assert page.locator("#help").is_visible()
+        page.keyboard.press("Escape")
+        if size == "phone":
+            video = shown(page)
+            page.tap("button.accept")
+            until(page, "id => document.body.dataset.videoId !== id", video)
+        for path in ("/gallery", "/owner", "/name"):
+            page.goto(address + path)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+            assert page.evaluate(nameless) == [], path

@@ -1,0 +1,114 @@
+"""The server as a process: ports, signals, tokens, and what is applied at its end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.review.web.visits import serving
+from tests.review.worlds import doubtful, write_dataset
+from tiktokactions.review import store
+from tiktokactions.review.store import Store
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_dataset(tmp_path / "data", doubtful(4))
+
+
+def post(address: str, path: str, body: object, token: str) -> Any:
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(address + path, json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ends_cleanly_and_applies(data, number):
+    opened = Store(data)
+    _, token = store.invite(opened, "Ann")
+    opened.close()
+    with serving(data) as (address, process):
+        said = {"client_key": "key-00001", "video_id": "v00", "verdict": "reject"}
+        assert post(address, "/api/decisions", said, token)["repeated"] is False
+        assert post(address, "/api/decisions", said, token)["repeated"] is True
+        process.send_signal(number)
+        assert process.wait(30) == 0
+        assert process.stdout is not None and process.stdout.read().strip(), "a summary of what was applied"
+    record = json.loads(next((data / "records").rglob("v00.json")).read_text())
+    assert record["status"] == "rejected" and "human_rejected" in record["reasons"]
+
+
+def test_a_taken_port_is_said(data):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        command = [sys.executable, "-m", "tiktokactions", "review", str(data), "--port", str(taken.getsockname()[1])]
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "in use already" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_another_host_prints_a_link_with_a_token(data):
+    with serving(data, "--host", "0.0.0.0") as (address, _):
+        assert "/join?token=" in address
+        home = address.partition("/join")[0]
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(home + "/", timeout=30)
+        assert refused.value.code == 401
+        refused.value.close()
+        token = address.rpartition("=")[2]
+        assert post(home, "/api/next", {"count": 2}, token)["items"]
+
+
+def test_kill_between_question_and_answer_keeps_what_was_answered(data):
+    opened = Store(data)
+    _, token = store.invite(opened, "Ann")
+    opened.close()
+    with serving(data) as (address, process):
+        for n in range(3):
+            post(
+                address,
+                "/api/decisions",
+                {"client_key": f"key-0000{n}", "video_id": f"v0{n}", "verdict": "accept"},
+                token,
+            )
+        process.kill()
+        process.wait(10)
+    again = Store(data)
+    assert [(row.video_id, row.verdict) for row in store.all_rows(again)] == [(f"v0{n}", "accept") for n in range(3)]
+    again.close()
+
+
+def test_a_new_manifest_is_taken_in_while_serving(data):
+    opened = Store(data)
+    _, token = store.invite(opened, "Ann")
+    opened.close()
+    with serving(data) as (address, _):
+        assert len(post(address, "/api/next", {"count": 20}, token)["items"]) == 4
+        write_dataset(data, doubtful(6))
+        until = time.monotonic() + 30
+        while len(post(address, "/api/next", {"count": 20}, token)["items"]) < 6:
+            assert time.monotonic() < until
+            time.sleep(0.5)
+
+
+def test_load_in_small(tmp_path):
+    """The benchmark's people, at a twentieth of its size; its times are judged on an idle machine only."""
+    from benchmarks.review_load import build, run
+
+    build(tmp_path / "data", 400)
+    found = run(tmp_path / "data", reviewers=10, seconds=4)
+    assert found["decisions"] >= 10
+    assert (found["lost"], found["doubled"], found["unknown"], found["judgements_too_many"]) == (0, 0, 0, 0)
+    assert found["problems"] == []

@@ -1,0 +1,136 @@
+"""How datasets grow together and apart: merge and diff."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiktokactions.api.datasets import open_dataset, write_card, write_statistics
+from tiktokactions.api.errors import UsageError, disk_errors, usage_errors
+
+if TYPE_CHECKING:
+    from tiktokactions.dataset.difference import Difference
+    from tiktokactions.dataset.merge import Merged
+
+
+def dataset_diff(
+    dataset: str | os.PathLike[str], other: str | os.PathLike[str] | None = None, *, since: int | None = None
+) -> Difference:
+    """Which clips came, went and changed: from a dataset to another, or since a version of its own.
+
+    Args:
+        dataset: a folder made by :func:`curate`, or a subset; with ``other`` the earlier of the two.
+        other: the later one.
+        since: a version (``dataset.json``) of ``dataset``, instead of ``other``.
+
+    Raises:
+        UsageError: not a dataset folder, neither or both of ``other`` and ``since``, or a version not in the history.
+    """
+    from tiktokactions.dataset.difference import changes_since, compare_datasets
+
+    if (other is None) == (since is None):
+        raise UsageError("dataset diff: expected another dataset, or --since VERSION; got neither or both")
+    with usage_errors():
+        folder, _, _ = open_dataset(dataset)
+        _settled(folder)
+        if since is not None:
+            return changes_since(folder, since)
+        assert other is not None
+        later, _, _ = open_dataset(other)
+        _settled(later)
+        return compare_datasets(folder, later)
+
+
+def dataset_merge(
+    first: str | os.PathLike[str],
+    second: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Merged:
+    """Make two datasets one. Settings are those of the first; verdicts are drawn anew over all videos together, and where
+    the two hold relatives on different sides the first dataset's sides hold.
+
+    Args:
+        first, second: folders made by :func:`curate`; they stay as they are.
+        output: a new or empty folder, or that of a merge of the same two, which is brought up to date.
+        progress: receives a line now and then.
+
+    Raises:
+        UsageError: not dataset folders, evidence that cannot be compared, sides of different kinds, or an output that
+            holds something else.
+        DatasetBusyError: a run is writing to the output.
+    """
+    import json
+
+    from tiktokactions.curate.resume import Plan
+    from tiktokactions.dataset import merge
+    from tiktokactions.dataset.assignments import read_assignments, write_assignments
+    from tiktokactions.dataset.history import append_version
+    from tiktokactions.dataset.info import new_info, now, read_info, write_info
+    from tiktokactions.dataset.manifest import count_by_status
+    from tiktokactions.dataset.settle import settle
+    from tiktokactions.dataset.split_options import SplitOptions
+    from tiktokactions.dataset.splits import linked_videos, split_dataset
+    from tiktokactions.files import dataset_lock, write_atomic
+
+    opened = [open_dataset(first, whole=True), open_dataset(second, whole=True)]
+    folders = [folder.resolve() for folder, _, _ in opened]
+    out = Path(output)
+    if len({*folders, out.resolve()}) < 3:
+        raise UsageError(f"dataset merge: {first}, {second} and -o {output} have to be three different folders")
+    for folder in folders:
+        _settled(folder)
+    (_, info, settings), (_, _, others) = opened
+    mark = out / "merge.json"
+    told = json.dumps({"of": [str(folder) for folder in folders]}, indent=2) + "\n"
+    is_ours = mark.is_file() and mark.read_text(encoding="utf-8") == told
+    if not is_ours and out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir()):
+        raise UsageError(f"-o {out}: not empty and not a merge of these two; choose a new or an empty folder")
+    with usage_errors():
+        merge.check_settings(settings, others, [str(first), str(second)])
+    with dataset_lock(out), disk_errors(out), usage_errors():
+        write_atomic(mark, told.encode())
+        merged = read_info(out) or replace(new_info(out, settings, info.detector), name=out.resolve().name)
+        write_info(out, replace(merged, settled=False))
+        progress("copying records, linking clips")
+        in_both, other_bytes, accepted = merge.copy_videos(folders, out)
+        progress("settling verdicts and duplicates, writing the manifest")
+        settled = settle(out, settings, Plan())
+        videos = list(linked_videos(out, settings))
+        sides, lost = merge.merged_sides(folders, videos)
+        sides |= {i: a for i, a in read_assignments(out).items() if i not in sides}
+        if sides:
+            write_assignments(out, sides)
+            for folder in reversed(folders):
+                report = folder / "splits" / "report.json"
+                if report.is_file():
+                    write_atomic(out / "splits" / "report.json", report.read_bytes())
+            split_dataset(out, SplitOptions(), settings)
+        write_card(out, merged, write_statistics(out, settings))
+        version = merged.version + 1
+        append_version(out, version, now())
+        write_info(out, replace(merged, settled=True, version=version, updated=now()))
+    used = {video.video_id for video in videos if video.is_used}
+    return merge.Merged(
+        dataset=str(out),
+        of=tuple(str(folder) for folder in folders),
+        videos=len(videos),
+        accepted=count_by_status(out / "manifest.parquet")["accepted"],
+        in_both=in_both,
+        other_bytes=tuple(other_bytes),
+        duplicates=len(accepted - used - set(settled.uncut)),
+        off_sides=tuple(lost),
+    )
+
+
+def _settled(folder: Path) -> None:
+    from tiktokactions.dataset.info import read_info
+    from tiktokactions.dataset.subset_options import is_subset
+
+    info = read_info(folder)
+    if info is not None and not info.settled and not is_subset(folder):
+        raise UsageError(f"{folder}: a run on it was interrupted; finish it first (run 'curate' again)")

@@ -1,0 +1,60 @@
+"""What a failed download means: gone for good, worth another try, or a sign that everything will fail now.
+
+Texts are those of yt-dlp and its TikTok extractor. What is not known is worth another try: a video is only given up for
+texts that were probed (specification, 8.2). 'Your IP address is blocked' usually means that the video is gone, but a block of
+the region has the same text, so it counts only while other downloads succeed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["permanent", "doubtful", "retry", "blocked", "stop"]
+"""``permanent``: never asked for again. ``doubtful``: permanent if other downloads succeed around it. ``retry``: later.
+``blocked``: later, and many in a row stop the run. ``stop``: nothing can be downloaded until something here is changed."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    verdict: Verdict
+    kind: str
+    """A word for tables: ``deleted``, ``private``, ``photo``, ``age``, ``network``, ``block``, ``extractor`` …"""
+
+
+_TABLE: tuple[tuple[str, Failure], ...] = (
+    (r"Your IP address is blocked", Failure("doubtful", "deleted")),
+    (r"status code 10204", Failure("doubtful", "deleted")),
+    (r"status code 10231", Failure("permanent", "deleted")),
+    (r"do not have permission to view this post", Failure("permanent", "private")),
+    (r"status code (10216|10222)", Failure("permanent", "private")),
+    (r"may not be comfortable for some audiences", Failure("permanent", "age")),
+    (r"/photo/", Failure("permanent", "photo")),
+    (r"only sound and pictures", Failure("permanent", "photo")),
+    (r"TikTok is requiring login", Failure("blocked", "block")),
+    (r"Unable to extract universal data|Unexpected response from webpage", Failure("blocked", "extractor")),
+    (r"Unable to extract challenge data|Unable to solve JS challenge", Failure("blocked", "extractor")),
+    (r"Unable to extract webpage video data", Failure("blocked", "extractor")),
+    (r"HTTP Error 403", Failure("blocked", "block")),
+    (r"HTTP Error 429", Failure("blocked", "block")),
+    (r"No working app info|[Ii]mpersonat\w+ target", Failure("stop", "set-up")),
+    (r"No space left|Disk quota exceeded|Read-only file system", Failure("stop", "disk")),
+    (r"Did not get any data blocks|IncompleteRead|[Cc]ontent.?[Tt]oo.?[Ss]hort", Failure("retry", "network")),
+    (
+        r"HTTP Error 5\d\d|[Tt]imed? ?out|Failed to resolve|Connection (reset|refused|aborted)",
+        Failure("retry", "network"),
+    ),
+    (r"Remote end closed|Unable to download|[Nn]etwork is unreachable|SSL", Failure("retry", "network")),
+    (r"Requested format is not available|No video formats found", Failure("retry", "format")),
+    (r"HTTP Error 404", Failure("retry", "format")),
+    (r"larger than max-filesize", Failure("permanent", "too large")),
+    (r"does not open|shorter than|no video stream", Failure("retry", "damaged")),
+    (r"Video not available", Failure("retry", "unknown")),
+)
+UNKNOWN = Failure("retry", "unknown")
+
+
+def classify(text: str) -> Failure:
+    """The first row of the table that fits the text of a failure."""
+    return next((failure for pattern, failure in _TABLE if re.search(pattern, text)), UNKNOWN)

@@ -1,0 +1,183 @@
+"""One video by yt-dlp, used as a library: the format, the retries, and a check of what came."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tiktokactions.video import VideoError, VideoFile
+
+ADDRESS = "https://www.tiktok.com/@_/video/{id}"
+"""Works whatever the creator is called now: only the id counts."""
+SOFTWARE_MISSING = "downloading needs yt-dlp: pip install 'tiktokactions[download]'"
+FORMAT = "bv*[vcodec=h264]/bv*"
+"""Anything with a picture, H.264 where there is any. Fails, as it should, on photo posts: ``b`` would save their sound."""
+FORMAT_SORT = ["vcodec:h264", "res:1080"]
+"""``res`` is the shorter side, so portrait 1080 × 1920 counts as 1080; ``[height<=1080]`` would throw it away."""
+LARGEST_BYTES = 300 << 20
+SHORT_BY_S = 2.0
+"""A file shorter than the metadata say by more than this was cut off."""
+
+
+class FetchError(RuntimeError):
+    """A video that was not downloaded; the text is what :func:`collect.failures.classify` reads."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    path: Path
+    bytes: int
+    tool: str
+
+
+@dataclass(frozen=True)
+class FetchOptions:
+    """How one video is fetched."""
+
+    pause_s: float = 2.0
+    """Least pause between two videos of a worker; the longest is three times as long."""
+    rate_mb_s: float | None = None
+    """At most so many megabytes a second for each worker."""
+    cookies: str | None = None
+    """A cookies file, for posts that need a login."""
+
+
+def address_of(video_id: str) -> str:
+    """Where a video is; ``TIKTOKACTIONS_DOWNLOAD_URL`` names another server for rehearsals (with ``{id}`` in it).
+
+    Raises:
+        ValueError: a server that is neither https nor on this machine.
+    """
+    pattern = os.environ.get("TIKTOKACTIONS_DOWNLOAD_URL", ADDRESS)
+    parts = urlsplit(pattern)
+    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+        raise ValueError(f"TIKTOKACTIONS_DOWNLOAD_URL={pattern}: expected https, or plain http on this machine")
+    return pattern.replace("{id}", video_id)
+
+
+def tool_version() -> str:
+    """Raises ``ValueError`` where the extra ``download`` is not installed."""
+    try:
+        from yt_dlp.version import __version__
+    except ImportError as error:
+        raise ValueError(SOFTWARE_MISSING) from error
+    return f"yt-dlp {__version__}"
+
+
+def fetch(video_id: str, folder: Path, options: FetchOptions, expected_s: float | None = None) -> Fetched:
+    """Download one video into ``folder`` as ``<id>.<ext>``, whole or not at all, and open it.
+
+    Page and file come from one session, because the file's server wants the page's cookie.
+
+    Raises:
+        FetchError: what went wrong, in yt-dlp's words or ours.
+    """
+    import yt_dlp
+    from yt_dlp.utils import DownloadError, YoutubeDLError
+
+    with yt_dlp.YoutubeDL(settings(folder, options)) as downloader:
+        try:
+            info = downloader.extract_info(address_of(video_id), download=True)
+        except (DownloadError, YoutubeDLError) as error:
+            text = _text(error)
+            if "Requested format is not available" in text and _is_photo_post(downloader, video_id):
+                text = "only sound and pictures: a photo post"
+            raise FetchError(text) from error
+        except OSError as error:
+            raise FetchError(f"{error.strerror or error}") from error
+    path = _file_of(info, folder, video_id)
+    _check(path, expected_s)
+    return Fetched(path, path.stat().st_size, tool_version())
+
+
+def settings(folder: Path, options: FetchOptions) -> dict[str, Any]:
+    """yt-dlp's options. As a library it retries downloads zero times unless told."""
+    found: dict[str, Any] = {
+        "format": FORMAT,
+        "format_sort": FORMAT_SORT,
+        "outtmpl": {"default": "%(id)s.%(ext)s"},
+        "paths": {"home": str(folder), "temp": str(folder / ".unfinished")},
+        "retries": 5,
+        "fragment_retries": 5,
+        "extractor_retries": 3,
+        "file_access_retries": 3,
+        "socket_timeout": 30,
+        "retry_sleep_functions": {"http": _wait, "fragment": _wait, "extractor": _wait},
+        "sleep_interval_requests": min(1.0, options.pause_s),
+        "sleep_interval": options.pause_s,
+        "max_sleep_interval": 3 * options.pause_s,
+        "max_filesize": LARGEST_BYTES,
+        "overwrites": True,
+        "noplaylist": True,
+        "cachedir": False,
+        "quiet": True,
+        "noprogress": True,
+        "no_warnings": True,
+        "logger": _Silent(),
+    }
+    if options.rate_mb_s is not None:
+        found["ratelimit"] = options.rate_mb_s * 1e6
+    if options.cookies is not None:
+        found["cookiefile"] = options.cookies
+    return found
+
+
+def _wait(n: int) -> float:
+    return float(min(60, 5 * 2**n)) if "TIKTOKACTIONS_DOWNLOAD_URL" not in os.environ else 0.0
+
+
+class _Silent:
+    """yt-dlp prints addresses and cookies' names; what matters comes as an exception."""
+
+    debug: Callable[[str], None]
+    warning: Callable[[str], None]
+    error: Callable[[str], None]
+
+    def __init__(self) -> None:
+        self.debug = self.warning = self.error = lambda text: None
+
+
+def _text(error: BaseException) -> str:
+    """Without terminal colours and without addresses, whose parameters are nobody's business."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).removeprefix("ERROR: ")
+    return re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]*", r"\1", plain).split("; please report")[0].strip()
+
+
+def _is_photo_post(downloader: Any, video_id: str) -> bool:
+    from yt_dlp.utils import YoutubeDLError
+
+    try:
+        info = downloader.extract_info(address_of(video_id), download=False, process=False) or {}
+    except YoutubeDLError:
+        return False
+    formats = info.get("formats") or []
+    return bool(formats) and all(f.get("vcodec") == "none" for f in formats)
+
+
+def _file_of(info: Any, folder: Path, video_id: str) -> Path:
+    downloads = (info or {}).get("requested_downloads") or []
+    if not downloads:
+        raise FetchError("File is larger than max-filesize" if info else "nothing was downloaded")
+    found = Path(downloads[0]["filepath"])
+    target = folder / f"{video_id}{found.suffix}"
+    if found != target:
+        os.replace(found, target)
+    return target
+
+
+def _check(path: Path, expected_s: float | None) -> None:
+    """A file that does not open, has no picture or is too short is taken away again."""
+    try:
+        with VideoFile(path) as video:
+            duration_s = video.duration_s_from_header
+    except VideoError as error:
+        path.unlink(missing_ok=True)
+        raise FetchError(f"the file does not open: {error}") from error
+    if expected_s and duration_s is not None and duration_s < expected_s - SHORT_BY_S:
+        path.unlink(missing_ok=True)
+        raise FetchError(f"the file has {duration_s:.1f} s, shorter than the {expected_s:.0f} s that its metadata say")

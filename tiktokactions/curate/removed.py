@@ -1,0 +1,65 @@
+"""``removed.csv``: the tombstones of a dataset, all that stays of a video that had to go.
+
+Columns: ``video_id``, ``removed`` (UTC), ``reason``, ``sha256`` (of the file's bytes where they were known, so that the same
+file does not come back under another name). Curation skips what is listed here.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiktokactions.files import staging_folder, write_atomic
+
+COLUMNS = ("video_id", "removed", "reason", "sha256")
+
+
+class NotRemovedError(OSError):
+    """Files that the operating system did not let go; the message names them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """One video that must not come back."""
+
+    video_id: str
+    removed: str
+    reason: str
+    sha256: str = ""
+
+
+def removed_path(dataset: Path) -> Path:
+    return dataset / "removed.csv"
+
+
+def read_removed(dataset: Path) -> dict[str, Tombstone]:
+    """Tombstones by video id; empty where nothing was ever removed.
+
+    Raises:
+        ValueError: a damaged file. Nothing may be curated then: what was taken down could come back.
+    """
+    path = removed_path(dataset)
+    if not path.exists():
+        return {}
+    found = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for number, row in enumerate(csv.DictReader(file), start=2):
+            if any(row.get(name) is None for name in COLUMNS):
+                raise ValueError(f"{path}, line {number}: expected the columns {', '.join(COLUMNS)}; restore the file")
+            found[row["video_id"]] = Tombstone(**{name: row[name] for name in COLUMNS})
+    return found
+
+
+def add_removed(dataset: Path, tombstones: Iterable[Tombstone]) -> None:
+    """Add tombstones; one that is there already keeps its date and reason."""
+    found = read_removed(dataset)
+    for tombstone in tombstones:
+        found.setdefault(tombstone.video_id, tombstone)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows((t.video_id, t.removed, t.reason, t.sha256) for _, t in sorted(found.items()))
+    write_atomic(removed_path(dataset), text.getvalue().encode("utf-8", "surrogatepass"), staging_folder(dataset))

@@ -1,0 +1,101 @@
+"""``dataset diff``: what one dataset has and another has not, or what came and went since a version."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiktokactions.dataset.history import accepted_rows, state_of, states_at
+from tiktokactions.files import write_atomic
+
+FIELDS = ("change", "video_id", "split_before", "split_after")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Clips, by id. ``crossed``: on the training side of one and on another side of the other."""
+
+    before: str
+    after: str
+    same: int
+    came: tuple[str, ...]
+    went: tuple[str, ...]
+    changed: tuple[str, ...]
+    """Other labels, or another part of the source."""
+    crossed: tuple[str, ...]
+    sides: dict[str, tuple[str, str]]
+    """Of every clip named above: its side before and after, "" for none."""
+
+
+def compare_datasets(before: Path, after: Path) -> Difference:
+    """Clips of two datasets."""
+    old: dict[str, tuple[str, str | None]] = {
+        row["video_id"]: (state_of(row), row["split"] or "") for row in accepted_rows(before)
+    }
+    return _compare(str(before), str(after), old, after)
+
+
+def changes_since(dataset: Path, version: int) -> Difference:
+    """Clips of a dataset as it is, and as it was in a version; sides once given do not change, so none has crossed.
+
+    Raises:
+        HistoryError: a version that the history does not reach.
+    """
+    old: dict[str, tuple[str, str | None]] = {i: (state, None) for i, state in states_at(dataset, version).items()}
+    return _compare(f"{dataset}, version {version}", str(dataset), old, dataset)
+
+
+def _compare(before: str, after: str, old: dict[str, tuple[str, str | None]], dataset: Path) -> Difference:
+    came, changed, crossed, sides, same = [], [], [], {}, 0
+    for row in accepted_rows(dataset):
+        video_id, side = row["video_id"], row["split"] or ""
+        was = old.pop(video_id, None)
+        if was is None:
+            came.append(video_id)
+            sides[video_id] = ("", side)
+            continue
+        state, side_before = was
+        if state_of(row) == state:
+            same += 1
+        else:
+            changed.append(video_id)
+            sides[video_id] = (side_before or "", side)
+        if side_before and side and side_before != side and "train" in (side_before, side):
+            crossed.append(video_id)
+            sides[video_id] = (side_before, side)
+    sides |= {video_id: (side or "", "") for video_id, (_, side) in old.items()}
+    return Difference(before, after, same, _sorted(came), _sorted(old), _sorted(changed), _sorted(crossed), sides)
+
+
+def _sorted(ids: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(ids))
+
+
+def write_difference(found: Difference, path: Path) -> None:
+    """One row per clip and change."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(FIELDS)
+    for change in ("came", "went", "changed", "crossed"):
+        writer.writerows((change, video_id, *found.sides[video_id]) for video_id in getattr(found, change))
+    write_atomic(path, text.getvalue().encode("utf-8", "surrogatepass"))
+
+
+def difference_text(found: Difference) -> str:
+    """The difference as a person reads it."""
+    lines = [f"from {found.before} to {found.after}: {found.same:,} clips are the same"]
+    for name, ids in (("came", found.came), ("went", found.went), ("changed", found.changed)):
+        lines.append(f"  {name:8} {len(ids):>8,}{_some(ids)}")
+    if found.crossed:
+        lines.append(
+            f"attention: {len(found.crossed):,} clips are trained on in one and not in the other{_some(found.crossed)}"
+        )
+    return "\n".join(lines)
+
+
+def _some(ids: Iterable[str]) -> str:
+    ids = list(ids)
+    return f"   {', '.join(ids[:5])}{' ...' if len(ids) > 5 else ''}" if ids else ""

@@ -1,0 +1,170 @@
+"""What every export draws from: the clips of a dataset with their labels and sides, streamed in the manifest's order."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tiktokactions.collect.rows import hash_creator
+from tiktokactions.curate.decide import person_score
+from tiktokactions.curate.options import CurateOptions
+from tiktokactions.dataset.info import read_info, resolve_options
+from tiktokactions.dataset.statistics import read_batches
+from tiktokactions.dataset.subset_options import parent_of
+from tiktokactions.files import read_record, record_path
+from tiktokactions.records import PersonBox, Sample, VideoRecord
+
+COLUMNS = [
+    *("video_id", "labels", "human_labels", "creator", "status", "reasons", "split"),
+    *("clip_path", "clip_start_s", "clip_end_s", "clip_frames", "person_frames", "sampled_frames", "width", "height"),
+]
+UNSPLIT = "all"
+"""The side of clips in a dataset that was never split."""
+HIDDEN_SIDES = ("none",)
+"""Clips that belong to two sides stand on none and are exported nowhere."""
+SALT_FILE = "creator-salt"
+
+
+@dataclass(frozen=True)
+class ExportedClip:
+    """An accepted clip. ``row``: its row of the manifest."""
+
+    dataset: Path
+    row: dict[str, Any]
+    side: str
+    """``train``, ``val``, ``test`` (a fold by its name), or ``all`` where the dataset was never split."""
+    salt: bytes
+
+    @property
+    def video_id(self) -> str:
+        return str(self.row["video_id"])
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What people said, else the hashtags."""
+        return tuple(self.row["human_labels"] or self.row["labels"])
+
+    @property
+    def label(self) -> str | None:
+        """The one label that a classifier learns: the first."""
+        return self.labels[0] if self.labels else None
+
+    @property
+    def path(self) -> Path:
+        return self.dataset / self.row["clip_path"]
+
+    @property
+    def start_s(self) -> float:
+        """Where the clip begins in the source video."""
+        return float(self.row["clip_start_s"])
+
+    @property
+    def end_s(self) -> float:
+        return float(self.row["clip_end_s"])
+
+    @property
+    def creator(self) -> str | None:
+        """Hashed with the dataset's own salt: one person stays one person, and nobody can be read from it."""
+        name = self.row["creator"]
+        return hash_creator(name, self.salt) if name else None
+
+    def record(self) -> VideoRecord:
+        return read_record(record_path(parent_of(self.dataset), self.video_id))
+
+    def facts(self) -> dict[str, Any]:
+        """What every format with room for it says of a clip; plain JSON, no names."""
+        return {
+            "video_id": self.video_id,
+            "label": self.label,
+            "labels": list(self.labels),
+            "hashtags": list(self.row["labels"]),
+            "labelled_by_people": bool(self.row["human_labels"]),
+            "split": None if self.side == UNSPLIT else self.side,
+            "start_s": self.start_s,
+            "end_s": self.end_s,
+            "frames": self.row["clip_frames"],
+            "person_frames": self.row["person_frames"],
+            "sampled_frames": self.row["sampled_frames"],
+            "source_width": self.row["width"],
+            "source_height": self.row["height"],
+            "creator": self.creator,
+            "reasons": list(self.row["reasons"]),
+        }
+
+
+@dataclass(frozen=True)
+class Export:
+    """A dataset to be exported, and which of its clips."""
+
+    dataset: Path
+    sides: tuple[str, ...] = ()
+    """Only these; empty: all."""
+    labels: tuple[str, ...] = ()
+    """Only clips with one of these; empty: all."""
+    shard_mb: int = 256
+    frames: bool = False
+
+    def clips(self) -> Iterator[ExportedClip]:
+        """Accepted clips with a side, in the manifest's order."""
+        salt = self.salt
+        for batch in read_batches(self.dataset / "manifest.parquet", COLUMNS):
+            for row in batch.to_pylist():
+                if row["status"] != "accepted" or row["clip_path"] is None or row["split"] in HIDDEN_SIDES:
+                    continue
+                clip = ExportedClip(self.dataset, row, row["split"] or UNSPLIT, salt)
+                if self.sides and clip.side not in self.sides:
+                    continue
+                if self.labels and not set(self.labels) & set(clip.labels):
+                    continue
+                yield clip
+
+    @cached_property
+    def settings(self) -> CurateOptions:
+        return resolve_options(read_info(self.dataset), {})
+
+    def people(self, record: VideoRecord, sample: Sample) -> list[PersonBox]:
+        """The persons of a sampled frame that count: from the dataset's score threshold on."""
+        threshold = person_score(record, self.settings)
+        return [person for person in sample.people if person.score >= threshold]
+
+    @cached_property
+    def salt(self) -> bytes:
+        return dataset_salt(self.dataset)
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Clips on each side, sides in their usual order."""
+        found = Counter(clip.side for clip in self.clips())
+        usual = [side for side in ("train", "val", "test") if side in found]
+        return {side: found[side] for side in [*usual, *sorted(set(found) - set(usual))]}
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Names of all labels that are some clip's first, sorted: their places are the class numbers."""
+        return tuple(sorted({clip.label for clip in self.clips() if clip.label is not None}))
+
+
+def dataset_salt(dataset: Path) -> bytes:
+    """The salt that hashes creators in every export of a dataset: made once, readable by its owner only, never exported."""
+    path = dataset / SALT_FILE
+    if not path.is_file():
+        path.write_text(secrets.token_hex(16) + "\n", encoding="ascii")
+        path.chmod(0o600)
+    return path.read_text(encoding="ascii").strip().encode()
+
+
+def place_file(source: Path, target: Path) -> None:
+    """The file under another name: a hard link where the file system can, else a copy. Clips are never changed in place."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

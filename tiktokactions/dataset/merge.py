@@ -1,0 +1,156 @@
+"""``dataset merge``: two datasets as one. Clips are hard links where the file system can; verdicts are drawn anew over all
+videos together, so that near-duplicates between the two are found; the first dataset's sides hold.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tiktokactions.curate.options import CurateOptions
+from tiktokactions.dataset.assignments import BRIDGES, NOWHERE, Assignment, read_assignments
+from tiktokactions.dataset.export_rows import place_file
+from tiktokactions.dataset.leak_groups import LinkedVideo, groups
+from tiktokactions.dataset.settle import all_records
+from tiktokactions.files import poster_path, read_record, record_path, strip_path, write_record
+from tiktokactions.records import Source, VideoRecord
+
+
+class MergeError(ValueError):
+    """Datasets that cannot be one; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Merged:
+    dataset: str
+    of: tuple[str, ...]
+    videos: int
+    accepted: int
+    in_both: int
+    """Videos that both held; their paths and labels were united."""
+    other_bytes: tuple[str, ...]
+    """Videos of one id with different bytes: the first dataset's stayed."""
+    duplicates: int
+    """Videos rejected now as near-duplicates of another that were accepted before."""
+    off_sides: tuple[str, ...]
+    """Videos of the second dataset that lost their side, because the first holds a relative on another."""
+
+
+def check_settings(one: CurateOptions, two: CurateOptions, names: Sequence[str]) -> None:
+    """Raises ``MergeError`` where the evidence of the two cannot be compared."""
+    a, b = one.group("evidence"), two.group("evidence")
+    # Which detector saw a video stands in its record; frames, scenes and hashes must have been taken alike.
+    differing = [name for name, value in a.items() if b[name] != value and name != "detector"]
+    if differing:
+        told = ", ".join(f"--{name.replace('_', '-')} ({a[name]} and {b[name]})" for name in differing)
+        raise MergeError(
+            f"{names[0]} and {names[1]} were curated with different {told}; curate one of them again alike"
+        )
+
+
+def copy_videos(datasets: Sequence[Path], out: Path) -> tuple[int, list[str], set[str]]:
+    """Records, clips and thumbnails into ``out``; may be repeated after a kill.
+
+    Returns:
+        How many videos both held, those of one id with other bytes, and the accepted.
+    """
+    first, second = datasets
+    both, other, accepted = 0, [], set()
+    for dataset in datasets:
+        for record in all_records(dataset):
+            if record.status == "accepted":
+                accepted.add(record.video_id)
+            own = record_path(first, record.video_id)
+            if dataset is second and own.is_file():
+                kept = read_record(own)
+                if kept.source.sha256 == record.source.sha256:
+                    both += 1
+                    write_record(out, kept.with_source(_united(kept.source, record.source)))
+                else:
+                    other.append(record.video_id)
+                continue
+            write_record(out, record)
+            _place(dataset, out, record)
+    return both, sorted(other), accepted
+
+
+def _place(dataset: Path, out: Path, record: VideoRecord) -> None:
+    files = [poster_path(dataset, record.video_id), strip_path(dataset, record.video_id)]
+    files += [dataset / record.clip.path] if record.clip is not None else []
+    for path in files:
+        with contextlib.suppress(FileNotFoundError):  # settling cuts again what is not there
+            place_file(path, out / path.relative_to(dataset))
+
+
+def _united(one: Source, two: Source) -> Source:
+    """One video with the files and labels of both; what the first does not tell is taken from the second."""
+    copies = dict.fromkeys((*one.copies, two.path, *two.copies))
+    copies.pop(one.path, None)
+    labels = dict(one.labels)
+    for path, names in two.labels.items():
+        labels[path] = tuple(dict.fromkeys((*labels.get(path, ()), *names)))
+    fields = ("id", "creator", "title", "category", "uploaded", "sound")
+    told = {name: getattr(one, name) if getattr(one, name) is not None else getattr(two, name) for name in fields}
+    return replace(
+        one,
+        copies=tuple(copies),
+        labels=labels,
+        fingerprints=two.fingerprints | one.fingerprints,
+        metadata=two.metadata | one.metadata,
+        **told,
+    )
+
+
+def merged_sides(datasets: Sequence[Path], videos: Sequence[LinkedVideo]) -> tuple[dict[str, Assignment], list[str]]:
+    """Sides of both datasets over all videos, and the ids of those that lost theirs.
+
+    The first dataset's sides hold. A group (:mod:`~tiktokactions.dataset.leak_groups`) may reach across the two; where the
+    first holds members on one side, the second's members on another stand on none, and where it holds none, the second's
+    do with respect to what links them only now.
+
+    Raises:
+        MergeError: one was split into folds and the other was not.
+    """
+    first, second = (read_assignments(dataset) for dataset in datasets)
+    kinds = [{a.side for a in sides.values()} - {NOWHERE} for sides in (first, second)]
+    folds = [any(side.startswith("fold") for side in kind) for kind in kinds]
+    if first and second and (folds[0] != folds[1] or (folds[0] and kinds[0] != kinds[1])):
+        raise MergeError(
+            f"{datasets[0]} is split into {', '.join(sorted(kinds[0]))} and {datasets[1]} into"
+            f" {', '.join(sorted(kinds[1]))}; split one of them again alike (--reassign)"
+        )
+    after = second | first
+    nowhere = {i for i, a in after.items() if a.side == NOWHERE}
+    group_of = groups(videos, nowhere)
+    held = _sides_by_group(first, group_of, nowhere)
+    taken = _sides_by_group({i: a for i, a in second.items() if i not in first}, group_of, nowhere)
+    lost = []
+    for video_id, given in second.items():
+        if given.side == NOWHERE:
+            continue
+        if video_id in first:
+            if first[video_id].side not in (given.side, NOWHERE):
+                # Trained on in one, tested on in the other: neither result could be trusted with it.
+                after[video_id] = Assignment(NOWHERE, BRIDGES)
+                lost.append(video_id)
+            continue
+        group = group_of.get(video_id)
+        if group is None:
+            continue
+        sides = held.get(group) or (taken[group] if len(taken[group]) > 1 else {given.side})
+        if sides != {given.side}:
+            after[video_id] = Assignment(NOWHERE, BRIDGES)
+            lost.append(video_id)
+    return after, sorted(lost)
+
+
+def _sides_by_group(
+    sides: Mapping[str, Assignment], group_of: Mapping[str, str], nowhere: set[str]
+) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for video_id, given in sides.items():
+        if video_id in group_of and video_id not in nowhere:
+            found.setdefault(group_of[video_id], set()).add(given.side)
+    return found

@@ -1,0 +1,99 @@
+"""What a report is made of: sections of plain blocks. The parts fill them, the page lays them out; both know nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Large numbers side by side: ``(value, what it counts)``."""
+
+    items: tuple[tuple[str, str], ...]
+    kind: str = "facts"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; the first column holds words, the others numbers. ``folded`` ones open on a click (and in print)."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    folded: bool = False
+    kind: str = "table"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as a ``data:`` address. ``alt`` says what is to be seen, for those who do not see it."""
+
+    uri: str
+    alt: str
+    caption: str = ""
+    wide: bool = True
+    kind: str = "picture"
+
+    @property
+    def bytes(self) -> int:
+        return len(self.uri)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A clip that moves (``uri``, where there is one) and stands still (``still``)."""
+
+    uri: str
+    still: str
+    caption: str
+
+    @property
+    def bytes(self) -> int:
+        return len(self.uri) + len(self.still)
+
+
+@dataclass(frozen=True)
+class Previews:
+    items: tuple[Preview, ...]
+    caption: str = ""
+    kind: str = "previews"
+
+    @property
+    def bytes(self) -> int:
+        return sum(item.bytes for item in self.items)
+
+
+@dataclass(frozen=True)
+class Commands:
+    """What to type to get the same; one command a line."""
+
+    lines: tuple[str, ...]
+    kind: str = "commands"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph. ``tone``: ``plain``, ``answer`` (what the section comes down to) or ``warning``."""
+
+    text: str
+    tone: str = "plain"
+    kind: str = "text"
+
+
+Block = Facts | Table | Picture | Previews | Commands | Text
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    blocks: tuple[Block, ...]
+    about: str = ""
+    """Which input it is about."""
+
+
+def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[object]], folded: bool = False) -> list[Block]:
+    """A table as a list of one block, or nothing where it would have no rows."""
+    if not rows:
+        return []
+    return [Table(caption, tuple(head), tuple(tuple(str(cell) for cell in row) for row in rows), folded)]

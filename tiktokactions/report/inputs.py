@@ -1,0 +1,48 @@
+"""What a report can be about, told by the files in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["hashtags", "collection", "dataset", "run", "study", "extrapolation"]
+
+MARKS: tuple[tuple[str, Kind], ...] = (
+    ("dataset.json", "dataset"),
+    ("run.json", "run"),
+    ("study.json", "study"),
+    ("extrapolation.json", "extrapolation"),
+    ("collection.sqlite", "collection"),
+    ("decisions.csv", "hashtags"),
+)
+"""The file that tells what a folder is."""
+ORDER: tuple[Kind, ...] = ("hashtags", "collection", "dataset", "run", "study", "extrapolation")
+"""The order of the page: that of the data flow."""
+
+
+class ReportError(ValueError):
+    """Something that a report cannot be about; the message says what would do."""
+
+
+@dataclass(frozen=True)
+class Input:
+    kind: Kind
+    path: Path
+
+
+def recognise(path: Path) -> Input:
+    """Raises ``ReportError`` where the folder is none of ours."""
+    for mark, kind in MARKS:
+        if (path / mark).is_file():
+            return Input(kind, path)
+    expected = ", ".join(f"{mark} ({kind})" for mark, kind in MARKS)
+    state = "no such folder" if not path.exists() else "not a folder" if not path.is_dir() else "nothing known in it"
+    raise ReportError(f"{path}: {state}; expected a folder with one of {expected}")
+
+
+def in_order(paths: Sequence[Path]) -> list[Input]:
+    """Each folder once, in the order of the data flow; those of one kind as they were given."""
+    found = {path.resolve(): recognise(path) for path in paths}
+    return sorted(found.values(), key=lambda item: ORDER.index(item.kind))

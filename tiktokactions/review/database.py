@@ -1,0 +1,122 @@
+"""A SQLite file shared by the threads of a server and by other processes: short transactions, one connection at a time
+for whoever needs one."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+BUSY_TIMEOUT_S = 30.0
+"""A writer waits so long for another one; transactions here take milliseconds."""
+
+
+class Database:
+    """Connections to one file, opened when needed and used again; any thread may take one.
+
+    ``synchronous`` FULL: a committed transaction survives the end of the process and of the machine's power. NORMAL: it
+    survives the end of the process, the file never breaks, and no commit waits for the disk.
+    """
+
+    def __init__(self, path: Path, schema: str, version: int, synchronous: str = "FULL") -> None:
+        """Opens the file, creating it and its tables where they are missing.
+
+        Raises:
+            ValueError: the file was made by a newer program, or is no SQLite database.
+        """
+        self.path, self._synchronous = path, synchronous
+        self._free: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with self.connection() as connection:
+                _create(connection, path, schema, version)
+        except sqlite3.DatabaseError as error:
+            self.close()
+            if isinstance(error, sqlite3.OperationalError):
+                raise ValueError(
+                    f"{path}: {error}; reviews need a folder on a local disk that can be written"
+                ) from error
+            raise ValueError(f"{path}: not a database of this program ({error}); put it aside and try again") from error
+        except ValueError:
+            self.close()
+            raise
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection for reading; what was committed before is seen."""
+        with self._lock:
+            connection = self._free.pop() if self._free else None
+        if connection is None:
+            connection = self._open()
+        try:
+            yield connection
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            with self._lock:
+                keep = not self._closed
+                if keep:
+                    self._free.append(connection)
+            if not keep:
+                connection.close()
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: all of it is committed when the block ends, nothing where it raises."""
+        with self.connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            free, self._free = self._free, []
+        for connection in free:
+            connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        connection.row_factory = sqlite3.Row
+        connection.execute(f"PRAGMA synchronous={self._synchronous}")
+        connection.execute("PRAGMA secure_delete=ON")  # what was taken down must not be left in free pages
+        return connection
+
+
+def _create(connection: sqlite3.Connection, path: Path, schema: str, version: int) -> None:
+    """Make the tables where they are missing; other processes may be doing the same at this moment."""
+    if _version(connection, path, version) == version:
+        return
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:
+            # For this statement SQLite does not wait by itself.
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+    connection.execute("BEGIN IMMEDIATE")
+    if _version(connection, path, version) < version:
+        # One statement after the other inside one transaction: executescript() would commit in between.
+        for statement in schema.split(";\n"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={version}")
+    connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection, path: Path, version: int) -> int:
+    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if found > version:
+        raise ValueError(f"{path}: format {found}, this program reads up to {version}: update tiktokactions")
+    return found

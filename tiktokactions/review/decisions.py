@@ -1,0 +1,141 @@
+"""The nouns of the review: a decision, a person, a known answer; and what makes a decision make sense in itself."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+VERDICTS = ("accept", "reject", "skip", "unsure")
+TEXT_AT_MOST, NAMES_AT_MOST = 100, 50
+CLIENT_KEY = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
+
+
+class DecisionError(ValueError):
+    """A decision that cannot be taken; the text is fit to be shown to the person who took it."""
+
+
+@dataclass(frozen=True)
+class NewDecision:
+    """One decision of one person on one video."""
+
+    client_key: str
+    """Made where the decision was taken, new for every decision: the same decision sent again is told by it."""
+    video_id: str
+    verdict: str
+    """``accept``, ``reject``, ``skip`` or ``unsure``."""
+    labels: tuple[str, ...] | None = None
+    """The actions that are seen; None where nothing was said about them."""
+    tags: tuple[str, ...] = ()
+    no_action: bool = False
+    """Nobody acts in it; only with ``reject``."""
+    scene: int | None = None
+    start_s: float | None = None
+    """With ``end_s``: the segment that shall become the clip, seconds in the source; None: as proposed."""
+    end_s: float | None = None
+    seconds: float = 0.0
+    """Time spent on it."""
+    page_version: str = ""
+    queue: str = ""
+    """Where it was handed out from: ``review``, ``sample``, ``label:<label>``, ``conflicts``, ``gallery`` …"""
+
+
+@dataclass(frozen=True)
+class Decision(NewDecision):
+    """A row of the table ``decisions``. ``verdict`` may also be ``undo``."""
+
+    id: int = 0
+    at_utc: str = ""
+    reviewer: str = ""
+    adjudication: bool = False
+    """The last word in a conflict."""
+    origin: str = "web"
+    undoes: int | None = None
+    """The row that an ``undo`` takes back; it stays in the table."""
+    previous: dict[str, Any] | None = None
+    """What that row said."""
+    repeated: bool = False
+    """Nothing was written: a decision with this client key was there already."""
+
+
+@dataclass(frozen=True)
+class Reviewer:
+    id: str
+    name: str
+    role: str
+    """``owner``, ``reviewer``, or ``outside`` for those whose answers were imported."""
+    created_utc: str
+    disabled: bool = False
+    has_token: bool = False
+
+
+@dataclass(frozen=True)
+class Gold:
+    """A video whose right answer is known."""
+
+    video_id: str
+    verdict: str
+    labels: tuple[str, ...] | None
+
+
+def value_of(decision: NewDecision) -> dict[str, Any]:
+    """What a decision says, as JSON types."""
+    return {
+        "verdict": decision.verdict,
+        "labels": None if decision.labels is None else list(decision.labels),
+        "tags": list(decision.tags),
+        "no_action": decision.no_action,
+        "scene": decision.scene,
+        "start_s": decision.start_s,
+        "end_s": decision.end_s,
+        "queue": decision.queue,
+    }
+
+
+def checked_decision(new: NewDecision) -> NewDecision:
+    """The decision with its texts normalised.
+
+    Raises:
+        DecisionError: a field that makes no sense, whatever the video is.
+    """
+    if not CLIENT_KEY.fullmatch(new.client_key):
+        raise DecisionError(f"client_key: got {new.client_key[:80]!r}, expected 8 to 128 letters, digits or _.:-")
+    if new.verdict not in VERDICTS:
+        raise DecisionError(f"verdict: got {new.verdict[:80]!r}, expected one of {', '.join(VERDICTS)}")
+    if new.no_action and (new.verdict != "reject" or new.labels):
+        raise DecisionError("no_action: nobody acts in the clip, so its verdict is 'reject' and it has no labels")
+    if (new.start_s is None) != (new.end_s is None):
+        raise DecisionError("start_s and end_s: expected both or neither")
+    if new.start_s is not None and new.end_s is not None and not 0 <= new.start_s < new.end_s < 1e6:
+        raise DecisionError(f"segment: got {new.start_s:g} to {new.end_s:g} s, expected a start before its end")
+    if not 0 <= new.seconds < 1e9:
+        raise DecisionError(f"seconds: got {new.seconds:g}, expected 0 or more")
+    return replace(
+        new,
+        labels=None if new.labels is None else clean_texts(new.labels, "labels"),
+        tags=clean_texts(new.tags, "tags"),
+        seconds=min(new.seconds, 86_400.0),
+        page_version=new.page_version[:TEXT_AT_MOST],
+        queue=new.queue[: TEXT_AT_MOST + 10],
+    )
+
+
+def clean_texts(texts: Iterable[str], what: str) -> tuple[str, ...]:
+    cleaned = tuple(dict.fromkeys(clean_label(text) for text in texts))
+    if len(cleaned) > NAMES_AT_MOST:
+        raise DecisionError(f"{what}: got {len(cleaned)}, expected at most {NAMES_AT_MOST}")
+    return cleaned
+
+
+def clean_label(text: str) -> str:
+    """A label or tag as it is kept: composed (NFC), without a leading ``#``, runs of blanks as one.
+
+    Raises:
+        DecisionError: empty, longer than 100 characters, or with characters that cannot be shown.
+    """
+    label = " ".join(unicodedata.normalize("NFC", text).split()).lstrip("#").strip()
+    if not label or len(label) > TEXT_AT_MOST or any(unicodedata.category(c) in ("Cc", "Cs", "Cn") for c in label):
+        raise DecisionError(f"label {text[:80]!r}: expected 1 to {TEXT_AT_MOST} characters that can be shown")
+    return label

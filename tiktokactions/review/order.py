@@ -1,0 +1,54 @@
+"""In which order the videos that need review are shown: the doubtful ones first, no label left behind."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+
+class Waiting(NamedTuple):
+    """A video that needs review."""
+
+    video_id: str
+    label: str
+    missing_frames: int | None
+    """How many more sampled frames with a person would have qualified it; None where nobody looked for people."""
+    margin: float | None
+    """By how much the best frame that is still missing fell short of the score threshold."""
+
+
+def order_that_teaches(waiting: Sequence[Waiting], accepted: Mapping[str, int]) -> list[str]:
+    """Video ids, most instructive first.
+
+    Videos that lack one frame with a person come before those that lack two, and so on; those in which nobody looked for
+    people come last. Among equals labels take turns, each turn beginning with the label that has the fewest videos
+    (``accepted`` ones, and those placed so far); within a label the smallest ``margin`` comes first. What is equal even
+    then is ordered by a hash of its id, which says nothing about the video.
+    """
+    groups: dict[float, dict[str, list[Waiting]]] = {}
+    for video in waiting:
+        missing = float("inf") if video.missing_frames is None else max(0, video.missing_frames)
+        groups.setdefault(missing, {}).setdefault(video.label, []).append(video)
+    placed = dict(accepted)
+    order: list[str] = []
+    for missing in sorted(groups):
+        by_label = groups[missing]
+        for videos in by_label.values():
+            videos.sort(key=_nearness, reverse=True)  # taken from the end
+        while by_label:
+            for label in sorted(by_label, key=lambda name: (placed.get(name, 0), name)):
+                order.append(by_label[label].pop().video_id)
+                placed[label] = placed.get(label, 0) + 1
+                if not by_label[label]:
+                    del by_label[label]
+    return order
+
+
+def _nearness(video: Waiting) -> tuple[float, str]:
+    return (float("inf") if video.margin is None else video.margin, scramble(video.video_id))
+
+
+def scramble(video_id: str, seed: int = 0) -> str:
+    """A number that looks random and is the same everywhere: sorting by it draws a sample that grows without changing."""
+    return hashlib.sha256(f"{seed}:{video_id}".encode()).hexdigest()

@@ -1,0 +1,136 @@
+// The actions that are seen in a clip: those of its hashtags, others from a list that can be searched, free tags.
+
+import { ask } from "./talk.js";
+
+const $ = (id) => document.getElementById(id);
+const clean = (text) => text.trim().replace(/^#/, "").replace(/\s+/g, " ");
+
+export class Labels {
+  constructor(onChange) {
+    this.onChange = onChange;
+    this.choices = [];
+    this.at = -1;
+    const search = $("label-search");
+    search.addEventListener("input", () => this.look());
+    search.addEventListener("focus", () => this.look());
+    search.addEventListener("blur", () => setTimeout(() => this.close(), 150));
+    search.addEventListener("keydown", (event) => this.searchKey(event));
+    $("tag-input").addEventListener("keydown", (event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault();
+      const tag = clean(event.target.value);
+      if (tag && !this.choice.tags.includes(tag)) this.choice.tags.push(tag);
+      event.target.value = "";
+      this.draw();
+    });
+  }
+
+  // `choice`: {offered: [label], marked: Set, tags: [tag]}; belongs to the video, so that undo finds it as it was.
+  show(choice) {
+    this.choice = choice;
+    $("label-search").value = $("tag-input").value = "";
+    this.close();
+    this.draw();
+  }
+
+  draw() {
+    const { offered, marked, tags } = this.choice;
+    $("chips").replaceChildren(...offered.map((label, i) => {
+      const chip = document.createElement("button");
+      chip.type = "button";
+      chip.className = "chip";
+      chip.dir = "auto";
+      chip.setAttribute("aria-pressed", String(marked.has(label)));
+      chip.append(label);
+      if (i < 9) chip.append(Object.assign(document.createElement("kbd"), { textContent: String(i + 1) }));
+      chip.addEventListener("click", () => this.toggle(i));
+      return chip;
+    }));
+    if (!offered.length) $("chips").append(Object.assign(document.createElement("span"), { className: "muted", textContent: "no hashtag names an action" }));
+    $("tags").replaceChildren(...tags.map((tag) => {
+      const chip = document.createElement("button");
+      chip.type = "button";
+      chip.className = "chip tag";
+      chip.textContent = `${tag} ×`;
+      chip.setAttribute("aria-label", `Remove the tag ${tag}`);
+      chip.addEventListener("click", () => { tags.splice(tags.indexOf(tag), 1); this.draw(); });
+      return chip;
+    }));
+    this.onChange?.();
+  }
+
+  toggle(index) {
+    const label = this.choice.offered[index];
+    if (label === undefined) return;
+    if (!this.choice.marked.delete(label)) this.choice.marked.add(label);
+    this.choice.touched = true;
+    this.draw();
+  }
+
+  add(text) {
+    const label = clean(text);
+    if (!label) return;
+    const known = this.choice.offered.find((other) => other.toLowerCase() === label.toLowerCase());
+    if (!known) this.choice.offered.push(label);
+    this.choice.marked.add(known ?? label);
+    this.choice.touched = true;
+    $("label-search").value = "";
+    this.close();
+    this.draw();
+  }
+
+  async look() {
+    const text = $("label-search").value, asked = (this.asked = (this.asked ?? 0) + 1);
+    let found = [];
+    try {
+      found = await ask(`/api/labels?limit=30&q=${encodeURIComponent(text)}`);
+    } catch { /* offline: what is typed can still be added */ }
+    if (asked !== this.asked || document.activeElement !== $("label-search")) return;
+    this.listedFor = text;
+    const typed = clean(text);
+    this.choices = found.filter(({ label }) => !this.choice.marked.has(label));
+    if (typed && !this.choices.some(({ label }) => label.toLowerCase() === typed.toLowerCase())) this.choices.push({ label: typed, isNew: true });
+    this.at = typed && this.choices.length ? 0 : -1;
+    this.drawList();
+  }
+
+  drawList() {
+    const list = $("label-list"), search = $("label-search");
+    list.replaceChildren(...this.choices.map(({ label, videos, isNew }, i) => {
+      const option = document.createElement("li");
+      option.id = `label-option-${i}`;
+      option.setAttribute("role", "option");
+      option.setAttribute("aria-selected", String(i === this.at));
+      option.append(Object.assign(document.createElement("span"), { textContent: label, dir: "auto" }));
+      option.append(Object.assign(document.createElement("small"), { textContent: isNew ? "new" : videos ? `${videos} videos` : "" }));
+      option.addEventListener("pointerdown", (event) => { event.preventDefault(); this.add(label); });
+      return option;
+    }));
+    list.hidden = !this.choices.length;
+    search.setAttribute("aria-expanded", String(!list.hidden));
+    if (this.at >= 0) {
+      search.setAttribute("aria-activedescendant", `label-option-${this.at}`);
+      list.children[this.at].scrollIntoView({ block: "nearest" });
+    } else search.removeAttribute("aria-activedescendant");
+  }
+
+  close() {
+    this.choices = [];
+    this.at = -1;
+    this.listedFor = null;
+    this.drawList();
+  }
+
+  async searchKey(event) {
+    const n = this.choices.length;
+    if (event.key === "ArrowDown" && n) this.at = (this.at + 1) % n;
+    else if (event.key === "ArrowUp" && n) this.at = (this.at + n - 1) % n;
+    else if (event.key === "Enter") {
+      event.preventDefault();
+      if (this.listedFor !== $("label-search").value) await this.look(); // typed faster than the list came
+      return this.add(this.choices[this.at]?.label ?? $("label-search").value);
+    } else return;
+    event.preventDefault();
+    this.drawList();
+  }
+}

@@ -1,0 +1,480 @@
+// The review page: one video on show, the next ones loaded behind it, every decision one key.
+
+import { Labels } from "./labels.js";
+import { Outbox } from "./outbox.js";
+import { ask, boot, newKey, send } from "./talk.js";
+import { Timeline, clampSegment, drawBoxes, longEnough } from "./timeline.js";
+import { Deck, viewOf } from "./views.js";
+
+const $ = (id) => document.getElementById(id);
+const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3];
+const ANSWER_WAIT_MS = 60; // the page moves on when the decision is on the server's disk, or after this: it then waits here
+const UNDO_WAIT_MS = 1500;
+const LOW = boot.held_ahead - 1;
+const HEARTBEAT_MS = 30000;
+const RECOUNT_MS = 1200;
+
+const state = {
+  items: [], // the first is on show
+  past: [], // what was decided on this page, the newest last
+  choices: new Map(), // what is marked for each video until it is decided
+  progress: boot.progress,
+  fetching: false,
+  exhausted: false,
+  shown_ms: 0,
+};
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const current = () => state.items[0];
+const choiceOf = (item) => {
+  if (!state.choices.has(item.video_id)) state.choices.set(item.video_id, freshChoice(item));
+  return state.choices.get(item.video_id);
+};
+
+function freshChoice(item) {
+  const segment = item.segment && item.scene !== null && item.scenes.length ? { scene: item.scene, ...item.segment } : null;
+  return { offered: [...item.labels], marked: new Set(item.labels), tags: [], segment, scene: item.scene, moved: false };
+}
+
+// What an undone decision had said is marked again.
+function restoredChoice(item, previous) {
+  const choice = freshChoice(item);
+  if (!previous) return choice;
+  if (previous.labels) {
+    choice.marked = new Set(previous.labels);
+    choice.offered = [...new Set([...choice.offered, ...previous.labels])];
+  }
+  choice.tags = [...(previous.tags ?? [])];
+  if (previous.start_s !== null && previous.scene !== null && previous.scene !== undefined) {
+    Object.assign(choice, { segment: { scene: previous.scene, start_s: previous.start_s, end_s: previous.end_s }, scene: previous.scene, moved: true });
+  }
+  return choice;
+}
+
+// --- showing ---------------------------------------------------------------------------------------------------------
+
+const deck = new Deck($("screen"), () => drawNotice());
+const labels = new Labels(() => {});
+const timeline = new Timeline({ onScene: lookAtScene, onSegment: moveSegment, onSeek: (time_s) => seek(time_s) });
+
+function viewFor(item) {
+  const choice = choiceOf(item);
+  return viewOf(item, choice.segment, choice.scene);
+}
+
+function show() {
+  const item = current();
+  document.body.dataset.videoId = item?.video_id ?? "";
+  document.body.classList.toggle("empty", !item);
+  deck.prepare(state.items, viewFor);
+  drawProgress();
+  if (!item) {
+    deck.main = deck.wanted = null;
+    deck.refresh();
+    return drawNotice();
+  }
+  const choice = choiceOf(item);
+  state.began = performance.now();
+  state.boxes ??= true;
+  deck.show(item, viewFor(item));
+  $("title").textContent = item.title || item.file_name;
+  const facts = [item.creator && `@${item.creator.replace(/^@/, "")}`, item.title && item.file_name, item.width && `${item.width}×${item.height}`, item.duration_s && `${item.duration_s.toFixed(1)} s`];
+  $("meta").textContent = facts.filter(Boolean).join(" · ");
+  $("why").textContent = (item.second_look ? "second look · " : "") + item.why + (item.decided ? ` · you said: ${item.decided}` : "");
+  drawOthers(item);
+  labels.show(choice);
+  timeline.show(item, choice.scene, choice.segment);
+  drawState();
+  for (const next of state.items.slice(1, 3)) if (next.strip) new Image().src = next.strip;
+}
+
+function drawState() {
+  const item = current(), choice = item && choiceOf(item);
+  if (!item) return;
+  timeline.update(choice.scene, choice.segment);
+  $("reset-segment").hidden = !choice.moved;
+  const n = item.scenes.length, other = choice.segment && choice.scene !== choice.segment.scene;
+  $("shown").textContent = !n ? "" : n === 1 ? "one scene" : `scene ${(choice.scene ?? 0) + 1} of ${n}${other ? " · c takes the clip from here" : ""}`;
+  $("speed").hidden = deck.rate === 1 && !deck.paused;
+  $("speed").textContent = deck.paused ? "paused" : `×${deck.rate}`;
+}
+
+function drawOthers(item) {
+  $("others").hidden = !item.judgements?.length;
+  $("others").replaceChildren(...(item.judgements ?? []).map((said) => {
+    const line = document.createElement("p");
+    line.className = `said ${said.verdict}`;
+    const more = [said.no_action && "no action", said.labels?.join(", "), said.tags.join(", "), said.start_s !== null && `${said.start_s.toFixed(1)}–${said.end_s.toFixed(1)} s`];
+    line.textContent = [`${said.reviewer}: ${said.verdict}`, ...more.filter(Boolean)].join(" · ");
+    return line;
+  }));
+}
+
+function drawNotice() {
+  const item = current(), view = item && viewFor(item), front = deck.front;
+  let text = "";
+  if (!item) text = state.fetching ? "Looking for videos …" : outbox?.state === "offline" ? "Offline. What you decided waits here and is sent when the server is back." : state.progress?.left ? "Nothing to hand out: others are looking at the last videos." : "All done. Nothing is left in this queue.";
+  else if (!view) text = "The video is missing; you can still decide.";
+  else if (front?.failed || (deck.wanted?.failed && deck.wanted === front)) text = "This video cannot be played; you can still decide.";
+  else if (deck.wanted && !deck.wanted.ready && view.copied) text = "Preparing this scene …";
+  $("notice").hidden = !text;
+  $("notice").firstElementChild.textContent = text;
+  $("notice").classList.toggle("small", Boolean(item) && Boolean(front?.ready) && !front.failed);
+  $("stage").style.backgroundImage = item?.poster && (!view || !front?.ready || front.failed) ? `url("${item.poster}")` : "";
+}
+
+function drawProgress() {
+  const progress = state.progress;
+  if (!progress) return;
+  const share = progress.total ? Math.round((100 * progress.done) / progress.total) : 100;
+  $("bar").setAttribute("aria-valuenow", String(share));
+  $("bar").firstElementChild.style.width = `${share}%`;
+  const speed = progress.own_seconds_per_video, left = progress.seconds_left;
+  const parts = [
+    ["wide-only", `${progress.done.toLocaleString("en")} done`], ["", `${progress.left.toLocaleString("en")} left`],
+    ["wide-only", speed ? `${speed.toFixed(1)} s each` : null], ["wide-only", left ? `${timeText(left)} left` : null],
+  ];
+  $("pace").replaceChildren(...parts.filter(([, text]) => text).map(([className, textContent]) => Object.assign(document.createElement("span"), { className, textContent })));
+}
+
+const timeText = (s) => (s < 90 ? `${Math.round(s)} s` : s < 5400 ? `${Math.round(s / 60)} min` : `${(s / 3600).toFixed(1)} h`);
+
+function toast(text) {
+  $("toast").textContent = text;
+  $("toast").classList.add("on");
+  clearTimeout(toast.timer);
+  toast.timer = setTimeout(() => $("toast").classList.remove("on"), 2600);
+}
+
+// At every frame of the screen: playhead, clock, boxes of the sampled frame that is near, end of the part.
+function tick() {
+  const item = current(), front = deck.front;
+  if (item && front?.view && front.ready) {
+    front.loop();
+    const t = front.time_s;
+    timeline.playhead(t);
+    $("clock").textContent = `${t.toFixed(1)} s`;
+    const near = state.boxes && item.samples.find((sample) => Math.abs(sample.time_s - t) < 0.14);
+    if (near !== state.near) {
+      state.near = near;
+      drawBoxes($("boxes"), item, near ? near.people : []);
+    }
+    [...$("samples").children].forEach((button, i) => button.classList.toggle("now", item.samples[i] === near));
+  }
+  requestAnimationFrame(tick);
+}
+
+// How long after the key the next video's picture was there; for the tests, and for whoever wants to know.
+function measure(pressed) {
+  const element = deck.front?.element;
+  if (!element) return;
+  const done = () => { document.body.dataset.shownMs = (performance.now() - pressed).toFixed(1); };
+  if (deck.front.ready) requestAnimationFrame(done);
+  else element.addEventListener("loadeddata", done, { once: true });
+}
+
+// --- scenes and segment ----------------------------------------------------------------------------------------------
+
+function lookAtScene(scene) {
+  const item = current();
+  if (!item || scene < 0 || scene >= item.scenes.length) return;
+  choiceOf(item).scene = scene;
+  deck.look(viewFor(item));
+  drawState();
+}
+
+function takeFromScene() {
+  const item = current(), choice = item && choiceOf(item);
+  if (!item || choice.scene === null) return;
+  if (!longEnough(item, choice.scene)) return toast(`This scene is shorter than ${item.min_clip_s} s.`);
+  const front = deck.front, { start_s } = item.scenes[choice.scene];
+  const at = front?.ready && front.time_s > start_s && item.scenes[choice.scene].end_s - start_s > item.max_clip_s ? front.time_s : start_s;
+  moveSegment(clampSegment(item, choice.scene, at, at + item.max_clip_s));
+}
+
+function moveSegment(segment) {
+  const item = current(), choice = choiceOf(item);
+  Object.assign(choice, { segment, scene: segment.scene, moved: true });
+  deck.look(viewFor(item));
+  drawState();
+}
+
+function nudge(part, by_s) {
+  const item = current(), choice = item && choiceOf(item);
+  if (!choice?.segment) return;
+  if (choice.scene !== choice.segment.scene) choice.scene = choice.segment.scene;
+  timeline.update(choice.scene, choice.segment);
+  timeline.moved(part, by_s);
+}
+
+function resetSegment() {
+  const item = current();
+  if (!item) return;
+  const { segment, scene } = freshChoice(item);
+  Object.assign(choiceOf(item), { segment, scene, moved: false });
+  deck.look(viewFor(item));
+  drawState();
+}
+
+function seek(time_s) {
+  const item = current(), choice = choiceOf(item);
+  const scene = item.scenes.findIndex((s) => time_s >= s.start_s - 0.01 && time_s < s.end_s);
+  const view = deck.front?.view;
+  if (view && (time_s < view.from_s - 0.02 || time_s > view.to_s) && scene >= 0 && choice.scene !== scene) lookAtScene(scene);
+  deck.front?.seek(Math.min(Math.max(time_s, deck.front.view.from_s), deck.front.view.to_s - 0.02));
+  if (!deck.paused) { deck.toggle(); drawState(); }
+  state.near = undefined;
+}
+
+// --- deciding --------------------------------------------------------------------------------------------------------
+
+let chain = Promise.resolve();
+const inTurn = (work) => { chain = chain.then(work).catch((error) => { console.error(error); toast("Something went wrong on this page; load it again."); }); };
+
+function decisionOf(item, verdict) {
+  const choice = choiceOf(item), accepted = verdict === "accept";
+  const moved = choice.moved && choice.segment && (accepted || verdict === "unsure");
+  const named = choice.marked.size && (accepted || (choice.touched && verdict === "unsure")) ? [...choice.marked] : null;
+  return {
+    client_key: newKey(),
+    video_id: item.video_id,
+    verdict: verdict === "no_action" ? "reject" : verdict,
+    labels: named,
+    tags: choice.tags,
+    no_action: verdict === "no_action",
+    scene: moved ? choice.segment.scene : null,
+    start_s: moved ? choice.segment.start_s : null,
+    end_s: moved ? choice.segment.end_s : null,
+    seconds: Math.min(3600, (performance.now() - state.began) / 1000),
+    page_version: boot.page_version,
+    queue: item.queue,
+    adjudication: item.queue === "conflicts",
+  };
+}
+
+function decide(verdict) {
+  const pressed = performance.now();
+  inTurn(async () => {
+    const item = current();
+    if (!item) return;
+    const body = decisionOf(item, verdict);
+    flash(verdict);
+    const answer = outbox.add("/api/decisions", body);
+    await Promise.race([answer, pause(ANSWER_WAIT_MS)]);
+    state.past.push({ item, key: body.client_key });
+    if (boot.single) {
+      toast(`Saved: ${verdict.replace("_", " ")}. Press z to take it back.`);
+      item.decided = body.verdict;
+      return show();
+    }
+    state.items.shift();
+    if (state.progress && verdict !== "skip") state.progress = { ...state.progress, own_done: state.progress.own_done + 1 };
+    show();
+    measure(pressed);
+    refill();
+  });
+}
+
+function undo() {
+  inTurn(async () => {
+    const last = state.past.pop();
+    const answer = outbox.add("/api/undo", { client_key: newKey(), page_version: boot.page_version });
+    if (last) showAgain(last.item, state.choices.get(last.item.video_id));
+    const told = await Promise.race([answer, pause(last ? 300 : UNDO_WAIT_MS).then(() => undefined)]);
+    if (told === undefined) return toast(last ? "Taken back here; the server will hear of it." : "The server does not answer; it will be asked again.");
+    if (!told?.undone) return toast("Nothing to take back.");
+    const isLast = last?.item.video_id === told.undone.video_id;
+    if (!isLast && told.item && (!boot.single || told.item.video_id === current()?.video_id)) {
+      if (last && !boot.single) state.items.shift();
+      showAgain(told.item, restoredChoice(told.item, told.previous));
+    }
+    toast(`Taken back: ${told.previous?.verdict ?? "the last decision"}.`);
+  });
+}
+
+function showAgain(item, choice) {
+  item.decided = null;
+  state.choices.set(item.video_id, choice ?? freshChoice(item));
+  state.items = [item, ...state.items.filter((other) => other.video_id !== item.video_id)];
+  show();
+}
+
+function flash(verdict) {
+  const element = $("flash");
+  element.className = `flash ${verdict}`;
+  void element.offsetWidth;
+  element.classList.add("on");
+}
+
+// --- more videos -----------------------------------------------------------------------------------------------------
+
+async function refill() {
+  if (boot.single || state.fetching || state.items.length > LOW) return;
+  state.fetching = true;
+  clearTimeout(refill.timer);
+  const waiting = outbox.entries().map(({ body }) => body.video_id).filter(Boolean);
+  const exclude = [...new Set([...state.items.map((item) => item.video_id), ...waiting])];
+  try {
+    const { items, progress } = await send("/api/next", { queue: boot.queue, count: boot.held_ahead - state.items.length + waiting.length, exclude: exclude.slice(0, 200) });
+    const known = new Set([...state.items.map((item) => item.video_id), ...outbox.entries().map(({ body }) => body.video_id)]);
+    const fresh = items.filter((item) => !known.has(item.video_id)).slice(0, boot.held_ahead);
+    state.progress = progress;
+    const wasEmpty = !current();
+    state.items.push(...fresh);
+    for (const item of fresh) state.choices.delete(item.video_id);
+    if (wasEmpty && fresh.length) show();
+    else deck.prepare(state.items, viewFor);
+    if (!current()) refill.timer = setTimeout(refill, 5000);
+  } catch (error) {
+    // Without a connection the videos that are loaded can still be judged; what is missing is asked for again.
+    if (!error.status) outbox.tell("offline");
+    refill.timer = setTimeout(refill, 3000);
+  } finally {
+    state.fetching = false;
+    drawProgress();
+    if (!current()) show();
+  }
+}
+
+// The counts, once a few decisions have come to rest.
+async function recount() {
+  try {
+    state.progress = await ask(`/api/progress?queue=${encodeURIComponent(boot.queue)}`);
+    drawProgress();
+  } catch { /* the next decision asks again */ }
+}
+
+// --- the connection --------------------------------------------------------------------------------------------------
+
+const WORDS = { saved: "saved", saving: "saving", offline: "offline", "signed-out": "signed out" };
+
+let outbox = new Outbox(boot.dataset, boot.reviewer, {
+  onState(name, waiting) {
+    const pill = $("net");
+    pill.dataset.waiting = String(waiting);
+    clearTimeout(pill.timer);
+    const draw = () => {
+      pill.dataset.state = name;
+      pill.textContent = waiting && name !== "saving" ? `${WORDS[name]}, ${waiting} waiting` : WORDS[name];
+    };
+    // Most decisions are saved within milliseconds: no flicker for those.
+    if (name === "saving") pill.timer = setTimeout(draw, 250);
+    else draw();
+    drawNotice();
+  },
+  onRefused(entry, message) {
+    state.past = state.past.filter(({ key }) => key !== entry.body.client_key);
+    toast(`Not saved: ${message}`);
+  },
+  onSent() {
+    if (boot.single) return;
+    if (!current()) refill();
+    clearTimeout(state.counting);
+    state.counting = setTimeout(recount, RECOUNT_MS);
+  },
+});
+
+setInterval(() => {
+  if (state.items.length) send("/api/leases/renew", { video_ids: state.items.map((item) => item.video_id) }).catch(() => { /* leases end by themselves */ });
+}, HEARTBEAT_MS);
+addEventListener("pagehide", () => {
+  const video_ids = state.items.map((item) => item.video_id);
+  if (video_ids.length && !boot.single) send("/api/leases/release", { video_ids }, { keepalive: true }).catch(() => { /* they end by themselves */ });
+});
+addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
+// --- keys, buttons, fingers --------------------------------------------------------------------------------------------
+
+const KEYS = {
+  a: () => decide("accept"),
+  r: () => decide("reject"),
+  u: () => decide("unsure"),
+  s: () => decide("skip"),
+  x: () => decide("no_action"),
+  z: () => undo(),
+};
+const HELD_KEYS = {
+  n: () => lookAtScene((choiceOf(current()).scene ?? -1) + 1),
+  p: () => lookAtScene((choiceOf(current()).scene ?? 1) - 1),
+  c: () => takeFromScene(),
+  l: () => $("label-search").focus(),
+  t: () => $("tag-input").focus(),
+  b: () => { state.boxes = !state.boxes; state.near = null; drawBoxes($("boxes"), current(), []); document.body.classList.toggle("no-boxes", !state.boxes); },
+  "?": () => help(),
+  " ": () => { deck.toggle(); drawState(); },
+  "-": () => faster(-1),
+  "+": () => faster(1),
+  "=": () => faster(1),
+  "0": () => resetSegment(),
+  ArrowLeft: (event) => nudge("move", event.shiftKey ? -1 : -0.1),
+  ArrowRight: (event) => nudge("move", event.shiftKey ? 1 : 0.1),
+  "[": () => nudge("start", -0.1),
+  "]": () => nudge("start", 0.1),
+  ",": () => nudge("end", -0.1),
+  ".": () => nudge("end", 0.1),
+};
+
+function faster(by) {
+  deck.speed(SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, SPEEDS.indexOf(deck.rate) + by))]);
+  drawState();
+}
+
+function help() {
+  if ($("help").open) $("help").close();
+  else $("help").showModal();
+}
+
+addEventListener("keydown", (event) => {
+  const typing = event.target.matches("input, select, textarea");
+  if (typing && event.key === "Escape") return event.target.blur();
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || ($("help").open && event.key !== "?")) return;
+  if (event.key === " " && event.target.matches("button, a")) return;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (KEYS[key]) {
+    event.preventDefault();
+    if (!event.repeat || key === "z") KEYS[key]();
+  } else if (HELD_KEYS[key] && (current() || key === "?")) {
+    event.preventDefault();
+    HELD_KEYS[key](event);
+  } else if (/^[1-9]$/.test(key) && current()) labels.toggle(Number(key) - 1);
+});
+
+for (const button of document.querySelectorAll("[data-verdict]")) button.addEventListener("click", () => decide(button.dataset.verdict));
+$("undo").addEventListener("click", undo);
+$("help-button").addEventListener("click", help);
+$("gold")?.addEventListener("change", async (event) => {
+  try {
+    await send(`/api/videos/${encodeURIComponent(current().video_id)}/gold`, { verdict: event.target.value || null });
+    toast(event.target.value ? "A gold item now." : "No gold item any more.");
+  } catch (error) {
+    toast(error.message);
+  }
+});
+$("reset-segment").addEventListener("click", resetSegment);
+
+const SWIPE_PX = 70;
+let touch = null;
+$("stage").addEventListener("pointerdown", (event) => { touch = { x: event.clientX, y: event.clientY, id: event.pointerId, kind: event.pointerType }; });
+$("stage").addEventListener("pointermove", (event) => {
+  if (touch?.id !== event.pointerId || touch.kind === "mouse") return;
+  $("screen").style.transform = `translateX(${(event.clientX - touch.x) / 3}px)`;
+});
+for (const over of ["pointerup", "pointercancel"]) {
+  $("stage").addEventListener(over, (event) => {
+    $("screen").style.transform = "";
+    if (touch?.id !== event.pointerId) return;
+    const x = event.clientX - touch.x, y = event.clientY - touch.y;
+    if (over === "pointerup" && touch.kind !== "mouse" && Math.abs(x) > SWIPE_PX && Math.abs(x) > 2 * Math.abs(y)) decide(x > 0 ? "accept" : "reject");
+    else if (over === "pointerup" && Math.hypot(x, y) < 8) { deck.toggle(); drawState(); }
+    touch = null;
+  });
+}
+
+// --- begin -----------------------------------------------------------------------------------------------------------
+
+const unsent = new Set(outbox.entries().map(({ body }) => body.video_id));
+state.items = boot.items.filter((item) => boot.single || !unsent.has(item.video_id));
+outbox.tell();
+outbox.flush();
+show();
+refill();
+requestAnimationFrame(tick);

@@ -1,0 +1,110 @@
+"""Which curves explain the measurements nearly as well as the best one: the range of these is the interval.
+
+A profile-likelihood region over all laws at once. A curve is in it if its squared error, in units of the runs' variance, is
+larger than the best curve's by no more than what chance does in 90 % of studies. Whatever is asked about the curve, its
+interval is the smallest and the largest answer that curves of the region give. Averaging percentiles of separately
+bootstrapped laws was tried first: too wide where several laws fit, too narrow where one fits a little better by luck.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tiktokactions.study.fitting import Fit
+from tiktokactions.study.least_squares import Array, least_squares
+from tiktokactions.study.measurements import Measurements
+
+LUCK = 1.1
+"""The best of several laws looks better than it is: as much more error is allowed than beside a single given law. Chosen
+once, on simulated curves like those of ``benchmarks/extrapolate.py``: its coverage there is no independent evidence."""
+PROBES = (0.15, 0.3, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.8, 4, 6, 10, 20, 50, 200, 1000)
+"""Where the region's ends are looked for, in shares of the largest size; its curves are as good as its ends in between."""
+HALVINGS = 11
+PULL = (-8.0, 1.0)
+"""Logarithm of the weight with which a curve is pulled up or down, beside that of one run: from not at all to through it."""
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """How much squared error the curves of each fit may have."""
+
+    noise: float
+    """Standard deviation of one run, as the best fit sees it."""
+    errors: tuple[float, ...]
+    """For each fit, over all runs; below its least error if no curve of it is credible."""
+
+
+def allowance(fits: Sequence[Fit], measured: Measurements, level: float) -> Allowance:
+    """Student's t squared, with a degree of freedom less for having chosen among the fits.
+
+    A parameter costs one unit, so that four of them are not better than three for following the noise.
+    """
+    from scipy import stats
+
+    fewest = min(len(fit.inside) for fit in fits)
+    best = min(fits, key=lambda fit: fit.sse)
+    freedom = max(1, measured.total - fewest - 1)
+    variance = max(best.sse / freedom, 1e-12)
+    cost = np.array([len(fit.inside) - fewest for fit in fits], float)
+    lowest = min(fit.sse / variance + c for fit, c in zip(fits, cost, strict=True))
+    beyond = LUCK * stats.t.ppf((1 + level) / 2, freedom) ** 2
+    return Allowance(float(np.sqrt(variance)), tuple(float(variance * (lowest + beyond - c)) for c in cost))
+
+
+def credible_curves(fit: Fit, measured: Measurements, allowed: float, candidates: Array) -> Array:
+    """Curves of one family with a squared error of at most ``allowed``, those at the ends of the region among them.
+
+    Args:
+        fit: the family at its best.
+        measured: what the curves must explain.
+        allowed: squared error over all runs.
+        candidates: (S, P) parameters to begin with, such as bootstrap samples.
+
+    Returns:
+        (K, P) parameters; none where even the best fit is not good enough.
+    """
+    shares, room = measured.sizes / measured.sizes[-1], allowed - measured.within
+    tried = np.vstack([fit.inside, candidates])
+    inside = tried[_errors(fit, shares, measured, tried) <= room]
+    if not len(inside):
+        return inside
+    found = [inside]
+    probes = np.array(PROBES)
+    values = fit.family.value(probes, inside)
+    for way in (1.0, -1.0):
+        found.append(_pulled(fit, measured, room, inside[np.nanargmax(way * values, axis=0)], probes, way))
+    return np.vstack(found)
+
+
+def _pulled(fit: Fit, measured: Measurements, room: float, starts: Array, probes: Array, way: float) -> Array:
+    """For every probe the curve that is highest (``way`` 1) or lowest (-1) there: pulled as hard as its error allows."""
+    family, shares = fit.family, measured.sizes / measured.sizes[-1]
+    count, everywhere = len(probes), np.concatenate([shares, probes])
+    values = np.concatenate([measured.means, family.value(probes, fit.inside[None])[0] + way])
+    weights = np.hstack([np.tile(measured.counts, (count, 1)), np.zeros((count, count))])
+    own = np.arange(count)
+    best, height = starts.copy(), way * family.value(probes, starts)[own, own]
+    low, high = np.full(count, PULL[0]), np.full(count, PULL[1])
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        weights[own, len(shares) + own] = 10**middle
+        curve = functools.partial(family.value, everywhere)
+        ends = least_squares(
+            curve, best, values, weights, family.lower, family.upper, steps=20, gain=1e-6, patience=2
+        ).parameters
+        allowed = _errors(fit, shares, measured, ends) <= room
+        low, high = np.where(allowed, middle, low), np.where(allowed, high, middle)
+        reached = way * family.value(probes, ends)[own, own]
+        further = allowed & (reached > height)
+        best[further], height[further] = ends[further], reached[further]
+    return best
+
+
+def _errors(fit: Fit, shares: Array, measured: Measurements, parameters: Array) -> Array:
+    """(S,) squared errors of the means, each as often as it was measured."""
+    off = fit.family.value(shares, parameters) - measured.means
+    return np.nan_to_num(np.sum(measured.counts * off**2, axis=1), nan=np.inf)

@@ -1,0 +1,86 @@
+"""What a person can set for ``study scaling``, ``study sources`` and ``extrapolate``."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Equal = Literal["epochs", "steps"]
+Engine = Literal["local", "ray"]
+Method = Literal["honest", "paper"]
+TARGETS = (0.95, 0.96, 0.97, 0.98, 0.99)
+
+
+def _option(default: Any, group: str, help: str) -> Any:
+    return dataclasses.field(default=default, metadata={"group": group, "help": help})
+
+
+def _check(options: object, checks: list[tuple[bool, str, str]]) -> None:
+    for holds, name, expected in checks:
+        if not holds:
+            raise ValueError(f"--{name}: got {getattr(options, name)}, expected {expected}")
+
+
+def _check_targets(targets: tuple[float, ...]) -> None:
+    wrong = next((target for target in targets if not 0 < target < 1), None)
+    if wrong is not None or not targets:
+        told = "nothing" if wrong is None else f"{wrong:g}"
+        raise ValueError(f"--targets: got {told}, expected fractions between 0 and 1, e.g. 0.95")
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """What both studies share besides their data."""
+
+    repeats: int = _option(3, "study", "seeds, each with its own order of the videos")
+    equal: Equal = _option(
+        "epochs", "study", "epochs: every video is seen equally often; steps: as many for every size"
+    )
+    stratified: bool = _option(False, "study", "every subset holds each label in its share")
+    seed: int = _option(0, "study", "of everything")
+    jobs: int = _option(1, "run", "trials at a time, a GPU each")
+    engine: Engine = _option("local", "run", "ray: place trials on a cluster (docs/scale.md)")
+
+    def __post_init__(self) -> None:
+        _check(self, [(self.repeats >= 1, "repeats", "1 or more"), (self.jobs >= 1, "jobs", "1 or more")])
+        _check(self, [(self.equal in ("epochs", "steps"), "equal", "'epochs' or 'steps'")])
+        _check(self, [(self.engine in ("local", "ray"), "engine", "'local' or 'ray'")])
+
+
+@dataclass(frozen=True)
+class ScalingOptions(StudyOptions):
+    """Every option of ``study scaling``."""
+
+    targets: tuple[float, ...] = _option(TARGETS, "study", "accuracies to extrapolate to")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_targets(self.targets)
+
+
+@dataclass(frozen=True)
+class SourcesOptions(StudyOptions):
+    """Every option of ``study sources``."""
+
+    size: int | None = _option(None, "study", "videos of each source (default: all)")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check(self, [(self.size is None or self.size >= 1, "size", "1 or more")])
+
+
+@dataclass(frozen=True)
+class ExtrapolateOptions:
+    """Every option of ``extrapolate``."""
+
+    targets: tuple[float, ...] = _option(TARGETS, "study", "accuracies that are asked for")
+    method: Method = _option("honest", "study", "paper: its Table 5; honest: with all uncertainty")
+    metric: str | None = _option(None, "study", "rows of this metric (default: top1)")
+    draws: int = _option(500, "study", "bootstrap samples of each curve")
+    seed: int = _option(0, "study", "of the bootstrap")
+
+    def __post_init__(self) -> None:
+        _check_targets(self.targets)
+        _check(self, [(self.method in ("honest", "paper"), "method", "'honest' or 'paper'")])
+        _check(self, [(self.draws >= 50, "draws", "50 or more")])
