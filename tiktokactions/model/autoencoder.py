@@ -98,7 +98,8 @@ class Decoder(nn.Module):
 
     def forward(self, x: Tensor, decoded: int, checkpoint_activations: bool = False) -> Tensor:
         """(B, V + K, E) to (B, K, t·p·p·3): only the last K tokens are reconstructed."""
-        x = run_blocks(self.blocks, x, None, checkpoint_activations)
+        # What the final block makes of the other tokens would be thrown away: it does not compute them.
+        x = run_blocks(self.blocks, x, None, checkpoint_activations, last=decoded)
         return self.head(self.norm(x[:, -decoded:]))
 
 

@@ -75,13 +75,18 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, N, D) to (B, N, D)."""
-        b, n, d = x.shape
+    def forward(self, x: Tensor, last: int | None = None) -> Tensor:
+        """(B, N, D) to (B, N, D). ``last``: only so many tokens from the end ask, of all; then (B, last, D)."""
+        d = x.shape[2]
         bias = torch.cat((self.q_bias, torch.zeros_like(self.v_bias), self.v_bias))
-        qkv = F.linear(x, self.qkv.weight, bias).view(b, n, 3, self.heads, d // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, N, D/heads)
-        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, n, d))
+        # Split along the channels: the gradients of the parts then meet in one copy, without a permutation after it.
+        if last is None:
+            q, k, v = F.linear(x, self.qkv.weight, bias).split(d, dim=2)
+        else:
+            q = F.linear(x[:, -last:], self.qkv.weight[:d], self.q_bias)
+            k, v = F.linear(x, self.qkv.weight[d:], bias[d:]).split(d, dim=2)
+        q, k, v = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in (q, k, v))  # (B, heads, N, D/heads)
+        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
 class Mlp(nn.Module):
@@ -107,8 +112,16 @@ class Block(nn.Module):
         self.skip_dropped = True
         """Leave dropped clips out of the computation; False keeps shapes fixed, as torch.compile likes them."""
 
-    def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        """(B, N, D) to (B, N, D). ``keep``: bool (2, B), which clips take the attention and the MLP branch; None: all."""
+    def forward(self, x: Tensor, keep: Tensor | None = None, last: int | None = None) -> Tensor:
+        """(B, N, D) to (B, N, D).
+
+        Args:
+            keep: bool (2, B), which clips take the attention and the MLP branch; None: all.
+            last: compute only so many tokens from the end, (B, last, D), for all clips; they still attend to every token.
+        """
+        if last is not None:
+            x = x[:, -last:] + self.attn(self.norm1(x), last)
+            return x + self.mlp(self.norm2(x))
         x = self._add(x, self.norm1, self.attn, None if keep is None else keep[0])
         return self._add(x, self.norm2, self.mlp, None if keep is None else keep[1])
 
@@ -136,15 +149,21 @@ def _zero_touching(parameters: Iterable[nn.Parameter]) -> Tensor:
 
 
 def run_blocks(
-    blocks: nn.ModuleList, x: Tensor, keep: Tensor | None = None, checkpoint_activations: bool = False
+    blocks: nn.ModuleList,
+    x: Tensor,
+    keep: Tensor | None = None,
+    checkpoint_activations: bool = False,
+    last: int | None = None,
 ) -> Tensor:
-    """``x`` (B, N, D) through all blocks. ``keep``: bool (depth, 2, B), see :class:`Block`."""
+    """``x`` (B, N, D) through all blocks. ``keep``: bool (depth, 2, B); ``last``: of the final block; see :class:`Block`."""
     for index, block in enumerate(blocks):
         kept = None if keep is None else keep[index]
+        # Whoever hooks the final block is shown all of its tokens.
+        computed = last if index == len(blocks) - 1 and not block._forward_hooks else None
         if checkpoint_activations and torch.is_grad_enabled():
-            x = checkpoint(block, x, kept, use_reentrant=False)
+            x = checkpoint(block, x, kept, computed, use_reentrant=False)
         else:
-            x = block(x, kept)
+            x = block(x, kept, computed)
     return x
 
 
