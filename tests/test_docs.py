@@ -206,7 +206,7 @@ def workspaces(run, tmp_path_factory) -> Callable[[str], Path]:
 
 
 def prepare(folder: Path, run: Callable[[str, Path], subprocess.CompletedProcess[str]]) -> None:
-    """To curate: ``videos/``, ``demo/videos/``, lists, ``*.toml``; done: ``collection/``, ``data/``, ``demo/dataset/``."""
+    """To curate: ``videos/``, ``demo/videos/``, lists, ``*.toml``; done: ``collection/``, datasets (``data/`` ...)."""
     names = [f"{label}/{number}.mp4" for label in ("walking", "jumping") for number in ("one", "two", "three", "four")]
     for index, name in enumerate(names):
         frames = numbered_frames(50 + 10 * index, 96, 160, first=1000 * index, cuts=(5,))
@@ -230,6 +230,9 @@ def prepare(folder: Path, run: Callable[[str, Path], subprocess.CompletedProcess
     assert done.returncode == 0, f"the test's own collection could not be made: {done.stderr}"
     done = run("tiktokactions curate videos/ -o data", folder)
     assert done.returncode == 0, f"the test's own dataset could not be made: {done.stderr}"
+    write_video(folder / "more_videos" / "walking" / "nine.mp4", numbered_frames(60, 96, 160, first=9000), fps=10)
+    done = run("tiktokactions curate more_videos/ -o more", folder)
+    assert done.returncode == 0, f"the test's second dataset could not be made: {done.stderr}"
     video_id = next(folder.glob("data/records/*/*.json")).stem
     for answers in ("answers.csv", "gold.csv"):
         (folder / answers).write_text(f"video_id,verdict,annotator\n{video_id},accept,Eve\n")

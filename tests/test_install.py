@@ -79,10 +79,15 @@ def torch_trap(tmp_path_factory) -> Path:
     return folder
 
 
-def test_the_wheel_holds_the_package_and_its_licence_only(wheel):
+def test_the_wheel_holds_the_package_and_its_licence_only(wheel, repository):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    assert "tiktokactions/cli.py" in names
+    committed = {
+        str(path.relative_to(repository))
+        for path in (repository / "tiktokactions").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert {name for name in names if name.startswith("tiktokactions/")} == committed, "code, pages, class lists: all"
     assert [name for name in names if name.endswith("licenses/LICENSE")]
     assert {name.split("/")[0].split("-")[0] for name in names} == {"tiktokactions"}
     assert wheel.stat().st_size < MEGABYTE

@@ -286,7 +286,7 @@ def open_container(path: str) -> av.container.InputContainer:
                 "truncated", "an MP4 file without its index (moov): the end of the file is missing"
             ) from error
         # Without the path, which the record has in its place: reasons travel further than paths.
-        told = error.strerror if isinstance(error, OSError) and error.strerror else str(error).split(";")[0]
+        told = getattr(error, "strerror", None) or str(error).split(";")[0]
         raise VideoError("not_a_video", told) from error
 
 

@@ -18,8 +18,8 @@ VideoId = Annotated[str, Field(min_length=1, max_length=200)]
 QueueName = Annotated[str, Field(max_length=150)]
 Text = Annotated[str, Field(max_length=TEXT_AT_MOST)]
 Texts = Annotated[list[Text], Field(max_length=NAMES_AT_MOST)]
-# JSON knows no whole numbers: 12.0 is one.
-Whole = Annotated[int, BeforeValidator(lambda v: int(v) if isinstance(v, float) and v.is_integer() else v)]
+# JSON knows no whole numbers: 12.0 is one. It stands after the bounds, else they are not in the OpenAPI description.
+WHOLE = BeforeValidator(lambda v: int(v) if isinstance(v, float) and v.is_integer() else v)
 Seconds = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
 
 
@@ -44,7 +44,7 @@ class DecisionGiven(_Given):
     labels: Texts | None = Field(None, description="Actions that are seen; null where nothing is said about them.")
     tags: Texts = Field([], description="Free words.")
     no_action: bool = Field(False, description="Nobody acts in it; only with reject.")
-    scene: Annotated[Whole, Field(ge=0, le=10**6)] | None = None
+    scene: Annotated[int, Field(ge=0, le=10**6), WHOLE] | None = None
     start_s: Seconds | None = Field(
         None, description="With end_s: the segment, seconds in the source; null: as proposed."
     )
@@ -67,7 +67,7 @@ class UndoGiven(_Given):
 
 class NextGiven(_Given):
     queue: QueueName = ""
-    count: Annotated[Whole, Field(ge=1, le=20)] = 3
+    count: Annotated[int, Field(ge=1, le=20), WHOLE] = 3
     exclude: Annotated[list[VideoId], Field(max_length=200)] = []
 
 
