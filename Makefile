@@ -49,10 +49,13 @@ bench: $(DEV)
 	$(RUN) -m benchmarks.curate
 	$(RUN) -m benchmarks.people
 	$(RUN) -m benchmarks.dataset_scale
+	$(RUN) -m benchmarks.million
 	$(RUN) -m benchmarks.review_load
 	$(RUN) -m benchmarks.train_step
 	$(RUN) -m benchmarks.loader
 	$(RUN) -m benchmarks.learn
+	$(RUN) -m benchmarks.extrapolate
+	$(RUN) -m benchmarks.coverage
 
 clean:
 	rm -rf .venv demo site build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,52 +1,29 @@
-"""Extrapolation: speed against the plain loop of curve_fit over the same families and starts, and the interval's coverage.
+"""Extrapolation: speed against the plain loop of curve_fit over the same families and starts.
 
-    python -m benchmarks.extrapolate [--quick] [--simulations 500]
+    python -m benchmarks.extrapolate [--quick]
 
-Coverage: curves of known laws, six sizes, three runs each with normal noise; covered means that the true accuracy at 1.5
-times the largest size lies in the 90 % interval. Families, refits and weights are those of the product.
+How often the interval covers the truth: ``python -m benchmarks.coverage``.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing as mp
 import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from scipy.optimize import curve_fit
 
 from benchmarks.report import environment, print_environment, print_table, write_result
-from tiktokactions.study.families import AVERAGED, Family, cdf_families, cdf_family, laws
-from tiktokactions.study.fitting import fit_all, fit_family
+from tiktokactions.study.families import Family, cdf_families, laws
+from tiktokactions.study.fitting import fit_all
 from tiktokactions.study.measurements import Measurements, checked
 from tiktokactions.study.uncertainty import ensemble
 
 FIGURE_3 = {1000: 0.74143, 2000: 0.83644, 3000: 0.89385, 4000: 0.91581, 5000: 0.90934, 6000: 0.93185}
-BEYOND = 1.5
-"""Times the largest size: where the interval is asked for."""
-EVEN, DOUBLED = np.arange(1, 7) * 1000.0, 500 * 2.0 ** np.arange(6)
-TRUTHS: dict[str, tuple[np.ndarray, Callable[[Any], Any]]] = {
-    "power law to 97 %": (EVEN, lambda n: 0.97 - 0.25 * (n / 1000) ** -0.8),
-    "slow power law to 90 %": (EVEN, lambda n: 0.9 - 0.5 * (n / 1000) ** -0.3),
-    "exponential to 93 %": (EVEN, lambda n: 0.93 - 0.3 * np.exp(-n / 1500)),
-    "Weibull to 95 %": (EVEN, lambda n: 0.95 * (1 - np.exp(-((n / 700) ** 0.6)))),
-    "Hill to 98 %": (EVEN, lambda n: 0.98 / (1 + (n / 350) ** -1.0)),
-    "Hill to 75 %": (EVEN, lambda n: 0.75 / (1 + (n / 2500) ** -1.3)),
-    "logistic, 30 to 95 %": (EVEN, lambda n: 0.3 + 0.65 / (1 + (n / 1500) ** -1.5)),
-    "Lomax to 100 %": (EVEN, lambda n: 1 - (1 + n / 500) ** -1.0),
-    "power law, doubled": (DOUBLED, lambda n: 0.96 - 0.5 * (n / 500) ** -0.5),
-    "exponential, doubled": (DOUBLED, lambda n: 0.9 - 0.5 * np.exp(-n / 4000)),
-    "Weibull, doubled": (DOUBLED, lambda n: 0.92 * (1 - np.exp(-((n / 2000) ** 0.7)))),
-    "logistic, doubled": (DOUBLED, lambda n: 0.2 + 0.7 / (1 + (n / 2500) ** -1.2)),
-}
-"""Sizes measured, and the true accuracy at a size: six sizes up to 6,000 or, doubled each time, 16,000 videos."""
-NOISES = (0.003, 0.007, 0.015)
-"""Standard deviation of a run."""
 
 
 def plain_loop(family: Family, measured: Measurements, seconds: float) -> float:
@@ -71,25 +48,10 @@ def plain_loop(family: Family, measured: Measurements, seconds: float) -> float:
     return best
 
 
-def covered(job: tuple[str, float, int]) -> tuple[str, float, bool, float]:
-    name, noise, number = job
-    sizes, truth = TRUTHS[name]
-    rng = np.random.default_rng([number, int(noise * 1000)])
-    measured = checked({s: list(np.clip(truth(s) + rng.normal(0, noise, 3), 0, 1)) for s in sizes})
-    families = [*laws(), *(cdf_family(n) for n in AVERAGED)]
-    curves = ensemble([f for f in (fit_family(g, measured) for g in families) if f], measured, draws=200, seed=number)
-    assert curves is not None
-    asked = BEYOND * sizes[-1]
-    low, _, high = curves.accuracy_intervals(np.array([asked]))[0]
-    return name, noise, bool(low <= truth(asked) <= high), high - low
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few simulations, no plain loop; nothing is written")
-    parser.add_argument("--simulations", type=int, default=500, help="for each law and noise (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="no plain loop; nothing is written")
     parser.add_argument("--plain-seconds", type=float, default=20.0, help="most for a family in the plain loop")
-    parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args(arguments)
     facts = environment()
     print_environment(facts)
@@ -134,23 +96,6 @@ def main(arguments: list[str] | None = None) -> int:
         print("larger error than the plain loop:", worse)
     print_table("speed", ("what", "value", "target", ""), rows)
 
-    count = 10 if given.quick else given.simulations
-    jobs = [(name, noise, i) for name in TRUTHS for noise in NOISES for i in range(count)]
-    with mp.get_context("spawn").Pool(given.jobs) as pool:
-        found = pool.map(covered, jobs, chunksize=10)
-    coverage = []
-    for name in TRUTHS:
-        for noise in NOISES:
-            mine = [(inside, width) for n, s, inside, width in found if (n, s) == (name, noise)]
-            share = statistics.mean(inside for inside, _ in mine)
-            coverage.append((name, noise, len(mine), share, 100 * statistics.median(width for _, width in mine)))
-    overall = statistics.mean(row[3] for row in coverage)
-    print_table(
-        "coverage of the 90 % interval at 1.5 times the largest size",
-        ("law", "noise of a run", "simulations", "covered", "width, points"),
-        [*coverage, ("all", "", len(jobs), overall, "")],
-    )
-    result |= {"coverage": coverage, "coverage_overall": overall}
     if not given.quick:
         print(write_result("extrapolate", result, facts))
     return 0

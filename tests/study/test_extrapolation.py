@@ -164,7 +164,7 @@ def test_a_known_law_is_found_without_noise(law, name):
 
 @pytest.mark.parametrize("law", KNOWN)
 def test_the_truth_lies_in_the_interval_mostly(law):
-    """The whole measurement, 500 simulations of each law, is ``benchmarks/extrapolate.py``."""
+    """The whole measurement, many simulations of each law, is ``benchmarks/coverage.py``."""
     families = [*laws(), *(cdf_family(n) for n in AVERAGED)]
     rng = np.random.default_rng(2)
     inside = 0
