@@ -17,6 +17,9 @@ from tests import made_videos, stores
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = (REPOSITORY / os.environ.get("TIKTOKACTIONS_TEST_DATA", "../shared")).resolve()
 
+# Before torch is imported: two test processes share two cores, and a second thread in each would spin for the other's.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 MakeVideo = Callable[..., Path]
 
 

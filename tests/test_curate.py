@@ -352,7 +352,7 @@ def undisturbed(many: Path, tmp_path_factory: pytest.TempPathFactory) -> list[di
     return rows(dataset)
 
 
-@pytest.mark.parametrize("after", [0, 3, 15])
+@pytest.mark.parametrize("after", [3, *(pytest.param(after, marks=pytest.mark.slow) for after in (0, 15))])
 def test_killed_at_any_moment_nothing_finished_is_lost_or_redone(
     after: int, many: Path, undisturbed: list[dict[str, Any]], tmp_path: Path
 ) -> None:

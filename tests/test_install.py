@@ -66,7 +66,7 @@ def installed(wheel, pip_options, tmp_path_factory) -> Path:
     """``bin`` of a new environment that holds the base package and nothing else."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=True)
-    done = run(folder / "bin" / "python", "-m", "pip", "install", *pip_options, wheel, cwd=folder)
+    done = run(folder / "bin" / "python", "-m", "pip", "install", "--no-compile", *pip_options, wheel, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder / "bin"
 

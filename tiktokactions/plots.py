@@ -110,6 +110,7 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
             buffer = io.BytesIO()
             figure.savefig(buffer, format=path.suffix[1:], dpi=PNG_DPI, metadata=metadata)
             write_atomic(path, buffer.getvalue())
+            figure.set_layout_engine("none")  # found once, it holds for both, and takes as long as drawing
     return paths
 
 

@@ -234,7 +234,7 @@ def test_sources_from_end_to_end(work, capsys):
         (leaky / f"{clip.parts[-3]}-{clip.parts[-2]}-{clip.name}").write_bytes(clip.read_bytes())
     listed = leaky / "list.csv"
     listed.write_text("path,label\n" + "".join(f"{p.name},none\n" for p in sorted(leaky.glob("*.mp4"))))
-    code = cli.main(["study", "sources", f"pool={work / 'pool'}", f"leaky={listed}", "scratch", "--repeats", "2",
+    code = cli.main(["study", "sources", f"pool={work / 'pool'}", f"leaky={listed}", "scratch", "--repeats", "1",
                      "--size", "3", "-o", str(work / "sources"), "--evaluate-on", str(work / "squares"),
                      "--pretrain-config", str(work / "pretrain.toml"), "--finetune-config", str(work / "finetune.toml"),
                      "--json"])  # fmt: skip
@@ -242,7 +242,7 @@ def test_sources_from_end_to_end(work, capsys):
     assert code == 1, errors
     told = json.loads(out)
     assert [row["source"] for row in told["table"]] == ["pool", "leaky", "scratch"]
-    assert [row["size"] for row in told["table"]] == [3, 3, 0] and all(row["runs"] == 2 for row in told["table"])
+    assert [row["size"] for row in told["table"]] == [3, 3, 0] and all(row["runs"] == 1 for row in told["table"])
     assert len(told["warnings"]) == 1 and "'leaky' contains 1 near-duplicate" in told["warnings"][0]
     assert len(told["differences"]) == 3 and (work / "sources" / "differences.csv").is_file()
     assert (work / "sources" / "figures" / "accuracy_by_source.png").is_file()

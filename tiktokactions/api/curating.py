@@ -116,7 +116,8 @@ def told_detector(settings: CurateOptions, info: Any, progress: Callable[[Progre
     from tiktokactions.curate.people import resolve_detector
 
     wanted = _detector_name(settings, info)
-    progress(Progress(0, 0, 0, 0, 0, 0, f"person detector: {wanted} (fetched now if it is not on this machine yet)"))
+    fetched = "" if wanted == "none" else " (fetched now if it is not on this machine yet)"
+    progress(Progress(0, 0, 0, 0, 0, 0, f"person detector: {wanted}{fetched}"))
     detector = resolve_detector(wanted)
     if detector.note:
         progress(Progress(0, 0, 0, 0, 0, 0, detector.note))
