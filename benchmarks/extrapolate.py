@@ -18,8 +18,8 @@ import numpy as np
 from scipy.optimize import curve_fit
 
 from benchmarks.report import environment, print_environment, print_table, write_result
-from tiktokactions.study.families import Family, cdf_families, laws
-from tiktokactions.study.fitting import fit_all
+from tiktokactions.study.every_family import every_family, fit_all
+from tiktokactions.study.families import Family
 from tiktokactions.study.measurements import Measurements, checked
 from tiktokactions.study.uncertainty import ensemble
 
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
         errors = {fit.name: fit.sse for fit in fits}
         plain: dict[str, float] = {}
         began = time.perf_counter()
-        for family in [*laws(), *cdf_families()]:
+        for family in every_family():
             plain[family.name] = min(plain.get(family.name, np.inf), plain_loop(family, measured, given.plain_seconds))
         plain_s = time.perf_counter() - began
         worse = {n: (errors[n], e) for n, e in plain.items() if n in errors and errors[n] > e * 1.001 + 1e-12}

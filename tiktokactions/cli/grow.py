@@ -14,7 +14,7 @@ from tiktokactions.cli.commands import ATTENTION, DONE, command
 
 def add_grow(parts: Any) -> None:
     """Into the group ``dataset``."""
-    example = "Example:\n  tiktokactions dataset merge data/ more/ -o both/\n"
+    example = "Example:\n  tiktokactions dataset merge data/ more/ -o larger/\n"
     merge = command(parts, "merge", "two datasets as one, without leaks between sides", example, _merge)
     merge.add_argument("first", metavar="A", help="its settings and sides hold")
     merge.add_argument("second", metavar="B", help="what it adds")

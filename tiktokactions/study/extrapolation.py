@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from tiktokactions.study.every_family import fit_all
 from tiktokactions.study.families import PAPER
-from tiktokactions.study.fitting import Fit, fit_all
+from tiktokactions.study.fitting import Fit
 from tiktokactions.study.measurements import Measurements
 from tiktokactions.study.options import TARGETS, Method
 from tiktokactions.study.uncertainty import (
@@ -239,15 +240,19 @@ def _sentence(
         first = open_answers[0]
         if first.size is not None and first.high is not None:
             parts.append(
-                f"to reach {first.target:.4g} you need about {videos(first.size)} videos"
-                f" ({LEVEL:.0%} interval {videos(first.low)} to {videos(first.high)})".replace(
-                    f"{first.target:.4g}", f"{100 * first.target:g} %"
-                )
+                f"to reach {100 * first.target:g} % you need about {videos(first.size)} videos"
+                f" ({LEVEL:.0%} interval {videos(first.low)} to {videos(first.high)})"
             )
         elif first.low is not None:
+            # A credible curve that is there already says more about the noise than about a size.
+            least = (
+                f"{videos(first.low)} videos or more"
+                if first.low > measured.sizes[-1]
+                else "more or less than measured"
+            )
             parts.append(
                 f"whether {100 * first.target:g} % can be reached cannot be told: {first.share_reaching:.0%} of the credible"
-                f" curves ever do, with {videos(first.low)} videos or more"
+                f" curves ever do, {least}"
             )
         else:
             parts.append(f"{100 * first.target:g} % is out of reach: no credible curve gets there")

@@ -5,20 +5,20 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from tiktokactions.study.families import FIXED_INTEGERS, PAPER, Family, cdf_families, laws
+from tiktokactions.study.families import FIXED_INTEGERS, PAPER, Family
 from tiktokactions.study.least_squares import Array, least_squares, trust_region
 from tiktokactions.study.measurements import Measurements
 
 SECONDS_PER_FAMILY = 1.5
 POLISHED_STARTS = 16
 FINAL_STARTS = 4
-"""Of these so many are taken to the end by the slower, surer method, each for so long at most."""
-SECONDS_PER_FINISH = 0.1
+"""Of these so many are taken to the end by the slower, surer method, each by so many steps at most."""
+STEPS_TO_FINISH = 200
 WORST_CONDITION = 1e4
 """Of the Jacobian with columns of equal length: beyond it the parameters are traded against each other freely."""
 TIE = 1e-3
@@ -41,17 +41,6 @@ class Fit:
     @property
     def name(self) -> str:
         return self.family.name
-
-
-def fit_all(measured: Measurements, report: Callable[[str], None] = lambda name: None) -> list[Fit]:
-    """Every distribution of scipy and every law, by squared error; ties in the order of the paper's table."""
-    fits: dict[str, Fit] = {}
-    for family in [*laws(), *cdf_families()]:
-        report(family.name)
-        fit = fit_family(family, measured)
-        if fit is not None and (family.name not in fits or fit.sse < fits[family.name].sse):
-            fits[family.name] = fit
-    return ranked(fits.values())
 
 
 def ranked(fits: Iterable[Fit]) -> list[Fit]:
@@ -82,7 +71,7 @@ def fit_family(family: Family, measured: Measurements) -> Fit | None:
     ends, errors = fine.parameters.copy(), fine.sse.copy()
     for i in np.argsort(errors, kind="stable")[: 0 if family.slow else FINAL_STARTS]:
         if np.isfinite(errors[i]) and not fine.arrived[i]:
-            end, error = trust_region(curve, ends[i], means, counts, *bounds, seconds=SECONDS_PER_FINISH)
+            end, error = trust_region(curve, ends[i], means, counts, *bounds, steps=STEPS_TO_FINISH)
             if error < errors[i]:
                 ends[i], errors[i] = end, error
     best = int(np.argmin(errors))

@@ -122,7 +122,7 @@ def _sum_of_squares(error: Array) -> Array:
 
 
 def trust_region(
-    curve: Curve, start: Array, values: Array, weights: Array, lower: Array, upper: Array, *, seconds: float
+    curve: Curve, start: Array, values: Array, weights: Array, lower: Array, upper: Array, *, steps: int
 ) -> tuple[Array, float]:
     """Parameters (P,) and error where scipy's bounded trust region ends: slower than :func:`least_squares`, but it finds its
     way along bounds and flat valleys, where the steps of that one are cut short."""
@@ -140,15 +140,12 @@ def trust_region(
     def slope(parameters: Array) -> Array:
         return _jacobian(errors, parameters[None], error(parameters)[None], none, upper)[0]
 
-    began = time.thread_time()
-    slope(start)
-    each = max(1.5 * (time.thread_time() - began), 1e-6)
     inner = 1e-9 * (upper - lower)
     found = optimize.least_squares(
         error,
         np.clip(start, lower + inner, upper - inner),
         slope,
         (lower, upper),
-        max_nfev=int(np.clip(seconds / each, 2, 400)),
+        max_nfev=steps,
     )
     return found.x, 2 * float(found.cost)

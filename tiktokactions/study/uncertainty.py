@@ -49,10 +49,7 @@ class Ensemble:
 
     def sizes(self, targets: Array) -> tuple[Array, Array]:
         """Sizes in videos (D in all, T) at which targets are met, infinite where never, and the weight of each draw."""
-        found = [
-            fit.family.inverse(np.asarray(targets, float), draws) * self.largest
-            for fit, draws in zip(self.fits, self.draws, strict=True)
-        ]
+        found = [self._sizes(fit, curves, targets) for fit, curves in zip(self.fits, self.draws, strict=True)]
         return np.vstack(found), self._weights()
 
     def accuracy_intervals(self, sizes: Array) -> Array:
@@ -63,9 +60,12 @@ class Ensemble:
 
     def size_intervals(self, targets: Array) -> Array:
         """(T, 3): lower end, median and upper end of the size in videos that targets need, infinite where never met."""
-        wanted = np.asarray(targets, float)
-        ends = np.vstack([fit.family.inverse(wanted, curves) for fit, curves in self.credible]) * self.largest
-        return _around(*self.sizes(wanted), ends)
+        ends = np.vstack([self._sizes(fit, curves, targets) for fit, curves in self.credible])
+        return _around(*self.sizes(targets), ends)
+
+    def _sizes(self, fit: Fit, curves: Array, targets: Array) -> Array:
+        """No less than one video: a flat curve may meet its target long before nothing."""
+        return np.maximum(fit.family.inverse(np.asarray(targets, float), curves) * self.largest, 1.0)
 
     def _weights(self) -> Array:
         return np.concatenate([np.full(len(d), w / len(d)) for w, d in zip(self.weights, self.draws, strict=True)])

@@ -1,0 +1,111 @@
+"""Every family fitted to the measurements, each core with its share of them.
+
+A share is a process of its own, ``python -m tiktokactions.study.every_family``: what it is to do comes by standard input, its
+fits go to standard output, pickled by the same user's own processes. Not :mod:`multiprocessing`, whose workers import the
+caller's script again: a script without a guard would not survive it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+
+from tiktokactions.study.child import die_with_parent
+from tiktokactions.study.families import Family, cdf_families, laws
+from tiktokactions.study.fitting import Fit, fit_family, ranked
+from tiktokactions.study.least_squares import Array
+from tiktokactions.study.measurements import Measurements
+
+MOST_PROCESSES = 8
+"""A process takes more than a second to start; beyond so many it costs more than its share."""
+
+Plain = tuple[int, Array, float, float | None, tuple[str, ...]]
+"""A fit without its family, whose functions cannot be pickled: its place in :func:`every_family` instead."""
+
+
+def every_family() -> list[Family]:
+    """Every law and every distribution of scipy, always in the same order."""
+    return [*laws(), *cdf_families()]
+
+
+def fit_all(
+    measured: Measurements, report: Callable[[str], None] = lambda name: None, *, processes: int | None = None
+) -> list[Fit]:
+    """Every distribution of scipy and every law, by squared error; ties in the order of the paper's table.
+
+    Args:
+        measured: three sizes or more.
+        report: receives the names of this process's share while they are fitted.
+        processes: that share the work, this one included (default: one for each core, eight at most).
+
+    Raises:
+        RuntimeError: one of the processes ended without an answer.
+    """
+    families = every_family()
+    shares = min(processes or _cores(), MOST_PROCESSES)
+    numbers = range(len(families))
+    with contextlib.ExitStack() as ends:
+        others = [start_share(measured, list(numbers[first::shares])) for first in range(1, shares)]
+        for process in others:
+            ends.enter_context(process)
+            ends.callback(process.kill)
+        found: dict[int, Fit] = {}
+        for number in numbers[::shares]:
+            report(families[number].name)
+            fit = fit_family(families[number], measured)
+            if fit is not None:
+                found[number] = fit
+        for process in others:
+            found |= {number: Fit(families[number], *rest) for number, *rest in answer_of(process)}
+    best: dict[str, Fit] = {}
+    for _, fit in sorted(found.items()):
+        if fit.name not in best or fit.sse < best[fit.name].sse:
+            best[fit.name] = fit
+    return ranked(best.values())
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def start_share(measured: Measurements, numbers: list[int]) -> subprocess.Popen[bytes]:
+    """Begin to fit the families with these places in :func:`every_family`, in another process."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tiktokactions.study.every_family"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    )
+    assert process.stdin is not None
+    process.stdin.write(pickle.dumps((measured, numbers)))
+    process.stdin.close()
+    return process
+
+
+def answer_of(process: subprocess.Popen[bytes]) -> list[Plain]:
+    """Its fits, when it has ended; RuntimeError where it ended without them."""
+    assert process.stdout is not None
+    answer = process.stdout.read()
+    if process.wait() != 0:
+        raise RuntimeError(f"a process that fitted families ended with exit code {process.returncode}")
+    found: list[Plain] = pickle.loads(answer)
+    return found
+
+
+def main() -> None:
+    die_with_parent()
+    warnings.simplefilter("ignore")  # the process that started this one shows them
+    measured, numbers = pickle.load(sys.stdin.buffer)
+    families = every_family()
+    fits = [(number, fit_family(families[number], measured)) for number in numbers]
+    found: list[Plain] = [(n, f.inside, f.sse, f.aicc, f.flags) for n, f in fits if f is not None]
+    sys.stdout.buffer.write(pickle.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
