@@ -61,7 +61,8 @@ def fit_all(
             if fit is not None:
                 found[number] = fit
         for process in others:
-            found |= {number: Fit(families[number], *rest) for number, *rest in answer_of(process)}
+            for number, inside, sse, aicc, flags in answer_of(process):
+                found[number] = Fit(families[number], inside, sse, aicc, flags)
     best: dict[str, Fit] = {}
     for _, fit in sorted(found.items()):
         if fit.name not in best or fit.sse < best[fit.name].sse:
@@ -90,7 +91,8 @@ def start_share(measured: Measurements, numbers: list[int]) -> subprocess.Popen[
 def answer_of(process: subprocess.Popen[bytes]) -> list[Plain]:
     """Its fits, when it has ended; RuntimeError where it ended without them."""
     assert process.stdout is not None
-    answer = process.stdout.read()
+    with process.stdout:
+        answer = process.stdout.read()
     if process.wait() != 0:
         raise RuntimeError(f"a process that fitted families ended with exit code {process.returncode}")
     found: list[Plain] = pickle.loads(answer)
