@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.made_videos import numbered_frames, write_video
-from tests.review.web.visits import serving
+from tests.review.web.visits import served, serving
 from tiktokactions import api
 
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if os.path.exists(p)), None)
@@ -43,12 +43,12 @@ def dataset(tmp_path_factory) -> Path:
     """Twelve videos that want review; the last is an AVI with two scenes, which no browser plays."""
     folder = tmp_path_factory.mktemp("browser")
     for n in range(11):
-        size = (180, 320) if n % 2 else (320, 180)
-        write_video(folder / "dance" / f"v{n:02}.mp4", numbered_frames(120, *size, first=200 * n), fps=20)
-    write_video(folder / "jump" / "old.avi", numbered_frames(220, 320, 180, cuts=[100]), fps=20, codec="mpeg4")
+        size = (90, 160) if n % 2 else (160, 90)
+        write_video(folder / "dance" / f"v{n:02}.mp4", numbered_frames(45, *size, first=200 * n), fps=10)
+    write_video(folder / "jump" / "old.avi", numbered_frames(110, 160, 90, cuts=[50]), fps=10, codec="mpeg4")
     paths = "".join(f"dance/v{n:02}.mp4,dance\n" for n in range(11))
     (folder / "videos.csv").write_text(f"path,label\n{paths}jump/old.avi,jump\n")
-    api.curate(folder / "videos.csv", folder / "data", detector="none", workers=2)
+    api.curate(folder / "videos.csv", folder / "data", detector="none", workers=1)
     return folder / "data"
 
 
@@ -122,7 +122,7 @@ def rows(data: Path, columns: str = "video_id, verdict") -> list[tuple[Any, ...]
 
 
 def test_ten_videos_by_keyboard(data, visit):
-    with serving(data) as (address, _):
+    with served(data) as address:
         page = visit(address)
         first = shown(page)
         assert first
@@ -148,7 +148,7 @@ def test_ten_videos_by_keyboard(data, visit):
 
 
 def test_undo_any_number_also_after_a_reload(data, visit):
-    with serving(data) as (address, _):
+    with served(data) as address:
         page = visit(address)
         videos = [press(page, key)[0] for key in "arua"]
         for video in reversed(videos[2:]):
@@ -169,7 +169,7 @@ def test_undo_any_number_also_after_a_reload(data, visit):
 
 
 def test_a_segment_is_moved_by_mouse_and_keys_and_a_scene_is_picked(data, visit):
-    with serving(data, "--label", "jump") as (address, _):
+    with served(data, label="jump") as address:
         page = visit(address)
         until(page, "document.querySelector('video.on')?.readyState > 2")
         assert page.locator("#scenes button").count() == 2
@@ -200,7 +200,7 @@ def test_a_segment_is_moved_by_mouse_and_keys_and_a_scene_is_picked(data, visit)
 
 
 def test_labels(data, visit):
-    with serving(data) as (address, _):
+    with served(data) as address:
         page = visit(address)
         page.keyboard.press("1")
         page.keyboard.press("l")
@@ -222,7 +222,7 @@ def test_labels(data, visit):
 
 
 def test_two_people_and_a_conflict(data, visit):
-    with serving(data, "--reviewers-per-video", "2") as (address, _):
+    with served(data, reviewers_per_video=2) as address:
         one, other = visit(address), visit(address)
         for page, name in ((one, "Ann"), (other, "Bob")):
             page.goto(f"{address}/name")
@@ -252,20 +252,23 @@ def test_two_people_and_a_conflict(data, visit):
 
 
 def test_one_judgement_each_nobody_gets_the_same(data, visit):
-    with serving(data) as (address, _):
+    with served(data) as address:
         one, other = visit(address), visit(address)
         assert shown(one) and shown(other) and shown(one) != shown(other)
 
 
+KEPT = "n => document.getElementById('net').textContent === `offline, ${n} decision${n === 1 ? '' : 's'} kept here`"
+
+
 def test_offline_and_back(data, visit):
-    with serving(data) as (address, _):
+    with served(data) as address:
         page = visit(address)
         until(page, "[...document.querySelectorAll('video')].filter((v) => v.readyState > 2).length > 2")
         page.context.set_offline(True)
         videos = [press(page, key)[0] for key in "arr"]
         page.keyboard.press("z")
         until(page, "id => document.body.dataset.videoId === id", videos.pop())
-        until(page, "document.getElementById('net').textContent === 'offline, 4 waiting'")
+        until(page, KEPT, 4)
         assert rows(data) == []
         page.context.set_offline(False)
         saved(page)
@@ -275,25 +278,118 @@ def test_offline_and_back(data, visit):
         assert rows(data)[-1][1] == "unsure"
 
 
-def test_a_killed_server_loses_nothing_that_was_answered_and_gets_the_rest(data, visit):
+class Held:
+    """The first request of a page to ``path``, which stays unanswered until the test lets it go: before the server has
+    heard of it, or (``answered``) when it has written what it says. Later ones pass."""
+
+    def __init__(self, page: Any, path: str, answered: bool) -> None:
+        self.answered = answered
+        self.route: Any = None
+        self.answer: Any = None
+        page.route(path, self._hold)
+
+    def _hold(self, route: Any) -> None:
+        if self.route is not None:
+            return route.continue_()
+        self.route = route
+        if self.answered:
+            self.answer = route.fetch()
+
+    def let_go(self) -> None:
+        if self.answered:
+            self.route.fulfill(response=self.answer)
+        else:
+            self.route.continue_()
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["asked", "answered"])
+def test_the_page_waits_until_a_decision_is_on_the_disk(data, visit, answered):
+    with served(data) as address:
+        page = visit(address)
+        before = shown(page)
+        held = Held(page, "**/api/decisions", answered)
+        page.keyboard.press("a")
+        page.keyboard.press("r")  # of a video that nobody has seen yet: says nothing
+        page.wait_for_timeout(500)
+        assert shown(page) == before
+        assert page.inner_text("#net") == "saving …"
+        assert len(rows(data)) == int(answered)
+        held.let_go()
+        until(page, "id => document.body.dataset.videoId !== id", before)
+        saved(page)
+        assert rows(data) == [(before, "accept")]
+        held = Held(page, "**/api/undo", answered)
+        second = shown(page)
+        page.keyboard.press("z")
+        page.wait_for_timeout(300)
+        assert shown(page) == second
+        held.let_go()
+        until(page, "id => document.body.dataset.videoId === id", before)
+        assert [verdict for _, verdict in rows(data)] == ["accept", "undo"]
+
+
+def test_a_server_that_does_not_answer_counts_as_away_and_what_it_wrote_is_not_doubled(data, visit):
+    with served(data) as address:
+        page = visit(address)
+        until(page, "[...document.querySelectorAll('video')].filter((v) => v.readyState > 2).length > 2")
+        begun = time.monotonic()
+        page.route("**/api/decisions", lambda route: route.fetch())  # written, and the answer never comes
+        first, _ = press(page, "a")
+        assert 2.4 < time.monotonic() - begun < 10
+        until(page, KEPT, 1)
+        second, _ = press(page, "r")
+        until(page, KEPT, 2)
+        assert rows(data) == [(first, "accept")]
+        page.unroute("**/api/decisions")
+        page.reload()  # what is kept survives it
+        saved(page)
+        assert rows(data) == [(first, "accept"), (second, "reject")]
+        assert shown(page) not in (first, second)
+
+
+def test_a_decision_that_the_server_refuses_stays_on_show(data, visit):
+    def refuse(route: Any) -> None:
+        route.fulfill(status=409, json={"error": "the segment lies outside the scene"})
+
+    with served(data) as address:
+        page = visit(address)
+        before = shown(page)
+        page.route("**/api/decisions", refuse)
+        page.keyboard.press("a")
+        until(page, "document.getElementById('toast').textContent === 'Not saved: the segment lies outside the scene'")
+        assert shown(page) == before
+        page.unroute("**/api/decisions")
+        until(page, "!document.body.classList.contains('saving')")
+        press(page, "r")
+        assert rows(data) == [(before, "reject")]
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["asked", "answered"])
+def test_kill_between_click_and_answer(data, visit, answered):
+    """What was acknowledged is there; what was not is sent again after the restart, and counts once."""
     with serving(data) as (address, process):
         page = visit(address)
         videos = [press(page, "a")[0], press(page, "a")[0]]
-        saved(page)
+        assert [video for video, _ in rows(data)] == videos  # the page has moved on: it is on the disk
+        held = Held(page, "**/api/decisions", answered)
+        videos.append(shown(page))
+        page.keyboard.press("r")
+        page.wait_for_timeout(100)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert [video for video, _ in rows(data)] == videos
-        videos.append(press(page, "r")[0])
-        until(page, "document.getElementById('net').textContent === 'offline, 1 waiting'")
+        assert [video for video, _ in rows(data)] == videos[: 3 if answered else 2]
+        held.route.abort()
+        until(page, "id => document.body.dataset.videoId !== id", videos[2])
+        until(page, KEPT, 1)
     with serving(data, "--port", address.rsplit(":", 1)[1]):
         saved(page)
-        assert [video for video, _ in rows(data)] == videos
+        assert rows(data) == [(videos[0], "accept"), (videos[1], "accept"), (videos[2], "reject")]
         page.reload()
         assert shown(page) and shown(page) not in videos
 
 
 def test_gallery(data, visit):
-    with serving(data) as (address, _):
+    with served(data) as address:
         page = visit(f"{address}/gallery")
         assert page.locator(".tile").count() == 12
         until(page, "[...document.querySelectorAll('.picture img')].every((i) => i.complete && i.naturalWidth)")
@@ -316,7 +412,7 @@ def test_missing_media_can_still_be_judged(data, visit):
     shutil.rmtree(data / "clips")
     for path in (data / "records").rglob("*.json"):
         path.write_text(path.read_text().replace("/dance/v", "/gone/v"))
-    with serving(data) as (address, _):
+    with served(data) as address:
         page = visit(address)
         until(page, "!document.getElementById('notice').hidden")
         assert "missing" in page.inner_text("#notice")
@@ -329,7 +425,7 @@ def test_a_hostile_title_is_text(data, visit):
     for path in (data / "records").rglob("*.json"):
         text = path.read_text().replace('"title":null', '"title":' + json.dumps(HOSTILE))
         path.write_text(text.replace('"labels":["dance"]', '"labels":["<b onclick=alert(1)>dance"]'))
-    with serving(data) as (address, _):
+    with served(data) as address:
         page = visit(address)
         assert page.inner_text("#title") == HOSTILE
         assert "<b onclick" in page.inner_text("#chips")
@@ -342,7 +438,7 @@ def test_a_hostile_title_is_text(data, visit):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_nothing_shifts_and_everything_has_a_name(data, visit, size):
-    with serving(data) as (address, _):
+    with served(data) as address:
         page = visit(address, size, has_touch=size == "phone")
         places = """JSON.stringify(['stage', 'track', 'bar'].map(
             (id) => document.getElementById(id).getBoundingClientRect().height))"""
