@@ -57,7 +57,7 @@ def served(dataset: Path, **options: Any) -> Iterator[str]:
         while not server.started:
             assert thread.is_alive(), "the server has ended"
             time.sleep(0.005)
-        yield "http://127.0.0.1:%d" % server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(20)
