@@ -370,7 +370,7 @@ def test_a_decision_that_the_server_refuses_stays_on_show(data, visit):
         assert rows(data) == [(before, "reject")]
 
 
-@pytest.mark.parametrize("answered", [False, True], ids=["asked", "answered"])
+@pytest.mark.parametrize("answered", [pytest.param(False, marks=pytest.mark.slow), True], ids=["asked", "answered"])
 def test_kill_between_click_and_answer(data, visit, answered):
     """What was acknowledged is there; what was not is sent again after the restart, and counts once."""
     with serving(data) as (address, process):

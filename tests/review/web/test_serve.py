@@ -6,8 +6,6 @@ import contextlib
 import json
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -15,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import REPOSITORY
 from tests.review.web.visits import serving
 from tests.review.worlds import a_desk, doubtful, write_dataset
+from tiktokactions import cli
 from tiktokactions.review import store
 from tiktokactions.review.store import Store
 from tiktokactions.review.web import server
@@ -35,7 +33,7 @@ def post(address: str, path: str, body: object, token: str) -> Any:
         return json.load(answer)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_ends_cleanly_and_applies(data, number):
     opened = Store(data)
     _, token = store.invite(opened, "Ann")
@@ -51,14 +49,13 @@ def test_ends_cleanly_and_applies(data, number):
     assert record["status"] == "rejected" and "human_rejected" in record["reasons"]
 
 
-def test_a_taken_port_is_said(data):
+def test_a_taken_port_is_said(data, capsys):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        command = [sys.executable, "-m", "tiktokactions", "review", str(data), "--port", str(taken.getsockname()[1])]
-        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2
-    assert "in use already" in done.stderr and "Traceback" not in done.stderr
+        assert cli.main(["review", str(data), "--port", str(taken.getsockname()[1])]) == 2
+    said = capsys.readouterr().err
+    assert "in use already" in said and "Traceback" not in said
 
 
 def test_another_host_prints_a_link_with_a_token_and_kill_keeps_what_was_answered(data):
