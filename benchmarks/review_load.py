@@ -2,10 +2,13 @@
 
     python -m benchmarks.review_load                                   (100,000 records, 60 s)
     python -m benchmarks.review_load --records 2000 --seconds 10       (a smoke test: prints, writes no result)
+    python -m benchmarks.review_load --gallery                         (300,000 records: pages of the gallery, no judging)
 
 The reviewers are threads of this process, each with an invitation and a connection of its own to a server on loopback,
 which runs as ``tiktokactions review`` does. At the end the server is killed with SIGKILL while they are at work: every
 decision that was answered must be in ``reviews.sqlite``, none twice, and no video may have more judgements than asked for.
+
+``--gallery`` asks the same server for the gallery's pages as a browser does, one after the other, each filter and order.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import json
 import random
 import re
 import secrets
+import shutil
 import signal
 import sqlite3
 import statistics
@@ -25,6 +29,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,6 +56,7 @@ from tiktokactions.records import (
 from tiktokactions.review.store import Store, invite, set_setting
 
 RECORDS, REVIEWERS, SECONDS, EVERY_S, PER_VIDEO = 100_000, 50, 60.0, 1.0, 2
+GALLERY_RECORDS, GALLERY_PAGE_S = 300_000, 1.0
 MEDIAN_MS = 50.0
 SETTINGS = CurateOptions(detector="none", person_score=0.5, keep_duplicates=True)
 DETECTOR = DetectorInfo("yolox-nano", "0" * 64, 0.5)
@@ -71,20 +77,23 @@ class Reviewer:
 # --- a dataset without videos ----------------------------------------------------------------------------------------
 
 
-def build(folder: Path, records: int) -> None:
-    """Records in which people were seen in too few frames, and the manifest."""
+def build(folder: Path, records: int, mixed: bool = False) -> None:
+    """Records in which people were seen in too few frames, and the manifest. ``mixed``: others too, a tenth too short."""
     template = _record()
     made = []
     for number in range(records):
         path = f"/nowhere/{number:06}.mp4"
         label = f"hashtag{number % 386:03}"
+        people, score = (11, 0.5 + number % 499 / 1000) if mixed else (4, 0.9)
         seen = tuple(
-            Sample(i / 2, i * 15, (PersonBox((10.0, 10.0, 50.0, 150.0), 0.9 if i < number % 4 else 0.2),))
+            Sample(i / 2, i * 15, (PersonBox((10.0, 10.0, 50.0, 150.0), score if i < number % people else 0.2),))
             for i in range(10)
         )
         source = Source(path=path, labels={path: (label,)}, title=f"video {number}")
         video_id = hashlib.sha256(path.encode()).hexdigest()[:16]
-        record = decide(replace(template, video_id=video_id, samples=seen).with_source(source), SETTINGS)
+        scenes = (Scene(0.0, 2.0, 0, 60),) if mixed and number % 10 == 9 else template.scenes
+        record = replace(template, video_id=video_id, samples=seen, scenes=scenes).with_source(source)
+        record = decide(record, SETTINGS)
         file = record_path(folder, video_id)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(encode_record(record))
@@ -186,6 +195,75 @@ def run(folder: Path, reviewers: int, seconds: float) -> dict[str, Any]:
     return {"start_s": round(start_s, 1)} | _compared(folder, people)
 
 
+def browse(folder: Path) -> dict[str, Any]:
+    """Seconds until the server listens, without an index and with one, and milliseconds for each page of the gallery."""
+    token = secrets.token_urlsafe(24)
+    found: dict[str, Any] = {}
+    for start in ("index_built_s", "index_opened_s"):
+        command = [sys.executable, "-m", "tiktokactions", "review", str(folder), "--port", "0", "--owner-token", token]
+        started = time.perf_counter()
+        server = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        try:
+            assert server.stderr is not None
+            port = next(int(said[1]) for line in server.stderr if (said := re.search(r"http://[^:]+:(\d+)/", line)))
+            found[start] = round(time.perf_counter() - started, 1)
+            if start == "index_opened_s":
+                found["pages_ms"] = _pages(port, token)
+        finally:
+            server.kill()
+            server.wait()
+            if server.stderr is not None:
+                server.stderr.close()
+    return found
+
+
+FILTERS = (
+    *("", "status=accepted", "status=needs_review", "status=rejected", "label=hashtag007", "score_min=0.9"),
+    *(
+        "score_max=0.55",
+        "order=-score",
+        "order=duration",
+        "status=accepted&order=-score",
+        "status=rejected&order=score",
+    ),
+    *("label=hashtag007&status=accepted", "label=hashtag007&order=-score", "text=video+123456", "text=nowhere"),
+    *("text=nothing+has+this", "reason=too_short", "judged=no", "judged=yes", "score_min=0.7&score_max=0.71&order=id"),
+    *("status=accepted&score_min=0.95", "label=hashtag007&text=video+7", "reason=too_short&order=-score"),
+)
+
+
+def _pages(port: int, token: str) -> dict[str, float]:
+    """The first page, the second, and the last one of every filter, as HTML."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+
+    def get(address: str) -> tuple[float, str]:
+        started = time.perf_counter()
+        connection.request("GET", address, headers={"Authorization": f"Bearer {token}", "Accept": "text/html"})
+        answer = connection.getresponse()
+        page = answer.read().decode()
+        if answer.status != 200:
+            raise ValueError(f"{address}: {answer.status} {page[:300]}")
+        return round((time.perf_counter() - started) * 1000, 1), page
+
+    times = {"owner": get("/owner")[0]}
+    for query in FILTERS:
+        times[f"first {query}"], page = get(f"/gallery?{query}")
+        following = re.search(r'rel="next" href="([^"]+)"', page)
+        if following:
+            times[f"second {query}"], _ = get(following[1].replace("&amp;", "&"))
+            times[f"last {query}"], _ = get(f"/gallery?{query}&{_last(query)}")
+    connection.close()
+    return times
+
+
+def _last(query: str) -> str:
+    """The cursor in front of the end of an order."""
+    order = next((part[6:] for part in query.split("&") if part.startswith("order=")), "id")
+    value, video_id = (-2.0, "") if order.startswith("-") else (1e9, "~")
+    column = {"id": "video_id", "score": "score_key", "duration": "duration_key"}[order.removeprefix("-")]
+    return urllib.parse.urlencode({"before": json.dumps([column, value, video_id])})
+
+
 def _compared(folder: Path, people: list[Reviewer]) -> dict[str, Any]:
     with sqlite3.connect(folder / "reviews.sqlite") as database:
         rows = database.execute("SELECT client_key, video_id, reviewer FROM decisions").fetchall()
@@ -217,14 +295,39 @@ def _quantiles(values: list[float]) -> dict[str, float]:
     }
 
 
+def gallery(records: int, folder: Path | None, facts: dict[str, Any]) -> int:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = folder or Path(temporary) / "dataset"
+        if not (folder / "manifest.parquet").exists():
+            build(folder, records, mixed=True)
+        shutil.rmtree(folder / ".review", ignore_errors=True)
+        found = browse(folder)
+    print_table("Milliseconds for a page", ("page", "ms"), list(found["pages_ms"].items()))
+    print(
+        f"the index of {records} videos: {found['index_built_s']} s to build, {found['index_opened_s']} s to open again"
+    )
+    targets = [target("slowest page, s", max(found["pages_ms"].values()) / 1000, GALLERY_PAGE_S)]
+    print_targets(targets)
+    if records >= GALLERY_RECORDS:
+        print(write_result("review_gallery", {"settings": {"records": records}, **found, "targets": targets}, facts))
+    return 0 if all(t["passed"] for t in targets) else 1
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=RECORDS)
+    parser.add_argument("--records", type=int)
+    parser.add_argument("--gallery", action="store_true", help="the pages of the gallery instead of judging")
+    parser.add_argument(
+        "--dataset", type=Path, help="with --gallery: the folder of an earlier run, or for the next one"
+    )
     parser.add_argument("--reviewers", type=int, default=REVIEWERS)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     arguments = parser.parse_args()
     facts = environment()
     print_environment(facts)
+    if arguments.gallery:
+        return gallery(arguments.records or GALLERY_RECORDS, arguments.dataset, facts)
+    arguments.records = arguments.records or RECORDS
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "dataset"
         build(folder, arguments.records)

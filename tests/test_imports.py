@@ -13,7 +13,7 @@ import pytest
 
 PACKAGE = "tiktokactions"
 ROOMS = [
-    *("records", "files", "video", "plots", "hashtags", "collect", "curate", "review", "dataset", "model"),
+    *("records", "files", "intervals", "video", "plots", "hashtags", "collect", "curate", "review", "dataset", "model"),
     *("study", "report", "demo", "api", "progress", "cli", "__main__"),
 ]
 HEAVY = {"torch", "onnxruntime", "matplotlib", "cv2", "av", "scipy", "scenedetect", "ai_edge_litert", "ultralytics"}

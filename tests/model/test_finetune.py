@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from tests.model.made_clips import make_clips
 from tiktokactions.dataset.clips import ClipSet
-from tiktokactions.model.evaluate import evaluate, load_run, merge_views, top_accuracy, wilson_interval
+from tiktokactions.model.evaluate import evaluate, load_run, merge_views, top_accuracy
 from tiktokactions.model.finetune import dry_finetune, finetune
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions, PredictOptions, PretrainOptions
 from tiktokactions.model.predict import predict, write_features
@@ -290,14 +290,6 @@ def test_merged_views_are_the_reference(vectors):
         assert int(row.argmax()) == predicted
         assert top_accuracy(row[None], torch.tensor([int(label)]), 1) == top1
         assert top_accuracy(row[None], torch.tensor([int(label)]), 5) == top5
-
-
-@pytest.mark.parametrize(
-    ("hits", "of", "low", "high"),
-    [(0, 10, 0, 0.2775), (5, 10, 0.2366, 0.7634), (10, 10, 0.7225, 1), (95, 100, 0.8882, 0.9785)],
-)
-def test_wilson_intervals(hits, of, low, high):
-    assert wilson_interval(hits, of) == pytest.approx((low, high), abs=5e-4)
 
 
 def test_unknown_labels_are_told(finished, test, tmp_path):

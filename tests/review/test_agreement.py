@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tests.review.worlds import says
+from tiktokactions.intervals import wilson_interval
 from tiktokactions.review import store as reviews
-from tiktokactions.review.aggregate import METHODS, Method, aggregate
-from tiktokactions.review.agreement import cohen_kappa, krippendorff_alpha, review_report, wilson_interval
+from tiktokactions.review.aggregate import METHODS, SECONDS_PER_ANSWER, Method, aggregate
+from tiktokactions.review.agreement import cohen_kappa, krippendorff_alpha, pair_agreements, review_report
 from tiktokactions.review.consensus import consensus
 from tiktokactions.review.store import Decision, Gold, Store
 
@@ -62,6 +63,13 @@ def units(*observers: str) -> list[list[str]]:
         ([["a", "a"], ["b", "b"]], 1.0),
         # two pairs differ, out of two a and two b: 1 - 4 / ((16 - 4 - 4) / 3)
         ([["a", "b"], ["a", "b"]], -0.5),
+        # One unit without a second value is left out: 3 a and 4 b remain. Observed 4/2 + 2/1 + 0 = 4 of 7, expected
+        # (49 - 9 - 16) / 6 = 4 of 7: no better than chance.
+        ([["a", "a", "b"], ["a", "b"], ["b"], ["b", "b"]], 0.0),
+        # Everybody is in a tie with somebody: observed (4 - 2) / 1 twice and (16 - 8) / 3, expected (64 - 32) / 7.
+        ([["a", "b"], ["b", "a"], ["a", "a", "b", "b"]], 1 - (4 + 8 / 3) / (32 / 7)),
+        # Three values, one of them said once: observed 2 + 2 + 0 + 0, 5 a, 2 b and 1 c: expected (64 - 25 - 4 - 1) / 7.
+        ([["a", "b"], ["b", "c"], ["a", "a"], ["c"], [], ["a", "a"]], 1 - 4 / (34 / 7)),
         # K. Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), example C: four observers, 0.743
         (units("123321412...", "1233224125.3", ".3332342251.", "12332441251."), 0.743),
         # the same author's three coders and fifteen units, 0.691 for nominal data
@@ -73,12 +81,24 @@ def test_krippendorffs_alpha(said: list[list[str]], alpha: float | None) -> None
     assert found == (alpha if alpha is None else pytest.approx(alpha, abs=0.0005))
 
 
-@pytest.mark.parametrize(
-    ("right", "n", "low", "high"),
-    [(0, 0, 0.0, 1.0), (8, 10, 0.4902, 0.9433), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (50, 100, 0.4038, 0.5962)],
-)
-def test_wilsons_interval(right: int, n: int, low: float, high: float) -> None:
-    assert wilson_interval(right, n) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+def test_kappa_of_pairs_counts_only_what_both_have_judged() -> None:
+    """ann and ben share v1 to v4: observed 3/4, expected 3/4 * 2/4 + 1/4 * 2/4 = 1/2. cid shares one video with each, where
+    chance alone would do."""
+    table = {"v1": "aa.", "v2": "aa.", "v3": "rr.", "v4": "ar.", "v5": "a.a", "v6": ".rr", "v7": "..a", "v8": "a.."}
+    units = {
+        video_id: [
+            said(person, {"a": "accept", "r": "reject"}[letter])
+            for person, letter in zip(("ann", "ben", "cid"), row, strict=True)
+            if letter != MISSING
+        ]
+        for video_id, row in table.items()
+    }
+    pairs = {(p.a, p.b): (p.videos, p.agreed, p.kappa) for p in pair_agreements(units)}
+    assert pairs == {
+        ("ann", "ben"): (4, 3, pytest.approx(0.5)),
+        ("ann", "cid"): (1, 1, None),
+        ("ben", "cid"): (1, 1, None),
+    }
 
 
 # --- consensus -----------------------------------------------------------------------------------------------------
@@ -210,6 +230,19 @@ def test_methods_of_aggregation(method: Method, store: Store, few_steps: None) -
         assert verdicts == truth, "who can be trusted decides where votes are tied"
         assert not {i for i, what in found.conflicts.items() if what == "verdict"}
     assert found.verdicts["v01"].labels == ("waltz",) and found.verdicts["v03"].labels == ("tango",)
+
+
+def test_what_takes_long_is_announced(store: Store, few_steps: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd(store)
+    said: list[str] = []
+    aggregate(store, "mace", said.append)
+    assert said == [], "a hundred answers take no time"
+    monkeypatch.setitem(SECONDS_PER_ANSWER, "mace", 0.1)
+    aggregate(store, "mace", said.append)
+    assert said == [
+        "mace: weighing 110 verdicts of 3 people, 2 different ones, takes about 11 s",
+        "mace: weighing 75 labels of 3 people, 3 different ones, takes 8 s or several times that",
+    ]
 
 
 @pytest.mark.parametrize("method", METHODS)

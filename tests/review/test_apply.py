@@ -19,7 +19,7 @@ import pytest
 
 from tests.curate.tiny_onnx import write_constant_model
 from tests.made_videos import numbered_frames, read_numbers, write_video
-from tests.review.worlds import says
+from tests.review.worlds import in_this_process, says
 from tiktokactions import api, cli
 from tiktokactions.files import read_record
 from tiktokactions.records import VideoRecord
@@ -33,8 +33,9 @@ NO_PEOPLE: dict[str, Any] = {"detector": "none", "workers": 1}
 
 
 @pytest.fixture(autouse=True)
-def no_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing them takes longer than all the rest, and they are the business of another room."""
+def no_figures_no_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take longer than all the rest, and are the business of other rooms."""
+    in_this_process(monkeypatch)
     if request.node.name != "test_decisions_become_statuses_labels_and_clips":
         monkeypatch.setattr("tiktokactions.dataset.figures.draw_figures", lambda dataset, stats: [])
 
@@ -47,7 +48,10 @@ def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_video(root / "videos" / name, numbered_frames(110, 96, 160, first=n * 1000, cuts=(50,)), fps=10)
     write_video(root / "videos/swim/short.mp4", numbered_frames(20, 96, 160, first=5000), fps=10)
     (root / "videos/swim/notes.txt").write_text("not a video")
-    api.curate(root / "videos", root / "data", keep_duplicates=True, min_scene_frames=5, **NO_PEOPLE)
+    with pytest.MonkeyPatch.context() as patch:
+        in_this_process(patch)
+        patch.setattr("tiktokactions.dataset.figures.draw_figures", lambda dataset, stats: [])
+        api.curate(root / "videos", root / "data", keep_duplicates=True, min_scene_frames=5, **NO_PEOPLE)
     return root
 
 

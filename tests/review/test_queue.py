@@ -166,7 +166,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS, st.integers(1, 3))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_never_more_than_k_at_once_and_nothing_is_lost(
     tmp_path_factory: pytest.TempPathFactory, events: list[tuple[str, int, int]], k: int
 ) -> None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import base64
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tiktokactions.curate import engine_local
 from tiktokactions.curate.decide import decide
+from tiktokactions.curate.engine_local import Outcome
 from tiktokactions.curate.options import CurateOptions
+from tiktokactions.dataset import verify
 from tiktokactions.dataset.info import new_info, write_info
 from tiktokactions.dataset.manifest import write_manifest
 from tiktokactions.files import write_record
@@ -87,6 +92,17 @@ def write_dataset(folder: Path, records: Sequence[VideoRecord]) -> Path:
 def doubtful(count: int, **changes: Any) -> list[VideoRecord]:
     """Videos ``v00``, ``v01`` … with people in three of ten frames."""
     return [a_record(f"v{n:02}", (0.9,) * 3 + (0.1,) * 7, **changes) for n in range(count)]
+
+
+def in_this_process(patch: pytest.MonkeyPatch) -> None:
+    """``curate`` and ``dataset verify`` without worker processes, whose start takes longer than what they do here."""
+
+    def run_jobs(jobs: Iterable[Any], work: Callable[[Any], Any], *_: Any) -> Iterator[Outcome[Any, Any]]:
+        for job in jobs:
+            yield Outcome(job, work(job))
+
+    patch.setattr(engine_local, "run_jobs", run_jobs)
+    patch.setattr(verify, "run_jobs", run_jobs)
 
 
 def a_desk(folder: Path, records: Sequence[VideoRecord] = (), **options: Any) -> Desk:

@@ -141,7 +141,7 @@ def _apply(folder: Path, store: Store, method: Any, report: Report, began: float
 
     # Read under the lock: another run may have settled the dataset in the meantime.
     _, info, settings = open_dataset(folder)
-    found, before = aggregate(store, method), applied_verdicts(folder)
+    found, before = aggregate(store, method, report), applied_verdicts(folder)
     verdicts = found.verdicts
     changed = {i: verdict for i, verdict in verdicts.items() if verdict != before.get(i)}
     gone = sorted(set(before) - set(verdicts))

@@ -21,6 +21,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from tiktokactions.dataset.clips import Clip, ClipSet
 from tiktokactions.files import write_atomic
+from tiktokactions.intervals import wilson_interval
 from tiktokactions.model.augment import normalise
 from tiktokactions.model.classification import VideoClassifier, classifier
 from tiktokactions.model.confusion import draw_confusion
@@ -75,14 +76,6 @@ def top_accuracy(probabilities: Tensor, labels: Tensor, k: int) -> float:
     k = min(k, probabilities.shape[-1])
     hits = (probabilities.topk(k, dim=-1).indices == labels[:, None]).any(-1)
     return float(hits.double().mean())
-
-
-def wilson_interval(hits: float, of: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of a share of ``hits`` among ``of``."""
-    share, spread = hits / of, z * z / of
-    centre = (share + spread / 2) / (1 + spread)
-    half = z * np.sqrt(share * (1 - share) / of + spread / (4 * of)) / (1 + spread)
-    return float(centre - half), float(centre + half)
 
 
 # --- the model of a run --------------------------------------------------------------------------------------------

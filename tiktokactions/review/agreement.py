@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tiktokactions.intervals import wilson_interval
 from tiktokactions.review.consensus import Consensus, consensus
 from tiktokactions.review.store import (
     Decision,
@@ -22,9 +23,6 @@ from tiktokactions.review.store import (
     reviewers,
     reviewers_per_video,
 )
-
-Z_95 = 1.959963984540054
-
 
 # --- coefficients --------------------------------------------------------------------------------------------------
 
@@ -62,17 +60,6 @@ def krippendorff_alpha(units: Sequence[Sequence[Hashable]]) -> float | None:
         observed += different / (len(values) - 1)
     expected = (n**2 - sum(count**2 for count in total.values())) / (n - 1)
     return 1 - observed / expected
-
-
-def wilson_interval(right: int, n: int, z: float = Z_95) -> tuple[float, float]:
-    """Wilson's score interval of a share (E. B. Wilson, 1927), 95 % unless ``z`` says otherwise; 0 to 1 for n = 0."""
-    if n == 0:
-        return 0.0, 1.0
-    share = right / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    # At the ends rounding may leave the share itself outside.
-    return (0.0 if right == 0 else max(0.0, centre - half)), (1.0 if right == n else min(1.0, centre + half))
 
 
 # --- the owner's figures -------------------------------------------------------------------------------------------

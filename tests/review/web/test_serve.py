@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -14,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import REPOSITORY
 from tests.review.web.visits import serving
-from tests.review.worlds import doubtful, write_dataset
+from tests.review.worlds import a_desk, doubtful, write_dataset
+from tiktokactions import cli
 from tiktokactions.review import store
 from tiktokactions.review.store import Store
+from tiktokactions.review.web import server
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def post(address: str, path: str, body: object, token: str) -> Any:
         return json.load(answer)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_ends_cleanly_and_applies(data, number):
     opened = Store(data)
     _, token = store.invite(opened, "Ann")
@@ -49,18 +49,17 @@ def test_ends_cleanly_and_applies(data, number):
     assert record["status"] == "rejected" and "human_rejected" in record["reasons"]
 
 
-def test_a_taken_port_is_said(data):
+def test_a_taken_port_is_said(data, capsys):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        command = [sys.executable, "-m", "tiktokactions", "review", str(data), "--port", str(taken.getsockname()[1])]
-        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2
-    assert "in use already" in done.stderr and "Traceback" not in done.stderr
+        assert cli.main(["review", str(data), "--port", str(taken.getsockname()[1])]) == 2
+    said = capsys.readouterr().err
+    assert "in use already" in said and "Traceback" not in said
 
 
-def test_another_host_prints_a_link_with_a_token(data):
-    with serving(data, "--host", "0.0.0.0") as (address, _):
+def test_another_host_prints_a_link_with_a_token_and_kill_keeps_what_was_answered(data):
+    with serving(data, "--host", "0.0.0.0") as (address, process):
         assert "/join?token=" in address
         home = address.partition("/join")[0]
         with pytest.raises(urllib.error.HTTPError) as refused:
@@ -69,19 +68,9 @@ def test_another_host_prints_a_link_with_a_token(data):
         refused.value.close()
         token = address.rpartition("=")[2]
         assert post(home, "/api/next", {"count": 2}, token)["items"]
-
-
-def test_kill_between_question_and_answer_keeps_what_was_answered(data):
-    opened = Store(data)
-    _, token = store.invite(opened, "Ann")
-    opened.close()
-    with serving(data) as (address, process):
         for n in range(3):
             post(
-                address,
-                "/api/decisions",
-                {"client_key": f"key-0000{n}", "video_id": f"v0{n}", "verdict": "accept"},
-                token,
+                home, "/api/decisions", {"client_key": f"key-0000{n}", "video_id": f"v0{n}", "verdict": "accept"}, token
             )
         process.kill()
         process.wait(10)
@@ -90,25 +79,24 @@ def test_kill_between_question_and_answer_keeps_what_was_answered(data):
     again.close()
 
 
-def test_a_new_manifest_is_taken_in_while_serving(data):
-    opened = Store(data)
-    _, token = store.invite(opened, "Ann")
-    opened.close()
-    with serving(data) as (address, _):
-        assert len(post(address, "/api/next", {"count": 20}, token)["items"]) == 4
+def test_a_new_manifest_is_taken_in_while_serving(data, monkeypatch):
+    monkeypatch.setattr(server, "REFRESH_EVERY_S", 0.02)
+    desk = a_desk(data)
+    with contextlib.closing(desk), server.kept_up_to_date(desk):
+        assert len(desk.next_items("ann", count=20)) == 4
         write_dataset(data, doubtful(6))
         until = time.monotonic() + 30
-        while len(post(address, "/api/next", {"count": 20}, token)["items"]) < 6:
+        while len(desk.next_items("ann", count=20)) < 6:
             assert time.monotonic() < until
-            time.sleep(0.5)
+            time.sleep(0.02)
 
 
 def test_load_in_small(tmp_path):
-    """The benchmark's people, at a twentieth of its size; its times are judged on an idle machine only."""
+    """The benchmark's people, at a fraction of its size; its times are judged on an idle machine only."""
     from benchmarks.review_load import build, run
 
-    build(tmp_path / "data", 400)
-    found = run(tmp_path / "data", reviewers=10, seconds=4)
-    assert found["decisions"] >= 10
+    build(tmp_path / "data", 100)
+    found = run(tmp_path / "data", reviewers=8, seconds=2)
+    assert found["decisions"] >= 8
     assert (found["lost"], found["doubled"], found["unknown"], found["judgements_too_many"]) == (0, 0, 0, 0)
     assert found["problems"] == []

@@ -11,11 +11,15 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import uvicorn
 from starlette.testclient import TestClient
 
 from tests.conftest import REPOSITORY
-from tiktokactions.review.desk import Desk
+from tiktokactions.api.datasets import open_dataset
+from tiktokactions.review.desk import Desk, open_desk
+from tiktokactions.review.options import ReviewOptions
 from tiktokactions.review.web import create_app
 
 HOME = "http://127.0.0.1:8000"
@@ -39,6 +43,25 @@ class Visitor(TestClient):
 
 def decision(video_id: str, verdict: str = "accept", key: str = "", **changes: object) -> dict[str, object]:
     return {"client_key": key or f"key-of-{video_id}-{verdict}", "video_id": video_id, "verdict": verdict} | changes
+
+
+@contextlib.contextmanager
+def served(dataset: Path, **options: Any) -> Iterator[str]:
+    """The pages of a dataset on a port of their own, by a thread of the test; yields the address."""
+    desk = open_desk(dataset, open_dataset(dataset)[2], ReviewOptions(**options))
+    settings = uvicorn.Config(create_app(desk), port=0, log_level="warning", ws="none", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(settings)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive(), "the server has ended"
+            time.sleep(0.005)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        desk.close()
 
 
 @contextlib.contextmanager

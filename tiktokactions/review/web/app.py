@@ -33,6 +33,7 @@ What the review pages of tiktokactions ask for. Programs send `Authorization: Be
 `tiktokactions review invite DATASET NAME`; browsers have a cookie, and send `X-Review-Token` with each change.
 """
 NOT_SAVED = "It could not be saved just now; it will be sent again."
+NO_PAGE = "There is no such page. Videos are found in the gallery."
 _log = logging.getLogger(__name__)
 
 
@@ -96,7 +97,8 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
-        return _problem(request, error.status_code, str(error.detail), error.headers)
+        text = NO_PAGE if error.detail == "Not Found" else str(error.detail)  # the framework's own word for it
+        return _problem(request, error.status_code, text, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def not_understood(request: Request, error: RequestValidationError) -> Response:

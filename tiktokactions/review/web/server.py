@@ -53,7 +53,7 @@ def serve(desk: Desk, report: Callable[[str], None]) -> None:
                 ws="none",
             )
         )
-        with _terminated_like_interrupted(), _kept_up_to_date(desk), contextlib.suppress(KeyboardInterrupt):
+        with _terminated_like_interrupted(), kept_up_to_date(desk), contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listening])
     finally:
         listening.close()
@@ -108,7 +108,7 @@ def _terminated_like_interrupted() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _kept_up_to_date(desk: Desk) -> Iterator[None]:
+def kept_up_to_date(desk: Desk) -> Iterator[None]:
     """Take in what ``apply`` or ``curate`` change meanwhile."""
     over = threading.Event()
 

@@ -1,10 +1,17 @@
 // What was decided and is not yet known to be on the server's disk. It lies in localStorage, one entry per key, so that
 // neither a reload nor a second tab loses or mixes anything; sent in order, again and again until there is an answer.
 // The client key of each entry makes repeats harmless.
+//
+// `add` tells how it went: {saved: true, answer} when the server has it on its disk, {refused: status, message}, or
+// {kept: state} when it does not answer: only then may the page go on without it.
 
 import { Refused, newKey, renewMark, send } from "./talk.js";
 
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
+const PATIENCE_MS = 2500; // a server that has not answered by then counts as away ...
+const PATIENCE_WHILE_AWAY_MS = 300; // ... and while it is away nobody waits so long for each decision
+const ANSWER_TIMEOUT_MS = 10000; // then the connection is given up, and the same is sent again
+export const AWAY = ["offline", "unsaved"];
 
 export class Outbox {
   constructor(dataset, reviewer, { onState, onRefused, onSent }) {
@@ -15,9 +22,12 @@ export class Outbox {
     this.waiters = new Map();
     this.memory = new Map(); // where the browser keeps no localStorage
     this.count = 0;
+    this.state = "saved";
     this.failures = 0;
     this.timer = null;
     this.flushing = false;
+    this.trouble = "offline"; // what it is called when nothing is saved: no connection, or a server that cannot write
+    addEventListener("beforeunload", (event) => { if (this.memory.size) event.preventDefault(); }); // nothing else keeps those
     addEventListener("online", () => this.flush());
     addEventListener("offline", () => this.tell("offline"));
     addEventListener("storage", (event) => event.key?.startsWith(this.prefix) && this.tell());
@@ -32,10 +42,23 @@ export class Outbox {
     } catch {
       this.memory.set(name, text);
     }
-    const answer = new Promise((resolve) => this.waiters.set(name, resolve));
+    const outcome = new Promise((resolve) => this.waiters.set(name, resolve));
+    setTimeout(() => this.lostPatience(name), AWAY.includes(this.state) ? PATIENCE_WHILE_AWAY_MS : PATIENCE_MS);
     this.tell();
     this.flush();
-    return answer;
+    return outcome;
+  }
+
+  lostPatience(name) {
+    if (!this.waiters.has(name)) return;
+    // Another tab of the same person may have sent it, and was answered.
+    if (this.entry(name)) this.tell(this.trouble);
+    else this.settle(name, { saved: true, answer: null });
+  }
+
+  settle(name, outcome) {
+    this.waiters.get(name)?.(outcome);
+    this.waiters.delete(name);
   }
 
   names() {
@@ -61,21 +84,22 @@ export class Outbox {
     return this.names().map((name) => this.entry(name)).filter(Boolean);
   }
 
-  remove(name, answer) {
+  remove(name, outcome) {
     this.memory.delete(name);
     try {
       localStorage.removeItem(name);
     } catch { /* no localStorage */ }
-    this.waiters.get(name)?.(answer);
-    this.waiters.delete(name);
+    this.settle(name, outcome);
   }
 
   tell(state) {
     const waiting = this.names().length;
     if (state) this.state = state;
-    else if (!waiting && this.state !== "offline") this.state = "saved";
+    else if (!waiting && !AWAY.includes(this.state)) this.state = "saved";
     else if (waiting && this.state === "saved") this.state = "saving";
-    this.onState(this.state ?? "saved", waiting);
+    // Nobody answers: who waits for that may go on, everything is kept here.
+    if (AWAY.includes(state) || state === "signed-out") for (const name of [...this.waiters.keys()]) this.settle(name, { kept: state });
+    this.onState(this.state, waiting);
   }
 
   async flush() {
@@ -86,7 +110,7 @@ export class Outbox {
       for (let name; (name = this.names()[0]); ) {
         const entry = this.entry(name);
         if (!entry || !(await this.deliver(name, entry))) {
-          if (!entry) this.remove(name, null);
+          if (!entry) this.remove(name, { kept: this.state });
           else break;
         }
       }
@@ -99,29 +123,32 @@ export class Outbox {
   // True where the next entry may go.
   async deliver(name, entry) {
     try {
-      const answer = await send(entry.path, entry.body);
+      const answer = await send(entry.path, entry.body, { timeout_ms: ANSWER_TIMEOUT_MS });
       this.failures = 0;
       this.state = "saved";
-      this.remove(name, answer);
+      this.remove(name, { saved: true, answer });
       this.tell();
       this.onSent(entry, answer);
       return true;
     } catch (error) {
       const status = error instanceof Refused ? error.status : 0;
       if ([400, 404, 409, 413, 415, 422].includes(status)) {
-        this.remove(name, null);
+        this.state = "saved"; // of what is left, nothing is known to be in trouble
+        this.remove(name, { refused: status, message: error.message });
+        this.tell();
         this.onRefused(entry, error.message);
         return true;
       }
+      this.trouble = status ? "unsaved" : "offline";
       if (status === 401 || status === 403) {
         try {
           await renewMark();
           if (this.failures++ < 2) return this.deliver(name, entry);
         } catch { /* told below */ }
         this.tell("signed-out");
-      } else {
+      } else if (!status) {
         this.tell("offline");
-      }
+      } // else: the server is there and could not write; it is asked again while patience lasts
       this.timer = setTimeout(() => this.flush(), RETRY_MS[Math.min(this.failures++, RETRY_MS.length - 1)]);
       return false;
     }

@@ -1,15 +1,13 @@
 // The review page: one video on show, the next ones loaded behind it, every decision one key.
 
 import { Labels } from "./labels.js";
-import { Outbox } from "./outbox.js";
+import { AWAY, Outbox } from "./outbox.js";
 import { ask, boot, newKey, send } from "./talk.js";
 import { Timeline, clampSegment, drawBoxes, longEnough } from "./timeline.js";
 import { Deck, viewOf } from "./views.js";
 
 const $ = (id) => document.getElementById(id);
 const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3];
-const ANSWER_WAIT_MS = 60; // the page moves on when the decision is on the server's disk, or after this: it then waits here
-const UNDO_WAIT_MS = 1500;
 const LOW = boot.held_ahead - 1;
 const HEARTBEAT_MS = 30000;
 const RECOUNT_MS = 1200;
@@ -112,7 +110,7 @@ function drawOthers(item) {
 function drawNotice() {
   const item = current(), view = item && viewFor(item), front = deck.front;
   let text = "";
-  if (!item) text = state.fetching ? "Looking for videos …" : outbox?.state === "offline" ? "Offline. What you decided waits here and is sent when the server is back." : state.progress?.left ? "Nothing to hand out: others are looking at the last videos." : "All done. Nothing is left in this queue.";
+  if (!item) text = state.fetching ? "Looking for videos …" : AWAY.includes(outbox?.state) ? "Offline. What you decided waits here and is sent when the server is back." : state.progress?.left ? "Nothing to hand out: others are looking at the last videos." : "All done. Nothing is left in this queue.";
   else if (!view) text = "The video is missing; you can still decide.";
   else if (front?.failed || (deck.wanted?.failed && deck.wanted === front)) text = "This video cannot be played; you can still decide.";
   else if (deck.wanted && !deck.wanted.ready && view.copied) text = "Preparing this scene …";
@@ -251,42 +249,52 @@ function decisionOf(item, verdict) {
   };
 }
 
+// The page moves on when the server has the decision on its disk. Without a connection the decision is kept here, which
+// the page shows, and the next video comes all the same. A key that is pressed meanwhile says nothing about a video that
+// nobody has seen yet.
 function decide(verdict) {
+  if (state.saving) return;
   const pressed = performance.now();
+  state.saving = true;
   inTurn(async () => {
-    const item = current();
-    if (!item) return;
-    const body = decisionOf(item, verdict);
-    flash(verdict);
-    const answer = outbox.add("/api/decisions", body);
-    await Promise.race([answer, pause(ANSWER_WAIT_MS)]);
-    state.past.push({ item, key: body.client_key });
-    if (boot.single) {
-      toast(`Saved: ${verdict.replace("_", " ")}. Press z to take it back.`);
-      item.decided = body.verdict;
-      return show();
+    try {
+      const item = current();
+      if (!item) return;
+      const body = decisionOf(item, verdict);
+      flash(verdict);
+      const outcome = await outbox.add("/api/decisions", body);
+      if (outcome.kept === "signed-out") return toast("You are signed out here. What you decided is kept; load the page again.");
+      if (outcome.refused && outcome.refused !== 404) return; // said by onRefused; it can be decided in another way
+      if (!outcome.refused) state.past.push({ item, key: body.client_key });
+      if (boot.single) {
+        if (!outcome.refused) item.decided = body.verdict;
+        if (outcome.saved) toast(`Saved: ${verdict.replace("_", " ")}. Press z to take it back.`);
+        return show();
+      }
+      state.items.shift();
+      if (state.progress && verdict !== "skip") state.progress = { ...state.progress, own_done: state.progress.own_done + 1 };
+      show();
+      measure(pressed);
+      refill();
+    } finally {
+      state.saving = false;
     }
-    state.items.shift();
-    if (state.progress && verdict !== "skip") state.progress = { ...state.progress, own_done: state.progress.own_done + 1 };
-    show();
-    measure(pressed);
-    refill();
   });
 }
 
 function undo() {
   inTurn(async () => {
     const last = state.past.pop();
-    const answer = outbox.add("/api/undo", { client_key: newKey(), page_version: boot.page_version });
-    if (last) showAgain(last.item, state.choices.get(last.item.video_id));
-    const told = await Promise.race([answer, pause(last ? 300 : UNDO_WAIT_MS).then(() => undefined)]);
-    if (told === undefined) return toast(last ? "Taken back here; the server will hear of it." : "The server does not answer; it will be asked again.");
-    if (!told?.undone) return toast("Nothing to take back.");
-    const isLast = last?.item.video_id === told.undone.video_id;
-    if (!isLast && told.item && (!boot.single || told.item.video_id === current()?.video_id)) {
-      if (last && !boot.single) state.items.shift();
-      showAgain(told.item, restoredChoice(told.item, told.previous));
+    const outcome = await outbox.add("/api/undo", { client_key: newKey(), page_version: boot.page_version });
+    if (outcome.refused) return; // said by onRefused
+    const told = outcome.answer;
+    if (!told) {
+      if (last) showAgain(last.item, state.choices.get(last.item.video_id));
+      return toast(last ? "Taken back here; the server will hear of it." : "The server does not answer; it will be asked again.");
     }
+    if (!told.undone) return toast("Nothing to take back.");
+    if (last?.item.video_id === told.undone.video_id) showAgain(last.item, state.choices.get(last.item.video_id));
+    else if (told.item && (!boot.single || told.item.video_id === current()?.video_id)) showAgain(told.item, restoredChoice(told.item, told.previous));
     toast(`Taken back: ${told.previous?.verdict ?? "the last decision"}.`);
   });
 }
@@ -318,6 +326,7 @@ async function refill() {
     const known = new Set([...state.items.map((item) => item.video_id), ...outbox.entries().map(({ body }) => body.video_id)]);
     const fresh = items.filter((item) => !known.has(item.video_id)).slice(0, boot.held_ahead);
     state.progress = progress;
+    if (!waiting.length) outbox.tell("saved"); // the server is there, and nothing is kept here
     const wasEmpty = !current();
     state.items.push(...fresh);
     for (const item of fresh) state.choices.delete(item.video_id);
@@ -345,7 +354,7 @@ async function recount() {
 
 // --- the connection --------------------------------------------------------------------------------------------------
 
-const WORDS = { saved: "saved", saving: "saving", offline: "offline", "signed-out": "signed out" };
+const WORDS = { saved: "saved", saving: "saving …", offline: "offline", unsaved: "not saved", "signed-out": "signed out" };
 
 let outbox = new Outbox(boot.dataset, boot.reviewer, {
   onState(name, waiting) {
@@ -354,10 +363,13 @@ let outbox = new Outbox(boot.dataset, boot.reviewer, {
     clearTimeout(pill.timer);
     const draw = () => {
       pill.dataset.state = name;
-      pill.textContent = waiting && name !== "saving" ? `${WORDS[name]}, ${waiting} waiting` : WORDS[name];
+      document.body.classList.toggle("saving", name === "saving");
+      const kept = waiting && name !== "saving" && name !== "saved";
+      const decisions = Object.assign(document.createElement("span"), { className: "wide-only", textContent: waiting === 1 ? " decision" : " decisions" });
+      pill.replaceChildren(WORDS[name], ...(kept ? [`, ${waiting}`, decisions, " kept here"] : []));
     };
     // Most decisions are saved within milliseconds: no flicker for those.
-    if (name === "saving") pill.timer = setTimeout(draw, 250);
+    if (name === "saving") pill.timer = setTimeout(draw, 150);
     else draw();
     drawNotice();
   },

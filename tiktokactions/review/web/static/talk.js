@@ -10,14 +10,14 @@ export class Refused extends Error {
   }
 }
 
-export async function send(path, body, { keepalive = false } = {}) {
+export async function send(path, body, { keepalive = false, timeout_ms = 20000 } = {}) {
   return answerOf(await fetch(path, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-Review-Token": mark },
     body: JSON.stringify(body),
     credentials: "same-origin",
     keepalive,
-    signal: keepalive ? undefined : AbortSignal.timeout(20000),
+    signal: keepalive ? undefined : AbortSignal.timeout(timeout_ms),
   }));
 }
 
