@@ -74,7 +74,7 @@ def dataset_merge(
     from tiktokactions.dataset.manifest import count_by_status
     from tiktokactions.dataset.settle import settle
     from tiktokactions.dataset.split_options import SplitOptions
-    from tiktokactions.dataset.splits import linked_videos, split_dataset
+    from tiktokactions.dataset.splits import linked_dataset, split_dataset
     from tiktokactions.files import dataset_lock, write_atomic
 
     opened = [open_dataset(first, whole=True), open_dataset(second, whole=True)]
@@ -100,8 +100,8 @@ def dataset_merge(
         in_both, other_bytes, accepted = merge.copy_videos(folders, out)
         progress("settling verdicts and duplicates, writing the manifest")
         settled = settle(out, settings, Plan())
-        videos = list(linked_videos(out, settings))
-        sides, lost = merge.merged_sides(folders, videos)
+        linked = linked_dataset(out, settings)
+        sides, lost = merge.merged_sides(folders, linked)
         sides |= {i: a for i, a in read_assignments(out).items() if i not in sides}
         if sides:
             write_assignments(out, sides)
@@ -114,11 +114,11 @@ def dataset_merge(
         version = merged.version + 1
         append_version(out, version, now())
         write_info(out, replace(merged, settled=True, version=version, updated=now()))
-    used = {video.video_id for video in videos if video.is_used}
+    used = {video_id for video_id, is_used in zip(linked.ids, linked.is_used.tolist(), strict=True) if is_used}
     return merge.Merged(
         dataset=str(out),
         of=tuple(str(folder) for folder in folders),
-        videos=len(videos),
+        videos=len(linked.ids),
         accepted=count_by_status(out / "manifest.parquet")["accepted"],
         in_both=in_both,
         other_bytes=tuple(other_bytes),

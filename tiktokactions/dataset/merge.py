@@ -12,7 +12,7 @@ from pathlib import Path
 from tiktokactions.curate.options import CurateOptions
 from tiktokactions.dataset.assignments import BRIDGES, NOWHERE, Assignment, read_assignments
 from tiktokactions.dataset.export_rows import place_file
-from tiktokactions.dataset.leak_groups import LinkedVideo, groups
+from tiktokactions.dataset.leak_groups import Linked, named_groups
 from tiktokactions.dataset.settle import all_records
 from tiktokactions.files import poster_path, read_record, record_path, strip_path, write_record
 from tiktokactions.records import Source, VideoRecord
@@ -103,7 +103,7 @@ def _united(one: Source, two: Source) -> Source:
     )
 
 
-def merged_sides(datasets: Sequence[Path], videos: Sequence[LinkedVideo]) -> tuple[dict[str, Assignment], list[str]]:
+def merged_sides(datasets: Sequence[Path], linked: Linked) -> tuple[dict[str, Assignment], list[str]]:
     """Sides of both datasets over all videos, and the ids of those that lost theirs.
 
     The first dataset's sides hold. A group (:mod:`~tiktokactions.dataset.leak_groups`) may reach across the two; where the
@@ -123,7 +123,7 @@ def merged_sides(datasets: Sequence[Path], videos: Sequence[LinkedVideo]) -> tup
         )
     after = second | first
     nowhere = {i for i, a in after.items() if a.side == NOWHERE}
-    group_of = groups(videos, nowhere)
+    group_of = named_groups(linked, nowhere)
     held = _sides_by_group(first, group_of, nowhere)
     taken = _sides_by_group({i: a for i, a in second.items() if i not in first}, group_of, nowhere)
     lost = []
