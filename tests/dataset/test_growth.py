@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from tests.dataset.made_links import linked, video
 from tests.made_videos import numbered_frames, write_video
 from tiktokactions import api
 from tiktokactions.cli import main
 from tiktokactions.dataset.assignments import Assignment, read_assignments, write_assignments
 from tiktokactions.dataset.clips import read_clips
 from tiktokactions.dataset.history import HistoryError, history_path, read_events, states_at
-from tiktokactions.dataset.leak_groups import LinkedVideo
 from tiktokactions.dataset.merge import MergeError, merged_sides
 
 SETTINGS: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "keep_duplicates": True, "workers": 1}
@@ -131,10 +131,6 @@ def test_near_duplicates_across_datasets_are_found(tmp_path):
     assert sides_of(tmp_path / "c")["b7"] == "none" and merged.off_sides == ("b7",)
 
 
-def linked(name: str, **links: str) -> LinkedVideo:
-    return LinkedVideo(name, "x", True, (("duplicate", name), *links.items()), f"clips/{name}.mp4")
-
-
 @pytest.mark.parametrize(
     ("first", "second", "videos", "expected"),
     [
@@ -142,25 +138,25 @@ def linked(name: str, **links: str) -> LinkedVideo:
         (
             {"a": "train", "b": "test"},
             {"c": "train"},
-            [linked("a", creator="1"), linked("b", sound="2"), linked("c", creator="1", sound="2")],
+            [video("a", creator="1"), video("b", sound="2"), video("c", creator="1", sound="2")],
             {"a": "train", "b": "test", "c": "none"},
         ),
         # what A never placed joins two sides of B
         (
             {"z": "train"},
             {"c": "train", "d": "test"},
-            [linked("z"), linked("new", creator="1", sound="2"), linked("c", creator="1"), linked("d", sound="2")],
+            [video("z"), video("new", creator="1", sound="2"), video("c", creator="1"), video("d", sound="2")],
             {"z": "train", "c": "none", "d": "none"},
         ),
         # what stood nowhere in B does so in the merge
-        ({"a": "train"}, {"c": "none"}, [linked("a"), linked("c")], {"a": "train", "c": "none"}),
+        ({"a": "train"}, {"c": "none"}, [video("a"), video("c")], {"a": "train", "c": "none"}),
     ],
 )
 def test_bridges_between_datasets(first, second, videos, expected, tmp_path):
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder, sides in zip(folders, (first, second), strict=True):
         write_assignments(folder, {i: Assignment(side) for i, side in sides.items()})
-    after, _ = merged_sides(folders, videos)
+    after, _ = merged_sides(folders, linked(videos))
     assert {i: a.side for i, a in after.items()} == expected
 
 
@@ -175,7 +171,7 @@ def test_what_cannot_be_merged(pair, tmp_path):
     write_assignments(tmp_path / "f", {"a": Assignment("fold1"), "b": Assignment("fold2")})
     write_assignments(tmp_path / "s", {"c": Assignment("train")})
     with pytest.raises(MergeError, match="is split into fold1, fold2"):
-        merged_sides([tmp_path / "f", tmp_path / "s"], [])
+        merged_sides([tmp_path / "f", tmp_path / "s"], linked([]))
     info = json.loads((b / "dataset.json").read_text())
     info["options"]["samples"] = 5
     (b / "dataset.json").write_text(json.dumps(info))

@@ -9,14 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.dataset.made_links import Row, is_used, keys, linked, video
 from tests.made_videos import numbered_frames, write_video
 from tiktokactions import api
 from tiktokactions.dataset.assignments import Assignment, read_assignments, sides_of_fold
 from tiktokactions.dataset.clips import DataError, read_clips
-from tiktokactions.dataset.leak_groups import LinkedVideo, groups, is_generic, linked_video, moved_by_rule
+from tiktokactions.dataset.leak_groups import (
+    LINK_SCHEMA,
+    is_generic,
+    link_row,
+    linked_videos,
+    moved_by_rule,
+    named_groups,
+)
 from tiktokactions.dataset.split_options import SplitOptions
 from tiktokactions.dataset.splits import assign, resolve, wanted_clips
 from tiktokactions.records import ClipFile, Source, VideoRecord
@@ -24,22 +33,16 @@ from tiktokactions.records import ClipFile, Source, VideoRecord
 EIGHT_ONE_ONE = {"train": 0.8, "val": 0.1, "test": 0.1}
 
 
-def video(name: str, label: str | None = "x", used: bool = True, **links: Any) -> LinkedVideo:
-    return LinkedVideo(name, label, used, (("duplicate", name), *links.items()), f"clips/{name}.mp4")
-
-
 def shares(clips: int, of: dict[str, float] = EIGHT_ONE_ONE) -> dict[str, float]:
     return {side: share * clips for side, share in of.items()}
 
 
-def split(
-    videos: list[LinkedVideo], before: dict[str, Assignment] | None = None, seed: int = 0, **of: float
-) -> dict[str, str]:
-    used = sum(v.is_used for v in videos)
-    return {i: a.side for i, a in assign(videos, before or {}, shares(used, of or EIGHT_ONE_ONE), seed).items()}
+def split(videos: list[Row], before: dict[str, Assignment] | None = None, seed: int = 0, **of: float) -> dict[str, str]:
+    used = sum(map(is_used, videos))
+    return {i: a.side for i, a in assign(linked(videos), before or {}, shares(used, of or EIGHT_ONE_ONE), seed).items()}
 
 
-def random_videos(rng: np.random.Generator, count: int, first: int = 0) -> list[LinkedVideo]:
+def random_videos(rng: np.random.Generator, count: int, first: int = 0) -> list[Row]:
     """Creators of one to many videos, few sounds and duplicates, five labels of unequal size."""
     found = []
     for number in range(first, first + count):
@@ -54,13 +57,13 @@ def random_videos(rng: np.random.Generator, count: int, first: int = 0) -> list[
     return found
 
 
-def leaks(videos: list[LinkedVideo], sides: dict[str, str]) -> list[tuple[str, str]]:
+def leaks(videos: list[Row], sides: dict[str, str]) -> list[tuple[str, str]]:
     """Links that two sides share."""
     seen: dict[tuple[str, str], set[str]] = {}
     for v in videos:
-        if v.is_used and sides.get(v.video_id, "none") != "none":
-            for key in v.keys:
-                seen.setdefault(key, set()).add(sides[v.video_id])
+        if is_used(v) and sides.get(v["video_id"], "none") != "none":
+            for key in keys(v):
+                seen.setdefault(key, set()).add(sides[v["video_id"]])
     return [key for key, on in seen.items() if len(on) > 1]
 
 
@@ -70,22 +73,25 @@ def leaks(videos: list[LinkedVideo], sides: dict[str, str]) -> list[tuple[str, s
 @pytest.mark.parametrize("rule", ["source", "creator", "sound", "duplicate"])
 def test_each_rule_joins(rule):
     link: dict[str, Any] = {rule: "k"}
-    linked = [video("a", **link), video("b", **link), video("c")]
-    found = groups(linked)
-    assert found["a"] == found["b"] != found["c"]
-    assert groups(linked, rule_off=rule)["a"] != groups(linked, rule_off=rule)["b"]
-    assert moved_by_rule(linked, ())[rule] == 1
+    found = linked([video("a", **link), video("b", **link), video("c")])
+    group = named_groups(found)
+    assert group["a"] == group["b"] != group["c"]
+    apart = named_groups(found, rule_off=rule)
+    assert apart["a"] != apart["b"]
+    assert moved_by_rule(found, found.none, found.groups())[rule] == 1
 
 
 def test_links_join_through_others():
     """A rejected near-duplicate of one creator ties its original to that creator's other videos."""
-    linked = [
-        video("kept"),
-        video("copy", used=False, creator="thief", duplicate="kept"),
-        video("other", creator="thief"),
-    ]
-    assert len(set(groups(linked).values())) == 1
-    assert moved_by_rule(linked, ()) == {"source": 0, "creator": 1, "duplicate": 1, "sound": 0}
+    found = linked(
+        [
+            video("kept"),
+            video("copy", used=False, creator="thief", duplicate="kept"),
+            video("other", creator="thief"),
+        ]
+    )
+    assert len(set(named_groups(found).values())) == 1
+    assert moved_by_rule(found, found.none, found.groups()) == {"source": 0, "creator": 1, "duplicate": 1, "sound": 0}
 
 
 @pytest.mark.parametrize(
@@ -105,13 +111,24 @@ def test_what_a_record_is_linked_by():
         path="clips/x/v.mp4", frames=1, fps=1.0, width=1, height=1, duration_s=1, sha256="", size_bytes=1, settings=""
     )
     record = VideoRecord(video_id="v", source=source, labels=("x", "y"), clip=clip, status="accepted")
-    found = linked_video(record, twin="w")
-    assert found.label == "x" and found.is_used
-    assert set(found.keys) == {
-        *(("source", "sha:ab"), ("source", "source_video:77"), ("creator", "ana"), ("sound", "song")),
-        *(("duplicate", "v"), ("duplicate", "w")),
-    }
-    assert linked_video(record, ("z",)).label == "z"
+    relatives = [
+        video("w"),
+        video("x", creator="ANA"),
+        video("y", sound=" song "),
+        video("z", source="source_video:77"),
+        video("same bytes") | {"sha256": "ab"},
+        video("nobody"),
+    ]
+    batch = pa.RecordBatch.from_pylist([link_row(record), *relatives], schema=LINK_SCHEMA)
+    found = linked_videos([batch.slice(0, 3), batch.slice(3)], twins={"v": "w", "gone": "nobody"})
+    assert [i for i, group in named_groups(found).items() if group == named_groups(found)["v"]] == [
+        *("v", "w", "x", "y", "z", "same bytes")
+    ]
+    assert found.label_names[found.label[0]] == "x" and found.is_used[0] and found.paths[0].as_py() == clip.path
+    said = linked(
+        [video("v", "x") | {"human_labels": ["said", "x"]}, video("bare", None), video("empty") | {"labels": None}]
+    )
+    assert [said.label_names[i] for i in said.label] == ["said", None, None]
 
 
 # --- sides ------------------------------------------------------------------------------------------------------------
@@ -122,7 +139,7 @@ def test_no_random_dataset_leaks(seed):
     rng = np.random.default_rng(seed)
     videos = random_videos(rng, int(rng.integers(5, 400)))
     sides = split(videos, seed=seed)
-    assert set(sides) == {v.video_id for v in videos if v.is_used}
+    assert set(sides) == {v["video_id"] for v in videos if is_used(v)}
     assert leaks(videos, sides) == []
     assert split(videos[::-1], seed=seed) == sides, "the order of the records must not matter"
 
@@ -132,7 +149,7 @@ def test_growth_changes_no_side(seed):
     rng = np.random.default_rng(seed)
     videos, before = random_videos(rng, 60), dict[str, Assignment]()
     for round_ in range(4):
-        after = assign(videos, before, shares(sum(v.is_used for v in videos)), seed)
+        after = assign(linked(videos), before, shares(sum(map(is_used, videos))), seed)
         for video_id, given in before.items():
             assert after[video_id] == given
         sides = {i: a.side for i, a in after.items()}
@@ -165,25 +182,25 @@ def test_a_video_that_bridges_two_sides_stands_on_none():
     videos = [video("a", creator="a"), video("b", creator="b"), *(video(f"s{i}") for i in range(8))]
     before = {i: Assignment(s) for i, s in split(videos).items()} | {"a": Assignment("train"), "b": Assignment("test")}
     bridge = video("bridge", creator="a", sound="s")
-    after = assign([*videos, bridge, video("c", creator="b", sound="s")], before, shares(12), 0)
+    after = assign(linked([*videos, bridge, video("c", creator="b", sound="s")]), before, shares(12), 0)
     assert after["bridge"] == after["c"] == Assignment("none", "bridges_splits")
     assert after["a"] == Assignment("train") and after["b"] == Assignment("test")
-    later = assign([*videos, bridge, video("d", creator="a")], after, shares(12), 0)
+    later = assign(linked([*videos, bridge, video("d", creator="a")]), after, shares(12), 0)
     assert later["d"] == Assignment("train"), "what stands nowhere ties nobody to the other side"
 
 
 def test_new_videos_follow_their_group():
     videos = [video(f"v{i}", creator=f"c{i}") for i in range(20)]
-    before = assign(videos, {}, shares(20), 0)
+    before = assign(linked(videos), {}, shares(20), 0)
     more = [video(f"w{i}", creator=f"c{i}") for i in range(20)]
-    after = assign(videos + more, before, shares(40), 0)
+    after = assign(linked(videos + more), before, shares(40), 0)
     assert all(after[f"w{i}"].side == before[f"v{i}"].side for i in range(20))
 
 
 def test_a_video_that_is_no_longer_accepted_keeps_its_side():
     before = {"v0": Assignment("test"), "v1": Assignment("train")}
     videos = [video("v0", creator="c", used=False), video("v1"), video("new", creator="c")]
-    after = assign(videos, before, shares(2), 0)
+    after = assign(linked(videos), before, shares(2), 0)
     assert after["v0"] == Assignment("test")
     assert after["new"] == Assignment("test"), "its creator's new video may not be trained on"
 

@@ -305,7 +305,7 @@ def _bring_up_to_date(
     dataset: Path, info: Any, settings: CurateOptions, plan: Any, changed: bool, report: Callable[[str], None]
 ) -> Settled:
     """Settle all verdicts and write manifest, statistics, figures and card; nothing where nothing changed."""
-    from tiktokactions.dataset.history import append_version
+    from tiktokactions.dataset.history import next_version
     from tiktokactions.dataset.info import info_path, now, saved_options, write_info
     from tiktokactions.dataset.manifest import count_by_status
     from tiktokactions.dataset.settle import Settled, settle
@@ -319,8 +319,7 @@ def _bring_up_to_date(
     report("settling verdicts and duplicates, writing the manifest")
     settled = settle(dataset, settings, plan)
     report("writing statistics, figures and card")
-    info = replace(info, version=info.version + 1)
-    append_version(dataset, info.version, now())
+    info = next_version(dataset, info)
     write_card(dataset, info, write_statistics(dataset, settings))
     write_info(dataset, replace(info, settled=True))
     return settled

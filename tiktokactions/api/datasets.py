@@ -94,6 +94,8 @@ def dataset_verify(dataset: str | os.PathLike[str], *, repair: bool = False) -> 
         UsageError: not a dataset folder.
         DatasetBusyError: a run is writing to it.
     """
+    from tiktokactions.dataset.history import next_version
+    from tiktokactions.dataset.info import write_info
     from tiktokactions.dataset.manifest import write_manifest
     from tiktokactions.dataset.settle import all_records
     from tiktokactions.dataset.verify import repair_dataset, verify_dataset
@@ -106,7 +108,9 @@ def dataset_verify(dataset: str | os.PathLike[str], *, repair: bool = False) -> 
             return found
         repaired = repair_dataset(folder, found, settings)
         write_manifest(folder, all_records(folder), settings)
+        info = next_version(folder, info)
         write_card(folder, info, write_statistics(folder, settings))
+        write_info(folder, info)
         return repaired
 
 

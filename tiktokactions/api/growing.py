@@ -52,7 +52,8 @@ def dataset_merge(
     progress: Callable[[str], None] = lambda line: None,
 ) -> Merged:
     """Make two datasets one. Settings are those of the first; verdicts are drawn anew over all videos together, and where
-    the two hold relatives on different sides the first dataset's sides hold.
+    the two hold relatives on different sides the first dataset's sides hold. What people decided in either is carried over;
+    what was taken down in either stays out.
 
     Args:
         first, second: folders made by :func:`curate`; they stay as they are.
@@ -66,16 +67,18 @@ def dataset_merge(
     """
     import json
 
+    from tiktokactions.api.refreshing import link_merged
     from tiktokactions.curate.resume import Plan
     from tiktokactions.dataset import merge
     from tiktokactions.dataset.assignments import read_assignments, write_assignments
-    from tiktokactions.dataset.history import append_version
-    from tiktokactions.dataset.info import new_info, now, read_info, write_info
+    from tiktokactions.dataset.history import next_version
+    from tiktokactions.dataset.info import new_info, read_info, write_info
     from tiktokactions.dataset.manifest import count_by_status
     from tiktokactions.dataset.settle import settle
     from tiktokactions.dataset.split_options import SplitOptions
-    from tiktokactions.dataset.splits import linked_videos, split_dataset
+    from tiktokactions.dataset.splits import linked_dataset, split_dataset
     from tiktokactions.files import dataset_lock, write_atomic
+    from tiktokactions.review.merged import merge_reviews
 
     opened = [open_dataset(first, whole=True), open_dataset(second, whole=True)]
     folders = [folder.resolve() for folder, _, _ in opened]
@@ -97,12 +100,17 @@ def dataset_merge(
         merged = read_info(out) or replace(new_info(out, settings, info.detector), name=out.resolve().name)
         write_info(out, replace(merged, settled=False))
         progress("copying records, linking clips")
-        in_both, other_bytes, accepted = merge.copy_videos(folders, out)
+        copied = merge.copy_videos(folders, out)
+        progress("carrying over what people decided")
+        gone = copied.taken_down
+        reviews = merge_reviews(folders, out, [gone, gone.union(copied.other_bytes)])
+        link_merged(folders, out)
         progress("settling verdicts and duplicates, writing the manifest")
-        settled = settle(out, settings, Plan())
-        videos = list(linked_videos(out, settings))
-        sides, lost = merge.merged_sides(folders, videos)
-        sides |= {i: a for i, a in read_assignments(out).items() if i not in sides}
+        settle(out, settings, Plan())
+        linked = linked_dataset(out, settings)
+        sides, lost = merge.merged_sides(folders, linked)
+        if merged.version:  # of one that was never finished they were not given yet, and are drawn again alike
+            sides |= {i: a for i, a in read_assignments(out).items() if i not in sides}
         if sides:
             write_assignments(out, sides)
             for folder in reversed(folders):
@@ -110,21 +118,33 @@ def dataset_merge(
                 if report.is_file():
                     write_atomic(out / "splits" / "report.json", report.read_bytes())
             split_dataset(out, SplitOptions(), settings)
+        merged = next_version(out, merged)
         write_card(out, merged, write_statistics(out, settings))
-        version = merged.version + 1
-        append_version(out, version, now())
-        write_info(out, replace(merged, settled=True, version=version, updated=now()))
-    used = {video.video_id for video in videos if video.is_used}
+        write_info(out, replace(merged, settled=True))
     return merge.Merged(
         dataset=str(out),
         of=tuple(str(folder) for folder in folders),
-        videos=len(videos),
+        videos=len(linked.ids),
         accepted=count_by_status(out / "manifest.parquet")["accepted"],
-        in_both=in_both,
-        other_bytes=tuple(other_bytes),
-        duplicates=len(accepted - used - set(settled.uncut)),
+        in_both=copied.in_both,
+        other_bytes=copied.other_bytes,
+        duplicates=len(copied.accepted & _copies(out)),
         off_sides=tuple(lost),
+        taken_down=len(gone),
+        reviews=reviews,
     )
+
+
+def _copies(folder: Path) -> set[str]:
+    """Videos that are rejected as near-duplicates of others."""
+    from tiktokactions.dataset.statistics import read_batches
+
+    return {
+        row["video_id"]
+        for batch in read_batches(folder / "manifest.parquet", ["video_id", "status", "reasons"])
+        for row in batch.to_pylist()
+        if row["status"] == "rejected" and any(reason.startswith("duplicate_of:") for reason in row["reasons"])
+    }
 
 
 def _settled(folder: Path) -> None:

@@ -162,6 +162,12 @@ def _linked_collections(dataset: Path) -> list[str]:
     return json.loads(path.read_text(encoding="utf-8", errors="surrogatepass")) if path.is_file() else []
 
 
+def link_merged(datasets: Iterable[Path], merged: Path) -> None:
+    """The collections that some datasets are made of know the dataset that was made of these, too."""
+    there = [name for dataset in datasets for name in _linked_collections(dataset) if is_collection_folder(Path(name))]
+    link_collections(there, merged)
+
+
 def _group(folder: Path) -> tuple[list[Path], list[str]]:
     """The folder first, then those that it is linked with; and what is said of linked ones that are not there."""
     from tiktokactions.collect.store import Collection

@@ -81,6 +81,7 @@ def dataset_hydrate(
     """
     from tiktokactions.curate.options import CurateOptions
     from tiktokactions.dataset import hydrate
+    from tiktokactions.dataset.history import next_version
     from tiktokactions.dataset.info import now, read_info, resolve_options, write_info
     from tiktokactions.dataset.manifest import write_manifest
     from tiktokactions.dataset.settle import all_records
@@ -116,8 +117,9 @@ def dataset_hydrate(
         hydrate.write_sides(folder, released)
         hydrate.write_missing(folder, missing)
         write_manifest(folder, all_records(folder), options)
+        info = next_version(folder, info)
         write_card(folder, info, write_statistics(folder, options))
-        write_info(folder, replace(info, settled=True, version=info.version + (counts["rebuilt"] + counts["anew"] > 0)))
+        write_info(folder, replace(info, settled=True))
     return hydrate.Hydrated(
         dataset=str(folder),
         listed=len(released),

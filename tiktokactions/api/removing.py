@@ -34,7 +34,7 @@ class Artefact:
 
 def dataset_artefacts() -> tuple[Artefact, ...]:
     """In the order in which they go: what needs a video's record before the records. A new kind is one line here."""
-    from tiktokactions.dataset import exports, history, removal
+    from tiktokactions.dataset import exports, removal
     from tiktokactions.review.store import remove_videos
 
     return (
@@ -45,8 +45,9 @@ def dataset_artefacts() -> tuple[Artefact, ...]:
         Artefact("splits", removal.remove_from_splits),
         Artefact("records", removal.remove_records),
         Artefact("manifest rows", removal.remove_rows),
+        Artefact("history", _forget_history),
         Artefact("statistics, figures, card", _write_tables),
-        Artefact("history", history.remove_videos),
+        Artefact("subsets", _remove_from_subsets),
         Artefact("exports", exports.remove_videos),
     )
 
@@ -224,17 +225,42 @@ def held_in(folder: Path, ids: Sequence[str]) -> set[str]:
     return {own[i] for i in removal.present(folder, own)}
 
 
+def _forget_history(dataset: Path, ids: frozenset[str]) -> int:
+    from tiktokactions.dataset.history import remove_videos
+    from tiktokactions.dataset.info import now, read_info
+
+    info = read_info(dataset)
+    return 0 if info is None else remove_videos(dataset, ids, info.version + 1, now())
+
+
 def _write_tables(dataset: Path, ids: frozenset[str]) -> int:
     """Statistics, figures and card from the manifest as it is now; 0 where there is no manifest yet."""
+    from tiktokactions.dataset.history import last_version
     from tiktokactions.dataset.info import now, read_info, resolve_options, write_info
 
     info = read_info(dataset)
     if info is None or not (dataset / "manifest.parquet").is_file():
         return 0
-    info = replace(info, version=info.version + 1, updated=now())
+    # The history tells the new version, so that a removal that was killed here counts one version and not two.
+    info = replace(info, version=max(info.version, last_version(dataset)), updated=now())
     write_card(dataset, info, write_statistics(dataset, resolve_options(info, {})))
     write_info(dataset, info)
     return 1
+
+
+def _remove_from_subsets(dataset: Path, ids: frozenset[str]) -> int:
+    """Rows of the subsets that were taken of a dataset and still lie where they were written."""
+    from tiktokactions.dataset import removal, subsets
+
+    count = 0
+    for subset in subsets.remembered(dataset):
+        if gone := removal.remove_rows(subset, ids):
+            count += gone
+            removal.remove_from_splits(subset, ids)
+            _forget_history(subset, ids)
+            _write_tables(subset, ids)
+        subsets.remove_features(subset, ids)
+    return count
 
 
 # --- the report -----------------------------------------------------------------------------------------------------

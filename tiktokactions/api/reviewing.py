@@ -182,7 +182,7 @@ def _settle(
     ``dataset.json`` says ``settled: false`` meanwhile: whatever is interrupted is done in full by the next run.
     """
     from tiktokactions.curate.resume import Plan
-    from tiktokactions.dataset.history import append_version
+    from tiktokactions.dataset.history import next_version
     from tiktokactions.dataset.info import now, write_info
     from tiktokactions.dataset.settle import settle, settle_videos
     from tiktokactions.review.verdicts import write_verdicts
@@ -194,9 +194,8 @@ def _settle(
     report("settling what people decided, cutting clips")
     settled = settle(folder, settings, Plan()) if whole else settle_videos(folder, settings, [*changed, *gone])
     report("writing statistics, figures and card")
-    info = replace(info, version=info.version + 1)
+    info = next_version(folder, info)
     write_card(folder, info, write_statistics(folder, settings))
-    append_version(folder, info.version, now())
     write_info(folder, replace(info, settled=True))
     return settled
 

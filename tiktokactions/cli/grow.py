@@ -45,6 +45,15 @@ def _merge(arguments: argparse.Namespace) -> int:
             f"{merged.videos:,} videos, {merged.accepted:,} accepted; {merged.in_both:,} were in both,"
             f" {merged.duplicates:,} are near-duplicates of others now"
         )
+        reviews = merged.reviews
+        if reviews.decisions:
+            print(
+                f"{reviews.decisions:,} decisions of {reviews.reviewers:,} people carried over ({reviews.in_both:,} were in"
+                f" both, {reviews.left_out:,} left out with their videos), {reviews.verdicts:,} verdicts in force;"
+                f" where people judged one video in both, 'tiktokactions review apply {merged.dataset}' draws it anew"
+            )
+        if merged.taken_down:
+            print(f"{merged.taken_down:,} videos left out: taken down in one of the two")
         if merged.off_sides:
             print(f"{len(merged.off_sides):,} videos lost their side: relatives stand on another in {arguments.first}")
         if merged.other_bytes:

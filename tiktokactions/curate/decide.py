@@ -81,6 +81,11 @@ def person_frames(record: VideoRecord, options: CurateOptions) -> int:
     return sum(any(person.score >= threshold for person in sample.people) for sample in record.samples)
 
 
+def frame_scores(record: VideoRecord) -> list[float]:
+    """The score of the surest person in each sampled frame, best frame first."""
+    return sorted((max((p.score for p in s.people), default=0.0) for s in record.samples), reverse=True)
+
+
 def propose_segment(record: VideoRecord, options: CurateOptions) -> Segment:
     """The clip's place in the source, for accepted videos and as a proposal for those under review.
 

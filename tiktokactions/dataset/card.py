@@ -54,6 +54,10 @@ _FIELDS = [
     ),
     ("source_path, creator, category, copies, size_bytes, sha256", "where the source video came from"),
     ("detector, timings", "which person detector looked at it, and seconds spent per stage"),
+    (
+        "title, frame_scores, person_score",
+        "as the source told it; the surest person of each sampled frame, and the score from which one counts",
+    ),
 ]
 
 
@@ -272,8 +276,8 @@ The terms of the platform and of the videos' owners apply to every clip; this fo
 ## Personal data and take-down
 
 The clips show people, who may be recognisable, may be minors, and were not asked by this software. `source_path`, \
-`creator` and the records may name accounts. Before sharing the dataset, decide what of this is needed, and write here \
-whom to contact.
+`creator`, `title` and the records may name accounts. Before sharing the dataset, decide what of this is needed, and \
+write here whom to contact.
 
 To take a video down, delete its source file, its clip (`clip_path`), `thumbs/<video_id>.*` and its record under \
 `records/`, then run `tiktokactions curate DATASET --redecide`, which writes the manifest, the figures and this card \

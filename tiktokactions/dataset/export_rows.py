@@ -6,17 +6,22 @@ import os
 import secrets
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from tiktokactions.collect.rows import hash_creator
 from tiktokactions.curate.decide import person_score
 from tiktokactions.curate.options import CurateOptions
 from tiktokactions.dataset.info import read_info, resolve_options
-from tiktokactions.dataset.statistics import read_batches
+from tiktokactions.dataset.leak_groups import first_labels
+from tiktokactions.dataset.statistics import labels_of_rows, read_batches
 from tiktokactions.dataset.subset_options import parent_of
 from tiktokactions.files import read_record, record_path
 from tiktokactions.records import PersonBox, Sample, VideoRecord
@@ -114,16 +119,25 @@ class Export:
     def clips(self) -> Iterator[ExportedClip]:
         """Accepted clips with a side, in the manifest's order."""
         salt = self.salt
-        for batch in read_batches(self.dataset / "manifest.parquet", COLUMNS):
+        for batch in self.batches(COLUMNS):
             for row in batch.to_pylist():
-                if row["status"] != "accepted" or row["clip_path"] is None or row["split"] in HIDDEN_SIDES:
-                    continue
-                clip = ExportedClip(self.dataset, row, row["split"] or UNSPLIT, salt)
-                if self.sides and clip.side not in self.sides:
-                    continue
-                if self.labels and not set(self.labels) & set(clip.labels):
-                    continue
-                yield clip
+                yield ExportedClip(self.dataset, row, row["split"] or UNSPLIT, salt)
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The manifest's rows of the clips to be exported, with these columns (and those that choose among them)."""
+        needed = dict.fromkeys([*columns, "status", "clip_path", "split", "labels", "human_labels"])
+        for batch in read_batches(self.dataset / "manifest.parquet", list(needed)):
+            side = pc.fill_null(batch["split"], UNSPLIT)
+            chosen = pc.and_(pc.equal(batch["status"], "accepted"), pc.is_valid(batch["clip_path"]))
+            chosen = pc.and_not(chosen, pc.is_in(side, value_set=pa.array(HIDDEN_SIDES)))
+            if self.sides:
+                chosen = pc.and_(chosen, pc.is_in(side, value_set=pa.array(self.sides)))
+            if self.labels:
+                rows, names = labels_of_rows(batch)
+                has_one = np.zeros(batch.num_rows, bool)
+                has_one[rows[pc.is_in(names, value_set=pa.array(self.labels)).to_numpy(zero_copy_only=False)]] = True
+                chosen = pc.and_(chosen, pa.array(has_one))
+            yield batch.filter(chosen)
 
     @cached_property
     def settings(self) -> CurateOptions:
@@ -141,14 +155,20 @@ class Export:
     @cached_property
     def counts(self) -> dict[str, int]:
         """Clips on each side, sides in their usual order."""
-        found = Counter(clip.side for clip in self.clips())
+        found: Counter[str] = Counter()
+        for batch in self.batches(["split"]):
+            for side in pc.value_counts(pc.fill_null(batch["split"], UNSPLIT)).to_pylist():
+                found[side["values"]] += side["counts"]
         usual = [side for side in ("train", "val", "test") if side in found]
         return {side: found[side] for side in [*usual, *sorted(set(found) - set(usual))]}
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """Names of all labels that are some clip's first, sorted: their places are the class numbers."""
-        return tuple(sorted({clip.label for clip in self.clips() if clip.label is not None}))
+        found: set[str | None] = set()
+        for batch in self.batches(["labels", "human_labels"]):
+            found.update(first_labels(batch).unique().to_pylist())
+        return tuple(sorted(label for label in found if label is not None))
 
 
 def dataset_salt(dataset: Path) -> bytes:

@@ -120,9 +120,8 @@ def _holds(out: Path, gone: set[str]) -> bool:
 
 def _videos(export: Export, name: str) -> list[str]:
     """The ids in an export: of its clips, or of every video where rejected ones are told too."""
-    if name != "ids":
-        return sorted(clip.video_id for clip in export.clips())
-    batches = read_batches(export.dataset / "manifest.parquet", ["video_id"])
+    everything = read_batches(export.dataset / "manifest.parquet", ["video_id"])
+    batches = everything if name == "ids" else export.batches(["video_id"])
     return sorted(video_id for batch in batches for video_id in batch["video_id"].to_pylist())
 
 

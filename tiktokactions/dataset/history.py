@@ -1,7 +1,8 @@
 """``history.csv``: what came and went with every version of a dataset. Only ever appended to.
 
 Columns: ``version``, ``date``, ``change`` (``came``, ``went``, ``changed``), ``video_id``, ``state`` (16 hex digits for
-labels and segment of the clip; empty where it went). A clip is in a dataset while its video is accepted.
+labels and segment of the clip; empty where it went). A clip is in a dataset while its video is accepted. Of a take-down
+only the number of clips is kept: change ``removed``, no id, the number as the state.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from tiktokactions.dataset.info import DatasetInfo, now
 from tiktokactions.dataset.statistics import read_batches
 from tiktokactions.files import ObjectPath, staging_folder, write_atomic
 
 FIELDS = ("version", "date", "change", "video_id", "state")
 COLUMNS = ["video_id", "status", "labels", "human_labels", "clip_path", "clip_start_s", "clip_end_s", "split"]
 
-Change = Literal["came", "went", "changed"]
+Change = Literal["came", "went", "changed", "removed"]
 
 
 class HistoryError(ValueError):
@@ -90,20 +92,31 @@ def states_at(dataset: Path, version: int) -> dict[str, str]:
     for event in read_events(dataset):
         first = event.version if first is None else first
         last = event.version
-        if event.version > version:
-            continue
-        if event.change == "went":
-            found.pop(event.video_id, None)
-        else:
-            found[event.video_id] = event.state
+        if event.version <= version:
+            _apply(event, found)
     if first is None or version < first:
         reach = "there is none" if first is None else f"it begins with version {first}, the last change was in {last}"
         raise HistoryError(f"{dataset}: version {version} is not in its history: {reach}")
     return found
 
 
-def remove_videos(dataset: Path, ids: frozenset[str]) -> int:
-    """Forget videos that were taken down, in every version; how many lines that were."""
+def _apply(event: Event, states: dict[str, str]) -> None:
+    if event.change == "went":
+        states.pop(event.video_id, None)
+    elif event.change != "removed":
+        states[event.video_id] = event.state
+
+
+def last_version(dataset: Path) -> int:
+    """The last version in the history; 0 where there is none."""
+    return max((event.version for event in read_events(dataset)), default=0)
+
+
+def remove_videos(dataset: Path, ids: frozenset[str], version: int, date: str) -> int:
+    """Forget videos that were taken down, in every version; how many lines that were.
+
+    Where clips of theirs were in the dataset it says, as ``version``, how many went, and not which.
+    """
     path = history_path(dataset)
     if not path.exists():
         return 0
@@ -111,6 +124,11 @@ def remove_videos(dataset: Path, ids: frozenset[str]) -> int:
     kept = [event for event in events if event.video_id not in ids]
     if len(kept) == len(events):
         return 0
+    states: dict[str, str] = {}
+    for event in events:
+        _apply(event, states)
+    if gone := len(ids & states.keys()):
+        kept.append(Event(version, date, "removed", "", str(gone)))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(FIELDS)
@@ -119,15 +137,23 @@ def remove_videos(dataset: Path, ids: frozenset[str]) -> int:
     return len(events) - len(kept)
 
 
+def next_version(dataset: Path, info: DatasetInfo) -> DatasetInfo:
+    """Write down what came, went and changed, and count one version more where anything did (and for the first).
+
+    The caller writes the result to ``dataset.json`` last; killed before, the same call gives the same version again.
+    """
+    date = now()
+    if append_version(dataset, info.version + 1, date) or info.version == 0:
+        return replace(info, version=info.version + 1, updated=date)
+    return replace(info, version=max(info.version, last_version(dataset)))
+
+
 def append_version(dataset: Path, version: int, date: str) -> int:
     """Write down what came, went and changed since the last entry; how many clips that were. Does nothing where a
     killed run has written it already."""
     before: dict[str, str] = {}
     for event in read_events(dataset):
-        if event.change == "went":
-            before.pop(event.video_id, None)
-        else:
-            before[event.video_id] = event.state
+        _apply(event, before)
     text, count = io.StringIO(), 0
     writer = csv.writer(text, lineterminator="\n")
     for row in accepted_rows(dataset):

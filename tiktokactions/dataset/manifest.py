@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tiktokactions.curate.decide import person_frames
+from tiktokactions.curate.decide import frame_scores, person_frames, person_score
 from tiktokactions.curate.options import CurateOptions
 from tiktokactions.dataset.assignments import read_assignments
 from tiktokactions.dataset.leak_groups import derived_from
@@ -52,6 +52,9 @@ SCHEMA = pa.schema(
         ("sha256", pa.string()),
         ("sound", pa.string()),
         ("derived_from", pa.list_(pa.string())),
+        ("title", pa.string()),
+        ("frame_scores", pa.list_(pa.float64())),
+        ("person_score", pa.float64()),
         ("timings", pa.map_(pa.string(), pa.float64())),
     ]
 )
@@ -99,6 +102,9 @@ def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None 
         "sha256": record.source.sha256 or None,
         "sound": record.source.sound,
         "derived_from": derived_from(record.source),
+        "title": record.source.title,
+        "frame_scores": frame_scores(record),
+        "person_score": person_score(record, options),
         "timings": list(record.timings.items()),
     }
 

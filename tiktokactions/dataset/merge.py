@@ -1,5 +1,6 @@
 """``dataset merge``: two datasets as one. Clips are hard links where the file system can; verdicts are drawn anew over all
-videos together, so that near-duplicates between the two are found; the first dataset's sides hold.
+videos together, so that near-duplicates between the two are found; the first dataset's sides hold; what people decided in
+either is carried over (:mod:`tiktokactions.review.merged`), and what either has a tombstone of stays out.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tiktokactions.curate.options import CurateOptions
+from tiktokactions.curate.removed import add_removed, read_removed
 from tiktokactions.dataset.assignments import BRIDGES, NOWHERE, Assignment, read_assignments
 from tiktokactions.dataset.export_rows import place_file
-from tiktokactions.dataset.leak_groups import LinkedVideo, groups
+from tiktokactions.dataset.leak_groups import Linked, named_groups
 from tiktokactions.dataset.settle import all_records
 from tiktokactions.files import poster_path, read_record, record_path, strip_path, write_record
 from tiktokactions.records import Source, VideoRecord
+from tiktokactions.review.merged import MergedReviews
 
 
 class MergeError(ValueError):
@@ -36,6 +39,9 @@ class Merged:
     """Videos rejected now as near-duplicates of another that were accepted before."""
     off_sides: tuple[str, ...]
     """Videos of the second dataset that lost their side, because the first holds a relative on another."""
+    taken_down: int
+    """Videos of one that the other has a tombstone of: they were left out."""
+    reviews: MergedReviews
 
 
 def check_settings(one: CurateOptions, two: CurateOptions, names: Sequence[str]) -> None:
@@ -50,16 +56,32 @@ def check_settings(one: CurateOptions, two: CurateOptions, names: Sequence[str])
         )
 
 
-def copy_videos(datasets: Sequence[Path], out: Path) -> tuple[int, list[str], set[str]]:
-    """Records, clips and thumbnails into ``out``; may be repeated after a kill.
+@dataclass(frozen=True)
+class Copied:
+    """What :func:`copy_videos` found; ids of videos."""
 
-    Returns:
-        How many videos both held, those of one id with other bytes, and the accepted.
-    """
+    in_both: int
+    other_bytes: tuple[str, ...]
+    accepted: frozenset[str]
+    """Accepted in one of them."""
+    taken_down: frozenset[str]
+    """Left out, because one of the two, or the merged dataset, has a tombstone of the video or of its bytes."""
+
+
+def copy_videos(datasets: Sequence[Path], out: Path) -> Copied:
+    """Tombstones, records, clips and thumbnails into ``out``; may be repeated after a kill."""
     first, second = datasets
-    both, other, accepted = 0, [], set()
+    both, other, accepted, taken_down = 0, [], set(), set()
+    stones = {i: stone for folder in (second, first, out) for i, stone in read_removed(folder).items()}
+    if stones:
+        add_removed(out, stones.values())
+    dead = {stone.sha256 for stone in stones.values() if stone.sha256}
     for dataset in datasets:
         for record in all_records(dataset):
+            if record.video_id in stones or record.source.id in stones or record.source.sha256 in dead:
+                taken_down.add(record.video_id)
+                _take_away(out, record)
+                continue
             if record.status == "accepted":
                 accepted.add(record.video_id)
             own = record_path(first, record.video_id)
@@ -67,13 +89,32 @@ def copy_videos(datasets: Sequence[Path], out: Path) -> tuple[int, list[str], se
                 kept = read_record(own)
                 if kept.source.sha256 == record.source.sha256:
                     both += 1
-                    write_record(out, kept.with_source(_united(kept.source, record.source)))
+                    write_record(out, _one_video(kept, record, dataset, out))
                 else:
                     other.append(record.video_id)
                 continue
             write_record(out, record)
             _place(dataset, out, record)
-    return both, sorted(other), accepted
+    return Copied(both, tuple(sorted(other)), frozenset(accepted), frozenset(taken_down))
+
+
+def _one_video(first: VideoRecord, second: VideoRecord, dataset: Path, out: Path) -> VideoRecord:
+    """A video that both hold: the first one's record, with the clip of the second where it has none itself (people
+    accepted it there, say; its source may be gone)."""
+    if first.clip is None and second.clip is not None:
+        _place(dataset, out, second)
+        first = replace(first, clip=second.clip, segment=second.segment)
+    return first.with_source(_united(first.source, second.source))
+
+
+def _take_away(out: Path, record: VideoRecord) -> None:
+    """What an earlier merge of the two left of a video that was taken down since."""
+    own = record_path(out, record.video_id)
+    if own.is_file():
+        clip = read_record(own).clip
+        files = [poster_path(out, record.video_id), strip_path(out, record.video_id), own]
+        for path in files if clip is None else [out / clip.path, *files]:
+            path.unlink(missing_ok=True)
 
 
 def _place(dataset: Path, out: Path, record: VideoRecord) -> None:
@@ -103,7 +144,7 @@ def _united(one: Source, two: Source) -> Source:
     )
 
 
-def merged_sides(datasets: Sequence[Path], videos: Sequence[LinkedVideo]) -> tuple[dict[str, Assignment], list[str]]:
+def merged_sides(datasets: Sequence[Path], linked: Linked) -> tuple[dict[str, Assignment], list[str]]:
     """Sides of both datasets over all videos, and the ids of those that lost theirs.
 
     The first dataset's sides hold. A group (:mod:`~tiktokactions.dataset.leak_groups`) may reach across the two; where the
@@ -123,7 +164,7 @@ def merged_sides(datasets: Sequence[Path], videos: Sequence[LinkedVideo]) -> tup
         )
     after = second | first
     nowhere = {i for i, a in after.items() if a.side == NOWHERE}
-    group_of = groups(videos, nowhere)
+    group_of = named_groups(linked, nowhere)
     held = _sides_by_group(first, group_of, nowhere)
     taken = _sides_by_group({i: a for i, a in second.items() if i not in first}, group_of, nowhere)
     lost = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,15 +32,7 @@ from tiktokactions.dataset.assignments import (
     write_assignments,
     write_rows,
 )
-from tiktokactions.dataset.leak_groups import (
-    LINK_COLUMNS,
-    LinkedVideo,
-    groups,
-    linked_row,
-    linked_video,
-    moved_by_rule,
-    used_members,
-)
+from tiktokactions.dataset.leak_groups import LINK_SCHEMA, Linked, link_row, linked_videos, moved_by_rule
 from tiktokactions.dataset.settle import all_records, duplicates_of
 from tiktokactions.dataset.split_options import DEFAULTS, SIDES, SplitOptions
 from tiktokactions.files import move_into_place, readable, staging_folder, write_atomic
@@ -82,37 +74,36 @@ def split_dataset(dataset: Path, given: SplitOptions, settings: CurateOptions) -
     """
     before = {} if given.reassign else read_assignments(dataset)
     options = resolve(given, _options_before(dataset) if before else {})
-    videos = [video for video in linked_videos(dataset, settings) if video.is_used or len(video.keys) > 1]
-    used = [video for video in videos if video.is_used]
-    if not used:
+    linked = linked_dataset(dataset, settings)
+    clips = int(linked.is_used.sum())
+    if not clips:
         raise ValueError(f"{dataset}: no accepted clips, so there is nothing to split")
-    wanted = wanted_clips(options, len(used))
+    wanted = wanted_clips(options, clips)
     _refuse_another_kind(dataset, before, wanted)
-    after = assign(videos, before, wanted, options["seed"])
+    after = assign(linked, before, wanted, options["seed"])
     write_assignments(dataset, after)
-    report = make_report(dataset, videos, before, after, wanted, options)
-    write_lists(dataset, used, after, list(wanted))
+    report = make_report(dataset, linked, before, after, wanted, options)
+    write_lists(dataset, linked, after, list(wanted))
     fill_manifest(dataset, after)
     data = json.dumps(dataclasses.asdict(report), indent=2, ensure_ascii=False) + "\n"
     write_atomic(dataset / "splits" / "report.json", data.encode(), staging=staging_folder(dataset))
     return report
 
 
-def linked_videos(dataset: Path, settings: CurateOptions) -> Iterator[LinkedVideo]:
-    """Every video of a dataset with what it shares with others, from the manifest, which is up to date.
-
-    A manifest of an earlier version of this program lacks columns; the records are read then.
-    """
+def linked_dataset(dataset: Path, settings: CurateOptions) -> Linked:
+    """Every video of a dataset with what it shares with others, from the manifest, which is up to date."""
     twins = duplicates_of(dataset, settings) if settings.keep_duplicates else {}
-    source = pq.ParquetFile(readable(dataset / "manifest.parquet"))
-    with source:
-        if set(LINK_COLUMNS) <= set(source.schema_arrow.names):
-            for batch in source.iter_batches(columns=LINK_COLUMNS):
-                for row in batch.to_pylist():
-                    yield linked_row(row, twins.get(row["video_id"]))
+    return linked_videos(_link_batches(dataset), twins)
+
+
+def _link_batches(dataset: Path) -> Iterator[pa.RecordBatch]:
+    """A manifest of an earlier version of this program lacks columns; the records are read then."""
+    with pq.ParquetFile(readable(dataset / "manifest.parquet")) as source:
+        if set(LINK_SCHEMA.names) <= set(source.schema_arrow.names):
+            yield from source.iter_batches(columns=LINK_SCHEMA.names)
             return
     for record in all_records(dataset):
-        yield linked_video(record, record.human_labels, twins.get(record.video_id))
+        yield pa.RecordBatch.from_pylist([link_row(record)], schema=LINK_SCHEMA)
 
 
 # --- what is asked for ---------------------------------------------------------------------------------------------
@@ -179,68 +170,79 @@ def _refuse_another_kind(dataset: Path, before: Mapping[str, Assignment], wanted
 
 
 def assign(
-    videos: list[LinkedVideo], before: Mapping[str, Assignment], wanted: Mapping[str, float], seed: int
+    linked: Linked, before: Mapping[str, Assignment], wanted: Mapping[str, float], seed: int
 ) -> dict[str, Assignment]:
     """The side of every used video; those that had one keep it, whatever became of the dataset.
 
     Args:
-        videos: used ones and those that only join.
+        linked: used videos and those that only join.
         before: sides given earlier; videos that stand on none join nothing any more.
         wanted: clips of every side.
         seed: of the order among groups of one size.
     """
     after = dict(before)
-    nowhere = {video_id for video_id, a in before.items() if a.side == NOWHERE}
-    group_of = groups(videos, nowhere)
-    total = Counter(video.label for video in videos if video.is_used)
-    clips = sum(total.values())
-    have = {side: Counter[str | None]() for side in wanted}
-    for video in videos:
-        if video.is_used and video.video_id in before and before[video.video_id].side in have:
-            have[before[video.video_id].side][video.label] += 1
-    fresh: list[list[LinkedVideo]] = []
-    sides_of_groups = _sides(videos, before, group_of, nowhere)
-    for group, members in used_members(videos, group_of):
-        new = [video for video in members if video.video_id not in before]
-        sides = sides_of_groups.get(group, set())
-        if len(sides) > 1:
-            after |= {video.video_id: Assignment(NOWHERE, BRIDGES) for video in new}
-        elif sides:
-            [side] = sides
-            after |= {video.video_id: Assignment(side) for video in new}
-            have[side].update(video.label for video in new)
-        elif new:
-            fresh.append(new)
-    order = np.random.default_rng(seed).permutation(len(fresh))
-    by_id = sorted(fresh, key=lambda members: min(video.video_id for video in members))
+    names = list(dict.fromkeys([*wanted, *(a.side for a in before.values())]))
+    number = {name: i for i, name in enumerate(names)}
+    had = np.fromiter((number[before[i].side] if i in before else -1 for i in linked.ids), int, len(linked.ids))
+    nowhere = had == number.get(NOWHERE, -2)
+    group = linked.groups(nowhere)
+    total = np.bincount(linked.label[linked.is_used], minlength=len(linked.label_names)).tolist()
+    have: dict[str, Counter[int]] = {
+        side: Counter(linked.label[linked.is_used & (had == number[side])].tolist()) for side in wanted
+    }
+
+    # The sides that each group has members on, those that are no longer accepted included.
+    stands = (had >= 0) & ~nowhere
+    pairs = np.unique(group[stands] * len(names) + had[stands])
+    sides_in = np.bincount(pairs // len(names), minlength=len(linked.ids) + 1)
+    side_of = np.full(len(sides_in), -1)
+    side_of[pairs // len(names)] = pairs % len(names)
+
+    new = linked.is_used & (had < 0)
+    for place in np.flatnonzero(new & (sides_in[group] > 1)).tolist():
+        after[linked.ids[place]] = Assignment(NOWHERE, BRIDGES)
+    given = {side: Assignment(side) for side in names}
+    for place in np.flatnonzero(new & (sides_in[group] == 1)).tolist():
+        side = names[side_of[group[place]]]
+        after[linked.ids[place]] = given[side]
+        have[side][int(linked.label[place])] += 1
+
     placed = {side: sum(counts.values()) for side, counts in have.items()}
-    given = {side: Assignment(side) for side in wanted}
-    for members in sorted((by_id[i] for i in order), key=len, reverse=True):
-        side = _most_missed(Counter([video.label for video in members]), have, placed, wanted, total, clips)
+    labels, clips = linked.label.tolist(), sum(total)
+    for members in _in_order(linked, np.flatnonzero(new & (sides_in[group] == 0)), group, seed):
+        side = _most_missed(Counter([labels[i] for i in members]), have, placed, wanted, total, clips)
         placed[side] += len(members)
-        for video in members:
-            have[side][video.label] += 1
-            after[video.video_id] = given[side]
+        for i in members:
+            have[side][labels[i]] += 1
+            after[linked.ids[i]] = given[side]
     return after
 
 
-def _sides(
-    videos: Iterable[LinkedVideo], before: Mapping[str, Assignment], group_of: Mapping[str, str], nowhere: set[str]
-) -> dict[str, set[str]]:
-    """The sides that each group has members on, those that are no longer accepted included."""
-    found: dict[str, set[str]] = {}
-    for video in videos:
-        if video.video_id in before and video.video_id not in nowhere:
-            found.setdefault(group_of[video.video_id], set()).add(before[video.video_id].side)
-    return found
+def _in_order(linked: Linked, fresh: np.ndarray, group: np.ndarray, seed: int) -> Iterator[list[int]]:
+    """The groups of some videos (their places), the largest first; those of one size in an order that the seed gives,
+    whatever the order of the videos."""
+    if not len(fresh):
+        return
+    by_id = np.empty(len(fresh), np.int64)
+    by_id[np.array(sorted(range(len(fresh)), key=[linked.ids[i] for i in fresh.tolist()].__getitem__))] = np.arange(
+        len(fresh)
+    )
+    _, which, sizes = np.unique(group[fresh], return_inverse=True, return_counts=True)
+    first = np.full(len(sizes), len(fresh))
+    np.minimum.at(first, which, by_id)
+    drawn = np.argsort(first)[np.random.default_rng(seed).permutation(len(sizes))]
+    members = fresh[np.argsort(which, kind="stable")].tolist()
+    ends = np.cumsum(sizes).tolist()
+    for number in drawn[np.argsort(-sizes[drawn], kind="stable")].tolist():
+        yield members[ends[number] - int(sizes[number]) : ends[number]]
 
 
 def _most_missed(
-    labels: Counter[str | None],
-    have: Mapping[str, Counter[str | None]],
+    labels: Counter[int],
+    have: Mapping[str, Counter[int]],
     placed: Mapping[str, int],
     wanted: Mapping[str, float],
-    total: Mapping[str | None, int],
+    total: Sequence[int],
     clips: int,
 ) -> str:
     """The side on which a group reduces the squared differences from the wanted clips of each label most."""
@@ -257,13 +259,15 @@ def _most_missed(
 # --- what is written -----------------------------------------------------------------------------------------------
 
 
-def write_lists(dataset: Path, used: list[LinkedVideo], after: Mapping[str, Assignment], sides: list[str]) -> None:
+def write_lists(dataset: Path, linked: Linked, after: Mapping[str, Assignment], sides: list[str]) -> None:
     """``splits/<side>.csv`` with ``path`` (relative to the dataset), ``label``, ``video_id``."""
     for old in (dataset / "splits").glob("*.csv"):
         if old != assignments_path(dataset) and old.stem not in sides:
             old.unlink()
+    paths, labels, used = linked.paths.to_pylist(), linked.label.tolist(), np.flatnonzero(linked.is_used).tolist()
     for side in sides:
-        rows = [(v.path, v.label or "", v.video_id) for v in used if after[v.video_id].side == side]
+        chosen = [i for i in used if after[linked.ids[i]].side == side]
+        rows = [(paths[i], linked.label_names[labels[i]] or "", linked.ids[i]) for i in chosen]
         write_rows(dataset, dataset / "splits" / f"{side}.csv", [("path", "label", "video_id"), *sorted(rows)])
 
 
@@ -284,37 +288,40 @@ def fill_manifest(dataset: Path, after: Mapping[str, Assignment]) -> None:
 
 def make_report(
     dataset: Path,
-    videos: list[LinkedVideo],
+    linked: Linked,
     before: Mapping[str, Assignment],
     after: Mapping[str, Assignment],
     wanted: Mapping[str, float],
     options: dict[str, Any],
 ) -> SplitReport:
-    used = [video for video in videos if video.is_used]
-    nowhere = {video_id for video_id, a in after.items() if a.side == NOWHERE}
-    sizes = [len(members) for _, members in used_members(videos, groups(videos, nowhere))]
-    labels = sorted({video.label or "" for video in used})
+    nowhere = linked.are({video_id for video_id, a in after.items() if a.side == NOWHERE})
+    group = linked.groups(nowhere)
+    sizes = np.bincount(group[linked.is_used])
+    used = np.flatnonzero(linked.is_used).tolist()
+    names = [linked.label_names[label] or "" for label in linked.label[linked.is_used].tolist()]
+    labels = sorted(set(names))
     by_label: dict[str, dict[str, int]] = {label: dict.fromkeys(wanted, 0) for label in labels}
-    for video in used:
-        counts = by_label[video.label or ""]
-        counts[after[video.video_id].side] = counts.get(after[video.video_id].side, 0) + 1
-    sides = Counter(after[video.video_id].side for video in used)
+    sides: Counter[str] = Counter()
+    for place, name in zip(used, names, strict=True):
+        side, counts = after[linked.ids[place]].side, by_label[name]
+        counts[side] = counts.get(side, 0) + 1
+        sides[side] += 1
     return SplitReport(
         dataset=str(dataset),
         clips=len(used),
         sides={side: sides[side] for side in (*wanted, NOWHERE)},
         wanted={side: round(value, 3) for side, value in wanted.items()},
         labels=by_label,
-        groups=len(sizes),
-        largest_group=max(sizes),
-        moved=moved_by_rule(videos, nowhere),
-        bridging=tuple(sorted(video.video_id for video in used if video.video_id in nowhere)),
+        groups=int((sizes > 0).sum()),
+        largest_group=int(sizes.max()),
+        moved=moved_by_rule(linked, nowhere, group),
+        bridging=tuple(sorted(linked.ids[i] for i in np.flatnonzero(linked.is_used & nowhere).tolist())),
         missing_labels={
             side: missing
             for side in wanted
             if wanted[side] > 0 and (missing := tuple(label for label in labels if not by_label[label][side]))
         },
-        new=sum(video.video_id not in before for video in used),
+        new=sum(linked.ids[i] not in before for i in used),
         options=options,
     )
 

@@ -22,12 +22,15 @@ import pyarrow.parquet as pq
 
 from tiktokactions.curate.options import CurateOptions
 from tiktokactions.dataset.assignments import read_assignments, write_assignments
-from tiktokactions.dataset.info import DatasetInfo, now, write_info
+from tiktokactions.dataset.history import next_version
+from tiktokactions.dataset.info import DatasetInfo, now, read_info, write_info
 from tiktokactions.dataset.settle import all_records, duplicates_of
 from tiktokactions.dataset.statistics import read_batches
-from tiktokactions.dataset.subset_options import MARK, Choice, SubsetError
+from tiktokactions.dataset.subset_options import MARK, Choice, SubsetError, is_subset
 from tiktokactions.files import poster_path, readable, write_atomic
 
+REMEMBERED = "subsets.json"
+"""In the dataset: where subsets of it were written, so that a take-down reaches them."""
 QUALITY_WEIGHTS = {"people": 0.4, "motion": 0.2, "sharpness": 0.2, "moving": 0.1, "filled": 0.1}
 """``people``: share of the sampled frames with a person. ``motion`` and ``sharpness``: the clip's rank among all clips, 0 to
 1. ``moving``: share of frames that are not still. ``filled``: share of the picture that is no flat border."""
@@ -252,7 +255,34 @@ def write_subset(dataset: Path, info: DatasetInfo, chosen: list[Row], choice: Ch
     if choice.by == "quality":
         told["weights"] = QUALITY_WEIGHTS
     write_atomic(output / MARK, (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode())
-    write_info(output, replace(info, name=output.resolve().name, version=1, created=now(), updated=now(), settled=True))
+    before = read_info(output) or replace(info, version=0, created=now())
+    own = replace(info, name=output.resolve().name, version=before.version, created=before.created, settled=True)
+    _remember(dataset, output)
+    write_info(output, next_version(output, replace(own, updated=before.updated)))
+
+
+def remembered(dataset: Path) -> list[Path]:
+    """Subsets that were taken of a dataset, as far as they lie where they were written."""
+    path = dataset / REMEMBERED
+    names = json.loads(path.read_text(encoding="utf-8", errors="surrogatepass")) if path.is_file() else []
+    return [Path(name) for name in names if is_subset(Path(name))]
+
+
+def _remember(dataset: Path, subset: Path) -> None:
+    known = remembered(dataset)
+    if subset.resolve() not in known:
+        names = json.dumps([str(path) for path in (*known, subset.resolve())], indent=1, ensure_ascii=False)
+        write_atomic(dataset / REMEMBERED, f"{names}\n".encode("utf-8", "surrogatepass"))
+
+
+def remove_features(subset: Path, ids: frozenset[str]) -> None:
+    """Forget what clips were compared by, where it holds one of these videos."""
+    path = subset / "features.parquet"
+    if path.is_file():
+        table = pq.read_table(path)
+        gone = pc.is_in(table["video_id"], value_set=pa.array(sorted(ids), pa.string()))
+        if pc.any(gone).as_py():
+            pq.write_table(table.filter(pc.invert(pc.fill_null(gone, False))), path)
 
 
 def without_copies(dataset: Path, rows: list[Row], settings: CurateOptions) -> list[Row]:

@@ -14,10 +14,9 @@ from typing import Any
 
 import msgspec
 
-from tiktokactions.curate.decide import person_score
+from tiktokactions.curate.decide import frame_scores, person_score
 from tiktokactions.curate.options import CurateOptions
 from tiktokactions.files import read_record, record_path
-from tiktokactions.records import VideoRecord
 from tiktokactions.review.consensus import Consensus, consensus
 from tiktokactions.review.database import Database
 from tiktokactions.review.order import Waiting, order_that_teaches
@@ -53,20 +52,12 @@ CREATE TABLE videos(
   closed INTEGER NOT NULL DEFAULT 0,
   conflict TEXT
 );
-CREATE INDEX videos_status ON videos(status, video_id);
-CREATE INDEX videos_score ON videos(score_key, video_id);
-CREATE INDEX videos_duration ON videos(duration_key, video_id);
-CREATE INDEX videos_status_score ON videos(status, score_key, video_id);
-CREATE INDEX videos_status_duration ON videos(status, duration_key, video_id);
-CREATE INDEX videos_judged ON videos(video_id) WHERE judged > 0;
-CREATE INDEX videos_conflict ON videos(video_id) WHERE conflict IS NOT NULL;
 CREATE TABLE texts(video_id TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE funnel(
   label TEXT PRIMARY KEY, videos INTEGER NOT NULL, accepted INTEGER NOT NULL, needs_review INTEGER NOT NULL,
   rejected INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE labels(label TEXT, video_id TEXT, PRIMARY KEY(label, video_id)) WITHOUT ROWID;
-CREATE INDEX labels_of_video ON labels(video_id);
 CREATE TABLE queue(
   queue TEXT, video_id TEXT, rank INTEGER NOT NULL, open INTEGER NOT NULL DEFAULT 1, PRIMARY KEY(queue, video_id)
 ) WITHOUT ROWID;
@@ -85,9 +76,25 @@ CREATE TABLE places(
   empty INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(reviewer, queue)
 ) WITHOUT ROWID;
 CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL)"""
+INDEXES = (
+    "CREATE INDEX IF NOT EXISTS videos_status ON videos(status, video_id)",
+    "CREATE INDEX IF NOT EXISTS videos_score ON videos(score_key, video_id)",
+    "CREATE INDEX IF NOT EXISTS videos_duration ON videos(duration_key, video_id)",
+    "CREATE INDEX IF NOT EXISTS videos_status_score ON videos(status, score_key, video_id)",
+    "CREATE INDEX IF NOT EXISTS videos_status_duration ON videos(status, duration_key, video_id)",
+    "CREATE INDEX IF NOT EXISTS videos_judged ON videos(video_id) WHERE judged > 0",
+    "CREATE INDEX IF NOT EXISTS videos_conflict ON videos(video_id) WHERE conflict IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS labels_of_video ON labels(video_id)",
+)
+"""Made when the first rows are there, all at once, and kept up from then on."""
 _COLUMNS = ["video_id", "status", "reasons", "labels", "human_labels", "creator", "source_path", "duration_s", "width"]
 _COLUMNS += ["height", "longest_scene_s", "person_frames", "sampled_frames", "clip_path", "clip_start_s", "clip_end_s"]
+_FROM_RECORDS = ["title", "detector", "frame_scores", "person_score"]
+"""A manifest of an earlier version of this program lacks some of these; the records are read then."""
 ROWS_AT_ONCE = 2000
+ROWS_AT_FIRST = 50_000
+"""So many where there is nothing yet and nobody is served: each page of the index is then written a few times only."""
+CACHE_AT_FIRST_KB = 256_000
 HUMAN = ("human_accepted", "human_rejected", "human_no_action")
 
 
@@ -145,6 +152,7 @@ def refresh(index: Index, store: Store, report: Callable[[int], None] = lambda v
     changed = meta(index, "manifest") != state
     if changed:
         new = _update_videos(index, manifest, report)
+        _make_indexes(index)
         _fold_those_judged(index, store, new)
         _count_labels(index)
         _update_review_queue(index)
@@ -172,12 +180,15 @@ def _update_videos(index: Index, manifest: Path, report: Callable[[int], None]) 
 
     with index.database.connection() as connection:
         known = dict(connection.execute("SELECT video_id, row_hash FROM videos").fetchall())
+    rows_at_once = ROWS_AT_ONCE if known else ROWS_AT_FIRST
     about = person_settings(index.settings)
     changed: list[dict[str, Any]] = []
     new: list[str] = []
+    again: list[str] = []
     looked_at = 0
     with pq.ParquetFile(manifest) as file:
-        for batch in file.iter_batches(ROWS_AT_ONCE, columns=_COLUMNS):
+        is_told = set(_FROM_RECORDS) <= set(file.schema_arrow.names)
+        for batch in file.iter_batches(ROWS_AT_ONCE, columns=[*_COLUMNS, *(_FROM_RECORDS if is_told else ())]):
             looked_at += batch.num_rows
             report(looked_at)
             for row in batch.to_pylist():
@@ -186,27 +197,38 @@ def _update_videos(index: Index, manifest: Path, report: Callable[[int], None]) 
                 before = known.pop(row["video_id"], None)
                 if before is None:
                     new.append(row["video_id"])
+                elif before != row_hash:
+                    again.append(row["video_id"])
                 if before != row_hash:
-                    changed.append(_video_row(index, row, row_hash))
-                if len(changed) >= ROWS_AT_ONCE:
-                    _write_videos(index, changed)
-                    changed = []
-    _write_videos(index, changed)
+                    changed.append(_video_row(index, row if is_told else row | _told(index, row["video_id"]), row_hash))
+                if len(changed) >= rows_at_once:
+                    _write_videos(index, changed, again)
+                    changed, again = [], []
+    _write_videos(index, changed, again)
     _forget(index, list(known))
     return new
 
 
-def _video_row(index: Index, row: dict[str, Any], row_hash: str) -> dict[str, Any]:
+def _told(index: Index, video_id: str) -> dict[str, Any]:
+    """What a manifest of an earlier version does not tell, from the record."""
     try:
-        record = read_record(record_path(index.dataset, row["video_id"]))
-    except (FileNotFoundError, ValueError):
-        record = None  # 'dataset verify' speaks of it; here the row of the manifest has to do
-    scores = frame_scores(record) if record is not None else []
+        record = read_record(record_path(index.dataset, video_id))
+    except (FileNotFoundError, ValueError):  # 'dataset verify' speaks of it; here the row of the manifest has to do
+        return {"title": None, "detector": None, "frame_scores": [], "person_score": 1.0}
+    return {
+        "title": record.source.title,
+        "detector": record.detector.name if record.detector is not None else None,
+        "frame_scores": frame_scores(record),
+        "person_score": person_score(record, index.settings),
+    }
+
+
+def _video_row(index: Index, row: dict[str, Any], row_hash: str) -> dict[str, Any]:
+    scores = row["frame_scores"]
     wanted = max(1, index.settings.min_person_frames)
-    threshold = person_score(record, index.settings) if record is not None else 1.0
     # How far the frame that is still missing is from counting: the one that would make the video qualify.
-    margin = threshold - scores[wanted - 1] if len(scores) >= wanted else None
-    seen = record is not None and record.detector is not None and record.detector.name != "none"
+    margin = row["person_score"] - scores[wanted - 1] if len(scores) >= wanted else None
+    seen = row["detector"] not in (None, "none")
     best_score = max(scores, default=0.0) if seen and row["sampled_frames"] else None
     return {
         "video_id": row["video_id"],
@@ -216,7 +238,7 @@ def _video_row(index: Index, row: dict[str, Any], row_hash: str) -> dict[str, An
         "labels": _json(row["labels"]),
         "human_labels": _json(row["human_labels"]),
         "creator": row["creator"],
-        "title": record.source.title if record is not None else None,
+        "title": row["title"],
         "file_name": row["source_path"].replace("\\", "/").rsplit("/", 1)[-1],
         "duration_s": row["duration_s"],
         "width": row["width"],
@@ -239,23 +261,22 @@ def _json(texts: list[str] | None) -> str:
     return msgspec.json.encode(texts or []).decode()
 
 
-def frame_scores(record: VideoRecord) -> list[float]:
-    """The score of the surest person in each sampled frame, best frame first."""
-    return sorted((max((p.score for p in s.people), default=0.0) for s in record.samples), reverse=True)
-
-
-def _write_videos(index: Index, rows: list[dict[str, Any]]) -> None:
+def _write_videos(index: Index, rows: list[dict[str, Any]], again: list[str]) -> None:
+    """``again``: those of them that are there already."""
     if not rows:
         return
     names = list(rows[0])
+    is_first = len(rows) > ROWS_AT_ONCE
     updates = ", ".join(f"{name}=excluded.{name}" for name in names[1:])
     with index.database.write() as connection:
+        if is_first:
+            connection.execute(f"PRAGMA cache_size=-{CACHE_AT_FIRST_KB}")
         connection.executemany(
             f"INSERT INTO videos({', '.join(names)}) VALUES({', '.join(':' + name for name in names)})"
             f" ON CONFLICT(video_id) DO UPDATE SET {updates}",
             rows,
         )
-        connection.executemany("DELETE FROM labels WHERE video_id=?", [(row["video_id"],) for row in rows])
+        connection.executemany("DELETE FROM labels WHERE video_id=?", [(video_id,) for video_id in again])
         connection.executemany(
             "INSERT OR IGNORE INTO labels VALUES(?, ?)",
             [
@@ -267,6 +288,14 @@ def _write_videos(index: Index, rows: list[dict[str, Any]]) -> None:
         connection.executemany(
             "INSERT OR REPLACE INTO texts VALUES(?, ?)", [(row["video_id"], searched_text(row)) for row in rows]
         )
+        if is_first:
+            connection.execute("PRAGMA cache_size=-2000")  # as it is by default
+
+
+def _make_indexes(index: Index) -> None:
+    with index.database.write() as connection:
+        for statement in INDEXES:
+            connection.execute(statement)
 
 
 def searched_text(row: Mapping[str, Any]) -> str:
@@ -410,9 +439,9 @@ def _write_state(
 
 def _fold_those_judged(index: Index, store: Store, new: Sequence[str]) -> None:
     """Videos that came into the dataset after somebody had judged them (their answers were imported, say)."""
-    for start in range(0, len(new), ROWS_AT_ONCE):
-        part = new[start : start + ROWS_AT_ONCE]
-        fold_videos(index, store, sorted({d.video_id for d in in_force(store, part)}))
+    with store.database.connection() as connection:
+        judged = {row[0] for row in connection.execute("SELECT DISTINCT video_id FROM decisions")}
+    fold_videos(index, store, sorted(judged.intersection(new)))
 
 
 def _forget_decisions(index: Index) -> None:
