@@ -9,7 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from tiktokactions.review.consensus import Consensus, agreed, consensus
-from tiktokactions.review.store import Decision, Store, gold, in_force, reviewers_per_video
+from tiktokactions.review.decisions import Decision
+from tiktokactions.review.golden import gold
+from tiktokactions.review.ledger import in_force
+from tiktokactions.review.store import Store, reviewers_per_video
 
 Method = Literal["majority", "dawid-skene", "mace", "glad"]
 METHODS: tuple[Method, ...] = get_args(Method)
