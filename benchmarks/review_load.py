@@ -53,7 +53,8 @@ from tiktokactions.records import (
     VideoRecord,
     encode_record,
 )
-from tiktokactions.review.store import Store, invite, set_setting
+from tiktokactions.review.people import invite
+from tiktokactions.review.store import Store, set_setting
 
 RECORDS, REVIEWERS, SECONDS, EVERY_S, PER_VIDEO = 100_000, 50, 60.0, 1.0, 2
 GALLERY_RECORDS, GALLERY_PAGE_S = 300_000, 1.0

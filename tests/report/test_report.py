@@ -181,7 +181,10 @@ def test_missing_clips_and_an_interrupted_run_are_no_obstacle(dataset: Path, tmp
 
 
 def test_what_people_said_is_shown_without_their_names(dataset: Path, tmp_path: Path) -> None:
-    from tiktokactions.review.store import NewDecision, Store, add_decision, named_reviewer
+    from tiktokactions.review.decisions import NewDecision
+    from tiktokactions.review.ledger import add_decision
+    from tiktokactions.review.people import named_reviewer
+    from tiktokactions.review.store import Store
 
     copy = tmp_path / "data"
     shutil.copytree(dataset, copy)

@@ -23,10 +23,10 @@ from tests.review.worlds import in_this_process, says
 from tiktokactions import api, cli
 from tiktokactions.files import read_record
 from tiktokactions.records import VideoRecord
-from tiktokactions.review import store as reviews
+from tiktokactions.review import ledger
+from tiktokactions.review.decisions import DecisionError
 from tiktokactions.review.desk import open_desk
 from tiktokactions.review.options import ReviewOptions
-from tiktokactions.review.store import DecisionError
 
 NO_PEOPLE: dict[str, Any] = {"detector": "none", "workers": 1}
 """Nobody looks for people: every video that is long enough waits for review."""
@@ -176,7 +176,7 @@ def test_a_moved_segment_is_cut_to_the_frame(container: str, fps: Fraction, tmp_
 def test_impossible_segments_are_refused(said: dict[str, Any], message: str, data: Path) -> None:
     with pytest.raises(DecisionError, match=message):
         decide(data, "a", **said)
-    assert with_desk(data, lambda desk: reviews.count_decisions(desk.store)) == 0
+    assert with_desk(data, lambda desk: ledger.count_decisions(desk.store)) == 0
 
 
 def test_human_decisions_outlive_curate_and_redecide(data: Path, curated: Path) -> None:

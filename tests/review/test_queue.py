@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.review.worlds import a_desk, a_record, doubtful, says, write_dataset
-from tiktokactions.review import store as reviews
+from tiktokactions.review import decisions, ledger, taken_down
+from tiktokactions.review.decisions import NewDecision
 from tiktokactions.review.desk import Desk
 from tiktokactions.review.order import Waiting, order_that_teaches
-from tiktokactions.review.store import NewDecision
 
 
 @pytest.fixture
@@ -237,7 +237,7 @@ def test_many_threads_are_never_given_the_same(desks: Any) -> None:
     for thread in threads:
         thread.join()
     assert sorted(given_out) == [f"v{n:02}" for n in range(60)]
-    assert reviews.count_decisions(desk.store) == 60
+    assert ledger.count_decisions(desk.store) == 60
 
 
 def test_the_index_can_be_deleted(desks: Any, tmp_path: Path) -> None:
@@ -330,7 +330,7 @@ def test_videos_that_were_taken_down_leave_the_index_and_the_proxies(desks: Any,
     proxies = tmp_path / "data/.review/proxies"
     proxies.mkdir()
     (proxies / "x.mp4").write_bytes(b"1")
-    assert reviews.remove_videos(tmp_path / "data", ["secret-id"]) == 1
+    assert taken_down.remove_videos(tmp_path / "data", ["secret-id"]) == 1
     assert ids(desk, "ben", 9) == ["v00"] and not proxies.exists()
     desk.close()
     for path in (tmp_path / "data").glob("**/*.sqlite*"):
@@ -340,6 +340,6 @@ def test_videos_that_were_taken_down_leave_the_index_and_the_proxies(desks: Any,
 def test_unknown_videos_and_path_tricks(desks: Any) -> None:
     desk = desks(doubtful(1))
     for video_id in ("v99", "../v00", "..", ".", "", "v00/", "/etc/passwd", "v00\x00", "x" * 500, "V00\ud800"):
-        with pytest.raises(reviews.DecisionError):
+        with pytest.raises(decisions.DecisionError):
             desk.decide("ann", NewDecision("key-0000000", video_id, "accept"))
-    assert reviews.count_decisions(desk.store) == 0
+    assert ledger.count_decisions(desk.store) == 0

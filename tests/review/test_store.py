@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.review.worlds import says
-from tiktokactions.review import store as reviews
+from tiktokactions.review import golden, ledger, people, taken_down
 from tiktokactions.review.decisions import VERDICTS, DecisionError, NewDecision
 from tiktokactions.review.store import Store
 
@@ -40,7 +40,7 @@ def test_a_decision_is_a_row(store: Store, tmp_path: Path) -> None:
     new = says(
         "v1", labels=("#waltz", " tap   dance "), tags=("indoors",), scene=1, start_s=1.0, end_s=6.0, seconds=2.5
     )
-    added = reviews.add_decision(store, "ann", new)
+    added = ledger.add_decision(store, "ann", new)
     (row,) = table(tmp_path)
     wanted = {"id": 1, "reviewer": "ann", "video_id": "v1", "verdict": "accept", "labels": '["waltz", "tap dance"]',
               "tags": '["indoors"]', "scene": 1, "start_s": 1.0, "end_s": 6.0, "seconds": 2.5, "undoes": None,
@@ -48,17 +48,17 @@ def test_a_decision_is_a_row(store: Store, tmp_path: Path) -> None:
     assert {name: row[name] for name in wanted} == wanted
     assert row["at_utc"].endswith("+00:00") and len(row["at_utc"]) == len("2026-01-01T00:00:00.000+00:00")
     assert added.labels == ("waltz", "tap dance") and not added.repeated
-    assert reviews.decision_of(store, "ann", "v1") == added
+    assert ledger.decision_of(store, "ann", "v1") == added
 
 
 def test_the_same_client_key_again_changes_nothing(store: Store, tmp_path: Path) -> None:
     new = says("v1")
-    first = reviews.add_decision(store, "ann", new)
-    again = reviews.add_decision(store, "ann", new)
+    first = ledger.add_decision(store, "ann", new)
+    again = ledger.add_decision(store, "ann", new)
     assert again.repeated and again.id == first.id and len(table(tmp_path)) == 1
     for reviewer, other in (("ben", new), ("ann", says("v2", key=new.client_key))):
         with pytest.raises(DecisionError, match="already used for another decision"):
-            reviews.add_decision(store, reviewer, other)
+            ledger.add_decision(store, reviewer, other)
     assert len(table(tmp_path)) == 1
 
 
@@ -82,31 +82,31 @@ def test_the_same_client_key_again_changes_nothing(store: Store, tmp_path: Path)
 )
 def test_nonsense_is_refused(new: NewDecision, message: str, store: Store, tmp_path: Path) -> None:
     with pytest.raises(DecisionError, match=message):
-        reviews.add_decision(store, "ann", new)
+        ledger.add_decision(store, "ann", new)
     assert table(tmp_path) == []
 
 
 def test_undo_appends_and_remembers(store: Store, tmp_path: Path) -> None:
     for video_id, verdict in (("v1", "accept"), ("v2", "reject"), ("v1", "reject")):
-        reviews.add_decision(store, "ann", says(video_id, verdict))
-    reviews.add_decision(store, "ben", says("v3"))
-    undone = reviews.undo_last(store, "ann", "undo-0001")
+        ledger.add_decision(store, "ann", says(video_id, verdict))
+    ledger.add_decision(store, "ben", says("v3"))
+    undone = ledger.undo_last(store, "ann", "undo-0001")
     assert undone is not None and undone.undoes == 3 and undone.previous is not None
     assert (undone.video_id, undone.previous["verdict"]) == ("v1", "reject")
-    first = reviews.decision_of(store, "ann", "v1")
+    first = ledger.decision_of(store, "ann", "v1")
     assert first is not None and first.verdict == "accept", "what was said before is in force again"
-    steps = [reviews.undo_last(store, "ann", f"undo-000{n}") for n in (2, 3, 4)]
+    steps = [ledger.undo_last(store, "ann", f"undo-000{n}") for n in (2, 3, 4)]
     assert [step and step.undoes for step in steps] == [2, 1, None]
     assert [row["verdict"] for row in table(tmp_path)] == ["accept", "reject", "reject", "accept", *["undo"] * 3]
-    ben = reviews.decision_of(store, "ben", "v3")
+    ben = ledger.decision_of(store, "ben", "v3")
     assert ben is not None and ben.verdict == "accept", "other people's decisions are not touched"
 
 
 def test_an_undo_sent_again_takes_back_only_one(store: Store, tmp_path: Path) -> None:
     for n in range(3):
-        reviews.add_decision(store, "ann", says(f"v{n}"))
-    first = reviews.undo_last(store, "ann", "undo-0001")
-    again = reviews.undo_last(store, "ann", "undo-0001")
+        ledger.add_decision(store, "ann", says(f"v{n}"))
+    first = ledger.undo_last(store, "ann", "undo-0001")
+    again = ledger.undo_last(store, "ann", "undo-0001")
     assert first is not None and again is not None and again.repeated and again.id == first.id
     assert len(table(tmp_path)) == 4
 
@@ -133,15 +133,15 @@ def test_what_is_in_force_follows_from_the_rows_alone(
             times = random.randint(1, 3)
             if isinstance(step, str):
                 for _ in range(times):
-                    reviews.undo_last(store, step, key)
+                    ledger.undo_last(store, step, key)
                 if model[step]:
                     model[step].pop()
             else:
                 person, video_id, verdict = step
                 for _ in range(times):
-                    reviews.add_decision(store, person, says(video_id, verdict, key))
+                    ledger.add_decision(store, person, says(video_id, verdict, key))
                 model[person].append((video_id, verdict))
-        found = {(d.reviewer, d.video_id, d.verdict == "skip"): d.verdict for d in reviews.in_force(store)}
+        found = {(d.reviewer, d.video_id, d.verdict == "skip"): d.verdict for d in ledger.in_force(store)}
         wanted = {(person, v, verdict == "skip"): verdict for person, said in model.items() for v, verdict in said}
         assert found == wanted
 
@@ -149,7 +149,9 @@ def test_what_is_in_force_follows_from_the_rows_alone(
 WRITER = """
 import sys
 from pathlib import Path
-from tiktokactions.review.store import NewDecision, Store, add_decision
+from tiktokactions.review.decisions import NewDecision
+from tiktokactions.review.ledger import add_decision
+from tiktokactions.review.store import Store
 store = Store(Path(sys.argv[1]))
 for n in range(10**6):
     add_decision(store, sys.argv[2], NewDecision(f"{sys.argv[2]}-{n:08}", f"v{n}", "accept"))
@@ -194,7 +196,7 @@ def test_every_commit_waits_for_the_disk(store: Store) -> None:
 def test_many_threads_write_at_once(store: Store, tmp_path: Path) -> None:
     def write(person: str) -> None:
         for n in range(20):
-            reviews.add_decision(store, person, NewDecision(f"{person}-{n:08}", f"v{n}", "accept"))
+            ledger.add_decision(store, person, NewDecision(f"{person}-{n:08}", f"v{n}", "accept"))
 
     threads = [threading.Thread(target=write, args=(f"person{n}",)) for n in range(8)]
     for thread in threads:
@@ -211,7 +213,7 @@ def test_many_open_a_new_file_at_once(tmp_path: Path) -> None:
     def use(number: int) -> None:
         try:
             with contextlib.closing(Store(tmp_path)) as store:
-                reviews.add_decision(store, "ann", says(f"v{number}"))
+                ledger.add_decision(store, "ann", says(f"v{number}"))
         except (ValueError, sqlite3.Error) as error:
             problems.append(error)
 
@@ -224,37 +226,37 @@ def test_many_open_a_new_file_at_once(tmp_path: Path) -> None:
 
 
 def test_people_and_tokens(store: Store, tmp_path: Path) -> None:
-    ann, token = reviews.invite(store, "Ann")
+    ann, token = people.invite(store, "Ann")
     assert (ann.id, ann.name, ann.role, ann.has_token) == ("ann", "Ann", "reviewer", True)
-    assert reviews.reviewer_of_token(store, token) == ann
-    assert reviews.reviewer_of_token(store, token + "x") is None and reviews.reviewer_of_token(store, "") is None
+    assert people.reviewer_of_token(store, token) == ann
+    assert people.reviewer_of_token(store, token + "x") is None and people.reviewer_of_token(store, "") is None
     assert token.encode() not in (tmp_path / "reviews.sqlite-wal").read_bytes(), "only its hash is kept"
     with pytest.raises(DecisionError, match="belongs to somebody with an invitation"):
-        reviews.named_reviewer(store, "ANN")
-    _, newer = reviews.invite(store, "Ann")
-    assert reviews.reviewer_of_token(store, token) is None and reviews.reviewer_of_token(store, newer) == ann
-    reviews.disable_reviewer(store, "ann")
-    assert reviews.reviewer_of_token(store, newer) is None
-    owner = reviews.set_owner_token(store, "0123456789abcdef")
+        people.named_reviewer(store, "ANN")
+    _, newer = people.invite(store, "Ann")
+    assert people.reviewer_of_token(store, token) is None and people.reviewer_of_token(store, newer) == ann
+    people.disable_reviewer(store, "ann")
+    assert people.reviewer_of_token(store, newer) is None
+    owner = people.set_owner_token(store, "0123456789abcdef")
     assert (owner.id, owner.role) == ("owner", "owner")
     with pytest.raises(DecisionError, match="is the owner already"):
-        reviews.invite(store, "Owner")
-    assert reviews.named_reviewer(store, "Ben") == reviews.named_reviewer(store, " ben ")
-    assert {person.id for person in reviews.reviewers(store)} == {"ann", "owner", "ben"}
+        people.invite(store, "Owner")
+    assert people.named_reviewer(store, "Ben") == people.named_reviewer(store, " ben ")
+    assert {person.id for person in people.reviewers(store)} == {"ann", "owner", "ben"}
 
 
 def test_videos_that_were_taken_down_are_forgotten(tmp_path: Path) -> None:
-    assert reviews.remove_videos(tmp_path, ["v1"]) == 0 and not (tmp_path / "reviews.sqlite").exists()
+    assert taken_down.remove_videos(tmp_path, ["v1"]) == 0 and not (tmp_path / "reviews.sqlite").exists()
     store = Store(tmp_path)
     for video_id in ("secret-id-1", "v2", "v3"):
-        reviews.add_decision(store, "ann", says(video_id, labels=("secret-label",) if video_id[0] == "s" else None))
-    reviews.undo_last(store, "ann", "undo-0001")
-    reviews.set_gold(store, "v2", "accept")
+        ledger.add_decision(store, "ann", says(video_id, labels=("secret-label",) if video_id[0] == "s" else None))
+    ledger.undo_last(store, "ann", "undo-0001")
+    golden.set_gold(store, "v2", "accept")
     store.close()
-    assert reviews.remove_videos(tmp_path, ["secret-id-1", "v3", "unknown"]) == 2
+    assert taken_down.remove_videos(tmp_path, ["secret-id-1", "v3", "unknown"]) == 2
     assert {row["video_id"] for row in table(tmp_path)} == {"v2"}
     assert b"secret-" not in (tmp_path / "reviews.sqlite").read_bytes()
-    assert reviews.remove_videos(tmp_path, ["secret-id-1", "v3"]) == 0
+    assert taken_down.remove_videos(tmp_path, ["secret-id-1", "v3"]) == 0
 
 
 def test_a_newer_or_damaged_file_is_an_error(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.review.test_queue import with_clip
 from tests.review.worlds import a_desk, a_record, says
-from tiktokactions.review import store as reviews
+from tiktokactions.review import decisions, golden, ledger, people
 from tiktokactions.review.answers import TasksImported, import_answers
 from tiktokactions.review.desk import Desk
 from tiktokactions.review.tasks import export_decisions, export_tasks
@@ -36,7 +36,7 @@ def take_in(desk: Desk, tmp_path: Path, name: str, content: Any, **more: Any) ->
 
 
 def in_force(desk: Desk) -> dict[tuple[str, str], tuple[Any, ...]]:
-    return {(d.reviewer, d.video_id): (d.verdict, d.labels, d.tags) for d in reviews.in_force(desk.store)}
+    return {(d.reviewer, d.video_id): (d.verdict, d.labels, d.tags) for d in ledger.in_force(desk.store)}
 
 
 # --- tasks ---------------------------------------------------------------------------------------------------------
@@ -140,13 +140,13 @@ def test_answers_of_label_studio(desk: Desk, tmp_path: Path) -> None:
         ("annotator 7", "v2"): ("reject", None, ()),
         ("annotator 7", "-3"): ("unsure", None, ()),
     }
-    rows = {(d.reviewer, d.video_id): d for d in reviews.all_rows(desk.store)}
+    rows = {(d.reviewer, d.video_id): d for d in ledger.all_rows(desk.store)}
     row = rows["annotator 7", "v2"]
     assert (row.no_action, row.origin, row.seconds, row.at_utc) == (
         *(True, "label-studio", 3.5),
         "2026-11-01T10:00:03.000+00:00",
     )
-    assert {p.role for p in reviews.reviewers(desk.store)} == {"outside"}
+    assert {p.role for p in people.reviewers(desk.store)} == {"outside"}
     again = take_in(desk, tmp_path, "export.json", EXPORTED)
     assert (again.added, again.known, again.refused) == (0, 4, [])
     changed = json.loads(json.dumps(EXPORTED))
@@ -159,7 +159,7 @@ def test_bad_answers_are_listed_and_the_good_ones_taken(desk: Desk, tmp_path: Pa
     imported = take_in(desk, tmp_path, "export.json", [*BAD, *EXPORTED])
     assert imported.added == 4 and len(imported.refused) == 12
     assert "task 1, annotation 1: video '../../etc/passwd': not in this dataset" in imported.refused
-    assert {d.video_id for d in reviews.all_rows(desk.store)} == {"v1", "v2", "-3"}
+    assert {d.video_id for d in ledger.all_rows(desk.store)} == {"v1", "v2", "-3"}
 
 
 def test_label_studios_short_form(desk: Desk, tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_known_answers_become_gold_items(desk: Desk, tmp_path: Path) -> None:
         take_in(desk, tmp_path, "gold.csv", "video_id,verdict,labels\nv4,accept,jump\nv1,unsure,\n", as_gold=True).added
         == 1
     )
-    assert reviews.gold(desk.store) == {"v4": reviews.Gold("v4", "accept", ("jump",))}
+    assert golden.gold(desk.store) == {"v4": decisions.Gold("v4", "accept", ("jump",))}
     assert in_force(desk) == {}
 
 

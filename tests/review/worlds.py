@@ -20,9 +20,9 @@ from tiktokactions.dataset.info import new_info, write_info
 from tiktokactions.dataset.manifest import write_manifest
 from tiktokactions.files import write_record
 from tiktokactions.records import DetectorInfo, Motion, PersonBox, Probe, Quality, Sample, Scene, Source, VideoRecord
+from tiktokactions.review.decisions import NewDecision
 from tiktokactions.review.desk import Desk, open_desk
 from tiktokactions.review.options import ReviewOptions
-from tiktokactions.review.store import NewDecision
 
 SETTINGS = CurateOptions(detector="none", person_score=0.5, keep_duplicates=True)
 DETECTOR = DetectorInfo("yolox-nano", "0" * 64, 0.5)

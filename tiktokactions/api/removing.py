@@ -35,7 +35,7 @@ class Artefact:
 def dataset_artefacts() -> tuple[Artefact, ...]:
     """In the order in which they go: what needs a video's record before the records. A new kind is one line here."""
     from tiktokactions.dataset import exports, removal
-    from tiktokactions.review.store import remove_videos
+    from tiktokactions.review.taken_down import remove_videos
 
     return (
         Artefact("media", removal.remove_media),

@@ -300,7 +300,8 @@ def review_invite(dataset: str | os.PathLike[str], name: str, *, role: str = "re
     Raises:
         UsageError: not a dataset folder, or a name that cannot be shown.
     """
-    from tiktokactions.review.store import Store, invite
+    from tiktokactions.review.people import invite
+    from tiktokactions.review.store import Store
 
     folder, _, _ = open_dataset(dataset)
     with usage_errors():

@@ -12,17 +12,11 @@ from dataclasses import dataclass
 
 from tiktokactions.intervals import wilson_interval
 from tiktokactions.review.consensus import Consensus, consensus
-from tiktokactions.review.store import (
-    Decision,
-    Gold,
-    Reviewer,
-    Store,
-    all_rows,
-    gold,
-    in_force,
-    reviewers,
-    reviewers_per_video,
-)
+from tiktokactions.review.decisions import Decision, Gold, Reviewer
+from tiktokactions.review.golden import gold
+from tiktokactions.review.ledger import all_rows, in_force
+from tiktokactions.review.people import reviewers
+from tiktokactions.review.store import Store, reviewers_per_video
 
 # --- coefficients --------------------------------------------------------------------------------------------------
 

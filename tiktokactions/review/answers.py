@@ -12,17 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tiktokactions.review.decisions import DecisionError, NewDecision
 from tiktokactions.review.desk import Desk
+from tiktokactions.review.golden import set_gold
 from tiktokactions.review.items import check_decision, known_record
-from tiktokactions.review.store import (
-    DecisionError,
-    NewDecision,
-    add_decisions,
-    has_decision,
-    named_reviewer,
-    now_utc,
-    set_gold,
-)
+from tiktokactions.review.ledger import add_decisions, has_decision
+from tiktokactions.review.people import named_reviewer
+from tiktokactions.review.store import now_utc
 from tiktokactions.review.tasks import NO_ACTION, SEPARATOR, kind_of
 
 ROWS_AT_ONCE = 500

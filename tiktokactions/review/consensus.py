@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tiktokactions.review.store import Decision, Gold
+from tiktokactions.review.decisions import Decision, Gold
 
 
 @dataclass(frozen=True)

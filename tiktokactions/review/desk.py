@@ -13,14 +13,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tiktokactions.curate.options import CurateOptions
-from tiktokactions.review import gallery, items, queue, store
+from tiktokactions.review import gallery, golden, items, ledger, people, queue, store
 from tiktokactions.review.agreement import Conflict, ReviewReport, review_report
-from tiktokactions.review.index import Index, catch_up, fold_videos, open_index, refresh, video_ids_with
+from tiktokactions.review.decisions import Decision, NewDecision
+from tiktokactions.review.folding import catch_up, fold_videos
+from tiktokactions.review.index import Index, open_index, video_ids_with
 from tiktokactions.review.items import ReviewItem
 from tiktokactions.review.options import ReviewOptions
 from tiktokactions.review.pace import Progress, pace_of
 from tiktokactions.review.queue import QueueItem
-from tiktokactions.review.store import Decision, NewDecision, Store
+from tiktokactions.review.refreshing import refresh
+from tiktokactions.review.store import Store
 
 COUNTS_LIVE_S = 1.0
 REPORT_LIVES_S = 10.0
@@ -105,13 +108,13 @@ class Desk:
         """
         record = items.known_record(self.dataset, new.video_id)
         checked = items.check_decision(record, self.settings, replace(new, queue=new.queue or self.options.queue))
-        decision = store.add_decision(self.store, reviewer, checked, adjudication=adjudication)
+        decision = ledger.add_decision(self.store, reviewer, checked, adjudication=adjudication)
         catch_up(self.index, self.store)
         return decision
 
     def undo(self, reviewer: str, client_key: str, page_version: str = "") -> Decision | None:
         """Take back a person's newest decision and lease its video to them again; None where nothing is left."""
-        undone = store.undo_last(self.store, reviewer, client_key, page_version)
+        undone = ledger.undo_last(self.store, reviewer, client_key, page_version)
         if undone is not None and not undone.repeated:
             catch_up(self.index, self.store)
             queue.lease_again(self.index, reviewer, undone.queue, undone.video_id, self.options.lease_s)
@@ -132,11 +135,11 @@ class Desk:
             DecisionError: an unknown video, or an answer that makes no sense.
         """
         items.known_record(self.dataset, video_id)
-        store.set_gold(self.store, video_id, verdict, labels, by)
+        golden.set_gold(self.store, video_id, verdict, labels, by)
         fold_videos(self.index, self.store, [video_id])
 
     def remove_gold(self, video_id: str) -> None:
-        store.remove_gold(self.store, video_id)
+        golden.remove_gold(self.store, video_id)
         fold_videos(self.index, self.store, [video_id])
 
     # --- looking ---------------------------------------------------------------------------------------------------
@@ -175,7 +178,7 @@ class Desk:
         known = self._remembered.labels
         if known is None or time.monotonic() - known[0] > REPORT_LIVES_S:
             of_dataset = [LabelChoice(count.label, count.videos) for count in self.label_funnel()]
-            given = [LabelChoice(label, 0) for label in store.labels_given(self.store)]
+            given = [LabelChoice(label, 0) for label in ledger.labels_given(self.store)]
             classes = [LabelChoice(label, 0) for label in class_names()]
             merged: dict[str, LabelChoice] = {}
             for choice in (*of_dataset, *given, *classes):
@@ -205,7 +208,7 @@ class Desk:
             what = {
                 i: connection.execute("SELECT conflict FROM videos WHERE video_id=?", (i,)).fetchone()[0] for i in ids
             }
-        return [Conflict(i, what[i], tuple(store.judgements(self.store, i))) for i in ids if what[i]]
+        return [Conflict(i, what[i], tuple(ledger.judgements(self.store, i))) for i in ids if what[i]]
 
 
 def open_desk(
@@ -228,7 +231,7 @@ def open_desk(
         if options.reviewers_per_video is not None:
             store.set_setting(opened, "reviewers_per_video", options.reviewers_per_video)
         if options.owner_token is not None:
-            store.set_owner_token(opened, options.owner_token)
+            people.set_owner_token(opened, options.owner_token)
         desk = Desk(dataset, settings, options, opened, open_index(dataset, settings))
     except BaseException:
         opened.close()

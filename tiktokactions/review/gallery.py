@@ -119,7 +119,8 @@ def browse(
         found = connection.execute(
             f"SELECT v.* FROM {source} WHERE {where} ORDER BY {order} LIMIT ?", [*values, *place_values, limit + 1]
         ).fetchall()
-        total = _total(connection, source, conditions, values)
+        is_all = cursor is None and len(found) <= limit
+        total = len(found) if is_all else _total(connection, source, conditions, values)
     more = len(found) > limit
     rows = found[:limit]
     if backwards:
@@ -200,7 +201,9 @@ def label_funnel(index: Index, limit: int | None = None) -> list[LabelCount]:
     with index.database.connection() as connection:
         judged = dict(
             connection.execute(
-                "SELECT l.label, count(*) FROM videos v JOIN labels l USING(video_id) WHERE v.judged>0 GROUP BY l.label"
+                # From the few that were judged to their labels; left to itself SQLite reads every label's videos.
+                "SELECT l.label, count(*) FROM videos v CROSS JOIN labels l ON l.video_id=v.video_id"
+                " WHERE v.judged>0 GROUP BY l.label"
             ).fetchall()
         )
         rows = connection.execute(

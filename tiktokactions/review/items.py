@@ -9,7 +9,7 @@ from tiktokactions.curate.decide import person_frames, person_score, propose_seg
 from tiktokactions.curate.options import CurateOptions
 from tiktokactions.files import poster_path, read_record, record_path, strip_path
 from tiktokactions.records import Segment, VideoRecord
-from tiktokactions.review.store import DecisionError, NewDecision, checked_decision
+from tiktokactions.review.decisions import DecisionError, NewDecision, checked_decision
 
 
 class UnknownVideoError(DecisionError):

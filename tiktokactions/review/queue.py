@@ -8,9 +8,11 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from tiktokactions.review.index import Index, catch_up, set_queue
+from tiktokactions.review.folding import catch_up
+from tiktokactions.review.golden import gold
+from tiktokactions.review.index import Index, set_queue
 from tiktokactions.review.order import scramble
-from tiktokactions.review.store import Store, gold, now_utc, reviewers_per_video
+from tiktokactions.review.store import Store, now_utc, reviewers_per_video
 
 _UNSEEN = "NOT EXISTS (SELECT 1 FROM judged j WHERE j.reviewer=:me AND j.video_id=q.video_id)"
 _NOT_MINE = "NOT EXISTS (SELECT 1 FROM leases m WHERE m.video_id=q.video_id AND m.reviewer=:me)"

@@ -12,10 +12,12 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from tiktokactions.files import write_atomic
+from tiktokactions.review.decisions import Decision
 from tiktokactions.review.desk import Desk
 from tiktokactions.review.items import UnknownVideoError, known_record, why
+from tiktokactions.review.ledger import all_rows, in_force
+from tiktokactions.review.people import reviewers
 from tiktokactions.review.queue import ensure_queue
-from tiktokactions.review.store import Decision, all_rows, in_force, reviewers
 
 KINDS = (".json", ".csv", ".jsonl")
 LABELS_OFFERED = 200

@@ -205,6 +205,84 @@ def test_a_segment_is_moved_by_mouse_and_keys_and_a_scene_is_picked(data, visit)
         assert start == pytest.approx(0.2, abs=0.05) and 3.5 <= end - start <= 4.1
 
 
+ASK = """async ([url, headers]) => {
+    const answer = await fetch(url, { headers, cache: 'no-store' }); // Chromium's cache answers ranges by itself
+    const bytes = (await answer.arrayBuffer()).byteLength;
+    return [answer.status, answer.headers.get('Content-Range'), bytes];
+}"""
+
+
+def test_seeking_in_a_video(data, visit):
+    """Chromium asks for ranges and jumps about; what its own requests get is what RFC 9110 says."""
+    with served(data) as address:
+        page = visit(f"{address}/gallery")
+        answers: list[Any] = []
+        page.on("response", lambda answer: answers.append(answer) if "/media/" in answer.url else None)
+        page.click(".tile a")
+        until(page, "document.querySelector('video.on')?.readyState > 2")
+        url = page.evaluate("document.querySelector('video.on').currentSrc")
+        parts = [a for a in answers if a.url == url]
+        assert {a.status for a in parts} == {206} and parts[0].request.headers["range"] == "bytes=0-"
+        size = int(parts[0].headers["content-length"])
+        assert parts[0].headers["content-range"] == f"bytes 0-{size - 1}/{size}"
+        page.keyboard.press(" ")
+        for time_s in (4.0, 0.5, 2.25):
+            page.evaluate("t => { document.querySelector('video.on').currentTime = t; }", time_s)
+            until(
+                page,
+                "t => ((v) => !v.seeking && Math.abs(v.currentTime - t) < 0.01)(document.querySelector('video.on'))",
+                time_s,
+            )
+        etag = parts[0].headers["etag"]
+        for headers, answer in (
+            ({"Range": "bytes=10-19"}, [206, f"bytes 10-19/{size}", 10]),
+            ({"Range": "bytes=-7"}, [206, f"bytes {size - 7}-{size - 1}/{size}", 7]),
+            ({"Range": f"bytes={size}-"}, [416, f"bytes */{size}", 0]),
+            ({"Range": "bytes=0-3,8-9"}, [200, None, size]),
+            ({"Range": "bytes=0-3", "If-Range": etag}, [206, f"bytes 0-3/{size}", 4]),
+            ({"Range": "bytes=0-3", "If-Range": '"of-another-file"'}, [200, None, size]),
+        ):
+            assert page.evaluate(ASK, [url, headers]) == answer, headers
+
+
+def swipe(page: Any, by_x: int, by_y: int = 0) -> None:
+    """A finger on the video, as the touch screen reports it."""
+    box = page.locator("#stage").bounding_box()
+    x, y = box["x"] + box["width"] / 2 - by_x / 2, box["y"] + box["height"] / 2 - by_y / 2
+    touch = page.context.new_cdp_session(page)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    for step in range(1, 6):
+        at = {"x": x + by_x * step / 5, "y": y + by_y * step / 5}
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [at]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_fingers_on_a_phone(data, visit):
+    with served(data) as address:
+        page = visit(address, "phone", has_touch=True, is_mobile=True)
+        until(page, "document.querySelector('video.on')?.readyState > 2")
+        said = []
+        for move, verdict in ((150, "accept"), (-150, "reject")):
+            said.append((shown(page), verdict))
+            swipe(page, move)
+            until(page, "id => document.body.dataset.videoId !== id", said[-1][0])
+        for by_x, by_y in ((30, 0), (90, 120)):  # too short, and a scroll rather than a swipe
+            swipe(page, by_x, by_y)
+        swipe(page, 0)  # a tap
+        until(page, "document.getElementById('speed').textContent === 'paused'")
+        for name, verdict in (("unsure", "unsure"), ("none", "reject"), ("skip", "skip"), ("accept", "accept")):
+            said.append((shown(page), verdict))
+            page.tap(f"button.{name}")
+            until(page, "id => document.body.dataset.videoId !== id", said[-1][0])
+        saved(page)
+        assert rows(data) == said
+        page.tap("#undo")
+        until(page, "id => document.body.dataset.videoId === id", said[-1][0])
+        small = """[...document.querySelectorAll('.actions button')].map((e) => e.getBoundingClientRect())
+            .filter(({ width, height }) => width < 44 || height < 44).length"""
+        assert page.evaluate(small) == 0
+
+
 def test_labels(data, visit):
     with served(data) as address:
         page = visit(address)

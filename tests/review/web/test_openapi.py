@@ -8,7 +8,7 @@ import pytest
 
 from tests.review.web.visits import Visitor
 from tests.review.worlds import a_desk, doubtful
-from tiktokactions.review import store
+from tiktokactions.review import people
 from tiktokactions.review.web import create_app
 
 EXAMPLES = 12
@@ -35,7 +35,7 @@ def test_schemathesis(tmp_path, who):
 
     desk = a_desk(tmp_path / "data", doubtful(6))
     try:
-        owner = store.set_owner_token(desk.store, "a-token-of-the-owner")
+        owner = people.set_owner_token(desk.store, "a-token-of-the-owner")
         assert owner.role == "owner"
         headers = {"Host": "127.0.0.1:8000"} | (
             {"Authorization": "Bearer a-token-of-the-owner"} if who == "owner" else {}

@@ -62,6 +62,15 @@ def client(tmp_path):
     return TestClient(Starlette(routes=[Route("/", send, methods=["GET", "HEAD"])]))
 
 
+def test_a_changed_file_has_another_tag_and_an_old_part_is_not_continued(client, tmp_path):
+    etag = client.get("/").headers["etag"]
+    (tmp_path / "clip.mp4").write_bytes(BYTES[::-1] + b"more")
+    answer = client.get("/", headers={"range": "bytes=512-", "if-range": etag})
+    assert (answer.status_code, answer.content) == (200, BYTES[::-1] + b"more")
+    assert answer.headers["etag"] != etag
+    assert client.get("/", headers={"if-none-match": etag}).status_code == 200
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize(
     ("headers", "status", "expected", "content_range"),
@@ -92,5 +101,8 @@ def test_validators(client):
     part = {"range": "bytes=0-0"}
     assert client.get("/", headers=part | {"if-range": etag}).status_code == 206
     assert client.get("/", headers=part | {"if-range": first.headers["last-modified"]}).status_code == 206
+    # Comparison is strong (RFC 9110, 13.1.5): a weak tag and another date never match.
+    for other in (f"W/{etag}", etag.strip('"'), "*", "Thu, 01 Jan 1970 00:00:00 GMT"):
+        assert client.get("/", headers=part | {"if-range": other}).status_code == 200, other
     assert client.get("/", params={"v": etag.strip('"')}).headers["cache-control"].endswith("immutable")
     assert "no-cache" in first.headers["cache-control"]

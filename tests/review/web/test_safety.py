@@ -9,7 +9,7 @@ import pytest
 from tests.review.web.visits import HOME, Visitor, decision
 from tests.review.worlds import a_desk, a_record, doubtful
 from tiktokactions.records import Source
-from tiktokactions.review import store
+from tiktokactions.review import ledger, people
 from tiktokactions.review.web.safety import host_is_ours, is_loopback, own_names
 
 HOSTILE = "</script><script>window.hacked=1</script>'\"><img src=x onerror=window.hacked=1>{{7*7}}"
@@ -76,7 +76,7 @@ def test_a_foreign_host_gets_nothing(visitor):
 def test_only_our_own_pages_decide(desk, visitor, headers, status):
     answer = visitor.change("/api/decisions", decision("v00"), **headers)
     assert answer.status_code == status, answer.text
-    assert store.count_decisions(desk.store) == (status == 200)
+    assert ledger.count_decisions(desk.store) == (status == 200)
 
 
 def test_nobody_decides_without_a_session(desk):
@@ -95,7 +95,7 @@ def test_a_link_from_elsewhere_makes_no_new_person(desk):
     """A strict cookie is not sent with it: the page loads itself again instead of taking a name."""
     answer = Visitor(desk).get("/", headers={"sec-fetch-site": "cross-site"})
     assert 'http-equiv="refresh"' in answer.text and "set-cookie" not in answer.headers
-    assert store.reviewers(desk.store) == []
+    assert people.reviewers(desk.store) == []
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_large_bodies_are_refused(visitor):
 
 def test_other_hosts_need_a_token(tmp_path):
     desk = a_desk(tmp_path / "data", doubtful(3), host="0.0.0.0", owner_token="the-owner's-own-token")
-    ann, token = store.invite(desk.store, "Ann")
+    ann, token = people.invite(desk.store, "Ann")
     home = "http://192.168.1.7:8000"
     stranger = Visitor(desk, home)
     page = stranger.get("/")
@@ -209,12 +209,12 @@ def test_other_hosts_need_a_token(tmp_path):
     assert eve.get("/api/session").json()["name"] == "Eve"
     assert boss.change("/api/reviewers/eve/disable", {}).status_code == 200
     assert eve.get("/api/session").status_code == 401
-    _, newer = store.invite(desk.store, "Ann")
+    _, newer = people.invite(desk.store, "Ann")
     assert guest.get("/api/session").status_code == 401  # the old link has ended
     program = Visitor(desk, home)
     answer = program.post("/api/decisions", json=decision("v00"), headers={"authorization": f"Bearer {newer}"})
     assert answer.status_code == 200
-    assert store.decision_of(desk.store, "ann", "v00") is not None
+    assert ledger.decision_of(desk.store, "ann", "v00") is not None
     desk.close()
 
 
@@ -226,7 +226,7 @@ def test_names_on_this_machine(desk):
     assert second.get("/api/session").json()["reviewer"] == "guest 2"
     assert second.change("/api/name", {"name": "Ann"}).status_code == 200
     assert second.get("/api/session").json()["name"] == "Ann"
-    store.invite(desk.store, "Bob")
+    people.invite(desk.store, "Bob")
     assert second.get("/owner").status_code == 403
     second.mark = second.get("/api/session").json()["token"]
     assert second.change("/api/name", {"name": "bob"}).status_code == 409  # Bob has a link of his own

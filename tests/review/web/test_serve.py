@@ -16,7 +16,7 @@ import pytest
 from tests.review.web.visits import serving
 from tests.review.worlds import a_desk, doubtful, write_dataset
 from tiktokactions import cli
-from tiktokactions.review import store
+from tiktokactions.review import ledger, people
 from tiktokactions.review.store import Store
 from tiktokactions.review.web import server
 
@@ -36,7 +36,7 @@ def post(address: str, path: str, body: object, token: str) -> Any:
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_ends_cleanly_and_applies(data, number):
     opened = Store(data)
-    _, token = store.invite(opened, "Ann")
+    _, token = people.invite(opened, "Ann")
     opened.close()
     with serving(data) as (address, process):
         said = {"client_key": "key-00001", "video_id": "v00", "verdict": "reject"}
@@ -75,7 +75,7 @@ def test_another_host_prints_a_link_with_a_token_and_kill_keeps_what_was_answere
         process.kill()
         process.wait(10)
     again = Store(data)
-    assert [(row.video_id, row.verdict) for row in store.all_rows(again)] == [(f"v0{n}", "accept") for n in range(3)]
+    assert [(row.video_id, row.verdict) for row in ledger.all_rows(again)] == [(f"v0{n}", "accept") for n in range(3)]
     again.close()
 
 

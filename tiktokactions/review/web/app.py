@@ -16,9 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from tiktokactions import __version__
+from tiktokactions.review.decisions import DecisionError
 from tiktokactions.review.desk import Desk
 from tiktokactions.review.items import UnknownVideoError
-from tiktokactions.review.store import DecisionError
 from tiktokactions.review.web.context import HERE, STATIC, Web, assets_version, web_of
 from tiktokactions.review.web.endpoints import api, open_api
 from tiktokactions.review.web.media import media

@@ -10,11 +10,11 @@ from fastapi import APIRouter, HTTPException, Path, Query, Response
 from pydantic import BaseModel
 
 from tiktokactions.records import Status
-from tiktokactions.review import store
+from tiktokactions.review import ledger, people
+from tiktokactions.review.decisions import DecisionError
 from tiktokactions.review.gallery import Filters, VideoRow
 from tiktokactions.review.items import ReviewItem
 from tiktokactions.review.queue import QueueItem
-from tiktokactions.review.store import DecisionError
 from tiktokactions.review.web import shapes
 from tiktokactions.review.web.context import (
     SECURITY,
@@ -130,9 +130,9 @@ def _item(web: Web, video_id: str) -> ReviewItem | None:
 
 
 def _answer(web: Web, session: Session, item: ReviewItem, entry: QueueItem) -> shapes.Item:
-    decided = store.decision_of(web.desk.store, session.person.id, entry.video_id)
+    decided = ledger.decision_of(web.desk.store, session.person.id, entry.video_id)
     told = session.is_owner and entry.queue == "conflicts"
-    judgements = store.judgements(web.desk.store, entry.video_id) if told else None
+    judgements = ledger.judgements(web.desk.store, entry.video_id) if told else None
     return shapes.item_answer(item, entry.queue, decided, entry.second_look, judgements)
 
 
@@ -272,19 +272,19 @@ def report(web: TheWeb, session: Owner) -> dict[str, Any]:
 @api.post("/invitations")
 def invite(web: TheWeb, session: OwnerMayChange, given: shapes.InvitationGiven) -> shapes.InvitationAnswer:
     """A link for one person; an earlier one of the same name ends."""
-    person, token = store.invite(web.desk.store, given.name, given.role)
+    person, token = people.invite(web.desk.store, given.name, given.role)
     return shapes.InvitationAnswer(reviewer=person.name, role=person.role, token=token, path=f"/join?token={token}")
 
 
 @api.post("/reviewers/{reviewer}/disable", responses=UNKNOWN)
 def disable(web: TheWeb, session: OwnerMayChange, reviewer: Annotated[str, Path(max_length=200)]) -> shapes.Done:
     """Shut a person out; what they decided stays."""
-    known = store.reviewer(web.desk.store, reviewer)
+    known = people.reviewer(web.desk.store, reviewer)
     if known is None:
         raise HTTPException(404, "No such person.")
     if known.id == session.person.id:
         raise HTTPException(409, "You cannot shut yourself out.")
-    store.disable_reviewer(web.desk.store, known.id)
+    people.disable_reviewer(web.desk.store, known.id)
     web.desk.release(known.id)
     return shapes.Done()
 

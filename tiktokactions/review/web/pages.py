@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from tiktokactions.records import REASONS, STATUSES
-from tiktokactions.review import store
+from tiktokactions.review import golden, people
 from tiktokactions.review.gallery import ORDERS
 from tiktokactions.review.web import shapes
 from tiktokactions.review.web.context import TheWeb, Web, web_of
@@ -111,7 +111,7 @@ def review(
 def one_video(web: TheWeb, session: Visitor, request: Request, video_id: str) -> Response:
     item = item_of(web, session, video_id)
     boot = _boot(web, session, queue="gallery", single=True, items=[item.model_dump()], progress=None)
-    known = store.gold(web.desk.store).get(video_id) if session.is_owner else None
+    known = golden.gold(web.desk.store).get(video_id) if session.is_owner else None
     gold = "" if known is None else known.verdict
     return _page(
         web, request, session, "review.html", boot=boot, tab="gallery", queue="gallery", first=video_id, gold=gold
@@ -160,8 +160,8 @@ def gallery(web: TheWeb, session: Visitor, request: Request) -> Response:
 @pages.get("/owner")
 def owner_page(web: TheWeb, session: PageOwner, request: Request) -> Response:
     report = web.desk.report()
-    names = {person.id: person.name for person in store.reviewers(web.desk.store)}
-    disabled = {person.id for person in store.reviewers(web.desk.store) if person.disabled}
+    names = {person.id: person.name for person in people.reviewers(web.desk.store)}
+    disabled = {person.id for person in people.reviewers(web.desk.store) if person.disabled}
     funnel = web.desk.label_funnel(FUNNEL_ROWS)
     return _page(
         web,
@@ -197,7 +197,7 @@ def join(web: TheWeb, request: Request, token: Annotated[str, Query(max_length=2
 
 @pages.get("/name")
 def name(web: TheWeb, session: Visitor, request: Request) -> Response:
-    known = [] if web.sessions.tokens_needed else store.reviewers(web.desk.store)
+    known = [] if web.sessions.tokens_needed else people.reviewers(web.desk.store)
     free = [person for person in known if not person.disabled and person.role != "outside"]
-    people = [person for person in free if not person.has_token or person.id == "owner"]
-    return _page(web, request, session, "name.html", tab="", boot=_boot(web, session), people=people)
+    named = [person for person in free if not person.has_token or person.id == "owner"]
+    return _page(web, request, session, "name.html", tab="", boot=_boot(web, session), people=named)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from tiktokactions.review import store
+from tiktokactions.review import people
 from tiktokactions.review.desk import Desk
 from tiktokactions.review.web.app import create_app
 from tiktokactions.review.web.safety import is_loopback
@@ -38,7 +38,7 @@ def serve(desk: Desk, report: Callable[[str], None]) -> None:
     try:
         if token is None and not is_loopback(host):
             token = secrets.token_urlsafe(24)
-            store.set_owner_token(desk.store, token)
+            people.set_owner_token(desk.store, token)
         for line in _addresses(host, listening.getsockname()[1], token):
             report(line)
         server = uvicorn.Server(

@@ -18,8 +18,9 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tiktokactions.review import store
-from tiktokactions.review.store import DecisionError, Reviewer, Store
+from tiktokactions.review import people, store
+from tiktokactions.review.decisions import DecisionError, Reviewer
+from tiktokactions.review.store import Store
 
 OWNER = "owner"
 TOKEN_HEADER = "X-Review-Token"
@@ -64,11 +65,11 @@ class Sessions:
         """Who sends a request; None for strangers."""
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
-            person = store.reviewer_of_token(self.store, token.strip())
+            person = people.reviewer_of_token(self.store, token.strip())
             return None if person is None else self._seen_now(Session(person, None))
         cookie = request.cookies.get(self.cookie_name, "")
         if cookie.startswith("t."):
-            person = store.reviewer_of_token(self.store, cookie[2:])
+            person = people.reviewer_of_token(self.store, cookie[2:])
         else:
             person = None if self.tokens_needed else self._named(cookie)
         return None if person is None else self._seen_now(Session(person, cookie))
@@ -82,7 +83,7 @@ class Sessions:
         if not head.startswith("n.") or not hmac.compare_digest(signature.encode(), self._signed(head).encode()):
             return None
         try:
-            person = store.reviewer(self.store, base64.urlsafe_b64decode(head.split(".")[1]).decode())
+            person = people.reviewer(self.store, base64.urlsafe_b64decode(head.split(".")[1]).decode())
         except (ValueError, IndexError):
             return None
         # A name that was given a token meanwhile is its holder's; the owner of a server on this machine sits at it.
@@ -93,7 +94,7 @@ class Sessions:
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()[:40]
 
     def with_token(self, token: str) -> Session | None:
-        person = store.reviewer_of_token(self.store, token)
+        person = people.reviewer_of_token(self.store, token)
         return None if person is None else Session(person, f"t.{token}")
 
     def with_name(self, name: str) -> Session:
@@ -104,10 +105,10 @@ class Sessions:
         """
         if self.tokens_needed:
             raise DecisionError("this server lets people in by invitation only")
-        if store.reviewer_id(name) == OWNER:
-            person = store.reviewer(self.store, OWNER) or store.named_reviewer(self.store, OWNER, "owner")
+        if people.reviewer_id(name) == OWNER:
+            person = people.reviewer(self.store, OWNER) or people.named_reviewer(self.store, OWNER, "owner")
         else:
-            person = store.named_reviewer(self.store, name)
+            person = people.named_reviewer(self.store, name)
         head = f"n.{base64.urlsafe_b64encode(person.id.encode()).decode()}.{secrets.token_hex(8)}"
         return Session(person, f"{head}.{self._signed(head)}")
 
@@ -116,7 +117,7 @@ class Sessions:
         with self._lock:
             name = OWNER
             if time.monotonic() - self._seen.get(OWNER, float("-inf")) < HERE_S:
-                known = {person.id for person in store.reviewers(self.store)}
+                known = {person.id for person in people.reviewers(self.store)}
                 name = next(name for n in range(2, len(known) + 3) if (name := f"guest {n}") not in known)
             return self._seen_now(self.with_name(name))
 
