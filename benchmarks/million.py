@@ -36,7 +36,8 @@ from tiktokactions.curate.options import CurateOptions
 from tiktokactions.curate.people import resolve_detector
 from tiktokactions.dataset.info import new_info, write_info
 from tiktokactions.dataset.manifest import SCHEMA
-from tiktokactions.review.store import Store, invite
+from tiktokactions.review.people import invite
+from tiktokactions.review.store import Store
 
 RECORDS_IN_FULL = 1_000_000
 ROWS_AT_ONCE = 50_000

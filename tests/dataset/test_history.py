@@ -13,7 +13,9 @@ from tests.dataset.test_growth import A, B, curate
 from tiktokactions import api
 from tiktokactions.dataset.history import read_events, states_at
 from tiktokactions.review.decisions import NewDecision
-from tiktokactions.review.store import Store, add_decision, named_reviewer
+from tiktokactions.review.ledger import add_decision
+from tiktokactions.review.people import named_reviewer
+from tiktokactions.review.store import Store
 
 
 @pytest.fixture(scope="module", autouse=True)

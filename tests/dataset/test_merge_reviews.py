@@ -19,23 +19,11 @@ from tiktokactions.cli import main
 from tiktokactions.curate.removed import Tombstone, add_removed
 from tiktokactions.files import record_files, record_path
 from tiktokactions.review.decisions import NewDecision
+from tiktokactions.review.golden import gold, set_gold
+from tiktokactions.review.ledger import add_decisions, all_rows, decision_of, undo_last
 from tiktokactions.review.merged import MergedReviews, merge_reviews
-from tiktokactions.review.store import (
-    Store,
-    add_decisions,
-    all_rows,
-    decision_of,
-    disable_reviewer,
-    gold,
-    invite,
-    named_reviewer,
-    reviewer,
-    reviewer_of_token,
-    set_gold,
-    set_setting,
-    setting,
-    undo_last,
-)
+from tiktokactions.review.people import disable_reviewer, invite, named_reviewer, reviewer, reviewer_of_token
+from tiktokactions.review.store import Store, set_setting, setting
 
 A = ((0, "a0", "ann", ""), (1, "a1", "bob", ""), (3, "both", "dora", ""))
 B = ((4, "b0", "gil", ""), (5, "b1", "eve", ""), (3, "both", "dora", ""))
@@ -237,12 +225,13 @@ def contents(dataset: Path) -> dict[str, Any]:
     ],
 )
 def test_a_killed_merge_ends_as_an_undisturbed_one(module, name, calls, pair, tmp_path):
-    api.dataset_split(pair[0])
-    api.dataset_merge(*pair, tmp_path / "whole" / "c")
+    first, second = pair
+    api.dataset_split(first)
+    api.dataset_merge(first, second, tmp_path / "whole" / "c")
     killed = tmp_path / "killed" / "c"
     arguments = [*map(str, pair), str(killed), module, name, str(calls)]
     ended = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, timeout=120)
     assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
     assert any(True for _ in record_files(killed)), "killed before anything was written"
-    api.dataset_merge(*pair, killed)
+    api.dataset_merge(first, second, killed)
     assert contents(killed) == contents(tmp_path / "whole" / "c")
