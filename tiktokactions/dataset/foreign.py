@@ -203,8 +203,8 @@ def _read(store: Path) -> Iterator[Hashed]:
                 clip = None
                 if not row["problem"]:
                     packed = (np.frombuffer(row[name], np.uint8) for name in ("plain", "mirrored", "sure"))
-                    bits = (flat.reshape(-1, HASH_BYTES) for flat in packed)
-                    clip = Sequenced(*bits, present=np.frombuffer(row["present"], bool))
+                    plain, mirrored, sure = (flat.reshape(-1, HASH_BYTES) for flat in packed)
+                    clip = Sequenced(plain, mirrored, sure, np.frombuffer(row["present"], bool))
                 yield Hashed(row["path"], row["per_second"], row["version"], clip, row["problem"])
 
 
