@@ -99,7 +99,7 @@ def test_a_take_down_goes_through_everything(mine: Path) -> None:
     counts = {Path(found.folder).name: found.artefacts for found in result.removed}
     assert counts == {
         "data": {"media": 2, "reviews": 0, "clips": 1, "thumbnails": 2, "splits": 1, "records": 1, "manifest rows": 1,
-                 "statistics, figures, card": 1, "history": 1, "exports": 0},
+                 "history": 1, "statistics, figures, card": 1, "subsets": 0, "exports": 0},
         "col": {"media": 0, "exports": 1, "rows": 1},
     }  # fmt: skip
     raw = (mine / "col/collection.sqlite").read_bytes()

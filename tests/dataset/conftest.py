@@ -39,7 +39,7 @@ def five_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.writerow(("path", "id", "label", "creator"))
         writer.writerows((f"videos/{name}", *rest) for name, *rest in ROWS)
     data = folder / "data"
-    api.curate(folder / "list.csv", data, detector="none", min_person_frames=0, keep_duplicates=True)
+    api.curate(folder / "list.csv", data, detector="none", min_person_frames=0, keep_duplicates=True, workers=1)
     for record in list(all_records(data)):
         samples = tuple(
             dataclasses.replace(s, people=(PersonBox((10, 20, 50, 90), 1.0), PersonBox((0, 0, 9, 9), 0.1)))

@@ -61,6 +61,20 @@ def test_the_same_bytes_twice_and_no_names(five_clips: Path, tmp_path: Path, nam
                 assert secret not in data, f"{path.name} tells {secret!r}"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_bytes_from_a_copy_elsewhere(five_clips: Path, tmp_path: Path, name: str) -> None:
+    """Where a dataset lies, and what its folder is called, is in no export; ``videomae`` names its clips where they lie."""
+    api.dataset_export(five_clips, tmp_path / "out", format=name, frames=True)
+    copy = shutil.copytree(five_clips, tmp_path / "far" / "away")
+    before = bytes_of(tmp_path / "out")
+    (tmp_path / "out").rename(tmp_path / "first")
+    api.dataset_export(copy, tmp_path / "out", format=name, frames=True)
+    if name == "videomae":
+        for path in (tmp_path / "out").glob("*.csv"):
+            path.write_text(path.read_text().replace(str(copy), str(five_clips)))
+    assert bytes_of(tmp_path / "out") == before
+
+
 def test_formats_are_all_there() -> None:
     assert set(NAMES) == set(exports.FORMATS)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.dataset.made_links import linked, video
+from tests.dataset.test_foreign import moving
 from tests.made_videos import numbered_frames, write_video
 from tiktokactions import api
 from tiktokactions.cli import main
@@ -219,6 +220,52 @@ def test_two_datasets_are_compared(pair, capsys):
     assert "expected another dataset, or --since VERSION" in capsys.readouterr().err
     assert main(["dataset", "diff", a, b, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["came"] == ["b0", "b1", "b2"]
+
+
+LOOKS = [moving(seed, 48) for seed in range(8)]
+BEFORE = ("old0,ann,song", "old1,bob,tune", "old2,cem,", "old3,gus,air")
+PLANTED = {
+    "copy": ("train", "a re-encoded copy of old0"),
+    "same-creator": ("test", "bob's next video"),
+    "same-sound": ("train", "another's video with old0's song"),
+    "bridge": ("none", "cem's video with gus's air: old2 is trained on, old3 tested on"),
+    "stranger": (None, "nobody's relative"),
+}
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """``old``, split; ``new`` with a relative of each kind; ``grown``: both, curated one after the other."""
+    folder = tmp_path_factory.mktemp("planted")
+    new = ("copy,dan,", "same-creator,bob,", "same-sound,eve,song", "bridge,cem,air", "stranger,fay,")
+    for name, rows, looks in (("old", BEFORE, (0, 1, 2, 7)), ("new", new, (0, 3, 4, 5, 6))):
+        lines = ["path,id,label,creator,sound"]
+        for row, look in zip(rows, looks, strict=True):
+            path = folder / "videos" / f"{row.split(',')[0]}.mp4"
+            write_video(path, LOOKS[look], fps=12, crf=18 if name == "old" else 30)
+            lines.append(f"{path},{row.split(',')[0]},walk,{','.join(row.split(',')[1:])}")
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+        api.curate(folder / f"{name}.csv", folder / name, **(SETTINGS | {"min_clip_s": 1.0}))
+    give(folder / "old", old0="train", old1="test", old2="train", old3="test")
+    shutil.copytree(folder / "old", folder / "grown")
+    api.curate(folder / "new.csv", folder / "grown", **(SETTINGS | {"min_clip_s": 1.0}))
+    api.dataset_split(folder / "grown")
+    api.dataset_merge(folder / "old", folder / "new", folder / "merged")
+    return folder
+
+
+@pytest.mark.parametrize("way", ["grown", "merged"])
+def test_planted_relatives_follow_or_stand_nowhere(planted, way, tmp_path):
+    """Near-duplicates, creators, sounds and bridges: when a dataset grows, is merged, and in subsets of it."""
+    found = sides_of(planted / way)
+    assert [found[f"old{n}"] for n in range(4)] == ["train", "test", "train", "test"]
+    for name, (side, why) in PLANTED.items():
+        assert found[name] == side or (side is None and found[name] != "none"), f"{name}: {why}"
+    api.dataset_subset(planted / way, tmp_path / "sub", by="random", size=8)
+    kept = sides_of(tmp_path / "sub")
+    assert kept == {i: side for i, side in found.items() if side != "none"}, "what stands nowhere is in no subset"
+    api.dataset_subset(planted / way, tmp_path / "train", by="balanced", size=3, sides=("train",))
+    assert set(sides_of(tmp_path / "train").values()) == {"train"}
 
 
 def test_subsets_keep_their_sides(pair, tmp_path):

@@ -37,7 +37,7 @@ def records(data: Path) -> dict[str, dict[str, Any]]:
 
 
 def test_records_come_back_identical(five_clips: Path, released: Path, media: Path, tmp_path: Path) -> None:
-    done = api.dataset_hydrate(released, tmp_path / "again", media=media)
+    done = api.dataset_hydrate(released, tmp_path / "again", media=media, workers=1)
     assert (done.rebuilt, done.missing, done.listed) == (6, 0, 6)
     assert records(tmp_path / "again") == records(five_clips)
     for record in records(five_clips).values():
@@ -52,25 +52,25 @@ def test_records_come_back_identical(five_clips: Path, released: Path, media: Pa
 
 
 def test_files_are_found_by_their_bytes_too(five_clips: Path, released: Path, tmp_path: Path) -> None:
-    done = api.dataset_hydrate(released, tmp_path / "again", media=five_clips.parent / "videos")
+    done = api.dataset_hydrate(released, tmp_path / "again", media=five_clips.parent / "videos", workers=1)
     assert (done.rebuilt, done.missing) == (6, 0)
 
 
 def test_what_is_gone_is_listed_and_a_rerun_goes_on(released: Path, media: Path, tmp_path: Path) -> None:
     kept = media / f"{ROWS[0][1]}.mp4"
     shutil.move(kept, tmp_path / "kept.mp4")
-    first = api.dataset_hydrate(released, tmp_path / "again", media=media)
+    first = api.dataset_hydrate(released, tmp_path / "again", media=media, workers=1)
     assert (first.rebuilt, first.missing) == (5, 1)
     [row] = list(csv.DictReader((tmp_path / "again" / "missing.csv").read_text().splitlines()))
     assert row == {"video_id": ROWS[0][1], "status": "accepted", "why": "no file with its id or its bytes"}
     shutil.move(tmp_path / "kept.mp4", kept)
-    second = api.dataset_hydrate(released, tmp_path / "again", media=media)
+    second = api.dataset_hydrate(released, tmp_path / "again", media=media, workers=1)
     assert (second.rebuilt, second.finished_before, second.missing) == (1, 5, 0)
 
 
 def test_another_download_of_the_video_is_curated_anew(released: Path, media: Path, tmp_path: Path) -> None:
     write_video(media / f"{ROWS[0][1]}.mp4", numbered_frames(150, 160, 96, first=9000))
-    done = api.dataset_hydrate(released, tmp_path / "again", media=media)
+    done = api.dataset_hydrate(released, tmp_path / "again", media=media, workers=1)
     assert (done.rebuilt, done.curated_anew) == (5, 1)
     assert records(tmp_path / "again")[ROWS[0][1]]["probe"]["frames"] == 150
 
@@ -88,7 +88,7 @@ def test_another_download_of_the_video_is_curated_anew(released: Path, media: Pa
 def test_damaged_releases_are_refused(released: Path, media: Path, tmp_path: Path, damage: Any, message: str) -> None:
     damage(released)
     with pytest.raises(api.UsageError, match=message):
-        api.dataset_hydrate(released, tmp_path / "again", media=media)
+        api.dataset_hydrate(released, tmp_path / "again", media=media, workers=1)
 
 
 def test_the_command(released: Path, media: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,14 @@ from tiktokactions.records import ClipFile, Source, VideoRecord
 EIGHT_ONE_ONE = {"train": 0.8, "val": 0.1, "test": 0.1}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def without_figures():
+    """Figures have tests of their own; drawing them is most of what these commands cost."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tiktokactions.dataset.figures.draw_figures", lambda dataset, stats: None)
+        yield
+
+
 def shares(clips: int, of: dict[str, float] = EIGHT_ONE_ONE) -> dict[str, float]:
     return {side: share * clips for side, share in of.items()}
 
@@ -260,7 +268,9 @@ def curated(tmp_path_factory):
         write_video(folder / "videos" / f"{i}.mp4", numbered_frames(40, 96, 96, first=1000 * i), fps=10)
         rows.append(f"videos/{i}.mp4,{'walk' if i % 2 else 'jump'},creator{i // 3},original sound")
     (folder / "list.csv").write_text("\n".join(rows) + "\n")
-    api.curate(folder / "list.csv", folder / "dataset", detector="none", min_person_frames=0, keep_duplicates=True)
+    api.curate(
+        folder / "list.csv", folder / "dataset", detector="none", min_person_frames=0, keep_duplicates=True, workers=1
+    )
     return folder
 
 
@@ -304,7 +314,7 @@ def test_growing_keeps_the_split_and_curate_keeps_the_column(curated, tmp_path):
     videos, dataset = tmp_path / "videos", tmp_path / "dataset"
     shutil.copytree(curated / "videos", videos)
     rows = (curated / "list.csv").read_text().splitlines()
-    options: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "keep_duplicates": True}
+    options: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "keep_duplicates": True, "workers": 1}
     (tmp_path / "list.csv").write_text("\n".join(rows[:10]) + "\n")
     api.curate(tmp_path / "list.csv", dataset, **options)
     api.dataset_split(dataset, val=0.0, test=0.34)
@@ -336,7 +346,13 @@ def test_near_duplicates_stay_together(tmp_path):
         write_video(tmp_path / "videos" / f"{name}.mp4", numbered_frames(60, 160, 160, cuts=(20, 40)), fps=12, crf=crf)
     for i in range(6):
         write_video(tmp_path / "videos" / f"other{i}.mp4", numbered_frames(60, 160, 160, first=2000 + 500 * i), fps=12)
-    settings: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "min_clip_s": 1.0, "keep_duplicates": True}
+    settings: dict[str, Any] = {
+        "detector": "none",
+        "min_person_frames": 0,
+        "min_clip_s": 1.0,
+        "keep_duplicates": True,
+        "workers": 1,
+    }
     api.curate(tmp_path / "videos", tmp_path / "dataset", **settings)
     report = api.dataset_split(tmp_path / "dataset", val=0.0, test=0.5)
     assert sum(report.sides.values()) == 8

@@ -12,10 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.dataset.conftest import ROWS
+from tests.made_videos import numbered_frames, write_video
 from tiktokactions import api, cli
 from tiktokactions.dataset.clips import read_clips
 from tiktokactions.dataset.subset_options import Choice, SubsetError, is_subset
 from tiktokactions.dataset.subsets import choose, farthest_first, features_from_file, place_of, quality_scores
+from tiktokactions.study.plan import Cost
+from tiktokactions.study.trials import Trial
 
 
 def row(video_id: str, label: str = "a", **changes: Any) -> dict[str, Any]:
@@ -172,3 +175,31 @@ def test_the_command(five_clips: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert "only 5 clips fit" in capsys.readouterr().err
     assert cli.main(["dataset", "subset", str(five_clips), "--size", "2", "--labels", "nothing", "-o", out]) == 2
     assert cli.main(["dataset", "subset", str(five_clips), "-o", out]) == 2
+
+
+def test_subsets_of_equal_size_are_sources_of_a_study(
+    five_clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The steps that a dry run makes to measure them have a test of their own; here the sources are read."""
+    measured: list[str] = []
+
+    def cost(trial: Trial) -> Cost:
+        measured.append(trial.name)
+        return Cost({"pretrain": 2, "finetune": 2}, {"pretrain": 0.5, "finetune": 0.5})
+
+    monkeypatch.setattr("tiktokactions.study.plan.measured_cost", cost)
+    for by in ("random", "quality"):
+        api.dataset_subset(five_clips, tmp_path / by, by=by, size=2, sides=("train",))
+    for side in ("train", "test"):
+        for label in ("left", "right"):
+            write_video(tmp_path / "squares" / side / label / "a.mp4", numbered_frames(8, 32, 32), fps=8)
+    command = ["study", "sources", *(f"{by}={tmp_path / by}" for by in ("random", "quality")), "scratch"]
+    command += ["--size", "2", "--repeats", "1", "--equal-steps", "--evaluate-on", str(tmp_path / "squares")]
+    command += ["-o", str(tmp_path / "study"), "--dry-run", "--json"]
+    assert cli.main(command) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert len(plan["trials"]) == 3 and plan["seconds"] > 0 and measured
+    assert not (tmp_path / "study").exists()
+    command[command.index("2")] = "3"
+    assert cli.main(command) == 2
+    assert "has 2" in capsys.readouterr().err

@@ -58,12 +58,15 @@ def dataset_split(dataset: str | os.PathLike[str], **options: Any) -> SplitRepor
         return report
 
 
-def dataset_check_against(dataset: str | os.PathLike[str], foreign: Sequence[str]) -> ForeignCheck:
+def dataset_check_against(
+    dataset: str | os.PathLike[str], foreign: Sequence[str], *, media: str | os.PathLike[str] | None = None
+) -> ForeignCheck:
     """Look for what a split dataset trains on among foreign videos, for example the test clips of UCF101.
 
     Args:
         dataset: a folder made by :func:`curate`, split.
-        foreign: files, folders, globs or ``.txt`` and ``.csv`` lists.
+        foreign: files, folders, globs, or lists of paths: ``.txt`` (UCF101's ``testlist01.txt`` too) and ``.csv``.
+        media: folder of the videos that lists name (default: the list's own, or UCF101's beside it).
 
     Raises:
         UsageError: not a dataset folder, not split, or no videos.
@@ -78,7 +81,7 @@ def dataset_check_against(dataset: str | os.PathLike[str], foreign: Sequence[str
     if not sides:
         raise UsageError(f"{folder}: not split yet, so it has no train side; run: tiktokactions dataset split {folder}")
     with dataset_lock(folder), disk_errors(folder), usage_errors():
-        return check_against(folder, list(foreign), sides, settings)
+        return check_against(folder, list(foreign), sides, settings, None if media is None else Path(media))
 
 
 def dataset_card(dataset: str | os.PathLike[str]) -> Path:

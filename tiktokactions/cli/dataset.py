@@ -46,6 +46,7 @@ def add_dataset(commands: Any) -> None:
         metavar="FOLDER|LIST",
         help="look for what is trained on among foreign videos, e.g. the test clips of a benchmark",
     )
+    split.add_argument("--media", metavar="FOLDER", help="of --check-against: where the videos that a list names lie")
     add_options(split, SplitOptions, {"split": "the sides"})
 
 
@@ -56,7 +57,9 @@ def _dataset_split(arguments: argparse.Namespace) -> int:
     from tiktokactions.dataset.splits import report_text
 
     report = api.dataset_split(arguments.dataset, **options_of(arguments, SplitOptions))
-    check = api.dataset_check_against(arguments.dataset, arguments.check_against) if arguments.check_against else None
+    check = None
+    if arguments.check_against:
+        check = api.dataset_check_against(arguments.dataset, arguments.check_against, media=arguments.media)
     if arguments.json:
         told = {} if check is None else {"check_against": dataclasses.asdict(check)}
         print(json.dumps(dataclasses.asdict(report) | told))

@@ -140,6 +140,13 @@ class Export:
             yield batch.filter(chosen)
 
     @cached_property
+    def name(self) -> str:
+        """What the dataset is called, wherever it lies now."""
+        info = read_info(self.dataset)
+        assert info is not None
+        return info.name
+
+    @cached_property
     def settings(self) -> CurateOptions:
         return resolve_options(read_info(self.dataset), {})
 

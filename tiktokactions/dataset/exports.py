@@ -70,7 +70,7 @@ def export_dataset(export: Export, name: str, out: Path) -> Exported:
     relative = sorted({path.relative_to(out).as_posix() for path in written})
     for gone in sorted(set(before) - set(relative)):
         (out / gone).unlink(missing_ok=True)
-    mark = {"format": name, "dataset": export.dataset.resolve().name, **_options(export), "files": relative}
+    mark = {"format": name, "dataset": export.name, **_options(export), "files": relative}
     mark |= {"videos": _videos(export, name)}
     write_atomic(out / MARK, (json.dumps(mark, indent=1, ensure_ascii=False) + "\n").encode())
     _remember(export, name, out)

@@ -1,54 +1,75 @@
 """``dataset split --check-against``: is something that is trained on also among the clips that others test on?
 
-Foreign videos are decoded once, their ten sampled frames hashed as in curation, and compared with the training side: the
-same footage is found in another size or compression, mirrored, with other borders. A piece of another length is not:
-samples then show other moments.
+Own clips and foreign videos are decoded once, hashed several times a second and matched as sequences
+(:mod:`tiktokactions.dataset.passages`): the same footage is found in another size or compression, mirrored, with borders, and
+where one is a part of the other.
 """
 
 from __future__ import annotations
 
 import csv
-import functools
 import io
-import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tiktokactions import video
 from tiktokactions.curate.engine_local import run_jobs
-from tiktokactions.curate.evidence import gather_evidence
 from tiktokactions.curate.options import CurateOptions
-from tiktokactions.curate.quality import frame_hashes, picture_borders
 from tiktokactions.curate.sources import list_videos
-from tiktokactions.dataset.duplicates import HashedVideos, matching_pairs
+from tiktokactions.dataset.passages import (
+    FOREIGN_PER_SECOND,
+    OWN_PER_SECOND,
+    Passage,
+    Sequenced,
+    find_passages,
+    hash_video,
+)
+from tiktokactions.dataset.readers import ucf101, videomae_lists
+from tiktokactions.dataset.readers.media import MediaFolder
 from tiktokactions.dataset.settle import all_records
-from tiktokactions.files import staging_folder, write_atomic
+from tiktokactions.files import is_address, local_file, move_into_place, staging_folder, write_atomic
 
-FIELDS = ("video_id", "path", "label", "foreign_path", "problem")
-LONG_SIDE_PX = 416
-"""As pictures are kept for the person detectors of curation, whose hashes these are compared with."""
+FIELDS = (
+    *("video_id", "path", "label", "foreign_path", "own_start_s", "foreign_start_s", "seconds", "mirrored"),
+    *("distance", "agreement", "problem"),
+)
+HASH_BYTES = 32
+SAVED_EVERY = 500
+"""Videos after which the hashes made so far are written down, for a run that is interrupted."""
+SCHEMA = pa.schema(
+    [
+        ("path", pa.string()),
+        ("per_second", pa.int32()),
+        ("version", pa.string()),
+        ("plain", pa.binary()),
+        ("mirrored", pa.binary()),
+        ("sure", pa.binary()),
+        ("present", pa.binary()),
+        ("problem", pa.string()),
+    ]
+)
 
 
 @dataclass(frozen=True)
-class Hashes:
-    """What is remembered of a foreign video; ``problem``: why it has none."""
+class Hashed:
+    """What is remembered of a video; ``problem``: why it has no hashes. ``version`` changes with the contents."""
 
     path: str
-    size: int
-    mtime_ns: int
-    plain: tuple[str, ...] = ()
-    mirrored: tuple[str, ...] = ()
-    duration_s: float = 0.0
+    per_second: int
+    version: str
+    clip: Sequenced | None
     problem: str = ""
 
 
 @dataclass(frozen=True)
 class ForeignCheck:
-    """``pairs``: video id, label, foreign path; ``unread``: foreign path and why. ``table``: the file that lists both."""
+    """``pairs``: video id, label, foreign path; ``unread``: path and why. ``table``: the file that lists both."""
 
     trained_on: int
     foreign: int
@@ -58,83 +79,153 @@ class ForeignCheck:
 
 
 def check_against(
-    dataset: Path, foreign: Sequence[str], sides: Mapping[str, str], settings: CurateOptions
+    dataset: Path,
+    foreign: Sequence[str],
+    sides: Mapping[str, str],
+    settings: CurateOptions,
+    media: Path | None = None,
 ) -> ForeignCheck:
     """Compare the training side of a split dataset (of one in folds: all folds) with foreign videos.
 
+    Args:
+        dataset: a split dataset.
+        foreign: videos, folders, globs, and lists of paths (``.txt``, also UCF101's; ``.csv``).
+        sides: by video id.
+        settings: for the number of workers and the time that a video may take.
+        media: folder of the videos that lists name, where it is not their own.
+
     Raises:
-        InputError: nothing that can be read as videos.
+        InputError, DataError: nothing that can be read as videos.
     """
-    known = list(_foreign_hashes(dataset, [found.path for found in list_videos(foreign)], settings))
-    usable = [video for video in known if not video.problem]
-    hashed = HashedVideos(settings.samples)
-    trained: list[tuple[str, str, str]] = []
-    for record in all_records(dataset):
-        side, scene = sides.get(record.video_id, ""), record.scene
-        if record.clip is None or scene is None or not (side == "train" or side.startswith("fold")):
-            continue
-        trained.append((record.video_id, record.clip.path, record.labels[0] if record.labels else ""))
-        plain, mirrored = [s.phash for s in record.samples], [s.phash_mirrored for s in record.samples]
-        hashed.add(f"own:{record.video_id}", plain, mirrored, scene.duration_s)
-    for other in usable:
-        hashed.add(f"foreign:{other.path}", other.plain, other.mirrored, other.duration_s)
-    group = np.arange(len(hashed)) < len(trained)
-    pairs = sorted((*trained[own], usable[other - len(trained)].path) for own, other in matching_pairs(hashed, group))
-    unread = tuple((video.path, video.problem) for video in known if video.problem)
+    trained = [
+        (record.video_id, record.clip.path, record.labels[0] if record.labels else "", record.clip.sha256)
+        for record in all_records(dataset)
+        if record.clip is not None and sides.get(record.video_id, "").startswith(("train", "fold"))
+    ]
+    listed, missing = foreign_videos(foreign, media)
+    jobs = [(str(dataset / path), OWN_PER_SECOND, sha256) for _, path, _, sha256 in trained]
+    jobs += [(path, FOREIGN_PER_SECOND, version) for path, version in listed.items()]
+    hashed = _hash_all(dataset, jobs, settings)
+    own, others = hashed[: len(trained)], hashed[len(trained) :]
+    mine = [number for number, one in enumerate(own) if one.clip is not None]
+    theirs = [one for one in others if one.clip is not None]
+    found = find_passages([c for one in own if (c := one.clip) is not None], [c for o in theirs if (c := o.clip)])
+    rows = sorted((*trained[mine[one.own]][:3], theirs[one.foreign].path, *_told(one), "") for one in found)
+    unread = [*missing, *((one.path, one.problem) for one in hashed if one.problem)]
     table = dataset / "splits" / "check_against" / "pairs.csv"
-    rows = [(*pair, "") for pair in pairs] + [("", "", "", path, problem) for path, problem in unread]
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([FIELDS, *rows])
-    write_atomic(table, text.getvalue().encode("utf-8", "surrogatepass"), staging=staging_folder(dataset))
-    told = tuple((video_id, label, path) for video_id, _, label, path in pairs)
-    return ForeignCheck(len(trained), len(known), told, unread, str(table))
-
-
-def _foreign_hashes(dataset: Path, paths: Sequence[str], settings: CurateOptions) -> Iterator[Hashes]:
-    """Those remembered from an earlier check of unchanged files, and the rest made now."""
-    store = dataset / "splits" / "check_against" / "hashes.jsonl"
-    before: dict[str, Hashes] = {}
-    if store.exists():
-        for line in store.read_text(encoding="utf-8").splitlines():
-            found = Hashes(**json.loads(line))
-            before[found.path] = replace(found, plain=tuple(found.plain), mirrored=tuple(found.mirrored))
-    done: dict[str, Hashes] = {}
-    todo: list[str] = []
-    for path in paths:
-        old, stat = before.get(path), os.stat(path)
-        if old is not None and (old.size, old.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
-            done[path] = old
-        else:
-            todo.append(path)
-    work = functools.partial(hash_file, settings=settings)
-    for outcome in run_jobs(todo, work, max(1, min(settings.worker_count, len(todo))), settings.timeout_s):
-        failed = Hashes(outcome.job, 0, 0, problem=f"{outcome.failure}: {outcome.detail}")
-        done[outcome.job] = outcome.result if outcome.result is not None else failed
-    kept = before | {path: found for path, found in done.items() if found.size}
-    lines = "".join(json.dumps(asdict(kept[path])) + "\n" for path in sorted(kept))
-    write_atomic(store, lines.encode(), staging=staging_folder(dataset))
-    yield from (done[path] for path in paths)
-
-
-def hash_file(path: str, settings: CurateOptions) -> Hashes:
-    """Hashes of the sampled frames of one file's longest scene; a file that cannot be read has a ``problem``."""
-    stat = os.stat(path)
-    base = Hashes(path, stat.st_size, stat.st_mtime_ns)
-    try:
-        with video.VideoFile(path, skip_loop_filter="noref") as opened:
-            evidence = gather_evidence(opened, settings, LONG_SIDE_PX)
-    except video.VideoError as error:
-        return replace(base, problem=f"{error.reason}: {error.detail}")
-    pictures = [video.to_bgr(video.upright(frame.picture, evidence.probe.rotation)) for frame in evidence.samples]
-    borders = picture_borders(pictures)
-    pairs = [frame_hashes(picture, borders) for picture in pictures]
-    scene = evidence.scenes[evidence.longest_scene]
-    return replace(
-        base,
-        plain=tuple(plain for plain, _ in pairs),
-        mirrored=tuple(mirrored for _, mirrored in pairs),
-        duration_s=scene.duration_s,
+    blanks = ("",) * (len(FIELDS) - 5)
+    csv.writer(text, lineterminator="\n").writerows(
+        [FIELDS, *rows, *(("", "", "", path, *blanks, problem) for path, problem in unread)]
     )
+    write_atomic(table, text.getvalue().encode("utf-8", "surrogatepass"), staging=staging_folder(dataset))
+    pairs = tuple(dict.fromkeys((video_id, label, path) for video_id, _, label, path, *_ in rows))
+    return ForeignCheck(len(trained), len(listed) + len(missing), pairs, tuple(unread), str(table))
+
+
+def _told(passage: Passage) -> tuple[str, ...]:
+    times = (passage.own_start_s, passage.foreign_start_s, passage.seconds)
+    mirrored = "yes" if passage.mirrored else "no"
+    return (*(f"{time:.1f}" for time in times), mirrored, f"{passage.distance:g}", f"{passage.agreement:g}")
+
+
+def foreign_videos(foreign: Sequence[str], media: Path | None) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Paths of the videos with what tells their contents apart, and the listed ones that are not there."""
+    paths: dict[str, str] = {}
+    missing: list[tuple[str, str]] = []
+    folder: MediaFolder | None = None
+    plain: list[str] = []
+    for name in foreign:
+        is_list = not is_address(name) and Path(name).suffix.lower() in (".txt", ".csv", ".list")
+        if not (is_list and os.path.isfile(name)):
+            plain.append(name)
+            continue
+        folder = folder if folder is not None and media is not None else MediaFolder(media or _media_of(Path(name)))
+        for row in videomae_lists.read_rows(Path(name)):
+            beside = os.path.join(os.path.dirname(name), row.path)
+            found = beside if os.path.isfile(beside) else folder.named(row.path)
+            if found is None:
+                missing.append((row.path, f"named in {name}, not in {folder.folder}"))
+            else:
+                paths[os.path.abspath(found)] = ""
+    for listed in list_videos(plain) if plain else ():
+        paths[listed.path] = "" if listed.fingerprint is None else " ".join(map(str, listed.fingerprint))
+    for path, version in paths.items():
+        if not version:
+            stat = os.stat(path)
+            paths[path] = f"{stat.st_size} {stat.st_mtime_ns}"
+    return paths, missing
+
+
+def _media_of(listed: Path) -> Path:
+    """Where the videos of a list lie: in its folder, or, as UCF101 has them, in one of that name beside it."""
+    parent = listed.resolve().parent
+    beside = [folder / name for folder in (parent, parent.parent) for name in ucf101.VIDEO_FOLDERS]
+    return next((folder for folder in beside if folder.is_dir()), parent)
+
+
+def _hash_all(dataset: Path, jobs: Sequence[tuple[str, int, str]], settings: CurateOptions) -> list[Hashed]:
+    """Those remembered from an earlier check of the same contents, and the rest made now."""
+    store = dataset / "splits" / "check_against" / "hashes.parquet"
+    before = {(one.path, one.per_second): one for one in _read(store)}
+    done = {job: one for job in jobs if (one := before.get(job[:2])) is not None and one.version == job[2]}
+    todo = [job for job in dict.fromkeys(jobs) if job not in done]
+    workers = max(1, min(settings.worker_count, len(todo)))
+    for number, outcome in enumerate(run_jobs(todo, hash_job, workers, settings.timeout_s), start=1):
+        path, per_second, version = outcome.job
+        failed = Hashed(path, per_second, version, None, f"{outcome.failure}: {outcome.detail}")
+        done[outcome.job] = outcome.result if outcome.result is not None else failed
+        if number % SAVED_EVERY == 0:
+            _write(dataset, store, (before | {job[:2]: one for job, one in done.items()}).values())
+    if todo:
+        _write(dataset, store, (before | {job[:2]: one for job, one in done.items()}).values())
+    return [done[job] for job in jobs]
+
+
+def hash_job(job: tuple[str, int, str]) -> Hashed:
+    """In a worker: hashes of one file; one that cannot be read has a ``problem``."""
+    path, per_second, version = job
+    try:
+        with local_file(path) as local:
+            return Hashed(path, per_second, version, hash_video(local, per_second))
+    except video.VideoError as error:
+        return Hashed(path, per_second, version, None, f"{error.reason}: {error.detail}")
+    except OSError as error:
+        return Hashed(path, per_second, version, None, f"unreadable: {error.strerror or error}")
+
+
+def _read(store: Path) -> Iterator[Hashed]:
+    if not store.is_file():
+        return
+    with pq.ParquetFile(store) as file:
+        for batch in file.iter_batches():
+            for row in batch.to_pylist():
+                clip = None
+                if not row["problem"]:
+                    packed = (np.frombuffer(row[name], np.uint8) for name in ("plain", "mirrored", "sure"))
+                    plain, mirrored, sure = (flat.reshape(-1, HASH_BYTES) for flat in packed)
+                    clip = Sequenced(plain, mirrored, sure, np.frombuffer(row["present"], bool))
+                yield Hashed(row["path"], row["per_second"], row["version"], clip, row["problem"])
+
+
+def _write(dataset: Path, store: Path, known: Iterable[Hashed]) -> None:
+    rows = [
+        {
+            "path": one.path,
+            "per_second": one.per_second,
+            "version": one.version,
+            "plain": b"" if one.clip is None else one.clip.plain.tobytes(),
+            "mirrored": b"" if one.clip is None else one.clip.mirrored.tobytes(),
+            "sure": b"" if one.clip is None else one.clip.sure.tobytes(),
+            "present": b"" if one.clip is None else one.clip.present.tobytes(),
+            "problem": one.problem,
+        }
+        for one in sorted(known, key=lambda one: (one.path, one.per_second))
+    ]
+    staged = staging_folder(dataset) / store.name
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), staged)
+    move_into_place(staged, store)
 
 
 def check_text(found: ForeignCheck) -> str:
@@ -145,5 +236,5 @@ def check_text(found: ForeignCheck) -> str:
     if found.pairs:
         lines.append(f"attention: {len(found.pairs):,} near-duplicates; all of them: {found.table}")
     if found.unread:
-        lines.append(f"attention: {len(found.unread):,} foreign files could not be compared; listed in {found.table}")
+        lines.append(f"attention: {len(found.unread):,} files could not be compared; listed in {found.table}")
     return "\n".join(lines)

@@ -122,7 +122,8 @@ def remove_videos(dataset: Path, ids: frozenset[str], version: int, date: str) -
         return 0
     events = list(read_events(dataset))
     kept = [event for event in events if event.video_id not in ids]
-    if len(kept) == len(events):
+    forgotten = len(events) - len(kept)
+    if not forgotten:
         return 0
     states: dict[str, str] = {}
     for event in events:
@@ -134,7 +135,7 @@ def remove_videos(dataset: Path, ids: frozenset[str], version: int, date: str) -
     writer.writerow(FIELDS)
     writer.writerows((e.version, e.date, e.change, e.video_id, e.state) for e in kept)
     write_atomic(path, text.getvalue().encode(), staging_folder(dataset))
-    return len(events) - len(kept)
+    return forgotten
 
 
 def next_version(dataset: Path, info: DatasetInfo) -> DatasetInfo:
