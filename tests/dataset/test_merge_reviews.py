@@ -238,11 +238,11 @@ def contents(dataset: Path) -> dict[str, Any]:
 )
 def test_a_killed_merge_ends_as_an_undisturbed_one(module, name, calls, pair, tmp_path):
     api.dataset_split(pair[0])
-    api.dataset_merge(*pair, tmp_path / "whole" / "c")
+    api.dataset_merge(pair[0], pair[1], tmp_path / "whole" / "c")
     killed = tmp_path / "killed" / "c"
     arguments = [*map(str, pair), str(killed), module, name, str(calls)]
     ended = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, timeout=120)
     assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
     assert any(True for _ in record_files(killed)), "killed before anything was written"
-    api.dataset_merge(*pair, killed)
+    api.dataset_merge(pair[0], pair[1], killed)
     assert contents(killed) == contents(tmp_path / "whole" / "c")
