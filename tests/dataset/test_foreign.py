@@ -155,7 +155,8 @@ def part(clip: Sequenced, frames: slice) -> Sequenced:
 
 
 def test_no_clips_have_no_passages() -> None:
-    empty = Sequenced(*(np.zeros((0, 32), np.uint8) for _ in range(3)), np.zeros(0, bool))
+    none = np.zeros((0, 32), np.uint8)
+    empty = Sequenced(none, none, none, np.zeros(0, bool))
     assert list(find_passages([], [])) == list(find_passages([sequence(1)], [])) == []
     assert list(find_passages([empty, sequence(1)], [empty])) == []
 
