@@ -26,13 +26,13 @@ _SHARED: dict[str, Any] = {
 PRETRAINING: dict[str, Any] = _SHARED | {
     "mask_ratio": 0.75,
     "normalize_target": False,
-    "epochs": 10,
+    "epochs": 8,
     "min_lr": 1e-5 * 256 / BATCH,
-    "pictures_epochs": 10,
+    "pictures_epochs": 8,
 }
 """The paper's ratio 0.9 and normalised tokens learn too slowly for minutes on a CPU."""
 FINETUNING: dict[str, Any] = _SHARED | {
-    "epochs": 20,
+    "epochs": 8,
     "min_lr": 1e-6 * 256 / BATCH,
     "layer_decay": 1.0,
     "drop_path": 0.0,
