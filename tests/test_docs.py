@@ -155,6 +155,8 @@ def run_and_interrupt(text: str, folder: Path, tools: Path) -> subprocess.Comple
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell that runs the tests in the background has them, and what they start, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stderr is not None and process.stdout is not None
         timer = threading.Timer(SECONDS_AT_MOST, process.kill)
@@ -286,7 +288,7 @@ def test_commands_in_the_docs_run(command, run, tools, workspace, ran_before):
     if text.startswith(NOT_OURS):
         return
     assert command.is_ours, f"{command}\nis not a command of this project: run it here, or list it in NOT_OURS"
-    done = ran_before.get(text)
+    done = ran_before.get(" ".join(text.split()))
     if done is not None:
         pass
     elif re.match(r"(\w+=\S* )*make( |$)", text):
@@ -302,7 +304,7 @@ def test_commands_in_the_docs_run(command, run, tools, workspace, ran_before):
     else:
         dry = " --dry-run" if any(word in text for word in DRY_RUN) and "--dry-run" not in text else ""
         done = run(text + dry, workspace)
-    ran_before[text] = done
+    ran_before[" ".join(text.split())] = done
     assert done.returncode == 0, f"{command}\nexit code {done.returncode}\n{done.stdout}{done.stderr}"
 
 

@@ -350,7 +350,7 @@ def test_copies_of_real_videos_are_found_and_different_videos_are_not(shared_dat
         pytest.param("actions3/boxing", marks=pytest.mark.slow),
         "actions3/handclapping",
         pytest.param("actions3/handwaving", marks=pytest.mark.slow),
-        "clips/fall",
+        pytest.param("clips/fall", marks=pytest.mark.slow),
     ],
 )
 def test_one_person_in_one_room_is_not_one_video(shared_data, folder):

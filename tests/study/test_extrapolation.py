@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from tiktokactions import cli
-from tiktokactions.study import every_family
+from tiktokactions.study import every_family, extrapolation
 from tiktokactions.study.credible import LUCK
 from tiktokactions.study.extrapolation import as_json, extrapolate_measurements, predicted, table_rows
 from tiktokactions.study.extrapolation_plot import draw_extrapolation
 from tiktokactions.study.families import AVERAGED, PAPER, cdf_family, laws, studentized_range_cdf
-from tiktokactions.study.fitting import fit_family
-from tiktokactions.study.measurements import checked
+from tiktokactions.study.fitting import Fit, fit_family
+from tiktokactions.study.measurements import Measurements, checked
 from tiktokactions.study.uncertainty import ensemble
 
 FIGURE_3 = {1000: 0.74143, 2000: 0.83644, 3000: 0.89385, 4000: 0.91581, 5000: 0.90934, 6000: 0.93185}
@@ -37,6 +39,20 @@ TABLE_5 = {
 @pytest.fixture(scope="module")
 def measured():
     return checked({size: [accuracy] for size, accuracy in FIGURE_3.items()})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fitted_once(measured):
+    """The same six points need not be fitted by every test that asks about them."""
+    fits = functools.cache(lambda: every_family.fit_all(measured))
+
+    def fit_all(asked: Measurements, report: Callable[[str], None]) -> list[Fit]:
+        same = asked.runs == measured.runs and asked.sizes.tolist() == measured.sizes.tolist()
+        return list(fits()) if same else every_family.fit_all(asked, report)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(extrapolation, "fit_all", fit_all)
+        yield
 
 
 @pytest.fixture(scope="module")

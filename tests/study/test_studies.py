@@ -168,13 +168,28 @@ def scaling(work: Path, study: str, *more: str) -> list[str]:
             "--finetune-config", str(work / "finetune.toml"), *more]  # fmt: skip
 
 
-def test_scaling_from_end_to_end(work, capsys):
-    assert cli.main(scaling(work, "scaling", "--equal-steps", "--json")) == 0
+def test_scaling_killed_half_way_and_started_again(work, capsys):
+    study, arguments = work / "scaling", scaling(work, "scaling", "--equal-steps")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tiktokactions", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list(study.glob("trials/*/result.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = {p: p.read_bytes() for p in study.glob("trials/*/result.json")}
+    assert kept, "the first trial was not finished in two minutes"
+    assert cli.main([*arguments, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["finished"] == told["trials"] == 3 and told["equal"] == "steps" and not told["failed"]
+    assert all(path.read_bytes() == content for path, content in kept.items())
+    assert len(list(study.glob("trials/*/result.json"))) == 3 and not list(study.glob("trials/*/failed.json"))
     assert [row["size"] for row in told["table"]] == [2, 4, 6]
     assert {row["pretrain_steps"] for row in told["table"]} <= {2, 3, 4}, "as many steps for every size, nearly"
-    study = work / "scaling"
     with (study / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {r["metric"] for r in rows} == {"top1", "top5"} and len(rows) == 6
@@ -184,7 +199,7 @@ def test_scaling_from_end_to_end(work, capsys):
     ]
     assert lists[0] < lists[1] < lists[2]
     before = {p: p.stat().st_mtime_ns for p in study.glob("trials/*/result.json")}
-    assert cli.main(scaling(work, "scaling", "--equal-steps")) == 0
+    assert cli.main(arguments) == 0
     assert {p: p.stat().st_mtime_ns for p in study.glob("trials/*/result.json")} == before, "nothing is done twice"
     assert "equal steps" in capsys.readouterr().out
 
@@ -198,32 +213,12 @@ def test_scaling_refuses(work, capsys):
     assert cli.main(unsplit) == 2 and "has no train side" in capsys.readouterr().err
 
 
+@pytest.mark.slow  # the documents' commands are run with --dry-run by tests/test_docs.py
 def test_dry_run_measures_and_leaves_nothing(work, capsys):
     assert cli.main(scaling(work, "dry", "--dry-run", "--json")) == 0
     plan = json.loads(capsys.readouterr().out)
     assert len(plan["trials"]) == 3 and plan["seconds"] > 0 and set(plan["measured"]) == {"pretrain", "finetune"}
     assert not (work / "dry").exists()
-
-
-def test_killed_half_way_and_started_again(work):
-    arguments = scaling(work, "killed")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tiktokactions", *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    trials = work / "killed" / "trials"
-    deadline = time.monotonic() + 120
-    while not list(trials.glob("*/result.json")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    kept = {p: p.read_bytes() for p in trials.glob("*/result.json")}
-    assert kept, "the first trial was not finished in two minutes"
-    assert cli.main(arguments) == 0
-    assert len(list(trials.glob("*/result.json"))) == 3 and not list(trials.glob("*/failed.json"))
-    assert all(path.read_bytes() == content for path, content in kept.items())
 
 
 def test_sources_from_end_to_end(work, capsys):

@@ -15,7 +15,7 @@ from tiktokactions.cli.options import add_options, options_of
 EXTRAPOLATE_EXAMPLE = """\
 Example:
   tiktokactions extrapolate results.csv --targets 0.95 0.97 -o extrapolation/
-  tiktokactions extrapolate results.csv --method paper
+  tiktokactions extrapolate results.csv --method paper -o table5/
 """
 
 
@@ -23,7 +23,7 @@ _CONFIGS = "--pretrain-config pretrain.toml --finetune-config finetune.toml"
 SCALING_EXAMPLE = f"""\
 Example:
   tiktokactions dataset split data/
-  tiktokactions study scaling videos/ --sizes 2:6:2 --evaluate-on data/ -o scaling/ {_CONFIGS}
+  tiktokactions study scaling videos/ --sizes 2:6:2 --repeats 3 --evaluate-on data/ -o scaling/ {_CONFIGS}
 """
 
 
