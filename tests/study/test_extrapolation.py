@@ -166,11 +166,14 @@ KNOWN = {
     "weibull": lambda n: 0.95 * (1 - np.exp(-((n / 700) ** 0.6))),
     "hill": lambda n: 0.98 / (1 + (n / 350) ** -1.0),
     "lomax": lambda n: stats.lomax.cdf(n, 1.0, 0, 500),
+    "frechet": lambda n: 0.95 * np.exp(-((n / 400) ** -0.7)),
+    "log-normal": lambda n: 0.94 * stats.norm.cdf(np.log(n / 700) / 1.1),
 }
 
 
 @pytest.mark.parametrize(("law", "name"), [("power law", "power_law"), ("exponential", "exponential"), ("hill", "hill"),
-                                           ("weibull", "weibull_law"), ("lomax", "lomax")])  # fmt: skip
+                                           ("weibull", "weibull_law"), ("lomax", "lomax"), ("frechet", "frechet_law"),
+                                           ("log-normal", "lognormal_law")])  # fmt: skip
 def test_a_known_law_is_found_without_noise(law, name):
     sizes = np.arange(1, 7) * 1000.0
     family = next((f for f in laws() if f.name == name), None) or cdf_family(name)

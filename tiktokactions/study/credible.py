@@ -21,7 +21,7 @@ from tiktokactions.study.measurements import Measurements
 LUCK = 1.1
 """The best of several laws looks better than it is: as much more error is allowed than beside a single given law. Chosen
 once, on simulated curves like the first twelve of ``benchmarks/coverage.py``: the coverage there is no independent evidence;
-that of the last four is."""
+that of those called unseen is."""
 PROBES = (0.15, 0.3, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.8, 4, 6, 10, 20, 50, 200, 1000)
 """Where the region's ends are looked for, in shares of the largest size; its curves are as good as its ends in between."""
 HALVINGS = 11

@@ -313,6 +313,8 @@ def _law(
 @functools.cache
 def laws() -> tuple[Family, ...]:
     """Learning-curve laws of accuracy against size, asymptote free; ``x`` is the size over ``size_scale``."""
+    from scipy import special
+
     return (
         _law(
             "power_law",  # a - d x^-b, with x in shares of the largest size
@@ -345,6 +347,22 @@ def laws() -> tuple[Family, ...]:
             lambda y, a, s, k: s * (a / y - 1) ** (-1 / k),
             (0.01, 0.1, 0.5),
             (0.4, 1, 2),
+        ),
+        _law(
+            "frechet_law",  # a exp(-x^-k): Gompertz's curve in the logarithm of the size
+            ("asymptote", "size_scale", "exponent"),
+            lambda n, a, s, k: a * np.exp(-((n / s) ** -k)),
+            lambda y, a, s, k: s * (-np.log(y / a)) ** (-1 / k),
+            (0.01, 0.1, 0.5),
+            (0.4, 0.8, 1.6),
+        ),
+        _law(
+            "lognormal_law",  # a Phi(k log x)
+            ("asymptote", "size_scale", "exponent"),
+            lambda n, a, s, k: a * special.ndtr(k * np.log(n / s)),
+            lambda y, a, s, k: s * np.exp(special.ndtri(y / a) / k),
+            (0.01, 0.1, 0.5),
+            (0.3, 0.8, 1.6),
         ),
         _law(
             "logistic_log_size",  # f + (a - f) / (1 + x^-k)
