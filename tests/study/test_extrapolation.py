@@ -211,6 +211,9 @@ def test_flat_curves_have_no_sizes_below_nothing():
     assert curves is not None
     ends = curves.size_intervals(np.array([0.6, 0.65, 0.7]))
     assert np.all(ends >= 1) and np.all(np.diff(ends, axis=1) >= 0)
+    for fit, parameters in curves.credible:
+        rise = np.diff(fit.family.value(np.geomspace(0.1, 50, 60), parameters), axis=1)
+        assert np.nanmin(rise) >= -1e-12, f"{fit.name} falls"
 
 
 def test_a_share_fitted_elsewhere_is_the_same(measured):

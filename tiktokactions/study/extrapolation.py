@@ -245,11 +245,8 @@ def _sentence(
             )
         elif first.low is not None:
             # A credible curve that is there already says more about the noise than about a size.
-            least = (
-                f"{videos(first.low)} videos or more"
-                if first.low > measured.sizes[-1]
-                else "more or less than measured"
-            )
+            is_beyond = first.low > measured.sizes[-1]
+            least = f"with {videos(first.low)} videos or more" if is_beyond else "some with no more than was measured"
             parts.append(
                 f"whether {100 * first.target:g} % can be reached cannot be told: {first.share_reaching:.0%} of the credible"
                 f" curves ever do, {least}"

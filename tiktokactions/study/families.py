@@ -365,10 +365,10 @@ def laws() -> tuple[Family, ...]:
             (0.3, 0.8, 1.6),
         ),
         _law(
-            "logistic_log_size",  # f + (a - f) / (1 + x^-k)
+            "logistic_log_size",  # f + (a - f) / (1 + x^-k); a floor above the asymptote is the asymptote: no curve falls
             ("asymptote", "floor", "size_scale", "exponent"),
-            lambda n, a, f, s, k: f + (a - f) / (1 + (n / s) ** -k),
-            lambda y, a, f, s, k: s * np.where(y > f, (a - f) / (y - f) - 1, 0.0) ** (-1 / k),
+            lambda n, a, f, s, k: np.minimum(f, a) + np.maximum(a - f, 0) / (1 + (n / s) ** -k),
+            lambda y, a, f, s, k: s * np.where(y > f, (a - f) / (y - f) - 1, np.inf) ** (-1 / k),
             (0.0, 0.5),
             (0.05, 0.3),
             (0.7, 1.5),
