@@ -18,6 +18,7 @@ from tiktokactions.api.errors import UsageError, missing_for_training, need_torc
 from tiktokactions.api.releasing import dataset_export
 from tiktokactions.api.reporting import report as write_report
 from tiktokactions.api.studies import StudyResult, extrapolate, study_scaling
+from tiktokactions.curate.options import usable_cores
 from tiktokactions.demo.steps import STEPS
 from tiktokactions.model.progress import TrainingProgress
 
@@ -152,7 +153,7 @@ def demo_study(
         equal="steps",
         pretrain_options=before,
         finetune_options=after,
-        jobs=min(2, os.cpu_count() or 1),
+        jobs=min(2, usable_cores()),
         report=report,
     )
     assert isinstance(result, StudyResult)

@@ -23,6 +23,11 @@ def _option(default: Any, group: Group, help: str, **extra: Any) -> Any:
     return dataclasses.field(default=default, metadata={"group": group, "help": help, **extra})
 
 
+def usable_cores() -> int:
+    """Cores that this process may use: fewer than the machine has where it is confined, by taskset or Slurm for example."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class CurateOptions:
     """Every option of ``tiktokactions curate`` (the defaults are the paper's, section 3.3 and Appendix D)."""
@@ -100,7 +105,7 @@ class CurateOptions:
     def worker_count(self) -> int:
         if self.workers is not None:
             return self.workers
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return usable_cores()
 
     def group(self, *groups: Group) -> dict[str, Any]:
         """The options of these groups as JSON types."""

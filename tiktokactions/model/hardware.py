@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from tiktokactions.curate.options import usable_cores
 from tiktokactions.files import dataset_lock
 
 if TYPE_CHECKING:
@@ -149,8 +150,7 @@ def worker_count(options: RunOptions, processes: Processes) -> int:
     """Processes that decode, for each that trains: one core each, at most 24."""
     if options.workers is not None:
         return options.workers
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST_WORKERS, max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
+    return min(MOST_WORKERS, max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
 
 
 def share_gradients(model: nn.Module, hardware: Hardware) -> nn.Module:

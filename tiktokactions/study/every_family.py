@@ -15,6 +15,7 @@ import sys
 import warnings
 from collections.abc import Callable
 
+from tiktokactions.curate.options import usable_cores
 from tiktokactions.study.child import die_with_parent
 from tiktokactions.study.families import Family, cdf_families, laws
 from tiktokactions.study.fitting import Fit, fit_family, ranked
@@ -47,7 +48,7 @@ def fit_all(
         RuntimeError: one of the processes ended without an answer.
     """
     families = every_family()
-    shares = min(processes or _cores(), MOST_PROCESSES)
+    shares = min(processes or usable_cores(), MOST_PROCESSES)
     numbers = range(len(families))
     with contextlib.ExitStack() as ends:
         others = [start_share(measured, list(numbers[first::shares])) for first in range(1, shares)]
@@ -68,10 +69,6 @@ def fit_all(
         if fit.name not in best or fit.sse < best[fit.name].sse:
             best[fit.name] = fit
     return ranked(best.values())
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def start_share(measured: Measurements, numbers: list[int]) -> subprocess.Popen[bytes]:

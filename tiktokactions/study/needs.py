@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tiktokactions.collect.client import PAGE
 from tiktokactions.collect.ledger import RECORDS_A_DAY, REQUESTS_A_DAY
+from tiktokactions.curate.options import usable_cores
 
 if TYPE_CHECKING:
     from tiktokactions.curate.measure import VideoCost
@@ -171,7 +171,7 @@ def _download(options: PlanOptions, raw: Need) -> Need:
 
 def _days(options: PlanOptions, work: Need) -> Need:
     assert work.value is not None
-    cores = options.cores or os.cpu_count() or 1
+    cores = options.cores or usable_cores()
     return _scaled(f"curate on {cores} cores", "days", work, 1 / cores / 24, f"{work.value:,.0f} h / {cores} / 24")
 
 
