@@ -462,25 +462,31 @@ def draw_flow(selection: Selection, stem: Path) -> list[Path]:
     """How many candidates were left after each step, and where the others went (paper, Figure 1)."""
     from tiktokactions.plots import new_figure, save_figure, style
 
+    gone = [
+        f"{before - count} {_GONE[place]}{_by_principle(selection) if place == 2 else ''}"
+        if before > count
+        else "none left out"
+        for place, ((_, before), (_, count)) in enumerate(itertools.pairwise(selection.steps), start=1)
+    ]
+    gaps = [max(1.0, 0.5 + 0.2 * (text.count("\n") + 1)) for text in gone]
+    depths = [0.0, *itertools.accumulate(gaps)]
     with style():
-        figure = new_figure(8.0, 1.1 * len(selection.steps) + 0.6)
+        figure = new_figure(8.0, 1.1 * (depths[-1] + 1) + 0.6)
         axes = figure.add_subplot()
         axes.set_axis_off()
         axes.set_xlim(0, 10)
-        axes.set_ylim(-len(selection.steps) + 0.4, 0.6)
-        for place, (name, count) in enumerate(selection.steps):
+        axes.set_ylim(-depths[-1] - 0.6, 0.6)
+        for (name, count), depth in zip(selection.steps, depths, strict=True):
             box = {"boxstyle": "round,pad=0.5", "facecolor": "#eef3f8", "edgecolor": "#4a6f94"}
-            axes.text(3.4, -place, f"{name}: {count}", ha="center", va="center", bbox=box)
-            if place:
-                gone = selection.steps[place - 1][1] - count
-                arrow = {"arrowstyle": "->", "color": "#4a6f94"}
-                axes.annotate("", (3.4, -place + 0.2), (3.4, -place + 0.8), arrowprops=arrow)
-                text = f"{gone} {_GONE[place]}{_by_principle(selection) if place == 2 else ''}"
-                axes.text(3.75, -place + 0.5, text if gone else "none left out", va="center")
+            axes.text(3.4, -depth, f"{name}: {count}", ha="center", va="center", bbox=box)
+        for text, above, below in zip(gone, depths, depths[1:], strict=False):
+            arrow = {"arrowstyle": "->", "color": "#4a6f94"}
+            axes.annotate("", (3.4, -below + 0.2), (3.4, -above - 0.2), arrowprops=arrow)
+            axes.text(3.75, -(above + below) / 2, text, va="center")
         if selection.estimated:
             axes.text(
                 0,
-                -len(selection.steps) + 0.5,
+                -depths[-1] - 0.5,
                 f"views that were not given are estimates {selection.estimated}",
                 fontsize=8,
                 va="bottom",
