@@ -13,6 +13,7 @@ import pytest
 from tests.made_videos import write_video
 from tiktokactions import api
 from tiktokactions.cli import main
+from tiktokactions.dataset import passages
 from tiktokactions.dataset.assignments import Assignment, write_assignments
 from tiktokactions.dataset.passages import (
     FOREIGN_PER_SECOND,
@@ -165,6 +166,17 @@ def test_mirrored_hashes_are_those_of_the_mirror_image() -> None:
     plain, turned = hash_pictures(moving(5, 4)), hash_pictures(mirrored(moving(5, 4)))
     differing = np.unpackbits(plain.mirrored ^ turned.plain, axis=1).sum(axis=1)
     assert differing.max() <= 4
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 40])
+def test_long_films_are_hashed_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    write_video(tmp_path / "film.mp4", moving(6), fps=12)
+    whole = hash_video(tmp_path / "film.mp4", FOREIGN_PER_SECOND)
+    monkeypatch.setattr(passages, "PICTURES_AT_ONCE", at_once)
+    parts = hash_video(tmp_path / "film.mp4", FOREIGN_PER_SECOND)
+    assert len(whole.plain) == 40
+    for name in ("plain", "mirrored", "sure", "present"):
+        assert np.array_equal(getattr(parts, name), getattr(whole, name)), name
 
 
 def test_flat_pictures_have_no_hash() -> None:

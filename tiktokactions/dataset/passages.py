@@ -48,6 +48,8 @@ STILL_MOTION_BITS, STILL_BITS = 3.0, 2
 LONG_SIDE_PX = 320
 """Edges of letterbox bars are found to a pixel of this."""
 UNSURE_SHARE = 0.1
+PICTURES_AT_ONCE = 600
+"""Kept in memory until they are hashed, some 100 MB: a long film is hashed, and its borders are found, part by part."""
 
 GROUPS, GROUP_BITS = 7, 9
 CANDIDATE_BITS = 12
@@ -101,14 +103,21 @@ def hash_video(path: Path, per_second: int) -> Sequenced:
         VideoError: a file that cannot be decoded.
     """
     pictures: list[np.ndarray] = []
+    parts: list[Sequenced] = []
+    size = (0, 0)
     with video.VideoFile(path, skip_loop_filter="noref") as opened:
-        size = (0, 0)
         for frame in opened.frames():
-            while len(pictures) <= frame.time_s * per_second + 1e-6:
-                if not pictures:
+            while PICTURES_AT_ONCE * len(parts) + len(pictures) <= frame.time_s * per_second + 1e-6:
+                if not any(size):
                     size = video.fit_size(frame.picture.width, frame.picture.height, long_side=LONG_SIDE_PX)
                 pictures.append(video.to_bgr(video.upright(video.shrink(frame.picture, *size), opened.rotation)))
-    return hash_pictures(pictures)
+                if len(pictures) == PICTURES_AT_ONCE:
+                    parts.append(hash_pictures(pictures))
+                    pictures = []
+    if pictures or not parts:
+        parts.append(hash_pictures(pictures))
+    columns = zip(*((part.plain, part.mirrored, part.sure, part.present) for part in parts), strict=True)
+    return Sequenced(*(np.concatenate(column) for column in columns))
 
 
 def hash_pictures(pictures: Sequence[np.ndarray]) -> Sequenced:
