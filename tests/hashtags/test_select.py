@@ -10,13 +10,12 @@ import pytest
 from tiktokactions.hashtags.principles import HashtagError, propose, propose_for, read_knowledge
 from tiktokactions.hashtags.select import (
     candidates_of,
-    explain,
     read_candidates,
     read_views,
     select,
     write_candidates,
-    write_selection,
 )
+from tiktokactions.hashtags.stories import explain, write_selection
 
 KNOWLEDGE = read_knowledge()
 

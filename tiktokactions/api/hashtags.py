@@ -41,7 +41,7 @@ def hashtags_select(
 
     ``estimate_from``: a collection whose videos stand in where ``views`` and the candidates give no view count.
     """
-    from tiktokactions.hashtags import principles, select
+    from tiktokactions.hashtags import principles, select, stories
 
     if target is not None and target < 1:
         raise UsageError(f"--target {target}: expected 1 or more")
@@ -50,7 +50,7 @@ def hashtags_select(
     given = {} if views is None else select.read_views(Path(views))
     estimates, told = ({}, "") if estimate_from is None else _estimates(Path(estimate_from), listed)
     found = select.select(listed, known, given, min_views, target, estimates, told)
-    select.write_selection(found, Path(output))
+    stories.write_selection(found, Path(output))
     return found
 
 
@@ -74,6 +74,6 @@ def _estimates(collection: Path, candidates: Sequence[Candidate]) -> tuple[dict[
 
 def hashtags_explain(hashtag: str, decisions: str | os.PathLike[str]) -> list[str]:
     """The story of one hashtag, from what :func:`hashtags_select` wrote."""
-    from tiktokactions.hashtags import select
+    from tiktokactions.hashtags import stories
 
-    return select.explain(hashtag, Path(decisions))
+    return stories.explain(hashtag, Path(decisions))
