@@ -1,15 +1,26 @@
-"""The whole of training in a few minutes on a CPU: pre-train, fine-tune and test on the rendered actions."""
+"""The whole of training in a few minutes on a CPU: pre-train, fine-tune and test on the rendered actions.
+
+``python -m tiktokactions.demo.learning RENDERED RUN OPTIONS`` is the fine-tuning from random weights by itself: it takes the
+second core while the first one pre-trains.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tiktokactions.curate.options import usable_cores
 from tiktokactions.dataset.clips import ClipSet, read_clips
 from tiktokactions.demo.rendered import render_actions
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions, PretrainOptions
 from tiktokactions.model.progress import TrainingProgress
+from tiktokactions.study.child import die_with_parent
 
 BATCH = 16
 _SHARED: dict[str, Any] = {
@@ -21,6 +32,7 @@ _SHARED: dict[str, Any] = {
     "warmup_epochs": 1,
     "device": "cpu",
     "workers": 0,
+    "threads": 1,
     "log_steps": 20,
 }
 PRETRAINING: dict[str, Any] = _SHARED | {
@@ -30,7 +42,8 @@ PRETRAINING: dict[str, Any] = _SHARED | {
     "min_lr": 1e-5 * 256 / BATCH,
     "pictures_epochs": 8,
 }
-"""The paper's ratio 0.9 and normalised tokens learn too slowly for minutes on a CPU."""
+"""The paper's ratio 0.9 and normalised tokens learn too slowly for minutes on a CPU. One thread: so small a model gains
+nothing from a second one, and the comparison with scratch can have it."""
 FINETUNING: dict[str, Any] = _SHARED | {
     "epochs": 8,
     "min_lr": 1e-6 * 256 / BATCH,
@@ -45,14 +58,14 @@ FINETUNING: dict[str, Any] = _SHARED | {
     "min_area": 0.9,
 }
 
-STUDY_SIZES = (120, 480, 960)
+STUDY_SIZES = (120, 240, 480, 960)
 
 
 def study_recipes() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Options of pre-training and fine-tuning for a study of a few minutes: shorter, and one thread for each trial."""
-    short = {"threads": 1, "precision": "bf16" if cpu_has_bf16() else "fp32"}
-    before = PRETRAINING | short | {"epochs": 2, "pictures_epochs": 0}
-    after = FINETUNING | short | {"epochs": 4, "validate_epochs": 0, "segments": 1, "crops": 1}
+    """Options of pre-training and fine-tuning for a study of a few minutes: shorter."""
+    precision = {"precision": "bf16" if cpu_has_bf16() else "fp32"}
+    before = PRETRAINING | precision | {"epochs": 2, "pictures_epochs": 0}
+    after = FINETUNING | precision | {"epochs": 2, "validate_epochs": 0, "segments": 1, "crops": 1}
     return before, after
 
 
@@ -77,23 +90,41 @@ def learn_rendered_actions(
 
     rendered = render_actions(output / "rendered", progress=lambda line: report(TrainingProgress(line)))
     train, test = (read_clips(rendered.folder, side=side) for side in ("train", "test"))
-    before = output / "runs" / f"pretrained-{seed}"
-    report(TrainingProgress("pre-training on rendered clips, without their labels"))
-    settings = _settings(seed)
-    done = pretrain(
-        train.clips, PretrainOptions(**(PRETRAINING | settings)), before, sources=[train.source], report=report
-    )
-    report(TrainingProgress("fine-tuning on the same clips with their labels"))
-    found = _tune_and_test(train, test, output / "runs" / f"finetuned-{seed}", before, seed, report)
+    runs = output / "runs"
+    pretrained, tuned, other = (runs / f"{name}-{seed}" for name in ("pretrained", "finetuned", "scratch"))
+    settings = {"seed": seed, "precision": "bf16" if cpu_has_bf16() else "fp32"}
+    tuning = FINETUNING | settings
+    with _second_core(rendered.folder, other, tuning) if scratch else contextlib.nullcontext():
+        report(TrainingProgress("pre-training on rendered clips, without their labels"))
+        done = pretrain(
+            train.clips, PretrainOptions(**(PRETRAINING | settings)), pretrained, sources=[train.source], report=report
+        )
+        report(TrainingProgress("fine-tuning on the same clips with their labels"))
+        found = _tune_and_test(train, test, tuned, pretrained, tuning, report)
+        if scratch:
+            report(TrainingProgress("the same fine-tuning from random weights, for comparison"))
     if scratch:
-        report(TrainingProgress("the same fine-tuning from random weights, for comparison"))
-        other = _tune_and_test(train, test, output / "runs" / f"scratch-{seed}", None, seed, report)
-        found |= {"scratch": other}
+        found |= {"scratch": _tune_and_test(train, test, other, None, tuning, report)}
     return found | {"pretrain_loss": done["loss"]}
 
 
-def _settings(seed: int) -> dict[str, Any]:
-    return {"seed": seed, "precision": "bf16" if cpu_has_bf16() else "fp32"}
+@contextlib.contextmanager
+def _second_core(rendered: Path, run: Path, tuning: dict[str, Any]) -> Iterator[None]:
+    """Fine-tune from random weights in a process of its own where there is a core for it, and wait for it at the end. What it
+    leaves undone, whatever the reason, is done or told by the caller, who takes the same step afterwards.
+    """
+    if usable_cores() < 2:
+        yield
+        return
+    command = [sys.executable, "-m", "tiktokactions.demo.learning", str(rendered), str(run), json.dumps(tuning)]
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, **quiet)
+    try:
+        yield
+        process.wait()
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _tune_and_test(
@@ -101,16 +132,14 @@ def _tune_and_test(
     test: ClipSet,
     run: Path,
     init: Path | None,
-    seed: int,
+    tuning: dict[str, Any],
     report: Callable[[TrainingProgress], None],
 ) -> dict[str, Any]:
-    import dataclasses
-
     from tiktokactions.model.evaluate import evaluate
     from tiktokactions.model.finetune import finetune
 
-    done = finetune(train, FinetuneOptions(**(FINETUNING | _settings(seed))), run, init=init, report=report)
-    looks = EvaluateOptions(segments=1, crops=3, device="cpu", workers=0, precision="fp32")
+    done = finetune(train, FinetuneOptions(**tuning), run, init=init, report=report)
+    looks = EvaluateOptions(segments=1, crops=3, device="cpu", workers=0, threads=1, precision="fp32")
     found = evaluate(run, test, looks, run / "evaluations" / "test", report=report)
     return dataclasses.asdict(found) | {"finetune_loss": done["loss"]}
 
@@ -122,3 +151,10 @@ def cpu_has_bf16() -> bool:
     except (OSError, StopIteration):
         return False
     return bool({"avx512_bf16", "amx_bf16"} & set(flags.split()))
+
+
+if __name__ == "__main__":
+    folder, into, options = sys.argv[1:]
+    die_with_parent()
+    sides = (read_clips(folder, side=side) for side in ("train", "test"))
+    _tune_and_test(*sides, Path(into), None, json.loads(options), lambda progress: None)
