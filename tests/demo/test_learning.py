@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
 
 import pytest
@@ -20,10 +21,18 @@ def test_the_demo_runs_through(tmp_path, monkeypatch):
     for recipe in (learning.PRETRAINING, learning.FINETUNING):
         monkeypatch.setitem(recipe, "epochs", 2)
     told: list[str] = []
-    found = learning.learn_rendered_actions(tmp_path, report=lambda progress: told.append(progress.message))
+    monkeypatch.setattr(learning, "usable_cores", lambda: 2)
+    found = learning.learn_rendered_actions(
+        tmp_path, scratch=True, report=lambda progress: told.append(progress.message)
+    )
     assert found["videos"] == 6 and found["classes"] == 6 and found["finetune_loss"] > 0
     assert (tmp_path / "runs" / "finetuned-0" / "evaluations" / "test" / "confusion.png").is_file()
     assert "rendered clips" in " ".join(told)
+    assert any("scratch-0: finished before" in line for line in told), "the second core did it meanwhile"
+    monkeypatch.setattr(learning, "usable_cores", lambda: 1)
+    shutil.rmtree(tmp_path / "runs" / "scratch-0")
+    alone = learning.learn_rendered_actions(tmp_path, scratch=True)
+    assert alone["scratch"]["finetune_loss"] == found["scratch"]["finetune_loss"], "one core or two: the same training"
     assert learning.learn_rendered_actions(tmp_path)["top1"] == found["top1"], "a second call redoes nothing"
 
 

@@ -65,7 +65,7 @@ def study_recipes() -> tuple[dict[str, Any], dict[str, Any]]:
     """Options of pre-training and fine-tuning for a study of a few minutes: shorter."""
     precision = {"precision": "bf16" if cpu_has_bf16() else "fp32"}
     before = PRETRAINING | precision | {"epochs": 2, "pictures_epochs": 0}
-    after = FINETUNING | precision | {"epochs": 2, "validate_epochs": 0, "segments": 1, "crops": 1}
+    after = FINETUNING | precision | {"epochs": 4, "validate_epochs": 0, "segments": 1, "crops": 1}
     return before, after
 
 
@@ -117,8 +117,8 @@ def _second_core(rendered: Path, run: Path, tuning: dict[str, Any]) -> Iterator[
         yield
         return
     command = [sys.executable, "-m", "tiktokactions.demo.learning", str(rendered), str(run), json.dumps(tuning)]
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, **quiet)
+    none = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdin=none, stdout=none, stderr=none)
     try:
         yield
         process.wait()
@@ -156,5 +156,5 @@ def cpu_has_bf16() -> bool:
 if __name__ == "__main__":
     folder, into, options = sys.argv[1:]
     die_with_parent()
-    sides = (read_clips(folder, side=side) for side in ("train", "test"))
-    _tune_and_test(*sides, Path(into), None, json.loads(options), lambda progress: None)
+    to_learn, to_ask = (read_clips(folder, side=side) for side in ("train", "test"))
+    _tune_and_test(to_learn, to_ask, Path(into), None, json.loads(options), lambda progress: None)

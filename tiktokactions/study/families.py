@@ -17,12 +17,13 @@ from typing import Any, Literal
 import numpy as np
 
 from tiktokactions.study.least_squares import Array
+from tiktokactions.study.quadratures import OWN_QUADRATURES
 
 PAPER = ("t", "burr12", "invgamma", "betaprime", "f", "genpareto", "lomax", "loglaplace", "pareto", "invweibull")
 """The families of the paper's Table 5, in its order."""
 AVERAGED = ("t", "invgamma", "lomax", "invweibull", "lognorm", "weibull_min", "gamma", "fisk")
 """The CDFs that may be part of the answer: one shape each, light to heavy tails, no two of them the same curve."""
-SLOW = {"gausshyper", "norminvgauss", "levy_stable", "genhyperbolic", "geninvgauss", "irwinhall"}
+SLOW = {"gausshyper", "levy_stable", "genhyperbolic", "geninvgauss", "irwinhall"}
 """Families whose CDF scipy integrates or sums for every single value: few starts and steps, or minutes would go by."""
 SLOWEST = {"gausshyper"}
 """Of these, milliseconds a value: one start, as far as it comes in the time of a family."""
@@ -87,45 +88,6 @@ def distributions() -> Mapping[str, Any]:
     }
 
 
-@functools.cache
-def _studentized_nodes() -> tuple[Array, Array, Array, Array]:
-    """Nodes and weights over the normal variable (64, weighted by its density) and over the quantiles of chi (32)."""
-    normal, normal_weights = np.polynomial.legendre.leggauss(64)
-    normal, normal_weights = 8.5 * normal, 8.5 * normal_weights
-    share, share_weights = np.polynomial.legendre.leggauss(32)
-    share, share_weights = (share + 1) / 2, share_weights / 2
-    # Quantiles bend at both ends, so the nodes are closer there: u = v^2 (3 - 2v).
-    bent_weights = share_weights * 6 * share * (1 - share)
-    density = np.exp(-(normal**2) / 2) / np.sqrt(2 * np.pi)
-    return normal, normal_weights * density, share**2 * (3 - 2 * share), bent_weights
-
-
-def studentized_range_cdf(q: Array, k: Array, df: Array) -> Array:
-    """P(range of ``k`` normal values / an estimate of their spread <= q) by two quadratures, to 1e-5.
-
-    scipy integrates every value by itself, a hundred times as long, and no fit would come to its end.
-    """
-    from scipy import special
-
-    normal, normal_weights, share, share_weights = _studentized_nodes()
-    q, k, df = np.broadcast_arrays(q, k, df)
-    spread = np.sqrt(2 * special.gammaincinv(df[..., None] / 2, share) / df[..., None])
-    width = np.maximum(q, 0)[..., None] * spread
-    inside = np.maximum(special.ndtr(normal) - special.ndtr(normal - width[..., None]), 0)
-    ranges = k[..., None] * (inside ** (k[..., None, None] - 1) @ normal_weights)
-    return np.asarray(np.clip(ranges @ share_weights, 0, 1))
-
-
-def _studentized_range_ppf(share: Array, k: Array, df: Array) -> Array:
-    share, low = np.broadcast_arrays(share, np.zeros_like(k * df))
-    low, high = low - 12.0, low + 28.0  # logarithms
-    for _ in range(45):
-        middle = (low + high) / 2
-        below = studentized_range_cdf(np.exp(middle), k, df) < share
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return np.where(high < 27.9, np.exp(high), np.inf)
-
-
 def cdf_families() -> list[Family]:
     """All of them; a family with a whole number as shape comes once for each of its tried values."""
     found = []
@@ -187,8 +149,8 @@ def cdf_family(name: str, fixed: tuple[float, ...] = ()) -> Family:
     def value(sizes: Array, parameters: Array) -> Array:
         loc, scale = parameters[:, -2, None], np.exp(parameters[:, -1, None])
         with _quiet():
-            if name == "studentized_range":
-                return studentized_range_cdf((sizes[None, :] - loc) / scale, *shapes_of(parameters))
+            if name in OWN_QUADRATURES:
+                return OWN_QUADRATURES[name].cdf((sizes[None, :] - loc) / scale, *shapes_of(parameters))
             return np.asarray(
                 distribution.cdf(sizes[None, :], *spread_over(sizes, shapes_of(parameters)), loc=loc, scale=scale)
             )
@@ -196,8 +158,8 @@ def cdf_family(name: str, fixed: tuple[float, ...] = ()) -> Family:
     def inverse(accuracies: Array, parameters: Array) -> Array:
         loc, scale = parameters[:, -2, None], np.exp(parameters[:, -1, None])
         with _quiet():
-            if name == "studentized_range":
-                return loc + scale * _studentized_range_ppf(accuracies[None, :], *shapes_of(parameters))
+            if name in OWN_QUADRATURES:
+                return loc + scale * OWN_QUADRATURES[name].ppf(accuracies[None, :], *shapes_of(parameters))
             found = distribution.ppf(
                 accuracies[None, :], *spread_over(accuracies, shapes_of(parameters)), loc=loc, scale=scale
             )
@@ -247,9 +209,10 @@ def _through_two_points(
     found = [np.hstack([np.repeat(corners, len(plain), 0), np.tile(plain, (len(corners), 1))])]
     heights = np.clip(accuracies, 1e-3, 1 - 1e-3)
     with _quiet():
-        if slow or distribution.name == "studentized_range":  # their inverse is slower still: read it off a few values
+        own = OWN_QUADRATURES.get(distribution.name)
+        if slow or own:  # their inverse is slower still: read it off a few values
             ladder = np.linspace(-4, 8, 9)
-            cdf = distribution.cdf if slow else studentized_range_cdf
+            cdf = own.cdf if own else distribution.cdf
             rungs = np.asarray(cdf(ladder[None, :], *shapes_of(padded)))
             quantile = np.array([np.interp(heights, np.nan_to_num(row), ladder) for row in rungs])
         else:
