@@ -1,14 +1,20 @@
-"""A real S3 protocol server (moto) on loopback, which can be told to fail: 503 SlowDown, broken connections, half answers."""
+"""Object stores on loopback: a real S3 protocol server (moto), which can be told to fail (503 SlowDown, broken connections,
+half answers), and an emulator of Google Cloud Storage.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+import pytest
 
 SLOW_DOWN = (
     b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message>'
@@ -111,3 +117,31 @@ def running_store() -> Iterator[Store]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+_GCS = """
+import sys, time
+from gcp_storage_emulator.server import create_server
+server = create_server("127.0.0.1", int(sys.argv[1]), in_memory=True, default_bucket=sys.argv[2])
+server.start()
+print("ready", flush=True)
+sys.stdin.read()
+server.stop()
+"""
+
+
+@contextlib.contextmanager
+def running_gcs(bucket: str) -> Iterator[str]:
+    """The address of an emulator of Google Cloud Storage that has this bucket: a process of its own, which leaks sockets."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-c", _GCS, str(port), bucket]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, **pipes) as server:  # type: ignore[call-overload]
+        if server.stdout.readline() != b"ready\n":
+            pytest.skip("needs gcp-storage-emulator")
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.kill()

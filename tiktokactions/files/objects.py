@@ -12,6 +12,7 @@ import errno
 import fnmatch
 import functools
 import io
+import logging
 import os
 import random
 import re
@@ -24,8 +25,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, TypeVar
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.IGNORECASE | re.DOTALL)
-TRIES = 6
-"""How often an operation is begun; s3fs tries again on its own within each."""
+TRIES, GCS_TRIES = 6, 2
+"""How often an operation is begun. s3fs and gcsfs try again on their own within each, gcsfs for half a minute."""
+GCS = ("gs", "gcs")
 FIRST_WAIT_S = 0.5
 READ_TOGETHER = 128
 """Small objects (records) fetched at a time."""
@@ -356,12 +358,18 @@ def _filesystem(url: str) -> Any:
     if protocol in ("s3", "s3a"):
         retries = {"mode": "standard", "max_attempts": 2}
         options["config_kwargs"] = {"connect_timeout": 10, "read_timeout": 60, "retries": retries}
+    if protocol in GCS:
+        # Without this gcsfs asks by gRPC what kind a bucket is: for minutes, where only the JSON API answers.
+        os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # what it gives up on is told by StoreError
+        if "STORAGE_EMULATOR_HOST" in os.environ:  # as Google's own clients: an emulator knows no one
+            options["token"] = "anon"
     import fsspec
 
     try:
         return fsspec.filesystem(protocol, **options)
     except ImportError as error:
-        extra = "s3" if protocol in ("s3", "s3a") else None
+        extra = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}.get(protocol)
         how = f"pip install 'tiktokactions[{extra}]'" if extra else f"pip install the fsspec package for {protocol}://"
         raise StoreError(f"{url}: this needs a package that is missing ({error}): {how}") from error
     except ValueError as error:
@@ -377,7 +385,8 @@ def _steady(what: str, action: Callable[[], Result]) -> Result:
         StoreError: it failed every time, or there are no credentials.
     """
     passing = _passing_errors(what)
-    for attempt in range(TRIES):
+    tries = GCS_TRIES if what.partition("://")[0] in GCS else TRIES
+    for attempt in range(tries):
         try:
             return action()
         except (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError):
@@ -390,9 +399,14 @@ def _steady(what: str, action: Callable[[], Result]) -> Result:
                     f"{what}: no credentials for this store ({error}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,"
                     " AWS_PROFILE, or the role of this machine"
                 ) from error
-            if attempt == TRIES - 1:
+            if type(error).__name__ in ("DefaultCredentialsError", "RefreshError"):
                 raise StoreError(
-                    f"{what}: the store failed {TRIES} times, the last time with: {error or type(error).__name__}."
+                    f"{what}: no credentials for this store ({error}); set GOOGLE_APPLICATION_CREDENTIALS, or run"
+                    " 'gcloud auth application-default login'"
+                ) from error
+            if attempt == tries - 1:
+                raise StoreError(
+                    f"{what}: the store failed {tries} times, the last time with: {error or type(error).__name__}."
                     " Everything finished is kept; run the same command again when it answers."
                 ) from error
             time.sleep(FIRST_WAIT_S * 2**attempt * random.uniform(0.5, 1.0))
@@ -407,6 +421,12 @@ def _passing_by_protocol(protocol: str) -> tuple[type[BaseException], ...]:
             from botocore.exceptions import BotoCoreError, ClientError
 
             errors += (BotoCoreError, ClientError)
+    if protocol in GCS:
+        with contextlib.suppress(ImportError):
+            from gcsfs.retry import HttpError as GcsError
+            from google.auth.exceptions import GoogleAuthError
+
+            errors += (GcsError, GoogleAuthError)
     with contextlib.suppress(ImportError):
         from aiohttp import ClientError as HttpError
 

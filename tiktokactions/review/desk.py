@@ -25,7 +25,8 @@ from tiktokactions.review.queue import QueueItem
 from tiktokactions.review.refreshing import refresh
 from tiktokactions.review.store import Store
 
-COUNTS_LIVE_S = 1.0
+COUNTS_LIVE_S, COUNTS_LIVE = 1.0, 20
+"""Counts are used again for so many times as long as counting took, and a second at most."""
 REPORT_LIVES_S = 10.0
 
 
@@ -43,6 +44,7 @@ class _Remembered:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     counts: dict[str, tuple[float, tuple[int, int]]] = field(default_factory=dict)
+    """By queue: until when they count, and (all, left)."""
     report: tuple[float, ReviewReport] | None = None
     labels: tuple[float, list[LabelChoice]] | None = None
 
@@ -145,12 +147,15 @@ class Desk:
     # --- looking ---------------------------------------------------------------------------------------------------
 
     def progress(self, reviewer: str, queue_name: str | None = None) -> Progress:
-        """How far a queue is, and how fast a person goes; counts are at most a second old."""
+        """How far a queue is, and how fast a person goes; counts are at most a second old, fresh where counting is quick."""
         name = queue_name or self.options.queue
         queue.ensure_queue(self.index, name)
         known = self._remembered.counts.get(name)
-        if known is None or time.monotonic() - known[0] > COUNTS_LIVE_S:
-            known = (time.monotonic(), queue.queue_counts(self.index, name))
+        began = time.monotonic()
+        if known is None or began > known[0]:
+            counts = queue.queue_counts(self.index, name)
+            counted = time.monotonic()
+            known = (counted + min(COUNTS_LIVE_S, COUNTS_LIVE * (counted - began)), counts)
             self._remembered.counts[name] = known
         return pace_of(self.store, reviewer, name, *known[1], queue.count_judged(self.index, reviewer))
 
