@@ -359,9 +359,7 @@ def _filesystem(url: str) -> Any:
         retries = {"mode": "standard", "max_attempts": 2}
         options["config_kwargs"] = {"connect_timeout": 10, "read_timeout": 60, "retries": retries}
     if protocol in GCS:
-        # Without this gcsfs asks by gRPC what kind a bucket is: for minutes, where only the JSON API answers.
-        os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # what it gives up on is told by StoreError
+        _tame_gcsfs()
         if "STORAGE_EMULATOR_HOST" in os.environ:  # as Google's own clients: an emulator knows no one
             options["token"] = "anon"
     import fsspec
@@ -374,6 +372,12 @@ def _filesystem(url: str) -> Any:
         raise StoreError(f"{url}: this needs a package that is missing ({error}): {how}") from error
     except ValueError as error:
         raise StoreError(f"{url}: no such kind of store ({error}); expected s3://, gs:// or a local path") from error
+
+
+def _tame_gcsfs() -> None:
+    """Before gcsfs is imported: it would ask by gRPC what kind a bucket is, for minutes where only the JSON API answers."""
+    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # what it gives up on is told by StoreError
 
 
 def _steady(what: str, action: Callable[[], Result]) -> Result:
@@ -422,6 +426,7 @@ def _passing_by_protocol(protocol: str) -> tuple[type[BaseException], ...]:
 
             errors += (BotoCoreError, ClientError)
     if protocol in GCS:
+        _tame_gcsfs()
         with contextlib.suppress(ImportError):
             from gcsfs.retry import HttpError as GcsError
             from google.auth.exceptions import GoogleAuthError
