@@ -95,6 +95,6 @@ def test_what_passes_is_tried_again_but_not_for_minutes(monkeypatch):
         asked.append(1)
         raise retry.HttpError({"code": 503, "message": "backend error"})
 
-    with pytest.raises(StoreError, match="failed 2 times, the last time with: backend error"):
+    with pytest.raises(StoreError, match="failed 3 times, the last time with: backend error"):
         objects._steady("gs://videos/a", fail)
-    assert len(asked) == 2
+    assert len(asked) == 3

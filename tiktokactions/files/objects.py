@@ -25,9 +25,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, TypeVar
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.IGNORECASE | re.DOTALL)
-TRIES, GCS_TRIES = 6, 2
-"""How often an operation is begun. s3fs and gcsfs try again on their own within each, gcsfs for half a minute."""
-GCS = ("gs", "gcs")
+S3, GCS = ("s3", "s3a"), ("gs", "gcs")
+EXTRAS = dict.fromkeys(S3, "s3") | dict.fromkeys(GCS, "gcs")
+TRIES, GCS_TRIES = 6, 3
+"""How often an operation is begun; s3fs and gcsfs try again on their own within each, gcsfs for half a minute."""
 FIRST_WAIT_S = 0.5
 READ_TOGETHER = 128
 """Small objects (records) fetched at a time."""
@@ -131,7 +132,11 @@ class ObjectPath:
         pass
 
     def is_file(self) -> bool:
-        return bool(_steady(str(self), lambda: _filesystem(self.url).isfile(self.key)))
+        # Not fsspec's isfile, to which every failure means no: a store that is away would look like an empty one.
+        try:
+            return bool(_steady(str(self), lambda: _filesystem(self.url).info(self.key))["type"] == "file")
+        except FileNotFoundError:
+            return False
 
     def is_dir(self) -> bool:
         return next(self._listed(), None) is not None
@@ -219,7 +224,11 @@ def entry_of(url: str, info: dict[str, Any]) -> Entry:
 def find_objects(pattern: str) -> list[str]:
     """Addresses that match a glob, sorted."""
     protocol, _, key = pattern.partition("://")
-    return sorted(f"{protocol}://{found}" for found in _steady(pattern, lambda: _filesystem(pattern).glob(key)))
+    try:
+        found = _steady(pattern, lambda: _filesystem(pattern).glob(key))
+    except FileNotFoundError:  # no such bucket: gcsfs says so, s3fs finds nothing
+        return []
+    return sorted(f"{protocol}://{name}" for name in found)
 
 
 def read_together(paths: Iterable[ObjectPath]) -> Iterator[tuple[ObjectPath, bytes]]:
@@ -355,29 +364,44 @@ def _filesystem(url: str) -> Any:
     """fsspec keeps one instance for each process and set of options."""
     protocol = url.partition("://")[0]
     options: dict[str, Any] = {"use_listings_cache": False}
-    if protocol in ("s3", "s3a"):
+    if protocol in S3:
         retries = {"mode": "standard", "max_attempts": 2}
         options["config_kwargs"] = {"connect_timeout": 10, "read_timeout": 60, "retries": retries}
-    if protocol in GCS:
-        _tame_gcsfs()
-        if "STORAGE_EMULATOR_HOST" in os.environ:  # as Google's own clients: an emulator knows no one
-            options["token"] = "anon"
-    import fsspec
-
     try:
+        if protocol in GCS:
+            return _google_filesystem(options)
+        import fsspec
+
         return fsspec.filesystem(protocol, **options)
     except ImportError as error:
-        extra = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}.get(protocol)
+        extra = EXTRAS.get(protocol)
         how = f"pip install 'tiktokactions[{extra}]'" if extra else f"pip install the fsspec package for {protocol}://"
         raise StoreError(f"{url}: this needs a package that is missing ({error}): {how}") from error
     except ValueError as error:
         raise StoreError(f"{url}: no such kind of store ({error}); expected s3://, gs:// or a local path") from error
 
 
-def _tame_gcsfs() -> None:
-    """Before gcsfs is imported: it would ask by gRPC what kind a bucket is, for minutes where only the JSON API answers."""
-    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # what it gives up on is told by StoreError
+def _google_filesystem(options: dict[str, Any]) -> Any:
+    # Not the class that fsspec knows as gs://, which asks by gRPC first what kind every bucket is.
+    from aiohttp import ClientTimeout
+    from fsspec.config import conf
+    from gcsfs.core import GCSFileSystem
+
+    _hush()
+    # gcsfs itself would wait forever for a store that takes a connection and never answers.
+    options["requests_timeout"] = ClientTimeout(total=None, sock_connect=10, sock_read=60)
+    if not any("token" in conf.get(protocol, {}) for protocol in GCS):  # FSSPEC_GS_TOKEN=anon reads public buckets
+        # Left to itself gcsfs asks the metadata server for minutes, and then goes on as nobody. Emulators know no one.
+        emulated = os.environ.get("STORAGE_EMULATOR_HOST", "default") not in ("", "default")
+        options["token"] = "anon" if emulated else "google_default"
+    return GCSFileSystem(**options)
+
+
+@functools.cache
+def _hush() -> None:
+    """What Google's packages log before they raise it is told once, by :class:`StoreError`, and without a traceback."""
+    for name in ("gcsfs", "google.auth"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 def _steady(what: str, action: Callable[[], Result]) -> Result:
@@ -389,7 +413,7 @@ def _steady(what: str, action: Callable[[], Result]) -> Result:
         StoreError: it failed every time, or there are no credentials.
     """
     passing = _passing_errors(what)
-    tries = GCS_TRIES if what.partition("://")[0] in GCS else TRIES
+    tries = min(TRIES, GCS_TRIES) if what.partition("://")[0] in GCS else TRIES
     for attempt in range(tries):
         try:
             return action()
@@ -398,40 +422,59 @@ def _steady(what: str, action: Callable[[], Result]) -> Result:
         except passing as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
-            if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"):
-                raise StoreError(
-                    f"{what}: no credentials for this store ({error}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,"
-                    " AWS_PROFILE, or the role of this machine"
-                ) from error
-            if type(error).__name__ in ("DefaultCredentialsError", "RefreshError"):
-                raise StoreError(
-                    f"{what}: no credentials for this store ({error}); set GOOGLE_APPLICATION_CREDENTIALS, or run"
-                    " 'gcloud auth application-default login'"
-                ) from error
+            lasting = _lasting(what, error)
+            if lasting is not None:
+                raise lasting from error
             if attempt == tries - 1:
                 raise StoreError(
-                    f"{what}: the store failed {tries} times, the last time with: {error or type(error).__name__}."
+                    f"{what}: the store failed {tries} times, the last time with: {str(error) or type(error).__name__}."
                     " Everything finished is kept; run the same command again when it answers."
                 ) from error
             time.sleep(FIRST_WAIT_S * 2**attempt * random.uniform(0.5, 1.0))
     raise AssertionError("unreachable")
 
 
+def _lasting(what: str, error: BaseException) -> Exception | None:
+    """What to raise at once, because trying again would not help; None if it may."""
+    kind = type(error).__name__
+    if kind in ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"):
+        return StoreError(
+            f"{what}: no credentials for this store ({error}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,"
+            " AWS_PROFILE, or the role of this machine"
+        )
+    if what.partition("://")[0] not in GCS:
+        return None
+    # gcsfs has classes of its own for little: codes and beginnings of messages are what tells its errors apart.
+    code, said = str(getattr(error, "code", "")), " ".join(str(error).split())
+    if kind in ("DefaultCredentialsError", "NonRetryableError", "MalformedError", "RefreshError") or code == "401":
+        return StoreError(
+            f"{what}: no credentials that this store takes ({said}); set GOOGLE_APPLICATION_CREDENTIALS to a key file,"
+            " run 'gcloud auth application-default login', or use the service account of this machine;"
+            " a public bucket is read with FSSPEC_GS_TOKEN=anon"
+        )
+    if type(error) is OSError and said.startswith("Forbidden"):
+        return PermissionError(errno.EACCES, said, what)
+    refused = said.startswith(("Bad Request", "Bucket is requester pays"))
+    if refused or (kind == "HttpError" and code.startswith("4") and code not in ("408", "429")):
+        return StoreError(f"{what}: the store refuses this ({said}); check the names of bucket and folder")
+    return None
+
+
 @functools.cache
 def _passing_by_protocol(protocol: str) -> tuple[type[BaseException], ...]:
     errors: tuple[type[BaseException], ...] = (OSError, TimeoutError)
-    if protocol in ("s3", "s3a"):
+    if protocol in S3:
         with contextlib.suppress(ImportError):
             from botocore.exceptions import BotoCoreError, ClientError
 
             errors += (BotoCoreError, ClientError)
     if protocol in GCS:
-        _tame_gcsfs()
         with contextlib.suppress(ImportError):
-            from gcsfs.retry import HttpError as GcsError
+            from gcsfs.retry import HttpError as GoogleError
+            from gcsfs.retry import NonRetryableError
             from google.auth.exceptions import GoogleAuthError
 
-            errors += (GcsError, GoogleAuthError)
+            errors += (GoogleError, NonRetryableError, GoogleAuthError, ValueError)  # ValueError: how it says 400
     with contextlib.suppress(ImportError):
         from aiohttp import ClientError as HttpError
 
