@@ -166,6 +166,9 @@ def running_google_store() -> Iterator[GoogleStore]:
     storage, one_at_a_time = Careful(use_memory_fs=True), threading.Lock()
 
     class Handler(RequestHandler):
+        rfile: Any
+        wfile: Any
+
         def log_message(self, *args: Any) -> None:
             pass
 

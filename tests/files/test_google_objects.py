@@ -99,9 +99,10 @@ def test_one_run_at_a_time(google_bucket: str) -> None:
     ):
         pass
     assert not (dataset / ".lock").exists()
-    (dataset / ".lock").create(b"{}")
+    lock = ObjectPath(f"{google_bucket}/data/.lock")
+    lock.create(b"{}")
     with pytest.raises(FileExistsError):
-        (dataset / ".lock").create(b"{}")
+        lock.create(b"{}")
 
 
 # --- a store that fails ----------------------------------------------------------------------------------------------
