@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import itertools
 import os
 import socket
@@ -108,6 +108,23 @@ def store() -> Iterator[stores.Store]:
 def bucket(store: stores.Store) -> str:
     """``s3://`` and an empty bucket."""
     return store.make_bucket(f"test-{next(_NUMBERS)}")
+
+
+@pytest.fixture(scope="session")
+def google_store() -> Iterator[stores.GoogleStore]:
+    """Google Cloud Storage on loopback, see :mod:`tests.stores`; use ``google_bucket`` for one of the test's own."""
+    for package in ("gcsfs", "gcp_storage_emulator"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is missing: pip install -e '.[dev]'")
+    with pytest.MonkeyPatch.context() as patch, stores.running_google_store() as running:
+        patch.setenv("STORAGE_EMULATOR_HOST", running.url)
+        yield running
+
+
+@pytest.fixture
+def google_bucket(google_store: stores.GoogleStore) -> str:
+    """``gs://`` and an empty bucket."""
+    return google_store.make_bucket(f"test-{next(_NUMBERS)}")
 
 
 _NUMBERS = itertools.count()

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests import stores
 from tests.made_videos import numbered_frames, write_video
 from tiktokactions import api
 from tiktokactions.cli import main
-from tiktokactions.files import located, objects, record_files
-from tiktokactions.files.objects import ObjectPath, StoreError
+from tiktokactions.files import located, record_files
+from tiktokactions.files.objects import ObjectPath
 
 NO_PEOPLE = ["--detector", "none", "--min-person-frames", "0", "--workers", "1"]
 
 
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    if importlib.util.find_spec("gcsfs") is None:
-        pytest.skip("needs gcsfs")
-    with stores.running_gcs("videos") as url, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STORAGE_EMULATOR_HOST", url)
-        yield "gs://videos"
+@pytest.fixture
+def bucket(google_bucket: str) -> str:
+    return google_bucket
 
 
-def test_a_bucket_to_a_bucket_is_as_from_disk_to_disk(bucket, tmp_path, capsys):
+@pytest.mark.slow
+def test_a_bucket_to_a_bucket_is_as_from_disk_to_disk(
+    bucket: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for number, name in enumerate(("dance/a b.mp4", "dance/ü%20.mp4", "swim/c.mp4")):
         path = tmp_path / "videos" / name
         write_video(path, numbered_frames(60, 96, 128, first=1000 * number), fps=15)
@@ -48,53 +45,17 @@ def test_a_bucket_to_a_bucket_is_as_from_disk_to_disk(bucket, tmp_path, capsys):
     assert api.dataset_verify(f"{bucket}/data").problems == ()
     sides = api.dataset_split(f"{bucket}/data", val=0, test=0.34).sides
     assert sides["train"] == 2 and sides["test"] == 1
+    for form in ("webdataset", "huggingface", "labelstudio"):
+        assert api.dataset_export(f"{bucket}/data", tmp_path / form, format=form).clips == 3
+    clips = [path.read_bytes() for path in (tmp_path / "labelstudio" / "clips").glob("*.mp4")]
+    assert sorted(clips) == sorted(path.read_bytes() for path in (tmp_path / "data" / "clips").rglob("*.mp4"))
+    with pytest.raises(api.UsageError, match="an export cannot live on an object store"):
+        api.dataset_export(f"{bucket}/data", f"{bucket}/out", format="ids")
 
 
-def test_listing_and_removing(bucket):
-    folder = ObjectPath(bucket) / "listing"
-    (folder / "x" / "one.txt").write_bytes(b"1")
-    (folder / "two.txt").write_bytes(b"22")
-    files, folders = folder.entries()
-    assert [(entry.url, entry.size_bytes) for entry in files] == [(f"{bucket}/listing/two.txt", 2)]
-    assert [name.rstrip("/").rsplit("/", 1)[1] for name in folders] == ["x"]
-    before = files[0].etag
-    (folder / "two.txt").write_bytes(b"33")
-    assert before and (folder / "two.txt").entry().etag not in ("", before), "a change shows in the etag"
-    (folder / "two.txt").unlink()
-    assert not (folder / "two.txt").exists() and (folder / "x" / "one.txt").read_bytes() == b"1"
-    with pytest.raises(FileNotFoundError):
-        (folder / "two.txt").read_bytes()
-
-
-def test_a_bucket_that_is_not_there_is_said(bucket, tmp_path, capsys):
+def test_a_bucket_that_is_not_there_is_said(bucket: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_video(tmp_path / "videos" / "a.mp4", numbered_frames(60, 96, 128), fps=15)
     assert main(["curate", str(tmp_path / "videos"), "-o", "gs://nowhere/data", *NO_PEOPLE]) == 1
     assert "gs://nowhere/data: cannot be written to" in capsys.readouterr().err
-
-
-def test_no_credentials_are_said(monkeypatch):
-    auth = pytest.importorskip("google.auth.exceptions")
-    asked = []
-
-    def refuse() -> None:
-        asked.append(1)
-        raise auth.DefaultCredentialsError("none were found")
-
-    with pytest.raises(StoreError, match="GOOGLE_APPLICATION_CREDENTIALS"):
-        objects._steady("gs://videos/a", refuse)
-    assert len(asked) == 1, "asking again would not find any"
-
-
-def test_what_passes_is_tried_again_but_not_for_minutes(monkeypatch):
-    """gcsfs itself tries for half a minute each time."""
-    retry = pytest.importorskip("gcsfs.retry")
-    asked = []
-    monkeypatch.setattr(objects.time, "sleep", lambda seconds: None)
-
-    def fail() -> None:
-        asked.append(1)
-        raise retry.HttpError({"code": 503, "message": "backend error"})
-
-    with pytest.raises(StoreError, match="failed 3 times, the last time with: backend error"):
-        objects._steady("gs://videos/a", fail)
-    assert len(asked) == 3
+    assert main(["curate", "gs://nowhere/videos/", "-o", str(tmp_path / "data"), *NO_PEOPLE]) == 2
+    assert "gs://nowhere/videos/: no object and nothing below it" in capsys.readouterr().err

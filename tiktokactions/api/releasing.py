@@ -49,14 +49,16 @@ def dataset_export(
     """
     from tiktokactions.dataset.export_rows import Export
     from tiktokactions.dataset.exports import export_dataset
-    from tiktokactions.files import dataset_lock
+    from tiktokactions.files import dataset_lock, local_folder
 
     if shard_mb < 1:
         raise UsageError(f"--shard-mb: got {shard_mb}, expected 1 or more")
+    with usage_errors():
+        out = local_folder(output, "an export")
     folder, info, settings = open_dataset(dataset)
     with dataset_lock(folder), disk_errors(folder), usage_errors():
         up_to_date_manifest(folder, info, settings)
-        return export_dataset(Export(folder, tuple(sides), tuple(labels), shard_mb, frames), format, Path(output))
+        return export_dataset(Export(folder, tuple(sides), tuple(labels), shard_mb, frames), format, out)
 
 
 def dataset_hydrate(

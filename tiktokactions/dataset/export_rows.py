@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -23,7 +24,8 @@ from tiktokactions.dataset.info import read_info, resolve_options
 from tiktokactions.dataset.leak_groups import first_labels
 from tiktokactions.dataset.statistics import labels_of_rows, read_batches
 from tiktokactions.dataset.subset_options import parent_of
-from tiktokactions.files import read_record, record_path
+from tiktokactions.files import ObjectPath, read_record, record_path
+from tiktokactions.files.objects import download
 from tiktokactions.records import PersonBox, Sample, VideoRecord
 
 COLUMNS = [
@@ -182,8 +184,13 @@ def dataset_salt(dataset: Path) -> bytes:
     """The salt that hashes creators in every export of a dataset: made once, readable by its owner only, never exported."""
     path = dataset / SALT_FILE
     if not path.is_file():
-        path.write_text(secrets.token_hex(16) + "\n", encoding="ascii")
-        path.chmod(0o600)
+        salt = secrets.token_hex(16) + "\n"
+        if isinstance(path, ObjectPath):  # whoever may read the bucket may read it
+            with contextlib.suppress(FileExistsError):  # another export made it meanwhile
+                path.create(salt.encode())
+        else:
+            path.write_text(salt, encoding="ascii")
+            path.chmod(0o600)
     return path.read_text(encoding="ascii").strip().encode()
 
 
@@ -191,6 +198,9 @@ def place_file(source: Path, target: Path) -> None:
     """The file under another name: a hard link where the file system can, else a copy. Clips are never changed in place."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
+    if isinstance(source, ObjectPath):
+        download(str(source), target)
+        return
     try:
         os.link(source, target)
     except OSError:
