@@ -17,6 +17,12 @@ SIZES = {"laptop": (1280, 800), "phone": (390, 844)}
 WAIT_MS = 30_000
 ARRIVED = "document.readyState === 'complete' && document.body.dataset.videoId"
 KEPT = "n => document.getElementById('net').textContent === `offline, ${n} decision${n === 1 ? '' : 's'} kept here`"
+PATIENCE_MS = 2500  # of the page: how long a decision may take before the server counts as away
+PATIENT = f"""(() => {{
+    const [wait, late] = [window.setTimeout.bind(window), AbortSignal.timeout.bind(AbortSignal)];
+    window.setTimeout = (f, ms, ...rest) => wait(f, ms === {PATIENCE_MS} ? {10 * WAIT_MS} : ms, ...rest);
+    AbortSignal.timeout = () => late({10 * WAIT_MS});
+}})()"""
 NEEDS_CHROMIUM = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
 
 

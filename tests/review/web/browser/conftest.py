@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.made_videos import numbered_frames, write_video
-from tests.review.web.browser.browsing import ARGUMENTS, CHROMIUM, SIZES, WAIT_MS
+from tests.review.web.browser.browsing import ARGUMENTS, CHROMIUM, PATIENT, SIZES, WAIT_MS
 from tests.review.worlds import in_this_process
 from tiktokactions import api
 
@@ -47,14 +47,19 @@ def data(dataset, tmp_path) -> Path:
 
 @pytest.fixture
 def visit(browser) -> Iterator[Callable[..., Any]]:
-    """``visit(address, size)``: a page in a browser of its own; what goes wrong on it fails the test."""
+    """``visit(address, size)``: a page in a browser of its own; what goes wrong on it fails the test.
+
+    It waits for the server as long as it takes, since the machine may be busy with other tests; ``patient=False``: as
+    long as it does for people."""
     contexts, problems = [], []
 
-    def opened(address: str, size: str = "laptop", **settings: Any) -> Any:
+    def opened(address: str, size: str = "laptop", patient: bool = True, **settings: Any) -> Any:
         width, height = SIZES[size]
         context = browser.new_context(viewport={"width": width, "height": height}, **settings)
         context.set_default_timeout(WAIT_MS)
         contexts.append(context)
+        if patient:
+            context.add_init_script(PATIENT)
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda said: problems.append(said.text) if "Content Security" in said.text else None)

@@ -174,7 +174,7 @@ def test_two_people_and_a_conflict(data, visit):
         one.goto(f"{address}/owner")
         assert "Ann: accept" in one.inner_text("main") and "Bob: reject" in one.inner_text("main")
         one.click("text=Settle 1")
-        until(one, "id => document.body.dataset.videoId === id", video)
+        until(one, f"id => {ARRIVED} === id", video)
         assert "ann: accept" in one.inner_text("#others")
         one.keyboard.press("r")
         saved(one)
