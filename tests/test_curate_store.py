@@ -65,7 +65,7 @@ def table(dataset: Path) -> list[dict[str, Any]]:
 
 
 def test_a_store_gives_the_dataset_of_a_disk(
-    videos: Path, on_disk: Path, bucket: str, store: Store, capsys: pytest.CaptureFixture[str]
+    videos: Path, on_disk: Path, bucket: str, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A twin, a sidecar and a text file included; then split, stats, card and verify on the store."""
     source, dataset = put(videos, bucket), located(f"{bucket}/out/data/")
@@ -95,6 +95,15 @@ def test_a_store_gives_the_dataset_of_a_disk(
     assert (again.curated, again.finished_before) == (0, 5)
     assert not [(m, p) for m, p in store.asked if m in ("GET", "HEAD") and p.endswith((".mp4", ".txt"))]
     assert {p for m, p in store.asked if m in ("PUT", "DELETE")} == {f"/{ObjectPath(str(dataset)).key}/.lock"}
+
+    # The sampled frames come from the stored sources: those of the disk. What is gone since is told.
+    assert api.dataset_export(on_disk, tmp_path / "disk", format="coco", frames=True).notes == ()
+    (ObjectPath(source.rstrip("/")) / "dance" / "b.mp4").unlink()
+    assert main(["dataset", "export", str(dataset), "--format", "coco", "--frames", "-o", str(tmp_path / "coco")]) == 1
+    assert "10 of 30 sampled frames have no picture" in capsys.readouterr().err
+    pictures = {path.name: path.read_bytes() for path in (tmp_path / "coco" / "images").iterdir()}
+    from_disk = {path.name: path.read_bytes() for path in (tmp_path / "disk" / "images").iterdir()}
+    assert len(pictures) == 20 and pictures.items() <= from_disk.items()
 
 
 def everything(folder: Any, below: str = "") -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tiktokactions.curate.sources import InputError, ListedVideo, list_videos, printable_path, split_labels
+from tiktokactions.files.objects import ObjectPath
 
 
 def put(folder: Path, *names: str, content: bytes = b"x") -> None:
@@ -192,3 +193,21 @@ def test_inputs_that_make_no_sense(entry: str, message: str, tmp_path: Path, mon
 )
 def test_split_labels(value: object, expected: list[str]) -> None:
     assert split_labels(value) == expected
+
+
+@pytest.mark.parametrize("kind", ["bucket", "google_bucket"])
+def test_names_with_nothing_between_two_slashes(kind: str, request: pytest.FixtureRequest) -> None:
+    """Stores take them as they take any other name; a listing by levels leaves them out."""
+    bucket = request.getfixturevalue(kind)
+    for name in ("in/a.mp4", "in//b.mp4", "in//b.json", "in//swim/c.mp4", "in//z.mp4", "in/dance//d.mp4", "in///e.mp4"):
+        data = b'{"title": "said"}' if name.endswith(".json") else b"video"
+        ObjectPath(f"{bucket}/x").with_name(name).write_bytes(data)
+    found = {v.path.removeprefix(bucket): (v.labels, v.about.title) for v in list_videos([f"{bucket}/in/"])}
+    assert found == {
+        "/in/a.mp4": ((), None),
+        "/in//b.mp4": ((), "said"),
+        "/in//z.mp4": ((), None),
+        "/in///e.mp4": ((), None),
+        "/in//swim/c.mp4": (("swim",), None),
+        "/in/dance//d.mp4": (("dance",), None),
+    }

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.stores import Store
@@ -100,6 +105,29 @@ def test_what_passes_is_tried_again(bucket: str, store: Store, tmp_path: Path) -
             objects.download(f"{bucket}/{i}", tmp_path / str(i))
             assert (tmp_path / str(i)).read_bytes() == data
         assert store.failed > 10
+
+
+def test_every_part_of_a_table_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pyarrow reads a part here and a part there of an open object."""
+    rows = pa.table({"number": np.random.default_rng(0).random(60_000)})
+    pq.write_table(rows, tmp_path / "rows.parquet", row_group_size=5_000)
+    failed: list[int] = []
+
+    class Flaky(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if len(failed) % 2 == 0:
+                failed.append(self.tell())
+                super().read(10)  # the place is lost, too
+                raise ConnectionResetError("reset by the store")
+            failed.append(-1)
+            return super().read(size)
+
+    opened = SimpleNamespace(open=lambda key, mode, block_size: Flaky((tmp_path / "rows.parquet").read_bytes()))
+    monkeypatch.setattr(objects, "_filesystem", lambda url: opened)
+    monkeypatch.setattr(objects, "FIRST_WAIT_S", 0.0)
+    with pq.ParquetFile(files.readable(ObjectPath("s3://b/rows.parquet"))) as file:
+        assert pa.Table.from_batches(file.iter_batches(batch_size=5_000)) == rows
+    assert len(failed) >= 4  # the footer, the columns, and each a second time
 
 
 def test_what_stays_away_ends_with_a_sentence(bucket: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,4 +133,6 @@ def _export(arguments: argparse.Namespace) -> int:
     else:
         sides = ", ".join(f"{side} {count:,}" for side, count in done.sides.items())
         print(f"{done.output}: {done.clips:,} clips ({sides}) in {done.files:,} files, {done.bytes / 1e6:,.1f} MB")
-    return DONE
+    for note in done.notes:
+        print(f"attention: {note}", file=sys.stderr)
+    return ATTENTION if done.notes else DONE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import glob
 import io
+import itertools
 import json
 import os
 import stat
@@ -209,13 +210,21 @@ def _from_store(entry: str, leave_out: Path | None) -> Iterator[ListedVideo]:
         if folder == leave_out:
             continue
         objects, folders = folder.entries()
-        found = found or bool(objects or folders)
+        hidden = sorted(folder.behind_nothing(), key=_parent)
+        found = found or bool(objects or folders or hidden)
         yield from _from_objects(objects, label=None if folder == root else folder.name)
+        for prefix, beside in itertools.groupby(hidden, _parent):
+            names = [name for name in prefix[len(root.url) :].split("/") if name]
+            yield from _from_objects(list(beside), label=names[-1] if names else None)
         pending += [ObjectPath(url) for url in reversed(folders)]
     if not found:
         if not root.is_file():
             raise InputError(f"{entry}: no object and nothing below it. Check the bucket and the prefix.")
         yield from _from_objects([root.entry()], label=None)
+
+
+def _parent(entry: Entry) -> str:
+    return entry.url.rpartition("/")[0]
 
 
 def _from_objects(objects: Sequence[Entry], label: str | None) -> Iterator[ListedVideo]:

@@ -8,7 +8,7 @@ import secrets
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,8 @@ class Export:
     """Only clips with one of these; empty: all."""
     shard_mb: int = 256
     frames: bool = False
+    notes: list[str] = field(default_factory=list)
+    """What a writer wants its user to know; it adds to them."""
 
     def clips(self) -> Iterator[ExportedClip]:
         """Accepted clips with a side, in the manifest's order."""

@@ -52,6 +52,8 @@ class Exported:
     sides: dict[str, int]
     files: int
     bytes: int
+    notes: tuple[str, ...] = ()
+    """What could not be had."""
 
 
 def export_dataset(export: Export, name: str, out: Path) -> Exported:
@@ -75,7 +77,9 @@ def export_dataset(export: Export, name: str, out: Path) -> Exported:
     write_atomic(out / MARK, (json.dumps(mark, indent=1, ensure_ascii=False) + "\n").encode())
     _remember(export, name, out)
     size = sum((out / path).stat().st_size for path in relative)
-    return Exported(name, str(out), sum(export.counts.values()), dict(export.counts), len(relative), size)
+    return Exported(
+        name, str(out), sum(export.counts.values()), dict(export.counts), len(relative), size, tuple(export.notes)
+    )
 
 
 def remembered(dataset: Path) -> list[dict[str, Any]]:

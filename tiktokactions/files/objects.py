@@ -201,6 +201,17 @@ class ObjectPath:
                 objects.append(entry_of(url, info))
         return sorted(objects), sorted(folders)
 
+    def behind_nothing(self) -> list[Entry]:
+        """Every object whose name goes on with another ``/`` from here, which no listing by levels tells of; sorted."""
+        if self.url.partition("://")[0] not in S3 + GCS:
+            return []
+        try:
+            found = _steady(str(self), lambda: _filesystem(self.url).find(self.key, prefix="/", detail=True))
+        except FileNotFoundError:
+            return []
+        named = ((f"{self.url.partition('://')[0]}://{name}", info) for name, info in found.items())
+        return sorted(entry_of(url, info) for url, info in named if url.startswith(f"{self.url}//") and url[-1] != "/")
+
     def entry(self) -> Entry:
         """Raises ``FileNotFoundError``, ``PermissionError``."""
         return entry_of(self.url, _steady(str(self), lambda: _filesystem(self.url).info(self.key)))
@@ -354,7 +365,42 @@ def readable(path: Any, block_bytes: int = 4 << 20) -> Any:
     """What pyarrow can open: a local path, or a seekable file over an object, read in blocks."""
     if not isinstance(path, ObjectPath):
         return path
-    return _steady(str(path), lambda: _filesystem(path.url).open(path.key, "rb", block_size=block_bytes))
+    return _SteadyFile(
+        path, _steady(str(path), lambda: _filesystem(path.url).open(path.key, "rb", block_size=block_bytes))
+    )
+
+
+class _SteadyFile(io.RawIOBase):
+    """An open object, each read of which is tried again as everything else is. Raises as :func:`_steady`."""
+
+    def __init__(self, path: ObjectPath, file: Any) -> None:
+        self._path, self._file = path, file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def read(self, size: int | None = -1) -> bytes:
+        start = self.tell()
+
+        def fetch() -> bytes:
+            self._file.seek(start)
+            data: bytes = self._file.read(-1 if size is None else size)
+            return data
+
+        return _steady(str(self._path), fetch)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 # --- talking to a store ------------------------------------------------------------------------------------------------

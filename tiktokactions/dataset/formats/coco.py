@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -9,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from tiktokactions.dataset.export_rows import Export, ExportedClip
+from tiktokactions.files import local_file, located
 from tiktokactions.video import VideoError, VideoFile, to_bgr
 
 PERSON = {"id": 1, "name": "person", "supercategory": "person"}
+GONE_OR_DAMAGED = (VideoError, FileNotFoundError, NotADirectoryError, PermissionError)
+"""A source that has no pictures to give. A full disk or a store that stays away is not: those end the export."""
 
 
 def write(export: Export, out: Path) -> list[Path]:
@@ -58,6 +62,10 @@ def write(export: Export, out: Path) -> list[Path]:
                     }
                     box_file.write((",\n" if box_number > 1 else "") + json.dumps(box))
     _join(target, images, boxes)
+    if export.frames and len(pictures) < number:
+        export.notes.append(
+            f"{number - len(pictures):,} of {number:,} sampled frames have no picture: their sources are gone or damaged"
+        )
     return [target, *pictures]
 
 
@@ -88,25 +96,33 @@ def _pieces(path: Path) -> Iterator[bytes]:
 
 def _write_frames(clip: ExportedClip, folder: Path) -> list[Path]:
     """The sampled frames of one source as JPEG, from one decode; a source that is gone or damaged has none."""
-    import cv2
 
     record = clip.record()
-    source = next((path for path in (record.source.path, *record.source.copies) if Path(path).is_file()), None)
     targets = {sample.frame: folder / frame_name(clip.video_id, sample.frame) for sample in record.samples}
     wanted = {frame: path for frame, path in targets.items() if not path.is_file()}
-    if source is not None and wanted:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with VideoFile(source) as video:
-                for frame in video.frames():
-                    if frame.number in wanted:
-                        picture = _upright(frame.picture, video.rotation, record.probe)
-                        cv2.imwrite(str(wanted.pop(frame.number)), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
-                    if not wanted:
-                        break
-        except (VideoError, OSError):
-            pass  # the frames that were read stay; images without a file say so by that
+    for source in (record.source.path, *record.source.copies):
+        if not wanted:
+            break
+        with contextlib.suppress(*GONE_OR_DAMAGED):  # what was read stays; the export tells of the rest
+            _write_wanted(source, wanted, record.probe)
     return [path for frame, path in targets.items() if frame not in wanted]
+
+
+def _write_wanted(source: str, wanted: dict[int, Path], probe: Any) -> None:
+    """Write frames of one source, on a disk or a store; each that is written leaves ``wanted``."""
+    import cv2
+
+    with local_file(located(source)) as path, VideoFile(path) as video:
+        for frame in video.frames():
+            if frame.number in wanted:
+                target = wanted[frame.number]
+                target.parent.mkdir(parents=True, exist_ok=True)
+                picture = _upright(frame.picture, video.rotation, probe)
+                if not cv2.imwrite(str(target), picture, [cv2.IMWRITE_JPEG_QUALITY, 92]):
+                    raise OSError(f"{target}: could not be written")
+                del wanted[frame.number]
+            if not wanted:
+                return
 
 
 def _upright(picture: Any, rotation: int, probe: Any) -> Any:
