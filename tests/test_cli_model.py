@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,10 @@ def test_several_data_are_mixed(work, tmp_path, capsys):
         (["pretrain", "DATA", "-o", "run"], "fewer than one step takes"),
         (["finetune", "DATA", "-o", "run", "--init", "nowhere"], "nowhere"),
         (["finetune", "DATA", "-o", "run", "--test", "nowhere"], "nowhere"),
+        (
+            ["finetune", "DATA", "-o", "run", "--test", "OTHER"],
+            "OTHER: 1 label unknown to DATA: up; it knows left, right",
+        ),
         (["evaluate", "DATA", "DATA"], "no run.json there"),
         (["predict", "DATA", "DATA"], "no run.json there"),
         (["export", "DATA", "-o", "out"], "DATA"),
@@ -111,8 +116,22 @@ def test_several_data_are_mixed(work, tmp_path, capsys):
 def test_bad_usage(work, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "DATA").symlink_to(work / "squares")
+    (tmp_path / "OTHER" / "up").mkdir(parents=True)
+    (tmp_path / "OTHER" / "up" / "clip.mp4").write_bytes(b"not looked at")
     code, out, err = typed(capsys, *arguments)
     assert code == 2 and out == "" and message in err
+
+
+def test_a_decoder_that_is_not_installed(work, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torchcodec.decoders", None)
+    code, out, err = typed(capsys, "pretrain", work / "squares", "-o", tmp_path / "run", "--decoder", "torchcodec")
+    assert code == 2 and out == "" and "--decoder torchcodec: torchcodec is not installed" in err
+
+
+def test_nothing_to_test_on_is_said(work, tmp_path, capsys):
+    code, out, _ = typed(capsys, "finetune", work / "squares" / "train", "-o", tmp_path / "run", "--model", "tiny", *SMALL,
+                         "--batch-size", "2", "--epochs", "1")  # fmt: skip
+    assert code == 0 and "not tested: the data have no test side, and no --test was given" in out
 
 
 def test_unknown_names_in_a_config_file(work, tmp_path, capsys):

@@ -100,10 +100,15 @@ def test_a_run_leaves_everything_behind(train, test, tmp_path):
 def test_it_learns_to_tell_apart(tmp_path, train):
     """Two ways to move, learned by heart: the chain from clips through the loop to the evaluation works."""
     two = make_clips(Path(train.source), 3, ways=("right", "down"))
-    run(two, tmp_path / "run", epochs=100, base_lr=0.05, batch_size=6, init_scale=1, clip_grad=1.0, **LEARNING)
+    right = tuple(clip for clip in two.clips if clip.label == "right")
+    val = dataclasses.replace(two, clips=right, labels=("right",))  # other data, which number their classes differently
+    how = LEARNING | {"base_lr": 0.05, "batch_size": 6, "init_scale": 1, "clip_grad": 1.0}
+    run(two, tmp_path / "run", val=val, epochs=100, validate_epochs=100, **how)
     found = evaluate(tmp_path / "run", two, LOOKS, tmp_path / "evaluation")
     assert found.top1 >= 5 / 6
     assert losses(tmp_path / "run")[-1][1] < 0.75 * losses(tmp_path / "run")[0][1]
+    [look] = [line["val_top1"] for line in read_log(tmp_path / "run") if "val_top1" in line]
+    assert look >= 2 / 3
 
 
 def test_the_paper_s_plan(train):
@@ -292,9 +297,12 @@ def test_merged_views_are_the_reference(vectors):
         assert top_accuracy(row[None], torch.tensor([int(label)]), 5) == top5
 
 
-def test_unknown_labels_are_told(finished, test, tmp_path):
+def test_unknown_labels_are_told(finished, train, test, tmp_path):
     strange = dataclasses.replace(test, clips=(dataclasses.replace(test.clips[0], label="diagonal"),))
-    with pytest.raises(ValueError, match=r"1 labels that .* was not trained on: diagonal; it knows down, left"):
+    with pytest.raises(ValueError, match=r"1 label unknown to .*: diagonal; it knows down, left"):
+        run(train, tmp_path / "not begun", val=strange)
+    assert not (tmp_path / "not begun").exists()
+    with pytest.raises(ValueError, match=r"1 label unknown to .*: diagonal; it knows down, left"):
         evaluate(finished, strange, LOOKS, tmp_path)
     with pytest.raises(ValueError, match="no clips on this side"):
         evaluate(finished, ClipSet("empty", "list", (), ()), LOOKS, tmp_path)

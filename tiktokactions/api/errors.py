@@ -79,7 +79,15 @@ def missing_for_training() -> list[str]:
     return [name for name in ("torch", "safetensors") if importlib.util.find_spec(name) is None]
 
 
-def need_torch() -> None:
+def need_torch(decoder: str = "pyav") -> None:
+    """Raises :class:`UsageError` where what trains, or the decoder that was chosen, is not installed."""
     missing = missing_for_training()
     if missing:
         raise UsageError(f"this command needs {' and '.join(missing)}: pip install 'tiktokactions[train]'")
+    if decoder == "torchcodec":
+        from tiktokactions.video.torchcodec_backend import import_torchcodec
+
+        try:
+            import_torchcodec()
+        except RuntimeError as error:
+            raise UsageError(f"--decoder torchcodec: {error}") from error

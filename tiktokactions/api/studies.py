@@ -232,9 +232,10 @@ def _checked_recipe(pretrain_options: dict[str, Any] | None, finetune_options: d
     from tiktokactions.study.plan import Recipe
 
     recipe = Recipe(pretrain_options or {}, finetune_options or {})
-    checked_options(PretrainOptions, dict(recipe.pretrain))
-    checked_options(FinetuneOptions, dict(recipe.finetune))
-    need_torch()
+    pretraining = checked_options(PretrainOptions, dict(recipe.pretrain))
+    finetuning = checked_options(FinetuneOptions, dict(recipe.finetune))
+    for settings in (pretraining, finetuning):
+        need_torch(settings.decoder)
     return recipe
 
 

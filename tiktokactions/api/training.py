@@ -57,7 +57,7 @@ def pretrain(
         raise UsageError("no data given: expected datasets, folders of videos or lists")
     if mix is not None and (len(mix) != len(sources) or min(mix) <= 0):
         raise UsageError(f"--mix: got {list(mix)}, expected a weight above 0 for each of the {len(sources)} data")
-    need_torch()
+    need_torch(settings.decoder)
     with usage_errors():
         from tiktokactions.model.pretrain import dry_pretrain, pretrain
 
@@ -109,18 +109,21 @@ def finetune(
     from tiktokactions.model.options import EvaluateOptions, FinetuneOptions
 
     settings = checked_options(FinetuneOptions, options)
-    need_torch()
+    need_torch(settings.decoder)
     with usage_errors():
-        from tiktokactions.model.evaluate import evaluate
-        from tiktokactions.model.finetune import dry_finetune, finetune
+        from tiktokactions.model.evaluate import evaluate, label_numbers
+        from tiktokactions.model.finetune import dry_finetune, finetune, require_labels
 
         train = _clips(data, "train", settings)
+        looked_at = _other_side(data, val, "val", settings)
+        tested_on = _other_side(data, test, "test", settings)
+        for other in (looked_at, tested_on):
+            if other is not None:
+                label_numbers(other, require_labels(train), train.source)  # now, not after hours of training
         if dry_run:
             return dry_finetune(train, settings, None if init is None else Path(init))
         run = local_folder(output, "a run")
         train = _without_unreadable(train, settings, run, progress)
-        looked_at = _other_side(data, val, "val", settings)
-        tested_on = _other_side(data, test, "test", settings)  # now, so that a wrong path does not show after hours
         result = finetune(
             train,
             settings,
@@ -129,7 +132,7 @@ def finetune(
             init=None if init is None else Path(init),
             report=progress,
         )
-        if not result["finished"] or tested_on is None or not tested_on.clips:
+        if not result["finished"] or tested_on is None:
             return result
         shared = {
             f.name: getattr(settings, f.name) for f in dataclasses.fields(EvaluateOptions) if hasattr(settings, f.name)
@@ -164,7 +167,7 @@ def evaluate(
     from tiktokactions.model.options import EvaluateOptions
 
     settings = checked_options(EvaluateOptions, options)
-    need_torch()
+    need_torch(settings.decoder)
     with usage_errors():
         from tiktokactions.files import located
         from tiktokactions.model.evaluate import evaluate
@@ -199,7 +202,7 @@ def predict(
     from tiktokactions.model.options import PredictOptions
 
     settings = checked_options(PredictOptions, options)
-    need_torch()
+    need_torch(settings.decoder)
     with usage_errors():
         from tiktokactions.model.predict import predict, write_features
 
@@ -267,7 +270,8 @@ def _other_side(
 
     if other is not None:
         return _clips(other, side, settings)
-    return _clips(data, side, settings) if has_side(data, side) else None
+    found = _clips(data, side, settings) if has_side(data, side) else None
+    return found if found is None or found.clips else None
 
 
 def _without_unreadable(

@@ -18,7 +18,7 @@ def add_dataset(commands: Any) -> None:
     from tiktokactions.dataset.split_options import SplitOptions
 
     example = "Example:\n  tiktokactions dataset stats data/\n"
-    summary = "statistics, verification and card of a dataset"
+    summary = "split, choose, export, merge, count and check a dataset"
     parts = group(commands, "dataset", summary, "Statistics, verification and card of a dataset.", example)
     for name, summary, run in (
         ("stats", "count a dataset and draw its figures", _dataset_stats),

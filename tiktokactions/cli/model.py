@@ -128,11 +128,11 @@ def _finetune(arguments: argparse.Namespace) -> int:
             progress=progress,
             **options_of(arguments, FinetuneOptions),
         )
-    _print_training(result, arguments.json)
+    _print_training(result, arguments.json, tests=bool(result.get("finished")))
     return DONE
 
 
-def _print_training(result: dict[str, Any], as_json: bool) -> None:
+def _print_training(result: dict[str, Any], as_json: bool, tests: bool = False) -> None:
     if os.environ.get("RANK", "0") != "0":
         return
     if as_json:
@@ -151,6 +151,8 @@ def _print_training(result: dict[str, Any], as_json: bool) -> None:
             print(f"cross-validated top-1 on the train side: {result['cross_validated_top1']:.1%}")
         if "test" in result:
             print_evaluation(result["test"])
+        elif tests:
+            print("not tested: the data have no test side, and no --test was given; 'evaluate' tests it on other data")
 
 
 def print_evaluation(result: dict[str, Any]) -> None:

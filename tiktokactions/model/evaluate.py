@@ -211,11 +211,11 @@ def trained_sampling(info: RunInfo, options: EvaluateOptions) -> dict[str, Any]:
     return {"stride": stride, "sampling": info.options.get("sampling", "dense")}
 
 
-def label_numbers(data: ClipSet, known: Sequence[str], run: Path) -> Tensor:
-    """int64 (clips,): the label of each clip as the run numbers them.
+def label_numbers(data: ClipSet, known: Sequence[str], by: object) -> Tensor:
+    """int64 (clips,): the label of each clip as ``by`` (a run, or what it is trained on) numbers them.
 
     Raises:
-        ValueError: no clips, unlabelled ones, or labels that the run was not trained on.
+        ValueError: no clips, unlabelled ones, or labels that are not among ``known``.
     """
     if not data.clips:
         raise ValueError(f"{data.source}: no clips on this side; expected at least one")
@@ -226,7 +226,7 @@ def label_numbers(data: ClipSet, known: Sequence[str], run: Path) -> Tensor:
     strange = sorted({str(clip.label) for clip in data.clips} - set(numbers))
     if strange:
         raise ValueError(
-            f"{data.source}: {len(strange)} labels that {run} was not trained on: {', '.join(strange[:5])};"
+            f"{data.source}: {len(strange)} label{'s' * (len(strange) > 1)} unknown to {by}: {', '.join(strange[:5])};"
             f" it knows {', '.join(list(known)[:5])}{' ...' if len(known) > 5 else ''}"
         )
     return torch.tensor([numbers[str(clip.label)] for clip in data.clips])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tiktokactions.model.checkpoint import TrainingState, save_weights
 from tiktokactions.model.classification import VideoClassifier, classifier, draw_drops, soft_target_loss
 from tiktokactions.model.config import ModelConfig, model_config
 from tiktokactions.model.curves import draw_curves
-from tiktokactions.model.evaluate import top_accuracy
+from tiktokactions.model.evaluate import label_numbers, top_accuracy
 from tiktokactions.model.hardware import (
     Hardware,
     alone,
@@ -79,9 +80,11 @@ def finetune(
 
     Raises:
         RunError, WeightsError, UnreadableError, NonFiniteLossError: see :func:`tiktokactions.model.pretrain.pretrain`.
-        ValueError: unlabelled clips, fewer than two classes.
+        ValueError: unlabelled clips, fewer than two classes, labels in ``val`` that ``train`` does not have.
     """
     labels = require_labels(train)
+    if val is not None:
+        label_numbers(val, labels, train.source)
     with hardware(options) as machine, alone(run, machine.processes):
         read = None if init is None else read_weights(init)
         config = finetuning_config(options, read, len(labels))
@@ -179,7 +182,7 @@ def _train(
                 if saver.step_done():
                     return {"run": str(run), "steps": state.step, "loss": mean_loss, "finished": False}
             if val is not None and options.validate_epochs and (epoch + 1) % options.validate_epochs == 0:
-                recorder.note(val_top1=validate(model, val, options, machine))
+                recorder.note(val_top1=validate(model, val, train.labels, options, machine))
 
     result = {
         "run": str(run),
@@ -254,9 +257,11 @@ def freeze(model: VideoClassifier, blocks: int) -> None:
 
 
 @torch.inference_mode()
-def validate(model: VideoClassifier, val: ClipSet, options: FinetuneOptions, machine: Hardware) -> float:
-    """Top-1 accuracy of one centre view per clip."""
-    dataset = ValidationClips(val.clips, val.labels, model.config, options)
+def validate(
+    model: VideoClassifier, val: ClipSet, names: Sequence[str], options: FinetuneOptions, machine: Hardware
+) -> float:
+    """Top-1 accuracy of one centre view per clip. ``names``: the class names as the model numbers them."""
+    dataset = ValidationClips(val.clips, names, model.config, options)
     model.eval()
     logits, labels = [], []
     for batch in evaluation_batches(dataset, options.batch_size, worker_count(options, machine.processes)):
