@@ -32,8 +32,19 @@ def test_sizes_are_sorted_and_repeated_sizes_are_runs(tmp_path):
         "\ufeff" + GOOD,
         GOOD.replace("size,accuracy", "Size, Accuracy"),
         GOOD.replace("size,accuracy", "pretraining_videos,top1"),
+        GOOD.replace(",", ";"),
+        GOOD.replace(",", ";").replace(".", ","),
+        GOOD.replace(",", "\t"),
     ],
-    ids=["plain", "byte order mark", "capitals and blanks", "the reference's names"],
+    ids=[
+        "plain",
+        "byte order mark",
+        "capitals and blanks",
+        "the reference's names",
+        "semicolons",
+        "decimal commas",
+        "tabs",
+    ],
 )
 def test_spellings(tmp_path, text):
     assert read_measurements(written(tmp_path, text)).means.tolist() == [0.5, 0.6, 0.65]
@@ -56,6 +67,8 @@ def test_metrics(tmp_path):
         ("size,accuracy\n100,50\n200,60\n300,65\n", r"line 2: accuracy 50, expected a fraction .*percent\? divide by 100"),
         ("size,accuracy\n100,0.5\n200,nan\n300,0.65\n", "line 3: accuracy is 'nan', expected a number"),
         ("size,accuracy\n100,0.5\n200,\n300,0.65\n", "line 3: accuracy is ''"),
+        ("size,accuracy\n100,0,5\n200,0,6\n300,0,65\n", "line 2: more fields than the 2 columns size, accuracy"),
+        ("size;accuracy\n1,000;0,5\n2,000;0,6\n3,000;0,65\n", "line 2: size is '1,000', expected a number"),
         ("size,accuracy\n100,0.5\n100,0.6\n", "1 size.* measured, expected three or more"),
         ("size,accuracy\n100,0.5\n200,0.6\n", "2 size.* measured"),
         ("size,accuracy\n100,0.5\n200,0.5\n300,0.5\n", "nothing grows"),
@@ -65,7 +78,7 @@ def test_metrics(tmp_path):
         ("videos_seen,score\n100,0.5\n", "columns videos_seen, score; expected 'size' and 'accuracy'"),
         ("", r"columns \(none\)"),
     ],
-    ids=["percent", "nan", "empty", "one size", "two", "constant", "falling", "negative", "twice", "columns", "no file"],
+    ids=["percent", "nan", "empty", "decimal commas", "thousands", "one size", "two", "constant", "falling", "negative", "twice", "columns", "no file"],
 )  # fmt: skip
 def test_what_is_refused(tmp_path, text, message):
     with pytest.raises(ResultsError, match=message):

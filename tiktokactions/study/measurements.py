@@ -54,7 +54,8 @@ class Measurements:
 
 
 def read_measurements(source: Path, metric: str | None = None) -> Measurements:
-    """Read ``results.csv`` of a study folder, or any CSV with columns ``size`` and ``accuracy``.
+    """Read ``results.csv`` of a study folder, or any CSV with columns ``size`` and ``accuracy``, separated by commas,
+    semicolons or tabs.
 
     Several rows of one size are several runs. With a column ``metric``, rows of one metric are used: ``metric``, else
     ``top1`` or ``accuracy`` where they occur, else the only one there is.
@@ -69,14 +70,22 @@ def read_measurements(source: Path, metric: str | None = None) -> Measurements:
         raise ResultsError(f"{path}: not found{hint}")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+            delimiter = _delimiter(file.readline())
+            file.seek(0)
+            reader = csv.DictReader(file, delimiter=delimiter)
             names = [name.strip().lower() for name in reader.fieldnames or []]
+            whole = list(enumerate(reader, start=2))
             rows = [
-                (line, {n: (v or "").strip() for n, v in zip(names, row.values(), strict=False)})
-                for line, row in enumerate(reader, start=2)
+                (line, {n: (v or "").strip() for n, v in zip(names, row.values(), strict=False)}) for line, row in whole
             ]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ResultsError(f"{path}: not a CSV in UTF-8: {error}") from error
+    longer = next((line for line, row in whole if None in row), None)
+    if longer is not None:
+        raise ResultsError(
+            f"{path}, line {longer}: more fields than the {len(names)} columns {', '.join(names)}; write fractions with a"
+            " point, not a comma"
+        )
     size_column = next((c for c in SIZE_COLUMNS if c in names), None)
     accuracy_column = next((c for c in ((metric or "").lower(), *ACCURACY_COLUMNS) if c and c in names), None)
     if size_column is None or accuracy_column is None:
@@ -93,7 +102,9 @@ def read_measurements(source: Path, metric: str | None = None) -> Measurements:
     seen: dict[tuple[str, ...], int] = {}
     for line, row in rows:
         size = _number(path, line, size_column, row.get(size_column, ""))
-        accuracy = _number(path, line, accuracy_column, row.get(accuracy_column, ""))
+        said = row.get(accuracy_column, "")
+        # A spreadsheet that writes semicolons writes decimal commas, too. Sizes keep theirs: '1,000' may be a thousand.
+        accuracy = _number(path, line, accuracy_column, said if delimiter == "," else said.replace(",", "."))
         if size <= 0:
             raise ResultsError(f"{path}, line {line}: size {size:g}, expected a number of videos above 0")
         if not 0 <= accuracy <= 1:
@@ -131,6 +142,10 @@ def checked(runs_by_size: dict[float, list[float]], metric: str = "accuracy", so
             " expected growth. Are the columns right, and was every size trained alike?"
         )
     return found
+
+
+def _delimiter(header: str) -> str:
+    return "," if "," in header else next((d for d in ";\t" if d in header), ",")
 
 
 def _number(path: Path, line: int, column: str, text: str) -> float:
