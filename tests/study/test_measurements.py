@@ -78,7 +78,8 @@ def test_metrics(tmp_path):
         ("videos_seen,score\n100,0.5\n", "columns videos_seen, score; expected 'size' and 'accuracy'"),
         ("", r"columns \(none\)"),
     ],
-    ids=["percent", "nan", "empty", "decimal commas", "thousands", "one size", "two", "constant", "falling", "negative", "twice", "columns", "no file"],
+    ids=["percent", "nan", "empty", "decimal commas", "thousands", "one size", "two", "constant", "falling", "negative",
+         "twice", "columns", "no file"],
 )  # fmt: skip
 def test_what_is_refused(tmp_path, text, message):
     with pytest.raises(ResultsError, match=message):
