@@ -51,6 +51,22 @@ def test_records_come_back_identical(five_clips: Path, released: Path, media: Pa
     assert len(list((tmp_path / "again" / "thumbs").glob("*.jpg"))) == 10
 
 
+@pytest.mark.parametrize("fps", [None, 12.0], ids=["own rate", "other rate"])
+def test_whatever_the_frames_times(tmp_path: Path, fps: float | None) -> None:
+    """The clip of an unevenly timed video, or of another rate than its own, has other frames than its segment."""
+    for seconds in (4, 13):  # a whole scene and a part of one
+        uneven = [i / 24 + 0.02 * (i % 3) for i in range(24 * seconds)]
+        frames = [numbered_frames(24 * seconds, 160, 96, first=1000 * (seconds + i)) for i in range(2)]
+        write_video(tmp_path / "videos" / f"uneven{seconds}.mp4", frames[0], times_s=uneven, b_frames=2)
+        write_video(tmp_path / "videos" / f"even{seconds}.mp4", frames[1], fps=24)
+    none: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "keep_duplicates": True, "workers": 1}
+    assert api.curate(tmp_path / "videos", tmp_path / "data", fps=fps, **none).accepted == 4
+    api.dataset_export(tmp_path / "data", tmp_path / "ids", format="ids")
+    done = api.dataset_hydrate(tmp_path / "ids" / "ids.csv", tmp_path / "again", media=tmp_path / "videos", workers=1)
+    assert (done.rebuilt, done.missing) == (4, 0)
+    assert records(tmp_path / "again") == records(tmp_path / "data")
+
+
 def test_files_are_found_by_their_bytes_too(five_clips: Path, released: Path, tmp_path: Path) -> None:
     done = api.dataset_hydrate(released, tmp_path / "again", media=five_clips.parent / "videos", workers=1)
     assert (done.rebuilt, done.missing) == (6, 0)

@@ -173,6 +173,19 @@ def _frames_inside(times_s: np.ndarray, record: VideoRecord) -> int:
 # --- the clip ------------------------------------------------------------------------------------------------------
 
 
+def frames_in_segment(record: VideoRecord) -> int | None:
+    """How many of the source's frames a record's segment holds, by its scenes or its clip; None where neither tells: a
+    part of a scene, of unevenly spaced frames or in a clip of another frame rate."""
+    assert record.segment is not None and record.probe is not None
+    ends = record.segment.start_s, record.segment.end_s
+    for scene in record.scenes:
+        if (scene.start_s, scene.end_s) == ends:
+            return scene.frames
+    if record.clip is None or record.probe.variable_frame_rate:
+        return None
+    return record.clip.frames if record.clip.fps == round(float(record.probe.frame_rate), 6) else None
+
+
 def make_clip(
     path: str | os.PathLike[str],
     record: VideoRecord,

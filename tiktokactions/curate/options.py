@@ -82,6 +82,8 @@ class CurateOptions:
     retry_failed: bool = _option(False, "run", "try again the videos whose worker crashed or timed out")
 
     def __post_init__(self) -> None:
+        if self.fps is not None:  # from Python a plain number will do
+            object.__setattr__(self, "fps", Fraction(str(self.fps)))
         checks = [
             (self.samples >= 1, "samples", "1 or more"),
             (self.min_scene_frames >= 0, "min_scene_frames", "0 or more"),

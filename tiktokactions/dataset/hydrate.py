@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from tiktokactions.curate.engine_local import run_jobs
-from tiktokactions.curate.one_video import curate_video, make_clip, write_thumbnails_again
+from tiktokactions.curate.one_video import curate_video, frames_in_segment, make_clip, write_thumbnails_again
 from tiktokactions.curate.options import CurateOptions
 from tiktokactions.curate.people import ResolvedDetector, resolve_detector
 from tiktokactions.curate.weights import DetectorError
@@ -170,9 +170,11 @@ def hydrate_one(found: Found, dataset: Path, options: CurateOptions, detector: s
     record = replace(released, source=source)
     if record.clip is not None:
         try:
-            cut = make_clip(path, record, options, dataset, record.clip.frames, {})
+            cut = make_clip(path, record, options, dataset, frames_in_segment(record), {})
         except VideoError as error:
             return f"failed: {error}"
+        if cut.frames != record.clip.frames:
+            return f"failed: its clip has {cut.frames} frames here, {record.clip.frames} were released"
         # Another version of the encoder may write other bytes for the same frames: the record says what lies here.
         record = replace(record, clip=cut)
     write_thumbnails_again(path, record, options, dataset)

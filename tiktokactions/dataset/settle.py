@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tiktokactions.curate.decide import decide, verdict
 from tiktokactions.curate.engines import runner
-from tiktokactions.curate.one_video import fail, make_clip
+from tiktokactions.curate.one_video import fail, frames_in_segment, make_clip
 from tiktokactions.curate.options import CurateOptions, clip_fingerprint
 from tiktokactions.curate.resume import Plan, join_updates
 from tiktokactions.dataset.duplicates import HashedVideos, find_duplicates
@@ -174,11 +174,8 @@ def cut_again(
             _write_if_changed(dataset, before, without_source(joined, decide(joined, options, twin), decision))
         return f"{after.source.path} is gone or has changed since it was curated: its clip cannot be cut again"
     timings = dict(after.timings)
-    segment = after.segment
-    assert segment is not None
-    scenes = {(scene.start_s, scene.end_s): scene.frames for scene in after.scenes}
+    frames = frames_in_segment(replace(after, clip=None))  # a clip that is there is of what was chosen before
     try:
-        frames = scenes.get((segment.start_s, segment.end_s))
         with local_file(source) as local:
             clip = make_clip(local, for_cutting(after), options, dataset, frames, timings)
     except VideoError as error:
