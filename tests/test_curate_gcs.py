@@ -49,7 +49,7 @@ def test_a_bucket_to_a_bucket_is_as_from_disk_to_disk(
         assert api.dataset_export(f"{bucket}/data", tmp_path / form, format=form).clips == 3
     clips = [path.read_bytes() for path in (tmp_path / "labelstudio" / "clips").glob("*.mp4")]
     assert sorted(clips) == sorted(path.read_bytes() for path in (tmp_path / "data" / "clips").rglob("*.mp4"))
-    with pytest.raises(api.UsageError, match="an export cannot live on an object store"):
+    with pytest.raises(api.UsageError, match="an export cannot lie on an object store"):
         api.dataset_export(f"{bucket}/data", f"{bucket}/out", format="ids")
 
 

@@ -114,6 +114,76 @@ def everything(folder: Any, below: str = "") -> list[tuple[str, str]]:
     return found
 
 
+@pytest.mark.parametrize("stored", [True, False], ids=["dataset in the bucket", "dataset on a disk"])
+def test_a_take_down_reaches_the_store(
+    videos: Path, bucket: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], stored: bool
+) -> None:
+    """Clip, thumbnails, record, rows, and the source with what lies beside it; then it is neither curated nor told again."""
+    source, dataset = put(videos, bucket), located(f"{bucket}/data" if stored else tmp_path / "data")
+    api.curate(source, str(dataset), **NO_PEOPLE)
+    api.dataset_split(str(dataset), val=0, test=0.5)
+    assert api.report([str(dataset)], tmp_path / "report.html", previews=3).sections > 2
+    assert (tmp_path / "report.html").read_text().count("data:image/webp") == 3
+    assert main(["refresh", str(dataset), "--remove", "7231", "--json"]) == 0
+    [removed] = json.loads(capsys.readouterr().out)["removed"]
+    assert removed["videos"] == 1 and removed["left"] == []
+    counted = {
+        name: removed["artefacts"][name] for name in ("media", "clips", "thumbnails", "records", "manifest rows")
+    }
+    assert counted == {"media": 2, "clips": 1, "thumbnails": 2, "records": 1, "manifest rows": 1}
+    assert not ObjectPath(f"{bucket}/in/swim/c.mp4").exists() and not ObjectPath(f"{bucket}/in/swim/c.json").exists()
+    objects = everything(dataset) if stored else [("", p.relative_to(dataset).as_posix()) for p in dataset.rglob("*")]
+    assert not [place for place in objects if "7231" in place[1]]
+    kept = [name for folder, name in objects if b"7231" in bytes_at(dataset / f"{folder}{name}")]
+    assert [name for name in kept if not name.startswith("removals/") and "T" not in name] == ["removed.csv"]
+    (ObjectPath(bucket) / "in" / "swim" / "7231.mp4").write_bytes((videos / "swim" / "c.mp4").read_bytes())
+    assert api.curate(source, str(dataset), **NO_PEOPLE).accepted == 2
+    assert not (dataset / "clips" / "swim" / "7231.mp4").exists()
+
+
+def bytes_at(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""
+
+
+@pytest.mark.parametrize(
+    ("typed", "what"),
+    [
+        ("dataset subset s3://b/data --size 1 -o sub", "what a subset is taken of"),
+        ("dataset subset data --size 1 -o s3://b/sub", "a subset"),
+        ("dataset merge s3://b/data other -o merged", "what is merged"),
+        ("dataset merge data other -o s3://b/merged", "a merge"),
+        ("dataset export data --format ids -o s3://b/ids", "an export"),
+        ("dataset hydrate ids.csv --media videos -o s3://b/data", "what hydrate writes"),
+        ("dataset hydrate ids.csv --media s3://b/videos -o data", "the media of hydrate"),
+        ("dataset diff data other -o s3://b/diff.csv", "a difference"),
+        ("review s3://b/data", "reviews.sqlite"),
+        ("review apply s3://b/data", "reviews.sqlite"),
+        ("review status s3://b/data", "reviews.sqlite"),
+        ("collect status s3://b/collection", "collection.sqlite"),
+        ("collect run hashtags.csv -o s3://b/collection --per-hashtag 1", "collection.sqlite"),
+        ("pretrain videos -o s3://b/run", "a run"),
+        ("finetune videos -o s3://b/run", "a run"),
+        ("study scaling videos --sizes 1 --evaluate-on videos -o s3://b/study", "a study"),
+        ("hashtags propose --from ucf101 -o s3://b/candidates.csv", "a list of candidates"),
+        ("report data -o s3://b/report.html", "a report"),
+        ("extrapolate s3://b/results.csv", "results"),
+        ("extrapolate results.csv -o s3://b/extrapolation", "an extrapolation"),
+        ("demo -o s3://b/demo", "a demo"),
+    ],
+)
+def test_what_needs_a_disk_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: str, what: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hashtags.csv").write_text("hashtag\nwaltz\n")
+    for label in ("a", "b"):
+        (tmp_path / "videos" / label).mkdir(parents=True)
+        (tmp_path / "videos" / label / "clip.mp4").write_bytes(b"not looked at")
+    assert main(typed.split()) == 2
+    assert f": {what} cannot lie on an object store; name a place on a disk" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hashtags.csv", "videos"]
+
+
 @pytest.mark.slow
 def test_a_changed_object_is_curated_anew_and_a_relabelled_one_moves(videos: Path, bucket: str, tmp_path: Path) -> None:
     source, dataset = put(videos, bucket), located(f"{bucket}/data")
@@ -185,26 +255,3 @@ def test_lists_name_objects(videos: Path, bucket: str, tmp_path: Path) -> None:
         "VIDEOS/swim/c.mp4": (["row"], "accepted", ["people_not_required"]),
         "VIDEOS/gone.mp4": (["jump"], "rejected", ["vanished"]),
     }
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "collect status s3://b/collection",
-        "collect run hashtags.csv -o s3://b/collection --per-hashtag 1",
-        "pretrain videos -o s3://b/run",
-        "finetune videos -o s3://b/run",
-        "study scaling videos --sizes 1 --evaluate-on videos -o s3://b/study",
-    ],
-)
-def test_what_needs_a_disk_says_so(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "hashtags.csv").write_text("hashtag\nwaltz\n")
-    write_video(tmp_path / "videos" / "a" / "a.mp4", numbered_frames(20, 64, 64))
-    here = os.getcwd()
-    os.chdir(tmp_path)
-    try:
-        assert main(command.split()) == 2
-    finally:
-        os.chdir(here)
-    assert "cannot live on an object store; name a folder on a disk" in capsys.readouterr().err
-    assert not (tmp_path / "s3:").exists()

@@ -44,11 +44,6 @@ def test_an_address_needs_a_bucket(given: str) -> None:
         files.located(given)
 
 
-def test_sqlite_needs_a_disk() -> None:
-    with pytest.raises(ValueError, match=r"s3://b/data: reviews.sqlite cannot live on an object store"):
-        files.local_folder("s3://b/data", "reviews.sqlite")
-
-
 def test_objects_answer_like_files(bucket: str) -> None:
     folder = ObjectPath(f"{bucket}/data")
     assert not folder.exists() and list(folder.iterdir()) == []

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiktokactions.files import local_folder
+from tiktokactions.api.errors import on_disk
 
 if TYPE_CHECKING:
     from tiktokactions.collect.plan import Estimate
@@ -18,7 +17,7 @@ def collect_plan(hashtags: str | os.PathLike[str], options: CollectOptions) -> t
     """Requests, days and records of a collection, and what had to be changed about its period. Nothing is sent."""
     from tiktokactions.collect import session
 
-    return session.collect_plan(Path(hashtags), options)
+    return session.collect_plan(on_disk(hashtags, "the list of hashtags"), options)
 
 
 def collect_run(
@@ -35,14 +34,16 @@ def collect_run(
     """
     from tiktokactions.collect import session
 
-    return session.collect_run(Path(hashtags), local_folder(output, "collection.sqlite"), options, report, note)
+    return session.collect_run(
+        on_disk(hashtags, "the list of hashtags"), on_disk(output, "collection.sqlite"), options, report, note
+    )
 
 
 def collect_status(collection: str | os.PathLike[str]) -> CollectionStatus:
     """What a collection holds, what is missing and why, and when its refresh is due."""
     from tiktokactions.collect import session
 
-    return session.collect_status(local_folder(collection, "collection.sqlite"))
+    return session.collect_status(on_disk(collection, "collection.sqlite"))
 
 
 def collect_import(
@@ -51,7 +52,7 @@ def collect_import(
     """Metadata from JSON lines or CSV, so that everything after collecting works without a key."""
     from tiktokactions.collect import session
 
-    return session.collect_import(Path(file), local_folder(output, "collection.sqlite"), hash_creators)
+    return session.collect_import(on_disk(file, "metadata"), on_disk(output, "collection.sqlite"), hash_creators)
 
 
 def collect_export(
@@ -61,5 +62,5 @@ def collect_export(
     from tiktokactions.collect import session
 
     return session.collect_export(
-        local_folder(collection, "collection.sqlite"), local_folder(output, "an export"), plain_creators
+        on_disk(collection, "collection.sqlite"), on_disk(output, "an export"), plain_creators
     )

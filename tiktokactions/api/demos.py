@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiktokactions.api.curating import CurateResult, Progress, curate
 from tiktokactions.api.datasets import dataset_split
-from tiktokactions.api.errors import UsageError, missing_for_training, need_torch, usage_errors
+from tiktokactions.api.errors import UsageError, missing_for_training, need_torch, on_disk, usage_errors
 from tiktokactions.api.releasing import dataset_export
 from tiktokactions.api.reporting import report as write_report
 from tiktokactions.api.studies import StudyResult, extrapolate, study_scaling
@@ -74,7 +74,7 @@ def demo(
     unknown = sorted(set(steps) - set(STEPS))
     if unknown:
         raise UsageError(f"--steps: got {', '.join(unknown)}, expected some of {', '.join(STEPS)}")
-    folder = Path(output)
+    folder = on_disk(output, "a demo")
     todo: dict[str, Callable[[], DemoStep]] = {
         "curate": lambda: _curate(folder, progress),
         "review": lambda: _review(folder, note),
@@ -104,7 +104,7 @@ def demo_curate(
     """
     from tiktokactions.demo.samples import make_sample_videos
 
-    folder = Path(output)
+    folder = on_disk(output, "a demo")
     make_sample_videos(folder / "videos", lambda message: progress(Progress(0, 0, 0, 0, 0, 0, message)))
     return curate(folder / "videos", folder / "dataset", progress=progress)
 
@@ -126,7 +126,7 @@ def demo_learning(
     with usage_errors():
         from tiktokactions.demo.learning import learn_rendered_actions
 
-        return learn_rendered_actions(Path(output), seed=seed, scratch=scratch, report=progress)
+        return learn_rendered_actions(on_disk(output, "a demo"), seed=seed, scratch=scratch, report=progress)
 
 
 def demo_study(

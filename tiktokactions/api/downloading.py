@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.api.curating import CurateResult, Progress, curate_listed, told_detector
-from tiktokactions.api.errors import UsageError, checked_options, disk_errors, usage_errors
+from tiktokactions.api.errors import UsageError, checked_options, disk_errors, on_disk, usage_errors
 
 if TYPE_CHECKING:
     from tiktokactions.collect.download import Arrived, DownloadOptions, Tally
@@ -78,7 +78,7 @@ def download(
         raise UsageError("--delete-raw needs --curate DATASET: without records nothing would be left")
     if rest and curate_into is None:
         raise UsageError(f"unknown option {', '.join(sorted(rest))}; expected some of {', '.join(sorted(names))}")
-    folder, tally = Path(collection), Tally()
+    folder, tally = on_disk(collection, "collection.sqlite"), Tally()
     curated = None
     with usage_errors(), Collection(folder) as opened, dataset_lock(folder), disk_errors(folder):
         may_fetch = _entitlement(opened, entitled, how)
@@ -130,7 +130,7 @@ def _arriving(
 
     yield from pick_up(collection, tally)
     if options.from_folder is not None:
-        yield from pick_up(collection, tally, Path(options.from_folder))
+        yield from pick_up(collection, tally, on_disk(options.from_folder, "--from-folder"))
     if may_fetch:
         yield from download_all(collection, options, tally, report)
 

@@ -7,10 +7,7 @@ import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if TYPE_CHECKING:
-    pass
+from typing import Any, TypeVar
 
 
 class UsageError(ValueError):
@@ -57,6 +54,23 @@ def usage_errors() -> Iterator[None]:
             f"{error.filename or 'the disk'}: {os.strerror(error.errno)}. The last checkpoint is kept and no half-written"
             " file counts; make room and give the same command again."
         ) from error
+
+
+def on_disk(path: str | os.PathLike[str], what: str) -> Path:
+    """``path``, which lies on a disk of this machine; ``what`` says what cannot lie elsewhere ("reviews.sqlite").
+
+    Raises:
+        UsageError: it names an object store.
+    """
+    from tiktokactions.files import ObjectPath, located
+
+    try:
+        place = located(path)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if isinstance(place, ObjectPath):
+        raise UsageError(f"{place}: {what} cannot lie on an object store; name a place on a disk of this machine")
+    return place
 
 
 OptionsType = TypeVar("OptionsType")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiktokactions.api.datasets import open_dataset, write_card, write_statistics
-from tiktokactions.api.errors import UsageError, disk_errors, usage_errors
+from tiktokactions.api.errors import UsageError, disk_errors, on_disk, usage_errors
 
 if TYPE_CHECKING:
     from tiktokactions.dataset.difference import Difference
@@ -80,9 +80,9 @@ def dataset_merge(
     from tiktokactions.files import dataset_lock, write_atomic
     from tiktokactions.review.merged import merge_reviews
 
-    opened = [open_dataset(first, whole=True), open_dataset(second, whole=True)]
+    out = on_disk(output, "a merge")
+    opened = [open_dataset(on_disk(part, "what is merged"), whole=True) for part in (first, second)]
     folders = [folder.resolve() for folder, _, _ in opened]
-    out = Path(output)
     if len({*folders, out.resolve()}) < 3:
         raise UsageError(f"dataset merge: {first}, {second} and -o {output} have to be three different folders")
     for folder in folders:

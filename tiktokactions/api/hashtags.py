@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiktokactions.api.errors import UsageError
+from tiktokactions.api.errors import UsageError, on_disk
 
 if TYPE_CHECKING:
     from tiktokactions.hashtags.estimate import ViewEstimate
@@ -21,9 +21,9 @@ def hashtags_propose(
     from tiktokactions.files import write_atomic
     from tiktokactions.hashtags import principles, select
 
-    known = principles.read_knowledge(None if knowledge is None else Path(knowledge))
+    known = principles.read_knowledge(None if knowledge is None else on_disk(knowledge, "--knowledge"))
     found = select.candidates_of(principles.propose(list(sources), known))
-    write_atomic(Path(output), select.write_candidates(found).encode())
+    write_atomic(on_disk(output, "a list of candidates"), select.write_candidates(found).encode())
     return found
 
 
@@ -45,12 +45,14 @@ def hashtags_select(
 
     if target is not None and target < 1:
         raise UsageError(f"--target {target}: expected 1 or more")
-    known = principles.read_knowledge(None if knowledge is None else Path(knowledge))
-    listed = select.read_candidates(Path(candidates), known)
-    given = {} if views is None else select.read_views(Path(views))
-    estimates, told = ({}, "") if estimate_from is None else _estimates(Path(estimate_from), listed)
+    known = principles.read_knowledge(None if knowledge is None else on_disk(knowledge, "--knowledge"))
+    listed = select.read_candidates(on_disk(candidates, "a list of candidates"), known)
+    given = {} if views is None else select.read_views(on_disk(views, "--views"))
+    estimates, told = (
+        ({}, "") if estimate_from is None else _estimates(on_disk(estimate_from, "--estimate-from"), listed)
+    )
     found = select.select(listed, known, given, min_views, target, estimates, told)
-    stories.write_selection(found, Path(output))
+    stories.write_selection(found, on_disk(output, "a selection"))
     return found
 
 
@@ -76,4 +78,4 @@ def hashtags_explain(hashtag: str, decisions: str | os.PathLike[str]) -> list[st
     """The story of one hashtag, from what :func:`hashtags_select` wrote."""
     from tiktokactions.hashtags import stories
 
-    return stories.explain(hashtag, Path(decisions))
+    return stories.explain(hashtag, on_disk(decisions, "--decisions"))

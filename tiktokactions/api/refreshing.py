@@ -84,9 +84,9 @@ def refresh(
         DatasetBusyError: another command writes to the folder.
         CredentialsError, ApiError: the API cannot be asked.
     """
-    from tiktokactions.files import dataset_lock
+    from tiktokactions.files import dataset_lock, located
 
-    folder = Path(target)
+    folder = located(target)
     if not is_collection_folder(folder) and not is_dataset_folder(folder):
         raise UsageError(f"{folder}: expected a collection or a dataset (no collection.sqlite, no dataset.json there)")
     if every_days is not None and every_days < 1:
@@ -164,13 +164,18 @@ def _linked_collections(dataset: Path) -> list[str]:
 
 def link_merged(datasets: Iterable[Path], merged: Path) -> None:
     """The collections that some datasets are made of know the dataset that was made of these, too."""
-    there = [name for dataset in datasets for name in _linked_collections(dataset) if is_collection_folder(Path(name))]
+    from tiktokactions.files import located
+
+    there = [
+        name for dataset in datasets for name in _linked_collections(dataset) if is_collection_folder(located(name))
+    ]
     link_collections(there, merged)
 
 
 def _group(folder: Path) -> tuple[list[Path], list[str]]:
     """The folder first, then those that it is linked with; and what is said of linked ones that are not there."""
     from tiktokactions.collect.store import Collection
+    from tiktokactions.files import located
 
     group, missing = [folder.absolute()], []
     for path in group:
@@ -179,7 +184,7 @@ def _group(folder: Path) -> tuple[list[Path], list[str]]:
                 names = collection.setting("datasets") or []
         else:
             names = _linked_collections(path)
-        for name in map(Path, names):
+        for name in map(located, names):
             if name in group:
                 continue
             if is_collection_folder(name) or is_dataset_folder(name):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.api.datasets import open_dataset, up_to_date_manifest, write_card, write_statistics
-from tiktokactions.api.errors import UsageError, disk_errors, usage_errors
+from tiktokactions.api.errors import UsageError, disk_errors, on_disk, usage_errors
 from tiktokactions.model.progress import TrainingProgress
 
 if TYPE_CHECKING:
@@ -49,12 +49,11 @@ def dataset_export(
     """
     from tiktokactions.dataset.export_rows import Export
     from tiktokactions.dataset.exports import export_dataset
-    from tiktokactions.files import dataset_lock, local_folder
+    from tiktokactions.files import dataset_lock
 
     if shard_mb < 1:
         raise UsageError(f"--shard-mb: got {shard_mb}, expected 1 or more")
-    with usage_errors():
-        out = local_folder(output, "an export")
+    out = on_disk(output, "an export")
     folder, info, settings = open_dataset(dataset)
     with dataset_lock(folder), disk_errors(folder), usage_errors():
         up_to_date_manifest(folder, info, settings)
@@ -89,8 +88,13 @@ def dataset_hydrate(
     from tiktokactions.dataset.settle import all_records
     from tiktokactions.files import dataset_lock
 
-    began, listing, folder = time.perf_counter(), Path(ids), Path(output)
-    if not Path(media).is_dir():
+    began, listing, folder = (
+        time.perf_counter(),
+        on_disk(ids, "a released list"),
+        on_disk(output, "what hydrate writes"),
+    )
+    videos = on_disk(media, "the media of hydrate")
+    if not videos.is_dir():
         raise UsageError(f"--media {media}: no such folder; expected the videos, or a collection with its media")
     with usage_errors():
         told, seen_by = hydrate.read_info_of_release(listing)
@@ -106,7 +110,7 @@ def dataset_hydrate(
         info = info or fresh
         write_info(folder, replace(info, settled=False))
         options: CurateOptions = resolve_options(info, {} if workers is None else {"workers": workers})
-        found, gone = hydrate.find_media(released, Path(media))
+        found, gone = hydrate.find_media(released, videos)
         progress(f"{len(found)} of {len(released)} videos found in {media}")
         counts = {"rebuilt": 0, "anew": 0, "finished": 0}
         missing = [(r.record.video_id, r.record.status, "no file with its id or its bytes") for r in gone]
@@ -169,7 +173,8 @@ def dataset_subset(
     from tiktokactions.dataset.subset_options import Choice, is_subset
     from tiktokactions.files import dataset_lock
 
-    out = Path(output)
+    out = on_disk(output, "a subset")
+    on_disk(dataset, "what a subset is taken of")
     folder, info, settings = open_dataset(dataset, whole=True)
     with dataset_lock(folder), disk_errors(folder), usage_errors():
         choice = Choice(by, size, seed, tuple(labels), cap, tuple(sides))

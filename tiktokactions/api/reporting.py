@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from tiktokactions.api.errors import UsageError, usage_errors
+from tiktokactions.api.errors import UsageError, on_disk, usage_errors
 
 
 @dataclass(frozen=True)
@@ -41,11 +40,11 @@ def report(
     Raises:
         UsageError: a folder that is none of these, or a damaged one.
     """
-    from tiktokactions.files import write_atomic
+    from tiktokactions.files import located, write_atomic
     from tiktokactions.report.page import make_page
 
-    paths = [Path(path) for path in ([inputs] if isinstance(inputs, (str, os.PathLike)) else inputs)]
-    target = Path(output)
+    paths = [located(path) for path in ([inputs] if isinstance(inputs, (str, os.PathLike)) else inputs)]
+    target = on_disk(output, "a report")
     if not paths:
         raise UsageError("report: no folder given; expected DATASET, RUN, STUDY …")
     if previews < 0:

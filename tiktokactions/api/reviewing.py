@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.api.datasets import open_dataset, write_card, write_statistics
-from tiktokactions.api.errors import UsageError, checked_options, disk_errors, usage_errors
+from tiktokactions.api.errors import UsageError, checked_options, disk_errors, on_disk, usage_errors
 
 if TYPE_CHECKING:
     from tiktokactions.curate.options import CurateOptions
@@ -70,7 +70,7 @@ def review(dataset: str | os.PathLike[str], *, report: Report = lambda text: Non
     from tiktokactions.review.web import serve
 
     given = checked_options(ReviewOptions, options)
-    folder, _, settings = open_dataset(dataset)
+    folder, _, settings = open_dataset(on_disk(dataset, "reviews.sqlite"))
     with usage_errors():
         desk = open_desk(folder, settings, given, lambda videos: report(f"reading the dataset: {videos} videos"))
         try:
@@ -109,7 +109,7 @@ def review_apply(
     began = time.perf_counter()
     if aggregate is not None and aggregate not in METHODS:
         raise UsageError(f"--aggregate: got {aggregate!r}, expected one of {', '.join(METHODS)}")
-    folder, _, _ = open_dataset(dataset)
+    folder, _, _ = open_dataset(on_disk(dataset, "reviews.sqlite"))
     if not store_path(folder).exists():
         return _nothing_decided(folder, aggregate or "majority", began)
     with usage_errors(), dataset_lock(folder), disk_errors(folder):
@@ -285,7 +285,7 @@ def review_status(dataset: str | os.PathLike[str]) -> ReviewReport:
     from tiktokactions.review.agreement import review_report
     from tiktokactions.review.store import Store
 
-    folder, _, _ = open_dataset(dataset)
+    folder, _, _ = open_dataset(on_disk(dataset, "reviews.sqlite"))
     with usage_errors():
         store = Store(folder)
         try:
@@ -303,7 +303,7 @@ def review_invite(dataset: str | os.PathLike[str], name: str, *, role: str = "re
     from tiktokactions.review.people import invite
     from tiktokactions.review.store import Store
 
-    folder, _, _ = open_dataset(dataset)
+    folder, _, _ = open_dataset(on_disk(dataset, "reviews.sqlite"))
     with usage_errors():
         store = Store(folder)
         try:
@@ -338,13 +338,13 @@ def review_export(
     from tiktokactions.review.desk import open_desk
     from tiktokactions.review.tasks import export_decisions, export_tasks
 
-    folder, _, settings = open_dataset(dataset)
+    folder, _, settings = open_dataset(on_disk(dataset, "reviews.sqlite"))
     with usage_errors():
         desk = open_desk(folder, settings)
         try:
             if what == "decisions":
-                return export_decisions(desk, Path(output))
-            return export_tasks(desk, Path(output), queue, media_url)
+                return export_decisions(desk, on_disk(output, "an export"))
+            return export_tasks(desk, on_disk(output, "an export"), queue, media_url)
         finally:
             desk.close()
 
@@ -367,7 +367,7 @@ def review_import(
     from tiktokactions.review.answers import import_answers
     from tiktokactions.review.desk import open_desk
 
-    folder, _, settings = open_dataset(dataset)
+    folder, _, settings = open_dataset(on_disk(dataset, "reviews.sqlite"))
     with usage_errors():
         desk = open_desk(folder, settings)
         try:

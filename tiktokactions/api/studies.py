@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.api.errors import UsageError, checked_options, need_torch, usage_errors
-from tiktokactions.files import local_folder
+from tiktokactions.api.errors import UsageError, checked_options, need_torch, on_disk, usage_errors
 
 if TYPE_CHECKING:
     from tiktokactions.study.extrapolation import Extrapolation
@@ -44,8 +43,9 @@ def extrapolate(
     from tiktokactions.study.options import ExtrapolateOptions
 
     settings = checked_options(ExtrapolateOptions, options)
+    folder = None if output is None else on_disk(output, "an extrapolation")
     with usage_errors():
-        measured = read_measurements(Path(results), settings.metric)
+        measured = read_measurements(on_disk(results, "results"), settings.metric)
         found = extrapolate_measurements(
             measured,
             settings.targets,
@@ -54,8 +54,8 @@ def extrapolate(
             seed=settings.seed,
             report=report,
         )
-    if output is not None:
-        _write_extrapolation(Path(output), found)
+    if folder is not None:
+        _write_extrapolation(folder, found)
     return found
 
 
@@ -123,7 +123,7 @@ def study_scaling(
 
     settings = checked_options(ScalingOptions, options)
     recipe = _checked_recipe(pretrain_options, finetune_options)
-    folder = local_folder(output, "a study")
+    folder = on_disk(output, "a study")
     with usage_errors(), _planned(folder, dry_run) as planned:
         trials = scaling.scaling_trials(os.fspath(data), sizes, os.fspath(evaluate_on), planned, settings, recipe)
         if dry_run:
@@ -164,7 +164,7 @@ def study_sources(
 
     settings = checked_options(SourcesOptions, options)
     recipe = _checked_recipe(pretrain_options, finetune_options)
-    folder = local_folder(output, "a study")
+    folder = on_disk(output, "a study")
     with usage_errors(), _planned(folder, dry_run) as planned:
         named = room.parse_sources(sources)
         trials = room.source_trials(named, os.fspath(evaluate_on), planned, settings, recipe)

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tiktokactions.api.errors import UsageError, checked_options, need_torch, usage_errors
-from tiktokactions.files import local_folder
+from tiktokactions.api.errors import UsageError, checked_options, need_torch, on_disk, usage_errors
 from tiktokactions.model.progress import TrainingProgress
 
 if TYPE_CHECKING:
@@ -64,15 +63,15 @@ def pretrain(
         parts = [_clips(source, "train", settings, unsplit_is_all=True) for source in sources]
         if dry_run:
             return dry_pretrain(sum(len(part.clips) for part in parts), settings)
-        parts = [_without_unreadable(part, settings, local_folder(output, "a run"), progress) for part in parts]
+        parts = [_without_unreadable(part, settings, on_disk(output, "a run"), progress) for part in parts]
         clips = [clip for part in parts for clip in part.clips]
         return pretrain(
             clips,
             settings,
-            local_folder(output, "a run"),
+            on_disk(output, "a run"),
             sources=sources,
             shares=None if mix is None else _shares(mix, [len(part.clips) for part in parts]),
-            init=None if init is None else Path(init),
+            init=None if init is None else on_disk(init, "--init"),
             report=progress,
         )
 
@@ -121,15 +120,15 @@ def finetune(
             if other is not None:
                 label_numbers(other, require_labels(train), train.source)  # now, not after hours of training
         if dry_run:
-            return dry_finetune(train, settings, None if init is None else Path(init))
-        run = local_folder(output, "a run")
+            return dry_finetune(train, settings, None if init is None else on_disk(init, "--init"))
+        run = on_disk(output, "a run")
         train = _without_unreadable(train, settings, run, progress)
         result = finetune(
             train,
             settings,
             run,
             val=looked_at,
-            init=None if init is None else Path(init),
+            init=None if init is None else on_disk(init, "--init"),
             report=progress,
         )
         if not result["finished"] or tested_on is None:
@@ -173,9 +172,11 @@ def evaluate(
         from tiktokactions.model.evaluate import evaluate
 
         name = f"{located(data).resolve().stem}-{settings.side}"
-        folder = local_folder(output, "an evaluation") if output is not None else Path(run) / "evaluations" / name
+        folder = (
+            on_disk(output, "an evaluation") if output is not None else on_disk(run, "a run") / "evaluations" / name
+        )
         tested_on = _without_unreadable(_clips(data, settings.side, settings), settings, folder, progress)
-        return evaluate(Path(run), tested_on, settings, folder, report=progress)
+        return evaluate(on_disk(run, "a run"), tested_on, settings, folder, report=progress)
 
 
 def predict(
@@ -206,16 +207,18 @@ def predict(
     with usage_errors():
         from tiktokactions.model.predict import predict, write_features
 
+        finished = on_disk(run, "a run")
+        target = None if features is None else on_disk(features, "a file of features")
         inputs = [os.fspath(v) for v in ([videos] if isinstance(videos, (str, os.PathLike)) else videos)]
         found = _video_clips(inputs)
         if settings.skip_unreadable:
             found, lost = _split_unreadable(found, settings, progress)
             for clip, reason in lost:
                 progress(_note(f"left out: {clip.path}: {reason}"))
-        if features is None:
-            return predict(Path(run), found, settings, report=progress)
-        length = write_features(Path(run), found, settings, Path(features), report=progress)
-        return FeaturesWritten(str(features), len(found), length)
+        if target is None:
+            return predict(finished, found, settings, report=progress)
+        length = write_features(finished, found, settings, target, report=progress)
+        return FeaturesWritten(str(target), len(found), length)
 
 
 @dataclass(frozen=True)
@@ -247,7 +250,7 @@ def export(
     with usage_errors():
         from tiktokactions.model.export import export
 
-        return export(Path(run), Path(output), to=to)
+        return export(on_disk(run, "a run"), on_disk(output, "an export"), to=to)
 
 
 def _clips(data: str | os.PathLike[str], side: Any, settings: Any, unsplit_is_all: bool = False) -> ClipSet:

@@ -6,7 +6,6 @@ import argparse
 import dataclasses
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from tiktokactions.cli.commands import ATTENTION, DONE, command
@@ -65,10 +64,12 @@ def _merge(arguments: argparse.Namespace) -> int:
 
 def _diff(arguments: argparse.Namespace) -> int:
     from tiktokactions import api
+    from tiktokactions.api.errors import on_disk
     from tiktokactions.dataset.difference import difference_text, write_difference
 
+    output = on_disk(arguments.output, "a difference") if arguments.output else None
     found = api.dataset_diff(arguments.dataset, arguments.other, since=arguments.since)
-    if arguments.output:
-        write_difference(found, Path(arguments.output))
+    if output is not None:
+        write_difference(found, output)
     print(json.dumps(dataclasses.asdict(found)) if arguments.json else difference_text(found))
     return ATTENTION if found.crossed else DONE

@@ -24,6 +24,10 @@ from tiktokactions.curate.removed import NotRemovedError
 from tiktokactions.dataset.assignments import NOWHERE, assignments_path
 from tiktokactions.dataset.settle import all_records
 from tiktokactions.files import (
+    ObjectPath,
+    StoreError,
+    fingerprint,
+    located,
     move_into_place,
     poster_path,
     read_record,
@@ -129,7 +133,7 @@ def remove_media(dataset: Path, ids: frozenset[str]) -> int:
     """The source files, as long as they are those that were curated, and their sidecars; how many files went.
 
     Raises:
-        NotRemovedError: the operating system refused some; all others are gone.
+        NotRemovedError: the operating system or a store refused some; all others are gone.
     """
     count, refused = 0, []
     for video_id in ids:
@@ -140,9 +144,9 @@ def remove_media(dataset: Path, ids: frozenset[str]) -> int:
             try:
                 is_same = _is_same_file(path, record)
                 for name in (*sidecars(path), path) if is_same else ():
-                    count += _unlink(Path(name))
-            except OSError as error:
-                refused.append(f"{path} ({error.strerror})")
+                    count += _unlink(located(name))
+            except (OSError, StoreError) as error:
+                refused.append(f"{path} ({getattr(error, 'strerror', None) or error})")
     if refused:
         raise NotRemovedError(f"{len(refused)} source files could not be deleted: {', '.join(refused[:20])}")
     return count
@@ -156,9 +160,7 @@ def sidecars(path: str) -> list[str]:
 
 def remove_clips(dataset: Path, ids: frozenset[str]) -> int:
     """``clips/<any label>/<id>.mp4``: wherever a killed run may have left one."""
-    return sum(
-        _remove_named(Path(folder.path), ids, ".mp4") for folder in _folders(dataset / "clips")
-    )  # fmt: skip
+    return sum(_remove_named(folder, ids, ".mp4") for folder in _folders(dataset / "clips"))
 
 
 def remove_thumbnails(dataset: Path, ids: frozenset[str]) -> int:
@@ -289,21 +291,22 @@ def _record(dataset: Path, video_id: str) -> VideoRecord | None:
 def _is_same_file(path: str, record: VideoRecord) -> bool:
     """Another file may lie at the path by now; it is none of ours."""
     try:
-        stat = os.stat(path)
+        return record.source.fingerprints.get(path) == fingerprint(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
-    return record.source.fingerprints.get(path) == (stat.st_size, stat.st_mtime_ns)
 
 
-def _folders(root: Path) -> list[os.DirEntry[str]]:
-    return [entry for entry in os.scandir(root) if entry.is_dir()] if root.is_dir() else []
+def _folders(root: Path) -> list[Path]:
+    if isinstance(root, ObjectPath):
+        return [located(url) for url in root.entries()[1]]
+    return [Path(entry.path) for entry in os.scandir(root) if entry.is_dir()] if root.is_dir() else []
 
 
 def _remove_named(folder: Path, ids: frozenset[str], suffix: str) -> int:
     if len(ids) <= _FEW:
         count = sum(_unlink(folder / f"{i}{suffix}") for i in ids)
     else:
-        names = [entry.name for entry in os.scandir(folder)]
+        names = [path.name for path in folder.iterdir()]
         count = sum(_unlink(folder / name) for name in names if name.removesuffix(suffix) in ids)
     if count:
         with contextlib.suppress(OSError):
@@ -312,6 +315,8 @@ def _remove_named(folder: Path, ids: frozenset[str], suffix: str) -> int:
 
 
 def _unlink(path: Path) -> bool:
+    if isinstance(path, ObjectPath) and not path.is_file():  # stores do not tell what they had no need to delete
+        return False
     try:
         path.unlink()
     except (FileNotFoundError, NotADirectoryError):

@@ -65,18 +65,6 @@ def located(folder: str | os.PathLike[str]) -> Path:
     return cast(Path, ObjectPath(text)) if is_address(text) else Path(text)
 
 
-def local_folder(folder: str | os.PathLike[str], why: str) -> Path:
-    """``folder`` where it is a local one; ``why`` says what cannot live elsewhere ("reviews.sqlite").
-
-    Raises:
-        ValueError: it lies on an object store.
-    """
-    path = located(folder)
-    if isinstance(path, ObjectPath):
-        raise ValueError(f"{path}: {why} cannot live on an object store; name a folder on a disk of this machine")
-    return path
-
-
 # --- layout of a dataset folder ------------------------------------------------------------------------------------
 
 

@@ -116,6 +116,9 @@ class ObjectPath:
     def resolve(self) -> ObjectPath:
         return self
 
+    def absolute(self) -> ObjectPath:
+        return self
+
     def as_posix(self) -> str:
         return self.url
 
@@ -166,12 +169,14 @@ class ObjectPath:
             if not missing_ok:
                 raise
 
-    def open(self, mode: str = "r", encoding: str | None = None, newline: str | None = None) -> Any:
+    def open(
+        self, mode: str = "r", encoding: str | None = None, errors: str = "strict", newline: str | None = None
+    ) -> Any:
         """The whole object, for reading."""
         if mode not in ("r", "rb"):
             raise ValueError(f"{self}: opened with mode {mode!r}, expected 'r' or 'rb'; write with write_atomic")
         data = io.BytesIO(self.read_bytes())
-        return data if mode == "rb" else io.TextIOWrapper(data, encoding=encoding or "utf-8", newline=newline)
+        return data if mode == "rb" else io.TextIOWrapper(data, encoding or "utf-8", errors, newline)
 
     def iterdir(self) -> Iterator[ObjectPath]:
         for info in self._listed():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from tiktokactions.files import local_file
 from tiktokactions.report.blocks import Picture, Preview
 from tiktokactions.video import SAME_TIME_S, VideoError, VideoFile, fit_size, shrink, to_bgr
 
@@ -48,7 +49,7 @@ def smaller(picture: Picture, width: int) -> Picture:
 def strip(path: Path, caption: str, width: int = 900) -> list[Preview]:
     """The sampled frames of a video side by side; empty where the strip is missing or no picture."""
     try:
-        with Image.open(path) as opened:
+        with path.open("rb") as file, Image.open(file) as opened:
             return [Preview("", _jpeg(opened, width), caption)]
     except OSError:
         return []
@@ -67,7 +68,7 @@ def preview(clip: Path, poster: Path, caption: str) -> list[Preview]:
         moving, "WEBP", save_all=True, append_images=frames[1:], duration=round(1000 / PREVIEW_FPS), loop=0, quality=55
     )
     try:
-        with Image.open(poster) as opened:
+        with poster.open("rb") as file, Image.open(file) as opened:
             still = _jpeg(opened, PREVIEW_SIDE)
     except OSError:
         still = _jpeg(frames[0], PREVIEW_SIDE)
@@ -77,7 +78,7 @@ def preview(clip: Path, poster: Path, caption: str) -> list[Preview]:
 def _frames(clip: Path) -> list[Image.Image]:
     frames: list[Image.Image] = []
     try:
-        with VideoFile(clip) as video:
+        with local_file(clip) as path, VideoFile(path) as video:
             for frame in video.frames():
                 if frame.time_s >= PREVIEW_S:
                     break

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tiktokactions.curate.options import CurateOptions
+from tiktokactions.files import ObjectPath
 from tiktokactions.review.index import forget, index_path, open_index
 from tiktokactions.review.store import Store, store_path
 
@@ -16,6 +17,8 @@ def remove_videos(dataset: Path, ids: Iterable[str]) -> int:
 
     The derived index forgets them too. A dataset without reviews is left without.
     """
+    if isinstance(dataset, ObjectPath):  # reviews live on a disk
+        return 0
     wanted = sorted(set(ids))
     _forget_in_index(dataset, wanted)
     if not store_path(dataset).exists():
