@@ -21,7 +21,7 @@ import pytest
 from tests.collect.worlds import TODAY, collect, server_of, video, wanted
 from tests.made_videos import numbered_frames, write_video
 from tiktokactions import api
-from tiktokactions.api.removing import PENDING, signature
+from tiktokactions.api.removing import PENDING, reports_of, signature
 from tiktokactions.collect.clock import JumpingClock
 from tiktokactions.collect.sandbox import Faults, ListedWorld, ResearchServer, serve
 from tiktokactions.collect.session import (
@@ -115,16 +115,20 @@ def test_a_take_down_goes_through_everything(mine: Path) -> None:
     assert len(read_assignments(data)) == 5
 
 
-def test_the_report_is_signed_and_chained(mine: Path) -> None:
-    for number in (0, 1):
+@pytest.mark.parametrize("in_one_second", [False, True])
+def test_the_report_is_signed_and_chained(mine: Path, monkeypatch: pytest.MonkeyPatch, in_one_second: bool) -> None:
+    times = ["2026-05-03T10:00:00Z"] * 3 if in_one_second else [f"2026-05-03T10:00:0{n}Z" for n in range(3)]
+    for number, at in enumerate(times):
+        monkeypatch.setattr("tiktokactions.collect.clock.utc_text", lambda seconds, at=at: at)
         api.refresh(mine / "data", remove=[id_of(number)], reason="a letter of 3 May")
-    reports = [json.loads(path.read_bytes()) for path in sorted((mine / "data/removals").glob("*.json"))]
-    assert [r["ids"] for r in reports] == [[id_of(0)], [id_of(1)]] and reports[0]["reason"] == "a letter of 3 May"
+    reports = [json.loads(path.read_bytes()) for path in reports_of(mine / "data")]
+    assert [r["ids"] for r in reports] == [[id_of(n)] for n in range(3)]
+    assert {r["reason"] for r in reports} == {"a letter of 3 May"} and [r["at"] for r in reports] == times
     assert all(r["sha256"] == signature(r) for r in reports)
-    assert [r["previous"] for r in reports] == [None, reports[0]["sha256"]]
+    assert [r["previous"] for r in reports] == [None, *(r["sha256"] for r in reports[:2])]
     assert signature(reports[0] | {"ids": []}) != reports[0]["sha256"]
     stone = read_removed(mine / "data")[id_of(0)]
-    assert stone.reason == "a letter of 3 May" and stone.removed.startswith(str(datetime.now(UTC).date()))
+    assert (stone.reason, stone.removed) == ("a letter of 3 May", times[0])
 
 
 def test_removed_videos_never_come_back(mine: Path) -> None:
@@ -406,5 +410,5 @@ def test_killed_anywhere_it_is_finished_by_what_comes_next(mine: Path, repositor
     assert traces(mine, *ids, "bob") == [] and not list(mine.rglob(PENDING))
     assert api.curate(mine / "col/media", mine / "data", **NO_PEOPLE).videos == 4
     assert not api.dataset_verify(mine / "data").problems
-    reports = [json.loads(path.read_bytes()) for path in sorted((mine / "data/removals").glob("*.json"))]
+    reports = [json.loads(path.read_bytes()) for path in reports_of(mine / "data")]
     assert [r["ids"] for r in reports] == [ids] and all(r["sha256"] == signature(r) for r in reports)

@@ -280,7 +280,7 @@ def write_report(folder: Path, at: str, said: Mapping[str, Any]) -> Path:
     """``removals/<time>.json``, signed: ``sha256`` is over everything else in it, ``previous`` is the report before."""
     from tiktokactions.files import write_atomic
 
-    reports = sorted((folder / REPORTS).glob("*.json"))
+    reports = reports_of(folder)
     stem = at.replace(":", "-")
     # Written before, by a run that was killed between the report and the end of the removal: the same place.
     path = next((p for p in reports if _signed(p).get("at") == at and _signed(p).get("ids") == said["ids"]), None)
@@ -292,6 +292,11 @@ def write_report(folder: Path, at: str, said: Mapping[str, Any]) -> Path:
     signed["sha256"] = signature(signed)
     write_atomic(path, (json.dumps(signed, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode())
     return path
+
+
+def reports_of(folder: Path) -> list[Path]:
+    """The reports of a folder, the earliest first: of one second (``…Z.json``, ``…Z-2.json``) in the order of numbers."""
+    return sorted((folder / REPORTS).glob("*.json"), key=lambda p: (p.stem.partition("Z")[0], len(p.stem), p.stem))
 
 
 def signature(report: Mapping[str, Any]) -> str:
