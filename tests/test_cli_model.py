@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -120,6 +123,24 @@ def test_bad_usage(work, tmp_path, monkeypatch, capsys, arguments, message):
     (tmp_path / "OTHER" / "up" / "clip.mp4").write_bytes(b"not looked at")
     code, out, err = typed(capsys, *arguments)
     assert code == 2 and out == "" and message in err
+
+
+def test_what_cannot_be_read_is_left_out_and_listed(work, tmp_path, capsys):
+    """Of every data that is given, the validation side included, in one list."""
+    for name in ("one", "other"):
+        shutil.copytree(work / "squares" / "train", tmp_path / name)
+        (tmp_path / name / "left" / f"{name}.mp4").write_bytes(b"not a video")
+    small = [*SMALL, "--model", "tiny", "--batch-size", "2", "--epochs", "1"]
+    data = [tmp_path / "one", tmp_path / "other"]
+    code, _, err = typed(capsys, "pretrain", *data, "-o", tmp_path / "stopped", *small)
+    assert code == 2 and re.search(r"(one|other)\.mp4: not_a_video", err)
+    for command in (["pretrain", *data], ["finetune", data[0], "--val", data[1], "--validate-epochs", "1"]):
+        run = tmp_path / command[0]
+        code, _, err = typed(capsys, *command, "-o", run, "--skip-unreadable", *small)
+        assert code == 0 and f"2 of 10 clips cannot be read and are left out: {run}/unreadable.csv" in err
+        rows = list(csv.DictReader((run / "unreadable.csv").read_text().splitlines()))
+        assert [Path(row["path"]).name for row in rows] == ["one.mp4", "other.mp4"]
+        assert all(row["reason"].startswith("not_a_video") for row in rows)
 
 
 def test_a_decoder_that_is_not_installed(work, tmp_path, monkeypatch, capsys):

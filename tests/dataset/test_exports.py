@@ -289,6 +289,18 @@ def test_only_what_was_asked_for(five_clips: Path, tmp_path: Path, choice: dict[
     assert api.dataset_export(five_clips, tmp_path / "out", format="huggingface", **choice).clips == clips
 
 
+def test_names_that_are_not_there_are_told(
+    five_clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: dict[str, Any] = {"sides": ["train", "tarin"], "labels": ["salsa", "Salsa", "waltz"]}
+    notes = ("--sides: no clip fits tarin", "--labels: no clip fits Salsa, waltz")
+    assert api.dataset_export(five_clips, tmp_path / "out", format="kinetics", **told).notes == notes
+    assert api.dataset_subset(five_clips, tmp_path / "subset", by="labels", **told).notes == notes
+    typed = ["--sides", "train", "tarin", "--format", "kinetics", "-o", str(tmp_path / "typed")]
+    assert cli.main(["dataset", "export", str(five_clips), *typed]) == 1
+    assert "attention: --sides: no clip fits tarin" in capsys.readouterr().err
+
+
 def test_an_unsplit_dataset_has_one_side(data: Path, tmp_path: Path) -> None:
     shutil.rmtree(data / "splits")
     write_manifest(data, all_records(data), api.datasets.open_dataset(data)[2])
@@ -346,5 +358,5 @@ def test_the_command(five_clips: Path, tmp_path: Path, capsys: pytest.CaptureFix
         "-o",
         str(tmp_path / "x"),
     ]
-    assert cli.main(arguments) == 0
+    assert cli.main(arguments) == 1 and "--labels: no clip fits nothing" in capsys.readouterr().err
     assert cli.main([*arguments[:4], "kinetics", *arguments[5:7], "nothing", "-o", str(tmp_path / "y")]) == 2

@@ -170,6 +170,7 @@ def dataset_subset(
         UsageError: not a dataset, options that do not fit, or nothing to choose from.
     """
     from tiktokactions.dataset import subsets
+    from tiktokactions.dataset.export_rows import unmatched
     from tiktokactions.dataset.subset_options import Choice, is_subset
     from tiktokactions.files import dataset_lock
 
@@ -197,7 +198,11 @@ def dataset_subset(
         name = subsets.label_of(row, choice.labels)
         counts[name] = counts.get(name, 0) + 1
     ordered = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-    return subsets.Subset(str(out), str(folder), by, len(chosen), len(rows), ordered)
+    notes = unmatched(choice.sides, {row["split"] for row in rows}, "--sides")
+    notes += unmatched(choice.labels, {name for row in rows for name in row["names"]}, "--labels")
+    if size is not None and len(chosen) < size:
+        notes.append(f"only {len(chosen):,} clips fit, {size:,} were asked for")
+    return subsets.Subset(str(out), str(folder), by, len(chosen), len(rows), ordered, tuple(notes))
 
 
 def _features(

@@ -63,7 +63,7 @@ def pretrain(
         parts = [_clips(source, "train", settings, unsplit_is_all=True) for source in sources]
         if dry_run:
             return dry_pretrain(sum(len(part.clips) for part in parts), settings)
-        parts = [_without_unreadable(part, settings, on_disk(output, "a run"), progress) for part in parts]
+        parts = _readable(parts, settings, on_disk(output, "a run"), progress)
         clips = [clip for part in parts for clip in part.clips]
         return pretrain(
             clips,
@@ -114,32 +114,30 @@ def finetune(
         from tiktokactions.model.finetune import dry_finetune, finetune, require_labels
 
         train = _clips(data, "train", settings)
-        looked_at = _other_side(data, val, "val", settings)
-        tested_on = _other_side(data, test, "test", settings)
-        for other in (looked_at, tested_on):
-            if other is not None:
-                label_numbers(other, require_labels(train), train.source)  # now, not after hours of training
+        looked_at, tested_on = _other_side(data, val, "val", settings), _other_side(data, test, "test", settings)
+        for other in (*looked_at, *tested_on):
+            label_numbers(other, require_labels(train), train.source)  # now, not after hours of training
         if dry_run:
             return dry_finetune(train, settings, None if init is None else on_disk(init, "--init"))
         run = on_disk(output, "a run")
-        train = _without_unreadable(train, settings, run, progress)
+        [train, *looked_at] = _readable([train, *looked_at], settings, run, progress)
         result = finetune(
             train,
             settings,
             run,
-            val=looked_at,
+            val=next((v for v in looked_at if v.clips), None),
             init=None if init is None else on_disk(init, "--init"),
             report=progress,
         )
-        if not result["finished"] or tested_on is None:
+        if not result["finished"] or not tested_on:
             return result
         shared = {
             f.name: getattr(settings, f.name) for f in dataclasses.fields(EvaluateOptions) if hasattr(settings, f.name)
         }
         folder = run / "evaluations" / "test"
-        tested_on = _without_unreadable(tested_on, settings, folder, progress)
+        [clips] = _readable(tested_on, settings, folder, progress)
         looks = EvaluateOptions(**(shared | {"stride": None}))
-        return result | {"test": dataclasses.asdict(evaluate(run, tested_on, looks, folder, report=progress))}
+        return result | {"test": dataclasses.asdict(evaluate(run, clips, looks, folder, report=progress))}
 
 
 def evaluate(
@@ -175,7 +173,7 @@ def evaluate(
         folder = (
             on_disk(output, "an evaluation") if output is not None else on_disk(run, "a run") / "evaluations" / name
         )
-        tested_on = _without_unreadable(_clips(data, settings.side, settings), settings, folder, progress)
+        [tested_on] = _readable([_clips(data, settings.side, settings)], settings, folder, progress)
         return evaluate(on_disk(run, "a run"), tested_on, settings, folder, report=progress)
 
 
@@ -267,30 +265,31 @@ def _clips(data: str | os.PathLike[str], side: Any, settings: Any, unsplit_is_al
 
 def _other_side(
     data: str | os.PathLike[str], other: str | os.PathLike[str] | None, side: Side, settings: FinetuneOptions
-) -> ClipSet | None:
-    """The val or test side: of other data where they are given, else of the same data where it has such a side."""
+) -> list[ClipSet]:
+    """The val or test side, of other data where they are given; none where the same data have no such side."""
     from tiktokactions.dataset.clips import has_side
 
-    if other is not None:
-        return _clips(other, side, settings)
-    found = _clips(data, side, settings) if has_side(data, side) else None
-    return found if found is None or found.clips else None
+    if other is None and not has_side(data, side):
+        return []
+    found = _clips(data if other is None else other, side, settings)
+    return [found] if found.clips or other is not None else []
 
 
-def _without_unreadable(
-    data: ClipSet, settings: Any, folder: Path, progress: Callable[[TrainingProgress], None]
-) -> ClipSet:
-    """With ``--skip-unreadable`` the clips that can be decoded; the others are listed in ``unreadable.csv``."""
+def _readable(
+    data: Sequence[ClipSet], settings: Any, folder: Path, progress: Callable[[TrainingProgress], None]
+) -> list[ClipSet]:
+    """With ``--skip-unreadable`` the clips that can be decoded; all others are listed in ``unreadable.csv``."""
     if not settings.skip_unreadable:
-        return data
+        return list(data)
     from tiktokactions.model.run_folder import write_clips
 
-    good, lost = _split_unreadable(data.clips, settings, progress)
+    good, lost = _split_unreadable([clip for part in data for clip in part.clips], settings, progress)
     if lost:
         path = folder / "unreadable.csv"
         write_clips(path, [clip for clip, _ in lost], [reason for _, reason in lost])
-        progress(_note(f"{len(lost)} of {len(data.clips)} clips cannot be read and are left out: {path}"))
-    return replace(data, clips=tuple(good))
+        progress(_note(f"{len(lost)} of {len(good) + len(lost)} clips cannot be read and are left out: {path}"))
+    kept = set(good)
+    return [replace(part, clips=tuple(clip for clip in part.clips if clip in kept)) for part in data]
 
 
 def _split_unreadable(

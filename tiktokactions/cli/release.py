@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from tiktokactions.cli.commands import ATTENTION, DONE, command
@@ -90,10 +91,7 @@ def _subset(arguments: argparse.Namespace) -> int:
             print(f"  {label or '(no label)':24} {count:>8,}")
         if len(done.labels) > 10:
             print(f"  and {len(done.labels) - 10:,} more labels")
-    short = arguments.size is not None and done.clips < arguments.size
-    if short:
-        print(f"attention: only {done.clips:,} clips fit, {arguments.size:,} were asked for", file=sys.stderr)
-    return ATTENTION if short else DONE
+    return _say(done.notes)
 
 
 def _hydrate(arguments: argparse.Namespace) -> int:
@@ -133,6 +131,11 @@ def _export(arguments: argparse.Namespace) -> int:
     else:
         sides = ", ".join(f"{side} {count:,}" for side, count in done.sides.items())
         print(f"{done.output}: {done.clips:,} clips ({sides}) in {done.files:,} files, {done.bytes / 1e6:,.1f} MB")
-    for note in done.notes:
+    return _say(done.notes)
+
+
+def _say(notes: Sequence[str]) -> int:
+    """What a person should know of what was done; the exit code."""
+    for note in notes:
         print(f"attention: {note}", file=sys.stderr)
-    return ATTENTION if done.notes else DONE
+    return ATTENTION if notes else DONE

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -174,12 +174,26 @@ class Export:
         return {side: found[side] for side in [*usual, *sorted(set(found) - set(usual))]}
 
     @cached_property
+    def unmatched(self) -> list[str]:
+        """Sides and labels that were asked for and that no clip has, in words."""
+        names: set[str] = set()
+        for batch in self.batches(["labels", "human_labels"]) if self.labels else ():
+            names.update(labels_of_rows(batch)[1].to_pylist())
+        return unmatched(self.sides, self.counts, "--sides") + unmatched(self.labels, names, "--labels")
+
+    @cached_property
     def classes(self) -> tuple[str, ...]:
         """Names of all labels that are some clip's first, sorted: their places are the class numbers."""
         found: set[str | None] = set()
         for batch in self.batches(["labels", "human_labels"]):
             found.update(first_labels(batch).unique().to_pylist())
         return tuple(sorted(label for label in found if label is not None))
+
+
+def unmatched(asked: Sequence[str], found: Collection[str], option: str) -> list[str]:
+    """A sentence on what was asked for by name and is not there, empty where all of it is."""
+    absent = [name for name in asked if name not in found]
+    return [f"{option}: no clip fits {', '.join(absent)}"] if absent else []
 
 
 def dataset_salt(dataset: Path) -> bytes:

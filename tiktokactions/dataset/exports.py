@@ -77,9 +77,8 @@ def export_dataset(export: Export, name: str, out: Path) -> Exported:
     write_atomic(out / MARK, (json.dumps(mark, indent=1, ensure_ascii=False) + "\n").encode())
     _remember(export, name, out)
     size = sum((out / path).stat().st_size for path in relative)
-    return Exported(
-        name, str(out), sum(export.counts.values()), dict(export.counts), len(relative), size, tuple(export.notes)
-    )
+    sides, notes = dict(export.counts), (*export.unmatched, *export.notes)
+    return Exported(name, str(out), sum(sides.values()), sides, len(relative), size, notes)
 
 
 def remembered(dataset: Path) -> list[dict[str, Any]]:

@@ -51,6 +51,8 @@ class Subset:
     candidates: int
     labels: dict[str, int]
     """Chosen clips of every label (the first of each clip)."""
+    notes: tuple[str, ...] = ()
+    """What was asked for and is not there."""
 
 
 Row = dict[str, Any]
