@@ -165,6 +165,13 @@ def test_features_of_a_run(five_clips: Path, tmp_path: Path) -> None:
     api.pretrain(five_clips, tmp_path / "run", **small, batch_size=2, epochs=1, pictures_epochs=0)
     done = api.dataset_subset(five_clips, tmp_path / "s", by="diverse", size=2, features=tmp_path / "run")
     assert done.clips == 2 and (tmp_path / "s" / "features.parquet").is_file()
+    # A dataset, or a subset of it, stands for its accepted clips.
+    looks: dict[str, Any] = {"workers": 0, "threads": 1, "segments": 1, "crops": 1}
+    both = api.predict(tmp_path / "run", [five_clips, tmp_path / "s"], features=tmp_path / "f.parquet", **looks)
+    assert isinstance(both, api.FeaturesWritten) and both.videos == 7
+    clips = {five_clips / row["clip_path"] for row in pq.read_table(five_clips / "manifest.parquet").to_pylist()
+             if row["status"] == "accepted"}  # fmt: skip
+    assert {Path(path).resolve() for path in pq.read_table(tmp_path / "f.parquet")["path"].to_pylist()} == clips
 
 
 def test_the_command(five_clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -189,7 +189,7 @@ def predict(
 
     Args:
         run: a finished run of :func:`finetune`; for features also of :func:`pretrain`.
-        videos: files, folders, globs or lists, as for :func:`curate`.
+        videos: files, folders, globs or lists, as for :func:`curate`; datasets (their accepted clips).
         features: write one pooled feature per video to this file instead of predicting labels.
         progress: called after every video.
         **options: any field of :class:`tiktokactions.model.options.PredictOptions`.
@@ -314,19 +314,17 @@ def _shares(mix: Sequence[float], sizes: Sequence[int]) -> list[float]:
 
 
 def _video_clips(inputs: list[str]) -> list[Clip]:
-    from tiktokactions.curate.sources import InputError, list_videos
-    from tiktokactions.dataset.clips import Clip, Stored
-    from tiktokactions.files import is_address
+    """The accepted clips of datasets, and every video of all other inputs."""
+    from tiktokactions.curate.sources import list_videos
+    from tiktokactions.dataset.clips import Clip, Stored, read_clips
+    from tiktokactions.files import is_address, located
 
-    try:
-        found = [
-            Clip(
-                video.path, None, stored=Stored(video.path, str(video.fingerprint)) if is_address(video.path) else None
-            )
-            for video in list_videos(inputs)
-        ]
-    except InputError as error:
-        raise UsageError(str(error)) from error
+    datasets = [given for given in inputs if (located(given) / "dataset.json").is_file()]
+    found = [clip for given in datasets for clip in read_clips(given, side="all").clips]
+    if others := [given for given in inputs if given not in datasets]:
+        for video in list_videos(others):
+            stored = Stored(video.path, str(video.fingerprint)) if is_address(video.path) else None
+            found.append(Clip(video.path, None, stored=stored))
     if not found:
         raise UsageError(f"{', '.join(inputs)}: no video found there")
     return found

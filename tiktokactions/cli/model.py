@@ -81,7 +81,9 @@ def add_model(commands: Any) -> None:
 
     predict = command(commands, "predict", "labels of any videos, or their features", PREDICT_EXAMPLE, _predict)
     predict.add_argument("fine_tuned", metavar="RUN", help="a run of 'finetune'; for features also of 'pretrain'")
-    predict.add_argument("videos", nargs="+", metavar="VIDEO", help="files, folders, globs or lists")
+    predict.add_argument(
+        "videos", nargs="+", metavar="VIDEO", help="files, folders, globs, lists or datasets (their accepted clips)"
+    )
     predict.add_argument("--features", metavar="FILE.parquet", help="write pooled features instead of predicting")
     add_options(predict, PredictOptions, MODEL_GROUP_TITLES)
 
