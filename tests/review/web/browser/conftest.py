@@ -50,14 +50,17 @@ def visit(browser) -> Iterator[Callable[..., Any]]:
     """``visit(address, size)``: a page in a browser of its own; what goes wrong on it fails the test.
 
     It waits for the server as long as it takes, since the machine may be busy with other tests; ``patient=False``: as
-    long as it does for people."""
+    long as it does for people. ``routed``: routes of the page hold from their first moment (Chromium lets requests past
+    a page's first route for a while, unless there was one when the page was opened)."""
     contexts, problems = [], []
 
-    def opened(address: str, size: str = "laptop", patient: bool = True, **settings: Any) -> Any:
+    def opened(address: str, size: str = "laptop", patient: bool = True, routed: bool = False, **settings: Any) -> Any:
         width, height = SIZES[size]
         context = browser.new_context(viewport={"width": width, "height": height}, **settings)
         context.set_default_timeout(WAIT_MS)
         contexts.append(context)
+        if routed:
+            context.route("**/no-such-address", lambda route: route.abort())
         if patient:
             context.add_init_script(PATIENT)
         page = context.new_page()

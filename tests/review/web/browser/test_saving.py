@@ -41,7 +41,7 @@ class Held:
 @pytest.mark.parametrize("answered", [False, True], ids=["asked", "answered"])
 def test_the_page_waits_until_a_decision_is_on_the_disk(data, visit, answered):
     with served(data) as address:
-        page = visit(address)
+        page = visit(address, routed=True)
         before = shown(page)
         held = Held(page, "**/api/decisions", answered)
         page.keyboard.press("a")
@@ -84,7 +84,7 @@ def test_offline_and_back(data, visit):
 
 def test_a_server_that_does_not_answer_counts_as_away_and_what_it_wrote_is_not_doubled(data, visit):
     with served(data) as address:
-        page = visit(address, patient=False)
+        page = visit(address, patient=False, routed=True)
         until(page, "[...document.querySelectorAll('video')].filter((v) => v.readyState > 2).length > 2")
         begun = time.monotonic()
         page.route("**/api/decisions", lambda route: route.fetch())  # written, and the answer never comes
@@ -108,7 +108,7 @@ def test_a_decision_that_the_server_refuses_stays_on_show(data, visit):
         route.fulfill(status=409, json={"error": "the segment lies outside the scene"})
 
     with served(data) as address:
-        page = visit(address)
+        page = visit(address, routed=True)
         before = shown(page)
         page.route("**/api/decisions", refuse)
         page.keyboard.press("a")
@@ -124,7 +124,7 @@ def test_a_decision_that_the_server_refuses_stays_on_show(data, visit):
 def test_kill_between_click_and_answer(data, visit, answered):
     """What was acknowledged is there; what was not is sent again after the restart, and counts once."""
     with serving(data) as (address, process):
-        page = visit(address)
+        page = visit(address, routed=True)
         videos = [press(page, "a")[0], press(page, "a")[0]]
         assert [video for video, _ in rows(data)] == videos  # the page has moved on: it is on the disk
         held = Held(page, "**/api/decisions", answered)
