@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tiktokactions.curate.decide import person_frames, person_score, propose_segment
 from tiktokactions.curate.options import CurateOptions
-from tiktokactions.files import poster_path, read_record, record_path, strip_path
+from tiktokactions.files import is_address, poster_path, read_record, record_path, strip_path
 from tiktokactions.records import Segment, VideoRecord
 from tiktokactions.review.decisions import DecisionError, NewDecision, checked_decision
 
@@ -34,6 +34,8 @@ class ReviewItem:
     clip_path: Path | None
     source_path: Path | None
     """Outside the dataset folder: to be served by the video's id alone."""
+    source: str | None
+    """Where a stand-in can be made from: ``source_path``, else an address on an object store, which nobody has looked at."""
     poster_path: Path | None
     strip_path: Path | None
 
@@ -48,6 +50,8 @@ def review_item(dataset: Path, settings: CurateOptions, video_id: str) -> Review
     record = known_record(dataset, video_id)
     segment = segment_of(record, settings)
     clip = dataset / record.clip.path if record.clip is not None else None
+    places = (record.source.path, *record.source.copies)
+    source = next((path for path in map(Path, places) if path.is_file()), None)
     scene = record.longest_scene if segment is None else scene_of(record, segment.start_s, segment.end_s)
     return ReviewItem(
         record=record,
@@ -58,7 +62,8 @@ def review_item(dataset: Path, settings: CurateOptions, video_id: str) -> Review
         scene=record.longest_scene if scene is None else scene,
         why=why(record, settings),
         clip_path=_existing(clip),
-        source_path=next((p for p in map(Path, (record.source.path, *record.source.copies)) if p.is_file()), None),
+        source_path=source,
+        source=next(filter(is_address, places), None) if source is None else str(source),
         poster_path=_existing(poster_path(dataset, video_id)),
         strip_path=_existing(strip_path(dataset, video_id)),
     )

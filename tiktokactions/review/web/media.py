@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi import Path as PathParameter
 from starlette.responses import Response
 
+from tiktokactions.files import StoreError
 from tiktokactions.review.web.context import SignedIn, TheWeb, Web, readable_item
 from tiktokactions.review.web.proxies import ProxyError, plays_in_browsers
 from tiktokactions.review.web.ranges import file_response
@@ -56,14 +57,16 @@ async def scene_copy(
     """An H.264 copy of a part of a scene; the answer waits until it is made."""
     item = await run_sync(readable_item, web, video_id)
     probe = item.record.probe
-    if item.source_path is None or probe is None or not 0 <= scene < len(item.record.scenes):
+    if item.source is None or probe is None or not 0 <= scene < len(item.record.scenes):
         raise HTTPException(404, MISSING)
     try:
-        future = await run_sync(web.proxies.proxy_of, item.source_path, probe, item.record.scenes[scene], part)
+        future = await run_sync(web.proxies.proxy_of, item.source, probe, item.record.scenes[scene], part)
         # Shielded: who goes away does not take it from those who wait too.
         path = await asyncio.shield(asyncio.wrap_future(future))
-    except ProxyError as error:
+    except (ProxyError, StoreError) as error:
         raise HTTPException(404, str(error)) from error
+    except OSError as error:
+        raise HTTPException(404, MISSING) from error
     return await _sent(request, path, "video/mp4")
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tiktokactions.curate.engine_local import run_jobs
+from tiktokactions.files import StoreError, fingerprint, local_file
 from tiktokactions.records import Probe, Scene
 from tiktokactions.video import ClipSettings, VideoError, cut_clip
 
@@ -59,10 +60,13 @@ def make_proxy(job: ProxyJob) -> str | None:
     )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        cut_clip(job.source, unfinished, job.start_s, job.end_s, job.probe, settings, None)
+        with local_file(job.source) as path:
+            cut_clip(os.fspath(path), unfinished, job.start_s, job.end_s, job.probe, settings, None)
         os.replace(unfinished, target)
     except VideoError as error:
         return error.reason
+    except StoreError:
+        return "the store does not answer"
     except OSError as error:
         return error.strerror or "the disk"
     finally:
@@ -82,18 +86,19 @@ class Proxies:
     def close(self) -> None:
         self._worker.shutdown(wait=False, cancel_futures=True)
 
-    def proxy_of(self, source: Path, probe: Probe, scene: Scene, part: int) -> concurrent.futures.Future[Path]:
-        """The stand-in for a part of a scene, made if it is not there.
+    def proxy_of(self, source: str, probe: Probe, scene: Scene, part: int) -> concurrent.futures.Future[Path]:
+        """The stand-in for a part of a scene, made if it is not there. ``source``: a path, or an address on an object store.
 
         Raises:
             ProxyError: no such part, or too many are being made; the future's result may raise it too.
+            OSError, StoreError: the source is gone, or its store stays away.
         """
         start_s = scene.start_s + part * PART_S
         if part < 0 or start_s >= scene.end_s:
             raise ProxyError(f"part {part}: not in this scene")
         end_s = min(scene.end_s, start_s + WINDOW_S)
-        status = source.stat()
-        what = f"{source}|{status.st_size}|{status.st_mtime_ns}|{start_s:.6f}|{end_s:.6f}|{SHORT_SIDE}|{CRF}"
+        size_bytes, change = fingerprint(source)
+        what = f"{source}|{size_bytes}|{change}|{start_s:.6f}|{end_s:.6f}|{SHORT_SIDE}|{CRF}"
         target = self.folder / f"{hashlib.sha256(what.encode()).hexdigest()[:24]}.mp4"
         ready: concurrent.futures.Future[Path] = concurrent.futures.Future()
         with self._lock:
@@ -106,7 +111,7 @@ class Proxies:
                 return known
             if len(self._under_way) >= WAITING_AT_MOST:
                 raise ProxyError("too many scenes are being prepared; try again in a moment")
-            job = ProxyJob(str(source), str(target), start_s, end_s, probe)
+            job = ProxyJob(source, str(target), start_s, end_s, probe)
             future = self._worker.submit(self._make, job)
             self._under_way[target.name] = future
         future.add_done_callback(lambda _: self._under_way.pop(target.name, None))

@@ -266,7 +266,7 @@ def item_answer(
     clip = None
     if clip_url is not None and record.segment is not None:
         clip = Media(url=clip_url, start_s=record.segment.start_s, end_s=record.segment.end_s)
-    copies = item.source_path is not None and not plays and record.probe is not None and bool(record.scenes)
+    copies = item.source is not None and not plays and record.probe is not None and bool(record.scenes)
     return Item(
         video_id=video_id,
         queue=queue,
