@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,11 +19,12 @@ from tiktokactions import cli
 from tiktokactions.cli.entry import build_parser
 from tiktokactions.cli.options import ConfigError, options_of
 from tiktokactions.dataset.clips import Clip
+from tiktokactions.files import dataset_lock
 from tiktokactions.study.options import ExtrapolateOptions, ScalingOptions, SourcesOptions, StudyOptions
 from tiktokactions.study.plan import StudyError, equal_epochs, keep_settings
 from tiktokactions.study.sources import differences, parse_sources
 from tiktokactions.study.subsets import order, parse_sizes
-from tiktokactions.study.trials import Trial, run_trials
+from tiktokactions.study.trials import Trial, run_trials, wait_until_free
 
 
 @pytest.mark.parametrize(
@@ -202,6 +204,31 @@ def test_scaling_killed_half_way_and_started_again(work, capsys):
     assert cli.main(arguments) == 0
     assert {p: p.stat().st_mtime_ns for p in study.glob("trials/*/result.json")} == before, "nothing is done twice"
     assert "equal steps" in capsys.readouterr().out
+
+
+def test_a_run_that_a_killed_study_left_behind_is_waited_for(tmp_path):
+    """It ends after the step under way; until then its folder is held."""
+    held, may_go, free = threading.Event(), threading.Event(), threading.Event()
+
+    def left_behind() -> None:
+        with dataset_lock(tmp_path / "pretrained"):
+            held.set()
+            may_go.wait(30)
+
+    def next_one() -> None:
+        wait_until_free(tmp_path / "pretrained")
+        free.set()
+
+    threads = [threading.Thread(target=target) for target in (left_behind, next_one)]
+    threads[0].start()
+    assert held.wait(30)
+    wait_until_free(tmp_path / "pretrained", patience_s=0.2)  # somebody else's: the trial will say so
+    threads[1].start()
+    assert not free.wait(0.5)
+    may_go.set()
+    assert free.wait(30)
+    for thread in threads:
+        thread.join()
 
 
 def test_scaling_refuses(work, capsys):

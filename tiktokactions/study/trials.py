@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tiktokactions.files import write_atomic
+from tiktokactions.files import DatasetBusyError, dataset_lock, write_atomic
 from tiktokactions.study.placement import on_cluster
 
 Report = Callable[[str], None]
 TAIL_LINES = 15
+LAST_STEP_S = 120.0
+"""How long a trial waits for a run folder that another process still holds."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ def _run_one(
     began = time.monotonic()
     try:
         for command in commands(trial, folder):
+            wait_until_free(Path(command[command.index("-o") + 1]))
             with (folder / "output.txt").open("ab") as output:
                 output.write(f"$ tiktokactions {' '.join(command)}\n".encode())
                 output.flush()
@@ -152,6 +155,19 @@ def _run_one(
         return result, ""
     finally:
         slots.put(gpu)
+
+
+def wait_until_free(run: Path, patience_s: float = LAST_STEP_S) -> None:
+    """Wait for a training that a killed study left behind: it ends after its step, with a checkpoint to go on from."""
+    begun = time.monotonic()
+    while True:
+        try:
+            with dataset_lock(run):
+                return
+        except DatasetBusyError:
+            if time.monotonic() - begun > patience_s:
+                return  # the trial itself says who holds it
+            time.sleep(0.1)
 
 
 def commands(trial: Trial, folder: Path) -> list[list[str]]:
