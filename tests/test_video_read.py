@@ -27,6 +27,8 @@ from tiktokactions.video.frame_index import (
     says_packed,
     times_from_stamps,
 )
+from tiktokactions.video.read import Backend
+from tiktokactions.video.torchcodec_backend import import_torchcodec
 
 FAST = {"preset": "fast"}
 SILENT_X265 = "log-level=none:pools=none:frame-threads=1"
@@ -92,8 +94,8 @@ def draws(frames: int, seed: int = 0) -> Iterator[np.ndarray]:
     yield rng.permutation(frames)[: min(frames, 20)]
 
 
-def assert_reads_like(path: Path, expected: list[np.ndarray]) -> None:
-    with ClipReader(path) as reader:
+def assert_reads_like(path: Path, expected: list[np.ndarray], backend: Backend = "pyav") -> None:
+    with ClipReader(path, backend=backend) as reader:
         assert reader.frames == len(expected)
         for asked in draws(len(expected)):
             got = reader.read(asked)
@@ -527,7 +529,20 @@ class FakeDecoder:
         return FakeArray(255 - self.pictures[indices])
 
 
-@pytest.mark.parametrize(("name", "used"), [("B-frames", True), ("avi", False), ("VP8", False)])
+@pytest.mark.parametrize("name", VIDEOS)
+def test_torchcodec_reads_the_same_pixels(name: str, tmp_path: Path) -> None:
+    """Whatever it decodes itself or leaves to PyAV."""
+    try:
+        import_torchcodec()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    path = write(name, tmp_path)
+    assert_reads_like(path, decode_all(path), backend="torchcodec")
+
+
+@pytest.mark.parametrize(
+    ("name", "used"), [("B-frames", True), ("avi", False), ("VP8", False), ("HEVC, open GOP, 10 bit", False)]
+)
 def test_torchcodec_is_used_where_it_is_exact(
     name: str, used: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,7 +30,13 @@ from tiktokactions.video.frame_index import (
     says_packed,
     times_from_stamps,
 )
-from tiktokactions.video.torchcodec_backend import TorchcodecError, TorchcodecReader
+from tiktokactions.video.torchcodec_backend import (
+    EXACT_IN,
+    TorchcodecError,
+    TorchcodecReader,
+    begins_anew,
+    import_torchcodec,
+)
 
 KEPT_BYTES = 64 << 20
 """Packets of files up to this size stay in memory between finding the frames and decoding them; larger files are read
@@ -69,7 +75,8 @@ class ClipReader:
         path: of the video file.
         start_s, end_s: seconds since the file's first frame; None: the file's beginning, its end.
         backend: ``torchcodec`` decodes with that library where it is exact. Files without time stamps (AVI, raw
-            streams), with edit lists, or whose frames only decoding can count, are read with PyAV all the same.
+            streams), with edit lists, of more than 8 bits, or whose frames only decoding can count, are read with PyAV
+            all the same.
 
     Raises:
         UnreadableError: missing, not a video, cut off, no frame in the part.
@@ -214,12 +221,30 @@ class ClipReader:
         return FrameIndex(None, none, none[:0], np.zeros(packets, bool), times_s)
 
     def _open_torchcodec(self) -> TorchcodecReader | None:
-        shows_all = self._index.packet_of_frame is not None and self._index.frames == len(self._facts)
+        """None where its frames or colours would not be PyAV's: other containers, hidden frames, keyframes that nothing can
+        begin with, more than 8 bits, interlaced pictures."""
+        import_torchcodec()
+        if not set(self._container.format.name.split(",")) & EXACT_IN:
+            return None
+        if self._index.packet_of_frame is None or self._index.frames != len(self._facts):
+            return None
+        if any(part.bits > 8 for part in self._stream.format.components) or not self._begins_anew_at_keyframes():
+            return None
+        try:
+            if next(self._decode(0, len(self._facts), None)).interlaced_frame:
+                return None
+        except (_DecodingError, StopIteration):
+            return None  # a damaged file, which PyAV tells of when it is read
         try:
             found = TorchcodecReader(self.path, self._stream.index)
         except TorchcodecError as error:
             raise UnreadableError(self.path, str(error)) from error
-        return found if self._stamped and shows_all and found.count == self._index.frames else None
+        return found if found.count == self._index.frames else None
+
+    def _begins_anew_at_keyframes(self) -> bool:
+        codec, header = self._codec.name, bytes(self._codec.extradata or b"")
+        packets = zip(self._facts, self._feed(0, len(self._facts)), strict=False)
+        return all(begins_anew(codec, header, bytes(packet)) for facts, packet in packets if facts.is_keyframe)
 
     def _part(self, start_s: float | None, end_s: float | None) -> tuple[int, int]:
         times_s = self._index.times_s

@@ -8,6 +8,29 @@ from typing import Any
 
 import numpy as np
 
+EXACT_IN = {"mov", "mp4", "matroska", "webm"}
+"""FFmpeg's names of the containers in which it finds every frame; in MPEG-TS it runs out of them."""
+
+
+def begins_anew(codec: str, header: bytes, packet: bytes) -> bool:
+    """Whether nothing behind a keyframe is predicted from what stands before it.
+
+    torchcodec begins at keyframes whatever they are. H.264 and HEVC have kinds that a decoder needs some frames to recover
+    from (open groups of pictures, intra refresh); pictures of its other codecs have not.
+    """
+    if codec not in ("h264", "hevc"):
+        return True
+    length_at = 4 if codec == "h264" else 21
+    if len(header) <= length_at or header[0] != 1:
+        return False  # no lengths in front of the units, as in streams cut out of MPEG-TS
+    length = (header[length_at] & 3) + 1
+    kinds, at = set(), 0
+    while at + length < len(packet):
+        first = packet[at + length]
+        kinds.add(first & 31 if codec == "h264" else first >> 1 & 63)
+        at += length + int.from_bytes(packet[at : at + length])
+    return bool(kinds & ({5} if codec == "h264" else {19, 20}))
+
 
 class TorchcodecError(Exception):
     """What torchcodec said of a file."""
