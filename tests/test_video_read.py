@@ -541,7 +541,16 @@ def test_torchcodec_reads_the_same_pixels(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "used"), [("B-frames", True), ("avi", False), ("VP8", False), ("HEVC, open GOP, 10 bit", False)]
+    ("name", "used"),
+    [
+        ("B-frames", True),
+        ("avi", False),
+        ("VP8", False),
+        ("HEVC, open GOP, 10 bit", False),
+        ("mpeg-ts", False),
+        ("no keyframe but the first", False),
+        ("interlaced", False),
+    ],
 )
 def test_torchcodec_is_used_where_it_is_exact(
     name: str, used: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.api.errors import UsageError, checked_options, disk_errors, usage_errors
+from tiktokactions.api.errors import UsageError, checked_options, disk_errors, on_disk, usage_errors
 
 if TYPE_CHECKING:
     from tiktokactions.curate.options import CurateOptions
@@ -81,7 +81,9 @@ def dataset_check_against(
     if not sides:
         raise UsageError(f"{folder}: not split yet, so it has no train side; run: tiktokactions dataset split {folder}")
     with dataset_lock(folder), disk_errors(folder), usage_errors():
-        return check_against(folder, list(foreign), sides, settings, None if media is None else Path(media))
+        return check_against(
+            folder, list(foreign), sides, settings, None if media is None else on_disk(media, "--media")
+        )
 
 
 def dataset_card(dataset: str | os.PathLike[str]) -> Path:

@@ -141,12 +141,13 @@ def demo_study(
     from tiktokactions.demo.rendered import render_actions
 
     need_torch()
+    folder = on_disk(output, "a demo")
     with usage_errors():
-        rendered = render_actions(Path(output) / "rendered", progress=report).folder
+        rendered = render_actions(folder / "rendered", progress=report).folder
     before, after = study_recipes()
     result = study_scaling(
         rendered,
-        Path(output) / "study",
+        folder / "study",
         sizes=STUDY_SIZES,
         evaluate_on=rendered,
         repeats=1,

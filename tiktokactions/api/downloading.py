@@ -69,7 +69,7 @@ def download(
 
     from tiktokactions.collect.download import DownloadOptions, Tally, counts
     from tiktokactions.collect.store import Collection
-    from tiktokactions.files import dataset_lock
+    from tiktokactions.files import dataset_lock, located
 
     names = {f.name for f in dataclasses.fields(DownloadOptions)}
     how = checked_options(DownloadOptions, {name: value for name, value in options.items() if name in names})
@@ -91,7 +91,7 @@ def download(
             for _ in arriving:
                 pass
         else:
-            curated = _curate_arriving(opened, arriving, Path(curate_into), delete_raw, progress, rest)
+            curated = _curate_arriving(opened, arriving, located(curate_into), delete_raw, progress, rest)
         states = counts(opened)
     plain = asdict(tally)
     return DownloadResult(collection=str(folder), states=states, curated=curated, **plain)

@@ -88,11 +88,8 @@ def dataset_hydrate(
     from tiktokactions.dataset.settle import all_records
     from tiktokactions.files import dataset_lock
 
-    began, listing, folder = (
-        time.perf_counter(),
-        on_disk(ids, "a released list"),
-        on_disk(output, "what hydrate writes"),
-    )
+    began = time.perf_counter()
+    listing, folder = on_disk(ids, "a released list"), on_disk(output, "what hydrate writes")
     videos = on_disk(media, "the media of hydrate")
     if not videos.is_dir():
         raise UsageError(f"--media {media}: no such folder; expected the videos, or a collection with its media")
@@ -175,8 +172,7 @@ def dataset_subset(
     from tiktokactions.files import dataset_lock
 
     out = on_disk(output, "a subset")
-    on_disk(dataset, "what a subset is taken of")
-    folder, info, settings = open_dataset(dataset, whole=True)
+    folder, info, settings = open_dataset(on_disk(dataset, "what a subset is taken of"), whole=True)
     with dataset_lock(folder), disk_errors(folder), usage_errors():
         choice = Choice(by, size, seed, tuple(labels), cap, tuple(sides))
         if out.exists() and not is_subset(out) and (not out.is_dir() or any(out.iterdir())):

@@ -174,6 +174,7 @@ def hydrate_one(found: Found, dataset: Path, options: CurateOptions, detector: s
         except VideoError as error:
             return f"failed: {error}"
         if cut.frames != record.clip.frames:
+            (dataset / cut.path).unlink()
             return f"failed: its clip has {cut.frames} frames here, {record.clip.frames} were released"
         # Another version of the encoder may write other bytes for the same frames: the record says what lies here.
         record = replace(record, clip=cut)
