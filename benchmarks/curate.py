@@ -32,9 +32,9 @@ import psutil
 from benchmarks import corpus, paper_way
 from benchmarks.paper_way import PaperResult, cpu_seconds
 from benchmarks.report import environment, print_environment, print_table, print_targets, target, write_result
-from tiktokactions.curate.one_video import curate_video
-from tiktokactions.curate.options import CurateOptions
-from tiktokactions.curate.people import ResolvedDetector, open_detector, resolve_detector
+from tiktokactions.curation.one_video import curate_video
+from tiktokactions.curation.options import CurateOptions
+from tiktokactions.curation.people import ResolvedDetector, open_detector, resolve_detector
 from tiktokactions.files import write_record
 from tiktokactions.records import VideoRecord
 

@@ -27,9 +27,9 @@ import numpy as np
 
 from benchmarks.report import environment, print_environment, print_table, print_targets, target, write_result
 from tiktokactions import __version__
-from tiktokactions.curate.decide import decide
-from tiktokactions.curate.options import CurateOptions, clip_fingerprint, evidence_fingerprint
-from tiktokactions.curate.people import resolve_detector
+from tiktokactions.curation.decide import decide
+from tiktokactions.curation.options import CurateOptions, clip_fingerprint, evidence_fingerprint
+from tiktokactions.curation.people import resolve_detector
 from tiktokactions.dataset.info import new_info, write_info
 from tiktokactions.files import clip_relative_path, poster_path, record_path
 from tiktokactions.records import (

@@ -26,8 +26,8 @@ import torch
 
 from benchmarks import corpus, reference_loader
 from benchmarks.report import environment, print_environment, print_table, print_targets, target, write_result
-from tiktokactions import api
-from tiktokactions.dataset.clips import Clip
+from tiktokactions import commands as api
+from tiktokactions.clips.clip import Clip
 from tiktokactions.model.augment import normalise
 from tiktokactions.model.config import ModelConfig, model_config
 from tiktokactions.model.loader import PretrainClips, TestClips

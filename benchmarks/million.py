@@ -32,12 +32,12 @@ import pyarrow.parquet as pq
 
 from benchmarks.dataset_scale import LABELS, Dataset, Measured, measure
 from benchmarks.report import environment, print_environment, print_table, print_targets, target, write_result
-from tiktokactions.curate.options import CurateOptions
-from tiktokactions.curate.people import resolve_detector
+from tiktokactions.curation.options import CurateOptions
+from tiktokactions.curation.people import resolve_detector
 from tiktokactions.dataset.info import new_info, write_info
 from tiktokactions.dataset.manifest import SCHEMA
-from tiktokactions.review.people import invite
-from tiktokactions.review.store import Store
+from tiktokactions.reviews.people import invite
+from tiktokactions.reviews.store import Store
 
 RECORDS_IN_FULL = 1_000_000
 ROWS_AT_ONCE = 50_000

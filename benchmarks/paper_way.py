@@ -160,7 +160,7 @@ def _run(command: list[str]) -> str:
 
 
 def main() -> None:
-    from tiktokactions.curate.people import open_detector, resolve_detector
+    from tiktokactions.curation.people import open_detector, resolve_detector
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("videos", nargs="+", type=Path)

@@ -24,9 +24,9 @@ import cv2
 import numpy as np
 
 from benchmarks.report import environment, print_environment, print_table, write_result
-from tiktokactions.curate.detectors import KEEP_SCORE, Detect
-from tiktokactions.curate.people import ResolvedDetector, open_detector, resolve_detector
-from tiktokactions.curate.weights import DetectorError
+from tiktokactions.curation.detectors import KEEP_SCORE, Detect
+from tiktokactions.curation.people import ResolvedDetector, open_detector, resolve_detector
+from tiktokactions.curation.weights import DetectorError
 from tiktokactions.records import DetectorInfo, to_builtins
 
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)

@@ -36,8 +36,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import environment, print_environment, print_table, print_targets, target, write_result
-from tiktokactions.curate.decide import decide
-from tiktokactions.curate.options import CurateOptions
+from tiktokactions.curation.decide import decide
+from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.info import new_info, write_info
 from tiktokactions.dataset.manifest import write_manifest
 from tiktokactions.files import record_path
@@ -53,8 +53,8 @@ from tiktokactions.records import (
     VideoRecord,
     encode_record,
 )
-from tiktokactions.review.people import invite
-from tiktokactions.review.store import Store, set_setting
+from tiktokactions.reviews.people import invite
+from tiktokactions.reviews.store import Store, set_setting
 
 RECORDS, REVIEWERS, SECONDS, EVERY_S, PER_VIDEO = 100_000, 50, 60.0, 1.0, 2
 GALLERY_RECORDS, GALLERY_PAGE_S = 300_000, 1.0

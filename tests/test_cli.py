@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests.made_videos import numbered_frames, write_video
-from tiktokactions import api, cli
-from tiktokactions.curate.options import CurateOptions
+from tiktokactions import cli
+from tiktokactions import commands as api
+from tiktokactions.curation.options import CurateOptions
 
 RESULT = api.CurateResult("d", 3, 1, 1, 1, 2.5, 3, 0, 0, 0, {}, 0, "none")
 

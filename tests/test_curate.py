@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.made_videos import numbered_frames, read_numbers, write_video
-from tiktokactions import api
+from tiktokactions import commands as api
 from tiktokactions.files import DatasetBusyError, dataset_lock
 from tiktokactions.records import VideoRecord
 
@@ -274,7 +274,7 @@ def test_junk_becomes_rows_with_reasons(mine: Path, tmp_path: Path) -> None:
 
 def test_a_file_that_may_not_be_read(mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The refusal comes from the operating system; root is refused nothing, hence the stand-in."""
-    import tiktokactions.curate.resume as resume
+    import tiktokactions.curation.resume as resume
 
     def refused(path: str) -> str:
         raise PermissionError(13, "Permission denied", path)
@@ -407,7 +407,7 @@ def crashing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def crash_on_b(job: Any, options: Any, detector: Any, dataset: Path) -> str:
-    from tiktokactions.curate.one_video import curate_video
+    from tiktokactions.curation.one_video import curate_video
     from tiktokactions.files import write_record
 
     if job.path.endswith("b.mp4"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.made_videos import numbered_frames, write_video
-from tiktokactions import api
+from tiktokactions import commands as api
 from tiktokactions.cli import main
 from tiktokactions.files import located, record_files
 from tiktokactions.files.objects import ObjectPath

@@ -16,7 +16,7 @@ import pytest
 
 from tests.made_videos import numbered_frames, write_video
 from tests.stores import Store
-from tiktokactions import api
+from tiktokactions import commands as api
 from tiktokactions.cli import main
 from tiktokactions.files import located, readable, record_files
 from tiktokactions.files.objects import ObjectPath

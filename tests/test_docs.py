@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.curate.tiny_onnx import write_constant_model
+from tests.curation.tiny_onnx import write_constant_model
 from tests.made_videos import numbered_frames, write_video
 from tiktokactions.cli import build_parser
 

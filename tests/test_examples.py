@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.curate.tiny_onnx import write_constant_model
+from tests.curation.tiny_onnx import write_constant_model
 from tests.made_videos import numbered_frames, write_video
 
 SCRIPTS = sorted((REPOSITORY / "examples").glob("[0-9]*.py"))

@@ -1,4 +1,4 @@
-"""Imports go one way: a file may import what stands above it in the list of rooms, never what stands below."""
+"""Imports go one way down the list of rooms, never in a circle, and a name with an underscore stays in its file."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 PACKAGE = "tiktokactions"
 ROOMS = [
-    *("records", "files", "intervals", "video", "plots", "hashtags", "collect", "curate", "review", "dataset", "model"),
-    *("study", "report", "demo", "api", "progress", "cli", "__main__"),
+    *("errors", "records", "machine", "files", "intervals", "video", "plots", "hashtags", "collection", "curation"),
+    *("dataset", "copies", "clips", "splits", "reviews", "verdicts", "release", "takedown", "model", "study"),
+    *("reporting", "demonstration", "commands", "api", "cli", "__main__"),
 ]
 HEAVY = {"torch", "onnxruntime", "matplotlib", "cv2", "av", "scipy", "scenedetect", "ai_edge_litert", "ultralytics"}
 
@@ -68,11 +70,11 @@ def wrong_imports(source: str, module: str, is_package: bool = False) -> list[st
         ("tiktokactions.files", "from tiktokactions.records import Scene", False),
         ("tiktokactions.files", "from tiktokactions import video", True),
         ("tiktokactions.records", "def f():\n    import tiktokactions.files", True),
-        ("tiktokactions.curate.scenes", "from tiktokactions.curate.people import x", False),
-        ("tiktokactions.curate.scenes", "from . import people", False),
-        ("tiktokactions.curate.scenes", "from ..dataset import manifest", True),
-        ("tiktokactions.dataset.cards", "from ..curate.options import CurateOptions", False),
-        ("tiktokactions.api", "from tiktokactions.cli import main", True),
+        ("tiktokactions.curation.scenes", "from tiktokactions.curation.people import x", False),
+        ("tiktokactions.curation.scenes", "from . import people", False),
+        ("tiktokactions.curation.scenes", "from ..dataset import manifest", True),
+        ("tiktokactions.dataset.cards", "from ..curation.options import CurateOptions", False),
+        ("tiktokactions.commands", "from tiktokactions.cli import main", True),
         ("tiktokactions.video", "from tiktokactions import __version__", False),
     ],
 )
@@ -86,6 +88,122 @@ def test_every_file_imports_only_what_stands_above(repository):
         name = module_name(path, repository)
         wrong += wrong_imports(path.read_text(encoding="utf-8"), name, path.name == "__init__.py")
     assert not wrong, "\n".join(wrong)
+
+
+def for_type_checking(tree: ast.AST) -> set[ast.AST]:
+    """Everything below ``if TYPE_CHECKING``: imports there never run."""
+    guards = (n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test))
+    return {node for guard in guards for statement in guard.body for node in ast.walk(statement)}
+
+
+def runtime_imports(source: str, modules: set[str]) -> set[str]:
+    """The files of the package that a file imports when it runs, in functions too."""
+    tree = ast.parse(source)
+    left_out = for_type_checking(tree)
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if node in left_out:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.add(inner if inner in modules else node.module)
+    return found & modules
+
+
+def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
+    """Every group of files that import each other, however far round (Tarjan's strongly connected components)."""
+    number: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(file: str) -> None:
+        number[file] = low[file] = len(number)
+        stack.append(file)
+        for other in graph[file]:
+            if other not in number:
+                visit(other)
+            if other in stack:
+                low[file] = min(low[file], low[other])
+        if low[file] == number[file]:
+            group = stack[stack.index(file) :]
+            del stack[stack.index(file) :]
+            if len(group) > 1 or file in graph[file]:
+                found.append(sorted(group))
+
+    for file in sorted(graph):
+        if file not in number:
+            visit(file)
+    return found
+
+
+def foreign_private_names(source: str, module: str, modules: set[str]) -> Iterator[str]:
+    """Names with one underscore that a file takes from another one, by import or as an attribute of it."""
+    tree = ast.parse(source)
+    ours: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE:
+            for alias in node.names:
+                if alias.name.startswith("_") and not alias.name.startswith("__"):
+                    yield f"{module}, line {node.lineno}: {node.module}.{alias.name}"
+                if f"{node.module}.{alias.name}" in modules:
+                    ours.add(alias.asname or alias.name)
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in ours
+            and node.attr.startswith("_")
+            and not node.attr.startswith("__")
+        ):
+            yield f"{module}, line {node.lineno}: {node.value.id}.{node.attr}"
+
+
+@pytest.mark.parametrize(
+    ("graph", "expected"),
+    [
+        pytest.param({"a": set(), "b": {"a"}}, [], id="a line"),
+        pytest.param({"a": {"b"}, "b": {"a"}}, [["a", "b"]], id="two"),
+        pytest.param({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}, [["a", "b", "c"]], id="three, and one beside"),
+        pytest.param({"a": {"b", "c"}, "b": {"d"}, "c": {"d"}, "d": set()}, [], id="two ways to one file"),
+    ],
+)
+def test_the_circle_rule_itself(graph, expected):
+    assert circles(graph) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        pytest.param("from tiktokactions.files import located", 0, id="public"),
+        pytest.param("from tiktokactions.files import _steady", 1, id="imported"),
+        pytest.param("from tiktokactions import files\nfiles._steady()", 1, id="as an attribute"),
+        pytest.param("from tiktokactions import __version__", 0, id="dunder"),
+        pytest.param("from os import _exit", 0, id="another package's"),
+    ],
+)
+def test_the_rule_of_private_names_itself(source, expected):
+    assert len(list(foreign_private_names(source, "x", {"tiktokactions.files"}))) == expected
+
+
+@pytest.fixture(scope="module")
+def sources() -> dict[str, str]:
+    repository = Path(__file__).parents[1]
+    return {module_name(path, repository): path.read_text(encoding="utf-8") for path in source_files(repository)}
+
+
+def test_no_file_imports_itself_by_way_of_others(sources):
+    modules = set(sources)
+    assert not circles({module: runtime_imports(source, modules) for module, source in sources.items()})
+
+
+def test_private_names_stay_in_their_files(sources):
+    modules = set(sources)
+    found = [line for module, source in sources.items() for line in foreign_private_names(source, module, modules)]
+    assert not found, "\n".join(found)
 
 
 def test_every_file_is_in_a_room(repository):

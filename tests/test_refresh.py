@@ -18,24 +18,24 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.collect.worlds import TODAY, collect, server_of, video, wanted
+from tests.collection.worlds import TODAY, collect, server_of, video, wanted
 from tests.made_videos import numbered_frames, write_video
-from tiktokactions import api
-from tiktokactions.api.removing import PENDING, reports_of, signature
-from tiktokactions.collect.clock import JumpingClock
-from tiktokactions.collect.sandbox import Faults, ListedWorld, ResearchServer, serve
-from tiktokactions.collect.session import (
+from tiktokactions import commands as api
+from tiktokactions.collection.clock import JumpingClock
+from tiktokactions.collection.sandbox import Faults, ListedWorld, ResearchServer, serve
+from tiktokactions.collection.session import (
     CollectOptions,
     collect_export,
     collect_import,
     collect_status,
     refresh_warning,
 )
-from tiktokactions.collect.store import Collection
-from tiktokactions.curate.removed import read_removed
-from tiktokactions.dataset import removal
+from tiktokactions.collection.store import Collection
+from tiktokactions.curation.removed import read_removed
 from tiktokactions.dataset.assignments import read_assignments
 from tiktokactions.files import record_path
+from tiktokactions.takedown import dataset as removal
+from tiktokactions.takedown.folders import PENDING, reports_of, signature
 
 NO_PEOPLE: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "workers": 2, "keep_duplicates": True}
 CREATORS = ("ann", "ann", "bob", "cid", "dora", "eve")
@@ -119,7 +119,7 @@ def test_a_take_down_goes_through_everything(mine: Path) -> None:
 def test_the_report_is_signed_and_chained(mine: Path, monkeypatch: pytest.MonkeyPatch, in_one_second: bool) -> None:
     times = ["2026-05-03T10:00:00Z"] * 3 if in_one_second else [f"2026-05-03T10:00:0{n}Z" for n in range(3)]
     for number, at in enumerate(times):
-        monkeypatch.setattr("tiktokactions.collect.clock.utc_text", lambda seconds, at=at: at)
+        monkeypatch.setattr("tiktokactions.collection.clock.utc_text", lambda seconds, at=at: at)
         api.refresh(mine / "data", remove=[id_of(number)], reason="a letter of 3 May")
     reports = [json.loads(path.read_bytes()) for path in reports_of(mine / "data")]
     assert [r["ids"] for r in reports] == [[id_of(n)] for n in range(3)]
@@ -376,7 +376,8 @@ KILLED = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {repository!r})
-from tiktokactions.api import refresh, removing
+from tiktokactions.commands import refresh
+from tiktokactions.takedown import folders as removing
 usual = removing.dataset_artefacts, removing.collection_artefacts
 def slow(artefacts):
     def remove(artefact):

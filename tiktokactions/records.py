@@ -151,6 +151,10 @@ class Probe:
         return Fraction(self.fps_exact)
 
 
+ORIGIN_KEYS = ("source_video", "source_id", "source_video_id", "original_id", "original_video", "parent_id")
+"""Names in a video's metadata that tell what it was cut from."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where a video came from. ``metadata`` keeps everything a list or a sidecar said that has no field here."""
@@ -172,6 +176,10 @@ class Source:
     uploaded: str | None = None
     sound: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+
+    def derived_from(self) -> list[str]:
+        """What the metadata say a video was cut from, as ``name:value``."""
+        return [f"{name}:{self.metadata[name]}" for name in ORIGIN_KEYS if self.metadata.get(name)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.dataset.test_statistics import EIGHT, accepted, write_manifest
-from tiktokactions.curate.options import CurateOptions
+from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.card import curate_command, dataset_card, markdown, size_category
 from tiktokactions.dataset.manifest import SCHEMA
 from tiktokactions.dataset.statistics import dataset_statistics

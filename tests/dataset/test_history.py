@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.dataset.test_growth import A, B, curate
-from tiktokactions import api
+from tests.release.test_growth import A, B, curate
+from tiktokactions import commands as api
 from tiktokactions.dataset.history import read_events, states_at
-from tiktokactions.review.decisions import NewDecision
-from tiktokactions.review.ledger import add_decision
-from tiktokactions.review.people import named_reviewer
-from tiktokactions.review.store import Store
+from tiktokactions.reviews.decisions import NewDecision
+from tiktokactions.reviews.ledger import add_decision
+from tiktokactions.reviews.people import named_reviewer
+from tiktokactions.reviews.store import Store
 
 
 @pytest.fixture(scope="module", autouse=True)

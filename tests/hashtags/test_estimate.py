@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.collect.worlds import collect, server_of, video, wanted
-from tiktokactions import api
-from tiktokactions.collect.sample import view_samples
+from tests.collection.worlds import collect, server_of, video, wanted
+from tiktokactions import commands as api
+from tiktokactions.collection.sample import view_samples
 from tiktokactions.hashtags.estimate import FEWEST, estimate
 
 START = date(2024, 1, 1)

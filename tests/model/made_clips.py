@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.made_videos import write_video
-from tiktokactions.dataset.clips import Clip, ClipSet
+from tiktokactions.clips.clip import Clip, ClipSet
 
 WAYS = {"right": (0, 2), "left": (0, -2), "down": (2, 0), "up": (-2, 0)}
 SIDE, SQUARE = 48, 12

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.model.made_clips import make_clips
-from tiktokactions.dataset.clips import ClipSet
+from tiktokactions.clips.clip import ClipSet
 from tiktokactions.model.evaluate import evaluate, load_run, merge_views, top_accuracy
 from tiktokactions.model.finetune import dry_finetune, finetune
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions, PredictOptions, PretrainOptions

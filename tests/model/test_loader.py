@@ -14,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from tests.made_videos import numbered_frames, read_number, write_video  # noqa: E402
-from tiktokactions.dataset.clips import Clip  # noqa: E402
+from tiktokactions.clips.clip import Clip  # noqa: E402
 from tiktokactions.model import loader, samples  # noqa: E402
 from tiktokactions.model.augment import normalise  # noqa: E402
 from tiktokactions.model.config import ModelConfig  # noqa: E402

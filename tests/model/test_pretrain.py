@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.model.made_clips import make_clips
-from tiktokactions.dataset.clips import Clip
+from tiktokactions.clips.clip import Clip
 from tiktokactions.files import DatasetBusyError, dataset_lock
 from tiktokactions.model.autoencoder import pretraining_model
 from tiktokactions.model.checkpoint import checkpoints

@@ -10,7 +10,7 @@ import pytest
 
 from tests.made_videos import numbered_frames, write_video
 from tiktokactions.cli import main
-from tiktokactions.curate.measure import VideoCost
+from tiktokactions.curation.measure import VideoCost
 from tiktokactions.study.needs import Need, Needs, PlanOptions, lines_of, needs_of
 
 

@@ -18,7 +18,7 @@ import pytest
 from tiktokactions import cli
 from tiktokactions.cli.entry import build_parser
 from tiktokactions.cli.options import ConfigError, options_of
-from tiktokactions.dataset.clips import Clip
+from tiktokactions.clips.clip import Clip
 from tiktokactions.files import dataset_lock
 from tiktokactions.study.options import ExtrapolateOptions, ScalingOptions, SourcesOptions, StudyOptions
 from tiktokactions.study.plan import StudyError, equal_epochs, keep_settings

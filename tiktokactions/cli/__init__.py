@@ -1,4 +1,4 @@
-"""The command line over :mod:`tiktokactions.api`: options, help, progress, exit codes. No logic."""
+"""The command line over :mod:`tiktokactions.commands`: options, help, progress, exit codes. No logic."""
 
 from tiktokactions.cli.entry import build_parser, main
 

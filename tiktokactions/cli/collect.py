@@ -95,7 +95,7 @@ def _collect_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _collect_settings(arguments: argparse.Namespace) -> Any:
-    from tiktokactions.collect.session import CollectOptions
+    from tiktokactions.collection.session import CollectOptions
 
     names = {field.name for field in dataclasses.fields(CollectOptions)}
     given = {name: value for name, value in vars(arguments).items() if name in names}
@@ -103,7 +103,7 @@ def _collect_settings(arguments: argparse.Namespace) -> Any:
 
 
 def _collect_run(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
 
     warn_if_overdue(arguments.output)
     result = api.collect_run(
@@ -131,7 +131,7 @@ def _collect_run(arguments: argparse.Namespace) -> int:
 
 
 def _collect_plan(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
 
     found, note = api.collect_plan(arguments.hashtags, _collect_settings(arguments))
     if note:
@@ -150,8 +150,8 @@ def _collect_plan(arguments: argparse.Namespace) -> int:
 
 
 def _collect_status(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
-    from tiktokactions.progress import text_table
+    from tiktokactions import commands as api
+    from tiktokactions.cli.progress import text_table
 
     warn_if_overdue(arguments.collection)
     status = api.collect_status(arguments.collection)
@@ -169,7 +169,7 @@ def _collect_status(arguments: argparse.Namespace) -> int:
 
 
 def _collect_import(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
 
     warn_if_overdue(arguments.output)
     found = api.collect_import(arguments.file, arguments.output, hash_creators=arguments.hash_creators)
@@ -183,7 +183,7 @@ def _collect_import(arguments: argparse.Namespace) -> int:
 
 
 def _collect_export(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
 
     warn_if_overdue(arguments.collection)
     count = api.collect_export(arguments.collection, arguments.output, plain_creators=arguments.plain_creators)

@@ -40,7 +40,7 @@ def group(commands: Any, name: str, summary: str, description: str, example: str
 
 def warn_if_overdue(*paths: str) -> None:
     """One line on stderr for every collection among these paths, or around them, whose refresh is overdue."""
-    from tiktokactions.collect.session import collections_of, refresh_warning
+    from tiktokactions.collection.session import collections_of, refresh_warning
 
     for collection in collections_of(paths):
         if warning := refresh_warning(collection):

@@ -27,7 +27,7 @@ GROUP_TITLES = {
 
 
 def add_curate(commands: Any) -> None:
-    from tiktokactions.curate.options import CurateOptions
+    from tiktokactions.curation.options import CurateOptions
 
     parser = command(commands, "curate", "turn raw videos into a dataset", CURATE_EXAMPLE, _curate)
     parser.add_argument(
@@ -44,9 +44,9 @@ def add_curate(commands: Any) -> None:
 
 
 def _curate(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
-    from tiktokactions.curate.options import CurateOptions
-    from tiktokactions.progress import show_progress
+    from tiktokactions import commands as api
+    from tiktokactions.cli.progress import show_progress
+    from tiktokactions.curation.options import CurateOptions
 
     warn_if_overdue(*arguments.videos)
     with show_progress() as progress:

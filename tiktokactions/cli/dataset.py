@@ -15,7 +15,7 @@ from tiktokactions.files import located
 
 
 def add_dataset(commands: Any) -> None:
-    from tiktokactions.dataset.split_options import SplitOptions
+    from tiktokactions.splits.options import SplitOptions
 
     example = "Example:\n  tiktokactions dataset stats data/\n"
     summary = "split, choose, export, merge, count and check a dataset"
@@ -51,10 +51,10 @@ def add_dataset(commands: Any) -> None:
 
 
 def _dataset_split(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
-    from tiktokactions.dataset.foreign import check_text
-    from tiktokactions.dataset.split_options import SplitOptions
-    from tiktokactions.dataset.splits import report_text
+    from tiktokactions import commands as api
+    from tiktokactions.splits.foreign import check_text
+    from tiktokactions.splits.options import SplitOptions
+    from tiktokactions.splits.sides import report_text
 
     report = api.dataset_split(arguments.dataset, **options_of(arguments, SplitOptions))
     check = None
@@ -72,7 +72,7 @@ def _dataset_split(arguments: argparse.Namespace) -> int:
 
 
 def _dataset_stats(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
     from tiktokactions.dataset.statistics_text import statistics_table
     from tiktokactions.records import to_builtins
 
@@ -88,7 +88,7 @@ def _dataset_stats(arguments: argparse.Namespace) -> int:
 
 
 def _dataset_verify(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
     from tiktokactions.records import to_builtins
 
     found = api.dataset_verify(arguments.dataset, repair=arguments.repair)
@@ -106,7 +106,7 @@ def _dataset_verify(arguments: argparse.Namespace) -> int:
 
 
 def _dataset_card(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
 
     path = api.dataset_card(arguments.dataset)
     print(json.dumps({"card": str(path)}) if arguments.json else str(path))

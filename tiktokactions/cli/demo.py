@@ -18,7 +18,7 @@ Example:
 
 
 def add_demo(commands: Any) -> None:
-    from tiktokactions.demo.steps import STEPS
+    from tiktokactions.demonstration.steps import STEPS
 
     parser = command(commands, "demo", "the whole chain on sample videos and rendered actions", EXAMPLE, _demo)
     parser.add_argument("-o", "--output", default="demo", help="folder for everything (default: %(default)s)")
@@ -32,8 +32,8 @@ def add_doctor(commands: Any) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
-    from tiktokactions.progress import show_progress, show_training
+    from tiktokactions import commands as api
+    from tiktokactions.cli.progress import show_progress, show_training
 
     steps = []
 
@@ -68,7 +68,7 @@ def _print_step(step: Any) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
 
     statuses = api.doctor()
     if arguments.json:

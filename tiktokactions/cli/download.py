@@ -47,9 +47,9 @@ def add_download(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
-    from tiktokactions.collect.download import DownloadOptions
-    from tiktokactions.progress import show_line, show_progress
+    from tiktokactions import commands as api
+    from tiktokactions.cli.progress import show_line, show_progress
+    from tiktokactions.collection.download import DownloadOptions
 
     warn_if_overdue(arguments.collection)
     names = [field.name for field in dataclasses.fields(DownloadOptions)]

@@ -55,10 +55,10 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 def _known_errors() -> tuple[type[Exception], ...]:
-    from tiktokactions.api import DiskFullError, UsageError
-    from tiktokactions.collect.client import ApiError, ServerFailsError
-    from tiktokactions.curate.weights import DetectorError
-    from tiktokactions.demo.samples import SamplesError
+    from tiktokactions.collection.client import ApiError, ServerFailsError
+    from tiktokactions.commands import DiskFullError, UsageError
+    from tiktokactions.curation.weights import DetectorError
+    from tiktokactions.demonstration.samples import SamplesError
     from tiktokactions.files import DatasetBusyError, StoreError
     from tiktokactions.model.progress import NonFiniteLossError
     from tiktokactions.video import UnreadableError

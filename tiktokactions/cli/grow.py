@@ -32,7 +32,7 @@ Example:
 
 
 def _merge(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
 
     merged = api.dataset_merge(
         arguments.first, arguments.second, arguments.output, progress=lambda line: print(line, file=sys.stderr)
@@ -63,9 +63,9 @@ def _merge(arguments: argparse.Namespace) -> int:
 
 
 def _diff(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
-    from tiktokactions.api.errors import on_disk
-    from tiktokactions.dataset.difference import difference_text, write_difference
+    from tiktokactions import commands as api
+    from tiktokactions.commands.errors import on_disk
+    from tiktokactions.release.diff import difference_text, write_difference
 
     output = on_disk(arguments.output, "a difference") if arguments.output else None
     found = api.dataset_diff(arguments.dataset, arguments.other, since=arguments.since)

@@ -96,9 +96,9 @@ def add_model(commands: Any) -> None:
 
 
 def _pretrain(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
+    from tiktokactions.cli.progress import show_training
     from tiktokactions.model.options import PretrainOptions
-    from tiktokactions.progress import show_training
 
     with show_training() as progress:
         result = api.pretrain(
@@ -115,9 +115,9 @@ def _pretrain(arguments: argparse.Namespace) -> int:
 
 
 def _finetune(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
+    from tiktokactions.cli.progress import show_training
     from tiktokactions.model.options import FinetuneOptions
-    from tiktokactions.progress import show_training
 
     with show_training() as progress:
         result = api.finetune(
@@ -167,9 +167,9 @@ def print_evaluation(result: dict[str, Any]) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
+    from tiktokactions.cli.progress import show_training
     from tiktokactions.model.options import EvaluateOptions
-    from tiktokactions.progress import show_training
 
     with show_training() as progress:
         result = api.evaluate(
@@ -188,9 +188,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
+    from tiktokactions.cli.progress import show_training
     from tiktokactions.model.options import PredictOptions
-    from tiktokactions.progress import show_training
 
     with show_training() as progress:
         result = api.predict(
@@ -218,7 +218,7 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
 
     path = api.export(arguments.weights, arguments.output, to=arguments.to)
     print(json.dumps({"output": str(path)}) if arguments.json else str(path))

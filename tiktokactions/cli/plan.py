@@ -31,8 +31,8 @@ def add_plan(commands: Any) -> None:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
-    from tiktokactions.progress import show_line
+    from tiktokactions import commands as api
+    from tiktokactions.cli.progress import show_line
     from tiktokactions.study.needs import PlanOptions, lines_of
 
     with show_line() as report:

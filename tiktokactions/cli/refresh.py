@@ -48,8 +48,8 @@ def add_refresh(commands: Any) -> None:
 
 
 def _refresh(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
-    from tiktokactions.collect.session import CollectOptions
+    from tiktokactions import commands as api
+    from tiktokactions.collection.session import CollectOptions
 
     options = CollectOptions(
         budget=arguments.budget,

@@ -14,8 +14,8 @@ from tiktokactions.cli.commands import ATTENTION, DONE, command
 
 def add_release(parts: Any) -> None:
     """Into the group ``dataset``."""
-    from tiktokactions.dataset.formats import NAMES
-    from tiktokactions.dataset.subset_options import WAYS
+    from tiktokactions.release.formats import NAMES
+    from tiktokactions.release.subset_options import WAYS
 
     example = """\
 Example:
@@ -67,8 +67,8 @@ Example:
 
 
 def _subset(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
-    from tiktokactions.progress import show_training
+    from tiktokactions import commands as api
+    from tiktokactions.cli.progress import show_training
 
     with show_training() as progress:
         done = api.dataset_subset(
@@ -95,8 +95,8 @@ def _subset(arguments: argparse.Namespace) -> int:
 
 
 def _hydrate(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
-    from tiktokactions.progress import show_line
+    from tiktokactions import commands as api
+    from tiktokactions.cli.progress import show_line
 
     with show_line() as progress:
         done = api.dataset_hydrate(
@@ -115,7 +115,7 @@ def _hydrate(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
 
     done = api.dataset_export(
         arguments.dataset,

@@ -31,8 +31,8 @@ def add_report(commands: Any) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
-    from tiktokactions.progress import show_line
+    from tiktokactions import commands as api
+    from tiktokactions.cli.progress import show_line
 
     with show_line() as progress:
         written = api.report(

@@ -32,7 +32,7 @@ def with_review_part(argv: Sequence[str]) -> list[str]:
 
 
 def add_review(commands: Any) -> None:
-    from tiktokactions.review.options import ReviewOptions
+    from tiktokactions.reviews.options import ReviewOptions
 
     description = "People judge and label clips on a page of this machine: tiktokactions review DATASET"
     parts = group(commands, "review", "people judge and label clips on a web page", description, REVIEW_EXAMPLE)
@@ -108,15 +108,15 @@ def _report(text: str) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
-    from tiktokactions.review.options import ReviewOptions
+    from tiktokactions import commands as api
+    from tiktokactions.reviews.options import ReviewOptions
 
     applied = api.review(arguments.dataset, report=_report, **options_of(arguments, ReviewOptions))
     return _print_applied(applied, arguments.json)
 
 
 def _apply(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
 
     if arguments.watch:
         api.review_watch(arguments.dataset, aggregate=arguments.aggregate, report=_report)
@@ -140,7 +140,7 @@ def _print_applied(applied: Any, as_json: bool) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
 
     report = api.review_status(arguments.dataset)
     if arguments.json:
@@ -170,7 +170,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _invite(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
 
     role = "owner" if arguments.owner else "reviewer"
     invitation = api.review_invite(arguments.dataset, arguments.name, role=role)
@@ -183,7 +183,7 @@ def _invite(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
 
     what = "decisions" if arguments.decisions else "tasks"
     written = api.review_export(
@@ -197,7 +197,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    from tiktokactions import api
+    from tiktokactions import commands as api
 
     imported = api.review_import(arguments.dataset, arguments.answers, as_gold=arguments.gold)
     if arguments.json:

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterable
 from typing import Any
 
-from tiktokactions.curate.options import CurateOptions
+from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.figures import needs_names_figure
 from tiktokactions.dataset.statistics import NO_LABEL, STAGES, Bin, Share, Statistics
 from tiktokactions.dataset.statistics_text import share

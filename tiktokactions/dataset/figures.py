@@ -26,7 +26,7 @@ from tiktokactions.dataset.statistics import (
     read_batches,
 )
 from tiktokactions.dataset.statistics_text import label_summary, share
-from tiktokactions.dataset.subset_options import parent_of
+from tiktokactions.dataset.subset_mark import parent_of
 from tiktokactions.files import poster_path, write_atomic
 
 if TYPE_CHECKING:

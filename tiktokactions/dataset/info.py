@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from tiktokactions import __version__
-from tiktokactions.curate.options import CurateOptions
+from tiktokactions.curation.options import CurateOptions
 from tiktokactions.files import staging_folder, write_atomic
 from tiktokactions.records import DetectorInfo
 from tiktokactions.video import library_versions

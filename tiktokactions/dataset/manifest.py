@@ -9,10 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tiktokactions.curate.decide import frame_scores, person_frames, person_score
-from tiktokactions.curate.options import CurateOptions
+from tiktokactions.curation.decide import frame_scores, person_frames, person_score
+from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.assignments import read_assignments
-from tiktokactions.dataset.leak_groups import derived_from
 from tiktokactions.files import move_into_place, readable, staging_folder
 from tiktokactions.records import STATUSES, VideoRecord
 
@@ -101,7 +100,7 @@ def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None 
         "size_bytes": record.source.size_bytes,
         "sha256": record.source.sha256 or None,
         "sound": record.source.sound,
-        "derived_from": derived_from(record.source),
+        "derived_from": record.source.derived_from(),
         "title": record.source.title,
         "frame_scores": frame_scores(record),
         "person_score": person_score(record, options),

@@ -146,6 +146,12 @@ def record_files(dataset: Path) -> Iterator[tuple[Path, bytes]]:
         yield path, path.read_bytes()
 
 
+def all_records(dataset: Path) -> Iterator[VideoRecord]:
+    """Every record, streamed, in the order of their files."""
+    for path, data in record_files(dataset):
+        yield decode_record(data, where=str(path))
+
+
 def what_is_there(folder: Path) -> Callable[[str], bool]:
     """Tells of paths below ``folder`` whether they are files: asked of the disk; a store's folders are listed once each."""
     if not isinstance(folder, ObjectPath):

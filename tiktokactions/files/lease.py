@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from tiktokactions.files.objects import ObjectPath, StoreError, _is_alive
+from tiktokactions.files.objects import ObjectPath, StoreError, is_alive
 
 LEASE_S = 60.0
 """A lease that has not been renewed for this long belongs to nobody."""
@@ -77,7 +77,7 @@ def _acquire(path: ObjectPath, mine: dict[str, Any]) -> None:
 
 def _is_left(path: ObjectPath, holder: dict[str, Any]) -> bool:
     if holder.get("host") == socket.gethostname() and isinstance(holder.get("process"), int):
-        return holder["process"] != os.getpid() and not _is_alive(holder["process"])
+        return holder["process"] != os.getpid() and not is_alive(holder["process"])
     print(f"{path}: held by {holder.get('owner')}; watching whether it is alive", file=sys.stderr, flush=True)
     until = time.monotonic() + LEASE_S
     while time.monotonic() < until:

@@ -325,14 +325,14 @@ def _scratch_folder(process: int) -> Path:
     root = Path(tempfile.gettempdir()) / f"tiktokactions-{user}"
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     for left in root.iterdir():
-        if left.name.isdigit() and not _is_alive(int(left.name)):
+        if left.name.isdigit() and not is_alive(int(left.name)):
             shutil.rmtree(left, ignore_errors=True)
     folder = root / str(process)
     folder.mkdir(exist_ok=True)
     return folder
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -19,7 +19,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from tiktokactions.dataset.clips import Clip, ClipSet
+from tiktokactions.clips.clip import Clip, ClipSet
 from tiktokactions.files import write_atomic
 from tiktokactions.intervals import wilson_interval
 from tiktokactions.model.augment import normalise

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from tiktokactions.dataset.clips import ClipSet
+from tiktokactions.clips.clip import ClipSet
 from tiktokactions.model.checkpoint import TrainingState, save_weights
 from tiktokactions.model.classification import VideoClassifier, classifier, draw_drops, soft_target_loss
 from tiktokactions.model.config import ModelConfig, model_config

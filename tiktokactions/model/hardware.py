@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from tiktokactions.curate.options import usable_cores
+from tiktokactions.curation.options import usable_cores
 from tiktokactions.files import dataset_lock
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from tiktokactions.model.views import View, frame_indices, sparse_test_frames, t
 from tiktokactions.video import UnreadableError
 
 if TYPE_CHECKING:
-    from tiktokactions.dataset.clips import Clip
+    from tiktokactions.clips.clip import Clip
 
 __all__ = [
     "Batches",

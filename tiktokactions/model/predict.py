@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from tiktokactions.dataset.clips import Clip
+from tiktokactions.clips.clip import Clip
 from tiktokactions.files import write_atomic
 from tiktokactions.model.evaluate import gather, load_run, merge_views, run_views, trained_sampling
 from tiktokactions.model.hardware import hardware

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tiktokactions.dataset.clips import Clip
+from tiktokactions.clips.clip import Clip
 from tiktokactions.model.augment import normalise
 from tiktokactions.model.autoencoder import (
     MaskedAutoencoder,

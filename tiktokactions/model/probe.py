@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from tiktokactions.dataset.clips import ClipSet
+from tiktokactions.clips.clip import ClipSet
 from tiktokactions.model.checkpoint import save_weights
 from tiktokactions.model.classification import VideoClassifier
 from tiktokactions.model.evaluate import gather, merge_views, run_views, top_accuracy

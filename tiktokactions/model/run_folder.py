@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tiktokactions import __version__
-from tiktokactions.dataset.clips import Clip
+from tiktokactions.clips.clip import Clip
 from tiktokactions.files import write_atomic
 from tiktokactions.model.config import ModelConfig, config_from_json, config_to_json
 

@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from tiktokactions.dataset.clip_cache import local_clip
+from tiktokactions.clips.cache import local_clip
 from tiktokactions.model.augment import evaluation_view, finetune_view, pretrain_view, resize_short_side
 from tiktokactions.model.masking import decoder_mask, tube_mask
 from tiktokactions.model.views import Sampling, frame_indices, sparse_test_frames, test_views
 from tiktokactions.video import ClipReader, UnreadableError
 
 if TYPE_CHECKING:
-    from tiktokactions.dataset.clips import Clip
+    from tiktokactions.clips.clip import Clip
     from tiktokactions.model.config import ModelConfig
     from tiktokactions.model.options import Decoder, FinetuneOptions, PretrainOptions
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from tiktokactions.dataset.clips import Clip
+from tiktokactions.clips.clip import Clip
 from tiktokactions.model.checkpoint import TrainingState, checkpoints, load_checkpoint, save_checkpoint
 from tiktokactions.model.hardware import Hardware
 from tiktokactions.model.optim import gradient_norm, set_lr

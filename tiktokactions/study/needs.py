@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tiktokactions.collect.client import PAGE
-from tiktokactions.collect.ledger import RECORDS_A_DAY, REQUESTS_A_DAY
-from tiktokactions.curate.options import usable_cores
+from tiktokactions.collection.client import PAGE
+from tiktokactions.collection.ledger import RECORDS_A_DAY, REQUESTS_A_DAY
+from tiktokactions.curation.options import usable_cores
 
 if TYPE_CHECKING:
-    from tiktokactions.curate.measure import VideoCost
+    from tiktokactions.curation.measure import VideoCost
 
 Z95 = 1.96
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from tiktokactions.curate.quality import frame_hashes
-from tiktokactions.dataset.clips import Clip
-from tiktokactions.dataset.duplicates import HashedVideos, find_duplicates
+from tiktokactions.clips.clip import Clip
+from tiktokactions.copies.duplicates import HashedVideos, find_duplicates
+from tiktokactions.curation.quality import frame_hashes
 from tiktokactions.video import UnreadableError
 
 FRAMES = 10

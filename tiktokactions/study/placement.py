@@ -16,18 +16,20 @@ if TYPE_CHECKING:
 
 Ended = tuple[dict[str, Any] | None, str]
 """The result of a trial, or None and the last lines it printed."""
+RunTrial = Callable[..., Ended]
+"""Runs one trial on this machine: trial, study, GPU slots, running processes."""
 NODE_DEATHS = 5
 """How often a trial whose machine died is placed anew; it goes on from its last checkpoint."""
 
 
 @contextmanager
-def on_cluster(study: Path) -> Iterator[Callable[[Trial], Future[Ended]]]:
+def on_cluster(study: Path, run_trial: RunTrial) -> Iterator[Callable[[Trial], Future[Ended]]]:
     """Gives what starts a trial on the cluster. Every machine must see the study's folder and the data.
 
     Raises:
         EngineError: no ray, no cluster.
     """
-    from tiktokactions.curate.engine_ray import connect, session
+    from tiktokactions.curation.engine_ray import connect, session
 
     with session():
         ray = connect()
@@ -37,7 +39,7 @@ def on_cluster(study: Path) -> Iterator[Callable[[Trial], Future[Ended]]]:
 
         def start(trial: Trial) -> Future[Ended]:
             needs = resources(trial, has_gpus)
-            found: Future[Ended] = run.options(**needs).remote(trial, study.resolve(), here).future()
+            found: Future[Ended] = run.options(**needs).remote(run_trial, trial, study.resolve(), here).future()
             return found
 
         yield start
@@ -53,10 +55,8 @@ def resources(trial: Trial, has_gpus: bool) -> dict[str, int]:
     )
 
 
-def _run_here(trial: Trial, study: Path, folder: str) -> Ended:
+def _run_here(run_trial: RunTrial, trial: Trial, study: Path, folder: str) -> Ended:
     """On a machine of the cluster. Ray has set CUDA_VISIBLE_DEVICES to the GPU that this trial may use."""
-    from tiktokactions.study.trials import _run_one
-
     if not (study / "trials").is_dir() or not os.path.isdir(folder):
         return (
             None,
@@ -65,4 +65,4 @@ def _run_here(trial: Trial, study: Path, folder: str) -> Ended:
     os.chdir(folder)  # data may have been named relative to where the study was started
     slots: queue.Queue[str | None] = queue.Queue()
     slots.put(None)
-    return _run_one(trial, study, slots, set())
+    return run_trial(trial, study, slots, set())

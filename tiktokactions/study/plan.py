@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tiktokactions.clips.clip import Clip
+from tiktokactions.clips.read import has_side, read_clips
 from tiktokactions.dataset.assignments import is_split
-from tiktokactions.dataset.clips import Clip, has_side, read_clips
 from tiktokactions.files import located
 from tiktokactions.study.options import Equal, StudyOptions
 from tiktokactions.study.trials import Trial, commands, write_json

@@ -6,7 +6,7 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 
-from tiktokactions.dataset.clips import Clip
+from tiktokactions.clips.clip import Clip
 
 
 def order(clips: Sequence[Clip], seed: int, stratified: bool = False) -> list[Clip]:

@@ -84,7 +84,7 @@ def run_trials(
     (study / "trials").mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         if engine == "ray":
-            start = stack.enter_context(on_cluster(study))
+            start = stack.enter_context(on_cluster(study, _run_one))
         else:
             pool = stack.enter_context(ThreadPoolExecutor(jobs))
             run = functools.partial(_run_one, study=study, slots=slots, running=running)

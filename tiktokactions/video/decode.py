@@ -93,7 +93,7 @@ class VideoFile:
         self.path = os.fspath(path)
         self._container = open_container(self.path)
         try:
-            self.stream = _video_stream(self._container, self.path)
+            self.stream = video_stream(self._container, self.path)
         except VideoError:
             self._container.close()
             raise
@@ -110,7 +110,7 @@ class VideoFile:
                 "too_small",
                 f"{self.coded_width}x{self.coded_height} pixels, expected {SMALLEST_SIDE_PX} or more a side",
             )
-        self.header_rate = _header_rate(self.stream)
+        self.header_rate = header_rate(self.stream)
         self.guessed_rate = Fraction(self.stream.guessed_rate or self.header_rate)
         """The rate the frames were captured for, as far as the header tells: not lowered by frames left out."""
         self.by_counting = bool(set(self._container.format.name.split(",")) & CONTAINERS_WITHOUT_TIMESTAMPS)
@@ -290,7 +290,7 @@ def open_container(path: str) -> av.container.InputContainer:
         raise VideoError("not_a_video", told) from error
 
 
-def _video_stream(container: av.container.InputContainer, path: str) -> av.VideoStream:
+def video_stream(container: av.container.InputContainer, path: str) -> av.VideoStream:
     streams = [s for s in container.streams.video if s.codec_context is not None]
     # Cover art travels as a one-picture video stream beside the sound.
     streams = [s for s in streams if not s.disposition & av.stream.Disposition.attached_pic]
@@ -304,7 +304,7 @@ def _video_stream(container: av.container.InputContainer, path: str) -> av.Video
     return stream
 
 
-def _header_rate(stream: av.VideoStream) -> Fraction:
+def header_rate(stream: av.VideoStream) -> Fraction:
     for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
         if rate and Fraction(1, 10) <= rate <= 1000:
             return Fraction(rate)

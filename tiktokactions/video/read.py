@@ -18,9 +18,9 @@ from tiktokactions.video.decode import (
     CONTAINERS_WITHOUT_TIMESTAMPS,
     SAME_TIME_S,
     VideoError,
-    _header_rate,
-    _video_stream,
+    header_rate,
     open_container,
+    video_stream,
 )
 from tiktokactions.video.frame_index import (
     FrameIndex,
@@ -197,7 +197,7 @@ class ClipReader:
             codec,
             stamped=self._stamped,
             time_base=self._stream.time_base or Fraction(1, 90000),
-            rate=_header_rate(self._stream),
+            rate=header_rate(self._stream),
             packed=packed,
         )
         if index is None:
@@ -216,7 +216,7 @@ class ClipReader:
                 stamps.append(None if frame.pts is None or not self._stamped else self._facts[frame.pts].pts)
         except _DecodingError as error:
             raise UnreadableError(self.path, f"{error}, when its frames were counted") from error
-        times_s = times_from_stamps(stamps, self._stream.time_base or Fraction(1, 90000), _header_rate(self._stream))
+        times_s = times_from_stamps(stamps, self._stream.time_base or Fraction(1, 90000), header_rate(self._stream))
         none = np.full(packets, -1, np.int64)
         return FrameIndex(None, none, none[:0], np.zeros(packets, bool), times_s)
 
@@ -387,7 +387,7 @@ class _Frames:
 
 def _open_stream(container: av.container.InputContainer, path: str) -> av.VideoStream:
     try:
-        return _video_stream(container, path)
+        return video_stream(container, path)
     except VideoError as error:
         raise UnreadableError(path, f"{error.reason}: {error.detail}") from error
 

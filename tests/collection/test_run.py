@@ -1,0 +1,320 @@
+"""Whole runs against the strict local server: what is collected is what the world holds, whatever goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.collection.worlds import collect, found, server_of, video, wanted
+from tiktokactions.collection.client import ApiError
+from tiktokactions.collection.clock import utc_day
+from tiktokactions.collection.credentials import CredentialsError, base_url, read_credentials
+from tiktokactions.collection.ledger import QuotaSpentError
+from tiktokactions.collection.run import Wanted
+from tiktokactions.collection.sandbox import Faults
+from tiktokactions.collection.session import collect_export, collect_import, collect_status
+from tiktokactions.collection.store import Collection, CollectionError
+
+START, END = date(2024, 1, 1), date(2024, 3, 30)
+DAYS = [START + timedelta(days=n) for n in range(90)]
+SPREAD = [video(n, DAYS[n * 7 % 90], "run", *(["jump"] if n % 5 == 0 else [])) for n in range(400)]
+
+
+def ids(videos: list[dict[str, object]], hashtag: str) -> set[str]:
+    return {str(v["id"]) for v in videos if hashtag in v["hashtag_names"]}  # type: ignore[operator]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    numbers=st.lists(st.tuples(st.integers(0, 89), st.sampled_from(["run", "jump", "both"])), max_size=250),
+    warm_up=st.sampled_from([0.0, 7.0, 40.0]),
+    errors=st.sampled_from([0.0, 0.1]),
+    limits=st.sampled_from([0.0, 0.05]),
+    repeats=st.sampled_from([0.0, 0.3]),
+    wrong=st.sampled_from([0.0, 0.3]),
+    quota=st.sampled_from([5, 30, 1000]),
+    life=st.sampled_from([20, 7200]),
+    refused=st.booleans(),
+    hidden=st.sampled_from([0.0, 0.5]),
+    burst=st.sampled_from([0, 3]),
+    failing=st.sampled_from([0, 3]),
+    seed=st.integers(0, 1000),
+)
+def test_everything_the_world_holds(
+    numbers: list[tuple[int, str]], warm_up: float, errors: float, limits: float, repeats: float, wrong: float,
+    quota: int, life: int, refused: bool, hidden: float, burst: int, failing: int, seed: int,
+) -> None:  # fmt: skip
+    tags = {"run": ("run",), "jump": ("jump",), "both": ("Run", "jump")}
+    videos = [video(i, DAYS[day], *tags[kind]) for i, (day, kind) in enumerate(numbers)]
+    faults = Faults(
+        requests_a_day=quota, token_life_s=life, search_id_warm_up_s=warm_up, error_share=errors, rate_limit_share=limits,
+        repeat_share=repeats, wrong_share=wrong, refused_fields=frozenset({"video_tag"} if refused else ()),
+        hidden_share=hidden, burst=burst, failing_days=frozenset(DAYS[50 : 50 + failing]), sparse_share=0.2,
+    )  # fmt: skip
+    server = server_of(videos, faults, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(6):
+            # A burst may outlast the patience of a day; the next run asks for what is left.
+            got, stopped, _ = collect(
+                server, Path(folder), ["run", "jump"], wanted(1000, START, END, windows=3), requests_a_day=quota
+            )
+            if not stopped and collect_status(Path(folder)).is_complete:
+                break
+        assert all(server.sent_on(DAYS[0] + timedelta(days=n)) <= quota for n in range(1100))
+        there = [
+            {**v, "hashtag_names": [h.lower() for h in v["hashtag_names"]]}
+            for v in videos
+            if not server.is_hidden(v["id"]) and utc_day(v["create_time"]) not in faults.failing_days
+        ]
+        if stopped:
+            pytest.fail(stopped) if there else None
+        assert got.get("run", set()) == ids(there, "run")
+        assert got.get("jump", set()) == ids(there, "jump")
+
+
+def test_spread_over_the_period_and_no_more_than_wanted(tmp_path: Path) -> None:
+    many = [video(n, DAYS[n % 90], "run") for n in range(9000)]
+    got, _, _ = collect(server_of(many), tmp_path, ["run"], wanted(300, START, END))
+    assert len(got["run"]) == 300
+    with Collection(tmp_path) as collection:
+        per_window = [len(v) for v in collection.found_by_window("run").values()]
+        assert len(per_window) >= 6 and max(per_window) - min(per_window) <= 1
+        assert collection.count_videos() == 300
+
+
+def test_one_video_under_several_hashtags_is_one_row(tmp_path: Path) -> None:
+    collect(server_of(SPREAD), tmp_path, ["run", "jump"], wanted(1000, START, END))
+    with Collection(tmp_path) as collection:
+        labels = {video_id: tags for video_id, tags, _, _ in collection.videos()}
+    assert len(labels) == 400
+    assert {v for v, tags in labels.items() if tags == ["run", "jump"]} == ids(SPREAD, "jump")
+    assert all(isinstance(v, str) and int(v) > 2**53 for v in labels)
+
+
+def test_random_draws(tmp_path: Path) -> None:
+    server = server_of(SPREAD)
+    got, _, _ = collect(server, tmp_path, ["run"], wanted(120, START, END, random=True))
+    assert len(got["run"]) == 120
+    bodies = [r["body"] for r in server.requests]
+    assert all(b["is_random"] and "cursor" not in b and "search_id" not in b for b in bodies)
+
+
+def test_days_that_only_fail_are_left_and_asked_again(tmp_path: Path) -> None:
+    bad = frozenset(DAYS[40:43])
+    server = server_of(SPREAD, Faults(failing_days=bad))
+    got, stopped, _ = collect(server, tmp_path, ["run", "jump"], wanted(1000, START, END))
+    good = [v for v in SPREAD if date.fromtimestamp(v["create_time"]) not in bad]
+    assert not stopped and got["run"] == ids(good, "run") and got["jump"] == ids(good, "jump")
+    status = collect_status(tmp_path)
+    assert not status.is_complete and "3 days that only fail" in status.hashtags[0].shortfall
+    server.faults = Faults()
+    assert collect(server, tmp_path, ["run", "jump"], wanted(1000, START, END))[0]["run"] == ids(SPREAD, "run")
+
+
+def test_quota_stops_the_run_and_a_restart_does_not_ask(tmp_path: Path) -> None:
+    server = server_of(SPREAD, Faults(requests_a_day=3))
+    what = wanted(1000, START, END)
+    _, stopped, _ = collect(server, tmp_path, ["run"], what, wait=False)
+    assert "go on after 2026-11-25T00:01:00Z" in stopped
+    sent = len(server.requests)
+    _, stopped, _ = collect(server, tmp_path, ["run"], what, wait=False)
+    assert stopped and len(server.requests) == sent
+    server.clock.sleep(86_400)
+    server.faults.requests_a_day = 1000
+    assert collect(server, tmp_path, ["run"], what, wait=False)[0]["run"] == ids(SPREAD, "run")
+
+
+def test_budget(tmp_path: Path) -> None:
+    server = server_of(SPREAD)
+    _, stopped, _ = collect(server, tmp_path, ["run"], wanted(1000, START, END), budget=2)
+    assert "--budget" in stopped and len(server.requests) == 2
+
+
+def test_a_storm_of_errors_does_not_burn_the_quota(tmp_path: Path) -> None:
+    server = server_of(SPREAD, Faults(error_share=1.0))
+    _, stopped, _ = collect(server, tmp_path, ["run", "jump"], wanted(1000, START, END), wait=False)
+    assert "fails for everything" in stopped and len(server.requests) < 20
+
+
+def test_silent_empties_are_not_believed(tmp_path: Path) -> None:
+    server = server_of(SPREAD)
+    what = wanted(1000, START, END)
+    collect(server, tmp_path, ["jump"], what)
+    server.faults.silently_empty = True
+    _, stopped, _ = collect(server, tmp_path, ["jump", "run"], what)
+    assert "empty answers without an error" in stopped
+    server.faults.silently_empty = False
+    assert collect(server, tmp_path, ["jump", "run"], what)[0]["run"] == ids(SPREAD, "run")
+
+
+def test_a_hashtag_that_nobody_uses_is_empty(tmp_path: Path) -> None:
+    got, stopped, _ = collect(server_of(SPREAD), tmp_path, ["nobody", "run"], wanted(400, START, END))
+    assert not stopped and set(got) == {"run"}
+    assert [t.state for t in collect_status(tmp_path).hashtags] == ["done", "done"]
+
+
+@pytest.mark.parametrize(
+    ("faults", "says"),
+    [(Faults(scope_missing=True), "scope_not_authorized"), (Faults(refused_fields=frozenset({"id"})), "id")],
+)
+def test_what_can_never_work_stops_at_once(tmp_path: Path, faults: Faults, says: str) -> None:
+    server = server_of(SPREAD, faults)
+    with pytest.raises(ApiError, match=says):
+        collect(server, tmp_path, ["run", "jump", "walk"], wanted(10, START, END))
+    assert len(server.requests) <= 6
+
+
+def test_hashed_creators_are_nowhere(tmp_path: Path) -> None:
+    collect(server_of(SPREAD), tmp_path, ["run"], wanted(50, START, END, hash_creators=True))
+    collect_export(tmp_path, tmp_path / "out.jsonl")
+    everything = b"".join(p.read_bytes() for p in tmp_path.iterdir() if p.is_file())
+    assert b"maker" not in everything and b"@friend" not in everything
+    row = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])
+    assert row["username"].startswith("creator-") and row["labels"] == ["run"] and isinstance(row["id"], str)
+    assert (tmp_path / "creator-salt").stat().st_mode & 0o077 == 0
+
+
+def test_other_settings_need_another_folder(tmp_path: Path) -> None:
+    collect(server_of(SPREAD), tmp_path, ["run"], wanted(5, START, END))
+    with pytest.raises(CollectionError, match="per_hashtag 5"):
+        collect(server_of(SPREAD), tmp_path, ["run"], wanted(6, START, END))
+
+
+# --- killed --------------------------------------------------------------------------------------------------------
+
+KILLED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {repository!r})
+from tests.collection import test_run, worlds
+from tiktokactions.collection.sandbox import Faults
+server = worlds.server_of(test_run.SPREAD, Faults(search_id_warm_up_s=3))
+answer = server.answer
+def slow(*request):
+    import time; time.sleep(0.01)
+    return answer(*request)
+server.answer = slow
+worlds.collect(server, Path({folder!r}), ["run", "jump"], test_run.KILL_WANTED)
+"""
+KILL_WANTED: Wanted = wanted(150, START, END)
+
+
+def test_killed_anywhere_the_set_is_the_same(tmp_path: Path, repository: Path) -> None:
+    whole, _, _ = collect(server_of(SPREAD), tmp_path / "whole", ["run", "jump"], KILL_WANTED)
+    script = KILLED.format(repository=str(repository), folder=str(tmp_path / "killed"))
+    draw = random.Random(5)
+    for _ in range(20):
+        child = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 20
+        while (
+            not (tmp_path / "killed" / "collection.sqlite").exists()
+            and time.monotonic() < until
+            and child.poll() is None
+        ):
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0, 0.9))
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    collect(server_of(SPREAD), tmp_path / "killed", ["run", "jump"], KILL_WANTED)
+    with Collection(tmp_path / "killed") as collection:
+        assert found(collection) == whole
+        # No stored page was asked for again: a page's window and cursor were answered once.
+        calls = [row[0] for row in collection.database.execute("SELECT what FROM calls WHERE code='ok'")]
+        pages = collection.database.execute("SELECT sum(pages) FROM windows").fetchone()[0]
+    assert len(calls) - pages <= 20
+
+
+# --- credentials, ledger, import -----------------------------------------------------------------------------------
+
+
+def test_the_secret_is_nowhere(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    server = server_of(SPREAD, Faults(error_share=0.2, requests_a_day=50))
+    collect(server, tmp_path, ["run"], wanted(100, START, END), wait=False)
+    everything = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
+    out, err = capfd.readouterr()
+    for secret in (b"sandbox-secret", b"clt."):
+        assert secret not in everything and secret.decode() not in out + err
+    assert "secret" not in repr(server.credentials).replace("client_secret", "")
+
+
+def test_credentials_file_of_others_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("TIKTOK_CLIENT_KEY=a\nTIKTOK_CLIENT_SECRET='hidden'\n")
+    file.chmod(0o644)
+    with pytest.raises(CredentialsError, match="chmod 600"):
+        read_credentials(file)
+    file.chmod(0o600)
+    assert read_credentials(file).client_secret == "hidden"
+    with pytest.raises(CredentialsError, match="TIKTOK_CLIENT_SECRET not set"):
+        read_credentials(None, {"TIKTOK_CLIENT_KEY": "a"})
+
+
+@pytest.mark.parametrize(
+    ("url", "is_fine"),
+    [
+        *(
+            (u, True)
+            for u in ("", "http://127.0.0.1:8000", "http://localhost:1/", "https://example.org", "http://[::1]:80")
+        ),
+        *(
+            (u, False)
+            for u in ("http://example.org", "http://127.0.0.1.example.org", "ftp://127.0.0.1", "https://", "x")
+        ),
+    ],
+)
+def test_plain_http_only_to_this_machine(url: str, is_fine: bool) -> None:
+    if is_fine:
+        assert base_url({"TIKTOKACTIONS_API_URL": url}).startswith("http")
+    else:
+        with pytest.raises(CredentialsError):
+            base_url({"TIKTOKACTIONS_API_URL": url})
+
+
+def test_the_ledger_is_shared(tmp_path: Path) -> None:
+    from tiktokactions.collection.clock import JumpingClock
+    from tiktokactions.collection.ledger import Ledger
+
+    clock = JumpingClock(1.79e9)
+    one, two = (Ledger(tmp_path / "q.sqlite", "a", clock, 5) for _ in range(2))
+    for ledger in (one, two, one, two, one):
+        ledger.book()
+    with pytest.raises(QuotaSpentError):
+        two.book()
+    Ledger(tmp_path / "q.sqlite", "b", clock, 5).book()
+    clock.sleep(86_460)
+    two.book()
+    assert one.sent_today() == 1
+
+
+def test_import_needs_no_key(tmp_path: Path) -> None:
+    (tmp_path / "v.csv").write_text(
+        "video_id,hashtags,username,view_count\n7300000000000000001,run jump,ann,5\n7.3e18,run,bob,\n,run,,\n"
+    )
+    found_rows = collect_import(tmp_path / "v.csv", tmp_path / "c")
+    assert (found_rows.rows, found_rows.new) == (3, 1) and "row 3" in found_rows.rejected[0]
+    (tmp_path / "v.jsonl").write_text('{"id": 7300000000000000002, "hashtag_names": ["run"]}\nnot json\n')
+    assert collect_import(tmp_path / "v.jsonl", tmp_path / "c").new == 1
+    with Collection(tmp_path / "c") as collection:
+        rows = list(collection.videos())
+    assert rows[0][1] == ["run", "jump"] and "view_count" not in rows[1][3]
+
+
+def test_answers_without_the_hashtag_are_rejected_rows(tmp_path: Path) -> None:
+    got, _, _ = collect(server_of(SPREAD, Faults(wrong_share=0.5)), tmp_path, ["run"], wanted(1000, START, END))
+    assert got["run"] == ids(SPREAD, "run")
+    with Collection(tmp_path) as collection:
+        rejected = list(collection.database.execute("SELECT hashtag, video_id, reason FROM rejected"))
+    assert len(rejected) > 100 and {reason for _, _, reason in rejected} == {"does not carry the hashtag"}
+    assert not {video_id for _, video_id, _ in rejected} & got["run"]

@@ -1,0 +1,117 @@
+"""A dataset made again from its released ids: the same records, and a list of what could not be had."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.made_videos import numbered_frames, write_video
+from tests.release.conftest import ROWS
+from tiktokactions import cli
+from tiktokactions import commands as api
+
+
+@pytest.fixture
+def released(five_clips: Path, tmp_path: Path) -> Path:
+    api.dataset_export(five_clips, tmp_path / "released", format="ids")
+    return tmp_path / "released" / "ids.csv"
+
+
+@pytest.fixture
+def media(five_clips: Path, tmp_path: Path) -> Path:
+    """The same files under their ids."""
+    folder = tmp_path / "media"
+    folder.mkdir()
+    for name, video_id, *_ in ROWS:
+        shutil.copy(five_clips.parent / "videos" / name, folder / f"{video_id}.mp4")
+    return folder
+
+
+def records(data: Path) -> dict[str, dict[str, Any]]:
+    found = [json.loads(path.read_bytes()) for path in sorted(data.glob("records/*/*.json"))]
+    return {r["video_id"]: {k: v for k, v in r.items() if k not in ("source", "timings")} for r in found}
+
+
+def test_records_come_back_identical(five_clips: Path, released: Path, media: Path, tmp_path: Path) -> None:
+    done = api.dataset_hydrate(released, tmp_path / "again", media=media, workers=1)
+    assert (done.rebuilt, done.missing, done.listed) == (6, 0, 6)
+    assert records(tmp_path / "again") == records(five_clips)
+    for record in records(five_clips).values():
+        if record["clip"] is not None:
+            path = record["clip"]["path"]
+            assert (tmp_path / "again" / path).read_bytes() == (five_clips / path).read_bytes()
+    assert (tmp_path / "again" / "splits" / "assignments.csv").read_bytes() == (
+        five_clips / "splits" / "assignments.csv"
+    ).read_bytes()
+    assert api.dataset_verify(tmp_path / "again").problems == ()
+    assert len(list((tmp_path / "again" / "thumbs").glob("*.jpg"))) == 10
+
+
+@pytest.mark.parametrize("fps", [None, 12.0], ids=["own rate", "other rate"])
+def test_whatever_the_frames_times(tmp_path: Path, fps: float | None) -> None:
+    """The clip of an unevenly timed video, or of another rate than its own, has other frames than its segment."""
+    for seconds in (4, 13):  # a whole scene and a part of one
+        uneven = [i / 24 + 0.02 * (i % 3) for i in range(24 * seconds)]
+        frames = [numbered_frames(24 * seconds, 160, 96, first=1000 * (seconds + i)) for i in range(2)]
+        write_video(tmp_path / "videos" / f"uneven{seconds}.mp4", frames[0], times_s=uneven, b_frames=2)
+        write_video(tmp_path / "videos" / f"even{seconds}.mp4", frames[1], fps=24)
+    none: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "keep_duplicates": True, "workers": 1}
+    assert api.curate(tmp_path / "videos", tmp_path / "data", fps=fps, **none).accepted == 4
+    api.dataset_export(tmp_path / "data", tmp_path / "ids", format="ids")
+    done = api.dataset_hydrate(tmp_path / "ids" / "ids.csv", tmp_path / "again", media=tmp_path / "videos", workers=1)
+    assert (done.rebuilt, done.missing) == (4, 0)
+    assert records(tmp_path / "again") == records(tmp_path / "data")
+
+
+def test_files_are_found_by_their_bytes_too(five_clips: Path, released: Path, tmp_path: Path) -> None:
+    done = api.dataset_hydrate(released, tmp_path / "again", media=five_clips.parent / "videos", workers=1)
+    assert (done.rebuilt, done.missing) == (6, 0)
+
+
+def test_what_is_gone_is_listed_and_a_rerun_goes_on(released: Path, media: Path, tmp_path: Path) -> None:
+    kept = media / f"{ROWS[0][1]}.mp4"
+    shutil.move(kept, tmp_path / "kept.mp4")
+    first = api.dataset_hydrate(released, tmp_path / "again", media=media, workers=1)
+    assert (first.rebuilt, first.missing) == (5, 1)
+    [row] = list(csv.DictReader((tmp_path / "again" / "missing.csv").read_text().splitlines()))
+    assert row == {"video_id": ROWS[0][1], "status": "accepted", "why": "no file with its id or its bytes"}
+    shutil.move(tmp_path / "kept.mp4", kept)
+    second = api.dataset_hydrate(released, tmp_path / "again", media=media, workers=1)
+    assert (second.rebuilt, second.finished_before, second.missing) == (1, 5, 0)
+
+
+def test_another_download_of_the_video_is_curated_anew(released: Path, media: Path, tmp_path: Path) -> None:
+    write_video(media / f"{ROWS[0][1]}.mp4", numbered_frames(150, 160, 96, first=9000))
+    done = api.dataset_hydrate(released, tmp_path / "again", media=media, workers=1)
+    assert (done.rebuilt, done.curated_anew) == (5, 1)
+    assert records(tmp_path / "again")[ROWS[0][1]]["probe"]["frames"] == 150
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda ids: ids.with_name("ids.json").unlink(), "ids.json: not there"),
+        (lambda ids: ids.with_name("ids.json").write_text("{}"), "not the settings of a release"),
+        (lambda ids: ids.write_text(ids.read_text().replace('""frames""', '""fra""', 1)), "line 2: not a row"),
+        (lambda ids: ids.write_text("video_id\nx\n"), "line 2: not a row of a release"),
+    ],
+    ids=["no settings", "empty settings", "damaged evidence", "another table"],
+)
+def test_damaged_releases_are_refused(released: Path, media: Path, tmp_path: Path, damage: Any, message: str) -> None:
+    damage(released)
+    with pytest.raises(api.UsageError, match=message):
+        api.dataset_hydrate(released, tmp_path / "again", media=media, workers=1)
+
+
+def test_the_command(released: Path, media: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "again")
+    (media / f"{ROWS[1][1]}.mp4").unlink()
+    arguments = ["dataset", "hydrate", str(released), "--media", str(media), "-o", out]
+    assert cli.main([*arguments, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["missing"] == 1
+    assert cli.main([*arguments[:4], str(tmp_path / "nowhere"), "-o", out]) == 2

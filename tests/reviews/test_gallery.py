@@ -1,0 +1,115 @@
+"""The gallery: filters, orders and paging, forwards and back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.reviews.worlds import a_desk, a_record, says
+from tiktokactions.reviews.desk import Desk
+from tiktokactions.reviews.gallery import Filters
+
+SCORES = {"a": 0.2, "b": 0.9, "c": 0.9, "d": 0.4, "e": 0.9, "f": 0.05, "g": 0.4}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    records = [
+        a_record(name, (score,) * 3 + (0.04,) * 7, labels=["jump"] if name < "e" else ["run", "Öl"])
+        for name, score in SCORES.items()
+    ]
+    records.append(a_record("h"))
+    records.append(a_record("i", failure="corrupt", probe=None, scenes=(), longest_scene=None, samples=(), motion=None))
+    with contextlib.closing(a_desk(tmp_path_factory.mktemp("data"), records, reviewers_per_video=2)) as desk:
+        desk.decide("ann", says("a"))
+        desk.decide("ann", says("b"))
+        desk.decide("ben", says("b", "reject"))
+        yield desk
+
+
+def found(desk: Desk, **filters: Any) -> str:
+    return "".join(row.video_id for row in desk.browse(Filters(**filters)).rows)
+
+
+@pytest.mark.parametrize(
+    ("filters", "videos"),
+    [
+        ({}, "abcdefghi"),
+        ({"status": "needs_review"}, "abcdefg"),
+        ({"status": "accepted"}, "h"),
+        ({"label": "jump"}, "abcd"),
+        ({"label": "Öl"}, "efg"),
+        ({"label": "none such"}, ""),
+        ({"reason": "corrupt"}, "i"),
+        ({"reason": "c%"}, ""),
+        ({"text": "TITLE OF C"}, "c"),
+        ({"text": "ann"}, "abcdefghi"),
+        ({"text": "b.mp4", "label": "jump"}, "b"),
+        ({"text": "b.mp4", "label": "run"}, ""),
+        ({"text": "%"}, ""),
+        ({"score_min": 0.4}, "bcdegh"),
+        ({"score_max": 0.4}, "adfg"),
+        ({"score_min": 0.3, "score_max": 0.5, "label": "jump"}, "d"),
+        ({"judged": "yes"}, "ab"),
+        ({"judged": "no", "label": "jump"}, "cd"),
+        ({"judged": "conflict"}, "b"),
+        ({"order": "-id"}, "ihgfedcba"),
+        ({"order": "score", "status": "needs_review"}, "fadgbce"),
+        ({"order": "-score", "label": "jump"}, "cbda"),
+    ],
+)
+def test_filters_and_orders(filters: dict[str, Any], videos: str, desk: Desk) -> None:
+    assert found(desk, **filters) == videos
+    assert desk.browse(Filters(**filters)).total == len(videos)
+
+
+@pytest.mark.parametrize("order", ["id", "-id", "score", "-score", "duration", "-duration"])
+@pytest.mark.parametrize("label", [None, "jump"])
+@pytest.mark.parametrize("text", [None, "title"])
+def test_pages_follow_each_other_in_both_directions(
+    order: str, label: str | None, text: str | None, desk: Desk
+) -> None:
+    filters = Filters(order=order, label=label, text=text)
+    whole = [row.video_id for row in desk.browse(filters).rows]
+    pages, after = [], None
+    while True:
+        page = desk.browse(filters, after=after, limit=2)
+        pages.append(page)
+        if page.next is None:
+            break
+        after = page.next
+    assert [row.video_id for page in pages for row in page.rows] == whole
+    assert pages[0].previous is None
+    for n in range(len(pages) - 1, 0, -1):
+        before = desk.browse(filters, before=pages[n].previous, limit=2)
+        assert before.rows == pages[n - 1].rows and before.next is not None
+        assert (before.previous is None) == (n == 1)
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "[]", "null", '["score_key", 1, "a"]', '["video_id", "x", 1]', "1" * 9999])
+def test_a_made_up_cursor_is_an_error(cursor: str, desk: Desk) -> None:
+    with pytest.raises(ValueError, match="cursor"):
+        desk.browse(Filters(), after=cursor)
+
+
+@pytest.mark.parametrize("wrong", [{"order": "title; DROP TABLE videos"}, {"judged": "maybe"}])
+def test_unknown_filters_are_errors(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        Filters(**wrong)
+
+
+def test_counts(desk: Desk) -> None:
+    assert desk.status_counts() == {"accepted": 1, "needs_review": 7, "rejected": 1}
+    funnel = {c.label: (c.videos, c.accepted, c.needs_review, c.rejected, c.judged) for c in desk.label_funnel()}
+    assert funnel == {"jump": (4, 0, 4, 0, 2), "run": (3, 0, 3, 0, 0), "Öl": (3, 0, 3, 0, 0), "dance": (2, 1, 0, 1, 0)}
+
+
+def test_labels_to_choose_from(desk: Desk, tmp_path: Path) -> None:
+    assert [choice.label for choice in desk.label_choices("#JUM", 2)] == ["jump", "jumping into pool"]
+    assert desk.label_choices("jump")[0].videos == 4
+    assert "playing piano" in [choice.label for choice in desk.label_choices("piano")]
+    assert desk.label_choices("no such action at all") == []

@@ -1,0 +1,187 @@
+"""People at work: by keyboard, mouse and finger, one and two of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.reviews.web.browser.browsing import ARRIVED, NEEDS_CHROMIUM, press, rows, saved, shown, until
+from tests.reviews.web.visits import served
+
+pytestmark = NEEDS_CHROMIUM
+
+
+def test_ten_videos_by_keyboard(data, visit):
+    with served(data) as address:
+        page = visit(address)
+        first = shown(page)
+        assert first
+        until(page, "document.querySelector('video.on')?.currentTime > 0.2")  # muted, playing at once
+        assert page.evaluate("document.querySelector('video.on').muted && document.querySelector('video.on').loop")
+        said, waits = [], []
+        for key in "arusxaraua":
+            until(page, "[...document.querySelectorAll('video')].filter((v) => v.readyState > 2).length > 1")
+            page.evaluate("delete document.body.dataset.shownMs")
+            before, after = press(page, key)
+            until(page, "document.body.dataset.shownMs")
+            waits.append(float(page.evaluate("document.body.dataset.shownMs")))
+            said.append((before, {"a": "accept", "u": "unsure", "s": "skip"}.get(key, "reject")))
+            assert before != after
+        saved(page)
+        assert rows(data) == said
+        assert len({video for video, _ in said}) == 10
+        quickest = sorted(waits)[len(waits) // 4]  # the machine may be busy with something else
+        assert quickest < 100, f"the next video shows after {waits} ms"
+        labels = rows(data, "verdict, labels, no_action")
+        assert labels[0][1] in ('["dance"]', '["jump"]') and labels[1] == ("reject", None, 0)
+        assert labels[4] == ("reject", None, 1)
+        until(page, "document.getElementById('pace').textContent.includes('3 left')")  # the skipped one too
+
+
+def test_undo_any_number_also_after_a_reload(data, visit):
+    with served(data) as address:
+        page = visit(address)
+        videos = [press(page, key)[0] for key in "arua"]
+        for video in reversed(videos[2:]):
+            page.keyboard.press("z")
+            until(page, "id => document.body.dataset.videoId === id", video)
+        saved(page)
+        page.reload()
+        for video in reversed(videos[:2]):
+            page.keyboard.press("z")
+            until(page, "id => document.body.dataset.videoId === id", video)
+        saved(page)
+        page.keyboard.press("z")
+        until(page, "document.getElementById('toast').textContent.includes('Nothing')")
+        assert [verdict for _, verdict in rows(data)] == ["accept", "reject", "unsure", "accept", *["undo"] * 4]
+        press(page, "r")
+        saved(page)
+        assert rows(data)[-1] == (videos[0], "reject")
+
+
+def test_a_segment_is_moved_by_mouse_and_keys_and_a_scene_is_picked(data, visit):
+    with served(data, label="jump") as address:
+        page = visit(address)
+        until(page, "document.querySelector('video.on')?.readyState > 2")
+        assert page.locator("#scenes button").count() == 2
+        page.keyboard.press("p")  # the shorter scene, of an AVI: a copy is made
+        until(page, "document.querySelector('video.on')?.src.includes('/scenes/0/0')")
+        until(page, "document.querySelector('video.on')?.currentTime > 0")
+        page.keyboard.press("c")
+        assert "0.00 – 5.00 s" in page.inner_text("#readout")
+        grip, track = page.locator("#grip-end").bounding_box(), page.locator("#track").bounding_box()
+        page.mouse.move(grip["x"] + 8, grip["y"] + 10)
+        page.mouse.down()
+        page.mouse.move(grip["x"] + 8 - track["width"] / 5, grip["y"] + 10, steps=5)  # a second of five
+        page.mouse.up()
+        assert "0.00 – 4.0" in page.inner_text("#readout") or "0.00 – 3.9" in page.inner_text("#readout")
+        page.locator("#grip-start").focus()
+        page.keyboard.press("ArrowRight")
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press("ArrowRight")
+        start_s = float(page.locator("#grip-start").get_attribute("aria-valuenow"))
+        assert start_s == pytest.approx(0.2, abs=0.02)
+        page.keyboard.press("a")
+        saved(page)
+        until(page, "document.body.classList.contains('empty')")
+        until(page, "document.getElementById('notice').textContent.includes('All done')")
+        [(verdict, scene, start, end)] = rows(data, "verdict, scene, start_s, end_s")
+        assert (verdict, scene) == ("accept", 0)
+        assert start == pytest.approx(0.2, abs=0.05) and 3.5 <= end - start <= 4.1
+
+
+def swipe(page: Any, by_x: int, by_y: int = 0) -> None:
+    """A finger on the video, as the touch screen reports it."""
+    box = page.locator("#stage").bounding_box()
+    x, y = box["x"] + box["width"] / 2 - by_x / 2, box["y"] + box["height"] / 2 - by_y / 2
+    touch = page.context.new_cdp_session(page)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    for step in range(1, 6):
+        at = {"x": x + by_x * step / 5, "y": y + by_y * step / 5}
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [at]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_fingers_on_a_phone(data, visit):
+    with served(data) as address:
+        page = visit(address, "phone", has_touch=True, is_mobile=True)
+        until(page, "document.querySelector('video.on')?.readyState > 2")
+        said = []
+        for move, verdict in ((150, "accept"), (-150, "reject")):
+            said.append((shown(page), verdict))
+            swipe(page, move)
+            until(page, "id => document.body.dataset.videoId !== id", said[-1][0])
+        for by_x, by_y in ((30, 0), (90, 120)):  # too short, and a scroll rather than a swipe
+            swipe(page, by_x, by_y)
+        swipe(page, 0)  # a tap
+        until(page, "document.getElementById('speed').textContent === 'paused'")
+        for name, verdict in (("unsure", "unsure"), ("none", "reject"), ("skip", "skip"), ("accept", "accept")):
+            said.append((shown(page), verdict))
+            page.tap(f"button.{name}")
+            until(page, "id => document.body.dataset.videoId !== id", said[-1][0])
+        saved(page)
+        assert rows(data) == said
+        page.tap("#undo")
+        until(page, "id => document.body.dataset.videoId === id", said[-1][0])
+        small = """[...document.querySelectorAll('.actions button')].map((e) => e.getBoundingClientRect())
+            .filter(({ width, height }) => width < 44 || height < 44).length"""
+        assert page.evaluate(small) == 0
+
+
+def test_labels(data, visit):
+    with served(data) as address:
+        page = visit(address)
+        page.keyboard.press("1")
+        page.keyboard.press("l")
+        page.keyboard.type("soccer jug")
+        page.keyboard.press("Enter")
+        until(page, "document.querySelectorAll('#chips button').length === 2")
+        page.keyboard.type("a label of our own")
+        page.keyboard.press("Enter")
+        until(page, "document.querySelectorAll('#chips button').length === 3")
+        page.keyboard.press("Escape")
+        page.keyboard.press("t")
+        page.keyboard.type("outdoors")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Escape")
+        press(page, "a")
+        saved(page)
+        [(labels, tags)] = rows(data, "labels, tags")
+        assert labels == '["soccer juggling", "a label of our own"]' and tags == '["outdoors"]'
+
+
+def test_two_people_and_a_conflict(data, visit):
+    with served(data, reviewers_per_video=2) as address:
+        one, other = visit(address), visit(address)
+        for page, name in ((one, "Ann"), (other, "Bob")):
+            page.goto(f"{address}/name")
+            page.fill("#name", name)
+            page.keyboard.press("Enter")
+            until(page, ARRIVED)
+        video = shown(one)
+        assert shown(other) == video  # each video wants two judgements
+        press(one, "a")
+        assert "accept" not in other.inner_text(".panel .about")
+        press(other, "r")
+        saved(other)
+        assert len(rows(data)) == 2
+        assert one.goto(f"{address}/owner").status == 403
+        one.goto(f"{address}/name")
+        one.fill("#name", "owner")
+        one.keyboard.press("Enter")
+        until(one, ARRIVED)
+        one.goto(f"{address}/owner")
+        assert "Ann: accept" in one.inner_text("main") and "Bob: reject" in one.inner_text("main")
+        one.click("text=Settle 1")
+        until(one, f"id => {ARRIVED} === id", video)
+        assert "ann: accept" in one.inner_text("#others")
+        one.keyboard.press("r")
+        saved(one)
+        assert rows(data, "video_id, verdict, reviewer, adjudication")[-1] == (video, "reject", "owner", 1)
+
+
+def test_one_judgement_each_nobody_gets_the_same(data, visit):
+    with served(data) as address:
+        one, other = visit(address), visit(address)
+        assert shown(one) and shown(other) and shown(one) != shown(other)

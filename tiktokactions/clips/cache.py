@@ -1,0 +1,164 @@
+"""Clips that are no files of their own, as files: out of tar files, and from object stores through a cache of bounded size.
+
+Several processes share the cache. An entry comes by a rename and goes by being unlinked, and who reads it holds a link of his
+own to it meanwhile, so that nobody ever sees half an entry or loses one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import filelock
+
+from tiktokactions.clips.clip import Stored
+from tiktokactions.files import ObjectPath, StoreError, cache_folder, is_address
+from tiktokactions.files.objects import download, read_range, scratch_folder
+from tiktokactions.video import UnreadableError
+
+DEFAULT_CACHE_GB = 20.0
+CACHE_VARIABLE = "TIKTOKACTIONS_CLIP_CACHE_GB"
+LOOK_AFTER = 1 / 256
+"""A process looks at the whole cache after it has added this share of it."""
+LARGEST = 1 / 32
+"""Clips that would be a larger share of the cache are not kept."""
+FILL_TO = 0.8
+"""What was used longest ago goes, down to this share: the rest is room for what 32 processes add before they look."""
+
+_added_bytes = 0
+
+
+def cache_limit_bytes() -> int:
+    """``TIKTOKACTIONS_CLIP_CACHE_GB`` (default 20); 0 keeps nothing.
+
+    Raises:
+        ValueError: not a number of 0 or more.
+    """
+    told = os.environ.get(CACHE_VARIABLE, "")
+    try:
+        limit = float(told) if told else DEFAULT_CACHE_GB
+    except ValueError:
+        limit = -1.0
+    if not 0 <= limit < float("inf"):
+        raise ValueError(f"{CACHE_VARIABLE}={told!r}: expected gigabytes, 0 or more")
+    return int(limit * 1e9)
+
+
+@contextlib.contextmanager
+def local_clip(path: str, stored: Stored) -> Iterator[str]:
+    """A path on this machine under which the clip ``path`` can be read, for as long as the context lasts.
+
+    Raises:
+        UnreadableError: it cannot be had; the message begins with ``path``.
+    """
+    folder = scratch_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    mine = folder / f"{uuid.uuid4().hex}{PurePosixPath(path).suffix[:8]}"
+    try:
+        try:
+            if is_address(stored.file):
+                _link_from_cache(stored, mine)
+            else:
+                _cut_out(stored, mine)
+        except (OSError, StoreError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise UnreadableError(path, f"cannot be fetched from {stored.file}: {why}") from error
+        yield str(mine)
+    finally:
+        mine.unlink(missing_ok=True)
+
+
+def _cut_out(stored: Stored, target: Path) -> None:
+    """One member of a local tar file. Written to where temporary files go: often memory, else the page cache."""
+    assert stored.offset is not None and stored.size_bytes is not None
+    with open(stored.file, "rb") as tar, target.open("wb") as file:
+        tar.seek(stored.offset)
+        left = stored.size_bytes
+        while left and (data := tar.read(min(left, 1 << 20))):
+            file.write(data)
+            left -= len(data)
+    if left:
+        raise OSError(0, f"the tar file ends {left:,} bytes before the end of this clip")
+
+
+# --- the cache -----------------------------------------------------------------------------------------------------
+
+
+def clip_cache_folder() -> Path:
+    return cache_folder("clips")
+
+
+def _link_from_cache(stored: Stored, mine: Path) -> None:
+    limit = cache_limit_bytes()
+    name = hashlib.sha256(f"{stored.file}\0{stored.version}\0{stored.offset}".encode()).hexdigest()
+    entry = clip_cache_folder() / name[:2] / name
+    if _take(entry, mine):
+        return
+    _fetch(stored, mine)
+    size_bytes = mine.stat().st_size
+    if size_bytes > limit * LARGEST:
+        return  # too large a part of the cache to be kept
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    coming = entry.with_name(f".{uuid.uuid4().hex}")
+    try:
+        _link_or_copy(mine, coming)
+        os.replace(coming, entry)
+    finally:
+        coming.unlink(missing_ok=True)
+    _make_room(size_bytes, limit)
+
+
+def _take(entry: Path, mine: Path) -> bool:
+    """Hold an entry by a link, and mark it as used now."""
+    try:
+        os.utime(entry)
+        _link_or_copy(entry, mine)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+
+
+def _fetch(stored: Stored, target: Path) -> None:
+    if stored.offset is None:
+        download(stored.file, target)
+        return
+    assert stored.size_bytes is not None
+    target.write_bytes(read_range(ObjectPath(stored.file), stored.offset, stored.size_bytes))
+
+
+def _make_room(added_bytes: int, limit: int) -> None:
+    global _added_bytes
+    first = _added_bytes == 0
+    _added_bytes += added_bytes
+    if not first and _added_bytes < limit * LOOK_AFTER:
+        return
+    _added_bytes = 1
+    folder = clip_cache_folder()
+    with contextlib.suppress(filelock.Timeout), filelock.FileLock(folder / ".lock", timeout=0):
+        entries = []
+        for file in folder.glob("*/*"):
+            with contextlib.suppress(FileNotFoundError):
+                status = file.stat()
+                entries.append((status.st_mtime_ns, status.st_size, file))
+        total = sum(size_bytes for _, size_bytes, _ in entries)
+        if total <= limit * FILL_TO:
+            return
+        for _, size_bytes, file in sorted(entries):
+            file.unlink(missing_ok=True)
+            total -= size_bytes
+            if total <= limit * FILL_TO:
+                break

@@ -1,0 +1,90 @@
+"""The nouns of what training reads: a clip, the clips of one side of some data, and what a reader is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+Side = Literal["train", "val", "test", "all"]
+SIDES: tuple[Side, ...] = get_args(Side)
+MOST_NAMED = 5
+
+
+class DataError(ValueError):
+    """Data that cannot be read as asked; the message says what was found, what was expected and what to do."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where the bytes of a clip lie that is no file of its own on a disk: in an object, in a tar file, or both."""
+
+    file: str
+    """The file or the object."""
+    version: str
+    """Changes with the contents; what a cache keeps is told apart by it."""
+    offset: int | None = None
+    """Where it begins in ``file``, in bytes; None: it is the whole of it."""
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One video, or a part of one, to train or test on."""
+
+    path: str
+    """Absolute path of the file; of one in a tar file the tar's, a slash, and its name there."""
+    label: str | None
+    """Class name; None where unlabelled."""
+    start_s: float | None = None
+    """Where the part begins, in seconds of the file; None: the whole file."""
+    end_s: float | None = None
+    video_id: str | None = None
+    stored: Stored | None = None
+    """None: an ordinary file."""
+
+
+@dataclass(frozen=True)
+class ClipSet:
+    """One side of some data."""
+
+    source: str
+    """What was read, for messages."""
+    kind: str
+    """``dataset``, ``webdataset``, ``folder``, ``list``, ``kinetics``, ``ucf101``, ``hmdb51`` or ``ssv2``."""
+    clips: tuple[Clip, ...]
+    labels: tuple[str, ...]
+    """Class names of all sides in the order of their numbers; empty where unlabelled."""
+    flip: bool = True
+    """False where left and right carry meaning (Something-Something)."""
+    missing: tuple[str, ...] = ()
+    """Listed files that were not found, where that was allowed."""
+    looked_in: str = ""
+    """The folder that listed files were looked for in."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a reader is asked for."""
+
+    path: Path
+    side: Side
+    media: Path | None
+    """Folder of the videos, where it is not the list's own."""
+    fold: int
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        return ("train", "val", "test") if self.side == "all" else (self.side,)
+
+
+def labels_in_order(labels: Sequence[str | None]) -> tuple[str, ...]:
+    """The class names that occur, sorted."""
+    return tuple(sorted({label for label in labels if label is not None}))
+
+
+def no_such_side(path: Path, side: str, known: Sequence[str]) -> DataError:
+    """The error for a side that some data do not have."""
+    has = ", ".join(known) or "no sides"
+    return DataError(f"{path}: no {side} side; it has {has}; name other data for it, or make a list of the clips")

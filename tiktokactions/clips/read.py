@@ -1,0 +1,88 @@
+"""Labelled clips, whatever they come from: our datasets, folders, lists, and the official splits of four benchmarks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from tiktokactions.clips.clip import MOST_NAMED, SIDES, ClipSet, DataError, Request, Side
+from tiktokactions.clips.readers import folders, hmdb51, kinetics, ours, ssv2, ucf101, videomae_lists, webdataset
+from tiktokactions.files import ObjectPath, located
+
+Reader = Callable[[Request], ClipSet]
+
+
+def read_clips(
+    data: str | os.PathLike[str],
+    *,
+    side: Side,
+    media: str | os.PathLike[str] | None = None,
+    fold: int = 1,
+    allow_missing: bool = False,
+) -> ClipSet:
+    """The clips of one side of some data; docs/formats.md lists what can be read.
+
+    Args:
+        data: a dataset or a WebDataset export (also ``s3://``), a folder of class folders, a list, or a folder of official
+            splits.
+        side: which side; data without sides are taken whole, whatever is asked for.
+        media: folder of the videos that a list or a split names.
+        fold: which official split, or fold of a dataset.
+        allow_missing: put listed files that are not there into ``missing`` instead of raising.
+
+    Raises:
+        DataError: nothing that can be read there, a side that it does not have, or listed files that are not there.
+    """
+    path = located(data)
+    if side not in SIDES:
+        raise DataError(f"side: got {side!r}, expected one of {', '.join(SIDES)}")
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder; expected data to train or test on")
+    request = Request(path, side, None if media is None else Path(media), fold)
+    if request.media is not None and not request.media.is_dir():
+        raise DataError(f"--media {request.media}: expected a folder of videos")
+    found = _reader_of(path)(request)
+    if found.missing and not allow_missing:
+        raise DataError(
+            f"{path}: {len(found.missing)} of {len(found.missing) + len(found.clips)} listed videos are not in"
+            f" {found.looked_in}"
+            f" (for example {', '.join(found.missing[:MOST_NAMED])}); name their folder with --media,"
+            " or take them out of the list"
+        )
+    return found
+
+
+def has_side(data: str | os.PathLike[str], side: Side) -> bool:
+    """Whether data tell this side from the others: a split dataset, official splits, folders or lists of sides.
+
+    A side that Kinetics or Something-Something publish without labels is none to validate or test on: False.
+    """
+    path = located(data)
+    readers: dict[Reader, Callable[[Path, str], bool]] = {
+        **{ours.read: ours.has_side, folders.read: folders.has_side, ucf101.read: ucf101.has_side},
+        **{hmdb51.read: hmdb51.has_side, kinetics.read: kinetics.has_side, ssv2.read: ssv2.has_side},
+        **{videomae_lists.read: videomae_lists.has_side, webdataset.read: webdataset.has_side},
+    }
+    return readers[_reader_of(path)](path, side)
+
+
+def _reader_of(path: Path) -> Reader:
+    """The reader of what lies at ``path``, told by the names and first lines of its files."""
+    if webdataset.is_here(path):
+        return webdataset.read
+    if isinstance(path, ObjectPath) and not (path / "dataset.json").is_file():
+        raise DataError(f"{path}: expected a dataset made by 'curate' or a WebDataset export; found neither")
+    if path.is_dir():
+        if (path / "dataset.json").is_file():
+            return ours.read
+        for reader in (ucf101, hmdb51, ssv2, kinetics, videomae_lists, folders):
+            if reader.is_here(path):
+                return reader.read
+        raise DataError(
+            f"{path}: expected a dataset, class folders with videos, lists (train.csv ...) or official splits; found none"
+        )
+    for reader in (ssv2, kinetics, videomae_lists):
+        if reader.is_here(path):
+            return reader.read
+    raise DataError(f"{path}: expected a list (.csv, .txt or .list) or Something-Something's .json")

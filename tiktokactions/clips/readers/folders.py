@@ -1,0 +1,64 @@
+"""Plain folders: ``CLASS/video``, or ``train/CLASS/video`` beside ``val`` and ``test``; a flat folder is unlabelled."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tiktokactions.clips.clip import Clip, ClipSet, Request, labels_in_order, no_such_side
+from tiktokactions.clips.readers.media import walk_videos
+
+SIDE_FOLDERS = {
+    "train": ("train", "training"),
+    "val": ("val", "validation", "valid", "validate"),
+    "test": ("test", "testing"),
+}
+
+
+def is_here(path: Path) -> bool:
+    return next(walk_videos(path), None) is not None
+
+
+def side_folder(path: Path, side: str) -> Path | None:
+    names = (name for name in SIDE_FOLDERS[side] if (path / name).is_dir())
+    name = next(names, None)
+    return None if name is None else path / name
+
+
+def has_side(path: Path, side: str) -> bool:
+    return _has_sides(path) and side_folder(path, side) is not None
+
+
+def _has_sides(path: Path) -> bool:
+    """``train`` beside ``val`` or ``test`` is a side, not a class; so is any of them where no other folder holds videos."""
+    sides = [folder for side in SIDE_FOLDERS if (folder := side_folder(path, side)) is not None]
+    if side_folder(path, "train") is not None and len(sides) > 1:
+        return True
+    if not any(entry.is_dir() for side in sides for entry in side.iterdir() if not entry.name.startswith(".")):
+        return False
+    folders = {os.path.relpath(video, path).split(os.sep)[0] for video in walk_videos(path)}
+    return folders <= {side.name for side in sides}
+
+
+def read(request: Request) -> ClipSet:
+    """Folders without sides are taken whole, whatever side is asked for: whoever names them means all of them."""
+    path = request.path
+    if not _has_sides(path):
+        clips = class_folders(path)
+        return ClipSet(str(path), "folder", tuple(clips), labels_in_order([c.label for c in clips]))
+    by_side = {side: class_folders(folder) for side in SIDE_FOLDERS if (folder := side_folder(path, side)) is not None}
+    labels = labels_in_order([clip.label for clips in by_side.values() for clip in clips])
+    if request.side != "all" and request.side not in by_side:
+        raise no_such_side(path, request.side, list(by_side))
+    wanted = [clip for side in request.sides for clip in by_side.get(side, [])]
+    return ClipSet(str(path), "folder", tuple(wanted), labels)
+
+
+def class_folders(folder: Path) -> list[Clip]:
+    """Every video below, labelled with the folder that it is in just below ``folder``."""
+    root = os.path.abspath(folder)
+    clips = []
+    for video in walk_videos(folder):
+        parts = os.path.relpath(video, root).split(os.sep)
+        clips.append(Clip(video, parts[0] if len(parts) > 1 else None))
+    return clips

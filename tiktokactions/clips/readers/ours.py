@@ -1,0 +1,56 @@
+"""A dataset made by ``curate``: its accepted clips, split by ``dataset split``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request, Stored, labels_in_order
+from tiktokactions.dataset.assignments import is_split, sides_of_fold
+from tiktokactions.files import ObjectPath, readable, what_is_there
+
+COLUMNS = ["video_id", "status", "labels", "human_labels", "clip_path"]
+
+
+def has_side(path: Path, side: str) -> bool:
+    if not is_split(path):
+        return False
+    return side in set(sides_of_fold(path, 1).values())
+
+
+def read(request: Request) -> ClipSet:
+    """Accepted clips; the label is the first human one, else the first hashtag."""
+    manifest = request.path / "manifest.parquet"
+    if not manifest.exists():
+        raise DataError(f"{request.path}: no manifest.parquet; run: tiktokactions dataset stats {request.path}")
+    if request.side != "all" and not is_split(request.path):
+        raise DataError(
+            f"{request.path}: this dataset is not split yet, so it has no {request.side} side;"
+            f" run: tiktokactions dataset split {request.path}"
+        )
+    sides = None if request.side == "all" else sides_of_fold(request.path, request.fold)
+    clips, labels, gone = [], [], []
+    is_there = what_is_there(request.path)
+    # Whatever changed a clip has written the manifest too.
+    version = manifest.entry().etag if isinstance(manifest, ObjectPath) else None
+    for batch in pq.ParquetFile(readable(manifest)).iter_batches(columns=COLUMNS, batch_size=10_000):
+        for row in batch.to_pylist():
+            if row["status"] != "accepted" or row["clip_path"] is None:
+                continue
+            said = [*(row["human_labels"] or ()), *(row["labels"] or ())]
+            label = said[0] if said else None
+            labels.append(label)
+            if sides is not None and sides.get(row["video_id"]) != request.side:
+                continue
+            path = str(request.path.resolve() / row["clip_path"])
+            if not is_there(row["clip_path"]):
+                gone.append(row["clip_path"])
+            stored = None if version is None else Stored(path, version)
+            clips.append(Clip(path, label, video_id=row["video_id"], stored=stored))
+    if gone:
+        raise DataError(
+            f"{request.path}: {len(gone)} clips are gone (for example {', '.join(gone[:3])});"
+            f" run: tiktokactions dataset verify {request.path} --repair"
+        )
+    return ClipSet(str(request.path), "dataset", tuple(clips), labels_in_order(labels))

@@ -1,0 +1,413 @@
+"""The client of the TikTok Research API: one request at a time, and the right thing done about each kind of failure.
+
+What is retried, after how long and how often is table 2.5 of the API's specification (docs/collect.md has it in short). Every
+request is booked in the ledger before it is sent. No message, log or file ever holds the secret or a token.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import httpx
+
+from tiktokactions.collection.clock import Clock, utc_text
+from tiktokactions.collection.credentials import Credentials, is_loopback
+from tiktokactions.collection.ledger import Ledger, QuotaSpentError
+from tiktokactions.collection.rows import FIELDS, SAFE_FIELDS, as_id
+
+PAGE = 100
+_QUERY = "/v2/research/video/query/"
+_TIMEOUT = httpx.Timeout(30, read=330)
+"""A busy search has answered after 4 min 11 s."""
+_RENEW_EARLY_S = 300
+_SERVER_WAITS_S = (30, 60, 120, 120)
+_ODD_WAITS_S = (5, 15)
+"""A cut or wrong body behind HTTP 200 is asked for twice more; then it counts as a server that fails."""
+_SEARCH_WAITS_S = (5, 10, 15, 20, 25, 30)
+_RATE_WAITS_S = (10, 20, 40, 80, 160, 300, 300, 300)
+_LONGEST_RETRY_AFTER_S = 300
+
+
+class ApiError(RuntimeError):
+    """The API refused, and asking again is of no use."""
+
+
+class ServerFailsError(RuntimeError):
+    """5xx, no answer, or an answer that is none, after all tries."""
+
+
+class SearchLostError(RuntimeError):
+    """``search_id`` or cursor are refused after all tries: the window must begin again."""
+
+
+class RefusedQueryError(ApiError):
+    """``invalid_params`` for this one query; others may be fine."""
+
+
+class BudgetSpentError(RuntimeError):
+    """The requests allowed for this run (``--budget``) are sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of the video query."""
+
+    rows: list[Any]
+    cursor: int | None
+    has_more: bool
+    search_id: str | None
+    log_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, for the collection's log of requests (TikTok's support asks for ``log_id``)."""
+
+    at: str
+    what: str
+    status: int
+    """HTTP status; 0 where no answer came."""
+    code: str
+    log_id: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    code: str
+    """``error.code``, whatever the HTTP status; ``broken`` where the body is no JSON object."""
+    message: str
+    data: dict[str, Any]
+    text: str
+    log_id: str
+    retry_after_s: float
+
+
+class ResearchClient:
+    """Answers of the Research API, or one of the errors above. Not for several threads."""
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        base_url: str,
+        ledger: Ledger,
+        clock: Clock,
+        *,
+        budget: int | None = None,
+        safe_fields: bool = False,
+        on_call: Callable[[Call], None] = lambda call: None,
+        on_note: Callable[[str], None] = lambda note: None,
+    ) -> None:
+        self._credentials, self._ledger, self._clock = credentials, ledger, clock
+        # A proxy of the environment is for the network, not for a server on this machine.
+        self._http = httpx.Client(base_url=base_url, timeout=_TIMEOUT, trust_env=not is_loopback(base_url))
+        self._token = ""
+        self._token_until = 0.0
+        self._budget = budget
+        self._on_call, self._on_note = on_call, on_note
+        self.safe_fields = safe_fields
+        """True once the server has refused one of the newer field names."""
+        self.sent = 0
+
+    def close(self) -> None:
+        self._http.close()
+
+    # --- video query ------------------------------------------------------------------------------------------------
+
+    def videos(
+        self,
+        conditions: Mapping[str, Sequence[Mapping[str, Any]]],
+        start: date,
+        end: date,
+        *,
+        cursor: int = 0,
+        search_id: str | None = None,
+        is_random: bool = False,
+        tries: int = len(_SERVER_WAITS_S) + 1,
+        what: str = "",
+    ) -> Page:
+        """One page of the videos that were created from ``start`` to ``end`` (both days included, UTC).
+
+        Raises:
+            SearchLostError, ServerFailsError, RefusedQueryError, ApiError, QuotaSpentError, BudgetSpentError
+        """
+        body: dict[str, Any] = {
+            "query": {key: list(value) for key, value in conditions.items() if value},
+            "start_date": start.strftime("%Y%m%d"),
+            "end_date": end.strftime("%Y%m%d"),
+            "max_count": PAGE,
+        }
+        if is_random:
+            body["is_random"] = True
+        elif cursor or search_id:
+            body["cursor"] = cursor
+            if search_id:
+                body["search_id"] = search_id
+        answer = self._query(body, tries, what)
+        videos = answer.data.get("videos")
+        return Page(
+            rows=videos if isinstance(videos, list) else [],
+            cursor=_integer(answer.data.get("cursor")),
+            has_more=bool(answer.data.get("has_more")),
+            search_id=str(answer.data["search_id"]) if answer.data.get("search_id") else None,
+            log_id=answer.log_id,
+        )
+
+    def _query(self, body: dict[str, Any], tries: int, what: str) -> _Answer:
+        fields = SAFE_FIELDS if self.safe_fields else FIELDS
+        try:
+            return self._ask(
+                f"{_QUERY}?fields={','.join(fields)}", what, {"json": body}, tries=tries, is_whole=_is_page
+            )
+        except RefusedQueryError as error:
+            if self.safe_fields:
+                raise
+            # One unknown name in `fields` fails the whole call, and no wording of it is documented: the fourteen old names
+            # tell whether it was the fields or the query.
+            safe = f"{_QUERY}?fields={','.join(SAFE_FIELDS)}"
+            answer = self._ask(safe, what, {"json": body}, tries=tries, is_whole=_is_page)
+            self.safe_fields = True
+            self._on_note(f"the server refuses a newer field ({error}); asking for the 14 old ones from here on")
+            return answer
+
+    # --- batch compliance -------------------------------------------------------------------------------------------
+
+    def submit_ids(self, video_ids: Sequence[str]) -> int:
+        """Begin a compliance check of at most 10,000 ids; the task's number (it exceeds 64 bits)."""
+        files = {"file_data": ("ids.txt", "\n".join(video_ids).encode() + b"\n", "text/plain")}
+        request = {"files": files, "data": {"category": "video"}}
+        path = "/v2/research/validation_task/create/"
+        answer = self._ask(
+            path,
+            f"check {len(video_ids)} ids",
+            request,
+            is_whole=lambda answer: _integer(answer.data.get("task_id")) is not None,
+        )
+        return int(answer.data["task_id"])
+
+    def task_status(self, task_id: int) -> str:
+        """``Completed``, ``Processing`` or ``Failed``."""
+        path = "/v2/research/validation_task_status/get/"
+        request = {"json": {"task_id": task_id}}
+        answer = self._ask(
+            path,
+            "status of the check",
+            request,
+            is_whole=lambda answer: isinstance(answer.data.get("task_status"), str),
+        )
+        return str(answer.data["task_status"])
+
+    def valid_ids(self, task_id: int) -> set[str]:
+        """The submitted ids that are still valid.
+
+        Raises:
+            ServerFailsError: an answer that is not a list of ids (nothing may be deleted because of one).
+        """
+        path = "/v2/research/validation_task/download/"
+        request = {"json": {"task_id": task_id}}
+        answer = self._ask(path, "result of the check", request, plain_text=True, is_whole=_is_list_of_ids)
+        return set(_lines_of(answer))
+
+    # --- one request ------------------------------------------------------------------------------------------------
+
+    def _ask(
+        self,
+        url: str,
+        what: str,
+        request: dict[str, Any],
+        tries: int = 5,
+        plain_text: bool = False,
+        is_whole: Callable[[_Answer], bool] = lambda answer: True,
+    ) -> _Answer:
+        server, odd, search, rate, renewed = 0, 0, 0, 0, False
+        while True:
+            answer = self._send(url, what, request, plain_text)
+            if answer.code == "ok" and not is_whole(answer):
+                # "ok" with half of an answer would end a window in its middle.
+                answer = replace(answer, code="broken", message="the answer lacks what was asked for")
+            code, message = answer.code, answer.message
+            if code == "ok":
+                return answer
+            # A page that is asked for again for hours may outlive several tokens.
+            renewed = renewed and code.startswith("access_token")
+            if code.startswith("access_token"):
+                if renewed:
+                    raise ApiError(f"the server refuses a token that it has just given ({message or code})")
+                renewed, self._token = True, ""
+            elif code.startswith("scope_"):
+                raise ApiError(
+                    f"{code}: {message}. The project behind this key lacks the scope; asking again is no use"
+                )
+            elif code.startswith("daily_quota"):
+                until = self._ledger.spent_until_reset()
+                raise QuotaSpentError(
+                    f"the server says that today's quota is spent; go on after {utc_text(until)}", until
+                )
+            elif answer.status == 429 or code.startswith("rate_limit"):
+                if rate == len(_RATE_WAITS_S):
+                    raise ServerFailsError(f"{code}: still after {rate} waits")
+                self._wait(max(_RATE_WAITS_S[rate], min(answer.retry_after_s, _LONGEST_RETRY_AFTER_S)), "rate limit")
+                rate += 1
+            elif code.startswith("invalid_") and _is_about_search(message):
+                if search == len(_SEARCH_WAITS_S):
+                    raise SearchLostError(message)
+                self._wait(_SEARCH_WAITS_S[search], message)
+                search += 1
+            elif code.startswith("invalid_") or (400 <= answer.status < 500 and answer.status != 408):
+                raise RefusedQueryError(f"{code} (HTTP {answer.status}): {message}")
+            else:
+                why = f"{code} (HTTP {answer.status})"
+                is_odd = answer.status == 200
+                if server + odd + 1 >= tries or (is_odd and odd == len(_ODD_WAITS_S)):
+                    raise ServerFailsError(f"{why}: {message}".rstrip(": "))
+                if is_odd:
+                    self._wait(_ODD_WAITS_S[odd], why)
+                    odd += 1
+                else:
+                    self._wait(_SERVER_WAITS_S[min(server, len(_SERVER_WAITS_S) - 1)], why)
+                    server += 1
+
+    def _send(self, url: str, what: str, request: dict[str, Any], plain_text: bool) -> _Answer:
+        token = self._fresh_token()
+        if self._budget is not None and self.sent >= self._budget:
+            raise BudgetSpentError(f"{self.sent} requests sent, which is this run's --budget")
+        self._ledger.book()
+        self.sent += 1
+        at = utc_text(self._clock.now())
+        try:
+            reply = self._http.post(url, headers={"Authorization": f"Bearer {token}"}, **request)
+        except httpx.HTTPError as error:
+            # Only the kind: some messages of the library quote the request.
+            answer = _Answer(0, "no_answer", type(error).__name__, {}, "", "", 0.0)
+        else:
+            answer = _read(reply, self._clock.now(), plain_text)
+        self._on_call(Call(at, what, answer.status, answer.code, answer.log_id, self._without_secrets(answer.message)))
+        return answer
+
+    def _fresh_token(self) -> str:
+        """Valid for two hours; renewed five minutes early and when the server refuses it."""
+        if self._token and self._clock.now() < self._token_until - _RENEW_EARLY_S:
+            return self._token
+        form = {
+            "client_key": self._credentials.client_key,
+            "client_secret": self._credentials.client_secret,
+            "grant_type": "client_credentials",
+        }
+        problem = ""
+        for wait in (*_SERVER_WAITS_S, None):
+            try:
+                reply = self._http.post("/v2/oauth/token/", data=form, headers={"Cache-Control": "no-cache"})
+            except httpx.HTTPError as error:
+                problem = f"no answer ({type(error).__name__})"
+            else:
+                found = _json_object(reply.text)
+                if found is not None and isinstance(found.get("access_token"), str):
+                    life = _integer(found.get("expires_in"))
+                    self._token = found["access_token"]
+                    # A life shorter than the margin would mean a new token for every request.
+                    life_s = 7200 if life is None else life
+                    self._token_until = self._clock.now() + max(life_s, life_s / 2 + _RENEW_EARLY_S)
+                    return self._token
+                if found is not None and reply.status_code < 500 and reply.status_code != 429:
+                    error_ = found.get("error")
+                    nested = error_ if isinstance(error_, dict) else {}
+                    name = nested.get("code") or error_ or "no access_token in the answer"
+                    text = nested.get("message") or found.get("error_description") or ""
+                    raise ApiError(
+                        self._without_secrets(f"no token: {name}: {text}".rstrip(": ") + ". Check key and secret")
+                    )
+                problem = f"HTTP {reply.status_code}"
+            if wait is not None:
+                self._wait(wait, f"token: {problem}")
+        raise ServerFailsError(f"no token after {len(_SERVER_WAITS_S) + 1} tries: {problem}")
+
+    def _without_secrets(self, text: str) -> str:
+        key = self._credentials.client_key
+        # The key is no secret; one of a few letters would blot out every message.
+        for secret in (self._credentials.client_secret, self._token, key if len(key) > 7 else ""):
+            if secret:
+                text = text.replace(secret, "…")
+        return text
+
+    def _wait(self, seconds: float, why: str) -> None:
+        self._on_note(self._without_secrets(f"waiting {seconds:g} s: {why}"))
+        self._clock.sleep(seconds)
+
+
+def _is_page(answer: _Answer) -> bool:
+    """A list of videos (absent or null: none) and a word on whether there are more; that may be absent beside a cursor."""
+    data = answer.data
+    videos, more = data.get("videos"), data.get("has_more")
+    return (videos is None or isinstance(videos, list)) and (
+        isinstance(more, int) or (more is None and _integer(data.get("cursor")) is not None)
+    )
+
+
+def _lines_of(answer: _Answer) -> list[str]:
+    return [line.strip() for line in answer.text.replace(",", "\n").splitlines() if line.strip()]
+
+
+def _is_list_of_ids(answer: _Answer) -> bool:
+    """Nothing may be deleted because of anything else that comes in its place."""
+    return all(line.isdigit() and as_id(line) for line in _lines_of(answer))
+
+
+def _is_about_search(message: str) -> bool:
+    """ "Search Id N is invalid or expired", "Invalid count or cursor": what we send is checked here, so both pass."""
+    text = message.lower().replace("_", " ")
+    return "search id" in text or "cursor" in text
+
+
+def _read(reply: httpx.Response, now: float, plain_text: bool) -> _Answer:
+    retry_after_s = _retry_after(reply.headers.get("Retry-After", ""), now)
+    found = _json_object(reply.text)
+    if found is None:
+        is_text = "html" not in reply.headers.get("Content-Type", "") and not reply.text.lstrip().startswith("<")
+        if plain_text and reply.status_code == 200 and is_text:
+            return _Answer(200, "ok", "", {}, reply.text, "", retry_after_s)
+        return _Answer(reply.status_code, "broken", "the body is not a JSON object", {}, "", "", retry_after_s)
+    error = found.get("error")
+    error = error if isinstance(error, dict) else {"code": error}
+    code = str(
+        error.get("code") or ("ok" if reply.status_code == 200 and isinstance(found.get("data"), dict) else "none")
+    )
+    message = str(error.get("message") or error.get("msg") or found.get("error_description") or "")
+    if code == "ok" and reply.status_code != 200:
+        code = "none"
+    data = found.get("data")
+    log_id = str(error.get("log_id") or found.get("log_id") or "")
+    return _Answer(
+        reply.status_code, code, message, data if isinstance(data, dict) else {}, reply.text, log_id, retry_after_s
+    )
+
+
+def _json_object(text: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _retry_after(text: str, now: float) -> float:
+    """Seconds, from either form of the header; 0 where there is none or it cannot be read."""
+    if text.strip().isdigit():
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def _integer(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    return int(value) if isinstance(value, str) and value.isdigit() else None

@@ -1,0 +1,206 @@
+"""Which ids are still valid: the API's batch compliance, 10,000 ids at a time, resumable, and never believed at once.
+
+An id is gone only if two tasks say so: the second asks about those that the first did not return. ``refresh.sqlite``
+remembers tasks and answers, so that a check that was stopped or killed goes on without asking again.
+(The video query's ``video_id`` filter is of no use here: it "often returns no results even when values are correct".)
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiktokactions.collection.client import BudgetSpentError, RefusedQueryError, ResearchClient, ServerFailsError
+from tiktokactions.collection.clock import DAY_S, Clock
+from tiktokactions.collection.ledger import QuotaSpentError
+from tiktokactions.collection.run import StoppedError, patiently
+
+BATCH = 10_000
+STATE = "refresh.sqlite"
+_POLL_WAITS_S = (10, 20, 40, 60, 120, 300, 300, 600, 600, 600, 600, 600)
+_TASKS_AT_MOST = 3
+"""Tasks of one batch that fail or get lost before the check stops."""
+_NONE_VALID = 100
+"""A batch of so many ids or more of which none is valid is not believed."""
+_STALE_S = 2 * DAY_S
+_TIKTOK_BEGAN = 1_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check found."""
+
+    ids: int
+    gone: frozenset[str]
+
+
+def is_platform_id(video_id: str) -> bool:
+    """TikTok's ids are numbers whose upper 32 bits are the time of the upload (Unix seconds)."""
+    return video_id.isascii() and video_id.isdigit() and len(video_id) <= 20 and int(video_id) >> 32 >= _TIKTOK_BEGAN
+
+
+def check_ids(
+    folder: Path,
+    ids: Iterable[str],
+    client: ResearchClient,
+    clock: Clock,
+    *,
+    wait: bool = False,
+    note: Callable[[str], None] = lambda text: None,
+) -> Checked:
+    """Ask which of ``ids`` are gone; the answer stays in ``folder`` until :func:`forget_check`.
+
+    Raises:
+        StoppedError: quota, budget or the server ended the check early; the same call goes on.
+        ApiError: the API refuses this key.
+    """
+    with closing(sqlite3.connect(folder / STATE, timeout=60, isolation_level=None)) as database:
+        check = _Check(database, client, clock, wait, note)
+        check.begin(ids)
+        try:
+            for round_ in (1, 2):
+                check.ask(round_)
+                if round_ == 1:
+                    check.doubt()
+        except (QuotaSpentError, BudgetSpentError, ServerFailsError) as error:
+            raise StoppedError(f"{error}; nothing was removed yet, the same command goes on") from None
+        return Checked(check.count(), check.gone(2))
+
+
+def forget_check(folder: Path) -> None:
+    """The check is over: what it found has been written down elsewhere."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        (folder / f"{STATE}{suffix}").unlink(missing_ok=True)
+
+
+class _Check:
+    def __init__(
+        self,
+        database: sqlite3.Connection,
+        client: ResearchClient,
+        clock: Clock,
+        wait: bool,
+        note: Callable[[str], None],
+    ) -> None:
+        self.database, self.client, self.clock, self.wait, self.note = database, client, clock, wait, note
+        database.execute("PRAGMA synchronous=FULL")
+        database.execute("CREATE TABLE IF NOT EXISTS begun(at REAL NOT NULL, doubted INTEGER NOT NULL DEFAULT 0)")
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS batches(number INTEGER PRIMARY KEY, round INTEGER NOT NULL, ids TEXT NOT NULL,"
+            " task TEXT, tasks INTEGER NOT NULL DEFAULT 0, completed INTEGER NOT NULL DEFAULT 0, gone TEXT)"
+        )
+
+    def begin(self, ids: Iterable[str]) -> None:
+        """Take up the check that was begun; one of days ago says nothing about today."""
+        begun = self.database.execute("SELECT at FROM begun").fetchone()
+        if begun is not None and 0 <= self.clock.now() - begun[0] < _STALE_S:
+            return
+        self.database.execute("BEGIN IMMEDIATE")
+        self.database.execute("DELETE FROM batches")
+        self.database.execute("DELETE FROM begun")
+        self.database.execute("INSERT INTO begun(at) VALUES(?)", (self.clock.now(),))
+        self._add(1, ids)
+        self.database.execute("COMMIT")
+
+    def doubt(self) -> None:
+        """Once: the ids that the first round did not return are asked about again."""
+        if self.database.execute("SELECT doubted FROM begun").fetchone()[0]:
+            return
+        self.database.execute("BEGIN IMMEDIATE")
+        self._add(2, sorted(self.gone(1)))
+        self.database.execute("UPDATE begun SET doubted=1")
+        self.database.execute("COMMIT")
+
+    def _add(self, round_: int, ids: Iterable[str]) -> None:
+        for batch in _batches(ids):
+            self.database.execute("INSERT INTO batches(round, ids) VALUES(?,?)", (round_, json.dumps(batch)))
+
+    def count(self) -> int:
+        return sum(len(json.loads(ids)) for (ids,) in self.database.execute("SELECT ids FROM batches WHERE round=1"))
+
+    def gone(self, round_: int) -> frozenset[str]:
+        rows = self.database.execute("SELECT gone FROM batches WHERE round=? AND gone IS NOT NULL", (round_,))
+        return frozenset(video_id for (gone,) in rows for video_id in json.loads(gone))
+
+    def ask(self, round_: int) -> None:
+        """Submit all batches first: the server works on them side by side."""
+        open_ = "SELECT number, ids, task, tasks, completed FROM batches WHERE round=? AND gone IS NULL ORDER BY number"
+        while batches := self.database.execute(open_, (round_,)).fetchall():
+            for number, ids, task, tasks, _ in batches:
+                if task is None:
+                    self._submit(number, json.loads(ids), tasks)
+            for number, ids, task, tasks, completed in self.database.execute(open_, (round_,)).fetchall():
+                if completed or self._is_completed(int(task)):
+                    self.database.execute("UPDATE batches SET completed=1 WHERE number=?", (number,))
+                    self._fetch(number, json.loads(ids), int(task), round_, tasks)
+                else:
+                    self._forget_task(number)
+
+    def _submit(self, number: int, ids: list[str], tasks: int) -> None:
+        if tasks == _TASKS_AT_MOST:
+            self.database.execute("UPDATE batches SET tasks=0 WHERE number=?", (number,))
+            raise StoppedError(f"the server failed {tasks} checks of the same {len(ids)} ids; nothing was removed")
+        task = patiently(lambda: self.client.submit_ids(ids), self.clock, self.wait, self.note)
+        self.database.execute("UPDATE batches SET task=?, tasks=tasks+1 WHERE number=?", (str(task), number))
+
+    def _fetch(self, number: int, ids: list[str], task: int, round_: int, tasks: int) -> None:
+        try:
+            valid = patiently(lambda: self.client.valid_ids(task), self.clock, self.wait, self.note)
+        except RefusedQueryError as error:
+            self.note(f"the result of the check is lost ({error}); submitting it again")
+            self._forget_task(number)
+            return
+        gone = sorted(set(ids) - valid)
+        if valid - set(ids):
+            # A cut answer ends in the middle of an id; another task's answer is none to ours.
+            self.note("the answer holds ids that were not asked about; asking again")
+            self._forget_task(number)
+            return
+        if round_ == 1 and not valid and len(ids) >= _NONE_VALID:
+            self._forget_task(number)
+            if tasks < _TASKS_AT_MOST:
+                self.note(f"none of {len(ids)} ids would be valid; asking again")
+                return
+            self.database.execute("UPDATE batches SET tasks=0 WHERE number=?", (number,))  # the next run asks anew
+            raise StoppedError(
+                f"the server says that none of {len(ids)} ids is valid, which is not believed; nothing was removed."
+                " If it is true, name them: tiktokactions refresh … --remove IDS.txt"
+            )
+        self.database.execute("UPDATE batches SET gone=? WHERE number=?", (json.dumps(gone), number))
+
+    def _forget_task(self, number: int) -> None:
+        self.database.execute("UPDATE batches SET task=NULL, completed=0 WHERE number=?", (number,))
+
+    def _is_completed(self, task: int) -> bool:
+        """False where the task failed or is lost.
+
+        Raises:
+            StoppedError: still at work after an hour.
+        """
+        for wait_s in (*_POLL_WAITS_S, None):
+            try:
+                status = patiently(lambda: self.client.task_status(task), self.clock, self.wait, self.note)
+            except RefusedQueryError as error:
+                self.note(f"the check is lost ({error}); submitting it again")
+                return False
+            if status.lower() in ("completed", "failed"):
+                return status.lower() == "completed"
+            if wait_s is not None:
+                self.note(f"waiting {wait_s} s for the check of the ids ({status})")
+                self.clock.sleep(wait_s)
+        raise StoppedError("the server still works on the check; nothing was removed yet, the same command goes on")
+
+
+def _batches(ids: Iterable[str]) -> Iterator[Sequence[str]]:
+    batch: list[str] = []
+    for video_id in ids:
+        batch.append(video_id)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,308 @@
+"""Which videos of a collection are downloaded, in what order, and when a run had better stop. Every outcome is a row.
+
+Rows of the table ``downloads``: ``state`` is ``done`` (the file is there), ``curated`` (it became a record, the file may be
+gone on purpose), ``permanent`` (never asked for again) or ``retry``; ``class`` says why.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tiktokactions.collection.clock import Clock, utc_text
+from tiktokactions.collection.failures import Failure, classify
+from tiktokactions.collection.fetch import Fetched, FetchError, FetchOptions, fetch
+from tiktokactions.collection.removal import MEDIA
+from tiktokactions.collection.store import Collection
+from tiktokactions.files import write_atomic
+
+MOST_ATTEMPTS = 3
+"""In one run; the next run tries again."""
+BREAKER = 10
+"""Failures that smell of a block, in a row, after which a run stops."""
+SIDECARS = (".json", ".jpg", ".part", ".ytdl", ".txt", ".csv")
+
+
+@dataclass(frozen=True)
+class DownloadOptions(FetchOptions):
+    limit: int | None = None
+    """At most so many videos in this run."""
+    max_gb: float | None = None
+    """Stop where the collection's media take so much."""
+    workers: int = 2
+    from_folder: str | None = None
+    """A folder of files named by id, taken instead of downloading."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("limit", 1), ("workers", 1), ("max_gb", 0.0), ("pause_s", 0.0), ("rate_mb_s", 0.0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"--{name.replace('_', '-')}: got {value}, expected {least:g} or more")
+        if self.cookies is not None and not Path(self.cookies).is_file():
+            raise ValueError(f"--cookies {self.cookies}: no such file")
+        if self.from_folder is not None and not Path(self.from_folder).is_dir():
+            raise ValueError(f"--from-folder {self.from_folder}: no such folder")
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A file that is there now."""
+
+    video_id: str
+    path: Path
+
+
+@dataclass
+class Tally:
+    """What a run has done so far."""
+
+    downloaded: int = 0
+    picked_up: int = 0
+    permanent: int = 0
+    retry: int = 0
+    bytes: int = 0
+    stopped: str = ""
+    """Why it ended early; empty where it went through."""
+    kinds: dict[str, int] = field(default_factory=dict)
+
+
+def pick_up(collection: Collection, tally: Tally, folder: Path | None = None) -> Iterator[Arrived]:
+    """Files named by id that are there already: in ``folder``, or in the collection's own media (a run that was killed
+    between the file and its row)."""
+    wanted = set(_open_ids(collection))
+    root = folder if folder is not None else collection.folder / MEDIA
+    for path in sorted(root.rglob("*")) if root.is_dir() else ():
+        video_id = path.name.partition(".")[0]
+        usable = path.is_file() and path.suffix.lower() not in SIDECARS and ".unfinished" not in path.parts
+        if video_id in wanted and usable and path.stat().st_size:
+            wanted.discard(video_id)
+            row = path.absolute() if folder is not None else path.relative_to(collection.folder)
+            _put(collection, video_id, "done", "", "picked up", "", str(row), path.stat().st_size)
+            write_sidecar(collection, video_id)
+            tally.picked_up += 1
+            yield Arrived(video_id, path.absolute())
+
+
+def download_all(
+    collection: Collection, options: DownloadOptions, tally: Tally, report: Callable[[], None]
+) -> Iterator[Arrived]:
+    """Download what is not there yet, ``options.workers`` at a time, and give files as they come.
+
+    Stops early, with a sentence in ``tally.stopped``, at the limit or the disk cap, after a row of blocks, or where the
+    set-up does not work. Doubtful verdicts count only while other downloads succeed; otherwise they become tries for later.
+    """
+    run = _Run(collection, options, tally, collection.folder / MEDIA, iter(_open_ids(collection)))
+    run.folder.mkdir(exist_ok=True)
+    shutil.rmtree(run.folder / ".unfinished", ignore_errors=True)
+    run.used_bytes = sum(p.stat().st_size for p in run.folder.rglob("*") if p.is_file())
+    durations_s = _durations(collection)
+    with ThreadPoolExecutor(options.workers) as pool:
+        running: dict[Future[Fetched], str] = {}
+        try:
+            while True:
+                while len(running) < options.workers and (video_id := run.next_id()) is not None:
+                    task = pool.submit(fetch, video_id, run.folder, options, durations_s.get(video_id))
+                    running[task] = video_id
+                if not running:
+                    break
+                for task in wait(running, return_when=FIRST_COMPLETED).done:
+                    video_id = running.pop(task)
+                    try:
+                        got = task.result()
+                    except FetchError as error:
+                        run.failed(video_id, str(error))
+                    else:
+                        run.arrived(video_id, got)
+                        yield Arrived(video_id, got.path.absolute())
+                    report()
+        finally:
+            for task in running:
+                task.cancel()
+    run.end()
+    report()
+
+
+@dataclass
+class _Run:
+    """Where a run stands."""
+
+    collection: Collection
+    options: DownloadOptions
+    tally: Tally
+    folder: Path
+    todo: Iterator[str]
+    again: list[str] = field(default_factory=list)
+    attempts: dict[str, int] = field(default_factory=dict)
+    doubtful: list[str] = field(default_factory=list)
+    blocked: int = 0
+    """Failures in a row that smell of a block."""
+    used_bytes: int = 0
+
+    def next_id(self) -> str | None:
+        """The video to be tried next; None where there is none or the run has to end."""
+        cap = self.options.max_gb
+        if self.tally.stopped:
+            return None
+        if cap is not None and self.used_bytes >= cap * 1e9:
+            self.tally.stopped = f"the media take {self.used_bytes / 1e9:.2f} GB, the cap is {cap:g} GB"
+            return None
+        if self.again:
+            video_id = self.again.pop(0)
+        elif self.options.limit is not None and len(self.attempts) >= self.options.limit:
+            if (left := next(self.todo, None)) is not None:
+                self.tally.stopped = f"{len(self.attempts)} videos tried, the limit of this run ({left} would be next)"
+            return None
+        elif (found := next(self.todo, None)) is not None:
+            video_id = found
+        else:
+            return None
+        self.attempts[video_id] = self.attempts.get(video_id, 0) + 1
+        return video_id
+
+    def arrived(self, video_id: str, got: Fetched) -> None:
+        self.blocked = 0
+        self._settle_doubtful()
+        self.used_bytes += got.bytes
+        self.tally.downloaded += 1
+        self.tally.bytes += got.bytes
+        write_sidecar(self.collection, video_id)
+        path = str(got.path.relative_to(self.collection.folder))
+        _put(self.collection, video_id, "done", "", "", got.tool, path, got.bytes)
+
+    def failed(self, video_id: str, text: str) -> None:
+        failure = classify(text)
+        if failure.verdict == "permanent":
+            self.blocked = 0  # the server answered, and knows the video
+            self._give_up(video_id, failure, text)
+            return
+        _put(self.collection, video_id, "retry", failure.kind, text, "")
+        self.blocked = self.blocked + 1 if failure.verdict in ("blocked", "doubtful") else self.blocked
+        if failure.verdict == "doubtful":
+            self.doubtful.append(video_id)
+        elif failure.verdict == "retry" and self.attempts[video_id] < MOST_ATTEMPTS:
+            self.again.append(video_id)
+        else:
+            self.tally.retry += 1
+            self.tally.kinds[failure.kind] = self.tally.kinds.get(failure.kind, 0) + 1
+        if failure.verdict == "stop":
+            self.tally.stopped = self.tally.stopped or f"{failure.kind}: {text}"
+        elif self.blocked >= BREAKER and not self.tally.stopped:
+            self.tally.stopped = (
+                f"{self.blocked} failures in a row that look like a block or a change of the site (the last: {text});"
+                " nothing was given up. Wait some hours, or update yt-dlp, and give the command again"
+            )
+
+    def end(self) -> None:
+        """What is still doubtful was the last of a run in which others succeeded, or stays for later."""
+        if self.tally.downloaded and self.blocked < BREAKER:
+            self._settle_doubtful()
+        if self.doubtful:
+            self.tally.retry += len(self.doubtful)
+            self.tally.kinds["doubtful"] = self.tally.kinds.get("doubtful", 0) + len(self.doubtful)
+
+    def _settle_doubtful(self) -> None:
+        """Others succeed, so we are not blocked: these videos are gone."""
+        for video_id in self.doubtful:
+            self._give_up(video_id, Failure("permanent", "deleted"), "not to be had, while others were")
+        self.doubtful.clear()
+
+    def _give_up(self, video_id: str, failure: Failure, text: str) -> None:
+        _put(self.collection, video_id, "permanent", failure.kind, text, "")
+        self.tally.permanent += 1
+        self.tally.kinds[failure.kind] = self.tally.kinds.get(failure.kind, 0) + 1
+
+
+def mark_curated(collection: Collection, video_id: str) -> None:
+    """Its record is written: the file may go, and is never fetched again."""
+    collection.database.execute("UPDATE downloads SET state='curated' WHERE video_id=?", (video_id,))
+
+
+def media_files(collection: Collection) -> Iterator[Arrived]:
+    """Files of videos that are there, by id."""
+    rows = collection.database.execute(
+        "SELECT video_id, path FROM downloads WHERE state='done' AND path IS NOT NULL ORDER BY video_id"
+    ).fetchall()
+    for video_id, path in rows:
+        yield Arrived(video_id, (collection.folder / path).absolute())
+
+
+def counts(collection: Collection) -> dict[str, int]:
+    """Videos by state, ``waiting`` for those that were never tried, permanent ones by their class."""
+    found: dict[str, int] = {}
+    for state, kind, number in collection.database.execute(
+        "SELECT state, class, count(*) FROM downloads GROUP BY state, class ORDER BY state, class"
+    ):
+        name = f"{state}: {kind}" if kind else state
+        found[name] = found.get(name, 0) + number
+    waiting = collection.count_videos() - sum(found.values())
+    return found | ({"waiting": waiting} if waiting > 0 else {})
+
+
+def write_sidecar(collection: Collection, video_id: str) -> None:
+    """``media/<id>.json``: what the collection knows, for everything that reads a folder of videos."""
+    found = collection.database.execute("SELECT raw FROM videos WHERE video_id=?", (video_id,)).fetchone()
+    if found is not None:
+        said = described_row(collection, video_id, json.loads(found[0]))
+        data = json.dumps(said, ensure_ascii=False, indent=1) + "\n"
+        write_atomic(collection.folder / MEDIA / f"{video_id}.json", data.encode("utf-8", "surrogatepass"))
+
+
+def described_row(collection: Collection, video_id: str, raw: dict[str, object]) -> dict[str, object]:
+    """A row with ``labels``: the collection's own hashtags that the video carries, not every tag somebody typed."""
+    asked = set(collection.hashtags())
+    tags = json.loads(
+        collection.database.execute("SELECT hashtags FROM videos WHERE video_id=?", (video_id,)).fetchone()[0]
+    )
+    carried = [tag for tag in tags if not asked or tag in asked]
+    return {"id": video_id, "labels": carried} | {name: value for name, value in raw.items() if name != "id"}
+
+
+def _open_ids(collection: Collection) -> list[str]:
+    """Videos that have no file and are not given up, those never tried first."""
+    rows = collection.database.execute(
+        "SELECT v.video_id, d.state, d.path FROM videos v LEFT JOIN downloads d USING(video_id)"
+        " WHERE NOT EXISTS (SELECT 1 FROM removed r WHERE r.video_id=v.video_id)"
+        " ORDER BY d.state IS NOT NULL, v.video_id"
+    ).fetchall()
+    return [
+        video_id
+        for video_id, state, path in rows
+        if state in (None, "retry") or (state == "done" and not _is_there(collection, path))
+    ]
+
+
+def _is_there(collection: Collection, path: str | None) -> bool:
+    return path is not None and os.path.exists(collection.folder / path)
+
+
+def _durations(collection: Collection) -> dict[str, float]:
+    """Seconds by video id, as far as the metadata tell."""
+    found: dict[str, float] = {}
+    for video_id, raw in collection.database.execute("SELECT video_id, raw FROM videos"):
+        with contextlib.suppress(TypeError, ValueError):
+            found[video_id] = float(json.loads(raw)["video_duration"]) if '"video_duration"' in raw else 0.0
+    return found
+
+
+def _put(
+    collection: Collection,
+    video_id: str,
+    state: str,
+    kind: str,
+    text: str,
+    tool: str,
+    path: str | None = None,
+    size: int | None = None,
+) -> None:
+    collection.database.execute(
+        "INSERT INTO downloads VALUES(?,?,?,1,?,?,?,?,?) ON CONFLICT(video_id) DO UPDATE SET state=excluded.state,"
+        " class=excluded.class, attempts=attempts+1, text=excluded.text, at=excluded.at, tool=excluded.tool,"
+        " path=excluded.path, bytes=excluded.bytes",
+        (video_id, state, kind, text[:500], utc_text(Clock().now()), tool, path, size),
+    )

@@ -1,0 +1,205 @@
+"""Which windows of time a hashtag is asked for, what that costs, and which of the found videos are kept.
+
+The API gives the newest first (specification, trap 1), so one window would give the last hours of a busy hashtag. The period
+is therefore cut into windows that do not overlap and leave nothing out; where a window ends differs between hashtags.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from tiktokactions.collection.client import PAGE
+from tiktokactions.collection.ledger import RECORDS_A_DAY
+from tiktokactions.collection.rows import clean_hashtag
+
+LONGEST_WINDOW_DAYS = 30
+LAG_DAYS = 3
+"""New videos take up to 48 hours to be found."""
+ROWS_PER_WINDOW = 50
+"""Half a page: deleted and private videos are counted by the server but not returned."""
+
+
+class PlanError(ValueError):
+    """What was asked for cannot be collected; the message says what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Days from ``start`` to ``end``, both included, UTC."""
+
+    start: date
+    end: date
+
+    @property
+    def days(self) -> int:
+        return (self.end - self.start).days + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a collection costs, before anything is sent."""
+
+    hashtags: int
+    per_hashtag: int
+    start: date
+    end: date
+    windows: int
+    """Of one hashtag."""
+    rows_per_window: int
+    requests_at_best: int
+    """Every page full, no failures, at least one request for each window."""
+    requests_likely: int
+    """Half of the rows hidden and a tenth of the requests repeated."""
+    requests_a_day: int
+    days_at_best: float
+    days_likely: float
+    records: int
+
+
+def read_hashtags(path: Path) -> list[str]:
+    """The column ``hashtag`` of a CSV file, or one hashtag a line; cleaned, each once, in the file's order.
+
+    Raises:
+        PlanError: no such file, no such column, no hashtag, or one that holds a blank.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"{path}: expected a CSV file with a column 'hashtag' ({error})") from None
+    rows = list(csv.reader(io.StringIO(text.replace("\x00", ""))))
+    names = [cell.strip().lower() for cell in rows[0]] if rows else []
+    if "hashtag" in names:
+        column, rows = names.index("hashtag"), rows[1:]
+    elif len(names) > 1:
+        raise PlanError(f"{path}: expected a column 'hashtag', got {', '.join(names)}")
+    else:
+        column = 0
+    found: dict[str, None] = {}
+    for number, row in enumerate(rows, start=1):
+        tag = clean_hashtag(row[column]) if len(row) > column else ""
+        if tag and any(character.isspace() or character in "#," for character in tag):
+            raise PlanError(f"{path}, row {number}: expected one hashtag without blanks, got {row[column]!r}")
+        if tag:
+            found[tag] = None
+    if not found:
+        raise PlanError(f"{path}: no hashtag in it")
+    return list(found)
+
+
+def period(start: date | None, end: date | None, today: date) -> tuple[date, date, str]:
+    """First and last day to ask for, and what had to be changed about them (empty if nothing).
+
+    Default: the year that ends three days ago. Raises PlanError where nothing is left.
+    """
+    newest = today - timedelta(days=LAG_DAYS)
+    last = newest if end is None else min(end, newest)
+    first = last - timedelta(days=364) if start is None else start
+    note = ""
+    if end is not None and end > newest:
+        note = f"asking up to {newest}, not {end}: new videos take up to 48 hours to be found"
+    if first > last:
+        raise PlanError(
+            f"from {first} to {last}: expected a first day that is not after the last ({note or 'nothing left'})"
+        )
+    return first, last, note
+
+
+def windows_of(
+    hashtag: str, start: date, end: date, per_hashtag: int, windows: int | None = None, seed: int = 0
+) -> list[Window]:
+    """Windows of equal length (the first and last are shorter) that cover the period exactly, oldest first.
+
+    As many as give 50 videos each, at least one for every 30 days, at most one for every day. Their phase is drawn from
+    the hashtag and ``seed``, so that the ends of the windows, where the newest-first answers come from, fall on
+    different days of the month for different hashtags.
+    """
+    days = (end - start).days + 1
+    least = math.ceil(days / LONGEST_WINDOW_DAYS)
+    count = min(days, max(least, windows if windows is not None else math.ceil(per_hashtag / ROWS_PER_WINDOW)))
+    length = min(LONGEST_WINDOW_DAYS, math.ceil(days / count))
+    # Shifting the cuts may cost one window more.
+    phase = _draw(f"{seed}/{hashtag}") % length if count > 1 else 0
+    cuts, first = [], start
+    last_of_first = start + timedelta(days=length - 1 - phase)
+    while first <= end:
+        last = min(end, last_of_first)
+        cuts.append(Window(first, last))
+        first, last_of_first = last + timedelta(days=1), last + timedelta(days=length)
+    return cuts
+
+
+def halves(window: Window) -> tuple[Window, Window]:
+    """Both halves of a window of two days or more."""
+    middle = window.start + timedelta(days=window.days // 2 - 1)
+    return Window(window.start, middle), Window(middle + timedelta(days=1), window.end)
+
+
+def around(window: Window, desert: Iterable[date]) -> list[Window]:
+    """The window cut where days begin or end that have only failed before; one window where none have."""
+    bad = set(desert)
+    pieces: list[Window] = []
+    for offset in range(window.days):
+        day = window.start + timedelta(days=offset)
+        if pieces and (day in bad) == (pieces[-1].end in bad):
+            pieces[-1] = Window(pieces[-1].start, day)
+        else:
+            pieces.append(Window(day, day))
+    return pieces
+
+
+def choose(found: Mapping[str, Sequence[str]], wanted: int, hashtag: str, seed: int = 0) -> list[str]:
+    """Which of the found videos (ids by window) are kept: the same number from every window as far as they last.
+
+    Within a window they are drawn at random by a hash of ``seed``, hashtag and id, so the choice is the same on every
+    machine and in every order of arrival.
+    """
+    level, left = _level([len(set(ids)) for ids in found.values()], wanted)
+    kept: list[str] = []
+    for window in sorted(found, key=lambda name: _draw(f"{seed}/{hashtag}/{name}")):
+        ranked = sorted(set(found[window]), key=lambda video_id: (_draw(f"{seed}/{hashtag}/{video_id}"), video_id))
+        take = min(len(ranked), level)
+        if left and len(ranked) > level:
+            take, left = take + 1, left - 1
+        kept += ranked[:take]
+    return kept
+
+
+def _level(sizes: Sequence[int], wanted: int) -> tuple[int, int]:
+    """The most that can be taken of every window together, and how many windows give one more."""
+    low, high = 0, max(sizes, default=0)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if sum(min(size, middle) for size in sizes) <= wanted:
+            low = middle
+        else:
+            high = middle - 1
+    return low, min(wanted - sum(min(size, low) for size in sizes), sum(size > low for size in sizes))
+
+
+def estimate(
+    hashtags: int, per_hashtag: int, start: date, end: date, requests_a_day: int, windows: int | None = None
+) -> Estimate:
+    """Requests and days of a collection (specification, section 3; requests bind before records do)."""
+    count = len(windows_of("", start, end, per_hashtag, windows))
+    best = hashtags * max(count, math.ceil(per_hashtag / PAGE))
+    likely = math.ceil(1.1 * hashtags * max(count, math.ceil(2 * per_hashtag / PAGE)))
+    records = hashtags * per_hashtag
+
+    def days_for(requests: int) -> float:
+        return max(requests / requests_a_day, records / RECORDS_A_DAY)
+
+    return Estimate(
+        hashtags, per_hashtag, start, end, count, math.ceil(per_hashtag / count), best, likely, requests_a_day,
+        round(days_for(best), 2), round(days_for(likely), 2), records,
+    )  # fmt: skip
+
+
+def _draw(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

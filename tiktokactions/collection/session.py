@@ -1,0 +1,420 @@
+"""What the commands ``collect run | plan | status | import | export`` do."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tiktokactions.collection.client import ResearchClient
+from tiktokactions.collection.clock import Clock, JumpingClock, utc_day, utc_text
+from tiktokactions.collection.credentials import CredentialsError, base_url, is_loopback, read_credentials
+from tiktokactions.collection.ledger import REQUESTS_A_DAY, Ledger, ledger_path
+from tiktokactions.collection.plan import Estimate, PlanError, estimate, period, read_hashtags
+from tiktokactions.collection.rows import clean_hashtag, hash_creator, hashed_creators, read_row
+from tiktokactions.collection.run import Run, StoppedError, Wanted, begin, shortfall
+from tiktokactions.collection.store import Collection, CollectionError, is_collection, put_video
+from tiktokactions.files import dataset_lock, write_atomic
+
+
+@dataclass(frozen=True, slots=True)
+class CollectOptions:
+    """Options of ``collect run`` and ``collect plan``; the defaults are the paper's 900 videos a hashtag."""
+
+    per_hashtag: int = 900
+    start: date | None = None
+    end: date | None = None
+    region: tuple[str, ...] = ()
+    random: bool = False
+    windows: int | None = None
+    seed: int = 0
+    hash_creators: bool = False
+    requests_a_day: int = REQUESTS_A_DAY
+    budget: int | None = None
+    wait: bool = False
+    credentials: str | None = None
+    sandbox: bool = False
+    speed: float = 1.0
+    """Divides every wait; only for a server on this machine."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("per_hashtag", 1), ("requests_a_day", 1), ("windows", 1), ("budget", 0), ("speed", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise PlanError(f"{name} {value}: expected {least} or more")
+        for region in self.region:
+            if len(region) != 2 or not region.isalpha() or not region.isupper():
+                raise PlanError(f"region {region!r}: expected two capital letters such as US")
+
+
+@dataclass(frozen=True, slots=True)
+class HashtagStatus:
+    """One hashtag of a collection. ``state``: ``done`` (nothing more will be asked) or ``open``."""
+
+    hashtag: str
+    found: int
+    wanted: int
+    state: str
+    shortfall: str
+    """Why fewer were found than wanted; empty where there are enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionStatus:
+    """What a collection holds and what is left to do."""
+
+    collection: str
+    videos: int
+    hashtags: tuple[HashtagStatus, ...]
+    rejected: int
+    """Answers that did not carry the hashtag they were asked for."""
+    requests: int
+    requests_left: int
+    """Estimated from the requests that the finished windows took."""
+    days_left: float
+    removed: int
+    refresh_due: str | None
+    """Day (UTC) on which the ids must be checked again; None before anything was collected."""
+    overdue: bool
+
+    @property
+    def is_complete(self) -> bool:
+        return all(tag.state == "done" for tag in self.hashtags)
+
+
+@dataclass(frozen=True, slots=True)
+class CollectResult:
+    """What a run has done. ``stopped`` says why it ended early; empty where it went through."""
+
+    status: CollectionStatus
+    requests: int
+    stopped: str
+
+
+def collect_plan(hashtags: Path, options: CollectOptions, today: date | None = None) -> tuple[Estimate, str]:
+    """What a collection would cost, and what had to be changed about the period. Nothing is sent."""
+    today = utc_day(Clock().now()) if today is None else today
+    start, end, note = period(options.start, options.end, today)
+    count = len(read_hashtags(hashtags))
+    return estimate(count, options.per_hashtag, start, end, options.requests_a_day, options.windows), note
+
+
+def collect_run(
+    hashtags: Path,
+    output: Path,
+    options: CollectOptions,
+    report: Callable[[str], None] = lambda line: None,
+    note: Callable[[str], None] = lambda line: None,
+) -> CollectResult:
+    """Collect metadata into the folder ``output``; the same call continues what was interrupted.
+
+    Raises:
+        PlanError, CollectionError, CredentialsError, ApiError, DatasetBusyError
+    """
+    tags = read_hashtags(hashtags)
+    with _server(options, output, tags) as (clock, address, credentials):
+        if options.speed != 1 and not is_loopback(address):
+            raise CredentialsError(
+                f"--speed {options.speed:g}: {address} is not on this machine, whose waits are its own"
+            )
+        with dataset_lock(output), Collection(output, create=True) as collection:
+            # The sandbox's port differs from run to run.
+            server = "sandbox" if options.sandbox else address
+            before = collection.setting("server")
+            if before is not None and "sandbox" in (before, server) and before != server:
+                raise CollectionError(
+                    f"{output}: begun with {before}, now {server}: made-up and real videos do not mix. Use another -o"
+                )
+            collection.set_setting("server", server)
+            wanted = _wanted(collection, options, clock, note)
+            begin(collection, tags, wanted)
+            state = output / "sandbox-quota.sqlite" if options.sandbox else ledger_path()
+            ledger = Ledger(state, credentials.account(server), clock, options.requests_a_day)
+            client = ResearchClient(
+                credentials,
+                address,
+                ledger,
+                clock,
+                budget=options.budget,
+                safe_fields=bool(collection.setting("safe_fields")),
+                on_call=collection.log_call,
+                on_note=note,
+            )
+            stopped = ""
+            try:
+                Run(collection, client, wanted, clock, wait=options.wait, report=report, note=note).run()
+            except StoppedError as error:
+                stopped = str(error)
+            finally:
+                client.close()
+                if options.sandbox:
+                    collection.set_setting("sandbox_now", clock.now())
+                if collection.setting("checked_at") is None and collection.count_videos():
+                    collection.set_setting("checked_at", clock.now())
+            return CollectResult(status_of(collection, clock.now(), options.requests_a_day), client.sent, stopped)
+
+
+@contextlib.contextmanager
+def _server(
+    options: CollectOptions, output: Path, tags: Sequence[str], gone_share: float = 0.0
+) -> Iterator[tuple[Clock, str, Any]]:
+    if not options.sandbox:
+        address = base_url()
+        yield Clock(options.speed), address, read_credentials(options.credentials)
+        return
+    from tiktokactions.collection.sandbox import REHEARSAL, SANDBOX_CREDENTIALS, GeneratedWorld, ResearchServer, serve
+
+    clock = JumpingClock(Clock().now())
+    if (output / "collection.sqlite").is_file():
+        with Collection(output) as collection:
+            clock = JumpingClock(max(clock.now(), collection.setting("sandbox_now") or 0.0))
+    faults = replace(REHEARSAL, gone_share=gone_share)
+    with serve(ResearchServer(GeneratedWorld(tuple(tags), options.seed), clock, faults)) as address:
+        yield clock, address, SANDBOX_CREDENTIALS
+
+
+def _wanted(collection: Collection, options: CollectOptions, clock: Clock, note: Callable[[str], None]) -> Wanted:
+    """What the options mean today; a collection that was begun keeps its period where none was typed."""
+    before = collection.setting("wanted")
+    if before and options.start is None and options.end is None:
+        start, end = date.fromisoformat(before["from"]), date.fromisoformat(before["to"])
+    else:
+        start, end, changed = period(options.start, options.end, utc_day(clock.now()))
+        if before and options.end is not None and before["to"] < end.isoformat() <= options.end.isoformat():
+            # The end was cut to what could be found on the day it was begun.
+            end = date.fromisoformat(before["to"])
+        if changed:
+            note(changed)
+    return Wanted(
+        options.per_hashtag, start, end, tuple(options.region), options.random, options.windows, options.seed,
+        options.hash_creators,
+    )  # fmt: skip
+
+
+# --- status --------------------------------------------------------------------------------------------------------
+
+DAY_S = 86_400
+
+
+def collect_status(folder: Path, requests_a_day: int = REQUESTS_A_DAY) -> CollectionStatus:
+    with Collection(folder) as collection:
+        now = collection.setting("sandbox_now") or Clock().now()
+        return status_of(collection, now, requests_a_day)
+
+
+def status_of(collection: Collection, now: float, requests_a_day: int) -> CollectionStatus:
+    wanted = (collection.setting("wanted") or {}).get("per_hashtag", 0)
+    counts = dict(collection.database.execute("SELECT hashtag, count(*) FROM found GROUP BY hashtag"))
+    states = dict(collection.database.execute("SELECT hashtag, state FROM hashtags"))
+    tags = tuple(
+        HashtagStatus(
+            tag, counts.get(tag, 0), wanted, states[tag], shortfall(collection, tag, counts.get(tag, 0), wanted)
+        )
+        for tag in collection.hashtags()
+    )  # fmt: skip
+    requests = collection.database.execute("SELECT count(*) FROM calls").fetchone()[0]
+    finished = sum(
+        1 for s in collection.windows(None, "done", "more", "incomplete", "failing", "doubtful", "split")
+    )  # fmt: skip
+    unasked = len([s for s in collection.windows(None, "open") if states.get(s.hashtag) == "open"])
+    left = math.ceil(unasked * max(1.0, requests / finished if finished else 1.0))
+    due = due_at(collection)
+    return CollectionStatus(
+        collection=str(collection.folder),
+        videos=collection.count_videos(),
+        hashtags=tags,
+        rejected=collection.database.execute("SELECT count(*) FROM rejected").fetchone()[0],
+        requests=requests,
+        requests_left=left,
+        days_left=round(left / requests_a_day, 2),
+        removed=collection.database.execute("SELECT count(*) FROM removed").fetchone()[0],
+        refresh_due=None if due is None else utc_text(due)[:10],
+        overdue=due is not None and now > due,
+    )
+
+
+def due_at(collection: Collection) -> float | None:
+    """Unix time at which the ids must be checked again (the terms: every 15 days, see docs/collect.md)."""
+    checked = collection.setting("checked_at")
+    return None if checked is None else float(checked) + float(collection.setting("every_days") or 15) * DAY_S
+
+
+def refresh_warning(folder: Path) -> str:
+    """What every command that reads a collection says where its refresh is overdue; empty where it is not.
+
+    A folder that is no collection has nothing to be refreshed.
+    """
+    if not is_collection(folder):
+        return ""
+    with Collection(folder) as collection:
+        now = max(Clock().now(), collection.setting("sandbox_now") or 0.0)
+        due = due_at(collection)
+    if due is None or now <= due:
+        return ""
+    return (
+        f"{folder}: its refresh was due on {utc_text(due)[:10]}: videos that are gone from the platform must go here too."
+        f" Run: tiktokactions refresh {folder}"
+    )
+
+
+def collections_of(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """The collections that these paths are, or lie in; each once."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        absolute = Path(os.path.abspath(path))
+        found |= dict.fromkeys(folder for folder in (absolute, *absolute.parents) if is_collection(folder))
+    return list(found)
+
+
+# --- refresh --------------------------------------------------------------------------------------------------------
+
+SANDBOX_GONE = 0.03
+"""Share of the videos that the sandbox says are gone when a rehearsal is refreshed."""
+
+
+@contextlib.contextmanager
+def refresh_client(
+    folder: Path, collection: Path | None, options: CollectOptions, note: Callable[[str], None]
+) -> Iterator[tuple[ResearchClient, Clock]]:
+    """A client for checking ids. ``collection``, where there is one, says whether it was a rehearsal, and logs the calls.
+
+    Raises:
+        CredentialsError: no key, or ``speed`` with a server that is not on this machine.
+    """
+    with contextlib.ExitStack() as stack:
+        held = None if collection is None else stack.enter_context(Collection(collection))
+        if held is not None and held.setting("server") == "sandbox":
+            options = replace(options, sandbox=True)
+        tags = [] if held is None else held.hashtags()
+        output = folder if collection is None else collection
+        clock, address, credentials = stack.enter_context(_server(options, output, tags or ["fyp"], SANDBOX_GONE))
+        if options.speed != 1 and not is_loopback(address):
+            raise CredentialsError(f"--speed {options.speed:g}: {address} is not on this machine")
+        state = output / "sandbox-quota.sqlite" if options.sandbox else ledger_path()
+        account = credentials.account("sandbox" if options.sandbox else address)
+        client = ResearchClient(
+            credentials,
+            address,
+            Ledger(state, account, clock, options.requests_a_day),
+            clock,
+            budget=options.budget,
+            on_call=(lambda call: None) if held is None else held.log_call,
+            on_note=note,
+        )
+        try:
+            yield client, clock
+        finally:
+            client.close()
+            if held is not None and options.sandbox:
+                held.set_setting("sandbox_now", clock.now())
+
+
+# --- import and export ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    rows: int
+    new: int
+    rejected: tuple[str, ...]
+    """``FILE, row N: why`` for every row without a usable id."""
+
+
+def collect_import(file: Path, output: Path, hash_creators: bool = False) -> Imported:
+    """Metadata of another tool or an official export: JSON lines, one JSON list, or CSV with a header.
+
+    Column names are the Research API's (``id`` or ``video_id``, ``username``, ``hashtag_names`` …) or plain ones
+    (``hashtag``, ``creator``, ``description``). Raises CollectionError where the file holds no row at all.
+    """
+    rows = list(_rows_of(file))
+    if not rows:
+        raise CollectionError(f"{file}: expected JSON lines or CSV with one video a row, got no row")
+    rejected: list[str] = []
+    new = 0
+    with dataset_lock(output), Collection(output, create=True) as collection:
+        hashed = hash_creators or bool((collection.setting("wanted") or {}).get("hash_creators"))
+        salt = collection.salt() if hashed else None
+        now = Clock().now()
+        with collection.transaction() as database:
+            for number, raw in rows:
+                row = read_row(raw, salt)
+                if row is None:
+                    rejected.append(f"{file}, row {number}: no usable id (ids must be text or whole numbers)")
+                    continue
+                if database.execute("SELECT 1 FROM removed WHERE video_id=?", (row.video_id,)).fetchone():
+                    rejected.append(f"{file}, row {number}: {row.video_id} was removed from this collection")
+                    continue
+                new += put_video(database, row, "import", utc_text(now))
+        if collection.setting("checked_at") is None:
+            collection.set_setting("checked_at", now)
+    return Imported(len(rows), new, tuple(rejected))
+
+
+_PLAIN = {"creator": "username", "author": "username", "description": "video_description", "title": "video_description"}
+
+
+def _rows_of(file: Path) -> Iterator[tuple[int, Any]]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CollectionError(f"{file}: cannot be read ({error})") from None
+    if file.suffix.lower() == ".csv":
+        for number, row in enumerate(csv.DictReader(io.StringIO(text.replace("\x00", ""))), start=2):
+            yield number, _from_csv(row)
+        return
+    if text.lstrip().startswith("["):
+        try:
+            yield from enumerate(json.loads(text), start=1)
+        except ValueError as error:
+            raise CollectionError(f"{file}: not JSON ({error})") from None
+        return
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            try:
+                yield number, json.loads(line)
+            except ValueError:
+                yield number, None
+
+
+def _from_csv(row: dict[str, Any]) -> dict[str, Any]:
+    """Absent stays absent; lists are ``a b`` or ``a,b`` or JSON; ids stay text."""
+    found: dict[str, Any] = {}
+    for name, value in row.items():
+        if not name or value in (None, "") or not isinstance(value, str):
+            continue
+        name = _PLAIN.get(name.strip().lower(), name.strip().lower())
+        if name in ("hashtag", "hashtags", "label", "labels", "tags", "hashtag_names"):
+            tags = json.loads(value) if value.startswith("[") else value.replace(",", " ").replace(";", " ").split()
+            found["hashtag_names"] = [clean_hashtag(str(tag)) for tag in tags]
+        elif name.endswith("_count") or name in ("create_time", "video_duration"):
+            found[name] = int(value) if value.lstrip("-").isdigit() else value
+        else:
+            found[name] = value
+    return found
+
+
+def collect_export(folder: Path, output: Path, plain_creators: bool = False) -> int:
+    """One JSON object a line: the row as it came, and ``labels``; creators hashed unless ``plain_creators``. The count."""
+    lines = []
+    with Collection(folder) as collection:
+        salt = collection.salt()
+        for video_id, labels, creator, raw in collection.videos():
+            row = raw if plain_creators else hashed_creators(raw, salt)
+            row = {**row, "id": video_id, "labels": labels}
+            if creator:
+                row["username"] = creator if plain_creators else hash_creator(creator, salt)
+            lines.append(json.dumps(row, ensure_ascii=False))
+        # Written down before the file is there: a take-down reaches it.
+        known = collection.setting("exports") or []
+        if str(output.absolute()) not in known:
+            collection.set_setting("exports", [*known, str(output.absolute())])
+    write_atomic(output, ("\n".join(lines) + "\n" if lines else "").encode())
+    return len(lines)

@@ -1,0 +1,322 @@
+"""A collection on disk: ``collection.sqlite``, where every page of answers is one transaction together with its cursor."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from tiktokactions.collection.client import Call, Page
+from tiktokactions.collection.plan import Window, choose
+from tiktokactions.collection.rows import VideoRow
+
+DATABASE = "collection.sqlite"
+SALT = "creator-salt"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS settings(name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS hashtags(
+  hashtag TEXT PRIMARY KEY, position INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'open', reason TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS windows(
+  id INTEGER PRIMARY KEY, hashtag TEXT NOT NULL, start TEXT NOT NULL, "end" TEXT NOT NULL,
+  state TEXT NOT NULL DEFAULT 'open', cursor INTEGER NOT NULL DEFAULT 0, search_id TEXT, pages INTEGER NOT NULL DEFAULT 0,
+  empty_pages INTEGER NOT NULL DEFAULT 0, dry_draws INTEGER NOT NULL DEFAULT 0, restarts INTEGER NOT NULL DEFAULT 0,
+  part_of INTEGER, reason TEXT NOT NULL DEFAULT '', shown INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS windows_of ON windows(hashtag, state);
+CREATE TABLE IF NOT EXISTS videos(
+  video_id TEXT PRIMARY KEY, hashtags TEXT NOT NULL, create_time INTEGER, creator TEXT, source TEXT NOT NULL,
+  raw TEXT NOT NULL, seen TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS found(
+  hashtag TEXT NOT NULL, video_id TEXT NOT NULL, window INTEGER NOT NULL, PRIMARY KEY(hashtag, video_id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS found_by_video ON found(video_id);
+CREATE TABLE IF NOT EXISTS rejected(
+  hashtag TEXT NOT NULL, video_id TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY(hashtag, video_id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS calls(
+  at TEXT NOT NULL, what TEXT NOT NULL, status INTEGER NOT NULL, code TEXT NOT NULL, log_id TEXT NOT NULL,
+  note TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS removed(video_id TEXT PRIMARY KEY, at TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS downloads(
+  video_id TEXT PRIMARY KEY, state TEXT NOT NULL, class TEXT NOT NULL, attempts INTEGER NOT NULL, text TEXT NOT NULL,
+  at TEXT NOT NULL, tool TEXT NOT NULL, path TEXT, bytes INTEGER);
+"""
+
+
+class CollectionError(ValueError):
+    """Not a collection, or not one that fits what was asked; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowState:
+    """A window of one hashtag and how far it has been read.
+
+    ``state``: ``open`` (to be asked), ``done`` (read to the end), ``more`` (enough taken, the server holds more),
+    ``incomplete`` (lost half-way), ``failing`` (only server errors), ``doubtful`` (empty, perhaps wrongly),
+    ``split`` (its parts are windows of their own).
+    """
+
+    id: int
+    hashtag: str
+    window: Window
+    state: str
+    cursor: int
+    search_id: str | None
+    pages: int
+    empty_pages: int
+    dry_draws: int
+    restarts: int
+    part_of: int | None
+
+
+_WINDOW_COLUMNS = (
+    'id, hashtag, start, "end", state, cursor, search_id, pages, empty_pages, dry_draws, restarts, part_of'
+)
+
+
+def is_collection(folder: Path) -> bool:
+    return (folder / DATABASE).is_file()
+
+
+class Collection:
+    """An open collection folder. One process writes at a time (the caller holds the folder's lock)."""
+
+    def __init__(self, folder: Path, *, create: bool = False) -> None:
+        path = folder / DATABASE
+        if not create and not path.is_file():
+            raise CollectionError(
+                f"{folder}: not a collection (no {DATABASE}). Make one with:"
+                f" tiktokactions collect run HASHTAGS.csv -o {folder}"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.database = sqlite3.connect(path, timeout=60, isolation_level=None)
+        try:
+            self.database.execute("PRAGMA journal_mode=WAL")
+            self.database.execute("PRAGMA synchronous=FULL")
+            # What is deleted is overwritten: a video that was taken down must not be readable in the file.
+            self.database.execute("PRAGMA secure_delete=ON")
+            if create or not self._has_schema():
+                self.database.executescript(_SCHEMA)
+            columns = [row[1] for row in self.database.execute("PRAGMA table_info(windows)")]
+            if columns and "shown" not in columns:
+                self.database.execute("ALTER TABLE windows ADD COLUMN shown INTEGER NOT NULL DEFAULT 0")
+        except sqlite3.DatabaseError as error:
+            self.database.close()
+            raise CollectionError(
+                f"{path}: expected a collection, got something SQLite cannot read ({error})"
+            ) from None
+
+    def _has_schema(self) -> bool:
+        return self.database.execute("SELECT count(*) FROM sqlite_master WHERE name='downloads'").fetchone()[0] == 1
+
+    def close(self) -> None:
+        self.database.close()
+
+    def __enter__(self) -> Collection:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of it or none, whatever happens in between."""
+        self.database.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.database
+        except BaseException:
+            self.database.execute("ROLLBACK")
+            raise
+        self.database.execute("COMMIT")
+
+    # --- settings ---------------------------------------------------------------------------------------------------
+
+    def setting(self, name: str) -> Any:
+        row = self.database.execute("SELECT value FROM settings WHERE name=?", (name,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def set_setting(self, name: str, value: Any) -> None:
+        self.database.execute("INSERT OR REPLACE INTO settings VALUES(?,?)", (name, json.dumps(value)))
+
+    def salt(self) -> bytes:
+        """Of the creators' hashes: 32 random bytes in a file that only its owner can read, made when first asked for."""
+        path = self.folder / SALT
+        if not path.exists():
+            staged = self.folder / f".{SALT}-{os.getpid()}"
+            staged.unlink(missing_ok=True)
+            with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_hex(32))
+                file.flush()
+                os.fsync(file.fileno())
+            # link, not rename: of two processes that make one, the first wins and both read the same.
+            with contextlib.suppress(FileExistsError):
+                os.link(staged, path)
+            staged.unlink()
+        return bytes.fromhex(path.read_text().strip())
+
+    # --- hashtags and windows ---------------------------------------------------------------------------------------
+
+    def add_hashtag(self, hashtag: str, windows: Sequence[Window]) -> None:
+        """Once; a hashtag that is there already keeps its windows."""
+        with self.transaction() as database:
+            position = database.execute("SELECT count(*) FROM hashtags").fetchone()[0]
+            new = database.execute("INSERT OR IGNORE INTO hashtags(hashtag, position) VALUES(?,?)", (hashtag, position))
+            if new.rowcount:
+                database.executemany(
+                    'INSERT INTO windows(hashtag, start, "end") VALUES(?,?,?)',
+                    [(hashtag, w.start.isoformat(), w.end.isoformat()) for w in windows],
+                )
+
+    def hashtags(self, state: str | None = None) -> list[str]:
+        where, values = ("WHERE state=?", (state,)) if state else ("", ())
+        rows = self.database.execute(f"SELECT hashtag FROM hashtags {where} ORDER BY position", values)
+        return [row[0] for row in rows]
+
+    def windows(self, hashtag: str | None = None, *states: str) -> list[WindowState]:
+        """In the order they were made; without ``split`` ones unless asked for."""
+        wanted = states or ("open", "done", "more", "incomplete", "failing", "doubtful")
+        where, values = f"state IN ({','.join('?' * len(wanted))})", list(wanted)
+        if hashtag is not None:
+            where, values = f"hashtag=? AND {where}", [hashtag, *values]
+        rows = self.database.execute(f"SELECT {_WINDOW_COLUMNS} FROM windows WHERE {where} ORDER BY id", values)
+        return [
+            WindowState(row[0], row[1], Window(date.fromisoformat(row[2]), date.fromisoformat(row[3])), *row[4:])
+            for row in rows
+        ]
+
+    def set_window(self, window: WindowState, state: str, reason: str = "") -> None:
+        self.database.execute("UPDATE windows SET state=?, reason=? WHERE id=?", (state, reason, window.id))
+
+    def restart_window(self, window: WindowState, state: str = "open", reason: str = "") -> None:
+        """From its first page, without the old search; what it has given stays (the same ids come again)."""
+        self.database.execute(
+            "UPDATE windows SET state=?, reason=?, cursor=0, search_id=NULL, empty_pages=0, restarts=restarts+1,"
+            " shown=(SELECT count(*) FROM found WHERE window=windows.id) WHERE id=?",
+            (state, reason, window.id),
+        )
+
+    def split_window(self, window: WindowState, parts: Sequence[Window], reason: str) -> None:
+        with self.transaction() as database:
+            database.execute("UPDATE windows SET state='split', reason=? WHERE id=?", (reason, window.id))
+            database.executemany(
+                'INSERT INTO windows(hashtag, start, "end", part_of) VALUES(?,?,?,?)',
+                [(window.hashtag, p.start.isoformat(), p.end.isoformat(), window.id) for p in parts],
+            )
+
+    def failing_days(self) -> set[date]:
+        """Days that have only failed, for any hashtag."""
+        days: set[date] = set()
+        for state in self.windows(None, "failing"):
+            days |= {state.window.start + timedelta(days=n) for n in range(state.window.days)}
+        return days
+
+    # --- pages ------------------------------------------------------------------------------------------------------
+
+    def store_page(
+        self,
+        window: WindowState,
+        page: Page,
+        rows: Iterable[VideoRow],
+        rejected: Iterable[tuple[str, str]],
+        state: str,
+        at: str,
+        is_random: bool = False,
+    ) -> int:
+        """Rows and where to go on, in one transaction; how many rows are new to the hashtag."""
+        with self.transaction() as database:
+            new = 0
+            for row in rows:
+                if database.execute("SELECT 1 FROM removed WHERE video_id=?", (row.video_id,)).fetchone():
+                    continue
+                put_video(database, row, "api", at)
+                new += database.execute(
+                    "INSERT OR IGNORE INTO found VALUES(?,?,?)", (window.hashtag, row.video_id, window.id)
+                ).rowcount
+            database.executemany(
+                "INSERT OR IGNORE INTO rejected VALUES(?,?,?)", [(window.hashtag, *pair) for pair in rejected]
+            )
+            database.execute(
+                "UPDATE windows SET state=?, cursor=?, search_id=?, pages=pages+1, reason='', shown=shown+?,"
+                " empty_pages=CASE WHEN ? THEN 0 ELSE empty_pages+1 END,"
+                " dry_draws=CASE WHEN ? THEN dry_draws+1 ELSE 0 END WHERE id=?",
+                (
+                    state,
+                    window.cursor if is_random or page.cursor is None else page.cursor,
+                    None if is_random else page.search_id or window.search_id,
+                    new,
+                    bool(page.rows),
+                    is_random and new < max(1, len(page.rows) // 10),
+                    window.id,
+                ),
+            )
+        return new
+
+    def log_call(self, call: Call) -> None:
+        values = (call.at, call.what, call.status, call.code, call.log_id, call.note)
+        self.database.execute("INSERT INTO calls VALUES(?,?,?,?,?,?)", values)
+
+    def found_by_window(self, hashtag: str) -> dict[str, list[str]]:
+        """Ids by window; the parts of a split window count as the window they were."""
+        parent = {
+            row[0]: row[1]
+            for row in self.database.execute("SELECT id, part_of FROM windows WHERE hashtag=?", (hashtag,))
+        }
+        found: dict[str, list[str]] = {}
+        for video_id, window in self.database.execute(
+            "SELECT video_id, window FROM found WHERE hashtag=? ORDER BY video_id", (hashtag,)
+        ):
+            while parent.get(window) is not None:
+                window = parent[window]
+            found.setdefault(str(window), []).append(video_id)
+        return found
+
+    def finish_hashtag(self, hashtag: str, wanted: int, state: str, reason: str, seed: int) -> int:
+        """Choose the videos that stay and let go of the rest, in one transaction; how many stay."""
+        by_window = self.found_by_window(hashtag)
+        order = {row[0]: str(i) for i, row in enumerate(self.database.execute(
+            "SELECT id FROM windows WHERE hashtag=? ORDER BY id", (hashtag,)))}  # fmt: skip
+        kept = set(choose({order[int(name)]: ids for name, ids in by_window.items()}, wanted, hashtag, seed))
+        spare = sorted({video_id for ids in by_window.values() for video_id in ids} - kept)
+        with self.transaction() as database:
+            database.executemany("DELETE FROM found WHERE hashtag=? AND video_id=?", [(hashtag, v) for v in spare])
+            database.executemany(
+                "DELETE FROM videos WHERE video_id=? AND source='api' AND NOT EXISTS"
+                " (SELECT 1 FROM found WHERE found.video_id=videos.video_id)",
+                [(v,) for v in spare],
+            )
+            database.execute("UPDATE hashtags SET state=?, reason=? WHERE hashtag=?", (state, reason, hashtag))
+        return len(kept)
+
+    # --- videos -----------------------------------------------------------------------------------------------------
+
+    def videos(self) -> Iterator[tuple[str, list[str], str | None, dict[str, Any]]]:
+        """(id, labels, creator, row as it came), by id; labels are the collection's hashtags that the video carries."""
+        asked = set(self.hashtags())
+        for video_id, tags, creator, raw in self.database.execute(
+            "SELECT video_id, hashtags, creator, raw FROM videos ORDER BY video_id"
+        ):
+            carried = [tag for tag in json.loads(tags) if not asked or tag in asked]
+            yield video_id, carried, creator, json.loads(raw)
+
+    def count_videos(self) -> int:
+        return int(self.database.execute("SELECT count(*) FROM videos").fetchone()[0])
+
+
+def put_video(database: sqlite3.Connection, row: VideoRow, source: str, at: str) -> bool:
+    """Store or renew one video; True where it is new. An import never takes the place of what the API said."""
+    values = (
+        row.video_id, json.dumps(row.hashtags, ensure_ascii=False), row.create_time, row.creator, source, row.raw, at,
+    )  # fmt: skip
+    new = database.execute("INSERT OR IGNORE INTO videos VALUES(?,?,?,?,?,?,?)", values).rowcount == 1
+    if not new:
+        database.execute(
+            "UPDATE videos SET hashtags=?, create_time=coalesce(?, create_time), creator=coalesce(?, creator), source=?,"
+            " raw=?, seen=? WHERE video_id=? AND (source=? OR ?='api')",
+            (*values[1:], row.video_id, source, source),
+        )
+    return new

@@ -1,0 +1,184 @@
+"""Files for the videos of a collection: a separate step that the user has to opt into, with curation on arrival."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tiktokactions.commands.curating import CurateResult, Progress, curate_listed, told_detector
+from tiktokactions.commands.errors import checked_options, disk_errors, on_disk, usage_errors
+from tiktokactions.errors import UsageError
+
+if TYPE_CHECKING:
+    from tiktokactions.collection.download import Arrived, DownloadOptions, Tally
+    from tiktokactions.collection.store import Collection
+    from tiktokactions.curation.listed import ListedVideo
+
+
+@dataclass(frozen=True)
+class DownloadResult:
+    """What a run has done; ``states`` counts all videos of the collection."""
+
+    collection: str
+    downloaded: int
+    picked_up: int
+    permanent: int
+    """Given up for good in this run."""
+    retry: int
+    """Failed in this run, asked for again by the next."""
+    kinds: dict[str, int]
+    """Failures of this run by kind."""
+    bytes: int
+    stopped: str
+    """Why the run ended early; empty where it went through."""
+    states: dict[str, int] = field(default_factory=dict)
+    curated: CurateResult | None = None
+
+
+def download(
+    collection: str | os.PathLike[str],
+    *,
+    entitled: bool = False,
+    curate_into: str | os.PathLike[str] | None = None,
+    delete_raw: bool = False,
+    progress: Callable[[Progress], None] = lambda progress: None,
+    report: Callable[[str], None] = lambda line: None,
+    **options: Any,
+) -> DownloadResult:
+    """Download the videos of a collection into ``media/``, or take them from a folder. Rerunning continues.
+
+    Args:
+        collection: a folder made by ``collect run`` or ``collect import``.
+        entitled: what the user says once (``--i-am-entitled``); kept in the collection with the date.
+        curate_into: a dataset: each video is curated as it arrives.
+        delete_raw: with ``curate_into``: its file goes once its record and clip are written.
+        progress: as :func:`curate`, where something is curated.
+        report: receives a line for every video that was downloaded or given up.
+        **options: any field of :class:`tiktokactions.collection.download.DownloadOptions`; with ``curate_into`` also of
+            :class:`tiktokactions.curation.options.CurateOptions`.
+
+    Raises:
+        UsageError: no collection, no entitlement, no yt-dlp, no network allowed, options that do not fit.
+        DatasetBusyError: another run is writing to the collection or the dataset.
+        DiskFullError: the disk is full; everything finished is kept.
+    """
+    import dataclasses
+
+    from tiktokactions.collection.download import DownloadOptions, Tally, counts
+    from tiktokactions.collection.store import Collection
+    from tiktokactions.files import dataset_lock, located
+
+    names = {f.name for f in dataclasses.fields(DownloadOptions)}
+    how = checked_options(DownloadOptions, {name: value for name, value in options.items() if name in names})
+    rest = {name: value for name, value in options.items() if name not in names}
+    if delete_raw and curate_into is None:
+        raise UsageError("--delete-raw needs --curate DATASET: without records nothing would be left")
+    if rest and curate_into is None:
+        raise UsageError(f"unknown option {', '.join(sorted(rest))}; expected some of {', '.join(sorted(names))}")
+    folder, tally = on_disk(collection, "collection.sqlite"), Tally()
+    curated = None
+    with usage_errors(), Collection(folder) as opened, dataset_lock(folder), disk_errors(folder):
+        may_fetch = _entitlement(opened, entitled, how)
+
+        def tell() -> None:
+            report(f"{tally.downloaded} downloaded, {tally.permanent} given up, {tally.retry} for later")
+
+        arriving = _arriving(opened, how, tally, may_fetch, tell)
+        if curate_into is None:
+            for _ in arriving:
+                pass
+        else:
+            curated = _curate_arriving(opened, arriving, located(curate_into), delete_raw, progress, rest)
+        states = counts(opened)
+    plain = asdict(tally)
+    return DownloadResult(collection=str(folder), states=states, curated=curated, **plain)
+
+
+def _entitlement(collection: Collection, entitled: bool, options: DownloadOptions) -> bool:
+    """Whether videos may be fetched; False: only files of ``--from-folder`` are taken.
+
+    Raises:
+        UsageError: they may not, and nothing else was asked for.
+    """
+    from tiktokactions.collection.clock import Clock, utc_text
+    from tiktokactions.collection.fetch import address_of, tool_version
+    from tiktokactions.collection.terms import ASK, TERMS
+
+    if entitled and collection.setting("entitled") is None:
+        collection.set_setting("entitled", {"at": utc_text(Clock().now()), "said": "--i-am-entitled"})
+    if collection.setting("entitled") is None:
+        if options.from_folder is not None:
+            return False
+        raise UsageError(f"{TERMS}\n\n{ASK}")
+    if options.from_folder is not None and not entitled:
+        return False  # a folder was named: fetching the rest has to be asked for in the same breath
+    if os.environ.get("TIKTOKACTIONS_OFFLINE") == "1":
+        raise UsageError("TIKTOKACTIONS_OFFLINE=1 forbids every download; --from-folder takes files that you have")
+    tool_version()
+    address_of("0")
+    return True
+
+
+def _arriving(
+    collection: Collection, options: DownloadOptions, tally: Tally, may_fetch: bool, report: Callable[[], None]
+) -> Iterator[Arrived]:
+    """Files that lie there already, those of ``--from-folder``, then those that are downloaded."""
+    from tiktokactions.collection.download import download_all, pick_up
+
+    yield from pick_up(collection, tally)
+    if options.from_folder is not None:
+        yield from pick_up(collection, tally, on_disk(options.from_folder, "--from-folder"))
+    if may_fetch:
+        yield from download_all(collection, options, tally, report)
+
+
+def _curate_arriving(
+    collection: Collection,
+    arriving: Iterator[Arrived],
+    dataset: Path,
+    delete_raw: bool,
+    progress: Callable[[Progress], None],
+    options: dict[str, Any],
+) -> CurateResult:
+    """Curate files as they come. A raw file goes when its record is on the disk; what an earlier run left is swept first."""
+    from tiktokactions.collection.download import mark_curated, media_files
+    from tiktokactions.commands.curating import dataset_folder
+    from tiktokactions.curation.from_collection import listed_video
+    from tiktokactions.dataset.info import read_info, resolve_options
+    from tiktokactions.files import dataset_lock, record_path, safe_video_id
+
+    began = time.perf_counter()
+    dataset = dataset_folder([str(collection.folder)], dataset, False)
+    info = read_info(dataset)
+    settings = resolve_options(info, options)
+    files = {arrived.video_id: arrived.path for arrived in media_files(collection)}
+
+    def let_go(video_id: str) -> None:
+        path = files.pop(video_id, None)
+        if path is not None and record_path(dataset, safe_video_id(video_id)).is_file():
+            mark_curated(collection, video_id)
+            if delete_raw and path.is_relative_to(collection.folder.absolute()):
+                path.unlink(missing_ok=True)
+                path.with_suffix(".json").unlink(missing_ok=True)
+
+    def listed() -> Iterator[ListedVideo]:
+        for video_id, path in list(files.items()):
+            if path.is_file():
+                yield listed_video(collection, video_id, path)
+        for arrived in arriving:
+            if arrived.video_id not in files:
+                files[arrived.video_id] = arrived.path
+                yield listed_video(collection, arrived.video_id, arrived.path)
+
+    with dataset_lock(dataset), disk_errors(dataset):
+        detector = told_detector(settings, info, progress)
+        inputs = [str(collection.folder)]
+        total = collection.count_videos()
+        result = curate_listed(listed(), total, inputs, inputs, dataset, settings, detector, progress, began, let_go)
+        for video_id in list(files):  # known before this run, or identical to another file
+            let_go(video_id)
+    return replace(result, seconds=round(time.perf_counter() - began, 3))

@@ -1,0 +1,82 @@
+"""Which hashtags stand for which actions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiktokactions.commands.errors import on_disk
+from tiktokactions.errors import UsageError
+
+if TYPE_CHECKING:
+    from tiktokactions.hashtags.estimate import ViewEstimate
+    from tiktokactions.hashtags.select import Candidate, Selection
+
+
+def hashtags_propose(
+    sources: Sequence[str], output: str | os.PathLike[str], *, knowledge: str | os.PathLike[str] | None = None
+) -> list[Candidate]:
+    """Candidate hashtags for the class names of datasets or of files (paper, section 3.2), written as CSV to ``output``."""
+    from tiktokactions.files import write_atomic
+    from tiktokactions.hashtags import principles, select
+
+    known = principles.read_knowledge(None if knowledge is None else on_disk(knowledge, "--knowledge"))
+    found = select.candidates_of(principles.propose(list(sources), known))
+    write_atomic(on_disk(output, "a list of candidates"), select.write_candidates(found).encode())
+    return found
+
+
+def hashtags_select(
+    candidates: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    views: str | os.PathLike[str] | None = None,
+    min_views: float = 5e6,
+    target: int | None = None,
+    knowledge: str | os.PathLike[str] | None = None,
+    estimate_from: str | os.PathLike[str] | None = None,
+) -> Selection:
+    """Decide about every candidate; ``hashtags.csv``, ``decisions.csv`` and the picture of the flow go to ``output``.
+
+    ``estimate_from``: a collection whose videos stand in where ``views`` and the candidates give no view count.
+    """
+    from tiktokactions.hashtags import principles, select, stories
+
+    if target is not None and target < 1:
+        raise UsageError(f"--target {target}: expected 1 or more")
+    known = principles.read_knowledge(None if knowledge is None else on_disk(knowledge, "--knowledge"))
+    listed = select.read_candidates(on_disk(candidates, "a list of candidates"), known)
+    given = {} if views is None else select.read_views(on_disk(views, "--views"))
+    estimates, told = (
+        ({}, "") if estimate_from is None else _estimates(on_disk(estimate_from, "--estimate-from"), listed)
+    )
+    found = select.select(listed, known, given, min_views, target, estimates, told)
+    stories.write_selection(found, on_disk(output, "a selection"))
+    return found
+
+
+def _estimates(collection: Path, candidates: Sequence[Candidate]) -> tuple[dict[str, ViewEstimate], str]:
+    """Views of the candidates as far as the collection's videos tell, and what they were estimated from."""
+    from tiktokactions.collection.sample import view_samples
+    from tiktokactions.collection.store import Collection
+    from tiktokactions.hashtags.estimate import estimate
+
+    samples = view_samples(collection, [c.hashtag for c in candidates])
+    found = {
+        tag: guess
+        for tag, sample in samples.items()
+        if (guess := estimate(tag, sample.views, sample.weights, sample.is_complete)) is not None
+    }
+    with Collection(collection) as held:
+        wanted, videos = held.setting("wanted"), held.count_videos()
+    period = f", created from {wanted['from']} to {wanted['to']}" if wanted else ""
+    return found, f"from a sample of {videos} collected videos{period}"
+
+
+def hashtags_explain(hashtag: str, decisions: str | os.PathLike[str]) -> list[str]:
+    """The story of one hashtag, from what :func:`hashtags_select` wrote."""
+    from tiktokactions.hashtags import stories
+
+    return stories.explain(hashtag, on_disk(decisions, "--decisions"))

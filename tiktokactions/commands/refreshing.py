@@ -1,0 +1,341 @@
+"""Take-downs and compliance: what is gone from the platform, or was asked to go, goes from everything that we hold.
+
+A collection and the datasets that were made of it know each other; a removal goes through all of them.
+``api/removing.py`` holds the one list of what goes with a video.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiktokactions.commands.errors import disk_errors
+from tiktokactions.errors import UsageError
+from tiktokactions.takedown.folders import (
+    Removed,
+    finish_removal,
+    held_in,
+    is_collection_folder,
+    is_dataset_folder,
+    remove_everywhere,
+    tombstones_of,
+)
+
+if TYPE_CHECKING:
+    from tiktokactions.collection.session import CollectOptions
+
+GONE = "no longer available (batch compliance)"
+ASKED = "take-down request"
+LINKS = "collections.json"
+CHECKED = "refresh.json"
+EVERY_DAYS = 15
+"""What early versions of the terms ask for; docs/collect.md."""
+
+
+@dataclass(frozen=True)
+class RefreshResult:
+    """What a refresh did."""
+
+    target: str
+    checked: int
+    """Ids that the API was asked about; 0 for a take-down."""
+    unchecked: int
+    """Videos whose ids are not the platform's."""
+    gone: tuple[str, ...]
+    """Ids that were removed now."""
+    before: tuple[str, ...]
+    """Named ids that had been removed earlier."""
+    unknown: tuple[str, ...]
+    """Named ids of which nothing was held; they are kept out from now on."""
+    removed: tuple[Removed, ...]
+    next_due: str | None
+    requests: int
+    stopped: str
+    """Why the check ended early; empty where it went through."""
+    attention: tuple[str, ...]
+
+
+def refresh(
+    target: str | os.PathLike[str],
+    *,
+    every_days: int | None = None,
+    remove: Sequence[str] = (),
+    creator: str | None = None,
+    reason: str = ASKED,
+    options: CollectOptions | None = None,
+    note: Callable[[str], None] = lambda text: None,
+) -> RefreshResult:
+    """Check the ids of a collection or a dataset and remove what is gone; or remove what was asked to go.
+
+    Args:
+        target: a collection, or a dataset with or without one.
+        every_days: how often the ids must be checked (default: as before, else 15).
+        remove: ids, addresses of videos, or files that list them; nothing is asked of the API then.
+        creator: remove everything of this creator, instead or as well.
+        reason: what tombstones and report say of a take-down.
+        options: key, quota and waiting of the API's client.
+
+    Raises:
+        UsageError: neither a collection nor a dataset, ids that are none, no id to be checked.
+        DatasetBusyError: another command writes to the folder.
+        CredentialsError, ApiError: the API cannot be asked.
+    """
+    from tiktokactions.files import dataset_lock, located
+
+    folder = located(target)
+    if not is_collection_folder(folder) and not is_dataset_folder(folder):
+        raise UsageError(f"{folder}: expected a collection or a dataset (no collection.sqlite, no dataset.json there)")
+    if every_days is not None and every_days < 1:
+        raise UsageError(f"--every-days {every_days}: expected 1 or more")
+    named = read_ids(remove)
+    with dataset_lock(folder), disk_errors(folder):
+        group, attention = _group(folder)
+        finish_removal(folder)
+        if named or creator is not None:
+            return _take_down(folder, group, named, creator, reason, attention, every_days)
+        return _check(folder, group, options, attention, every_days, note)
+
+
+def read_ids(names: Sequence[str]) -> list[str]:
+    """Ids out of ids, addresses of videos, and files with one of these a line (or a column ``video_id`` or ``id``).
+
+    Raises:
+        UsageError: something else.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        path = Path(name)
+        if not path.is_file():
+            found[_read_id(name, name)] = None
+            continue
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path}: expected a list of ids ({error})") from None
+        cells = [[cell.strip().strip('"') for cell in line.split(",")] for line in lines if line.strip()]
+        header = [cell.lower() for cell in cells[0]] if cells else []
+        column = next((header.index(title) for title in ("video_id", "id") if title in header), None)
+        for number, row in enumerate(cells, start=1):
+            if number > 1 or column is None:
+                place = column or 0
+                found[_read_id(row[place] if place < len(row) else "", f"{path}, line {number}")] = None
+    return list(found)
+
+
+def _read_id(text: str, where: str) -> str:
+    from tiktokactions.files import safe_video_id
+
+    address = re.search(r"/(?:video|photo)/(\d+)", text)
+    video_id = address[1] if address else text.strip()
+    if not video_id or safe_video_id(video_id) != video_id:
+        raise UsageError(f"{where}: expected an id, the address of a video, or a file that lists them, got {text!r}")
+    return video_id
+
+
+# --- who belongs together -------------------------------------------------------------------------------------------
+
+
+def link_collections(inputs: Iterable[str], dataset: Path) -> None:
+    """Remember which collections a dataset is made of, on both sides, so that a removal reaches both."""
+    from tiktokactions.collection.session import collections_of
+    from tiktokactions.collection.store import Collection
+    from tiktokactions.files import staging_folder, write_atomic
+
+    before = _linked_collections(dataset)
+    found = collections_of(inputs)
+    for collection_folder in found:
+        with Collection(collection_folder) as collection:
+            known = collection.setting("datasets") or []
+            if str(dataset.absolute()) not in known:
+                collection.set_setting("datasets", [*known, str(dataset.absolute())])
+    if new := [str(path) for path in found if str(path) not in before]:
+        data = json.dumps([*before, *new], indent=2) + "\n"
+        write_atomic(dataset / LINKS, data.encode("utf-8", "surrogatepass"), staging_folder(dataset))
+
+
+def _linked_collections(dataset: Path) -> list[str]:
+    path = dataset / LINKS
+    return json.loads(path.read_text(encoding="utf-8", errors="surrogatepass")) if path.is_file() else []
+
+
+def link_merged(datasets: Iterable[Path], merged: Path) -> None:
+    """The collections that some datasets are made of know the dataset that was made of these, too."""
+    from tiktokactions.files import located
+
+    there = [
+        name for dataset in datasets for name in _linked_collections(dataset) if is_collection_folder(located(name))
+    ]
+    link_collections(there, merged)
+
+
+def _group(folder: Path) -> tuple[list[Path], list[str]]:
+    """The folder first, then those that it is linked with; and what is said of linked ones that are not there."""
+    from tiktokactions.collection.store import Collection
+    from tiktokactions.files import located
+
+    group, missing = [folder.absolute()], []
+    for path in group:
+        if is_collection_folder(path):
+            with Collection(path) as collection:
+                names = collection.setting("datasets") or []
+        else:
+            names = _linked_collections(path)
+        for name in map(located, names):
+            if name in group:
+                continue
+            if is_collection_folder(name) or is_dataset_folder(name):
+                group.append(name)
+            elif str(name) not in missing:
+                missing.append(str(name))
+    return group, [f"{name}: linked with {folder}, but not there; refresh it where it lies now" for name in missing]
+
+
+# --- the two ways ---------------------------------------------------------------------------------------------------
+
+
+def _take_down(
+    folder: Path,
+    group: list[Path],
+    named: Sequence[str],
+    creator: str | None,
+    reason: str,
+    attention: list[str],
+    every_days: int | None,
+) -> RefreshResult:
+    ids = dict.fromkeys(named)
+    if creator is not None:
+        if not creator.strip().lstrip("@"):
+            raise UsageError("--creator: expected a name")
+        theirs = _ids_of_creator(group, creator)
+        if not theirs and not ids:
+            raise UsageError(f"--creator {creator}: no video of this creator in {', '.join(map(str, group))}")
+        ids |= dict.fromkeys(sorted(theirs))
+    dead = {video_id for path in group for video_id in tombstones_of(path)}
+    held = {video_id for path in group for video_id in held_in(path, list(ids))}
+    todo = [video_id for video_id in ids if video_id not in dead or video_id in held]
+    removed, more = remove_everywhere(folder, group, todo, reason)
+    unknown = tuple(i for i in todo if i not in held)
+    due = _set_checked(folder, None, every_days)
+    return RefreshResult(
+        str(folder), 0, 0, tuple(i for i in todo if i in held), tuple(i for i in ids if i not in todo), unknown,
+        tuple(removed), _day(due), 0, "", (*attention, *more, *_said_of(removed)),
+    )  # fmt: skip
+
+
+def _check(
+    folder: Path,
+    group: list[Path],
+    options: CollectOptions | None,
+    attention: list[str],
+    every_days: int | None,
+    note: Callable[[str], None],
+) -> RefreshResult:
+    from tiktokactions.collection.compliance import Checked, check_ids, forget_check
+    from tiktokactions.collection.run import StoppedError
+    from tiktokactions.collection.session import CollectOptions, refresh_client
+
+    ids, unchecked = _ids_to_check(folder)
+    collection = next((path for path in group if is_collection_folder(path)), None)
+    stopped, requests, checked, now = "", 0, Checked(0, frozenset()), None
+    if ids:
+        with refresh_client(folder, collection, options or CollectOptions(), note) as (client, clock):
+            try:
+                wait = options is not None and options.wait
+                checked = check_ids(folder, ids, client, clock, wait=wait, note=note)
+            except StoppedError as error:
+                stopped = str(error)
+            requests, now = client.sent, clock.now()
+    removed, more = remove_everywhere(folder, group, sorted(checked.gone), GONE)
+    if not stopped:
+        forget_check(folder)
+    due = _set_checked(folder, None if stopped else now, every_days)
+    return RefreshResult(
+        str(folder), checked.ids, unchecked, tuple(sorted(checked.gone)), (), (), tuple(removed), _day(due), requests,
+        stopped, (*attention, *more, *_said_of(removed)),
+    )  # fmt: skip
+
+
+def _ids_to_check(folder: Path) -> tuple[list[str], int]:
+    """The platform's ids in a folder, and how many others it holds."""
+    from tiktokactions.collection.compliance import is_platform_id
+    from tiktokactions.collection.store import Collection
+    from tiktokactions.takedown.dataset import platform_ids
+
+    if is_collection_folder(folder):
+        with Collection(folder) as collection:
+            every = [row[0] for row in collection.database.execute("SELECT video_id FROM videos ORDER BY video_id")]
+        ids = [video_id for video_id in every if is_platform_id(video_id)]
+        return ids, len(every) - len(ids)
+    manifest = folder / "manifest.parquet"
+    if not manifest.is_file():
+        raise UsageError(f"{folder}: no manifest yet; finish 'tiktokactions curate' first")
+    import pyarrow.parquet as pq
+
+    ids = sorted(set(platform_ids(folder, is_platform_id)))
+    return ids, pq.read_metadata(manifest).num_rows - len(ids)
+
+
+def _ids_of_creator(group: Iterable[Path], creator: str) -> set[str]:
+    from tiktokactions.collection import removal as of_collection
+    from tiktokactions.dataset.info import read_info
+    from tiktokactions.takedown import dataset as of_dataset
+
+    names = frozenset({creator.strip().lstrip("@").lower()})
+    for path in group:
+        if is_collection_folder(path):
+            names |= of_collection.creator_names(path, creator)
+    found: set[str] = set()
+    for path in group:
+        if is_collection_folder(path):
+            found |= of_collection.ids_of_creator(path, creator)
+        else:
+            info = read_info(path)
+            found |= of_dataset.ids_of_creator(path, names, info is not None and info.settled)
+    return found
+
+
+# --- when the next is due -------------------------------------------------------------------------------------------
+
+
+def _set_checked(folder: Path, at: float | None, every_days: int | None) -> float | None:
+    """Write down that the ids were checked and how often they must be; when the next check is due (Unix time)."""
+    from tiktokactions.collection.clock import DAY_S
+    from tiktokactions.collection.session import due_at
+    from tiktokactions.collection.store import Collection
+    from tiktokactions.files import write_atomic
+
+    said = {name: value for name, value in (("checked_at", at), ("every_days", every_days)) if value is not None}
+    if is_collection_folder(folder):
+        with Collection(folder) as collection:
+            for name, value in said.items():
+                collection.set_setting(name, value)
+            return due_at(collection)
+    path = folder / CHECKED
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    now = before | said
+    if now != before:
+        write_atomic(path, (json.dumps(now, indent=2) + "\n").encode())
+    return None if "checked_at" not in now else now["checked_at"] + now.get("every_days", EVERY_DAYS) * DAY_S
+
+
+def _day(unix_s: float | None) -> str | None:
+    from tiktokactions.collection.clock import utc_text
+
+    return None if unix_s is None else utc_text(unix_s)[:10]
+
+
+def _said_of(removed: Iterable[Removed]) -> list[str]:
+    lines = []
+    for found in removed:
+        lines += [f"{found.folder}: {text}" for text in found.left]
+        if found.copies:
+            lines.append(
+                f"{found.folder}: {len(found.copies)} videos were rejected as near-duplicates of removed ones and may show"
+                f" the same ({', '.join(found.copies[:5])}); look at them, the next 'curate' decides about them again"
+            )
+    return lines

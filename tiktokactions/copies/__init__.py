@@ -1,0 +1,1 @@
+"""Copies: videos that show the same pictures, whole or in part."""

@@ -1,0 +1,296 @@
+"""Detectors: open a weight file and give the function that finds people with it, one session and one CPU thread each.
+
+Heavy packages are imported in the function that needs them.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tiktokactions.curation.boxes import (
+    BLAZEPOSE_SIDE,
+    Family,
+    Image,
+    Letterbox,
+    blazepose_anchors,
+    body_boxes,
+    decode_blazepose,
+    decode_end_to_end,
+    decode_yolov8,
+    decode_yolox,
+    family_of,
+    keep_best,
+    letterbox,
+    people_in_picture,
+    yolox_grid,
+)
+from tiktokactions.curation.weights import DetectorError
+from tiktokactions.records import PersonBox
+
+Detect = Callable[[Sequence[Image]], list[tuple[PersonBox, ...]]]
+"""From pictures (uint8 BGR, any sizes) to the people in each: boxes in that picture's pixels, inside it, best first."""
+
+FloatType = type[np.float16] | type[np.float32]
+
+KEEP_SCORE = 0.05
+"""Boxes are kept from this score on, so that the threshold can later be moved without decoding again."""
+
+CUDA_BATCH = 16
+"""Pictures at a time on a GPU. On a CPU it is one: with one thread a batch is no faster and takes a batch's memory."""
+
+
+# --- ONNX: YOLOX and YOLOv8 ----------------------------------------------------------------------------------------
+
+# YOLOX's own ONNX demo; ultralytics' default; nothing is left to suppress.
+NMS_IOU: dict[Family, float] = {"yolox": 0.45, "yolov8": 0.7, "end-to-end": 1.0}
+# Canvas in pixels for models that take any size and do not say for which they were trained.
+UNKNOWN_SIZE: dict[Family, int] = {"yolox": 416, "yolov8": 640, "end-to-end": 640}
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """An opened ONNX detector and what was read from it. ``height``, ``width``: of its canvas, in pixels."""
+
+    session: Any
+    input_name: str
+    dtype: FloatType
+    batch: int | None
+    """Pictures at a time; None where the model takes any number."""
+    height: int
+    width: int
+    any_size: bool
+    """True where the canvas may be smaller (multiples of 32), so that no time goes into padding."""
+    family: Family
+    decoded: bool
+    """True where YOLOX boxes come in pixels, False where they are offsets in the grid."""
+    classes: int
+    person: int
+
+
+def load_onnx(path: Path, providers: Sequence[str] = ("CPUExecutionProvider",)) -> OnnxModel:
+    """Open a model and learn, from its shapes and from one blank picture, which family it belongs to.
+
+    Raises:
+        DetectorError: not a readable ONNX file, or of no known family; the message names the shapes.
+    """
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
+
+    # onnxruntime's errors share no base class of their own.
+    ort_errors = tuple(e for e in vars(ort_state).values() if isinstance(e, type) and issubclass(e, Exception))
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
+    settings.log_severity_level = 4  # problems come as exceptions, nothing goes to stderr
+    try:
+        session = onnxruntime.InferenceSession(str(path), settings, providers=list(providers))
+        return _learn_family(session, str(path))
+    except ort_errors as error:
+        raise DetectorError(f"{path}: onnxruntime cannot use it: {str(error).strip()}") from error
+
+
+def _learn_family(session: Any, where: str) -> OnnxModel:
+    takes, metadata = session.get_inputs()[0], session.get_modelmeta().custom_metadata_map
+    # Sides that the model leaves open come as names or as None.
+    batch, channels, fixed_h, fixed_w = (
+        [side if isinstance(side, int) else None for side in takes.shape] if len(takes.shape) == 4 else [None, 0, 0, 0]
+    )
+    dtypes: dict[str, FloatType] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+    if channels not in (3, None) or takes.type not in dtypes:
+        raise DetectorError(f"{where}: takes {takes.shape} {takes.type}, expected floats [batch, 3, height, width]")
+    trained = _literal(metadata, "imgsz", list) or [None, None]
+    height, width = fixed_h or trained[0] or 416, fixed_w or trained[-1] or 416
+    blank = np.full((batch or 1, 3, height, width), 0.5, dtypes[takes.type])
+    output = session.run(None, {takes.name: blank})[0]
+
+    family = family_of(output.shape, height, width)
+    if family is None:
+        raise DetectorError(
+            f"{where}: takes {takes.shape}, and for {list(blank.shape)} gives {list(output.shape)}. Expected YOLOX"
+            f" [batch, {len(yolox_grid(height, width))}, 5 + classes], YOLOv8 [batch, 4 + classes, boxes] or"
+            " end-to-end [batch, boxes, 6]. Export the model in one of these, or use --detector ultralytics:WEIGHTS."
+        )
+    names = _literal(metadata, "names", dict) or {}
+    return OnnxModel(
+        session=session,
+        input_name=takes.name,
+        dtype=dtypes[takes.type],
+        batch=batch,
+        height=fixed_h or trained[0] or UNKNOWN_SIZE[family],
+        width=fixed_w or trained[-1] or UNKNOWN_SIZE[family],
+        any_size=fixed_h is None and fixed_w is None,
+        family=family,
+        # Offsets stay within a few cells, whereas centres in pixels spread over the canvas.
+        decoded=bool(np.median(output[0, :, 0]) > 4),
+        classes=len(names) or output.shape[1] - 4,
+        person=person_class(names, where),
+    )
+
+
+def _literal(metadata: dict[str, str], key: str, kind: type) -> Any:
+    """A value that ultralytics wrote into its export as Python source (``imgsz``, ``names``); None where it did not."""
+    try:
+        value = ast.literal_eval(metadata.get(key, "None"))
+    except (ValueError, SyntaxError):
+        return None
+    return value if isinstance(value, kind) else None
+
+
+def person_class(names: dict[int, str], where: str) -> int:
+    """Index of the class ``person``; 0, as in COCO, where the model names no class, or only one.
+
+    Raises:
+        DetectorError: the model names several classes and none of them is ``person``.
+    """
+    for index, name in names.items():
+        if str(name).casefold() == "person":
+            return int(index)
+    if len(names) > 1:
+        some = ", ".join(map(str, list(names.values())[:8]))
+        raise DetectorError(f"{where}: has no class 'person' among its {len(names)} classes ({some} ...)")
+    return 0
+
+
+def open_onnx(path: Path) -> Detect:
+    """CUDA where onnxruntime has it, else one CPU thread."""
+    import onnxruntime
+
+    usable = onnxruntime.get_available_providers()
+    model = load_onnx(path, [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in usable])
+    on_cuda = model.session.get_providers()[0] == "CUDAExecutionProvider"
+    batch = model.batch or (CUDA_BATCH if on_cuda else 1)
+
+    def detect(images_bgr: Sequence[Image]) -> list[tuple[PersonBox, ...]]:
+        people: list[tuple[PersonBox, ...]] = []
+        for _, alike in itertools.groupby(images_bgr, key=lambda image: _canvas_size(model, image)):
+            images = list(alike)
+            for start in range(0, len(images), batch):
+                people += _run_onnx(model, images[start : start + batch])
+        return people
+
+    return detect
+
+
+def _canvas_size(model: OnnxModel, image_bgr: Image) -> tuple[int, int]:
+    """Height and width of the canvas for a picture: the model's, or snug around the picture if it takes any size."""
+    if not model.any_size:
+        return model.height, model.width
+    rows, columns = image_bgr.shape[:2]
+    scale = min(model.height / rows, model.width / columns)
+    height, width = (max(32, -(-round(side * scale) // 32) * 32) for side in (rows, columns))
+    return height, width
+
+
+def _run_onnx(model: OnnxModel, images_bgr: Sequence[Image]) -> list[tuple[PersonBox, ...]]:
+    """People in pictures that share one canvas size, at most a batch of them."""
+    height, width = _canvas_size(model, images_bgr[0])
+    is_yolox = model.family == "yolox"
+    fitted = [letterbox(image, height, width, centred=not is_yolox) for image in images_bgr]
+    canvases = np.zeros((model.batch or len(fitted), 3, height, width), model.dtype)
+    for i, (canvas, _) in enumerate(fitted):
+        # YOLOX sees BGR from 0 to 255, ultralytics' models RGB from 0 to 1.
+        canvases[i] = canvas.transpose(2, 0, 1) if is_yolox else canvas[..., ::-1].transpose(2, 0, 1) / 255.0
+    outputs = model.session.run(None, {model.input_name: canvases})[0].astype(np.float32)
+
+    grid = None if model.decoded else yolox_grid(height, width)
+    people = []
+    for output, (_, placed), image in zip(outputs[: len(fitted)], fitted, images_bgr, strict=True):
+        if is_yolox:
+            boxes_xyxy, scores = decode_yolox(output, grid, model.person)
+        elif model.family == "yolov8":
+            boxes_xyxy, scores = decode_yolov8(output, model.classes, model.person)
+        else:
+            boxes_xyxy, scores = decode_end_to_end(output, model.person)
+        wanted = scores >= KEEP_SCORE
+        boxes_xyxy, scores = boxes_xyxy[wanted], scores[wanted]
+        best = keep_best(boxes_xyxy, scores, NMS_IOU[model.family])
+        people.append(people_in_picture(boxes_xyxy[best], scores[best], placed, image))
+    return people
+
+
+# --- BlazePose -----------------------------------------------------------------------------------------------------
+
+FACE_IOU = 0.3  # of MediaPipe's graph
+
+
+def open_blazepose(path: Path) -> Detect:
+    """One CPU thread through LiteRT."""
+    with _silent_stderr():  # LiteRT announces its delegate there
+        from ai_edge_litert.interpreter import Interpreter
+
+        interpreter = Interpreter(str(path), num_threads=1)
+        interpreter.allocate_tensors()
+    picture = interpreter.get_input_details()[0]["index"]
+    outputs = {int(output["shape"][-1]): output["index"] for output in interpreter.get_output_details()}
+    anchors = blazepose_anchors()
+
+    def detect(images_bgr: Sequence[Image]) -> list[tuple[PersonBox, ...]]:
+        people = []
+        for image in images_bgr:
+            canvas, placed = letterbox(image, BLAZEPOSE_SIDE, BLAZEPOSE_SIDE, fill=0)
+            interpreter.set_tensor(picture, canvas[None, ..., ::-1].astype(np.float32) / 127.5 - 1)
+            interpreter.invoke()
+            raw, logits = interpreter.get_tensor(outputs[12])[0], interpreter.get_tensor(outputs[1])[0, :, 0]
+            faces_xyxy, keypoints, scores = decode_blazepose(raw, logits, anchors)
+            wanted = scores >= KEEP_SCORE
+            faces_xyxy, keypoints, scores = faces_xyxy[wanted], keypoints[wanted], scores[wanted]
+            # By their faces, as MediaPipe does it: the bodies of two people side by side overlap much more.
+            best = keep_best(faces_xyxy, scores, FACE_IOU)
+            people.append(people_in_picture(body_boxes(keypoints[best]), scores[best], placed, image))
+        return people
+
+    return detect
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Keep native code quiet on standard error, for which it has no switch."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+# --- ultralytics ---------------------------------------------------------------------------------------------------
+
+ULTRALYTICS_LONG_SIDE = 640  # pixels, ultralytics' own default
+
+
+def open_ultralytics(path: Path) -> Detect:
+    """The device is ultralytics' choice: CUDA where there is one, else one CPU thread."""
+    # Set before the import: no telemetry, no look for updates, no package installed behind the user's back.
+    os.environ.update(YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", YOLO_VERBOSE="false")
+    import torch
+    from ultralytics import YOLO
+
+    torch.set_num_threads(1)  # one worker process per core
+    model = YOLO(str(path))
+    person = person_class(model.names, str(path))
+    batch = CUDA_BATCH if torch.cuda.is_available() else 1
+    settings = {"conf": KEEP_SCORE, "imgsz": ULTRALYTICS_LONG_SIDE, "classes": [person], "verbose": False}
+
+    def detect(images_bgr: Sequence[Image]) -> list[tuple[PersonBox, ...]]:
+        people = []
+        for start in range(0, len(images_bgr), batch):
+            images = list(images_bgr[start : start + batch])
+            for image, result in zip(images, model.predict(images, **settings), strict=True):
+                boxes_xyxy, scores = result.boxes.xyxy.cpu().numpy(), result.boxes.conf.cpu().numpy()
+                best = np.argsort(-scores, kind="stable")
+                people.append(people_in_picture(boxes_xyxy[best], scores[best], Letterbox(1.0, 0, 0), image))
+        return people
+
+    return detect

@@ -1,0 +1,412 @@
+"""The Ray engine: one actor for each CPU of a cluster decodes, one for each GPU looks for people, and one bad video costs one
+video.
+
+Actors rather than tasks, because the driver then knows when a video began: it can end one that hangs, and say of one that
+killed its worker that it did. A worker has one video at a time, so nothing piles up anywhere and a death costs what was in
+flight there: it is tried again elsewhere. Nothing is kept on the machines; results lie where the dataset lies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import hashlib
+import logging
+import os
+import random
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, TypeVar
+
+from tiktokactions import __version__
+from tiktokactions.curation.engine_local import Outcome
+from tiktokactions.curation.people import ResolvedDetector, open_detector
+from tiktokactions.files import sha256_file, write_atomic
+from tiktokactions.files.objects import scratch_folder
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+TRIES = 2
+"""A video that killed its worker this often is rejected (``worker_crashed``)."""
+NODE_TRIES = 4
+"""The same where the whole machine went away, which says less about the video: spot machines do."""
+NODE_DEATH_SEEN_S = 45.0
+"""Ray's health check has noticed by then that a machine is gone (3 s, five times, and a connection that times out)."""
+FAILED_STARTS = 3
+"""Workers in a row that could not be started until the run ends."""
+LOOK_AGAIN_S = 5.0
+"""How often the cluster is asked for its size: machines may come while a run goes on."""
+GPU_BATCH = 128
+"""Most pictures (about thirteen videos) that a GPU actor takes at a time."""
+GPU_ANSWER_S = 120.0
+"""A GPU actor that does not answer for this long is passed over; the last resort is the worker's own CPU."""
+
+
+class EngineError(ValueError):
+    """The cluster cannot be used as asked; the message says what to do."""
+
+
+# --- the driver ------------------------------------------------------------------------------------------------------
+
+
+def connect() -> Any:
+    """The module ``ray``, connected: to ``RAY_ADDRESS``, else to a cluster that runs here, else to one started for this run.
+
+    Raises:
+        EngineError: the package is missing, or no cluster at the address.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers about every run
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # CPU workers see no GPU
+    try:
+        import ray
+    except ImportError as error:
+        raise EngineError("--engine ray needs the package ray: pip install 'tiktokactions[ray]'") from error
+    if ray.is_initialized():
+        return ray
+    try:
+        ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
+    except ConnectionError as error:
+        if os.environ.get("RAY_ADDRESS"):
+            raise EngineError(f"RAY_ADDRESS={os.environ['RAY_ADDRESS']}: no Ray cluster answers there") from error
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    return ray
+
+
+@contextlib.contextmanager
+def session() -> Iterator[None]:
+    """Connected for as long as it lasts. What Ray has to say goes to standard error: the result has standard output."""
+    with contextlib.redirect_stdout(sys.stderr):
+        ray = connect()
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def submit_on_cluster(function: Callable[[str], str], path: str) -> Future[str]:
+    """``function(path)`` somewhere on the cluster, beside the workers: it waits for the network, not for a CPU."""
+    import ray
+
+    return ray.remote(num_cpus=0, scheduling_strategy="SPREAD")(function).remote(path).future()
+
+
+Deaths = tuple[tuple[str, float], ...]
+"""Of a job: on which machine a worker died on it, and when."""
+
+
+@dataclass
+class _Busy(Generic[Job]):
+    worker: Any
+    job: Job
+    began: float
+    deaths: Deaths
+
+
+@dataclass
+class _Doubtful(Generic[Job]):
+    """A job whose worker died: to be tried again, or to be rejected, once it is clear what else died."""
+
+    job: Job
+    deaths: Deaths
+    why: str
+
+
+def run_jobs(
+    jobs: Iterable[Job],
+    work: Callable[..., Result],
+    workers: int | None,
+    timeout_s: float,
+    detector: ResolvedDetector | None = None,
+    sees: Sequence[str] = (),
+) -> Generator[Outcome[Job, Result], None, None]:
+    """Run ``work(job)`` on the cluster and give outcomes as they end, in any order; as ``engine_local.run_jobs``.
+
+    Args:
+        jobs: drawn only as workers become free.
+        work: travels to other machines: a module-level function or a partial of one.
+        workers: at most this many at a time (None: one for each CPU of the cluster, also of machines that join later).
+        timeout_s: a job that takes longer gives ``timeout``.
+        detector: where given, ``work`` is called with ``detector=`` (its weights lie on that machine) and ``detect=``
+            (a function that asks the GPUs of the cluster; None where it has none).
+        sees: local paths that every machine must see.
+
+    Raises:
+        EngineError: no ray, no cluster, workers that do not start, a machine that does not see ``sees``.
+    """
+    ray = connect()
+    gpus = _start_detectors(ray, detector)
+    weights = ray.put(detector.path.read_bytes()) if detector is not None and detector.path is not None else None
+    make = functools.partial(
+        ray.remote(num_cpus=1, max_restarts=0)(_Worker).remote, work, detector, weights, gpus, tuple(sees)
+    )
+    crew = _Crew(ray, make, workers)
+    busy: dict[Any, _Busy[Job]] = {}
+    again: deque[tuple[Job, Deaths]] = deque()
+    doubtful: list[_Doubtful[Job]] = []
+    source = iter(jobs)
+    exhausted = False
+    try:
+        while True:
+            crew.fill()
+            while crew.idle:
+                given: tuple[Job, Deaths] | None = again.popleft() if again else None
+                if given is None and not exhausted:
+                    job = next(source, None)
+                    exhausted = job is None
+                    given = None if job is None else (job, ())
+                if given is None:
+                    break
+                worker = crew.idle.pop()
+                busy[worker.run.remote(given[0])] = _Busy(worker, given[0], time.monotonic(), given[1])
+            if not busy and exhausted and not again and not doubtful:
+                break
+            for ref in _wait(ray, [*busy, *crew.starting], busy.values(), timeout_s):
+                if ref in crew.starting:
+                    crew.started(ref)
+                else:
+                    yield from _ended(ray, ref, busy.pop(ref), crew, doubtful)
+            yield from _judged(crew, doubtful, again)
+            for ref, task in [(r, t) for r, t in busy.items() if time.monotonic() - t.began > timeout_s]:
+                del busy[ref]
+                crew.dismiss(task.worker)
+                yield Outcome(task.job, None, "timeout", f"not done after {timeout_s:g} s")
+    finally:
+        crew.close()
+        for actor in gpus:
+            ray.kill(actor)
+
+
+def _wait(ray: Any, refs: list[Any], busy: Iterable[_Busy[Any]], timeout_s: float) -> list[Any]:
+    if not refs:
+        time.sleep(0.1)
+        return []
+    first = min((task.began for task in busy), default=time.monotonic())
+    until_s = max(0.05, min(LOOK_AGAIN_S, first + timeout_s - time.monotonic() + 0.05))
+    ready: list[Any] = ray.wait(refs, num_returns=1, timeout=until_s)[0]
+    return ready
+
+
+def _ended(
+    ray: Any, ref: Any, task: _Busy[Job], crew: _Crew, doubtful: list[_Doubtful[Job]]
+) -> Iterator[Outcome[Job, Any]]:
+    try:
+        result = ray.get(ref)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from error  # what the work raised ends the run, as in the local engine
+    except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError, ray.exceptions.NodeDiedError) as error:
+        node = crew.dismiss(task.worker, str(error))
+        why = " ".join(str(error).split())[:300]
+        doubtful.append(_Doubtful(task.job, (*task.deaths, (node, time.monotonic())), why))
+    else:
+        crew.idle.append(task.worker)
+        crew.seen[crew.nodes[task.worker]] = time.monotonic()
+        yield Outcome(task.job, result)
+
+
+def _judged(
+    crew: _Crew, doubtful: list[_Doubtful[Job]], again: deque[tuple[Job, Deaths]]
+) -> Iterator[Outcome[Job, Any]]:
+    """Reject what killed its workers, try again what only went down with its machine, leave what is not clear yet."""
+    for case in list(doubtful):
+        fates = [crew.fate(node, when) for node, when in case.deaths]
+        crashes, lost = fates.count("crashed"), fates.count("lost")
+        if crashes >= TRIES or lost >= NODE_TRIES:
+            what = f"{crashes} workers" + (f" and {lost} machines" if lost else "") + " died on it, the last one so: "
+            yield Outcome(case.job, None, "worker_crashed", what + case.why)
+        elif len(fates) - lost < TRIES:
+            again.append((case.job, case.deaths))
+        else:
+            continue
+        doubtful.remove(case)
+
+
+class _Crew:
+    """The workers: as many as the cluster has CPUs, replaced when they die."""
+
+    def __init__(self, ray: Any, make: Callable[[], Any], most: int | None) -> None:
+        self.ray, self.make, self.most = ray, make, most
+        self.idle: list[Any] = []
+        self.starting: dict[Any, Any] = {}
+        self.nodes: dict[Any, str] = {}
+        """Of every living worker that has reported: the id of its machine."""
+        self.seen: dict[str, float] = {}
+        """When a machine last gave a sign of life."""
+        self.lost: set[str] = set()
+        self.failed_starts = 0
+        self.wanted, self.looked = 0, -LOOK_AGAIN_S
+
+    def fill(self) -> None:
+        if time.monotonic() - self.looked >= LOOK_AGAIN_S:
+            self.looked = time.monotonic()
+            cpus = max(1, int(self.ray.cluster_resources().get("CPU", 0)))
+            self.wanted = cpus if self.most is None else min(cpus, self.most)
+        while len(self.nodes) + len(self.starting) < self.wanted:
+            worker = self.make()
+            self.starting[worker.report.remote()] = worker
+
+    def started(self, ref: Any) -> None:
+        worker = self.starting.pop(ref)
+        try:
+            told = self.ray.get(ref)
+        except self.ray.exceptions.RayError as error:
+            self.failed_starts += 1
+            if self.failed_starts >= FAILED_STARTS:
+                last = (str(error).strip().splitlines() or ["no message"])[-1]
+                raise EngineError(
+                    f"{FAILED_STARTS} workers in a row could not be started on the cluster, the last one: {last}."
+                    " Is tiktokactions installed on its machines?"
+                ) from error
+            return
+        self.failed_starts = 0
+        if told["version"] != __version__:
+            raise EngineError(f"{told['host']}: has tiktokactions {told['version']}, this machine {__version__}")
+        if told["unseen"]:
+            raise EngineError(
+                f"{told['host']}: does not see {told['unseen'][0]}; the machines of a cluster need a disk that all of them"
+                " mount at the same path, or videos and dataset on an object store (s3://bucket/data)"
+            )
+        self.nodes[worker] = told["node"]
+        self.seen[told["node"]] = time.monotonic()
+        self.idle.append(worker)
+
+    def dismiss(self, worker: Any, why: str = "") -> str:
+        """Take a worker off; the id of its machine."""
+        node = self.nodes.pop(worker)
+        self.ray.kill(worker)
+        if "node has died" in why or "node was terminated" in why:
+            self.lost.add(node)
+        return node
+
+    def fate(self, node: str, when: float) -> Literal["crashed", "lost", "unclear"]:
+        """What a worker that died ``when`` died of: by itself, or with its machine, which Ray notices only after a while."""
+        if node in self.lost:
+            return "lost"
+        if self.seen.get(node, 0.0) > when or node == self.ray.get_runtime_context().get_node_id():
+            return "crashed"
+        if not any(n["NodeID"] == node and n["Alive"] for n in self.ray.nodes()):
+            self.lost.add(node)
+            return "lost"
+        return "crashed" if time.monotonic() - when > NODE_DEATH_SEEN_S else "unclear"
+
+    def close(self) -> None:
+        for worker in [*self.nodes, *self.starting.values()]:
+            self.ray.kill(worker)
+
+
+# --- on the machines -------------------------------------------------------------------------------------------------
+
+
+class _Worker:
+    """Decodes: one video at a time on one CPU."""
+
+    def __init__(
+        self,
+        work: Callable[..., Any],
+        detector: ResolvedDetector | None,
+        weights: bytes | None,
+        gpus: Sequence[Any],
+        sees: Sequence[str],
+    ) -> None:
+        import cv2
+
+        cv2.setNumThreads(1)
+        self.sees = sees
+        self.work = work
+        if detector is not None:
+            here = with_weights_here(detector, weights)
+            self.work = functools.partial(work, detector=here, detect=_detect_on(gpus, here) if gpus else None)
+
+    def report(self) -> dict[str, Any]:
+        import ray
+
+        return {
+            "version": __version__,
+            "host": socket.gethostname(),
+            "node": ray.get_runtime_context().get_node_id(),
+            "unseen": [path for path in self.sees if not os.path.lexists(path)],
+        }
+
+    def run(self, job: Any) -> Any:
+        return self.work(job)
+
+
+def with_weights_here(detector: ResolvedDetector, weights: bytes | None) -> ResolvedDetector:
+    """The detector with its weight file on this machine, whatever the driver's path to it was."""
+    if detector.path is None or weights is None:
+        return detector
+    if detector.path.is_file() and sha256_file(detector.path) == hashlib.sha256(weights).hexdigest():
+        return detector
+    path = scratch_folder() / "weights" / detector.path.name
+    write_atomic(path, weights)
+    return replace(detector, path=path)
+
+
+# --- people, on the GPUs of the cluster --------------------------------------------------------------------------------
+
+
+def _start_detectors(ray: Any, detector: ResolvedDetector | None) -> list[Any]:
+    """One actor for each GPU; none where there is nothing to detect with."""
+    count = int(ray.cluster_resources().get("GPU", 0))
+    if detector is None or detector.path is None or count == 0:
+        return []
+    actor = ray.remote(num_cpus=0, num_gpus=1, max_restarts=-1, max_task_retries=-1)(GpuDetector)
+    weights = ray.put(detector.path.read_bytes())
+    return [actor.options(max_concurrency=1000).remote(detector, weights) for _ in range(count)]
+
+
+class GpuDetector:
+    """Looks for people with one model; whatever has been asked while the GPU was busy makes the next batch."""
+
+    def __init__(self, detector: ResolvedDetector, weights: bytes | None) -> None:
+        self.model = open_detector(with_weights_here(detector, weights))
+        self.waiting: deque[tuple[Sequence[Any], asyncio.Future[Any]]] = deque()
+        self.running: asyncio.Task[None] | None = None
+        self.batches: list[int] = []
+        """Pictures in each batch so far."""
+
+    async def detect(self, pictures_bgr: Sequence[Any]) -> list[Any]:
+        answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self.waiting.append((pictures_bgr, answer))
+        if self.running is None:
+            self.running = asyncio.create_task(self._work_off())
+        return await answer
+
+    async def told(self) -> list[int]:
+        return self.batches
+
+    async def _work_off(self) -> None:
+        while self.waiting:
+            taken = [self.waiting.popleft()]
+            while self.waiting and sum(len(p) for p, _ in taken) + len(self.waiting[0][0]) <= GPU_BATCH:
+                taken.append(self.waiting.popleft())
+            pictures = [picture for batch, _ in taken for picture in batch]
+            self.batches.append(len(pictures))
+            [people] = await asyncio.gather(asyncio.to_thread(self.model, pictures), return_exceptions=True)
+            for batch, answer in taken:
+                if isinstance(people, BaseException):  # whoever asked gets it, whatever it is
+                    answer.set_exception(people)
+                else:
+                    answer.set_result(people[: len(batch)])
+                    people = people[len(batch) :]
+        self.running = None
+
+
+def _detect_on(gpus: Sequence[Any], detector: ResolvedDetector) -> Callable[[Sequence[Any]], Any]:
+    def detect(pictures_bgr: Sequence[Any]) -> Any:
+        import ray
+
+        for actor in random.sample(list(gpus), len(gpus)):
+            try:
+                return ray.get(actor.detect.remote(list(pictures_bgr)), timeout=GPU_ANSWER_S)
+            except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
+                continue  # its machine is gone or stuck: the next one
+        return open_detector(detector)(pictures_bgr)
+
+    return detect

@@ -1,0 +1,52 @@
+"""Which engine maps the videos: processes of this machine, or a Ray cluster. Both give the same outcomes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Generator, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tiktokactions.curation import engine_local
+from tiktokactions.curation.engine_local import Outcome
+from tiktokactions.curation.options import CurateOptions
+from tiktokactions.curation.people import ResolvedDetector
+from tiktokactions.curation.resume import Submit
+from tiktokactions.files import ObjectPath, is_address
+
+Run = Callable[[Iterable[Any], Callable[..., Any]], Generator[Outcome[Any, Any], None, None]]
+"""From jobs and the work to be done on each to outcomes, as they end."""
+
+
+def session(options: CurateOptions) -> contextlib.AbstractContextManager[None]:
+    """Connected to what the engine needs, for as long as it lasts."""
+    if options.engine == "local":
+        return contextlib.nullcontext()
+    from tiktokactions.curation import engine_ray
+
+    return engine_ray.session()
+
+
+def runner(options: CurateOptions, detector: ResolvedDetector | None = None, sees: Sequence[str] = ()) -> Run:
+    """The engine that ``options`` name. ``detector`` and ``sees`` are for Ray alone."""
+    if options.engine == "local":
+        return lambda jobs, work: engine_local.run_jobs(jobs, work, options.worker_count, options.timeout_s)
+    from tiktokactions.curation import engine_ray
+
+    return lambda jobs, work: engine_ray.run_jobs(jobs, work, options.workers, options.timeout_s, detector, sees)
+
+
+def hasher(options: CurateOptions) -> Submit | None:
+    """Where the contents of objects are hashed; None: in threads of this process."""
+    if options.engine == "local":
+        return None
+    from tiktokactions.curation import engine_ray
+
+    return engine_ray.submit_on_cluster
+
+
+def sees(dataset: Path, videos: Sequence[str]) -> list[str]:
+    """The local paths that every machine of a cluster must see: the dataset's (its lock is there now) and some video."""
+    locks = [] if isinstance(dataset, ObjectPath) else [str(dataset.resolve() / ".lock-owner")]
+    return locks + [path for path in videos if not is_address(path) and os.path.lexists(path)]

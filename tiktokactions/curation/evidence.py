@@ -1,0 +1,245 @@
+"""The one decode: scenes, sample candidates and motion of a video from a single pass over its frames."""
+
+from __future__ import annotations
+
+import base64
+import collections
+import time
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from tiktokactions import video
+from tiktokactions.curation.options import CurateOptions
+from tiktokactions.curation.scenes import CutFinder, analysis_size, make_scene_detector, sample_indices
+from tiktokactions.records import Motion, Probe, Scene
+
+GRID = 8
+"""Motion is kept per cell of an 8x8 grid, fine enough to tell a person's surroundings from the rest of the picture."""
+NOISE_LEVELS = 3
+"""Luma changes of up to this many levels (of 255) are sensor and compression noise, not motion."""
+STILL = 0.02
+"""A frame whose mean change stays below this (luma levels per pixel, noise removed) repeats the frame before it."""
+
+KEPT_PER_SCENE = 300
+"""All frames of a scene are kept up to this many; a longer scene keeps every second, fourth ... so that 150 to 300 stay."""
+RECENT = 64
+"""The newest frames are kept whatever the scene's length: a detector may report a cut some frames late."""
+
+
+@dataclass(frozen=True)
+class KeptFrame:
+    index: int
+    time_s: float
+    picture: np.ndarray
+    """Planar, as coded (not turned upright); see :mod:`tiktokactions.video`."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one pass over a video yields, before anybody looked for people."""
+
+    probe: Probe
+    scenes: tuple[Scene, ...]
+    longest_scene: int
+    samples: tuple[KeptFrame, ...]
+    """The sampled frames of the longest scene, in order."""
+    scene_times_s: np.ndarray
+    """Times of all frames of the longest scene, float64 ``(n,)``."""
+    motion: Motion
+    static_share: float
+    decode_s: float
+    analyse_s: float
+
+
+class _Candidates:
+    """Frames of the scene that is running now, thinned as it grows; any of them may turn out to be a sample."""
+
+    def __init__(self) -> None:
+        self._kept: list[KeptFrame] = []
+        self._stride = 1
+        self._start = 0
+        self._recent: collections.deque[KeptFrame] = collections.deque(maxlen=RECENT)
+
+    def add(self, frame: KeptFrame) -> None:
+        self._recent.append(frame)
+        if (frame.index - self._start) % self._stride:
+            return
+        if len(self._kept) == KEPT_PER_SCENE:
+            self._kept = self._kept[::2]
+            self._stride *= 2
+            if (frame.index - self._start) % self._stride:
+                return
+        self._kept.append(frame)
+
+    def split(self, cut: int) -> list[KeptFrame]:
+        """End the running scene before frame ``cut``; what was already seen of the next one stays."""
+        finished = [frame for frame in self._kept if frame.index < cut]
+        late = [frame for frame in self._kept if frame.index >= cut]
+        recent = [frame for frame in self._recent if frame.index >= cut]
+        reaches_back = bool(self._recent) and self._recent[0].index <= cut
+        self._kept = recent if reaches_back else late
+        self._stride = 1 if reaches_back else self._stride
+        self._start = self._kept[0].index if self._kept else cut
+        return finished
+
+    def rest(self) -> list[KeptFrame]:
+        return self._kept
+
+
+def gather_evidence(source: video.VideoFile, options: CurateOptions, long_side: int) -> Evidence:
+    """Decode a video once from start to end.
+
+    Frames are shrunk twice: to PySceneDetect's analysis size for cuts and motion, and to ``long_side`` pixels as
+    candidates for the samples. Memory does not grow with the length of the video beyond 140 bytes a frame.
+
+    Raises:
+        VideoError: ``too_long``, ``truncated``, ``corrupt``, ``single_frame``, ``no_frames``.
+    """
+    _check_length(source.duration_s_from_header, options)
+    scaler = video.AnalysisScaler(*analysis_size(source.coded_width, source.coded_height))
+    square_width = round(source.coded_width * source.sample_aspect_ratio)
+    candidate_size = video.fit_size(square_width, source.coded_height, long_side=long_side)
+    cuts = CutFinder(make_scene_detector(options), source.guessed_rate)
+    candidates = _Candidates()
+    changes = _ChangeMeter()
+    boundaries, longest_s, longest_kept = [0], -1.0, list[KeptFrame]()
+    decode_s = analyse_s = 0.0
+
+    def close_scene(cut: int, end_s: float) -> None:
+        nonlocal longest_s, longest_kept
+        finished = candidates.split(cut)
+        duration_s = end_s - source.times_s[boundaries[-1]]
+        if duration_s > longest_s:
+            longest_s, longest_kept = duration_s, finished
+
+    clock = time.perf_counter()
+    for frame in source.frames():
+        decoded = time.perf_counter()
+        decode_s += decoded - clock
+        if frame.time_s > options.max_source_s:
+            _check_length(frame.time_s, options)
+        image_bgr, luma = scaler(frame.picture)
+        candidates.add(KeptFrame(frame.number, frame.time_s, video.shrink(frame.picture, *candidate_size)))
+        changes.add(luma)
+        for cut in sorted(cuts.feed(frame.time_s, image_bgr)):
+            if cut > boundaries[-1]:
+                close_scene(cut, source.times_s[cut])
+                boundaries.append(cut)
+        clock = time.perf_counter()
+        analyse_s += clock - decoded
+    probe = source.probe()
+    _check_health(probe)
+    for cut in cuts.finish():
+        if cut > boundaries[-1]:
+            close_scene(cut, source.times_s[cut])
+            boundaries.append(cut)
+    end_s = probe.duration_s
+    if end_s - source.times_s[boundaries[-1]] > longest_s:
+        longest_kept = candidates.rest()
+    scenes = _scenes(boundaries, source.times_s, end_s)
+    longest = max(range(len(scenes)), key=lambda i: (scenes[i].duration_s, -i))
+    scene = scenes[longest]
+    times_s = np.array(source.times_s[scene.start_frame : scene.end_frame])
+    motion, static_share = changes.of_scene(scene, times_s, probe.rotation)
+    return Evidence(
+        probe=probe,
+        scenes=scenes,
+        longest_scene=longest,
+        samples=tuple(nearest_kept(longest_kept, scene, options.samples)),
+        scene_times_s=times_s,
+        motion=motion,
+        static_share=static_share,
+        decode_s=decode_s,
+        analyse_s=analyse_s,
+    )
+
+
+def nearest_kept(kept: Sequence[KeptFrame], scene: Scene, samples: int) -> list[KeptFrame]:
+    """The kept frames nearest to the paper's sample indices, each at most once, in order."""
+    indices = np.array([frame.index for frame in kept])
+    chosen = sorted(
+        {int(np.abs(indices - scene.start_frame - i).argmin()) for i in sample_indices(scene.frames, samples)}
+    )
+    return [kept[i] for i in chosen]
+
+
+def _scenes(boundaries: Sequence[int], times_s: array[float], end_s: float) -> tuple[Scene, ...]:
+    ends = [*boundaries[1:], len(times_s)]
+    return tuple(
+        Scene(times_s[start], times_s[end] if end < len(times_s) else end_s, start, end)
+        for start, end in zip(boundaries, ends, strict=True)
+    )
+
+
+def _check_length(duration_s: float | None, options: CurateOptions) -> None:
+    if duration_s is not None and duration_s > options.max_source_s:
+        raise video.VideoError(
+            "too_long",
+            f"{duration_s:.0f} s or more, --max-source-s is {options.max_source_s:g}: raise it or cut the video",
+        )
+
+
+def _check_health(probe: Probe) -> None:
+    """Damaged videos are rejected rather than curated around the damage: what they show cannot be trusted."""
+    expected_s = probe.duration_s_from_header
+    if expected_s is not None and probe.duration_s < expected_s - max(0.5, 0.05 * expected_s):
+        raise video.VideoError("truncated", f"decoded {probe.duration_s:.2f} s of {expected_s:.2f} s", probe)
+    if probe.corrupt_frames:
+        raise video.VideoError("corrupt", f"{probe.corrupt_frames} damaged of {probe.frames} frames", probe)
+    if probe.frames == 1:
+        raise video.VideoError("single_frame", "a picture rather than a video", probe)
+
+
+class _ChangeMeter:
+    """Mean absolute luma change of each frame against the one before, per grid cell, noise removed."""
+
+    def __init__(self) -> None:
+        self._before: np.ndarray | None = None
+        self._cells = bytearray()
+
+    def add(self, luma: np.ndarray) -> None:
+        cells: np.ndarray
+        if self._before is None:
+            cells = np.zeros((GRID, GRID), np.float32)
+        else:
+            change = cv2.absdiff(luma, self._before)
+            cv2.threshold(change, NOISE_LEVELS, 0, cv2.THRESH_TOZERO, dst=change)
+            cells = cv2.resize(change.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_AREA)
+        self._before = luma
+        self._cells += cells.astype(np.float16).tobytes()
+
+    def of_scene(self, scene: Scene, times_s: np.ndarray, rotation: int) -> tuple[Motion, float]:
+        """Motion per second of a scene on the upright grid, and the share of its frames that repeat the one before.
+
+        The first frame of the scene is left out: what differs there is the cut.
+        """
+        cells = np.frombuffer(bytes(self._cells), np.float16).reshape(-1, GRID, GRID)
+        cells = cells[scene.start_frame : scene.end_frame].astype(np.float32)
+        seconds = np.floor(times_s - scene.start_s + video.SAME_TIME_S).astype(int)
+        grid = np.zeros((int(seconds[-1]) + 1, GRID, GRID), np.float32)
+        frames = np.zeros(len(grid), np.int64)
+        np.add.at(grid, seconds[1:], cells[1:])
+        np.add.at(frames, seconds[1:], 1)
+        grid /= np.maximum(frames, 1)[:, None, None]
+        grid = np.rot90(grid, -rotation // 90, axes=(1, 2))
+        still = float((cells[1:].mean(axis=(1, 2)) < STILL).mean()) if len(cells) > 1 else 1.0
+        return encode_motion(grid), round(still, 4)
+
+
+def encode_motion(grid: np.ndarray) -> Motion:
+    """``grid`` float ``(seconds, 8, 8)`` as a record: 8 bits a cell, relative to the largest value of the scene."""
+    unit = float(grid.max()) / 255 or 1.0
+    unit = float(f"{unit:.6g}")
+    cells = np.clip(np.rint(grid / unit), 0, 255).astype(np.uint8)
+    per_second = tuple(round(float(value), 4) for value in grid.mean(axis=(1, 2)))
+    return Motion(per_second, base64.b64encode(cells.tobytes()).decode(), unit)
+
+
+def decode_motion(motion: Motion) -> np.ndarray:
+    """The grid of a record as float32 ``(seconds, 8, 8)``."""
+    cells = np.frombuffer(base64.b64decode(motion.grid), np.uint8).reshape(-1, GRID, GRID)
+    return cells.astype(np.float32) * motion.grid_unit

@@ -1,0 +1,41 @@
+"""The videos of a collection as things to curate: downloaded files with their hashtags, creator, sound and the rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tiktokactions.collection.download import described_row, media_files
+from tiktokactions.collection.removal import MEDIA
+from tiktokactions.collection.store import Collection
+from tiktokactions.curation.listed import ListedVideo, describe
+
+
+def list_collection(folder: Path, files_below: Callable[[Path], Iterator[ListedVideo]]) -> Iterator[ListedVideo]:
+    """Every file that ``download`` brought or picked up, and whatever else lies in ``media/``, named by its id.
+
+    Labels are the collection's own hashtags that the video carries. ``files_below`` lists a folder's files with what their
+    sidecars say, which is all that is known of a file that the collection has no row for.
+    """
+    with Collection(folder) as collection:
+        listed: set[str] = set()
+        for arrived in media_files(collection):
+            if arrived.path.is_file():
+                listed.add(str(arrived.path))
+                yield listed_video(collection, arrived.video_id, arrived.path)
+        for video in files_below(folder / MEDIA) if (folder / MEDIA).is_dir() else ():
+            if video.path not in listed:
+                video_id = Path(video.path).name.partition(".")[0]
+                yield listed_video(collection, video_id, Path(video.path)) if _knows(collection, video_id) else video
+
+
+def _knows(collection: Collection, video_id: str) -> bool:
+    return collection.database.execute("SELECT 1 FROM videos WHERE video_id=?", (video_id,)).fetchone() is not None
+
+
+def listed_video(collection: Collection, video_id: str, path: Path) -> ListedVideo:
+    """One downloaded file with everything that the collection knows of it."""
+    row = collection.database.execute("SELECT raw FROM videos WHERE video_id=?", (video_id,)).fetchone()
+    raw = json.loads(row[0]) if row is not None else {}
+    return describe(str(path), described_row(collection, video_id, raw) if row is not None else {"id": video_id})

@@ -1,0 +1,290 @@
+"""One video from file to record: decode once, look for people, decide, cut. Safe to run twice, safe to kill."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tiktokactions import __version__, video
+from tiktokactions.curation.decide import decide, person_score
+from tiktokactions.curation.detectors import Detect
+from tiktokactions.curation.evidence import Evidence, KeptFrame, gather_evidence
+from tiktokactions.curation.options import CurateOptions, clip_fingerprint, decision_fingerprint, evidence_fingerprint
+from tiktokactions.curation.people import ResolvedDetector, open_detector
+from tiktokactions.curation.quality import frame_hashes, measure_quality
+from tiktokactions.files import (
+    clip_relative_path,
+    is_address,
+    local_file,
+    move_into_place,
+    poster_path,
+    sha256_file,
+    staging_folder,
+    strip_path,
+    write_atomic,
+)
+from tiktokactions.records import ClipFile, PersonBox, Sample, Source, VideoRecord
+
+STRIP_HEIGHT_PX = 160
+JPEG_QUALITY = 85
+THUMBNAIL_LONG_SIDE_PX = 416
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""Errors of a full disk, quota or file-size limit: no fault of the video, the run has to stop."""
+
+
+def curate_video(
+    path: str | os.PathLike[str],
+    options: CurateOptions,
+    detector: ResolvedDetector,
+    dataset: Path,
+    video_id: str,
+    source: Source | None = None,
+    detect: Detect | None = None,
+) -> VideoRecord:
+    """Curate one file into ``dataset`` (clip and thumbnails) and return its record, which the caller writes.
+
+    ``detect`` looks for people in place of the detector's own model here (a GPU elsewhere). An object of a store is copied
+    to this machine for as long as it takes.
+
+    Depends on nothing but the file and the arguments. A file that cannot be used gives a rejected record, not an error.
+
+    Raises:
+        OSError: the dataset folder cannot be written (disk full).
+        StoreError: the object store stays away.
+    """
+    began = time.perf_counter()
+    source = source or Source(path=path if isinstance(path, str) and is_address(path) else os.path.abspath(path))
+    record = VideoRecord(
+        video_id=video_id,
+        source=source,
+        detector=detector.info,
+        evidence_fingerprint=evidence_fingerprint(options, detector.info),
+        decision_fingerprint=decision_fingerprint(options),
+        versions={"tiktokactions": __version__} | video.library_versions(),
+    ).with_source(source)
+    timings: dict[str, float] = {}
+    local: Path | None = None
+    try:
+        with local_file(path) as local:
+            if is_address(os.fspath(path)):
+                timings["fetch"] = time.perf_counter() - began
+            if os.stat(local).st_size == 0:
+                raise video.VideoError("empty_file", "zero bytes")
+            cv2.setNumThreads(1)  # one thread per video: the small pictures here only lose by being split up
+            with video.VideoFile(local, skip_loop_filter="noref") as opened:
+                evidence = gather_evidence(opened, options, detector.long_side)
+            timings |= {"decode": evidence.decode_s, "analyse": evidence.analyse_s}
+            record, pictures = _look(record, evidence, detect or open_detector(detector), timings)
+            record = decide(record, options)
+            if record.status != "rejected":
+                expected = _frames_inside(evidence.scene_times_s, record)
+                record = replace(record, clip=make_clip(local, record, options, dataset, expected, timings))
+        thumbnails_began = time.perf_counter()
+        _write_thumbnails(dataset, record, pictures, options)
+        timings["thumbnails"] = time.perf_counter() - thumbnails_began
+    except video.VideoError as error:
+        known = replace(record, probe=error.probe or record.probe)
+        detail = error.detail.replace(os.fspath(local), os.fspath(path)) if local is not None else error.detail
+        record = decide(fail(known, error.reason, detail), options)
+    except FileNotFoundError:
+        record = decide(fail(record, "vanished", "the file is no longer there"), options)
+    except OSError as error:
+        if error.errno in NO_SPACE or not os.fspath(path) == error.filename:
+            raise
+        record = decide(fail(record, "unreadable", error.strerror or str(error)), options)
+    timings["total"] = time.perf_counter() - began
+    return replace(record, timings={name: round(seconds, 4) for name, seconds in timings.items()})
+
+
+def fail(record: VideoRecord, reason: str, detail: str) -> VideoRecord:
+    """The record of a video that gave no usable clip; what was learned before stays."""
+    return replace(record, failure=reason, failure_detail=detail, clip=None, segment=None)
+
+
+def _look(
+    record: VideoRecord, evidence: Evidence, detect: Detect, timings: dict[str, float]
+) -> tuple[VideoRecord, list[np.ndarray]]:
+    """Fill in the evidence: people, hashes and quality of the sampled frames. Also returns their upright pictures (BGR)."""
+    probe = evidence.probe
+    pictures = [video.to_bgr(video.upright(frame.picture, probe.rotation)) for frame in evidence.samples]
+    began = time.perf_counter()
+    people = detect(pictures)
+    timings["detect"] = time.perf_counter() - began
+    began = time.perf_counter()
+    quality = measure_quality(pictures, evidence.static_share, probe.width, probe.height)
+    samples = tuple(
+        _sample(frame, picture, boxes, quality.borders, probe.width, probe.height)
+        for frame, picture, boxes in zip(evidence.samples, pictures, people, strict=True)
+    )
+    timings["quality"] = time.perf_counter() - began
+    seen = replace(
+        record,
+        probe=probe,
+        scenes=evidence.scenes,
+        longest_scene=evidence.longest_scene,
+        samples=samples,
+        motion=evidence.motion,
+        quality=quality,
+    )
+    return seen, pictures
+
+
+def _sample(
+    frame: KeptFrame,
+    picture: np.ndarray,
+    boxes: Sequence[PersonBox],
+    borders: tuple[float, float, float, float],
+    width: int,
+    height: int,
+) -> Sample:
+    phash, mirrored = frame_hashes(picture, borders)
+    scale_x, scale_y = width / picture.shape[1], height / picture.shape[0]
+    people = tuple(
+        PersonBox(
+            (
+                round(box.xyxy[0] * scale_x, 1),
+                round(box.xyxy[1] * scale_y, 1),
+                round(box.xyxy[2] * scale_x, 1),
+                round(box.xyxy[3] * scale_y, 1),
+            ),
+            round(box.score, 4),
+        )
+        for box in boxes
+    )
+    return Sample(frame.time_s, frame.index, people, phash, mirrored)
+
+
+def _frames_inside(times_s: np.ndarray, record: VideoRecord) -> int:
+    assert record.segment is not None
+    first, last = np.searchsorted(
+        times_s, [record.segment.start_s - video.SAME_TIME_S, record.segment.end_s - video.SAME_TIME_S]
+    )
+    return int(last - first)
+
+
+# --- the clip ------------------------------------------------------------------------------------------------------
+
+
+def frames_in_segment(record: VideoRecord) -> int | None:
+    """How many of the source's frames a record's segment holds, by its scenes or its clip; None where neither tells: a
+    part of a scene, of unevenly spaced frames or in a clip of another frame rate."""
+    assert record.segment is not None and record.probe is not None
+    ends = record.segment.start_s, record.segment.end_s
+    for scene in record.scenes:
+        if (scene.start_s, scene.end_s) == ends:
+            return scene.frames
+    if record.clip is None or record.probe.variable_frame_rate:
+        return None
+    return record.clip.frames if record.clip.fps == round(float(record.probe.frame_rate), 6) else None
+
+
+def make_clip(
+    path: str | os.PathLike[str],
+    record: VideoRecord,
+    options: CurateOptions,
+    dataset: Path,
+    expected_frames: int | None,
+    timings: dict[str, float],
+) -> ClipFile:
+    """Cut a record's segment, open the clip again, check it, and only then move it into the dataset.
+
+    Raises:
+        VideoError: ``clip_failed``.
+        OSError: the disk is full.
+    """
+    assert record.segment is not None and record.probe is not None
+    settings = video.ClipSettings(options.short_side, options.fps, options.crf, options.audio)
+    staged = staging_folder(dataset) / f"{uuid.uuid4().hex}.mp4"
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        began = time.perf_counter()
+        segment = record.segment
+        cut = video.cut_clip(
+            os.fspath(path), staged, segment.start_s, segment.end_s, record.probe, settings, expected_frames
+        )
+        timings["cut"] = time.perf_counter() - began
+        began = time.perf_counter()
+        check_clip(staged, cut.frames)
+        relative = clip_relative_path(record.labels, record.video_id)
+        clip = ClipFile(
+            path=relative,
+            frames=cut.frames,
+            fps=round(float(cut.fps), 6),
+            width=cut.width,
+            height=cut.height,
+            duration_s=float(cut.frames / cut.fps),
+            sha256=sha256_file(staged),
+            size_bytes=staged.stat().st_size,
+            settings=clip_fingerprint(options),
+        )
+        move_into_place(staged, dataset / relative)
+        timings["check"] = time.perf_counter() - began
+    finally:
+        staged.unlink(missing_ok=True)
+    return clip
+
+
+def check_clip(path: Path, frames: int) -> None:
+    """Raises ``VideoError("clip_failed")`` where a clip does not decode to exactly ``frames`` frames."""
+    try:
+        found = video.count_frames(path)
+    except video.VideoError as error:
+        raise video.VideoError("clip_failed", f"the clip does not open again: {error.detail}") from error
+    if found != frames:
+        raise video.VideoError("clip_failed", f"the clip has {found} frames, expected {frames}")
+
+
+# --- thumbnails ----------------------------------------------------------------------------------------------------
+
+
+def _write_thumbnails(
+    dataset: Path, record: VideoRecord, pictures: Sequence[np.ndarray], options: CurateOptions
+) -> None:
+    """The poster (the sampled frame with the surest person, else the middle one) and the strip of all samples."""
+    threshold = person_score(record, options)
+    scores = [max((person.score for person in sample.people), default=0.0) for sample in record.samples]
+    best = int(np.argmax(scores)) if max(scores) >= threshold else len(pictures) // 2
+    _write_jpeg(dataset, poster_path(dataset, record.video_id), pictures[best])
+    height = min(STRIP_HEIGHT_PX, pictures[0].shape[0])
+    tiles = [
+        cv2.resize(p, (max(1, round(p.shape[1] * height / p.shape[0])), height), interpolation=cv2.INTER_AREA)
+        for p in pictures
+    ]
+    _write_jpeg(dataset, strip_path(dataset, record.video_id), np.concatenate(tiles, axis=1))
+
+
+def write_thumbnails_again(
+    path: str | os.PathLike[str], record: VideoRecord, options: CurateOptions, dataset: Path
+) -> None:
+    """Poster and strip of a record that was made elsewhere, from the file; none where the file does not decode."""
+    wanted = {sample.frame for sample in record.samples}
+    if not wanted or record.probe is None:
+        return
+    pictures: list[np.ndarray] = []
+    try:
+        with video.VideoFile(path) as opened:
+            for frame in opened.frames():
+                if frame.number in wanted:
+                    coded = (frame.picture.width, frame.picture.height)
+                    small = video.shrink(frame.picture, *video.fit_size(*coded, long_side=THUMBNAIL_LONG_SIDE_PX))
+                    pictures.append(video.to_bgr(video.upright(small, opened.rotation)))
+                if len(pictures) == len(wanted):
+                    break
+    except video.VideoError:
+        return
+    if len(pictures) == len(record.samples):
+        _write_thumbnails(dataset, record, pictures, options)
+
+
+def _write_jpeg(dataset: Path, path: Path, image_bgr: np.ndarray) -> None:
+    encoded, data = cv2.imencode(".jpg", image_bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    assert encoded
+    write_atomic(path, data.tobytes(), staging=staging_folder(dataset))

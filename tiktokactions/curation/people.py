@@ -1,0 +1,218 @@
+"""People: which person detector to use, and where it stands. ``resolve_detector`` runs once, in the parent process: it
+finds or fetches the weights and reads what they are. ``open_detector`` runs in each worker and loads them.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiktokactions.curation import weights
+from tiktokactions.curation.detectors import (
+    ULTRALYTICS_LONG_SIDE,
+    Detect,
+    load_onnx,
+    open_blazepose,
+    open_onnx,
+    open_ultralytics,
+)
+from tiktokactions.curation.weights import DetectorError
+from tiktokactions.files import sha256_file
+from tiktokactions.records import DetectorInfo
+
+# From which score a box counts as a person unless the user says otherwise. Measured on 128 photos of COCO with
+# benchmarks/people.py; recall for tall people (more than half of the picture's height) and for all, false positives:
+YOLOX_SCORE = 0.4  # 0.97, 0.89, 0.03
+BLAZEPOSE_SCORE = 0.6  # 0.87, 0.67, 0.04: about as few false positives; 0.5 finds 0.74 of all and has 0.08
+YOLOV8_SCORE = 0.25  # ultralytics' own default: no trained weights were at hand to measure it
+
+SMALLEST_LONG_SIDE = 416
+"""Sampled frames are kept at least this large: perceptual hashes, strips and quality scores use the same pictures."""
+
+WAYS_OUT = """The ways to a person detector:
+  - put yolox_nano.onnx into {folder} (or set TIKTOKACTIONS_MODELS to the folder that holds it)
+  - let this machine reach github.com (yolox-nano) or a Python package registry (blazepose), and run again
+  - pip install 'tiktokactions[yolo]' and use --detector ultralytics:yolov8n.pt (AGPL-3.0)
+  - use --detector onnx:PATH with a YOLOX or YOLOv8 export of your own
+  - use --detector none: everything goes to review, or is accepted with --min-person-frames 0"""
+
+
+@dataclass(frozen=True)
+class ResolvedDetector:
+    """A detector that was found, ready to be sent to worker processes.
+
+    ``long_side``: frames should be kept with this many pixels on the long side. ``note``: how it was found, a sentence
+    for the user, empty where there is nothing to say.
+    """
+
+    info: DetectorInfo
+    path: Path | None
+    long_side: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class DetectorStatus:
+    """One line of ``tiktokactions doctor``."""
+
+    name: str
+    ready: bool
+    detail: str
+    how_to_get: str
+
+
+def resolve_detector(name: str, offline: bool | None = None) -> ResolvedDetector:
+    """Find the detector ``name`` (see ``--detector``) and its weights, fetching them where that is allowed and needed.
+
+    Raises:
+        DetectorError: no such detector, its weights cannot be had, or they are not of a known kind.
+    """
+    kind, colon, argument = name.partition(":")
+    if kind in ("onnx", "ultralytics") and argument:
+        return _resolve_onnx(Path(argument).expanduser()) if kind == "onnx" else _resolve_ultralytics(argument, offline)
+    if not colon and name == "auto":
+        return _resolve_auto(offline)
+    if not colon and name == "yolox-nano":
+        return _resolve_yolox_nano(offline)
+    if not colon and name == "blazepose":
+        return _resolve_blazepose(offline)
+    if not colon and name == "none":
+        return ResolvedDetector(DetectorInfo("none", "", 1.0), None, SMALLEST_LONG_SIDE)
+    raise DetectorError(
+        f"--detector {name}: no such detector."
+        " Expected auto, yolox-nano, ultralytics:WEIGHTS, onnx:PATH, blazepose or none."
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def open_detector(resolved: ResolvedDetector) -> Detect:
+    """The function that finds people, its model loaded once per process. Call it in the process that uses it.
+
+    It gives every box with a score of ``detectors.KEEP_SCORE`` or more that survives non-maximum suppression.
+
+    Raises:
+        DetectorError: the weights are not of a known kind, or have no class ``person``.
+    """
+    if resolved.path is None:
+        return lambda images_bgr: [() for _ in images_bgr]
+    if resolved.info.name == "blazepose":
+        return open_blazepose(resolved.path)
+    if resolved.info.name.startswith("ultralytics:"):
+        return open_ultralytics(resolved.path)
+    return open_onnx(resolved.path)
+
+
+def detector_statuses() -> list[DetectorStatus]:
+    """What this machine has, without touching the network."""
+    folder = weights.models_folder()
+    yolox, blazepose = folder / weights.YOLOX_NANO_FILE, folder / weights.BLAZEPOSE_FILE
+    has_litert = importlib.util.find_spec("ai_edge_litert") is not None
+    ultralytics_version = _version("ultralytics")
+    onnxruntime_version = _version("onnxruntime") or _version("onnxruntime-gpu")
+    fetched = "fetched at first use" if not weights.is_offline() else "TIKTOKACTIONS_OFFLINE is set: nothing is fetched"
+    return [
+        DetectorStatus(
+            "yolox-nano",
+            yolox.is_file(),
+            f"{yolox}, SHA-256 {sha256_file(yolox)[:12]}" if yolox.is_file() else f"not in {folder}; {fetched}",
+            f"put yolox_nano.onnx into {folder}, or let this machine reach github.com",
+        ),
+        DetectorStatus(
+            "blazepose",
+            weights.has_blazepose() and has_litert,
+            "the package ai-edge-litert is missing"
+            if not has_litert
+            else f"{blazepose}, SHA-256 {weights.BLAZEPOSE_SHA256[:12]}, ai-edge-litert {_version('ai-edge-litert')}"
+            if weights.has_blazepose()
+            else f"not in {folder}; {fetched}",
+            "let this machine reach a Python package registry" if has_litert else "pip install ai-edge-litert",
+        ),
+        DetectorStatus(
+            "ultralytics:WEIGHTS",
+            ultralytics_version is not None,
+            f"ultralytics {ultralytics_version}" if ultralytics_version else "the package ultralytics is missing",
+            "pip install 'tiktokactions[yolo]' (ultralytics and its weights: AGPL-3.0)",
+        ),
+        DetectorStatus(
+            "onnx:PATH",
+            onnxruntime_version is not None,
+            f"onnxruntime {onnxruntime_version}" if onnxruntime_version else "the package onnxruntime is missing",
+            "export a YOLOX or YOLOv8 model as ONNX and name its path"
+            if onnxruntime_version
+            else "pip install onnxruntime",
+        ),
+        DetectorStatus("none", True, "looks for nobody: everything goes to review", "nothing needed"),
+    ]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+# --- finding -------------------------------------------------------------------------------------------------------
+
+
+def _resolve_auto(offline: bool | None) -> ResolvedDetector:
+    try:
+        path = weights.yolox_nano_file(offline)
+    except DetectorError as error:
+        why_no_yolox = str(error)
+    else:
+        # A file that is there but broken is an error, never a reason to take another detector in silence.
+        return _describe_onnx(path, "yolox-nano", f"yolox-nano: {path}")
+    try:
+        found = _resolve_blazepose(offline)
+    except DetectorError as error:
+        ways_out = WAYS_OUT.format(folder=weights.models_folder())
+        raise DetectorError(
+            f"no person detector can be had.\n  yolox-nano: {why_no_yolox}\n  blazepose: {error}\n{ways_out}"
+        ) from error
+    note = f"blazepose, less accurate than yolox-nano, which cannot be had here ({why_no_yolox})"
+    return ResolvedDetector(found.info, found.path, found.long_side, note)
+
+
+def _resolve_yolox_nano(offline: bool | None) -> ResolvedDetector:
+    try:
+        path = weights.yolox_nano_file(offline)
+    except DetectorError as error:
+        raise DetectorError(f"yolox-nano: {error}\n{WAYS_OUT.format(folder=weights.models_folder())}") from error
+    return _describe_onnx(path, "yolox-nano", f"yolox-nano: {path}")
+
+
+def _resolve_onnx(path: Path) -> ResolvedDetector:
+    if not path.is_file():
+        raise DetectorError(f"onnx:{path}: there is no such file. Check the path.")
+    return _describe_onnx(path.resolve(), f"onnx:{path.name}", "")
+
+
+def _describe_onnx(path: Path, name: str, note: str) -> ResolvedDetector:
+    # On the CPU whatever there is: a CUDA context made before the workers are forked would be useless to them.
+    model = load_onnx(path)
+    score = YOLOX_SCORE if model.family == "yolox" else YOLOV8_SCORE
+    long_side = max(model.height, model.width, SMALLEST_LONG_SIDE)
+    return ResolvedDetector(DetectorInfo(name, sha256_file(path), score), path, long_side, note)
+
+
+def _resolve_ultralytics(name: str, offline: bool | None) -> ResolvedDetector:
+    if importlib.util.find_spec("ultralytics") is None:
+        raise DetectorError(
+            f"ultralytics:{name} needs the package ultralytics: pip install 'tiktokactions[yolo]'. Mind its licence: it"
+            " and its weights are AGPL-3.0 (or a commercial licence). Without it: --detector yolox-nano (Apache-2.0)."
+        )
+    path = weights.ultralytics_file(name, offline)
+    info = DetectorInfo(f"ultralytics:{path.name}", sha256_file(path), YOLOV8_SCORE)
+    return ResolvedDetector(info, path, ULTRALYTICS_LONG_SIDE)
+
+
+def _resolve_blazepose(offline: bool | None) -> ResolvedDetector:
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        raise DetectorError("blazepose needs the package ai-edge-litert: pip install ai-edge-litert (not on Windows)")
+    path = weights.blazepose_file(offline)
+    info = DetectorInfo("blazepose", weights.BLAZEPOSE_SHA256, BLAZEPOSE_SCORE)
+    return ResolvedDetector(info, path, SMALLEST_LONG_SIDE)

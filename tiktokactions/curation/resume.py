@@ -1,0 +1,291 @@
+"""What is done and what is left to do: the records folder read as a checkpoint, and the jobs that follow from it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from tiktokactions.curation.listed import ListedVideo, described, printable_path, with_description
+from tiktokactions.curation.options import CurateOptions
+from tiktokactions.curation.removed import read_removed
+from tiktokactions.files import (
+    fingerprint,
+    is_address,
+    read_record,
+    record_files,
+    record_path,
+    safe_video_id,
+    sha256_file,
+)
+from tiktokactions.records import Source, VideoRecord, decode_record
+
+Fingerprint = tuple[int, int | str]
+"""Size in bytes, and the modification time in ns, or the ETag on an object store."""
+Submit = Callable[[Callable[[str], str], str], "Future[str]"]
+"""Starts ``function(path)`` somewhere else, as ``concurrent.futures.Executor.submit`` does."""
+HASHED_AHEAD = 16
+"""Objects whose content is read ahead of their turn, so that the store's slowness does not add up."""
+
+RETRIED = {"timeout", "worker_crashed"}
+"""Failures that say something about the run rather than about the file; ``--retry-failed`` tries them again."""
+
+
+class _File(NamedTuple):
+    video_id: str
+    fingerprint: Fingerprint
+    said: int
+    """Hash of the labels and the description that this path brought."""
+
+
+class _Known(NamedTuple):
+    sha256: str
+    evidence_fingerprint: str
+    failure: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One video to curate, everything a worker needs to know of it."""
+
+    path: str
+    video_id: str
+    source: Source
+    failure: tuple[str, str] | None = None
+    """Reason and detail where the parent process already found the file unusable."""
+
+
+@dataclass
+class Plan:
+    """The state of a dataset folder before a run, and what the run finds out on the way."""
+
+    files: dict[str, _File] = field(default_factory=dict)
+    known: dict[str, _Known] = field(default_factory=dict)
+    by_content: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of a file's bytes -> video id."""
+    scheduled: set[str] = field(default_factory=set)
+    updates: dict[str, list[Source]] = field(default_factory=dict)
+    """Video id -> further paths and changed labels to be joined into its record; each a source with one path."""
+    left: dict[str, set[str]] = field(default_factory=dict)
+    """Video id -> paths that no longer hold this video (another content lies there now)."""
+    dead: frozenset[str] = frozenset()
+    """Ids and contents (SHA-256) that were removed and must not come back."""
+    refused: set[str] = field(default_factory=set)
+    """Listed paths that hold such a video; nothing is made of them, not even a row."""
+    finished: int = 0
+    """Listed files that earlier runs were done with."""
+    identical: int = 0
+    """Listed files that are new but hold the bytes of a video already known."""
+
+
+def read_plan(dataset: Path) -> Plan:
+    """Read every record once and remember of it what resuming needs (about 300 bytes a video).
+
+    Raises:
+        ValueError: a record that cannot be parsed, with its path.
+    """
+    stones = read_removed(dataset)
+    plan = Plan(dead=frozenset(stones) | {stone.sha256 for stone in stones.values() if stone.sha256})
+    for path, data in record_files(dataset):
+        record = decode_record(data, where=str(path))
+        source = record.source
+        plan.known[record.video_id] = _Known(source.sha256, record.evidence_fingerprint, record.failure)
+        if source.sha256:
+            plan.by_content[source.sha256] = record.video_id
+        for name in (source.path, *source.copies):
+            said = (
+                _said(source.labels.get(name, ()), source)
+                if name == source.path
+                else _said(source.labels.get(name, ()))
+            )
+            plan.files[name] = _File(record.video_id, source.fingerprints.get(name, (-1, -1)), said)
+    return plan
+
+
+def _said(labels: tuple[str, ...], about: Source | None = None) -> int:
+    """Only the first path's description is kept in a record; of copies the labels count."""
+    return hash((labels, msgspec.json.encode(described(about)) if about is not None else b""))
+
+
+def jobs_left(
+    listed: Iterable[ListedVideo],
+    plan: Plan,
+    dataset: Path,
+    options: CurateOptions,
+    evidence_fingerprint: str,
+    submit: Submit | None = None,
+) -> Iterator[Job]:
+    """The videos that have no finished record, in the order given. Contents are hashed here, once in a file's life.
+
+    Byte-identical files are one video: the first becomes a job, the others go to ``plan.updates``. Objects of a store are
+    hashed a few at a time, in threads or where ``submit`` puts it.
+    """
+    with ThreadPoolExecutor(HASHED_AHEAD // 2) as threads:
+        ahead = _hash_ahead(listed, plan, submit or threads.submit)
+        yield from _jobs(ahead, plan, dataset, options, evidence_fingerprint)
+
+
+Digest = Callable[[], str]
+
+
+def _hash_ahead(listed: Iterable[ListedVideo], plan: Plan, submit: Submit) -> Iterator[tuple[ListedVideo, Digest]]:
+    """Every video with what gives its SHA-256: of a local file computed then, of an object begun ahead of its turn."""
+    waiting: deque[tuple[ListedVideo, Digest]] = deque()
+    for video in listed:
+        digest: Digest = functools.partial(sha256_file, video.path)
+        if is_address(video.path):
+            before = plan.files.get(printable_path(video.path))
+            if before is None or video.fingerprint is None or before.fingerprint != video.fingerprint:
+                digest = submit(sha256_file, video.path).result
+            waiting.append((video, digest))
+            if len(waiting) < HASHED_AHEAD:
+                continue
+        elif not waiting:
+            yield video, digest
+            continue
+        else:
+            waiting.append((video, digest))
+        yield waiting.popleft()
+    yield from waiting
+
+
+def _jobs(
+    listed: Iterable[tuple[ListedVideo, Digest]],
+    plan: Plan,
+    dataset: Path,
+    options: CurateOptions,
+    evidence_fingerprint: str,
+) -> Iterator[Job]:
+    for video, digest in listed:
+        name = printable_path(video.path)
+        if plan.dead and video.about.id and safe_video_id(video.about.id) in plan.dead:
+            plan.refused.add(name)
+            continue
+        try:
+            now = video.fingerprint or fingerprint(video.path)
+            before = plan.files.get(name)
+            if before is not None and before.fingerprint == now:
+                job = _known_file(video, name, before, plan, dataset, options, evidence_fingerprint)
+            else:
+                job = _new_file(video, name, before, now, digest, plan, dataset, evidence_fingerprint)
+        except FileNotFoundError:
+            job = _unusable(video, name, "vanished", "the file is no longer there", plan)
+        except OSError as error:
+            job = _unusable(video, name, "unreadable", error.strerror or str(error), plan)
+        if name in plan.refused:
+            continue
+        if job is None and name in plan.files:
+            plan.finished += 1
+        elif job is None:
+            plan.identical += 1
+        else:
+            plan.scheduled.add(job.video_id)
+            yield job
+
+
+def _known_file(
+    video: ListedVideo,
+    name: str,
+    before: _File,
+    plan: Plan,
+    dataset: Path,
+    options: CurateOptions,
+    evidence_fingerprint: str,
+) -> Job | None:
+    known = plan.known[before.video_id]
+    one_path = _source_of(video, name, before.fingerprint, known.sha256)
+    if _said(video.labels, video.about) != before.said and _said(video.labels) != before.said:
+        plan.updates.setdefault(before.video_id, []).append(one_path)
+    retry = options.retry_failed and known.failure in RETRIED
+    if before.video_id in plan.scheduled or (known.evidence_fingerprint == evidence_fingerprint and not retry):
+        return None
+    # The evidence is out of date: decode again, keeping what is known of other paths.
+    old = read_record(record_path(dataset, before.video_id)).source
+    return Job(video.path, before.video_id, old)
+
+
+def _new_file(
+    video: ListedVideo,
+    name: str,
+    before: _File | None,
+    now: Fingerprint,
+    digest: Digest,
+    plan: Plan,
+    dataset: Path,
+    evidence_fingerprint: str,
+) -> Job | None:
+    sha256 = digest()
+    if sha256 in plan.dead or (not video.about.id and sha256[:16] in plan.dead):
+        plan.refused.add(name)
+        return None
+    source = _source_of(video, name, now, sha256)
+    twin = plan.by_content.get(sha256)
+    if before is not None and before.video_id != twin:
+        plan.left.setdefault(before.video_id, set()).add(name)
+    if twin is not None:
+        plan.updates.setdefault(twin, []).append(source)
+        known = plan.known.get(twin)
+        if twin in plan.scheduled or known is None or known.evidence_fingerprint == evidence_fingerprint:
+            return None
+        return Job(video.path, twin, read_record(record_path(dataset, twin)).source)
+    video_id = safe_video_id(source.id) if source.id else sha256[:16]
+    if video_id in plan.known or video_id in plan.scheduled:
+        video_id = f"{video_id}-{sha256[:8]}"  # two different files claim one id: neither may overwrite the other
+    plan.by_content[sha256] = video_id
+    return Job(video.path, video_id, source)
+
+
+def _unusable(video: ListedVideo, name: str, reason: str, detail: str, plan: Plan) -> Job | None:
+    """A file that cannot be opened has no content to be known by: its row is named after its path."""
+    video_id = "path-" + hashlib.sha256(name.encode()).hexdigest()[:16]
+    before = plan.files.get(name)
+    if before is not None and (before.video_id != video_id or plan.known[video_id].failure == reason):
+        return None  # curated when it could be read, or already reported
+    return Job(video.path, video_id, _source_of(video, name, (0, 0), ""), (reason, detail))
+
+
+def _source_of(video: ListedVideo, name: str, now: Fingerprint, sha256: str) -> Source:
+    source = Source(
+        path=name,
+        fingerprints={name: now} if sha256 else {},
+        labels={name: video.labels},
+        sha256=sha256,
+        size_bytes=now[0],
+    )
+    return with_description(source, video.about)
+
+
+def join_updates(record: VideoRecord, updates: Iterable[Source], left: Iterable[str] = ()) -> VideoRecord | None:
+    """A record with further paths and changed labels joined in, and paths taken out that hold another video now.
+
+    Returns None where no path is left: the file was replaced, and its new content has a record of its own.
+    """
+    source = record.source
+    fingerprints, labels = dict(source.fingerprints), dict(source.labels)
+    paths = [source.path, *source.copies]
+    for update in updates:
+        if update.path == source.path:
+            source = with_description(source, update)
+        elif update.path not in paths:
+            paths.append(update.path)
+        fingerprints |= update.fingerprints
+        labels |= update.labels
+    gone = set(left)
+    paths = [path for path in paths if path not in gone]
+    if not paths:
+        return None
+    source = replace(
+        source,
+        path=paths[0],
+        copies=tuple(paths[1:]),
+        fingerprints={path: fingerprints[path] for path in paths if path in fingerprints},
+        labels={path: labels.get(path, ()) for path in paths},
+    )
+    return record.with_source(source)

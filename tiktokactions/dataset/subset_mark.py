@@ -1,0 +1,20 @@
+"""How a subset is told from a dataset, and from which one it was taken."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+MARK = "subset.json"
+
+
+def is_subset(folder: Path) -> bool:
+    return (folder / MARK).is_file()
+
+
+def parent_of(folder: Path) -> Path:
+    """The dataset that a subset was taken from; a dataset itself. Records lie there."""
+    if not is_subset(folder):
+        return folder
+    of: str = json.loads((folder / MARK).read_text(encoding="utf-8"))["of"]
+    return folder / of

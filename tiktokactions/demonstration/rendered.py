@@ -1,0 +1,200 @@
+"""A rendered action set: clips of drawn figures, small enough to pre-train and fine-tune on within minutes on a CPU.
+
+It shows that training works, not how well: nobody was filmed. Every figure (a body, its clothes and the room behind it)
+does every action once, so that looks say nothing about the label; camera and light are drawn anew for each clip without
+a look at the action; and no figure of one side is on another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from tiktokactions.demonstration.figures_in_motion import ACTIONS, Body, joints_of
+from tiktokactions.demonstration.painting import Camera, Looks, paint_clip
+from tiktokactions.files import clear_staging, dataset_lock, move_into_place, staging_folder, write_atomic
+
+DRAWING = 2
+"""Counted up whenever the same seed gives other pixels, so that clips of two versions never mix in one folder."""
+SIDES = ("train", "val", "test")
+FIRST_FIGURE = {"train": 0, "val": 10_000, "test": 20_000}
+"""Figures are numbered apart, so that a side can grow and nobody changes sides."""
+MOST_FIGURES = 10_000
+SETTINGS_FILE = "rendered.json"
+ENCODER = {"preset": "superfast", "crf": "20", "g": "16", "bf": "0", "threads": "1"}
+
+README = """\
+A rendered action set, not filmed: drawn figures that clap, jump, kick, squat, walk or wave, made by tiktokactions.
+
+  SIDE/ACTION/figNNNNN.mp4    H.264, {size}x{size} pixels, {frames} frames at {fps} a second
+
+Every figure does all {classes} actions once, and no figure is on two sides: train, val (if asked for), test. The same
+seed gives the same pictures ({settings} has it). One frame tells less than the motion on purpose: the limbs that an
+action does not use are often held as other actions hold theirs. The set shows that training learns something; what a
+model reaches on it says nothing about films of people. Made by a program, free for any use.
+"""
+
+
+@dataclass(frozen=True)
+class RenderedSet:
+    folder: Path
+    classes: tuple[str, ...]
+    train_clips: int
+    val_clips: int
+    test_clips: int
+    made: int
+    """Clips that this call rendered; the others were there."""
+
+
+def render_actions(
+    output: Path,
+    *,
+    train_figures: int = 160,
+    test_figures: int = 40,
+    val_figures: int = 0,
+    seed: int = 0,
+    size: int = 80,
+    frames: int = 32,
+    fps: int = 16,
+    progress: Callable[[str], None] = lambda line: None,
+) -> RenderedSet:
+    """Write ``output/SIDE/ACTION/figNNNNN.mp4`` for every figure and action; clips that are there already are kept.
+
+    Args:
+        output: a new folder, or one that an earlier call with the same seed, size, frames and rate has made; with more
+            figures than before, only those are added.
+        train_figures: people on the train side, each with one clip per action; at least 1, as for ``test_figures``.
+        test_figures: people on the test side.
+        val_figures: people on the validation side; 0 for none.
+        seed: the same seed gives the same pictures, whatever the numbers of figures.
+        size: pixels on a side, even, 32 or more.
+        frames: frames in a clip, 2 or more.
+        fps: frames a second.
+        progress: receives lines for people.
+
+    Raises:
+        ValueError: settings out of range, or ``output`` holds a set made with others; the message says which.
+        DatasetBusyError: another run is writing to the folder.
+        OSError: the folder cannot be written.
+    """
+    figures = {"train": train_figures, "val": val_figures, "test": test_figures}
+    settings = {"rendered": True, "drawing": DRAWING, "seed": seed, "size": size, "frames": frames, "fps": fps}
+    _check(figures, settings)
+    clips = {side: count * len(ACTIONS) for side, count in figures.items()}
+    made = 0
+    with dataset_lock(output), _one_opencv_thread():
+        _agree_with_what_is_there(output, settings, figures)
+        missing = {number: actions for number in _numbers(figures) if (actions := _missing(output, number))}
+        total = sum(map(len, missing.values()))
+        there = f" ({sum(clips.values()) - total:,} are there already)" if total < sum(clips.values()) else ""
+        progress(f"rendering {total:,} clips of drawn figures in {output}{there}")
+        for number, actions in missing.items():
+            for path, pictures in _clips(output, number, actions, seed, size, np.arange(frames) / fps):
+                _write_clip(output, path, pictures, fps)
+                made += 1
+                if made % max(1, total // 5) == 0 and made < total:
+                    progress(f"rendered {made:,} of {total:,}")
+        clear_staging(output)
+    return RenderedSet(output, ACTIONS, clips["train"], clips["val"], clips["test"], made)
+
+
+@contextlib.contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """Pictures this small only lose by being split up."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _check(figures: dict[str, int], settings: dict[str, int]) -> None:
+    for side, count in figures.items():
+        fewest = 0 if side == "val" else 1
+        if not fewest <= count <= MOST_FIGURES:
+            raise ValueError(f"{side}_figures: got {count}, expected {fewest} to {MOST_FIGURES:,}")
+    for name, least in {"seed": 0, "size": 32, "frames": 2, "fps": 1}.items():
+        if settings[name] < least:
+            raise ValueError(f"{name}: got {settings[name]}, expected {least} or more")
+    if settings["size"] % 2:
+        raise ValueError(f"size: got {settings['size']}, expected an even number, as video needs")
+
+
+def _agree_with_what_is_there(output: Path, settings: dict[str, int], figures: dict[str, int]) -> None:
+    """Settings and README are written before the first clip: a folder with clips says what they are."""
+    path = output / SETTINGS_FILE
+    if path.exists():
+        there = json.loads(path.read_bytes())
+        other = [f"{key} {there.get(key)}" for key, value in settings.items() if there.get(key) != value]
+        more = {side: count for side, count in there.get("figures", {}).items() if count > figures[side]}
+        other += [f"{count} {side} figures" for side, count in more.items()]
+        if other:
+            raise ValueError(
+                f"{output}: holds a set with {', '.join(other)}. Choose another folder, or remove this one."
+            )
+        if there["figures"] == figures:
+            return
+    elif any((output / side).exists() for side in SIDES):
+        raise ValueError(f"{output}: has clips but no {SETTINGS_FILE}, so they are not ours. Choose another folder.")
+    about = README.format(**settings, classes=len(ACTIONS), settings=SETTINGS_FILE)
+    write_atomic(output / "README.txt", about.encode(), staging=staging_folder(output))
+    whole = json.dumps(settings | {"figures": figures}, indent=2) + "\n"
+    write_atomic(path, whole.encode(), staging=staging_folder(output))
+
+
+def _numbers(figures: dict[str, int]) -> Iterator[int]:
+    for side in SIDES:
+        yield from range(FIRST_FIGURE[side], FIRST_FIGURE[side] + figures[side])
+
+
+def _clip_path(output: Path, number: int, action: str) -> Path:
+    side = max((first, side) for side, first in FIRST_FIGURE.items() if first <= number)[1]
+    return output / side / action / f"fig{number:05d}.mp4"
+
+
+def _missing(output: Path, number: int) -> list[str]:
+    return [action for action in ACTIONS if not _clip_path(output, number, action).exists()]
+
+
+def _clips(
+    output: Path, number: int, actions: list[str], seed: int, size: int, times_s: np.ndarray
+) -> Iterator[tuple[Path, np.ndarray]]:
+    """Where a clip of this figure goes, and its pictures; each depends on nothing but the arguments."""
+    rng = np.random.default_rng([seed, number])
+    body, looks = Body.draw(rng), Looks.draw(rng, size)
+    for action in actions:
+        rng = np.random.default_rng([seed, number, 1 + ACTIONS.index(action)])
+        camera = Camera.draw(rng, times_s, size)
+        joints = joints_of(action, body, times_s, rng)
+        yield _clip_path(output, number, action), paint_clip(body, looks, camera, joints, size, rng)
+
+
+def _write_clip(output: Path, path: Path, frames_thwc: np.ndarray, fps: int) -> None:
+    """Written elsewhere and renamed: a clip that is there is whole, even after a kill."""
+    staged = staging_folder(output) / path.name
+    staged.parent.mkdir(exist_ok=True)
+    _encode(staged, frames_thwc, fps)
+    move_into_place(staged, path)
+
+
+def _encode(path: Path, frames_thwc: np.ndarray, fps: int) -> None:
+    """H.264 with the same settings and the same number of frames for every clip."""
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as output:
+        stream = output.add_stream("libx264", rate=fps, options=ENCODER)
+        stream.height, stream.width = frames_thwc.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = Fraction(1, fps)
+        for number, picture in enumerate(frames_thwc):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, fps)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))

@@ -1,0 +1,162 @@
+"""``dataset export``: one of the formats into a folder, remembered so that a later take-down reaches it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tiktokactions.dataset.statistics import read_batches
+from tiktokactions.files import write_atomic
+from tiktokactions.release.formats import (
+    coco,
+    fiftyone,
+    huggingface,
+    ids,
+    kinetics,
+    labelstudio,
+    parquet,
+    videomae,
+    webdataset,
+)
+from tiktokactions.release.rows import Export
+
+FORMATS: dict[str, Callable[[Export, Path], list[Path]]] = {
+    "kinetics": kinetics.write,
+    "videomae": videomae.write,
+    "webdataset": webdataset.write,
+    "huggingface": huggingface.write,
+    "parquet": parquet.write,
+    "coco": coco.write,
+    "fiftyone": fiftyone.write,
+    "labelstudio": labelstudio.write,
+    "ids": ids.write,
+}
+MARK = "export.json"
+"""In the folder of an export: what it is, and the files that belong to it."""
+REMEMBERED = "exports.json"
+"""In the dataset: where exports went."""
+
+
+class ExportError(ValueError):
+    """An export that cannot be made; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    format: str
+    output: str
+    clips: int
+    sides: dict[str, int]
+    files: int
+    bytes: int
+    notes: tuple[str, ...] = ()
+    """What could not be had."""
+
+
+def export_dataset(export: Export, name: str, out: Path) -> Exported:
+    """Write a format into ``out``, take away what an earlier export left there, and remember it in the dataset.
+
+    Raises:
+        ExportError: an unknown format, a folder that holds something else, or nothing to export.
+    """
+    if name not in FORMATS:
+        raise ExportError(f"--format: got {name!r}, expected one of {', '.join(FORMATS)}")
+    out = Path(out)
+    before = _files_before(out, name)
+    if not export.counts and name != "ids":
+        raise ExportError(f"{export.dataset}: no accepted clip fits; 'dataset stats' says what there is")
+    written = FORMATS[name](export, out)
+    relative = sorted({path.relative_to(out).as_posix() for path in written})
+    for gone in sorted(set(before) - set(relative)):
+        (out / gone).unlink(missing_ok=True)
+    mark = {"format": name, "dataset": export.name, **_options(export), "files": relative}
+    mark |= {"videos": _videos(export, name)}
+    write_atomic(out / MARK, (json.dumps(mark, indent=1, ensure_ascii=False) + "\n").encode())
+    _remember(export, name, out)
+    size = sum((out / path).stat().st_size for path in relative)
+    sides, notes = dict(export.counts), (*export.unmatched, *export.notes)
+    return Exported(name, str(out), sum(sides.values()), sides, len(relative), size, notes)
+
+
+def remembered(dataset: Path) -> list[dict[str, Any]]:
+    """Every export that was made of this dataset: ``format``, ``path`` (absolute), options."""
+    path = dataset / REMEMBERED
+    if not path.is_file():
+        return []
+    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def remove_videos(dataset: Path, ids: Iterable[str]) -> int:
+    """Make every remembered export anew, without videos that are no longer in the manifest; how many exports held one.
+
+    Exports that were moved or deleted are forgotten here: whoever moved them has to remove the videos there.
+    """
+    gone = set(ids)
+    kept, changed = [], 0
+    for entry in remembered(dataset):
+        out = Path(entry["path"])
+        if not (out / MARK).is_file():
+            continue
+        kept.append(entry)
+        if not _holds(out, gone):
+            continue
+        changed += 1
+        export = Export(dataset, tuple(entry["sides"]), tuple(entry["labels"]), entry["shard_mb"], entry["frames"])
+        if export.counts or entry["format"] == "ids":
+            export_dataset(export, entry["format"], out)
+        else:
+            for name in _files_before(out, entry["format"]):
+                (out / name).unlink(missing_ok=True)
+    if remembered(dataset) != kept:
+        _write_remembered(dataset, kept)
+    return changed
+
+
+def _holds(out: Path, gone: set[str]) -> bool:
+    """Whether an export holds one of these."""
+    return not gone.isdisjoint(json.loads((out / MARK).read_text(encoding="utf-8"))["videos"])
+
+
+def _videos(export: Export, name: str) -> list[str]:
+    """The ids in an export: of its clips, or of every video where rejected ones are told too."""
+    everything = read_batches(export.dataset / "manifest.parquet", ["video_id"])
+    batches = everything if name == "ids" else export.batches(["video_id"])
+    return sorted(video_id for batch in batches for video_id in batch["video_id"].to_pylist())
+
+
+def _options(export: Export) -> dict[str, Any]:
+    return {
+        "sides": list(export.sides),
+        "labels": list(export.labels),
+        "shard_mb": export.shard_mb,
+        "frames": export.frames,
+    }
+
+
+def _files_before(out: Path, name: str) -> list[str]:
+    """The files of the export that lies in ``out``; a folder with anything else in it is not written to."""
+    mark = out / MARK
+    if mark.is_file():
+        said = json.loads(mark.read_text(encoding="utf-8"))
+        if said["format"] != name:
+            raise ExportError(f"-o {out}: holds an export in the format {said['format']}; choose another folder")
+        return list(said["files"])
+    if out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
+        raise ExportError(f"-o {out}: not empty and not an export; choose a new or an empty folder")
+    if out.exists() and not out.is_dir():
+        raise ExportError(f"-o {out}: expected a folder, got a file")
+    return []
+
+
+def _remember(export: Export, name: str, out: Path) -> None:
+    entry = {"format": name, "path": str(out.resolve()), **_options(export)}
+    others = [known for known in remembered(export.dataset) if known["path"] != entry["path"]]
+    _write_remembered(export.dataset, [*others, entry])
+
+
+def _write_remembered(dataset: Path, entries: list[dict[str, Any]]) -> None:
+    write_atomic(dataset / REMEMBERED, (json.dumps(entries, indent=1, ensure_ascii=False) + "\n").encode())

@@ -1,0 +1,101 @@
+"""The form in which a social-video dataset is released: ids, segments, labels and evidence, no media and no names.
+
+``dataset hydrate`` makes a dataset of it where the videos can still be had.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tiktokactions.dataset.assignments import read_assignments
+from tiktokactions.dataset.info import read_info
+from tiktokactions.dataset.statistics import read_batches
+from tiktokactions.dataset.subset_mark import is_subset, parent_of
+from tiktokactions.files import all_records, write_atomic
+from tiktokactions.records import VideoRecord, to_builtins
+from tiktokactions.release.rows import Export
+
+HEAD = (
+    *("video_id", "platform_id", "sha256", "status", "reasons", "labels", "human_labels"),
+    *("start_s", "end_s", "split", "evidence"),
+)
+INFO_NAME = "ids.json"
+KEPT_OUT = ("source", "timings", "video_id", "labels", "status", "reasons", "format")
+"""Fields of a record that ``evidence`` leaves out: names and paths, and what has a column of its own."""
+
+
+def write(export: Export, out: Path) -> list[Path]:
+    """``ids.csv``, a row for every video with its verdict (rejected ones too: a hydrated dataset has the same funnel), and
+    ``ids.json``, the settings that the dataset was made with. ``export.sides`` and ``export.labels`` choose among the rows.
+    """
+    sides = read_assignments(export.dataset)
+    said = _human_labels(export.dataset)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEAD)
+    within = _members(export.dataset)
+    for record in all_records(parent_of(export.dataset)):
+        if within is not None and record.video_id not in within:
+            continue
+        given = sides.get(record.video_id)
+        side = "" if given is None else given.side
+        if (export.sides and side not in export.sides) or (
+            export.labels and not set(export.labels) & set(record.labels)
+        ):
+            continue
+        writer.writerow(_row(record, side, said.get(record.video_id, ())))
+    info = read_info(export.dataset)
+    assert info is not None
+    told = {
+        name: value for name, value in to_builtins(info).items() if name in ("name", "options", "detector", "versions")
+    }
+    write_atomic(out / "ids.csv", text.getvalue().encode())
+    write_atomic(out / INFO_NAME, (json.dumps(told | {"format": 1}, indent=2) + "\n").encode())
+    return [out / "ids.csv", out / INFO_NAME]
+
+
+def _members(dataset: Path) -> set[str] | None:
+    """The videos of a subset; None for a whole dataset."""
+    if not is_subset(dataset):
+        return None
+    batches = read_batches(dataset / "manifest.parquet", ["video_id"])
+    return {video_id for batch in batches for video_id in batch["video_id"].to_pylist()}
+
+
+def _human_labels(dataset: Path) -> dict[str, list[str]]:
+    """What people called the videos, where they did."""
+    batches = read_batches(dataset / "manifest.parquet", ["video_id", "human_labels"])
+    return {row["video_id"]: row["human_labels"] for b in batches for row in b.to_pylist() if row["human_labels"]}
+
+
+def _row(record: VideoRecord, side: str, human_labels: Sequence[str]) -> tuple[Any, ...]:
+    segment = record.segment
+    return (
+        record.video_id,
+        record.source.id or "",
+        record.source.sha256,
+        record.status,
+        ";".join(record.reasons),
+        json.dumps(record.labels, ensure_ascii=False),
+        json.dumps(human_labels, ensure_ascii=False) if human_labels else "",
+        "" if segment is None else f"{segment.start_s:.6f}",
+        "" if segment is None else f"{segment.end_s:.6f}",
+        side,
+        evidence(record),
+    )
+
+
+def evidence(record: VideoRecord) -> str:
+    """Everything that was measured and decided, as JSON, without paths and names."""
+    plain = {name: value for name, value in msgspec.to_builtins(record).items() if name not in KEPT_OUT}
+    detail = plain["failure_detail"]
+    if detail is not None and any(path in detail for path in (record.source.path, *record.source.copies)):
+        plain["failure_detail"] = None  # it names the file, and so perhaps a person
+    return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,223 @@
+"""What every export draws from: the clips of a dataset with their labels and sides, streamed in the manifest's order."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tiktokactions.collection.rows import hash_creator
+from tiktokactions.curation.decide import person_score
+from tiktokactions.curation.options import CurateOptions
+from tiktokactions.dataset.info import read_info, resolve_options
+from tiktokactions.dataset.statistics import labels_of_rows, read_batches
+from tiktokactions.dataset.subset_mark import parent_of
+from tiktokactions.files import ObjectPath, read_record, record_path
+from tiktokactions.files.objects import download
+from tiktokactions.records import PersonBox, Sample, VideoRecord
+from tiktokactions.splits.leak_groups import first_labels
+
+COLUMNS = [
+    *("video_id", "labels", "human_labels", "creator", "status", "reasons", "split"),
+    *("clip_path", "clip_start_s", "clip_end_s", "clip_frames", "person_frames", "sampled_frames", "width", "height"),
+]
+UNSPLIT = "all"
+"""The side of clips in a dataset that was never split."""
+HIDDEN_SIDES = ("none",)
+"""Clips that belong to two sides stand on none and are exported nowhere."""
+SALT_FILE = "creator-salt"
+
+
+@dataclass(frozen=True)
+class ExportedClip:
+    """An accepted clip. ``row``: its row of the manifest."""
+
+    dataset: Path
+    row: dict[str, Any]
+    side: str
+    """``train``, ``val``, ``test`` (a fold by its name), or ``all`` where the dataset was never split."""
+    salt: bytes
+
+    @property
+    def video_id(self) -> str:
+        return str(self.row["video_id"])
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What people said, else the hashtags."""
+        return tuple(self.row["human_labels"] or self.row["labels"])
+
+    @property
+    def label(self) -> str | None:
+        """The one label that a classifier learns: the first."""
+        return self.labels[0] if self.labels else None
+
+    @property
+    def path(self) -> Path:
+        return self.dataset / self.row["clip_path"]
+
+    @property
+    def start_s(self) -> float:
+        """Where the clip begins in the source video."""
+        return float(self.row["clip_start_s"])
+
+    @property
+    def end_s(self) -> float:
+        return float(self.row["clip_end_s"])
+
+    @property
+    def creator(self) -> str | None:
+        """Hashed with the dataset's own salt: one person stays one person, and nobody can be read from it."""
+        name = self.row["creator"]
+        return hash_creator(name, self.salt) if name else None
+
+    def record(self) -> VideoRecord:
+        return read_record(record_path(parent_of(self.dataset), self.video_id))
+
+    def facts(self) -> dict[str, Any]:
+        """What every format with room for it says of a clip; plain JSON, no names."""
+        return {
+            "video_id": self.video_id,
+            "label": self.label,
+            "labels": list(self.labels),
+            "hashtags": list(self.row["labels"]),
+            "labelled_by_people": bool(self.row["human_labels"]),
+            "split": None if self.side == UNSPLIT else self.side,
+            "start_s": self.start_s,
+            "end_s": self.end_s,
+            "frames": self.row["clip_frames"],
+            "person_frames": self.row["person_frames"],
+            "sampled_frames": self.row["sampled_frames"],
+            "source_width": self.row["width"],
+            "source_height": self.row["height"],
+            "creator": self.creator,
+            "reasons": list(self.row["reasons"]),
+        }
+
+
+@dataclass(frozen=True)
+class Export:
+    """A dataset to be exported, and which of its clips."""
+
+    dataset: Path
+    sides: tuple[str, ...] = ()
+    """Only these; empty: all."""
+    labels: tuple[str, ...] = ()
+    """Only clips with one of these; empty: all."""
+    shard_mb: int = 256
+    frames: bool = False
+    notes: list[str] = field(default_factory=list)
+    """What a writer wants its user to know; it adds to them."""
+
+    def clips(self) -> Iterator[ExportedClip]:
+        """Accepted clips with a side, in the manifest's order."""
+        salt = self.salt
+        for batch in self.batches(COLUMNS):
+            for row in batch.to_pylist():
+                yield ExportedClip(self.dataset, row, row["split"] or UNSPLIT, salt)
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The manifest's rows of the clips to be exported, with these columns (and those that choose among them)."""
+        needed = dict.fromkeys([*columns, "status", "clip_path", "split", "labels", "human_labels"])
+        for batch in read_batches(self.dataset / "manifest.parquet", list(needed)):
+            side = pc.fill_null(batch["split"], UNSPLIT)
+            chosen = pc.and_(pc.equal(batch["status"], "accepted"), pc.is_valid(batch["clip_path"]))
+            chosen = pc.and_not(chosen, pc.is_in(side, value_set=pa.array(HIDDEN_SIDES)))
+            if self.sides:
+                chosen = pc.and_(chosen, pc.is_in(side, value_set=pa.array(self.sides)))
+            if self.labels:
+                rows, names = labels_of_rows(batch)
+                has_one = np.zeros(batch.num_rows, bool)
+                has_one[rows[pc.is_in(names, value_set=pa.array(self.labels)).to_numpy(zero_copy_only=False)]] = True
+                chosen = pc.and_(chosen, pa.array(has_one))
+            yield batch.filter(chosen)
+
+    @cached_property
+    def name(self) -> str:
+        """What the dataset is called, wherever it lies now."""
+        info = read_info(self.dataset)
+        assert info is not None
+        return info.name
+
+    @cached_property
+    def settings(self) -> CurateOptions:
+        return resolve_options(read_info(self.dataset), {})
+
+    def people(self, record: VideoRecord, sample: Sample) -> list[PersonBox]:
+        """The persons of a sampled frame that count: from the dataset's score threshold on."""
+        threshold = person_score(record, self.settings)
+        return [person for person in sample.people if person.score >= threshold]
+
+    @cached_property
+    def salt(self) -> bytes:
+        return dataset_salt(self.dataset)
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Clips on each side, sides in their usual order."""
+        found: Counter[str] = Counter()
+        for batch in self.batches(["split"]):
+            for side in pc.value_counts(pc.fill_null(batch["split"], UNSPLIT)).to_pylist():
+                found[side["values"]] += side["counts"]
+        usual = [side for side in ("train", "val", "test") if side in found]
+        return {side: found[side] for side in [*usual, *sorted(set(found) - set(usual))]}
+
+    @cached_property
+    def unmatched(self) -> list[str]:
+        """Sides and labels that were asked for and that no clip has, in words."""
+        names: set[str] = set()
+        for batch in self.batches(["labels", "human_labels"]) if self.labels else ():
+            names.update(labels_of_rows(batch)[1].to_pylist())
+        return unmatched(self.sides, self.counts, "--sides") + unmatched(self.labels, names, "--labels")
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Names of all labels that are some clip's first, sorted: their places are the class numbers."""
+        found: set[str | None] = set()
+        for batch in self.batches(["labels", "human_labels"]):
+            found.update(first_labels(batch).unique().to_pylist())
+        return tuple(sorted(label for label in found if label is not None))
+
+
+def unmatched(asked: Sequence[str], found: Collection[str], option: str) -> list[str]:
+    """A sentence on what was asked for by name and is not there, empty where all of it is."""
+    absent = [name for name in asked if name not in found]
+    return [f"{option}: no clip fits {', '.join(absent)}"] if absent else []
+
+
+def dataset_salt(dataset: Path) -> bytes:
+    """The salt that hashes creators in every export of a dataset: made once, readable by its owner only, never exported."""
+    path = dataset / SALT_FILE
+    if not path.is_file():
+        salt = secrets.token_hex(16) + "\n"
+        if isinstance(path, ObjectPath):  # whoever may read the bucket may read it
+            with contextlib.suppress(FileExistsError):  # another export made it meanwhile
+                path.create(salt.encode())
+        else:
+            path.write_text(salt, encoding="ascii")
+            path.chmod(0o600)
+    return path.read_text(encoding="ascii").strip().encode()
+
+
+def place_file(source: Path, target: Path) -> None:
+    """The file under another name: a hard link where the file system can, else a copy. Clips are never changed in place."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    if isinstance(source, ObjectPath):
+        download(str(source), target)
+        return
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

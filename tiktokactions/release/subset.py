@@ -1,0 +1,296 @@
+"""``dataset subset``: fewer clips, chosen. A subset is a folder with a manifest that points at the same clips.
+
+The paper trains on 10,000 random clips of 283,582 and concludes that a smaller, well-chosen set is enough; this is where
+one is chosen. Every way is deterministic: the same dataset and seed give the same subset, and a random subset of N is part
+of the random subset of N + 1, also after the dataset has grown (as far as the new clips leave room).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tiktokactions.copies.of_dataset import duplicates_of
+from tiktokactions.curation.options import CurateOptions
+from tiktokactions.dataset.assignments import read_assignments, write_assignments
+from tiktokactions.dataset.history import next_version
+from tiktokactions.dataset.info import DatasetInfo, now, read_info, write_info
+from tiktokactions.dataset.statistics import read_batches
+from tiktokactions.dataset.subset_mark import MARK, is_subset
+from tiktokactions.files import all_records, poster_path, readable, write_atomic
+from tiktokactions.release.subset_options import Choice, SubsetError
+
+REMEMBERED = "subsets.json"
+"""In the dataset: where subsets of it were written, so that a take-down reaches them."""
+QUALITY_WEIGHTS = {"people": 0.4, "motion": 0.2, "sharpness": 0.2, "moving": 0.1, "filled": 0.1}
+"""``people``: share of the sampled frames with a person. ``motion`` and ``sharpness``: the clip's rank among all clips, 0 to
+1. ``moving``: share of frames that are not still. ``filled``: share of the picture that is no flat border."""
+COLUMNS = [
+    *("video_id", "status", "labels", "human_labels", "clip_path", "split", "person_frames", "sampled_frames"),
+    *("motion", "sharpness", "static_share", "border_share"),
+]
+
+
+@dataclass(frozen=True)
+class Subset:
+    """What was chosen."""
+
+    subset: str
+    of: str
+    by: str
+    clips: int
+    candidates: int
+    labels: dict[str, int]
+    """Chosen clips of every label (the first of each clip)."""
+    notes: tuple[str, ...] = ()
+    """What was asked for and is not there."""
+
+
+Row = dict[str, Any]
+
+
+def candidates_of(dataset: Path, choice: Choice) -> list[Row]:
+    """Accepted clips that fit, in the order that the seed gives them."""
+    rows = []
+    for batch in read_batches(dataset / "manifest.parquet", COLUMNS):
+        accepted = batch.filter(pc.and_(pc.equal(batch["status"], "accepted"), pc.is_valid(batch["clip_path"])))
+        for row in accepted.to_pylist():
+            row["names"] = row["human_labels"] or row["labels"] or []
+            if choice.labels and not set(choice.labels) & set(row["names"]):
+                continue
+            if row["split"] == "none" or (choice.sides and row["split"] not in choice.sides):
+                continue
+            rows.append(row)
+    return sorted(rows, key=lambda row: place_of(row["video_id"], choice.seed))
+
+
+def place_of(video_id: str, seed: int) -> bytes:
+    """A video's place in the order of a seed, whatever else is in the dataset."""
+    return hashlib.sha256(f"{seed}:{video_id}".encode()).digest()
+
+
+def label_of(row: Row, wanted: Sequence[str] = ()) -> str:
+    """The label a clip counts under: the first that was asked for, else its first."""
+    names: list[str] = row["names"]
+    return next((name for name in names if name in wanted), names[0] if names else "")
+
+
+def choose(rows: list[Row], choice: Choice, features: np.ndarray | None = None) -> list[Row]:
+    """The chosen ones among rows in the seed's order. ``features`` (rows, D): for ``diverse``.
+
+    A cap is kept by every way: a label's clips beyond it are passed over.
+    """
+    if choice.by == "quality":
+        scores = quality_scores(rows)
+        rows = [rows[i] for i in np.argsort(-scores, kind="stable")]
+    elif choice.by == "balanced":
+        rows = _round_robin(rows, choice.labels)
+    elif choice.by == "diverse":
+        assert features is not None and choice.size is not None
+        capped = _capped(list(range(len(rows))), choice, lambda i: label_of(rows[i], choice.labels))
+        picked = farthest_first(features[capped], choice.size)
+        return [rows[capped[i]] for i in picked]
+    return _capped(rows, choice, lambda row: label_of(row, choice.labels))[: choice.size]
+
+
+def _capped(items: list[Any], choice: Choice, label: Callable[[Any], str]) -> list[Any]:
+    if choice.cap is None:
+        return items
+    counts: dict[str, int] = {}
+    kept = []
+    for item in items:
+        name = label(item)
+        counts[name] = counts.get(name, 0) + 1
+        if counts[name] <= choice.cap:
+            kept.append(item)
+    return kept
+
+
+def _round_robin(rows: list[Row], wanted: Sequence[str]) -> list[Row]:
+    """One of each label, then a second of each, as long as there are any: small labels are exhausted first."""
+    seen: dict[str, int] = {}
+    turns = []
+    for place, row in enumerate(rows):
+        name = label_of(row, wanted)
+        seen[name] = seen.get(name, 0) + 1
+        turns.append((seen[name], place))
+    return [rows[place] for _, place in sorted(turns)]
+
+
+def quality_scores(rows: list[Row]) -> np.ndarray:
+    """float64 (rows,): the weighted sum of :data:`QUALITY_WEIGHTS`, 0 to 1."""
+
+    def column(name: str, missing: float) -> np.ndarray:
+        return np.array([missing if row[name] is None else row[name] for row in rows], float)
+
+    frames = np.maximum(column("sampled_frames", 0), 1)
+    parts = {
+        "people": column("person_frames", 0) / frames,
+        "motion": _rank(column("motion", 0)),
+        "sharpness": _rank(column("sharpness", 0)),
+        "moving": 1 - column("static_share", 1),
+        "filled": 1 - column("border_share", 1),
+    }
+    return np.sum([QUALITY_WEIGHTS[name] * part for name, part in parts.items()], axis=0)
+
+
+def _rank(values: np.ndarray) -> np.ndarray:
+    """Ranks from 0 to 1; equal values have equal ranks."""
+    if len(values) < 2:
+        return np.zeros(len(values))
+    unique, inverse = np.unique(values, return_inverse=True)
+    return inverse / max(1, len(unique) - 1)
+
+
+# --- diverse -------------------------------------------------------------------------------------------------------
+
+
+def farthest_first(features: np.ndarray, size: int) -> list[int]:
+    """Greedy k-center (T. Gonzalez, 1985): begin with the point nearest to the mean, then always the point farthest from
+    all chosen ones. At most twice the best possible largest distance.
+
+    Args:
+        features: (N, D).
+        size: how many; all where there are fewer.
+
+    Returns:
+        Indices in the order in which they were chosen, so that a shorter choice is a prefix of a longer one.
+    """
+    points = np.ascontiguousarray(features, np.float32)
+    norms = np.einsum("nd,nd->n", points, points)
+
+    def squared_distances(centre: np.ndarray) -> np.ndarray:
+        found: np.ndarray = norms - 2 * (points @ centre) + centre @ centre
+        return found
+
+    chosen = [int(np.argmin(squared_distances(points.mean(0))))]
+    nearest = squared_distances(points[chosen[0]])
+    taken = np.zeros(len(points), bool)
+    taken[chosen[0]] = True
+    while len(chosen) < min(size, len(points)):
+        nearest[taken] = -np.inf
+        chosen.append(int(np.argmax(nearest)))
+        taken[chosen[-1]] = True
+        nearest = np.minimum(nearest, squared_distances(points[chosen[-1]]))
+    return chosen
+
+
+def features_from_file(path: Path, rows: list[Row]) -> np.ndarray:
+    """float32 (rows, D) of unit length, from ``predict --features``.
+
+    Raises:
+        SubsetError: a clip without a feature.
+    """
+    table = pq.read_table(path, columns=["path", "video_id", "feature"]).to_pydict()
+    by_id: dict[str, Any] = {}
+    for name, video_id, feature in zip(table["path"], table["video_id"], table["feature"], strict=True):
+        by_id[video_id or Path(name).stem] = feature
+    missing = [row["video_id"] for row in rows if row["video_id"] not in by_id]
+    if missing:
+        raise SubsetError(f"{path}: no feature for {len(missing)} clips (for example {', '.join(missing[:3])})")
+    found = np.array([by_id[row["video_id"]] for row in rows], np.float32)
+    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+
+
+def features_of_looks(dataset: Path, rows: list[Row]) -> np.ndarray:
+    """float32 (rows, 262): what a clip looks like without a model. 256 signs of the perceptual hash of its middle sampled
+    frame, and mean and spread of hue, saturation and value of its poster, together weighing as much as 64 bits."""
+    wanted = {row["video_id"]: place for place, row in enumerate(rows)}
+    found = np.zeros((len(rows), 262), np.float32)
+    for record in all_records(dataset):
+        place = wanted.get(record.video_id)
+        if place is None:
+            continue
+        hashes = [sample.phash for sample in record.samples if sample.phash]
+        if hashes:
+            bits = np.unpackbits(np.frombuffer(bytes.fromhex(hashes[len(hashes) // 2]), np.uint8))
+            found[place, :256] = bits.astype(np.float32) - 0.5
+        found[place, 256:] = _colours(poster_path(dataset, record.video_id))
+    return found
+
+
+def _colours(path: Path) -> np.ndarray:
+    import cv2
+
+    picture = cv2.imread(str(path))
+    if picture is None:
+        return np.zeros(6, np.float32)
+    hsv = cv2.cvtColor(picture, cv2.COLOR_BGR2HSV).reshape(-1, 3).astype(np.float32) / (180, 255, 255)
+    # 64 bits of ±0.5 have a squared length of 16; six numbers of at most 1 are stretched to the same.
+    return np.concatenate([hsv.mean(0), hsv.std(0)]) * np.float32(np.sqrt(16 / 6))
+
+
+# --- what is written -----------------------------------------------------------------------------------------------
+
+
+def write_subset(dataset: Path, info: DatasetInfo, chosen: list[Row], choice: Choice, output: Path) -> None:
+    """Manifest, sides and description of a subset; clips stay where they are."""
+    ids = pa.array(sorted(row["video_id"] for row in chosen), pa.string())
+    back = Path(os.path.relpath(dataset.resolve(), output.resolve()))
+    output.mkdir(parents=True, exist_ok=True)
+    source = pq.ParquetFile(readable(dataset / "manifest.parquet"))
+    column = source.schema_arrow.get_field_index("clip_path")
+    staged = output / ".manifest.unfinished"
+    with pq.ParquetWriter(staged, source.schema_arrow, compression="zstd") as writer:
+        for batch in source.iter_batches():
+            kept = batch.filter(pc.is_in(batch["video_id"], value_set=ids))
+            paths = pa.array([(back / path).as_posix() for path in kept["clip_path"].to_pylist()], pa.string())
+            if kept.num_rows:
+                writer.write_batch(kept.set_column(column, "clip_path", paths))
+    source.close()
+    os.replace(staged, output / "manifest.parquet")
+    sides = read_assignments(dataset)
+    picked = set(ids.to_pylist())
+    if sides:
+        write_assignments(output, {i: a for i, a in sides.items() if i in picked})
+    told: dict[str, Any] = {"of": back.as_posix(), "by": choice.by, "size": choice.size, "seed": choice.seed}
+    told |= {"labels": list(choice.labels), "cap": choice.cap, "sides": list(choice.sides), "of_version": info.version}
+    if choice.by == "quality":
+        told["weights"] = QUALITY_WEIGHTS
+    write_atomic(output / MARK, (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode())
+    before = read_info(output) or replace(info, version=0, created=now())
+    own = replace(info, name=output.resolve().name, version=before.version, created=before.created, settled=True)
+    _remember(dataset, output)
+    write_info(output, next_version(output, replace(own, updated=before.updated)))
+
+
+def remembered(dataset: Path) -> list[Path]:
+    """Subsets that were taken of a dataset, as far as they lie where they were written."""
+    path = dataset / REMEMBERED
+    names = json.loads(path.read_text(encoding="utf-8", errors="surrogatepass")) if path.is_file() else []
+    return [Path(name) for name in names if is_subset(Path(name))]
+
+
+def _remember(dataset: Path, subset: Path) -> None:
+    known = remembered(dataset)
+    if subset.resolve() not in known:
+        names = json.dumps([str(path) for path in (*known, subset.resolve())], indent=1, ensure_ascii=False)
+        write_atomic(dataset / REMEMBERED, f"{names}\n".encode("utf-8", "surrogatepass"))
+
+
+def remove_features(subset: Path, ids: frozenset[str]) -> None:
+    """Forget what clips were compared by, where it holds one of these videos."""
+    path = subset / "features.parquet"
+    if path.is_file():
+        table = pq.read_table(path)
+        gone = pc.is_in(table["video_id"], value_set=pa.array(sorted(ids), pa.string()))
+        if pc.any(gone).as_py():
+            pq.write_table(table.filter(pc.invert(pc.fill_null(gone, False))), path)
+
+
+def without_copies(dataset: Path, rows: list[Row], settings: CurateOptions) -> list[Row]:
+    """Without near-duplicates of better copies, in a dataset that keeps them (``--keep-duplicates``)."""
+    if not settings.keep_duplicates:
+        return rows
+    copies = duplicates_of(dataset, settings)
+    return [row for row in rows if row["video_id"] not in copies]

@@ -1,0 +1,40 @@
+"""What a person can set for ``dataset subset``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+By = Literal["random", "balanced", "labels", "quality", "diverse"]
+WAYS: tuple[By, ...] = get_args(By)
+
+
+class SubsetError(ValueError):
+    """A subset that cannot be made; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How to choose: options of the command."""
+
+    by: By = "random"
+    size: int | None = None
+    """At most so many clips; None: all that fit (``labels`` only)."""
+    seed: int = 0
+    labels: tuple[str, ...] = ()
+    """Only clips with one of these labels."""
+    cap: int | None = None
+    """At most so many clips of one label."""
+    sides: tuple[str, ...] = ()
+    """Only clips on these sides of a split dataset."""
+
+    def __post_init__(self) -> None:
+        if self.by not in WAYS:
+            raise SubsetError(f"--by: got {self.by!r}, expected one of {', '.join(WAYS)}")
+        if self.size is None and self.by != "labels":
+            raise SubsetError(f"--size is missing: how many clips should --by {self.by} choose?")
+        for name, value in (("size", self.size), ("cap", self.cap)):
+            if value is not None and value < 1:
+                raise SubsetError(f"--{name}: got {value}, expected 1 or more")
+        if self.by == "labels" and not self.labels:
+            raise SubsetError("--by labels needs --labels LABEL ...")

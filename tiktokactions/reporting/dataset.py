@@ -1,0 +1,194 @@
+"""The sections about a dataset: the funnel from raw videos to clips, all figures, sample clips, quality, settings."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tiktokactions.curation.options import CurateOptions
+from tiktokactions.dataset.card import curate_command
+from tiktokactions.dataset.figures import FIGURES, draw_figures
+from tiktokactions.dataset.info import read_info
+from tiktokactions.dataset.statistics import NO_LABEL, Statistics, dataset_statistics, labels_of_rows, read_batches
+from tiktokactions.files import poster_path, strip_path
+from tiktokactions.records import REASONS, to_builtins
+from tiktokactions.reporting.blocks import Block, Commands, Facts, Picture, Preview, Previews, Section, Text, table
+from tiktokactions.reporting.numbers import count, hours, share
+from tiktokactions.reporting.pictures import figure, preview, smaller, strip
+from tiktokactions.reporting.quality import draw_quality
+
+CAPTIONS = {
+    "funnel": "How many videos reached each stage, overall and per label.",
+    "clips_per_label": "Accepted clips per label (paper, Figure 6).",
+    "clips_per_label_names": "Every label with its clips.",
+    "label_ranges": "Labels by their number of clips (paper, Figure 7).",
+    "durations": "Durations of the clips, with the bins of the paper's Table 6.",
+    "timings": "Seconds per video and stage of curation.",
+    "sample_frames": "Sample frames (paper, Figure 5).",
+}
+FIRST = ("funnel", "clips_per_label", "label_ranges", "durations")
+PICTURE_WIDTH = 1100
+MOST_LABELS = 200
+
+
+def dataset_sections(folder: Path, previews: int) -> list[Section]:
+    """What a dataset holds, its clips, their quality, how it was made.
+
+    Raises:
+        ValueError, FileNotFoundError: the dataset is damaged or has no manifest; the message says what to do.
+    """
+    info = read_info(folder)
+    assert info is not None
+    minimum = int(info.options.get("min_person_frames", 4))
+    stats = dataset_statistics(folder / "manifest.parquet", minimum)
+    plain = to_builtins(info)
+    with tempfile.TemporaryDirectory() as scratch:
+        drawn = _figures(folder, stats, Path(scratch))
+        quality = _quality(folder, Path(scratch))
+    settings = [(name, json.dumps(value)) for name, value in _changed_options(plain)]
+    parts: list[tuple[str, list[Block]]] = [
+        ("From raw videos to clips", [*_overview(stats, info.settled), *drawn[:1], *_reasons(stats)]),
+        ("What the clips are", [*drawn[1:], *_labels(stats), *_splits(stats)]),
+        ("Sample clips", _samples(folder, stats, previews)),
+        ("Quality", quality),
+        ("How the dataset was made", _made(plain, settings)),
+    ]
+    return [Section(title, tuple(blocks), folder.name) for title, blocks in parts if blocks]
+
+
+def _overview(stats: Statistics, settled: bool) -> list[Block]:
+    funnel = stats.funnel
+    blocks: list[Block] = [
+        Facts(
+            (
+                (count(stats.videos), "videos"),
+                (count(funnel.accepted), f"clips accepted ({share(funnel.accepted, stats.videos)})"),
+                (count(stats.to_judge), "wait for a person"),
+                (count(stats.status["rejected"]), "rejected, each with a reason"),
+                (hours(stats.clip_hours), "of clips"),
+                (count(stats.creators_accepted), "creators"),
+            )
+        )
+    ]
+    if not settled:
+        blocks.append(Text("A run on this dataset was interrupted: give the 'curate' command again first.", "warning"))
+    return blocks
+
+
+def _reasons(stats: Statistics) -> list[Block]:
+    rows = [
+        (code, count(number), share(number, stats.videos), REASONS.get(code, ""))
+        for code, number in sorted(stats.reasons.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    return table("Why each video stands where it stands", ("reason", "videos", "share", "meaning"), rows)
+
+
+def _labels(stats: Statistics) -> list[Block]:
+    head = ("label", "seen", "long enough", "with people", "accepted", "to review", "rejected")
+    rows = [
+        (f.label, *map(count, (f.seen, f.long_enough, f.people, f.accepted, f.needs_review, f.rejected)))
+        for f in stats.labels[:MOST_LABELS]
+    ]
+    more = f", the first {MOST_LABELS} of {len(stats.labels):,}" if len(stats.labels) > MOST_LABELS else ""
+    return table(f"Every label{more}", head, rows, folded=True)
+
+
+def _splits(stats: Statistics) -> list[Block]:
+    accepted = stats.funnel.accepted
+    rows = [(name, count(number), share(number, accepted)) for name, number in stats.splits.items()]
+    return table("Sides for training and testing", ("side", "clips", "share"), rows)
+
+
+def _figures(folder: Path, stats: Statistics, scratch: Path) -> list[Picture]:
+    draw_figures(folder, stats, scratch)
+    names = [*FIRST, *(name for name in FIGURES if name not in FIRST)]
+    found = [picture for name in names for picture in figure(scratch / name, CAPTIONS[name], CAPTIONS[name])]
+    return [smaller(picture, PICTURE_WIDTH) for picture in found]
+
+
+def _quality(folder: Path, scratch: Path) -> list[Block]:
+    if not draw_quality(folder / "manifest.parquet", scratch / "quality"):
+        return []
+    told = "Motion, sharpness, brightness, still frames and flat borders of accepted and of all other readable videos."
+    return [*figure(scratch / "quality", told, told)]
+
+
+# --- clips that move -------------------------------------------------------------------------------------------------
+
+
+def _samples(folder: Path, stats: Statistics, wanted: int) -> list[Block]:
+    """Accepted clips, spread over the labels, the same ones every time; and strips of some that wait for a person."""
+    moving: list[Preview] = []
+    for row in _chosen(folder, "accepted", wanted):
+        clip, poster = folder / row["clip_path"], poster_path(folder, row["video_id"])
+        moving += preview(clip, poster, _caption(row))
+    doubtful: list[Preview] = []
+    for row in _chosen(folder, "needs_review", min(4, wanted)):
+        seen = f"{_caption(row)}: a person in {row['person_frames']} of {row['sampled_frames']} frames"
+        doubtful += strip(strip_path(folder, row["video_id"]), seen)
+    blocks: list[Block] = []
+    if moving:
+        blocks.append(Previews(tuple(moving), "Accepted clips, the first seconds of each, spread over the labels."))
+    if doubtful:
+        blocks.append(Previews(tuple(doubtful), "The ten sampled frames of videos that wait for a person."))
+    return blocks
+
+
+def _caption(row: dict[str, Any]) -> str:
+    names = row["human_labels"] or row["labels"]
+    return ", ".join(f"#{name}" for name in names[:3]) or "no label"
+
+
+def _chosen(folder: Path, status: str, wanted: int) -> list[dict[str, Any]]:
+    """Up to so many rows of the manifest with this status: round after round one of each label, arbitrary but fixed."""
+    if wanted < 1:
+        return []
+    columns = ["video_id", "status", "labels", "human_labels", "clip_path", "person_frames", "sampled_frames"]
+    best: dict[str, list[tuple[str, str]]] = {}
+    for batch in read_batches(folder / "manifest.parquet", columns):
+        fitting = batch.filter(pc.and_(pc.equal(batch["status"], status), pc.is_valid(batch["clip_path"])))
+        numbers, names = labels_of_rows(fitting)
+        ids = fitting["video_id"].take(pa.array(numbers)).to_pylist()
+        for video_id, label in zip(ids, names.to_pylist(), strict=True):
+            ranked = (hashlib.sha256(video_id.encode()).hexdigest(), video_id)
+            best[label] = heapq.nsmallest(wanted, [*best.get(label, []), ranked])
+    order: list[str] = []
+    labels = sorted(best, key=lambda label: (label == NO_LABEL, hashlib.sha256(label.encode()).hexdigest()))
+    for turn in range(wanted):
+        order += [best[label][turn][1] for label in labels if turn < len(best[label])]
+    picked = list(dict.fromkeys(order))[:wanted]
+    rows: dict[str, dict[str, Any]] = {}
+    for batch in read_batches(folder / "manifest.parquet", columns):
+        found = batch.filter(pc.is_in(batch["video_id"], value_set=pa.array(picked, pa.string())))
+        rows |= {row["video_id"]: row for row in found.to_pylist()}
+    return [rows[video_id] for video_id in picked]
+
+
+# --- configuration ---------------------------------------------------------------------------------------------------
+
+
+def _changed_options(info: dict[str, Any]) -> list[tuple[str, Any]]:
+    import dataclasses
+
+    fields = dataclasses.fields(CurateOptions)
+    return [
+        (f.name, info["options"].get(f.name, to_builtins(f.default))) for f in fields if f.metadata["group"] != "run"
+    ]
+
+
+def _made(info: dict[str, Any], settings: list[tuple[str, str]]) -> list[Block]:
+    detector = info["detector"]
+    versions = [*info["versions"].items(), ("person detector", detector["name"]), ("its weights", detector["sha256"])]
+    return [
+        Text(f"Version {info['version']}, made {info['created']}, last changed {info['updated']}."),
+        *table("Settings", ("option", "value"), settings, folded=True),
+        *table("Versions", ("what", "version"), versions, folded=True),
+        Commands((curate_command(info), f"tiktokactions dataset stats {info['name']}")),
+    ]

@@ -1,0 +1,94 @@
+"""The section about people's judgements: how many, how well they agree, and how often a hashtag is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tiktokactions.reporting.blocks import Block, Facts, Section, Text, table
+from tiktokactions.reporting.numbers import count, figure_of, percent
+from tiktokactions.reviews.agreement import LabelPrecision, ReviewReport, review_report
+from tiktokactions.reviews.store import Store
+
+MOST_LABELS = 100
+
+
+def judgement_sections(folder: Path) -> list[Section]:
+    """One section where a dataset has ``reviews.sqlite`` with decisions in it, else none. People are numbered, not named.
+
+    Raises:
+        ValueError: ``reviews.sqlite`` is damaged or newer than this program.
+    """
+    if not (folder / "reviews.sqlite").is_file():
+        return []
+    store = Store(folder)
+    try:
+        found = review_report(store)
+    finally:
+        store.close()
+    if not found.decisions:
+        return []
+    return [Section("What people said", (*_overview(found), *_people(found), *_precision(found)), folder.name)]
+
+
+def _overview(found: ReviewReport) -> list[Block]:
+    return [
+        Facts(
+            (
+                (count(found.videos_judged), "videos judged"),
+                (count(found.videos_decided), "of them decided"),
+                (count(found.decisions), "decisions"),
+                (count(len([p for p in found.reviewers if p.judged])), "people"),
+                (count(found.conflicts), "conflicts to settle"),
+                (figure_of(found.alpha_verdict), "Krippendorff's alpha, accept or reject"),
+                (figure_of(found.alpha_labels), "Krippendorff's alpha, labels"),
+            )
+        )
+    ]
+
+
+def _people(found: ReviewReport) -> list[Block]:
+    numbers = {person.reviewer: f"person {i}" for i, person in enumerate(found.reviewers, start=1)}
+    rows = [
+        (
+            numbers[person.reviewer],
+            *map(count, (person.judged, person.accepted, person.rejected, person.unsure, person.undone)),
+            figure_of(person.seconds_per_video),
+            f"{person.gold_right} of {person.gold_answered}",
+        )
+        for person in found.reviewers
+        if person.judged
+    ]
+    head = ("reviewer", "judged", "accepted", "rejected", "unsure", "undone", "seconds each", "gold items right")
+    blocks = table("Reviewers", head, rows)
+    pairs = [
+        (
+            f"{numbers[pair.a]} and {numbers[pair.b]}",
+            count(pair.videos),
+            percent(pair.agreed / pair.videos),
+            figure_of(pair.kappa),
+        )
+        for pair in found.pairs
+        if pair.videos
+    ]
+    return blocks + table("Agreement of two", ("pair", "videos in common", "agreed", "Cohen's kappa"), pairs)
+
+
+def _precision(found: ReviewReport) -> list[Block]:
+    blocks: list[Block] = []
+    if found.precision_all is not None and found.precision_all.judged:
+        overall = found.precision_all
+        blocks.append(
+            Text(
+                f"Of {count(overall.judged)} accepted clips drawn at random {percent(overall.precision)} show what their"
+                f" hashtag says (95 % interval {percent(overall.low)} to {percent(overall.high)}).",
+                "answer",
+            )
+        )
+    rows = [_row(label) for label in found.precision[:MOST_LABELS]]
+    head = ("hashtag", "judged", "right", "precision", "95 % from", "to", "waiting")
+    return blocks + table("Precision per hashtag, from the random sample (Wilson's interval)", head, rows)
+
+
+def _row(label: LabelPrecision) -> tuple[str, ...]:
+    told = [percent(v) for v in (label.precision, label.low, label.high)] if label.judged else ["–"] * 3
+    return (f"#{label.label}", count(label.judged), count(label.right), *told, count(label.waiting))

@@ -1,0 +1,61 @@
+"""The sections about where videos came from: the choice of hashtags, and a collection."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+from tiktokactions.collection.session import collect_status
+from tiktokactions.reporting.blocks import Block, Commands, Facts, Section, Text, table
+from tiktokactions.reporting.numbers import count
+from tiktokactions.reporting.pictures import figure
+
+MOST_HASHTAGS = 60
+
+
+def hashtag_section(folder: Path) -> Section:
+    """From ``decisions.csv`` and the flow of the paper's Figure 1."""
+    with (folder / "decisions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    decisions = Counter(row["decision"] for row in rows)
+    principles = Counter(row["principle"] for row in rows if row["principle"])
+    kept = [row for row in rows if row["decision"] == "kept"]
+    unknown = sum(not row.get("views") for row in kept)
+    blocks: list[Block] = [
+        Facts(((count(len(rows)), "candidates"), (count(len(kept)), "hashtags kept"))),
+        *figure(folder / "flow", "From candidates to hashtags, with the counts at each step"),
+        *table("Decisions", ("decision", "hashtags"), [(name, count(n)) for name, n in decisions.most_common()]),
+        *table("Principles", ("principle", "decisions"), [(name, count(n)) for name, n in principles.most_common()]),
+    ]
+    if unknown:
+        blocks.append(
+            Text(f"{count(unknown)} of the kept hashtags have unknown views: a rule decided, not a threshold.")
+        )
+    blocks.append(Commands((f"tiktokactions hashtags select CANDIDATES.csv --views VIEWS.csv -o {folder.name}",)))
+    return Section("Hashtags", tuple(blocks), folder.name)
+
+
+def collection_section(folder: Path) -> Section:
+    """What was found of what was wanted, and what is missing."""
+    found = collect_status(folder)
+    rows = [(tag.hashtag, count(tag.found), count(tag.wanted), tag.shortfall) for tag in found.hashtags]
+    blocks: list[Block] = [
+        Facts(
+            (
+                (count(found.videos), "videos with metadata"),
+                (count(len(found.hashtags)), "hashtags"),
+                (count(found.requests), "requests"),
+                (count(found.rejected), "answers without the hashtag"),
+                (count(found.removed), "removed"),
+            )
+        )
+    ]
+    if found.overdue:
+        blocks.append(Text(f"The ids were due for a check on {found.refresh_due}: tiktokactions refresh", "warning"))
+    head = ("hashtag", "found", "wanted", "why fewer")
+    blocks += table(
+        f"Hashtags ({min(len(rows), MOST_HASHTAGS)} of {len(rows)})", head, rows[:MOST_HASHTAGS], folded=True
+    )
+    blocks.append(Commands((f"tiktokactions collect run HASHTAGS.csv -o {folder.name}",)))
+    return Section("Collection", tuple(blocks), folder.name)

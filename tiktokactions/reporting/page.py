@@ -1,0 +1,115 @@
+"""The page: every input's sections in the order of the data flow, in one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+
+from tiktokactions import __version__
+from tiktokactions.reporting.blocks import Block, Commands, Picture, Previews, Section, Text
+from tiktokactions.reporting.dataset import dataset_sections
+from tiktokactions.reporting.inputs import Input, in_order
+from tiktokactions.reporting.judgements import judgement_sections
+from tiktokactions.reporting.numbers import count
+from tiktokactions.reporting.origins import collection_section, hashtag_section
+from tiktokactions.reporting.runs import run_section
+from tiktokactions.reporting.studies import extrapolation_section, study_sections
+
+LARGEST = 9_500_000
+"""Bytes of all pictures together; beyond, the last ones are left out, and the page says so."""
+
+
+@dataclass(frozen=True)
+class Page:
+    html: str
+    sections: int
+    left_out: int
+    """Pictures for which there was no room."""
+
+
+def make_page(
+    paths: Sequence[Path],
+    *,
+    title: str,
+    previews: int = 12,
+    largest: int = LARGEST,
+    report: Callable[[str], None] = lambda line: None,
+) -> Page:
+    """The whole report as HTML.
+
+    Args:
+        paths: folders made by this program, in any order.
+        title: of the page.
+        previews: moving clips of each dataset.
+        largest: bytes that pictures may take together.
+        report: receives a line for each input.
+
+    Raises:
+        ReportError: a folder that is none of ours.
+        ValueError, OSError: one of them is damaged.
+    """
+    import jinja2
+
+    sections: list[Section] = []
+    for item in in_order(paths):
+        report(f"{item.kind}: {item.path}")
+        sections += _sections(item, previews)
+    sections, left_out = _within(sections, largest)
+    template = resources.files("tiktokactions.reporting").joinpath("page.html").read_text(encoding="utf-8")
+    style = resources.files("tiktokactions.reporting").joinpath("page.css").read_text(encoding="utf-8")
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    html = environment.from_string(template).render(
+        title=title,
+        style=style,
+        sections=[(f"s{number}", section) for number, section in enumerate(sections, start=1)],
+        commands=_commands(sections),
+        left_out=left_out,
+        version=__version__,
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+    return Page(html, len(sections), left_out)
+
+
+def _sections(item: Input, previews: int) -> list[Section]:
+    match item.kind:
+        case "hashtags":
+            return [hashtag_section(item.path)]
+        case "collection":
+            return [collection_section(item.path)]
+        case "dataset":
+            return [*dataset_sections(item.path, previews), *judgement_sections(item.path)]
+        case "run":
+            return [run_section(item.path)]
+        case "study":
+            return study_sections(item.path)
+        case "extrapolation":
+            return [extrapolation_section(item.path)]
+
+
+def _commands(sections: Sequence[Section]) -> list[str]:
+    """All commands of the page, each once, for the box at its end."""
+    lines = [line for s in sections for block in s.blocks if isinstance(block, Commands) for line in block.lines]
+    return list(dict.fromkeys(lines))
+
+
+def _within(sections: Sequence[Section], largest: int) -> tuple[list[Section], int]:
+    """The same sections with pictures of at most ``largest`` bytes: figures are kept before moving clips."""
+    blocks = [block for s in sections for block in s.blocks if isinstance(block, (Picture, Previews))]
+    room, kept, left_out = largest, set[int](), 0
+    for block in sorted(blocks, key=lambda block: isinstance(block, Previews)):
+        if block.bytes <= room:
+            kept.add(id(block))
+            room -= block.bytes
+        else:
+            left_out += 1 if isinstance(block, Picture) else len(block.items)
+
+    def fitting(block: Block) -> Block:
+        if not isinstance(block, (Picture, Previews)) or id(block) in kept:
+            return block
+        what = block.alt if isinstance(block, Picture) else f"{len(block.items)} previews"
+        return Text(f"Left out to keep the page under {count(largest / 1e6)} MB: {what}.")
+
+    return [replace(s, blocks=tuple(fitting(block) for block in s.blocks)) for s in sections], left_out

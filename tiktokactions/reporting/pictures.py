@@ -1,0 +1,99 @@
+"""Pictures for a page that stands alone: figures and short looping previews of clips as ``data:`` addresses."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from tiktokactions.files import local_file
+from tiktokactions.reporting.blocks import Picture, Preview
+from tiktokactions.video import SAME_TIME_S, VideoError, VideoFile, fit_size, shrink, to_bgr
+
+LARGE_SVG = 400_000
+"""Bytes of an SVG from which on the PNG beside it is taken where that is smaller."""
+PREVIEW_SIDE = 176
+"""Long side of a preview, pixels."""
+PREVIEW_FPS = 8
+PREVIEW_S = 2.5
+
+
+def data_uri(data: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def figure(stem: Path, alt: str, caption: str = "", wide: bool = True) -> list[Picture]:
+    """The figure saved as ``stem.svg`` and ``stem.png``, as a list of one; empty where neither is there."""
+    found = {suffix: stem.with_name(stem.name + suffix) for suffix in (".svg", ".png")}
+    data = {suffix: path.read_bytes() for suffix, path in found.items() if path.is_file()}
+    if not data:
+        return []
+    svg, png = data.get(".svg"), data.get(".png")
+    if svg is not None and (png is None or len(svg) < LARGE_SVG or len(svg) <= len(png)):
+        return [Picture(data_uri(svg, "image/svg+xml"), alt, caption, wide)]
+    assert png is not None
+    return [Picture(data_uri(png, "image/png"), alt, caption, wide)]
+
+
+def smaller(picture: Picture, width: int) -> Picture:
+    """The same raster picture, at most ``width`` pixels wide, as JPEG; an SVG stays as it is."""
+    head, _, body = picture.uri.partition(",")
+    if "svg" in head:
+        return picture
+    with Image.open(io.BytesIO(base64.b64decode(body))) as opened:
+        return Picture(_jpeg(opened, width), picture.alt, picture.caption, picture.wide)
+
+
+def strip(path: Path, caption: str, width: int = 900) -> list[Preview]:
+    """The sampled frames of a video side by side; empty where the strip is missing or no picture."""
+    try:
+        with path.open("rb") as file, Image.open(file) as opened:
+            return [Preview("", _jpeg(opened, width), caption)]
+    except OSError:
+        return []
+
+
+def preview(clip: Path, poster: Path, caption: str) -> list[Preview]:
+    """The first seconds of a clip as a looping picture, with a still for print and for those who want no motion.
+
+    A clip that is missing or damaged is passed over: a report is no place to find that out (``dataset verify`` is).
+    """
+    frames = _frames(clip)
+    if len(frames) < 2:
+        return []
+    moving = io.BytesIO()
+    frames[0].save(
+        moving, "WEBP", save_all=True, append_images=frames[1:], duration=round(1000 / PREVIEW_FPS), loop=0, quality=55
+    )
+    try:
+        with poster.open("rb") as file, Image.open(file) as opened:
+            still = _jpeg(opened, PREVIEW_SIDE)
+    except OSError:
+        still = _jpeg(frames[0], PREVIEW_SIDE)
+    return [Preview(data_uri(moving.getvalue(), "image/webp"), still, caption)]
+
+
+def _frames(clip: Path) -> list[Image.Image]:
+    frames: list[Image.Image] = []
+    try:
+        with local_file(clip) as path, VideoFile(path) as video:
+            for frame in video.frames():
+                if frame.time_s >= PREVIEW_S:
+                    break
+                if frame.time_s * PREVIEW_FPS >= len(frames) - SAME_TIME_S:
+                    size = fit_size(frame.picture.width, frame.picture.height, long_side=PREVIEW_SIDE)
+                    frames.append(Image.fromarray(to_bgr(shrink(frame.picture, *size))[..., ::-1]))
+    except (VideoError, OSError):
+        return []
+    return frames
+
+
+def _jpeg(picture: Image.Image, width: int) -> str:
+    small = picture.convert("RGB")
+    if small.width > width:
+        small = small.resize((width, max(1, round(small.height * width / small.width))))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=78)
+    return data_uri(buffer.getvalue(), "image/jpeg")

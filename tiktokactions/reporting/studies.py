@@ -1,0 +1,140 @@
+"""The sections about studies: accuracy by size or by source, and what size a target needs, with its interval."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from tiktokactions.reporting.blocks import Block, Commands, Facts, Section, Text, table
+from tiktokactions.reporting.numbers import count, percent
+from tiktokactions.reporting.pictures import figure
+
+MOST_FAMILIES = 20
+
+
+def study_sections(folder: Path) -> list[Section]:
+    """A data-size study or a comparison of sources, as far as it has come; then its extrapolation, where there is one."""
+    settings = _read(folder / "study.json")
+    result = _read(folder / "result.json") if (folder / "result.json").is_file() else None
+    by_source = "sources" in settings or (folder / "differences.csv").is_file()
+    title = "Which data: comparison of sources" if by_source else "How much data: accuracy by size"
+    blocks: list[Block] = _progress(folder, result)
+    for name, alt in (
+        ("accuracy_by_size", "Accuracy by size of the pre-training data: runs, means, spread (paper, Figure 3)"),
+        ("accuracy_by_source", "Accuracy by source of the pre-training data (paper, Figure 4)"),
+    ):
+        blocks += figure(folder / "figures" / name, alt, alt)
+    if result is not None:
+        blocks += _rows(result["table"], result["equal"])
+        blocks += _differences(folder)
+        blocks += [Text(warning, "warning") for warning in result["warnings"]]
+    blocks += table("Settings", ("setting", "value"), [(k, json.dumps(v)) for k, v in settings.items()], folded=True)
+    sections = [Section(title, tuple(blocks), folder.name)]
+    if (folder / "extrapolation" / "extrapolation.json").is_file():
+        sections.append(extrapolation_section(folder / "extrapolation", folder.name))
+    return sections
+
+
+def _progress(folder: Path, result: dict[str, Any] | None) -> list[Block]:
+    finished = len(list((folder / "trials").glob("*/result.json")))
+    failed = len(list((folder / "trials").glob("*/failed.json")))
+    blocks: list[Block] = []
+    if result is not None:
+        blocks.append(Facts(((f"{finished} of {result['trials']}", "trials finished"), (count(failed), "crashed"))))
+        blocks += [Text(f"{name} crashed: {_last(lines)}", "warning") for name, lines in result["failed"].items()]
+    else:
+        blocks.append(
+            Text(f"This study is not finished: {finished} trials are. Its command goes on with it.", "warning")
+        )
+    return blocks
+
+
+def _rows(rows: list[dict[str, Any]], equal: str) -> list[Block]:
+    if not rows:
+        return []
+    first = "source" if "source" in rows[0] else "size"
+    told = [
+        (
+            row["source"] if first == "source" else count(row["size"]),
+            *((count(row["size"]),) if first == "source" else ()),
+            count(row["runs"]),
+            percent(row["top1"], 2),
+            percent(row["top1_sd"], 2),
+            percent(row["top5"], 2),
+        )
+        for row in rows
+    ]
+    head = ("source", "videos") if first == "source" else ("videos",)
+    return table(
+        f"Pre-training with equal {equal}, the same fine-tuning and test for all",
+        (*head, "runs", "top-1", "standard deviation", "top-5"),
+        told,
+    )
+
+
+def _differences(folder: Path) -> list[Block]:
+    path = folder / "differences.csv"
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [
+            (
+                f"{r['first']} − {r['second']}",
+                *(f"{100 * float(r[k]):+.1f}" for k in ("difference", "low_95", "high_95")),
+            )
+            for r in csv.DictReader(file)
+        ]
+    head = ("difference of", "points of top-1", "95 % from", "to")
+    return table("Differences, paired bootstrap over test videos and seeds", head, rows)
+
+
+def extrapolation_section(folder: Path, about: str = "") -> Section:
+    """The figure with its interval, the answer in a sentence, the answers by target, the families."""
+    found = _read(folder / "extrapolation.json")
+    blocks: list[Block] = []
+    if found["sentence"]:
+        blocks.append(Text(found["sentence"], "answer"))
+    blocks += [Text(f"Note: {note}.") for note in found["notes"]]
+    alt = "Measured accuracies, fitted curves, 90 % interval and targets, on linear and logarithmic axes"
+    blocks += figure(folder / "extrapolation", alt, alt)
+    answers = [
+        (
+            f"{100 * float(target):g} %",
+            "not told" if a["size"] is None else count(a["size"]),
+            "not told" if a["low"] is None else count(a["low"]),
+            "no end" if a["high"] is None else count(a["high"]),
+            percent(a.get("share_reaching"), 0),
+        )
+        for target, a in found["answer"].items()
+    ]
+    if any(a["size"] is not None or a["low"] is not None for a in found["answer"].values()):
+        head = ("target", "videos", "90 % from", "to", "of the credible curves get there")
+        blocks += table("All credible curves together", head, answers)
+    predicted = [
+        (count(p["size"]), percent(p["accuracy"]), percent(p["low"]), percent(p["high"])) for p in found["prediction"]
+    ]
+    blocks += table("Accuracy to expect", ("videos", "accuracy", "90 % from", "to"), predicted)
+    targets = list(found["answer"]) or list(found["families"][0]["sizes"])
+    families = [
+        (f["name"], f"{f['sse']:.3g}", *(_size(f["sizes"].get(t)) for t in targets), ", ".join(f["flags"]))
+        for f in found["families"][:MOST_FAMILIES]
+    ]
+    columns = ("family", "squared error", *(f"{100 * float(t):g} %" for t in targets), "remarks")
+    blocks += table(f"Families by squared error, the first {len(families)}", columns, families, folded=True)
+    option = " --method paper" if found["method"] == "paper" else ""
+    blocks.append(Commands((f"tiktokactions extrapolate {about or 'results.csv'}{option} -o {folder.name}",)))
+    return Section("How much data a target needs", tuple(blocks), about or folder.name)
+
+
+def _size(value: float | None) -> str:
+    return "–" if value is None else count(value) if value < 1e12 else f"{value:.1e}"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _last(lines: str) -> str:
+    return (lines.strip().splitlines() or ["no output"])[-1]

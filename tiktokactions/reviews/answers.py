@@ -1,0 +1,279 @@
+"""Answers given elsewhere become decisions: Label Studio's exports, CSV, JSON lines. What makes no sense is listed."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tiktokactions.reviews.decisions import DecisionError, NewDecision
+from tiktokactions.reviews.desk import Desk
+from tiktokactions.reviews.golden import set_gold
+from tiktokactions.reviews.items import check_decision, known_record
+from tiktokactions.reviews.ledger import add_decisions, has_decision
+from tiktokactions.reviews.people import named_reviewer
+from tiktokactions.reviews.store import now_utc
+from tiktokactions.reviews.tasks import NO_ACTION, SEPARATOR, kind_of
+
+ROWS_AT_ONCE = 500
+REFUSED_AT_MOST = 1000
+"""So many refused rows are listed; the rest is counted in one line."""
+ORIGINS = {".json": "label-studio", ".csv": "csv", ".jsonl": "jsonl"}
+
+
+@dataclass(frozen=True)
+class TasksImported:
+    added: int
+    known: int
+    """Answers that an earlier import, or the pages, had brought."""
+    refused: list[str]
+    """Which row, and why."""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    annotator: str
+    at_utc: str | None
+    decision: NewDecision
+    """Its client key is empty where the file had none."""
+
+
+def import_answers(desk: Desk, path: Path, as_gold: bool = False) -> TasksImported:
+    """Take in a file of answers; see :func:`tiktokactions.commands.review_import`.
+
+    Raises:
+        ValueError: the file cannot be read at all.
+    """
+    origin = ORIGINS[kind_of(path)]
+    refused: list[str] = []
+    unlisted = added = known = 0
+    batch: list[tuple[str, NewDecision, str]] = []
+
+    def write() -> None:
+        nonlocal added, known
+        written = add_decisions(desk.store, batch, origin=origin)
+        added += sum(not decision.repeated for decision in written)
+        known += sum(decision.repeated for decision in written)
+        batch.clear()
+
+    for where, row in _rows(path):
+        try:
+            answer = _answer(row)
+            record = known_record(desk.dataset, answer.decision.video_id)
+            decision = check_decision(record, desk.settings, replace(answer.decision, client_key=_key(answer, desk)))
+            if as_gold:
+                set_gold(desk.store, decision.video_id, decision.verdict, decision.labels, by=answer.annotator)
+                added += 1
+                continue
+            person = named_reviewer(desk.store, answer.annotator, role="outside")
+        except DecisionError as error:
+            if len(refused) < REFUSED_AT_MOST:
+                refused.append(f"{where}: {error}")
+            else:
+                unlisted += 1
+            continue
+        batch.append((person.id, decision, answer.at_utc or now_utc()))
+        if len(batch) == ROWS_AT_ONCE:
+            write()
+    write()
+    if unlisted:
+        refused.append(f"and {unlisted} more")
+    desk.refresh()
+    return TasksImported(added, known, refused)
+
+
+def _key(answer: _Answer, desk: Desk) -> str:
+    """The client key of an answer: the one it was exported with, if it is ours, else one that follows from its content."""
+    given = answer.decision.client_key
+    if given and has_decision(desk.store, given, answer.decision.video_id):
+        return given
+    new = answer.decision
+    said = [new.video_id, new.verdict, new.labels, new.tags, new.no_action, new.scene, new.start_s, new.end_s]
+    content = json.dumps([answer.annotator, answer.at_utc, given, *said])
+    return "import-" + hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+# --- reading the files ---------------------------------------------------------------------------------------------
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Any]]:
+    """(where, row) of every answer in a file; a row that cannot be read is given as the error."""
+    try:
+        if path.suffix == ".json":
+            yield from _label_studio_rows(json.loads(path.read_text(encoding="utf-8-sig")))
+        elif path.suffix == ".jsonl":
+            yield from _lines(path)
+        else:
+            with open(path, encoding="utf-8-sig", newline="") as file:
+                reader = csv.DictReader(file, strict=True)
+                for row in reader:
+                    yield f"line {reader.line_num}", _csv_row(row)
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from error
+    except (ValueError, RecursionError, csv.Error) as error:
+        raise ValueError(f"{path}: not {path.suffix[1:].upper()} that can be read: {str(error)[:200]}") from error
+
+
+def _lines(path: Path) -> Iterator[tuple[str, Any]]:
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                try:
+                    yield f"line {number}", json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    yield f"line {number}", DecisionError(f"not JSON: {str(error)[:100]}")
+
+
+def _csv_row(row: Mapping[str | None, Any]) -> dict[str, Any] | DecisionError:
+    if None in row:
+        return DecisionError("more cells than the header has names")
+    cells = {str(name).strip(): (value or "").strip() for name, value in row.items()}
+    for name in ("annotator", "labels", "tags"):
+        cells[name] = cells.get(name, "").removeprefix("'")
+    # Of an empty cell nothing is said.
+    return {name: value for name, value in cells.items() if value}
+
+
+def _label_studio_rows(tasks: Any) -> Iterator[tuple[str, Any]]:
+    """The annotations of an export: ``JSON`` (tasks with annotations) or ``JSON_MIN`` (a flat object each)."""
+    if not isinstance(tasks, list):
+        raise ValueError("expected a list of tasks, as Label Studio exports it")
+    for number, task in enumerate(tasks, start=1):
+        annotations = task.get("annotations") if isinstance(task, dict) else None
+        if annotations is None:
+            yield f"task {number}", task
+            continue
+        data = task.get("data")
+        if not isinstance(data, dict) or not isinstance(annotations, list):
+            yield f"task {number}", DecisionError("expected 'data' and a list of 'annotations'")
+            continue
+        for place, annotation in enumerate(annotations, start=1):
+            where = f"task {number}, annotation {place}"
+            try:
+                yield where, _flat(data.get("video_id"), annotation)
+            except DecisionError as error:
+                yield where, error
+
+
+def _flat(video_id: Any, annotation: Any) -> dict[str, Any]:
+    """An annotation of Label Studio as the flat object that the other formats have."""
+    if not isinstance(annotation, dict) or not isinstance(annotation.get("result", []), list):
+        raise DecisionError("expected an object with a list of results")
+    row: dict[str, Any] = {
+        "video_id": video_id,
+        "annotator": annotation.get("annotator", annotation.get("completed_by")),
+        "client_key": annotation.get("unique_id"),
+        "at_utc": annotation.get("updated_at") or annotation.get("created_at"),
+        "seconds": annotation.get("lead_time"),
+    }
+    for result in annotation.get("result", []):
+        value = result.get("value") if isinstance(result, dict) else None
+        if not isinstance(value, dict):
+            raise DecisionError("a result without a value")
+        row[str(result.get("from_name"))] = value.get("choices", value.get("text"))
+    if annotation.get("was_cancelled"):
+        row["verdict"] = "skip"
+    return row
+
+
+# --- from a row to a decision --------------------------------------------------------------------------------------
+
+
+def _answer(row: Any) -> _Answer:
+    if isinstance(row, DecisionError):
+        raise row
+    if not isinstance(row, dict):
+        raise DecisionError(f"expected an object, got {type(row).__name__}")
+    if row.get("undoes") or row.get("verdict") == "undo":
+        raise DecisionError("an undo: export the decisions in force as .json to carry them elsewhere")
+    verdict = _names(row.get("verdict"), "verdict")
+    labels = [*_names(row.get("labels"), "labels"), *_names(row.get("other_labels"), "other_labels")]
+    no_action = NO_ACTION in labels or str(row.get("no_action", "")).lower() in ("1", "true", "yes")
+    if no_action:
+        # Nobody acts: that is a rejection, however it was ticked.
+        verdict, labels = ["reject"] if verdict in (["accept"], ["reject"], []) else verdict, []
+    if len(verdict) != 1:
+        raise DecisionError(f"verdict: got {len(verdict)} values, expected one of accept, reject, unsure, skip")
+    named = labels or row.get("labels") == []
+    return _Answer(
+        annotator=_annotator(row.get("annotator")),
+        at_utc=_time(row.get("at_utc")),
+        decision=NewDecision(
+            client_key=_text(row.get("client_key"), "client_key") if row.get("client_key") else "",
+            video_id=_text(row.get("video_id"), "video_id"),
+            verdict=verdict[0].lower(),
+            labels=tuple(labels) if named and not no_action and verdict[0].lower() == "accept" else None,
+            tags=tuple(_names(row.get("tags"), "tags")),
+            no_action=no_action,
+            scene=_whole(row.get("scene")),
+            start_s=_number(row.get("start_s"), "start_s"),
+            end_s=_number(row.get("end_s"), "end_s"),
+            seconds=_number(row.get("seconds"), "seconds") or 0.0,
+            queue=_text(row.get("queue"), "queue") if row.get("queue") else "",
+        ),
+    )
+
+
+def _names(value: Any, what: str) -> list[str]:
+    """One name, several joined by ``|``, a list, or Label Studio's ``{"choices": […]}``."""
+    if isinstance(value, dict):
+        value = value.get("choices", value.get("text"))
+    if value is None:
+        return []
+    parts = value.split(SEPARATOR) if isinstance(value, str) else value
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise DecisionError(f"{what}: got {type(value).__name__}, expected text or a list of texts")
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _annotator(value: Any) -> str:
+    """The name of whoever answered: as given, or what Label Studio says of ``completed_by``."""
+    if isinstance(value, dict):
+        value = value.get("email") or value.get("username") or value.get("id")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"annotator {value}"
+    return _text(value, "annotator") if value else "outside"
+
+
+def _text(value: Any, what: str) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str) or not value or len(value) > 500:
+        raise DecisionError(f"{what}: expected a text of 1 to 500 characters")
+    return value
+
+
+def _time(value: Any) -> str | None:
+    """A time as it is kept (UTC, milliseconds); None where there is none that can be read."""
+    if not isinstance(value, str):
+        return None
+    try:
+        time = datetime.fromisoformat(value)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError):
+        return None
+
+
+def _number(value: Any, what: str) -> float | None:
+    if value is None:
+        return None
+    try:
+        number = float(value) if isinstance(value, (int, float, str)) else math.nan
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise DecisionError(f"{what}: got {str(value)[:40]!r}, expected a number")
+    return number
+
+
+def _whole(value: Any) -> int | None:
+    number = _number(value, "scene")
+    if number is not None and number != int(number):
+        raise DecisionError(f"scene: got {number:g}, expected a whole number")
+    return None if number is None else int(number)

@@ -1,0 +1,255 @@
+"""The reviewers' desk: everything that the pages and the commands of ``review`` do with a dataset, in one place.
+
+All of it may be called from any thread of a server, and while other processes do the same with the same dataset.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tiktokactions.curation.options import CurateOptions
+from tiktokactions.reviews import gallery, golden, items, ledger, people, queue, store
+from tiktokactions.reviews.agreement import Conflict, ReviewReport, review_report
+from tiktokactions.reviews.decisions import Decision, NewDecision
+from tiktokactions.reviews.folding import catch_up, fold_videos
+from tiktokactions.reviews.index import Index, open_index, video_ids_with
+from tiktokactions.reviews.items import ReviewItem
+from tiktokactions.reviews.options import ReviewOptions
+from tiktokactions.reviews.pace import Progress, pace_of
+from tiktokactions.reviews.queue import QueueItem
+from tiktokactions.reviews.refreshing import refresh
+from tiktokactions.reviews.store import Store
+
+COUNTS_LIVE_S, COUNTS_LIVE = 1.0, 20
+"""Counts are used again for so many times as long as counting took, and a second at most."""
+REPORT_LIVES_S = 10.0
+
+
+@dataclass(frozen=True)
+class LabelChoice:
+    """A label that can be chosen for a clip; ``videos``: how many of the dataset have it."""
+
+    label: str
+    videos: int
+
+
+@dataclass
+class _Remembered:
+    """Numbers that may be some seconds old."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    counts: dict[str, tuple[float, tuple[int, int]]] = field(default_factory=dict)
+    """By queue: until when they count, and (all, left)."""
+    report: tuple[float, ReviewReport] | None = None
+    labels: tuple[float, list[LabelChoice]] | None = None
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A dataset opened for review."""
+
+    dataset: Path
+    settings: CurateOptions
+    """As the dataset was made: thresholds and the length of its clips."""
+    options: ReviewOptions
+    store: Store
+    index: Index
+    _remembered: _Remembered = field(default_factory=_Remembered)
+
+    @property
+    def k(self) -> int:
+        """Judgements that a video needs."""
+        return store.reviewers_per_video(self.store)
+
+    def close(self) -> None:
+        self.index.close()
+        self.store.close()
+
+    def refresh(self, report: Callable[[int], None] = lambda videos: None) -> bool:
+        """Take in a manifest that has changed (after ``apply`` or ``curate``); cheap where it has not. Says whether."""
+        changed = refresh(self.index, self.store, report)
+        if changed:
+            queue.refill_queues(self.index)
+        if self.options.sample:
+            queue.draw_sample(self.index, self.store, self.options.sample, self.options.seed)
+        self._remembered.counts.clear()
+        return changed
+
+    # --- judging ---------------------------------------------------------------------------------------------------
+
+    def next_items(
+        self, reviewer: str, queue_name: str | None = None, count: int = 3, exclude: Collection[str] = ()
+    ) -> list[QueueItem]:
+        """Lease the next videos to a person; see :func:`tiktokactions.reviews.queue.next_items`."""
+        name = queue_name or self.options.queue
+        return queue.next_items(
+            self.index,
+            self.store,
+            reviewer,
+            name,
+            max(0, min(count, 20)),
+            exclude,
+            self.options.lease_s,
+            self.options.gold_every,
+        )
+
+    def item(self, video_id: str) -> ReviewItem:
+        """Raises :class:`tiktokactions.reviews.items.UnknownVideoError`."""
+        return items.review_item(self.dataset, self.settings, video_id)
+
+    def decide(self, reviewer: str, new: NewDecision, adjudication: bool = False) -> Decision:
+        """Check a decision against its video and append it; durable when this returns. Its lease ends.
+
+        Raises:
+            DecisionError: the decision makes no sense; ``UnknownVideoError`` for a video that is not in the dataset.
+        """
+        record = items.known_record(self.dataset, new.video_id)
+        checked = items.check_decision(record, self.settings, replace(new, queue=new.queue or self.options.queue))
+        decision = ledger.add_decision(self.store, reviewer, checked, adjudication=adjudication)
+        catch_up(self.index, self.store)
+        return decision
+
+    def undo(self, reviewer: str, client_key: str, page_version: str = "") -> Decision | None:
+        """Take back a person's newest decision and lease its video to them again; None where nothing is left."""
+        undone = ledger.undo_last(self.store, reviewer, client_key, page_version)
+        if undone is not None and not undone.repeated:
+            catch_up(self.index, self.store)
+            queue.lease_again(self.index, reviewer, undone.queue, undone.video_id, self.options.lease_s)
+        return undone
+
+    def renew(self, reviewer: str, video_ids: Collection[str]) -> None:
+        """The page is still open: what it holds stays leased."""
+        queue.renew(self.index, reviewer, video_ids, self.options.lease_s)
+
+    def release(self, reviewer: str, video_ids: Collection[str] | None = None) -> None:
+        """Give leased videos back, all of them with None."""
+        queue.release(self.index, reviewer, video_ids)
+
+    def set_gold(self, video_id: str, verdict: str, labels: Sequence[str] | None = None, by: str = "owner") -> None:
+        """Make a video a gold item, whose answer is known.
+
+        Raises:
+            DecisionError: an unknown video, or an answer that makes no sense.
+        """
+        items.known_record(self.dataset, video_id)
+        golden.set_gold(self.store, video_id, verdict, labels, by)
+        fold_videos(self.index, self.store, [video_id])
+
+    def remove_gold(self, video_id: str) -> None:
+        golden.remove_gold(self.store, video_id)
+        fold_videos(self.index, self.store, [video_id])
+
+    # --- looking ---------------------------------------------------------------------------------------------------
+
+    def progress(self, reviewer: str, queue_name: str | None = None) -> Progress:
+        """How far a queue is, and how fast a person goes; counts are at most a second old, fresh where counting is quick."""
+        name = queue_name or self.options.queue
+        queue.ensure_queue(self.index, name)
+        known = self._remembered.counts.get(name)
+        began = time.monotonic()
+        if known is None or began > known[0]:
+            counts = queue.queue_counts(self.index, name)
+            counted = time.monotonic()
+            known = (counted + min(COUNTS_LIVE_S, COUNTS_LIVE * (counted - began)), counts)
+            self._remembered.counts[name] = known
+        return pace_of(self.store, reviewer, name, *known[1], queue.count_judged(self.index, reviewer))
+
+    def browse(
+        self, filters: gallery.Filters, after: str | None = None, before: str | None = None, limit: int = 60
+    ) -> gallery.GalleryPage:
+        """A page of the gallery; see :func:`tiktokactions.reviews.gallery.browse`."""
+        return gallery.browse(self.index, filters, after, before, max(1, min(limit, 500)))
+
+    def status_counts(self) -> dict[str, int]:
+        return gallery.status_counts(self.index)
+
+    def label_funnel(self, limit: int | None = None) -> list[gallery.LabelCount]:
+        return gallery.label_funnel(self.index, limit)
+
+    def label_choices(self, text: str = "", limit: int = 50) -> list[LabelChoice]:
+        """Labels that contain a text, those that begin with it first: of the dataset, the largest first, then those
+        people have given, then class names of UCF101, HMDB51 and Kinetics-400."""
+        wanted = " ".join(text.split()).lstrip("#").casefold()
+        found = [choice for choice in self._labels() if wanted in choice.label.casefold()]
+        found.sort(key=lambda choice: not choice.label.casefold().startswith(wanted))
+        return found[:limit]
+
+    def _labels(self) -> list[LabelChoice]:
+        known = self._remembered.labels
+        if known is None or time.monotonic() - known[0] > REPORT_LIVES_S:
+            of_dataset = [LabelChoice(count.label, count.videos) for count in self.label_funnel()]
+            given = [LabelChoice(label, 0) for label in ledger.labels_given(self.store)]
+            classes = [LabelChoice(label, 0) for label in class_names()]
+            merged: dict[str, LabelChoice] = {}
+            for choice in (*of_dataset, *given, *classes):
+                merged.setdefault(choice.label.casefold(), choice)
+            known = (time.monotonic(), list(merged.values()))
+            self._remembered.labels = known
+        return known[1]
+
+    def report(self) -> ReviewReport:
+        """Agreement, speed, precision: the owner's figures, at most ten seconds old."""
+        with self._remembered.lock:  # one request computes it, the others wait for that
+            known = self._remembered.report
+            if known is None or time.monotonic() - known[0] > REPORT_LIVES_S:
+                report = review_report(self.store, queue.count_leases(self.index))
+                known = (time.monotonic(), report)
+                self._remembered.report = known
+        return known[1]
+
+    def conflicts(self, limit: int = 100, after: str | None = None) -> list[Conflict]:
+        """Videos over which people disagree, by id, with what each of them said."""
+        ids = []
+        for video_id in video_ids_with(self.index, "conflict NOTNULL AND video_id>?", [after or ""]):
+            ids.append(video_id)
+            if len(ids) == limit:
+                break
+        with self.index.database.connection() as connection:
+            what = {
+                i: connection.execute("SELECT conflict FROM videos WHERE video_id=?", (i,)).fetchone()[0] for i in ids
+            }
+        return [Conflict(i, what[i], tuple(ledger.judgements(self.store, i))) for i in ids if what[i]]
+
+
+def open_desk(
+    dataset: Path,
+    settings: CurateOptions,
+    options: ReviewOptions | None = None,
+    report: Callable[[int], None] = lambda videos: None,
+) -> Desk:
+    """Open a dataset for review: its decisions, and the index of its videos, which is brought up to date (``report`` is
+    told how many videos were looked at).
+
+    Raises:
+        ValueError: ``reviews.sqlite`` is damaged or newer than this program, or the manifest is missing.
+    """
+    options = options or ReviewOptions()
+    if not (dataset / "manifest.parquet").is_file():
+        raise ValueError(f"{dataset}: no manifest.parquet there; run 'curate' to its end first")
+    opened = Store(dataset)
+    try:
+        if options.reviewers_per_video is not None:
+            store.set_setting(opened, "reviewers_per_video", options.reviewers_per_video)
+        if options.owner_token is not None:
+            people.set_owner_token(opened, options.owner_token)
+        desk = Desk(dataset, settings, options, opened, open_index(dataset, settings))
+    except BaseException:
+        opened.close()
+        raise
+    desk.refresh(report)
+    return desk
+
+
+@functools.cache
+def class_names() -> tuple[str, ...]:
+    """Class names of the benchmarks, in plain lower-case words."""
+    from tiktokactions.hashtags.principles import read_phrases
+    from tiktokactions.hashtags.words import phrase_words
+
+    phrases = [phrase for source in ("kinetics400", "hmdb51", "ucf101") for phrase in read_phrases(source)]
+    return tuple(dict.fromkeys(" ".join(phrase_words(phrase)) for phrase in phrases))

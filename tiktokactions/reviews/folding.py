@@ -1,0 +1,90 @@
+"""What people decided, taken into the index: who has judged what, which videos are closed, where people disagree."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from tiktokactions.reviews.consensus import Consensus, consensus
+from tiktokactions.reviews.decisions import Decision
+from tiktokactions.reviews.golden import gold
+from tiktokactions.reviews.index import Index, get_meta, meta, put_meta
+from tiktokactions.reviews.ledger import decisions_after, in_force
+from tiktokactions.reviews.store import Store, reviewers_per_video
+
+
+def catch_up(index: Index, store: Store) -> None:
+    """Take in the decisions appended since the last time, by whatever process."""
+    while True:
+        seen = int(meta(index, "decisions_seen") or 0)
+        new = decisions_after(store, seen)
+        if not new:
+            return
+        _fold(index, store, sorted({video_id for _, video_id, _ in new}), new[-1][0])
+        if any(verdict in ("skip", "undo") for _, _, verdict in new):
+            with index.database.write() as connection:
+                connection.execute("UPDATE places SET empty=0 WHERE empty")
+
+
+def fold_videos(index: Index, store: Store, video_ids: Sequence[str]) -> None:
+    """Take in what is said of some videos now."""
+    _fold(index, store, list(video_ids), None)
+
+
+def _fold(index: Index, store: Store, video_ids: list[str], last_id: int | None) -> None:
+    k, known_answers = reviewers_per_video(store), gold(store)
+    said: dict[str, list[Decision]] = {video_id: [] for video_id in video_ids}
+    with index.database.write() as connection:
+        # Read inside the transaction: another thread may fold newer decisions of the same videos before or after.
+        for decision in in_force(store, video_ids):
+            said[decision.video_id].append(decision)
+        for video_id, decisions in said.items():
+            answer = consensus(decisions, k, known_answers.get(video_id))
+            _write_state(connection, video_id, decisions, answer, k)
+        if last_id is not None:
+            put_meta(connection, "decisions_seen", str(max(last_id, int(get_meta(connection, "decisions_seen") or 0))))
+
+
+def _write_state(
+    connection: sqlite3.Connection, video_id: str, decisions: list[Decision], answer: Consensus, k: int
+) -> None:
+    closed = answer.judged >= k or answer.is_final
+    connection.execute("DELETE FROM judged WHERE video_id=?", (video_id,))
+    people: dict[str, list[Any]] = {}
+    for decision in sorted(decisions, key=lambda d: d.id):
+        person = people.setdefault(decision.reviewer, [None, 0])
+        if decision.verdict == "skip":
+            person[1] = decision.id
+        else:
+            person[0] = decision.verdict
+    connection.executemany(
+        "INSERT INTO judged VALUES(?, ?, ?, ?)", [(name, video_id, *values) for name, values in people.items()]
+    )
+    # Whoever said something no longer holds it; whoever took that back is given it again by the queue.
+    connection.executemany("DELETE FROM leases WHERE video_id=? AND reviewer=?", [(video_id, name) for name in people])
+    connection.execute(
+        "UPDATE videos SET judged=?, closed=?, conflict=? WHERE video_id=?",
+        (answer.judged, closed, answer.conflict, video_id),
+    )
+    connection.execute("UPDATE queue SET open=? WHERE video_id=? AND open<>?1", (not closed, video_id))
+
+
+def fold_those_judged(index: Index, store: Store, new: Sequence[str]) -> None:
+    """Videos that came into the dataset after somebody had judged them (their answers were imported, say)."""
+    with store.database.connection() as connection:
+        judged = {row[0] for row in connection.execute("SELECT DISTINCT video_id FROM decisions")}
+    fold_videos(index, store, sorted(judged.intersection(new)))
+
+
+def forget_decisions(index: Index) -> None:
+    """As if nobody had judged anything, until :func:`catch_up` takes it all in again."""
+    with index.database.write() as connection:
+        connection.execute("DELETE FROM judged")
+        connection.execute(
+            "UPDATE videos SET judged=0, closed=0, conflict=NULL WHERE judged OR closed OR conflict NOTNULL"
+        )
+        connection.execute("UPDATE queue SET open=1 WHERE NOT open")
+        connection.execute("UPDATE places SET rank=0, empty=0")
+        put_meta(connection, "gold", "[]")
+        put_meta(connection, "decisions_seen", "0")

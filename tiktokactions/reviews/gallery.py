@@ -1,0 +1,212 @@
+"""Browsing the dataset: filters, orders and paging that stay fast at 300,000 videos (no page is reached by counting)."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from tiktokactions.reviews.index import Index
+
+COUNTED_AT_MOST = 10_000
+ORDERS = {"id": "video_id", "score": "score_key", "duration": "duration_key"}
+"""Columns to order by; the keys are the scores and durations with -1 for unknown ones, so that none is NULL."""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the gallery shows; None does not restrict."""
+
+    status: str | None = None
+    label: str | None = None
+    reason: str | None = None
+    text: str | None = None
+    """Part of an id, creator, title or file name, without regard to case."""
+    score_min: float | None = None
+    """Of the surest person in the sampled frames."""
+    score_max: float | None = None
+    judged: str | None = None
+    """``yes``, ``no`` or ``conflict``."""
+    order: str = "id"
+    """``id``, ``score`` or ``duration``, with ``-`` before it from high to low. Unknown values count as lowest."""
+
+    def __post_init__(self) -> None:
+        if self.order.removeprefix("-") not in ORDERS:
+            raise ValueError(f"order: got {self.order[:40]!r}, expected {', '.join(ORDERS)}, or one of them after a -")
+        if self.judged not in (None, "yes", "no", "conflict"):
+            raise ValueError(f"judged: got {self.judged[:40]!r}, expected yes, no or conflict")
+
+
+@dataclass(frozen=True)
+class VideoRow:
+    """A video in the gallery."""
+
+    video_id: str
+    status: str
+    reasons: tuple[str, ...]
+    labels: tuple[str, ...]
+    human_labels: tuple[str, ...]
+    creator: str | None
+    title: str | None
+    file_name: str
+    duration_s: float | None
+    width: int | None
+    height: int | None
+    person_frames: int | None
+    sampled_frames: int | None
+    best_score: float | None
+    clip_path: str | None
+    """Relative to the dataset."""
+    clip_start_s: float | None
+    clip_end_s: float | None
+    judged: int
+    conflict: str | None
+
+
+@dataclass(frozen=True)
+class GalleryPage:
+    rows: list[VideoRow]
+    next: str | None
+    """Give it as ``after`` for the page behind this one; None: this is the last."""
+    previous: str | None
+    """Give it as ``before`` for the page ahead of this one; None: this is the first."""
+    total: int | None
+    """Videos that pass the filters; None: more than 10,000."""
+
+
+@dataclass(frozen=True)
+class LabelCount:
+    """The funnel of a label."""
+
+    label: str
+    videos: int
+    accepted: int
+    needs_review: int
+    rejected: int
+    judged: int
+
+
+def browse(
+    index: Index, filters: Filters, after: str | None = None, before: str | None = None, limit: int = 60
+) -> GalleryPage:
+    """A page of the gallery, found by where it begins and never by counting from the start.
+
+    Raises:
+        ValueError: a cursor that did not come from a page of the same order.
+    """
+    conditions, values = _conditions(filters)
+    column, down = ORDERS[filters.order.removeprefix("-")], filters.order.startswith("-")
+    backwards = before is not None
+    cursor = _cursor(before if backwards else after, column)
+    # CROSS JOIN keeps SQLite to this order: the narrow tables are read through, the wide one only where they match.
+    source, key = "videos v", "v.video_id"
+    if filters.label is not None:
+        source, key = "labels l CROSS JOIN videos v ON v.video_id=l.video_id", "l.video_id"
+    if filters.text:
+        first, key = ("texts t", "t.video_id") if filters.label is None else ("labels l CROSS JOIN texts t", key)
+        source = f"{first} CROSS JOIN videos v ON v.video_id={key}"
+    direction, beyond = ("DESC", "<") if down != backwards else ("ASC", ">")
+    order = f"{key} {direction}" if column == "video_id" else f"v.{column} {direction}, v.video_id {direction}"
+    place: list[str] = []
+    place_values: list[Any] = []
+    if cursor is not None:
+        by_id = column == "video_id"
+        place = [f"{key} {beyond} ?" if by_id else f"(v.{column}, v.video_id) {beyond} (?, ?)"]
+        place_values = [cursor[1]] if by_id else [*cursor]
+    where = " AND ".join([*conditions, *place]) or "1"
+    with index.database.connection() as connection:
+        found = connection.execute(
+            f"SELECT v.* FROM {source} WHERE {where} ORDER BY {order} LIMIT ?", [*values, *place_values, limit + 1]
+        ).fetchall()
+        is_all = cursor is None and len(found) <= limit
+        total = len(found) if is_all else _total(connection, source, conditions, values)
+    more = len(found) > limit
+    rows = found[:limit]
+    if backwards:
+        rows.reverse()
+    has_next, has_previous = (True, more) if backwards else (more, cursor is not None)
+    return GalleryPage(
+        rows=[_video_row(row) for row in rows],
+        next=_cursor_text(rows[-1], column) if rows and has_next else None,
+        previous=_cursor_text(rows[0], column) if rows and has_previous else None,
+        total=total,
+    )
+
+
+def _conditions(filters: Filters) -> tuple[list[str], list[Any]]:
+    parts: list[tuple[str, list[Any]]] = []
+    if filters.label is not None:
+        parts.append(("l.label=?", [filters.label]))
+    if filters.status is not None:
+        parts.append(("v.status=?", [filters.status]))
+    if filters.reason is not None:
+        parts.append(("v.reasons LIKE ? ESCAPE '\\'", [f'%"{_escape(filters.reason)}%']))
+    if filters.text:
+        parts.append(("instr(t.text, ?)", [filters.text.casefold()]))
+        if filters.label is not None:
+            parts.append(("t.video_id=l.video_id", []))
+    if filters.score_min is not None:
+        parts.append(("v.score_key>=?", [filters.score_min]))
+    if filters.score_max is not None:
+        parts.append(("v.score_key BETWEEN 0 AND ?", [filters.score_max]))
+    judged = {"yes": "v.judged>0", "no": "v.judged=0", "conflict": "v.conflict NOTNULL"}
+    if filters.judged is not None:
+        parts.append((judged[filters.judged], []))
+    return [condition for condition, _ in parts], [value for _, values in parts for value in values]
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _cursor(text: str | None, column: str) -> tuple[Any, str] | None:
+    if text is None:
+        return None
+    try:
+        name, value, video_id = json.loads(text)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"cursor {text[:40]!r}: not one that a page of the gallery gave") from error
+    if name != column or not isinstance(video_id, str) or not isinstance(value, (int, float)):
+        raise ValueError(f"cursor {text[:40]!r}: made for another order")
+    return value, video_id
+
+
+def _cursor_text(row: sqlite3.Row, column: str) -> str:
+    return json.dumps([column, 0 if column == "video_id" else row[column], row["video_id"]])
+
+
+def _total(connection: sqlite3.Connection, source: str, conditions: list[str], values: list[Any]) -> int | None:
+    where = " AND ".join(conditions) or "1"
+    count = connection.execute(
+        f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {where} LIMIT {COUNTED_AT_MOST + 1})", values
+    ).fetchone()[0]
+    return count if count <= COUNTED_AT_MOST else None
+
+
+def _video_row(row: sqlite3.Row) -> VideoRow:
+    values: dict[str, Any] = {name: row[name] for name in VideoRow.__dataclass_fields__}
+    for name in ("reasons", "labels", "human_labels"):
+        values[name] = tuple(json.loads(values[name]))
+    return VideoRow(**values)
+
+
+def status_counts(index: Index) -> dict[str, int]:
+    with index.database.connection() as connection:
+        return dict(connection.execute("SELECT status, count(*) FROM videos GROUP BY status").fetchall())
+
+
+def label_funnel(index: Index, limit: int | None = None) -> list[LabelCount]:
+    """Every label with its videos by status, the largest first."""
+    with index.database.connection() as connection:
+        judged = dict(
+            connection.execute(
+                # From the few that were judged to their labels; left to itself SQLite reads every label's videos.
+                "SELECT l.label, count(*) FROM videos v CROSS JOIN labels l ON l.video_id=v.video_id"
+                " WHERE v.judged>0 GROUP BY l.label"
+            ).fetchall()
+        )
+        rows = connection.execute(
+            "SELECT * FROM funnel ORDER BY videos DESC, label LIMIT ?", (-1 if limit is None else limit,)
+        ).fetchall()
+    return [LabelCount(**dict(row), judged=judged.get(row["label"], 0)) for row in rows]

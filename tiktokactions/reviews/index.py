@@ -1,0 +1,172 @@
+"""``.review/index.sqlite``: what the queue and the gallery look up, derived from the manifest, the records and the
+decisions. It may be deleted at any time; only leases are nowhere else, and they end by themselves."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tiktokactions.curation.options import CurateOptions
+from tiktokactions.reviews.database import Database
+
+FORMAT = 1
+SCHEMA = """\
+CREATE TABLE videos(
+  video_id TEXT PRIMARY KEY,
+  row_hash TEXT NOT NULL,
+  status TEXT NOT NULL,
+  reasons TEXT NOT NULL,
+  labels TEXT NOT NULL,
+  human_labels TEXT NOT NULL,
+  creator TEXT,
+  title TEXT,
+  file_name TEXT NOT NULL,
+  duration_s REAL,
+  width INTEGER,
+  height INTEGER,
+  longest_scene_s REAL,
+  person_frames INTEGER,
+  sampled_frames INTEGER,
+  best_score REAL,
+  score_key REAL NOT NULL,
+  duration_key REAL NOT NULL,
+  margin REAL,
+  missing_frames INTEGER,
+  clip_path TEXT,
+  clip_start_s REAL,
+  clip_end_s REAL,
+  judged INTEGER NOT NULL DEFAULT 0,
+  closed INTEGER NOT NULL DEFAULT 0,
+  conflict TEXT
+);
+CREATE TABLE texts(video_id TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE funnel(
+  label TEXT PRIMARY KEY, videos INTEGER NOT NULL, accepted INTEGER NOT NULL, needs_review INTEGER NOT NULL,
+  rejected INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE labels(label TEXT, video_id TEXT, PRIMARY KEY(label, video_id)) WITHOUT ROWID;
+CREATE TABLE queue(
+  queue TEXT, video_id TEXT, rank INTEGER NOT NULL, open INTEGER NOT NULL DEFAULT 1, PRIMARY KEY(queue, video_id)
+) WITHOUT ROWID;
+CREATE INDEX queue_open ON queue(queue, rank, video_id) WHERE open;
+CREATE INDEX queue_of_video ON queue(video_id);
+CREATE TABLE judged(
+  reviewer TEXT, video_id TEXT, verdict TEXT, skipped INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(reviewer, video_id)
+) WITHOUT ROWID;
+CREATE INDEX judged_of_video ON judged(video_id);
+CREATE TABLE leases(
+  video_id TEXT, reviewer TEXT, queue TEXT NOT NULL, ends REAL NOT NULL, PRIMARY KEY(video_id, reviewer)
+) WITHOUT ROWID;
+CREATE INDEX leases_of_reviewer ON leases(reviewer);
+CREATE TABLE places(
+  reviewer TEXT, queue TEXT, rank INTEGER NOT NULL DEFAULT 0, handed INTEGER NOT NULL DEFAULT 0,
+  empty INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(reviewer, queue)
+) WITHOUT ROWID;
+CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL)"""
+INDEXES = (
+    "CREATE INDEX IF NOT EXISTS videos_status ON videos(status, video_id)",
+    "CREATE INDEX IF NOT EXISTS videos_score ON videos(score_key, video_id)",
+    "CREATE INDEX IF NOT EXISTS videos_duration ON videos(duration_key, video_id)",
+    "CREATE INDEX IF NOT EXISTS videos_status_score ON videos(status, score_key, video_id)",
+    "CREATE INDEX IF NOT EXISTS videos_status_duration ON videos(status, duration_key, video_id)",
+    "CREATE INDEX IF NOT EXISTS videos_judged ON videos(video_id) WHERE judged > 0",
+    "CREATE INDEX IF NOT EXISTS videos_conflict ON videos(video_id) WHERE conflict IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS labels_of_video ON labels(video_id)",
+)
+"""Made when the first rows are there, all at once, and kept up from then on."""
+ROWS_AT_ONCE = 2000
+
+
+@dataclass(frozen=True)
+class Index:
+    """The index of a dataset, opened."""
+
+    dataset: Path
+    settings: CurateOptions
+    database: Database
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def index_path(dataset: Path) -> Path:
+    return dataset / ".review" / "index.sqlite"
+
+
+def open_index(dataset: Path, settings: CurateOptions) -> Index:
+    """Open the index; one that another version of this program made, or that is damaged, is made anew.
+
+    Raises:
+        ValueError: the folder cannot be written.
+    """
+    path = index_path(dataset)
+    try:
+        database = Database(path, SCHEMA, FORMAT, synchronous="NORMAL")
+    except ValueError as error:
+        if isinstance(error.__cause__, sqlite3.OperationalError):
+            raise  # locked, or no room: that is no reason to take it from under another process
+        _delete(path)
+        database = Database(path, SCHEMA, FORMAT, synchronous="NORMAL")
+    return Index(dataset, settings, database)
+
+
+def _delete(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def forget(index: Index, video_ids: Sequence[str]) -> None:
+    """Take videos out of every table."""
+    with index.database.write() as connection:
+        for table in ("videos", "texts", "labels", "queue", "judged", "leases"):
+            connection.executemany(f"DELETE FROM {table} WHERE video_id=?", [(i,) for i in video_ids])
+
+
+def set_queue(index: Index, queue: str, video_ids: Sequence[str]) -> None:
+    """A queue holds these videos, in this order; only what differs from before is written."""
+    with index.database.connection() as connection:
+        before = dict(connection.execute("SELECT video_id, rank FROM queue WHERE queue=?", (queue,)).fetchall())
+    moved = [(queue, i, rank) for rank, i in enumerate(video_ids) if before.pop(i, None) != rank]
+    for start in range(0, len(moved), ROWS_AT_ONCE):
+        with index.database.write() as connection:
+            connection.executemany(
+                "INSERT INTO queue(queue, video_id, rank, open)"
+                " VALUES(?, ?, ?, coalesce((SELECT NOT closed FROM videos v WHERE v.video_id=?2), 1))"
+                " ON CONFLICT(queue, video_id) DO UPDATE SET rank=excluded.rank",
+                moved[start : start + ROWS_AT_ONCE],
+            )
+    if moved or before:
+        with index.database.write() as connection:
+            connection.executemany("DELETE FROM queue WHERE queue=? AND video_id=?", [(queue, i) for i in before])
+            connection.execute("UPDATE places SET rank=0, empty=0 WHERE queue=?", (queue,))
+
+
+def meta(index: Index, name: str) -> str | None:
+    with index.database.connection() as connection:
+        return get_meta(connection, name)
+
+
+def get_meta(connection: sqlite3.Connection, name: str) -> str | None:
+    row = connection.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def set_meta(index: Index, name: str, value: str) -> None:
+    with index.database.write() as connection:
+        put_meta(connection, name, value)
+
+
+def put_meta(connection: sqlite3.Connection, name: str, value: str) -> None:
+    connection.execute(
+        "INSERT INTO meta VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET value=excluded.value", (name, value)
+    )
+
+
+def video_ids_with(index: Index, where: str, values: Sequence[Any] = ()) -> Iterator[str]:
+    """Ids of the videos for which an SQL condition on the table ``videos`` holds, in order."""
+    with index.database.connection() as connection:
+        for row in connection.execute(f"SELECT video_id FROM videos WHERE {where} ORDER BY video_id", values):
+            yield row[0]

@@ -1,0 +1,166 @@
+"""One video as it is shown for judging, and the check of a decision against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tiktokactions.curation.decide import person_frames, person_score, propose_segment
+from tiktokactions.curation.options import CurateOptions
+from tiktokactions.files import is_address, poster_path, read_record, record_path, strip_path
+from tiktokactions.records import Segment, VideoRecord
+from tiktokactions.reviews.decisions import DecisionError, NewDecision, checked_decision
+
+
+class UnknownVideoError(DecisionError):
+    """No such video in the dataset."""
+
+
+@dataclass(frozen=True)
+class ReviewItem:
+    """A video with everything its page shows. Paths are absolute and exist, or are None."""
+
+    record: VideoRecord
+    person_score: float
+    """Boxes count as people from this score on."""
+    min_clip_s: float
+    max_clip_s: float
+    segment: tuple[float, float] | None
+    """The clip's place in the source: as people chose it, else as proposed; None where no scene is long enough."""
+    scene: int | None
+    """The scene that holds the segment, else the longest."""
+    why: str
+    """Why a person should look at it, as a sentence."""
+    clip_path: Path | None
+    source_path: Path | None
+    """Outside the dataset folder: to be served by the video's id alone."""
+    source: str | None
+    """Where a stand-in can be made from: ``source_path``, else an address on an object store, which nobody has looked at."""
+    poster_path: Path | None
+    strip_path: Path | None
+
+
+def review_item(dataset: Path, settings: CurateOptions, video_id: str) -> ReviewItem:
+    """Read a video's record.
+
+    Raises:
+        UnknownVideoError: no record of this id.
+        ValueError: the record is damaged.
+    """
+    record = known_record(dataset, video_id)
+    segment = segment_of(record, settings)
+    clip = dataset / record.clip.path if record.clip is not None else None
+    places = (record.source.path, *record.source.copies)
+    source = next((path for path in map(Path, places) if path.is_file()), None)
+    scene = record.longest_scene if segment is None else scene_of(record, segment.start_s, segment.end_s)
+    return ReviewItem(
+        record=record,
+        person_score=person_score(record, settings),
+        min_clip_s=settings.min_clip_s,
+        max_clip_s=settings.max_clip_s,
+        segment=None if segment is None else (segment.start_s, segment.end_s),
+        scene=record.longest_scene if scene is None else scene,
+        why=why(record, settings),
+        clip_path=_existing(clip),
+        source_path=source,
+        source=next(filter(is_address, places), None) if source is None else str(source),
+        poster_path=_existing(poster_path(dataset, video_id)),
+        strip_path=_existing(strip_path(dataset, video_id)),
+    )
+
+
+def known_record(dataset: Path, video_id: str) -> VideoRecord:
+    """Raises :class:`UnknownVideoError` for whatever is not the id of a record, paths and the like included."""
+    named = (
+        video_id and not video_id.startswith(".") and not any(c in video_id for c in "/\\\0") and len(video_id) < 200
+    )
+    try:
+        record = read_record(record_path(dataset, video_id)) if named else None
+    except (FileNotFoundError, UnicodeEncodeError):
+        record = None
+    if record is None or record.video_id != video_id:
+        raise UnknownVideoError(f"video {video_id[:80]!r}: not in this dataset")
+    return record
+
+
+def segment_of(record: VideoRecord, settings: CurateOptions) -> Segment | None:
+    """The segment that accepting the video would cut, None where its scenes are too short or it is unusable."""
+    if record.segment is not None:
+        return record.segment
+    scene = record.scene
+    if record.failure is not None or scene is None or record.probe is None or record.motion is None:
+        return None
+    long_enough = scene.duration_s >= settings.min_clip_s - 0.25 / record.probe.fps
+    return propose_segment(record, settings) if long_enough else None
+
+
+def scene_of(record: VideoRecord, start_s: float, end_s: float) -> int | None:
+    """The scene that holds a segment, give or take half a frame."""
+    slack = 0.5 / record.probe.fps if record.probe is not None else 0.0
+    for number, scene in enumerate(record.scenes):
+        if scene.start_s - slack <= start_s and end_s <= scene.end_s + slack:
+            return number
+    return None
+
+
+def why(record: VideoRecord, settings: CurateOptions) -> str:
+    """Why this video wants a person's look."""
+    reasons = [reason.partition(":")[0] for reason in record.reasons]
+    if "source_missing" in reasons:
+        return "accepted by people, but its source is gone and the clip cannot be cut"
+    if "no_detector" in reasons:
+        return "nobody has looked for people in it yet"
+    seen = f"people in {person_frames(record, settings)} of {len(record.samples)} frames"
+    if "few_person_frames" in reasons:
+        return f"{seen}, {settings.min_person_frames} needed"
+    if record.status == "accepted":
+        return f"accepted by people; {seen}" if "human_accepted" in reasons else f"accepted: {seen}"
+    return "rejected: " + ", ".join(reasons).replace("_", " ")
+
+
+def check_decision(record: VideoRecord, settings: CurateOptions, new: NewDecision) -> NewDecision:
+    """A decision that fits its video; a segment is moved onto the source's frames, its scene filled in.
+
+    Raises:
+        DecisionError: it makes no sense in itself, there is no such scene, or the segment is too short, too long, or not
+            inside one scene.
+    """
+    new = checked_decision(new)
+    if new.scene is not None and not 0 <= new.scene < len(record.scenes):
+        raise DecisionError(f"scene: got {new.scene}, expected 0 to {len(record.scenes) - 1}")
+    if new.start_s is None or new.end_s is None or record.probe is None:
+        if new.scene is not None and new.scene != record.longest_scene and new.verdict == "accept":
+            raise DecisionError("scene: another scene than the proposed one needs start_s and end_s of its segment too")
+        return new if record.probe is not None else replace(new, scene=None, start_s=None, end_s=None)
+    frame_s = 1 / record.probe.fps
+    start_s, end_s = on_frames(record, new.start_s, new.end_s)
+    length_s = end_s - start_s
+    if not settings.min_clip_s - 0.5 * frame_s <= length_s <= settings.max_clip_s + 0.5 * frame_s:
+        raise DecisionError(
+            f"segment: got {length_s:.3f} s ({start_s:.3f} to {end_s:.3f}), expected"
+            f" {settings.min_clip_s:g} to {settings.max_clip_s:g} s"
+        )
+    scene = scene_of(record, start_s, end_s)
+    if scene is None or (new.scene is not None and scene != new.scene):
+        where = "one scene" if new.scene is None else f"scene {new.scene}"
+        raise DecisionError(f"segment: {start_s:.3f} to {end_s:.3f} s does not lie inside {where} of the video")
+    held = record.scenes[scene]
+    if abs(start_s - held.start_s) < 0.5 * frame_s or start_s < held.start_s:
+        start_s = held.start_s
+    if abs(end_s - held.end_s) < 0.5 * frame_s or end_s > held.end_s:
+        end_s = held.end_s
+    return replace(new, scene=scene, start_s=start_s, end_s=end_s)
+
+
+def on_frames(record: VideoRecord, start_s: float, end_s: float) -> tuple[float, float]:
+    """A segment moved to the nearest frame times, so that its clip holds a whole number of frames; sources whose frames
+    are unevenly spaced are left as they are."""
+    probe = record.probe
+    if probe is None or probe.variable_frame_rate:
+        return start_s, end_s
+    rate = probe.frame_rate
+    return float(round(start_s * rate) / rate), float(round(end_s * rate) / rate)
+
+
+def _existing(path: Path | None) -> Path | None:
+    return path if path is not None and path.is_file() else None

@@ -1,0 +1,158 @@
+"""What people decided in two datasets, brought together in the dataset that is made of them."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import itertools
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tiktokactions.reviews.store import Store, store_path
+
+NOT_CARRIED = ("cookie_secret",)
+"""Settings that belong to one folder: its sessions."""
+RANK = {"outside": 0, "reviewer": 1, "owner": 2}
+
+
+@dataclass(frozen=True)
+class MergedReviews:
+    """What was carried into the merged dataset, over all its merges."""
+
+    decisions: int = 0
+    """Rows of ``decisions``, undone ones and undos included."""
+    in_both: int = 0
+    """Rows that both datasets held: the same client key, person and video; there is one of each."""
+    left_out: int = 0
+    """Rows about videos that are not in the merged dataset: taken down, or other bytes under the same id."""
+    reviewers: int = 0
+    verdicts: int = 0
+    gold: int = 0
+
+
+def merge_reviews(datasets: Sequence[Path], out: Path, unwanted: Sequence[Collection[str]]) -> MergedReviews:
+    """Carry decisions, people, settings, gold items and applied verdicts into ``out``, all in one transaction.
+
+    What ``out`` holds already stays, so it may be repeated. Where two say something of the same thing, the first holds;
+    decisions of both are kept, in the order in which they were taken, so that of one person's decisions on a video the
+    newest is in force. Without any reviews nothing is made.
+
+    Args:
+        datasets: the first one's settings, people and verdicts hold.
+        out: the merged dataset.
+        unwanted: for each dataset the videos about which nothing is carried.
+    """
+    there = [(folder, ids) for folder, ids in zip(datasets, unwanted, strict=True) if store_path(folder).exists()]
+    if not there:
+        return MergedReviews()
+    stores = [Store(folder) for folder, _ in there]
+    target = Store(out)
+    try:
+        with target.database.write() as connection:
+            rows = [_rows(store, "decisions", "id") for store in stores]
+            left_out = sum(row["video_id"] in ids for part, (_, ids) in zip(rows, there, strict=True) for row in part)
+            parts = [
+                [row for row in part if row["video_id"] not in ids] for part, (_, ids) in zip(rows, there, strict=True)
+            ]
+            in_both = _add_decisions(connection, parts)
+            for store, (_, ids) in zip(stores, there, strict=True):
+                for row in _rows(store, "reviewers", "created_utc, id"):
+                    _add_reviewer(connection, row)
+                for row in _rows(store, "settings", "name"):
+                    if row["name"] not in NOT_CARRIED:
+                        _add(connection, "settings", row)
+                for table in ("gold", "sampled", "verdicts"):
+                    for row in _rows(store, table, "video_id"):
+                        if row["video_id"] not in ids:
+                            _add(connection, table, row)
+        with target.database.connection() as connection:
+            count = {
+                table: int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+                for table in ("decisions", "reviewers", "verdicts", "gold")
+            }
+        return MergedReviews(in_both=in_both, left_out=left_out, **count)
+    finally:
+        for store in (*stores, target):
+            store.close()
+
+
+def _rows(store: Store, table: str, order: str) -> list[dict[str, Any]]:
+    with store.database.connection() as connection:
+        return [dict(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY {order}")]
+
+
+def _add(connection: sqlite3.Connection, table: str, row: Mapping[str, Any], how: str = "OR IGNORE") -> int | None:
+    names = ", ".join(row)
+    return connection.execute(
+        f"INSERT {how} INTO {table}({names}) VALUES({', '.join(':' + name for name in row)})", row
+    ).lastrowid
+
+
+def _add_decisions(connection: sqlite3.Connection, parts: Sequence[Sequence[dict[str, Any]]]) -> int:
+    """Append what is not there yet; how many rows of a later dataset the ones before had already."""
+    known = {row["client_key"]: row for row in map(dict, connection.execute("SELECT * FROM decisions"))}
+    undone = {row["undoes"] for row in known.values()}
+    keys = [{row["client_key"] for row in part} for part in parts]
+    place: list[dict[int, int]] = [{} for _ in parts]
+    in_both = 0
+    for number, row in _by_time(parts):
+        old_id = row.pop("id")
+        row["client_key"] = _free_key(known, row)
+        there = known.get(row["client_key"])
+        in_both += number > 0 and any(row["client_key"] in others for others in keys[:number])
+        if there is None:
+            if row["undoes"] is not None:
+                row["undoes"] = place[number][row["undoes"]]
+                if row["undoes"] in undone:  # taken back in both, each time anew
+                    in_both += 1
+                    continue
+                undone.add(row["undoes"])
+            there = row | {"id": _add(connection, "decisions", row, "")}
+            known[row["client_key"]] = there
+        place[number][old_id] = int(there["id"])
+    return in_both
+
+
+def _by_time(parts: Sequence[Sequence[dict[str, Any]]]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(dataset, row) in the order of time, each dataset's rows in their own order (imported ones may be older than those
+    before them)."""
+
+    def timed(number: int) -> Iterator[tuple[str, int, int]]:
+        latest = itertools.accumulate((row["at_utc"] for row in parts[number]), max)
+        return ((at, number, place) for place, at in enumerate(latest))
+
+    for _, number, place in heapq.merge(*(timed(number) for number in range(len(parts)))):
+        yield number, dict(parts[number][place])
+
+
+def _free_key(known: Mapping[str, Mapping[str, Any]], row: Mapping[str, Any]) -> str:
+    """The row's client key; where another decision has it, one that is always the same for this row."""
+    key = str(row["client_key"])
+    there = known.get(key)
+    same = ("reviewer", "video_id", "verdict")
+    if there is None or all(there[name] == row[name] for name in same):
+        return key
+    return hashlib.sha256("\0".join([key, *(str(row[name]) for name in same)]).encode()).hexdigest()
+
+
+def _add_reviewer(connection: sqlite3.Connection, row: Mapping[str, Any]) -> None:
+    """One person of one id: the first name and token, the higher role; shut out where one of the two shut them out."""
+    token = connection.execute("SELECT id FROM reviewers WHERE token_sha256=?", (row["token_sha256"],)).fetchone()
+    row = dict(row) | ({"token_sha256": None} if token is not None and token["id"] != row["id"] else {})
+    there = connection.execute("SELECT * FROM reviewers WHERE id=?", (row["id"],)).fetchone()
+    if there is None:
+        _add(connection, "reviewers", row)
+        return
+    connection.execute(
+        "UPDATE reviewers SET token_sha256=?, role=?, created_utc=?, disabled=? WHERE id=?",
+        (
+            there["token_sha256"] or row["token_sha256"],
+            max(there["role"], row["role"], key=RANK.__getitem__),
+            min(there["created_utc"], row["created_utc"]),
+            max(there["disabled"], row["disabled"]),
+            row["id"],
+        ),
+    )

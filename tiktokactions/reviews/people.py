@@ -1,0 +1,109 @@
+"""Who may judge: names, roles, and the tokens that let people in."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import sqlite3
+
+from tiktokactions.reviews.decisions import DecisionError, Reviewer, clean_label
+from tiktokactions.reviews.store import Store, now_utc
+
+
+def invite(store: Store, name: str, role: str = "reviewer") -> tuple[Reviewer, str]:
+    """A new person and the token that lets them in; only its SHA-256 is kept. Again: a new token, the old one ends.
+
+    Raises:
+        DecisionError: a name that cannot be shown, or the owner's.
+    """
+    known = reviewer(store, reviewer_id(name))
+    if known is not None and known.role == "owner" and role != "owner":
+        raise DecisionError(f"{known.name}: is the owner already; choose another name")
+    token = secrets.token_urlsafe(24)
+    return _with_token(store, name, role, token), token
+
+
+def set_owner_token(store: Store, token: str) -> Reviewer:
+    """The person ``owner``, let in by this token from now on."""
+    return _with_token(store, "owner", "owner", token)
+
+
+def _with_token(store: Store, name: str, role: str, token: str) -> Reviewer:
+    name = clean_label(name)
+    with store.database.write() as connection:
+        connection.execute(
+            "INSERT INTO reviewers(id, name, role, token_sha256, created_utc) VALUES(?, ?, ?, ?, ?)"
+            " ON CONFLICT(id) DO UPDATE SET token_sha256=excluded.token_sha256, role=excluded.role, disabled=0",
+            (reviewer_id(name), name, role, _sha256(token), now_utc()),
+        )
+    found = reviewer(store, reviewer_id(name))
+    assert found is not None
+    return found
+
+
+def reviewer_id(name: str) -> str:
+    """How a name is compared: without regard to case."""
+    return clean_label(name).casefold()
+
+
+def reviewer_of_token(store: Store, token: str) -> Reviewer | None:
+    """Who was given this token; None for a wrong one and for people who are shut out."""
+    with store.database.connection() as connection:
+        row = connection.execute(
+            "SELECT * FROM reviewers WHERE token_sha256=? AND NOT disabled", (_sha256(token),)
+        ).fetchone()
+    return None if row is None else _reviewer_of_row(row)
+
+
+def named_reviewer(store: Store, name: str, role: str = "reviewer") -> Reviewer:
+    """The person of this name, made where there is none: for a server that only this machine reaches, and for imports.
+
+    Raises:
+        DecisionError: a name that cannot be shown, or that belongs to somebody with a token.
+    """
+    wanted = reviewer_id(name)
+    found = reviewer(store, wanted)
+    if found is None:
+        with store.database.write() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO reviewers(id, name, role, created_utc) VALUES(?, ?, ?, ?)",
+                (wanted, clean_label(name), role, now_utc()),
+            )
+        found = reviewer(store, wanted)
+    assert found is not None
+    if role != "outside" and (found.has_token or found.disabled):
+        raise DecisionError(f"{found.name}: this name belongs to somebody with an invitation; use that link")
+    return found
+
+
+def disable_reviewer(store: Store, person: str) -> None:
+    """Shut a person out; what they decided stays."""
+    with store.database.write() as connection:
+        connection.execute("UPDATE reviewers SET disabled=1 WHERE id=?", (person,))
+
+
+def reviewer(store: Store, person: str) -> Reviewer | None:
+    with store.database.connection() as connection:
+        row = connection.execute("SELECT * FROM reviewers WHERE id=?", (person,)).fetchone()
+    return None if row is None else _reviewer_of_row(row)
+
+
+def reviewers(store: Store) -> list[Reviewer]:
+    with store.database.connection() as connection:
+        rows = connection.execute("SELECT * FROM reviewers ORDER BY created_utc, id").fetchall()
+    return [_reviewer_of_row(row) for row in rows]
+
+
+def _reviewer_of_row(row: sqlite3.Row) -> Reviewer:
+    return Reviewer(
+        id=row["id"],
+        name=row["name"],
+        role=row["role"],
+        created_utc=row["created_utc"],
+        disabled=bool(row["disabled"]),
+        has_token=row["token_sha256"] is not None,
+    )
+
+
+def _sha256(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

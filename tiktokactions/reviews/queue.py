@@ -1,0 +1,322 @@
+"""Who is shown which video next: leases that end by themselves, k judgements, gold items, skipped ones last."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from tiktokactions.reviews.folding import catch_up
+from tiktokactions.reviews.golden import gold
+from tiktokactions.reviews.index import Index, set_queue
+from tiktokactions.reviews.order import scramble
+from tiktokactions.reviews.store import Store, now_utc, reviewers_per_video
+
+_UNSEEN = "NOT EXISTS (SELECT 1 FROM judged j WHERE j.reviewer=:me AND j.video_id=q.video_id)"
+_NOT_MINE = "NOT EXISTS (SELECT 1 FROM leases m WHERE m.video_id=q.video_id AND m.reviewer=:me)"
+_WANTED = (
+    "(SELECT v.judged FROM videos v WHERE v.video_id=q.video_id)"
+    " + (SELECT count(*) FROM leases l WHERE l.video_id=q.video_id AND l.reviewer<>:me) < :k"
+)
+"""Judgements made and judgements under way are fewer than wanted: one more person may look at it."""
+
+
+@dataclass(frozen=True)
+class QueueItem:
+    """A video that is leased to a person now."""
+
+    video_id: str
+    queue: str
+    second_look: bool = False
+    """The person has skipped it before."""
+
+
+def next_items(
+    index: Index,
+    store: Store,
+    reviewer: str,
+    queue: str,
+    count: int,
+    exclude: Collection[str] = (),
+    lease_s: float = 120.0,
+    gold_every: int = 20,
+) -> list[QueueItem]:
+    """Lease the next videos of a queue to a person: at most ``count``, fewer where the queue is nearly done.
+
+    First come the videos that the person holds already and does not name in ``exclude`` (the page was loaded again),
+    then the open ones in the queue's order, then those the person has skipped. Judgements and leases together never
+    exceed the number of judgements that a video needs.
+    """
+    catch_up(index, store)
+    ensure_queue(index, queue)
+    answers = gold(store) if gold_every and queue != "conflicts" else {}
+    now = time.time()
+    with index.database.write() as connection:
+        if connection.execute("DELETE FROM leases WHERE ends<=?", (now,)).rowcount:
+            connection.execute("UPDATE places SET empty=0 WHERE empty")
+        values = {"me": reviewer, "queue": queue, "k": reviewers_per_video(store), "n": count}
+        items = _held(connection, values, exclude)[:count]
+        if queue == "conflicts":
+            items += _conflicts(connection, values | {"n": count - len(items)})
+        else:
+            items += _fresh(connection, values | {"n": count - len(items)}, sorted(answers), gold_every)
+            items += _skipped(connection, values | {"n": count - len(items)})
+        connection.executemany(
+            "INSERT INTO leases VALUES(?, ?, ?, ?)"
+            " ON CONFLICT(video_id, reviewer) DO UPDATE SET ends=excluded.ends, queue=excluded.queue",
+            [(item.video_id, reviewer, queue, now + lease_s) for item in items],
+        )
+    return items
+
+
+def _held(connection: sqlite3.Connection, values: dict[str, object], exclude: Collection[str]) -> list[QueueItem]:
+    rows = connection.execute(
+        "SELECT l.video_id, coalesce(j.skipped, 0) AS skipped FROM leases l"
+        " LEFT JOIN queue q ON q.queue=l.queue AND q.video_id=l.video_id"
+        " LEFT JOIN judged j ON j.reviewer=l.reviewer AND j.video_id=l.video_id"
+        " WHERE l.reviewer=:me AND l.queue=:queue ORDER BY skipped, q.rank",
+        values,
+    ).fetchall()
+    queue = str(values["queue"])
+    return [QueueItem(row[0], queue, row[1] > 0) for row in rows if row[0] not in exclude]
+
+
+def _fresh(
+    connection: sqlite3.Connection, values: dict[str, object], answers: Sequence[str], gold_every: int
+) -> list[QueueItem]:
+    """Videos that the person has neither judged nor skipped, from where they stand in the queue, then from its start."""
+    me, queue, wanted = str(values["me"]), str(values["queue"]), int(str(values["n"]))
+    if wanted <= 0:
+        return []
+    place = connection.execute("SELECT rank, handed, empty FROM places WHERE reviewer=:me AND queue=:queue", values)
+    rank, handed, empty = tuple(place.fetchone() or (0, 0, 0))
+    rows = _scan(connection, values | {"from": rank, "to": 1 << 62})
+    if len(rows) < wanted and rank and not empty:
+        rows += _scan(connection, values | {"from": 0, "to": rank, "n": wanted - len(rows)})
+    unseen_gold = _unseen_gold(connection, values, answers)
+    items: list[QueueItem] = []
+    for row in rows:
+        if unseen_gold and len(items) < wanted and _is_gold_turn(me, queue, handed + len(items), gold_every):
+            items.append(QueueItem(unseen_gold.pop(), queue))
+        if len(items) < wanted:
+            items.append(QueueItem(row["video_id"], queue))
+    held = connection.execute(
+        "SELECT min(q.rank) FROM leases l JOIN queue q ON q.queue=l.queue AND q.video_id=l.video_id"
+        " WHERE l.reviewer=:me AND l.queue=:queue",
+        values,
+    ).fetchone()[0]
+    # Everything before the first video handed out or held is judged, skipped, or in other hands. (What others give
+    # back there is found when the queue is searched from its start, or by those who stand further ahead.)
+    ahead = [row["rank"] for row in rows if row["rank"] >= rank] + ([held] if held is not None else [])
+    connection.execute(
+        "INSERT INTO places VALUES(:me, :queue, :rank, :handed, :empty)"
+        " ON CONFLICT(reviewer, queue) DO UPDATE SET rank=excluded.rank, handed=excluded.handed, empty=excluded.empty",
+        {
+            "me": me,
+            "queue": queue,
+            "rank": min(ahead, default=_last_rank(connection, queue) + 1),
+            "handed": handed + len(items),
+            "empty": int(len(rows) < wanted),
+        },
+    )
+    return items
+
+
+def _scan(connection: sqlite3.Connection, values: dict[str, object]) -> list[sqlite3.Row]:
+    return connection.execute(
+        "SELECT q.video_id, q.rank FROM queue q WHERE q.queue=:queue AND q.open AND q.rank>=:from AND q.rank<:to"
+        f" AND {_UNSEEN} AND {_NOT_MINE} AND {_WANTED} ORDER BY q.rank LIMIT :n",
+        values,
+    ).fetchall()
+
+
+def _last_rank(connection: sqlite3.Connection, queue: str) -> int:
+    row = connection.execute(
+        "SELECT rank FROM queue WHERE queue=? AND open ORDER BY rank DESC LIMIT 1", (queue,)
+    ).fetchone()
+    return -1 if row is None else int(row[0])
+
+
+def _unseen_gold(connection: sqlite3.Connection, values: dict[str, object], answers: Sequence[str]) -> list[str]:
+    """Gold items that the person was not shown yet; in another order for everybody."""
+    seen = (
+        {row[0] for row in connection.execute("SELECT video_id FROM judged WHERE reviewer=:me", values)}
+        if answers
+        else set()
+    )
+    held = {row[0] for row in connection.execute("SELECT video_id FROM leases WHERE reviewer=:me", values)}
+    unseen = [video_id for video_id in answers if video_id not in seen and video_id not in held]
+    return sorted(unseen, key=lambda video_id: scramble(f"{values['me']}:{video_id}"))
+
+
+def _is_gold_turn(reviewer: str, queue: str, handed: int, gold_every: int) -> bool:
+    """One turn in every ``gold_every``, at a place that cannot be guessed by counting."""
+    window, turn = divmod(handed, gold_every)
+    digest = hashlib.sha256(f"{reviewer}:{queue}:{window}".encode()).digest()
+    return int.from_bytes(digest[:4]) % gold_every == turn
+
+
+def _skipped(connection: sqlite3.Connection, values: dict[str, object]) -> list[QueueItem]:
+    if int(str(values["n"])) <= 0:
+        return []
+    rows = connection.execute(
+        "SELECT q.video_id FROM judged s JOIN queue q ON q.video_id=s.video_id AND q.queue=:queue"
+        f" WHERE s.reviewer=:me AND s.verdict IS NULL AND q.open AND {_NOT_MINE} AND {_WANTED}"
+        " ORDER BY s.skipped LIMIT :n",
+        values,
+    ).fetchall()
+    return [QueueItem(row[0], str(values["queue"]), True) for row in rows]
+
+
+def _conflicts(connection: sqlite3.Connection, values: dict[str, object]) -> list[QueueItem]:
+    rows = connection.execute(
+        "SELECT q.video_id, coalesce(j.skipped, 0) AS skipped FROM videos q"
+        " LEFT JOIN judged j ON j.reviewer=:me AND j.video_id=q.video_id"
+        " WHERE q.conflict NOTNULL AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.video_id=q.video_id)"
+        " ORDER BY skipped, q.video_id LIMIT :n",
+        values,
+    ).fetchall()
+    return [QueueItem(row[0], "conflicts", row[1] > 0) for row in rows]
+
+
+# --- leases --------------------------------------------------------------------------------------------------------
+
+
+def renew(index: Index, reviewer: str, video_ids: Collection[str], lease_s: float) -> None:
+    """The page is still open: what a person holds stays theirs."""
+    with index.database.write() as connection:
+        connection.executemany(
+            "UPDATE leases SET ends=? WHERE reviewer=? AND video_id=?",
+            [(time.time() + lease_s, reviewer, video_id) for video_id in video_ids],
+        )
+
+
+def release(index: Index, reviewer: str, video_ids: Collection[str] | None = None) -> None:
+    """Give back some videos, or all that a person holds."""
+    with index.database.write() as connection:
+        rows = connection.execute("SELECT video_id, queue FROM leases WHERE reviewer=?", (reviewer,)).fetchall()
+        for row in rows:
+            if video_ids is None or row["video_id"] in video_ids:
+                connection.execute("DELETE FROM leases WHERE reviewer=? AND video_id=?", (reviewer, row["video_id"]))
+                _step_back(connection, row["queue"], row["video_id"])
+
+
+def lease_again(index: Index, reviewer: str, queue: str, video_id: str, lease_s: float) -> None:
+    """Give a person a video back whose decision they took back, whoever may hold it."""
+    with index.database.write() as connection:
+        connection.execute(
+            "INSERT OR REPLACE INTO leases VALUES(?, ?, ?, ?)", (video_id, reviewer, queue, time.time() + lease_s)
+        )
+        _step_back(connection, queue, video_id)
+
+
+def _step_back(connection: sqlite3.Connection, queue: str, video_id: str) -> None:
+    connection.execute(
+        "UPDATE places SET empty=0, rank=min(rank,"
+        " coalesce((SELECT q.rank FROM queue q WHERE q.queue=?1 AND q.video_id=?2), rank)) WHERE queue=?1",
+        (queue, video_id),
+    )
+
+
+def count_leases(index: Index) -> dict[str, int]:
+    """Videos held now, by person."""
+    with index.database.connection() as connection:
+        rows = connection.execute(
+            "SELECT reviewer, count(*) FROM leases WHERE ends>? GROUP BY reviewer", (time.time(),)
+        ).fetchall()
+    return {row[0]: row[1] for row in rows}
+
+
+# --- queues on request ---------------------------------------------------------------------------------------------
+
+
+def ensure_queue(index: Index, queue: str) -> None:
+    """Fill the queue of a label the first time somebody asks for it."""
+    if not queue.startswith("label:"):
+        return
+    with index.database.connection() as connection:
+        known = connection.execute("SELECT 1 FROM queue WHERE queue=? LIMIT 1", (queue,)).fetchone()
+    if known is None:
+        fill_label_queue(index, queue)
+
+
+def fill_label_queue(index: Index, queue: str) -> None:
+    """All clips of a label: those that need review in their order, then the others shuffled."""
+    with index.database.connection() as connection:
+        rows = connection.execute(
+            "SELECT l.video_id, q.rank FROM labels l JOIN videos v USING(video_id)"
+            " LEFT JOIN queue q ON q.queue='review' AND q.video_id=l.video_id"
+            " WHERE l.label=? AND (v.clip_path NOTNULL OR v.reasons LIKE '%human_%')",
+            (queue.removeprefix("label:"),),
+        ).fetchall()
+    rows.sort(key=lambda row: (row["rank"] is None, row["rank"] or 0, scramble(row["video_id"])))
+    set_queue(index, queue, [row["video_id"] for row in rows])
+
+
+def refill_queues(index: Index) -> None:
+    """Bring the queues that were filled on request up to a changed dataset."""
+    with index.database.connection() as connection:
+        # Jumping from name to name costs one look-up each, where DISTINCT would read the whole index.
+        names, last = [], ""
+        while (row := connection.execute("SELECT min(queue) FROM queue WHERE queue>?", (last,)).fetchone())[0]:
+            last = row[0]
+            names.append(last)
+    for name in names:
+        if name.startswith("label:"):
+            fill_label_queue(index, name)
+
+
+def draw_sample(index: Index, store: Store, size: int, seed: int) -> None:
+    """Quality control: draw ``size`` of the videos that were accepted without a person, and put them into ``sample``.
+
+    The draw depends on the seed alone and is kept in the table ``sampled``: asking for more adds to it, and a video that
+    people reject later stays in it.
+    """
+    with store.database.connection() as connection:
+        rows = connection.execute("SELECT video_id FROM sampled WHERE seed=? ORDER BY position", (seed,)).fetchall()
+    drawn = [row[0] for row in rows]
+    if len(drawn) < size:
+        taken = set(drawn)
+        with index.database.connection() as connection:
+            accepted = connection.execute(
+                "SELECT video_id FROM videos WHERE status='accepted' AND reasons NOT LIKE '%human_%'"
+            ).fetchall()
+        fresh = sorted((row[0] for row in accepted if row[0] not in taken), key=lambda i: scramble(i, seed))
+        new = fresh[: size - len(drawn)]
+        labels = _labels_of(index, new)
+        with store.database.write() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO sampled(video_id, seed, position, labels, drawn_utc) VALUES(?, ?, ?, ?, ?)",
+                [(i, seed, len(drawn) + n, labels[i], now_utc()) for n, i in enumerate(new)],
+            )
+        drawn += new
+    set_queue(index, "sample", drawn[:size])
+
+
+def _labels_of(index: Index, video_ids: Sequence[str]) -> dict[str, str]:
+    with index.database.connection() as connection:
+        return {
+            i: connection.execute("SELECT labels FROM videos WHERE video_id=?", (i,)).fetchone()[0] for i in video_ids
+        }
+
+
+def queue_counts(index: Index, queue: str) -> tuple[int, int]:
+    """Videos in a queue, and those of them that wait for a judgement."""
+    with index.database.connection() as connection:
+        if queue == "conflicts":
+            waiting = connection.execute("SELECT count(*) FROM videos WHERE conflict NOTNULL").fetchone()[0]
+            return waiting, waiting
+        total = connection.execute("SELECT count(*) FROM queue WHERE queue=?", (queue,)).fetchone()[0]
+        waiting = connection.execute("SELECT count(*) FROM queue WHERE queue=? AND open", (queue,)).fetchone()[0]
+    return total, waiting
+
+
+def count_judged(index: Index, reviewer: str) -> int:
+    """Videos that a person has judged."""
+    with index.database.connection() as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM judged WHERE reviewer=? AND verdict NOTNULL", (reviewer,)
+        ).fetchone()
+    return int(row[0])

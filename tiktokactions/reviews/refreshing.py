@@ -1,0 +1,222 @@
+"""The manifest, taken into the index: which videos there are, their evidence, and the queue of those that need review."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tiktokactions.curation.decide import frame_scores, person_score
+from tiktokactions.curation.options import CurateOptions
+from tiktokactions.files import read_record, record_path
+from tiktokactions.reviews.folding import catch_up, fold_those_judged, fold_videos, forget_decisions
+from tiktokactions.reviews.golden import gold
+from tiktokactions.reviews.index import INDEXES, ROWS_AT_ONCE, Index, forget, meta, set_meta, set_queue
+from tiktokactions.reviews.order import Waiting, order_that_teaches
+from tiktokactions.reviews.store import Store, reviewers_per_video
+
+_COLUMNS = ["video_id", "status", "reasons", "labels", "human_labels", "creator", "source_path", "duration_s", "width"]
+_COLUMNS += ["height", "longest_scene_s", "person_frames", "sampled_frames", "clip_path", "clip_start_s", "clip_end_s"]
+_FROM_RECORDS = ["title", "detector", "frame_scores", "person_score"]
+"""A manifest of an earlier version of this program lacks some of these; the records are read then."""
+ROWS_AT_FIRST = 50_000
+"""So many where there is nothing yet and nobody is served: each page of the index is then written a few times only."""
+CACHE_AT_FIRST_KB = 256_000
+
+
+def refresh(index: Index, store: Store, report: Callable[[int], None] = lambda videos: None) -> bool:
+    """Bring the index up to the manifest and the decisions; says whether the manifest had changed.
+
+    Rows are compared by a hash, and only the records of those that changed are read, so that a rebuild after some
+    decisions takes seconds with 300,000 videos. Requests are served meanwhile: it writes in small transactions.
+    ``report`` is told from time to time how many rows have been looked at.
+    """
+    manifest = index.dataset / "manifest.parquet"
+    stat = manifest.stat()
+    state = f"{stat.st_size} {stat.st_mtime_ns} {person_settings(index.settings)}"
+    changed = meta(index, "manifest") != state
+    if changed:
+        new = _update_videos(index, manifest, report)
+        _make_indexes(index)
+        fold_those_judged(index, store, new)
+        _count_labels(index)
+        _update_review_queue(index)
+        set_meta(index, "manifest", state)
+    if meta(index, "reviewers_per_video") != str(reviewers_per_video(store)):
+        forget_decisions(index)
+        set_meta(index, "reviewers_per_video", str(reviewers_per_video(store)))
+    catch_up(index, store)
+    answers = gold(store)
+    known = json.dumps([[g.video_id, g.verdict, g.labels] for g in answers.values()])
+    if meta(index, "gold") != known:
+        before = [row[0] for row in json.loads(meta(index, "gold") or "[]")]
+        fold_videos(index, store, sorted({*before, *answers}))
+        set_meta(index, "gold", known)
+    return changed
+
+
+def person_settings(settings: CurateOptions) -> str:
+    return f"{settings.person_score} {settings.min_person_frames}"
+
+
+def _update_videos(index: Index, manifest: Path, report: Callable[[int], None]) -> list[str]:
+    """Returns the ids of the videos that were not there before."""
+    import pyarrow.parquet as pq
+
+    with index.database.connection() as connection:
+        known = dict(connection.execute("SELECT video_id, row_hash FROM videos").fetchall())
+    rows_at_once = ROWS_AT_ONCE if known else ROWS_AT_FIRST
+    about = person_settings(index.settings)
+    changed: list[dict[str, Any]] = []
+    new: list[str] = []
+    again: list[str] = []
+    looked_at = 0
+    with pq.ParquetFile(manifest) as file:
+        is_told = set(_FROM_RECORDS) <= set(file.schema_arrow.names)
+        for batch in file.iter_batches(ROWS_AT_ONCE, columns=[*_COLUMNS, *(_FROM_RECORDS if is_told else ())]):
+            looked_at += batch.num_rows
+            report(looked_at)
+            for row in batch.to_pylist():
+                said = msgspec.json.encode([about, *row.values()])
+                row_hash = hashlib.blake2b(said, digest_size=12).hexdigest()
+                before = known.pop(row["video_id"], None)
+                if before is None:
+                    new.append(row["video_id"])
+                elif before != row_hash:
+                    again.append(row["video_id"])
+                if before != row_hash:
+                    changed.append(_video_row(index, row if is_told else row | _told(index, row["video_id"]), row_hash))
+                if len(changed) >= rows_at_once:
+                    _write_videos(index, changed, again)
+                    changed, again = [], []
+    _write_videos(index, changed, again)
+    forget(index, list(known))
+    return new
+
+
+def _told(index: Index, video_id: str) -> dict[str, Any]:
+    """What a manifest of an earlier version does not tell, from the record."""
+    try:
+        record = read_record(record_path(index.dataset, video_id))
+    except (FileNotFoundError, ValueError):  # 'dataset verify' speaks of it; here the row of the manifest has to do
+        return {"title": None, "detector": None, "frame_scores": [], "person_score": 1.0}
+    return {
+        "title": record.source.title,
+        "detector": record.detector.name if record.detector is not None else None,
+        "frame_scores": frame_scores(record),
+        "person_score": person_score(record, index.settings),
+    }
+
+
+def _video_row(index: Index, row: dict[str, Any], row_hash: str) -> dict[str, Any]:
+    scores = row["frame_scores"]
+    wanted = max(1, index.settings.min_person_frames)
+    # How far the frame that is still missing is from counting: the one that would make the video qualify.
+    margin = row["person_score"] - scores[wanted - 1] if len(scores) >= wanted else None
+    seen = row["detector"] not in (None, "none")
+    best_score = max(scores, default=0.0) if seen and row["sampled_frames"] else None
+    return {
+        "video_id": row["video_id"],
+        "row_hash": row_hash,
+        "status": row["status"],
+        "reasons": _json(row["reasons"]),
+        "labels": _json(row["labels"]),
+        "human_labels": _json(row["human_labels"]),
+        "creator": row["creator"],
+        "title": row["title"],
+        "file_name": row["source_path"].replace("\\", "/").rsplit("/", 1)[-1],
+        "duration_s": row["duration_s"],
+        "width": row["width"],
+        "height": row["height"],
+        "longest_scene_s": row["longest_scene_s"],
+        "person_frames": row["person_frames"],
+        "sampled_frames": row["sampled_frames"],
+        "best_score": best_score,
+        "score_key": -1.0 if best_score is None else best_score,
+        "duration_key": -1.0 if row["duration_s"] is None else row["duration_s"],
+        "margin": margin if seen else None,
+        "missing_frames": wanted - (row["person_frames"] or 0) if seen else None,
+        "clip_path": row["clip_path"],
+        "clip_start_s": row["clip_start_s"],
+        "clip_end_s": row["clip_end_s"],
+    }
+
+
+def _json(texts: list[str] | None) -> str:
+    return msgspec.json.encode(texts or []).decode()
+
+
+def _write_videos(index: Index, rows: list[dict[str, Any]], again: list[str]) -> None:
+    """``again``: those of them that are there already."""
+    if not rows:
+        return
+    names = list(rows[0])
+    is_first = len(rows) > ROWS_AT_ONCE
+    updates = ", ".join(f"{name}=excluded.{name}" for name in names[1:])
+    with index.database.write() as connection:
+        if is_first:
+            connection.execute(f"PRAGMA cache_size=-{CACHE_AT_FIRST_KB}")
+        connection.executemany(
+            f"INSERT INTO videos({', '.join(names)}) VALUES({', '.join(':' + name for name in names)})"
+            f" ON CONFLICT(video_id) DO UPDATE SET {updates}",
+            rows,
+        )
+        connection.executemany("DELETE FROM labels WHERE video_id=?", [(video_id,) for video_id in again])
+        connection.executemany(
+            "INSERT OR IGNORE INTO labels VALUES(?, ?)",
+            [
+                (label, row["video_id"])
+                for row in rows
+                for label in [*msgspec.json.decode(row["human_labels"]), *msgspec.json.decode(row["labels"])]
+            ],
+        )
+        connection.executemany(
+            "INSERT OR REPLACE INTO texts VALUES(?, ?)", [(row["video_id"], searched_text(row)) for row in rows]
+        )
+        if is_first:
+            connection.execute("PRAGMA cache_size=-2000")  # as it is by default
+
+
+def _make_indexes(index: Index) -> None:
+    with index.database.write() as connection:
+        for statement in INDEXES:
+            connection.execute(statement)
+
+
+def searched_text(row: Mapping[str, Any]) -> str:
+    """What the gallery's text filter looks in: id, creator, title and file name, without regard to case."""
+    return "\n".join(str(row[name] or "") for name in ("video_id", "creator", "title", "file_name")).casefold()
+
+
+def _count_labels(index: Index) -> None:
+    """The funnel of every label, counted once per change of the manifest: it reads every video."""
+    with index.database.connection() as connection:
+        rows = connection.execute(
+            "SELECT l.label, count(*), sum(v.status='accepted'), sum(v.status='needs_review'), sum(v.status='rejected')"
+            " FROM labels l JOIN videos v USING(video_id) GROUP BY l.label"
+        ).fetchall()
+    with index.database.write() as connection:
+        connection.execute("DELETE FROM funnel")
+        connection.executemany("INSERT INTO funnel VALUES(?, ?, ?, ?, ?)", [tuple(row) for row in rows])
+        connection.execute("PRAGMA analysis_limit=1000")
+        connection.execute("ANALYZE")
+
+
+def _update_review_queue(index: Index) -> None:
+    """Put the videos that need review in order. Those that people decided stay in it, closed, so that a further
+    judgement can be asked for later."""
+    with index.database.connection() as connection:
+        rows = connection.execute(
+            "SELECT video_id, labels, missing_frames, margin FROM videos"
+            " WHERE status='needs_review' OR reasons LIKE '%human_%' OR reasons LIKE '%source_missing%'"
+        ).fetchall()
+        accepted = dict(connection.execute("SELECT label, accepted FROM funnel").fetchall())
+    waiting = [
+        Waiting(row["video_id"], next(iter(json.loads(row["labels"])), ""), row["missing_frames"], row["margin"])
+        for row in rows
+    ]
+    set_queue(index, "review", order_that_teaches(waiting, accepted))

@@ -1,0 +1,218 @@
+"""Tasks for outside platforms and what was decided, as files: Label Studio's JSON, CSV, JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from xml.sax.saxutils import quoteattr
+
+from tiktokactions.files import write_atomic
+from tiktokactions.reviews.decisions import Decision
+from tiktokactions.reviews.desk import Desk
+from tiktokactions.reviews.items import UnknownVideoError, known_record, why
+from tiktokactions.reviews.ledger import all_rows, in_force
+from tiktokactions.reviews.people import reviewers
+from tiktokactions.reviews.queue import ensure_queue
+
+KINDS = (".json", ".csv", ".jsonl")
+LABELS_OFFERED = 200
+"""Label Studio's page lists every choice; other actions can be typed."""
+NO_ACTION = "no action"
+SEPARATOR = "|"
+"""Between the labels in one cell of a CSV file."""
+TASK_COLUMNS = ("video_id", "video", "labels", "title", "why", "duration_s", "clip_start_s", "clip_end_s")
+DECISION_COLUMNS = (
+    *("client_key", "at_utc", "annotator", "video_id", "verdict", "labels", "tags", "no_action", "scene", "start_s"),
+    *("end_s", "seconds", "queue", "adjudication", "origin", "undoes"),
+)
+
+
+def kind_of(path: Path) -> str:
+    """Raises ``ValueError`` for a file name that ends in nothing known."""
+    if path.suffix not in KINDS:
+        raise ValueError(f"{path}: expected a name that ends in {', '.join(KINDS)}")
+    return path.suffix
+
+
+# --- tasks ---------------------------------------------------------------------------------------------------------
+
+
+def export_tasks(desk: Desk, output: Path, queue: str = "review", media_url: str | None = None) -> int:
+    """Write the open videos of a queue, in its order, as tasks; returns how many. Beside ``.json`` lies the labelling
+    configuration that Label Studio asks for (the same name with ``.xml``)."""
+    kind = kind_of(output)
+    rows = [_task_row(desk, video_id, media_url) for video_id in open_videos(desk, queue)]
+    if kind == ".json":
+        write_atomic(output, _json_bytes([{"data": row} for row in rows]))
+        write_atomic(output.with_suffix(".xml"), labelling_configuration(desk).encode())
+    elif kind == ".jsonl":
+        write_atomic(output, b"".join(_json_bytes(row) for row in rows))
+    else:
+        shown = [row | {"labels": SEPARATOR.join(row["labels"])} for row in rows]
+        write_atomic(output, _csv_bytes(TASK_COLUMNS, shown, {"title", "labels"}))
+    return len(rows)
+
+
+def open_videos(desk: Desk, queue: str) -> list[str]:
+    """The videos of a queue that want a judgement and have a clip to look at, in order.
+
+    Raises:
+        ValueError: no such queue.
+    """
+    if queue not in ("review", "sample", "conflicts") and not queue.startswith("label:"):
+        raise ValueError(f"--queue: got {queue!r}, expected review, sample, conflicts or label:LABEL")
+    ensure_queue(desk.index, queue)
+    with desk.index.database.connection() as connection:
+        if queue == "conflicts":
+            rows = connection.execute(
+                "SELECT video_id FROM videos WHERE conflict NOTNULL AND clip_path NOTNULL ORDER BY video_id"
+            ).fetchall()
+        else:
+            rows = connection.execute(
+                "SELECT q.video_id FROM queue q JOIN videos v USING(video_id)"
+                " WHERE q.queue=? AND q.open AND v.clip_path NOTNULL ORDER BY q.rank",
+                (queue,),
+            ).fetchall()
+    return [row[0] for row in rows]
+
+
+def _task_row(desk: Desk, video_id: str, media_url: str | None) -> dict[str, Any]:
+    with desk.index.database.connection() as connection:
+        row = connection.execute("SELECT * FROM videos WHERE video_id=?", (video_id,)).fetchone()
+    try:
+        reason = why(known_record(desk.dataset, video_id), desk.settings)
+    except UnknownVideoError:
+        reason = ""
+    return {
+        "video_id": video_id,
+        "video": media_address(row["clip_path"], media_url),
+        "labels": json.loads(row["labels"]),
+        "title": row["title"] or "",
+        "why": reason,
+        "duration_s": row["duration_s"],
+        "clip_start_s": row["clip_start_s"],
+        "clip_end_s": row["clip_end_s"],
+    }
+
+
+def media_address(clip_path: str | None, media_url: str | None) -> str:
+    """Where the platform finds a clip: below ``media_url``, or in Label Studio's local storage with the dataset as root."""
+    if clip_path is None:
+        return ""
+    path = quote(clip_path)
+    return f"/data/local-files/?d={path}" if media_url is None else f"{media_url.rstrip('/')}/{path}"
+
+
+def labelling_configuration(desk: Desk) -> str:
+    """Label Studio's page for these tasks; the names in it are those that the import understands."""
+    labels = [count.label for count in desk.label_funnel(LABELS_OFFERED)]
+    choices = "\n".join(f"    <Choice value={quoteattr(label)}/>" for label in [*labels, NO_ACTION])
+    return f"""\
+<View>
+  <Header value="$title"/>
+  <Text name="why" value="$why"/>
+  <Video name="video" value="$video"/>
+  <Choices name="verdict" toName="video" choice="single" required="true" showInline="true">
+    <Choice value="accept" hotkey="a"/>
+    <Choice value="reject" hotkey="r"/>
+    <Choice value="unsure" hotkey="u"/>
+  </Choices>
+  <Choices name="labels" toName="video" choice="multiple" showInline="true">
+{choices}
+  </Choices>
+  <TextArea name="other_labels" toName="video" placeholder="other actions"/>
+  <TextArea name="tags" toName="video" placeholder="free tags"/>
+</View>
+"""
+
+
+# --- decisions -----------------------------------------------------------------------------------------------------
+
+
+def export_decisions(desk: Desk, output: Path) -> int:
+    """Write what was decided; returns how many. ``.csv`` and ``.jsonl`` hold every row of the table, undone ones and
+    undos too; ``.json`` holds the judgements in force as annotations of Label Studio's tasks."""
+    kind = kind_of(output)
+    names = {person.id: person.name for person in reviewers(desk.store)}
+    if kind == ".json":
+        tasks = list(_annotated_tasks(desk, names))
+        write_atomic(output, _json_bytes(tasks))
+        return sum(len(task["annotations"]) for task in tasks)
+    rows = [_decision_row(decision, names) for decision in all_rows(desk.store)]
+    if kind == ".jsonl":
+        write_atomic(output, b"".join(_json_bytes(row) for row in rows))
+        return len(rows)
+    for row in rows:
+        for name in ("labels", "tags"):
+            row[name] = None if row[name] is None else SEPARATOR.join(row[name])
+    write_atomic(output, _csv_bytes(DECISION_COLUMNS, rows, {"annotator", "labels", "tags"}))
+    return len(rows)
+
+
+def _decision_row(decision: Decision, names: dict[str, str]) -> dict[str, Any]:
+    row = {name: getattr(decision, name) for name in DECISION_COLUMNS if name != "annotator"}
+    row["annotator"] = names.get(decision.reviewer, decision.reviewer)
+    row["labels"] = None if decision.labels is None else list(decision.labels)
+    row["tags"] = list(decision.tags)
+    return {name: row[name] for name in DECISION_COLUMNS}
+
+
+def _annotated_tasks(desk: Desk, names: dict[str, str]) -> Iterator[dict[str, Any]]:
+    by_video: dict[str, list[Decision]] = {}
+    for decision in in_force(desk.store):
+        if decision.verdict != "skip":
+            by_video.setdefault(decision.video_id, []).append(decision)
+    for video_id, decisions in sorted(by_video.items()):
+        with desk.index.database.connection() as connection:
+            known = connection.execute("SELECT 1 FROM videos WHERE video_id=?", (video_id,)).fetchone()
+        if known is not None:
+            yield {
+                "data": _task_row(desk, video_id, None),
+                "annotations": [_annotation(decision, names) for decision in decisions],
+            }
+
+
+def _annotation(decision: Decision, names: dict[str, str]) -> dict[str, Any]:
+    labels = [*(decision.labels or ()), *([NO_ACTION] if decision.no_action else [])]
+    result = [_result("verdict", "choices", {"choices": [decision.verdict]})]
+    if labels:
+        result.append(_result("labels", "choices", {"choices": labels}))
+    if decision.tags:
+        result.append(_result("tags", "textarea", {"text": list(decision.tags)}))
+    return {
+        "unique_id": decision.client_key,
+        "annotator": names.get(decision.reviewer, decision.reviewer),
+        "created_at": decision.at_utc,
+        "lead_time": decision.seconds,
+        "was_cancelled": False,
+        "result": result,
+    }
+
+
+def _result(name: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
+    return {"from_name": name, "to_name": "video", "type": kind, "value": value}
+
+
+# --- bytes ---------------------------------------------------------------------------------------------------------
+
+
+def _json_bytes(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+def _csv_bytes(columns: Iterable[str], rows: Iterable[dict[str, Any]], free_text: set[str]) -> bytes:
+    """Cells of free text that a spreadsheet would take for a formula get an apostrophe before them; the import takes it
+    away again."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(columns), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(
+            {name: "'" + v if name in free_text and v and str(v)[0] in "=+-@\t\r'" else v for name, v in row.items()}
+        )
+    return buffer.getvalue().encode("utf-8", "replace")

@@ -1,0 +1,302 @@
+"""The JSON interface under ``/api``: what pages and programs ask for and send."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, HTTPException, Path, Query, Response
+from pydantic import BaseModel
+
+from tiktokactions.records import Status
+from tiktokactions.reviews import ledger, people
+from tiktokactions.reviews.decisions import DecisionError
+from tiktokactions.reviews.gallery import Filters, VideoRow
+from tiktokactions.reviews.items import ReviewItem
+from tiktokactions.reviews.queue import QueueItem
+from tiktokactions.reviews.web import shapes
+from tiktokactions.reviews.web.context import (
+    SECURITY,
+    UNREADABLE,
+    MayChange,
+    Owner,
+    OwnerMayChange,
+    SignedIn,
+    TheWeb,
+    Web,
+    readable_item,
+)
+from tiktokactions.reviews.web.sessions import Session
+
+_SAID = {
+    400: "Wrong Host header, or a body that is no JSON.",
+    401: "Not signed in.",
+    403: "Sent by another site, without X-Review-Token, or not allowed.",
+    413: "The body is too large.",
+    409: "Well formed, but it does not fit what is there: the video's scenes, the names that are taken.",
+    415: "The body is not application/json.",
+    422: "What was sent makes no sense.",
+}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    code: {"model": shapes.Problem, "description": text} for code, text in _SAID.items()
+}
+UNKNOWN: dict[int | str, dict[str, Any]] = {
+    404: {"model": shapes.Problem, "description": "No such video, person or page."}
+}
+open_api = APIRouter(prefix="/api", responses=PROBLEMS)
+"""For those who are not signed in yet."""
+api = APIRouter(prefix="/api", responses=PROBLEMS, dependencies=SECURITY)
+
+
+# --- sessions --------------------------------------------------------------------------------------------------------
+
+
+@api.get("/session")
+def get_session(web: TheWeb, session: SignedIn) -> shapes.SessionAnswer:
+    """Who you are, and the value for X-Review-Token."""
+    return _session_answer(web, session)
+
+
+def _session_answer(web: Web, session: Session) -> shapes.SessionAnswer:
+    person = session.person
+    return shapes.SessionAnswer(
+        reviewer=person.id, name=person.name, role=person.role, token=web.sessions.mark(session)
+    )
+
+
+@open_api.post("/join")
+def join(web: TheWeb, given: shapes.TokenGiven, response: Response) -> shapes.SessionAnswer:
+    """Sign in with the token of an invitation; the answer sets the cookie."""
+    session = web.sessions.with_token(given.token.strip())
+    if session is None:
+        raise HTTPException(401, "This token is not known here, or it has been replaced.")
+    web.sessions.keep(response, session)
+    return _session_answer(web, session)
+
+
+@api.post("/name")
+def take_name(web: TheWeb, session: MayChange, given: shapes.NameGiven, response: Response) -> shapes.SessionAnswer:
+    """Judge under another name from now on; only on a server that this machine alone reaches."""
+    taken = web.sessions.with_name(given.name)
+    web.desk.release(session.person.id)
+    web.sessions.keep(response, taken)
+    return _session_answer(web, taken)
+
+
+@api.post("/leave")
+def leave(web: TheWeb, session: MayChange, response: Response) -> shapes.Done:
+    """Sign out of this browser."""
+    web.desk.release(session.person.id)
+    web.sessions.forget(response)
+    return shapes.Done()
+
+
+# --- judging ---------------------------------------------------------------------------------------------------------
+
+
+@api.post("/next")
+def next_videos(web: TheWeb, session: MayChange, given: shapes.NextGiven) -> shapes.NextAnswer:
+    """The next videos, reserved for you for a while. Those you hold already and do not name in `exclude` come first."""
+    queue = given.queue or web.desk.options.queue
+    if queue == "conflicts" and not session.is_owner:
+        raise HTTPException(403, "Only the owner settles conflicts.")
+    return next_answer(web, session, queue, given.count, given.exclude)
+
+
+def next_answer(web: Web, session: Session, queue: str, count: int, exclude: Collection[str]) -> shapes.NextAnswer:
+    items = _next_items(web, session, queue, count, exclude)
+    return shapes.NextAnswer(items=items, progress=progress_answer(web, session, queue))
+
+
+def _next_items(web: Web, session: Session, queue: str, count: int, exclude: Collection[str]) -> list[shapes.Item]:
+    unreadable: list[str] = []
+    while True:
+        waiting = web.desk.next_items(session.person.id, queue, count, [*exclude, *unreadable])
+        found = {entry.video_id: _item(web, entry.video_id) for entry in waiting}
+        broken = [video_id for video_id, item in found.items() if item is None]
+        # A record that is gone or damaged cannot be judged: it is left aside, and the next ones are asked for.
+        if broken and not set(broken) <= set(unreadable) and len(unreadable) < 100:
+            unreadable += broken
+            continue
+        return [_answer(web, session, item, entry) for entry in waiting if (item := found[entry.video_id]) is not None]
+
+
+def _item(web: Web, video_id: str) -> ReviewItem | None:
+    try:
+        return web.desk.item(video_id)
+    except ValueError:
+        return None
+
+
+def _answer(web: Web, session: Session, item: ReviewItem, entry: QueueItem) -> shapes.Item:
+    decided = ledger.decision_of(web.desk.store, session.person.id, entry.video_id)
+    told = session.is_owner and entry.queue == "conflicts"
+    judgements = ledger.judgements(web.desk.store, entry.video_id) if told else None
+    return shapes.item_answer(item, entry.queue, decided, entry.second_look, judgements)
+
+
+def progress_answer(web: Web, session: Session, queue: str) -> shapes.ProgressAnswer:
+    return shapes.ProgressAnswer(**dataclasses.asdict(web.desk.progress(session.person.id, queue)))
+
+
+@api.post("/decisions", responses=UNKNOWN)
+def decide(web: TheWeb, session: MayChange, given: shapes.DecisionGiven) -> shapes.DecisionAnswer:
+    """Record a decision. It is on the disk when the answer comes."""
+    if given.adjudication and not session.is_owner:
+        raise HTTPException(403, "Only the owner settles conflicts.")
+    try:
+        decision = web.desk.decide(session.person.id, given.as_decision(), given.adjudication)
+    except DecisionError:
+        raise
+    except ValueError as error:
+        raise HTTPException(404, UNREADABLE) from error
+    return shapes.decision_answer(decision)
+
+
+@api.post("/undo")
+def undo(web: TheWeb, session: MayChange, given: shapes.UndoGiven) -> shapes.UndoAnswer:
+    """Take back your newest decision that stands; again and again, any number."""
+    undone = web.desk.undo(session.person.id, given.client_key, given.page_version)
+    if undone is None:
+        return shapes.UndoAnswer(undone=None, item=None, previous=None)
+    item = _item(web, undone.video_id)
+    entry = QueueItem(undone.video_id, undone.queue)
+    return shapes.UndoAnswer(
+        undone=shapes.decision_answer(undone),
+        item=None if item is None else _answer(web, session, item, entry),
+        previous=undone.previous,
+    )
+
+
+@api.post("/leases/renew")
+def renew(web: TheWeb, session: MayChange, given: shapes.LeasesGiven) -> shapes.Done:
+    """The page is still open: keep these videos reserved."""
+    web.desk.renew(session.person.id, given.video_ids)
+    return shapes.Done()
+
+
+@api.post("/leases/release")
+def release(web: TheWeb, session: MayChange, given: shapes.LeasesGiven) -> shapes.Done:
+    """The page closes: others may have these videos."""
+    web.desk.release(session.person.id, given.video_ids)
+    return shapes.Done()
+
+
+@api.get("/progress")
+def progress(
+    web: TheWeb, session: SignedIn, queue: Annotated[str, Query(max_length=150)] = ""
+) -> shapes.ProgressAnswer:
+    """How far the queue is, and how fast you are."""
+    return progress_answer(web, session, queue or web.desk.options.queue)
+
+
+@api.get("/labels")
+def labels(
+    web: TheWeb,
+    session: SignedIn,
+    q: Annotated[str, Query(max_length=100)] = "",
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> list[shapes.LabelAnswer]:
+    """Labels that contain a text: of the dataset, then those that people gave, then classes of known benchmarks."""
+    return [shapes.LabelAnswer(label=choice.label, videos=choice.videos) for choice in web.desk.label_choices(q, limit)]
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+class GalleryQuery(BaseModel):
+    """What the gallery is asked for; the same names in the page's address."""
+
+    status: Status | None = None
+    label: Annotated[str | None, Query(max_length=100)] = None
+    reason: Annotated[str | None, Query(max_length=100)] = None
+    text: Annotated[str | None, Query(max_length=100)] = None
+    score_min: Annotated[float | None, Query(ge=0, le=1)] = None
+    score_max: Annotated[float | None, Query(ge=0, le=1)] = None
+    judged: Literal["yes", "no", "conflict"] | None = None
+    order: Literal["id", "-id", "score", "-score", "duration", "-duration"] = "id"
+
+    def filters(self, session: Session) -> Filters:
+        """What others said is told to owners only."""
+        return Filters(**self.model_dump() | ({} if session.is_owner else {"judged": None}))
+
+
+@api.get("/videos", responses=UNKNOWN)
+def videos(
+    web: TheWeb,
+    session: SignedIn,
+    query: Annotated[GalleryQuery, Query()],
+    after: Annotated[str | None, Query(max_length=400)] = None,
+    before: Annotated[str | None, Query(max_length=400)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 60,
+) -> shapes.GalleryAnswer:
+    """Browse the dataset."""
+    try:
+        page = web.desk.browse(query.filters(session), after, before, limit)
+    except ValueError as error:
+        raise HTTPException(404, "after, before: no such page; expected what an earlier answer gave") from error
+    return shapes.GalleryAnswer(
+        videos=[_video_answer(row, session) for row in page.rows],
+        next=page.next,
+        previous=page.previous,
+        total=page.total,
+    )
+
+
+def _video_answer(row: VideoRow, session: Session) -> shapes.VideoAnswer:
+    fields = {name: getattr(row, name) for name in shapes.VideoAnswer.model_fields}
+    fields |= {"reasons": list(row.reasons), "labels": list(row.labels)}
+    return shapes.VideoAnswer(**fields | ({} if session.is_owner else {"judged": None, "conflict": None}))
+
+
+@api.get("/videos/{video_id}", responses=UNKNOWN)
+def video(web: TheWeb, session: SignedIn, video_id: Annotated[str, Path(max_length=200)]) -> shapes.Item:
+    """One video, as its page shows it."""
+    return item_of(web, session, video_id)
+
+
+def item_of(web: Web, session: Session, video_id: str) -> shapes.Item:
+    return _answer(web, session, readable_item(web, video_id), QueueItem(video_id, "gallery"))
+
+
+# --- the owner's -----------------------------------------------------------------------------------------------------
+
+
+@api.get("/report")
+def report(web: TheWeb, session: Owner) -> dict[str, Any]:
+    """Agreement, speed, precision; the fields of `tiktokactions review status --json`."""
+    return dataclasses.asdict(web.desk.report())
+
+
+@api.post("/invitations")
+def invite(web: TheWeb, session: OwnerMayChange, given: shapes.InvitationGiven) -> shapes.InvitationAnswer:
+    """A link for one person; an earlier one of the same name ends."""
+    person, token = people.invite(web.desk.store, given.name, given.role)
+    return shapes.InvitationAnswer(reviewer=person.name, role=person.role, token=token, path=f"/join?token={token}")
+
+
+@api.post("/reviewers/{reviewer}/disable", responses=UNKNOWN)
+def disable(web: TheWeb, session: OwnerMayChange, reviewer: Annotated[str, Path(max_length=200)]) -> shapes.Done:
+    """Shut a person out; what they decided stays."""
+    known = people.reviewer(web.desk.store, reviewer)
+    if known is None:
+        raise HTTPException(404, "No such person.")
+    if known.id == session.person.id:
+        raise HTTPException(409, "You cannot shut yourself out.")
+    people.disable_reviewer(web.desk.store, known.id)
+    web.desk.release(known.id)
+    return shapes.Done()
+
+
+@api.post("/videos/{video_id}/gold", responses=UNKNOWN)
+def gold(
+    web: TheWeb, session: OwnerMayChange, video_id: Annotated[str, Path(max_length=200)], given: shapes.GoldGiven
+) -> shapes.Done:
+    """Make a video a gold item, whose answer is known, or end that."""
+    readable_item(web, video_id)
+    if given.verdict is None:
+        web.desk.remove_gold(video_id)
+    else:
+        web.desk.set_gold(video_id, given.verdict, by=session.person.id)
+    return shapes.Done()

@@ -1,0 +1,84 @@
+"""Pictures and videos, found by the id of their record and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, HTTPException, Request
+from fastapi import Path as PathParameter
+from starlette.responses import Response
+
+from tiktokactions.files import StoreError
+from tiktokactions.reviews.web.context import SignedIn, TheWeb, Web, readable_item
+from tiktokactions.reviews.web.proxies import ProxyError, plays_in_browsers
+from tiktokactions.reviews.web.ranges import file_response
+
+media = APIRouter(prefix="/media", include_in_schema=False)
+MISSING = "This file is missing."
+
+
+@media.api_route("/{video_id}/clip", methods=["GET", "HEAD"])
+async def clip(web: TheWeb, session: SignedIn, request: Request, video_id: str) -> Response:
+    item = await run_sync(readable_item, web, video_id)
+    return await _inside(web, request, item.clip_path)
+
+
+@media.api_route("/{video_id}/poster", methods=["GET", "HEAD"])
+async def poster(web: TheWeb, session: SignedIn, request: Request, video_id: str) -> Response:
+    item = await run_sync(readable_item, web, video_id)
+    return await _inside(web, request, item.poster_path)
+
+
+@media.api_route("/{video_id}/strip", methods=["GET", "HEAD"])
+async def strip(web: TheWeb, session: SignedIn, request: Request, video_id: str) -> Response:
+    item = await run_sync(readable_item, web, video_id)
+    return await _inside(web, request, item.strip_path)
+
+
+@media.api_route("/{video_id}/source", methods=["GET", "HEAD"])
+async def source(web: TheWeb, session: SignedIn, request: Request, video_id: str) -> Response:
+    item = await run_sync(readable_item, web, video_id)
+    if item.source_path is None or not plays_in_browsers(item.record.probe, item.source_path):
+        raise HTTPException(404, MISSING)
+    return await _sent(request, item.source_path)
+
+
+@media.api_route("/{video_id}/scenes/{scene}/{part}", methods=["GET", "HEAD"])
+async def scene_copy(
+    web: TheWeb,
+    session: SignedIn,
+    request: Request,
+    video_id: str,
+    scene: int,
+    part: int = PathParameter(ge=0, le=10**6),
+) -> Response:
+    """An H.264 copy of a part of a scene; the answer waits until it is made."""
+    item = await run_sync(readable_item, web, video_id)
+    probe = item.record.probe
+    if item.source is None or probe is None or not 0 <= scene < len(item.record.scenes):
+        raise HTTPException(404, MISSING)
+    try:
+        future = await run_sync(web.proxies.proxy_of, item.source, probe, item.record.scenes[scene], part)
+        # Shielded: who goes away does not take it from those who wait too.
+        path = await asyncio.shield(asyncio.wrap_future(future))
+    except (ProxyError, StoreError) as error:
+        raise HTTPException(404, str(error)) from error
+    except OSError as error:
+        raise HTTPException(404, MISSING) from error
+    return await _sent(request, path, "video/mp4")
+
+
+async def _inside(web: Web, request: Request, path: Path | None) -> Response:
+    """A file that must lie in the dataset, wherever links or a made-up record may point."""
+    if path is None or not path.resolve().is_relative_to(web.desk.dataset.resolve()):
+        raise HTTPException(404, MISSING)
+    return await _sent(request, path)
+
+
+async def _sent(request: Request, path: Path, media_type: str | None = None) -> Response:
+    try:
+        return await file_response(request, path, media_type)
+    except OSError as error:
+        raise HTTPException(404, MISSING) from error

@@ -1,0 +1,203 @@
+"""The pages themselves: review, one video, gallery, owner, joining."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from starlette.responses import HTMLResponse, Response
+
+from tiktokactions.records import REASONS, STATUSES
+from tiktokactions.reviews import golden, people
+from tiktokactions.reviews.gallery import ORDERS
+from tiktokactions.reviews.web import shapes
+from tiktokactions.reviews.web.context import TheWeb, Web, web_of
+from tiktokactions.reviews.web.endpoints import GalleryQuery, item_of, next_answer
+from tiktokactions.reviews.web.sessions import Session
+
+HELD_AHEAD = 5
+"""Videos reserved for an open page: the one on show and those that are loaded behind it."""
+FUNNEL_ROWS = 200
+pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+class VisitorNeededError(Exception):
+    """A page was asked for by somebody who is not signed in."""
+
+
+def visitor(request: Request) -> Session:
+    sessions = web_of(request).sessions
+    session = sessions.session_of(request)
+    if session is None:
+        if sessions.tokens_needed or request.headers.get("sec-fetch-site") == "cross-site":
+            raise VisitorNeededError
+        session = request.state.newcomer = sessions.newcomer()
+    return session
+
+
+def page_owner(session: Annotated[Session, Depends(visitor)]) -> Session:
+    if not session.is_owner:
+        raise HTTPException(403, "This page is for the owner of the dataset.")
+    return session
+
+
+Visitor = Annotated[Session, Depends(visitor)]
+PageOwner = Annotated[Session, Depends(page_owner)]
+
+
+async def let_in(request: Request) -> Response:
+    """What a stranger sees. On this machine everybody comes in under a name; elsewhere an invitation is asked for.
+
+    The cookie is of the strict kind: the first page that is opened from a link elsewhere comes without it. So that page
+    only loads itself again, which then is this site's own doing.
+    """
+    web = web_of(request)
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        return _page(web, request, None, "again.html", address=_own_address(request))
+    return _page(web, request, None, "join.html", status_code=401, problem="")
+
+
+def _own_address(request: Request) -> str:
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"{request.url.path}{query}"
+
+
+def _page(
+    web: Web, request: Request, session: Session | None, template: str, status_code: int = 200, **values: Any
+) -> Response:
+    common = {
+        "page_version": web.page_version,
+        "session": session,
+        "mark": "" if session is None else web.sessions.mark(session),
+        "names_will_do": not web.sessions.tokens_needed,
+        "dataset_name": web.desk.dataset.resolve().name,
+    }
+    response = web.templates.TemplateResponse(request, template, common | values, status_code=status_code)
+    newcomer = getattr(request.state, "newcomer", None)
+    if newcomer is not None:
+        web.sessions.keep(response, newcomer)
+    return response
+
+
+def _boot(web: Web, session: Session, **values: Any) -> dict[str, Any]:
+    """What the script of a page starts from."""
+    return {
+        "mark": web.sessions.mark(session),
+        "reviewer": session.person.id,
+        "dataset": hashlib.sha256(str(web.desk.dataset.resolve()).encode()).hexdigest()[:8],
+        "page_version": web.page_version,
+        "held_ahead": HELD_AHEAD,
+    } | values
+
+
+# --- judging ---------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/")
+def review(
+    web: TheWeb, session: Visitor, request: Request, queue: Annotated[str, Query(max_length=150)] = ""
+) -> Response:
+    name = queue or web.desk.options.queue
+    if name == "conflicts" and not session.is_owner:
+        raise HTTPException(403, "Only the owner settles conflicts.")
+    first = next_answer(web, session, name, HELD_AHEAD, [])
+    boot = _boot(web, session, queue=name, single=False, **first.model_dump())
+    return _page(web, request, session, "review.html", boot=boot, tab="review", queue=name, first=_first(first.items))
+
+
+@pages.get("/videos/{video_id}")
+def one_video(web: TheWeb, session: Visitor, request: Request, video_id: str) -> Response:
+    item = item_of(web, session, video_id)
+    boot = _boot(web, session, queue="gallery", single=True, items=[item.model_dump()], progress=None)
+    known = golden.gold(web.desk.store).get(video_id) if session.is_owner else None
+    gold = "" if known is None else known.verdict
+    return _page(
+        web, request, session, "review.html", boot=boot, tab="gallery", queue="gallery", first=video_id, gold=gold
+    )
+
+
+def _first(items: list[shapes.Item]) -> str:
+    return items[0].video_id if items else ""
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/gallery")
+def gallery(web: TheWeb, session: Visitor, request: Request) -> Response:
+    given = {name: value for name, value in request.query_params.items() if value.strip()}
+    after, before = given.pop("after", None), given.pop("before", None)
+    try:
+        query = GalleryQuery.model_validate(given)
+        page = web.desk.browse(query.filters(session), after, before, 60)
+    except ValueError as error:
+        raise HTTPException(422, "The gallery does not know such a filter.") from error
+    kept = {name: value for name, value in given.items() if name in GalleryQuery.model_fields}
+
+    def address(**changes: str) -> str:
+        return f"/gallery?{urlencode(kept | changes)}"
+
+    return _page(
+        web,
+        request,
+        session,
+        "gallery.html",
+        tab="gallery",
+        page=page,
+        query=query,
+        counts=web.desk.status_counts(),
+        statuses=STATUSES,
+        reasons=REASONS,
+        orders=ORDERS,
+        next=address(after=page.next) if page.next else None,
+        previous=address(before=page.previous) if page.previous else None,
+        media_url=shapes.media_url,
+    )
+
+
+@pages.get("/owner")
+def owner_page(web: TheWeb, session: PageOwner, request: Request) -> Response:
+    report = web.desk.report()
+    names = {person.id: person.name for person in people.reviewers(web.desk.store)}
+    disabled = {person.id for person in people.reviewers(web.desk.store) if person.disabled}
+    funnel = web.desk.label_funnel(FUNNEL_ROWS)
+    return _page(
+        web,
+        request,
+        session,
+        "owner.html",
+        tab="owner",
+        boot=_boot(web, session),
+        report=report,
+        names=names,
+        disabled=disabled,
+        conflicts=web.desk.conflicts(50),
+        funnel=funnel,
+        counts=web.desk.status_counts(),
+        progress=web.desk.progress(session.person.id),
+        own=session.person.id,
+    )
+
+
+# --- coming in -------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/join")
+def join(web: TheWeb, request: Request, token: Annotated[str, Query(max_length=200)] = "") -> Response:
+    session = web.sessions.with_token(token.strip()) if token else None
+    if session is None:
+        problem = "This link is not valid, or a newer one has replaced it." if token else ""
+        return _page(web, request, None, "join.html", status_code=401 if token else 200, problem=problem)
+    response = _page(web, request, None, "again.html", address="/")
+    web.sessions.keep(response, session)
+    return response
+
+
+@pages.get("/name")
+def name(web: TheWeb, session: Visitor, request: Request) -> Response:
+    known = [] if web.sessions.tokens_needed else people.reviewers(web.desk.store)
+    free = [person for person in known if not person.disabled and person.role != "outside"]
+    named = [person for person in free if not person.has_token or person.id == "owner"]
+    return _page(web, request, session, "name.html", tab="", boot=_boot(web, session), people=named)

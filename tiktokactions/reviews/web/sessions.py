@@ -1,0 +1,141 @@
+"""Who sits at the browser: names on this machine alone, tokens everywhere else; and the mark that every change must bear.
+
+A session is a cookie: the person's token where they have one, else their name, signed. Pages carry a second value that is
+derived from it and that no other site can read; requests that change something must send it back.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tiktokactions.reviews import people, store
+from tiktokactions.reviews.decisions import DecisionError, Reviewer
+from tiktokactions.reviews.store import Store
+
+OWNER = "owner"
+TOKEN_HEADER = "X-Review-Token"
+COOKIE_LIVES_S = 180 * 24 * 3600
+HERE_S = 90.0
+"""Who was seen so recently counts as being here: an open page says so every 30 s."""
+
+
+@dataclass(frozen=True)
+class Session:
+    person: Reviewer
+    cookie: str | None
+    """None: a program that sends its token with every request."""
+
+    @property
+    def is_owner(self) -> bool:
+        return self.person.role == "owner"
+
+
+@dataclass
+class Sessions:
+    """``tokens_needed``: names alone let nobody in."""
+
+    store: Store
+    dataset: Path
+    tokens_needed: bool
+    cookie_name: str = ""
+    _secret: bytes = b""
+    _seen: dict[str, float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        # Browsers send cookies to every port of a machine: each dataset has its own.
+        self.cookie_name = f"tiktokactions_{hashlib.sha256(str(self.dataset.resolve()).encode()).hexdigest()[:8]}"
+        known = store.setting(self.store, "cookie_secret", None)
+        if known is None:
+            known = secrets.token_hex(32)
+            store.set_setting(self.store, "cookie_secret", known)
+        self._secret = bytes.fromhex(known)
+
+    def session_of(self, request: Request) -> Session | None:
+        """Who sends a request; None for strangers."""
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            person = people.reviewer_of_token(self.store, token.strip())
+            return None if person is None else self._seen_now(Session(person, None))
+        cookie = request.cookies.get(self.cookie_name, "")
+        if cookie.startswith("t."):
+            person = people.reviewer_of_token(self.store, cookie[2:])
+        else:
+            person = None if self.tokens_needed else self._named(cookie)
+        return None if person is None else self._seen_now(Session(person, cookie))
+
+    def _seen_now(self, session: Session) -> Session:
+        self._seen[session.person.id] = time.monotonic()
+        return session
+
+    def _named(self, cookie: str) -> Reviewer | None:
+        head, _, signature = cookie.rpartition(".")
+        if not head.startswith("n.") or not hmac.compare_digest(signature.encode(), self._signed(head).encode()):
+            return None
+        try:
+            person = people.reviewer(self.store, base64.urlsafe_b64decode(head.split(".")[1]).decode())
+        except (ValueError, IndexError):
+            return None
+        # A name that was given a token meanwhile is its holder's; the owner of a server on this machine sits at it.
+        taken = person is None or person.disabled or (person.has_token and person.id != OWNER)
+        return None if taken else person
+
+    def _signed(self, text: str) -> str:
+        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()[:40]
+
+    def with_token(self, token: str) -> Session | None:
+        person = people.reviewer_of_token(self.store, token)
+        return None if person is None else Session(person, f"t.{token}")
+
+    def with_name(self, name: str) -> Session:
+        """Only without ``tokens_needed``.
+
+        Raises:
+            DecisionError: the name cannot be shown, belongs to somebody with a token, or names are not enough here.
+        """
+        if self.tokens_needed:
+            raise DecisionError("this server lets people in by invitation only")
+        if people.reviewer_id(name) == OWNER:
+            person = people.reviewer(self.store, OWNER) or people.named_reviewer(self.store, OWNER, "owner")
+        else:
+            person = people.named_reviewer(self.store, name)
+        head = f"n.{base64.urlsafe_b64encode(person.id.encode()).decode()}.{secrets.token_hex(8)}"
+        return Session(person, f"{head}.{self._signed(head)}")
+
+    def newcomer(self) -> Session:
+        """Somebody opens a page of this machine for the first time: the owner, or a guest while the owner is here."""
+        with self._lock:
+            name = OWNER
+            if time.monotonic() - self._seen.get(OWNER, float("-inf")) < HERE_S:
+                known = {person.id for person in people.reviewers(self.store)}
+                name = next(name for n in range(2, len(known) + 3) if (name := f"guest {n}") not in known)
+            return self._seen_now(self.with_name(name))
+
+    def mark(self, session: Session) -> str:
+        """What a page of this session sends with each change."""
+        return "" if session.cookie is None else self._signed(f"change {session.cookie}")
+
+    def may_change(self, session: Session, request: Request) -> bool:
+        if session.cookie is None:
+            return True  # no browser sends a token of its own accord
+        return hmac.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), self.mark(session).encode())
+
+    def keep(self, response: Response, session: Session) -> None:
+        """Let the browser keep a session."""
+        assert session.cookie is not None
+        response.set_cookie(
+            self.cookie_name, session.cookie, max_age=COOKIE_LIVES_S, httponly=True, samesite="strict", path="/"
+        )
+
+    def forget(self, response: Response) -> None:
+        response.delete_cookie(self.cookie_name, path="/", httponly=True, samesite="strict")

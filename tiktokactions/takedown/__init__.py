@@ -1,0 +1,1 @@
+"""Take-down: a video or a creator goes from everything that is held."""

@@ -1,0 +1,324 @@
+"""Take videos out of a dataset, one function for each kind of artefact; each does nothing where nothing is left to do.
+
+``api/refreshing.py`` calls them in order: what needs the record of a video comes before the records. Tables are read and
+written in batches, so a million rows need neither memory nor many seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tiktokactions.curation.removed import NotRemovedError
+from tiktokactions.dataset.assignments import NOWHERE, assignments_path
+from tiktokactions.files import (
+    ObjectPath,
+    StoreError,
+    all_records,
+    fingerprint,
+    located,
+    move_into_place,
+    poster_path,
+    read_record,
+    readable,
+    record_path,
+    safe_video_id,
+    staging_folder,
+    strip_path,
+    write_atomic,
+)
+from tiktokactions.records import VideoRecord
+
+_FEW = 500
+"""Up to so many ids every folder of clips is asked for each; beyond, every folder is listed once."""
+_TWIN = re.compile(r"(.+)-[0-9a-f]{8}")
+"""Two different files that claim one id: the second has eight digits of its content behind the id."""
+
+
+# --- which videos ---------------------------------------------------------------------------------------------------
+
+
+def held_ids(dataset: Path, ids: Iterable[str]) -> dict[str, str]:
+    """The dataset's own ids (which name its files) of the platform's ids, each with the platform's id.
+
+    An id that is not held is there too, as curation would name it.
+    """
+    wanted = {safe_video_id(i): i for i in ids}
+    by_platform = {platform_id: platform_id for platform_id in wanted.values()}
+    found = dict(wanted)
+    for batch in _batches(dataset, ["video_id"]):
+        column = batch["video_id"]
+        maybe = column.filter(pc.match_substring_regex(column, "-[0-9a-f]{8}$"))
+        for video_id in maybe.to_pylist():
+            twin = _TWIN.fullmatch(video_id)
+            record = _record(dataset, video_id) if twin and twin[1] in wanted else None
+            if record is not None and record.source.id in by_platform:
+                found[video_id] = by_platform[record.source.id]
+    return found
+
+
+def present(dataset: Path, ids: Iterable[str]) -> set[str]:
+    """Those of the dataset's own ids that have a record or a row."""
+    asked = set(ids)
+    found = {i for i in asked if record_path(dataset, i).is_file()}
+    wanted = pa.array(sorted(asked), pa.string())
+    for batch in _batches(dataset, ["video_id"]):
+        found.update(batch["video_id"].filter(pc.is_in(batch["video_id"], value_set=wanted)).to_pylist())
+    return found
+
+
+def ids_of_creator(dataset: Path, names: frozenset[str], is_settled: bool) -> set[str]:
+    """Ids of the videos of a creator, whose plain and hashed ``names`` are given in lower case.
+
+    Of a dataset whose last run was killed every record is read, else the manifest alone.
+    """
+    found: set[str] = set()
+    for batch in _batches(dataset, ["video_id", "creator"]):
+        said = pc.utf8_lower(pc.utf8_trim_whitespace(pc.fill_null(batch["creator"], "")))
+        is_theirs = pc.is_in(pc.utf8_ltrim(said, "@"), value_set=pa.array(sorted(names), pa.string()))
+        found.update(batch["video_id"].filter(is_theirs).to_pylist())
+    if not is_settled:
+        for record in all_records(dataset):
+            if (record.source.creator or "").strip().lower().lstrip("@") in names:
+                found.add(record.video_id)
+    return found
+
+
+def platform_ids(dataset: Path, is_ours: Any) -> Iterator[str]:
+    """The platform's ids among the manifest's rows, as far as ``is_ours(id)``.
+
+    An id of sixteen digits that is the beginning of the file's own hash is none.
+    """
+    for batch in _batches(dataset, ["video_id", "sha256"]):
+        column = batch["video_id"]
+        batch = batch.filter(pc.match_substring_regex(column, "^[0-9]+(-[0-9a-f]{8})?$"))
+        for video_id, sha256 in zip(batch["video_id"].to_pylist(), batch["sha256"].to_pylist(), strict=True):
+            platform_id = video_id.partition("-")[0]
+            if is_ours(platform_id) and not (sha256 or "-").startswith(video_id):
+                yield platform_id
+
+
+def contents_of(dataset: Path, ids: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of the bytes of those videos whose record is there and knows it."""
+    records = ((i, _record(dataset, i)) for i in ids)
+    return {i: record.source.sha256 for i, record in records if record is not None and record.source.sha256}
+
+
+def copies_of(dataset: Path, ids: frozenset[str]) -> list[str]:
+    """Videos that were rejected as near-duplicates of these: a person, or ``--redecide``, must look at them again."""
+    reasons = pa.array([f"duplicate_of:{i}" for i in sorted(ids)], pa.string())
+    found: list[str] = []
+    for batch in _batches(dataset, ["video_id", "reasons"]):
+        hits = pc.is_in(pc.list_flatten(batch["reasons"]), value_set=reasons)
+        rows = pc.list_parent_indices(batch["reasons"]).filter(hits)
+        found += batch["video_id"].take(rows).to_pylist()
+    return sorted(set(found) - ids)
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def remove_media(dataset: Path, ids: frozenset[str]) -> int:
+    """The source files, as long as they are those that were curated, and their sidecars; how many files went.
+
+    Raises:
+        NotRemovedError: the operating system or a store refused some; all others are gone.
+    """
+    count, refused = 0, []
+    for video_id in ids:
+        record = _record(dataset, video_id)
+        if record is None:
+            continue
+        for path in (record.source.path, *record.source.copies):
+            try:
+                is_same = _is_same_file(path, record)
+                for name in (*sidecars(path), path) if is_same else ():
+                    count += _unlink(located(name))
+            except (OSError, StoreError) as error:
+                refused.append(f"{path} ({getattr(error, 'strerror', None) or error})")
+    if refused:
+        raise NotRemovedError(f"{len(refused)} source files could not be deleted: {', '.join(refused[:20])}")
+    return count
+
+
+def sidecars(path: str) -> list[str]:
+    """What may lie beside a video and describe it: the names that curation reads."""
+    stem = os.path.splitext(path)[0]
+    return [f"{stem}.json", f"{stem}.info.json", f"{path}.json"]
+
+
+def remove_clips(dataset: Path, ids: frozenset[str]) -> int:
+    """``clips/<any label>/<id>.mp4``: wherever a killed run may have left one."""
+    return sum(_remove_named(folder, ids, ".mp4") for folder in _folders(dataset / "clips"))
+
+
+def remove_thumbnails(dataset: Path, ids: frozenset[str]) -> int:
+    """Posters and strips."""
+    return sum(_unlink(path) for i in ids for path in (poster_path(dataset, i), strip_path(dataset, i)))
+
+
+def remove_records(dataset: Path, ids: frozenset[str]) -> int:
+    return sum(_unlink(record_path(dataset, i)) for i in ids)
+
+
+# --- tables ---------------------------------------------------------------------------------------------------------
+
+
+def remove_rows(dataset: Path, ids: frozenset[str]) -> int:
+    """Rows of ``manifest.parquet``; it is written anew only where one of them is there."""
+    manifest, unwanted = dataset / "manifest.parquet", pa.array(sorted(ids), pa.string())
+    count = sum(
+        int(pc.sum(pc.is_in(batch["video_id"], value_set=unwanted)).as_py() or 0)
+        for batch in _batches(dataset, ["video_id"])
+    )
+    if not count:
+        return 0
+    staged = staging_folder(dataset) / "manifest.parquet"
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        pq.ParquetFile(readable(manifest)) as source,
+        pq.ParquetWriter(staged, source.schema_arrow, compression="zstd") as writer,
+    ):
+        for batch in source.iter_batches():
+            writer.write_batch(batch.filter(pc.invert(pc.is_in(batch["video_id"], value_set=unwanted))))
+    move_into_place(staged, manifest)
+    return count
+
+
+def remove_from_splits(dataset: Path, ids: frozenset[str]) -> int:
+    """Rows of ``splits/*.csv``, and what ``splits/report.json`` counts of them; how many videos had a side."""
+    folder = assignments_path(dataset).parent
+    if not folder.is_dir():
+        return 0
+    left: Counter[tuple[str, str]] = Counter()
+    gone = 0
+    for path in sorted(folder.glob("*.csv")):
+        if path != assignments_path(dataset):
+            gone += _remove_lines(dataset, path, ids, left)
+    # Counted from what is left, so that a kill between the lists and the report does no harm.
+    _correct_report(dataset, folder / "report.json", left, ids)
+    return max(gone, _remove_lines(dataset, assignments_path(dataset), ids, Counter()))
+
+
+def _remove_lines(dataset: Path, path: Path, ids: frozenset[str], left: Counter[tuple[str, str]]) -> int:
+    """Take the rows of these videos out of a CSV with a column ``video_id``; how many went.
+
+    ``left`` counts the rows that stay by file and label.
+    """
+    gone = 0
+    if not path.is_file():
+        return 0
+    staged = staging_folder(dataset) / path.name
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    encoding = {"encoding": "utf-8", "errors": "surrogatepass", "newline": ""}
+    with path.open(**encoding) as source, staged.open("w", **encoding) as target:  # type: ignore[call-overload]
+        rows, writer = csv.reader(source), csv.writer(target, lineterminator="\n")
+        header = next(rows, [])
+        if "video_id" not in header:
+            return 0
+        writer.writerow(header)
+        # A million rows: plain loops over positions.
+        id_at, label_at, side = header.index("video_id"), header.index("label") if "label" in header else -1, path.stem
+        labels: Counter[str] = Counter()
+        for row in rows:
+            if len(row) > id_at and row[id_at] in ids:
+                gone += 1
+                continue
+            writer.writerow(row)
+            if label_at >= 0:
+                labels[row[label_at]] += 1
+        left.update({(side, label): count for label, count in labels.items()})
+        target.flush()
+        os.fsync(target.fileno())
+    if gone:
+        move_into_place(staged, path)
+    else:
+        staged.unlink()
+    return gone
+
+
+def _correct_report(dataset: Path, path: Path, left: Counter[tuple[str, str]], ids: frozenset[str]) -> None:
+    if not path.is_file():
+        return
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    bridging = [i for i in report["bridging"] if i not in ids]
+    sides = {side: sum(n for (name, _), n in left.items() if name == side) for side in report["wanted"]}
+    on_none = report["sides"].get(NOWHERE, 0) - len(report["bridging"]) + len(bridging)
+    by_label = {
+        label: {side: left[side, label] if side in sides else count for side, count in counts.items()}
+        for label, counts in report["labels"].items()
+    }
+    corrected = report | {
+        "bridging": bridging,
+        "sides": sides | {NOWHERE: on_none},
+        "clips": sum(sides.values()) + on_none,
+        "labels": by_label,
+    }
+    if corrected != report:
+        data = json.dumps(corrected, indent=2, ensure_ascii=False) + "\n"
+        write_atomic(path, data.encode("utf-8", "surrogatepass"), staging=staging_folder(dataset))
+
+
+# --- helpers --------------------------------------------------------------------------------------------------------
+
+
+def _batches(dataset: Path, columns: list[str]) -> Iterator[Any]:
+    """Nothing where there is no manifest yet."""
+    manifest = dataset / "manifest.parquet"
+    if manifest.is_file():
+        with pq.ParquetFile(readable(manifest)) as file:
+            yield from file.iter_batches(columns=columns)
+
+
+def _record(dataset: Path, video_id: str) -> VideoRecord | None:
+    try:
+        return read_record(record_path(dataset, video_id))
+    except FileNotFoundError:
+        return None
+
+
+def _is_same_file(path: str, record: VideoRecord) -> bool:
+    """Another file may lie at the path by now; it is none of ours."""
+    try:
+        return record.source.fingerprints.get(path) == fingerprint(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _folders(root: Path) -> list[Path]:
+    if isinstance(root, ObjectPath):
+        return [located(url) for url in root.entries()[1]]
+    return [Path(entry.path) for entry in os.scandir(root) if entry.is_dir()] if root.is_dir() else []
+
+
+def _remove_named(folder: Path, ids: frozenset[str], suffix: str) -> int:
+    if len(ids) <= _FEW:
+        count = sum(_unlink(folder / f"{i}{suffix}") for i in ids)
+    else:
+        names = [path.name for path in folder.iterdir()]
+        count = sum(_unlink(folder / name) for name in names if name.removesuffix(suffix) in ids)
+    if count:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+    return count
+
+
+def _unlink(path: Path) -> bool:
+    if isinstance(path, ObjectPath) and not path.is_file():  # stores do not tell what they had no need to delete
+        return False
+    try:
+        path.unlink()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True

@@ -1,0 +1,55 @@
+"""Videos that were taken down: nothing of them is left in what the review keeps."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tiktokactions.curation.options import CurateOptions
+from tiktokactions.files import ObjectPath
+from tiktokactions.reviews.index import forget, index_path, open_index
+from tiktokactions.reviews.store import Store, store_path
+
+
+def remove_videos(dataset: Path, ids: Iterable[str]) -> int:
+    """Forget videos that were taken down: every row about them, overwritten on disk. Returns how many videos had any.
+
+    The derived index forgets them too. A dataset without reviews is left without.
+    """
+    if isinstance(dataset, ObjectPath):  # reviews live on a disk
+        return 0
+    wanted = sorted(set(ids))
+    _forget_in_index(dataset, wanted)
+    if not store_path(dataset).exists():
+        return 0
+    store = Store(dataset)
+    removed: set[str] = set()
+    try:
+        with store.database.connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for video_id in wanted:
+                # Undo rows point at the rows they take back, and are about the same video.
+                for table in ("decisions", "gold", "sampled", "verdicts"):
+                    if connection.execute(f"DELETE FROM {table} WHERE video_id=?", (video_id,)).rowcount:
+                        removed.add(video_id)
+            connection.execute("COMMIT")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        store.close()
+    return len(removed)
+
+
+def _forget_in_index(dataset: Path, video_ids: Sequence[str]) -> None:
+    """Take videos out of the index of a dataset, where it has one; and every proxy, whose names do not tell of which video
+    they are."""
+    shutil.rmtree(dataset / ".review" / "proxies", ignore_errors=True)
+    if not index_path(dataset).exists():
+        return
+    index = open_index(dataset, CurateOptions())
+    try:
+        forget(index, video_ids)
+        with index.database.connection() as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        index.close()

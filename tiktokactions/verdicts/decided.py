@@ -1,0 +1,112 @@
+"""The verdicts that people came to and that ``review apply`` wrote down: how they are kept, and what they make of a record.
+
+They stand above the evidence: ``curate`` and ``--redecide`` draw their own verdict first, then this one over it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from tiktokactions.curation.options import CurateOptions
+from tiktokactions.records import Segment, VideoRecord
+from tiktokactions.reviews.aggregate import Verdict
+from tiktokactions.reviews.items import segment_of
+from tiktokactions.reviews.store import Store, store_path
+
+CUT_EARLY = 0.25
+"""Frames by which a segment that a person chose is cut early at both ends: its times lie on the frame rate's grid, those
+in the file may be rounded (to milliseconds in Matroska), and a frame must not be missed for that."""
+
+
+def applied_verdicts(dataset: Path) -> dict[str, Verdict]:
+    """The verdicts in force, by video; none where nobody has reviewed the dataset."""
+    return {row["video_id"]: _verdict_of_row(row) for row in _rows(dataset, "", ())}
+
+
+def applied_verdict(dataset: Path, video_id: str) -> Verdict | None:
+    return next((_verdict_of_row(row) for row in _rows(dataset, "WHERE video_id=?", (video_id,))), None)
+
+
+def _rows(dataset: Path, where: str, values: tuple[str, ...]) -> list[sqlite3.Row]:
+    if not store_path(dataset).exists():
+        return []
+    store = Store(dataset)
+    try:
+        with store.database.connection() as connection:
+            return connection.execute(f"SELECT * FROM verdicts {where}", values).fetchall()
+    finally:
+        store.close()
+
+
+def _verdict_of_row(row: sqlite3.Row) -> Verdict:
+    values = dict(row) | {name: tuple(json.loads(row[name])) for name in ("labels", "tags")}
+    return Verdict(**(values | {"no_action": bool(row["no_action"])}))
+
+
+def write_verdicts(store: Store, changed: Mapping[str, Verdict], gone: Iterable[str]) -> None:
+    """Put verdicts in force and take others out of it, all at once."""
+    with store.database.write() as connection:
+        connection.executemany("DELETE FROM verdicts WHERE video_id=?", [(video_id,) for video_id in gone])
+        for verdict in changed.values():
+            row = {name: getattr(verdict, name) for name in Verdict.__dataclass_fields__}
+            row |= {name: json.dumps(list(row[name]), ensure_ascii=False) for name in ("labels", "tags")}
+            connection.execute(
+                f"INSERT OR REPLACE INTO verdicts({', '.join(row)}) VALUES({', '.join(':' + name for name in row)})",
+                row,
+            )
+
+
+def with_verdict(record: VideoRecord, verdict: Verdict | None, options: CurateOptions) -> VideoRecord:
+    """A record, its own verdict just drawn from the evidence, with what people said of it.
+
+    A file that gave no usable evidence, and a scene too short for any clip, cannot be accepted by anybody: they keep
+    their status and reasons.
+    """
+    if verdict is None:
+        return replace(record, human_labels=(), human_tags=())
+    record = replace(record, human_labels=verdict.labels, human_tags=verdict.tags)
+    if record.failure is not None:
+        return record
+    twins = tuple(reason for reason in record.reasons if reason.startswith("duplicate_of:"))
+    if verdict.verdict == "reject":
+        reason = "human_no_action" if verdict.no_action else "human_rejected"
+        return replace(record, status="rejected", reasons=(reason, *twins), segment=None)
+    if verdict.start_s is not None and verdict.end_s is not None:
+        segment: Segment | None = Segment(verdict.start_s, verdict.end_s)
+    else:
+        segment = segment_of(record, options)
+    if segment is None:
+        return record
+    return replace(record, status="accepted", reasons=("human_accepted", *twins), segment=segment)
+
+
+def decided_by_people(record: VideoRecord) -> bool:
+    return any(reason.startswith("human_") for reason in record.reasons)
+
+
+def without_source(before: VideoRecord, decided: VideoRecord, verdict: Verdict | None) -> VideoRecord:
+    """What a video becomes whose clip cannot be cut as people want it: it keeps the clip it has and waits, or, without
+    any, stays rejected.
+
+    ``decided``: the record with the verdict drawn from its evidence alone.
+    """
+    labels, tags = (verdict.labels, verdict.tags) if verdict is not None else ((), ())
+    said = replace(decided, human_labels=labels, human_tags=tags)
+    if before.clip is not None:
+        return replace(said, status="needs_review", reasons=("source_missing",), segment=before.segment)
+    reasons = decided.reasons if decided.status == "rejected" else ()
+    return replace(said, status="rejected", reasons=(*reasons, "source_missing"), segment=None)
+
+
+def for_cutting(record: VideoRecord) -> VideoRecord:
+    """The record with the segment as it is to be cut; see :data:`CUT_EARLY`."""
+    segment, probe = record.segment, record.probe
+    chosen_by_person = segment is not None and segment.max_clip_s == 0
+    if segment is None or probe is None or not chosen_by_person or probe.variable_frame_rate:
+        return record
+    early_s = CUT_EARLY / probe.fps
+    return replace(record, segment=Segment(max(0.0, segment.start_s - early_s), segment.end_s - early_s))

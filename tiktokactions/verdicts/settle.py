@@ -1,0 +1,248 @@
+"""Draw the verdicts of a whole dataset: near-duplicates, changed thresholds, changed labels, what people decided; then
+write the manifest.
+
+Runs after every curation, for ``--redecide`` and for ``review apply``. Records are streamed, and only those are written
+again whose verdict, labels or clip change; clips are cut again only where they differ.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tiktokactions.copies.of_dataset import duplicate_of, duplicates_of
+from tiktokactions.curation.decide import decide
+from tiktokactions.curation.engines import runner
+from tiktokactions.curation.one_video import fail, frames_in_segment, make_clip
+from tiktokactions.curation.options import CurateOptions, clip_fingerprint
+from tiktokactions.curation.resume import Plan, join_updates
+from tiktokactions.dataset.manifest import update_manifest, write_manifest
+from tiktokactions.files import (
+    all_records,
+    clip_relative_path,
+    fingerprint,
+    local_file,
+    move_into_place,
+    poster_path,
+    read_record,
+    record_path,
+    strip_path,
+    what_is_there,
+    write_record,
+)
+from tiktokactions.records import Source, VideoRecord
+from tiktokactions.verdicts.decided import (
+    applied_verdict,
+    applied_verdicts,
+    decided_by_people,
+    for_cutting,
+    with_verdict,
+    without_source,
+)
+from tiktokactions.video import VideoError
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What settling did. ``uncut`` maps the videos whose new clip could not be cut to the reason; they kept their record."""
+
+    counts: dict[str, int]
+    """Videos by status."""
+    cut: int
+    uncut: Mapping[str, str]
+
+
+def settle(dataset: Path, options: CurateOptions, plan: Plan) -> Settled:
+    """Bring every record to the verdict that ``options`` and its fellow videos give it, and write the manifest.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    duplicates = {} if options.keep_duplicates else duplicates_of(dataset, options)
+    to_cut: list[str] = []
+    decided = _decided(all_records(dataset), dataset, options, plan, duplicates, to_cut)
+    counts = write_manifest(dataset, decided, options)
+    uncut = dict(_cut_all(to_cut, dataset, options, plan, duplicates))
+    if to_cut:
+        counts = write_manifest(dataset, all_records(dataset), options)
+    return Settled(counts, len(to_cut) - len(uncut), uncut)
+
+
+def settle_videos(dataset: Path, options: CurateOptions, video_ids: Iterable[str]) -> Settled:
+    """The same for some videos, of which nothing has changed but what people decided: the others are not read.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    paths = [record_path(dataset, video_id) for video_id in video_ids]
+    before = [read_record(path) for path in paths if path.exists()]
+    duplicates = {r.video_id: twin for r in before if (twin := duplicate_of(r))}
+    to_cut: list[str] = []
+    changed = {r.video_id: r for r in _decided(before, dataset, options, Plan(), duplicates, to_cut)}
+    uncut = dict(_cut_all(to_cut, dataset, options, Plan(), duplicates))
+    changed |= {video_id: read_record(record_path(dataset, video_id)) for video_id in to_cut}
+    counts = update_manifest(dataset, changed, options)
+    if counts is None:
+        counts = write_manifest(dataset, all_records(dataset), options)
+    return Settled(counts, len(to_cut) - len(uncut), uncut)
+
+
+def _decided(
+    records: Iterable[VideoRecord],
+    dataset: Path,
+    options: CurateOptions,
+    plan: Plan,
+    duplicates: Mapping[str, str],
+    to_cut: list[str],
+) -> Iterator[VideoRecord]:
+    """Every record with its new verdict, written where that changes it. Those that need another clip are left as they
+    are and their ids put into ``to_cut``."""
+    verdicts = applied_verdicts(dataset)
+    is_there = what_is_there(dataset)
+    for before in records:
+        joined = join_updates(before, plan.updates.get(before.video_id, ()), plan.left.get(before.video_id, ()))
+        if joined is None:
+            _remove(dataset, before)
+            continue
+        after = decide(joined, options, duplicates.get(before.video_id))
+        after = with_verdict(after, verdicts.get(before.video_id), options)
+        if after.status != "rejected" and not _has_its_clip(after, before, options, is_there):
+            to_cut.append(after.video_id)
+            yield before
+            continue
+        after = _place_clip(dataset, after, before)
+        _write_if_changed(dataset, before, after)
+        yield after
+
+
+def _write_if_changed(dataset: Path, before: VideoRecord, after: VideoRecord) -> None:
+    if replace(after, decision_fingerprint=before.decision_fingerprint) != before:
+        write_record(dataset, after)
+
+
+def _cut_all(
+    to_cut: list[str], dataset: Path, options: CurateOptions, plan: Plan, duplicates: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Cut these videos in worker processes; gives those that could not be cut, with the reason."""
+    # A plan holds every path of the dataset: workers only get what concerns the videos to cut.
+    cut = functools.partial(
+        cut_again,
+        dataset=dataset,
+        options=options,
+        updates={i: plan.updates[i] for i in to_cut if i in plan.updates},
+        left={i: plan.left[i] for i in to_cut if i in plan.left},
+        duplicates={i: duplicates[i] for i in to_cut if i in duplicates},
+    )
+    if not to_cut:
+        return
+    few = replace(options, workers=min(options.worker_count, len(to_cut))) if options.engine == "local" else options
+    for outcome in runner(few)(to_cut, cut):
+        problem = outcome.result if outcome.failure is None else f"{outcome.failure}: {outcome.detail}"
+        if problem:
+            yield outcome.job, problem
+
+
+def cut_again(
+    video_id: str,
+    dataset: Path,
+    options: CurateOptions,
+    updates: Mapping[str, list[Source]],
+    left: Mapping[str, set[str]],
+    duplicates: Mapping[str, str] | None = None,
+) -> str:
+    """Decide one record again, cut its clip from the source, write the record. Returns what hindered it, or "".
+
+    ``duplicates``: better copies by id; None: as the record itself says.
+    """
+    before = read_record(record_path(dataset, video_id))
+    joined = join_updates(before, updates.get(video_id, ()), left.get(video_id, ()))
+    assert joined is not None
+    decision = applied_verdict(dataset, video_id)
+    twin = duplicate_of(before) if duplicates is None else duplicates.get(video_id)
+    after = with_verdict(decide(joined, options, twin), decision, options)
+    source = unchanged_source(after)
+    if source is None:
+        if decision is not None or decided_by_people(before):
+            _write_if_changed(dataset, before, without_source(joined, decide(joined, options, twin), decision))
+        return f"{after.source.path} is gone or has changed since it was curated: its clip cannot be cut again"
+    timings = dict(after.timings)
+    frames = frames_in_segment(replace(after, clip=None))  # a clip that is there is of what was chosen before
+    try:
+        with local_file(source) as local:
+            clip = make_clip(local, for_cutting(after), options, dataset, frames, timings)
+    except VideoError as error:
+        after = with_verdict(decide(fail(after, error.reason, error.detail), options), decision, options)
+        _delete_clip(dataset, before)
+    else:
+        if before.clip is not None and before.clip.path != clip.path:
+            _delete_clip(dataset, before)
+        after = replace(after, clip=clip, timings={name: round(seconds, 4) for name, seconds in timings.items()})
+    write_record(dataset, after)
+    return ""
+
+
+def _has_its_clip(
+    after: VideoRecord, before: VideoRecord, options: CurateOptions, is_there: Callable[[str], bool]
+) -> bool:
+    clip = before.clip
+    return (
+        clip is not None
+        and after.segment == before.segment
+        and clip.settings == clip_fingerprint(options)
+        and is_there(clip.path)
+    )
+
+
+def _place_clip(dataset: Path, record: VideoRecord, before: VideoRecord) -> VideoRecord:
+    """Remove the clip of a rejected video, move that of a relabelled one into its new label's folder.
+
+    A clip that people rejected stays where its source is gone: they may change their mind, and it could not be cut again.
+    """
+    if record.clip is None:
+        return record
+    if record.status == "rejected":
+        if not decided_by_people(record) or unchanged_source(record) is not None:
+            _delete_clip(dataset, record)
+            return replace(record, clip=None)
+        record = replace(record, segment=before.segment)
+    assert record.clip is not None
+    wanted = clip_relative_path(record.labels, record.video_id)
+    if wanted != record.clip.path:
+        move_into_place(dataset / record.clip.path, dataset / wanted)
+        _remove_if_empty((dataset / record.clip.path).parent)
+        return replace(record, clip=replace(record.clip, path=wanted))
+    return record
+
+
+def _delete_clip(dataset: Path, record: VideoRecord) -> None:
+    if record.clip is not None:
+        (dataset / record.clip.path).unlink(missing_ok=True)
+        _remove_if_empty((dataset / record.clip.path).parent)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _remove(dataset: Path, record: VideoRecord) -> None:
+    """Take away a video whose only file now holds another one."""
+    _delete_clip(dataset, record)
+    poster_path(dataset, record.video_id).unlink(missing_ok=True)
+    strip_path(dataset, record.video_id).unlink(missing_ok=True)
+    record_path(dataset, record.video_id).unlink(missing_ok=True)
+
+
+def unchanged_source(record: VideoRecord) -> str | None:
+    """A path where the file that was curated still lies."""
+    return next((p for p in (record.source.path, *record.source.copies) if _unchanged(p, record.source)), None)
+
+
+def _unchanged(path: str, source: Source) -> bool:
+    try:
+        return source.fingerprints.get(path) == fingerprint(path)
+    except OSError:
+        return False
