@@ -18,6 +18,8 @@ from typing import cast
 
 import filelock
 
+from tiktokactions.files import changes
+from tiktokactions.files.changes import delete
 from tiktokactions.files.lease import LeaseHeldError, held_lease
 from tiktokactions.files.objects import (
     ObjectPath,
@@ -36,6 +38,7 @@ __all__ = [
     "DatasetBusyError",
     "ObjectPath",
     "StoreError",
+    "delete",
     "is_address",
     "local_file",
     "readable",
@@ -187,6 +190,7 @@ def write_atomic(path: Path, data: bytes, staging: Path | None = None) -> None:
     none: one PUT is whole or nothing.
     """
     if isinstance(path, ObjectPath):
+        changes.about_to_change(path)
         path.write_bytes(data)
         return
     folder = staging or path.parent
@@ -199,6 +203,7 @@ def write_atomic(path: Path, data: bytes, staging: Path | None = None) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o644)
+        changes.about_to_change(path)
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -208,6 +213,7 @@ def write_atomic(path: Path, data: bytes, staging: Path | None = None) -> None:
 
 def move_into_place(staged: Path, target: Path) -> None:
     """Bring a finished staged file to where it belongs: a rename (same file system), or one upload to an object store."""
+    changes.about_to_change(target)
     if isinstance(target, ObjectPath):
         if isinstance(staged, ObjectPath):
             move(staged, target)
