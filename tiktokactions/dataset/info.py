@@ -15,7 +15,6 @@ from tiktokactions import __version__
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.files import staging_folder, write_atomic
 from tiktokactions.records import DetectorInfo
-from tiktokactions.video import library_versions
 
 FORMAT = 1
 
@@ -36,6 +35,8 @@ class DatasetInfo:
     detector: DetectorInfo
     versions: dict[str, str]
     format: int = FORMAT
+    under_way: str = ""
+    """While not settled: the command that changes the dataset or was killed while it did; empty if unknown."""
 
 
 def info_path(dataset: Path) -> Path:
@@ -66,6 +67,8 @@ def write_info(dataset: Path, info: DatasetInfo) -> None:
 
 
 def new_info(dataset: Path, options: CurateOptions, detector: DetectorInfo) -> DatasetInfo:
+    from tiktokactions.video import library_versions
+
     return DatasetInfo(
         name=dataset.resolve().name,
         version=0,

@@ -22,7 +22,7 @@ from __future__ import annotations
 import bisect
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,7 +172,7 @@ def dataset_statistics(manifest: Path, min_person_frames: int = 4) -> Statistics
     return _summarise(tally, min_person_frames)
 
 
-def read_batches(manifest: Path, columns: list[str]) -> Any:
+def read_batches(manifest: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Iterate over a manifest's rows as ``pyarrow.RecordBatch``; errors as in :func:`dataset_statistics`."""
     if not manifest.is_file():
         raise FileNotFoundError(
@@ -190,7 +190,7 @@ def read_batches(manifest: Path, columns: list[str]) -> Any:
             f"{manifest}: lacks the columns {', '.join(missing)}; written by another version of tiktokactions?"
             " Run 'tiktokactions curate' to write it anew."
         )
-    return file.iter_batches(batch_size=BATCH_ROWS, columns=columns)
+    return file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns))
 
 
 def labels_of_rows(batch: Any) -> tuple[np.ndarray, Any]:

@@ -1,0 +1,203 @@
+"""The noun: a dataset opened. It reads; only :meth:`Dataset.editing` lets anything be changed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from tiktokactions.curation.options import CurateOptions
+from tiktokactions.dataset.info import DatasetInfo, info_path, new_info, read_info, resolve_options
+from tiktokactions.dataset.subset_mark import is_subset, parent_of
+from tiktokactions.errors import UsageError
+from tiktokactions.files import located, read_record, record_path
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tiktokactions.dataset.editing import Edit
+    from tiktokactions.records import DetectorInfo, VideoRecord
+
+
+class Dataset:
+    """A dataset, or a subset of one: a folder on this machine, or a prefix on an object store.
+
+    Opening reads ``dataset.json`` and nothing else. What other runs change later is seen after :meth:`reload`.
+
+    Raises:
+        UsageError: there is no dataset.
+        ValueError: ``dataset.json`` is damaged, or newer than this program.
+    """
+
+    folder: Path
+    info: DatasetInfo
+    """The contents of ``dataset.json``."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.folder = located(path)
+        self.reload()
+
+    @classmethod
+    def whole(cls, path: str | os.PathLike[str]) -> Self:
+        """Open a dataset; a subset is refused with a ``UsageError`` that names the dataset it belongs to."""
+        dataset = cls(path)
+        refuse_subset(dataset.folder)
+        return dataset
+
+    @classmethod
+    def new(cls, path: str | os.PathLike[str], options: CurateOptions, detector: DetectorInfo) -> Self:
+        """A dataset that is still to be made: nothing is written before its first edit begins."""
+        dataset = cls.__new__(cls)
+        dataset.folder = located(path)
+        dataset.info = new_info(dataset.folder, options, detector)
+        return dataset
+
+    def reload(self) -> None:
+        """Read ``dataset.json`` again."""
+        info = read_info(self.folder)
+        if info is None:
+            raise UsageError(f"{self.folder}: no dataset.json there; expected a folder made by 'tiktokactions curate'")
+        self.info = info
+        self.__dict__.pop("options", None)
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    def __repr__(self) -> str:
+        of = f", subset of {str(self.parent.folder)!r}" if self.is_subset else ""
+        unsettled = "" if self.settled else ", unsettled"
+        return f"{type(self).__name__}({str(self.folder)!r}, version {self.version}{of}{unsettled})"
+
+    # --- what dataset.json says ------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    @property
+    def version(self) -> int:
+        """Counts the runs that changed the dataset; 0 before the first has ended."""
+        return self.info.version
+
+    @property
+    def settled(self) -> bool:
+        """False while a run changes the dataset, and after one was killed: tables may not fit the records then."""
+        return self.info.settled
+
+    @cached_property
+    def options(self) -> CurateOptions:
+        """What it was made with."""
+        return resolve_options(self.info, {})
+
+    # --- what is in it ---------------------------------------------------------------------------------------------
+
+    @property
+    def manifest(self) -> Path:
+        return self.folder / "manifest.parquet"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Videos by status: ``accepted``, ``needs_review``, ``rejected``."""
+        from tiktokactions.dataset.manifest import count_by_status
+
+        return count_by_status(self.manifest)
+
+    @property
+    def sides(self) -> dict[str, str]:
+        """The side of every video (``train``, ``val``, ``test`` or a fold; ``none``); empty if it was never split."""
+        from tiktokactions.dataset.assignments import read_assignments
+
+        return {video_id: given.side for video_id, given in read_assignments(self.folder).items()}
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The manifest, one row per video, in batches of these columns."""
+        from tiktokactions.dataset.statistics import read_batches
+
+        return read_batches(self.manifest, columns)
+
+    def record(self, video_id: str) -> VideoRecord:
+        """The evidence about one video.
+
+        Raises:
+            FileNotFoundError: there is no such video.
+        """
+        return read_record(record_path(self.parent.folder, video_id))
+
+    def records(self) -> Iterator[VideoRecord]:
+        """The evidence about every video, read one by one."""
+        from tiktokactions.files import all_records
+
+        if not self.is_subset:
+            yield from all_records(self.folder)
+            return
+        for batch in self.batches(["video_id"]):
+            for video_id in batch["video_id"].to_pylist():
+                yield self.record(video_id)
+
+    __iter__ = records
+
+    # --- subsets ---------------------------------------------------------------------------------------------------
+
+    @property
+    def is_subset(self) -> bool:
+        return is_subset(self.folder)
+
+    @property
+    def parent(self) -> Self:
+        """The dataset that a subset was taken from, which holds its clips and records; a dataset itself."""
+        return type(self)(parent_of(self.folder)) if self.is_subset else self
+
+    # --- at work with it -------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Nobody changes it meanwhile. If a run was interrupted, the manifest is first written again from the records.
+
+        Raises:
+            DatasetBusyError: a run is changing it.
+            DiskFullError: no space left.
+        """
+        from tiktokactions.dataset.editing import locked
+        from tiktokactions.dataset.manifest import write_manifest
+
+        with locked(self.folder):
+            self.reload()
+            if not self.is_subset and (not self.settled or not self.manifest.exists()):
+                write_manifest(self.folder, self.records(), self.options)
+            yield
+
+    @contextlib.contextmanager
+    def editing(self, by: str, options: CurateOptions | None = None) -> Iterator[Edit]:
+        """Everything that changes a dataset happens in here; on the way out all that is told of it is written.
+
+        Nothing is written unless :meth:`Edit.begin` is called, which is due before the first change. If an exception
+        leaves the block, or the process ends, ``dataset.json`` keeps saying ``settled: false``.
+
+        Args:
+            by: the command at work: ``curate``, ``split``, ``verify`` ....
+            options: settings that the dataset has from now on (default: those it has).
+
+        Raises:
+            DatasetBusyError: another run is changing it.
+            DiskFullError: no space left.
+        """
+        from tiktokactions.dataset.editing import Edit, locked
+
+        with locked(self.folder):
+            if info_path(self.folder).is_file():  # not yet, where it is new
+                self.reload()
+            edit = Edit(self, by, options or self.options)
+            yield edit
+            edit.close()
+
+
+def refuse_subset(folder: Path) -> None:
+    """Raises ``UsageError`` where the folder is a subset."""
+    if is_subset(folder):
+        raise UsageError(
+            f"{folder}: is a subset, whose clips and records belong to {parent_of(folder).resolve()};"
+            " give that dataset, and take the subset again"
+        )

@@ -1,0 +1,106 @@
+"""The one closing: how a change of a dataset begins and ends, so that a killed run never leaves a dataset that lies.
+
+``dataset.json`` says ``settled: false`` before the first byte changes and ``settled: true`` after the last. In between the
+records are the truth, and the next edit writes everything else again from them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiktokactions.errors import DiskFullError
+from tiktokactions.files import clear_staging, dataset_lock
+
+if TYPE_CHECKING:
+    from tiktokactions.curation.options import CurateOptions
+    from tiktokactions.dataset.dataset import Dataset
+    from tiktokactions.dataset.info import DatasetInfo
+
+TABLES_ONLY = ("split", "verify", "takedown")
+"""Edits that draw no verdict anew. One of them that was cut short is healed by writing the tables again from the records;
+after any other only an edit that draws all verdicts may call the dataset settled."""
+
+
+class Edit:
+    """A dataset while it is being changed; made by :meth:`Dataset.editing`."""
+
+    dataset: Dataset
+    folder: Path
+    options: CurateOptions
+    info: DatasetInfo
+    """What ``dataset.json`` will say; may be replaced before :meth:`begin`."""
+    was_settled: bool
+    """Whether verdicts and tables can be relied on as they are."""
+    manifest_fits: bool = False
+    """Set to True by whoever wrote the manifest after the last change; the closing writes it otherwise."""
+
+    def __init__(self, dataset: Dataset, by: str, options: CurateOptions) -> None:
+        self.dataset, self.folder, self.options, self.info = dataset, dataset.folder, options, dataset.info
+        self.by, self.has_begun = by, False
+        self.was_settled = dataset.settled and dataset.manifest.is_file()
+        self._settles = dataset.settled or dataset.info.under_way in TABLES_ONLY or by not in TABLES_ONLY
+
+    def begin(self) -> None:
+        """Say on disk that the dataset is being changed. Only the first call does anything."""
+        from tiktokactions.dataset.info import now, saved_options, write_info
+
+        if self.has_begun:
+            return
+        self.has_begun = True
+        by = self.by if self._settles else self.info.under_way
+        saved = saved_options(self.options)
+        self.info = replace(self.info, settled=False, under_way=by, updated=now(), options=saved)
+        write_info(self.folder, self.info)
+
+    def close(self) -> None:
+        """Write all that is told of the dataset, ``settled: true`` last; nothing if nothing was begun."""
+        from tiktokactions.dataset.history import next_version
+        from tiktokactions.dataset.info import write_info
+        from tiktokactions.dataset.manifest import write_manifest
+        from tiktokactions.dataset.tables import write_card, write_statistics
+
+        if not self.has_begun:
+            return
+        if not self.manifest_fits:
+            write_manifest(self.folder, self.dataset.records(), self.options)
+        info = next_version(self.folder, self.info)
+        if self._settles:
+            info = replace(info, settled=True, under_way="")
+        write_card(self.folder, info, write_statistics(self.folder, self.options))
+        write_info(self.folder, info)
+        self.dataset.reload()
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock; a full disk becomes a ``DiskFullError``, and no half-written file is left.
+
+    Raises:
+        DatasetBusyError: another run holds it.
+        DiskFullError: no space left.
+    """
+    with dataset_lock(folder), disk_errors(folder):
+        yield
+
+
+@contextlib.contextmanager
+def disk_errors(dataset: Path) -> Iterator[None]:
+    """Raises ``DiskFullError`` where the disk is full; half-written files are removed in any case."""
+    from tiktokactions.curation.one_video import NO_SPACE
+
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        clear_staging(dataset)
+        raise DiskFullError(
+            f"{dataset}: {os.strerror(error.errno)}. Everything finished so far is kept and no half-written file is left;"
+            " make room and run the same command again."
+        ) from error
+    clear_staging(dataset)
