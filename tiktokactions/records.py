@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from tiktokactions.errors import UsageError
+
 Status = Literal["accepted", "needs_review", "rejected"]
 STATUSES: tuple[Status, ...] = ("accepted", "needs_review", "rejected")
 
@@ -294,9 +296,9 @@ def decode_record(data: bytes, where: str) -> VideoRecord:
     try:
         record = _DECODER.decode(data)
     except msgspec.MsgspecError as error:
-        raise ValueError(f"{where}: not a valid record: {error}") from error
+        raise UsageError(f"{where}: not a valid record: {error}") from error
     if record.format > RECORD_FORMAT:
-        raise ValueError(
+        raise UsageError(
             f"{where}: record format {record.format}, this program reads up to {RECORD_FORMAT}: update tiktokactions"
         )
     return record

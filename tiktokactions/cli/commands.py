@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-DONE, ATTENTION, USAGE, INTERRUPTED = 0, 1, 2, 130
+from tiktokactions.errors import ATTENTION, DONE, USAGE
+
+__all__ = ["ATTENTION", "DONE", "USAGE"]
 
 
 def command(

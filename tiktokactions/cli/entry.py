@@ -6,23 +6,25 @@ import argparse
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 
 from tiktokactions import __version__
 from tiktokactions.cli.collect import add_collect
-from tiktokactions.cli.commands import ATTENTION, DONE, INTERRUPTED, USAGE
 from tiktokactions.cli.curate import add_curate
 from tiktokactions.cli.dataset import add_dataset
 from tiktokactions.cli.demo import add_demo, add_doctor
 from tiktokactions.cli.download import add_download
 from tiktokactions.cli.hashtags import add_hashtags
 from tiktokactions.cli.model import add_model
-from tiktokactions.cli.options import ConfigError
 from tiktokactions.cli.plan import add_plan
 from tiktokactions.cli.refresh import add_refresh
 from tiktokactions.cli.report import add_report
 from tiktokactions.cli.review import add_review, with_review_part
 from tiktokactions.cli.study import add_study
+from tiktokactions.errors import BUG, DONE, INTERRUPTED, USAGE, TiktokactionsError
+
+BUG_REPORT = "This is a bug in tiktokactions, not a mistake of yours: please report it with the lines above."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,30 +43,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone (a pager, head): nothing is left to be said to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except _known_errors() as error:
+    except TiktokactionsError as error:
         print(f"error: {error}", file=sys.stderr)
-        return (
-            ATTENTION
-            if type(error).__name__ in ("DiskFullError", "NonFiniteLossError", "ServerFailsError", "StoreError")
-            else USAGE
-        )
+        return error.exit_code
+    except Exception:
+        traceback.print_exc()
+        print(BUG_REPORT, file=sys.stderr)
+        return BUG
 
 
 def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
-
-
-def _known_errors() -> tuple[type[Exception], ...]:
-    from tiktokactions.collection.client import ApiError, ServerFailsError
-    from tiktokactions.commands import DiskFullError, UsageError
-    from tiktokactions.curation.weights import DetectorError
-    from tiktokactions.demonstration.samples import SamplesError
-    from tiktokactions.files import DatasetBusyError, StoreError
-    from tiktokactions.model.progress import NonFiniteLossError
-    from tiktokactions.video import UnreadableError
-
-    known = (UsageError, DatasetBusyError, DiskFullError, DetectorError, SamplesError, ConfigError, ValueError)
-    return (*known, UnreadableError, NonFiniteLossError, ApiError, ServerFailsError, StoreError, PermissionError)
 
 
 def build_parser() -> argparse.ArgumentParser:

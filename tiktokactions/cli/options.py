@@ -10,6 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from tiktokactions.errors import TiktokactionsError
+
 
 def add_options(parser: argparse.ArgumentParser, kind: type, titles: dict[str, str]) -> None:
     """Every field of an options dataclass as an option, in sections by its group, and ``--config``."""
@@ -49,7 +51,7 @@ def _side(text: str) -> int | None:
     return None if text == "source" else int(text)
 
 
-class ConfigError(ValueError):
+class ConfigError(TiktokactionsError, ValueError):
     """A configuration file that cannot be used."""
 
 

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 import filelock
 
 from tiktokactions.clips.clip import Stored
+from tiktokactions.errors import UsageError
 from tiktokactions.files import ObjectPath, StoreError, cache_folder, is_address
 from tiktokactions.files.objects import download, read_range, scratch_folder
 from tiktokactions.video import UnreadableError
@@ -45,7 +46,7 @@ def cache_limit_bytes() -> int:
     except ValueError:
         limit = -1.0
     if not 0 <= limit < float("inf"):
-        raise ValueError(f"{CACHE_VARIABLE}={told!r}: expected gigabytes, 0 or more")
+        raise UsageError(f"{CACHE_VARIABLE}={told!r}: expected gigabytes, 0 or more")
     return int(limit * 1e9)
 
 

@@ -19,6 +19,7 @@ from tiktokactions.collection.clock import Clock, utc_text
 from tiktokactions.collection.credentials import Credentials, is_loopback
 from tiktokactions.collection.ledger import Ledger, QuotaSpentError
 from tiktokactions.collection.rows import FIELDS, SAFE_FIELDS, as_id
+from tiktokactions.errors import ATTENTION, TiktokactionsError
 
 PAGE = 100
 _QUERY = "/v2/research/video/query/"
@@ -33,23 +34,25 @@ _RATE_WAITS_S = (10, 20, 40, 80, 160, 300, 300, 300)
 _LONGEST_RETRY_AFTER_S = 300
 
 
-class ApiError(RuntimeError):
+class ApiError(TiktokactionsError, RuntimeError):
     """The API refused, and asking again is of no use."""
 
 
-class ServerFailsError(RuntimeError):
-    """5xx, no answer, or an answer that is none, after all tries."""
+class ServerFailsError(TiktokactionsError, RuntimeError):
+    """The server answered with 5xx, nonsense or nothing, however often it was asked."""
+
+    exit_code = ATTENTION
 
 
 class SearchLostError(RuntimeError):
-    """``search_id`` or cursor are refused after all tries: the window must begin again."""
+    """``search_id`` or cursor was refused every time: the window must begin again. Internal: the run always catches it."""
 
 
 class RefusedQueryError(ApiError):
     """``invalid_params`` for this one query; others may be fine."""
 
 
-class BudgetSpentError(RuntimeError):
+class BudgetSpentError(TiktokactionsError, RuntimeError):
     """The requests allowed for this run (``--budget``) are sent."""
 
 

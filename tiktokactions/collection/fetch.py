@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tiktokactions.errors import TiktokactionsError, UsageError
 from tiktokactions.video import VideoError, VideoFile
 
 ADDRESS = "https://www.tiktok.com/@_/video/{id}"
@@ -24,7 +25,7 @@ SHORT_BY_S = 2.0
 """A file shorter than the metadata say by more than this was cut off."""
 
 
-class FetchError(RuntimeError):
+class FetchError(TiktokactionsError, RuntimeError):
     """A video that was not downloaded; the text is what :func:`collect.failures.classify` reads."""
 
 
@@ -56,7 +57,7 @@ def address_of(video_id: str) -> str:
     pattern = os.environ.get("TIKTOKACTIONS_DOWNLOAD_URL", ADDRESS)
     parts = urlsplit(pattern)
     if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
-        raise ValueError(f"TIKTOKACTIONS_DOWNLOAD_URL={pattern}: expected https, or plain http on this machine")
+        raise UsageError(f"TIKTOKACTIONS_DOWNLOAD_URL={pattern}: expected https, or plain http on this machine")
     return pattern.replace("{id}", video_id)
 
 
@@ -65,7 +66,7 @@ def tool_version() -> str:
     try:
         from yt_dlp.version import __version__
     except ImportError as error:
-        raise ValueError(SOFTWARE_MISSING) from error
+        raise UsageError(SOFTWARE_MISSING) from error
     return f"yt-dlp {__version__}"
 
 

@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tiktokactions.collection.clock import Clock, next_reset, utc_day, utc_text
+from tiktokactions.errors import TiktokactionsError
 
 REQUESTS_A_DAY = 1000
 RECORDS_A_DAY = 100_000
 
 
-class QuotaSpentError(RuntimeError):
+class QuotaSpentError(TiktokactionsError, RuntimeError):
     """No request may be sent before :attr:`until` (Unix time)."""
 
     def __init__(self, message: str, until: float) -> None:

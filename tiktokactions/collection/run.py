@@ -25,6 +25,7 @@ from tiktokactions.collection.ledger import QuotaSpentError
 from tiktokactions.collection.plan import Window, around, halves, windows_of
 from tiktokactions.collection.rows import VideoRow, read_row
 from tiktokactions.collection.store import Collection, CollectionError, WindowState
+from tiktokactions.errors import TiktokactionsError
 
 EMPTY_PAGES_AT_MOST = 5
 RESTARTS_AT_MOST = 3
@@ -60,7 +61,7 @@ class Wanted:
         }  # fmt: skip
 
 
-class StoppedError(RuntimeError):
+class StoppedError(TiktokactionsError, RuntimeError):
     """The run cannot go on now; what is stored stays, and the same command continues."""
 
 

@@ -26,6 +26,8 @@ from typing import Any
 
 import numpy as np
 
+from tiktokactions.errors import UsageError
+
 HASH_BYTES = 32
 WORDS = 4
 
@@ -68,7 +70,7 @@ class HashedVideos:
             ValueError: more frames than there is room for, lists of different lengths, or a hash that is not 256 bits.
         """
         if not len(phashes) == len(phashes_mirrored) <= self.frames:
-            raise ValueError(
+            raise UsageError(
                 f"{video_id}: got {len(phashes)} hashes and {len(phashes_mirrored)} mirrored ones, "
                 f"expected as many of both, at most {self.frames}"
             )
@@ -108,7 +110,7 @@ def _hash_bytes(video_id: str, plain: str, mirrored: str) -> tuple[bytes, bytes]
         return None
     pair = bytes.fromhex(plain), bytes.fromhex(mirrored)
     if len(pair[0]) != HASH_BYTES or len(pair[1]) != HASH_BYTES:
-        raise ValueError(
+        raise UsageError(
             f"{video_id}: got the hashes {plain!r} and {mirrored!r}, expected {2 * HASH_BYTES} hex digits each"
         )
     return pair

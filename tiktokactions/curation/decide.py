@@ -7,6 +7,7 @@ from dataclasses import replace
 from tiktokactions.curation.evidence import decode_motion
 from tiktokactions.curation.options import CurateOptions, decision_fingerprint
 from tiktokactions.curation.segment import choose_segment, fits_whole, relevance_per_second
+from tiktokactions.errors import UsageError
 from tiktokactions.records import Quality, Segment, Status, VideoRecord
 
 
@@ -33,7 +34,7 @@ def verdict(record: VideoRecord, options: CurateOptions, duplicate_of: str | Non
         return "rejected", [record.failure]
     scene = record.scene
     if scene is None or record.probe is None:
-        raise ValueError(
+        raise UsageError(
             f"record {record.video_id} has neither a failure nor a scene: it is incomplete, curate it again"
         )
     reasons = []

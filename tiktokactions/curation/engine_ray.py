@@ -27,6 +27,7 @@ from typing import Any, Generic, Literal, TypeVar
 from tiktokactions import __version__
 from tiktokactions.curation.engine_local import Outcome
 from tiktokactions.curation.people import ResolvedDetector, open_detector
+from tiktokactions.errors import TiktokactionsError
 from tiktokactions.files import sha256_file, write_atomic
 from tiktokactions.files.objects import scratch_folder
 
@@ -49,7 +50,7 @@ GPU_ANSWER_S = 120.0
 """A GPU actor that does not answer for this long is passed over; the last resort is the worker's own CPU."""
 
 
-class EngineError(ValueError):
+class EngineError(TiktokactionsError, ValueError):
     """The cluster cannot be used as asked; the message says what to do."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
+from tiktokactions.errors import UsageError
 from tiktokactions.records import DetectorInfo
 
 SceneDetectorName = Literal["content", "adaptive", "histogram", "hash", "threshold"]
@@ -101,7 +102,7 @@ class CurateOptions:
         ]
         for holds, name, expected in checks:
             if not holds:
-                raise ValueError(f"--{name.replace('_', '-')}: got {getattr(self, name)}, expected {expected}")
+                raise UsageError(f"--{name.replace('_', '-')}: got {getattr(self, name)}, expected {expected}")
 
     @property
     def worker_count(self) -> int:

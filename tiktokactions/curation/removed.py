@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tiktokactions.errors import TiktokactionsError, UsageError
 from tiktokactions.files import staging_folder, write_atomic
 
 COLUMNS = ("video_id", "removed", "reason", "sha256")
 
 
-class NotRemovedError(OSError):
+class NotRemovedError(TiktokactionsError, OSError):
     """Files that the operating system did not let go; the message names them."""
 
 
@@ -48,7 +49,7 @@ def read_removed(dataset: Path) -> dict[str, Tombstone]:
     with path.open(encoding="utf-8", newline="") as file:
         for number, row in enumerate(csv.DictReader(file), start=2):
             if any(row.get(name) is None for name in COLUMNS):
-                raise ValueError(f"{path}, line {number}: expected the columns {', '.join(COLUMNS)}; restore the file")
+                raise UsageError(f"{path}, line {number}: expected the columns {', '.join(COLUMNS)}; restore the file")
             found[row["video_id"]] = Tombstone(**{name: row[name] for name in COLUMNS})
     return found
 

@@ -22,6 +22,7 @@ from scenedetect.detectors import (
 )
 
 from tiktokactions.curation.options import CurateOptions
+from tiktokactions.errors import UsageError
 
 ANALYSIS_LONG_SIDE = 256
 """PySceneDetect's own automatic downscale; its thresholds were tuned at this size."""
@@ -82,13 +83,13 @@ def make_scene_detector(options: CurateOptions) -> SceneDetector:
     for item in options.scene_param:
         name, _, value = item.partition("=")
         if name not in known:
-            raise ValueError(
+            raise UsageError(
                 f"--scene-param {item}: the {options.scenes} detector has no '{name}', expected one of {sorted(known)}"
             )
         try:
             settings[name] = _typed(value, known[name])
         except ValueError:
-            raise ValueError(f"--scene-param {item}: expected a number like {known[name]!r}") from None
+            raise UsageError(f"--scene-param {item}: expected a number like {known[name]!r}") from None
     return kind(**settings)
 
 

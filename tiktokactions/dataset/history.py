@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from tiktokactions.dataset.info import DatasetInfo, now
 from tiktokactions.dataset.statistics import read_batches
+from tiktokactions.errors import TiktokactionsError
 from tiktokactions.files import ObjectPath, staging_folder, write_atomic
 
 FIELDS = ("version", "date", "change", "video_id", "state")
@@ -26,7 +27,7 @@ COLUMNS = ["video_id", "status", "labels", "human_labels", "clip_path", "clip_st
 Change = Literal["came", "went", "changed", "removed"]
 
 
-class HistoryError(ValueError):
+class HistoryError(TiktokactionsError, ValueError):
     """A version that is not in the history, or a damaged history; the message says what there is."""
 
 

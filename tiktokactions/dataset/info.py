@@ -13,6 +13,7 @@ import msgspec
 
 from tiktokactions import __version__
 from tiktokactions.curation.options import CurateOptions
+from tiktokactions.errors import UsageError
 from tiktokactions.files import staging_folder, write_atomic
 from tiktokactions.records import DetectorInfo
 
@@ -55,9 +56,9 @@ def read_info(dataset: Path) -> DatasetInfo | None:
     try:
         info = msgspec.json.decode(path.read_bytes(), type=DatasetInfo)
     except msgspec.MsgspecError as error:
-        raise ValueError(f"{path}: not a valid dataset.json: {error}") from error
+        raise UsageError(f"{path}: not a valid dataset.json: {error}") from error
     if info.format > FORMAT:
-        raise ValueError(f"{path}: format {info.format}, this program reads up to {FORMAT}: update tiktokactions")
+        raise UsageError(f"{path}: format {info.format}, this program reads up to {FORMAT}: update tiktokactions")
     return info
 
 
@@ -99,7 +100,7 @@ def resolve_options(info: DatasetInfo | None, typed: dict[str, Any]) -> CurateOp
     names = {f.name for f in dataclasses.fields(CurateOptions)}
     unknown = sorted(set(typed) - names)
     if unknown:
-        raise ValueError(f"unknown option {', '.join(unknown)}; expected some of {', '.join(sorted(names))}")
+        raise UsageError(f"unknown option {', '.join(unknown)}; expected some of {', '.join(sorted(names))}")
     saved = {name: value for name, value in (info.options if info else {}).items() if name in names}
     if saved.get("fps") is not None:
         saved["fps"] = Fraction(saved["fps"])

@@ -32,6 +32,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tiktokactions.errors import UsageError
 from tiktokactions.files import readable
 from tiktokactions.records import FAILURES, STATUSES
 
@@ -181,12 +182,12 @@ def read_batches(manifest: Path, columns: Sequence[str]) -> Iterator[pa.RecordBa
     try:
         file = pq.ParquetFile(readable(manifest))
     except pa.ArrowInvalid as error:
-        raise ValueError(
+        raise UsageError(
             f"{manifest}: not a Parquet file ({error}). Run 'tiktokactions curate' to write it anew."
         ) from error
     missing = [name for name in columns if name not in file.schema_arrow.names]
     if missing:
-        raise ValueError(
+        raise UsageError(
             f"{manifest}: lacks the columns {', '.join(missing)}; written by another version of tiktokactions?"
             " Run 'tiktokactions curate' to write it anew."
         )

@@ -19,6 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tiktokactions.errors import TiktokactionsError
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge")
 FLAGS = (
     *("--headless=new", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
@@ -28,6 +30,7 @@ FLAGS = (
 ANSWER_S = 30.0
 PLACE_PIPES = """\
 import fcntl, os, sys
+
 read, write = (fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3])
 os.dup2(read, 3)
 os.dup2(write, 4)
@@ -36,7 +39,7 @@ os.execv(sys.argv[3], sys.argv[3:])
 """The browser reads from descriptor 3 and writes to 4; a process in between puts the pipe there."""
 
 
-class BrowserError(RuntimeError):
+class BrowserError(TiktokactionsError, RuntimeError):
     """The browser did not start or did not answer; the message says what it last said."""
 
 

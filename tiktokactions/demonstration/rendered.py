@@ -20,6 +20,7 @@ import numpy as np
 
 from tiktokactions.demonstration.figures_in_motion import ACTIONS, Body, joints_of
 from tiktokactions.demonstration.painting import Camera, Looks, paint_clip
+from tiktokactions.errors import UsageError
 from tiktokactions.files import clear_staging, dataset_lock, move_into_place, staging_folder, write_atomic
 
 DRAWING = 2
@@ -121,12 +122,12 @@ def _check(figures: dict[str, int], settings: dict[str, int]) -> None:
     for side, count in figures.items():
         fewest = 0 if side == "val" else 1
         if not fewest <= count <= MOST_FIGURES:
-            raise ValueError(f"{side}_figures: got {count}, expected {fewest} to {MOST_FIGURES:,}")
+            raise UsageError(f"{side}_figures: got {count}, expected {fewest} to {MOST_FIGURES:,}")
     for name, least in {"seed": 0, "size": 32, "frames": 2, "fps": 1}.items():
         if settings[name] < least:
-            raise ValueError(f"{name}: got {settings[name]}, expected {least} or more")
+            raise UsageError(f"{name}: got {settings[name]}, expected {least} or more")
     if settings["size"] % 2:
-        raise ValueError(f"size: got {settings['size']}, expected an even number, as video needs")
+        raise UsageError(f"size: got {settings['size']}, expected an even number, as video needs")
 
 
 def _agree_with_what_is_there(output: Path, settings: dict[str, int], figures: dict[str, int]) -> None:
@@ -138,13 +139,13 @@ def _agree_with_what_is_there(output: Path, settings: dict[str, int], figures: d
         more = {side: count for side, count in there.get("figures", {}).items() if count > figures[side]}
         other += [f"{count} {side} figures" for side, count in more.items()]
         if other:
-            raise ValueError(
+            raise UsageError(
                 f"{output}: holds a set with {', '.join(other)}. Choose another folder, or remove this one."
             )
         if there["figures"] == figures:
             return
     elif any((output / side).exists() for side in SIDES):
-        raise ValueError(f"{output}: has clips but no {SETTINGS_FILE}, so they are not ours. Choose another folder.")
+        raise UsageError(f"{output}: has clips but no {SETTINGS_FILE}, so they are not ours. Choose another folder.")
     about = README.format(**settings, classes=len(ACTIONS), settings=SETTINGS_FILE)
     write_atomic(output / "README.txt", about.encode(), staging=staging_folder(output))
     whole = json.dumps(settings | {"figures": figures}, indent=2) + "\n"

@@ -18,6 +18,7 @@ from typing import cast
 
 import filelock
 
+from tiktokactions.errors import TiktokactionsError
 from tiktokactions.files import changes
 from tiktokactions.files.changes import delete
 from tiktokactions.files.lease import LeaseHeldError, held_lease
@@ -49,7 +50,7 @@ _UNSAFE_IN_FOLDER = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]+")
 NO_LABEL_FOLDER = "_none"
 
 
-class DatasetBusyError(RuntimeError):
+class DatasetBusyError(TiktokactionsError, RuntimeError):
     """Another run is writing to the same dataset folder."""
 
 

@@ -23,7 +23,7 @@ RENEWALS = 4
 
 
 class LeaseHeldError(RuntimeError):
-    """Somebody else holds the lease; ``args[0]`` says who."""
+    """Somebody else holds the lease; ``args[0]`` says who. Internal: ``dataset_lock`` makes it a ``DatasetBusyError``."""
 
 
 @contextlib.contextmanager

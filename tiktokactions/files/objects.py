@@ -24,6 +24,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, TypeVar
 
+from tiktokactions.errors import ATTENTION, TiktokactionsError, UsageError
+
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.IGNORECASE | re.DOTALL)
 S3, GCS = ("s3", "s3a"), ("gs", "gcs")
 EXTRAS = dict.fromkeys(S3, "s3") | dict.fromkeys(GCS, "gcs")
@@ -36,8 +38,10 @@ READ_TOGETHER = 128
 Result = TypeVar("Result")
 
 
-class StoreError(RuntimeError):
-    """An object store that cannot be used: it stays away, refuses the key, or its package is missing."""
+class StoreError(TiktokactionsError, RuntimeError):
+    """An object store that cannot be used: it does not answer, refuses the key, or its package is missing."""
+
+    exit_code = ATTENTION
 
 
 class Entry(NamedTuple):
@@ -64,7 +68,7 @@ class ObjectPath:
     def __init__(self, url: str) -> None:
         match = _ADDRESS.fullmatch(url)
         if match is None or not match[2].strip("/"):
-            raise ValueError(f"{url}: expected an address such as s3://bucket/folder")
+            raise UsageError(f"{url}: expected an address such as s3://bucket/folder")
         # Nothing inside is tidied up: to a store s3://bucket//a and s3://bucket/a are two objects.
         self.url = f"{match[1].lower()}://{match[2].rstrip('/')}"
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from tiktokactions.errors import UsageError
 from tiktokactions.model.autoencoder import IMAGENET_MEAN as MEAN
 from tiktokactions.model.autoencoder import IMAGENET_STD as STD
 from tiktokactions.model.rand_augment import rand_augment
@@ -218,7 +219,7 @@ def centre_crop(frames_thwc: np.ndarray, size: Size) -> np.ndarray:
     """
     height, width = frames_thwc.shape[1:3]
     if height < size[0] or width < size[1]:
-        raise ValueError(
+        raise UsageError(
             f"centre crop: got frames of {height} × {width} pixels, expected at least {size[0]} × {size[1]}"
         )
     # Halves are rounded to the even number, as the reference rounds them.

@@ -27,6 +27,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from tiktokactions.errors import UsageError
 from tiktokactions.files import write_atomic
 from tiktokactions.model.optim import AverageWeights
 
@@ -85,7 +86,7 @@ def load_checkpoint(folder: Path, state: TrainingState, device: torch.device) ->
         if state.average is not None:
             state.average.tensors = load_file(folder / "average.safetensors", device=str(device))
     except (OSError, RuntimeError, SafetensorError, json.JSONDecodeError) as error:
-        raise ValueError(
+        raise UsageError(
             f"{folder}: this checkpoint cannot be read ({error}); remove it to go on from the one before"
         ) from error
     state.optimizer.state.clear()

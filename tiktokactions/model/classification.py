@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from tiktokactions.errors import UsageError
 from tiktokactions.model.config import ModelConfig
 from tiktokactions.model.vit import NORM_EPS, PatchEmbedding, make_blocks, patchify, run_blocks, sine_positions
 
@@ -26,10 +27,10 @@ def classifier(
         ValueError: no classes, or rates outside [0, 1).
     """
     if config.classes < 1:
-        raise ValueError(f"classifier: got {config.classes} classes, expected 1 or more (model_config(..., classes=n))")
+        raise UsageError(f"classifier: got {config.classes} classes, expected 1 or more (model_config(..., classes=n))")
     for name, rate in (("drop_path", drop_path), ("head_dropout", head_dropout)):
         if not 0 <= rate < 1:
-            raise ValueError(f"{name}: got {rate}, expected 0 or more and below 1")
+            raise UsageError(f"{name}: got {rate}, expected 0 or more and below 1")
     return VideoClassifier(config, drop_path, head_dropout, init_scale)
 
 

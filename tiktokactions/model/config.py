@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from tiktokactions.errors import UsageError
+
 TOKEN_CHANNELS = 3
 
 
@@ -79,7 +81,7 @@ class ModelConfig:
 
 def _expect(holds: bool, name: str, got: object, expected: str) -> None:
     if not holds:
-        raise ValueError(f"model {name}: got {got}, expected {expected}")
+        raise UsageError(f"model {name}: got {got}, expected {expected}")
 
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -111,7 +113,7 @@ def model_config(
         ValueError: unknown name, or sizes that do not divide.
     """
     if name not in SIZES:
-        raise ValueError(f"model: got {name!r}, expected one of {', '.join(SIZES)}")
+        raise UsageError(f"model: got {name!r}, expected one of {', '.join(SIZES)}")
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size or (None, None)
     asked = {"height": height, "width": width, "frames": frames, "tubelet": tubelet, "patch": patch}
     asked |= {"decoder_depth": decoder_depth, "classes": classes}
@@ -128,8 +130,8 @@ def config_from_json(data: dict[str, Any]) -> ModelConfig:
     names = {field.name for field in dataclasses.fields(ModelConfig)}
     unknown = sorted(set(data) - names)
     if unknown:
-        raise ValueError(f"model configuration: unknown name {', '.join(unknown)}; update tiktokactions")
+        raise UsageError(f"model configuration: unknown name {', '.join(unknown)}; update tiktokactions")
     try:
         return ModelConfig(**data)
     except TypeError as error:
-        raise ValueError(f"model configuration: {error}") from error
+        raise UsageError(f"model configuration: {error}") from error

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from tiktokactions.clips.clip import Clip, ClipSet
+from tiktokactions.errors import UsageError
 from tiktokactions.files import write_atomic
 from tiktokactions.intervals import wilson_interval
 from tiktokactions.model.augment import normalise
@@ -218,14 +219,14 @@ def label_numbers(data: ClipSet, known: Sequence[str], by: object) -> Tensor:
         ValueError: no clips, unlabelled ones, or labels that are not among ``known``.
     """
     if not data.clips:
-        raise ValueError(f"{data.source}: no clips on this side; expected at least one")
+        raise UsageError(f"{data.source}: no clips on this side; expected at least one")
     numbers = {label: number for number, label in enumerate(known)}
     unlabelled = [clip.path for clip in data.clips if clip.label is None]
     if unlabelled:
-        raise ValueError(f"{data.source}: {len(unlabelled)} clips without a label, for example {unlabelled[0]}")
+        raise UsageError(f"{data.source}: {len(unlabelled)} clips without a label, for example {unlabelled[0]}")
     strange = sorted({str(clip.label) for clip in data.clips} - set(numbers))
     if strange:
-        raise ValueError(
+        raise UsageError(
             f"{data.source}: {len(strange)} label{'s' * (len(strange) > 1)} unknown to {by}: {', '.join(strange[:5])};"
             f" it knows {', '.join(list(known)[:5])}{' ...' if len(known) > 5 else ''}"
         )

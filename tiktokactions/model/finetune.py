@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from tiktokactions.clips.clip import ClipSet
+from tiktokactions.errors import UsageError
 from tiktokactions.model.checkpoint import TrainingState, save_weights
 from tiktokactions.model.classification import VideoClassifier, classifier, draw_drops, soft_target_loss
 from tiktokactions.model.config import ModelConfig, model_config
@@ -249,7 +250,7 @@ def freeze(model: VideoClassifier, blocks: int) -> None:
         ValueError: more blocks than there are.
     """
     if blocks > model.config.depth:
-        raise ValueError(f"--freeze: got {blocks}, expected at most {model.config.depth}, the model's blocks")
+        raise UsageError(f"--freeze: got {blocks}, expected at most {model.config.depth}, the model's blocks")
     if blocks:
         model.patch_embed.requires_grad_(False)
         for block in list(model.blocks)[:blocks]:
@@ -283,12 +284,12 @@ def require_labels(data: ClipSet) -> tuple[str, ...]:
     """
     unlabelled = [clip.path for clip in data.clips if clip.label is None]
     if unlabelled:
-        raise ValueError(
+        raise UsageError(
             f"{data.source}: {len(unlabelled)} clips without a label, for example {unlabelled[0]};"
             " fine-tuning needs a label for every clip"
         )
     if len(data.labels) < 2:
-        raise ValueError(f"{data.source}: got the classes {list(data.labels)}, expected two or more")
+        raise UsageError(f"{data.source}: got the classes {list(data.labels)}, expected two or more")
     return data.labels
 
 
@@ -306,7 +307,7 @@ def finetuning_config(options: FinetuneOptions, read: ReadWeights | None, classe
         read.tensors, frames=options.frames, image_size=options.image_size, source=read.source
     )
     if options.model not in (None, known.name):
-        raise ValueError(f"--model {options.model}: the first weights are of {known.name}; leave --model out")
+        raise UsageError(f"--model {options.model}: the first weights are of {known.name}; leave --model out")
     given = {name: value for name, value in geometry.items() if value is not None}
     if options.image_size is not None:
         given |= {"height": options.image_size, "width": options.image_size}

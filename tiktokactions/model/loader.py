@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from tiktokactions.errors import UsageError
 from tiktokactions.model.samples import FinetuneClips, PretrainClips, TestClips, ValidationClips, open_clip
 from tiktokactions.model.views import View, frame_indices, sparse_test_frames, test_views
 from tiktokactions.video import UnreadableError
@@ -74,7 +75,7 @@ def epoch_order(clips: int, seed: int, epoch: int, shares: Sequence[float] | Non
         return order
     weights = np.asarray(shares, np.float64)
     if weights.shape != (clips,) or not np.isfinite(weights).all() or weights.min() < 0 or weights.sum() <= 0:
-        raise ValueError(
+        raise UsageError(
             f"shares: got {len(weights)} numbers for {clips} clips, expected one each, 0 or more, not all 0"
         )
     # One comb of equally spaced teeth over the clips laid end to end, each as long as its share.

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tiktokactions.errors import UsageError
+
 Grid = tuple[int, int, int]
 """Tokens in time, down and across: (T', H', W')."""
 
@@ -27,7 +29,7 @@ def tube_mask(grid: Grid, ratio: float, rng: np.random.Generator) -> np.ndarray:
     slots, sites = grid[0], grid[1] * grid[2]
     hidden = int(ratio * sites)
     if not 0 < hidden < sites:
-        raise ValueError(
+        raise UsageError(
             f"mask ratio: got {ratio} ({hidden} of {sites} sites hidden), expected at least one site hidden and one seen"
         )
     frame = np.zeros(sites, bool)
@@ -52,11 +54,11 @@ def running_cell_map(grid: Grid, ratio: float, start: int) -> np.ndarray:
     slots, rows, columns = grid
     masked = int(CELL_SITES * ratio)
     if not 1 <= masked < CELL_SITES:
-        raise ValueError(
+        raise UsageError(
             f"decoder mask ratio: got {ratio}, expected 0.25, 0.5 or 0.75 (or 0: decode all that is hidden)"
         )
     if rows % 2 or columns % 2:
-        raise ValueError(
+        raise UsageError(
             f"decoder mask: got a grid of {rows} × {columns} sites, expected even numbers;"
             " choose another image size, or --decoder-mask-ratio 0"
         )

@@ -10,6 +10,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tiktokactions.errors import UsageError
+
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Decoder = Literal["pyav", "torchcodec"]
 ModelName = Literal["tiny", "vit-s", "vit-b", "vit-l", "vit-h", "vit-g"]
@@ -22,7 +24,7 @@ def _option(default: Any, group: str, help: str) -> Any:
 def _check(options: object, checks: list[tuple[bool, str, str]]) -> None:
     for holds, name, expected in checks:
         if not holds:
-            raise ValueError(f"--{name.replace('_', '-')}: got {getattr(options, name)}, expected {expected}")
+            raise UsageError(f"--{name.replace('_', '-')}: got {getattr(options, name)}, expected {expected}")
 
 
 @dataclass(frozen=True)

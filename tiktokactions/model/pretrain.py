@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tiktokactions.clips.clip import Clip
+from tiktokactions.errors import UsageError
 from tiktokactions.model.augment import normalise
 from tiktokactions.model.autoencoder import (
     MaskedAutoencoder,
@@ -269,7 +270,7 @@ def describe_plan(plan: dict[str, Any], config: ModelConfig, machine: Hardware) 
 def _load(model: MaskedAutoencoder, init: Path, report: Report) -> dict[str, Any]:
     read = read_weights(init)
     if read.config is not None and read.config.heads != model.config.heads:
-        raise ValueError(f"--init {init}: {read.config.heads} attention heads, expected {model.config.heads} (--model)")
+        raise UsageError(f"--init {init}: {read.config.heads} attention heads, expected {model.config.heads} (--model)")
     loaded = load_into(model, read.tensors, what=str(init))
     report(TrainingProgress(str(loaded)))
     return {"path": str(init), "loaded": len(loaded.loaded)}

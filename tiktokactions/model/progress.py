@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tiktokactions.errors import ATTENTION, TiktokactionsError
 
-class NonFiniteLossError(RuntimeError):
+
+class NonFiniteLossError(TiktokactionsError, RuntimeError):
     """The loss became infinite or not a number; the message names the step and the clips of the batch."""
+
+    exit_code = ATTENTION
 
 
 @dataclass(frozen=True)

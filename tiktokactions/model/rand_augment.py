@@ -13,6 +13,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
+from tiktokactions.errors import UsageError
+
 FILL = (128, 128, 128)
 """What shows where a picture was moved away."""
 MOST = 10.0
@@ -38,7 +40,7 @@ def read_policy(text: str) -> Policy:
     """Raises ``ValueError`` for anything but ``rand-mM-nN-mstdS-inc1``."""
     found = re.fullmatch(r"rand-m(\d+(?:\.\d+)?)-n(\d+)(?:-mstd(\d+(?:\.\d+)?))?-inc1", text)
     if found is None or float(found[1]) > MOST or int(found[2]) < 1:
-        raise ValueError(
+        raise UsageError(
             f"--augment: got {text!r}, expected 'none' or RandAugment as rand-m7-n4-mstd0.5-inc1"
             " (m: magnitude 0 to 10, n: operations, mstd: spread of the magnitude)"
         )

@@ -30,6 +30,7 @@ from typing import Any, Literal
 
 from tiktokactions import __version__
 from tiktokactions.clips.clip import Clip
+from tiktokactions.errors import TiktokactionsError
 from tiktokactions.files import write_atomic
 from tiktokactions.model.config import ModelConfig, config_from_json, config_to_json
 
@@ -38,7 +39,7 @@ PACKAGES = ("torch", "av", "numpy", "opencv-python-headless", "pillow", "safeten
 Kind = Literal["pretrain", "finetune"]
 
 
-class RunError(ValueError):
+class RunError(TiktokactionsError, ValueError):
     """A run folder that cannot be used as asked; the message says what to do."""
 
 

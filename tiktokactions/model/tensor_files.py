@@ -20,6 +20,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from tiktokactions.errors import TiktokactionsError
+
 Tensors = dict[str, Tensor]
 
 _STATE_KEYS = ("model", "module", "state_dict")
@@ -33,7 +35,7 @@ _UNREADABLE = (
 """What torch.load raises for damaged, foreign and hostile files (UnicodeDecodeError is a ValueError)."""
 
 
-class WeightsError(ValueError):
+class WeightsError(TiktokactionsError, ValueError):
     """Weights that cannot be read or do not fit; the message says what, where, got, expected, and what to do."""
 
 

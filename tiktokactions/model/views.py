@@ -8,6 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from tiktokactions.errors import UsageError
+
 Mode = Literal["pretrain", "train", "validation", "test"]
 Sampling = Literal["dense", "sparse"]
 
@@ -41,7 +43,7 @@ def frame_indices(
         video is too short.
     """
     if frames < 1:
-        raise ValueError(f"frames: got {frames}, expected 1 or more")
+        raise UsageError(f"frames: got {frames}, expected 1 or more")
     if sampling == "sparse":
         return _sparse(frames, length, mode, rng)
     if mode == "pretrain":
@@ -136,7 +138,7 @@ def test_views(
     size_h, size_w = size or (min(height, width), min(height, width))
     spare_h, spare_w = height - size_h, width - size_w
     if spare_h < 0 or spare_w < 0:
-        raise ValueError(f"test views of {size_h}x{size_w} pixels: frames are only {height}x{width}")
+        raise UsageError(f"test views of {size_h}x{size_w} pixels: frames are only {height}x{width}")
     views = []
     for segment in range(segments):
         start = _spread_evenly(segment, segments, max(0, strided_frames - length))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tiktokactions.dataset.statistics import read_batches
+from tiktokactions.errors import TiktokactionsError
 from tiktokactions.files import write_atomic
 from tiktokactions.release.formats import (
     coco,
@@ -40,7 +41,7 @@ REMEMBERED = "exports.json"
 """In the dataset: where exports went."""
 
 
-class ExportError(ValueError):
+class ExportError(TiktokactionsError, ValueError):
     """An export that cannot be made; the message says why and what to do."""
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.removed import add_removed, read_removed
 from tiktokactions.dataset.assignments import BRIDGES, NOWHERE, Assignment, read_assignments
+from tiktokactions.errors import TiktokactionsError
 from tiktokactions.files import all_records, poster_path, read_record, record_path, strip_path, write_record
 from tiktokactions.records import Source, VideoRecord
 from tiktokactions.release.rows import place_file
@@ -20,7 +21,7 @@ from tiktokactions.reviews.merged import MergedReviews
 from tiktokactions.splits.leak_groups import Linked, named_groups
 
 
-class MergeError(ValueError):
+class MergeError(TiktokactionsError, ValueError):
     """Datasets that cannot be one; the message says why and what to do."""
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from tiktokactions.errors import TiktokactionsError
+
 By = Literal["random", "balanced", "labels", "quality", "diverse"]
 WAYS: tuple[By, ...] = get_args(By)
 
 
-class SubsetError(ValueError):
+class SubsetError(TiktokactionsError, ValueError):
     """A subset that cannot be made; the message says why and what to do."""
 
 

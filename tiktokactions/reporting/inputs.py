@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tiktokactions.errors import TiktokactionsError
+
 Kind = Literal["hashtags", "collection", "dataset", "run", "study", "extrapolation"]
 
 MARKS: tuple[tuple[str, Kind], ...] = (
@@ -22,7 +24,7 @@ ORDER: tuple[Kind, ...] = ("hashtags", "collection", "dataset", "run", "study", 
 """The order of the page: that of the data flow."""
 
 
-class ReportError(ValueError):
+class ReportError(TiktokactionsError, ValueError):
     """Something that a report cannot be about; the message says what would do."""
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tiktokactions.errors import UsageError
 from tiktokactions.reviews.decisions import DecisionError, NewDecision
 from tiktokactions.reviews.desk import Desk
 from tiktokactions.reviews.golden import set_gold
@@ -115,9 +116,9 @@ def _rows(path: Path) -> Iterator[tuple[str, Any]]:
                 for row in reader:
                     yield f"line {reader.line_num}", _csv_row(row)
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from error
+        raise UsageError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError, csv.Error) as error:
-        raise ValueError(f"{path}: not {path.suffix[1:].upper()} that can be read: {str(error)[:200]}") from error
+        raise UsageError(f"{path}: not {path.suffix[1:].upper()} that can be read: {str(error)[:200]}") from error
 
 
 def _lines(path: Path) -> Iterator[tuple[str, Any]]:
@@ -143,7 +144,7 @@ def _csv_row(row: Mapping[str | None, Any]) -> dict[str, Any] | DecisionError:
 def _label_studio_rows(tasks: Any) -> Iterator[tuple[str, Any]]:
     """The annotations of an export: ``JSON`` (tasks with annotations) or ``JSON_MIN`` (a flat object each)."""
     if not isinstance(tasks, list):
-        raise ValueError("expected a list of tasks, as Label Studio exports it")
+        raise UsageError("expected a list of tasks, as Label Studio exports it")
     for number, task in enumerate(tasks, start=1):
         annotations = task.get("annotations") if isinstance(task, dict) else None
         if annotations is None:

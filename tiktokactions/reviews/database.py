@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tiktokactions.errors import UsageError
+
 BUSY_TIMEOUT_S = 30.0
 """A writer waits so long for another one; transactions here take milliseconds."""
 
@@ -38,10 +40,10 @@ class Database:
         except sqlite3.DatabaseError as error:
             self.close()
             if isinstance(error, sqlite3.OperationalError):
-                raise ValueError(
+                raise UsageError(
                     f"{path}: {error}; reviews need a folder on a local disk that can be written"
                 ) from error
-            raise ValueError(f"{path}: not a database of this program ({error}); put it aside and try again") from error
+            raise UsageError(f"{path}: not a database of this program ({error}); put it aside and try again") from error
         except ValueError:
             self.close()
             raise
@@ -118,5 +120,5 @@ def _create(connection: sqlite3.Connection, path: Path, schema: str, version: in
 def _version(connection: sqlite3.Connection, path: Path, version: int) -> int:
     found = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if found > version:
-        raise ValueError(f"{path}: format {found}, this program reads up to {version}: update tiktokactions")
+        raise UsageError(f"{path}: format {found}, this program reads up to {version}: update tiktokactions")
     return found

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tiktokactions.curation.options import CurateOptions
+from tiktokactions.errors import UsageError
 from tiktokactions.reviews import gallery, golden, items, ledger, people, queue, store
 from tiktokactions.reviews.agreement import Conflict, ReviewReport, review_report
 from tiktokactions.reviews.decisions import Decision, NewDecision
@@ -230,7 +231,7 @@ def open_desk(
     """
     options = options or ReviewOptions()
     if not (dataset / "manifest.parquet").is_file():
-        raise ValueError(f"{dataset}: no manifest.parquet there; run 'curate' to its end first")
+        raise UsageError(f"{dataset}: no manifest.parquet there; run 'curate' to its end first")
     opened = Store(dataset)
     try:
         if options.reviewers_per_video is not None:

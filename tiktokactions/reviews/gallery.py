@@ -7,6 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+from tiktokactions.errors import UsageError
 from tiktokactions.reviews.index import Index
 
 COUNTED_AT_MOST = 10_000
@@ -33,9 +34,9 @@ class Filters:
 
     def __post_init__(self) -> None:
         if self.order.removeprefix("-") not in ORDERS:
-            raise ValueError(f"order: got {self.order[:40]!r}, expected {', '.join(ORDERS)}, or one of them after a -")
+            raise UsageError(f"order: got {self.order[:40]!r}, expected {', '.join(ORDERS)}, or one of them after a -")
         if self.judged not in (None, "yes", "no", "conflict"):
-            raise ValueError(f"judged: got {self.judged[:40]!r}, expected yes, no or conflict")
+            raise UsageError(f"judged: got {self.judged[:40]!r}, expected yes, no or conflict")
 
 
 @dataclass(frozen=True)
@@ -166,9 +167,9 @@ def _cursor(text: str | None, column: str) -> tuple[Any, str] | None:
     try:
         name, value, video_id = json.loads(text)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"cursor {text[:40]!r}: not one that a page of the gallery gave") from error
+        raise UsageError(f"cursor {text[:40]!r}: not one that a page of the gallery gave") from error
     if name != column or not isinstance(video_id, str) or not isinstance(value, (int, float)):
-        raise ValueError(f"cursor {text[:40]!r}: made for another order")
+        raise UsageError(f"cursor {text[:40]!r}: made for another order")
     return value, video_id
 
 

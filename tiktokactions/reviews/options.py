@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from tiktokactions.errors import UsageError
+
 
 def _option(default: Any, group: str, help: str) -> Any:
     return dataclasses.field(default=default, metadata={"group": group, "help": help})
@@ -48,7 +50,7 @@ class ReviewOptions:
         for holds, name, expected in checks:
             if not holds:
                 shown = "one that is too short" if name == "owner_token" else repr(getattr(self, name))
-                raise ValueError(f"--{name.replace('_', '-')}: got {shown}, expected {expected}")
+                raise UsageError(f"--{name.replace('_', '-')}: got {shown}, expected {expected}")
 
     @property
     def queue(self) -> str:

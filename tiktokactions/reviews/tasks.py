@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
+from tiktokactions.errors import UsageError
 from tiktokactions.files import write_atomic
 from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.desk import Desk
@@ -35,7 +36,7 @@ DECISION_COLUMNS = (
 def kind_of(path: Path) -> str:
     """Raises ``ValueError`` for a file name that ends in nothing known."""
     if path.suffix not in KINDS:
-        raise ValueError(f"{path}: expected a name that ends in {', '.join(KINDS)}")
+        raise UsageError(f"{path}: expected a name that ends in {', '.join(KINDS)}")
     return path.suffix
 
 
@@ -65,7 +66,7 @@ def open_videos(desk: Desk, queue: str) -> list[str]:
         ValueError: no such queue.
     """
     if queue not in ("review", "sample", "conflicts") and not queue.startswith("label:"):
-        raise ValueError(f"--queue: got {queue!r}, expected review, sample, conflicts or label:LABEL")
+        raise UsageError(f"--queue: got {queue!r}, expected review, sample, conflicts or label:LABEL")
     ensure_queue(desk.index, queue)
     with desk.index.database.connection() as connection:
         if queue == "conflicts":

@@ -33,6 +33,7 @@ from tiktokactions.dataset.assignments import (
     write_assignments,
     write_rows,
 )
+from tiktokactions.errors import UsageError
 from tiktokactions.files import all_records, move_into_place, readable, staging_folder, write_atomic
 from tiktokactions.splits.leak_groups import LINK_SCHEMA, Linked, link_row, linked_videos, moved_by_rule
 from tiktokactions.splits.options import DEFAULTS, SIDES, SplitOptions
@@ -77,7 +78,7 @@ def split_dataset(dataset: Path, given: SplitOptions, settings: CurateOptions) -
     linked = linked_dataset(dataset, settings)
     clips = int(linked.is_used.sum())
     if not clips:
-        raise ValueError(f"{dataset}: no accepted clips, so there is nothing to split")
+        raise UsageError(f"{dataset}: no accepted clips, so there is nothing to split")
     wanted = wanted_clips(options, clips)
     _refuse_another_kind(dataset, before, wanted)
     after = assign(linked, before, wanted, options["seed"])
@@ -126,12 +127,12 @@ def wanted_clips(options: Mapping[str, Any], clips: int) -> dict[str, float]:
     folds = options["folds"]
     if folds is not None:
         if not 2 <= folds <= clips:
-            raise ValueError(f"--folds: got {folds}, expected 2 to {clips}, the number of clips")
+            raise UsageError(f"--folds: got {folds}, expected 2 to {clips}, the number of clips")
         return {f"{FOLD}{number}": clips / folds for number in range(1, folds + 1)}
     asked = {side: options[side] for side in SIDES}
     for side, value in asked.items():
         if value is not None and (value < 0 or (value > 1 and value != int(value))):
-            raise ValueError(f"--{side}: got {value:g}, expected a share from 0 to 1 or a whole number of clips")
+            raise UsageError(f"--{side}: got {value:g}, expected a share from 0 to 1 or a whole number of clips")
     is_count = {side: value is not None and value > 1 for side, value in asked.items()}
     if any(is_count.values()):
         counts = {s: v if v is None or v >= 1 or v == 0 else v * clips for s, v in asked.items()}
@@ -143,9 +144,9 @@ def wanted_clips(options: Mapping[str, Any], clips: int) -> dict[str, float]:
         rest = 0
     told = ", ".join(f"--{side} {value:g}" for side, value in asked.items() if value is not None)
     if counts["train"] < 0 or rest < -1e-6:
-        raise ValueError(f"{told}: more than there is, the dataset has {clips} clips")
+        raise UsageError(f"{told}: more than there is, the dataset has {clips} clips")
     if rest > 1e-6 * clips and not any(is_count.values()):
-        raise ValueError(f"{told}: the shares make {1 - rest / clips:g}, expected 1")
+        raise UsageError(f"{told}: the shares make {1 - rest / clips:g}, expected 1")
     return {side: float(value) for side, value in counts.items() if value is not None}
 
 
@@ -160,7 +161,7 @@ def _options_before(dataset: Path) -> dict[str, Any]:
 def _refuse_another_kind(dataset: Path, before: Mapping[str, Assignment], wanted: Mapping[str, float]) -> None:
     other = sorted({a.side for a in before.values()} - {NOWHERE} - set(wanted))
     if other:
-        raise ValueError(
+        raise UsageError(
             f"{dataset}: already split into {', '.join(other)}, which would have to change;"
             " add --reassign to make a new split (results on the old one are no longer comparable)"
         )

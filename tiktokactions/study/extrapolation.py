@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tiktokactions.errors import UsageError
 from tiktokactions.study.every_family import fit_all
 from tiktokactions.study.families import PAPER
 from tiktokactions.study.fitting import Fit
@@ -85,7 +86,7 @@ def extrapolate_measurements(
     """
     for target in targets:
         if not 0 < target < 1:
-            raise ValueError(f"--targets: got {target:g}, expected fractions between 0 and 1, e.g. 0.95")
+            raise UsageError(f"--targets: got {target:g}, expected fractions between 0 and 1, e.g. 0.95")
     wanted = tuple(sorted(set(targets)))
     fits = fit_all(measured, report)
     if method == "paper":

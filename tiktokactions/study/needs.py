@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tiktokactions.collection.client import PAGE
 from tiktokactions.collection.ledger import RECORDS_A_DAY, REQUESTS_A_DAY
 from tiktokactions.curation.options import usable_cores
+from tiktokactions.errors import UsageError
 
 if TYPE_CHECKING:
     from tiktokactions.curation.measure import VideoCost
@@ -49,7 +50,7 @@ class PlanOptions:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, (int, float)) and not (0 < value < math.inf):
-                raise ValueError(f"--{field.name.replace('_', '-')}: got {value}, expected a number above 0")
+                raise UsageError(f"--{field.name.replace('_', '-')}: got {value}, expected a number above 0")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 
+from tiktokactions.errors import TiktokactionsError
 from tiktokactions.records import Probe
 
 CONTAINERS = (
@@ -33,7 +34,7 @@ STANDARD_RATES = [Fraction(n, d) for n, d in ((24000, 1001), (30000, 1001), (600
 ]
 
 
-class VideoError(Exception):
+class VideoError(TiktokactionsError):
     """A video that cannot be used. ``reason`` is one of ``records.FAILURES``; ``probe`` is there where it was decoded."""
 
     def __init__(self, reason: str, detail: str, probe: Probe | None = None) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from av.stream import Discard
 from av.video.reformatter import VideoReformatter
 
+from tiktokactions.errors import TiktokactionsError, UsageError
 from tiktokactions.video.cut_off import what_is_missing
 from tiktokactions.video.decode import (
     CONTAINERS_WITHOUT_TIMESTAMPS,
@@ -45,7 +46,7 @@ from the disk a second time."""
 Backend = Literal["pyav", "torchcodec"]
 
 
-class UnreadableError(RuntimeError):
+class UnreadableError(TiktokactionsError, RuntimeError):
     """A clip that cannot be read as it should be. ``str(error)`` begins with its path."""
 
     def __init__(self, path: str, detail: str) -> None:
@@ -58,11 +59,11 @@ class UnreadableError(RuntimeError):
 
 
 class _DecodingError(Exception):
-    """Decoding did not yield what the index promised."""
+    """Decoding did not yield what the index promised. Internal: another way is tried, then ``UnreadableError``."""
 
 
 class _OrderError(_DecodingError):
-    """Frames came out in another order than that of their time stamps."""
+    """Frames came out in another order than that of their time stamps. Internal, as its base."""
 
 
 class ClipReader:
@@ -145,7 +146,7 @@ class ClipReader:
         """
         asked = np.asarray(indices, dtype=np.int64)
         if asked.ndim != 1 or not len(asked):
-            raise ValueError(f"{self.path}: got indices of shape {asked.shape}, expected a list of at least one")
+            raise UsageError(f"{self.path}: got indices of shape {asked.shape}, expected a list of at least one")
         if asked.min() < 0 or asked.max() >= self.frames:
             raise IndexError(f"{self.path}: got frames {asked.min()} to {asked.max()}, expected 0 to {self.frames - 1}")
         numbers, places = np.unique(asked + self._first, return_inverse=True)

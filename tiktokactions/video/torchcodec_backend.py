@@ -33,7 +33,7 @@ def begins_anew(codec: str, header: bytes, packet: bytes) -> bool:
 
 
 class TorchcodecError(Exception):
-    """What torchcodec said of a file."""
+    """What torchcodec said of a file. Internal: the reader turns to PyAV or raises an ``UnreadableError``."""
 
 
 class TorchcodecReader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+from tiktokactions.errors import UsageError
 from tiktokactions.files import write_atomic
 from tiktokactions.release.rows import Export, ExportedClip, place_file
 
@@ -17,7 +18,7 @@ def write(export: Export, out: Path) -> list[Path]:
         ValueError: ``out`` has a space in its path, which these lists cannot hold.
     """
     if any(c.isspace() for c in str(out.resolve())):
-        raise ValueError(f"-o {out}: VideoMAE's lists are separated by spaces; choose a folder whose path has none")
+        raise UsageError(f"-o {out}: VideoMAE's lists are separated by spaces; choose a folder whose path has none")
     numbers = {name: number for number, name in enumerate(export.classes)}
     texts = {side: io.StringIO() for side in export.counts}
     pretrain = io.StringIO()

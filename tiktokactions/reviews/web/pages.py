@@ -24,7 +24,7 @@ pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 class VisitorNeededError(Exception):
-    """A page was asked for by somebody who is not signed in."""
+    """A page was asked for by somebody who is not signed in. Internal: the server answers it with :func:`let_in`."""
 
 
 def visitor(request: Request) -> Session:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tiktokactions.curation.engine_local import run_jobs
+from tiktokactions.errors import TiktokactionsError
 from tiktokactions.files import StoreError, fingerprint, local_file
 from tiktokactions.records import Probe, Scene
 from tiktokactions.video import ClipSettings, VideoError, cut_clip
@@ -31,7 +32,7 @@ PLAYS_EVERYWHERE = {
 }
 
 
-class ProxyError(RuntimeError):
+class ProxyError(TiktokactionsError, RuntimeError):
     """A stand-in could not be made; the text is fit to be shown."""
 
 

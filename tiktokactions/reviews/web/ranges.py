@@ -28,7 +28,7 @@ _DIGITS_AT_MOST = 18
 
 
 class UnsatisfiableError(ValueError):
-    """The range lies behind the end of the file."""
+    """The range lies behind the end of the file. Internal: the answer is 416."""
 
 
 def parse_range(header: str | None, size: int) -> tuple[int, int] | None:

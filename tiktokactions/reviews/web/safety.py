@@ -116,7 +116,7 @@ class Guard:
 
 
 class BodyTooLargeError(ValueError):
-    """More bytes came than were announced or allowed."""
+    """More bytes came than were announced or allowed. Internal: the server answers it with 413."""
 
 
 def _limited(receive: Receive) -> Receive:
