@@ -180,7 +180,7 @@ class Job:
 
 def do(job: Job) -> dict[str, Any]:
     """Carry out a job, unless its answer is there already."""
-    from tiktokactions import commands as api
+    import tiktokactions as api
 
     answer = Path(job.run + ".json")
     if answer.exists():

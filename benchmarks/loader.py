@@ -24,9 +24,9 @@ from typing import Any
 import cv2
 import torch
 
+import tiktokactions as api
 from benchmarks import corpus, reference_loader
 from benchmarks.report import environment, print_environment, print_table, print_targets, target, write_result
-from tiktokactions import commands as api
 from tiktokactions.clips.clip import Clip
 from tiktokactions.model.augment import normalise
 from tiktokactions.model.config import ModelConfig, model_config

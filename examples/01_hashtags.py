@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tiktokactions.commands import hashtags_explain, hashtags_propose, hashtags_select
+from tiktokactions import hashtags_explain, hashtags_propose, hashtags_select
 
 folder = Path(sys.argv[1])
 folder.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tiktokactions.commands import curate, dataset_stats
+from tiktokactions import curate, dataset_stats
 
 if __name__ == "__main__":  # worker processes import this file again
     folder = Path(sys.argv[1])

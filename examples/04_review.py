@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from tiktokactions.commands import review_apply, review_import
+from tiktokactions import review_apply, review_import
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

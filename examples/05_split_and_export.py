@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tiktokactions.commands import dataset_export, dataset_split, dataset_subset
+from tiktokactions import dataset_export, dataset_split, dataset_subset
 
 folder = Path(sys.argv[1])
 report = dataset_split(folder / "data", train=0.5, val=0, test=0.5)

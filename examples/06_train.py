@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tiktokactions.commands import evaluate, finetune, predict, pretrain
+from tiktokactions import evaluate, finetune, predict, pretrain
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

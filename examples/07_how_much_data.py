@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tiktokactions.commands import extrapolate
+from tiktokactions import extrapolate
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tiktokactions.commands import report
+from tiktokactions import report
 
 folder = Path(sys.argv[1])
 names = ("hashtags", "collection", "data", "runs/pretrained", "runs/finetuned", "extrapolation")

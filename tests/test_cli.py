@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
 from tiktokactions import cli
-from tiktokactions import commands as api
 from tiktokactions.curation.options import CurateOptions
 
 RESULT = api.CurateResult("d", 3, 1, 1, 1, 2.5, 3, 0, 0, 0, {}, 0, "none")

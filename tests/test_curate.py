@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+import tiktokactions as api
 from tests.made_videos import numbered_frames, read_numbers, write_video
-from tiktokactions import commands as api
 from tiktokactions.files import DatasetBusyError, dataset_lock
 from tiktokactions.records import VideoRecord
 
@@ -403,7 +403,7 @@ def test_a_full_disk_stops_the_run_with_a_message_and_no_half_file(many: Path, t
 
 @pytest.fixture
 def crashing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.curating, "_curate_job", crash_on_b)
+    monkeypatch.setattr("tiktokactions.commands.curate._curate_job", crash_on_b)
 
 
 def crash_on_b(job: Any, options: Any, detector: Any, dataset: Path) -> str:

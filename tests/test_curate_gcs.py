@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
-from tiktokactions import commands as api
 from tiktokactions.cli import main
 from tiktokactions.files import located, record_files
 from tiktokactions.files.objects import ObjectPath

@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
 from tests.stores import Store
-from tiktokactions import commands as api
 from tiktokactions.cli import main
 from tiktokactions.files import located, readable, record_files
 from tiktokactions.files.objects import ObjectPath

@@ -18,9 +18,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+import tiktokactions as api
 from tests.collection.worlds import TODAY, collect, server_of, video, wanted
 from tests.made_videos import numbered_frames, write_video
-from tiktokactions import commands as api
 from tiktokactions.collection.clock import JumpingClock
 from tiktokactions.collection.sandbox import Faults, ListedWorld, ResearchServer, serve
 from tiktokactions.collection.session import (
@@ -376,7 +376,7 @@ KILLED = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {repository!r})
-from tiktokactions.commands import refresh
+from tiktokactions import refresh
 from tiktokactions.takedown import folders as removing
 usual = removing.dataset_artefacts, removing.collection_artefacts
 def slow(artefacts):

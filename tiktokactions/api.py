@@ -1,3 +1,3 @@
-"""The old name of :mod:`tiktokactions.commands`; it goes with the next release."""
+"""The old name of :mod:`tiktokactions` for callers in Python; it goes with the next release."""
 
-from tiktokactions.commands import *  # noqa: F403
+from tiktokactions import *  # noqa: F403

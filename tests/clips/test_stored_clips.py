@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tiktokactions as api
 from tests.model.made_clips import make_clips
 from tests.stores import Store
-from tiktokactions import commands as api
 from tiktokactions.clips import cache as clip_cache
 from tiktokactions.clips.cache import cache_limit_bytes, clip_cache_folder
 from tiktokactions.clips.clip import Clip, ClipSet, DataError, Stored

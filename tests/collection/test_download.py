@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+import tiktokactions as api
 from tests.collection.media_server import MediaServer
 from tests.made_videos import numbered_frames, write_video
 from tiktokactions import cli
-from tiktokactions import commands as api
 from tiktokactions.collection import download as room
 from tiktokactions.collection.failures import classify
 from tiktokactions.collection.fetch import FORMAT, FORMAT_SORT, FetchOptions, address_of, settings

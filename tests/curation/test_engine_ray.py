@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tiktokactions as api
 from tests.clusters import Cluster, running_cluster
 from tests.curation.tiny_onnx import write_constant_model
 from tests.made_videos import numbered_frames, write_video
-from tiktokactions import commands as api
 from tiktokactions.cli import main
 from tiktokactions.curation.engine_ray import GpuDetector, with_weights_here
 from tiktokactions.curation.people import ResolvedDetector, resolve_detector

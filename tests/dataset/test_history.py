@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import tiktokactions as api
 from tests.release.test_growth import A, B, curate
-from tiktokactions import commands as api
 from tiktokactions.dataset.history import read_events, states_at
 from tiktokactions.reviews.decisions import NewDecision
 from tiktokactions.reviews.ledger import add_decision

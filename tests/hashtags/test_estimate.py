@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tiktokactions as api
 from tests.collection.worlds import collect, server_of, video, wanted
-from tiktokactions import commands as api
 from tiktokactions.collection.sample import view_samples
 from tiktokactions.hashtags.estimate import FEWEST, estimate
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
-from tiktokactions import commands as api
 from tiktokactions.dataset.assignments import Assignment, write_assignments
 from tiktokactions.files import all_records, write_record
 from tiktokactions.records import PersonBox

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
 from tests.splits.made_links import linked, video
 from tests.splits.test_foreign import moving
-from tiktokactions import commands as api
 from tiktokactions.cli import main
 from tiktokactions.clips.read import read_clips
 from tiktokactions.dataset.assignments import Assignment, read_assignments, write_assignments

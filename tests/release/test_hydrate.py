@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
 from tests.release.conftest import ROWS
 from tiktokactions import cli
-from tiktokactions import commands as api
 
 
 @pytest.fixture

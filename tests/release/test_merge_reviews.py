@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+import tiktokactions as api
 from tests.release.test_growth import curate
-from tiktokactions import commands as api
 from tiktokactions.cli import main
 from tiktokactions.curation.removed import Tombstone, add_removed
 from tiktokactions.files import record_files, record_path
@@ -174,7 +174,7 @@ def test_one_key_of_two_decisions_keeps_both(tmp_path):
 KILLED = """
 import os, signal, sys, importlib
 import tiktokactions.dataset.figures as figures
-from tiktokactions import commands as api
+import tiktokactions as api
 figures.draw_figures = lambda dataset, stats: None
 module, name, calls = sys.argv[4], sys.argv[5], int(sys.argv[6])
 module = importlib.import_module(module)

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
 from tests.release.conftest import ROWS
 from tiktokactions import cli
-from tiktokactions import commands as api
 from tiktokactions.clips.read import read_clips
 from tiktokactions.dataset.subset_mark import is_subset
 from tiktokactions.release.subset import choose, farthest_first, features_from_file, place_of, quality_scores

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
 from tests.model.made_clips import make_clips
 from tiktokactions import cli
-from tiktokactions import commands as api
 from tiktokactions.reporting import page
 from tiktokactions.reporting.blocks import Picture, Preview, Previews, Section
 from tiktokactions.reporting.inputs import ReportError, in_order, recognise

@@ -17,11 +17,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+import tiktokactions as api
 from tests.curation.tiny_onnx import write_constant_model
 from tests.made_videos import numbered_frames, read_numbers, write_video
 from tests.reviews.worlds import in_this_process, says
 from tiktokactions import cli
-from tiktokactions import commands as api
+from tiktokactions.dataset.opened import open_dataset
 from tiktokactions.files import read_record
 from tiktokactions.records import VideoRecord
 from tiktokactions.reviews import ledger
@@ -78,7 +79,7 @@ def decide(data: Path, name: str, verdict: str = "accept", reviewer: str = "ann"
 
 
 def with_desk(data: Path, do: Any, **options: Any) -> Any:
-    _, _, settings = api.datasets.open_dataset(data)
+    _, _, settings = open_dataset(data)
     desk = open_desk(data, settings, ReviewOptions(**options))
     try:
         return do(desk)

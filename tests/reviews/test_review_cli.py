@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+import tiktokactions as api
 from tests.reviews.worlds import a_desk, doubtful, says
 from tiktokactions import cli
-from tiktokactions import commands as api
 from tiktokactions.cli.review import with_review_part
 
 APPLIED = api.ReviewApplied("d", "majority", 3, 2, 1, 5, 6, 7, 1, 1, {}, 0.5)

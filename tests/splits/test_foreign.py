@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+import tiktokactions as api
 from tests.made_videos import write_video
-from tiktokactions import commands as api
 from tiktokactions.cli import main
 from tiktokactions.copies import passages
 from tiktokactions.copies.passages import (

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
 from tests.splits.made_links import Row, is_used, keys, linked, video
-from tiktokactions import commands as api
 from tiktokactions.clips.clip import DataError
 from tiktokactions.clips.read import read_clips
 from tiktokactions.dataset.assignments import Assignment, read_assignments, sides_of_fold

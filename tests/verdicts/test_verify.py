@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import tiktokactions as api
 from tests.made_videos import numbered_frames, read_numbers, write_video
-from tiktokactions import commands as api
 from tiktokactions.verdicts.verify import Verification
 
 

@@ -103,7 +103,7 @@ def _collect_settings(arguments: argparse.Namespace) -> Any:
 
 
 def _collect_run(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
 
     warn_if_overdue(arguments.output)
     result = api.collect_run(
@@ -131,7 +131,7 @@ def _collect_run(arguments: argparse.Namespace) -> int:
 
 
 def _collect_plan(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
 
     found, note = api.collect_plan(arguments.hashtags, _collect_settings(arguments))
     if note:
@@ -150,7 +150,7 @@ def _collect_plan(arguments: argparse.Namespace) -> int:
 
 
 def _collect_status(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.cli.progress import text_table
 
     warn_if_overdue(arguments.collection)
@@ -169,7 +169,7 @@ def _collect_status(arguments: argparse.Namespace) -> int:
 
 
 def _collect_import(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
 
     warn_if_overdue(arguments.output)
     found = api.collect_import(arguments.file, arguments.output, hash_creators=arguments.hash_creators)
@@ -183,7 +183,7 @@ def _collect_import(arguments: argparse.Namespace) -> int:
 
 
 def _collect_export(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
 
     warn_if_overdue(arguments.collection)
     count = api.collect_export(arguments.collection, arguments.output, plain_creators=arguments.plain_creators)

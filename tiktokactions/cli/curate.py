@@ -44,7 +44,7 @@ def add_curate(commands: Any) -> None:
 
 
 def _curate(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.cli.progress import show_progress
     from tiktokactions.curation.options import CurateOptions
 

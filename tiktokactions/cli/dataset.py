@@ -51,7 +51,7 @@ def add_dataset(commands: Any) -> None:
 
 
 def _dataset_split(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.splits.foreign import check_text
     from tiktokactions.splits.options import SplitOptions
     from tiktokactions.splits.sides import report_text
@@ -72,7 +72,7 @@ def _dataset_split(arguments: argparse.Namespace) -> int:
 
 
 def _dataset_stats(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.dataset.statistics_text import statistics_table
     from tiktokactions.records import to_builtins
 
@@ -88,7 +88,7 @@ def _dataset_stats(arguments: argparse.Namespace) -> int:
 
 
 def _dataset_verify(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.records import to_builtins
 
     found = api.dataset_verify(arguments.dataset, repair=arguments.repair)
@@ -106,7 +106,7 @@ def _dataset_verify(arguments: argparse.Namespace) -> int:
 
 
 def _dataset_card(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
 
     path = api.dataset_card(arguments.dataset)
     print(json.dumps({"card": str(path)}) if arguments.json else str(path))

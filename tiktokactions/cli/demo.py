@@ -32,8 +32,9 @@ def add_doctor(commands: Any) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.cli.progress import show_progress, show_training
+    from tiktokactions.demonstration.steps import STEPS
 
     steps = []
 
@@ -42,7 +43,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             _print_step(step)
 
-    for name in api.DEMO_STEPS:
+    for name in STEPS:
         if name in arguments.steps:
             # Each kind of work has its own way of showing how far it is.
             with show_progress() as progress, show_training() as training:
@@ -68,7 +69,7 @@ def _print_step(step: Any) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
 
     statuses = api.doctor()
     if arguments.json:

@@ -47,7 +47,7 @@ def add_download(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.cli.progress import show_line, show_progress
     from tiktokactions.collection.download import DownloadOptions
 

@@ -32,7 +32,7 @@ Example:
 
 
 def _merge(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
 
     merged = api.dataset_merge(
         arguments.first, arguments.second, arguments.output, progress=lambda line: print(line, file=sys.stderr)
@@ -63,7 +63,7 @@ def _merge(arguments: argparse.Namespace) -> int:
 
 
 def _diff(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.commands.errors import on_disk
     from tiktokactions.release.diff import difference_text, write_difference
 

@@ -61,7 +61,7 @@ def add_hashtags(commands: Any) -> None:
 
 
 def _hashtags_propose(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
 
     found = api.hashtags_propose(arguments.sources, arguments.output, knowledge=arguments.knowledge)
     if arguments.json:
@@ -72,7 +72,7 @@ def _hashtags_propose(arguments: argparse.Namespace) -> int:
 
 
 def _hashtags_select(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
 
     warn_if_overdue(*([arguments.estimate_from] if arguments.estimate_from else []))
     found = api.hashtags_select(
@@ -103,7 +103,7 @@ def _hashtags_select(arguments: argparse.Namespace) -> int:
 
 
 def _hashtags_explain(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
 
     lines = api.hashtags_explain(arguments.hashtag, arguments.decisions)
     print(json.dumps(lines) if arguments.json else "\n".join(lines))

@@ -96,7 +96,7 @@ def add_model(commands: Any) -> None:
 
 
 def _pretrain(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.cli.progress import show_training
     from tiktokactions.model.options import PretrainOptions
 
@@ -115,7 +115,7 @@ def _pretrain(arguments: argparse.Namespace) -> int:
 
 
 def _finetune(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.cli.progress import show_training
     from tiktokactions.model.options import FinetuneOptions
 
@@ -167,7 +167,7 @@ def print_evaluation(result: dict[str, Any]) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.cli.progress import show_training
     from tiktokactions.model.options import EvaluateOptions
 
@@ -188,7 +188,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.cli.progress import show_training
     from tiktokactions.model.options import PredictOptions
 
@@ -218,7 +218,7 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
 
     path = api.export(arguments.weights, arguments.output, to=arguments.to)
     print(json.dumps({"output": str(path)}) if arguments.json else str(path))

@@ -31,7 +31,7 @@ def add_plan(commands: Any) -> None:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.cli.progress import show_line
     from tiktokactions.study.needs import PlanOptions, lines_of
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from tiktokactions.commands import Progress, StudyPlan, StudyResult, TrainingProgress
+from tiktokactions import Progress, StudyPlan, StudyResult, TrainingProgress
 from tiktokactions.study.extrapolation import Extrapolation, table_rows, videos
 
 SECONDS_BETWEEN_LINES = 10.0

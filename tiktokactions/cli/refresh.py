@@ -48,7 +48,7 @@ def add_refresh(commands: Any) -> None:
 
 
 def _refresh(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.collection.session import CollectOptions
 
     options = CollectOptions(

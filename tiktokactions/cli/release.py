@@ -67,7 +67,7 @@ Example:
 
 
 def _subset(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.cli.progress import show_training
 
     with show_training() as progress:
@@ -95,7 +95,7 @@ def _subset(arguments: argparse.Namespace) -> int:
 
 
 def _hydrate(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.cli.progress import show_line
 
     with show_line() as progress:
@@ -115,7 +115,7 @@ def _hydrate(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
 
     done = api.dataset_export(
         arguments.dataset,

@@ -108,7 +108,7 @@ def _report(text: str) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.reviews.options import ReviewOptions
 
     applied = api.review(arguments.dataset, report=_report, **options_of(arguments, ReviewOptions))
@@ -116,7 +116,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _apply(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
 
     if arguments.watch:
         api.review_watch(arguments.dataset, aggregate=arguments.aggregate, report=_report)
@@ -140,7 +140,7 @@ def _print_applied(applied: Any, as_json: bool) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
 
     report = api.review_status(arguments.dataset)
     if arguments.json:
@@ -170,7 +170,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _invite(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
 
     role = "owner" if arguments.owner else "reviewer"
     invitation = api.review_invite(arguments.dataset, arguments.name, role=role)
@@ -183,7 +183,7 @@ def _invite(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
 
     what = "decisions" if arguments.decisions else "tasks"
     written = api.review_export(
@@ -197,7 +197,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
 
     imported = api.review_import(arguments.dataset, arguments.answers, as_gold=arguments.gold)
     if arguments.json:

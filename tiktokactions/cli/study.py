@@ -94,7 +94,7 @@ def _study_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _study_scaling(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.study.options import ScalingOptions
     from tiktokactions.study.subsets import parse_sizes
 
@@ -109,7 +109,7 @@ def _study_scaling(arguments: argparse.Namespace) -> int:
 
 
 def _study_sources(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.study.options import SourcesOptions
 
     result = api.study_sources(
@@ -126,7 +126,7 @@ def print_study(result: Any, as_json: bool) -> int:
 
 
 def _extrapolate(arguments: argparse.Namespace) -> int:
-    from tiktokactions import commands as api
+    import tiktokactions as api
     from tiktokactions.cli.progress import extrapolation_lines, show_line
     from tiktokactions.study.extrapolation import as_json
     from tiktokactions.study.options import ExtrapolateOptions

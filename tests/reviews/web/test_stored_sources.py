@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
 from tests.reviews.web.visits import Visitor, decision
 from tests.reviews.worlds import in_this_process
-from tiktokactions import commands as api
-from tiktokactions.commands.datasets import open_dataset
+from tiktokactions.dataset.opened import open_dataset
 from tiktokactions.files.objects import ObjectPath
 from tiktokactions.reviews.desk import open_desk
 from tiktokactions.reviews.options import ReviewOptions

@@ -17,7 +17,7 @@ import uvicorn
 from starlette.testclient import TestClient
 
 from tests.conftest import REPOSITORY
-from tiktokactions.commands.datasets import open_dataset
+from tiktokactions.dataset.opened import open_dataset
 from tiktokactions.reviews.desk import Desk, open_desk
 from tiktokactions.reviews.options import ReviewOptions
 from tiktokactions.reviews.web import create_app

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
 from tests.reviews.web.browser.browsing import ARGUMENTS, CHROMIUM, PATIENT, SIZES, WAIT_MS
 from tests.reviews.worlds import in_this_process
-from tiktokactions import commands as api
 
 
 @pytest.fixture(scope="package")

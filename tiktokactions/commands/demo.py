@@ -1,4 +1,4 @@
-"""The demonstration, step by step through the whole chain, and what is installed on this machine."""
+"""The demonstration, step by step through the whole chain."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tiktokactions.commands.curating import CurateResult, Progress, curate
-from tiktokactions.commands.datasets import dataset_split
+from tiktokactions.commands.curate import CurateResult, Progress, curate
+from tiktokactions.commands.dataset_export import dataset_export
+from tiktokactions.commands.dataset_split import dataset_split
 from tiktokactions.commands.errors import missing_for_training, need_torch, on_disk, usage_errors
-from tiktokactions.commands.releasing import dataset_export
-from tiktokactions.commands.reporting import report as write_report
-from tiktokactions.commands.studies import StudyResult, extrapolate, study_scaling
+from tiktokactions.commands.extrapolate import extrapolate
+from tiktokactions.commands.report import report as write_report
+from tiktokactions.commands.studies import StudyResult
+from tiktokactions.commands.study_scaling import study_scaling
 from tiktokactions.curation.options import usable_cores
 from tiktokactions.demonstration.steps import STEPS
 from tiktokactions.errors import UsageError
 from tiktokactions.model.progress import TrainingProgress
 
-if TYPE_CHECKING:
-    from tiktokactions.curation.people import DetectorStatus
-
 PAPER_POINTS = ((1000, 0.741), (2000, 0.836), (3000, 0.894), (4000, 0.916), (5000, 0.909), (6000, 0.932))
 """The paper's Figure 3: top-1 on UCF101 after pre-training on so many videos, as reconstructed from its text and table."""
+
+
 START_S = 60.0
 
 
@@ -160,21 +161,6 @@ def demo_study(
     )
     assert isinstance(result, StudyResult)
     return result
-
-
-def doctor() -> list[DetectorStatus]:
-    """Which person detectors are ready on this machine, whether it can train, and how to get what is missing."""
-    from importlib import metadata
-
-    from tiktokactions.curation.people import DetectorStatus, detector_statuses
-
-    missing = missing_for_training()
-    told = f"{' and '.join(missing)} not installed" if missing else f"torch {metadata.version('torch')}"
-    training = DetectorStatus("training", not missing, told, "pip install 'tiktokactions[train]'")
-    return [*detector_statuses(), training]
-
-
-# --- steps ---------------------------------------------------------------------------------------------------------
 
 
 def _curate(folder: Path, progress: Callable[[Progress], None]) -> DemoStep:

@@ -1,4 +1,4 @@
-"""How datasets grow together and apart: merge and diff."""
+"""Two datasets become one."""
 
 from __future__ import annotations
 
@@ -8,42 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiktokactions.commands.datasets import open_dataset
 from tiktokactions.commands.errors import disk_errors, on_disk, usage_errors
+from tiktokactions.dataset.opened import open_dataset, require_settled
 from tiktokactions.dataset.tables import write_card, write_statistics
 from tiktokactions.errors import UsageError
 
 if TYPE_CHECKING:
-    from tiktokactions.release.diff import Difference
     from tiktokactions.release.merge import Merged
-
-
-def dataset_diff(
-    dataset: str | os.PathLike[str], other: str | os.PathLike[str] | None = None, *, since: int | None = None
-) -> Difference:
-    """Which clips came, went and changed: from a dataset to another, or since a version of its own.
-
-    Args:
-        dataset: a folder made by :func:`curate`, or a subset; with ``other`` the earlier of the two.
-        other: the later one.
-        since: a version (``dataset.json``) of ``dataset``, instead of ``other``.
-
-    Raises:
-        UsageError: not a dataset folder, neither or both of ``other`` and ``since``, or a version not in the history.
-    """
-    from tiktokactions.release.diff import changes_since, compare_datasets
-
-    if (other is None) == (since is None):
-        raise UsageError("dataset diff: expected another dataset, or --since VERSION; got neither or both")
-    with usage_errors():
-        folder, _, _ = open_dataset(dataset)
-        _settled(folder)
-        if since is not None:
-            return changes_since(folder, since)
-        assert other is not None
-        later, _, _ = open_dataset(other)
-        _settled(later)
-        return compare_datasets(folder, later)
 
 
 def dataset_merge(
@@ -69,7 +40,6 @@ def dataset_merge(
     """
     import json
 
-    from tiktokactions.commands.refreshing import link_merged
     from tiktokactions.curation.resume import Plan
     from tiktokactions.dataset.assignments import read_assignments, write_assignments
     from tiktokactions.dataset.history import next_version
@@ -80,6 +50,7 @@ def dataset_merge(
     from tiktokactions.reviews.merged import merge_reviews
     from tiktokactions.splits.options import SplitOptions
     from tiktokactions.splits.sides import linked_dataset, split_dataset
+    from tiktokactions.takedown.links import link_merged
     from tiktokactions.verdicts.settle import settle
 
     out = on_disk(output, "a merge")
@@ -88,7 +59,7 @@ def dataset_merge(
     if len({*folders, out.resolve()}) < 3:
         raise UsageError(f"dataset merge: {first}, {second} and -o {output} have to be three different folders")
     for folder in folders:
-        _settled(folder)
+        require_settled(folder)
     (_, info, settings), (_, _, others) = opened
     mark = out / "merge.json"
     told = json.dumps({"of": [str(folder) for folder in folders]}, indent=2) + "\n"
@@ -147,12 +118,3 @@ def _copies(folder: Path) -> set[str]:
         for row in batch.to_pylist()
         if row["status"] == "rejected" and any(reason.startswith("duplicate_of:") for reason in row["reasons"])
     }
-
-
-def _settled(folder: Path) -> None:
-    from tiktokactions.dataset.info import read_info
-    from tiktokactions.dataset.subset_mark import is_subset
-
-    info = read_info(folder)
-    if info is not None and not info.settled and not is_subset(folder):
-        raise UsageError(f"{folder}: a run on it was interrupted; finish it first (run 'curate' again)")

@@ -1,4 +1,4 @@
-"""Which hashtags stand for which actions."""
+"""Choose among candidate hashtags."""
 
 from __future__ import annotations
 
@@ -13,19 +13,6 @@ from tiktokactions.errors import UsageError
 if TYPE_CHECKING:
     from tiktokactions.hashtags.estimate import ViewEstimate
     from tiktokactions.hashtags.select import Candidate, Selection
-
-
-def hashtags_propose(
-    sources: Sequence[str], output: str | os.PathLike[str], *, knowledge: str | os.PathLike[str] | None = None
-) -> list[Candidate]:
-    """Candidate hashtags for the class names of datasets or of files (paper, section 3.2), written as CSV to ``output``."""
-    from tiktokactions.files import write_atomic
-    from tiktokactions.hashtags import principles, select
-
-    known = principles.read_knowledge(None if knowledge is None else on_disk(knowledge, "--knowledge"))
-    found = select.candidates_of(principles.propose(list(sources), known))
-    write_atomic(on_disk(output, "a list of candidates"), select.write_candidates(found).encode())
-    return found
 
 
 def hashtags_select(
@@ -73,10 +60,3 @@ def _estimates(collection: Path, candidates: Sequence[Candidate]) -> tuple[dict[
         wanted, videos = held.setting("wanted"), held.count_videos()
     period = f", created from {wanted['from']} to {wanted['to']}" if wanted else ""
     return found, f"from a sample of {videos} collected videos{period}"
-
-
-def hashtags_explain(hashtag: str, decisions: str | os.PathLike[str]) -> list[str]:
-    """The story of one hashtag, from what :func:`hashtags_select` wrote."""
-    from tiktokactions.hashtags import stories
-
-    return stories.explain(hashtag, on_disk(decisions, "--decisions"))

@@ -1,7 +1,6 @@
 """Take-downs and compliance: what is gone from the platform, or was asked to go, goes from everything that we hold.
 
 A collection and the datasets that were made of it know each other; a removal goes through all of them.
-``api/removing.py`` holds the one list of what goes with a video.
 """
 
 from __future__ import annotations
@@ -25,14 +24,21 @@ from tiktokactions.takedown.folders import (
     remove_everywhere,
     tombstones_of,
 )
+from tiktokactions.takedown.links import linked_collections
 
 if TYPE_CHECKING:
     from tiktokactions.collection.session import CollectOptions
 
+
 GONE = "no longer available (batch compliance)"
+
+
 ASKED = "take-down request"
-LINKS = "collections.json"
+
+
 CHECKED = "refresh.json"
+
+
 EVERY_DAYS = 15
 """What early versions of the terms ask for; docs/collect.md."""
 
@@ -137,42 +143,6 @@ def _read_id(text: str, where: str) -> str:
     return video_id
 
 
-# --- who belongs together -------------------------------------------------------------------------------------------
-
-
-def link_collections(inputs: Iterable[str], dataset: Path) -> None:
-    """Remember which collections a dataset is made of, on both sides, so that a removal reaches both."""
-    from tiktokactions.collection.session import collections_of
-    from tiktokactions.collection.store import Collection
-    from tiktokactions.files import staging_folder, write_atomic
-
-    before = _linked_collections(dataset)
-    found = collections_of(inputs)
-    for collection_folder in found:
-        with Collection(collection_folder) as collection:
-            known = collection.setting("datasets") or []
-            if str(dataset.absolute()) not in known:
-                collection.set_setting("datasets", [*known, str(dataset.absolute())])
-    if new := [str(path) for path in found if str(path) not in before]:
-        data = json.dumps([*before, *new], indent=2) + "\n"
-        write_atomic(dataset / LINKS, data.encode("utf-8", "surrogatepass"), staging_folder(dataset))
-
-
-def _linked_collections(dataset: Path) -> list[str]:
-    path = dataset / LINKS
-    return json.loads(path.read_text(encoding="utf-8", errors="surrogatepass")) if path.is_file() else []
-
-
-def link_merged(datasets: Iterable[Path], merged: Path) -> None:
-    """The collections that some datasets are made of know the dataset that was made of these, too."""
-    from tiktokactions.files import located
-
-    there = [
-        name for dataset in datasets for name in _linked_collections(dataset) if is_collection_folder(located(name))
-    ]
-    link_collections(there, merged)
-
-
 def _group(folder: Path) -> tuple[list[Path], list[str]]:
     """The folder first, then those that it is linked with; and what is said of linked ones that are not there."""
     from tiktokactions.collection.store import Collection
@@ -184,7 +154,7 @@ def _group(folder: Path) -> tuple[list[Path], list[str]]:
             with Collection(path) as collection:
                 names = collection.setting("datasets") or []
         else:
-            names = _linked_collections(path)
+            names = linked_collections(path)
         for name in map(located, names):
             if name in group:
                 continue
@@ -193,9 +163,6 @@ def _group(folder: Path) -> tuple[list[Path], list[str]]:
             elif str(name) not in missing:
                 missing.append(str(name))
     return group, [f"{name}: linked with {folder}, but not there; refresh it where it lies now" for name in missing]
-
-
-# --- the two ways ---------------------------------------------------------------------------------------------------
 
 
 def _take_down(
@@ -297,9 +264,6 @@ def _ids_of_creator(group: Iterable[Path], creator: str) -> set[str]:
             info = read_info(path)
             found |= of_dataset.ids_of_creator(path, names, info is not None and info.settled)
     return found
-
-
-# --- when the next is due -------------------------------------------------------------------------------------------
 
 
 def _set_checked(folder: Path, at: float | None, every_days: int | None) -> float | None:

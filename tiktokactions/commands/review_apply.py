@@ -1,4 +1,4 @@
-"""People judge clips, and what they decide becomes part of the dataset."""
+"""What people decided becomes part of the dataset."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.datasets import open_dataset
-from tiktokactions.commands.errors import checked_options, disk_errors, on_disk, usage_errors
+from tiktokactions.commands.errors import disk_errors, on_disk, usage_errors
+from tiktokactions.dataset.opened import open_dataset
 from tiktokactions.dataset.tables import write_card, write_statistics
 from tiktokactions.errors import UsageError
 
 if TYPE_CHECKING:
     from tiktokactions.curation.options import CurateOptions
     from tiktokactions.reviews.aggregate import Verdict
-    from tiktokactions.reviews.agreement import ReviewReport
-    from tiktokactions.reviews.answers import TasksImported
     from tiktokactions.reviews.store import Store
+
 
 Report = Callable[[str], None]
 
@@ -46,46 +45,6 @@ class ReviewApplied:
     problems: dict[str, str]
     """Videos that people accepted and that could not be: why."""
     seconds: float
-
-
-@dataclass(frozen=True)
-class Invitation:
-    reviewer: str
-    role: str
-    token: str
-
-
-def review(dataset: str | os.PathLike[str], *, report: Report = lambda text: None, **options: Any) -> ReviewApplied:
-    """Show the pages where people judge and label clips, until interrupted; then apply what they decided.
-
-    Args:
-        dataset: a folder made by :func:`curate`.
-        report: told where the pages are, and what happens.
-        **options: any field of :class:`tiktokactions.reviews.options.ReviewOptions`.
-
-    Raises:
-        UsageError: not a dataset folder, options that make no sense, or a port that is taken.
-    """
-    from tiktokactions.files import DatasetBusyError
-    from tiktokactions.reviews.desk import open_desk
-    from tiktokactions.reviews.options import ReviewOptions
-    from tiktokactions.reviews.web import serve
-
-    given = checked_options(ReviewOptions, options)
-    folder, _, settings = open_dataset(on_disk(dataset, "reviews.sqlite"))
-    with usage_errors():
-        desk = open_desk(folder, settings, given, lambda videos: report(f"reading the dataset: {videos} videos"))
-        try:
-            serve(desk, report)
-        finally:
-            desk.close()
-    report("applying what was decided")
-    try:
-        return review_apply(folder, report=report)
-    except DatasetBusyError as error:
-        raise DatasetBusyError(
-            f"{error} Every decision is kept; run 'tiktokactions review apply {folder}' afterwards."
-        ) from None
 
 
 def review_apply(
@@ -249,130 +208,3 @@ def _rows_of(folder: Path, video_ids: set[str]) -> list[dict[str, Any]]:
         return []
     table = pq.read_table(manifest, columns=["video_id", "status", "reasons"])
     return table.filter(pc.is_in(table["video_id"], value_set=pa.array(sorted(video_ids)))).to_pylist()
-
-
-def review_watch(
-    dataset: str | os.PathLike[str],
-    *,
-    aggregate: str | None = None,
-    every_s: float = 10.0,
-    report: Report = lambda text: None,
-) -> None:
-    """Apply decisions whenever there are new ones, until interrupted.
-
-    Raises:
-        UsageError: as :func:`review_apply`.
-    """
-    from tiktokactions.files import DatasetBusyError
-
-    report("watching for decisions; Ctrl-C ends it")
-    while True:
-        try:
-            applied = review_apply(dataset, aggregate=aggregate, report=report)
-            if applied.changed:
-                report(
-                    f"{applied.changed} verdicts applied, {applied.cut} clips cut, {applied.conflicts} conflicts open"
-                )
-        except DatasetBusyError as error:
-            report(f"waiting: {error}")
-        time.sleep(every_s)
-
-
-def review_status(dataset: str | os.PathLike[str]) -> ReviewReport:
-    """Who decided how much, how far people agree, and how precise each hashtag is.
-
-    Raises:
-        UsageError: not a dataset folder.
-    """
-    from tiktokactions.reviews.agreement import review_report
-    from tiktokactions.reviews.store import Store
-
-    folder, _, _ = open_dataset(on_disk(dataset, "reviews.sqlite"))
-    with usage_errors():
-        store = Store(folder)
-        try:
-            return review_report(store)
-        finally:
-            store.close()
-
-
-def review_invite(dataset: str | os.PathLike[str], name: str, *, role: str = "reviewer") -> Invitation:
-    """Make an invitation: whoever has its token judges under this name. An earlier one of the same name ends.
-
-    Raises:
-        UsageError: not a dataset folder, or a name that cannot be shown.
-    """
-    from tiktokactions.reviews.people import invite
-    from tiktokactions.reviews.store import Store
-
-    folder, _, _ = open_dataset(on_disk(dataset, "reviews.sqlite"))
-    with usage_errors():
-        store = Store(folder)
-        try:
-            person, token = invite(store, name, role)
-        finally:
-            store.close()
-    return Invitation(person.name, person.role, token)
-
-
-def review_export(
-    dataset: str | os.PathLike[str],
-    output: str | os.PathLike[str],
-    *,
-    what: str = "tasks",
-    queue: str = "review",
-    media_url: str | None = None,
-) -> int:
-    """Write tasks for an outside platform, or what was decided. Returns the number written.
-
-    Args:
-        dataset: a folder made by :func:`curate`.
-        output: a file; ``.json`` is Label Studio's format (its labelling configuration is written beside it as ``.xml``),
-            ``.csv`` and ``.jsonl`` are plain tables.
-        what: ``tasks`` (open videos of a queue) or ``decisions``.
-        queue: ``review``, ``sample``, ``conflicts`` or ``label:<label>``.
-        media_url: where the platform finds the clips: this, a slash, and the clip's path in the dataset. None: the path
-            as Label Studio's local storage serves it.
-
-    Raises:
-        UsageError: not a dataset folder, or a file name of no known kind.
-    """
-    from tiktokactions.reviews.desk import open_desk
-    from tiktokactions.reviews.tasks import export_decisions, export_tasks
-
-    folder, _, settings = open_dataset(on_disk(dataset, "reviews.sqlite"))
-    with usage_errors():
-        desk = open_desk(folder, settings)
-        try:
-            if what == "decisions":
-                return export_decisions(desk, on_disk(output, "an export"))
-            return export_tasks(desk, on_disk(output, "an export"), queue, media_url)
-        finally:
-            desk.close()
-
-
-def review_import(
-    dataset: str | os.PathLike[str], answers: str | os.PathLike[str], *, as_gold: bool = False
-) -> TasksImported:
-    """Take in answers given elsewhere: Label Studio's annotation export (``.json``), ``.csv`` or ``.jsonl``.
-
-    Importing a file again changes nothing. Rows that make no sense are listed and left out.
-
-    Args:
-        dataset: a folder made by :func:`curate`.
-        answers: the file.
-        as_gold: its answers are known to be right: make these videos gold items instead of decisions.
-
-    Raises:
-        UsageError: not a dataset folder, or a file that cannot be read.
-    """
-    from tiktokactions.reviews.answers import import_answers
-    from tiktokactions.reviews.desk import open_desk
-
-    folder, _, settings = open_dataset(on_disk(dataset, "reviews.sqlite"))
-    with usage_errors():
-        desk = open_desk(folder, settings)
-        try:
-            return import_answers(desk, Path(answers), as_gold)
-        finally:
-            desk.close()

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.datasets import refuse_subset
 from tiktokactions.commands.errors import disk_errors
-from tiktokactions.commands.refreshing import link_collections
+from tiktokactions.dataset.opened import refuse_subset
 from tiktokactions.dataset.tables import write_card, write_statistics
 from tiktokactions.errors import UsageError
 from tiktokactions.takedown.folders import finish_removal
+from tiktokactions.takedown.links import link_collections
 
 if TYPE_CHECKING:
     from tiktokactions.curation.detectors import Detect

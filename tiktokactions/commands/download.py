@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.curating import CurateResult, Progress, curate_listed, told_detector
+from tiktokactions.commands.curate import CurateResult, Progress, curate_listed, told_detector
 from tiktokactions.commands.errors import checked_options, disk_errors, on_disk, usage_errors
 from tiktokactions.errors import UsageError
 
@@ -146,7 +146,7 @@ def _curate_arriving(
 ) -> CurateResult:
     """Curate files as they come. A raw file goes when its record is on the disk; what an earlier run left is swept first."""
     from tiktokactions.collection.download import mark_curated, media_files
-    from tiktokactions.commands.curating import dataset_folder
+    from tiktokactions.commands.curate import dataset_folder
     from tiktokactions.curation.from_collection import listed_video
     from tiktokactions.dataset.info import read_info, resolve_options
     from tiktokactions.files import dataset_lock, record_path, safe_video_id

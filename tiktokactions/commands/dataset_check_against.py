@@ -1,0 +1,42 @@
+"""What a dataset trains on, searched for among foreign videos."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tiktokactions.commands.errors import disk_errors, on_disk, usage_errors
+from tiktokactions.dataset.opened import open_dataset
+from tiktokactions.errors import UsageError
+
+if TYPE_CHECKING:
+    from tiktokactions.splits.foreign import ForeignCheck
+
+
+def dataset_check_against(
+    dataset: str | os.PathLike[str], foreign: Sequence[str], *, media: str | os.PathLike[str] | None = None
+) -> ForeignCheck:
+    """Look for what a split dataset trains on among foreign videos, for example the test clips of UCF101.
+
+    Args:
+        dataset: a folder made by :func:`curate`, split.
+        foreign: files, folders, globs, or lists of paths: ``.txt`` (UCF101's ``testlist01.txt`` too) and ``.csv``.
+        media: folder of the videos that lists name (default: the list's own, or UCF101's beside it).
+
+    Raises:
+        UsageError: not a dataset folder, not split, or no videos.
+        DatasetBusyError: a run is writing to it.
+    """
+    from tiktokactions.dataset.assignments import read_assignments
+    from tiktokactions.files import dataset_lock
+    from tiktokactions.splits.foreign import check_against
+
+    folder, _, settings = open_dataset(dataset, whole=True)
+    sides = {video_id: given.side for video_id, given in read_assignments(folder).items()}
+    if not sides:
+        raise UsageError(f"{folder}: not split yet, so it has no train side; run: tiktokactions dataset split {folder}")
+    with dataset_lock(folder), disk_errors(folder), usage_errors():
+        return check_against(
+            folder, list(foreign), sides, settings, None if media is None else on_disk(media, "--media")
+        )

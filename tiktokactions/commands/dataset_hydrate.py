@@ -1,0 +1,89 @@
+"""A dataset made again from its released ids."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tiktokactions.commands.errors import disk_errors, on_disk, usage_errors
+from tiktokactions.dataset.tables import write_card, write_statistics
+from tiktokactions.errors import UsageError
+
+if TYPE_CHECKING:
+    from tiktokactions.release.hydrate import Hydrated
+
+
+def dataset_hydrate(
+    ids: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    media: str | os.PathLike[str],
+    workers: int | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Hydrated:
+    """Make a dataset again from ``ids.csv`` (``dataset export --format ids``) where its videos are at hand.
+
+    Args:
+        ids: the list; ``ids.json`` lies beside it.
+        output: the dataset folder. Rerunning continues where it stopped.
+        media: a folder of videos or a collection; files are found by id in their name, else by their bytes.
+        workers: processes (default: one per core).
+        progress: receives a line now and then.
+
+    Raises:
+        UsageError: a list that cannot be read, no such folder, or an output that holds another dataset.
+    """
+    from tiktokactions.curation.options import CurateOptions
+    from tiktokactions.dataset.history import next_version
+    from tiktokactions.dataset.info import now, read_info, resolve_options, write_info
+    from tiktokactions.dataset.manifest import write_manifest
+    from tiktokactions.files import all_records, dataset_lock
+    from tiktokactions.release import hydrate
+
+    began = time.perf_counter()
+    listing, folder = on_disk(ids, "a released list"), on_disk(output, "what hydrate writes")
+    videos = on_disk(media, "the media of hydrate")
+    if not videos.is_dir():
+        raise UsageError(f"--media {media}: no such folder; expected the videos, or a collection with its media")
+    with usage_errors():
+        told, seen_by = hydrate.read_info_of_release(listing)
+        released = list(hydrate.read_ids(listing))
+    folder.mkdir(parents=True, exist_ok=True)
+    info = read_info(folder)
+    if info is None and any(not entry.name.startswith(".") for entry in folder.iterdir()):
+        raise UsageError(f"-o {folder}: not empty and not a dataset; choose a new or an empty folder")
+    fresh = hydrate.info_of(told, folder, now(), seen_by, told["versions"])
+    if info is not None and (info.options, info.detector) != (fresh.options, fresh.detector):
+        raise UsageError(f"-o {folder}: is a dataset with other settings; choose a new folder")
+    with dataset_lock(folder), disk_errors(folder), usage_errors():
+        info = info or fresh
+        write_info(folder, replace(info, settled=False))
+        options: CurateOptions = resolve_options(info, {} if workers is None else {"workers": workers})
+        found, gone = hydrate.find_media(released, videos)
+        progress(f"{len(found)} of {len(released)} videos found in {media}")
+        counts = {"rebuilt": 0, "anew": 0, "finished": 0}
+        missing = [(r.record.video_id, r.record.status, "no file with its id or its bytes") for r in gone]
+        for item, outcome in hydrate.hydrate_all(found, folder, options, seen_by.name):
+            if outcome in counts:
+                counts[outcome] += 1
+            else:
+                missing.append((item.released.record.video_id, item.released.record.status, outcome))
+            progress(f"{sum(counts.values())} of {len(found)} videos")
+        hydrate.write_sides(folder, released)
+        hydrate.write_missing(folder, missing)
+        write_manifest(folder, all_records(folder), options)
+        info = next_version(folder, info)
+        write_card(folder, info, write_statistics(folder, options))
+        write_info(folder, replace(info, settled=True))
+    return hydrate.Hydrated(
+        dataset=str(folder),
+        listed=len(released),
+        rebuilt=counts["rebuilt"],
+        curated_anew=counts["anew"],
+        missing=len(missing),
+        finished_before=counts["finished"],
+        seconds=round(time.perf_counter() - began, 3),
+    )

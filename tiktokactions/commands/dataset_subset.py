@@ -1,0 +1,112 @@
+"""Fewer clips of a dataset, chosen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tiktokactions.commands.errors import disk_errors, on_disk, usage_errors
+from tiktokactions.dataset.opened import open_dataset
+from tiktokactions.dataset.tables import up_to_date_manifest
+from tiktokactions.errors import UsageError
+from tiktokactions.model.progress import TrainingProgress
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tiktokactions.release.subset import Subset
+    from tiktokactions.release.subset_options import By
+
+
+def dataset_subset(
+    dataset: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    by: By = "random",
+    size: int | None = None,
+    seed: int = 0,
+    labels: Sequence[str] = (),
+    cap: int | None = None,
+    sides: Sequence[str] = (),
+    features: str | os.PathLike[str] | None = None,
+    progress: Callable[[TrainingProgress], None] = lambda progress: None,
+) -> Subset:
+    """Choose some of a dataset's clips: a folder with a manifest that points at the same clips, read like a dataset.
+
+    Args:
+        dataset: a folder made by :func:`curate`.
+        output: a new or empty folder, or an earlier subset of the same dataset, which is made anew.
+        by: ``random`` (seeded, nested), ``balanced`` (one of each label in turn), ``labels`` (all clips of these),
+            ``quality`` (weights: ``tiktokactions.release.subset.QUALITY_WEIGHTS``), ``diverse`` (greedy k-center).
+        size: clips; None only with ``labels``: all of them.
+        seed: of the random order, which also decides between equals.
+        labels: only clips with one of these.
+        cap: at most so many clips of one label.
+        sides: only clips on these sides of a split dataset.
+        features: for ``diverse``: a file of :func:`predict` with ``features``, or a run, whose features are computed now;
+            None: perceptual hashes and colours.
+        progress: receives the progress of computing features.
+
+    Raises:
+        UsageError: not a dataset, options that do not fit, or nothing to choose from.
+    """
+    from tiktokactions.dataset.subset_mark import is_subset
+    from tiktokactions.files import dataset_lock
+    from tiktokactions.release import subset as subsets
+    from tiktokactions.release.rows import unmatched
+    from tiktokactions.release.subset_options import Choice
+
+    out = on_disk(output, "a subset")
+    folder, info, settings = open_dataset(on_disk(dataset, "what a subset is taken of"), whole=True)
+    with dataset_lock(folder), disk_errors(folder), usage_errors():
+        choice = Choice(by, size, seed, tuple(labels), cap, tuple(sides))
+        if out.exists() and not is_subset(out) and (not out.is_dir() or any(out.iterdir())):
+            raise UsageError(f"-o {out}: not empty and not a subset; choose a new or an empty folder")
+        if features is not None and by != "diverse":
+            raise UsageError(f"--features: only --by diverse looks at features, got --by {by}")
+        up_to_date_manifest(folder, info, settings)
+        rows = subsets.candidates_of(folder, choice)
+        if by in ("quality", "diverse"):
+            rows = subsets.without_copies(folder, rows, settings)
+        if not rows:
+            raise UsageError(f"{folder}: no accepted clip fits; 'dataset stats' says what there is")
+        chosen = subsets.choose(
+            rows, choice, _features(folder, rows, features, out, progress) if by == "diverse" else None
+        )
+        subsets.write_subset(folder, info, chosen, choice, out)
+    counts: dict[str, int] = {}
+    for row in chosen:
+        name = subsets.label_of(row, choice.labels)
+        counts[name] = counts.get(name, 0) + 1
+    ordered = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    notes = unmatched(choice.sides, {row["split"] for row in rows}, "--sides")
+    notes += unmatched(choice.labels, {name for row in rows for name in row["names"]}, "--labels")
+    if size is not None and len(chosen) < size:
+        notes.append(f"only {len(chosen):,} clips fit, {size:,} were asked for")
+    return subsets.Subset(str(out), str(folder), by, len(chosen), len(rows), ordered, tuple(notes))
+
+
+def _features(
+    folder: Path,
+    rows: list[dict[str, Any]],
+    features: str | os.PathLike[str] | None,
+    output: Path,
+    progress: Callable[[TrainingProgress], None],
+) -> np.ndarray:
+    """What clips are compared by: looks, features in a file, or those of a run, computed now and kept in the subset."""
+    from tiktokactions.commands.predict import predict
+    from tiktokactions.release import subset as subsets
+
+    if features is None:
+        return subsets.features_of_looks(folder, rows)
+    path = Path(features)
+    if (path / "run.json").is_file():
+        output.mkdir(parents=True, exist_ok=True)
+        clips = [folder / row["clip_path"] for row in rows]
+        predict(path, clips, features=output / "features.parquet", progress=progress)
+        path = output / "features.parquet"
+    if not path.is_file():
+        raise UsageError(f"--features {features}: expected a run, or a file of 'predict --features'")
+    return subsets.features_from_file(path, rows)

@@ -1,0 +1,22 @@
+"""What is installed on this machine, what is missing and how to get it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tiktokactions.commands.errors import missing_for_training
+
+if TYPE_CHECKING:
+    from tiktokactions.curation.people import DetectorStatus
+
+
+def doctor() -> list[DetectorStatus]:
+    """Which person detectors are ready on this machine, whether it can train, and how to get what is missing."""
+    from importlib import metadata
+
+    from tiktokactions.curation.people import DetectorStatus, detector_statuses
+
+    missing = missing_for_training()
+    told = f"{' and '.join(missing)} not installed" if missing else f"torch {metadata.version('torch')}"
+    training = DetectorStatus("training", not missing, told, "pip install 'tiktokactions[train]'")
+    return [*detector_statuses(), training]

@@ -1,0 +1,51 @@
+"""Test a fine-tuned run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tiktokactions.commands.errors import checked_options, need_torch, on_disk, usage_errors
+from tiktokactions.commands.training_clips import clips_of, readable_clips
+from tiktokactions.model.progress import TrainingProgress
+
+if TYPE_CHECKING:
+    from tiktokactions.model.evaluate import Evaluation
+
+
+def evaluate(
+    run: str | os.PathLike[str],
+    data: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    progress: Callable[[TrainingProgress], None] = lambda progress: None,
+    **options: Any,
+) -> Evaluation:
+    """Test a fine-tuned run on labelled videos: 5 × 3 views of each from one decode, probabilities averaged.
+
+    Args:
+        run: a finished run of :func:`finetune`.
+        data: a split dataset, official splits, a list or a folder of class folders.
+        output: folder for predictions, tables and pictures (default: in the run, named after the data).
+        progress: called after every video.
+        **options: any field of :class:`tiktokactions.model.options.EvaluateOptions`.
+
+    Raises:
+        UsageError: data, run or options that make no sense, or the extra ``train`` is not installed.
+        UnreadableError: a clip cannot be read; the message names it.
+    """
+    from tiktokactions.model.options import EvaluateOptions
+
+    settings = checked_options(EvaluateOptions, options)
+    need_torch(settings.decoder)
+    with usage_errors():
+        from tiktokactions.files import located
+        from tiktokactions.model.evaluate import evaluate
+
+        name = f"{located(data).resolve().stem}-{settings.side}"
+        folder = (
+            on_disk(output, "an evaluation") if output is not None else on_disk(run, "a run") / "evaluations" / name
+        )
+        [tested_on] = readable_clips([clips_of(data, settings.side, settings)], settings, folder, progress)
+        return evaluate(on_disk(run, "a run"), tested_on, settings, folder, report=progress)

@@ -1,0 +1,65 @@
+"""How many videos a target accuracy needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tiktokactions.commands.errors import checked_options, on_disk, usage_errors
+
+if TYPE_CHECKING:
+    from tiktokactions.study.extrapolation import Extrapolation
+
+
+def extrapolate(
+    results: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    report: Callable[[str], None] = lambda line: None,
+    **options: Any,
+) -> Extrapolation:
+    """How many videos a target accuracy needs, and how far that can be trusted (paper, section 7 and Table 5).
+
+    Args:
+        results: a CSV with columns ``size`` and ``accuracy`` (fractions), or the folder of a study.
+        output: folder for ``extrapolation.json``, ``.svg`` and ``.png`` (default: nothing is written).
+        report: receives the names of families while they are fitted.
+        **options: any field of :class:`tiktokactions.study.options.ExtrapolateOptions`: ``targets`` (fractions),
+            ``method`` (``paper``: every distribution of scipy, by squared error; ``honest``: with all uncertainty) ...
+
+    Raises:
+        UsageError: results that cannot be read or extrapolated; the message says why.
+    """
+    from tiktokactions.study.extrapolation import extrapolate_measurements
+    from tiktokactions.study.measurements import read_measurements
+    from tiktokactions.study.options import ExtrapolateOptions
+
+    settings = checked_options(ExtrapolateOptions, options)
+    folder = None if output is None else on_disk(output, "an extrapolation")
+    with usage_errors():
+        measured = read_measurements(on_disk(results, "results"), settings.metric)
+        found = extrapolate_measurements(
+            measured,
+            settings.targets,
+            method=settings.method,
+            draws=settings.draws,
+            seed=settings.seed,
+            report=report,
+        )
+    if folder is not None:
+        _write_extrapolation(folder, found)
+    return found
+
+
+def _write_extrapolation(folder: Path, found: Extrapolation) -> None:
+    import json
+
+    from tiktokactions.files import write_atomic
+    from tiktokactions.study.extrapolation import as_json
+    from tiktokactions.study.extrapolation_plot import draw_extrapolation
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / "extrapolation.json", (json.dumps(as_json(found), indent=2) + "\n").encode())
+    draw_extrapolation(folder / "extrapolation", found)

@@ -1,0 +1,92 @@
+"""Fine-tune a classifier and test it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tiktokactions.commands.errors import checked_options, need_torch, on_disk, usage_errors
+from tiktokactions.commands.training_clips import clips_of, readable_clips
+from tiktokactions.model.progress import TrainingProgress
+
+if TYPE_CHECKING:
+    from tiktokactions.clips.clip import ClipSet, Side
+    from tiktokactions.model.options import FinetuneOptions
+
+
+def finetune(
+    data: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    val: str | os.PathLike[str] | None = None,
+    test: str | os.PathLike[str] | None = None,
+    init: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
+    progress: Callable[[TrainingProgress], None] = lambda progress: None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Fine-tune a classifier on labelled videos and test it (paper, section 4.2 and Table 3).
+
+    Args:
+        data: a split dataset, official splits, a list or a folder of class folders; its train side is learned from.
+        output: the run folder. Rerunning with the same options continues where it stopped.
+        val, test: other data to look at after epochs, and to test on at the end (default: these sides of ``data``, where
+            it has them).
+        init: a run or a weights file to begin with.
+        dry_run: return every derived number without training.
+        progress: called every few steps.
+        **options: any field of :class:`tiktokactions.model.options.FinetuneOptions`.
+
+    Returns:
+        ``run``, ``steps``, ``loss`` and more, as in ``result.json``; ``test`` holds the evaluation, where there was one.
+
+    Raises:
+        UsageError, UnreadableError, NonFiniteLossError: as :func:`pretrain`.
+    """
+    from tiktokactions.model.options import EvaluateOptions, FinetuneOptions
+
+    settings = checked_options(FinetuneOptions, options)
+    need_torch(settings.decoder)
+    with usage_errors():
+        from tiktokactions.model.evaluate import evaluate, label_numbers
+        from tiktokactions.model.finetune import dry_finetune, finetune, require_labels
+
+        train = clips_of(data, "train", settings)
+        looked_at, tested_on = _other_side(data, val, "val", settings), _other_side(data, test, "test", settings)
+        for other in (*looked_at, *tested_on):
+            label_numbers(other, require_labels(train), train.source)  # now, not after hours of training
+        if dry_run:
+            return dry_finetune(train, settings, None if init is None else on_disk(init, "--init"))
+        run = on_disk(output, "a run")
+        [train, *looked_at] = readable_clips([train, *looked_at], settings, run, progress)
+        result = finetune(
+            train,
+            settings,
+            run,
+            val=next((v for v in looked_at if v.clips), None),
+            init=None if init is None else on_disk(init, "--init"),
+            report=progress,
+        )
+        if not result["finished"] or not tested_on:
+            return result
+        shared = {
+            f.name: getattr(settings, f.name) for f in dataclasses.fields(EvaluateOptions) if hasattr(settings, f.name)
+        }
+        folder = run / "evaluations" / "test"
+        [clips] = readable_clips(tested_on, settings, folder, progress)
+        looks = EvaluateOptions(**(shared | {"stride": None}))
+        return result | {"test": dataclasses.asdict(evaluate(run, clips, looks, folder, report=progress))}
+
+
+def _other_side(
+    data: str | os.PathLike[str], other: str | os.PathLike[str] | None, side: Side, settings: FinetuneOptions
+) -> list[ClipSet]:
+    """The val or test side, of other data where they are given; none where the same data have no such side."""
+    from tiktokactions.clips.read import has_side
+
+    if other is None and not has_side(data, side):
+        return []
+    found = clips_of(data if other is None else other, side, settings)
+    return [found] if found.clips or other is not None else []

@@ -1,0 +1,87 @@
+"""The labels of any videos, or their features."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tiktokactions.commands.errors import checked_options, need_torch, on_disk, usage_errors
+from tiktokactions.commands.training_clips import note, split_unreadable
+from tiktokactions.errors import UsageError
+from tiktokactions.model.progress import TrainingProgress
+
+if TYPE_CHECKING:
+    from tiktokactions.clips.clip import Clip
+    from tiktokactions.model.predict import Prediction
+
+
+def predict(
+    run: str | os.PathLike[str],
+    videos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    features: str | os.PathLike[str] | None = None,
+    progress: Callable[[TrainingProgress], None] = lambda progress: None,
+    **options: Any,
+) -> list[Prediction] | FeaturesWritten:
+    """The labels of any video files, or with ``features`` a Parquet file of what the last layer sees.
+
+    Args:
+        run: a finished run of :func:`finetune`; for features also of :func:`pretrain`.
+        videos: files, folders, globs or lists, as for :func:`curate`; datasets (their accepted clips).
+        features: write one pooled feature per video to this file instead of predicting labels.
+        progress: called after every video.
+        **options: any field of :class:`tiktokactions.model.options.PredictOptions`.
+
+    Raises:
+        UsageError: as :func:`evaluate`.
+        UnreadableError: a video cannot be read; the message names it.
+    """
+    from tiktokactions.model.options import PredictOptions
+
+    settings = checked_options(PredictOptions, options)
+    need_torch(settings.decoder)
+    with usage_errors():
+        from tiktokactions.model.predict import predict, write_features
+
+        finished = on_disk(run, "a run")
+        target = None if features is None else on_disk(features, "a file of features")
+        inputs = [os.fspath(v) for v in ([videos] if isinstance(videos, (str, os.PathLike)) else videos)]
+        found = _video_clips(inputs)
+        if settings.skip_unreadable:
+            found, lost = split_unreadable(found, settings, progress)
+            for clip, reason in lost:
+                progress(note(f"left out: {clip.path}: {reason}"))
+        if target is None:
+            return predict(finished, found, settings, report=progress)
+        length = write_features(finished, found, settings, target, report=progress)
+        return FeaturesWritten(str(target), len(found), length)
+
+
+@dataclass(frozen=True)
+class FeaturesWritten:
+    """A file of features: one row per video."""
+
+    features: str
+    videos: int
+    length: int
+    """Numbers in a feature."""
+
+
+def _video_clips(inputs: list[str]) -> list[Clip]:
+    """The accepted clips of datasets, and every video of all other inputs."""
+    from tiktokactions.clips.clip import Clip, Stored
+    from tiktokactions.clips.read import read_clips
+    from tiktokactions.curation.sources import list_videos
+    from tiktokactions.files import is_address, located
+
+    datasets = [given for given in inputs if (located(given) / "dataset.json").is_file()]
+    found = [clip for given in datasets for clip in read_clips(given, side="all").clips]
+    if others := [given for given in inputs if given not in datasets]:
+        for video in list_videos(others):
+            stored = Stored(video.path, str(video.fingerprint)) if is_address(video.path) else None
+            found.append(Clip(video.path, None, stored=stored))
+    if not found:
+        raise UsageError(f"{', '.join(inputs)}: no video found there")
+    return found

@@ -1,0 +1,74 @@
+"""Pre-train on videos without labels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tiktokactions.commands.errors import checked_options, need_torch, on_disk, usage_errors
+from tiktokactions.commands.training_clips import clips_of, readable_clips
+from tiktokactions.errors import UsageError
+from tiktokactions.model.progress import TrainingProgress
+
+
+def pretrain(
+    data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    *,
+    init: str | os.PathLike[str] | None = None,
+    mix: Sequence[float] | None = None,
+    dry_run: bool = False,
+    progress: Callable[[TrainingProgress], None] = lambda progress: None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Pre-train VideoMAE V2 on videos without using their labels (paper, section 4.1 and Table 2).
+
+    Args:
+        data: datasets, folders or lists; of data with a test side only the train side is used.
+        output: the run folder. Rerunning with the same options continues where it stopped.
+        init: a run or a weights file to begin with, with a fresh schedule.
+        mix: one weight for each of ``data``: how much of an epoch comes from it.
+        dry_run: return every derived number without training.
+        progress: called every few steps.
+        **options: any field of :class:`tiktokactions.model.options.PretrainOptions`.
+
+    Returns:
+        ``run``, ``steps``, ``loss`` and more, as in ``result.json``; of a dry run the derived numbers.
+
+    Raises:
+        UsageError: data or options that make no sense, or the extra ``train`` is not installed.
+        UnreadableError: a clip cannot be read; the message names it.
+        NonFiniteLossError: training diverged.
+    """
+    from tiktokactions.model.options import PretrainOptions
+
+    settings = checked_options(PretrainOptions, options)
+    sources = [os.fspath(d) for d in ([data] if isinstance(data, (str, os.PathLike)) else data)]
+    if not sources:
+        raise UsageError("no data given: expected datasets, folders of videos or lists")
+    if mix is not None and (len(mix) != len(sources) or min(mix) <= 0):
+        raise UsageError(f"--mix: got {list(mix)}, expected a weight above 0 for each of the {len(sources)} data")
+    need_torch(settings.decoder)
+    with usage_errors():
+        from tiktokactions.model.pretrain import dry_pretrain, pretrain
+
+        parts = [clips_of(source, "train", settings, unsplit_is_all=True) for source in sources]
+        if dry_run:
+            return dry_pretrain(sum(len(part.clips) for part in parts), settings)
+        parts = readable_clips(parts, settings, on_disk(output, "a run"), progress)
+        clips = [clip for part in parts for clip in part.clips]
+        return pretrain(
+            clips,
+            settings,
+            on_disk(output, "a run"),
+            sources=sources,
+            shares=None if mix is None else _shares(mix, [len(part.clips) for part in parts]),
+            init=None if init is None else on_disk(init, "--init"),
+            report=progress,
+        )
+
+
+def _shares(mix: Sequence[float], sizes: Sequence[int]) -> list[float]:
+    """For each clip its share of an epoch, so that every data has its weight whatever its size."""
+    return [weight / size for weight, size in zip(mix, sizes, strict=True) for _ in range(size)]

@@ -1,0 +1,46 @@
+"""The pages where people judge clips."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from tiktokactions.commands.errors import checked_options, on_disk, usage_errors
+from tiktokactions.commands.review_apply import ReviewApplied, review_apply
+from tiktokactions.dataset.opened import open_dataset
+
+Report = Callable[[str], None]
+
+
+def review(dataset: str | os.PathLike[str], *, report: Report = lambda text: None, **options: Any) -> ReviewApplied:
+    """Show the pages where people judge and label clips, until interrupted; then apply what they decided.
+
+    Args:
+        dataset: a folder made by :func:`curate`.
+        report: told where the pages are, and what happens.
+        **options: any field of :class:`tiktokactions.reviews.options.ReviewOptions`.
+
+    Raises:
+        UsageError: not a dataset folder, options that make no sense, or a port that is taken.
+    """
+    from tiktokactions.files import DatasetBusyError
+    from tiktokactions.reviews.desk import open_desk
+    from tiktokactions.reviews.options import ReviewOptions
+    from tiktokactions.reviews.web import serve
+
+    given = checked_options(ReviewOptions, options)
+    folder, _, settings = open_dataset(on_disk(dataset, "reviews.sqlite"))
+    with usage_errors():
+        desk = open_desk(folder, settings, given, lambda videos: report(f"reading the dataset: {videos} videos"))
+        try:
+            serve(desk, report)
+        finally:
+            desk.close()
+    report("applying what was decided")
+    try:
+        return review_apply(folder, report=report)
+    except DatasetBusyError as error:
+        raise DatasetBusyError(
+            f"{error} Every decision is kept; run 'tiktokactions review apply {folder}' afterwards."
+        ) from None

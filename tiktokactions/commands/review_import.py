@@ -1,0 +1,40 @@
+"""Answers given elsewhere."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiktokactions.commands.errors import on_disk, usage_errors
+from tiktokactions.dataset.opened import open_dataset
+
+if TYPE_CHECKING:
+    from tiktokactions.reviews.answers import TasksImported
+
+
+def review_import(
+    dataset: str | os.PathLike[str], answers: str | os.PathLike[str], *, as_gold: bool = False
+) -> TasksImported:
+    """Take in answers given elsewhere: Label Studio's annotation export (``.json``), ``.csv`` or ``.jsonl``.
+
+    Importing a file again changes nothing. Rows that make no sense are listed and left out.
+
+    Args:
+        dataset: a folder made by :func:`curate`.
+        answers: the file.
+        as_gold: its answers are known to be right: make these videos gold items instead of decisions.
+
+    Raises:
+        UsageError: not a dataset folder, or a file that cannot be read.
+    """
+    from tiktokactions.reviews.answers import import_answers
+    from tiktokactions.reviews.desk import open_desk
+
+    folder, _, settings = open_dataset(on_disk(dataset, "reviews.sqlite"))
+    with usage_errors():
+        desk = open_desk(folder, settings)
+        try:
+            return import_answers(desk, Path(answers), as_gold)
+        finally:
+            desk.close()

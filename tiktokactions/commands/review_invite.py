@@ -1,0 +1,39 @@
+"""Invite a person to judge."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tiktokactions.commands.errors import on_disk, usage_errors
+from tiktokactions.dataset.opened import open_dataset
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class Invitation:
+    reviewer: str
+    role: str
+    token: str
+
+
+def review_invite(dataset: str | os.PathLike[str], name: str, *, role: str = "reviewer") -> Invitation:
+    """Make an invitation: whoever has its token judges under this name. An earlier one of the same name ends.
+
+    Raises:
+        UsageError: not a dataset folder, or a name that cannot be shown.
+    """
+    from tiktokactions.reviews.people import invite
+    from tiktokactions.reviews.store import Store
+
+    folder, _, _ = open_dataset(on_disk(dataset, "reviews.sqlite"))
+    with usage_errors():
+        store = Store(folder)
+        try:
+            person, token = invite(store, name, role)
+        finally:
+            store.close()
+    return Invitation(person.name, person.role, token)

@@ -1,0 +1,30 @@
+"""Who decided how much, and how far people agree."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from tiktokactions.commands.errors import on_disk, usage_errors
+from tiktokactions.dataset.opened import open_dataset
+
+if TYPE_CHECKING:
+    from tiktokactions.reviews.agreement import ReviewReport
+
+
+def review_status(dataset: str | os.PathLike[str]) -> ReviewReport:
+    """Who decided how much, how far people agree, and how precise each hashtag is.
+
+    Raises:
+        UsageError: not a dataset folder.
+    """
+    from tiktokactions.reviews.agreement import review_report
+    from tiktokactions.reviews.store import Store
+
+    folder, _, _ = open_dataset(on_disk(dataset, "reviews.sqlite"))
+    with usage_errors():
+        store = Store(folder)
+        try:
+            return review_report(store)
+        finally:
+            store.close()
