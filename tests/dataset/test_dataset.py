@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
-from tiktokactions import commands as api
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
 from tiktokactions.files import DatasetBusyError, dataset_lock
