@@ -55,12 +55,12 @@ def test_a_bug_keeps_its_traceback_and_asks_for_a_report(
 ) -> None:
     import numpy as np
 
-    from tiktokactions import commands
+    import tiktokactions
 
     def broken(*arguments: object, **options: object) -> None:
         np.zeros(3) + np.zeros(4)
 
-    monkeypatch.setattr(commands, "curate", broken)
+    monkeypatch.setattr(tiktokactions, "curate", broken)
     assert cli.main(["curate", str(tmp_path), "-o", str(tmp_path / "data")]) == BUG == 70
     said = capsys.readouterr()
     lines = said.err.strip().splitlines()
