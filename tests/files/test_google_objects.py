@@ -13,8 +13,8 @@ import pytest
 
 from tests.stores import GoogleStore
 from tiktokactions import files
-from tiktokactions.files import objects
-from tiktokactions.files.objects import ObjectPath, StoreError, local_file, read_together
+from tiktokactions.files import StoreError, local_file, objects, stores
+from tiktokactions.files.objects import ObjectPath, read_together
 
 NAMES = ("a b.mp4", "ü%20é.mp4", "x#1.mp4", "q?y=1.mp4", "br[1].mp4", "{0}.mp4", "plus+.mp4")
 
@@ -23,7 +23,7 @@ NAMES = ("a b.mp4", "ü%20é.mp4", "x#1.mp4", "q?y=1.mp4", "br[1].mp4", "{0}.mp4
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """gcsfs waits 1, 2, 4, 8 and 16 seconds between its own tries."""
     monkeypatch.setattr("gcsfs.retry.asyncio", SimpleNamespace(sleep=lambda seconds: asyncio.sleep(0)))
-    monkeypatch.setattr(objects, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(stores, "FIRST_WAIT_S", 0.01)
 
 
 def test_objects_answer_like_files(google_bucket: str) -> None:
@@ -77,7 +77,7 @@ def test_a_large_file_comes_in_parts(google_bucket: str, tmp_path: Path) -> None
     objects.upload(tmp_path / "big", path)
     with local_file(str(path)) as copy:
         assert copy.read_bytes() == data
-    file = objects.readable(path)
+    file = objects.opened(path)
     file.seek(5 << 20)
     assert file.read(1000) == data[5 << 20 :][:1000]
 
@@ -169,6 +169,6 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     def no_package(options: object) -> None:
         raise ImportError("No module named 'gcsfs'")
 
-    monkeypatch.setattr(objects, "_google_filesystem", no_package)
+    monkeypatch.setattr(stores, "_google_filesystem", no_package)
     with pytest.raises(StoreError, match=r"pip install 'tiktokactions\[gcs\]'"):
         ObjectPath("gs://b/x").read_bytes()

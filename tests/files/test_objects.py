@@ -16,8 +16,9 @@ import pytest
 
 from tests.stores import Store
 from tiktokactions import files
-from tiktokactions.files import lease, objects
-from tiktokactions.files.objects import ObjectPath, StoreError, local_file, read_together
+from tiktokactions.files import StoreError, lease, local_file, objects, stores
+from tiktokactions.files.objects import ObjectPath, read_together
+from tiktokactions.machine import scratch_folder
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_a_local_copy_lives_as_long_as_it_is_used(bucket: str, tmp_path: Path) -
     with pytest.raises(FileNotFoundError) as raised, local_file(f"{bucket}/gone.mp4"):
         pass
     assert raised.value.filename == f"{bucket}/gone.mp4"
-    assert not list(objects.scratch_folder().glob("*.mp4"))
+    assert not list(scratch_folder().glob("*.mp4"))
 
 
 # --- a store that fails ----------------------------------------------------------------------------------------------
@@ -118,16 +119,16 @@ def test_every_part_of_a_table_is_asked_for_again(tmp_path: Path, monkeypatch: p
             return super().read(size)
 
     opened = SimpleNamespace(open=lambda key, mode, block_size: Flaky((tmp_path / "rows.parquet").read_bytes()))
-    monkeypatch.setattr(objects, "_filesystem", lambda url: opened)
-    monkeypatch.setattr(objects, "FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr(objects, "filesystem", lambda url: opened)
+    monkeypatch.setattr(stores, "FIRST_WAIT_S", 0.0)
     with pq.ParquetFile(files.readable(ObjectPath("s3://b/rows.parquet"))) as file:
         assert pa.Table.from_batches(file.iter_batches(batch_size=5_000)) == rows
     assert len(failed) >= 4  # the footer, the columns, and each a second time
 
 
 def test_what_stays_away_ends_with_a_sentence(bucket: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objects, "TRIES", 2)
-    monkeypatch.setattr(objects, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(stores, "TRIES", 2)
+    monkeypatch.setattr(stores, "FIRST_WAIT_S", 0.01)
     monkeypatch.setattr("s3fs.core.S3FileSystem.retries", 1)
     with (
         store.failing(1, ("slow_down",)),

@@ -19,7 +19,8 @@ import filelock
 from tiktokactions.clips.clip import Stored
 from tiktokactions.errors import UsageError
 from tiktokactions.files import ObjectPath, StoreError, cache_folder, is_address
-from tiktokactions.files.objects import download, read_range, scratch_folder
+from tiktokactions.files.objects import download, read_range
+from tiktokactions.machine import scratch_folder
 from tiktokactions.video import UnreadableError
 
 DEFAULT_CACHE_GB = 20.0

@@ -29,7 +29,7 @@ from tiktokactions.curation.engine_local import Outcome
 from tiktokactions.curation.people import ResolvedDetector, open_detector
 from tiktokactions.errors import TiktokactionsError
 from tiktokactions.files import sha256_file, write_atomic
-from tiktokactions.files.objects import scratch_folder
+from tiktokactions.machine import scratch_folder
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

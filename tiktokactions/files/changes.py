@@ -1,18 +1,100 @@
-"""The one door through which files that others read are changed: written, moved into place, deleted."""
+"""The one door through which files that others read are changed: written whole or not at all, moved into place, deleted."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+from tiktokactions.files import objects
+from tiktokactions.files.places import Place, local_path, stored_path
+from tiktokactions.machine import scratch_folder
 
-def about_to_change(path: Path) -> None:
+
+def about_to_change(place: Place) -> None:
     """Called before each change takes effect. Does nothing; tests put something here that ends the process."""
 
 
-def delete(path: Path) -> bool:
-    """Delete a file; whether there was one. A store is asked first, since it does not say."""
-    if not path.is_file():
+def staging_folder(dataset: Place) -> Path:
+    """Where half-written files live: inside the dataset (a rename stays atomic), emptied when the next run starts.
+
+    Of a dataset on an object store: a folder of this process on this machine, from where finished files are sent.
+    """
+    local = local_path(dataset)
+    return scratch_folder() / "staging" if local is None else local / ".staging"
+
+
+def clear_staging(dataset: Place) -> None:
+    """Remove what a killed run left half-written. Only call while holding the dataset's lock."""
+    shutil.rmtree(staging_folder(dataset), ignore_errors=True)
+
+
+@contextlib.contextmanager
+def unfinished(target: Place, staging: Path | None = None) -> Iterator[Path]:
+    """An empty local file to fill: it becomes ``target`` at the end of the block, and is gone if an error ends the block.
+
+    Until then ``target`` holds the old bytes. ``staging`` (same file system, default: the target's own folder) receives
+    the temporary file, which keeps the target's suffix.
+    """
+    folder = staging or (scratch_folder() if (local := local_path(target)) is None else local.parent)
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=folder, prefix=".writing-", suffix=target.suffix)
+    os.close(handle)
+    filled = Path(name)
+    try:
+        yield filled
+        with filled.open("rb+") as file:
+            os.fsync(file.fileno())
+        filled.chmod(0o644)
+        move_into_place(filled, target)
+    except BaseException:
+        filled.unlink(missing_ok=True)
+        raise
+
+
+def write_atomic(place: Place, data: bytes, staging: Path | None = None) -> None:
+    """Write so that ``place`` holds the old bytes or all of the new ones, whatever happens in between.
+
+    ``staging``: see :func:`unfinished`. An object store needs none: one PUT is whole or nothing.
+    """
+    if local_path(place) is None:
+        about_to_change(place)
+        stored_path(place).write_bytes(data)
+        return
+    with unfinished(place, staging) as file:
+        file.write_bytes(data)
+
+
+def move_into_place(staged: Place, target: Place) -> None:
+    """Bring a finished file or folder to where it belongs: a rename (same file system), or one upload to an object store."""
+    source, local = local_path(staged), local_path(target)
+    about_to_change(target)
+    if local is not None:
+        local.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(str(staged), local)
+    elif source is not None:
+        objects.upload(source, stored_path(target))
+        source.unlink()
+    else:
+        objects.move(stored_path(staged), stored_path(target))
+
+
+def delete(place: Place) -> bool:
+    """Remove a file; whether there was one."""
+    local = local_path(place)
+    # Stores do not tell what they had no need to delete.
+    if not (place.is_file() if local is None else os.path.lexists(local)):
         return False
-    about_to_change(path)
-    path.unlink(missing_ok=True)
+    about_to_change(place)
+    (local or stored_path(place)).unlink(missing_ok=True)
     return True
+
+
+def delete_folder(folder: Path) -> None:
+    """Remove a local folder with all that is in it, if it is there; what refuses stays."""
+    if folder.is_dir():
+        about_to_change(folder)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -14,7 +14,9 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from tiktokactions.files.objects import ObjectPath, StoreError, is_alive
+from tiktokactions.files.objects import ObjectPath
+from tiktokactions.files.stores import StoreError
+from tiktokactions.machine import is_alive
 
 LEASE_S = 60.0
 """A lease that has not been renewed for this long belongs to nobody."""

@@ -12,6 +12,7 @@ from tiktokactions.curation.engine_local import run_jobs
 from tiktokactions.curation.one_video import check_clip
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.files import (
+    Place,
     local_file,
     poster_path,
     read_record,
@@ -157,5 +158,5 @@ def _repair_clip(dataset: Path, video_id: str, options: CurateOptions) -> str:
     return f"rejected (clip_failed): {hindered}"
 
 
-def _relative(dataset: Path, path: Path) -> str:
+def _relative(dataset: Place, path: Place) -> str:
     return path.relative_to(dataset).as_posix()
