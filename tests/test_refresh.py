@@ -294,7 +294,7 @@ def test_a_stopped_check_goes_on_and_removes_nothing_before(mine: Path, platform
         result = api.refresh(mine / "col", options=CollectOptions(speed=1e6, budget=1))
         if not result.stopped:
             break
-        assert collect_status(mine / "col").videos == 6 and "--budget" in result.stopped
+        assert collect_status(mine / "col").videos == 6 and "`budget`" in result.stopped
     assert result.gone and collect_status(mine / "col").videos == 4
     paths = [request["path"].split("/")[-2] for request in platform.requests]
     assert paths.count("create") == 2 and paths.count("download") == 2

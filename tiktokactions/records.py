@@ -20,12 +20,12 @@ STATUSES: tuple[Status, ...] = ("accepted", "needs_review", "rejected")
 
 REASONS: dict[str, str] = {
     # accepted
-    "enough_people": "a person in at least --min-person-frames of the sampled frames",
-    "people_not_required": "--min-person-frames 0: accepted without person evidence",
+    "enough_people": "a person in at least min_person_frames of the sampled frames",
+    "people_not_required": "accepted without person evidence (min_person_frames is 0)",
     "human_accepted": "a person looked at it and accepted it",
     # needs_review
-    "few_person_frames": "a person in fewer than --min-person-frames of the sampled frames",
-    "no_detector": "curated with --detector none: nobody has looked for people yet",
+    "few_person_frames": "a person in fewer than min_person_frames of the sampled frames",
+    "no_detector": "curated without a detector: nobody has looked for people yet",
     "source_missing": "a person accepted it, but its source is gone or has changed: the clip they chose cannot be cut",
     # rejected: the file could not be used
     "empty_file": "the file has zero bytes",
@@ -38,18 +38,18 @@ REASONS: dict[str, str] = {
     "truncated": "the file ends before its last frame",
     "corrupt": "frames inside the video are damaged",
     "too_small": "the picture is smaller than 16 pixels on a side",
-    "too_long": "longer than --max-source-s",
+    "too_long": "longer than max_source_s",
     "clip_failed": "the clip could not be cut or did not pass its check",
-    "timeout": "took longer than --timeout-s",
+    "timeout": "took longer than timeout_s",
     "worker_crashed": "the worker process died on this video",
     # rejected: the video could be used but does not qualify
-    "too_short": "the longest scene is shorter than --min-clip-s",
+    "too_short": "the longest scene is shorter than min_clip_s",
     "duplicate_of": "a near-duplicate; the better copy's id follows the colon",
-    "static": "more motionless frames than --max-static-share",
-    "borders": "more flat border than --max-border",
-    "dark": "darker than --min-brightness",
-    "blurred": "less sharp than --min-sharpness",
-    "orientation": "another orientation than --orientation",
+    "static": "more motionless frames than max_static_share",
+    "borders": "more flat border than max_border",
+    "dark": "darker than min_brightness",
+    "blurred": "less sharp than min_sharpness",
+    "orientation": "not in the orientation asked for",
     "human_rejected": "a person looked at it and rejected it",
     "human_no_action": "a person looked at it and saw nobody act in it",
 }

@@ -132,13 +132,13 @@ def test_a_dataset_in_folds(dataset):
         for fold in (1, 2)
     }
     assert ids == {("train", 1): ["b"], ("test", 1): ["a", "c"], ("train", 2): ["a", "c"], ("test", 2): ["b"]}
-    with pytest.raises(ValueError, match="--fold: got 3, the dataset was split into 2 folds"):
+    with pytest.raises(ValueError, match="`fold`: got 3, the dataset was split into 2 folds"):
         read_clips(dataset, side="test", fold=3)
 
 
 def test_a_dataset_whose_clips_are_gone(dataset):
     (dataset / "clips" / "b.mp4").unlink()
-    with pytest.raises(DataError, match=r"1 clips are gone \(for example clips/b\.mp4\).*verify .* --repair"):
+    with pytest.raises(DataError, match=r"1 clips are gone \(for example clips/b\.mp4\).*verify. with `repair`"):
         read_clips(dataset, side="all")
 
 
@@ -234,7 +234,7 @@ def test_lines_that_mean_nothing(tmp_path, line, message):
 
 def test_listed_videos_that_are_not_there(tmp_path):
     put(tmp_path, "a.mp4", "l.csv|a.mp4 0;;gone.mp4 1;;lost.mp4 1")
-    with pytest.raises(DataError, match=r"2 of 3 listed videos are not in .*gone\.mp4, lost\.mp4.*--media"):
+    with pytest.raises(DataError, match=r"2 of 3 listed videos are not in .*gone\.mp4, lost\.mp4.*`media`"):
         read_clips(tmp_path / "l.csv", side="train")
     found = read_clips(tmp_path / "l.csv", side="train", allow_missing=True)
     assert found.missing == ("gone.mp4", "lost.mp4") and len(found.clips) == 1
@@ -270,7 +270,7 @@ def test_ucf101(ucf101):
     assert (train.kind, train.labels) == ("ucf101", ("ApplyEyeMakeup", "YoYo"))
     assert len(read_clips(ucf101 / "lists", side="train", fold=2).clips) == 1
     assert len(read_clips(ucf101 / "lists", side="all").clips) == 4
-    with pytest.raises(DataError, match=r"testlist04\.txt: no such file; --fold: got 4"):
+    with pytest.raises(DataError, match=r"testlist04\.txt: no such file; `fold`: got 4"):
         read_clips(ucf101 / "lists", side="test", fold=4)
     with pytest.raises(DataError, match="no val side; it has train, test"):
         read_clips(ucf101 / "lists", side="val")
@@ -328,7 +328,7 @@ def test_hmdb51(tmp_path):
     assert told(test, tmp_path / "videos") == [(f"clap/{names[1]}", "clap")]
     assert train.labels == test.labels == ("brush_hair", "clap") and train.kind == "hmdb51"
     assert len(read_clips(tmp_path / "splits", side="test", media=tmp_path / "videos", fold=2).clips) == 1
-    with pytest.raises(DataError, match="--fold: got 3"):
+    with pytest.raises(DataError, match="`fold`: got 3"):
         read_clips(tmp_path / "splits", side="test", fold=3)
 
 
@@ -453,7 +453,7 @@ def test_errors_say_what_was_expected(tmp_path, files, name, message):
 
 
 def test_media_must_be_a_folder(tmp_path):
-    with pytest.raises(DataError, match=r"--media .*nowhere: expected a folder"):
+    with pytest.raises(DataError, match=r"`media` .*nowhere: expected a folder"):
         read_clips(put(tmp_path, "l.csv|a.mp4 0") / "l.csv", side="train", media=tmp_path / "nowhere")
 
 

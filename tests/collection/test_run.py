@@ -139,7 +139,7 @@ def test_quota_stops_the_run_and_a_restart_does_not_ask(tmp_path: Path) -> None:
 def test_budget(tmp_path: Path) -> None:
     server = server_of(SPREAD)
     _, stopped, _ = collect(server, tmp_path, ["run"], wanted(1000, START, END), budget=2)
-    assert "--budget" in stopped and len(server.requests) == 2
+    assert "`budget`" in stopped and len(server.requests) == 2
 
 
 def test_a_storm_of_errors_does_not_burn_the_quota(tmp_path: Path) -> None:

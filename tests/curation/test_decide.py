@@ -96,12 +96,12 @@ def test_a_segment_is_chosen_again_only_where_the_settings_ask_for_it() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"min_person_frames": 11}, r"--min-person-frames: got 11, expected at most --samples \(10\)"),
-        ({"min_clip_s": 0.0}, "--min-clip-s: got 0.0, expected above 0"),
-        ({"max_clip_s": 2.0}, r"--max-clip-s: got 2.0, expected at least --min-clip-s \(3.5\)"),
-        ({"person_score": 1.5}, "--person-score: got 1.5, expected between 0 and 1"),
-        ({"workers": 0}, "--workers: got 0, expected 1 or more"),
-        ({"short_side": 8}, "--short-side: got 8, expected 16 or more, or 'source'"),
+        ({"min_person_frames": 11}, r"`min_person_frames`: got 11, expected at most `samples` \(10\)"),
+        ({"min_clip_s": 0.0}, "`min_clip_s`: got 0.0, expected above 0"),
+        ({"max_clip_s": 2.0}, r"`max_clip_s`: got 2.0, expected at least `min_clip_s` \(3.5\)"),
+        ({"person_score": 1.5}, "`person_score`: got 1.5, expected between 0 and 1"),
+        ({"workers": 0}, "`workers`: got 0, expected 1 or more"),
+        ({"short_side": 8}, "`short_side`: got 8, expected 16 or more, or 'source'"),
     ],
 )
 def test_options_out_of_range_say_what_is_expected(options: dict[str, Any], message: str) -> None:

@@ -185,7 +185,7 @@ def test_beginning_with_a_pretrained_run(train, tmp_path):
     assert info.init["path"] == str(tmp_path / "pretrained")
     assert sorted(info.init["fresh"]) == ["fc_norm.bias", "fc_norm.weight", "head.bias", "head.weight"]
     assert any("start fresh" in progress.message for progress in told)
-    with pytest.raises(ValueError, match="--model vit-b: the first weights are of tiny"):
+    with pytest.raises(ValueError, match="`model` vit-b: the first weights are of tiny"):
         run(train, tmp_path / "other", init=tmp_path / "pretrained", **(free | {"model": "vit-b"}))
 
 
@@ -224,12 +224,12 @@ def test_a_linear_probe_changes_the_last_layer_only(finished, train, test, tmp_p
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"freeze": 5}, "--freeze: got 5, expected at most 4"),
-        ({"batch_size": 3}, "--batch-size: got 3, expected an even number"),
-        ({"augment": "rand-m99-n2-inc1"}, "--augment: got 'rand-m99-n2-inc1'"),
-        ({"layer_decay": 0}, "--layer-decay: got 0"),
-        ({"drop_path": 1.0}, "--drop-path: got 1.0"),
-        ({"ema": 1.0}, "--ema: got 1.0"),
+        ({"freeze": 5}, "`freeze`: got 5, expected at most 4"),
+        ({"batch_size": 3}, "`batch_size`: got 3, expected an even number"),
+        ({"augment": "rand-m99-n2-inc1"}, "`augment`: got 'rand-m99-n2-inc1'"),
+        ({"layer_decay": 0}, "`layer_decay`: got 0"),
+        ({"drop_path": 1.0}, "`drop_path`: got 1.0"),
+        ({"ema": 1.0}, "`ema`: got 1.0"),
     ],
 )
 def test_impossible_options(train, tmp_path, options, message):

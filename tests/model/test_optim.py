@@ -39,7 +39,7 @@ def test_short_schedules(epochs, warmup, rates):
 
 
 def test_warmup_longer_than_training_is_refused():
-    with pytest.raises(ValueError, match="--warmup-epochs: got 3"):
+    with pytest.raises(ValueError, match="`warmup_epochs`: got 3"):
         schedule(1.0, 0.0, epochs=2, steps_per_epoch=4, warmup_epochs=3)
 
 

@@ -292,7 +292,7 @@ def test_a_diverging_run_stops_and_names_the_clips(clips, tmp_path):
 
 def test_too_few_clips(clips, tmp_path):
     with pytest.raises(
-        TooFewClipsError, match=r"3 clips, fewer than one step takes \(--batch-size 4\); choose --batch-size 3"
+        TooFewClipsError, match=r"3 clips, fewer than one step takes \(`batch_size` 4\); choose `batch_size` 3"
     ):
         run(clips[:3], tmp_path / "run")
 
@@ -308,13 +308,13 @@ def test_an_unreadable_clip_stops_the_run(clips, tmp_path, workers):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mask_ratio": 1.5}, "--mask-ratio: got 1.5"),
-        ({"decoder_mask_ratio": 0.3}, "--decoder-mask-ratio: got 0.3"),
-        ({"epochs": 0}, "--epochs: got 0"),
-        ({"epochs": 5, "warmup_epochs": 6}, r"--warmup-epochs: got 6, expected 0 to --epochs \(5\)"),
-        ({"min_lr": 1.0}, "--min-lr: got 1.0"),
-        ({"workers": -1}, "--workers: got -1"),
-        ({"save_minutes": 0}, "--save-minutes: got 0"),
+        ({"mask_ratio": 1.5}, "`mask_ratio`: got 1.5"),
+        ({"decoder_mask_ratio": 0.3}, "`decoder_mask_ratio`: got 0.3"),
+        ({"epochs": 0}, "`epochs`: got 0"),
+        ({"epochs": 5, "warmup_epochs": 6}, r"`warmup_epochs`: got 6, expected 0 to `epochs` \(5\)"),
+        ({"min_lr": 1.0}, "`min_lr`: got 1.0"),
+        ({"workers": -1}, "`workers`: got -1"),
+        ({"save_minutes": 0}, "`save_minutes`: got 0"),
     ],
 )
 def test_impossible_options(options, message):
@@ -325,9 +325,9 @@ def test_impossible_options(options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"device": "cuda:99"}, "--device"),
-        ({"device": "toaster"}, "--device: got 'toaster'"),
-        ({"precision": "fp16"}, "--precision fp16"),
+        ({"device": "cuda:99"}, "`device`"),
+        ({"device": "toaster"}, "`device`: got 'toaster'"),
+        ({"precision": "fp16"}, "`precision` fp16"),
     ],
 )
 def test_impossible_hardware(clips, tmp_path, options, message):

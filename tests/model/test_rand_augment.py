@@ -84,5 +84,5 @@ def test_policies(text, policy):
     "text", ["", "augmix-m3", "rand-m7", "rand-m11-n2-inc1", "rand-m7-n0-inc1", "rand-m7-n4-mstd0.5"]
 )
 def test_other_policies_are_refused(text):
-    with pytest.raises(ValueError, match=r"--augment: got .*expected 'none' or RandAugment"):
+    with pytest.raises(ValueError, match=r"`augment`: got .*expected 'none' or RandAugment"):
         read_policy(text)

@@ -176,7 +176,7 @@ def test_what_cannot_be_merged(pair, tmp_path):
     info = json.loads((b / "dataset.json").read_text())
     info["options"]["samples"] = 5
     (b / "dataset.json").write_text(json.dumps(info))
-    with pytest.raises(api.UsageError, match=r"different --samples \(10 and 5\)"):
+    with pytest.raises(api.UsageError, match=r"different `samples` \(10 and 5\)"):
         api.dataset_merge(a, b, tmp_path / "d")
 
 

@@ -246,10 +246,10 @@ def test_wanted_clips(given, clips, wanted):
     [
         ({"train": 0.5, "val": 0.1, "test": 0.1}, "the shares make 0.7, expected 1"),
         ({"train": 0.9, "test": 0.2}, "more than there is"),
-        ({"test": 200}, "--test 200: more than there is, the dataset has 100 clips"),
-        ({"test": -0.1}, "--test: got -0.1"),
-        ({"val": 2.5}, "--val: got 2.5, expected a share from 0 to 1 or a whole number"),
-        ({"folds": 1}, "--folds: got 1, expected 2 to 100"),
+        ({"test": 200}, "`test` 200: more than there is, the dataset has 100 clips"),
+        ({"test": -0.1}, "`test`: got -0.1"),
+        ({"val": 2.5}, "`val`: got 2.5, expected a share from 0 to 1 or a whole number"),
+        ({"folds": 1}, "`folds`: got 1, expected 2 to 100"),
     ],
 )
 def test_impossible_wishes(given, message):
@@ -335,9 +335,9 @@ def test_folds_on_disk(dataset):
     tests = [{clip.video_id for clip in read_clips(dataset, side="test", fold=f).clips} for f in (1, 2, 3, 4)]
     assert sum(map(len, tests)) == len(set.union(*tests)) == 12
     assert Counter(sides_of_fold(dataset, 2).values()) == {"train": 9, "test": 3}
-    with pytest.raises(ValueError, match="--fold: got 5, the dataset was split into 4 folds"):
+    with pytest.raises(ValueError, match="`fold`: got 5, the dataset was split into 4 folds"):
         read_clips(dataset, side="test", fold=5)
-    with pytest.raises(api.UsageError, match=r"already split into fold4.*--reassign"):
+    with pytest.raises(api.UsageError, match=r"already split into fold4.*`reassign`"):
         api.dataset_split(dataset, folds=3)
     assert set(api.dataset_split(dataset, folds=3, reassign=True).sides) == {"fold1", "fold2", "fold3", "none"}
 

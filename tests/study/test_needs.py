@@ -72,14 +72,14 @@ def test_ranges_follow_from_the_sample() -> None:
 def test_what_nobody_told_is_unknown_and_says_what_would_tell_it() -> None:
     found = planned(SAMPLE)
     assert {name: need.arithmetic for name, need in found.items() if need.value is None} == {
-        "download": "unknown: --download-mbit-s says how fast videos arrive",
-        "review": "unknown: --review-s says how long a person takes for a clip",
-        "pre-training": "200 epochs × 170,000 clips / 32 = 1,062,400 steps; the rest is unknown: --gpu-step-s says how long a"
+        "download": "unknown: `download_mbit_s` says how fast videos arrive",
+        "review": "unknown: `review_s` says how long a person takes for a clip",
+        "pre-training": "200 epochs × 170,000 clips / 32 = 1,062,400 steps; the rest is unknown: `gpu_step_s` says how long a"
         " step takes on your GPUs",
     }
     nothing = planned([])
     assert [name for name, need in nothing.items() if need.value is not None] == ["API quota"]
-    assert "--measure" in nothing["core-hours of curate"].arithmetic
+    assert "`measure`" in nothing["core-hours of curate"].arithmetic
 
 
 def test_a_busy_machine_is_said() -> None:

@@ -42,7 +42,7 @@ def test_sizes(texts, sizes):
 
 @pytest.mark.parametrize("text", ["many", "0", "10:5:1", "1:2:3:4", "-3", "1.5"])
 def test_sizes_that_make_no_sense(text):
-    with pytest.raises(ValueError, match="--sizes: got"):
+    with pytest.raises(ValueError, match="`sizes`: got"):
         parse_sizes([text])
 
 
@@ -90,14 +90,14 @@ def test_other_settings_need_another_folder(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "given", "message"),
     [
-        (StudyOptions, {"repeats": 0}, "--repeats: got 0, expected 1 or more"),
-        (StudyOptions, {"jobs": 0}, "--jobs: got 0"),
-        (StudyOptions, {"equal": "videos"}, "--equal: got videos, expected 'epochs' or 'steps'"),
-        (ScalingOptions, {"targets": (0.9, 95.0)}, "--targets: got 95, expected fractions"),
-        (SourcesOptions, {"size": 0}, "--size: got 0"),
-        (ExtrapolateOptions, {"targets": ()}, "--targets: got nothing"),
-        (ExtrapolateOptions, {"method": "best"}, "--method: got best"),
-        (ExtrapolateOptions, {"draws": 10}, "--draws: got 10, expected 50 or more"),
+        (StudyOptions, {"repeats": 0}, "`repeats`: got 0, expected 1 or more"),
+        (StudyOptions, {"jobs": 0}, "`jobs`: got 0"),
+        (StudyOptions, {"equal": "videos"}, "`equal`: got videos, expected 'epochs' or 'steps'"),
+        (ScalingOptions, {"targets": (0.9, 95.0)}, "`targets`: got 95, expected fractions"),
+        (SourcesOptions, {"size": 0}, "`size`: got 0"),
+        (ExtrapolateOptions, {"targets": ()}, "`targets`: got nothing"),
+        (ExtrapolateOptions, {"method": "best"}, "`method`: got best"),
+        (ExtrapolateOptions, {"draws": 10}, "`draws`: got 10, expected 50 or more"),
     ],
 )
 def test_options_that_make_no_sense(kind, given, message):

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from tiktokactions.cli.commands import ATTENTION, DONE, command, group, warn_if_overdue
+from tiktokactions.cli.words import with_dashes
 
 COLLECT_RUN_EXAMPLE = """\
 Example:
@@ -111,7 +112,7 @@ def _collect_run(arguments: argparse.Namespace) -> int:
         arguments.output,
         _collect_settings(arguments),
         report=lambda line: print(line, file=sys.stderr, flush=True),
-        note=lambda line: print(f"  {line}", file=sys.stderr, flush=True),
+        note=lambda line: print(f"  {with_dashes(line)}", file=sys.stderr, flush=True),
     )
     status = result.status
     short = [tag for tag in status.hashtags if tag.found < tag.wanted]
@@ -124,7 +125,7 @@ def _collect_run(arguments: argparse.Namespace) -> int:
         if short:
             print(f"{len(short)} hashtags have fewer than wanted; see: tiktokactions collect status {arguments.output}")
         if result.stopped:
-            print(f"stopped: {result.stopped}")
+            print(f"stopped: {with_dashes(result.stopped)}")
         elif not status.is_complete:
             print("some days could not be read; the same command asks for them again")
     return ATTENTION if result.stopped or not status.is_complete else DONE

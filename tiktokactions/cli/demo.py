@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from tiktokactions.cli.commands import ATTENTION, DONE, command
+from tiktokactions.cli.words import with_dashes
 
 EXAMPLE = """\
 Example:
@@ -76,7 +77,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
         print(json.dumps([dataclasses.asdict(status) for status in statuses]))
     else:
         for status in statuses:
-            print(f"{'ready  ' if status.ready else 'missing'}  {status.name}: {status.detail}")
+            print(f"{'ready  ' if status.ready else 'missing'}  {status.name}: {with_dashes(status.detail)}")
             if not status.ready:
-                print(f"         to get it: {status.how_to_get}")
+                print(f"         to get it: {with_dashes(status.how_to_get)}")
     return DONE if any(status.ready for status in statuses if status.name in ("yolox-nano", "blazepose")) else ATTENTION

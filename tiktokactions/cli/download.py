@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from tiktokactions.cli.commands import ATTENTION, DONE, command, warn_if_overdue
+from tiktokactions.cli.words import with_dashes
 
 EXAMPLE = """\
 Example:
@@ -84,4 +85,4 @@ def _print(result: Any, as_json: bool) -> None:
         made = result.curated
         print(f"{made.dataset}: {made.accepted} accepted, {made.needs_review} to review, {made.rejected} rejected")
     if result.stopped:
-        print(f"stopped: {result.stopped}", file=sys.stderr)
+        print(f"stopped: {with_dashes(result.stopped)}", file=sys.stderr)

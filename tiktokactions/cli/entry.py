@@ -22,6 +22,7 @@ from tiktokactions.cli.refresh import add_refresh
 from tiktokactions.cli.report import add_report
 from tiktokactions.cli.review import add_review, with_review_part
 from tiktokactions.cli.study import add_study
+from tiktokactions.cli.words import with_dashes
 from tiktokactions.errors import BUG, DONE, INTERRUPTED, USAGE, TiktokactionsError
 
 BUG_REPORT = "This is a bug in tiktokactions, not a mistake of yours: please report it with the lines above."
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except TiktokactionsError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {with_dashes(str(error))}", file=sys.stderr)
         return error.exit_code
     except Exception:
         traceback.print_exc()

@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from tiktokactions.cli.words import with_dashes
 from tiktokactions.errors import TiktokactionsError
 
 
@@ -27,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser, kind: type, titles: dict[str, s
 def _add_option(section: Any, field: dataclasses.Field[Any], kind: Any) -> None:
     """One command-line option from one field of an options dataclass. Not typed means absent, not the default."""
     flag = "--" + field.name.replace("_", "-")
-    text = field.metadata["help"]
+    text = with_dashes(field.metadata["help"])
     shown = f"{text} (default: {field.default})" if field.default not in (None, (), False) else text
     common: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS, "help": shown.replace("%", "%%")}
     alternatives = set(typing.get_args(kind)) or {kind}

@@ -9,6 +9,7 @@ from typing import Any
 
 from tiktokactions.cli.commands import DONE, command
 from tiktokactions.cli.options import add_options, options_of
+from tiktokactions.cli.words import with_dashes
 
 PLAN_EXAMPLE = """\
 Example:
@@ -37,5 +38,5 @@ def _plan(arguments: argparse.Namespace) -> int:
 
     with show_line() as report:
         found = api.plan(arguments.measure, report=report, **options_of(arguments, PlanOptions))
-    print(json.dumps(dataclasses.asdict(found)) if arguments.json else "\n".join(lines_of(found)))
+    print(json.dumps(dataclasses.asdict(found)) if arguments.json else with_dashes("\n".join(lines_of(found))))
     return DONE

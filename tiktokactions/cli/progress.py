@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from tiktokactions import Progress, StudyPlan, StudyResult, TrainingProgress
+from tiktokactions.cli.words import with_dashes
 from tiktokactions.study.extrapolation import Extrapolation, table_rows, videos
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -57,7 +58,7 @@ def _lines() -> Callable[[Progress], None]:
         now = time.monotonic()
         finished = progress.total and progress.finished_before + progress.done == progress.total
         if progress.message:
-            print(progress.message, file=sys.stderr, flush=True)
+            print(with_dashes(progress.message), file=sys.stderr, flush=True)
         elif now - last >= SECONDS_BETWEEN_LINES or (finished and progress.done):
             last = now
             print(describe(progress, now - began), file=sys.stderr, flush=True)
@@ -77,7 +78,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
 
         def show(progress: Progress) -> None:
             if progress.message:
-                bar.console.print(progress.message, markup=False, highlight=False)
+                bar.console.print(with_dashes(progress.message), markup=False, highlight=False)
             else:
                 bar.update(
                     task,
@@ -132,7 +133,7 @@ def _training_lines() -> Callable[[TrainingProgress], None]:
         nonlocal last
         now = time.monotonic()
         if progress.message:
-            print(progress.message, file=sys.stderr, flush=True)
+            print(with_dashes(progress.message), file=sys.stderr, flush=True)
         elif now - last >= SECONDS_BETWEEN_LINES or progress.step == progress.steps:
             last = now
             print(describe_training(progress), file=sys.stderr, flush=True)
@@ -151,7 +152,7 @@ def _training_bar() -> Iterator[Callable[[TrainingProgress], None]]:
 
         def show(progress: TrainingProgress) -> None:
             if progress.message:
-                bar.console.print(progress.message, markup=False, highlight=False)
+                bar.console.print(with_dashes(progress.message), markup=False, highlight=False)
             else:
                 told = describe_training(progress).replace("[", r"\[")
                 bar.update(task, total=progress.steps, completed=progress.step, description=told)

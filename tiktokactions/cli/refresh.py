@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from tiktokactions.cli.commands import ATTENTION, DONE, command
+from tiktokactions.cli.words import with_dashes
 
 REFRESH_EXAMPLE = """\
 Example:
@@ -64,7 +65,7 @@ def _refresh(arguments: argparse.Namespace) -> int:
         remove=arguments.remove,
         creator=arguments.creator,
         options=options,
-        note=lambda line: print(f"  {line}", file=sys.stderr, flush=True),
+        note=lambda line: print(f"  {with_dashes(line)}", file=sys.stderr, flush=True),
         **({} if arguments.reason is None else {"reason": arguments.reason}),
     )
     if arguments.json:
@@ -93,8 +94,8 @@ def _print_result(result: Any) -> None:
             file=sys.stderr,
         )
     for text in result.attention:
-        print(f"attention: {text}", file=sys.stderr)
+        print(f"attention: {with_dashes(text)}", file=sys.stderr)
     if result.stopped:
-        print(f"stopped: {result.stopped}")
+        print(f"stopped: {with_dashes(result.stopped)}")
     if result.next_due:
         print(f"next refresh due on {result.next_due}")

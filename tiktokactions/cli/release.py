@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tiktokactions.cli.commands import ATTENTION, DONE, command
+from tiktokactions.cli.words import with_dashes
 
 
 def add_release(parts: Any) -> None:
@@ -137,5 +138,5 @@ def _export(arguments: argparse.Namespace) -> int:
 def _say(notes: Sequence[str]) -> int:
     """What a person should know of what was done; the exit code."""
     for note in notes:
-        print(f"attention: {note}", file=sys.stderr)
+        print(f"attention: {with_dashes(note)}", file=sys.stderr)
     return ATTENTION if notes else DONE

@@ -41,13 +41,13 @@ def read_clips(
         raise DataError(f"{path}: no such file or folder; expected data to train or test on")
     request = Request(path, side, None if media is None else Path(media), fold)
     if request.media is not None and not request.media.is_dir():
-        raise DataError(f"--media {request.media}: expected a folder of videos")
+        raise DataError(f"`media` {request.media}: expected a folder of videos")
     found = _reader_of(path)(request)
     if found.missing and not allow_missing:
         raise DataError(
             f"{path}: {len(found.missing)} of {len(found.missing) + len(found.clips)} listed videos are not in"
             f" {found.looked_in}"
-            f" (for example {', '.join(found.missing[:MOST_NAMED])}); name their folder with --media,"
+            f" (for example {', '.join(found.missing[:MOST_NAMED])}); name their folder with `media`,"
             " or take them out of the list"
         )
     return found

@@ -53,7 +53,7 @@ class RefusedQueryError(ApiError):
 
 
 class BudgetSpentError(TiktokactionsError, RuntimeError):
-    """The requests allowed for this run (``--budget``) are sent."""
+    """The requests allowed for this run (``budget``) are sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +279,7 @@ class ResearchClient:
     def _send(self, url: str, what: str, request: dict[str, Any], plain_text: bool) -> _Answer:
         token = self._fresh_token()
         if self._budget is not None and self.sent >= self._budget:
-            raise BudgetSpentError(f"{self.sent} requests sent, which is this run's --budget")
+            raise BudgetSpentError(f"{self.sent} requests sent, which is this run's `budget`")
         self._ledger.book()
         self.sent += 1
         at = utc_text(self._clock.now())

@@ -168,7 +168,7 @@ class _Check:
             self.database.execute("UPDATE batches SET tasks=0 WHERE number=?", (number,))  # the next run asks anew
             raise StoppedError(
                 f"the server says that none of {len(ids)} ids is valid, which is not believed; nothing was removed."
-                " If it is true, name them: tiktokactions refresh … --remove IDS.txt"
+                " If it is true, name these videos in a file for `remove`"
             )
         self.database.execute("UPDATE batches SET gone=? WHERE number=?", (json.dumps(gone), number))
 

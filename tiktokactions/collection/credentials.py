@@ -45,7 +45,7 @@ def read_credentials(path: str | os.PathLike[str] | None, environment: Mapping[s
             missing = " and ".join(name for name in _NAMES if not environment.get(name, "").strip())
             raise CredentialsError(
                 f"no credentials of the TikTok Research API: {missing} not set. Set both, or name a file that holds them"
-                " with --credentials, or rehearse without a key with --sandbox."
+                " with `credentials`, or rehearse without a key with `sandbox`."
             )
         return Credentials(key, secret)
     file = Path(path)

@@ -44,11 +44,11 @@ class DownloadOptions(FetchOptions):
         for name, least in (("limit", 1), ("workers", 1), ("max_gb", 0.0), ("pause_s", 0.0), ("rate_mb_s", 0.0)):
             value = getattr(self, name)
             if value is not None and value < least:
-                raise UsageError(f"--{name.replace('_', '-')}: got {value}, expected {least:g} or more")
+                raise UsageError(f"`{name}`: got {value}, expected {least:g} or more")
         if self.cookies is not None and not Path(self.cookies).is_file():
-            raise UsageError(f"--cookies {self.cookies}: no such file")
+            raise UsageError(f"`cookies` {self.cookies}: no such file")
         if self.from_folder is not None and not Path(self.from_folder).is_dir():
-            raise UsageError(f"--from-folder {self.from_folder}: no such folder")
+            raise UsageError(f"`from_folder` {self.from_folder}: no such folder")
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def collect_run(
     with _server(options, output, tags) as (clock, address, credentials):
         if options.speed != 1 and not is_loopback(address):
             raise CredentialsError(
-                f"--speed {options.speed:g}: {address} is not on this machine, whose waits are its own"
+                f"`speed` {options.speed:g}: {address} is not on this machine, whose waits are its own"
             )
         with dataset_lock(output), Collection(output, create=True) as collection:
             # The sandbox's port differs from run to run.
@@ -297,7 +297,7 @@ def refresh_client(
         output = folder if collection is None else collection
         clock, address, credentials = stack.enter_context(_server(options, output, tags or ["fyp"], SANDBOX_GONE))
         if options.speed != 1 and not is_loopback(address):
-            raise CredentialsError(f"--speed {options.speed:g}: {address} is not on this machine")
+            raise CredentialsError(f"`speed` {options.speed:g}: {address} is not on this machine")
         state = output / "sandbox-quota.sqlite" if options.sandbox else ledger_path()
         account = credentials.account("sandbox" if options.sandbox else address)
         client = ResearchClient(

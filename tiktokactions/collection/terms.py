@@ -12,5 +12,5 @@ and you must delete what is deleted there (tiktokactions refresh). Read the live
 This is no legal advice: docs/ethics.md says what to settle first."""
 """Facts and sources: docs/collect.md."""
 ASK = (
-    "If you are entitled to download these videos, say so once: --i-am-entitled (kept in the collection with the date)."
+    "If you are entitled to download these videos, say so once with `entitled` (kept in the collection with the date)."
 )

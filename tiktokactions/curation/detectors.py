@@ -117,7 +117,7 @@ def _learn_family(session: Any, where: str) -> OnnxModel:
         raise DetectorError(
             f"{where}: takes {takes.shape}, and for {list(blank.shape)} gives {list(output.shape)}. Expected YOLOX"
             f" [batch, {len(yolox_grid(height, width))}, 5 + classes], YOLOv8 [batch, 4 + classes, boxes] or"
-            " end-to-end [batch, boxes, 6]. Export the model in one of these, or use --detector ultralytics:WEIGHTS."
+            " end-to-end [batch, boxes, 6]. Export the model in one of these, or use the `detector` ultralytics:WEIGHTS."
         )
     names = _literal(metadata, "names", dict) or {}
     return OnnxModel(

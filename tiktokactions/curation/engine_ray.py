@@ -68,7 +68,7 @@ def connect() -> Any:
     try:
         import ray
     except ImportError as error:
-        raise EngineError("--engine ray needs the package ray: pip install 'tiktokactions[ray]'") from error
+        raise EngineError("the `engine` ray needs the package ray: pip install 'tiktokactions[ray]'") from error
     if ray.is_initialized():
         return ray
     try:

@@ -179,7 +179,7 @@ def _check_length(duration_s: float | None, options: CurateOptions) -> None:
     if duration_s is not None and duration_s > options.max_source_s:
         raise video.VideoError(
             "too_long",
-            f"{duration_s:.0f} s or more, --max-source-s is {options.max_source_s:g}: raise it or cut the video",
+            f"{duration_s:.0f} s or more, `max_source_s` is {options.max_source_s:g}: raise it or cut the video",
         )
 
 

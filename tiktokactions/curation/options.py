@@ -89,10 +89,10 @@ class CurateOptions:
             (self.samples >= 1, "samples", "1 or more"),
             (self.min_scene_frames >= 0, "min_scene_frames", "0 or more"),
             (self.min_person_frames >= 0, "min_person_frames", "0 or more"),
-            (self.min_person_frames <= self.samples, "min_person_frames", f"at most --samples ({self.samples})"),
+            (self.min_person_frames <= self.samples, "min_person_frames", f"at most `samples` ({self.samples})"),
             (self.person_score is None or 0 < self.person_score <= 1, "person_score", "between 0 and 1"),
             (self.min_clip_s > 0, "min_clip_s", "above 0"),
-            (self.max_clip_s >= self.min_clip_s, "max_clip_s", f"at least --min-clip-s ({self.min_clip_s:g})"),
+            (self.max_clip_s >= self.min_clip_s, "max_clip_s", f"at least `min_clip_s` ({self.min_clip_s:g})"),
             (self.max_source_s > 0, "max_source_s", "above 0"),
             (self.short_side is None or self.short_side >= 16, "short_side", "16 or more, or 'source'"),
             (self.fps is None or 0 < self.fps <= 240, "fps", "above 0 and at most 240"),
@@ -102,7 +102,7 @@ class CurateOptions:
         ]
         for holds, name, expected in checks:
             if not holds:
-                raise UsageError(f"--{name.replace('_', '-')}: got {getattr(self, name)}, expected {expected}")
+                raise UsageError(f"`{name}`: got {getattr(self, name)}, expected {expected}")
 
     @property
     def worker_count(self) -> int:

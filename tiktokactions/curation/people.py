@@ -35,9 +35,9 @@ SMALLEST_LONG_SIDE = 416
 WAYS_OUT = """The ways to a person detector:
   - put yolox_nano.onnx into {folder} (or set TIKTOKACTIONS_MODELS to the folder that holds it)
   - let this machine reach github.com (yolox-nano) or a Python package registry (blazepose), and run again
-  - pip install 'tiktokactions[yolo]' and use --detector ultralytics:yolov8n.pt (AGPL-3.0)
-  - use --detector onnx:PATH with a YOLOX or YOLOv8 export of your own
-  - use --detector none: everything goes to review, or is accepted with --min-person-frames 0"""
+  - pip install 'tiktokactions[yolo]' and use the `detector` ultralytics:yolov8n.pt (AGPL-3.0)
+  - use the `detector` onnx:PATH with a YOLOX or YOLOv8 export of your own
+  - use the `detector` none: everything goes to review, or is accepted where `min_person_frames` is 0"""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class DetectorStatus:
 
 
 def resolve_detector(name: str, offline: bool | None = None) -> ResolvedDetector:
-    """Find the detector ``name`` (see ``--detector``) and its weights, fetching them where that is allowed and needed.
+    """Find the detector ``name`` (see ``detector``) and its weights, fetching them where that is allowed and needed.
 
     Raises:
         DetectorError: no such detector, its weights cannot be had, or they are not of a known kind.
@@ -82,7 +82,7 @@ def resolve_detector(name: str, offline: bool | None = None) -> ResolvedDetector
     if not colon and name == "none":
         return ResolvedDetector(DetectorInfo("none", "", 1.0), None, SMALLEST_LONG_SIDE)
     raise DetectorError(
-        f"--detector {name}: no such detector."
+        f"`detector` {name}: no such detector."
         " Expected auto, yolox-nano, ultralytics:WEIGHTS, onnx:PATH, blazepose or none."
     )
 
@@ -203,7 +203,7 @@ def _resolve_ultralytics(name: str, offline: bool | None) -> ResolvedDetector:
     if importlib.util.find_spec("ultralytics") is None:
         raise DetectorError(
             f"ultralytics:{name} needs the package ultralytics: pip install 'tiktokactions[yolo]'. Mind its licence: it"
-            " and its weights are AGPL-3.0 (or a commercial licence). Without it: --detector yolox-nano (Apache-2.0)."
+            " and its weights are AGPL-3.0 (or a commercial licence). Without it: the `detector` yolox-nano (Apache-2.0)."
         )
     path = weights.ultralytics_file(name, offline)
     info = DetectorInfo(f"ultralytics:{path.name}", sha256_file(path), YOLOV8_SCORE)

@@ -35,7 +35,7 @@ HASHED_AHEAD = 16
 """Objects whose content is read ahead of their turn, so that the store's slowness does not add up."""
 
 RETRIED = {"timeout", "worker_crashed"}
-"""Failures that say something about the run rather than about the file; ``--retry-failed`` tries them again."""
+"""Failures that say something about the run rather than about the file; ``retry_failed`` tries them again."""
 
 
 class _File(NamedTuple):

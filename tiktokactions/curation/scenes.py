@@ -73,7 +73,7 @@ def make_scene_detector(options: CurateOptions) -> SceneDetector:
     """The PySceneDetect detector that the options ask for.
 
     Raises:
-        ValueError: a ``--scene-param`` that this detector does not have, or a value of the wrong type.
+        ValueError: a ``scene_param`` that this detector does not have, or a value of the wrong type.
     """
     kind, threshold_name = _DETECTORS[options.scenes]
     known = scene_parameters(options.scenes)
@@ -84,12 +84,12 @@ def make_scene_detector(options: CurateOptions) -> SceneDetector:
         name, _, value = item.partition("=")
         if name not in known:
             raise UsageError(
-                f"--scene-param {item}: the {options.scenes} detector has no '{name}', expected one of {sorted(known)}"
+                f"`scene_param` {item}: the {options.scenes} detector has no '{name}', expected one of {sorted(known)}"
             )
         try:
             settings[name] = _typed(value, known[name])
         except ValueError:
-            raise UsageError(f"--scene-param {item}: expected a number like {known[name]!r}") from None
+            raise UsageError(f"`scene_param` {item}: expected a number like {known[name]!r}") from None
     return kind(**settings)
 
 

@@ -85,5 +85,5 @@ def sides_of_fold(dataset: Path, fold: int) -> dict[str, str]:
     if not folds:
         return sides
     if f"{FOLD}{fold}" not in folds:
-        raise UsageError(f"{dataset}: --fold: got {fold}, the dataset was split into {len(folds)} folds")
+        raise UsageError(f"{dataset}: `fold`: got {fold}, the dataset was split into {len(folds)} folds")
     return {i: NOWHERE if s == NOWHERE else "test" if s == f"{FOLD}{fold}" else "train" for i, s in sides.items()}

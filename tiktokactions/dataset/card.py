@@ -280,7 +280,7 @@ The clips show people, who may be recognisable, may be minors, and were not aske
 write here whom to contact.
 
 To take a video down, delete its source file, its clip (`clip_path`), `thumbs/<video_id>.*` and its record under \
-`records/`, then run `tiktokactions curate DATASET --redecide`, which writes the manifest, the figures and this card \
+`records/`, then run `tiktokactions curate` with `redecide`, which writes the manifest, the figures and this card \
 anew. Ask everyone who has a copy to do the same."""
 
 

@@ -55,5 +55,5 @@ def dataset_lock(dataset: Place) -> Iterator[None]:
 
 def _busy(dataset: Place, who: str) -> DatasetBusyError:
     return DatasetBusyError(
-        f"{dataset}: {who} is writing to this folder. Wait until it has ended, or write to another folder with -o."
+        f"{dataset}: {who} is writing to this folder. Wait until it has ended, or write to another folder."
     )

@@ -4,7 +4,7 @@
 RUN/checkpoints/step-00001200/
   model.safetensors       weights, official key names
   optimizer.safetensors   exp_avg/<name>, exp_avg_sq/<name>
-  average.safetensors     averaged weights, with --ema
+  average.safetensors     averaged weights, with ema
   state.json              step, optimizer steps, loss scale, losses not yet logged
 ```
 No state of random generators is kept because there is none: order, masks, augmentation and drop path are functions of

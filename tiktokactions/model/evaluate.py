@@ -85,7 +85,7 @@ def top_accuracy(probabilities: Tensor, labels: Tensor, k: int) -> float:
 def load_run(run: Path) -> tuple[VideoClassifier, RunInfo]:
     """The classifier of a fine-tuned run; of a pre-trained one the encoder, whose features can be used.
 
-    With ``--ema`` the averaged weights are taken.
+    With ``ema`` the averaged weights are taken.
 
     Raises:
         RunError: not a run, or not finished.
@@ -174,9 +174,7 @@ def evaluate(
     began = time.perf_counter()
     model, info = load_run(run)
     if info.labels is None:
-        raise RunError(
-            f"{run}: a pre-trained run knows no labels; fine-tune it first: finetune DATA --init {run} -o ..."
-        )
+        raise RunError(f"{run}: a pre-trained run knows no labels; fine-tune it first ('finetune' with `init` {run})")
     labels = label_numbers(data, info.labels, run)
     with hardware(options) as machine:
         views = run_views(

@@ -250,7 +250,7 @@ def freeze(model: VideoClassifier, blocks: int) -> None:
         ValueError: more blocks than there are.
     """
     if blocks > model.config.depth:
-        raise UsageError(f"--freeze: got {blocks}, expected at most {model.config.depth}, the model's blocks")
+        raise UsageError(f"`freeze`: got {blocks}, expected at most {model.config.depth}, the model's blocks")
     if blocks:
         model.patch_embed.requires_grad_(False)
         for block in list(model.blocks)[:blocks]:
@@ -307,7 +307,7 @@ def finetuning_config(options: FinetuneOptions, read: ReadWeights | None, classe
         read.tensors, frames=options.frames, image_size=options.image_size, source=read.source
     )
     if options.model not in (None, known.name):
-        raise UsageError(f"--model {options.model}: the first weights are of {known.name}; leave --model out")
+        raise UsageError(f"`model` {options.model}: the first weights are of {known.name}; leave `model` out")
     given = {name: value for name, value in geometry.items() if value is not None}
     if options.image_size is not None:
         given |= {"height": options.image_size, "width": options.image_size}

@@ -111,14 +111,14 @@ def _device(name: str, processes: Processes) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UsageError(f"--device: got {name!r}, expected auto, cpu, cuda or cuda:N") from error
+        raise UsageError(f"`device`: got {name!r}, expected auto, cpu, cuda or cuda:N") from error
     if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"--device: got {name!r}, expected auto, cpu, cuda or cuda:N")
+        raise UsageError(f"`device`: got {name!r}, expected auto, cpu, cuda or cuda:N")
     if device.type == "cuda":
         count = torch.cuda.device_count()
         number = processes.local_rank if device.index is None else device.index
         if number >= count:
-            raise UsageError(f"--device {name}: {count} CUDA devices on this machine, asked for number {number}")
+            raise UsageError(f"`device` {name}: {count} CUDA devices on this machine, asked for number {number}")
         return torch.device("cuda", number)
     return device
 
@@ -129,7 +129,7 @@ def _dtype(precision: Precision, device: torch.device) -> torch.dtype:
             return torch.float32
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     if precision == "fp16" and device.type == "cpu":
-        raise UsageError("--precision fp16: a CPU has no use for it; expected bf16 or fp32")
+        raise UsageError("`precision` fp16: a CPU has no use for it; expected bf16 or fp32")
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
 
 

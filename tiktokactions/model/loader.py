@@ -264,7 +264,7 @@ def _end_workers(loader: DataLoader[Any]) -> None:
         loader._iterator = None
 
 
-# --- --skip-unreadable -----------------------------------------------------------------------------------------------
+# --- skip_unreadable -------------------------------------------------------------------------------------------------
 
 
 def check_readable(clips: Sequence[Clip], workers: int = 0) -> list[tuple[Clip, str]]:

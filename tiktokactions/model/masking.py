@@ -60,7 +60,7 @@ def running_cell_map(grid: Grid, ratio: float, start: int) -> np.ndarray:
     if rows % 2 or columns % 2:
         raise UsageError(
             f"decoder mask: got a grid of {rows} × {columns} sites, expected even numbers;"
-            " choose another image size, or --decoder-mask-ratio 0"
+            " choose another image size, or a `decoder_mask_ratio` of 0"
         )
     queue = np.arange(CELL_SITES) < masked
     pointers = start + 1 + np.arange(slots)

@@ -33,7 +33,7 @@ def schedule(
     total = epochs * steps_per_epoch
     warmup = int(warmup_epochs * steps_per_epoch)
     if warmup > total:
-        raise UsageError(f"--warmup-epochs: got {warmup_epochs:g}, expected at most --epochs ({epochs})")
+        raise UsageError(f"`warmup_epochs`: got {warmup_epochs:g}, expected at most `epochs` ({epochs})")
     # Both ends belong to the warm-up: its last step runs at the full rate already.
     rising = [warmup_lr + (lr - warmup_lr) * i / (warmup - 1) if warmup > 1 else warmup_lr for i in range(warmup)]
     left = total - warmup

@@ -24,7 +24,7 @@ def _option(default: Any, group: str, help: str) -> Any:
 def _check(options: object, checks: list[tuple[bool, str, str]]) -> None:
     for holds, name, expected in checks:
         if not holds:
-            raise UsageError(f"--{name.replace('_', '-')}: got {getattr(options, name)}, expected {expected}")
+            raise UsageError(f"`{name}`: got {getattr(options, name)}, expected {expected}")
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class PretrainOptions(DataOptions, TrainingOptions):
     accumulate: int = _option(1, "recipe", "batches whose gradients are added up before a step")
     epochs: int = _option(200, "recipe", "times every video is seen")
     warmup_epochs: float | None = _option(
-        None, "recipe", "epochs in which the learning rate rises (default: a tenth of --epochs: 20 of 200)"
+        None, "recipe", "epochs in which the learning rate rises (default: a tenth of `epochs`: 20 of 200)"
     )
     base_lr: float = _option(1e-3, "recipe", "learning rate for a batch of 256 videos")
     min_lr: float = _option(1e-5, "recipe", "where the cosine ends, for a batch of 256 videos")
@@ -126,11 +126,11 @@ class PretrainOptions(DataOptions, TrainingOptions):
 class FinetuneOptions(DataOptions, TrainingOptions):
     """Every option of ``tiktokactions finetune``; defaults: Table 3 of the paper."""
 
-    model: ModelName | None = _option(None, "model", "size of the model (default: that of --init, else vit-b)")
-    image_size: int | None = _option(None, "model", "side of the clips in pixels (default: that of --init, else 224)")
-    frames: int | None = _option(None, "model", "frames in a clip (default: those of --init, else 16)")
-    tubelet: int | None = _option(None, "model", "frames in a token (default: those of --init, else 2)")
-    patch: int | None = _option(None, "model", "side of a token in pixels (default: that of --init, else 16)")
+    model: ModelName | None = _option(None, "model", "size of the model (default: that of `init`, else vit-b)")
+    image_size: int | None = _option(None, "model", "side of the clips in pixels (default: that of `init`, else 224)")
+    frames: int | None = _option(None, "model", "frames in a clip (default: those of `init`, else 16)")
+    tubelet: int | None = _option(None, "model", "frames in a token (default: those of `init`, else 2)")
+    patch: int | None = _option(None, "model", "side of a token in pixels (default: that of `init`, else 16)")
 
     stride: int = _option(4, "recipe", "every so many frames of the video are in the clip (the tables' sampling rate)")
     sampling: Literal["dense", "sparse"] = _option(
@@ -141,7 +141,7 @@ class FinetuneOptions(DataOptions, TrainingOptions):
     accumulate: int = _option(1, "recipe", "batches whose gradients are added up before a step")
     epochs: int = _option(100, "recipe", "times every video is seen")
     warmup_epochs: float | None = _option(
-        None, "recipe", "epochs in which the learning rate rises (default: a twentieth of --epochs: 5 of 100)"
+        None, "recipe", "epochs in which the learning rate rises (default: a twentieth of `epochs`: 5 of 100)"
     )
     base_lr: float = _option(1e-3, "recipe", "learning rate for a batch of 256 videos")
     min_lr: float = _option(1e-6, "recipe", "where the cosine ends, for a batch of 256 videos")
@@ -195,7 +195,7 @@ class FinetuneOptions(DataOptions, TrainingOptions):
                 (
                     not (self.mixup or self.cutmix) or self.batch_size * self.num_samples % 2 == 0,
                     "batch_size",
-                    "an even number of clips in a batch (mixup pairs them), or --mixup 0 --cutmix 0",
+                    "an even number of clips in a batch (mixup pairs them), or `mixup` 0 `cutmix` 0",
                 ),
             ],
         )
@@ -255,10 +255,10 @@ def _shared_checks(options: PretrainOptions | FinetuneOptions) -> list[tuple[boo
         (
             options.warmup_epochs is None or 0 <= options.warmup_epochs <= options.epochs,
             "warmup_epochs",
-            f"0 to --epochs ({options.epochs})",
+            f"0 to `epochs` ({options.epochs})",
         ),
         (options.base_lr > 0, "base_lr", "above 0"),
-        (0 <= options.min_lr <= options.base_lr, "min_lr", f"0 to --base-lr ({options.base_lr:g})"),
+        (0 <= options.min_lr <= options.base_lr, "min_lr", f"0 to `base_lr` ({options.base_lr:g})"),
         (options.weight_decay >= 0, "weight_decay", "0 or more"),
         (0 <= options.beta1 < 1, "beta1", "0 or more, below 1"),
         (0 <= options.beta2 < 1, "beta2", "0 or more, below 1"),

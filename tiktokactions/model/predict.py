@@ -44,7 +44,7 @@ def predict(
     """
     model, info = load_run(run)
     if info.labels is None:
-        raise RunError(f"{run}: a pre-trained run knows no labels; use --features, or fine-tune it first")
+        raise RunError(f"{run}: a pre-trained run knows no labels; use `features`, or fine-tune it first")
     with hardware(options) as machine:
         views = run_views(
             model, clips, options, machine, **trained_sampling(info, options), features=False, report=report

@@ -270,7 +270,7 @@ def describe_plan(plan: dict[str, Any], config: ModelConfig, machine: Hardware) 
 def _load(model: MaskedAutoencoder, init: Path, report: Report) -> dict[str, Any]:
     read = read_weights(init)
     if read.config is not None and read.config.heads != model.config.heads:
-        raise UsageError(f"--init {init}: {read.config.heads} attention heads, expected {model.config.heads} (--model)")
+        raise UsageError(f"`init` {init}: {read.config.heads} attention heads, expected {model.config.heads} (`model`)")
     loaded = load_into(model, read.tensors, what=str(init))
     report(TrainingProgress(str(loaded)))
     return {"path": str(init), "loaded": len(loaded.loaded)}

@@ -41,7 +41,7 @@ def read_policy(text: str) -> Policy:
     found = re.fullmatch(r"rand-m(\d+(?:\.\d+)?)-n(\d+)(?:-mstd(\d+(?:\.\d+)?))?-inc1", text)
     if found is None or float(found[1]) > MOST or int(found[2]) < 1:
         raise UsageError(
-            f"--augment: got {text!r}, expected 'none' or RandAugment as rand-m7-n4-mstd0.5-inc1"
+            f"`augment`: got {text!r}, expected 'none' or RandAugment as rand-m7-n4-mstd0.5-inc1"
             " (m: magnitude 0 to 10, n: operations, mstd: spread of the magnitude)"
         )
     return Policy(float(found[1]), int(found[2]), float(found[3] or 0))

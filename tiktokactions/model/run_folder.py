@@ -4,7 +4,7 @@
 RUN/
   run.json               kind, model, labels, options, data, derived numbers, versions
   clips.csv              every clip that is trained on
-  unreadable.csv         clips left out by --skip-unreadable, with the reason
+  unreadable.csv         clips left out by skip_unreadable, with the reason
   checkpoints/           the last ones, for going on after an interruption
   log.jsonl              one line every few steps
   model.safetensors      the final weights, official key names
@@ -98,7 +98,7 @@ def differences(old: RunInfo, new: RunInfo, ignore: Sequence[str]) -> list[str]:
     if old.data["fingerprint"] != new.data["fingerprint"]:
         found.append(f"clips: were {old.data['clips']}, are {new.data['clips']}, or others of the same number")
     if old.init != new.init:
-        found.append(f"--init: was {old.init}, is {new.init}")
+        found.append(f"`init`: was {old.init}, is {new.init}")
     if old.derived.get("processes") != new.derived.get("processes"):
         found.append(f"processes: were {old.derived.get('processes')}, are {new.derived.get('processes')}")
     return found

@@ -1,7 +1,7 @@
 """Clips as a model takes them: read, cut to views, augmented, masked. One decode per video, however many samples it gives.
 
 What is random in a sample follows from (seed, epoch, index, copy) alone, whoever computes it and in whatever order.
-Layouts: T frames, H × W pixels, N tokens, K samples of one video (``--num-samples``), V test views.
+Layouts: T frames, H × W pixels, N tokens, K samples of one video (``num_samples``), V test views.
 """
 
 from __future__ import annotations

@@ -58,8 +58,8 @@ def steps_per_epoch(clips: int, options: PretrainOptions | FinetuneOptions, proc
             processes > 1
         )
         raise TooFewClipsError(
-            f"{clips} clips, fewer than one step takes (--batch-size {options.batch_size}{times});"
-            f" choose --batch-size {max(1, clips // (options.accumulate * processes))} or smaller"
+            f"{clips} clips, fewer than one step takes (`batch_size` {options.batch_size}{times});"
+            f" choose `batch_size` {max(1, clips // (options.accumulate * processes))} or smaller"
         )
     return clips // wanted
 
@@ -110,7 +110,7 @@ def check_finite(loss: float, own: float, step: int, paths: Iterable[str]) -> No
     named = "\n  ".join(dict.fromkeys(paths)) if not math.isfinite(own) else "(in another process, see its message)"
     raise NonFiniteLossError(
         f"the loss of step {step + 1} is {loss}; nothing of this step was applied. The clips of the batch:\n  {named}\n"
-        "Lower --base-lr, set --clip-grad, or use --precision bf16 or fp32."
+        "Lower `base_lr`, set `clip_grad`, or use `precision` bf16 or fp32."
     )
 
 
@@ -239,7 +239,7 @@ class Saver:
         self.interrupted = threading.Event()
 
     def step_done(self) -> bool:
-        """Save if it is time to; True where the run is to stop here (``--stop-after-steps``).
+        """Save if it is time to; True where the run is to stop here (``stop_after_steps``).
 
         Raises:
             KeyboardInterrupt: somebody asked for an end; the checkpoint is written.

@@ -64,7 +64,7 @@ def export_dataset(export: Export, name: str, out: Path) -> Exported:
         ExportError: an unknown format, a folder that holds something else, or nothing to export.
     """
     if name not in FORMATS:
-        raise ExportError(f"--format: got {name!r}, expected one of {', '.join(FORMATS)}")
+        raise ExportError(f"`format`: got {name!r}, expected one of {', '.join(FORMATS)}")
     out = Path(out)
     before = _files_before(out, name)
     if not export.counts and name != "ids":

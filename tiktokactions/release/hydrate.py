@@ -87,7 +87,7 @@ def read_info_of_release(ids: Path) -> tuple[dict[str, Any], DetectorInfo]:
 
 
 def read_ids(ids: Path) -> Iterator[Released]:
-    """Raises ``ReleaseError`` naming the line where a row is not what ``dataset export --format ids`` writes."""
+    """Raises ``ReleaseError`` naming the line where a row is not what ``dataset export`` writes as ``ids``."""
     try:
         with ids.open(encoding="utf-8", newline="") as file:
             for number, row in enumerate(csv.DictReader(file), start=2):

@@ -50,7 +50,7 @@ def check_settings(one: CurateOptions, two: CurateOptions, names: Sequence[str])
     # Which detector saw a video stands in its record; frames, scenes and hashes must have been taken alike.
     differing = [name for name, value in a.items() if b[name] != value and name != "detector"]
     if differing:
-        told = ", ".join(f"--{name.replace('_', '-')} ({a[name]} and {b[name]})" for name in differing)
+        told = ", ".join(f"`{name}` ({a[name]} and {b[name]})" for name in differing)
         raise MergeError(
             f"{names[0]} and {names[1]} were curated with different {told}; curate one of them again alike"
         )
@@ -160,7 +160,7 @@ def merged_sides(datasets: Sequence[Path], linked: Linked) -> tuple[dict[str, As
     if first and second and (folds[0] != folds[1] or (folds[0] and kinds[0] != kinds[1])):
         raise MergeError(
             f"{datasets[0]} is split into {', '.join(sorted(kinds[0]))} and {datasets[1]} into"
-            f" {', '.join(sorted(kinds[1]))}; split one of them again alike (--reassign)"
+            f" {', '.join(sorted(kinds[1]))}; split one of them again alike (`reassign`)"
         )
     after = second | first
     nowhere = {i for i, a in after.items() if a.side == NOWHERE}

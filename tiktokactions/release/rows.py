@@ -179,7 +179,7 @@ class Export:
         names: set[str] = set()
         for batch in self.batches(["labels", "human_labels"]) if self.labels else ():
             names.update(labels_of_rows(batch)[1].to_pylist())
-        return unmatched(self.sides, self.counts, "--sides") + unmatched(self.labels, names, "--labels")
+        return unmatched(self.sides, self.counts, "`sides`") + unmatched(self.labels, names, "`labels`")
 
     @cached_property
     def classes(self) -> tuple[str, ...]:

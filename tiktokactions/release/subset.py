@@ -186,7 +186,7 @@ def farthest_first(features: np.ndarray, size: int) -> list[int]:
 
 
 def features_from_file(path: Path, rows: list[Row]) -> np.ndarray:
-    """float32 (rows, D) of unit length, from ``predict --features``.
+    """float32 (rows, D) of unit length, from ``predict`` with ``features``.
 
     Raises:
         SubsetError: a clip without a feature.
@@ -289,7 +289,7 @@ def remove_features(subset: Path, ids: frozenset[str]) -> None:
 
 
 def without_copies(dataset: Path, rows: list[Row], settings: CurateOptions) -> list[Row]:
-    """Without near-duplicates of better copies, in a dataset that keeps them (``--keep-duplicates``)."""
+    """Without near-duplicates of better copies, in a dataset that keeps them (``keep_duplicates``)."""
     if not settings.keep_duplicates:
         return rows
     copies = duplicates_of(dataset, settings)

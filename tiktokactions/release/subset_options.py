@@ -32,11 +32,11 @@ class Choice:
 
     def __post_init__(self) -> None:
         if self.by not in WAYS:
-            raise SubsetError(f"--by: got {self.by!r}, expected one of {', '.join(WAYS)}")
+            raise SubsetError(f"`by`: got {self.by!r}, expected one of {', '.join(WAYS)}")
         if self.size is None and self.by != "labels":
-            raise SubsetError(f"--size is missing: how many clips should --by {self.by} choose?")
+            raise SubsetError(f"`size` is missing: how many clips should `by` {self.by} choose?")
         for name, value in (("size", self.size), ("cap", self.cap)):
             if value is not None and value < 1:
-                raise SubsetError(f"--{name}: got {value}, expected 1 or more")
+                raise SubsetError(f"`{name}`: got {value}, expected 1 or more")
         if self.by == "labels" and not self.labels:
-            raise SubsetError("--by labels needs --labels LABEL ...")
+            raise SubsetError("`by` labels needs `labels` LABEL ...")

@@ -37,7 +37,7 @@ class ReviewOptions:
         checks = [
             (0 <= self.port <= 65535, "port", "0 to 65535"),
             (self.sample >= 0, "sample", "0 or more"),
-            (not (self.sample and self.label), "label", "not together with --sample"),
+            (not (self.sample and self.label), "label", "not together with `sample`"),
             (
                 self.reviewers_per_video is None or 1 <= self.reviewers_per_video <= 100,
                 "reviewers_per_video",
@@ -50,7 +50,7 @@ class ReviewOptions:
         for holds, name, expected in checks:
             if not holds:
                 shown = "one that is too short" if name == "owner_token" else repr(getattr(self, name))
-                raise UsageError(f"--{name.replace('_', '-')}: got {shown}, expected {expected}")
+                raise UsageError(f"`{name}`: got {shown}, expected {expected}")
 
     @property
     def queue(self) -> str:

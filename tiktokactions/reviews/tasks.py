@@ -66,7 +66,7 @@ def open_videos(desk: Desk, queue: str) -> list[str]:
         ValueError: no such queue.
     """
     if queue not in ("review", "sample", "conflicts") and not queue.startswith("label:"):
-        raise UsageError(f"--queue: got {queue!r}, expected review, sample, conflicts or label:LABEL")
+        raise UsageError(f"`queue`: got {queue!r}, expected review, sample, conflicts or label:LABEL")
     ensure_queue(desk.index, queue)
     with desk.index.database.connection() as connection:
         if queue == "conflicts":

@@ -1,4 +1,4 @@
-"""``dataset split --check-against``: is something that is trained on also among the clips that others test on?
+"""The check of a split against foreign data: is something that is trained on also among the clips that others test on?
 
 Own clips and foreign videos are decoded once, hashed several times a second and matched as sequences
 (:mod:`tiktokactions.copies.passages`): the same footage is found in another size or compression, mirrored, with borders, and

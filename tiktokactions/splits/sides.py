@@ -127,12 +127,12 @@ def wanted_clips(options: Mapping[str, Any], clips: int) -> dict[str, float]:
     folds = options["folds"]
     if folds is not None:
         if not 2 <= folds <= clips:
-            raise UsageError(f"--folds: got {folds}, expected 2 to {clips}, the number of clips")
+            raise UsageError(f"`folds`: got {folds}, expected 2 to {clips}, the number of clips")
         return {f"{FOLD}{number}": clips / folds for number in range(1, folds + 1)}
     asked = {side: options[side] for side in SIDES}
     for side, value in asked.items():
         if value is not None and (value < 0 or (value > 1 and value != int(value))):
-            raise UsageError(f"--{side}: got {value:g}, expected a share from 0 to 1 or a whole number of clips")
+            raise UsageError(f"`{side}`: got {value:g}, expected a share from 0 to 1 or a whole number of clips")
     is_count = {side: value is not None and value > 1 for side, value in asked.items()}
     if any(is_count.values()):
         counts = {s: v if v is None or v >= 1 or v == 0 else v * clips for s, v in asked.items()}
@@ -142,7 +142,7 @@ def wanted_clips(options: Mapping[str, Any], clips: int) -> dict[str, float]:
     if counts["train"] is None:
         counts["train"] = rest
         rest = 0
-    told = ", ".join(f"--{side} {value:g}" for side, value in asked.items() if value is not None)
+    told = ", ".join(f"`{side}` {value:g}" for side, value in asked.items() if value is not None)
     if counts["train"] < 0 or rest < -1e-6:
         raise UsageError(f"{told}: more than there is, the dataset has {clips} clips")
     if rest > 1e-6 * clips and not any(is_count.values()):
@@ -163,7 +163,7 @@ def _refuse_another_kind(dataset: Path, before: Mapping[str, Assignment], wanted
     if other:
         raise UsageError(
             f"{dataset}: already split into {', '.join(other)}, which would have to change;"
-            " add --reassign to make a new split (results on the old one are no longer comparable)"
+            " add `reassign` to make a new split (results on the old one are no longer comparable)"
         )
 
 

@@ -86,7 +86,7 @@ def extrapolate_measurements(
     """
     for target in targets:
         if not 0 < target < 1:
-            raise UsageError(f"--targets: got {target:g}, expected fractions between 0 and 1, e.g. 0.95")
+            raise UsageError(f"`targets`: got {target:g}, expected fractions between 0 and 1, e.g. 0.95")
     wanted = tuple(sorted(set(targets)))
     fits = fit_all(measured, report)
     if method == "paper":

@@ -97,7 +97,7 @@ def read_measurements(source: Path, metric: str | None = None) -> Measurements:
         wanted = [metric] if metric else ["top1", "accuracy", *(known if len(known) == 1 else [])]
         chosen = next((m for m in wanted if m in known), "")
         if not chosen:
-            raise ResultsError(f"{path}: metrics {', '.join(known)}; choose one with --metric")
+            raise ResultsError(f"{path}: metrics {', '.join(known)}; choose one with `metric`")
         rows = [(line, row) for line, row in rows if row["metric"] == chosen]
     found: dict[float, list[float]] = {}
     seen: dict[tuple[str, ...], int] = {}

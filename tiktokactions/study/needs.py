@@ -31,7 +31,7 @@ class PlanOptions:
     """Every option of ``tiktokactions plan``. The training defaults are Tables 2 and 3 of the paper."""
 
     videos: int = _option(340_000, "raw videos")
-    detector: str = _option("auto", "person detector for --measure, as in curate")
+    detector: str = _option("auto", "person detector for `measure`, as in curate")
     cores: int | None = _option(None, "cores to spread the work over (default: those of this machine)")
     download_mbit_s: float | None = _option(None, "megabits a second at which videos arrive")
     review: Literal["needs_review", "all"] = _option("needs_review", "what people look at: the uncertain clips, or all")
@@ -50,7 +50,7 @@ class PlanOptions:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, (int, float)) and not (0 < value < math.inf):
-                raise UsageError(f"--{field.name.replace('_', '-')}: got {value}, expected a number above 0")
+                raise UsageError(f"`{field.name}`: got {value}, expected a number above 0")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def needs_of(
     n = options.videos
     lines = [_quota(n)]
     if not sample:
-        unknown = "unknown: --measure VIDEOS measures a sample of your videos on this machine"
+        unknown = "unknown: `measure` VIDEOS measures a sample of your videos on this machine"
         lines += [Need(name, None, unit, unknown) for name, unit in _MEASURED]
         return Needs(n, (*lines, *_people(options, None), *_gpu(options, None)), None, machine, detector, tuple(notes))
     raw = _total("raw videos", "GB", [c.source_bytes / 1e9 for c in sample], n, "MB", 1e3)
@@ -164,7 +164,7 @@ def _quota(n: int) -> Need:
 
 def _download(options: PlanOptions, raw: Need) -> Need:
     if options.download_mbit_s is None:
-        return Need("download", None, "h", "unknown: --download-mbit-s says how fast videos arrive")
+        return Need("download", None, "h", "unknown: `download_mbit_s` says how fast videos arrive")
     assert raw.value is not None
     how = f"{raw.value:,.0f} GB × 8,000 / {options.download_mbit_s:g} Mbit/s / 3,600"
     return _scaled("download", "h", raw, 8000 / options.download_mbit_s / 3600, how)
@@ -178,10 +178,10 @@ def _days(options: PlanOptions, work: Need) -> Need:
 
 def _people(options: PlanOptions, clips: tuple[Need, Need] | None) -> list[Need]:
     if clips is None:
-        return [Need("review", None, "h", "unknown: needs the share for review, --measure, and --review-s")]
+        return [Need("review", None, "h", "unknown: needs the share for review, `measure`, and `review_s`")]
     accepted, uncertain = clips
     if options.review_s is None:
-        return [Need("review", None, "h", "unknown: --review-s says how long a person takes for a clip")]
+        return [Need("review", None, "h", "unknown: `review_s` says how long a person takes for a clip")]
     looked_at = [uncertain] if options.review == "needs_review" else [uncertain, accepted]
     count = sum(need.value or 0 for need in looked_at)
     how = f"{count:,.0f} clips × {options.reviewers} × {options.review_s:g} s / 3,600"
@@ -191,7 +191,7 @@ def _people(options: PlanOptions, clips: tuple[Need, Need] | None) -> list[Need]
 def _gpu(options: PlanOptions, accepted: Need | None) -> list[Need]:
     found = []
     if accepted is None or accepted.value is None:
-        found.append(Need("pre-training", None, "GPU-h", "unknown: needs the number of clips, --measure"))
+        found.append(Need("pre-training", None, "GPU-h", "unknown: needs the number of clips, `measure`"))
     else:
         clips = round(accepted.value)
         found.append(
@@ -208,7 +208,7 @@ def _gpu(options: PlanOptions, accepted: Need | None) -> list[Need]:
 def _training(name: str, clips: int, epochs: int, batch: int, step_s: float | None, gpus: int) -> Need:
     steps = epochs * (clips // batch)
     how = f"{epochs} epochs × {clips:,} clips / {batch} = {steps:,} steps"
-    option = "--gpu-step-s" if name == "pre-training" else "--gpu-finetune-step-s"
+    option = "`gpu_step_s`" if name == "pre-training" else "`gpu_finetune_step_s`"
     if step_s is None:
         return Need(
             name, None, "GPU-h", f"{how}; the rest is unknown: {option} says how long a step takes on your GPUs"

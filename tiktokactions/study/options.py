@@ -21,14 +21,14 @@ def _option(default: Any, group: str, help: str) -> Any:
 def _check(options: object, checks: list[tuple[bool, str, str]]) -> None:
     for holds, name, expected in checks:
         if not holds:
-            raise UsageError(f"--{name}: got {getattr(options, name)}, expected {expected}")
+            raise UsageError(f"`{name}`: got {getattr(options, name)}, expected {expected}")
 
 
 def _check_targets(targets: tuple[float, ...]) -> None:
     wrong = next((target for target in targets if not 0 < target < 1), None)
     if wrong is not None or not targets:
         told = "nothing" if wrong is None else f"{wrong:g}"
-        raise UsageError(f"--targets: got {told}, expected fractions between 0 and 1, e.g. 0.95")
+        raise UsageError(f"`targets`: got {told}, expected fractions between 0 and 1, e.g. 0.95")
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def check_evaluation(data: str) -> tuple[Clip, ...]:
     for side in ("train", "test"):
         if not has_side(data, side):
             raise StudyError(
-                f"--evaluate-on {data}: has no {side} side; split it ('tiktokactions dataset split'), or give official splits"
+                f"`evaluate_on` {data}: has no {side} side; split it ('tiktokactions dataset split'), or give official splits"
             )
     return read_clips(data, side="test").clips
 

@@ -46,7 +46,7 @@ def scaling_trials(
     pool = pool_of(data)
     if max(sizes) > len(pool):
         raise StudyError(
-            f"--sizes: got {max(sizes)}, but {data} has {len(pool)} clips to pre-train on; expected at most that many"
+            f"`sizes`: got {max(sizes)}, but {data} has {len(pool)} clips to pre-train on; expected at most that many"
         )
     check_evaluation(evaluate_on)
     settings = study_settings("scaling", evaluate_on, options, recipe) | {

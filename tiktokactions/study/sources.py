@@ -72,7 +72,7 @@ def source_trials(
     pools = {name: pool_of(data) for name, data in sources.items() if data is not None}
     for name, pool in pools.items():
         if options.size is not None and options.size > len(pool):
-            raise StudyError(f"--size {options.size}: {name} has {len(pool)} clips, expected at most that many")
+            raise StudyError(f"`size` {options.size}: {name} has {len(pool)} clips, expected at most that many")
     largest = options.size or max((len(pool) for pool in pools.values()), default=0)
     settings = study_settings("sources", evaluate_on, options, recipe)
     keep_settings(study, settings | {"sources": dict(sources), "size": options.size}, may_grow=("repeats",))

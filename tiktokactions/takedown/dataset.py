@@ -116,7 +116,7 @@ def contents_of(dataset: Path, ids: Iterable[str]) -> dict[str, str]:
 
 
 def copies_of(dataset: Path, ids: frozenset[str]) -> list[str]:
-    """Videos that were rejected as near-duplicates of these: a person, or ``--redecide``, must look at them again."""
+    """Videos that were rejected as near-duplicates of these: a person, or ``redecide``, must look at them again."""
     reasons = pa.array([f"duplicate_of:{i}" for i in sorted(ids)], pa.string())
     found: list[str] = []
     for batch in _batches(dataset, ["video_id", "reasons"]):

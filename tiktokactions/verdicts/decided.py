@@ -1,6 +1,6 @@
 """The verdicts that people came to and that ``review apply`` wrote down: how they are kept, and what they make of a record.
 
-They stand above the evidence: ``curate`` and ``--redecide`` draw their own verdict first, then this one over it.
+They stand above the evidence: ``curate`` and ``redecide`` draw their own verdict first, then this one over it.
 """
 
 from __future__ import annotations

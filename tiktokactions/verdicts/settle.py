@@ -1,7 +1,7 @@
 """Draw the verdicts of a whole dataset: near-duplicates, changed thresholds, changed labels, what people decided; then
 write the manifest.
 
-Runs after every curation, for ``--redecide`` and for ``review apply``. Records are streamed, and only those are written
+Runs after every curation, for ``redecide`` and for ``review apply``. Records are streamed, and only those are written
 again whose verdict, labels or clip change; clips are cut again only where they differ.
 """
 

@@ -73,10 +73,10 @@ def import_torchcodec() -> Any:
     try:
         return importlib.import_module("torchcodec.decoders")
     except ModuleNotFoundError as error:
-        raise RuntimeError("torchcodec is not installed: pip install torchcodec, or use --decoder pyav") from error
+        raise RuntimeError("torchcodec is not installed: pip install torchcodec, or use the `decoder` pyav") from error
     except (ImportError, OSError, RuntimeError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise RuntimeError(
             f"torchcodec is installed but cannot be loaded ({reason}): it needs FFmpeg's shared libraries and the torch it"
-            " was built for; or use --decoder pyav"
+            " was built for; or use the `decoder` pyav"
         ) from error

@@ -33,7 +33,7 @@ def read(request: Request) -> ClipSet:
     }
     if not files:
         raise DataError(
-            f"{path}: no *_test_split{request.fold}.txt; --fold: got {request.fold}, expected one of HMDB51's, 1 to 3"
+            f"{path}: no *_test_split{request.fold}.txt; `fold`: got {request.fold}, expected one of HMDB51's, 1 to 3"
         )
     media = MediaFolder(request.media or default_media(path, list(files), VIDEO_FOLDERS))
     clips, missing = [], []

@@ -71,7 +71,7 @@ class MediaFolder:
         if len(found) > 1:
             raise DataError(
                 f"{self.folder}: got {len(found)} videos for {name!r} ({', '.join(found[:MOST_NAMED])}), expected one;"
-                " remove the others or name a smaller folder with --media"
+                " remove the others or name a smaller folder with `media`"
             )
         return found[0] if found else None
 

@@ -51,6 +51,6 @@ def read(request: Request) -> ClipSet:
     if gone:
         raise DataError(
             f"{request.path}: {len(gone)} clips are gone (for example {', '.join(gone[:3])});"
-            f" run: tiktokactions dataset verify {request.path} --repair"
+            f" 'dataset verify' with `repair` restores what it can"
         )
     return ClipSet(str(request.path), "dataset", tuple(clips), labels_in_order(labels))

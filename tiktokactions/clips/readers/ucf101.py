@@ -56,7 +56,7 @@ def _names(path: Path, side: str, fold: int, labels: set[str]) -> list[tuple[str
     """File and class; lines are ``Class/v_….avi 1`` on the train side and without the number on the test side."""
     file = path / f"{side}list{fold:02}.txt"
     if not file.is_file():
-        raise DataError(f"{file}: no such file; --fold: got {fold}, expected one of UCF101's, 1 to 3")
+        raise DataError(f"{file}: no such file; `fold`: got {fold}, expected one of UCF101's, 1 to 3")
     rows = []
     for line, text in numbered_lines(file):
         head, _, last = text.rpartition(" ")

@@ -18,7 +18,7 @@ def write(export: Export, out: Path) -> list[Path]:
         ValueError: ``out`` has a space in its path, which these lists cannot hold.
     """
     if any(c.isspace() for c in str(out.resolve())):
-        raise UsageError(f"-o {out}: VideoMAE's lists are separated by spaces; choose a folder whose path has none")
+        raise UsageError(f"{out}: VideoMAE's lists are separated by spaces; choose a folder whose path has none")
     numbers = {name: number for number, name in enumerate(export.classes)}
     texts = {side: io.StringIO() for side in export.counts}
     pretrain = io.StringIO()

@@ -265,7 +265,7 @@ def item_of(web: Web, session: Session, video_id: str) -> shapes.Item:
 
 @api.get("/report")
 def report(web: TheWeb, session: Owner) -> dict[str, Any]:
-    """Agreement, speed, precision; the fields of `tiktokactions review status --json`."""
+    """Agreement, speed, precision; the fields that `tiktokactions review status` prints as JSON."""
     return dataclasses.asdict(web.desk.report())
 
 

@@ -64,7 +64,7 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
-        raise UsageError(f"--host {host}: no such address ({error.strerror})") from error
+        raise UsageError(f"`host` {host}: no such address ({error.strerror})") from error
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     family, kind, protocol, _, address = found[0]
     listening = socket.socket(family, kind, protocol)
@@ -75,8 +75,8 @@ def _listening(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         if error.errno == errno.EADDRINUSE:
-            raise UsageError(f"--port {port}: in use already; choose another, or 0 for any free one") from error
-        raise UsageError(f"--host {host} --port {port}: cannot listen there ({error.strerror})") from error
+            raise UsageError(f"`port` {port}: in use already; choose another, or 0 for any free one") from error
+        raise UsageError(f"`host` {host} `port` {port}: cannot listen there ({error.strerror})") from error
     listening.setblocking(False)
     return listening
 
