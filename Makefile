@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all lint docs bench clean
+.PHONY: help demo demo-all test test-all lint docs bench clean
 SHELL := /bin/sh
 
 # A stamp says that .venv holds these packages; it names the Python that was asked for, so that another one starts anew.
@@ -18,7 +18,8 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_D
 	$(RUN) -m pip install --quiet --no-input -c constraints.txt
 
 help:
-	@echo 'make demo      the whole chain into ./demo: sample videos (50 MB once), review page, export, training, study, report'
+	@echo 'make demo      the whole chain into ./demo in four minutes: sample videos, review page, export, training, report'
+	@echo 'make demo-all  the same with pre-training and a study: about ten minutes'
 	@echo 'make test      the quick tests'
 	@echo 'make test-all  every test'
 	@echo 'make lint      ruff (lint and format) and mypy'
@@ -28,6 +29,9 @@ help:
 
 demo: $(TRAIN)
 	.venv/bin/tiktokactions demo -o demo
+
+demo-all: $(TRAIN)
+	.venv/bin/tiktokactions demo -o demo --full
 
 test: $(DEV)
 	$(RUN) -m pytest -n 2 --dist loadfile

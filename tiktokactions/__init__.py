@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tiktokactions.commands.dataset_stats import dataset_stats
     from tiktokactions.commands.dataset_subset import dataset_subset
     from tiktokactions.commands.dataset_verify import dataset_verify
-    from tiktokactions.commands.demo import DemoStep, demo, demo_curate, demo_learning, demo_study
+    from tiktokactions.commands.demo import DemoStep, demo
     from tiktokactions.commands.doctor import doctor
     from tiktokactions.commands.download import DownloadResult, download
     from tiktokactions.commands.evaluate import evaluate
@@ -88,9 +88,6 @@ __all__ = [
     "dataset_subset",
     "dataset_verify",
     "demo",
-    "demo_curate",
-    "demo_learning",
-    "demo_study",
     "doctor",
     "download",
     "evaluate",
@@ -131,9 +128,6 @@ _ELSEWHERE = {
     "StudyResult": "commands.studies",
     "TrainingProgress": "model.progress",
     "UsageError": "errors",
-    "demo_curate": "commands.demo",
-    "demo_learning": "commands.demo",
-    "demo_study": "commands.demo",
 }
 """Where a name lies that is not the command of its own file."""
 

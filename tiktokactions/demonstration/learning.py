@@ -1,23 +1,16 @@
-"""The whole of training in a few minutes on a CPU: pre-train, fine-tune and test on the rendered actions.
-
-``python -m tiktokactions.demonstration.learning RENDERED RUN OPTIONS`` is the fine-tuning from random weights by itself: it
-takes the second core while the first one pre-trains.
-"""
+"""Training on the rendered actions, on a CPU: one fine-tuning in about a minute, or everything in several minutes."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from tiktokactions.clips.clip import ClipSet
 from tiktokactions.clips.read import read_clips
-from tiktokactions.curation.options import usable_cores
 from tiktokactions.demonstration.rendered import render_actions
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions, PretrainOptions
 from tiktokactions.model.progress import TrainingProgress
@@ -43,8 +36,8 @@ PRETRAINING: dict[str, Any] = _SHARED | {
     "min_lr": 1e-5 * 256 / BATCH,
     "pictures_epochs": 8,
 }
-"""The paper's ratio 0.9 and normalised tokens learn too slowly for minutes on a CPU. One thread: so small a model gains
-nothing from a second one, and the comparison with scratch can have it."""
+"""The paper's mask ratio of 0.9 and normalised targets learn too slowly for a few minutes on a CPU. One thread: a model this
+small gains nothing from a second one, and the comparison with random weights can have it."""
 FINETUNING: dict[str, Any] = _SHARED | {
     "epochs": 8,
     "min_lr": 1e-6 * 256 / BATCH,
@@ -59,80 +52,74 @@ FINETUNING: dict[str, Any] = _SHARED | {
     "min_area": 0.9,
 }
 
+FEW_TRAIN_FIGURES, FEW_TEST_FIGURES = 80, 20
 STUDY_SIZES = (120, 240, 480, 960)
 
 
 def study_recipes() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Options of pre-training and fine-tuning for a study of a few minutes: shorter."""
+    """Shorter recipes for pre-training and fine-tuning, so that a study takes a few minutes."""
     precision = {"precision": "bf16" if cpu_has_bf16() else "fp32"}
     before = PRETRAINING | precision | {"epochs": 2, "pictures_epochs": 0}
     after = FINETUNING | precision | {"epochs": 4, "validate_epochs": 0, "segments": 1, "crops": 1}
     return before, after
 
 
-def learn_rendered_actions(
-    output: Path,
-    *,
-    seed: int = 0,
-    scratch: bool = False,
-    report: Callable[[TrainingProgress], None] = lambda progress: None,
+def train_briefly(
+    output: Path, *, seed: int = 0, report: Callable[[TrainingProgress], None] = lambda progress: None
 ) -> dict[str, Any]:
-    """Render six actions, pre-train ``tiny`` on the train side, fine-tune it, test it on figures it has never seen.
+    """Fine-tune ``tiny`` from random weights on few rendered figures and test it on others, in about a minute.
+
+    Args:
+        output: folder for ``few_rendered/`` and ``runs/``; what is finished there is not done again.
+        seed: of the training; the clips are always the same.
+
+    Returns:
+        The evaluation as a dict, with ``finetune_loss``.
+    """
+    rendered = render_actions(
+        output / "few_rendered",
+        train_figures=FEW_TRAIN_FIGURES,
+        test_figures=FEW_TEST_FIGURES,
+        progress=lambda line: report(TrainingProgress(line)),
+    )
+    train, test = (read_clips(rendered.folder, side=side) for side in ("train", "test"))
+    report(TrainingProgress("training a classifier on rendered clips"))
+    return _tune_and_test(train, test, output / "runs" / f"brief-{seed}", None, _tuning(seed), report)
+
+
+def learn_rendered_actions(
+    output: Path, *, seed: int = 0, report: Callable[[TrainingProgress], None] = lambda progress: None
+) -> dict[str, Any]:
+    """Render six actions, pre-train ``tiny`` on the train side, fine-tune it, and test it on figures it has never seen.
+
+    The same network is also fine-tuned from random weights, for comparison. A second process does that meanwhile.
 
     Args:
         output: folder for ``rendered/`` and ``runs/``; what is finished there is not done again.
-        seed: of training; the set itself is always the same.
-        scratch: also fine-tune the same network from random weights, and test that.
+        seed: of the training; the clips are always the same.
 
     Returns:
-        The evaluation as a dict, with ``pretrain_loss`` and ``finetune_loss``, and with ``scratch`` its evaluation.
+        The evaluation as a dict, with ``pretrain_loss``, ``finetune_loss`` and ``scratch``, the evaluation of the comparison.
     """
     from tiktokactions.model.pretrain import pretrain
 
     rendered = render_actions(output / "rendered", progress=lambda line: report(TrainingProgress(line)))
     train, test = (read_clips(rendered.folder, side=side) for side in ("train", "test"))
-    runs = output / "runs"
-    pretrained, tuned, other = (runs / f"{name}-{seed}" for name in ("pretrained", "finetuned", "scratch"))
-    settings = {"seed": seed, "precision": "bf16" if cpu_has_bf16() else "fp32"}
-    tuning = FINETUNING | settings
-    with _second_core(rendered.folder, other, tuning) if scratch else contextlib.nullcontext():
+    pretrained, tuned, other = (output / "runs" / f"{name}-{seed}" for name in ("pretrained", "finetuned", "scratch"))
+    tuning = _tuning(seed)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=die_with_parent) as second_core:
+        scratch = second_core.submit(_tune_and_test, train, test, other, None, tuning)
         report(TrainingProgress("pre-training on rendered clips, without their labels"))
-        done = pretrain(
-            train.clips, PretrainOptions(**(PRETRAINING | settings)), pretrained, sources=[train.source], report=report
-        )
+        options = PretrainOptions(**(PRETRAINING | {"seed": seed, "precision": tuning["precision"]}))
+        done = pretrain(train.clips, options, pretrained, sources=[train.source], report=report)
         report(TrainingProgress("fine-tuning on the same clips with their labels"))
         found = _tune_and_test(train, test, tuned, pretrained, tuning, report)
-        if scratch:
-            report(TrainingProgress("the same fine-tuning from random weights, for comparison"))
-    if scratch:
-        found |= {"scratch": _tune_and_test(train, test, other, None, tuning, report)}
-    return found | {"pretrain_loss": done["loss"]}
+        report(TrainingProgress("waiting for the same fine-tuning from random weights"))
+        return found | {"scratch": scratch.result(), "pretrain_loss": done["loss"]}
 
 
-@contextlib.contextmanager
-def _second_core(rendered: Path, run: Path, tuning: dict[str, Any]) -> Iterator[None]:
-    """Fine-tune from random weights in a process of its own where there is a core for it, and wait for it at the end. What it
-    leaves undone, whatever the reason, is done or told by the caller, who takes the same step afterwards.
-    """
-    if usable_cores() < 2:
-        yield
-        return
-    command = [
-        sys.executable,
-        "-m",
-        "tiktokactions.demonstration.learning",
-        str(rendered),
-        str(run),
-        json.dumps(tuning),
-    ]
-    none = subprocess.DEVNULL
-    process = subprocess.Popen(command, stdin=none, stdout=none, stderr=none)
-    try:
-        yield
-        process.wait()
-    finally:
-        process.terminate()
-        process.wait()
+def _tuning(seed: int) -> dict[str, Any]:
+    return FINETUNING | {"seed": seed, "precision": "bf16" if cpu_has_bf16() else "fp32"}
 
 
 def _tune_and_test(
@@ -141,14 +128,14 @@ def _tune_and_test(
     run: Path,
     init: Path | None,
     tuning: dict[str, Any],
-    report: Callable[[TrainingProgress], None],
+    report: Callable[[TrainingProgress], None] = lambda progress: None,
 ) -> dict[str, Any]:
     from tiktokactions.model.evaluate import evaluate
     from tiktokactions.model.finetune import finetune
 
     done = finetune(train, FinetuneOptions(**tuning), run, init=init, report=report)
-    looks = EvaluateOptions(segments=1, crops=3, device="cpu", workers=0, threads=1, precision="fp32")
-    found = evaluate(run, test, looks, run / "evaluations" / "test", report=report)
+    views = EvaluateOptions(segments=1, crops=3, device="cpu", workers=0, threads=1, precision="fp32")
+    found = evaluate(run, test, views, run / "evaluations" / "test", report=report)
     return dataclasses.asdict(found) | {"finetune_loss": done["loss"]}
 
 
@@ -159,10 +146,3 @@ def cpu_has_bf16() -> bool:
     except (OSError, StopIteration):
         return False
     return bool({"avx512_bf16", "amx_bf16"} & set(flags.split()))
-
-
-if __name__ == "__main__":
-    folder, into, options = sys.argv[1:]
-    die_with_parent()
-    to_learn, to_ask = (read_clips(folder, side=side) for side in ("train", "test"))
-    _tune_and_test(to_learn, to_ask, Path(into), None, json.loads(options), lambda progress: None)
