@@ -184,7 +184,7 @@ def _train(place: _Place) -> Outcome:
     with usage_errors():
         found = train_briefly(place.folder, seed=place.seed, report=place.training)
     chance = f"chance {1 / found['classes']:.0%}"
-    told = f"{NOT_FILMED}: after a minute of training top-1 is {found['top1']:.1%} on figures it never saw ({chance})"
+    told = f"{NOT_FILMED}: after a short training, top-1 is {found['top1']:.1%} on figures it never saw ({chance})"
     return told, [Path(found["folder"], "confusion.png")]
 
 
