@@ -14,9 +14,9 @@ import pytest
 
 PACKAGE = "tiktokactions"
 ROOMS = [
-    *("errors", "records", "machine", "files", "intervals", "video", "plots", "hashtags", "collection", "curation"),
-    *("dataset", "copies", "clips", "splits", "reviews", "verdicts", "release", "takedown", "model", "study"),
-    *("reporting", "demonstration", "commands", "api", "cli", "__main__"),
+    *("errors", "options", "records", "machine", "files", "intervals", "video", "plots", "hashtags", "collection"),
+    *("curation", "dataset", "copies", "clips", "splits", "reviews", "verdicts", "release", "takedown", "model"),
+    *("study", "reporting", "demonstration", "commands", "api", "cli", "__main__"),
 ]
 HEAVY = {"torch", "onnxruntime", "matplotlib", "cv2", "av", "scipy", "scenedetect", "ai_edge_litert", "ultralytics"}
 

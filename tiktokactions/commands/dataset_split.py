@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.errors import checked_options, disk_errors, usage_errors
+from tiktokactions.commands.errors import disk_errors, usage_errors
 from tiktokactions.dataset.opened import open_dataset
 from tiktokactions.dataset.tables import up_to_date_manifest, write_card, write_statistics
+from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
     from tiktokactions.splits.sides import SplitReport

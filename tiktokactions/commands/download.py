@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.commands.curate import CurateResult, Progress, curate_listed, told_detector
-from tiktokactions.commands.errors import checked_options, disk_errors, on_disk, usage_errors
+from tiktokactions.commands.errors import disk_errors, on_disk, usage_errors
 from tiktokactions.errors import UsageError
+from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
     from tiktokactions.collection.download import Arrived, DownloadOptions, Tally

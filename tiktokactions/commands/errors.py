@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
 from tiktokactions.errors import DiskFullError, UsageError
 
@@ -65,20 +63,6 @@ def on_disk(path: str | os.PathLike[str], what: str) -> Path:
     if isinstance(place, ObjectPath):
         raise UsageError(f"{place}: {what} cannot lie on an object store; name a place on a disk of this machine")
     return place
-
-
-OptionsType = TypeVar("OptionsType")
-
-
-def checked_options(kind: type[OptionsType], given: dict[str, Any]) -> OptionsType:
-    names = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    unknown = sorted(set(given) - names)
-    if unknown:
-        raise UsageError(f"unknown option {', '.join(unknown)}; expected some of {', '.join(sorted(names))}")
-    try:
-        return kind(**given)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def missing_for_training() -> list[str]:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.errors import checked_options, on_disk, usage_errors
+from tiktokactions.commands.errors import on_disk, usage_errors
+from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
     from tiktokactions.study.extrapolation import Extrapolation

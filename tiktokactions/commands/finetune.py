@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.errors import checked_options, need_torch, on_disk, usage_errors
+from tiktokactions.commands.errors import need_torch, on_disk, usage_errors
 from tiktokactions.commands.training_clips import clips_of, readable_clips
 from tiktokactions.model.progress import TrainingProgress
+from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
     from tiktokactions.clips.clip import ClipSet, Side

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.errors import checked_options
 from tiktokactions.errors import UsageError
+from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
     from tiktokactions.study.needs import Needs

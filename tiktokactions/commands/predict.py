@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.errors import checked_options, need_torch, on_disk, usage_errors
+from tiktokactions.commands.errors import need_torch, on_disk, usage_errors
 from tiktokactions.commands.training_clips import note, split_unreadable
 from tiktokactions.errors import UsageError
 from tiktokactions.model.progress import TrainingProgress
+from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
     from tiktokactions.clips.clip import Clip

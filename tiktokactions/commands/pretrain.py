@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tiktokactions.commands.errors import checked_options, need_torch, on_disk, usage_errors
+from tiktokactions.commands.errors import need_torch, on_disk, usage_errors
 from tiktokactions.commands.training_clips import clips_of, readable_clips
 from tiktokactions.errors import UsageError
 from tiktokactions.model.progress import TrainingProgress
+from tiktokactions.options import checked_options
 
 
 def pretrain(

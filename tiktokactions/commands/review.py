@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from tiktokactions.commands.errors import checked_options, on_disk, usage_errors
+from tiktokactions.commands.errors import on_disk, usage_errors
 from tiktokactions.commands.review_apply import ReviewApplied, review_apply
 from tiktokactions.dataset.opened import open_dataset
+from tiktokactions.options import checked_options
 
 Report = Callable[[str], None]
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.errors import checked_options, need_torch
+from tiktokactions.commands.errors import need_torch
+from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
     from tiktokactions.study.options import StudyOptions

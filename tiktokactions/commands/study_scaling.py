@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tiktokactions.commands.errors import checked_options, on_disk, usage_errors
+from tiktokactions.commands.errors import on_disk, usage_errors
 from tiktokactions.commands.extrapolate import extrapolate
 from tiktokactions.commands.studies import (
     StudyPlan,
@@ -19,6 +19,7 @@ from tiktokactions.commands.studies import (
     study_result,
 )
 from tiktokactions.errors import UsageError
+from tiktokactions.options import checked_options
 
 
 def study_scaling(

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tiktokactions.commands.errors import checked_options, on_disk, usage_errors
+from tiktokactions.commands.errors import on_disk, usage_errors
 from tiktokactions.commands.studies import (
     StudyPlan,
     StudyResult,
@@ -17,6 +17,7 @@ from tiktokactions.commands.studies import (
     study_plan,
     study_result,
 )
+from tiktokactions.options import checked_options
 
 
 def study_sources(

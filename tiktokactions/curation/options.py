@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
-from tiktokactions.errors import UsageError
+from tiktokactions.options import Check, check_options, option
 from tiktokactions.records import DetectorInfo
 
 SceneDetectorName = Literal["content", "adaptive", "histogram", "hash", "threshold"]
@@ -18,10 +18,6 @@ SceneDetectorName = Literal["content", "adaptive", "histogram", "hash", "thresho
 Group = Literal["evidence", "decision", "clip", "run"]
 """What a setting shapes: ``evidence`` needs the video decoded again, ``decision`` only the verdict drawn again,
 ``clip`` the clip cut again, ``run`` nothing."""
-
-
-def _option(default: Any, group: Group, help: str, **extra: Any) -> Any:
-    return dataclasses.field(default=default, metadata={"group": group, "help": help, **extra})
 
 
 def usable_cores() -> int:
@@ -33,59 +29,57 @@ def usable_cores() -> int:
 class CurateOptions:
     """Every option of ``tiktokactions curate`` (the defaults are the paper's, section 3.3 and Appendix D)."""
 
-    scenes: SceneDetectorName = _option("content", "evidence", "PySceneDetect's detector that finds the cuts")
-    scene_threshold: float | None = _option(
+    scenes: SceneDetectorName = option("content", "evidence", "PySceneDetect's detector that finds the cuts")
+    scene_threshold: float | None = option(
         None, "evidence", "cut threshold (default: content 27, adaptive 3, histogram 0.2, hash 0.35, threshold 12)"
     )
-    min_scene_frames: int = _option(
+    min_scene_frames: int = option(
         15, "evidence", "no second cut within this many frames (PySceneDetect's min_scene_len)"
     )
-    scene_param: tuple[str, ...] = _option(
+    scene_param: tuple[str, ...] = option(
         (), "evidence", "further parameter of the scene detector as NAME=VALUE (window_width=3); repeatable"
     )
-    samples: int = _option(10, "evidence", "frames sampled from the longest scene for person detection")
-    detector: str = _option(
+    samples: int = option(10, "evidence", "frames sampled from the longest scene for person detection")
+    detector: str = option(
         "auto", "evidence", "auto, yolox-nano, ultralytics:WEIGHTS, onnx:PATH, blazepose or none (see 'doctor')"
     )
-    max_source_s: float = _option(3600.0, "evidence", "videos longer than this are rejected (too_long)")
+    max_source_s: float = option(3600.0, "evidence", "videos longer than this are rejected (too_long)")
 
-    person_score: float | None = _option(
+    person_score: float | None = option(
         None, "decision", "a box counts as a person from this score on (default: the detector's own, see 'doctor')"
     )
-    min_person_frames: int = _option(
+    min_person_frames: int = option(
         4, "decision", "sampled frames with a person that qualify a video; fewer send it to review; 0 asks for none"
     )
-    min_clip_s: float = _option(3.5, "decision", "longest scenes shorter than this are rejected (too_short)")
-    max_clip_s: float = _option(10.0, "decision", "longer scenes give their most relevant part of this length")
-    keep_duplicates: bool = _option(False, "decision", "keep near-duplicates of other videos")
-    max_static_share: float | None = _option(None, "decision", "reject (static) above this share of motionless frames")
-    max_border: float | None = _option(
+    min_clip_s: float = option(3.5, "decision", "longest scenes shorter than this are rejected (too_short)")
+    max_clip_s: float = option(10.0, "decision", "longer scenes give their most relevant part of this length")
+    keep_duplicates: bool = option(False, "decision", "keep near-duplicates of other videos")
+    max_static_share: float | None = option(None, "decision", "reject (static) above this share of motionless frames")
+    max_border: float | None = option(
         None, "decision", "reject (borders) above this share of the picture being flat border"
     )
-    min_brightness: float | None = _option(None, "decision", "reject (dark) below this mean luma, 0 to 255")
-    min_sharpness: float | None = _option(None, "decision", "reject (blurred) below this variance of the Laplacian")
-    orientation: Literal["any", "portrait", "landscape", "square"] = _option(
+    min_brightness: float | None = option(None, "decision", "reject (dark) below this mean luma, 0 to 255")
+    min_sharpness: float | None = option(None, "decision", "reject (blurred) below this variance of the Laplacian")
+    orientation: Literal["any", "portrait", "landscape", "square"] = option(
         "any", "decision", "reject (orientation) pictures of another orientation"
     )
 
-    short_side: int | None = _option(
-        320, "clip", "short side of the clips in pixels, never enlarged; 'source' keeps it"
-    )
-    fps: Fraction | None = _option(None, "clip", "frame rate of the clips (default: the source's nominal rate)")
-    crf: int = _option(23, "clip", "x264 quality of the clips, lower is better and larger")
-    audio: bool = _option(False, "clip", "keep the sound")
+    short_side: int | None = option(320, "clip", "short side of the clips in pixels, never enlarged; 'source' keeps it")
+    fps: Fraction | None = option(None, "clip", "frame rate of the clips (default: the source's nominal rate)")
+    crf: int = option(23, "clip", "x264 quality of the clips, lower is better and larger")
+    audio: bool = option(False, "clip", "keep the sound")
 
-    engine: Literal["local", "ray"] = _option(
+    engine: Literal["local", "ray"] = option(
         "local", "run", "processes of this machine, or a Ray cluster (extra 'ray'; RAY_ADDRESS, see docs/scale.md)"
     )
-    workers: int | None = _option(None, "run", "worker processes, one thread each (default: one per core)")
-    timeout_s: float = _option(900.0, "run", "time limit per video; beyond it the video is rejected (timeout)")
-    retry_failed: bool = _option(False, "run", "try again the videos whose worker crashed or timed out")
+    workers: int | None = option(None, "run", "worker processes, one thread each (default: one per core)")
+    timeout_s: float = option(900.0, "run", "time limit per video; beyond it the video is rejected (timeout)")
+    retry_failed: bool = option(False, "run", "try again the videos whose worker crashed or timed out")
 
     def __post_init__(self) -> None:
         if self.fps is not None:  # from Python a plain number will do
             object.__setattr__(self, "fps", Fraction(str(self.fps)))
-        checks = [
+        checks: list[Check] = [
             (self.samples >= 1, "samples", "1 or more"),
             (self.min_scene_frames >= 0, "min_scene_frames", "0 or more"),
             (self.min_person_frames >= 0, "min_person_frames", "0 or more"),
@@ -100,9 +94,7 @@ class CurateOptions:
             (self.workers is None or self.workers >= 1, "workers", "1 or more"),
             (self.timeout_s > 0, "timeout_s", "above 0"),
         ]
-        for holds, name, expected in checks:
-            if not holds:
-                raise UsageError(f"`{name}`: got {getattr(self, name)}, expected {expected}")
+        check_options(self, checks)
 
     @property
     def worker_count(self) -> int:

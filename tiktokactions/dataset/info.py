@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from tiktokactions import __version__
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.errors import UsageError
 from tiktokactions.files import staging_folder, write_atomic
+from tiktokactions.options import checked_options
 from tiktokactions.records import DetectorInfo
 
 FORMAT = 1
@@ -98,12 +98,5 @@ def resolve_options(info: DatasetInfo | None, typed: dict[str, Any]) -> CurateOp
         ValueError: an unknown option, or a value out of range.
     """
     names = {f.name for f in dataclasses.fields(CurateOptions)}
-    unknown = sorted(set(typed) - names)
-    if unknown:
-        raise UsageError(f"unknown option {', '.join(unknown)}; expected some of {', '.join(sorted(names))}")
     saved = {name: value for name, value in (info.options if info else {}).items() if name in names}
-    if saved.get("fps") is not None:
-        saved["fps"] = Fraction(saved["fps"])
-    if "scene_param" in saved:
-        saved["scene_param"] = tuple(saved["scene_param"])
-    return CurateOptions(**(saved | typed))
+    return checked_options(CurateOptions, saved | typed)

@@ -6,63 +6,52 @@ reference implementation's.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from tiktokactions.errors import UsageError
+from tiktokactions.options import Check, check_options, option
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Decoder = Literal["pyav", "torchcodec"]
 ModelName = Literal["tiny", "vit-s", "vit-b", "vit-l", "vit-h", "vit-g"]
 
 
-def _option(default: Any, group: str, help: str) -> Any:
-    return dataclasses.field(default=default, metadata={"group": group, "help": help})
-
-
-def _check(options: object, checks: list[tuple[bool, str, str]]) -> None:
-    for holds, name, expected in checks:
-        if not holds:
-            raise UsageError(f"`{name}`: got {getattr(options, name)}, expected {expected}")
-
-
 @dataclass(frozen=True)
 class DataOptions:
     """Which clips, and how they are read."""
 
-    media: str | None = _option(None, "data", "folder of the videos that a list or a split file names")
-    fold: int = _option(1, "data", "which of the data's official splits or folds (UCF101, HMDB51: 1 to 3)")
-    skip_unreadable: bool = _option(
+    media: str | None = option(None, "data", "folder of the videos that a list or a split file names")
+    fold: int = option(1, "data", "which of the data's official splits or folds (UCF101, HMDB51: 1 to 3)")
+    skip_unreadable: bool = option(
         False, "data", "decode every clip first, leave out and list those that cannot be read"
     )
-    decoder: Decoder = _option("pyav", "data", "what decodes the clips")
+    decoder: Decoder = option("pyav", "data", "what decodes the clips")
 
 
 @dataclass(frozen=True)
 class RunOptions:
     """How a run is carried out; shared by training, evaluation and prediction."""
 
-    device: str = _option("auto", "run", "auto, cpu, cuda or cuda:N")
-    precision: Precision = _option(
+    device: str = option("auto", "run", "auto, cpu, cuda or cuda:N")
+    precision: Precision = option(
         "auto", "run", "bf16, fp16 or fp32; auto: bf16 on a GPU that has it, fp16 on others, fp32 on a CPU"
     )
-    workers: int | None = _option(None, "run", "processes that decode clips (default: cores, at most 24; 0: none)")
-    threads: int | None = _option(None, "run", "CPU threads of the model (default: torch's choice)")
+    workers: int | None = option(None, "run", "processes that decode clips (default: cores, at most 24; 0: none)")
+    threads: int | None = option(None, "run", "CPU threads of the model (default: torch's choice)")
 
 
 @dataclass(frozen=True)
 class TrainingOptions(RunOptions):
     """What both trainings share besides the recipe."""
 
-    seed: int = _option(0, "run", "seed of weights, order, masks and augmentation")
-    compile: bool = _option(False, "run", "compile the model (torch.compile)")
-    checkpoint_activations: bool = _option(False, "run", "recompute activations instead of keeping them: less memory")
-    save_minutes: float = _option(10.0, "run", "minutes between checkpoints")
-    save_steps: int | None = _option(None, "run", "also save a checkpoint every so many steps")
-    keep: int = _option(2, "run", "checkpoints that are kept")
-    log_steps: int = _option(10, "run", "steps between lines of log.jsonl")
-    stop_after_steps: int | None = _option(
+    seed: int = option(0, "run", "seed of weights, order, masks and augmentation")
+    compile: bool = option(False, "run", "compile the model (torch.compile)")
+    checkpoint_activations: bool = option(False, "run", "recompute activations instead of keeping them: less memory")
+    save_minutes: float = option(10.0, "run", "minutes between checkpoints")
+    save_steps: int | None = option(None, "run", "also save a checkpoint every so many steps")
+    keep: int = option(2, "run", "checkpoints that are kept")
+    log_steps: int = option(10, "run", "steps between lines of log.jsonl")
+    stop_after_steps: int | None = option(
         None, "run", "stop here with a checkpoint, the schedule unchanged; the same command without it goes on"
     )
 
@@ -71,35 +60,35 @@ class TrainingOptions(RunOptions):
 class PretrainOptions(DataOptions, TrainingOptions):
     """Every option of ``tiktokactions pretrain``; defaults: Table 2 of the paper."""
 
-    model: ModelName = _option("vit-b", "model", "size of the model")
-    image_size: int | None = _option(None, "model", "side of the clips in pixels (default: 224; tiny 64)")
-    frames: int = _option(16, "model", "frames in a clip")
-    tubelet: int = _option(2, "model", "frames in a token")
-    patch: int | None = _option(None, "model", "side of a token in pixels (default: 16; vit-g 14)")
-    decoder_depth: int | None = _option(None, "model", "blocks of the decoder (default: 4; tiny 2)")
+    model: ModelName = option("vit-b", "model", "size of the model")
+    image_size: int | None = option(None, "model", "side of the clips in pixels (default: 224; tiny 64)")
+    frames: int = option(16, "model", "frames in a clip")
+    tubelet: int = option(2, "model", "frames in a token")
+    patch: int | None = option(None, "model", "side of a token in pixels (default: 16; vit-g 14)")
+    decoder_depth: int | None = option(None, "model", "blocks of the decoder (default: 4; tiny 2)")
 
-    stride: int = _option(4, "recipe", "every so many frames of the video are in the clip (the tables' sampling rate)")
-    mask_ratio: float = _option(0.9, "recipe", "share of the tokens hidden from the encoder (tube masking)")
-    decoder_mask_ratio: float = _option(
+    stride: int = option(4, "recipe", "every so many frames of the video are in the clip (the tables' sampling rate)")
+    mask_ratio: float = option(0.9, "recipe", "share of the tokens hidden from the encoder (tube masking)")
+    decoder_mask_ratio: float = option(
         0.5,
         "recipe",
         "share of the tokens that are not decoded (running cell): 0.25, 0.5, 0.75; 0: decode what is hidden",
     )
-    normalize_target: bool = _option(True, "recipe", "normalise every token of the target")
-    batch_size: int = _option(32, "recipe", "videos in a batch, of each process")
-    num_samples: int = _option(2, "recipe", "clips cut from each decoded video")
-    accumulate: int = _option(1, "recipe", "batches whose gradients are added up before a step")
-    epochs: int = _option(200, "recipe", "times every video is seen")
-    warmup_epochs: float | None = _option(
+    normalize_target: bool = option(True, "recipe", "normalise every token of the target")
+    batch_size: int = option(32, "recipe", "videos in a batch, of each process")
+    num_samples: int = option(2, "recipe", "clips cut from each decoded video")
+    accumulate: int = option(1, "recipe", "batches whose gradients are added up before a step")
+    epochs: int = option(200, "recipe", "times every video is seen")
+    warmup_epochs: float | None = option(
         None, "recipe", "epochs in which the learning rate rises (default: a tenth of `epochs`: 20 of 200)"
     )
-    base_lr: float = _option(1e-3, "recipe", "learning rate for a batch of 256 videos")
-    min_lr: float = _option(1e-5, "recipe", "where the cosine ends, for a batch of 256 videos")
-    weight_decay: float = _option(0.05, "recipe", "AdamW's weight decay")
-    beta1: float = _option(0.9, "recipe", "AdamW's first beta")
-    beta2: float = _option(0.95, "recipe", "AdamW's second beta")
-    clip_grad: float | None = _option(None, "recipe", "largest norm of the gradient (default: no limit)")
-    pictures_epochs: int = _option(10, "run", "epochs between pictures of reconstructions; 0: none")
+    base_lr: float = option(1e-3, "recipe", "learning rate for a batch of 256 videos")
+    min_lr: float = option(1e-5, "recipe", "where the cosine ends, for a batch of 256 videos")
+    weight_decay: float = option(0.05, "recipe", "AdamW's weight decay")
+    beta1: float = option(0.9, "recipe", "AdamW's first beta")
+    beta2: float = option(0.95, "recipe", "AdamW's second beta")
+    clip_grad: float | None = option(None, "recipe", "largest norm of the gradient (default: no limit)")
+    pictures_epochs: int = option(10, "run", "epochs between pictures of reconstructions; 0: none")
 
     @property
     def warmup(self) -> float:
@@ -107,8 +96,8 @@ class PretrainOptions(DataOptions, TrainingOptions):
         return self.epochs / 10 if self.warmup_epochs is None else self.warmup_epochs
 
     def __post_init__(self) -> None:
-        _check(self, [*_shared_checks(self), (0 < self.mask_ratio < 1, "mask_ratio", "between 0 and 1")])
-        _check(
+        check_options(self, [*_shared_checks(self), (0 < self.mask_ratio < 1, "mask_ratio", "between 0 and 1")])
+        check_options(
             self,
             [
                 (
@@ -126,48 +115,48 @@ class PretrainOptions(DataOptions, TrainingOptions):
 class FinetuneOptions(DataOptions, TrainingOptions):
     """Every option of ``tiktokactions finetune``; defaults: Table 3 of the paper."""
 
-    model: ModelName | None = _option(None, "model", "size of the model (default: that of `init`, else vit-b)")
-    image_size: int | None = _option(None, "model", "side of the clips in pixels (default: that of `init`, else 224)")
-    frames: int | None = _option(None, "model", "frames in a clip (default: those of `init`, else 16)")
-    tubelet: int | None = _option(None, "model", "frames in a token (default: those of `init`, else 2)")
-    patch: int | None = _option(None, "model", "side of a token in pixels (default: that of `init`, else 16)")
+    model: ModelName | None = option(None, "model", "size of the model (default: that of `init`, else vit-b)")
+    image_size: int | None = option(None, "model", "side of the clips in pixels (default: that of `init`, else 224)")
+    frames: int | None = option(None, "model", "frames in a clip (default: those of `init`, else 16)")
+    tubelet: int | None = option(None, "model", "frames in a token (default: those of `init`, else 2)")
+    patch: int | None = option(None, "model", "side of a token in pixels (default: that of `init`, else 16)")
 
-    stride: int = _option(4, "recipe", "every so many frames of the video are in the clip (the tables' sampling rate)")
-    sampling: Literal["dense", "sparse"] = _option(
+    stride: int = option(4, "recipe", "every so many frames of the video are in the clip (the tables' sampling rate)")
+    sampling: Literal["dense", "sparse"] = option(
         "dense", "recipe", "dense: a stretch of the video; sparse: spread over all of it (Something-Something)"
     )
-    batch_size: int = _option(8, "recipe", "videos in a batch, of each process")
-    num_samples: int = _option(2, "recipe", "differently augmented copies of each decoded video")
-    accumulate: int = _option(1, "recipe", "batches whose gradients are added up before a step")
-    epochs: int = _option(100, "recipe", "times every video is seen")
-    warmup_epochs: float | None = _option(
+    batch_size: int = option(8, "recipe", "videos in a batch, of each process")
+    num_samples: int = option(2, "recipe", "differently augmented copies of each decoded video")
+    accumulate: int = option(1, "recipe", "batches whose gradients are added up before a step")
+    epochs: int = option(100, "recipe", "times every video is seen")
+    warmup_epochs: float | None = option(
         None, "recipe", "epochs in which the learning rate rises (default: a twentieth of `epochs`: 5 of 100)"
     )
-    base_lr: float = _option(1e-3, "recipe", "learning rate for a batch of 256 videos")
-    min_lr: float = _option(1e-6, "recipe", "where the cosine ends, for a batch of 256 videos")
-    weight_decay: float = _option(0.05, "recipe", "AdamW's weight decay")
-    beta1: float = _option(0.9, "recipe", "AdamW's first beta")
-    beta2: float = _option(0.999, "recipe", "AdamW's second beta")
-    layer_decay: float = _option(0.9, "recipe", "each block learns at this share of the rate of the block above it")
-    drop_path: float = _option(0.35, "recipe", "stochastic depth of the last block")
-    head_dropout: float = _option(0.0, "recipe", "dropout before the last layer")
-    init_scale: float = _option(0.001, "recipe", "factor on the last layer's initial weights")
-    clip_grad: float | None = _option(None, "recipe", "largest norm of the gradient (default: no limit)")
-    ema: float | None = _option(None, "recipe", "keep an average of the weights with this decay, and test it (0.9999)")
-    freeze: int = _option(0, "recipe", "keep the embedding and the first N blocks as they are")
-    linear_probe: bool = _option(False, "recipe", "train the last layer only, on features of the frozen encoder")
+    base_lr: float = option(1e-3, "recipe", "learning rate for a batch of 256 videos")
+    min_lr: float = option(1e-6, "recipe", "where the cosine ends, for a batch of 256 videos")
+    weight_decay: float = option(0.05, "recipe", "AdamW's weight decay")
+    beta1: float = option(0.9, "recipe", "AdamW's first beta")
+    beta2: float = option(0.999, "recipe", "AdamW's second beta")
+    layer_decay: float = option(0.9, "recipe", "each block learns at this share of the rate of the block above it")
+    drop_path: float = option(0.35, "recipe", "stochastic depth of the last block")
+    head_dropout: float = option(0.0, "recipe", "dropout before the last layer")
+    init_scale: float = option(0.001, "recipe", "factor on the last layer's initial weights")
+    clip_grad: float | None = option(None, "recipe", "largest norm of the gradient (default: no limit)")
+    ema: float | None = option(None, "recipe", "keep an average of the weights with this decay, and test it (0.9999)")
+    freeze: int = option(0, "recipe", "keep the embedding and the first N blocks as they are")
+    linear_probe: bool = option(False, "recipe", "train the last layer only, on features of the frozen encoder")
 
-    augment: str = _option("rand-m7-n4-mstd0.5-inc1", "augmentation", "RandAugment policy, or 'none'")
-    flip: bool = _option(True, "augmentation", "mirror half of the clips (never where left and right are labels)")
-    min_area: float = _option(0.08, "augmentation", "smallest share of the picture that a random crop keeps")
-    erase: float = _option(0.25, "augmentation", "share of the clips with a random box erased")
-    smoothing: float = _option(0.1, "augmentation", "label smoothing")
-    mixup: float = _option(0.8, "augmentation", "mixup's alpha; 0: no mixup")
-    cutmix: float = _option(1.0, "augmentation", "CutMix's alpha; 0: no CutMix")
+    augment: str = option("rand-m7-n4-mstd0.5-inc1", "augmentation", "RandAugment policy, or 'none'")
+    flip: bool = option(True, "augmentation", "mirror half of the clips (never where left and right are labels)")
+    min_area: float = option(0.08, "augmentation", "smallest share of the picture that a random crop keeps")
+    erase: float = option(0.25, "augmentation", "share of the clips with a random box erased")
+    smoothing: float = option(0.1, "augmentation", "label smoothing")
+    mixup: float = option(0.8, "augmentation", "mixup's alpha; 0: no mixup")
+    cutmix: float = option(1.0, "augmentation", "CutMix's alpha; 0: no CutMix")
 
-    segments: int = _option(5, "test", "test views along time")
-    crops: int = _option(3, "test", "test views along the longer side")
-    validate_epochs: int = _option(1, "test", "epochs between looks at the val side, where there is one; 0: never")
+    segments: int = option(5, "test", "test views along time")
+    crops: int = option(3, "test", "test views along the longer side")
+    validate_epochs: int = option(1, "test", "epochs between looks at the val side, where there is one; 0: never")
 
     @property
     def warmup(self) -> float:
@@ -175,8 +164,8 @@ class FinetuneOptions(DataOptions, TrainingOptions):
         return self.epochs / 20 if self.warmup_epochs is None else self.warmup_epochs
 
     def __post_init__(self) -> None:
-        _check(self, _shared_checks(self))
-        _check(
+        check_options(self, _shared_checks(self))
+        check_options(
             self,
             [
                 (0 < self.layer_decay <= 1, "layer_decay", "above 0, at most 1"),
@@ -205,15 +194,15 @@ class FinetuneOptions(DataOptions, TrainingOptions):
 class EvaluateOptions(DataOptions, RunOptions):
     """Every option of ``tiktokactions evaluate``."""
 
-    side: Literal["train", "val", "test", "all"] = _option("test", "data", "which side of the data")
-    stride: int | None = _option(None, "test", "every so many frames are in a clip (default: as trained)")
-    segments: int = _option(5, "test", "views along time")
-    crops: int = _option(3, "test", "views along the longer side")
-    views_per_pass: int = _option(16, "run", "views computed at a time")
+    side: Literal["train", "val", "test", "all"] = option("test", "data", "which side of the data")
+    stride: int | None = option(None, "test", "every so many frames are in a clip (default: as trained)")
+    segments: int = option(5, "test", "views along time")
+    crops: int = option(3, "test", "views along the longer side")
+    views_per_pass: int = option(16, "run", "views computed at a time")
 
     def __post_init__(self) -> None:
-        _check(self, _run_checks(self))
-        _check(
+        check_options(self, _run_checks(self))
+        check_options(
             self,
             [
                 (self.segments >= 1, "segments", "1 or more"),
@@ -228,21 +217,21 @@ class EvaluateOptions(DataOptions, RunOptions):
 class PredictOptions(EvaluateOptions):
     """Every option of ``tiktokactions predict``."""
 
-    top: int = _option(5, "test", "labels shown for each video")
+    top: int = option(5, "test", "labels shown for each video")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check(self, [(self.top >= 1, "top", "1 or more")])
+        check_options(self, [(self.top >= 1, "top", "1 or more")])
 
 
-def _run_checks(options: RunOptions) -> list[tuple[bool, str, str]]:
+def _run_checks(options: RunOptions) -> list[Check]:
     return [
         (options.workers is None or options.workers >= 0, "workers", "0 or more"),
         (options.threads is None or options.threads >= 1, "threads", "1 or more"),
     ]
 
 
-def _shared_checks(options: PretrainOptions | FinetuneOptions) -> list[tuple[bool, str, str]]:
+def _shared_checks(options: PretrainOptions | FinetuneOptions) -> list[Check]:
     return [
         *_run_checks(options),
         (options.fold >= 1, "fold", "1 or more"),

@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 from tiktokactions.errors import UsageError
-
-
-def _option(default: Any, group: str, help: str) -> Any:
-    return dataclasses.field(default=default, metadata={"group": group, "help": help})
+from tiktokactions.options import Check, check_options, option
 
 
 @dataclass(frozen=True)
 class ReviewOptions:
     """Every option of ``tiktokactions review DATASET``."""
 
-    host: str = _option("127.0.0.1", "server", "address to listen on; another than this machine's own needs a token")
-    port: int = _option(8000, "server", "port to listen on; 0 takes any free one")
-    owner_token: str | None = _option(
+    host: str = option("127.0.0.1", "server", "address to listen on; another than this machine's own needs a token")
+    port: int = option(8000, "server", "port to listen on; 0 takes any free one")
+    owner_token: str | None = option(
         None, "server", "the owner's token (default: with another host one is made and shown)"
     )
 
-    sample: int = _option(0, "queue", "quality control: so many accepted videos, drawn at random, are shown")
-    seed: int = _option(0, "queue", "of that sample")
-    label: str | None = _option(None, "queue", "show all clips of this label")
+    sample: int = option(0, "queue", "quality control: so many accepted videos, drawn at random, are shown")
+    seed: int = option(0, "queue", "of that sample")
+    label: str | None = option(None, "queue", "show all clips of this label")
 
-    reviewers_per_video: int | None = _option(
+    reviewers_per_video: int | None = option(
         None, "people", "independent judgements that a video needs (default: as before, at first 1)"
     )
-    lease_s: float = _option(120.0, "people", "a video shown to one person is not given to others for so long")
-    gold_every: int = _option(20, "people", "mix in a gold item after so many videos, where there are any; 0: never")
+    lease_s: float = option(120.0, "people", "a video shown to one person is not given to others for so long")
+    gold_every: int = option(20, "people", "mix in a gold item after so many videos, where there are any; 0: never")
 
     def __post_init__(self) -> None:
-        checks = [
+        checks: list[Check] = [
             (0 <= self.port <= 65535, "port", "0 to 65535"),
             (self.sample >= 0, "sample", "0 or more"),
             (not (self.sample and self.label), "label", "not together with `sample`"),
@@ -45,12 +40,10 @@ class ReviewOptions:
             ),
             (self.lease_s >= 1, "lease_s", "1 or more"),
             (self.gold_every >= 0, "gold_every", "0 or more"),
-            (self.owner_token is None or len(self.owner_token) >= 16, "owner_token", "16 characters or more"),
         ]
-        for holds, name, expected in checks:
-            if not holds:
-                shown = "one that is too short" if name == "owner_token" else repr(getattr(self, name))
-                raise UsageError(f"`{name}`: got {shown}, expected {expected}")
+        check_options(self, checks)
+        if self.owner_token is not None and len(self.owner_token) < 16:  # a secret is not shown
+            raise UsageError("`owner_token`: got one that is too short, expected 16 characters or more")
 
     @property
     def queue(self) -> str:

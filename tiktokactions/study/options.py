@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from tiktokactions.errors import UsageError
+from tiktokactions.options import check_options, option
 
 Equal = Literal["epochs", "steps"]
 Engine = Literal["local", "ray"]
 Method = Literal["honest", "paper"]
 TARGETS = (0.95, 0.96, 0.97, 0.98, 0.99)
-
-
-def _option(default: Any, group: str, help: str) -> Any:
-    return dataclasses.field(default=default, metadata={"group": group, "help": help})
-
-
-def _check(options: object, checks: list[tuple[bool, str, str]]) -> None:
-    for holds, name, expected in checks:
-        if not holds:
-            raise UsageError(f"`{name}`: got {getattr(options, name)}, expected {expected}")
 
 
 def _check_targets(targets: tuple[float, ...]) -> None:
@@ -35,26 +25,24 @@ def _check_targets(targets: tuple[float, ...]) -> None:
 class StudyOptions:
     """What both studies share besides their data."""
 
-    repeats: int = _option(3, "study", "seeds, each with its own order of the videos")
-    equal: Equal = _option(
-        "epochs", "study", "epochs: every video is seen equally often; steps: as many for every size"
-    )
-    stratified: bool = _option(False, "study", "every subset holds each label in its share")
-    seed: int = _option(0, "study", "of everything")
-    jobs: int = _option(1, "run", "trials at a time, a GPU each")
-    engine: Engine = _option("local", "run", "ray: place trials on a cluster (docs/scale.md)")
+    repeats: int = option(3, "study", "seeds, each with its own order of the videos")
+    equal: Equal = option("epochs", "study", "epochs: every video is seen equally often; steps: as many for every size")
+    stratified: bool = option(False, "study", "every subset holds each label in its share")
+    seed: int = option(0, "study", "of everything")
+    jobs: int = option(1, "run", "trials at a time, a GPU each")
+    engine: Engine = option("local", "run", "ray: place trials on a cluster (docs/scale.md)")
 
     def __post_init__(self) -> None:
-        _check(self, [(self.repeats >= 1, "repeats", "1 or more"), (self.jobs >= 1, "jobs", "1 or more")])
-        _check(self, [(self.equal in ("epochs", "steps"), "equal", "'epochs' or 'steps'")])
-        _check(self, [(self.engine in ("local", "ray"), "engine", "'local' or 'ray'")])
+        check_options(self, [(self.repeats >= 1, "repeats", "1 or more"), (self.jobs >= 1, "jobs", "1 or more")])
+        check_options(self, [(self.equal in ("epochs", "steps"), "equal", "'epochs' or 'steps'")])
+        check_options(self, [(self.engine in ("local", "ray"), "engine", "'local' or 'ray'")])
 
 
 @dataclass(frozen=True)
 class ScalingOptions(StudyOptions):
     """Every option of ``study scaling``."""
 
-    targets: tuple[float, ...] = _option(TARGETS, "study", "accuracies to extrapolate to")
+    targets: tuple[float, ...] = option(TARGETS, "study", "accuracies to extrapolate to")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -65,24 +53,24 @@ class ScalingOptions(StudyOptions):
 class SourcesOptions(StudyOptions):
     """Every option of ``study sources``."""
 
-    size: int | None = _option(None, "study", "videos of each source (default: all)")
+    size: int | None = option(None, "study", "videos of each source (default: all)")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check(self, [(self.size is None or self.size >= 1, "size", "1 or more")])
+        check_options(self, [(self.size is None or self.size >= 1, "size", "1 or more")])
 
 
 @dataclass(frozen=True)
 class ExtrapolateOptions:
     """Every option of ``extrapolate``."""
 
-    targets: tuple[float, ...] = _option(TARGETS, "study", "accuracies that are asked for")
-    method: Method = _option("honest", "study", "paper: its Table 5; honest: with all uncertainty")
-    metric: str | None = _option(None, "study", "rows of this metric (default: top1)")
-    draws: int = _option(500, "study", "bootstrap samples of each curve")
-    seed: int = _option(0, "study", "of the bootstrap")
+    targets: tuple[float, ...] = option(TARGETS, "study", "accuracies that are asked for")
+    method: Method = option("honest", "study", "paper: its Table 5; honest: with all uncertainty")
+    metric: str | None = option(None, "study", "rows of this metric (default: top1)")
+    draws: int = option(500, "study", "bootstrap samples of each curve")
+    seed: int = option(0, "study", "of the bootstrap")
 
     def __post_init__(self) -> None:
         _check_targets(self.targets)
-        _check(self, [(self.method in ("honest", "paper"), "method", "'honest' or 'paper'")])
-        _check(self, [(self.draws >= 50, "draws", "50 or more")])
+        check_options(self, [(self.method in ("honest", "paper"), "method", "'honest' or 'paper'")])
+        check_options(self, [(self.draws >= 50, "draws", "50 or more")])

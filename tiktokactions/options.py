@@ -1,0 +1,74 @@
+"""Options of commands: fields of frozen dataclasses that carry their help, and the checks of what a person gives.
+
+The command line, its help, TOML files and the docs all read these fields. Messages name options in backticks, as a
+Python caller writes them; the command line puts its dashes there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from tiktokactions.errors import UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T")
+Options = TypeVar("Options", bound="DataclassInstance")
+
+Check = tuple[bool, str, str]
+"""Whether it holds, the option's name, and what is expected of the option."""
+
+
+def option(default: T, group: str, help: str, **metadata: object) -> T:
+    """A field of an options dataclass; its ``metadata`` holds ``group`` (a section of the help page) and ``help``."""
+    field: T = dataclasses.field(default=default, metadata={"group": group, "help": help, **metadata})
+    return field
+
+
+def check_options(options: object, checks: Iterable[Check]) -> None:
+    """Raises :class:`UsageError` for the first check that does not hold."""
+    for holds, name, expected in checks:
+        if not holds:
+            raise UsageError(f"`{name}`: got {getattr(options, name)}, expected {expected}")
+
+
+def option_types(kind: type[DataclassInstance]) -> dict[str, typing.Any]:
+    """The type of every option by its name."""
+    types = typing.get_type_hints(kind)
+    return {field.name: types[field.name] for field in dataclasses.fields(kind)}
+
+
+def checked_options(kind: type[Options], given: Mapping[str, object]) -> Options:
+    """``kind(**given)``, where every name is known and every value is of its option's type.
+
+    Raises:
+        UsageError: an unknown option, a value of another type or one out of range.
+    """
+    types = option_types(kind)
+    unknown = sorted(set(given) - set(types))
+    if unknown:
+        raise UsageError(f"unknown option {', '.join(unknown)}; expected some of {', '.join(sorted(types))}")
+    return kind(**{name: _as_type(name, value, types[name]) for name, value in given.items()})
+
+
+def _as_type(name: str, value: object, kind: typing.Any) -> object:
+    import msgspec
+
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    elif hasattr(value, "item"):  # a NumPy number
+        value = value.item()
+    try:
+        # The hook makes a Fraction of a number or of "30000/1001".
+        made: object = msgspec.convert(value, kind, dec_hook=lambda wanted, given: wanted(str(given)))
+    except msgspec.ValidationError as error:
+        literals = [t for t in (kind, *typing.get_args(kind)) if typing.get_origin(t) is typing.Literal]
+        choices = [str(choice) for literal in literals for choice in typing.get_args(literal)]
+        problem = f", expected one of {', '.join(choices)}" if choices else f": {error}".replace("`", "'")
+        raise UsageError(f"`{name}`: got {value!r}{problem}") from error
+    return value if made == value else made  # 30 stays 30 where a float is expected; lists become tuples
