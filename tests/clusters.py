@@ -46,15 +46,22 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def running_cluster(*head_options: str, memory_mb: int = 100) -> Iterator[Cluster]:
+def running_cluster(*head_options: str, token: str = "", memory_mb: int = 100) -> Iterator[Cluster]:
+    """A head node, which asks for the token where one is given; it lies in the home of all its users, where Ray looks."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     # Ray's sockets need short paths: pytest's folders are too deep for them.
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "RAY_ADDRESS": "", "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "RAY_USAGE_STATS_ENABLED": "0"}
     cluster = Cluster(f"127.0.0.1:{port}", environment)
-    del environment["RAY_ADDRESS"]
+    for name in ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        environment.pop(name, None)
+    if token:
+        environment["HOME"] = folder
+        path = Path(folder) / ".ray" / "auth_token"
+        path.parent.mkdir()
+        path.write_text(token)
     store = f"--object-store-memory={memory_mb << 20}"
     try:
         options = (f"--port={port}", f"--temp-dir={folder}", "--include-dashboard=false", store, *head_options)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,29 @@ from tests import made_videos, stores
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = (REPOSITORY / os.environ.get("TIKTOKACTIONS_TEST_DATA", "../shared")).resolve()
 
+# Before anything is imported that looks there: nobody's home, cache, settings, keys or tokens, here and in every process that
+# a test starts. What a test finds there on one machine is not there on the next.
+HOME = Path(tempfile.mkdtemp(prefix="home-"))
+os.environ["HOME"] = str(HOME)
+for kind in ("CACHE", "CONFIG", "DATA", "STATE"):
+    os.environ[f"XDG_{kind}_HOME"] = str(HOME / kind.lower())
+for name in (
+    *("HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "HF_TOKEN", "HF_TOKEN_PATH", "TRANSFORMERS_CACHE"),
+    *("TORCH_HOME", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "MPLCONFIGDIR", "MATPLOTLIBRC", "YOLO_CONFIG_DIR"),
+    *("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "GOOGLE_APPLICATION_CREDENTIALS"),
+    *("CLOUDSDK_CONFIG", "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"),
+    *("TIKTOKACTIONS_MODELS", "TIKTOKACTIONS_API_URL", "TIKTOK_CLIENT_KEY", "TIKTOK_CLIENT_SECRET"),
+):
+    os.environ.pop(name, None)
+
 # Before torch is imported: two test processes share two cores, and a second thread in each would spin for the other's.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 MakeVideo = Callable[..., Path]
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(HOME, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -131,15 +152,8 @@ _NUMBERS = itertools.count()
 
 
 @pytest.fixture(autouse=True)
-def private_surroundings(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """No network, no user's settings, no user's cache. ``@pytest.mark.network`` lifts the first of these."""
-    private = tmp_path_factory.getbasetemp() / "user"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(private / "cache"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(private / "config"))
-    for name in ("TIKTOKACTIONS_MODELS", "TIKTOKACTIONS_API_URL", "TIKTOK_CLIENT_KEY", "TIKTOK_CLIENT_SECRET"):
-        monkeypatch.delenv(name, raising=False)
+def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only this machine, but for tests marked ``network``."""
     if request.node.get_closest_marker("network"):
         monkeypatch.delenv("TIKTOKACTIONS_OFFLINE", raising=False)
         return

@@ -26,6 +26,7 @@ from tiktokactions.curation.engine_ray import GpuDetector, with_weights_here
 from tiktokactions.curation.people import ResolvedDetector, resolve_detector
 from tiktokactions.files import located, record_files
 
+TOKEN = "0123456789abcdef" * 4
 NO_PEOPLE = ["--detector", "none", "--min-person-frames", "0"]
 
 
@@ -33,6 +34,13 @@ NO_PEOPLE = ["--detector", "none", "--min-person-frames", "0"]
 def cluster() -> Iterator[Cluster]:
     """One node with two CPUs."""
     with running_cluster("--num-cpus=2") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[Cluster]:
+    """One node that asks for a token."""
+    with running_cluster("--num-cpus=1", token=TOKEN) as running:
         yield running
 
 
@@ -45,9 +53,10 @@ def beside(cluster: Cluster, *command: str, **settings: Any) -> subprocess.Popen
 
 
 def finished(driver: subprocess.Popen[str], code: int = 0) -> str:
+    """Its standard output; what it said on standard error where it was to fail."""
     out, err = driver.communicate(timeout=240)
     assert driver.returncode == code, f"exit {driver.returncode}\n{out}\n{err[-3000:]}"
-    return out
+    return err if code else out
 
 
 def made_videos(folder: Path, count: int, seconds: int = 4) -> Path:
@@ -103,19 +112,50 @@ def tiny_detector(folder: Path) -> Path:
     return write_constant_model(folder / "person.onnx", (1, 3, 64, 64), cells)
 
 
-def test_curate_on_ray_is_curate(cluster: Cluster, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "token", [pytest.param("", id="open", marks=pytest.mark.slow), pytest.param(TOKEN, id="token")]
+)
+def test_curate_on_ray_is_curate(token: str, tmp_path: Path) -> None:
     """The same records, clips and tables as the local engine's, and standard output is one JSON object."""
     videos = made_videos(tmp_path / "videos", 2)
     (videos / "broken.mp4").write_bytes(b"\0" * 5000)
     local = api.curate(videos, tmp_path / "local", detector="none", min_person_frames=0, workers=2)
     run = ("tiktokactions", "curate", str(videos), "-o", "ray", *NO_PEOPLE, "--engine", "ray", "--json")
-    result = json.loads(finished(beside(cluster, *run, cwd=tmp_path)))
+    with running_cluster("--num-cpus=2", token=token) as cluster:
+        result = json.loads(finished(beside(cluster, *run, cwd=tmp_path)))
     assert (
         (result["videos"], result["accepted"], result["rejected"]) == (3, local.accepted, local.rejected) == (3, 2, 1)
     )
     assert told(tmp_path / "ray") == told(tmp_path / "local")
     for clip in (tmp_path / "local").glob("clips/*/*.mp4"):
         assert (tmp_path / "ray" / clip.relative_to(tmp_path / "local")).read_bytes() == clip.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "mine",
+    [
+        pytest.param({}, id="none"),
+        pytest.param({"RAY_AUTH_TOKEN": "f" * 64}, id="another"),
+        pytest.param({"RAY_AUTH_TOKEN": TOKEN, "RAY_AUTH_MODE": "disabled"}, id="kept back"),
+        pytest.param({"RAY_AUTH_MODE": "token"}, id="none to show"),
+    ],
+)
+@pytest.mark.slow
+def test_a_cluster_that_wants_another_token(guarded: Cluster, tmp_path: Path, mine: dict[str, str]) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    user = Cluster(guarded.address, guarded.environment | {"HOME": str(tmp_path)} | mine)
+    run = ("tiktokactions", "curate", "a.mp4", "-o", "data", *NO_PEOPLE, "--engine", "ray")
+    said = finished(beside(user, *run, cwd=tmp_path), code=2)
+    assert "asks for a token and got none that it accepts" in said and "~/.ray/auth_token" in said
+
+
+@pytest.mark.slow
+def test_a_cluster_of_its_own_leaves_nothing_in_the_home(tmp_path: Path) -> None:
+    script = "from tiktokactions.curation.engine_ray import connect, session\nwith session(): print(connect().nodes())"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    command = [sys.executable, "-c", script]
+    subprocess.run(command, env=environment | {"HOME": str(tmp_path)}, check=True, capture_output=True)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

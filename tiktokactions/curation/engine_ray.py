@@ -15,6 +15,7 @@ import hashlib
 import logging
 import os
 import random
+import secrets
 import socket
 import sys
 import time
@@ -60,8 +61,11 @@ class EngineError(TiktokactionsError, ValueError):
 def connect() -> Any:
     """The module ``ray``, connected: to ``RAY_ADDRESS``, else to a cluster that runs here, else to one started for this run.
 
+    A cluster may ask for a token (``~/.ray/auth_token``, ``RAY_AUTH_TOKEN`` or ``RAY_AUTH_TOKEN_PATH``). ``RAY_AUTH_MODE``
+    is obeyed where it is set; without it a token is shown where the cluster asks for one.
+
     Raises:
-        EngineError: the package is missing, or no cluster at the address.
+        EngineError: the package is missing, no cluster at the address, or it does not accept the token.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers about every run
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # CPU workers see no GPU
@@ -71,13 +75,48 @@ def connect() -> Any:
         raise EngineError("the `engine` ray needs the package ray: pip install 'tiktokactions[ray]'") from error
     if ray.is_initialized():
         return ray
+    address = os.environ.get("RAY_ADDRESS")
+    if address and "://" not in address:
+        _show_token_if_asked(address)
     try:
         ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
     except ConnectionError as error:
-        if os.environ.get("RAY_ADDRESS"):
-            raise EngineError(f"RAY_ADDRESS={os.environ['RAY_ADDRESS']}: no Ray cluster answers there") from error
+        if address:
+            raise EngineError(f"RAY_ADDRESS={address}: no Ray cluster answers there") from error
+        # A cluster for this run alone. Ray would leave a new token in the user's home, where every later cluster takes it.
+        if not os.environ.keys() & {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}:
+            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     return ray
+
+
+def _show_token_if_asked(address: str) -> None:
+    """Ray shows a token by itself only to a cluster that it finds on this machine, never to one at ``RAY_ADDRESS``.
+
+    A token that nobody asks for does harm: the workers could not reach the driver.
+    """
+    try:
+        from ray._raylet import AuthenticationTokenLoader, Config, GcsClient
+        from ray.exceptions import AuthenticationError, RpcError
+    except ImportError:  # an older Ray: no tokens
+        return
+    has_token = AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True)
+    mode = os.environ.get("RAY_AUTH_MODE")
+    if mode != "token" or has_token:
+        try:
+            GcsClient(address=address)
+            return
+        except RpcError as error:
+            raise EngineError(f"RAY_ADDRESS={address}: no Ray cluster answers there") from error
+        except AuthenticationError:
+            if mode is None and has_token:
+                os.environ["RAY_AUTH_MODE"] = "token"
+                Config.initialize("")  # which reads the environment again
+                return _show_token_if_asked(address)
+    raise EngineError(
+        f"RAY_ADDRESS={address}: the Ray cluster asks for a token and got none that it accepts; put the cluster's token into"
+        " ~/.ray/auth_token or RAY_AUTH_TOKEN, or its path into RAY_AUTH_TOKEN_PATH (with RAY_AUTH_MODE unset or 'token')"
+    )
 
 
 @contextlib.contextmanager
