@@ -189,11 +189,11 @@ def do(job: Job) -> dict[str, Any]:
     began = time.process_time()
     options = dict(job.options) | {"seed": job.seed}
     if job.kind == "pretrain":
-        result: dict[str, Any] = api.pretrain(job.train, job.run, **options)
+        result = api.pretrain(job.train, job.run, **options).as_json()
         log = [json.loads(line) for line in Path(job.run, "log.jsonl").read_text().splitlines()]
         told: dict[str, Any] = {"first_loss": log[0]["loss"], "loss": log[-1]["loss"], "steps": result["steps"]}
     else:
-        result = api.finetune(job.train, job.run, test=job.test, init=job.init, **options)
+        result = api.finetune(job.train, job.run, test=job.test, init=job.init, **options).as_json()
         told = {"top1": result["test"]["top1"], "videos": result["test"]["videos"], "steps": result["steps"]}
     told |= {"task": job.task, "recipe": job.recipe, "kind": job.kind, "init": job.init is not None, "seed": job.seed}
     told |= {"pretrained_by": Path(job.init).name if job.init else None}

@@ -17,9 +17,7 @@ pytestmark = pytest.mark.network
 # pip's cache and settings are the user's own: what make has just downloaded is not downloaded again.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 MEGABYTE = 1_000_000
-WITHOUT_TORCH = tuple(
-    f"tiktokactions.model.{name}" for name in ("config", "masking", "options", "progress", "run_folder")
-)
+WITHOUT_TORCH = tuple(f"tiktokactions.model.{name}" for name in ("config", "masking", "options", "progress", "run"))
 """Of the room that needs the extra 'train', what the command line and the api need before they know that it is there."""
 
 

@@ -119,13 +119,13 @@ def test_training_reads_tar_files_of_an_object_store(plain: ClipSet, tmp_path: P
     assert len(fetched) < 200
     asked = len(store.asked)
     local = api.finetune(shards(tmp_path / "again", plain), tmp_path / "local", workers=0, **TINY | {"epochs": 2})
-    assert run["loss"] == pytest.approx(local["loss"], abs=1e-6)
+    assert run.result.loss == pytest.approx(local.result.loss, abs=1e-6)
     assert len(store.asked) == asked
     tested = api.evaluate(tmp_path / "run", address, workers=0, threads=1, device="cpu", segments=1, crops=1)
     assert tested.videos == 4
     assert all(not p.suffix for p in clip_cache_folder().glob("*/*"))
     pretrained = api.pretrain([address], tmp_path / "pre", workers=0, decoder_depth=1, pictures_epochs=0, **TINY)
-    assert pretrained["steps"] == 2
+    assert pretrained.result.steps == 2
 
 
 @pytest.mark.slow
@@ -139,7 +139,7 @@ def test_training_reads_a_dataset_of_an_object_store(plain: ClipSet, tmp_path: P
     api.curate(videos, f"{bucket}/data", workers=2, **settings)
     api.dataset_split(f"{bucket}/data", val=0, test=0.5)
     run = api.finetune(f"{bucket}/data", tmp_path / "run", workers=0, **TINY)
-    assert run["test"]["videos"] == 4
+    assert run.evaluations["test"].videos == 4
 
 
 def test_a_clip_that_cannot_be_had_stops_with_its_path(plain: ClipSet, tmp_path: Path, bucket: str) -> None:

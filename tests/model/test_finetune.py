@@ -21,7 +21,7 @@ from tiktokactions.model.finetune import dry_finetune, finetune
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions, PredictOptions, PretrainOptions
 from tiktokactions.model.predict import predict, write_features
 from tiktokactions.model.pretrain import pretrain
-from tiktokactions.model.run_folder import RunError, read_log, read_run
+from tiktokactions.model.run import RunError, read_log, read_run
 from tiktokactions.video import UnreadableError
 
 SMALL: dict[str, Any] = {
@@ -83,11 +83,11 @@ def losses(folder):
 
 
 def test_a_run_leaves_everything_behind(train, test, tmp_path):
-    result = run(train, tmp_path / "run", val=test, ema=0.9)
+    result = run(train, tmp_path / "run", val=test, ema=0.9).result
     info: Any = read_run(tmp_path / "run")
-    assert result["finished"] and result["steps"] == 6
+    assert result.finished and result.steps == 6
     assert info.labels == ("down", "left", "right", "up") and info.model.classes == 4
-    assert info.derived["lr"] == pytest.approx(0.02 * 4 / 256)
+    assert info.derived.lr == pytest.approx(0.02 * 4 / 256)
     for name in ("model.safetensors", "average.safetensors", "curves.svg", "clips.csv", "result.json"):
         assert (tmp_path / "run" / name).stat().st_size > 0, name
     looks = [line["val_top1"] for line in read_log(tmp_path / "run") if "val_top1" in line]
@@ -114,9 +114,9 @@ def test_it_learns_to_tell_apart(tmp_path, train):
 def test_the_paper_s_plan(train):
     many = dataclasses.replace(train, clips=train.clips * 750)
     plan = dry_finetune(many, FinetuneOptions(), None)
-    assert (plan["steps"], plan["videos_per_step"], plan["clips_per_step"]) == (112_500, 8, 16)
-    assert (plan["lr"], plan["warmup_steps"]) == (pytest.approx(3.125e-5), 5_625)
-    assert plan["first_layer_lr"] == pytest.approx(3.125e-5 * 0.9**13)
+    assert (plan.steps, plan.videos_per_step, plan.clips_per_step) == (112_500, 8, 16)
+    assert (plan.lr, plan.warmup_steps) == (pytest.approx(3.125e-5), 5_625)
+    assert plan.first_layer_lr == pytest.approx(3.125e-5 * 0.9**13)
 
 
 @pytest.mark.parametrize("stop", [1, 3, 6])
@@ -182,8 +182,8 @@ def test_beginning_with_a_pretrained_run(train, tmp_path):
     run(train, tmp_path / "run", init=tmp_path / "pretrained", epochs=1, report=told.append, **free)
     info: Any = read_run(tmp_path / "run")
     assert (info.model.name, info.model.frames, info.model.height) == ("tiny", 4, 32)
-    assert info.init["path"] == str(tmp_path / "pretrained")
-    assert sorted(info.init["fresh"]) == ["fc_norm.bias", "fc_norm.weight", "head.bias", "head.weight"]
+    assert info.init.path == str(tmp_path / "pretrained")
+    assert sorted(info.init.fresh) == ["fc_norm.bias", "fc_norm.weight", "head.bias", "head.weight"]
     assert any("start fresh" in progress.message for progress in told)
     with pytest.raises(ValueError, match="`model` vit-b: the first weights are of tiny"):
         run(train, tmp_path / "other", init=tmp_path / "pretrained", **(free | {"model": "vit-b"}))
@@ -199,8 +199,8 @@ def test_a_head_for_other_classes_is_not_taken_over(finished, train, tmp_path):
     run(train, tmp_path / "same", init=finished, epochs=1)
     renamed_run: Any = read_run(tmp_path / "renamed")
     same_run: Any = read_run(tmp_path / "same")
-    assert "head.weight" in renamed_run.init["fresh"]
-    assert same_run.init["fresh"] == []
+    assert "head.weight" in renamed_run.init.fresh
+    assert same_run.init.fresh == ()
 
 
 @pytest.mark.parametrize("blocks", [1, 4])
@@ -213,12 +213,12 @@ def test_frozen_blocks_stay_as_they_are(finished, train, tmp_path, blocks):
 
 
 def test_a_linear_probe_changes_the_last_layer_only(finished, train, test, tmp_path):
-    result = run(train, tmp_path / "probe", init=finished, linear_probe=True, segments=2, crops=1)
+    result = run(train, tmp_path / "probe", init=finished, linear_probe=True, segments=2, crops=1).result
     before, after = (load_file(folder / "model.safetensors") for folder in (finished, tmp_path / "probe"))
     assert {name for name in before if not torch.equal(before[name], after[name])} == {"head.weight", "head.bias"}
-    assert 0 <= result["cross_validated_top1"] <= 1 and result["penalty"] > 0
+    assert 0 <= result.cross_validated_top1 <= 1 and result.penalty > 0
     assert evaluate(tmp_path / "probe", train, LOOKS, tmp_path / "e").top1 > 0.5
-    assert run(train, tmp_path / "probe", init=finished, linear_probe=True, segments=2, crops=1) == result
+    assert run(train, tmp_path / "probe", init=finished, linear_probe=True, segments=2, crops=1).result == result
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from tiktokactions.model.checkpoint import checkpoints
 from tiktokactions.model.options import PretrainOptions
 from tiktokactions.model.pretrain import dry_pretrain, pretrain, pretraining_config, pretraining_plan
 from tiktokactions.model.progress import NonFiniteLossError, TrainingProgress
-from tiktokactions.model.run_folder import RunError, read_log, read_run
+from tiktokactions.model.run import Run, RunError, filled, read_log, read_run
 from tiktokactions.model.training import TooFewClipsError
 from tiktokactions.model.weights import read_weights
 from tiktokactions.video import UnreadableError
@@ -62,14 +62,14 @@ def losses(folder):
 
 def test_a_run_leaves_everything_behind(clips, tmp_path):
     told: list[TrainingProgress] = []
-    result = run(clips, tmp_path / "run", told.append, pictures_epochs=3)
-    folder = tmp_path / "run"
-    assert result["steps"] == 9 and result["finished"] and result["loss"] == losses(folder)[-1][1]
-    assert json.loads((folder / "result.json").read_text()) == result
+    trained = run(clips, tmp_path / "run", told.append, pictures_epochs=3)
+    folder, result = tmp_path / "run", trained.result
+    assert trained.finished and result.steps == 9 and result.finished and result.loss == losses(folder)[-1][1]
+    assert json.loads((folder / "result.json").read_text()) == trained.as_json() == Run(folder).as_json()
     assert len((folder / "clips.csv").read_text().splitlines()) == 1 + len(clips)
     info = read_run(folder)
     assert info.kind == "pretrain" and info.labels is None and info.model.name == "tiny"
-    assert info.derived["lr"] == pytest.approx(0.02 * 4 / 256)
+    assert info.derived.lr == pytest.approx(0.02 * 4 / 256)
     assert info.options["mask_ratio"] == 0.75 and info.versions["torch"] == torch.__version__
     for name in ("curves.svg", "curves.png", "reconstructions/epoch-00003.png", "model.safetensors"):
         assert (folder / name).stat().st_size > 0, name
@@ -90,7 +90,7 @@ def test_it_learns(clips, tmp_path):
 
 def test_the_paper_s_plan():
     plan = dry_pretrain(10_000, PretrainOptions())
-    assert plan == {
+    assert filled(plan) == {
         "processes": 1,
         "videos_per_step": 32,
         "clips_per_step": 64,
@@ -120,17 +120,17 @@ def test_the_paper_s_plan():
 def test_plans(options, processes, steps, videos, warmup):
     asked = PretrainOptions(**(QUICK | options))
     plan = pretraining_plan(pretraining_model(pretraining_config(asked)), asked, 12, processes)
-    assert (plan["steps"], plan["videos_per_step"], plan["warmup_steps"]) == (steps, videos, warmup)
-    assert plan["lr"] == pytest.approx(0.02 * videos / 256)
+    assert (plan.steps, plan.videos_per_step, plan.warmup_steps) == (steps, videos, warmup)
+    assert plan.lr == pytest.approx(0.02 * videos / 256)
 
 
 # --- interruptions ----------------------------------------------------------------------------------------------------
 
 
 def test_a_finished_run_is_left_as_it_is(clips, tmp_path):
-    first = run(clips, tmp_path / "run")
+    first = run(clips, tmp_path / "run").result
     before = (tmp_path / "run" / "model.safetensors").stat().st_mtime_ns
-    assert run(clips, tmp_path / "run") == first
+    assert run(clips, tmp_path / "run").result == first
     assert (tmp_path / "run" / "model.safetensors").stat().st_mtime_ns == before
 
 
@@ -139,9 +139,12 @@ def test_stopping_and_going_on_changes_nothing(clips, tmp_path, stop):
     """In the middle of an epoch, at its end, and after the last step."""
     run(clips, tmp_path / "whole", log_steps=2)
     told = run(clips, tmp_path / "parts", stop_after_steps=stop, log_steps=2)
-    assert told["finished"] is False and told["steps"] == stop
-    result = run(clips, tmp_path / "parts", log_steps=2)
-    assert result["finished"] and losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    assert told.finished is False and told.result.steps == stop and told.as_json()["finished"] is False
+    with pytest.raises(RunError, match="parts: this run is not finished"):
+        _ = Run(tmp_path / "parts").result
+    assert run(clips, tmp_path / "parts", log_steps=2).finished and losses(tmp_path / "parts") == losses(
+        tmp_path / "whole"
+    )
     assert_same_weights(tmp_path / "parts", tmp_path / "whole")
 
 
@@ -194,7 +197,7 @@ def test_an_interruption_saves_first(clips, tmp_path):
 def test_a_half_written_checkpoint_does_not_count(clips, tmp_path):
     run(clips, tmp_path / "run", stop_after_steps=4)
     (tmp_path / "run" / "checkpoints" / ".writing-6").mkdir()
-    assert run(clips, tmp_path / "run")["finished"]
+    assert run(clips, tmp_path / "run").finished
 
 
 def test_a_damaged_checkpoint_is_named(clips, tmp_path):
@@ -235,7 +238,7 @@ def test_continued_pretraining_begins_with_the_weights(clips, tmp_path):
     for name, tensor in first.items():
         assert torch.allclose(tensor, second[name], atol=1e-6), name
     info: Any = read_run(tmp_path / "second")
-    assert info.init["path"] == str(tmp_path / "first")
+    assert info.init.path == str(tmp_path / "first")
 
 
 def test_accumulated_batches_make_the_step_of_a_large_one(clips, tmp_path):

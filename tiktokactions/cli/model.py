@@ -6,10 +6,13 @@ import argparse
 import dataclasses
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiktokactions.cli.commands import DONE, command
 from tiktokactions.cli.options import add_options, options_of
+
+if TYPE_CHECKING:
+    from tiktokactions.model.run import Run
 
 MODEL_GROUP_TITLES = {
     "data": "the data",
@@ -130,13 +133,14 @@ def _finetune(arguments: argparse.Namespace) -> int:
             progress=progress,
             **options_of(arguments, FinetuneOptions),
         )
-    _print_training(result, arguments.json, tests=bool(result.get("finished")))
+    _print_training(result, arguments.json, tests=True)
     return DONE
 
 
-def _print_training(result: dict[str, Any], as_json: bool, tests: bool = False) -> None:
+def _print_training(run: Run, as_json: bool, tests: bool = False) -> None:
     if os.environ.get("RANK", "0") != "0":
         return
+    result = run.as_json()
     if as_json:
         print(json.dumps(result))
     elif "finished" not in result:
@@ -153,7 +157,7 @@ def _print_training(result: dict[str, Any], as_json: bool, tests: bool = False) 
             print(f"cross-validated top-1 on the train side: {result['cross_validated_top1']:.1%}")
         if "test" in result:
             print_evaluation(result["test"])
-        elif tests:
+        elif tests and result["finished"]:
             print("not tested: the data have no test side, and no --test was given; 'evaluate' tests it on other data")
 
 

@@ -12,7 +12,7 @@ from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
-    from tiktokactions.model.evaluate import Evaluation
+    from tiktokactions.model.run import Evaluation
 
 
 def evaluate(

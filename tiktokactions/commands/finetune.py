@@ -15,6 +15,7 @@ from tiktokactions.options import checked_options
 if TYPE_CHECKING:
     from tiktokactions.clips.clip import ClipSet, Side
     from tiktokactions.model.options import FinetuneOptions
+    from tiktokactions.model.run import Run
 
 
 def finetune(
@@ -27,7 +28,7 @@ def finetune(
     dry_run: bool = False,
     progress: Callable[[TrainingProgress], None] = lambda progress: None,
     **options: Any,
-) -> dict[str, Any]:
+) -> Run:
     """Fine-tune a classifier on labelled videos and test it (paper, section 4.2 and Table 3).
 
     Args:
@@ -41,7 +42,7 @@ def finetune(
         **options: any field of :class:`tiktokactions.model.options.FinetuneOptions`.
 
     Returns:
-        ``run``, ``steps``, ``loss`` and more, as in ``result.json``; ``test`` holds the evaluation, where there was one.
+        The run, whose ``evaluations["test"]`` is the test at its end, where there was one.
 
     Raises:
         UsageError, UnreadableError, NonFiniteLossError: as :func:`pretrain`.
@@ -53,32 +54,33 @@ def finetune(
     with usage_errors():
         from tiktokactions.model.evaluate import evaluate, label_numbers
         from tiktokactions.model.finetune import dry_finetune, finetune, require_labels
+        from tiktokactions.model.run import Run
 
         train = clips_of(data, "train", settings)
         looked_at, tested_on = _other_side(data, val, "val", settings), _other_side(data, test, "test", settings)
         for other in (*looked_at, *tested_on):
             label_numbers(other, require_labels(train), train.source)  # now, not after hours of training
         if dry_run:
-            return dry_finetune(train, settings, None if init is None else on_disk(init, "--init"))
-        run = on_disk(output, "a run")
-        [train, *looked_at] = readable_clips([train, *looked_at], settings, run, progress)
-        result = finetune(
+            return Run(output, derived=dry_finetune(train, settings, None if init is None else on_disk(init, "--init")))
+        folder = on_disk(output, "a run")
+        [train, *looked_at] = readable_clips([train, *looked_at], settings, folder, progress)
+        run = finetune(
             train,
             settings,
-            run,
+            folder,
             val=next((v for v in looked_at if v.clips), None),
             init=None if init is None else on_disk(init, "--init"),
             report=progress,
         )
-        if not result["finished"] or not tested_on:
-            return result
+        if not run.finished or not tested_on:
+            return run
         shared = {
             f.name: getattr(settings, f.name) for f in dataclasses.fields(EvaluateOptions) if hasattr(settings, f.name)
         }
-        folder = run / "evaluations" / "test"
-        [clips] = readable_clips(tested_on, settings, folder, progress)
-        looks = EvaluateOptions(**(shared | {"stride": None}))
-        return result | {"test": dataclasses.asdict(evaluate(run, clips, looks, folder, report=progress))}
+        tests = folder / "evaluations" / "test"
+        [clips] = readable_clips(tested_on, settings, tests, progress)
+        evaluate(folder, clips, EvaluateOptions(**(shared | {"stride": None})), tests, report=progress)
+        return run
 
 
 def _other_side(

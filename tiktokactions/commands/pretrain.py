@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiktokactions.commands.errors import need_torch, on_disk, usage_errors
 from tiktokactions.commands.training_clips import clips_of, readable_clips
 from tiktokactions.errors import UsageError
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
+
+if TYPE_CHECKING:
+    from tiktokactions.model.run import Run
 
 
 def pretrain(
@@ -22,7 +25,7 @@ def pretrain(
     dry_run: bool = False,
     progress: Callable[[TrainingProgress], None] = lambda progress: None,
     **options: Any,
-) -> dict[str, Any]:
+) -> Run:
     """Pre-train VideoMAE V2 on videos without using their labels (paper, section 4.1 and Table 2).
 
     Args:
@@ -35,7 +38,7 @@ def pretrain(
         **options: any field of :class:`tiktokactions.model.options.PretrainOptions`.
 
     Returns:
-        ``run``, ``steps``, ``loss`` and more, as in ``result.json``; of a dry run the derived numbers.
+        The run; a dry run leaves nothing behind but its ``derived`` numbers.
 
     Raises:
         UsageError: data or options that make no sense, or the extra ``train`` is not installed.
@@ -53,10 +56,11 @@ def pretrain(
     need_torch(settings.decoder)
     with usage_errors():
         from tiktokactions.model.pretrain import dry_pretrain, pretrain
+        from tiktokactions.model.run import Run
 
         parts = [clips_of(source, "train", settings, unsplit_is_all=True) for source in sources]
         if dry_run:
-            return dry_pretrain(sum(len(part.clips) for part in parts), settings)
+            return Run(output, derived=dry_pretrain(sum(len(part.clips) for part in parts), settings))
         parts = readable_clips(parts, settings, on_disk(output, "a run"), progress)
         clips = [clip for part in parts for clip in part.clips]
         return pretrain(

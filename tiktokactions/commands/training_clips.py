@@ -32,7 +32,7 @@ def readable_clips(
     """With ``--skip-unreadable`` the clips that can be decoded; all others are listed in ``unreadable.csv``."""
     if not settings.skip_unreadable:
         return list(data)
-    from tiktokactions.model.run_folder import write_clips
+    from tiktokactions.model.run import write_clips
 
     good, lost = split_unreadable([clip for part in data for clip in part.clips], settings, progress)
     if lost:

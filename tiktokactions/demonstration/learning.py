@@ -115,7 +115,7 @@ def learn_rendered_actions(
         report(TrainingProgress("fine-tuning on the same clips with their labels"))
         found = _tune_and_test(train, test, tuned, pretrained, tuning, report)
         report(TrainingProgress("waiting for the same fine-tuning from random weights"))
-        return found | {"scratch": scratch.result(), "pretrain_loss": done["loss"]}
+        return found | {"scratch": scratch.result(), "pretrain_loss": done.result.loss}
 
 
 def _tuning(seed: int) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _tune_and_test(
     done = finetune(train, FinetuneOptions(**tuning), run, init=init, report=report)
     views = EvaluateOptions(segments=1, crops=3, device="cpu", workers=0, threads=1, precision="fp32")
     found = evaluate(run, test, views, run / "evaluations" / "test", report=report)
-    return dataclasses.asdict(found) | {"finetune_loss": done["loss"]}
+    return dataclasses.asdict(found) | {"finetune_loss": done.result.loss}
 
 
 def cpu_has_bf16() -> bool:

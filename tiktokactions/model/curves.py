@@ -12,7 +12,7 @@ from tiktokactions.model.augment import normalise
 from tiktokactions.model.autoencoder import MaskedAutoencoder, take_tokens
 from tiktokactions.model.config import TOKEN_CHANNELS, ModelConfig
 from tiktokactions.model.masking import tube_mask
-from tiktokactions.model.run_folder import read_log
+from tiktokactions.model.run import read_log
 from tiktokactions.model.vit import patchify
 from tiktokactions.plots import ACCEPTED, MUTED, REVIEW, new_figure, save_figure, style
 

@@ -30,32 +30,10 @@ from tiktokactions.model.hardware import Hardware, hardware, worker_count
 from tiktokactions.model.loader import TestClips, evaluation_batches
 from tiktokactions.model.options import EvaluateOptions
 from tiktokactions.model.progress import TrainingProgress
-from tiktokactions.model.run_folder import RunError, RunInfo, read_run, write_json
+from tiktokactions.model.run import Evaluation, Run, RunError, RunInfo, write_json
 from tiktokactions.model.training import Report
 from tiktokactions.model.views import Sampling
 from tiktokactions.model.weights import load_into, read_weights
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """How well a run does on labelled videos; accuracies are fractions."""
-
-    videos: int
-    top1: float
-    top1_low: float
-    """End of the 95 % interval (Wilson): what other videos of the same kind could have given."""
-    top1_high: float
-    top5: float
-    mean_class_accuracy: float
-    classes: int
-    views: int
-    """Of each video."""
-    seconds: float
-    run: str
-    data: str
-    folder: str
-    """Where predictions, table and pictures are."""
-
 
 # --- merging views and counting ------------------------------------------------------------------------------------
 
@@ -90,18 +68,14 @@ def load_run(run: Path) -> tuple[VideoClassifier, RunInfo]:
     Raises:
         RunError: not a run, or not finished.
     """
-    info = read_run(run)
-    weights = run / ("average.safetensors" if (run / "average.safetensors").exists() else "model.safetensors")
-    if not weights.exists():
-        raise RunError(f"{run}: this run is not finished; give the command that began it again")
-    config = info.model if info.kind == "finetune" else _with_one_class(info)
+    opened = Run(run)
+    if not (opened.info and opened.weights.exists()):
+        raise RunError(f"{run}: this run is not finished; start it again as it was begun")
+    # A pre-trained encoder is given a head that nobody asks.
+    config = opened.config if opened.kind == "finetune" else dataclasses.replace(opened.config, classes=1)
     model = classifier(config)
-    load_into(model, read_weights(weights).tensors, what=str(weights))
-    return model.eval(), info
-
-
-def _with_one_class(info: RunInfo) -> Any:
-    return dataclasses.replace(info.model, classes=1)
+    load_into(model, read_weights(opened.weights).tensors, what=str(opened.weights))
+    return model.eval(), opened.info
 
 
 # --- views of videos through the model -----------------------------------------------------------------------------

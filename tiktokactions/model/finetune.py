@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,12 +35,17 @@ from tiktokactions.model.optim import AverageWeights, adamw, parameter_groups, s
 from tiktokactions.model.options import FinetuneOptions
 from tiktokactions.model.probe import fit_probe
 from tiktokactions.model.progress import TrainingProgress
-from tiktokactions.model.run_folder import (
+from tiktokactions.model.run import (
+    Derived,
+    FirstWeights,
+    Run,
     RunInfo,
+    TrainingData,
+    TrainingResult,
     clips_fingerprint,
     now,
     package_versions,
-    write_json,
+    write_result,
 )
 from tiktokactions.model.training import (
     Recorder,
@@ -68,16 +72,13 @@ def finetune(
     val: ClipSet | None = None,
     init: Path | None = None,
     report: Report = lambda progress: None,
-) -> dict[str, Any]:
+) -> Run:
     """Fine-tune a classifier on labelled clips; a run that exists is continued, a finished one is left as it is.
 
     Args:
         train: what to train on.
         val: looked at after epochs; nothing is chosen by it.
         init: weights to begin with (a run folder or a file); None: random ones.
-
-    Returns:
-        The contents of ``result.json``.
 
     Raises:
         RunError, WeightsError, UnreadableError, NonFiniteLossError: see :func:`tiktokactions.model.pretrain.pretrain`.
@@ -94,25 +95,24 @@ def finetune(
             config, drop_path=options.drop_path, head_dropout=options.head_dropout, init_scale=options.init_scale
         )
         plan = finetuning_plan(model, options, len(train.clips), machine.processes.world)
-        data = {"sources": [train.source], "kind": train.kind, "clips": len(train.clips)}
-        data |= {"fingerprint": clips_fingerprint(train.clips, labels), "flip": options.flip and train.flip}
+        listed, flip = clips_fingerprint(train.clips, labels), options.flip and train.flip
+        data = TrainingData((train.source,), len(train.clips), listed, kind=train.kind, flip=flip)
         first_weights = None
         if read is not None:
             loaded = load_into(model, usable_tensors(read, labels), what=str(init))
             report(TrainingProgress(str(loaded)))
-            first_weights = {"path": str(init), "loaded": len(loaded.loaded), "fresh": list(loaded.fresh)}
+            first_weights = FirstWeights(str(init), len(loaded.loaded), loaded.fresh)
         settings = dataclasses.asdict(options)
         info = RunInfo("finetune", config, labels, settings, data, plan, first_weights, package_versions(), now())
         open_run(run, info, train.clips, machine)
-        if (run / "result.json").exists():
+        if Run(run).finished:
             report(TrainingProgress(f"{run}: finished before, nothing to do"))
-            result: dict[str, Any] = json.loads((run / "result.json").read_text(encoding="utf-8"))
-            return result
+            return Run(run)
         for line in describe_plan(plan, config, options, machine):
             report(TrainingProgress(line))
         if options.linear_probe:
-            return fit_probe(model, train, options, run, machine, report)
-        return _train(model, train, val, options, plan, run, machine, report)
+            return Run(run, fit_probe(model, train, options, run, machine, report))
+        return Run(run, _train(model, train, val, options, plan, run, machine, report))
 
 
 def _train(
@@ -120,11 +120,11 @@ def _train(
     train: ClipSet,
     val: ClipSet | None,
     options: FinetuneOptions,
-    plan: dict[str, Any],
+    plan: Derived,
     run: Path,
     machine: Hardware,
     report: Report,
-) -> dict[str, Any]:
+) -> TrainingResult:
     began = time.perf_counter()
     model.to(machine.device).train()
     model.checkpoint_activations = options.checkpoint_activations
@@ -139,10 +139,10 @@ def _train(
         trained = torch.compile(trained)  # type: ignore[assignment]
 
     rates = schedule(
-        plan["lr"],
-        plan["min_lr"],
+        plan.lr,
+        plan.min_lr,
         epochs=options.epochs,
-        steps_per_epoch=plan["steps_per_epoch"],
+        steps_per_epoch=plan.steps_per_epoch,
         warmup_epochs=options.warmup,
     )
     dataset = FinetuneClips(train.clips, train.labels, model.config, options, flip=options.flip and train.flip)
@@ -154,8 +154,8 @@ def _train(
         workers=worker_count(options, machine.processes),
         pin_memory=machine.is_cuda,
     )
-    per_epoch = plan["steps_per_epoch"]
-    recorder = Recorder(run, state, options, machine, report, steps=plan["steps"], per_epoch=per_epoch)
+    per_epoch = plan.steps_per_epoch
+    recorder = Recorder(run, state, options, machine, report, steps=plan.steps, per_epoch=per_epoch)
     saver = Saver(run, state, options, machine)
 
     with batches, saver.finish_step_before_stopping():
@@ -181,23 +181,18 @@ def _train(
                     state.average.update(model)
                 recorder.step_done(mean_loss, lr, norm)
                 if saver.step_done():
-                    return {"run": str(run), "steps": state.step, "loss": mean_loss, "finished": False}
+                    return TrainingResult(state.step, mean_loss, finished=False)
             if val is not None and options.validate_epochs and (epoch + 1) % options.validate_epochs == 0:
                 recorder.note(val_top1=validate(model, val, train.labels, options, machine))
 
-    result = {
-        "run": str(run),
-        "steps": state.step,
-        "loss": recorder.last_loss,
-        "finished": True,
-        "seconds_of_last_start": round(time.perf_counter() - began, 3),
-    }
+    seconds = round(time.perf_counter() - began, 3)
+    result = TrainingResult(state.step, recorder.last_loss, seconds_of_last_start=seconds)
     if machine.processes.is_first:
         save_weights(run / "model.safetensors", model.state_dict())
         if state.average is not None:
             save_weights(run / "average.safetensors", state.average.tensors)
         draw_curves(run)
-        write_json(run / "result.json", result)
+        write_result(run, result)
     return result
 
 
@@ -321,7 +316,7 @@ def usable_tensors(read: ReadWeights, labels: tuple[str, ...]) -> dict[str, Tens
     return {name: tensor for name, tensor in read.tensors.items() if not name.startswith("head.")}
 
 
-def dry_finetune(train: ClipSet, options: FinetuneOptions, init: Path | None) -> dict[str, Any]:
+def dry_finetune(train: ClipSet, options: FinetuneOptions, init: Path | None) -> Derived:
     """The plan for these clips, without device or other processes."""
     labels = require_labels(train)
     config = finetuning_config(options, None if init is None else read_weights(init), len(labels))
@@ -330,36 +325,36 @@ def dry_finetune(train: ClipSet, options: FinetuneOptions, init: Path | None) ->
     return finetuning_plan(model, options, len(train.clips), processes_told().world)
 
 
-def finetuning_plan(model: VideoClassifier, options: FinetuneOptions, clips: int, processes: int) -> dict[str, Any]:
+def finetuning_plan(model: VideoClassifier, options: FinetuneOptions, clips: int, processes: int) -> Derived:
     """Every number that follows from the options, computed here and nowhere else."""
     per_epoch = 0 if options.linear_probe else steps_per_epoch(clips, options, processes)
     batch = options.batch_size * options.accumulate * processes
-    return {
-        "processes": processes,
-        "videos_per_step": batch,
-        "clips_per_step": batch * options.num_samples,
-        "steps_per_epoch": per_epoch,
-        "steps": per_epoch * options.epochs,
-        "warmup_steps": int(options.warmup * per_epoch),
-        "lr": scaled_lr(options.base_lr, batch),
-        "min_lr": scaled_lr(options.min_lr, batch),
-        "first_layer_lr": scaled_lr(options.base_lr, batch) * options.layer_decay ** (model.config.depth + 1),
-        "tokens": model.config.tokens,
-        "classes": model.config.classes,
-        "parameters": sum(p.numel() for p in model.parameters()),
-    }
+    return Derived(
+        processes=processes,
+        videos_per_step=batch,
+        clips_per_step=batch * options.num_samples,
+        steps_per_epoch=per_epoch,
+        steps=per_epoch * options.epochs,
+        warmup_steps=int(options.warmup * per_epoch),
+        lr=scaled_lr(options.base_lr, batch),
+        min_lr=scaled_lr(options.min_lr, batch),
+        tokens=model.config.tokens,
+        parameters=sum(p.numel() for p in model.parameters()),
+        first_layer_lr=scaled_lr(options.base_lr, batch) * options.layer_decay ** (model.config.depth + 1),
+        classes=model.config.classes,
+    )
 
 
-def describe_plan(plan: dict[str, Any], config: ModelConfig, options: FinetuneOptions, machine: Hardware) -> list[str]:
+def describe_plan(plan: Derived, config: ModelConfig, options: FinetuneOptions, machine: Hardware) -> list[str]:
     """The plan in words."""
     lines = [
-        f"{config.name}: {plan['parameters']:,} parameters, {plan['classes']} classes, clips of {config.frames} ×"
-        f" {config.height} × {config.width} ({plan['tokens']} tokens), on {machine.describe()}"
+        f"{config.name}: {plan.parameters:,} parameters, {plan.classes} classes, clips of {config.frames} ×"
+        f" {config.height} × {config.width} ({plan.tokens} tokens), on {machine.describe()}"
     ]
     if not options.linear_probe:
         lines.append(
-            f"{plan['steps']:,} steps ({plan['steps_per_epoch']:,} an epoch, {plan['warmup_steps']:,} of warm-up) of"
-            f" {plan['videos_per_step']} videos, {plan['clips_per_step']} clips; learning rate {plan['lr']:.3g} to"
-            f" {plan['min_lr']:.3g}, in the first layer {plan['first_layer_lr']:.3g}"
+            f"{plan.steps:,} steps ({plan.steps_per_epoch:,} an epoch, {plan.warmup_steps:,} of warm-up) of"
+            f" {plan.videos_per_step} videos, {plan.clips_per_step} clips; learning rate {plan.lr:.3g} to"
+            f" {plan.min_lr:.3g}, in the first layer {plan.first_layer_lr:.3g}"
         )
     return lines

@@ -15,7 +15,7 @@ from tiktokactions.files import write_atomic
 from tiktokactions.model.evaluate import gather, load_run, merge_views, run_views, trained_sampling
 from tiktokactions.model.hardware import hardware
 from tiktokactions.model.options import PredictOptions
-from tiktokactions.model.run_folder import RunError
+from tiktokactions.model.run import RunError
 from tiktokactions.model.training import Report
 
 

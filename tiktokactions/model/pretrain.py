@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -40,12 +38,17 @@ from tiktokactions.model.masking import decoder_mask, tube_mask
 from tiktokactions.model.optim import adamw, parameter_groups, scaled_lr, schedule
 from tiktokactions.model.options import PretrainOptions
 from tiktokactions.model.progress import TrainingProgress
-from tiktokactions.model.run_folder import (
+from tiktokactions.model.run import (
+    Derived,
+    FirstWeights,
+    Run,
     RunInfo,
+    TrainingData,
+    TrainingResult,
     clips_fingerprint,
     now,
     package_versions,
-    write_json,
+    write_result,
 )
 from tiktokactions.model.training import (
     Recorder,
@@ -72,7 +75,7 @@ def pretrain(
     shares: Sequence[float] | None = None,
     init: Path | None = None,
     report: Report = lambda progress: None,
-) -> dict[str, Any]:
+) -> Run:
     """Pre-train a model on clips; a run that exists is continued, a finished one is left as it is.
 
     Args:
@@ -81,9 +84,6 @@ def pretrain(
         sources: where the clips came from, for the record.
         shares: for each clip how often it is drawn relative to others; None: every clip once an epoch.
         init: weights to begin with (a run folder or a file), for continued pre-training with a fresh schedule.
-
-    Returns:
-        The contents of ``result.json``.
 
     Raises:
         RunError: the run folder holds a run with other settings.
@@ -96,18 +96,18 @@ def pretrain(
         torch.manual_seed(options.seed)
         model = pretraining_model(config)
         plan = pretraining_plan(model, options, len(clips), machine.processes.world)
-        data = {"sources": list(sources), "clips": len(clips), "fingerprint": clips_fingerprint(clips, ())}
-        data["shares"] = None if shares is None else clips_fingerprint((), [repr(share) for share in shares])
+        mixed = None if shares is None else clips_fingerprint((), [repr(share) for share in shares])
+        data = TrainingData(tuple(sources), len(clips), clips_fingerprint(clips, ()), mixed)
         first_weights = None if init is None else _load(model, init, report)
         settings = dataclasses.asdict(options)
         info = RunInfo("pretrain", config, None, settings, data, plan, first_weights, package_versions(), now())
         open_run(run, info, clips, machine)
-        if (run / "result.json").exists():
+        if Run(run).finished:
             report(TrainingProgress(f"{run}: finished before, nothing to do"))
-            return _read_result(run)
+            return Run(run)
         for line in describe_plan(plan, config, machine):
             report(TrainingProgress(line))
-        return _train(model, clips, shares, options, plan, run, machine, report)
+        return Run(run, _train(model, clips, shares, options, plan, run, machine, report))
 
 
 def _train(
@@ -115,11 +115,11 @@ def _train(
     clips: Sequence[Clip],
     shares: Sequence[float] | None,
     options: PretrainOptions,
-    plan: dict[str, Any],
+    plan: Derived,
     run: Path,
     machine: Hardware,
     report: Report,
-) -> dict[str, Any]:
+) -> TrainingResult:
     began = time.perf_counter()
     model.to(machine.device)
     model.checkpoint_activations = options.checkpoint_activations
@@ -131,10 +131,10 @@ def _train(
         trained = torch.compile(trained)  # type: ignore[assignment]
 
     rates = schedule(
-        plan["lr"],
-        plan["min_lr"],
+        plan.lr,
+        plan.min_lr,
         epochs=options.epochs,
-        steps_per_epoch=plan["steps_per_epoch"],
+        steps_per_epoch=plan.steps_per_epoch,
         warmup_epochs=options.warmup,
     )
     dataset = PretrainClips(clips, model.config, options)
@@ -147,8 +147,8 @@ def _train(
         workers=worker_count(options, machine.processes),
         pin_memory=machine.is_cuda,
     )
-    per_epoch = plan["steps_per_epoch"]
-    recorder = Recorder(run, state, options, machine, report, steps=plan["steps"], per_epoch=per_epoch)
+    per_epoch = plan.steps_per_epoch
+    recorder = Recorder(run, state, options, machine, report, steps=plan.steps, per_epoch=per_epoch)
     saver = Saver(run, state, options, machine)
 
     with batches, saver.finish_step_before_stopping():
@@ -170,21 +170,16 @@ def _train(
                 norm = optimizer_step(state, lr, options.clip_grad, recorder.wants_line())
                 recorder.step_done(mean_loss, lr, norm)
                 if saver.step_done():
-                    return {"run": str(run), "steps": state.step, "loss": mean_loss, "finished": False}
+                    return TrainingResult(state.step, mean_loss, finished=False)
             if machine.processes.is_first and _is_pictured(epoch, options):
                 draw_reconstructions(run / "reconstructions" / f"epoch-{epoch + 1:05}", model, dataset, PICTURED_CLIPS)
 
-    result = {
-        "run": str(run),
-        "steps": state.step,
-        "loss": recorder.last_loss,
-        "finished": True,
-        "seconds_of_last_start": round(time.perf_counter() - began, 3),
-    }
+    seconds = round(time.perf_counter() - began, 3)
+    result = TrainingResult(state.step, recorder.last_loss, seconds_of_last_start=seconds)
     if machine.processes.is_first:
         save_weights(run / "model.safetensors", model.state_dict())
         draw_curves(run)
-        write_json(run / "result.json", result)
+        write_result(run, result)
     return result
 
 
@@ -222,14 +217,14 @@ def pretraining_config(options: PretrainOptions) -> ModelConfig:
     )
 
 
-def dry_pretrain(clips: int, options: PretrainOptions) -> dict[str, Any]:
+def dry_pretrain(clips: int, options: PretrainOptions) -> Derived:
     """The plan for so many clips, without weights, device or other processes."""
     with torch.device("meta"):
         model = pretraining_model(pretraining_config(options))
     return pretraining_plan(model, options, clips, processes_told().world)
 
 
-def pretraining_plan(model: MaskedAutoencoder, options: PretrainOptions, clips: int, processes: int) -> dict[str, Any]:
+def pretraining_plan(model: MaskedAutoencoder, options: PretrainOptions, clips: int, processes: int) -> Derived:
     """Every number that follows from the options, computed here and nowhere else."""
     config = model.config
     per_epoch = steps_per_epoch(clips, options, processes)
@@ -237,50 +232,45 @@ def pretraining_plan(model: MaskedAutoencoder, options: PretrainOptions, clips: 
     rng = np.random.default_rng(0)
     hidden = tube_mask(config.grid, options.mask_ratio, rng)
     skipped = decoder_mask(hidden, config.grid, options.decoder_mask_ratio, rng)
-    return {
-        "processes": processes,
-        "videos_per_step": batch,
-        "clips_per_step": batch * options.num_samples,
-        "steps_per_epoch": per_epoch,
-        "steps": per_epoch * options.epochs,
-        "warmup_steps": int(options.warmup * per_epoch),
-        "lr": scaled_lr(options.base_lr, batch),
-        "min_lr": scaled_lr(options.min_lr, batch),
-        "tokens": config.tokens,
-        "visible_tokens": int((~hidden).sum()),
-        "decoded_tokens": int((~skipped).sum()),
-        "supervised_tokens": int((hidden & ~skipped).sum()),
-        "parameters": sum(p.numel() for p in model.parameters()),
-    }
+    return Derived(
+        processes=processes,
+        videos_per_step=batch,
+        clips_per_step=batch * options.num_samples,
+        steps_per_epoch=per_epoch,
+        steps=per_epoch * options.epochs,
+        warmup_steps=int(options.warmup * per_epoch),
+        lr=scaled_lr(options.base_lr, batch),
+        min_lr=scaled_lr(options.min_lr, batch),
+        tokens=config.tokens,
+        parameters=sum(p.numel() for p in model.parameters()),
+        visible_tokens=int((~hidden).sum()),
+        decoded_tokens=int((~skipped).sum()),
+        supervised_tokens=int((hidden & ~skipped).sum()),
+    )
 
 
-def describe_plan(plan: dict[str, Any], config: ModelConfig, machine: Hardware) -> list[str]:
+def describe_plan(plan: Derived, config: ModelConfig, machine: Hardware) -> list[str]:
     """The plan in words."""
     return [
-        f"{config.name}: {plan['parameters']:,} parameters, clips of {config.frames} × {config.height} × {config.width}, on"
+        f"{config.name}: {plan.parameters:,} parameters, clips of {config.frames} × {config.height} × {config.width}, on"
         f" {machine.describe()}",
-        f"{plan['tokens']} tokens: {plan['visible_tokens']} seen by the encoder, {plan['decoded_tokens']} decoded,"
-        f" {plan['supervised_tokens']} of them hidden and in the loss",
-        f"{plan['steps']:,} steps ({plan['steps_per_epoch']:,} an epoch, {plan['warmup_steps']:,} of warm-up) of"
-        f" {plan['videos_per_step']} videos, {plan['clips_per_step']} clips; learning rate {plan['lr']:.3g} to"
-        f" {plan['min_lr']:.3g}",
+        f"{plan.tokens} tokens: {plan.visible_tokens} seen by the encoder, {plan.decoded_tokens} decoded,"
+        f" {plan.supervised_tokens} of them hidden and in the loss",
+        f"{plan.steps:,} steps ({plan.steps_per_epoch:,} an epoch, {plan.warmup_steps:,} of warm-up) of"
+        f" {plan.videos_per_step} videos, {plan.clips_per_step} clips; learning rate {plan.lr:.3g} to"
+        f" {plan.min_lr:.3g}",
     ]
 
 
-def _load(model: MaskedAutoencoder, init: Path, report: Report) -> dict[str, Any]:
+def _load(model: MaskedAutoencoder, init: Path, report: Report) -> FirstWeights:
     read = read_weights(init)
     if read.config is not None and read.config.heads != model.config.heads:
         raise UsageError(f"`init` {init}: {read.config.heads} attention heads, expected {model.config.heads} (`model`)")
     loaded = load_into(model, read.tensors, what=str(init))
     report(TrainingProgress(str(loaded)))
-    return {"path": str(init), "loaded": len(loaded.loaded)}
+    return FirstWeights(str(init), len(loaded.loaded))
 
 
 def _is_pictured(epoch: int, options: PretrainOptions) -> bool:
     every = options.pictures_epochs
     return every > 0 and ((epoch + 1) % every == 0 or epoch + 1 == options.epochs)
-
-
-def _read_result(run: Path) -> dict[str, Any]:
-    result: dict[str, Any] = json.loads((run / "result.json").read_text(encoding="utf-8"))
-    return result

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +22,7 @@ from tiktokactions.model.evaluate import gather, merge_views, run_views, top_acc
 from tiktokactions.model.hardware import Hardware
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions
 from tiktokactions.model.progress import TrainingProgress
-from tiktokactions.model.run_folder import write_json
+from tiktokactions.model.run import TrainingResult, write_result
 from tiktokactions.model.training import Report
 
 PENALTIES = tuple(10.0**power for power in range(-5, 2))
@@ -33,7 +32,7 @@ ITERATIONS = 300
 
 def fit_probe(
     model: VideoClassifier, train: ClipSet, options: FinetuneOptions, run: Path, machine: Hardware, report: Report
-) -> dict[str, Any]:
+) -> TrainingResult:
     """Fit the last layer of ``model`` and write the run's weights and result; returns the result."""
     began = time.perf_counter()
     model.to(machine.device).eval()
@@ -62,18 +61,11 @@ def fit_probe(
     with torch.no_grad():
         model.head.weight.copy_(weight)
         model.head.bias.copy_(bias)
-    result = {
-        "run": str(run),
-        "steps": 0,
-        "loss": loss,
-        "finished": True,
-        "penalty": penalty,
-        "cross_validated_top1": accuracy,
-        "seconds_of_last_start": round(time.perf_counter() - began, 3),
-    }
+    seconds = round(time.perf_counter() - began, 3)
+    result = TrainingResult(0, loss, True, seconds, penalty, accuracy)
     if machine.processes.is_first:
         save_weights(run / "model.safetensors", model.state_dict())
-        write_json(run / "result.json", result)
+        write_result(run, result)
     return result
 
 

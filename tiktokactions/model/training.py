@@ -21,7 +21,7 @@ from tiktokactions.model.hardware import Hardware
 from tiktokactions.model.optim import gradient_norm, set_lr
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions
 from tiktokactions.model.progress import NonFiniteLossError, TrainingProgress
-from tiktokactions.model.run_folder import (
+from tiktokactions.model.run import (
     RunError,
     RunInfo,
     append_log,

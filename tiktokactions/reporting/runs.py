@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 import shlex
 from pathlib import Path
-from typing import Any
 
-from tiktokactions.model.config import config_to_json
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions
-from tiktokactions.model.run_folder import RunInfo, read_log, read_run
+from tiktokactions.model.run import Evaluation, Run, filled
 from tiktokactions.reporting.blocks import Block, Commands, Facts, Section, Text, table
 from tiktokactions.reporting.numbers import count, figure_of, percent
 from tiktokactions.reporting.pictures import figure, smaller
@@ -29,36 +26,39 @@ def run_section(folder: Path) -> Section:
     Raises:
         RunError: ``run.json`` is damaged.
     """
-    info = read_run(folder)
-    result_path = folder / "result.json"
-    result = json.loads(result_path.read_text(encoding="utf-8")) if result_path.is_file() else None
+    run = Run(folder)
     told = "Loss, learning rate and, where there is a val side, accuracy by step"
-    blocks = [*_overview(folder, info, result), *figure(folder / "curves", told, told)]
+    blocks = [*_overview(run), *figure(folder / "curves", told, told)]
     blocks += _reconstructions(folder)
-    for evaluation in sorted((folder / "evaluations").glob("*/result.json")):
-        blocks += _evaluation(evaluation.parent)
-    blocks += _recipe(folder, info)
-    return Section(KINDS[info.kind], tuple(blocks), folder.name)
+    for name, evaluation in run.evaluations.items():
+        blocks += _evaluation(folder / "evaluations" / name, evaluation)
+    blocks += _recipe(run)
+    return Section(KINDS[run.kind], tuple(blocks), folder.name)
 
 
-def _overview(folder: Path, info: RunInfo, result: dict[str, Any] | None) -> list[Block]:
-    last = result or next(iter(reversed(read_log(folder))), {})
-    steps = int(info.derived["steps"])
+def _overview(run: Run) -> list[Block]:
+    info = run.info
+    steps, loss = (run.result.steps, run.result.loss) if run.finished else _last_logged(run)
     blocks: list[Block] = [
         Facts(
             (
                 (info.model.name, "model"),
-                (f"{info.derived['parameters'] / 1e6:,.1f} M", "parameters"),
-                (count(info.data["clips"]), "clips"),
-                (f"{count(last.get('steps', last.get('step', 0)))} of {count(steps)}", "steps"),
-                (figure_of(last.get("loss")), "loss at the end"),
-                (figure_of(info.derived["lr"]), "highest learning rate"),
+                (f"{info.derived.parameters / 1e6:,.1f} M", "parameters"),
+                (count(info.data.clips), "clips"),
+                (f"{count(steps)} of {count(info.derived.steps)}", "steps"),
+                (figure_of(loss), "loss at the end"),
+                (figure_of(info.derived.lr), "highest learning rate"),
             )
         )
     ]
-    if result is None:
+    if not run.finished:
         blocks.append(Text("This run is not finished: the command that began it goes on with it.", "warning"))
     return blocks
+
+
+def _last_logged(run: Run) -> tuple[int, float | None]:
+    last = run.log()[-1:]
+    return (last[0]["step"], last[0].get("loss")) if last else (0, None)
 
 
 def _reconstructions(folder: Path) -> list[Block]:
@@ -69,22 +69,21 @@ def _reconstructions(folder: Path) -> list[Block]:
     return [smaller(picture, PICTURE_WIDTH) for picture in figure(stems[-1], told, told)]
 
 
-def _evaluation(folder: Path) -> list[Block]:
-    found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+def _evaluation(folder: Path, found: Evaluation) -> list[Block]:
     matrix = f"Confusion matrix of {folder.name}: rows are labels, columns predictions"
-    interval = f"{percent(found['top1_low'])} to {percent(found['top1_high'])}"
+    interval = f"{percent(found.top1_low)} to {percent(found.top1_high)}"
     blocks: list[Block] = [
         Text(
-            f"{folder.name}: top-1 {percent(found['top1'])} on {count(found['videos'])} videos of {Path(found['data']).name}"
-            f" (95 % interval {interval}; chance {percent(1 / found['classes'])}), {found['views']} views each.",
+            f"{folder.name}: top-1 {percent(found.top1)} on {count(found.videos)} videos of {Path(found.data).name}"
+            f" (95 % interval {interval}; chance {percent(1 / found.classes)}), {found.views} views each.",
             "answer",
         ),
         Facts(
             (
-                (percent(found["top1"]), "top-1"),
-                (percent(found["top5"]), "top-5"),
-                (percent(found["mean_class_accuracy"]), "mean class accuracy"),
-                (count(found["classes"]), "classes"),
+                (percent(found.top1), "top-1"),
+                (percent(found.top5), "top-5"),
+                (percent(found.mean_class_accuracy), "mean class accuracy"),
+                (count(found.classes), "classes"),
             )
         ),
         *figure(folder / "confusion", matrix, matrix),
@@ -97,28 +96,30 @@ def _evaluation(folder: Path) -> list[Block]:
     return blocks
 
 
-def _recipe(folder: Path, info: RunInfo) -> list[Block]:
-    derived = [(name.replace("_", " "), _plain(value)) for name, value in info.derived.items()]
-    shape = [(name.replace("_", " "), _plain(value)) for name, value in config_to_json(info.model).items()]
+def _recipe(run: Run) -> list[Block]:
+    info = run.info
+    derived = [(name.replace("_", " "), _plain(value)) for name, value in filled(info.derived).items()]
+    shape = [(name.replace("_", " "), _plain(value)) for name, value in dataclasses.asdict(info.model).items()]
     options = [(name, _plain(value)) for name, value in info.options.items()]
-    sources = ", ".join(Path(source).name for source in info.data.get("sources", []))
-    first = "at random" if info.init is None else f"from {Path(str(next(iter(info.init.values())))).name}"
+    sources = ", ".join(Path(source).name for source in info.data.sources)
+    first = "at random" if info.init is None else f"from {Path(info.init.path).name}"
     return [
         Text(f"Trained on {sources or 'clips'}; first weights {first}; begun {info.created}."),
         *table("What followed from the options", ("quantity", "value"), derived, folded=True),
         *table("Model", ("size", "value"), shape, folded=True),
         *table("Options", ("option", "value"), options, folded=True),
         *table("Versions", ("what", "version"), list(info.versions.items()), folded=True),
-        Commands((run_command(folder, info),)),
+        Commands((run_command(run),)),
     ]
 
 
-def run_command(folder: Path, info: RunInfo) -> str:
+def run_command(run: Run) -> str:
     """The command of a run with every option that differs from the recipe's default, quoted for a shell."""
+    info, folder = run.info, run.path
     kind = PretrainOptions if info.kind == "pretrain" else FinetuneOptions
-    words = ["tiktokactions", info.kind, *(Path(s).name for s in info.data.get("sources", ["DATA"])), "-o", folder.name]
+    words = ["tiktokactions", info.kind, *(Path(s).name for s in info.data.sources or ["DATA"]), "-o", folder.name]
     if info.init is not None:
-        words += ["--init", Path(str(next(iter(info.init.values())))).name]
+        words += ["--init", Path(info.init.path).name]
     for field in dataclasses.fields(kind):
         value = info.options.get(field.name, field.default)
         if value == field.default or value is None or field.name in HOW_NOT_WHAT:

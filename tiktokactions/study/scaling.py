@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tiktokactions.files import write_atomic
-from tiktokactions.model.run_folder import write_clips
+from tiktokactions.model.run import write_clips
 from tiktokactions.plots import ACCEPTED, REVIEW, new_figure, save_figure, style
 from tiktokactions.study.options import Equal, StudyOptions
 from tiktokactions.study.plan import (

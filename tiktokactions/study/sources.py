@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from tiktokactions.files import write_atomic
-from tiktokactions.model.run_folder import write_clips
+from tiktokactions.model.run import write_clips
 from tiktokactions.plots import ACCEPTED, INK, new_figure, save_figure, style
 from tiktokactions.study.options import Equal, SourcesOptions
 from tiktokactions.study.plan import (

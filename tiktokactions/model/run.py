@@ -1,0 +1,377 @@
+"""A run: what was asked, what followed from it, which clips, one line per step, the result. Needs no torch.
+
+```
+RUN/
+  run.json               kind, model, labels, options, data, derived numbers, versions
+  clips.csv              every clip that is trained on
+  unreadable.csv         clips left out because they cannot be decoded, with the reason
+  checkpoints/           the last ones, to continue from after an interruption
+  log.jsonl              one line every few steps
+  model.safetensors      the final weights, official key names
+  average.safetensors    the averaged weights, where an average is kept
+  result.json            the last word: written when the run is finished
+  evaluations/           tests of a fine-tuned run, a folder each
+  curves.svg, .png       learning curves
+```
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import functools
+import hashlib
+import io
+import json
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import msgspec
+
+from tiktokactions import __version__
+from tiktokactions.clips.clip import Clip
+from tiktokactions.errors import TiktokactionsError
+from tiktokactions.files import write_atomic
+from tiktokactions.model.config import ModelConfig
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+FORMAT = 1
+PACKAGES = ("torch", "av", "numpy", "opencv-python-headless", "pillow", "safetensors")
+Kind = Literal["pretrain", "finetune"]
+RecordType = TypeVar("RecordType")
+
+
+class RunError(TiktokactionsError, ValueError):
+    """A run folder that cannot be used as asked; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run is trained on."""
+
+    sources: tuple[str, ...]
+    clips: int
+    fingerprint: str
+    """Names the list of clips, see :func:`clips_fingerprint`."""
+    shares: str | None = None
+    """Names the shares of a mixed pre-training."""
+    kind: str | None = None
+    """Of fine-tuning: see :class:`tiktokactions.clips.clip.ClipSet`."""
+    flip: bool | None = None
+
+
+@dataclass(frozen=True)
+class Derived:
+    """The numbers that follow from the options, the clips and the processes."""
+
+    processes: int
+    videos_per_step: int
+    clips_per_step: int
+    steps_per_epoch: int
+    steps: int
+    warmup_steps: int
+    lr: float
+    min_lr: float
+    tokens: int
+    parameters: int
+    visible_tokens: int | None = None
+    """Of pre-training, as are the next two."""
+    decoded_tokens: int | None = None
+    supervised_tokens: int | None = None
+    first_layer_lr: float | None = None
+    """Of fine-tuning, as is the next."""
+    classes: int | None = None
+
+
+@dataclass(frozen=True)
+class FirstWeights:
+    """Where the first weights came from."""
+
+    path: str
+    loaded: int
+    """How many tensors fitted."""
+    fresh: tuple[str, ...] | None = None
+    """Of fine-tuning: the tensors that were drawn at random."""
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """The contents of ``run.json``."""
+
+    kind: Kind
+    model: ModelConfig
+    labels: tuple[str, ...] | None
+    """Class names in the order of the outputs; None for pre-training."""
+    options: dict[str, Any]
+    """The fields of ``PretrainOptions`` or ``FinetuneOptions`` as JSON has them."""
+    data: TrainingData
+    derived: Derived
+    init: FirstWeights | None
+    """None: the first weights were drawn at random."""
+    versions: dict[str, str]
+    created: str
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How far a training came; of a finished one the contents of ``result.json``."""
+
+    steps: int
+    loss: float | None
+    """The last in the log, a mean over a few steps; of an unfinished run that of its last step."""
+    finished: bool = True
+    seconds_of_last_start: float | None = None
+    penalty: float | None = None
+    """Of a linear probe: of the regression, chosen by cross-validation, whose accuracy follows."""
+    cross_validated_top1: float | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well a run does on labelled videos; accuracies are fractions."""
+
+    videos: int
+    top1: float
+    top1_low: float
+    """End of the 95 % interval (Wilson): what other videos of the same kind could have given."""
+    top1_high: float
+    top5: float
+    mean_class_accuracy: float
+    classes: int
+    views: int
+    """Of each video."""
+    seconds: float
+    run: str
+    data: str
+    folder: str
+    """Where predictions, table and pictures are."""
+
+
+class Run:
+    """A pre-training or a fine-tuning in its folder, begun or finished. Wherever a path is asked for, a run will do.
+
+    Args:
+        path: the folder.
+        result: how its training ended, where that is known; else ``result.json`` tells.
+        derived: the numbers of a dry run, which leaves no folder; else ``run.json`` tells.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], result: TrainingResult | None = None, derived: Derived | None = None
+    ) -> None:
+        self.path, self._result, self._derived = Path(path), result, derived
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    __str__ = __fspath__
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @functools.cached_property
+    def info(self) -> RunInfo:
+        """What ``run.json`` says. Raises ``RunError`` where the folder is not a run, or is a damaged or newer one."""
+        return read_run(self.path)
+
+    @property
+    def kind(self) -> Kind:
+        return self.info.kind
+
+    @property
+    def config(self) -> ModelConfig:
+        return self.info.model
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """Class names in the order of the outputs; None for pre-training."""
+        return self.info.labels
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The options that the run was begun with."""
+        return self.info.options
+
+    @property
+    def derived(self) -> Derived:
+        """The numbers that follow from the options: steps, learning rate, tokens …"""
+        return self._derived or self.info.derived
+
+    @property
+    def result(self) -> TrainingResult:
+        """How far it came: steps, loss. Raises ``RunError`` where an unfinished run was trained by another process."""
+        if self._result is None:
+            path = self.path / "result.json"
+            if not path.is_file():
+                raise RunError(f"{self}: this run is not finished; start it again as it was begun")
+            self._result = _read(path, TrainingResult)
+        return self._result
+
+    @property
+    def finished(self) -> bool:
+        return (self.path / "result.json").is_file() if self._result is None else self._result.finished
+
+    @property
+    def weights(self) -> Path:
+        """The file to test and predict with: the averaged weights, where there are any."""
+        averaged = self.path / "average.safetensors"
+        return averaged if averaged.is_file() else self.path / "model.safetensors"
+
+    @property
+    def evaluations(self) -> dict[str, Evaluation]:
+        """The tests of this run in ``evaluations/``, by name; the one that fine-tuning ends with is called ``test``."""
+        found = sorted((self.path / "evaluations").glob("*/result.json"))
+        return {path.parent.name: _read(path, Evaluation) for path in found}
+
+    def log(self) -> list[dict[str, Any]]:
+        """The lines of ``log.jsonl``, see :func:`read_log`."""
+        return read_log(self.path)
+
+    def as_json(self) -> dict[str, Any]:
+        """``run``, ``steps``, ``loss`` and more, as in ``result.json``; ``test``: the evaluation that fine-tuning ended with.
+
+        Of a dry run the derived numbers. Raises ``RunError`` as ``result`` does.
+        """
+        if self._derived is not None:
+            return filled(self._derived)
+        test = self.evaluations.get("test") if self.finished else None
+        return {"run": str(self), **filled(self.result), **({} if test is None else {"test": dataclasses.asdict(test)})}
+
+
+# --- run.json and result.json --------------------------------------------------------------------------------------
+
+
+def write_run(run: Path, info: RunInfo) -> None:
+    parts = {
+        "data": filled(info.data),
+        "derived": filled(info.derived),
+        "init": None if info.init is None else filled(info.init),
+    }
+    write_json(run / "run.json", {"format": FORMAT, **dataclasses.asdict(info), **parts})
+
+
+def write_result(run: Path, result: TrainingResult) -> None:
+    write_json(run / "result.json", {"run": str(run), **filled(result)})
+
+
+def read_run(run: Path) -> RunInfo:
+    """Raises ``RunError`` where the folder is not a run, or is a damaged or newer one."""
+    path = run / "run.json"
+    if not path.exists():
+        raise RunError(f"{run}: no run.json there; expected a folder made by 'tiktokactions pretrain' or 'finetune'")
+    return _read(path, RunInfo)
+
+
+def _read(path: Path, kind: type[RecordType]) -> RecordType:
+    try:
+        data = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        if data.get("format", FORMAT) > FORMAT:
+            raise RunError(f"{path}: made by a newer tiktokactions; update this one")
+        return msgspec.convert(data, kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise RunError(f"{path}: not a valid {path.name}: {error}") from error
+
+
+def differences(old: RunInfo, new: RunInfo, ignore: Sequence[str]) -> list[str]:
+    """What keeps a run from being continued with these options, in words; empty where nothing does."""
+    found = [
+        f"{name}: was {a}, is {b}" for name, a, b in _pairs(old.options, new.options) if a != b and name not in ignore
+    ]
+    if old.kind != new.kind:
+        found.append(f"command: was {old.kind}, is {new.kind}")
+    if old.model != new.model:
+        found.append(f"model: was {old.model}, is {new.model}")
+    if old.data.fingerprint != new.data.fingerprint:
+        found.append(f"clips: were {old.data.clips}, are {new.data.clips}, or others of the same number")
+    if old.init != new.init:
+        found.append(f"`init`: was {old.init}, is {new.init}")
+    if old.derived.processes != new.derived.processes:
+        found.append(f"processes: were {old.derived.processes}, are {new.derived.processes}")
+    return found
+
+
+def _pairs(old: dict[str, Any], new: dict[str, Any]) -> Iterable[tuple[str, Any, Any]]:
+    plain = json.loads(json.dumps(new))  # tuples become lists, as in the file
+    return ((name, old.get(name), plain.get(name)) for name in sorted(set(old) | set(plain)))
+
+
+def filled(record: DataclassInstance) -> dict[str, Any]:
+    """The fields of a record that say something: those that are not None."""
+    return {name: value for name, value in dataclasses.asdict(record).items() if value is not None}
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    write_atomic(path, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def package_versions() -> dict[str, str]:
+    found = {"tiktokactions": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+# --- clips ---------------------------------------------------------------------------------------------------------
+
+
+def clips_fingerprint(clips: Sequence[Clip], labels: Sequence[str]) -> str:
+    """Names a list of clips: their paths, parts and labels in order, not their contents."""
+    told = hashlib.sha256("\0".join(labels).encode())
+    for clip in clips:
+        told.update(repr((clip.path, clip.label, clip.start_s, clip.end_s)).encode())
+    return told.hexdigest()[:16]
+
+
+def write_clips(path: Path, clips: Iterable[Clip], reasons: Iterable[str] | None = None) -> None:
+    """``path,label,start_s,end_s`` of every clip, and where given the reason why it was left out."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "label", "start_s", "end_s", *(["reason"] if reasons is not None else [])])
+    given = iter(reasons) if reasons is not None else None
+    for clip in clips:
+        row = [clip.path, clip.label, clip.start_s, clip.end_s]
+        writer.writerow([*row, next(given)] if given is not None else row)
+    write_atomic(path, text.getvalue().encode("utf-8", "surrogateescape"))
+
+
+# --- log -----------------------------------------------------------------------------------------------------------
+
+
+def read_log(run: Path) -> list[dict[str, Any]]:
+    """The lines of ``log.jsonl``; a last line that was cut off in the middle is left out."""
+    path = run / "log.jsonl"
+    if not path.exists():
+        return []
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return lines
+
+
+def rewind_log(run: Path, step: int) -> None:
+    """Keep the lines up to ``step``: those after the checkpoint that training goes on from are written again."""
+    kept = [json.dumps(line) for line in read_log(run) if line["step"] <= step]
+    write_atomic(run / "log.jsonl", "".join(f"{line}\n" for line in kept).encode())
+
+
+def append_log(run: Path, line: dict[str, Any]) -> None:
+    with (run / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
