@@ -228,14 +228,14 @@ def test_a_source_that_is_another_file_now_stays(mine: Path) -> None:
 
 
 def test_what_may_not_be_deleted_is_said(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = removal._unlink
+    usual = removal.delete
 
     def refuse(path: Path) -> bool:
         if path.suffix == ".mp4" and path.parent.name == "media":
             raise PermissionError(13, "Permission denied")
         return usual(path)
 
-    monkeypatch.setattr(removal, "_unlink", refuse)
+    monkeypatch.setattr(removal, "delete", refuse)
     (mine / "data/collections.json").unlink()
     result = api.refresh(mine / "data", remove=[id_of(0)])
     assert "could not be deleted" in result.attention[0] and f"{id_of(0)}.mp4" in result.attention[0]
@@ -387,7 +387,7 @@ def slow(artefacts):
             time.sleep(0.05)
             return count
         return removing.Artefact(artefact.name, waits)
-    return lambda: tuple(map(remove, artefacts()))
+    return lambda *edit: tuple(map(remove, artefacts(*edit)))
 removing.dataset_artefacts, removing.collection_artefacts = map(slow, usual)
 print("begun", flush=True)
 refresh({data!r}, remove={ids!r})

@@ -18,8 +18,8 @@ import pytest
 import tiktokactions as api
 from tests.release.conftest import ROWS
 from tiktokactions import cli
+from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.manifest import write_manifest
-from tiktokactions.dataset.opened import open_dataset
 from tiktokactions.files import all_records
 from tiktokactions.release import export as exports
 from tiktokactions.release.formats import NAMES
@@ -312,7 +312,7 @@ def test_names_that_are_not_there_are_told(
 
 def test_an_unsplit_dataset_has_one_side(data: Path, tmp_path: Path) -> None:
     shutil.rmtree(data / "splits")
-    write_manifest(data, all_records(data), open_dataset(data)[2])
+    write_manifest(data, all_records(data), Dataset(data).options)
     assert api.dataset_export(data, tmp_path / "out", format="kinetics").sides == {"all": 5}
     [row, *_] = csv.DictReader(io.StringIO((tmp_path / "out" / "all.csv").read_text(encoding="utf-8")))
     assert row["split"] == ""
@@ -325,7 +325,7 @@ def test_videos_that_go_leave_every_export(data: Path, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "kinetics")  # moved away by its owner
     for path in data.glob(f"records/*/{gone}.json"):
         path.unlink()
-    write_manifest(data, all_records(data), open_dataset(data)[2])
+    write_manifest(data, all_records(data), Dataset(data).options)
     assert exports.remove_videos(data, {gone}) == len(NAMES) - 1
     for name in NAMES[1:]:
         for path in (tmp_path / name).rglob("*"):

@@ -22,7 +22,7 @@ from tests.curation.tiny_onnx import write_constant_model
 from tests.made_videos import numbered_frames, read_numbers, write_video
 from tests.reviews.worlds import in_this_process, says
 from tiktokactions import cli
-from tiktokactions.dataset.opened import open_dataset
+from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.files import read_record
 from tiktokactions.records import VideoRecord
 from tiktokactions.reviews import ledger
@@ -79,8 +79,7 @@ def decide(data: Path, name: str, verdict: str = "accept", reviewer: str = "ann"
 
 
 def with_desk(data: Path, do: Any, **options: Any) -> Any:
-    _, _, settings = open_dataset(data)
-    desk = open_desk(data, settings, ReviewOptions(**options))
+    desk = open_desk(data, Dataset(data).options, ReviewOptions(**options))
     try:
         return do(desk)
     finally:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from tiktokactions.errors import TiktokactionsError
+from tiktokactions.errors import UsageError
 
 Side = Literal["train", "val", "test", "all"]
 SIDES: tuple[Side, ...] = get_args(Side)
 MOST_NAMED = 5
 
 
-class DataError(TiktokactionsError, ValueError):
+class DataError(UsageError):
     """Data that cannot be read as asked; the message says what was found, what was expected and what to do."""
 
 

@@ -10,11 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.errors import disk_errors
-from tiktokactions.dataset.opened import refuse_subset
-from tiktokactions.dataset.tables import write_card, write_statistics
+from tiktokactions.commands.dataset import Dataset
+from tiktokactions.dataset.dataset import refuse_subset
 from tiktokactions.errors import UsageError
-from tiktokactions.takedown.folders import finish_removal
 from tiktokactions.takedown.links import link_collections
 
 if TYPE_CHECKING:
@@ -22,7 +20,8 @@ if TYPE_CHECKING:
     from tiktokactions.curation.listed import ListedVideo
     from tiktokactions.curation.options import CurateOptions
     from tiktokactions.curation.people import ResolvedDetector
-    from tiktokactions.curation.resume import Job
+    from tiktokactions.curation.resume import Job, Plan
+    from tiktokactions.dataset.editing import Edit
     from tiktokactions.records import VideoRecord
     from tiktokactions.verdicts.settle import Settled
 
@@ -91,33 +90,42 @@ def curate(
     """
     from tiktokactions.curation.engines import session
     from tiktokactions.curation.scenes import make_scene_detector
-    from tiktokactions.dataset.info import read_info, resolve_options
-    from tiktokactions.files import dataset_lock
 
     began = time.perf_counter()
     inputs = [os.fspath(v) for v in ([videos] if isinstance(videos, (str, os.PathLike)) else videos)]
-    dataset = dataset_folder(inputs, output, redecide)
-    try:
-        info = read_info(dataset)
-        settings = resolve_options(info, options)
-        make_scene_detector(settings)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    data, settings = opened_or_new(dataset_folder(inputs, output, redecide), options)
+    make_scene_detector(settings)
     if redecide:
-        _refuse_new_evidence(dataset, info, settings)
-    with dataset_lock(dataset), disk_errors(dataset), session(settings):
-        finish_removal(dataset)
-        if redecide:
-            return _settle_all(dataset, settings, progress, began)
-        detector = told_detector(settings, info, progress)
-        return _curate_all(inputs, dataset, settings, detector, progress, began)
+        _refuse_new_evidence(data, settings)
+    with data.editing("curate", settings) as edit, session(settings):
+        result = _settle_all(edit, progress) if redecide else _curate_all(inputs, edit, progress)
+    return replace(result, seconds=round(time.perf_counter() - began, 3))
 
 
-def told_detector(settings: CurateOptions, info: Any, progress: Callable[[Progress], None]) -> ResolvedDetector:
-    """The dataset's person detector, ready; the progress says which and what was fetched."""
+def opened_or_new(folder: Path, options: dict[str, Any]) -> tuple[Dataset, CurateOptions]:
+    """The dataset, which may still have to be made, and what was typed, else what it was made with, else the defaults.
+
+    Raises:
+        UsageError: an unknown option, a value out of range, or a damaged ``dataset.json``.
+    """
+    from tiktokactions.dataset.info import new_info, read_info, resolve_options
+    from tiktokactions.records import DetectorInfo
+
+    info = read_info(folder)
+    settings = resolve_options(info, options)
+    no_detector_yet = DetectorInfo("", "", 0.0)
+    return Dataset.new(folder, info or new_info(folder, settings, no_detector_yet)), settings
+
+
+def told_detector(edit: Edit, progress: Callable[[Progress], None]) -> ResolvedDetector:
+    """The dataset's person detector, ready; the progress says which and what was fetched.
+
+    A dataset stays with the detector that ``auto`` chose for it, whatever became available since.
+    """
     from tiktokactions.curation.people import resolve_detector
 
-    wanted = _detector_name(settings, info)
+    asked = edit.options.detector
+    wanted = edit.info.detector.name or asked if asked == "auto" else asked
     fetched = "" if wanted == "none" else " (fetched now if it is not on this machine yet)"
     progress(Progress(0, 0, 0, 0, 0, 0, f"person detector: {wanted}{fetched}"))
     detector = resolve_detector(wanted)
@@ -155,43 +163,26 @@ def dataset_folder(inputs: list[str], output: str | os.PathLike[str] | None, red
     return folder
 
 
-def _refuse_new_evidence(dataset: Path, info: Any, settings: CurateOptions) -> None:
-    from tiktokactions.dataset.info import resolve_options
-
-    old = resolve_options(info, {}).group("evidence")
+def _refuse_new_evidence(data: Dataset, settings: CurateOptions) -> None:
+    old = data.options.group("evidence")
     changed = [name for name, value in settings.group("evidence").items() if value != old[name]]
     if changed:
         names = ", ".join("--" + name.replace("_", "-") for name in changed)
         raise UsageError(
             f"{names}: shapes the evidence, which --redecide does not make anew."
-            f" Give the videos instead: tiktokactions curate VIDEOS -o {dataset} ..."
+            f" Give the videos instead: tiktokactions curate VIDEOS -o {data.folder} ..."
         )
 
 
-def _detector_name(settings: CurateOptions, info: Any) -> str:
-    """A dataset stays with the detector that ``auto`` chose for it, whatever became available since."""
-    return info.detector.name if settings.detector == "auto" and info is not None else settings.detector
-
-
-def _curate_all(
-    inputs: list[str],
-    dataset: Path,
-    settings: CurateOptions,
-    detector: ResolvedDetector,
-    progress: Callable[[Progress], None],
-    began: float,
-) -> CurateResult:
-    from tiktokactions.curation.listed import InputError
+def _curate_all(inputs: list[str], edit: Edit, progress: Callable[[Progress], None]) -> CurateResult:
     from tiktokactions.curation.sources import list_videos
 
-    try:
-        listed = list(list_videos(inputs, leave_out=dataset))
-    except InputError as error:
-        raise UsageError(str(error)) from error
+    detector = told_detector(edit, progress)
+    listed = list(list_videos(inputs, leave_out=edit.folder))
     if not listed:
         raise UsageError(f"{', '.join(inputs)}: no file found there")
     reads = [video.path for video in listed[:1]]
-    return curate_listed(listed, len(listed), inputs, reads, dataset, settings, detector, progress, began)
+    return curate_listed(listed, len(listed), inputs, reads, edit, detector, progress)
 
 
 def curate_listed(
@@ -199,14 +190,12 @@ def curate_listed(
     total: int,
     inputs: Sequence[str],
     reads: Sequence[str],
-    dataset: Path,
-    settings: CurateOptions,
+    edit: Edit,
     detector: ResolvedDetector,
     progress: Callable[[Progress], None],
-    began: float,
     recorded: Callable[[str], None] = lambda video_id: None,
 ) -> CurateResult:
-    """Curate videos as ``listed`` gives them, which may take as long as it likes; then bring the tables up to date.
+    """Curate videos as ``listed`` gives them, which may take as long as it likes; then settle all verdicts.
 
     Args:
         listed: videos, drawn one by one as workers become free.
@@ -218,12 +207,12 @@ def curate_listed(
     from tiktokactions.curation.engines import hasher, runner, sees
     from tiktokactions.curation.options import evidence_fingerprint
     from tiktokactions.curation.resume import jobs_left, read_plan
-    from tiktokactions.dataset.info import new_info, read_info, saved_options, write_info
     from tiktokactions.files import write_record
 
-    info = read_info(dataset) or new_info(dataset, settings, detector.info)
-    if info.version == 0:
-        write_info(dataset, info)
+    dataset, settings, before = edit.folder, edit.options, edit.dataset.info
+    edit.info = replace(edit.info, detector=detector.info)
+    if before.version == 0:
+        edit.begin()
     link_collections(inputs, dataset)
     fingerprint = evidence_fingerprint(settings, detector.info)
     plan = read_plan(dataset)
@@ -234,8 +223,7 @@ def curate_listed(
 
     def usable_jobs() -> Iterator[Job]:
         for job in jobs_left(listed, plan, dataset, settings, fingerprint, hasher(settings)):
-            if info.settled and not any(counts.values()):
-                write_info(dataset, replace(info, settled=False))
+            edit.begin()
             if job.failure is None:
                 yield job
                 continue
@@ -255,21 +243,21 @@ def curate_listed(
         recorded(outcome.job.video_id)
         report()
     curated = sum(counts.values())
-    changed = bool(curated or plan.updates or plan.left) or info.options != saved_options(settings)
+    changed = bool(curated or plan.updates or plan.left) or before.options != edit.info.options
     outdated = sum(
         known.evidence_fingerprint != fingerprint for i, known in plan.known.items() if i not in plan.scheduled
     )
-    tables = _bring_up_to_date(dataset, replace(info, detector=detector.info), settings, plan, changed, report)
+    settled = _settle(edit, plan, changed, report)
     return CurateResult(
         dataset=str(dataset),
-        videos=sum(tables.counts.values()),
-        **tables.counts,
-        seconds=round(time.perf_counter() - began, 3),
+        videos=sum(settled.counts.values()),
+        **settled.counts,
+        seconds=0.0,
         curated=curated,
         identical=plan.identical,
         finished_before=plan.finished,
-        cut_again=tables.cut,
-        uncut=dict(tables.uncut),
+        cut_again=settled.cut,
+        uncut=dict(settled.uncut),
         outdated=outdated,
         detector=detector.info.name,
         removed=len(plan.refused),
@@ -304,56 +292,35 @@ def _failed(job: Job, reason: str, detail: str, options: CurateOptions, detector
     return decide(record.with_source(job.source), options)
 
 
-def _bring_up_to_date(
-    dataset: Path, info: Any, settings: CurateOptions, plan: Any, changed: bool, report: Callable[[str], None]
-) -> Settled:
-    """Settle all verdicts and write manifest, statistics, figures and card; nothing where nothing changed."""
-    from tiktokactions.dataset.history import next_version
-    from tiktokactions.dataset.info import info_path, now, saved_options, write_info
-    from tiktokactions.dataset.manifest import count_by_status
+def _settle(edit: Edit, plan: Plan, changed: bool, report: Callable[[str], None]) -> Settled:
+    """Settle all verdicts; where nothing changed nothing is done."""
     from tiktokactions.verdicts.settle import Settled, settle
 
-    manifest = dataset / "manifest.parquet"
-    if not changed and info.settled and manifest.exists():
-        return Settled(count_by_status(manifest), 0, {})
-    assert info_path(dataset).exists()
-    info = replace(info, settled=False, options=saved_options(settings), updated=now())
-    write_info(dataset, info)
+    if not changed and edit.was_settled:
+        return Settled(edit.dataset.counts, 0, {})
+    edit.begin()
     report("settling verdicts and duplicates, writing the manifest")
-    settled = settle(dataset, settings, plan)
+    settled = settle(edit, plan)
     report("writing statistics, figures and card")
-    info = next_version(dataset, info)
-    write_card(dataset, info, write_statistics(dataset, settings))
-    write_info(dataset, replace(info, settled=True))
     return settled
 
 
-def _settle_all(
-    dataset: Path, settings: CurateOptions, progress: Callable[[Progress], None], began: float
-) -> CurateResult:
+def _settle_all(edit: Edit, progress: Callable[[Progress], None]) -> CurateResult:
     from tiktokactions.curation.resume import Plan
-    from tiktokactions.dataset.info import read_info
 
-    info = read_info(dataset)
-    assert info is not None
-    tables = _bring_up_to_date(
-        dataset,
-        info,
-        settings,
-        Plan(),
-        True,  # records may also have been taken away by hand: draw all verdicts and tables again
-        lambda message: progress(Progress(0, 0, 0, 0, 0, 0, message)),
-    )
+    # Records may also have been taken away by hand: draw all verdicts and tables again.
+    settled = _settle(edit, Plan(), True, lambda message: progress(Progress(0, 0, 0, 0, 0, 0, message)))
+    videos = sum(settled.counts.values())
     return CurateResult(
-        dataset=str(dataset),
-        videos=sum(tables.counts.values()),
-        **tables.counts,
-        seconds=round(time.perf_counter() - began, 3),
+        dataset=str(edit.folder),
+        videos=videos,
+        **settled.counts,
+        seconds=0.0,
         curated=0,
         identical=0,
-        finished_before=sum(tables.counts.values()),
-        cut_again=tables.cut,
-        uncut=dict(tables.uncut),
+        finished_before=videos,
+        cut_again=settled.cut,
+        uncut=dict(settled.uncut),
         outdated=0,
-        detector=info.detector.name,
+        detector=edit.info.detector.name,
     )

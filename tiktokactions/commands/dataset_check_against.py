@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tiktokactions.commands.errors import disk_errors, on_disk, usage_errors
-from tiktokactions.dataset.opened import open_dataset
+from tiktokactions.commands.dataset import Dataset
+from tiktokactions.commands.errors import on_disk
 from tiktokactions.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,15 +28,11 @@ def dataset_check_against(
         UsageError: not a dataset folder, not split, or no videos.
         DatasetBusyError: a run is writing to it.
     """
-    from tiktokactions.dataset.assignments import read_assignments
-    from tiktokactions.files import dataset_lock
     from tiktokactions.splits.foreign import check_against
 
-    folder, _, settings = open_dataset(dataset, whole=True)
-    sides = {video_id: given.side for video_id, given in read_assignments(folder).items()}
-    if not sides:
+    data = Dataset.whole(dataset)
+    folder = data.folder
+    if not data.sides:
         raise UsageError(f"{folder}: not split yet, so it has no train side; run: tiktokactions dataset split {folder}")
-    with dataset_lock(folder), disk_errors(folder), usage_errors():
-        return check_against(
-            folder, list(foreign), sides, settings, None if media is None else on_disk(media, "--media")
-        )
+    with data.reading():
+        return check_against(data, list(foreign), None if media is None else on_disk(media, "--media"))

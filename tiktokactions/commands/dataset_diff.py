@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from tiktokactions.commands.errors import usage_errors
-from tiktokactions.dataset.opened import open_dataset, require_settled
+from tiktokactions.commands.dataset import Dataset
 from tiktokactions.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,12 +29,11 @@ def dataset_diff(
 
     if (other is None) == (since is None):
         raise UsageError("dataset diff: expected another dataset, or --since VERSION; got neither or both")
-    with usage_errors():
-        folder, _, _ = open_dataset(dataset)
-        require_settled(folder)
-        if since is not None:
-            return changes_since(folder, since)
-        assert other is not None
-        later, _, _ = open_dataset(other)
-        require_settled(later)
-        return compare_datasets(folder, later)
+    data = Dataset(dataset)
+    data.require_settled()
+    if since is not None:
+        return changes_since(data, since)
+    assert other is not None
+    later = Dataset(other)
+    later.require_settled()
+    return compare_datasets(data, later)

@@ -6,9 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tiktokactions.commands.errors import disk_errors, on_disk, usage_errors
-from tiktokactions.dataset.opened import open_dataset
-from tiktokactions.dataset.tables import up_to_date_manifest
+from tiktokactions.commands.dataset import Dataset
+from tiktokactions.commands.errors import on_disk
 from tiktokactions.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,14 +39,12 @@ def dataset_export(
     Raises:
         UsageError: not a dataset folder, an unknown format, nothing to export, or a folder that holds something else.
     """
-    from tiktokactions.files import dataset_lock
     from tiktokactions.release.export import export_dataset
     from tiktokactions.release.rows import Export
 
     if shard_mb < 1:
         raise UsageError(f"--shard-mb: got {shard_mb}, expected 1 or more")
     out = on_disk(output, "an export")
-    folder, info, settings = open_dataset(dataset)
-    with dataset_lock(folder), disk_errors(folder), usage_errors():
-        up_to_date_manifest(folder, info, settings)
-        return export_dataset(Export(folder, tuple(sides), tuple(labels), shard_mb, frames), format, out)
+    data = Dataset(dataset)
+    with data.reading():
+        return export_dataset(Export(data, tuple(sides), tuple(labels), shard_mb, frames), format, out)

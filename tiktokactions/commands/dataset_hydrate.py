@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tiktokactions.commands.errors import disk_errors, on_disk, usage_errors
-from tiktokactions.dataset.tables import write_card, write_statistics
+from tiktokactions.commands.dataset import Dataset
+from tiktokactions.commands.errors import on_disk
 from tiktokactions.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,11 +35,7 @@ def dataset_hydrate(
     Raises:
         UsageError: a list that cannot be read, no such folder, or an output that holds another dataset.
     """
-    from tiktokactions.curation.options import CurateOptions
-    from tiktokactions.dataset.history import next_version
-    from tiktokactions.dataset.info import now, read_info, resolve_options, write_info
-    from tiktokactions.dataset.manifest import write_manifest
-    from tiktokactions.files import all_records, dataset_lock
+    from tiktokactions.dataset.info import now, read_info, resolve_options
     from tiktokactions.release import hydrate
 
     began = time.perf_counter()
@@ -48,9 +43,8 @@ def dataset_hydrate(
     videos = on_disk(media, "the media of hydrate")
     if not videos.is_dir():
         raise UsageError(f"--media {media}: no such folder; expected the videos, or a collection with its media")
-    with usage_errors():
-        told, seen_by = hydrate.read_info_of_release(listing)
-        released = list(hydrate.read_ids(listing))
+    told, seen_by = hydrate.read_info_of_release(listing)
+    released = list(hydrate.read_ids(listing))
     folder.mkdir(parents=True, exist_ok=True)
     info = read_info(folder)
     if info is None and any(not entry.name.startswith(".") for entry in folder.iterdir()):
@@ -58,10 +52,9 @@ def dataset_hydrate(
     fresh = hydrate.info_of(told, folder, now(), seen_by, told["versions"])
     if info is not None and (info.options, info.detector) != (fresh.options, fresh.detector):
         raise UsageError(f"-o {folder}: is a dataset with other settings; choose a new folder")
-    with dataset_lock(folder), disk_errors(folder), usage_errors():
-        info = info or fresh
-        write_info(folder, replace(info, settled=False))
-        options: CurateOptions = resolve_options(info, {} if workers is None else {"workers": workers})
+    with Dataset.new(folder, info or fresh).editing("hydrate") as edit:
+        edit.begin()
+        options = resolve_options(edit.info, {} if workers is None else {"workers": workers})
         found, gone = hydrate.find_media(released, videos)
         progress(f"{len(found)} of {len(released)} videos found in {media}")
         counts = {"rebuilt": 0, "anew": 0, "finished": 0}
@@ -74,10 +67,6 @@ def dataset_hydrate(
             progress(f"{sum(counts.values())} of {len(found)} videos")
         hydrate.write_sides(folder, released)
         hydrate.write_missing(folder, missing)
-        write_manifest(folder, all_records(folder), options)
-        info = next_version(folder, info)
-        write_card(folder, info, write_statistics(folder, options))
-        write_info(folder, replace(info, settled=True))
     return hydrate.Hydrated(
         dataset=str(folder),
         listed=len(released),

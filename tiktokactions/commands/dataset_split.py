@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.errors import disk_errors, usage_errors
-from tiktokactions.dataset.opened import open_dataset
-from tiktokactions.dataset.tables import up_to_date_manifest, write_card, write_statistics
+from tiktokactions.commands.dataset import Dataset
 from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
@@ -25,14 +23,11 @@ def dataset_split(dataset: str | os.PathLike[str], **options: Any) -> SplitRepor
         UsageError: not a dataset folder, no clips, or shares that do not fit.
         DatasetBusyError: a run is writing to it.
     """
-    from tiktokactions.files import dataset_lock
+    from tiktokactions.dataset.editing import bring_manifest_up_to_date
     from tiktokactions.splits.options import SplitOptions
     from tiktokactions.splits.sides import split_dataset
 
     given = checked_options(SplitOptions, options)
-    folder, info, settings = open_dataset(dataset, whole=True)
-    with dataset_lock(folder), disk_errors(folder), usage_errors():
-        up_to_date_manifest(folder, info, settings)
-        report = split_dataset(folder, given, settings)
-        write_card(folder, info, write_statistics(folder, settings))  # both tell the sides
-        return report
+    with Dataset.whole(dataset).editing("split") as edit:
+        bring_manifest_up_to_date(edit.dataset)
+        return split_dataset(edit, given)

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.errors import disk_errors, on_disk, usage_errors
-from tiktokactions.dataset.opened import open_dataset
-from tiktokactions.dataset.tables import up_to_date_manifest
+from tiktokactions.commands.dataset import Dataset
+from tiktokactions.commands.errors import on_disk
 from tiktokactions.errors import UsageError
 from tiktokactions.model.progress import TrainingProgress
 
@@ -53,29 +52,28 @@ def dataset_subset(
         UsageError: not a dataset, options that do not fit, or nothing to choose from.
     """
     from tiktokactions.dataset.subset_mark import is_subset
-    from tiktokactions.files import dataset_lock
     from tiktokactions.release import subset as subsets
     from tiktokactions.release.rows import unmatched
     from tiktokactions.release.subset_options import Choice
 
     out = on_disk(output, "a subset")
-    folder, info, settings = open_dataset(on_disk(dataset, "what a subset is taken of"), whole=True)
-    with dataset_lock(folder), disk_errors(folder), usage_errors():
+    data = Dataset.whole(on_disk(dataset, "what a subset is taken of"))
+    folder = data.folder
+    with data.reading():
         choice = Choice(by, size, seed, tuple(labels), cap, tuple(sides))
         if out.exists() and not is_subset(out) and (not out.is_dir() or any(out.iterdir())):
             raise UsageError(f"-o {out}: not empty and not a subset; choose a new or an empty folder")
         if features is not None and by != "diverse":
             raise UsageError(f"--features: only --by diverse looks at features, got --by {by}")
-        up_to_date_manifest(folder, info, settings)
-        rows = subsets.candidates_of(folder, choice)
+        rows = subsets.candidates_of(data, choice)
         if by in ("quality", "diverse"):
-            rows = subsets.without_copies(folder, rows, settings)
+            rows = subsets.without_copies(data, rows)
         if not rows:
             raise UsageError(f"{folder}: no accepted clip fits; 'dataset stats' says what there is")
         chosen = subsets.choose(
-            rows, choice, _features(folder, rows, features, out, progress) if by == "diverse" else None
+            rows, choice, _features(data, rows, features, out, progress) if by == "diverse" else None
         )
-        subsets.write_subset(folder, info, chosen, choice, out)
+        subsets.write_subset(data, chosen, choice, out)
     counts: dict[str, int] = {}
     for row in chosen:
         name = subsets.label_of(row, choice.labels)
@@ -89,7 +87,7 @@ def dataset_subset(
 
 
 def _features(
-    folder: Path,
+    data: Dataset,
     rows: list[dict[str, Any]],
     features: str | os.PathLike[str] | None,
     output: Path,
@@ -100,11 +98,11 @@ def _features(
     from tiktokactions.release import subset as subsets
 
     if features is None:
-        return subsets.features_of_looks(folder, rows)
+        return subsets.features_of_looks(data, rows)
     path = Path(features)
     if (path / "run.json").is_file():
         output.mkdir(parents=True, exist_ok=True)
-        clips = [folder / row["clip_path"] for row in rows]
+        clips = [data.folder / row["clip_path"] for row in rows]
         predict(path, clips, features=output / "features.parquet", progress=progress)
         path = output / "features.parquet"
     if not path.is_file():

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from tiktokactions.commands.errors import disk_errors
-from tiktokactions.dataset.opened import open_dataset
-from tiktokactions.dataset.tables import write_card, write_statistics
+from tiktokactions.commands.dataset import Dataset
 
 if TYPE_CHECKING:
     from tiktokactions.verdicts.verify import Verification
@@ -20,20 +18,10 @@ def dataset_verify(dataset: str | os.PathLike[str], *, repair: bool = False) -> 
         UsageError: not a dataset folder.
         DatasetBusyError: a run is writing to it.
     """
-    from tiktokactions.dataset.history import next_version
-    from tiktokactions.dataset.info import write_info
-    from tiktokactions.dataset.manifest import write_manifest
-    from tiktokactions.files import all_records, dataset_lock
     from tiktokactions.verdicts.verify import repair_dataset, verify_dataset
 
-    folder, info, settings = open_dataset(dataset, whole=True)
-    with dataset_lock(folder), disk_errors(folder):
-        found = verify_dataset(folder)
-        if not repair or not found.problems:
-            return found
-        repaired = repair_dataset(folder, found, settings)
-        write_manifest(folder, all_records(folder), settings)
-        info = next_version(folder, info)
-        write_card(folder, info, write_statistics(folder, settings))
-        write_info(folder, info)
-        return repaired
+    with Dataset.whole(dataset).editing("verify") as edit:
+        found = verify_dataset(edit.folder)
+        if repair and (found.problems or not edit.was_settled):
+            found = repair_dataset(edit, found)
+        return found

@@ -147,15 +147,13 @@ def _curate_arriving(
 ) -> CurateResult:
     """Curate files as they come. A raw file goes when its record is on the disk; what an earlier run left is swept first."""
     from tiktokactions.collection.download import mark_curated, media_files
-    from tiktokactions.commands.curate import dataset_folder
+    from tiktokactions.commands.curate import dataset_folder, opened_or_new
     from tiktokactions.curation.from_collection import listed_video
-    from tiktokactions.dataset.info import read_info, resolve_options
-    from tiktokactions.files import dataset_lock, record_path, safe_video_id
+    from tiktokactions.files import record_path, safe_video_id
 
     began = time.perf_counter()
     dataset = dataset_folder([str(collection.folder)], dataset, False)
-    info = read_info(dataset)
-    settings = resolve_options(info, options)
+    data, settings = opened_or_new(dataset, options)
     files = {arrived.video_id: arrived.path for arrived in media_files(collection)}
 
     def let_go(video_id: str) -> None:
@@ -175,11 +173,11 @@ def _curate_arriving(
                 files[arrived.video_id] = arrived.path
                 yield listed_video(collection, arrived.video_id, arrived.path)
 
-    with dataset_lock(dataset), disk_errors(dataset):
-        detector = told_detector(settings, info, progress)
+    with data.editing("curate", settings) as edit:
+        detector = told_detector(edit, progress)
         inputs = [str(collection.folder)]
         total = collection.count_videos()
-        result = curate_listed(listed(), total, inputs, inputs, dataset, settings, detector, progress, began, let_go)
+        result = curate_listed(listed(), total, inputs, inputs, edit, detector, progress, let_go)
         for video_id in list(files):  # known before this run, or identical to another file
             let_go(video_id)
     return replace(result, seconds=round(time.perf_counter() - began, 3))

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiktokactions.commands.errors import disk_errors
 from tiktokactions.errors import UsageError
 from tiktokactions.takedown.folders import (
     Removed,
+    edited,
     finish_removal,
     held_in,
     is_collection_folder,
@@ -28,6 +28,7 @@ from tiktokactions.takedown.links import linked_collections
 
 if TYPE_CHECKING:
     from tiktokactions.collection.session import CollectOptions
+    from tiktokactions.dataset.editing import Edit
 
 
 GONE = "no longer available (batch compliance)"
@@ -91,7 +92,7 @@ def refresh(
         DatasetBusyError: another command writes to the folder.
         CredentialsError, ApiError: the API cannot be asked.
     """
-    from tiktokactions.files import dataset_lock, located
+    from tiktokactions.files import located
 
     folder = located(target)
     if not is_collection_folder(folder) and not is_dataset_folder(folder):
@@ -99,12 +100,12 @@ def refresh(
     if every_days is not None and every_days < 1:
         raise UsageError(f"--every-days {every_days}: expected 1 or more")
     named = read_ids(remove)
-    with dataset_lock(folder), disk_errors(folder):
+    with edited(folder) as edit:
         group, attention = _group(folder)
-        finish_removal(folder)
+        finish_removal(folder, edit)
         if named or creator is not None:
-            return _take_down(folder, group, named, creator, reason, attention, every_days)
-        return _check(folder, group, options, attention, every_days, note)
+            return _take_down(folder, edit, group, named, creator, reason, attention, every_days)
+        return _check(folder, edit, group, options, attention, every_days, note)
 
 
 def read_ids(names: Sequence[str]) -> list[str]:
@@ -167,6 +168,7 @@ def _group(folder: Path) -> tuple[list[Path], list[str]]:
 
 def _take_down(
     folder: Path,
+    edit: Edit | None,
     group: list[Path],
     named: Sequence[str],
     creator: str | None,
@@ -185,7 +187,7 @@ def _take_down(
     dead = {video_id for path in group for video_id in tombstones_of(path)}
     held = {video_id for path in group for video_id in held_in(path, list(ids))}
     todo = [video_id for video_id in ids if video_id not in dead or video_id in held]
-    removed, more = remove_everywhere(folder, group, todo, reason)
+    removed, more = remove_everywhere(folder, edit, group, todo, reason)
     unknown = tuple(i for i in todo if i not in held)
     due = _set_checked(folder, None, every_days)
     return RefreshResult(
@@ -196,6 +198,7 @@ def _take_down(
 
 def _check(
     folder: Path,
+    edit: Edit | None,
     group: list[Path],
     options: CollectOptions | None,
     attention: list[str],
@@ -217,7 +220,7 @@ def _check(
             except StoppedError as error:
                 stopped = str(error)
             requests, now = client.sent, clock.now()
-    removed, more = remove_everywhere(folder, group, sorted(checked.gone), GONE)
+    removed, more = remove_everywhere(folder, edit, group, sorted(checked.gone), GONE)
     if not stopped:
         forget_check(folder)
     due = _set_checked(folder, None if stopped else now, every_days)

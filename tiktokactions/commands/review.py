@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.errors import on_disk, usage_errors
 from tiktokactions.commands.review_apply import ReviewApplied, review_apply
-from tiktokactions.dataset.opened import open_dataset
 from tiktokactions.options import checked_options
 
 Report = Callable[[str], None]
@@ -31,17 +31,19 @@ def review(dataset: str | os.PathLike[str], *, report: Report = lambda text: Non
     from tiktokactions.reviews.web import serve
 
     given = checked_options(ReviewOptions, options)
-    folder, _, settings = open_dataset(on_disk(dataset, "reviews.sqlite"))
+    data = Dataset(on_disk(dataset, "reviews.sqlite"))
     with usage_errors():
-        desk = open_desk(folder, settings, given, lambda videos: report(f"reading the dataset: {videos} videos"))
+        desk = open_desk(
+            data.folder, data.options, given, lambda videos: report(f"reading the dataset: {videos} videos")
+        )
         try:
             serve(desk, report)
         finally:
             desk.close()
     report("applying what was decided")
     try:
-        return review_apply(folder, report=report)
+        return review_apply(data, report=report)
     except DatasetBusyError as error:
         raise DatasetBusyError(
-            f"{error} Every decision is kept; run 'tiktokactions review apply {folder}' afterwards."
+            f"{error} Every decision is kept; run 'tiktokactions review apply {data.folder}' afterwards."
         ) from None

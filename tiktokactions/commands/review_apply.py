@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.errors import disk_errors, on_disk, usage_errors
-from tiktokactions.dataset.opened import open_dataset
-from tiktokactions.dataset.tables import write_card, write_statistics
+from tiktokactions.commands.dataset import Dataset
+from tiktokactions.commands.errors import on_disk
 from tiktokactions.errors import UsageError
 
 if TYPE_CHECKING:
-    from tiktokactions.curation.options import CurateOptions
-    from tiktokactions.reviews.aggregate import Verdict
+    from tiktokactions.dataset import dataset as noun
+    from tiktokactions.dataset.editing import Edit
+    from tiktokactions.reviews.aggregate import Method, Verdict
     from tiktokactions.reviews.store import Store
+    from tiktokactions.verdicts.settle import Settled
 
 
 Report = Callable[[str], None]
@@ -63,58 +64,54 @@ def review_apply(
         DatasetBusyError: a run is writing to it.
         DiskFullError: no space left; the same command continues.
     """
-    from tiktokactions.files import dataset_lock
     from tiktokactions.reviews.aggregate import METHODS
     from tiktokactions.reviews.store import Store, set_setting, setting, store_path
 
     began = time.perf_counter()
     if aggregate is not None and aggregate not in METHODS:
         raise UsageError(f"--aggregate: got {aggregate!r}, expected one of {', '.join(METHODS)}")
-    folder, _, _ = open_dataset(on_disk(dataset, "reviews.sqlite"))
-    if not store_path(folder).exists():
-        return _nothing_decided(folder, aggregate or "majority", began)
-    with usage_errors(), dataset_lock(folder), disk_errors(folder):
-        store = Store(folder)
+    data = Dataset(on_disk(dataset, "reviews.sqlite"))
+    if not store_path(data.folder).exists():
+        return _nothing_decided(data, aggregate or "majority", began)
+    with data.editing("review apply") as edit:
+        store = Store(data.folder)
         try:
             method = aggregate or setting(store, "aggregate", "majority")
             if aggregate is not None:
                 set_setting(store, "aggregate", aggregate)
-            return _apply(folder, store, method, report, began)
+            applied = _apply(edit, store, method, report)
         finally:
             store.close()
+    return replace(applied, seconds=round(time.perf_counter() - began, 3))
 
 
-def _nothing_decided(folder: Path, method: str, began: float) -> ReviewApplied:
-    from tiktokactions.dataset.manifest import count_by_status
-
-    if not (folder / "manifest.parquet").exists():
-        raise UsageError(f"{folder}: no manifest.parquet there; run 'curate' to its end first")
-    counts = count_by_status(folder / "manifest.parquet")
+def _nothing_decided(data: Dataset, method: str, began: float) -> ReviewApplied:
+    if not data.manifest.exists():
+        raise UsageError(f"{data.folder}: no manifest.parquet there; run 'curate' to its end first")
     seconds = round(time.perf_counter() - began, 3)
-    return ReviewApplied(str(folder), method, 0, 0, 0, **counts, cut=0, removed=0, problems={}, seconds=seconds)
+    return ReviewApplied(
+        str(data.folder), method, 0, 0, 0, **data.counts, cut=0, removed=0, problems={}, seconds=seconds
+    )
 
 
-def _apply(folder: Path, store: Store, method: Any, report: Report, began: float) -> ReviewApplied:
-    from tiktokactions.dataset.manifest import count_by_status
+def _apply(edit: Edit, store: Store, method: Method, report: Report) -> ReviewApplied:
     from tiktokactions.reviews.aggregate import aggregate
     from tiktokactions.verdicts.decided import applied_verdicts
     from tiktokactions.verdicts.settle import Settled
 
-    # Read under the lock: another run may have settled the dataset in the meantime.
-    _, info, settings = open_dataset(folder)
+    folder = edit.folder
     found, before = aggregate(store, method, report), applied_verdicts(folder)
     verdicts = found.verdicts
     changed = {i: verdict for i, verdict in verdicts.items() if verdict != before.get(i)}
     gone = sorted(set(before) - set(verdicts))
-    manifest = folder / "manifest.parquet"
     removed = 0
-    if changed or gone or not info.settled or not manifest.exists() or _sources_came_back(folder, verdicts):
+    if changed or gone or not edit.was_settled or _sources_came_back(edit.dataset, verdicts):
         report(f"{len(changed) + len(gone)} verdicts are new")
         clips = _clips(folder, [*changed, *gone])
-        settled = _settle(folder, info, settings, store, changed, gone, report)
+        settled = _settle(edit, store, changed, gone, report)
         removed = sum(path is not None and not (folder / path).exists() for path in clips.values())
     else:
-        settled = Settled(count_by_status(manifest), 0, {})
+        settled = Settled(edit.dataset.counts, 0, {})
     return ReviewApplied(
         dataset=str(folder),
         method=method,
@@ -124,40 +121,23 @@ def _apply(folder: Path, store: Store, method: Any, report: Report, began: float
         **settled.counts,
         cut=settled.cut,
         removed=removed,
-        problems=_not_accepted(folder, verdicts) | dict(settled.uncut),
-        seconds=round(time.perf_counter() - began, 3),
+        problems=_not_accepted(edit.dataset, verdicts) | dict(settled.uncut),
+        seconds=0.0,
     )
 
 
-def _settle(
-    folder: Path,
-    info: Any,
-    settings: CurateOptions,
-    store: Store,
-    changed: Mapping[str, Verdict],
-    gone: Sequence[str],
-    report: Report,
-) -> Any:
-    """Put the verdicts in force, settle the videos they are about, and bring the tables up to date.
-
-    ``dataset.json`` says ``settled: false`` meanwhile: whatever is interrupted is done in full by the next run.
-    """
+def _settle(edit: Edit, store: Store, changed: Mapping[str, Verdict], gone: Sequence[str], report: Report) -> Settled:
+    """Put the verdicts in force and settle the videos they are about; all videos if a run was interrupted before."""
     from tiktokactions.curation.resume import Plan
-    from tiktokactions.dataset.history import next_version
-    from tiktokactions.dataset.info import now, write_info
     from tiktokactions.verdicts.decided import write_verdicts
     from tiktokactions.verdicts.settle import settle, settle_videos
 
-    whole = not info.settled or not (folder / "manifest.parquet").exists() or not (changed or gone)
-    info = replace(info, settled=False, updated=now())
-    write_info(folder, info)
+    edit.begin()
     write_verdicts(store, changed, gone)
     report("settling what people decided, cutting clips")
-    settled = settle(folder, settings, Plan()) if whole else settle_videos(folder, settings, [*changed, *gone])
+    ids = [*changed, *gone]
+    settled = settle_videos(edit, ids) if ids and edit.was_settled else settle(edit, Plan())
     report("writing statistics, figures and card")
-    info = next_version(folder, info)
-    write_card(folder, info, write_statistics(folder, settings))
-    write_info(folder, replace(info, settled=True))
     return settled
 
 
@@ -172,13 +152,13 @@ def _clips(folder: Path, video_ids: Sequence[str]) -> dict[str, str | None]:
     return found
 
 
-def _not_accepted(folder: Path, verdicts: Mapping[str, Verdict]) -> dict[str, str]:
+def _not_accepted(data: noun.Dataset, verdicts: Mapping[str, Verdict]) -> dict[str, str]:
     """Videos that people accepted and that are not, with what stands in the way."""
     from tiktokactions.records import REASONS
 
     wanted = {i for i, verdict in verdicts.items() if verdict.verdict == "accept"}
     problems = {}
-    for row in _rows_of(folder, wanted):
+    for row in _rows_of(data, wanted):
         wanted.discard(row["video_id"])
         if row["status"] != "accepted":
             reasons = [f"{reason}: {REASONS[reason.partition(':')[0]]}" for reason in row["reasons"]]
@@ -186,25 +166,20 @@ def _not_accepted(folder: Path, verdicts: Mapping[str, Verdict]) -> dict[str, st
     return problems | dict.fromkeys(wanted, "people accepted it, but it is not in the dataset")
 
 
-def _sources_came_back(folder: Path, verdicts: Mapping[str, Verdict]) -> bool:
+def _sources_came_back(data: noun.Dataset, verdicts: Mapping[str, Verdict]) -> bool:
     """Whether a clip that could not be cut for want of its source can be cut now."""
-    from tiktokactions.files import read_record, record_path
     from tiktokactions.verdicts.settle import unchanged_source
 
     return any(
-        "source_missing" in row["reasons"]
-        and unchanged_source(read_record(record_path(folder, row["video_id"]))) is not None
-        for row in _rows_of(folder, set(verdicts))
+        "source_missing" in row["reasons"] and unchanged_source(data.record(row["video_id"])) is not None
+        for row in _rows_of(data, set(verdicts))
     )
 
 
-def _rows_of(folder: Path, video_ids: set[str]) -> list[dict[str, Any]]:
+def _rows_of(data: noun.Dataset, video_ids: set[str]) -> Iterator[dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
-    manifest = folder / "manifest.parquet"
-    if not video_ids or not manifest.exists():
-        return []
-    table = pq.read_table(manifest, columns=["video_id", "status", "reasons"])
-    return table.filter(pc.is_in(table["video_id"], value_set=pa.array(sorted(video_ids)))).to_pylist()
+    wanted = pa.array(sorted(video_ids), pa.string())
+    for batch in data.batches(["video_id", "status", "reasons"]) if video_ids and data.manifest.exists() else ():
+        yield from batch.filter(pc.is_in(batch["video_id"], value_set=wanted)).to_pylist()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.errors import on_disk, usage_errors
-from tiktokactions.dataset.opened import open_dataset
 
 
 def review_export(
@@ -33,9 +33,9 @@ def review_export(
     from tiktokactions.reviews.desk import open_desk
     from tiktokactions.reviews.tasks import export_decisions, export_tasks
 
-    folder, _, settings = open_dataset(on_disk(dataset, "reviews.sqlite"))
+    data = Dataset(on_disk(dataset, "reviews.sqlite"))
     with usage_errors():
-        desk = open_desk(folder, settings)
+        desk = open_desk(data.folder, data.options)
         try:
             if what == "decisions":
                 return export_decisions(desk, on_disk(output, "an export"))

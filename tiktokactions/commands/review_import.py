@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.errors import on_disk, usage_errors
-from tiktokactions.dataset.opened import open_dataset
 
 if TYPE_CHECKING:
     from tiktokactions.reviews.answers import TasksImported
@@ -31,9 +31,9 @@ def review_import(
     from tiktokactions.reviews.answers import import_answers
     from tiktokactions.reviews.desk import open_desk
 
-    folder, _, settings = open_dataset(on_disk(dataset, "reviews.sqlite"))
+    data = Dataset(on_disk(dataset, "reviews.sqlite"))
     with usage_errors():
-        desk = open_desk(folder, settings)
+        desk = open_desk(data.folder, data.options)
         try:
             return import_answers(desk, Path(answers), as_gold)
         finally:

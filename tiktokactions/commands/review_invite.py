@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.errors import on_disk, usage_errors
-from tiktokactions.dataset.opened import open_dataset
 
 if TYPE_CHECKING:
     pass
@@ -29,9 +29,9 @@ def review_invite(dataset: str | os.PathLike[str], name: str, *, role: str = "re
     from tiktokactions.reviews.people import invite
     from tiktokactions.reviews.store import Store
 
-    folder, _, _ = open_dataset(on_disk(dataset, "reviews.sqlite"))
+    data = Dataset(on_disk(dataset, "reviews.sqlite"))
     with usage_errors():
-        store = Store(folder)
+        store = Store(data.folder)
         try:
             person, token = invite(store, name, role)
         finally:

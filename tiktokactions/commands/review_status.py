@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.errors import on_disk, usage_errors
-from tiktokactions.dataset.opened import open_dataset
 
 if TYPE_CHECKING:
     from tiktokactions.reviews.agreement import ReviewReport
@@ -21,9 +21,9 @@ def review_status(dataset: str | os.PathLike[str]) -> ReviewReport:
     from tiktokactions.reviews.agreement import review_report
     from tiktokactions.reviews.store import Store
 
-    folder, _, _ = open_dataset(on_disk(dataset, "reviews.sqlite"))
+    data = Dataset(on_disk(dataset, "reviews.sqlite"))
     with usage_errors():
-        store = Store(folder)
+        store = Store(data.folder)
         try:
             return review_report(store)
         finally:

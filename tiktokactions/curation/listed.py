@@ -6,12 +6,12 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tiktokactions.errors import TiktokactionsError
+from tiktokactions.errors import UsageError
 from tiktokactions.files import is_address
 from tiktokactions.records import Source
 
 
-class InputError(TiktokactionsError, ValueError):
+class InputError(UsageError):
     """What was typed cannot be read as videos; the message says what was expected."""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tiktokactions.curation.options import CurateOptions
-from tiktokactions.dataset.info import DatasetInfo, info_path, new_info, read_info, resolve_options
+from tiktokactions.dataset.info import DatasetInfo, info_path, read_info, resolve_options
 from tiktokactions.dataset.subset_mark import is_subset, parent_of
 from tiktokactions.errors import UsageError
 from tiktokactions.files import located, read_record, record_path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tiktokactions.dataset.editing import Edit
-    from tiktokactions.records import DetectorInfo, VideoRecord
+    from tiktokactions.records import VideoRecord
 
 
 class Dataset:
@@ -48,11 +48,10 @@ class Dataset:
         return dataset
 
     @classmethod
-    def new(cls, path: str | os.PathLike[str], options: CurateOptions, detector: DetectorInfo) -> Self:
+    def new(cls, path: str | os.PathLike[str], info: DatasetInfo) -> Self:
         """A dataset that is still to be made: nothing is written before its first edit begins."""
         dataset = cls.__new__(cls)
-        dataset.folder = located(path)
-        dataset.info = new_info(dataset.folder, options, detector)
+        dataset.folder, dataset.info = located(path), info
         return dataset
 
     def reload(self) -> None:
@@ -61,7 +60,8 @@ class Dataset:
         if info is None:
             raise UsageError(f"{self.folder}: no dataset.json there; expected a folder made by 'tiktokactions curate'")
         self.info = info
-        self.__dict__.pop("options", None)
+        for known in ("options", "parent"):
+            self.__dict__.pop(known, None)
 
     def __fspath__(self) -> str:
         return str(self.folder)
@@ -145,10 +145,17 @@ class Dataset:
     def is_subset(self) -> bool:
         return is_subset(self.folder)
 
-    @property
+    @cached_property
     def parent(self) -> Self:
         """The dataset that a subset was taken from, which holds its clips and records; a dataset itself."""
         return type(self)(parent_of(self.folder)) if self.is_subset else self
+
+    def require_settled(self) -> None:
+        """Raises ``UsageError`` if a run on it was interrupted."""
+        if not self.settled and not self.is_subset:
+            raise UsageError(
+                f"{self.folder}: a run on it was interrupted; finish it first (run '{self.info.under_way or 'curate'}' again)"
+            )
 
     # --- at work with it -------------------------------------------------------------------------------------------
 
@@ -160,14 +167,18 @@ class Dataset:
             DatasetBusyError: a run is changing it.
             DiskFullError: no space left.
         """
-        from tiktokactions.dataset.editing import locked
-        from tiktokactions.dataset.manifest import write_manifest
+        from tiktokactions.dataset.editing import bring_manifest_up_to_date, locked
 
         with locked(self.folder):
             self.reload()
-            if not self.is_subset and (not self.settled or not self.manifest.exists()):
-                write_manifest(self.folder, self.records(), self.options)
+            bring_manifest_up_to_date(self)
             yield
+
+    def heal(self) -> None:
+        """Finish what a killed command left half done and wrote down; called with the lock held, before an edit.
+
+        A dataset as such knows of nothing of the kind; :class:`tiktokactions.Dataset` finishes take-downs.
+        """
 
     @contextlib.contextmanager
     def editing(self, by: str, options: CurateOptions | None = None) -> Iterator[Edit]:
@@ -189,7 +200,8 @@ class Dataset:
         with locked(self.folder):
             if info_path(self.folder).is_file():  # not yet, where it is new
                 self.reload()
-            edit = Edit(self, by, options or self.options)
+                self.heal()
+            edit = Edit(self, by, options)
             yield edit
             edit.close()
 

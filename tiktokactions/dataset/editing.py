@@ -13,13 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tiktokactions.dataset.info import DatasetInfo, now, saved_options, write_info
 from tiktokactions.errors import DiskFullError
 from tiktokactions.files import clear_staging, dataset_lock
 
 if TYPE_CHECKING:
     from tiktokactions.curation.options import CurateOptions
     from tiktokactions.dataset.dataset import Dataset
-    from tiktokactions.dataset.info import DatasetInfo
 
 TABLES_ONLY = ("split", "verify", "takedown")
 """Edits that draw no verdict anew. One of them that was cut short is healed by writing the tables again from the records;
@@ -39,41 +39,52 @@ class Edit:
     manifest_fits: bool = False
     """Set to True by whoever wrote the manifest after the last change; the closing writes it otherwise."""
 
-    def __init__(self, dataset: Dataset, by: str, options: CurateOptions) -> None:
-        self.dataset, self.folder, self.options, self.info = dataset, dataset.folder, options, dataset.info
+    def __init__(self, dataset: Dataset, by: str, options: CurateOptions | None = None) -> None:
+        self.dataset, self.folder, self.info = dataset, dataset.folder, dataset.info
+        self.options = options or dataset.options
+        if options is not None:
+            self.info = replace(dataset.info, options=saved_options(options))
         self.by, self.has_begun = by, False
         self.was_settled = dataset.settled and dataset.manifest.is_file()
         self._settles = dataset.settled or dataset.info.under_way in TABLES_ONLY or by not in TABLES_ONLY
 
     def begin(self) -> None:
         """Say on disk that the dataset is being changed. Only the first call does anything."""
-        from tiktokactions.dataset.info import now, saved_options, write_info
-
         if self.has_begun:
             return
         self.has_begun = True
         by = self.by if self._settles else self.info.under_way
-        saved = saved_options(self.options)
-        self.info = replace(self.info, settled=False, under_way=by, updated=now(), options=saved)
+        self.info = replace(self.info, settled=False, under_way=by, updated=now())
         write_info(self.folder, self.info)
 
     def close(self) -> None:
-        """Write all that is told of the dataset, ``settled: true`` last; nothing if nothing was begun."""
+        """Write all that is told of the dataset, ``settled: true`` last; nothing if nothing was begun.
+
+        The end of the ``with`` block does it; whoever does it before then may begin again.
+        """
         from tiktokactions.dataset.history import next_version
-        from tiktokactions.dataset.info import write_info
         from tiktokactions.dataset.manifest import write_manifest
         from tiktokactions.dataset.tables import write_card, write_statistics
 
         if not self.has_begun:
             return
-        if not self.manifest_fits:
+        if not self.manifest_fits and not self.dataset.is_subset:  # whose records lie elsewhere
             write_manifest(self.folder, self.dataset.records(), self.options)
         info = next_version(self.folder, self.info)
         if self._settles:
             info = replace(info, settled=True, under_way="")
-        write_card(self.folder, info, write_statistics(self.folder, self.options))
+        write_card(self.dataset, info, write_statistics(self.dataset, self.options))
         write_info(self.folder, info)
         self.dataset.reload()
+        self.info, self.has_begun, self.manifest_fits, self.was_settled = info, False, False, self._settles
+
+
+def bring_manifest_up_to_date(dataset: Dataset) -> None:
+    """Where a run was interrupted, write the manifest again from the records; the caller holds the lock."""
+    from tiktokactions.dataset.manifest import write_manifest
+
+    if not dataset.is_subset and not (dataset.settled and dataset.manifest.exists()):
+        write_manifest(dataset.folder, dataset.records(), dataset.options)
 
 
 @contextlib.contextmanager

@@ -10,16 +10,15 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from tiktokactions.dataset.info import DatasetInfo, now
 from tiktokactions.dataset.statistics import read_batches
-from tiktokactions.errors import TiktokactionsError
-from tiktokactions.files import ObjectPath, staging_folder, write_atomic
+from tiktokactions.errors import UsageError
+from tiktokactions.files import staging_folder, write_atomic
 
 FIELDS = ("version", "date", "change", "video_id", "state")
 COLUMNS = ["video_id", "status", "labels", "human_labels", "clip_path", "clip_start_s", "clip_end_s", "split"]
@@ -27,7 +26,7 @@ COLUMNS = ["video_id", "status", "labels", "human_labels", "clip_path", "clip_st
 Change = Literal["came", "went", "changed", "removed"]
 
 
-class HistoryError(TiktokactionsError, ValueError):
+class HistoryError(UsageError):
     """A version that is not in the history, or a damaged history; the message says what there is."""
 
 
@@ -60,7 +59,7 @@ def state_of(row: dict[str, Any]) -> str:
 
 
 def read_events(dataset: Path) -> Iterator[Event]:
-    """Every change, oldest first; a last line that a killed run left half-written is passed over.
+    """Every change, oldest first; a last line that an earlier version of this program left half-written is passed over.
 
     Raises:
         HistoryError: a line that is none of a history.
@@ -68,18 +67,13 @@ def read_events(dataset: Path) -> Iterator[Event]:
     path = history_path(dataset)
     if not path.exists():
         return
-    whole, _ = _whole_lines(path)
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
     for number, row in enumerate(csv.DictReader(io.StringIO(whole.decode("utf-8"))), start=2):
         try:
             yield Event(int(row["version"]), row["date"], row["change"], row["video_id"], row["state"])  # type: ignore[arg-type]
         except (KeyError, ValueError, TypeError) as error:
             raise HistoryError(f"{path}, line {number}: expected {','.join(FIELDS)}, got {row}") from error
-
-
-def _whole_lines(path: Path) -> tuple[bytes, int]:
-    data = path.read_bytes()
-    end = data.rfind(b"\n") + 1
-    return data[:end], end
 
 
 def states_at(dataset: Path, version: int) -> dict[str, str]:
@@ -88,24 +82,25 @@ def states_at(dataset: Path, version: int) -> dict[str, str]:
     Raises:
         HistoryError: the history does not reach back to it, or not so far.
     """
-    found: dict[str, str] = {}
-    first = last = None
-    for event in read_events(dataset):
-        first = event.version if first is None else first
-        last = event.version
-        if event.version <= version:
-            _apply(event, found)
-    if first is None or version < first:
-        reach = "there is none" if first is None else f"it begins with version {first}, the last change was in {last}"
+    events = list(read_events(dataset))
+    if not events:
+        raise HistoryError(f"{dataset}: version {version} is not in its history: there is none")
+    first, last = events[0].version, events[-1].version
+    if version < first:
+        reach = f"it begins with version {first}, the last change was in {last}"
         raise HistoryError(f"{dataset}: version {version} is not in its history: {reach}")
+    return _states(event for event in events if event.version <= version)
+
+
+def _states(events: Iterable[Event]) -> dict[str, str]:
+    """The clips that are in a dataset after these changes, and the state of each."""
+    found: dict[str, str] = {}
+    for event in events:
+        if event.change == "went":
+            found.pop(event.video_id, None)
+        elif event.change != "removed":
+            found[event.video_id] = event.state
     return found
-
-
-def _apply(event: Event, states: dict[str, str]) -> None:
-    if event.change == "went":
-        states.pop(event.video_id, None)
-    elif event.change != "removed":
-        states[event.video_id] = event.state
 
 
 def last_version(dataset: Path) -> int:
@@ -118,24 +113,13 @@ def remove_videos(dataset: Path, ids: frozenset[str], version: int, date: str) -
 
     Where clips of theirs were in the dataset it says, as ``version``, how many went, and not which.
     """
-    path = history_path(dataset)
-    if not path.exists():
-        return 0
     events = list(read_events(dataset))
     kept = [event for event in events if event.video_id not in ids]
     forgotten = len(events) - len(kept)
-    if not forgotten:
-        return 0
-    states: dict[str, str] = {}
-    for event in events:
-        _apply(event, states)
-    if gone := len(ids & states.keys()):
-        kept.append(Event(version, date, "removed", "", str(gone)))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(FIELDS)
-    writer.writerows((e.version, e.date, e.change, e.video_id, e.state) for e in kept)
-    write_atomic(path, text.getvalue().encode(), staging_folder(dataset))
+    if forgotten:
+        if gone := len(ids & _states(events).keys()):
+            kept.append(Event(version, date, "removed", "", str(gone)))
+        _write(dataset, kept)
     return forgotten
 
 
@@ -153,33 +137,22 @@ def next_version(dataset: Path, info: DatasetInfo) -> DatasetInfo:
 def append_version(dataset: Path, version: int, date: str) -> int:
     """Write down what came, went and changed since the last entry; how many clips that were. Does nothing where a
     killed run has written it already."""
-    before: dict[str, str] = {}
-    for event in read_events(dataset):
-        _apply(event, before)
-    text, count = io.StringIO(), 0
-    writer = csv.writer(text, lineterminator="\n")
+    events = list(read_events(dataset))
+    before = _states(events)
+    new: list[Event] = []
     for row in accepted_rows(dataset):
-        old, new = before.pop(row["video_id"], None), state_of(row)
-        if old != new:
-            writer.writerow((version, date, "came" if old is None else "changed", row["video_id"], new))
-            count += 1
-    for video_id in sorted(before):
-        writer.writerow((version, date, "went", video_id, ""))
-        count += 1
-    path = history_path(dataset)
-    is_new = not path.exists()
-    if isinstance(path, ObjectPath):  # an object is written whole
-        head = (",".join(FIELDS) + "\n").encode() if is_new else _whole_lines(path)[0]
-        write_atomic(path, head + text.getvalue().encode("utf-8", "surrogatepass"))
-        return count
-    with path.open("r+b" if not is_new else "wb") as file:
-        if is_new:
-            file.write((",".join(FIELDS) + "\n").encode())
-        else:
-            _, end = _whole_lines(path)
-            file.truncate(end)
-            file.seek(end)
-        file.write(text.getvalue().encode("utf-8", "surrogatepass"))
-        file.flush()
-        os.fsync(file.fileno())
-    return count
+        old, state = before.pop(row["video_id"], None), state_of(row)
+        if old != state:
+            new.append(Event(version, date, "came" if old is None else "changed", row["video_id"], state))
+    new += [Event(version, date, "went", video_id, "") for video_id in sorted(before)]
+    if new or not history_path(dataset).exists():
+        _write(dataset, events + new)
+    return len(new)
+
+
+def _write(dataset: Path, events: Iterable[Event]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(FIELDS)
+    writer.writerows((e.version, e.date, e.change, e.video_id, e.state) for e in events)
+    write_atomic(history_path(dataset), text.getvalue().encode("utf-8", "surrogatepass"), staging_folder(dataset))

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.history import accepted_rows, state_of, states_at
 from tiktokactions.files import write_atomic
 
@@ -30,27 +31,29 @@ class Difference:
     """Of every clip named above: its side before and after, "" for none."""
 
 
-def compare_datasets(before: Path, after: Path) -> Difference:
+def compare_datasets(before: Dataset, after: Dataset) -> Difference:
     """Clips of two datasets."""
     old: dict[str, tuple[str, str | None]] = {
-        row["video_id"]: (state_of(row), row["split"] or "") for row in accepted_rows(before)
+        row["video_id"]: (state_of(row), row["split"] or "") for row in accepted_rows(before.folder)
     }
-    return _compare(str(before), str(after), old, after)
+    return _compare(str(before.folder), old, after)
 
 
-def changes_since(dataset: Path, version: int) -> Difference:
+def changes_since(dataset: Dataset, version: int) -> Difference:
     """Clips of a dataset as it is, and as it was in a version; sides once given do not change, so none has crossed.
 
     Raises:
         HistoryError: a version that the history does not reach.
     """
-    old: dict[str, tuple[str, str | None]] = {i: (state, None) for i, state in states_at(dataset, version).items()}
-    return _compare(f"{dataset}, version {version}", str(dataset), old, dataset)
+    old: dict[str, tuple[str, str | None]] = {
+        i: (state, None) for i, state in states_at(dataset.folder, version).items()
+    }
+    return _compare(f"{dataset.folder}, version {version}", old, dataset)
 
 
-def _compare(before: str, after: str, old: dict[str, tuple[str, str | None]], dataset: Path) -> Difference:
+def _compare(before: str, old: dict[str, tuple[str, str | None]], after: Dataset) -> Difference:
     came, changed, crossed, sides, same = [], [], [], {}, 0
-    for row in accepted_rows(dataset):
+    for row in accepted_rows(after.folder):
         video_id, side = row["video_id"], row["split"] or ""
         was = old.pop(video_id, None)
         if was is None:
@@ -67,7 +70,9 @@ def _compare(before: str, after: str, old: dict[str, tuple[str, str | None]], da
             crossed.append(video_id)
             sides[video_id] = (side_before, side)
     sides |= {video_id: (side or "", "") for video_id, (_, side) in old.items()}
-    return Difference(before, after, same, _sorted(came), _sorted(old), _sorted(changed), _sorted(crossed), sides)
+    return Difference(
+        before, str(after.folder), same, _sorted(came), _sorted(old), _sorted(changed), _sorted(crossed), sides
+    )
 
 
 def _sorted(ids: Iterable[str]) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tiktokactions.dataset.statistics import read_batches
-from tiktokactions.errors import TiktokactionsError
+from tiktokactions.dataset.dataset import Dataset
+from tiktokactions.errors import UsageError
 from tiktokactions.files import write_atomic
 from tiktokactions.release.formats import (
     coco,
@@ -41,7 +41,7 @@ REMEMBERED = "exports.json"
 """In the dataset: where exports went."""
 
 
-class ExportError(TiktokactionsError, ValueError):
+class ExportError(UsageError):
     """An export that cannot be made; the message says why and what to do."""
 
 
@@ -68,12 +68,12 @@ def export_dataset(export: Export, name: str, out: Path) -> Exported:
     out = Path(out)
     before = _files_before(out, name)
     if not export.counts and name != "ids":
-        raise ExportError(f"{export.dataset}: no accepted clip fits; 'dataset stats' says what there is")
+        raise ExportError(f"{export.dataset.folder}: no accepted clip fits; 'dataset stats' says what there is")
     written = FORMATS[name](export, out)
     relative = sorted({path.relative_to(out).as_posix() for path in written})
     for gone in sorted(set(before) - set(relative)):
         (out / gone).unlink(missing_ok=True)
-    mark = {"format": name, "dataset": export.name, **_options(export), "files": relative}
+    mark = {"format": name, "dataset": export.dataset.name, **_options(export), "files": relative}
     mark |= {"videos": _videos(export, name)}
     write_atomic(out / MARK, (json.dumps(mark, indent=1, ensure_ascii=False) + "\n").encode())
     _remember(export, name, out)
@@ -106,7 +106,9 @@ def remove_videos(dataset: Path, ids: Iterable[str]) -> int:
         if not _holds(out, gone):
             continue
         changed += 1
-        export = Export(dataset, tuple(entry["sides"]), tuple(entry["labels"]), entry["shard_mb"], entry["frames"])
+        export = Export(
+            Dataset(dataset), tuple(entry["sides"]), tuple(entry["labels"]), entry["shard_mb"], entry["frames"]
+        )
         if export.counts or entry["format"] == "ids":
             export_dataset(export, entry["format"], out)
         else:
@@ -124,8 +126,7 @@ def _holds(out: Path, gone: set[str]) -> bool:
 
 def _videos(export: Export, name: str) -> list[str]:
     """The ids in an export: of its clips, or of every video where rejected ones are told too."""
-    everything = read_batches(export.dataset / "manifest.parquet", ["video_id"])
-    batches = everything if name == "ids" else export.batches(["video_id"])
+    batches = export.dataset.batches(["video_id"]) if name == "ids" else export.batches(["video_id"])
     return sorted(video_id for batch in batches for video_id in batch["video_id"].to_pylist())
 
 
@@ -155,8 +156,8 @@ def _files_before(out: Path, name: str) -> list[str]:
 
 def _remember(export: Export, name: str, out: Path) -> None:
     entry = {"format": name, "path": str(out.resolve()), **_options(export)}
-    others = [known for known in remembered(export.dataset) if known["path"] != entry["path"]]
-    _write_remembered(export.dataset, [*others, entry])
+    others = [known for known in remembered(export.dataset.folder) if known["path"] != entry["path"]]
+    _write_remembered(export.dataset.folder, [*others, entry])
 
 
 def _write_remembered(dataset: Path, entries: list[dict[str, Any]]) -> None:

@@ -24,7 +24,7 @@ from tiktokactions.curation.people import ResolvedDetector, resolve_detector
 from tiktokactions.curation.weights import DetectorError
 from tiktokactions.dataset.assignments import Assignment, write_assignments
 from tiktokactions.dataset.info import DatasetInfo
-from tiktokactions.errors import TiktokactionsError
+from tiktokactions.errors import UsageError
 from tiktokactions.files import read_record, record_path, sha256_file, write_atomic, write_record
 from tiktokactions.records import DetectorInfo, Source, VideoRecord
 from tiktokactions.release.formats.ids import INFO_NAME
@@ -34,7 +34,7 @@ MISSING = "missing.csv"
 csv.field_size_limit(sys.maxsize)  # a record with many scenes is longer than the usual 128 kB
 
 
-class ReleaseError(TiktokactionsError, ValueError):
+class ReleaseError(UsageError):
     """A released list that cannot be read; the message says where and why."""
 
 

@@ -10,18 +10,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.removed import add_removed, read_removed
 from tiktokactions.dataset.assignments import BRIDGES, NOWHERE, Assignment, read_assignments
-from tiktokactions.errors import TiktokactionsError
-from tiktokactions.files import all_records, poster_path, read_record, record_path, strip_path, write_record
+from tiktokactions.dataset.dataset import Dataset
+from tiktokactions.errors import UsageError
+from tiktokactions.files import all_records, delete, poster_path, read_record, record_path, strip_path, write_record
 from tiktokactions.records import Source, VideoRecord
 from tiktokactions.release.rows import place_file
 from tiktokactions.reviews.merged import MergedReviews
 from tiktokactions.splits.leak_groups import Linked, named_groups
 
 
-class MergeError(TiktokactionsError, ValueError):
+class MergeError(UsageError):
     """Datasets that cannot be one; the message says why and what to do."""
 
 
@@ -44,15 +44,15 @@ class Merged:
     reviews: MergedReviews
 
 
-def check_settings(one: CurateOptions, two: CurateOptions, names: Sequence[str]) -> None:
+def check_settings(one: Dataset, two: Dataset) -> None:
     """Raises ``MergeError`` where the evidence of the two cannot be compared."""
-    a, b = one.group("evidence"), two.group("evidence")
+    a, b = one.options.group("evidence"), two.options.group("evidence")
     # Which detector saw a video stands in its record; frames, scenes and hashes must have been taken alike.
     differing = [name for name, value in a.items() if b[name] != value and name != "detector"]
     if differing:
         told = ", ".join(f"`{name}` ({a[name]} and {b[name]})" for name in differing)
         raise MergeError(
-            f"{names[0]} and {names[1]} were curated with different {told}; curate one of them again alike"
+            f"{one.folder} and {two.folder} were curated with different {told}; curate one of them again alike"
         )
 
 
@@ -114,7 +114,7 @@ def _take_away(out: Path, record: VideoRecord) -> None:
         clip = read_record(own).clip
         files = [poster_path(out, record.video_id), strip_path(out, record.video_id), own]
         for path in files if clip is None else [out / clip.path, *files]:
-            path.unlink(missing_ok=True)
+            delete(path)
 
 
 def _place(dataset: Path, out: Path, record: VideoRecord) -> None:

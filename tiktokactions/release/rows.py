@@ -19,11 +19,9 @@ import pyarrow.compute as pc
 
 from tiktokactions.collection.rows import hash_creator
 from tiktokactions.curation.decide import person_score
-from tiktokactions.curation.options import CurateOptions
-from tiktokactions.dataset.info import read_info, resolve_options
-from tiktokactions.dataset.statistics import labels_of_rows, read_batches
-from tiktokactions.dataset.subset_mark import parent_of
-from tiktokactions.files import ObjectPath, read_record, record_path
+from tiktokactions.dataset.dataset import Dataset
+from tiktokactions.dataset.statistics import labels_of_rows
+from tiktokactions.files import ObjectPath, changes
 from tiktokactions.files.objects import download
 from tiktokactions.records import PersonBox, Sample, VideoRecord
 from tiktokactions.splits.leak_groups import first_labels
@@ -43,7 +41,7 @@ SALT_FILE = "creator-salt"
 class ExportedClip:
     """An accepted clip. ``row``: its row of the manifest."""
 
-    dataset: Path
+    dataset: Dataset
     row: dict[str, Any]
     side: str
     """``train``, ``val``, ``test`` (a fold by its name), or ``all`` where the dataset was never split."""
@@ -65,7 +63,7 @@ class ExportedClip:
 
     @property
     def path(self) -> Path:
-        return self.dataset / self.row["clip_path"]
+        return self.dataset.folder / self.row["clip_path"]
 
     @property
     def start_s(self) -> float:
@@ -83,7 +81,7 @@ class ExportedClip:
         return hash_creator(name, self.salt) if name else None
 
     def record(self) -> VideoRecord:
-        return read_record(record_path(parent_of(self.dataset), self.video_id))
+        return self.dataset.record(self.video_id)
 
     def facts(self) -> dict[str, Any]:
         """What every format with room for it says of a clip; plain JSON, no names."""
@@ -110,7 +108,7 @@ class ExportedClip:
 class Export:
     """A dataset to be exported, and which of its clips."""
 
-    dataset: Path
+    dataset: Dataset
     sides: tuple[str, ...] = ()
     """Only these; empty: all."""
     labels: tuple[str, ...] = ()
@@ -130,7 +128,7 @@ class Export:
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The manifest's rows of the clips to be exported, with these columns (and those that choose among them)."""
         needed = dict.fromkeys([*columns, "status", "clip_path", "split", "labels", "human_labels"])
-        for batch in read_batches(self.dataset / "manifest.parquet", list(needed)):
+        for batch in self.dataset.batches(list(needed)):
             side = pc.fill_null(batch["split"], UNSPLIT)
             chosen = pc.and_(pc.equal(batch["status"], "accepted"), pc.is_valid(batch["clip_path"]))
             chosen = pc.and_not(chosen, pc.is_in(side, value_set=pa.array(HIDDEN_SIDES)))
@@ -143,25 +141,14 @@ class Export:
                 chosen = pc.and_(chosen, pa.array(has_one))
             yield batch.filter(chosen)
 
-    @cached_property
-    def name(self) -> str:
-        """What the dataset is called, wherever it lies now."""
-        info = read_info(self.dataset)
-        assert info is not None
-        return info.name
-
-    @cached_property
-    def settings(self) -> CurateOptions:
-        return resolve_options(read_info(self.dataset), {})
-
     def people(self, record: VideoRecord, sample: Sample) -> list[PersonBox]:
         """The persons of a sampled frame that count: from the dataset's score threshold on."""
-        threshold = person_score(record, self.settings)
+        threshold = person_score(record, self.dataset.options)
         return [person for person in sample.people if person.score >= threshold]
 
     @cached_property
     def salt(self) -> bytes:
-        return dataset_salt(self.dataset)
+        return dataset_salt(self.dataset.folder)
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -213,6 +200,7 @@ def dataset_salt(dataset: Path) -> bytes:
 def place_file(source: Path, target: Path) -> None:
     """The file under another name: a hard link where the file system can, else a copy. Clips are never changed in place."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    changes.about_to_change(target)
     target.unlink(missing_ok=True)
     if isinstance(source, ObjectPath):
         download(str(source), target)

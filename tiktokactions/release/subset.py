@@ -21,13 +21,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tiktokactions.copies.of_dataset import duplicates_of
-from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.assignments import read_assignments, write_assignments
+from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.history import next_version
-from tiktokactions.dataset.info import DatasetInfo, now, read_info, write_info
-from tiktokactions.dataset.statistics import read_batches
+from tiktokactions.dataset.info import now, read_info, write_info
 from tiktokactions.dataset.subset_mark import MARK, is_subset
-from tiktokactions.files import all_records, poster_path, readable, write_atomic
+from tiktokactions.files import move_into_place, poster_path, readable, write_atomic
 from tiktokactions.release.subset_options import Choice, SubsetError
 
 REMEMBERED = "subsets.json"
@@ -59,10 +58,10 @@ class Subset:
 Row = dict[str, Any]
 
 
-def candidates_of(dataset: Path, choice: Choice) -> list[Row]:
+def candidates_of(data: Dataset, choice: Choice) -> list[Row]:
     """Accepted clips that fit, in the order that the seed gives them."""
     rows = []
-    for batch in read_batches(dataset / "manifest.parquet", COLUMNS):
+    for batch in data.batches(COLUMNS):
         accepted = batch.filter(pc.and_(pc.equal(batch["status"], "accepted"), pc.is_valid(batch["clip_path"])))
         for row in accepted.to_pylist():
             row["names"] = row["human_labels"] or row["labels"] or []
@@ -202,12 +201,12 @@ def features_from_file(path: Path, rows: list[Row]) -> np.ndarray:
     return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
 
 
-def features_of_looks(dataset: Path, rows: list[Row]) -> np.ndarray:
+def features_of_looks(data: Dataset, rows: list[Row]) -> np.ndarray:
     """float32 (rows, 262): what a clip looks like without a model. 256 signs of the perceptual hash of its middle sampled
     frame, and mean and spread of hue, saturation and value of its poster, together weighing as much as 64 bits."""
     wanted = {row["video_id"]: place for place, row in enumerate(rows)}
     found = np.zeros((len(rows), 262), np.float32)
-    for record in all_records(dataset):
+    for record in data:
         place = wanted.get(record.video_id)
         if place is None:
             continue
@@ -215,7 +214,7 @@ def features_of_looks(dataset: Path, rows: list[Row]) -> np.ndarray:
         if hashes:
             bits = np.unpackbits(np.frombuffer(bytes.fromhex(hashes[len(hashes) // 2]), np.uint8))
             found[place, :256] = bits.astype(np.float32) - 0.5
-        found[place, 256:] = _colours(poster_path(dataset, record.video_id))
+        found[place, 256:] = _colours(poster_path(data.folder, record.video_id))
     return found
 
 
@@ -233,12 +232,13 @@ def _colours(path: Path) -> np.ndarray:
 # --- what is written -----------------------------------------------------------------------------------------------
 
 
-def write_subset(dataset: Path, info: DatasetInfo, chosen: list[Row], choice: Choice, output: Path) -> None:
+def write_subset(data: Dataset, chosen: list[Row], choice: Choice, output: Path) -> None:
     """Manifest, sides and description of a subset; clips stay where they are."""
+    dataset, info = data.folder, data.info
     ids = pa.array(sorted(row["video_id"] for row in chosen), pa.string())
     back = Path(os.path.relpath(dataset.resolve(), output.resolve()))
     output.mkdir(parents=True, exist_ok=True)
-    source = pq.ParquetFile(readable(dataset / "manifest.parquet"))
+    source = pq.ParquetFile(readable(data.manifest))
     column = source.schema_arrow.get_field_index("clip_path")
     staged = output / ".manifest.unfinished"
     with pq.ParquetWriter(staged, source.schema_arrow, compression="zstd") as writer:
@@ -248,7 +248,7 @@ def write_subset(dataset: Path, info: DatasetInfo, chosen: list[Row], choice: Ch
             if kept.num_rows:
                 writer.write_batch(kept.set_column(column, "clip_path", paths))
     source.close()
-    os.replace(staged, output / "manifest.parquet")
+    move_into_place(staged, output / "manifest.parquet")
     sides = read_assignments(dataset)
     picked = set(ids.to_pylist())
     if sides:
@@ -288,9 +288,9 @@ def remove_features(subset: Path, ids: frozenset[str]) -> None:
             pq.write_table(table.filter(pc.invert(pc.fill_null(gone, False))), path)
 
 
-def without_copies(dataset: Path, rows: list[Row], settings: CurateOptions) -> list[Row]:
+def without_copies(data: Dataset, rows: list[Row]) -> list[Row]:
     """Without near-duplicates of better copies, in a dataset that keeps them (``keep_duplicates``)."""
-    if not settings.keep_duplicates:
+    if not data.options.keep_duplicates:
         return rows
-    copies = duplicates_of(dataset, settings)
+    copies = duplicates_of(data.folder, data.options)
     return [row for row in rows if row["video_id"] not in copies]

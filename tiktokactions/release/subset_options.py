@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from tiktokactions.errors import TiktokactionsError
+from tiktokactions.errors import UsageError
 
 By = Literal["random", "balanced", "labels", "quality", "diverse"]
 WAYS: tuple[By, ...] = get_args(By)
 
 
-class SubsetError(TiktokactionsError, ValueError):
+class SubsetError(UsageError):
     """A subset that cannot be made; the message says why and what to do."""
 
 

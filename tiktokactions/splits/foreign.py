@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,8 @@ from tiktokactions.copies.passages import (
 from tiktokactions.curation.engine_local import run_jobs
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.sources import list_videos
-from tiktokactions.files import all_records, is_address, local_file, move_into_place, staging_folder, write_atomic
+from tiktokactions.dataset.dataset import Dataset
+from tiktokactions.files import is_address, local_file, move_into_place, staging_folder, write_atomic
 
 FIELDS = (
     *("video_id", "path", "label", "foreign_path", "own_start_s", "foreign_start_s", "seconds", "mirrored"),
@@ -77,34 +78,27 @@ class ForeignCheck:
     table: str
 
 
-def check_against(
-    dataset: Path,
-    foreign: Sequence[str],
-    sides: Mapping[str, str],
-    settings: CurateOptions,
-    media: Path | None = None,
-) -> ForeignCheck:
+def check_against(data: Dataset, foreign: Sequence[str], media: Path | None = None) -> ForeignCheck:
     """Compare the training side of a split dataset (of one in folds: all folds) with foreign videos.
 
     Args:
-        dataset: a split dataset.
+        data: a split dataset.
         foreign: videos, folders, globs, and lists of paths (``.txt``, also UCF101's; ``.csv``).
-        sides: by video id.
-        settings: for the number of workers and the time that a video may take.
         media: folder of the videos that lists name, where it is not their own.
 
     Raises:
         InputError, DataError: nothing that can be read as videos.
     """
+    dataset, sides = data.folder, data.sides
     trained = [
         (record.video_id, record.clip.path, record.labels[0] if record.labels else "", record.clip.sha256)
-        for record in all_records(dataset)
+        for record in data.records()
         if record.clip is not None and sides.get(record.video_id, "").startswith(("train", "fold"))
     ]
     listed, missing = foreign_videos(foreign, media)
     jobs = [(str(dataset / path), OWN_PER_SECOND, sha256) for _, path, _, sha256 in trained]
     jobs += [(path, FOREIGN_PER_SECOND, version) for path, version in listed.items()]
-    hashed = _hash_all(dataset, jobs, settings)
+    hashed = _hash_all(dataset, jobs, data.options)
     own, others = hashed[: len(trained)], hashed[len(trained) :]
     mine = [number for number, one in enumerate(own) if one.clip is not None]
     theirs = [one for one in others if one.clip is not None]

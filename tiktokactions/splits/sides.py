@@ -33,8 +33,9 @@ from tiktokactions.dataset.assignments import (
     write_assignments,
     write_rows,
 )
+from tiktokactions.dataset.editing import Edit
 from tiktokactions.errors import UsageError
-from tiktokactions.files import all_records, move_into_place, readable, staging_folder, write_atomic
+from tiktokactions.files import all_records, delete, move_into_place, readable, staging_folder, write_atomic
 from tiktokactions.splits.leak_groups import LINK_SCHEMA, Linked, link_row, linked_videos, moved_by_rule
 from tiktokactions.splits.options import DEFAULTS, SIDES, SplitOptions
 
@@ -67,27 +68,31 @@ class SplitReport:
     options: dict[str, Any]
 
 
-def split_dataset(dataset: Path, given: SplitOptions, settings: CurateOptions) -> SplitReport:
-    """Give every accepted clip a side and write ``splits/``; the caller holds the dataset's lock.
+def split_dataset(edit: Edit, given: SplitOptions) -> SplitReport:
+    """Give every accepted clip a side and write ``splits/``; the manifest is up to date, and is again afterwards.
 
     Raises:
-        ValueError: shares or counts that do not fit, no clips, or another kind of split than before.
+        UsageError: shares or counts that do not fit, no clips, or another kind of split than before.
     """
+    dataset = edit.folder
     before = {} if given.reassign else read_assignments(dataset)
     options = resolve(given, _options_before(dataset) if before else {})
-    linked = linked_dataset(dataset, settings)
+    linked = linked_dataset(dataset, edit.options)
     clips = int(linked.is_used.sum())
     if not clips:
         raise UsageError(f"{dataset}: no accepted clips, so there is nothing to split")
     wanted = wanted_clips(options, clips)
     _refuse_another_kind(dataset, before, wanted)
     after = assign(linked, before, wanted, options["seed"])
-    write_assignments(dataset, after)
     report = make_report(dataset, linked, before, after, wanted, options)
-    write_lists(dataset, linked, after, list(wanted))
-    fill_manifest(dataset, after)
+    edit.begin()
+    # Before the sides: a split that was cut short is finished with its own options.
     data = json.dumps(dataclasses.asdict(report), indent=2, ensure_ascii=False) + "\n"
     write_atomic(dataset / "splits" / "report.json", data.encode(), staging=staging_folder(dataset))
+    write_assignments(dataset, after)
+    write_lists(dataset, linked, after, list(wanted))
+    fill_manifest(dataset, after)
+    edit.manifest_fits = True
     return report
 
 
@@ -264,7 +269,7 @@ def write_lists(dataset: Path, linked: Linked, after: Mapping[str, Assignment], 
     """``splits/<side>.csv`` with ``path`` (relative to the dataset), ``label``, ``video_id``."""
     for old in (dataset / "splits").glob("*.csv"):
         if old != assignments_path(dataset) and old.stem not in sides:
-            old.unlink()
+            delete(old)
     paths, labels, used = linked.paths.to_pylist(), linked.label.tolist(), np.flatnonzero(linked.is_used).tolist()
     for side in sides:
         chosen = [i for i in used if after[linked.ids[i]].side == side]

@@ -1,7 +1,7 @@
 """Take videos out of a dataset, one function for each kind of artefact; each does nothing where nothing is left to do.
 
-``api/refreshing.py`` calls them in order: what needs the record of a video comes before the records. Tables are read and
-written in batches, so a million rows need neither memory nor many seconds.
+:func:`tiktokactions.takedown.folders.dataset_artefacts` lists them in order: what needs the record of a video comes before
+the records. Tables are read and written in batches, so a million rows need neither memory nor many seconds.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tiktokactions.files import (
     ObjectPath,
     StoreError,
     all_records,
+    delete,
     fingerprint,
     located,
     move_into_place,
@@ -144,7 +145,7 @@ def remove_media(dataset: Path, ids: frozenset[str]) -> int:
             try:
                 is_same = _is_same_file(path, record)
                 for name in (*sidecars(path), path) if is_same else ():
-                    count += _unlink(located(name))
+                    count += delete(located(name))
             except (OSError, StoreError) as error:
                 refused.append(f"{path} ({getattr(error, 'strerror', None) or error})")
     if refused:
@@ -165,23 +166,29 @@ def remove_clips(dataset: Path, ids: frozenset[str]) -> int:
 
 def remove_thumbnails(dataset: Path, ids: frozenset[str]) -> int:
     """Posters and strips."""
-    return sum(_unlink(path) for i in ids for path in (poster_path(dataset, i), strip_path(dataset, i)))
+    return sum(delete(path) for i in ids for path in (poster_path(dataset, i), strip_path(dataset, i)))
 
 
 def remove_records(dataset: Path, ids: frozenset[str]) -> int:
-    return sum(_unlink(record_path(dataset, i)) for i in ids)
+    return sum(delete(record_path(dataset, i)) for i in ids)
 
 
 # --- tables ---------------------------------------------------------------------------------------------------------
 
 
+def count_rows(dataset: Path, ids: frozenset[str]) -> int:
+    """Rows of ``manifest.parquet`` about these videos."""
+    wanted = pa.array(sorted(ids), pa.string())
+    return sum(
+        int(pc.sum(pc.is_in(batch["video_id"], value_set=wanted)).as_py() or 0)
+        for batch in _batches(dataset, ["video_id"])
+    )
+
+
 def remove_rows(dataset: Path, ids: frozenset[str]) -> int:
     """Rows of ``manifest.parquet``; it is written anew only where one of them is there."""
     manifest, unwanted = dataset / "manifest.parquet", pa.array(sorted(ids), pa.string())
-    count = sum(
-        int(pc.sum(pc.is_in(batch["video_id"], value_set=unwanted)).as_py() or 0)
-        for batch in _batches(dataset, ["video_id"])
-    )
+    count = count_rows(dataset, ids)
     if not count:
         return 0
     staged = staging_folder(dataset) / "manifest.parquet"
@@ -304,21 +311,11 @@ def _folders(root: Path) -> list[Path]:
 
 def _remove_named(folder: Path, ids: frozenset[str], suffix: str) -> int:
     if len(ids) <= _FEW:
-        count = sum(_unlink(folder / f"{i}{suffix}") for i in ids)
+        count = sum(delete(folder / f"{i}{suffix}") for i in ids)
     else:
         names = [path.name for path in folder.iterdir()]
-        count = sum(_unlink(folder / name) for name in names if name.removesuffix(suffix) in ids)
+        count = sum(delete(folder / name) for name in names if name.removesuffix(suffix) in ids)
     if count:
         with contextlib.suppress(OSError):
             folder.rmdir()
     return count
-
-
-def _unlink(path: Path) -> bool:
-    if isinstance(path, ObjectPath) and not path.is_file():  # stores do not tell what they had no need to delete
-        return False
-    try:
-        path.unlink()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True

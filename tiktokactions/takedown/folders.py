@@ -10,13 +10,16 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tiktokactions.dataset.tables import write_card, write_statistics
+from tiktokactions.dataset.dataset import Dataset
+from tiktokactions.dataset.editing import Edit, locked
+from tiktokactions.files import delete
 
 PENDING = ".removing.json"
+TABLES = "statistics, figures, card"
 REPORTS = "removals"
 
 
@@ -32,7 +35,7 @@ class Artefact:
     remove: Callable[[Path, frozenset[str]], int]
 
 
-def dataset_artefacts() -> tuple[Artefact, ...]:
+def dataset_artefacts(edit: Edit) -> tuple[Artefact, ...]:
     """In the order in which they go: what needs a video's record before the records. A new kind is one line here."""
     from tiktokactions.release import export as exports
     from tiktokactions.takedown import dataset as removal
@@ -47,7 +50,7 @@ def dataset_artefacts() -> tuple[Artefact, ...]:
         Artefact("records", removal.remove_records),
         Artefact("manifest rows", removal.remove_rows),
         Artefact("history", _forget_history),
-        Artefact("statistics, figures, card", _write_tables),
+        Artefact(TABLES, lambda folder, ids: _close(edit)),
         Artefact("subsets", _remove_from_subsets),
         Artefact("exports", exports.remove_videos),
     )
@@ -109,11 +112,25 @@ class _Pending:
     attempts: int = 1
 
 
+@contextlib.contextmanager
+def edited(folder: Path) -> Iterator[Edit | None]:
+    """A folder under its lock: a dataset being edited, or None for a collection."""
+    if is_dataset_folder(folder):
+        with Dataset(folder).editing("takedown") as edit:
+            yield edit
+    else:
+        with locked(folder):
+            yield None
+
+
 def remove_everywhere(
-    folder: Path, group: Sequence[Path], ids: Sequence[str], reason: str
+    folder: Path, edit: Edit | None, group: Sequence[Path], ids: Sequence[str], reason: str
 ) -> tuple[list[Removed], list[str]]:
-    """Out of every folder of the group, what one of them has a tombstone for included; and what went wrong."""
-    from tiktokactions.files import DatasetBusyError, dataset_lock
+    """Out of every folder of the group, what one of them has a tombstone for included; and what went wrong.
+
+    ``folder`` is locked already, and being edited if it is a dataset.
+    """
+    from tiktokactions.files import DatasetBusyError
 
     dead: dict[str, str] = dict.fromkeys(ids, reason)
     for path in group:
@@ -121,20 +138,20 @@ def remove_everywhere(
     removed, problems = [], []
     for path in group:
         try:
-            with contextlib.nullcontext() if path == folder.absolute() else dataset_lock(path):
-                finish_removal(path)
+            with contextlib.nullcontext(edit) if path == folder.absolute() else edited(path) as own:
+                finish_removal(path, own)
                 have = tombstones_of(path)
                 todo = [i for i in dead if i not in have]
                 again = sorted(held_in(path, [i for i in ids if i in have]))
                 for why in dict.fromkeys(dead[i] for i in todo + again):
-                    found = _begin(path, [i for i in todo + again if dead[i] == why], why)
+                    found = _begin(path, own, [i for i in todo + again if dead[i] == why], why)
                     removed += [found] if found is not None else []
         except DatasetBusyError as error:
             problems.append(f"{error} The next refresh removes there what is missing.")
     return removed, problems
 
 
-def _begin(folder: Path, ids: Sequence[str], reason: str) -> Removed | None:
+def _begin(folder: Path, edit: Edit | None, ids: Sequence[str], reason: str) -> Removed | None:
     from tiktokactions.collection.clock import Clock, utc_text
 
     pending = _Pending(utc_text(Clock().now()), reason, sorted(ids), [])
@@ -149,26 +166,28 @@ def _begin(folder: Path, ids: Sequence[str], reason: str) -> Removed | None:
     else:
         pending.held = sorted(held_in(folder, ids))
     _write_pending(folder, pending)
-    return _finish(folder, pending)
+    return _finish(folder, edit, pending)
 
 
-def finish_removal(folder: Path) -> Removed | None:
-    """Go on with a removal that was killed; the caller holds the folder's lock."""
+def finish_removal(folder: Path, edit: Edit | None) -> Removed | None:
+    """Go on with a removal that was killed. The folder is locked, and being edited if it is a dataset."""
     path = folder / PENDING
     if not path.is_file():
         return None
     pending = _Pending(**json.loads(path.read_text(encoding="utf-8")))
     pending.attempts += 1
-    return _finish(folder, pending)
+    return _finish(folder, edit, pending)
 
 
-def _finish(folder: Path, pending: _Pending) -> Removed | None:
+def _finish(folder: Path, edit: Edit | None, pending: _Pending) -> Removed | None:
     from tiktokactions.curation.removed import NotRemovedError
 
     ids = frozenset(pending.ids)
+    if edit is not None and pending.held and TABLES not in pending.counts:
+        edit.begin()
     _add_tombstones(folder, pending)
     if pending.held:
-        for artefact in collection_artefacts() if is_collection_folder(folder) else dataset_artefacts():
+        for artefact in collection_artefacts() if edit is None else dataset_artefacts(edit):
             if artefact.name in pending.counts:
                 continue
             try:
@@ -178,7 +197,7 @@ def _finish(folder: Path, pending: _Pending) -> Removed | None:
                 pending.left.append(f"{artefact.name}: {error}")
             _write_pending(folder, pending)
         report = write_report(folder, pending.at, _report_of(folder, pending))
-    (folder / PENDING).unlink()
+    delete(folder / PENDING)
     if not pending.held:
         return None
     return Removed(
@@ -234,18 +253,9 @@ def _forget_history(dataset: Path, ids: frozenset[str]) -> int:
     return 0 if info is None else remove_videos(dataset, ids, info.version + 1, now())
 
 
-def _write_tables(dataset: Path, ids: frozenset[str]) -> int:
-    """Statistics, figures and card from the manifest as it is now; 0 where there is no manifest yet."""
-    from tiktokactions.dataset.history import last_version
-    from tiktokactions.dataset.info import now, read_info, resolve_options, write_info
-
-    info = read_info(dataset)
-    if info is None or not (dataset / "manifest.parquet").is_file():
-        return 0
-    # The history tells the new version, so that a removal that was killed here counts one version and not two.
-    info = replace(info, version=max(info.version, last_version(dataset)), updated=now())
-    write_card(dataset, info, write_statistics(dataset, resolve_options(info, {})))
-    write_info(dataset, info)
+def _close(edit: Edit) -> int:
+    edit.manifest_fits = edit.was_settled
+    edit.close()
     return 1
 
 
@@ -256,11 +266,12 @@ def _remove_from_subsets(dataset: Path, ids: frozenset[str]) -> int:
 
     count = 0
     for subset in subsets.remembered(dataset):
-        if gone := removal.remove_rows(subset, ids):
-            count += gone
-            removal.remove_from_splits(subset, ids)
-            _forget_history(subset, ids)
-            _write_tables(subset, ids)
+        with Dataset(subset).editing("takedown") as edit:
+            if removal.count_rows(subset, ids) or not edit.was_settled:
+                edit.begin()
+                count += removal.remove_rows(subset, ids)
+                removal.remove_from_splits(subset, ids)
+                _forget_history(subset, ids)
         subsets.remove_features(subset, ids)
     return count
 

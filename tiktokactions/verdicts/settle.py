@@ -19,16 +19,19 @@ from tiktokactions.curation.engines import runner
 from tiktokactions.curation.one_video import fail, frames_in_segment, make_clip
 from tiktokactions.curation.options import CurateOptions, clip_fingerprint
 from tiktokactions.curation.resume import Plan, join_updates
+from tiktokactions.dataset.editing import Edit
 from tiktokactions.dataset.manifest import update_manifest, write_manifest
 from tiktokactions.files import (
     all_records,
     clip_relative_path,
+    delete,
     fingerprint,
     local_file,
     move_into_place,
     poster_path,
     read_record,
     record_path,
+    sha256_file,
     strip_path,
     what_is_there,
     write_record,
@@ -55,12 +58,13 @@ class Settled:
     uncut: Mapping[str, str]
 
 
-def settle(dataset: Path, options: CurateOptions, plan: Plan) -> Settled:
-    """Bring every record to the verdict that ``options`` and its fellow videos give it, and write the manifest.
+def settle(edit: Edit, plan: Plan) -> Settled:
+    """Bring every record to the verdict that the options and its fellow videos give it, and write the manifest.
 
     Raises:
         OSError: the disk is full.
     """
+    dataset, options = edit.folder, edit.options
     duplicates = {} if options.keep_duplicates else duplicates_of(dataset, options)
     to_cut: list[str] = []
     decided = _decided(all_records(dataset), dataset, options, plan, duplicates, to_cut)
@@ -68,15 +72,17 @@ def settle(dataset: Path, options: CurateOptions, plan: Plan) -> Settled:
     uncut = dict(_cut_all(to_cut, dataset, options, plan, duplicates))
     if to_cut:
         counts = write_manifest(dataset, all_records(dataset), options)
+    edit.manifest_fits = True
     return Settled(counts, len(to_cut) - len(uncut), uncut)
 
 
-def settle_videos(dataset: Path, options: CurateOptions, video_ids: Iterable[str]) -> Settled:
+def settle_videos(edit: Edit, video_ids: Iterable[str]) -> Settled:
     """The same for some videos, of which nothing has changed but what people decided: the others are not read.
 
     Raises:
         OSError: the disk is full.
     """
+    dataset, options = edit.folder, edit.options
     paths = [record_path(dataset, video_id) for video_id in video_ids]
     before = [read_record(path) for path in paths if path.exists()]
     duplicates = {r.video_id: twin for r in before if (twin := duplicate_of(r))}
@@ -87,6 +93,7 @@ def settle_videos(dataset: Path, options: CurateOptions, video_ids: Iterable[str
     counts = update_manifest(dataset, changed, options)
     if counts is None:
         counts = write_manifest(dataset, all_records(dataset), options)
+    edit.manifest_fits = True
     return Settled(counts, len(to_cut) - len(uncut), uncut)
 
 
@@ -109,7 +116,7 @@ def _decided(
             continue
         after = decide(joined, options, duplicates.get(before.video_id))
         after = with_verdict(after, verdicts.get(before.video_id), options)
-        if after.status != "rejected" and not _has_its_clip(after, before, options, is_there):
+        if after.status != "rejected" and not _has_its_clip(dataset, after, before, options, is_there):
             to_cut.append(after.video_id)
             yield before
             continue
@@ -185,15 +192,14 @@ def cut_again(
 
 
 def _has_its_clip(
-    after: VideoRecord, before: VideoRecord, options: CurateOptions, is_there: Callable[[str], bool]
+    dataset: Path, after: VideoRecord, before: VideoRecord, options: CurateOptions, is_there: Callable[[str], bool]
 ) -> bool:
     clip = before.clip
-    return (
-        clip is not None
-        and after.segment == before.segment
-        and clip.settings == clip_fingerprint(options)
-        and is_there(clip.path)
-    )
+    if clip is None or after.segment != before.segment or clip.settings != clip_fingerprint(options):
+        return False
+    # A run that was killed may have moved it to its new label's folder and not told the record.
+    moved = clip_relative_path(after.labels, after.video_id)
+    return is_there(clip.path) or (is_there(moved) and sha256_file(dataset / moved) == clip.sha256)
 
 
 def _place_clip(dataset: Path, record: VideoRecord, before: VideoRecord) -> VideoRecord:
@@ -211,15 +217,16 @@ def _place_clip(dataset: Path, record: VideoRecord, before: VideoRecord) -> Vide
     assert record.clip is not None
     wanted = clip_relative_path(record.labels, record.video_id)
     if wanted != record.clip.path:
-        move_into_place(dataset / record.clip.path, dataset / wanted)
-        _remove_if_empty((dataset / record.clip.path).parent)
+        if (dataset / record.clip.path).is_file():
+            move_into_place(dataset / record.clip.path, dataset / wanted)
+            _remove_if_empty((dataset / record.clip.path).parent)
         return replace(record, clip=replace(record.clip, path=wanted))
     return record
 
 
 def _delete_clip(dataset: Path, record: VideoRecord) -> None:
     if record.clip is not None:
-        (dataset / record.clip.path).unlink(missing_ok=True)
+        delete(dataset / record.clip.path)
         _remove_if_empty((dataset / record.clip.path).parent)
 
 
@@ -231,9 +238,8 @@ def _remove_if_empty(folder: Path) -> None:
 def _remove(dataset: Path, record: VideoRecord) -> None:
     """Take away a video whose only file now holds another one."""
     _delete_clip(dataset, record)
-    poster_path(dataset, record.video_id).unlink(missing_ok=True)
-    strip_path(dataset, record.video_id).unlink(missing_ok=True)
-    record_path(dataset, record.video_id).unlink(missing_ok=True)
+    for path in (poster_path, strip_path, record_path):
+        delete(path(dataset, record.video_id))
 
 
 def unchanged_source(record: VideoRecord) -> str | None:

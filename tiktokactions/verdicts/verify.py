@@ -11,8 +11,10 @@ from typing import Literal
 from tiktokactions.curation.engine_local import run_jobs
 from tiktokactions.curation.one_video import check_clip
 from tiktokactions.curation.options import CurateOptions
+from tiktokactions.dataset.editing import Edit
 from tiktokactions.files import (
     Place,
+    delete,
     local_file,
     poster_path,
     read_record,
@@ -22,7 +24,7 @@ from tiktokactions.files import (
     strip_path,
     write_record,
 )
-from tiktokactions.records import ClipFile, VideoRecord, decode_record
+from tiktokactions.records import ClipFile, decode_record
 from tiktokactions.verdicts.settle import cut_again
 from tiktokactions.video import VideoError
 
@@ -118,22 +120,22 @@ def _orphans(dataset: Path, clips: set[str], ids: set[str]) -> Iterator[Problem]
             yield Problem("orphan_thumbnail", _relative(dataset, path), video_id, "no record claims this file")
 
 
-def repair_dataset(dataset: Path, found: Verification, options: CurateOptions) -> Verification:
+def repair_dataset(edit: Edit, found: Verification) -> Verification:
     """Remove records that cannot be read (a rerun of ``curate`` makes them anew) and files that no record claims; cut
     missing or broken clips again from their source, and reject (``clip_failed``) the video where that is impossible."""
-    problems = [replace(problem, repaired=_repair(dataset, problem, options)) for problem in found.problems]
+    edit.begin()
+    problems = [replace(problem, repaired=_repair(edit.folder, problem, edit.options)) for problem in found.problems]
     return replace(found, problems=tuple(problems))
 
 
 def _repair(dataset: Path, problem: Problem, options: CurateOptions) -> str:
-    path = dataset / problem.path
     if problem.kind in CLIP_PROBLEMS:
         return _repair_clip(dataset, problem.video_id, options)
-    path.unlink(missing_ok=True)
+    delete(dataset / problem.path)
     if problem.kind == "bad_record":
         # Its clip and thumbnails are unclaimed now and go with it; the video is curated anew by the next run.
         for leftover in (poster_path(dataset, problem.video_id), strip_path(dataset, problem.video_id)):
-            leftover.unlink(missing_ok=True)
+            delete(leftover)
         return "removed; run 'curate' with its video again"
     return "removed"
 
@@ -142,9 +144,7 @@ def _repair_clip(dataset: Path, video_id: str, options: CurateOptions) -> str:
     hindered = cut_again(video_id, dataset, options, {}, {})
     if not hindered:
         return "cut again"
-    record: VideoRecord = read_record(record_path(dataset, video_id))
-    if record.clip is not None:
-        (dataset / record.clip.path).unlink(missing_ok=True)
+    record = read_record(record_path(dataset, video_id))
     rejected = replace(
         record,
         clip=None,
@@ -155,6 +155,8 @@ def _repair_clip(dataset: Path, video_id: str, options: CurateOptions) -> str:
         reasons=("clip_failed",),
     )
     write_record(dataset, rejected)
+    if record.clip is not None:  # only now: no record may claim a clip that is gone
+        delete(dataset / record.clip.path)
     return f"rejected (clip_failed): {hindered}"
 
 

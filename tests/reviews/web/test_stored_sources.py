@@ -11,7 +11,7 @@ import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
 from tests.reviews.web.visits import Visitor, decision
 from tests.reviews.worlds import in_this_process
-from tiktokactions.dataset.opened import open_dataset
+from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.files.objects import ObjectPath
 from tiktokactions.reviews.desk import open_desk
 from tiktokactions.reviews.options import ReviewOptions
@@ -24,8 +24,8 @@ def test_another_scene_of_a_stored_source(bucket: str, tmp_path: Path, monkeypat
     source = ObjectPath(f"{bucket}/in/a.mp4")
     source.write_bytes((tmp_path / "a.mp4").read_bytes())
     api.curate(f"{bucket}/in/", tmp_path / "data", detector="none", workers=1)
-    folder, _, settings = open_dataset(tmp_path / "data")
-    desk = open_desk(folder, settings, ReviewOptions())
+    folder = tmp_path / "data"
+    desk = open_desk(folder, Dataset(folder).options, ReviewOptions())
     with Visitor(desk).enter() as visitor:
         [item] = visitor.change("/api/next", {"queue": "review", "count": 1, "exclude": []}).json()["items"]
         assert item["source"] is None and len(item["scenes"]) == 2 and item["scene"] == 1

@@ -25,7 +25,7 @@ def write(export: Export, out: Path) -> list[Path]:
         place_file(clip.path, out / data)
         write_atomic(out / labels, json.dumps(video_labels(export, clip), ensure_ascii=False).encode())
         index.append({"data": data, "labels": labels})
-    manifest = {"type": KIND, "description": f"clips of {export.name}", "index": index}
+    manifest = {"type": KIND, "description": f"clips of {export.dataset.name}", "index": index}
     write_atomic(out / "manifest.json", (json.dumps(manifest, indent=1) + "\n").encode())
     return [out / "manifest.json", *(out / entry[kind] for entry in index for kind in ("data", "labels"))]
 

@@ -26,10 +26,10 @@ def write(export: Export, out: Path) -> list[Path]:
     for side, text in texts.items():
         paths.append(out / SIDES.get(side, side) / "metadata.jsonl")
         write_atomic(paths[-1], text.getvalue().encode())
-    card = export.dataset / "README.md"
+    card = export.dataset.folder / "README.md"
     if card.is_file():
         # Its figures lie in the dataset; without them the pictures of the card would be broken.
-        for figure in sorted((export.dataset / "figures").glob("*.png")):
+        for figure in sorted((export.dataset.folder / "figures").glob("*.png")):
             paths.append(out / "figures" / figure.name)
             place_file(figure, paths[-1])
         write_atomic(out / "README.md", card.read_bytes())

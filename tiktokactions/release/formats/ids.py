@@ -14,11 +14,8 @@ from typing import Any
 
 import msgspec
 
-from tiktokactions.dataset.assignments import read_assignments
-from tiktokactions.dataset.info import read_info
-from tiktokactions.dataset.statistics import read_batches
-from tiktokactions.dataset.subset_mark import is_subset, parent_of
-from tiktokactions.files import all_records, write_atomic
+from tiktokactions.dataset.dataset import Dataset
+from tiktokactions.files import write_atomic
 from tiktokactions.records import VideoRecord, to_builtins
 from tiktokactions.release.rows import Export
 
@@ -35,44 +32,28 @@ def write(export: Export, out: Path) -> list[Path]:
     """``ids.csv``, a row for every video with its verdict (rejected ones too: a hydrated dataset has the same funnel), and
     ``ids.json``, the settings that the dataset was made with. ``export.sides`` and ``export.labels`` choose among the rows.
     """
-    sides = read_assignments(export.dataset)
-    said = _human_labels(export.dataset)
+    data = export.dataset
+    sides, said = data.sides, _human_labels(data)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEAD)
-    within = _members(export.dataset)
-    for record in all_records(parent_of(export.dataset)):
-        if within is not None and record.video_id not in within:
-            continue
-        given = sides.get(record.video_id)
-        side = "" if given is None else given.side
+    for record in data:
+        side = sides.get(record.video_id, "")
         if (export.sides and side not in export.sides) or (
             export.labels and not set(export.labels) & set(record.labels)
         ):
             continue
         writer.writerow(_row(record, side, said.get(record.video_id, ())))
-    info = read_info(export.dataset)
-    assert info is not None
-    told = {
-        name: value for name, value in to_builtins(info).items() if name in ("name", "options", "detector", "versions")
-    }
+    told = {name: to_builtins(getattr(data.info, name)) for name in ("name", "options", "detector", "versions")}
     write_atomic(out / "ids.csv", text.getvalue().encode())
     write_atomic(out / INFO_NAME, (json.dumps(told | {"format": 1}, indent=2) + "\n").encode())
     return [out / "ids.csv", out / INFO_NAME]
 
 
-def _members(dataset: Path) -> set[str] | None:
-    """The videos of a subset; None for a whole dataset."""
-    if not is_subset(dataset):
-        return None
-    batches = read_batches(dataset / "manifest.parquet", ["video_id"])
-    return {video_id for batch in batches for video_id in batch["video_id"].to_pylist()}
-
-
-def _human_labels(dataset: Path) -> dict[str, list[str]]:
+def _human_labels(data: Dataset) -> dict[str, list[str]]:
     """What people called the videos, where they did."""
-    batches = read_batches(dataset / "manifest.parquet", ["video_id", "human_labels"])
-    return {row["video_id"]: row["human_labels"] for b in batches for row in b.to_pylist() if row["human_labels"]}
+    rows = (row for batch in data.batches(["video_id", "human_labels"]) for row in batch.to_pylist())
+    return {row["video_id"]: row["human_labels"] for row in rows if row["human_labels"]}
 
 
 def _row(record: VideoRecord, side: str, human_labels: Sequence[str]) -> tuple[Any, ...]:
