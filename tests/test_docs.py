@@ -1,7 +1,8 @@
-"""The prose is run: every command in README.md, docs/ and the examples of --help, in a folder that has what they name.
+"""The prose is run: every command and every Python block in README.md and docs/, and the examples of --help, in a folder that
+has what they name.
 
-A command that cannot be run here makes its test fail. Commands that need what no test machine has are in ``DRY_RUN``;
-what is not a command of this project must be listed in ``NOT_OURS``.
+A command that cannot be run here makes its test fail. Commands that need what no test machine has are in ``DRY_RUN``,
+Python blocks in ``NOT_RUN``; what is not a command of this project must be listed in ``NOT_OURS``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -35,6 +37,8 @@ ENDLESS = (r"tiktokactions review (?!apply|status|invite|export|import|-)", r"ti
 """Run until they are interrupted: here as soon as they have said that they are ready."""
 NOT_OURS = ("git clone ", "cd ", "pip install ", "python3 -m venv ", "python -m venv ", ". .venv/", "source .venv/")
 """First words of the lines that set up a machine: there to be read."""
+NOT_RUN: dict[str, str] = {}
+"""Python blocks that cannot be run here: their first line of code, and why."""
 FENCES = ("bash", "sh", "shell", "console")
 SECONDS_AT_MOST = 120
 
@@ -82,6 +86,26 @@ def commands_in(document: str, text: str) -> Iterator[Command]:
                 continue
             yield Command(document, number, begun)
             begun = ""
+
+
+@dataclass(frozen=True)
+class PythonBlock:
+    document: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.document}:{self.line}"
+
+
+def python_blocks_in(document: str, text: str) -> Iterator[PythonBlock]:
+    """The fenced blocks of Python, wherever they are indented."""
+    for found in re.finditer(r"^([ ]*)```python[^\n]*\n(.*?)^[ ]*```", text, flags=re.MULTILINE | re.DOTALL):
+        yield PythonBlock(document, text[: found.start()].count("\n") + 1, textwrap.dedent(found[2]))
+
+
+def all_python_blocks() -> list[PythonBlock]:
+    return [block for name, text in documents().items() for block in python_blocks_in(name, text)]
 
 
 def documents() -> dict[str, str]:
@@ -306,6 +330,41 @@ def test_commands_in_the_docs_run(command, run, tools, workspace, ran_before):
         done = run(text + dry, workspace)
     ran_before[" ".join(text.split())] = done
     assert done.returncode == 0, f"{command}\nexit code {done.returncode}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        ("```bash\nls\n```", []),
+        ("```python\nimport a\n\nb()\n```", ["import a\n\nb()\n"]),
+        ("- so:\n  ```python\n  if a:\n      b()\n  ```", ["if a:\n    b()\n"]),
+        ("```python\na\n```\ntext\n```python\nb\n```", ["a\n", "b\n"]),
+    ],
+    ids=["nothing", "shell", "one", "indented", "two"],
+)
+def test_python_blocks_are_found(text, expected):
+    assert [block.text for block in python_blocks_in("x.md", text)] == expected
+
+
+@pytest.mark.parametrize("block", [pytest.param(b, id=str(b)) for b in all_python_blocks()])
+def test_python_in_the_docs_runs(block, run, workspace):
+    if block.text.splitlines()[0] in NOT_RUN:
+        compile(block.text, str(block), "exec")
+        return
+    # A file, as a reader would save it: worker processes import it again.
+    script = workspace / f"block_{re.sub(r'[^a-z0-9]+', '_', str(block).lower())}.py"
+    script.write_text(block.text)
+    done = run(f"{shlex.quote(sys.executable)} {script.name}", workspace)
+    assert done.returncode == 0, f"{block}\n{block.text}\nexit code {done.returncode}\n{done.stdout}{done.stderr}"
+
+
+def test_the_readme_shows_python_and_fits():
+    readme = documents()["README.md"]
+    assert list(python_blocks_in("README.md", readme)), "README.md has no Python"
+    assert readme.count("\n") <= 160
+    first_screen = readme.split("\n")[:20]
+    assert any("pip install" in line for line in first_screen), "install must be found in the first screen"
 
 
 @pytest.mark.parametrize("parser", [pytest.param(p, id=p.prog) for p in parsers()])

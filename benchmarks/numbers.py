@@ -1,0 +1,212 @@
+"""Numbers in the Markdown that come from ``benchmarks/results``: ``python -m benchmarks.numbers`` fills them in.
+
+In README.md and docs/, ``91.7<!-- coverage.fitted -->`` is the fact of that name, shown with as many decimals as stand there.
+The newest result of each benchmark counts. The documentation site fills them in as it is built; a test compares.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import RESULTS
+
+ROOT = Path(__file__).resolve().parents[1]
+MARKED = re.compile(r"(?P<shown>[\w.,-]+)<!-- (?P<name>[a-z]\w*(?:\.\w+)+) -->")
+PAPER_VIDEOS = 340_000
+
+
+def pages() -> list[Path]:
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def filled(text: str) -> str:
+    """The text with every marked number as the results have it.
+
+    Raises:
+        KeyError: a name that is not among the facts.
+    """
+    known = facts()
+
+    def fresh(found: re.Match[str]) -> str:
+        value = known[found["name"]]
+        decimals = len(found["shown"].partition(".")[2])
+        return f"{value if isinstance(value, str) else format(value, f',.{decimals}f')}<!-- {found['name']} -->"
+
+    return MARKED.sub(fresh, text)
+
+
+def facts() -> dict[str, float | str]:
+    """Every number that the prose uses, by name; percentages are of 100."""
+    found: dict[str, float | str] = {}
+    for benchmark, of in READERS.items():
+        result = newest(benchmark)
+        found[f"{benchmark}.date"] = result["environment"]["date"][:10]
+        found |= {f"{benchmark}.{name}": value for name, value in of(result).items()}
+    return found
+
+
+def newest(benchmark: str) -> Any:
+    return json.loads(max(RESULTS.glob(f"{benchmark}-20*.json")).read_bytes())
+
+
+def _curate(result: Any) -> dict[str, float]:
+    paper, ours = result["paper_cpu_s"], result["ours_cpu_s"]
+    same_size, throughput = result["ours_source_size_with_audio_cpu_s"], result["throughput"]
+    one, two = throughput["videos_per_hour_1_workers"], throughput["videos_per_hour_2_workers"]
+    cuts_short, cuts_long, scene_short, scene_long = (row["worker_mb"] for row in result["memory"])
+    return {
+        "paper_s": paper,
+        "s": ours,
+        "floor_s": result["floor_cpu_s"],
+        "same_size_s": same_size,
+        "ratio": ours / paper,
+        "same_size_ratio": same_size / paper,
+        "floor_ratio": ours / result["floor_cpu_s"],
+        "paper_per_hour": 3600 / paper,
+        "per_hour": 3600 / ours,
+        "videos": len(result["per_video"]),
+        "same_scene": sum(row["scene_iou"] >= 0.9 for row in result["per_video"]),
+        "one_worker": one,
+        "two_workers": two,
+        "two_over_one": two / one,
+        "cuts_short_mb": cuts_short,
+        "cuts_long_mb": cuts_long,
+        "scene_short_mb": scene_short,
+        "scene_long_mb": scene_long,
+        "paper_size_core_hours": PAPER_VIDEOS * ours / 3600,
+        "paper_size_days_on_two": PAPER_VIDEOS * ours / 3600 / 2 / 24,
+        "paper_size_hours_on_16": PAPER_VIDEOS * ours / 3600 / 16,
+        "paper_size_hours_on_96": PAPER_VIDEOS * ours / 3600 / 96,
+        "paper_size_paper_core_hours": PAPER_VIDEOS * paper / 3600,
+    }
+
+
+def _dataset_scale(result: Any) -> dict[str, float]:
+    rows = {row["command"]: row for row in result["measured"]}
+    names = {
+        "rerun": "curate, nothing to do",
+        "stats": "dataset stats",
+        "redecide": "curate --redecide --min-person-frames 5",
+    }
+    return _seconds_and_gb(rows, names)
+
+
+def _million(result: Any) -> dict[str, float]:
+    rows = {row["command"]: row for row in result["measured"]}
+    names = {
+        "stats": "dataset stats",
+        "split": "dataset split",
+        "split_again": "dataset split, nothing new",
+        "export": "dataset export --format kinetics",
+        "gallery_first": "review: the gallery's first page, without an index",
+        "gallery": "review: the gallery's first page",
+        "take_down": "refresh --remove, one id",
+    }
+    return _seconds_and_gb(rows, names)
+
+
+def _seconds_and_gb(rows: dict[str, Any], names: dict[str, str]) -> dict[str, float]:
+    seconds = {f"{short}_s": rows[command]["wall s"] for short, command in names.items()}
+    return seconds | {f"{short}_gb": rows[command]["peak GB"] for short, command in names.items()}
+
+
+def _people(result: Any) -> dict[str, float]:
+    found: dict[str, float] = {"photos": result["photos"], "with_people": result["with_people"]}
+    for short, measured in zip(("yolox", "blazepose"), result["detectors"], strict=True):
+        score = measured["detector"]["default_score"]
+        row = next(row for row in measured["sweep"] if abs(row["threshold"] - score) < 1e-9)
+        names = ("precision", "recall", "recall_tall", "false_positive_rate")
+        found |= {f"{short}_{name}": row[name] for name in names}
+        found |= {f"{short}_score": score, f"{short}_ms": measured["ms_per_frame"]}
+    return found
+
+
+def _train_step(result: Any) -> dict[str, float]:
+    found = {}
+    for task, measured in result["steps"].items():
+        peer = measured["peer"]
+        found[f"{task}_peer_s"] = statistics.median(peer["cpu_s"])
+        for precision in ("fp32", "bf16"):
+            ours = measured[f"ours {precision}"]
+            found[f"{task}_{precision}_s"] = statistics.median(ours["cpu_s"])
+            found[f"{task}_{precision}_ratio"] = ours["ratio"]
+            found[f"{task}_{precision}_memory"] = ours["memory_gb"] / peer["memory_gb"]
+    return found
+
+
+def _loader(result: Any) -> dict[str, float]:
+    small, benchmarks, large, curated = result["pretraining"]
+    rows = {"small": small, "benchmarks": benchmarks, "large": large, "curated": curated}
+    found = {f"{short}_{name}": row[name] for short, row in rows.items() for name in ("ours", "reference", "ratio")}
+    views_small, views_large = (row["ratio"] for row in result["test"])
+    seconds = {f"{short}_step_s": 64 / row["ours"] for short, row in rows.items()}
+    return found | seconds | {"views_small_ratio": views_small, "views_large_ratio": views_large}
+
+
+def _review_load(result: Any) -> dict[str, float]:
+    answer, following = result["answer_ms"], result["next_ms"]
+    return {"answer_ms": answer["median"], "answer_p95_ms": answer["p95"], "next_ms": following["median"]}
+
+
+def _review_gallery(result: Any) -> dict[str, float]:
+    return {"slowest_s": max(result["pages_ms"].values()) / 1000}
+
+
+def _coverage(result: Any) -> dict[str, float]:
+    shares = [(name.startswith("unseen"), noise, 100 * share) for name, noise, _, share, _ in result["coverage"]]
+    fitted = [share for unseen, _, share in shares if not unseen]
+    other = [share for unseen, _, share in shares if unseen]
+    return {
+        "all": 100 * result["coverage_overall"],
+        "fitted": statistics.mean(fitted),
+        "fitted_least": min(fitted),
+        "fitted_most": max(fitted),
+        "other": statistics.mean(other),
+        "other_least": min(other),
+        "other_least_noise": min((share, 100 * noise) for unseen, noise, share in shares if unseen)[1],
+    }
+
+
+def _extrapolate(result: Any) -> dict[str, float]:
+    ours, plain = result["ours_s"], result["plain_s"]
+    return {"s": ours, "plain_s": plain, "times": plain / ours, "bootstrap_s": result["bootstrap_s"]}
+
+
+def _learn(_: Any) -> dict[str, float]:
+    """From all results, as a later run may have fewer tasks; the newest of a task counts."""
+    tasks = {"actions3, even to odd": "even_odd", "actions3, odd to even": "odd_even"}
+    found = {}
+    for path in sorted(RESULTS.glob("learn-20*.json")):
+        for row in json.loads(path.read_bytes())["summary"]:
+            if row["task"] in tasks:
+                start = "pretrained" if row["pretrained"] else "scratch"
+                name = f"{tasks[row['task']]}_{row['kind']}_{start}"
+                found |= {name: 100 * row["mean"], f"{name}_sd": 100 * row["sd"]}
+    return found
+
+
+READERS = {
+    "curate": _curate,
+    "dataset_scale": _dataset_scale,
+    "million": _million,
+    "people": _people,
+    "train_step": _train_step,
+    "loader": _loader,
+    "review_load": _review_load,
+    "review_gallery": _review_gallery,
+    "coverage": _coverage,
+    "extrapolate": _extrapolate,
+    "learn": _learn,
+}
+
+
+if __name__ == "__main__":
+    for path in pages():
+        text = path.read_text(encoding="utf-8")
+        if (fresh := filled(text)) != text:
+            path.write_text(fresh, encoding="utf-8")
+            print(f"{path.relative_to(ROOT)}: numbers brought up to date")
