@@ -34,9 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not hasattr(arguments, "run"):
         arguments.group_parser.print_help()
         return USAGE
+    from tiktokactions.files import disk_errors
+
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return arguments.run(arguments)
+        with disk_errors():
+            return arguments.run(arguments)
     except KeyboardInterrupt:
         print("\ninterrupted: what was in flight is discarded, the same command continues from here", file=sys.stderr)
         return INTERRUPTED

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tiktokactions.cli.words import with_dashes
-from tiktokactions.errors import TiktokactionsError
+from tiktokactions.errors import UsageError
 
 
 def add_options(parser: argparse.ArgumentParser, kind: type, titles: dict[str, str]) -> None:
@@ -52,7 +52,7 @@ def _side(text: str) -> int | None:
     return None if text == "source" else int(text)
 
 
-class ConfigError(TiktokactionsError, ValueError):
+class ConfigError(UsageError):
     """A configuration file that cannot be used."""
 
 

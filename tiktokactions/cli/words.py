@@ -6,7 +6,7 @@ import re
 
 _OPTION = re.compile(r"(?<![\w/.`-])`([a-z][a-z0-9]*(?:_[a-z0-9]+)*)`(?![\w/`-])")
 """A Python name alone between backticks: how the rooms mark an option in a sentence."""
-_OTHERWISE = {"entitled": "--i-am-entitled", "out": "-o"}
+_OTHERWISE = {"entitled": "--i-am-entitled", "output": "-o", "curate_into": "--curate"}
 """Options that the command line calls by another name."""
 
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tiktokactions.errors import TiktokactionsError
+from tiktokactions.errors import UsageError
 
 REAL_API = "https://open.tiktokapis.com"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _NAMES = ("TIKTOK_CLIENT_KEY", "TIKTOK_CLIENT_SECRET")
 
 
-class CredentialsError(TiktokactionsError, ValueError):
+class CredentialsError(UsageError):
     """No usable credentials, or an address that they must not be sent to."""
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from tiktokactions.collection.client import PAGE
 from tiktokactions.collection.ledger import RECORDS_A_DAY
 from tiktokactions.collection.rows import clean_hashtag
-from tiktokactions.errors import TiktokactionsError
+from tiktokactions.errors import UsageError
 
 LONGEST_WINDOW_DAYS = 30
 LAG_DAYS = 3
@@ -27,7 +27,7 @@ ROWS_PER_WINDOW = 50
 """Half a page: deleted and private videos are counted by the server but not returned."""
 
 
-class PlanError(TiktokactionsError, ValueError):
+class PlanError(UsageError):
     """What was asked for cannot be collected; the message says what was expected."""
 
 

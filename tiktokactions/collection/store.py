@@ -16,7 +16,7 @@ from typing import Any
 from tiktokactions.collection.client import Call, Page
 from tiktokactions.collection.plan import Window, choose
 from tiktokactions.collection.rows import VideoRow
-from tiktokactions.errors import TiktokactionsError
+from tiktokactions.errors import UsageError
 
 DATABASE = "collection.sqlite"
 SALT = "creator-salt"
@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS downloads(
 """
 
 
-class CollectionError(TiktokactionsError, ValueError):
+class CollectionError(UsageError):
     """Not a collection, or not one that fits what was asked; the message says what to do."""
 
 

@@ -143,23 +143,23 @@ def dataset_folder(inputs: list[str], output: str | os.PathLike[str] | None, red
         )
     if redecide:
         if output is not None or len(inputs) != 1:
-            raise UsageError("--redecide takes one dataset folder and no -o: tiktokactions curate DATASET --redecide")
+            raise UsageError("`redecide` takes one dataset folder and no output")
         if not (located(inputs[0]) / "dataset.json").is_file():
-            raise UsageError(f"{inputs[0]}: no dataset.json there; --redecide needs a folder made by 'curate'")
+            raise UsageError(f"{inputs[0]}: no dataset.json there; `redecide` needs a folder made by 'curate'")
         refuse_subset(located(inputs[0]))
         return located(inputs[0])
     if output is None:
-        raise UsageError("-o DATASET is missing: where should the dataset go?")
+        raise UsageError("`output` is missing: where should the dataset go?")
     folder = located(output)
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"-o {folder}: expected a folder, got a file")
+        raise UsageError(f"{folder}: expected a folder, got a file")
     refuse_subset(folder)
     if (
         folder.is_dir()
         and not (folder / "dataset.json").exists()
         and any(not e.name.startswith(".") for e in folder.iterdir())
     ):
-        raise UsageError(f"-o {folder}: the folder is not empty and not a dataset; choose a new or an empty one")
+        raise UsageError(f"{folder}: the folder is not empty and not a dataset; choose a new or an empty one")
     return folder
 
 
@@ -167,9 +167,9 @@ def _refuse_new_evidence(data: Dataset, settings: CurateOptions) -> None:
     old = data.options.group("evidence")
     changed = [name for name, value in settings.group("evidence").items() if value != old[name]]
     if changed:
-        names = ", ".join("--" + name.replace("_", "-") for name in changed)
+        names = ", ".join(f"`{name}`" for name in changed)
         raise UsageError(
-            f"{names}: shapes the evidence, which --redecide does not make anew."
+            f"{names}: shapes the evidence, which `redecide` does not make anew."
             f" Give the videos instead: tiktokactions curate VIDEOS -o {data.folder} ..."
         )
 

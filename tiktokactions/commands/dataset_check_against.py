@@ -35,4 +35,4 @@ def dataset_check_against(
     if not data.sides:
         raise UsageError(f"{folder}: not split yet, so it has no train side; run: tiktokactions dataset split {folder}")
     with data.reading():
-        return check_against(data, list(foreign), None if media is None else on_disk(media, "--media"))
+        return check_against(data, list(foreign), None if media is None else on_disk(media, "`media`"))

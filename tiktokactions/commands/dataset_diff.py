@@ -28,7 +28,7 @@ def dataset_diff(
     from tiktokactions.release.diff import changes_since, compare_datasets
 
     if (other is None) == (since is None):
-        raise UsageError("dataset diff: expected another dataset, or --since VERSION; got neither or both")
+        raise UsageError("dataset diff: expected another dataset, or `since`, a version; got neither or both")
     data = Dataset(dataset)
     data.require_settled()
     if since is not None:

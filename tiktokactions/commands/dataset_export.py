@@ -43,7 +43,7 @@ def dataset_export(
     from tiktokactions.release.rows import Export
 
     if shard_mb < 1:
-        raise UsageError(f"--shard-mb: got {shard_mb}, expected 1 or more")
+        raise UsageError(f"`shard_mb`: got {shard_mb}, expected 1 or more")
     out = on_disk(output, "an export")
     data = Dataset(dataset)
     with data.reading():

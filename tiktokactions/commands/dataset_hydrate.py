@@ -23,7 +23,7 @@ def dataset_hydrate(
     workers: int | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Hydrated:
-    """Make a dataset again from ``ids.csv`` (``dataset export --format ids``) where its videos are at hand.
+    """Make a dataset again from ``ids.csv`` (``dataset export`` with the format ``ids``) where its videos are at hand.
 
     Args:
         ids: the list; ``ids.json`` lies beside it.
@@ -42,16 +42,16 @@ def dataset_hydrate(
     listing, folder = on_disk(ids, "a released list"), on_disk(output, "what hydrate writes")
     videos = on_disk(media, "the media of hydrate")
     if not videos.is_dir():
-        raise UsageError(f"--media {media}: no such folder; expected the videos, or a collection with its media")
+        raise UsageError(f"`media` {media}: no such folder; expected the videos, or a collection with its media")
     told, seen_by = hydrate.read_info_of_release(listing)
     released = list(hydrate.read_ids(listing))
     folder.mkdir(parents=True, exist_ok=True)
     info = read_info(folder)
     if info is None and any(not entry.name.startswith(".") for entry in folder.iterdir()):
-        raise UsageError(f"-o {folder}: not empty and not a dataset; choose a new or an empty folder")
+        raise UsageError(f"{folder}: not empty and not a dataset; choose a new or an empty folder")
     fresh = hydrate.info_of(told, folder, now(), seen_by, told["versions"])
     if info is not None and (info.options, info.detector) != (fresh.options, fresh.detector):
-        raise UsageError(f"-o {folder}: is a dataset with other settings; choose a new folder")
+        raise UsageError(f"{folder}: is a dataset with other settings; choose a new folder")
     with Dataset.new(folder, info or fresh).editing("hydrate") as edit:
         edit.begin()
         options = resolve_options(edit.info, {} if workers is None else {"workers": workers})

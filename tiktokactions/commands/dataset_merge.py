@@ -52,14 +52,14 @@ def dataset_merge(
     parts = [Dataset.whole(on_disk(part, "what is merged")) for part in (first, second)]
     folders = [part.folder.resolve() for part in parts]
     if len({*folders, out.resolve()}) < 3:
-        raise UsageError(f"dataset merge: {first}, {second} and -o {output} have to be three different folders")
+        raise UsageError(f"dataset merge: {first}, {second} and {output} have to be three different folders")
     for part in parts:
         part.require_settled()
     mark = out / "merge.json"
     told = json.dumps({"of": [str(folder) for folder in folders]}, indent=2) + "\n"
     is_ours = mark.is_file() and mark.read_text(encoding="utf-8") == told
     if not is_ours and out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir()):
-        raise UsageError(f"-o {out}: not empty and not a merge of these two; choose a new or an empty folder")
+        raise UsageError(f"{out}: not empty and not a merge of these two; choose a new or an empty folder")
     merge.check_settings(*parts)
     merged = Dataset.new(out, read_info(out) or new_info(out, parts[0].options, parts[0].info.detector))
     with merged.editing("merge") as edit:

@@ -62,9 +62,9 @@ def dataset_subset(
     with data.reading():
         choice = Choice(by, size, seed, tuple(labels), cap, tuple(sides))
         if out.exists() and not is_subset(out) and (not out.is_dir() or any(out.iterdir())):
-            raise UsageError(f"-o {out}: not empty and not a subset; choose a new or an empty folder")
+            raise UsageError(f"{out}: not empty and not a subset; choose a new or an empty folder")
         if features is not None and by != "diverse":
-            raise UsageError(f"--features: only --by diverse looks at features, got --by {by}")
+            raise UsageError(f"`features`: only `by` 'diverse' looks at features, got {by!r}")
         rows = subsets.candidates_of(data, choice)
         if by in ("quality", "diverse"):
             rows = subsets.without_copies(data, rows)
@@ -79,8 +79,8 @@ def dataset_subset(
         name = subsets.label_of(row, choice.labels)
         counts[name] = counts.get(name, 0) + 1
     ordered = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-    notes = unmatched(choice.sides, {row["split"] for row in rows}, "--sides")
-    notes += unmatched(choice.labels, {name for row in rows for name in row["names"]}, "--labels")
+    notes = unmatched(choice.sides, {row["split"] for row in rows}, "`sides`")
+    notes += unmatched(choice.labels, {name for row in rows for name in row["names"]}, "`labels`")
     if size is not None and len(chosen) < size:
         notes.append(f"only {len(chosen):,} clips fit, {size:,} were asked for")
     return subsets.Subset(str(out), str(folder), by, len(chosen), len(rows), ordered, tuple(notes))
@@ -106,5 +106,5 @@ def _features(
         predict(path, clips, features=output / "features.parquet", progress=progress)
         path = output / "features.parquet"
     if not path.is_file():
-        raise UsageError(f"--features {features}: expected a run, or a file of 'predict --features'")
+        raise UsageError(f"`features` {features}: expected a run, or a file that 'predict' wrote with `features`")
     return subsets.features_from_file(path, rows)

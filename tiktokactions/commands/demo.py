@@ -15,7 +15,7 @@ from pathlib import Path
 from tiktokactions.commands.curate import Progress, curate
 from tiktokactions.commands.dataset_export import dataset_export
 from tiktokactions.commands.dataset_split import dataset_split
-from tiktokactions.commands.errors import missing_for_training, on_disk, usage_errors
+from tiktokactions.commands.errors import missing_for_training, on_disk
 from tiktokactions.commands.extrapolate import extrapolate
 from tiktokactions.commands.report import report as write_report
 from tiktokactions.commands.studies import StudyResult
@@ -23,6 +23,7 @@ from tiktokactions.commands.study_scaling import study_scaling
 from tiktokactions.curation.options import usable_cores
 from tiktokactions.demonstration.steps import FULL, SHORT, STEPS
 from tiktokactions.errors import TiktokactionsError, UsageError
+from tiktokactions.files import disk_errors
 from tiktokactions.model.progress import TrainingProgress
 
 PAPER_POINTS = ((1000, 0.741), (2000, 0.836), (3000, 0.894), (4000, 0.916), (5000, 0.909), (6000, 0.932))
@@ -181,7 +182,7 @@ def _train(place: _Place) -> Outcome:
     from tiktokactions.demonstration.learning import train_briefly
 
     _need_torch()
-    with usage_errors():
+    with disk_errors():
         found = train_briefly(place.folder, seed=place.seed, report=place.training)
     chance = f"chance {1 / found['classes']:.0%}"
     told = f"{NOT_FILMED}: after a short training, top-1 is {found['top1']:.1%} on figures it never saw ({chance})"
@@ -192,7 +193,7 @@ def _learn(place: _Place) -> Outcome:
     from tiktokactions.demonstration.learning import learn_rendered_actions
 
     _need_torch()
-    with usage_errors():
+    with disk_errors():
         found = learn_rendered_actions(place.folder, seed=place.seed, report=place.training)
     told = (
         f"{NOT_FILMED}: top-1 {found['top1']:.1%} on unseen ones, {found['scratch']['top1']:.1%} from random weights"
@@ -209,7 +210,7 @@ def _study(place: _Place) -> Outcome:
 
     _need_torch()
     study = place.folder / "study"
-    with usage_errors():
+    with disk_errors():
         rendered = render_actions(place.folder / "rendered", progress=place.note).folder
     before, after = study_recipes()
     found = study_scaling(

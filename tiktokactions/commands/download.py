@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.commands.curate import CurateResult, Progress, curate_listed, told_detector
-from tiktokactions.commands.errors import disk_errors, on_disk, usage_errors
+from tiktokactions.commands.errors import on_disk
 from tiktokactions.errors import UsageError
+from tiktokactions.files import disk_errors
 from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def download(
 
     Args:
         collection: a folder made by ``collect run`` or ``collect import``.
-        entitled: what the user says once (``--i-am-entitled``); kept in the collection with the date.
+        entitled: what the user says once (``entitled=True``); kept in the collection with the date.
         curate_into: a dataset: each video is curated as it arrives.
         delete_raw: with ``curate_into``: its file goes once its record and clip are written.
         progress: as :func:`curate`, where something is curated.
@@ -77,12 +78,12 @@ def download(
     how = checked_options(DownloadOptions, {name: value for name, value in options.items() if name in names})
     rest = {name: value for name, value in options.items() if name not in names}
     if delete_raw and curate_into is None:
-        raise UsageError("--delete-raw needs --curate DATASET: without records nothing would be left")
+        raise UsageError("`delete_raw` needs `curate_into`: without records nothing would be left")
     if rest and curate_into is None:
         raise UsageError(f"unknown option {', '.join(sorted(rest))}; expected some of {', '.join(sorted(names))}")
     folder, tally = on_disk(collection, "collection.sqlite"), Tally()
     curated = None
-    with usage_errors(), Collection(folder) as opened, dataset_lock(folder), disk_errors(folder):
+    with Collection(folder) as opened, dataset_lock(folder), disk_errors(folder):
         may_fetch = _entitlement(opened, entitled, how)
 
         def tell() -> None:
@@ -100,7 +101,7 @@ def download(
 
 
 def _entitlement(collection: Collection, entitled: bool, options: DownloadOptions) -> bool:
-    """Whether videos may be fetched; False: only files of ``--from-folder`` are taken.
+    """Whether videos may be fetched; False: only files of ``from_folder`` are taken.
 
     Raises:
         UsageError: they may not, and nothing else was asked for.
@@ -110,7 +111,7 @@ def _entitlement(collection: Collection, entitled: bool, options: DownloadOption
     from tiktokactions.collection.terms import ASK, TERMS
 
     if entitled and collection.setting("entitled") is None:
-        collection.set_setting("entitled", {"at": utc_text(Clock().now()), "said": "--i-am-entitled"})
+        collection.set_setting("entitled", {"at": utc_text(Clock().now()), "said": "entitled"})
     if collection.setting("entitled") is None:
         if options.from_folder is not None:
             return False
@@ -118,7 +119,7 @@ def _entitlement(collection: Collection, entitled: bool, options: DownloadOption
     if options.from_folder is not None and not entitled:
         return False  # a folder was named: fetching the rest has to be asked for in the same breath
     if os.environ.get("TIKTOKACTIONS_OFFLINE") == "1":
-        raise UsageError("TIKTOKACTIONS_OFFLINE=1 forbids every download; --from-folder takes files that you have")
+        raise UsageError("TIKTOKACTIONS_OFFLINE=1 forbids every download; `from_folder` takes files that you have")
     tool_version()
     address_of("0")
     return True
@@ -127,12 +128,12 @@ def _entitlement(collection: Collection, entitled: bool, options: DownloadOption
 def _arriving(
     collection: Collection, options: DownloadOptions, tally: Tally, may_fetch: bool, report: Callable[[], None]
 ) -> Iterator[Arrived]:
-    """Files that lie there already, those of ``--from-folder``, then those that are downloaded."""
+    """Files that lie there already, those of ``from_folder``, then those that are downloaded."""
     from tiktokactions.collection.download import download_all, pick_up
 
     yield from pick_up(collection, tally)
     if options.from_folder is not None:
-        yield from pick_up(collection, tally, on_disk(options.from_folder, "--from-folder"))
+        yield from pick_up(collection, tally, on_disk(options.from_folder, "`from_folder`"))
     if may_fetch:
         yield from download_all(collection, options, tally, report)
 

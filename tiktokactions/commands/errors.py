@@ -2,50 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-from tiktokactions.errors import DiskFullError, UsageError
-
-
-@contextlib.contextmanager
-def disk_errors(dataset: Path) -> Iterator[None]:
-    from tiktokactions.curation.one_video import NO_SPACE
-    from tiktokactions.files import clear_staging
-
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in NO_SPACE:
-            raise
-        clear_staging(dataset)
-        raise DiskFullError(
-            f"{dataset}: {os.strerror(error.errno)}. Everything finished so far is kept and no half-written file is left;"
-            " make room and run the same command again."
-        ) from error
-    clear_staging(dataset)
-
-
-@contextlib.contextmanager
-def usage_errors() -> Iterator[None]:
-    """What a person can put right becomes a ``UsageError``; the messages already say how."""
-    from tiktokactions.curation.one_video import NO_SPACE
-
-    try:
-        yield
-    except UsageError:
-        raise
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    except OSError as error:
-        if error.errno not in NO_SPACE:
-            raise
-        raise DiskFullError(
-            f"{error.filename or 'the disk'}: {os.strerror(error.errno)}. The last checkpoint is kept and no half-written"
-            " file counts; make room and give the same command again."
-        ) from error
+from tiktokactions.errors import UsageError
 
 
 def on_disk(path: str | os.PathLike[str], what: str) -> Path:
@@ -56,10 +16,7 @@ def on_disk(path: str | os.PathLike[str], what: str) -> Path:
     """
     from tiktokactions.files import ObjectPath, located
 
-    try:
-        place = located(path)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    place = located(path)
     if isinstance(place, ObjectPath):
         raise UsageError(f"{place}: {what} cannot lie on an object store; name a place on a disk of this machine")
     return place
@@ -79,7 +36,4 @@ def need_torch(decoder: str = "pyav") -> None:
     if decoder == "torchcodec":
         from tiktokactions.video.torchcodec_backend import import_torchcodec
 
-        try:
-            import_torchcodec()
-        except RuntimeError as error:
-            raise UsageError(f"--decoder torchcodec: {error}") from error
+        import_torchcodec()

@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.errors import need_torch, on_disk, usage_errors
+from tiktokactions.commands.errors import need_torch, on_disk
 from tiktokactions.commands.training_clips import clips_of, readable_clips
+from tiktokactions.files import disk_errors
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
 
@@ -40,7 +41,7 @@ def evaluate(
 
     settings = checked_options(EvaluateOptions, options)
     need_torch(settings.decoder)
-    with usage_errors():
+    with disk_errors():
         from tiktokactions.files import located
         from tiktokactions.model.evaluate import evaluate
 

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from tiktokactions.commands.errors import need_torch, on_disk, usage_errors
+from tiktokactions.commands.errors import need_torch, on_disk
+from tiktokactions.files import disk_errors
 
 
 def export(
@@ -25,7 +26,7 @@ def export(
         UsageError: nothing to export there, or the extra ``train`` is not installed.
     """
     need_torch()
-    with usage_errors():
+    with disk_errors():
         from tiktokactions.model.export import export
 
         return export(on_disk(run, "a run"), on_disk(output, "an export"), to=to)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.errors import on_disk, usage_errors
+from tiktokactions.commands.errors import on_disk
+from tiktokactions.files import disk_errors
 from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def extrapolate(
 
     settings = checked_options(ExtrapolateOptions, options)
     folder = None if output is None else on_disk(output, "an extrapolation")
-    with usage_errors():
+    with disk_errors():
         measured = read_measurements(on_disk(results, "results"), settings.metric)
         found = extrapolate_measurements(
             measured,

@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.errors import need_torch, on_disk, usage_errors
+from tiktokactions.commands.errors import need_torch, on_disk
 from tiktokactions.commands.training_clips import clips_of, readable_clips
+from tiktokactions.files import disk_errors
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
 
@@ -51,7 +52,7 @@ def finetune(
 
     settings = checked_options(FinetuneOptions, options)
     need_torch(settings.decoder)
-    with usage_errors():
+    with disk_errors():
         from tiktokactions.model.evaluate import evaluate, label_numbers
         from tiktokactions.model.finetune import dry_finetune, finetune, require_labels
         from tiktokactions.model.run import Run
@@ -61,7 +62,7 @@ def finetune(
         for other in (*looked_at, *tested_on):
             label_numbers(other, require_labels(train), train.source)  # now, not after hours of training
         if dry_run:
-            return Run(output, derived=dry_finetune(train, settings, None if init is None else on_disk(init, "--init")))
+            return Run(output, derived=dry_finetune(train, settings, None if init is None else on_disk(init, "`init`")))
         folder = on_disk(output, "a run")
         [train, *looked_at] = readable_clips([train, *looked_at], settings, folder, progress)
         run = finetune(
@@ -69,7 +70,7 @@ def finetune(
             settings,
             folder,
             val=next((v for v in looked_at if v.clips), None),
-            init=None if init is None else on_disk(init, "--init"),
+            init=None if init is None else on_disk(init, "`init`"),
             report=progress,
         )
         if not run.finished or not tested_on:

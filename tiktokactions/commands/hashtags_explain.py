@@ -11,4 +11,4 @@ def hashtags_explain(hashtag: str, decisions: str | os.PathLike[str]) -> list[st
     """The story of one hashtag, from what :func:`hashtags_select` wrote."""
     from tiktokactions.hashtags import stories
 
-    return stories.explain(hashtag, on_disk(decisions, "--decisions"))
+    return stories.explain(hashtag, on_disk(decisions, "`decisions`"))

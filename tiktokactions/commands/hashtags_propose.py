@@ -19,7 +19,7 @@ def hashtags_propose(
     from tiktokactions.files import write_atomic
     from tiktokactions.hashtags import principles, select
 
-    known = principles.read_knowledge(None if knowledge is None else on_disk(knowledge, "--knowledge"))
+    known = principles.read_knowledge(None if knowledge is None else on_disk(knowledge, "`knowledge`"))
     found = select.candidates_of(principles.propose(list(sources), known))
     write_atomic(on_disk(output, "a list of candidates"), select.write_candidates(found).encode())
     return found

@@ -32,12 +32,12 @@ def hashtags_select(
     from tiktokactions.hashtags import principles, select, stories
 
     if target is not None and target < 1:
-        raise UsageError(f"--target {target}: expected 1 or more")
-    known = principles.read_knowledge(None if knowledge is None else on_disk(knowledge, "--knowledge"))
+        raise UsageError(f"`target` {target}: expected 1 or more")
+    known = principles.read_knowledge(None if knowledge is None else on_disk(knowledge, "`knowledge`"))
     listed = select.read_candidates(on_disk(candidates, "a list of candidates"), known)
-    given = {} if views is None else select.read_views(on_disk(views, "--views"))
+    given = {} if views is None else select.read_views(on_disk(views, "`views`"))
     estimates, told = (
-        ({}, "") if estimate_from is None else _estimates(on_disk(estimate_from, "--estimate-from"), listed)
+        ({}, "") if estimate_from is None else _estimates(on_disk(estimate_from, "`estimate_from`"), listed)
     )
     found = select.select(listed, known, given, min_views, target, estimates, told)
     stories.write_selection(found, on_disk(output, "a selection"))

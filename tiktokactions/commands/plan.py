@@ -39,16 +39,12 @@ def plan(
     inputs = [os.fspath(v) for v in ([measure] if isinstance(measure, (str, os.PathLike)) else measure)]
     if not inputs:
         return needs_of(settings, (), _machine(), None)
-    from tiktokactions.curation.listed import InputError
     from tiktokactions.curation.measure import measure as measure_videos
     from tiktokactions.curation.options import CurateOptions
     from tiktokactions.curation.people import resolve_detector
     from tiktokactions.curation.sources import list_videos
 
-    try:
-        paths = [video.path for video in list_videos(inputs)]
-    except InputError as error:
-        raise UsageError(str(error)) from error
+    paths = [video.path for video in list_videos(inputs)]
     if not paths:
         raise UsageError(f"{', '.join(inputs)}: no video found there")
     detector = resolve_detector(settings.detector)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.errors import need_torch, on_disk, usage_errors
+from tiktokactions.commands.errors import need_torch, on_disk
 from tiktokactions.commands.training_clips import note, split_unreadable
 from tiktokactions.errors import UsageError
+from tiktokactions.files import disk_errors
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
 
@@ -43,7 +44,7 @@ def predict(
 
     settings = checked_options(PredictOptions, options)
     need_torch(settings.decoder)
-    with usage_errors():
+    with disk_errors():
         from tiktokactions.model.predict import predict, write_features
 
         finished = on_disk(run, "a run")

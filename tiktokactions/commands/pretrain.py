@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.errors import need_torch, on_disk, usage_errors
+from tiktokactions.commands.errors import need_torch, on_disk
 from tiktokactions.commands.training_clips import clips_of, readable_clips
 from tiktokactions.errors import UsageError
+from tiktokactions.files import disk_errors
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
 
@@ -52,9 +53,9 @@ def pretrain(
     if not sources:
         raise UsageError("no data given: expected datasets, folders of videos or lists")
     if mix is not None and (len(mix) != len(sources) or min(mix) <= 0):
-        raise UsageError(f"--mix: got {list(mix)}, expected a weight above 0 for each of the {len(sources)} data")
+        raise UsageError(f"`mix`: got {list(mix)}, expected a weight above 0 for each of the {len(sources)} data")
     need_torch(settings.decoder)
-    with usage_errors():
+    with disk_errors():
         from tiktokactions.model.pretrain import dry_pretrain, pretrain
         from tiktokactions.model.run import Run
 
@@ -69,7 +70,7 @@ def pretrain(
             on_disk(output, "a run"),
             sources=sources,
             shares=None if mix is None else _shares(mix, [len(part.clips) for part in parts]),
-            init=None if init is None else on_disk(init, "--init"),
+            init=None if init is None else on_disk(init, "`init`"),
             report=progress,
         )
 

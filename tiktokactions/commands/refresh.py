@@ -98,7 +98,7 @@ def refresh(
     if not is_collection_folder(folder) and not is_dataset_folder(folder):
         raise UsageError(f"{folder}: expected a collection or a dataset (no collection.sqlite, no dataset.json there)")
     if every_days is not None and every_days < 1:
-        raise UsageError(f"--every-days {every_days}: expected 1 or more")
+        raise UsageError(f"`every_days` {every_days}: expected 1 or more")
     named = read_ids(remove)
     with edited(folder) as edit:
         group, attention = _group(folder)
@@ -179,10 +179,10 @@ def _take_down(
     ids = dict.fromkeys(named)
     if creator is not None:
         if not creator.strip().lstrip("@"):
-            raise UsageError("--creator: expected a name")
+            raise UsageError("`creator`: expected a name")
         theirs = _ids_of_creator(group, creator)
         if not theirs and not ids:
-            raise UsageError(f"--creator {creator}: no video of this creator in {', '.join(map(str, group))}")
+            raise UsageError(f"`creator` {creator}: no video of this creator in {', '.join(map(str, group))}")
         ids |= dict.fromkeys(sorted(theirs))
     dead = {video_id for path in group for video_id in tombstones_of(path)}
     held = {video_id for path in group for video_id in held_in(path, list(ids))}

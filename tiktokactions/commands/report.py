@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tiktokactions.commands.errors import on_disk, usage_errors
+from tiktokactions.commands.errors import on_disk
 from tiktokactions.errors import UsageError
+from tiktokactions.files import disk_errors
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,10 @@ def report(
     if not paths:
         raise UsageError("report: no folder given; expected DATASET, RUN, STUDY …")
     if previews < 0:
-        raise UsageError(f"--previews: got {previews}, expected 0 or more")
+        raise UsageError(f"`previews`: got {previews}, expected 0 or more")
     if target.is_dir():
-        raise UsageError(f"-o {target}: is a folder, expected a file such as {target / 'report.html'}")
-    with usage_errors():
+        raise UsageError(f"{target}: is a folder, expected a file such as {target / 'report.html'}")
+    with disk_errors():
         page = make_page(
             paths,
             title=title or ", ".join(dict.fromkeys(path.resolve().name for path in paths)),

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tiktokactions.commands.dataset import Dataset
-from tiktokactions.commands.errors import on_disk, usage_errors
+from tiktokactions.commands.errors import on_disk
 from tiktokactions.commands.review_apply import ReviewApplied, review_apply
+from tiktokactions.files import disk_errors
 from tiktokactions.options import checked_options
 
 Report = Callable[[str], None]
@@ -32,7 +33,7 @@ def review(dataset: str | os.PathLike[str], *, report: Report = lambda text: Non
 
     given = checked_options(ReviewOptions, options)
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
-    with usage_errors():
+    with disk_errors():
         desk = open_desk(
             data.folder, data.options, given, lambda videos: report(f"reading the dataset: {videos} videos")
         )

@@ -69,7 +69,7 @@ def review_apply(
 
     began = time.perf_counter()
     if aggregate is not None and aggregate not in METHODS:
-        raise UsageError(f"--aggregate: got {aggregate!r}, expected one of {', '.join(METHODS)}")
+        raise UsageError(f"`aggregate`: got {aggregate!r}, expected one of {', '.join(METHODS)}")
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
     if not store_path(data.folder).exists():
         return _nothing_decided(data, aggregate or "majority", began)

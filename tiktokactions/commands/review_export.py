@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from tiktokactions.commands.dataset import Dataset
-from tiktokactions.commands.errors import on_disk, usage_errors
+from tiktokactions.commands.errors import on_disk
+from tiktokactions.files import disk_errors
 
 
 def review_export(
@@ -34,7 +35,7 @@ def review_export(
     from tiktokactions.reviews.tasks import export_decisions, export_tasks
 
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
-    with usage_errors():
+    with disk_errors():
         desk = open_desk(data.folder, data.options)
         try:
             if what == "decisions":

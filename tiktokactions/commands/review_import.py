@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
-from tiktokactions.commands.errors import on_disk, usage_errors
+from tiktokactions.commands.errors import on_disk
+from tiktokactions.files import disk_errors
 
 if TYPE_CHECKING:
     from tiktokactions.reviews.answers import TasksImported
@@ -32,7 +33,7 @@ def review_import(
     from tiktokactions.reviews.desk import open_desk
 
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
-    with usage_errors():
+    with disk_errors():
         desk = open_desk(data.folder, data.options)
         try:
             return import_answers(desk, Path(answers), as_gold)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
-from tiktokactions.commands.errors import on_disk, usage_errors
+from tiktokactions.commands.errors import on_disk
+from tiktokactions.files import disk_errors
 
 if TYPE_CHECKING:
     pass
@@ -30,7 +31,7 @@ def review_invite(dataset: str | os.PathLike[str], name: str, *, role: str = "re
     from tiktokactions.reviews.store import Store
 
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
-    with usage_errors():
+    with disk_errors():
         store = Store(data.folder)
         try:
             person, token = invite(store, name, role)

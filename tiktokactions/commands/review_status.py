@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
-from tiktokactions.commands.errors import on_disk, usage_errors
+from tiktokactions.commands.errors import on_disk
+from tiktokactions.files import disk_errors
 
 if TYPE_CHECKING:
     from tiktokactions.reviews.agreement import ReviewReport
@@ -22,7 +23,7 @@ def review_status(dataset: str | os.PathLike[str]) -> ReviewReport:
     from tiktokactions.reviews.store import Store
 
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
-    with usage_errors():
+    with disk_errors():
         store = Store(data.folder)
         try:
             return review_report(store)

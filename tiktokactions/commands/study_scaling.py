@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tiktokactions.commands.errors import on_disk, usage_errors
+from tiktokactions.commands.errors import on_disk
 from tiktokactions.commands.extrapolate import extrapolate
 from tiktokactions.commands.studies import (
     StudyPlan,
@@ -19,6 +19,7 @@ from tiktokactions.commands.studies import (
     study_result,
 )
 from tiktokactions.errors import UsageError
+from tiktokactions.files import disk_errors
 from tiktokactions.options import checked_options
 
 
@@ -57,7 +58,7 @@ def study_scaling(
     settings = checked_options(ScalingOptions, options)
     recipe = checked_recipe(pretrain_options, finetune_options)
     folder = on_disk(output, "a study")
-    with usage_errors(), plan_folder(folder, dry_run) as planned:
+    with disk_errors(), plan_folder(folder, dry_run) as planned:
         trials = scaling.scaling_trials(os.fspath(data), sizes, os.fspath(evaluate_on), planned, settings, recipe)
         if dry_run:
             return study_plan(trials, settings)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tiktokactions.commands.errors import on_disk, usage_errors
+from tiktokactions.commands.errors import on_disk
 from tiktokactions.commands.studies import (
     StudyPlan,
     StudyResult,
@@ -17,6 +17,7 @@ from tiktokactions.commands.studies import (
     study_plan,
     study_result,
 )
+from tiktokactions.files import disk_errors
 from tiktokactions.options import checked_options
 
 
@@ -48,7 +49,7 @@ def study_sources(
     settings = checked_options(SourcesOptions, options)
     recipe = checked_recipe(pretrain_options, finetune_options)
     folder = on_disk(output, "a study")
-    with usage_errors(), plan_folder(folder, dry_run) as planned:
+    with disk_errors(), plan_folder(folder, dry_run) as planned:
         named = room.parse_sources(sources)
         trials = room.source_trials(named, os.fspath(evaluate_on), planned, settings, recipe)
         if dry_run:

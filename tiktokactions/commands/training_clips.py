@@ -29,7 +29,7 @@ def clips_of(data: str | os.PathLike[str], side: Any, settings: Any, unsplit_is_
 def readable_clips(
     data: Sequence[ClipSet], settings: Any, folder: Path, progress: Callable[[TrainingProgress], None]
 ) -> list[ClipSet]:
-    """With ``--skip-unreadable`` the clips that can be decoded; all others are listed in ``unreadable.csv``."""
+    """With ``skip_unreadable`` the clips that can be decoded; all others are listed in ``unreadable.csv``."""
     if not settings.skip_unreadable:
         return list(data)
     from tiktokactions.model.run import write_clips

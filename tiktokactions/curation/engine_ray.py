@@ -28,7 +28,7 @@ from typing import Any, Generic, Literal, TypeVar
 from tiktokactions import __version__
 from tiktokactions.curation.engine_local import Outcome
 from tiktokactions.curation.people import ResolvedDetector, open_detector
-from tiktokactions.errors import TiktokactionsError
+from tiktokactions.errors import UsageError
 from tiktokactions.files import sha256_file, write_atomic
 from tiktokactions.machine import scratch_folder
 
@@ -51,7 +51,7 @@ GPU_ANSWER_S = 120.0
 """A GPU actor that does not answer for this long is passed over; the last resort is the worker's own CPU."""
 
 
-class EngineError(TiktokactionsError, ValueError):
+class EngineError(UsageError):
     """The cluster cannot be used as asked; the message says what to do."""
 
 

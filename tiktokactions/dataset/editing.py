@@ -7,15 +7,13 @@ records are the truth, and the next edit writes everything else again from them.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiktokactions.dataset.info import DatasetInfo, now, saved_options, write_info
-from tiktokactions.errors import DiskFullError
-from tiktokactions.files import clear_staging, dataset_lock
+from tiktokactions.files import dataset_lock, disk_errors
 
 if TYPE_CHECKING:
     from tiktokactions.curation.options import CurateOptions
@@ -97,21 +95,3 @@ def locked(folder: Path) -> Iterator[None]:
     """
     with dataset_lock(folder), disk_errors(folder):
         yield
-
-
-@contextlib.contextmanager
-def disk_errors(dataset: Path) -> Iterator[None]:
-    """Raises ``DiskFullError`` where the disk is full; half-written files are removed in any case."""
-    from tiktokactions.curation.one_video import NO_SPACE
-
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in NO_SPACE:
-            raise
-        clear_staging(dataset)
-        raise DiskFullError(
-            f"{dataset}: {os.strerror(error.errno)}. Everything finished so far is kept and no half-written file is left;"
-            " make room and run the same command again."
-        ) from error
-    clear_staging(dataset)

@@ -32,7 +32,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tiktokactions.errors import UsageError
+from tiktokactions.errors import NotFoundError, UsageError
 from tiktokactions.files import readable
 from tiktokactions.records import FAILURES, STATUSES
 
@@ -176,7 +176,7 @@ def dataset_statistics(manifest: Path, min_person_frames: int = 4) -> Statistics
 def read_batches(manifest: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Iterate over a manifest's rows as ``pyarrow.RecordBatch``; errors as in :func:`dataset_statistics`."""
     if not manifest.is_file():
-        raise FileNotFoundError(
+        raise NotFoundError(
             f"{manifest}: no such file. Expected a dataset's manifest.parquet: run 'tiktokactions curate' first."
         )
     try:

@@ -14,6 +14,7 @@ from tiktokactions.files.changes import (
     write_atomic,
 )
 from tiktokactions.files.checksums import sha256_file
+from tiktokactions.files.disk import disk_errors
 from tiktokactions.files.layout import (
     NO_LABEL_FOLDER,
     clip_relative_path,
@@ -54,6 +55,7 @@ __all__ = [
     "dataset_lock",
     "delete",
     "delete_folder",
+    "disk_errors",
     "fingerprint",
     "is_address",
     "label_folder",

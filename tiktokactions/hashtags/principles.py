@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from tiktokactions.errors import TiktokactionsError
+from tiktokactions.errors import UsageError
 from tiktokactions.hashtags.words import (
     bigram_count,
     can_be,
@@ -29,7 +29,7 @@ SOURCES = ("ucf101", "hmdb51", "kinetics400", "something_something_v2")
 CATEGORIES = ("dance", "sports", "fitness", "kinetics", "challenge")
 
 
-class HashtagError(TiktokactionsError, ValueError):
+class HashtagError(UsageError):
     """A list or a knowledge file that cannot be used; the message says what was expected."""
 
 

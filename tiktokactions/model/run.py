@@ -36,7 +36,7 @@ import msgspec
 
 from tiktokactions import __version__
 from tiktokactions.clips.clip import Clip
-from tiktokactions.errors import TiktokactionsError
+from tiktokactions.errors import UsageError
 from tiktokactions.files import write_atomic
 from tiktokactions.model.config import ModelConfig
 
@@ -49,7 +49,7 @@ Kind = Literal["pretrain", "finetune"]
 RecordType = TypeVar("RecordType")
 
 
-class RunError(TiktokactionsError, ValueError):
+class RunError(UsageError):
     """A run folder that cannot be used as asked; the message says what to do."""
 
 

@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from tiktokactions.errors import TiktokactionsError
+from tiktokactions.errors import UsageError
 
 Tensors = dict[str, Tensor]
 
@@ -35,7 +35,7 @@ _UNREADABLE = (
 """What torch.load raises for damaged, foreign and hostile files (UnicodeDecodeError is a ValueError)."""
 
 
-class WeightsError(TiktokactionsError, ValueError):
+class WeightsError(UsageError):
     """Weights that cannot be read or do not fit; the message says what, where, got, expected, and what to do."""
 
 

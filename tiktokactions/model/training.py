@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tiktokactions.clips.clip import Clip
-from tiktokactions.errors import TiktokactionsError
+from tiktokactions.errors import UsageError
 from tiktokactions.model.checkpoint import TrainingState, checkpoints, load_checkpoint, save_checkpoint
 from tiktokactions.model.hardware import Hardware
 from tiktokactions.model.optim import gradient_norm, set_lr
@@ -42,7 +42,7 @@ CHANGEABLE = (
 """Options that may differ when a run is continued: they do not change what is learned."""
 
 
-class TooFewClipsError(TiktokactionsError, ValueError):
+class TooFewClipsError(UsageError):
     """Fewer clips than one step needs."""
 
 

@@ -145,12 +145,12 @@ def _files_before(out: Path, name: str) -> list[str]:
     if mark.is_file():
         said = json.loads(mark.read_text(encoding="utf-8"))
         if said["format"] != name:
-            raise ExportError(f"-o {out}: holds an export in the format {said['format']}; choose another folder")
+            raise ExportError(f"{out}: holds an export in the format {said['format']}; choose another folder")
         return list(said["files"])
     if out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
-        raise ExportError(f"-o {out}: not empty and not an export; choose a new or an empty folder")
+        raise ExportError(f"{out}: not empty and not an export; choose a new or an empty folder")
     if out.exists() and not out.is_dir():
-        raise ExportError(f"-o {out}: expected a folder, got a file")
+        raise ExportError(f"{out}: expected a folder, got a file")
     return []
 
 

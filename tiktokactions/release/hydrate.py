@@ -95,8 +95,8 @@ def read_ids(ids: Path) -> Iterator[Released]:
                     yield _released(row)
                 except (KeyError, TypeError, ValueError) as error:
                     raise ReleaseError(f"{ids}, line {number}: not a row of a release: {error!r}") from error
-    except OSError as error:
-        raise ReleaseError(f"{ids}: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReleaseError(f"{ids}: {error}") from error
 
 
 def _released(row: Mapping[str, str]) -> Released:

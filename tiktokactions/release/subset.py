@@ -188,9 +188,14 @@ def features_from_file(path: Path, rows: list[Row]) -> np.ndarray:
     """float32 (rows, D) of unit length, from ``predict`` with ``features``.
 
     Raises:
-        SubsetError: a clip without a feature.
+        SubsetError: not such a file, or a clip without a feature.
     """
-    table = pq.read_table(path, columns=["path", "video_id", "feature"]).to_pydict()
+    try:
+        table = pq.read_table(path, columns=["path", "video_id", "feature"]).to_pydict()
+    except pa.ArrowException as error:
+        raise SubsetError(
+            f"{path}: expected the Parquet file that 'predict' writes with `features` ({error})"
+        ) from error
     by_id: dict[str, Any] = {}
     for name, video_id, feature in zip(table["path"], table["video_id"], table["feature"], strict=True):
         by_id[video_id or Path(name).stem] = feature

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tiktokactions.errors import TiktokactionsError
+from tiktokactions.errors import UsageError
 
 Kind = Literal["hashtags", "collection", "dataset", "run", "study", "extrapolation"]
 
@@ -24,7 +24,7 @@ ORDER: tuple[Kind, ...] = ("hashtags", "collection", "dataset", "run", "study", 
 """The order of the page: that of the data flow."""
 
 
-class ReportError(TiktokactionsError, ValueError):
+class ReportError(UsageError):
     """Something that a report cannot be about; the message says what would do."""
 
 

@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tiktokactions.errors import TiktokactionsError
+from tiktokactions.errors import UsageError
 
 VERDICTS = ("accept", "reject", "skip", "unsure")
 TEXT_AT_MOST, NAMES_AT_MOST = 100, 50
 CLIENT_KEY = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
 
 
-class DecisionError(TiktokactionsError, ValueError):
+class DecisionError(UsageError):
     """A decision that cannot be taken; the text is fit to be shown to the person who took it."""
 
 

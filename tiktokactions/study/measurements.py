@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tiktokactions.errors import TiktokactionsError
+from tiktokactions.errors import UsageError
 from tiktokactions.study.least_squares import Array
 
 SIZE_COLUMNS = ("size", "videos", "pretraining_videos")
 ACCURACY_COLUMNS = ("accuracy", "top1", "top-1")
 
 
-class ResultsError(TiktokactionsError, ValueError):
+class ResultsError(UsageError):
     """Results that cannot be extrapolated; the message says where, what was found and what to do."""
 
 

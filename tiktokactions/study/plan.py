@@ -15,7 +15,7 @@ from typing import Any
 from tiktokactions.clips.clip import Clip
 from tiktokactions.clips.read import has_side, read_clips
 from tiktokactions.dataset.assignments import is_split
-from tiktokactions.errors import TiktokactionsError
+from tiktokactions.errors import UsageError
 from tiktokactions.files import located
 from tiktokactions.study.options import Equal, StudyOptions
 from tiktokactions.study.trials import Trial, commands, write_json
@@ -24,7 +24,7 @@ SHAPE = ("model", "image_size", "frames", "tubelet", "patch")
 """Options of ``pretrain`` that fine-tuning takes over from its run."""
 
 
-class StudyError(TiktokactionsError, ValueError):
+class StudyError(UsageError):
     """A study that makes no sense as asked; the message says what to do."""
 
 

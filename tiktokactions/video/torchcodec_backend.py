@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from tiktokactions.errors import TiktokactionsError
+
 EXACT_IN = {"mov", "mp4", "matroska", "webm"}
 """FFmpeg's names of the containers in which it finds every frame; in MPEG-TS it runs out of them."""
 
@@ -32,6 +34,10 @@ def begins_anew(codec: str, header: bytes, packet: bytes) -> bool:
     return bool(kinds & ({5} if codec == "h264" else {19, 20}))
 
 
+class DecoderError(TiktokactionsError, RuntimeError):
+    """The decoder that was chosen is not installed or cannot be loaded; the message says what to do."""
+
+
 class TorchcodecError(Exception):
     """What torchcodec said of a file. Internal: the reader turns to PyAV or raises an ``UnreadableError``."""
 
@@ -40,7 +46,7 @@ class TorchcodecReader:
     """The frames of a video stream, numbered as they are shown. It turns them upright by itself.
 
     Raises:
-        RuntimeError: torchcodec is not installed, or cannot be loaded.
+        DecoderError: torchcodec is not installed, or cannot be loaded.
         TorchcodecError: it cannot open the file.
     """
 
@@ -69,14 +75,16 @@ class TorchcodecReader:
 
 
 def import_torchcodec() -> Any:
-    """``torchcodec.decoders``; raises ``RuntimeError`` with what to do where that fails."""
+    """``torchcodec.decoders``; raises ``DecoderError`` with what to do where that fails."""
     try:
         return importlib.import_module("torchcodec.decoders")
     except ModuleNotFoundError as error:
-        raise RuntimeError("torchcodec is not installed: pip install torchcodec, or use the `decoder` pyav") from error
+        raise DecoderError(
+            "`decoder` torchcodec: torchcodec is not installed: pip install torchcodec, or use the `decoder` pyav"
+        ) from error
     except (ImportError, OSError, RuntimeError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise RuntimeError(
-            f"torchcodec is installed but cannot be loaded ({reason}): it needs FFmpeg's shared libraries and the torch it"
-            " was built for; or use the `decoder` pyav"
+        raise DecoderError(
+            f"`decoder` torchcodec: torchcodec is installed but cannot be loaded ({reason}): it needs FFmpeg's shared"
+            " libraries and the torch it was built for; or use the `decoder` pyav"
         ) from error
