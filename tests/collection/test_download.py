@@ -153,7 +153,7 @@ def test_it_says_what_the_terms_say_and_asks_once(
     arguments = ["download", str(collection), "--pause-s", "0"]
     assert cli.main(arguments) == 2
     told = capsys.readouterr().err
-    assert "forbid extracting content with automated software" in told and "`entitled`" in told
+    assert "forbid extracting content with automated software" in told and "--i-am-entitled" in told
     assert not server.asked
     assert cli.main([*arguments, "--limit", "1", "--i-am-entitled"]) == 1  # the limit stops it
     assert cli.main([*arguments, "--json"]) == 0, "said once is enough"
@@ -330,5 +330,5 @@ def test_curated_on_arrival_no_raw_file_stays(tmp_path: Path, monkeypatch: pytes
 
 
 def test_delete_raw_needs_a_dataset(collection: Path) -> None:
-    with pytest.raises(api.UsageError, match="--delete-raw needs --curate"):
+    with pytest.raises(api.UsageError, match="`delete_raw` needs `curate_into`"):
         api.download(collection, entitled=True, delete_raw=True)

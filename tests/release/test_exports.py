@@ -302,7 +302,7 @@ def test_names_that_are_not_there_are_told(
     five_clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told: dict[str, Any] = {"sides": ["train", "tarin"], "labels": ["salsa", "Salsa", "waltz"]}
-    notes = ("--sides: no clip fits tarin", "--labels: no clip fits Salsa, waltz")
+    notes = ("`sides`: no clip fits tarin", "`labels`: no clip fits Salsa, waltz")
     assert api.dataset_export(five_clips, tmp_path / "out", format="kinetics", **told).notes == notes
     assert api.dataset_subset(five_clips, tmp_path / "subset", by="labels", **told).notes == notes
     typed = ["--sides", "train", "tarin", "--format", "kinetics", "-o", str(tmp_path / "typed")]

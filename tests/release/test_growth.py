@@ -217,7 +217,7 @@ def test_two_datasets_are_compared(pair, capsys):
     found = api.dataset_diff(a, b)
     assert found.came == ("b0", "b1", "b2") and found.went == ("a0", "a1", "a2") and found.changed == ("both",)
     assert main(["dataset", "diff", a]) == 2
-    assert "expected another dataset, or --since VERSION" in capsys.readouterr().err
+    assert "expected another dataset, or --since, a version" in capsys.readouterr().err
     assert main(["dataset", "diff", a, b, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["came"] == ["b0", "b1", "b2"]
 

@@ -100,11 +100,11 @@ def test_farthest_first_takes_equal_points_once_each() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"by": "best", "size": 3}, "--by"),
-        ({"by": "random"}, "--size is missing"),
-        ({"by": "random", "size": 0}, "--size: got 0"),
-        ({"by": "balanced", "size": 3, "cap": 0}, "--cap: got 0"),
-        ({"by": "labels"}, "--by labels needs --labels"),
+        ({"by": "best", "size": 3}, "`by`"),
+        ({"by": "random"}, "`size` is missing"),
+        ({"by": "random", "size": 0}, "`size`: got 0"),
+        ({"by": "balanced", "size": 3, "cap": 0}, "`cap`: got 0"),
+        ({"by": "labels"}, "`by` labels needs `labels`"),
     ],
     ids=str,
 )
