@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,17 @@ import pytest
 
 import tiktokactions
 from tiktokactions import cli
-from tiktokactions.errors import ATTENTION, BUG, USAGE, TiktokactionsError
+from tiktokactions.cli.words import with_dashes
+from tiktokactions.errors import (
+    ATTENTION,
+    BUG,
+    USAGE,
+    AccessError,
+    DiskFullError,
+    NotFoundError,
+    TiktokactionsError,
+)
+from tiktokactions.files import disk_errors
 
 INTERNAL = {
     "LeaseHeldError",
@@ -68,3 +80,114 @@ def test_a_bug_keeps_its_traceback_and_asks_for_a_report(
     assert lines[0] == "Traceback (most recent call last):"
     assert "could not be broadcast together" in lines[-2]
     assert "please report it with the lines above" in lines[-1]
+
+
+MISTAKES = [
+    pytest.param(["curate", "{tmp}/nowhere", "-o", "{tmp}/d", "--detector", "none"], "nowhere", id="videos that are not there"),
+    pytest.param(["curate", "{tmp}", "-o", "{tmp}/d", "--samples", "0"], "--samples: got 0", id="an option out of range"),
+    pytest.param(["curate", "{tmp}", "-o", "{tmp}/text.txt"], "expected a folder, got a file", id="a file for a folder"),
+    pytest.param(["curate", "x://bucket/a", "-o", "{tmp}/d", "--detector", "none"], "x://bucket/a", id="an unknown kind of store"),
+    pytest.param(["dataset", "stats", "{tmp}"], "{tmp}", id="a folder that is no dataset"),
+    pytest.param(["dataset", "split", "{tmp}/nowhere"], "nowhere", id="a dataset that is not there"),
+    pytest.param(["dataset", "export", "{tmp}", "-o", "{tmp}/o", "--format", "coco"], "{tmp}", id="nothing to export"),
+    pytest.param(["hashtags", "select", "{tmp}/nowhere.csv", "-o", "{tmp}/o"], "nowhere.csv", id="a list that is not there"),
+    pytest.param(["hashtags", "select", "{tmp}", "-o", "{tmp}/o"], "{tmp}", id="a folder for a list"),
+    pytest.param(["collect", "run", "{tmp}/bytes.csv", "-o", "{tmp}/c", "--sandbox"], "bytes.csv", id="not UTF-8"),
+    pytest.param(["collect", "status", "{tmp}"], "not a collection", id="a folder that is no collection"),
+    pytest.param(["collect", "import", "{tmp}/text.txt", "-o", "{tmp}/c"], "text.txt", id="an import without a row"),
+    pytest.param(["refresh", "{tmp}"], "expected a collection or a dataset", id="nothing to refresh"),
+    pytest.param(["download", "{tmp}"], "not a collection", id="nothing to download for"),
+    pytest.param(["extrapolate", "{tmp}/bytes.csv"], "bytes.csv", id="results that are no text"),
+    pytest.param(["report", "{tmp}", "-o", "{tmp}/r.html"], "nothing known in it", id="nothing to report on"),
+    pytest.param(["review", "status", "{tmp}"], "{tmp}", id="nothing to review"),
+    pytest.param(["pretrain", "{tmp}/nowhere", "-o", "{tmp}/run"], "nowhere", id="clips that are not there"),
+    pytest.param(["evaluate", "{tmp}", "{tmp}/nowhere"], "{tmp}", id="a run that is none"),
+    pytest.param(["predict", "{tmp}", "{tmp}/text.txt"], "{tmp}", id="a run that is none, for predict"),
+    pytest.param(["plan", "--measure", "{tmp}/nowhere"], "nowhere", id="a sample that is not there"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("command", "told"), MISTAKES)
+def test_a_mistake_is_one_line(
+    command: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.txt").write_text("")
+    (tmp_path / "bytes.csv").write_bytes(b"hashtag\n\xff\xfe\n")
+    assert cli.main([word.format(tmp=tmp_path) for word in command]) == USAGE
+    said = capsys.readouterr()
+    assert "Traceback" not in said.err
+    assert said.err.count("error: ") == 1 and told.format(tmp=tmp_path) in said.err
+
+
+def test_a_file_that_may_not_be_read_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import tiktokactions as ta
+
+    def refused(*arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied", "/root/data")
+
+    monkeypatch.setattr(ta, "curate", refused)
+    assert cli.main(["curate", str(tmp_path), "-o", str(tmp_path / "data")]) == USAGE
+    assert capsys.readouterr().err.startswith("error: /root/data: Permission denied.")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OSError(28, "No space left on device", "/data/a"), DiskFullError),
+        (OSError(122, "Disk quota exceeded"), DiskFullError),
+        (PermissionError(13, "Permission denied", "/data/a"), AccessError),
+        (OSError(30, "Read-only file system", "/data/a"), AccessError),
+        (FileNotFoundError(2, "No such file or directory", "/data/a"), FileNotFoundError),
+        (ValueError("a bug"), ValueError),
+        (NotFoundError("a.parquet: no such file"), NotFoundError),
+    ],
+    ids=["disk full", "quota", "no permission", "read-only", "a file of ours that is gone", "a bug", "said already"],
+)
+def test_what_a_disk_refuses(error: Exception, kind: type[Exception], tmp_path: Path) -> None:
+    (tmp_path / ".staging").mkdir()
+    with pytest.raises(kind) as raised, disk_errors(tmp_path):
+        raise error
+    assert type(raised.value) is kind
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        ("`samples`: got 0, expected 1 or more", "--samples: got 0, expected 1 or more"),
+        ("at most `max_clip_s` (10), or a `detector`.", "at most --max-clip-s (10), or a --detector."),
+        ("`output` is missing", "-o is missing"),
+        ("say so once with `entitled` (kept)", "say so once with --i-am-entitled (kept)"),
+        ("/data/`samples`/a.mp4: no such file", "/data/`samples`/a.mp4: no such file"),
+        ("got '`a b`' and `Salsa` and ``code``", "got '`a b`' and `Salsa` and ``code``"),
+    ],
+)
+def test_the_command_line_adds_the_dashes(text: str, typed: str) -> None:
+    assert with_dashes(text) == typed
+
+
+STARTS_PROGRAMS = {
+    "curation/weights.py",
+    "demonstration/browser.py",
+    "commands/demo.py",
+    "study/plan.py",
+    "study/trials.py",
+}
+"""They start pip, a browser, or a command of ours as a process of its own, whose arguments are flags."""
+SHOWS_COMMANDS = {"reporting/origins.py", "reporting/runs.py", "reporting/studies.py"}
+"""The report shows the commands that make its results again, to be pasted into a shell."""
+FLAG = re.compile(r"(?<![\w-])--[a-z]")
+
+
+def test_only_the_command_line_knows_flags() -> None:
+    package = Path(tiktokactions.__path__[0])
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package).as_posix()
+        if name.startswith("cli/") or name in STARTS_PROGRAMS | SHOWS_COMMANDS:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and FLAG.search(node.value):
+                found.append(f"{name}, line {node.lineno}: {node.value[:80]!r}")
+    assert not found, "\n".join(["name the option as Python calls it, between backticks:", *found])

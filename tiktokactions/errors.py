@@ -14,7 +14,7 @@ a star end a command with exit code 2)::
     │   │   └── UnknownVideoError
     │   ├── RunError, WeightsError, TooFewClipsError   models
     │   ├── StudyError, ResultsError, ReportError
-    │   └── ConfigError                the command line's --config
+    │   └── ConfigError                a file for the option `config`
     ├── AccessError (PermissionError)  the operating system refuses a file or folder
     ├── NotFoundError (FileNotFoundError)
     ├── DiskFullError * (RuntimeError)
