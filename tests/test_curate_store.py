@@ -18,7 +18,7 @@ import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
 from tests.stores import Store
 from tiktokactions.cli import main
-from tiktokactions.files import located, readable, record_files
+from tiktokactions.files import Place, located, readable, record_files
 from tiktokactions.files.objects import ObjectPath
 
 NO_PEOPLE: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "workers": 2}
@@ -49,7 +49,7 @@ def put(videos: Path, bucket: str) -> str:
     return f"{bucket}/in/"
 
 
-def told(dataset: Path, videos: str) -> dict[str, Any]:
+def told(dataset: Place, videos: str) -> dict[str, Any]:
     """Records by id, without times, and with paths as they are below the folder of the videos."""
     found = {}
     for _, data in record_files(dataset):
@@ -59,7 +59,7 @@ def told(dataset: Path, videos: str) -> dict[str, Any]:
     return found
 
 
-def table(dataset: Path) -> list[dict[str, Any]]:
+def table(dataset: Place) -> list[dict[str, Any]]:
     rows = pq.read_table(readable(dataset / "manifest.parquet")).to_pylist()
     return [{k: v for k, v in row.items() if k not in ("timings", "source_path")} for row in rows]
 
@@ -132,7 +132,8 @@ def test_a_take_down_reaches_the_store(
     }
     assert counted == {"media": 2, "clips": 1, "thumbnails": 2, "records": 1, "manifest rows": 1}
     assert not ObjectPath(f"{bucket}/in/swim/c.mp4").exists() and not ObjectPath(f"{bucket}/in/swim/c.json").exists()
-    objects = everything(dataset) if stored else [("", p.relative_to(dataset).as_posix()) for p in dataset.rglob("*")]
+    folder = Path(str(dataset))
+    objects = everything(dataset) if stored else [("", p.relative_to(folder).as_posix()) for p in folder.rglob("*")]
     assert not [place for place in objects if "7231" in place[1]]
     kept = [name for folder, name in objects if b"7231" in bytes_at(dataset / f"{folder}{name}")]
     assert [name for name in kept if not name.startswith("removals/") and "T" not in name] == ["removed.csv"]
@@ -141,7 +142,7 @@ def test_a_take_down_reaches_the_store(
     assert not (dataset / "clips" / "swim" / "7231.mp4").exists()
 
 
-def bytes_at(path: Path) -> bytes:
+def bytes_at(path: Place) -> bytes:
     return path.read_bytes() if path.is_file() else b""
 
 

@@ -11,10 +11,9 @@ import io
 import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.files import write_atomic
+from tiktokactions.files import AnyPlace, write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,7 +98,7 @@ def new_figure(width_in: float = 8.0, height_in: float = 4.0) -> Figure:
     return Figure(figsize=(width_in, height_in), facecolor="white", layout=layout)
 
 
-def save_figure(figure: Figure, stem: Path) -> list[Path]:
+def save_figure(figure: Figure, stem: AnyPlace) -> list[AnyPlace]:
     """Write ``<stem>.svg`` and ``<stem>.png`` (each whole or not at all) and return the two paths.
 
     The bytes depend on the drawing and the matplotlib version only: no dates, no random ids.

@@ -146,7 +146,7 @@ def test_a_clip_that_cannot_be_had_stops_with_its_path(plain: ClipSet, tmp_path:
     folder = shards(tmp_path / "wds", plain, per_shard=12)
     clips = read_clips(folder, side="all").clips
     os.truncate(folder / "shard-000000.tar", 20_000)
-    with pytest.raises(UnreadableError, match=r"wds/shard-000000.tar/.*: cannot be fetched from .*the tar file ends"):
+    with pytest.raises(UnreadableError, match=r"wds/shard-000000.tar/.*: cannot be fetched from .*the file ends"):
         frames(clips[-1])
     gone = Clip(f"{bucket}/gone.mp4", "a", stored=Stored(f"{bucket}/gone.mp4", "1"))
     with pytest.raises(UnreadableError) as raised:

@@ -24,7 +24,7 @@ from tests.made_videos import numbered_frames, write_video
 from tiktokactions.cli import main
 from tiktokactions.curation.engine_ray import GpuDetector, with_weights_here
 from tiktokactions.curation.people import ResolvedDetector, resolve_detector
-from tiktokactions.files import located, record_files
+from tiktokactions.files import Place, located, record_files, write_atomic
 
 TOKEN = "0123456789abcdef" * 4
 NO_PEOPLE = ["--detector", "none", "--min-person-frames", "0"]
@@ -66,7 +66,7 @@ def made_videos(folder: Path, count: int, seconds: int = 4) -> Path:
     return folder
 
 
-def told(dataset: Path) -> dict[str, Any]:
+def told(dataset: Place) -> dict[str, Any]:
     """Records by id, without times."""
     found = {}
     for _, data in record_files(dataset):
@@ -163,7 +163,7 @@ def test_a_machine_and_a_worker_die_and_nothing_is_lost(tmp_path: Path, bucket: 
     """Two nodes, videos and dataset on an object store; one node is killed in the middle, then a worker of the other."""
     videos = made_videos(tmp_path / "videos", 14, seconds=8)
     for path in sorted(videos.rglob("*.mp4")):
-        (located(f"{bucket}/in/dance") / path.name).write_bytes(path.read_bytes())
+        write_atomic(located(f"{bucket}/in/dance") / path.name, path.read_bytes())
     dataset = located(f"{bucket}/data")
     with running_cluster("--num-cpus=1") as running:
         second = running.join("--num-cpus=1")

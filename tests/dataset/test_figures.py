@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image
 from tests.dataset.test_statistics import EIGHT, accepted, row, write_manifest
 from tiktokactions.dataset.figures import FIGURES, draw_figures, sample_posters
 from tiktokactions.dataset.statistics import Statistics, dataset_statistics
+from tiktokactions.files import Place
 
 HASHTAGS_386 = [f"hashtag{i:03d}" for i in range(386)]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -33,7 +35,7 @@ def words(folder: Path, name: str) -> list[str]:
     return ["".join(element.itertext()) for element in root.iter(f"{SVG}text")]
 
 
-def names(paths: list[Path]) -> list[str]:
+def names(paths: Sequence[Place]) -> list[str]:
     return sorted({path.stem for path in paths})
 
 
@@ -53,7 +55,7 @@ def test_without_clips_the_figures_say_so(tmp_path: Path, rows: list[dict[str, A
     folder, stats = dataset(tmp_path, rows)
     paths = draw_figures(folder, stats)
     assert names(paths) == ALWAYS
-    assert all(path.stat().st_size > 0 for path in paths)
+    assert all(path.read_bytes() for path in paths)
     for name in ("clips_per_label", "durations"):
         assert words(folder, name) == [said]
     assert words(folder, "label_ranges") == ["no labelled clips yet"]

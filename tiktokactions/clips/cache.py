@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -18,9 +17,8 @@ import filelock
 
 from tiktokactions.clips.clip import Stored
 from tiktokactions.errors import UsageError
-from tiktokactions.files import ObjectPath, StoreError, cache_folder, is_address
-from tiktokactions.files.objects import download, read_range
-from tiktokactions.machine import scratch_folder
+from tiktokactions.files import StoreError, is_address, link_or_copy, located, read_range
+from tiktokactions.machine import cache_folder, scratch_folder
 from tiktokactions.video import UnreadableError
 
 DEFAULT_CACHE_GB = 20.0
@@ -66,26 +64,13 @@ def local_clip(path: str, stored: Stored) -> Iterator[str]:
             if is_address(stored.file):
                 _link_from_cache(stored, mine)
             else:
-                _cut_out(stored, mine)
+                _fetch(stored, mine)
         except (OSError, StoreError) as error:
             why = getattr(error, "strerror", None) or str(error)
             raise UnreadableError(path, f"cannot be fetched from {stored.file}: {why}") from error
         yield str(mine)
     finally:
         mine.unlink(missing_ok=True)
-
-
-def _cut_out(stored: Stored, target: Path) -> None:
-    """One member of a local tar file. Written to where temporary files go: often memory, else the page cache."""
-    assert stored.offset is not None and stored.size_bytes is not None
-    with open(stored.file, "rb") as tar, target.open("wb") as file:
-        tar.seek(stored.offset)
-        left = stored.size_bytes
-        while left and (data := tar.read(min(left, 1 << 20))):
-            file.write(data)
-            left -= len(data)
-    if left:
-        raise OSError(0, f"the tar file ends {left:,} bytes before the end of this clip")
 
 
 # --- the cache -----------------------------------------------------------------------------------------------------
@@ -108,7 +93,7 @@ def _link_from_cache(stored: Stored, mine: Path) -> None:
     entry.parent.mkdir(parents=True, exist_ok=True)
     coming = entry.with_name(f".{uuid.uuid4().hex}")
     try:
-        _link_or_copy(mine, coming)
+        link_or_copy(mine, coming)
         os.replace(coming, entry)
     finally:
         coming.unlink(missing_ok=True)
@@ -119,27 +104,19 @@ def _take(entry: Path, mine: Path) -> bool:
     """Hold an entry by a link, and mark it as used now."""
     try:
         os.utime(entry)
-        _link_or_copy(entry, mine)
+        link_or_copy(entry, mine)
     except FileNotFoundError:
         return False
     return True
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        raise
-    except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)
-
-
 def _fetch(stored: Stored, target: Path) -> None:
+    """A stored file, or one member of a tar file, to where temporary files go: often memory, else the page cache."""
     if stored.offset is None:
-        download(stored.file, target)
+        link_or_copy(located(stored.file), target)
         return
     assert stored.size_bytes is not None
-    target.write_bytes(read_range(ObjectPath(stored.file), stored.offset, stored.size_bytes))
+    target.write_bytes(read_range(located(stored.file), stored.offset, stored.size_bytes))
 
 
 def _make_room(added_bytes: int, limit: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from tiktokactions.errors import UsageError
+from tiktokactions.files import Place, on_disk
 
 Side = Literal["train", "val", "test", "all"]
 SIDES: tuple[Side, ...] = get_args(Side)
@@ -70,11 +71,16 @@ class ClipSet:
 class Request:
     """What a reader is asked for."""
 
-    path: Path
+    path: Place
     side: Side
     media: Path | None
     """Folder of the videos, where it is not the list's own."""
     fold: int
+
+    @property
+    def on_disk(self) -> Path:
+        """``path`` for readers of what only a disk holds."""
+        return on_disk(self.path, "data of this kind")
 
     @property
     def sides(self) -> tuple[str, ...]:
@@ -86,7 +92,7 @@ def labels_in_order(labels: Sequence[str | None]) -> tuple[str, ...]:
     return tuple(sorted({label for label in labels if label is not None}))
 
 
-def no_such_side(path: Path, side: str, known: Sequence[str]) -> DataError:
+def no_such_side(path: Place, side: str, known: Sequence[str]) -> DataError:
     """The error for a side that some data do not have."""
     has = ", ".join(known) or "no sides"
     return DataError(f"{path}: no {side} side; it has {has}; name other data for it, or make a list of the clips")

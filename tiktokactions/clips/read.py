@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tiktokactions.clips.clip import MOST_NAMED, SIDES, ClipSet, DataError, Request, Side
 from tiktokactions.clips.readers import folders, hmdb51, kinetics, ours, ssv2, ucf101, videomae_lists, webdataset
-from tiktokactions.files import ObjectPath, located
+from tiktokactions.files import Place, local_path, located, on_disk
 
 Reader = Callable[[Request], ClipSet]
 
@@ -59,30 +59,35 @@ def has_side(data: str | os.PathLike[str], side: Side) -> bool:
     A side that Kinetics or Something-Something publish without labels is none to validate or test on: False.
     """
     path = located(data)
+    reader = _reader_of(path)
+    if reader is webdataset.read:
+        return webdataset.has_side(path, side)
+    if reader is ours.read:
+        return ours.has_side(path, side)
     readers: dict[Reader, Callable[[Path, str], bool]] = {
-        **{ours.read: ours.has_side, folders.read: folders.has_side, ucf101.read: ucf101.has_side},
-        **{hmdb51.read: hmdb51.has_side, kinetics.read: kinetics.has_side, ssv2.read: ssv2.has_side},
-        **{videomae_lists.read: videomae_lists.has_side, webdataset.read: webdataset.has_side},
+        **{folders.read: folders.has_side, ucf101.read: ucf101.has_side, hmdb51.read: hmdb51.has_side},
+        **{kinetics.read: kinetics.has_side, ssv2.read: ssv2.has_side, videomae_lists.read: videomae_lists.has_side},
     }
-    return readers[_reader_of(path)](path, side)
+    return readers[reader](on_disk(path, "data of this kind"), side)
 
 
-def _reader_of(path: Path) -> Reader:
+def _reader_of(path: Place) -> Reader:
     """The reader of what lies at ``path``, told by the names and first lines of its files."""
     if webdataset.is_here(path):
         return webdataset.read
-    if isinstance(path, ObjectPath) and not (path / "dataset.json").is_file():
+    if (path / "dataset.json").is_file():
+        return ours.read
+    local = local_path(path)
+    if local is None:
         raise DataError(f"{path}: expected a dataset made by 'curate' or a WebDataset export; found neither")
-    if path.is_dir():
-        if (path / "dataset.json").is_file():
-            return ours.read
+    if local.is_dir():
         for reader in (ucf101, hmdb51, ssv2, kinetics, videomae_lists, folders):
-            if reader.is_here(path):
+            if reader.is_here(local):
                 return reader.read
         raise DataError(
             f"{path}: expected a dataset, class folders with videos, lists (train.csv ...) or official splits; found none"
         )
     for reader in (ssv2, kinetics, videomae_lists):
-        if reader.is_here(path):
+        if reader.is_here(local):
             return reader.read
     raise DataError(f"{path}: expected a list (.csv, .txt or .list) or Something-Something's .json")

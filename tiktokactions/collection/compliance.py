@@ -12,12 +12,12 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 from tiktokactions.collection.client import BudgetSpentError, RefusedQueryError, ResearchClient, ServerFailsError
 from tiktokactions.collection.clock import DAY_S, Clock
 from tiktokactions.collection.ledger import QuotaSpentError
 from tiktokactions.collection.run import StoppedError, patiently
+from tiktokactions.files import Place, delete, on_disk
 
 BATCH = 10_000
 STATE = "refresh.sqlite"
@@ -44,7 +44,7 @@ def is_platform_id(video_id: str) -> bool:
 
 
 def check_ids(
-    folder: Path,
+    folder: Place,
     ids: Iterable[str],
     client: ResearchClient,
     clock: Clock,
@@ -58,7 +58,9 @@ def check_ids(
         StoppedError: quota, budget or the server ended the check early; the same call goes on.
         ApiError: the API refuses this key.
     """
-    with closing(sqlite3.connect(folder / STATE, timeout=60, isolation_level=None)) as database:
+    with closing(
+        sqlite3.connect(on_disk(folder / STATE, "what is asked"), timeout=60, isolation_level=None)
+    ) as database:
         check = _Check(database, client, clock, wait, note)
         check.begin(ids)
         try:
@@ -71,10 +73,10 @@ def check_ids(
         return Checked(check.count(), check.gone(2))
 
 
-def forget_check(folder: Path) -> None:
+def forget_check(folder: Place) -> None:
     """The check is over: what it found has been written down elsewhere."""
     for suffix in ("", "-wal", "-shm", "-journal"):
-        (folder / f"{STATE}{suffix}").unlink(missing_ok=True)
+        delete(folder / f"{STATE}{suffix}")
 
 
 class _Check:

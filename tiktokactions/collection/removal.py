@@ -12,26 +12,26 @@ from pathlib import Path
 
 from tiktokactions.collection.rows import hash_creator
 from tiktokactions.collection.store import SALT, Collection
-from tiktokactions.files import write_atomic
+from tiktokactions.files import Place, delete, on_disk, write_atomic
 
 MEDIA = "media"
 """Folder of downloaded files, below the collection; a file is named by its video's id up to the first dot."""
 
 
-def tombstones(folder: Path) -> dict[str, tuple[str, str]]:
+def tombstones(folder: Place) -> dict[str, tuple[str, str]]:
     """Day and reason by video id."""
     with Collection(folder) as collection:
         rows = collection.database.execute("SELECT video_id, at, reason FROM removed")
         return {video_id: (at, reason) for video_id, at, reason in rows}
 
 
-def add_tombstones(folder: Path, ids: Iterable[str], at: str, reason: str) -> None:
+def add_tombstones(folder: Place, ids: Iterable[str], at: str, reason: str) -> None:
     """One that is there already keeps its day and reason."""
     with Collection(folder) as collection, collection.transaction() as database:
         database.executemany("INSERT OR IGNORE INTO removed VALUES(?,?,?)", [(i, at, reason) for i in ids])
 
 
-def held_ids(folder: Path, ids: Iterable[str]) -> set[str]:
+def held_ids(folder: Place, ids: Iterable[str]) -> set[str]:
     """Those of which the collection holds anything."""
     with Collection(folder) as collection:
         return {
@@ -41,7 +41,7 @@ def held_ids(folder: Path, ids: Iterable[str]) -> set[str]:
         }  # fmt: skip
 
 
-def ids_of_creator(folder: Path, name: str) -> set[str]:
+def ids_of_creator(folder: Place, name: str) -> set[str]:
     """Videos of a creator, stored by name or hashed; capitals and a leading ``@`` do not matter."""
     with Collection(folder) as collection:
         names = creator_names(folder, name)
@@ -49,7 +49,7 @@ def ids_of_creator(folder: Path, name: str) -> set[str]:
         return {video_id for video_id, creator in rows if creator.strip().lower().lstrip("@") in names}
 
 
-def creator_names(folder: Path, name: str) -> frozenset[str]:
+def creator_names(folder: Place, name: str) -> frozenset[str]:
     """How a creator may be called in what this collection holds: the name in lower case, and its hash."""
     plain = name.strip().lstrip("@").lower()
     salt = folder / SALT
@@ -58,12 +58,11 @@ def creator_names(folder: Path, name: str) -> frozenset[str]:
     )
 
 
-def remove_media(folder: Path, ids: frozenset[str]) -> int:
+def remove_media(folder: Place, ids: frozenset[str]) -> int:
     """Downloaded files with everything beside them that bears the same id; how many files."""
     count = 0
-    for path in set(_media_of(folder, ids)):
-        path.unlink(missing_ok=True)
-        count += 1
+    for path in set(_media_of(on_disk(folder, MEDIA), ids)):
+        count += delete(path)
     return count
 
 
@@ -83,7 +82,7 @@ def _media_of(folder: Path, ids: frozenset[str]) -> Iterator[Path]:
                 yield found
 
 
-def remove_rows(folder: Path, ids: frozenset[str]) -> int:
+def remove_rows(folder: Place, ids: frozenset[str]) -> int:
     """Everything that the database says of them, tombstones apart; how many videos it held."""
     with Collection(folder) as collection:
         with collection.transaction() as database:
@@ -97,7 +96,7 @@ def remove_rows(folder: Path, ids: frozenset[str]) -> int:
         return count
 
 
-def remove_from_exports(folder: Path, ids: frozenset[str]) -> int:
+def remove_from_exports(folder: Place, ids: frozenset[str]) -> int:
     """Lines of the files that ``collect export`` wrote, where they still lie there; how many."""
     count = 0
     with Collection(folder) as collection:

@@ -22,7 +22,7 @@ from tiktokactions.collection.plan import Estimate, PlanError, estimate, period,
 from tiktokactions.collection.rows import clean_hashtag, hash_creator, hashed_creators, read_row
 from tiktokactions.collection.run import Run, StoppedError, Wanted, begin, shortfall
 from tiktokactions.collection.store import Collection, CollectionError, is_collection, put_video
-from tiktokactions.files import dataset_lock, write_atomic
+from tiktokactions.files import Place, dataset_lock, on_disk, write_atomic
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ def _wanted(collection: Collection, options: CollectOptions, clock: Clock, note:
 DAY_S = 86_400
 
 
-def collect_status(folder: Path, requests_a_day: int = REQUESTS_A_DAY) -> CollectionStatus:
+def collect_status(folder: Place, requests_a_day: int = REQUESTS_A_DAY) -> CollectionStatus:
     with Collection(folder) as collection:
         now = collection.setting("sandbox_now") or Clock().now()
         return status_of(collection, now, requests_a_day)
@@ -282,7 +282,7 @@ SANDBOX_GONE = 0.03
 
 @contextlib.contextmanager
 def refresh_client(
-    folder: Path, collection: Path | None, options: CollectOptions, note: Callable[[str], None]
+    folder: Place, collection: Place | None, options: CollectOptions, note: Callable[[str], None]
 ) -> Iterator[tuple[ResearchClient, Clock]]:
     """A client for checking ids. ``collection``, where there is one, says whether it was a rehearsal, and logs the calls.
 
@@ -294,7 +294,7 @@ def refresh_client(
         if held is not None and held.setting("server") == "sandbox":
             options = replace(options, sandbox=True)
         tags = [] if held is None else held.hashtags()
-        output = folder if collection is None else collection
+        output = on_disk(folder if collection is None else collection, "the log of a check")
         clock, address, credentials = stack.enter_context(_server(options, output, tags or ["fyp"], SANDBOX_GONE))
         if options.speed != 1 and not is_loopback(address):
             raise CredentialsError(f"`speed` {options.speed:g}: {address} is not on this machine")

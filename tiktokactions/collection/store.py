@@ -10,13 +10,13 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 from tiktokactions.collection.client import Call, Page
 from tiktokactions.collection.plan import Window, choose
 from tiktokactions.collection.rows import VideoRow
 from tiktokactions.errors import UsageError
+from tiktokactions.files import Place, on_disk
 
 DATABASE = "collection.sqlite"
 SALT = "creator-salt"
@@ -79,23 +79,22 @@ _WINDOW_COLUMNS = (
 )
 
 
-def is_collection(folder: Path) -> bool:
+def is_collection(folder: Place) -> bool:
     return (folder / DATABASE).is_file()
 
 
 class Collection:
     """An open collection folder. One process writes at a time (the caller holds the folder's lock)."""
 
-    def __init__(self, folder: Path, *, create: bool = False) -> None:
-        path = folder / DATABASE
-        if not create and not path.is_file():
+    def __init__(self, folder: Place, *, create: bool = False) -> None:
+        if not create and not (folder / DATABASE).is_file():
             raise CollectionError(
                 f"{folder}: not a collection (no {DATABASE}). Make one with:"
                 f" tiktokactions collect run HASHTAGS.csv -o {folder}"
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
-        self.database = sqlite3.connect(path, timeout=60, isolation_level=None)
+        self.folder = on_disk(folder, DATABASE)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.database = sqlite3.connect(self.folder / DATABASE, timeout=60, isolation_level=None)
         try:
             self.database.execute("PRAGMA journal_mode=WAL")
             self.database.execute("PRAGMA synchronous=FULL")
@@ -109,7 +108,7 @@ class Collection:
         except sqlite3.DatabaseError as error:
             self.database.close()
             raise CollectionError(
-                f"{path}: expected a collection, got something SQLite cannot read ({error})"
+                f"{self.folder / DATABASE}: expected a collection, got something SQLite cannot read ({error})"
             ) from None
 
     def _has_schema(self) -> bool:

@@ -7,12 +7,12 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.dataset.dataset import refuse_subset
 from tiktokactions.errors import UsageError
+from tiktokactions.files import Place
 from tiktokactions.takedown.links import link_collections
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def curate(
     return replace(result, seconds=round(time.perf_counter() - began, 3))
 
 
-def opened_or_new(folder: Path, options: dict[str, Any]) -> tuple[Dataset, CurateOptions]:
+def opened_or_new(folder: Place, options: dict[str, Any]) -> tuple[Dataset, CurateOptions]:
     """The dataset, which may still have to be made, and what was typed, else what it was made with, else the defaults.
 
     Raises:
@@ -134,7 +134,7 @@ def told_detector(edit: Edit, progress: Callable[[Progress], None]) -> ResolvedD
     return detector
 
 
-def dataset_folder(inputs: list[str], output: str | os.PathLike[str] | None, redecide: bool) -> Path:
+def dataset_folder(inputs: list[str], output: str | os.PathLike[str] | None, redecide: bool) -> Place:
     from tiktokactions.files import located
 
     if not inputs:
@@ -265,7 +265,7 @@ def curate_listed(
 
 
 def _curate_job(
-    job: Job, options: CurateOptions, detector: ResolvedDetector, dataset: Path, detect: Detect | None = None
+    job: Job, options: CurateOptions, detector: ResolvedDetector, dataset: Place, detect: Detect | None = None
 ) -> str:
     """In a worker: curate one video and write its record, the last thing that happens to it."""
     from tiktokactions.curation.one_video import curate_video

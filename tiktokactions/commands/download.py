@@ -6,13 +6,12 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.commands.curate import CurateResult, Progress, curate_listed, told_detector
 from tiktokactions.commands.errors import on_disk
 from tiktokactions.errors import UsageError
-from tiktokactions.files import disk_errors
+from tiktokactions.files import Place, disk_errors
 from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
@@ -141,7 +140,7 @@ def _arriving(
 def _curate_arriving(
     collection: Collection,
     arriving: Iterator[Arrived],
-    dataset: Path,
+    dataset: Place,
     delete_raw: bool,
     progress: Callable[[Progress], None],
     options: dict[str, Any],
@@ -153,7 +152,7 @@ def _curate_arriving(
     from tiktokactions.files import record_path, safe_video_id
 
     began = time.perf_counter()
-    dataset = dataset_folder([str(collection.folder)], dataset, False)
+    dataset = dataset_folder([str(collection.folder)], str(dataset), False)
     data, settings = opened_or_new(dataset, options)
     files = {arrived.video_id: arrived.path for arrived in media_files(collection)}
 

@@ -9,17 +9,10 @@ from tiktokactions.errors import UsageError
 
 
 def on_disk(path: str | os.PathLike[str], what: str) -> Path:
-    """``path``, which lies on a disk of this machine; ``what`` says what cannot lie elsewhere ("reviews.sqlite").
+    """As :func:`tiktokactions.files.on_disk`, which is loaded with the first path."""
+    from tiktokactions import files
 
-    Raises:
-        UsageError: it names an object store.
-    """
-    from tiktokactions.files import ObjectPath, located
-
-    place = located(path)
-    if isinstance(place, ObjectPath):
-        raise UsageError(f"{place}: {what} cannot lie on an object store; name a place on a disk of this machine")
-    return place
+    return files.on_disk(path, what)
 
 
 def missing_for_training() -> list[str]:

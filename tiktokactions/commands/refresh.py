@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiktokactions.errors import UsageError
+from tiktokactions.files import Place
 from tiktokactions.takedown.folders import (
     Removed,
     edited,
@@ -144,7 +145,7 @@ def _read_id(text: str, where: str) -> str:
     return video_id
 
 
-def _group(folder: Path) -> tuple[list[Path], list[str]]:
+def _group(folder: Place) -> tuple[list[Place], list[str]]:
     """The folder first, then those that it is linked with; and what is said of linked ones that are not there."""
     from tiktokactions.collection.store import Collection
     from tiktokactions.files import located
@@ -167,9 +168,9 @@ def _group(folder: Path) -> tuple[list[Path], list[str]]:
 
 
 def _take_down(
-    folder: Path,
+    folder: Place,
     edit: Edit | None,
-    group: list[Path],
+    group: list[Place],
     named: Sequence[str],
     creator: str | None,
     reason: str,
@@ -197,9 +198,9 @@ def _take_down(
 
 
 def _check(
-    folder: Path,
+    folder: Place,
     edit: Edit | None,
-    group: list[Path],
+    group: list[Place],
     options: CollectOptions | None,
     attention: list[str],
     every_days: int | None,
@@ -230,7 +231,7 @@ def _check(
     )  # fmt: skip
 
 
-def _ids_to_check(folder: Path) -> tuple[list[str], int]:
+def _ids_to_check(folder: Place) -> tuple[list[str], int]:
     """The platform's ids in a folder, and how many others it holds."""
     from tiktokactions.collection.compliance import is_platform_id
     from tiktokactions.collection.store import Collection
@@ -250,7 +251,7 @@ def _ids_to_check(folder: Path) -> tuple[list[str], int]:
     return ids, pq.read_metadata(manifest).num_rows - len(ids)
 
 
-def _ids_of_creator(group: Iterable[Path], creator: str) -> set[str]:
+def _ids_of_creator(group: Iterable[Place], creator: str) -> set[str]:
     from tiktokactions.collection import removal as of_collection
     from tiktokactions.dataset.info import read_info
     from tiktokactions.takedown import dataset as of_dataset
@@ -269,7 +270,7 @@ def _ids_of_creator(group: Iterable[Path], creator: str) -> set[str]:
     return found
 
 
-def _set_checked(folder: Path, at: float | None, every_days: int | None) -> float | None:
+def _set_checked(folder: Place, at: float | None, every_days: int | None) -> float | None:
     """Write down that the ids were checked and how often they must be; when the next check is due (Unix time)."""
     from tiktokactions.collection.clock import DAY_S
     from tiktokactions.collection.session import due_at

@@ -6,12 +6,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.errors import on_disk
 from tiktokactions.errors import UsageError
+from tiktokactions.files import Place
 
 if TYPE_CHECKING:
     from tiktokactions.dataset import dataset as noun
@@ -141,7 +141,7 @@ def _settle(edit: Edit, store: Store, changed: Mapping[str, Verdict], gone: Sequ
     return settled
 
 
-def _clips(folder: Path, video_ids: Sequence[str]) -> dict[str, str | None]:
+def _clips(folder: Place, video_ids: Sequence[str]) -> dict[str, str | None]:
     from tiktokactions.files import read_record, record_path
 
     found: dict[str, str | None] = {}

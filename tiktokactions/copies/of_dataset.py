@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tiktokactions.copies.duplicates import HashedVideos, find_duplicates
 from tiktokactions.curation.decide import verdict
 from tiktokactions.curation.options import CurateOptions
-from tiktokactions.files import all_records
+from tiktokactions.files import Place, all_records
 from tiktokactions.records import VideoRecord
 
 
@@ -16,7 +14,7 @@ def duplicate_of(record: VideoRecord) -> str | None:
     return next((r.partition(":")[2] for r in record.reasons if r.startswith("duplicate_of:")), None)
 
 
-def duplicates_of(dataset: Path, options: CurateOptions) -> dict[str, str]:
+def duplicates_of(dataset: Place, options: CurateOptions) -> dict[str, str]:
     """Video id -> id of the better copy, over all videos that are usable and long enough on their own."""
     hashed = HashedVideos(options.samples)
     worth: list[tuple[float, ...]] = []

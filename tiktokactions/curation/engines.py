@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Generator, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from tiktokactions.curation import engine_local
@@ -13,7 +12,7 @@ from tiktokactions.curation.engine_local import Outcome
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.people import ResolvedDetector
 from tiktokactions.curation.resume import Submit
-from tiktokactions.files import ObjectPath, is_address
+from tiktokactions.files import Place, local_path, located
 
 Run = Callable[[Iterable[Any], Callable[..., Any]], Generator[Outcome[Any, Any], None, None]]
 """From jobs and the work to be done on each to outcomes, as they end."""
@@ -46,7 +45,7 @@ def hasher(options: CurateOptions) -> Submit | None:
     return engine_ray.submit_on_cluster
 
 
-def sees(dataset: Path, videos: Sequence[str]) -> list[str]:
+def sees(dataset: Place, videos: Sequence[str]) -> list[str]:
     """The local paths that every machine of a cluster must see: the dataset's (its lock is there now) and some video."""
-    locks = [] if isinstance(dataset, ObjectPath) else [str(dataset.resolve() / ".lock-owner")]
-    return locks + [path for path in videos if not is_address(path) and os.path.lexists(path)]
+    places = [dataset.resolve() / ".lock-owner", *map(located, videos)]
+    return [str(path) for path in filter(None, map(local_path, places)) if os.path.lexists(path)]

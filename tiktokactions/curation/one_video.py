@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 import uuid
@@ -21,6 +20,8 @@ from tiktokactions.curation.options import CurateOptions, clip_fingerprint, deci
 from tiktokactions.curation.people import ResolvedDetector, open_detector
 from tiktokactions.curation.quality import frame_hashes, measure_quality
 from tiktokactions.files import (
+    Place,
+    absolute,
     clip_relative_path,
     is_address,
     local_file,
@@ -31,12 +32,12 @@ from tiktokactions.files import (
     strip_path,
     write_atomic,
 )
+from tiktokactions.machine import NO_SPACE
 from tiktokactions.records import ClipFile, PersonBox, Sample, Source, VideoRecord
 
 STRIP_HEIGHT_PX = 160
 JPEG_QUALITY = 85
 THUMBNAIL_LONG_SIDE_PX = 416
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """Errors of a full disk, quota or file-size limit: no fault of the video, the run has to stop."""
 
 
@@ -44,7 +45,7 @@ def curate_video(
     path: str | os.PathLike[str],
     options: CurateOptions,
     detector: ResolvedDetector,
-    dataset: Path,
+    dataset: Place,
     video_id: str,
     source: Source | None = None,
     detect: Detect | None = None,
@@ -61,7 +62,7 @@ def curate_video(
         StoreError: the object store stays away.
     """
     began = time.perf_counter()
-    source = source or Source(path=path if isinstance(path, str) and is_address(path) else os.path.abspath(path))
+    source = source or Source(path=absolute(os.fspath(path)))
     record = VideoRecord(
         video_id=video_id,
         source=source,
@@ -190,7 +191,7 @@ def make_clip(
     path: str | os.PathLike[str],
     record: VideoRecord,
     options: CurateOptions,
-    dataset: Path,
+    dataset: Place,
     expected_frames: int | None,
     timings: dict[str, float],
 ) -> ClipFile:
@@ -246,7 +247,7 @@ def check_clip(path: Path, frames: int) -> None:
 
 
 def _write_thumbnails(
-    dataset: Path, record: VideoRecord, pictures: Sequence[np.ndarray], options: CurateOptions
+    dataset: Place, record: VideoRecord, pictures: Sequence[np.ndarray], options: CurateOptions
 ) -> None:
     """The poster (the sampled frame with the surest person, else the middle one) and the strip of all samples."""
     threshold = person_score(record, options)
@@ -284,7 +285,7 @@ def write_thumbnails_again(
         _write_thumbnails(dataset, record, pictures, options)
 
 
-def _write_jpeg(dataset: Path, path: Path, image_bgr: np.ndarray) -> None:
+def _write_jpeg(dataset: Place, path: Place, image_bgr: np.ndarray) -> None:
     encoded, data = cv2.imencode(".jpg", image_bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     assert encoded
     write_atomic(path, data.tobytes(), staging=staging_folder(dataset))

@@ -10,10 +10,9 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from tiktokactions.errors import TiktokactionsError, UsageError
-from tiktokactions.files import staging_folder, write_atomic
+from tiktokactions.files import Place, staging_folder, write_atomic
 
 COLUMNS = ("video_id", "removed", "reason", "sha256")
 
@@ -32,11 +31,11 @@ class Tombstone:
     sha256: str = ""
 
 
-def removed_path(dataset: Path) -> Path:
+def removed_path(dataset: Place) -> Place:
     return dataset / "removed.csv"
 
 
-def read_removed(dataset: Path) -> dict[str, Tombstone]:
+def read_removed(dataset: Place) -> dict[str, Tombstone]:
     """Tombstones by video id; empty where nothing was ever removed.
 
     Raises:
@@ -54,7 +53,7 @@ def read_removed(dataset: Path) -> dict[str, Tombstone]:
     return found
 
 
-def add_removed(dataset: Path, tombstones: Iterable[Tombstone]) -> None:
+def add_removed(dataset: Place, tombstones: Iterable[Tombstone]) -> None:
     """Add tombstones; one that is there already keeps its date and reason."""
     found = read_removed(dataset)
     for tombstone in tombstones:

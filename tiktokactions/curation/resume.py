@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +16,7 @@ from tiktokactions.curation.listed import ListedVideo, described, printable_path
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.removed import read_removed
 from tiktokactions.files import (
+    Place,
     fingerprint,
     is_address,
     read_record,
@@ -85,7 +85,7 @@ class Plan:
     """Listed files that are new but hold the bytes of a video already known."""
 
 
-def read_plan(dataset: Path) -> Plan:
+def read_plan(dataset: Place) -> Plan:
     """Read every record once and remember of it what resuming needs (about 300 bytes a video).
 
     Raises:
@@ -117,7 +117,7 @@ def _said(labels: tuple[str, ...], about: Source | None = None) -> int:
 def jobs_left(
     listed: Iterable[ListedVideo],
     plan: Plan,
-    dataset: Path,
+    dataset: Place,
     options: CurateOptions,
     evidence_fingerprint: str,
     submit: Submit | None = None,
@@ -159,7 +159,7 @@ def _hash_ahead(listed: Iterable[ListedVideo], plan: Plan, submit: Submit) -> It
 def _jobs(
     listed: Iterable[tuple[ListedVideo, Digest]],
     plan: Plan,
-    dataset: Path,
+    dataset: Place,
     options: CurateOptions,
     evidence_fingerprint: str,
 ) -> Iterator[Job]:
@@ -195,7 +195,7 @@ def _known_file(
     name: str,
     before: _File,
     plan: Plan,
-    dataset: Path,
+    dataset: Place,
     options: CurateOptions,
     evidence_fingerprint: str,
 ) -> Job | None:
@@ -218,7 +218,7 @@ def _new_file(
     now: Fingerprint,
     digest: Digest,
     plan: Plan,
-    dataset: Path,
+    dataset: Place,
     evidence_fingerprint: str,
 ) -> Job | None:
     sha256 = digest()

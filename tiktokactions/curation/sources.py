@@ -13,16 +13,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from tiktokactions.curation.from_collection import list_collection
 from tiktokactions.curation.listed import FIELDS, InputError, ListedVideo, clean_label, describe
-from tiktokactions.files import ObjectPath, is_address
-from tiktokactions.files.objects import READ_TOGETHER, Entry, find_objects, read_together
+from tiktokactions.files import Place, absolute, is_address, local_path, located, real_path
+from tiktokactions.files.objects import READ_TOGETHER, Entry, ObjectPath, find_objects, read_together
 from tiktokactions.records import Source
 
 
-def list_videos(inputs: Sequence[str], leave_out: Path | None = None) -> Iterator[ListedVideo]:
+def list_videos(inputs: Sequence[str], leave_out: Place | None = None) -> Iterator[ListedVideo]:
     """Every regular file that the inputs name and that is not a sidecar, each file once.
 
     ``inputs``: files, folders (recursive), globs, ``.txt``/``.csv`` lists, ``-`` for a list on standard input; on a disk or
@@ -36,13 +36,13 @@ def list_videos(inputs: Sequence[str], leave_out: Path | None = None) -> Iterato
     for entry in inputs:
         for video in _expand(entry, leave_out):
             # A file that vanished or may not be opened still becomes a row, hence no strict resolving.
-            real = video.path if is_address(video.path) else os.path.realpath(video.path)
+            real = real_path(video.path)
             if real not in seen:
                 seen.add(real)
                 yield video
 
 
-def _expand(entry: str, leave_out: Path | None) -> Iterator[ListedVideo]:
+def _expand(entry: str, leave_out: Place | None) -> Iterator[ListedVideo]:
     if entry == "-":
         yield from _from_list(sys.stdin.read(), "standard input", Path.cwd())
         return
@@ -76,8 +76,8 @@ def _expand(entry: str, leave_out: Path | None) -> Iterator[ListedVideo]:
                 yield from _from_files([Path(match)], label=None)
 
 
-def _from_folder(root: Path, leave_out: Path | None) -> Iterator[ListedVideo]:
-    left_out = None if leave_out is None or isinstance(leave_out, ObjectPath) else os.path.realpath(leave_out)
+def _from_folder(root: Path, leave_out: Place | None) -> Iterator[ListedVideo]:
+    left_out = None if leave_out is None else real_path(str(leave_out))
     entered: set[str] = set()
     pending = [root]
     while pending:
@@ -160,7 +160,7 @@ def _said_by(name: str, data: bytes) -> dict[str, Any]:
 # --- object stores -------------------------------------------------------------------------------------------------
 
 
-def _from_store(entry: str, leave_out: Path | None) -> Iterator[ListedVideo]:
+def _from_store(entry: str, leave_out: Place | None) -> Iterator[ListedVideo]:
     if glob.has_magic(entry):
         matches = find_objects(entry)
         if not matches:
@@ -173,7 +173,7 @@ def _from_store(entry: str, leave_out: Path | None) -> Iterator[ListedVideo]:
             text = root.read_bytes().decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise InputError(f"{root}: expected a UTF-8 list of videos, got other bytes ({error})") from None
-        yield from _from_list(text, str(root), cast(Path, root.parent))
+        yield from _from_list(text, str(root), root.parent)
         return
     pending, found = [root], False
     while pending:
@@ -220,7 +220,7 @@ def _from_objects(objects: Sequence[Entry], label: str | None) -> Iterator[Liste
 # --- what lists and sidecars say -----------------------------------------------------------------------------------
 
 
-def _from_list(text: str, name: str, folder: Path) -> Iterator[ListedVideo]:
+def _from_list(text: str, name: str, folder: Place) -> Iterator[ListedVideo]:
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
         raise InputError(f"{name}: an empty list; expected one video path a line, or CSV with a 'path' column")
@@ -248,17 +248,11 @@ def _from_list(text: str, name: str, folder: Path) -> Iterator[ListedVideo]:
     yield from merged.values()
 
 
-def _folder_label(path: str, folder: Path) -> tuple[str, ...]:
+def _folder_label(path: str, folder: Place) -> tuple[str, ...]:
     """For a list the folder that was given is the list's own: files below it are labelled by their folder's name."""
-    if is_address(path) != isinstance(folder, ObjectPath):
-        return ()
-    if isinstance(folder, ObjectPath):
-        at = ObjectPath(path)
-        is_inside = at.parent != folder and at.url.startswith(folder.url + "/")
-        return (clean_label(at.parent.name),) if is_inside else ()
-    parent = os.path.dirname(path)
-    inside = os.path.relpath(parent, folder)
-    return () if inside == "." or inside.startswith("..") else (clean_label(os.path.basename(parent)),)
+    parent = str(located(path)).rpartition("/")[0]
+    is_below = parent.startswith(os.path.join(absolute(str(folder)), ""))
+    return (clean_label(parent.rpartition("/")[2]),) if is_below else ()
 
 
 def _merge(first: Source, second: Source) -> Source:
@@ -273,10 +267,10 @@ def _csv_rows(text: str, header: list[str]) -> Iterator[dict[str, Any]]:
             yield dict(zip(header, row, strict=False))
 
 
-def _text_row(line: str, folder: Path) -> dict[str, Any]:
+def _text_row(line: str, folder: Place) -> dict[str, Any]:
     """``path``, ``path<TAB>label``, or ``path label`` where the whole line is not a file."""
     path, _, label = line.strip("\r\n").partition("\t")
-    remote = is_address(path) or isinstance(folder, ObjectPath)
+    remote = is_address(path) or local_path(folder) is None
     if not label and not remote and not os.path.lexists(_locate(path, folder)):
         shorter, _, last = path.rpartition(" ")
         if shorter and os.path.lexists(_locate(shorter, folder)):
@@ -284,12 +278,12 @@ def _text_row(line: str, folder: Path) -> dict[str, Any]:
     return {"path": path, "label": label} if label else {"path": path}
 
 
-def _locate(given: str, folder: Path) -> str:
+def _locate(given: str, folder: Place) -> str:
     """Relative paths in a list are meant from the list's folder, else from the current one."""
     if is_address(given):
         return given
-    if isinstance(folder, ObjectPath):
+    if local_path(folder) is None:
         return f"{folder}/{given.lstrip('./')}"
     expanded = os.path.expanduser(given)
-    beside = os.path.join(folder, expanded)
+    beside = os.path.join(str(folder), expanded)
     return os.path.abspath(beside if os.path.lexists(beside) else expanded if os.path.lexists(expanded) else beside)

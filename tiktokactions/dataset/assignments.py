@@ -9,10 +9,9 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
 from tiktokactions.errors import UsageError
-from tiktokactions.files import staging_folder, write_atomic
+from tiktokactions.files import Place, staging_folder, write_atomic
 
 NOWHERE = "none"
 BRIDGES = "bridges_splits"
@@ -27,15 +26,15 @@ class Assignment:
     reason: str = ""
 
 
-def assignments_path(dataset: Path) -> Path:
+def assignments_path(dataset: Place) -> Place:
     return dataset / "splits" / "assignments.csv"
 
 
-def is_split(dataset: Path) -> bool:
+def is_split(dataset: Place) -> bool:
     return assignments_path(dataset).is_file()
 
 
-def read_assignments(dataset: Path) -> dict[str, Assignment]:
+def read_assignments(dataset: Place) -> dict[str, Assignment]:
     """Sides by video id; empty where the dataset was never split.
 
     Raises:
@@ -63,18 +62,18 @@ def read_assignments(dataset: Path) -> dict[str, Assignment]:
     return found
 
 
-def write_assignments(dataset: Path, assignments: dict[str, Assignment]) -> None:
+def write_assignments(dataset: Place, assignments: dict[str, Assignment]) -> None:
     rows = [(i, a.side, a.reason) for i, a in sorted(assignments.items())]
     write_rows(dataset, assignments_path(dataset), [("video_id", "side", "reason"), *rows])
 
 
-def write_rows(dataset: Path, path: Path, rows: list[tuple[str, ...]]) -> None:
+def write_rows(dataset: Place, path: Place, rows: list[tuple[str, ...]]) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     write_atomic(path, text.getvalue().encode("utf-8", "surrogatepass"), staging=staging_folder(dataset))
 
 
-def sides_of_fold(dataset: Path, fold: int) -> dict[str, str]:
+def sides_of_fold(dataset: Place, fold: int) -> dict[str, str]:
     """``train``, ``val`` or ``test`` by video id; of a dataset in folds, fold ``fold`` is the test side, the rest train.
 
     Raises:

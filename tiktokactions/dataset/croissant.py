@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.dataset.statistics import Statistics
-from tiktokactions.files import fingerprint, sha256_file
+from tiktokactions.files import Place, fingerprint, sha256_file
 
 CONTEXT: dict[str, Any] = {
     "@language": "en",
@@ -69,7 +68,7 @@ FIELDS: dict[str, tuple[str, str]] = {
 REPEATED = ("labels", "human_labels", "reasons")
 
 
-def croissant(dataset: Path, info: DatasetInfo, stats: Statistics) -> dict[str, Any]:
+def croissant(dataset: Place, info: DatasetInfo, stats: Statistics) -> dict[str, Any]:
     """The JSON-LD of a dataset whose manifest is written."""
     return {
         "@context": CONTEXT,
@@ -92,7 +91,7 @@ def croissant(dataset: Path, info: DatasetInfo, stats: Statistics) -> dict[str, 
     } | _responsible_ai(info, stats)
 
 
-def croissant_text(dataset: Path, info: DatasetInfo, stats: Statistics) -> str:
+def croissant_text(dataset: Place, info: DatasetInfo, stats: Statistics) -> str:
     return json.dumps(croissant(dataset, info, stats), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -103,7 +102,7 @@ def _description(stats: Statistics) -> str:
     )
 
 
-def _distribution(manifest: Path) -> list[dict[str, Any]]:
+def _distribution(manifest: Place) -> list[dict[str, Any]]:
     return [
         {
             "@type": "cr:FileObject",

@@ -6,14 +6,13 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.info import DatasetInfo, info_path, read_info, resolve_options
 from tiktokactions.dataset.subset_mark import is_subset, parent_of
 from tiktokactions.errors import UsageError
-from tiktokactions.files import located, read_record, record_path
+from tiktokactions.files import Place, located, read_record, record_path
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,23 +31,23 @@ class Dataset:
         ValueError: ``dataset.json`` is damaged, or newer than this program.
     """
 
-    folder: Path
+    folder: Place
     info: DatasetInfo
     """The contents of ``dataset.json``."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str] | Place) -> None:
         self.folder = located(path)
         self.reload()
 
     @classmethod
-    def whole(cls, path: str | os.PathLike[str]) -> Self:
+    def whole(cls, path: str | os.PathLike[str] | Place) -> Self:
         """Open a dataset; a subset is refused with a ``UsageError`` that names the dataset it belongs to."""
         dataset = cls(path)
         refuse_subset(dataset.folder)
         return dataset
 
     @classmethod
-    def new(cls, path: str | os.PathLike[str], info: DatasetInfo) -> Self:
+    def new(cls, path: str | os.PathLike[str] | Place, info: DatasetInfo) -> Self:
         """A dataset that is still to be made: nothing is written before its first edit begins."""
         dataset = cls.__new__(cls)
         dataset.folder, dataset.info = located(path), info
@@ -95,7 +94,7 @@ class Dataset:
     # --- what is in it ---------------------------------------------------------------------------------------------
 
     @property
-    def manifest(self) -> Path:
+    def manifest(self) -> Place:
         return self.folder / "manifest.parquet"
 
     @property
@@ -206,7 +205,7 @@ class Dataset:
             edit.close()
 
 
-def refuse_subset(folder: Path) -> None:
+def refuse_subset(folder: Place) -> None:
     """Raises ``UsageError`` where the folder is a subset."""
     if is_subset(folder):
         raise UsageError(

@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiktokactions.dataset.info import DatasetInfo, now, saved_options, write_info
-from tiktokactions.files import dataset_lock, disk_errors
+from tiktokactions.files import Place, dataset_lock, disk_errors
 
 if TYPE_CHECKING:
     from tiktokactions.curation.options import CurateOptions
@@ -28,7 +27,7 @@ class Edit:
     """A dataset while it is being changed; made by :meth:`Dataset.editing`."""
 
     dataset: Dataset
-    folder: Path
+    folder: Place
     options: CurateOptions
     info: DatasetInfo
     """What ``dataset.json`` will say; may be replaced before :meth:`begin`."""
@@ -86,7 +85,7 @@ def bring_manifest_up_to_date(dataset: Dataset) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Place) -> Iterator[None]:
     """Hold a folder's lock; a full disk becomes a ``DiskFullError``, and no half-written file is left.
 
     Raises:

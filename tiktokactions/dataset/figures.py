@@ -8,7 +8,6 @@ import heapq
 import io
 import math
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +26,7 @@ from tiktokactions.dataset.statistics import (
 )
 from tiktokactions.dataset.statistics_text import label_summary, share
 from tiktokactions.dataset.subset_mark import parent_of
-from tiktokactions.files import poster_path, write_atomic
+from tiktokactions.files import Place, delete, poster_path, write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +49,7 @@ _STAGE_NAMES = ("seen", "readable", "long enough", "people", "accepted", "needs 
 
 
 @plots.style()
-def draw_figures(dataset: Path, stats: Statistics, folder: Path | None = None) -> list[Path]:
+def draw_figures(dataset: Place, stats: Statistics, folder: Place | None = None) -> list[Place]:
     """Draw all figures into ``folder`` (default: ``<dataset>/figures``) as SVG and PNG and return their paths.
 
     A figure for which there is nothing to show (no timings; few labels, which need no list of their own) is not drawn,
@@ -74,7 +73,7 @@ def draw_figures(dataset: Path, stats: Statistics, folder: Path | None = None) -
     for name in FIGURES:
         for path in (folder / f"{name}.svg", folder / f"{name}.png"):
             if path not in paths:
-                path.unlink(missing_ok=True)
+                delete(path)
     return paths
 
 
@@ -280,7 +279,7 @@ def _time(seconds: float) -> str:
 # --- sample frames (paper, Figure 5) ---------------------------------------------------------------------------------
 
 
-def _save_sample_frames(dataset: Path, stats: Statistics, stem: Path) -> list[Path]:
+def _save_sample_frames(dataset: Place, stats: Statistics, stem: Place) -> list[Place]:
     posters = sample_posters(dataset, stats)
     if not posters:
         why = "no posters of accepted clips in thumbs/" if stats.funnel.accepted else "no clips yet"
@@ -299,7 +298,7 @@ def _as_jpeg(match: re.Match[bytes]) -> bytes:
     return b"data:image/jpeg;base64," + base64.b64encode(buffer.getvalue())
 
 
-def sample_posters(dataset: Path, stats: Statistics) -> dict[str, list[Image.Image]]:
+def sample_posters(dataset: Place, stats: Statistics) -> dict[str, list[Image.Image]]:
     """Posters of accepted clips: up to 12 labels, spread from the largest to the smallest, up to 4 of each.
 
     Which of a label's clips are shown follows from a hash of their ids, so it is arbitrary but always the same. Posters
@@ -326,7 +325,7 @@ def sample_posters(dataset: Path, stats: Statistics) -> dict[str, list[Image.Ima
     return {label: pictures for label, pictures in posters.items() if pictures}
 
 
-def _poster(path: Path) -> Image.Image | None:
+def _poster(path: Place) -> Image.Image | None:
     try:
         with Image.open(io.BytesIO(path.read_bytes())) as picture:
             return picture.convert("RGB")

@@ -12,13 +12,12 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 from tiktokactions.dataset.info import DatasetInfo, now
 from tiktokactions.dataset.statistics import read_batches
 from tiktokactions.errors import UsageError
-from tiktokactions.files import staging_folder, write_atomic
+from tiktokactions.files import AnyPlace, Place, staging_folder, write_atomic
 
 FIELDS = ("version", "date", "change", "video_id", "state")
 COLUMNS = ["video_id", "status", "labels", "human_labels", "clip_path", "clip_start_s", "clip_end_s", "split"]
@@ -39,11 +38,11 @@ class Event:
     state: str
 
 
-def history_path(dataset: Path) -> Path:
+def history_path(dataset: AnyPlace) -> AnyPlace:
     return dataset / "history.csv"
 
 
-def accepted_rows(dataset: Path) -> Iterator[dict[str, Any]]:
+def accepted_rows(dataset: Place) -> Iterator[dict[str, Any]]:
     """The manifest's rows of clips that are in the dataset."""
     for batch in read_batches(dataset / "manifest.parquet", COLUMNS):
         for row in batch.to_pylist():
@@ -58,7 +57,7 @@ def state_of(row: dict[str, Any]) -> str:
     return hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def read_events(dataset: Path) -> Iterator[Event]:
+def read_events(dataset: Place) -> Iterator[Event]:
     """Every change, oldest first; a last line that an earlier version of this program left half-written is passed over.
 
     Raises:
@@ -76,7 +75,7 @@ def read_events(dataset: Path) -> Iterator[Event]:
             raise HistoryError(f"{path}, line {number}: expected {','.join(FIELDS)}, got {row}") from error
 
 
-def states_at(dataset: Path, version: int) -> dict[str, str]:
+def states_at(dataset: Place, version: int) -> dict[str, str]:
     """Clips of a version and the state of each.
 
     Raises:
@@ -103,12 +102,12 @@ def _states(events: Iterable[Event]) -> dict[str, str]:
     return found
 
 
-def last_version(dataset: Path) -> int:
+def last_version(dataset: Place) -> int:
     """The last version in the history; 0 where there is none."""
     return max((event.version for event in read_events(dataset)), default=0)
 
 
-def remove_videos(dataset: Path, ids: frozenset[str], version: int, date: str) -> int:
+def remove_videos(dataset: Place, ids: frozenset[str], version: int, date: str) -> int:
     """Forget videos that were taken down, in every version; how many lines that were.
 
     Where clips of theirs were in the dataset it says, as ``version``, how many went, and not which.
@@ -123,7 +122,7 @@ def remove_videos(dataset: Path, ids: frozenset[str], version: int, date: str) -
     return forgotten
 
 
-def next_version(dataset: Path, info: DatasetInfo) -> DatasetInfo:
+def next_version(dataset: Place, info: DatasetInfo) -> DatasetInfo:
     """Write down what came, went and changed, and count one version more where anything did (and for the first).
 
     The caller writes the result to ``dataset.json`` last; killed before, the same call gives the same version again.
@@ -134,7 +133,7 @@ def next_version(dataset: Path, info: DatasetInfo) -> DatasetInfo:
     return replace(info, version=max(info.version, last_version(dataset)))
 
 
-def append_version(dataset: Path, version: int, date: str) -> int:
+def append_version(dataset: Place, version: int, date: str) -> int:
     """Write down what came, went and changed since the last entry; how many clips that were. Does nothing where a
     killed run has written it already."""
     events = list(read_events(dataset))
@@ -150,7 +149,7 @@ def append_version(dataset: Path, version: int, date: str) -> int:
     return len(new)
 
 
-def _write(dataset: Path, events: Iterable[Event]) -> None:
+def _write(dataset: Place, events: Iterable[Event]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(FIELDS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,7 +12,7 @@ import msgspec
 from tiktokactions import __version__
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.errors import UsageError
-from tiktokactions.files import staging_folder, write_atomic
+from tiktokactions.files import Place, staging_folder, write_atomic
 from tiktokactions.options import checked_options
 from tiktokactions.records import DetectorInfo
 
@@ -40,11 +39,11 @@ class DatasetInfo:
     """While not settled: the command that changes the dataset or was killed while it did; empty if unknown."""
 
 
-def info_path(dataset: Path) -> Path:
+def info_path(dataset: Place) -> Place:
     return dataset / "dataset.json"
 
 
-def read_info(dataset: Path) -> DatasetInfo | None:
+def read_info(dataset: Place) -> DatasetInfo | None:
     """None where the folder is not a dataset yet.
 
     Raises:
@@ -62,12 +61,12 @@ def read_info(dataset: Path) -> DatasetInfo | None:
     return info
 
 
-def write_info(dataset: Path, info: DatasetInfo) -> None:
+def write_info(dataset: Place, info: DatasetInfo) -> None:
     data = msgspec.json.format(msgspec.json.encode(info), indent=2) + b"\n"
     write_atomic(info_path(dataset), data, staging=staging_folder(dataset))
 
 
-def new_info(dataset: Path, options: CurateOptions, detector: DetectorInfo) -> DatasetInfo:
+def new_info(dataset: Place, options: CurateOptions, detector: DetectorInfo) -> DatasetInfo:
     from tiktokactions.video import library_versions
 
     return DatasetInfo(

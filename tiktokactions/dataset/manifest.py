@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +11,7 @@ import pyarrow.parquet as pq
 from tiktokactions.curation.decide import frame_scores, person_frames, person_score
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.assignments import read_assignments
-from tiktokactions.files import move_into_place, readable, staging_folder
+from tiktokactions.files import Place, move_into_place, readable, staging_folder
 from tiktokactions.records import STATUSES, VideoRecord
 
 SCHEMA = pa.schema(
@@ -112,7 +111,7 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
 
 
-def write_manifest(dataset: Path, records: Iterable[VideoRecord], options: CurateOptions) -> dict[str, int]:
+def write_manifest(dataset: Place, records: Iterable[VideoRecord], options: CurateOptions) -> dict[str, int]:
     """Write ``manifest.parquet`` from the records, in the order given, and count them by status."""
     counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
     assigned = read_assignments(dataset)
@@ -132,7 +131,9 @@ def write_manifest(dataset: Path, records: Iterable[VideoRecord], options: Curat
     return counts
 
 
-def update_manifest(dataset: Path, changed: Mapping[str, VideoRecord], options: CurateOptions) -> dict[str, int] | None:
+def update_manifest(
+    dataset: Place, changed: Mapping[str, VideoRecord], options: CurateOptions
+) -> dict[str, int] | None:
     """Write the rows of some videos anew, the others as they are, and count all by status.
 
     None, and nothing written, where the manifest lacks one of them or was written by another version of this program.
@@ -165,7 +166,7 @@ def update_manifest(dataset: Path, changed: Mapping[str, VideoRecord], options: 
     return counts
 
 
-def count_by_status(manifest: Path) -> dict[str, int]:
+def count_by_status(manifest: Place) -> dict[str, int]:
     statuses = pq.read_table(readable(manifest), columns=["status"])["status"].to_pylist()
     counts: dict[str, int] = {status: statuses.count(status) for status in STATUSES}
     return counts

@@ -24,7 +24,6 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,7 +32,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tiktokactions.errors import NotFoundError, UsageError
-from tiktokactions.files import readable
+from tiktokactions.files import Place, readable
 from tiktokactions.records import FAILURES, STATUSES
 
 NO_LABEL = "(none)"
@@ -160,7 +159,7 @@ class Statistics:
     stages: tuple[Stage, ...]
 
 
-def dataset_statistics(manifest: Path, min_person_frames: int = 4) -> Statistics:
+def dataset_statistics(manifest: Place, min_person_frames: int = 4) -> Statistics:
     """Count a dataset. ``min_person_frames`` (0 and up) draws the line of the funnel's people stage.
 
     Raises:
@@ -173,7 +172,7 @@ def dataset_statistics(manifest: Path, min_person_frames: int = 4) -> Statistics
     return _summarise(tally, min_person_frames)
 
 
-def read_batches(manifest: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def read_batches(manifest: Place, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Iterate over a manifest's rows as ``pyarrow.RecordBatch``; errors as in :func:`dataset_statistics`."""
     if not manifest.is_file():
         raise NotFoundError(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+
+from tiktokactions.files import Place
 
 MARK = "subset.json"
 
 
-def is_subset(folder: Path) -> bool:
+def is_subset(folder: Place) -> bool:
     return (folder / MARK).is_file()
 
 
-def parent_of(folder: Path) -> Path:
+def parent_of(folder: Place) -> Place:
     """The dataset that a subset was taken from; a dataset itself. Records lie there."""
     if not is_subset(folder):
         return folder

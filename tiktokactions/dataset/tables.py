@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tiktokactions.files import Place
 
 if TYPE_CHECKING:
     from tiktokactions.curation.options import CurateOptions
@@ -27,7 +28,7 @@ def write_statistics(dataset: Dataset, settings: CurateOptions | None = None) ->
     return stats
 
 
-def write_card(dataset: Dataset, info: DatasetInfo, stats: Statistics) -> Path:
+def write_card(dataset: Dataset, info: DatasetInfo, stats: Statistics) -> Place:
     """``README.md`` for people and ``croissant.json`` for machines, from the same numbers; returns the first."""
     from tiktokactions.dataset.card import dataset_card
     from tiktokactions.dataset.croissant import croissant_text

@@ -6,8 +6,11 @@ between the two is decided in this room alone.
 
 from tiktokactions.files.changes import (
     clear_staging,
+    create,
     delete,
+    delete_empty,
     delete_folder,
+    link_or_copy,
     move_into_place,
     staging_folder,
     unfinished,
@@ -17,6 +20,7 @@ from tiktokactions.files.checksums import sha256_file
 from tiktokactions.files.disk import disk_errors
 from tiktokactions.files.layout import (
     NO_LABEL_FOLDER,
+    AnyPlace,
     clip_relative_path,
     label_folder,
     poster_path,
@@ -29,55 +33,20 @@ from tiktokactions.files.locks import DatasetBusyError, dataset_lock
 from tiktokactions.files.objects import ObjectPath, is_address
 from tiktokactions.files.places import (
     Place,
+    absolute,
     fingerprint,
     listing,
     local_file,
     local_path,
     located,
+    on_disk,
+    opened,
+    read_range,
     read_together,
     readable,
+    real_path,
     what_is_there,
 )
 from tiktokactions.files.record_files import all_records, read_record, record_files, record_paths, write_record
 from tiktokactions.files.stores import StoreError
 from tiktokactions.machine import cache_folder
-
-__all__ = [
-    "NO_LABEL_FOLDER",
-    "DatasetBusyError",
-    "ObjectPath",
-    "Place",
-    "StoreError",
-    "all_records",
-    "cache_folder",
-    "clear_staging",
-    "clip_relative_path",
-    "dataset_lock",
-    "delete",
-    "delete_folder",
-    "disk_errors",
-    "fingerprint",
-    "is_address",
-    "label_folder",
-    "listing",
-    "local_file",
-    "local_path",
-    "located",
-    "move_into_place",
-    "poster_path",
-    "read_record",
-    "read_together",
-    "readable",
-    "record_files",
-    "record_path",
-    "record_paths",
-    "safe_video_id",
-    "sha256_file",
-    "shard",
-    "staging_folder",
-    "strip_path",
-    "unfinished",
-    "what_is_there",
-    "write_atomic",
-    "write_record",
-]

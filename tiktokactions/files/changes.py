@@ -68,6 +68,30 @@ def write_atomic(place: Place, data: bytes, staging: Path | None = None) -> None
         file.write_bytes(data)
 
 
+def create(place: Place, data: bytes, mode: int = 0o644) -> None:
+    """Write a small file where there is none yet. Raises ``FileExistsError``."""
+    about_to_change(place)
+    local = local_path(place)
+    if local is None:
+        stored_path(place).create(data)
+    else:
+        with os.fdopen(os.open(local, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(data)
+
+
+def link_or_copy(source: Place, target: Path) -> None:
+    """A file on this machine under one more name: a hard link where the file system can, else a copy; of an object a copy."""
+    about_to_change(target)
+    local = local_path(source)
+    if local is None:
+        objects.download(str(source), target)
+        return
+    try:
+        os.link(local, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(local, target)
+
+
 def move_into_place(staged: Place, target: Place) -> None:
     """Bring a finished file or folder to where it belongs: a rename (same file system), or one upload to an object store."""
     source, local = local_path(staged), local_path(target)
@@ -91,6 +115,14 @@ def delete(place: Place) -> bool:
     about_to_change(place)
     (local or stored_path(place)).unlink(missing_ok=True)
     return True
+
+
+def delete_empty(folder: Place) -> None:
+    """Remove a folder of a disk if nothing is in it; those of stores come and go with their objects."""
+    local = local_path(folder)
+    if local is not None:
+        with contextlib.suppress(OSError):
+            local.rmdir()
 
 
 def delete_folder(folder: Path) -> None:

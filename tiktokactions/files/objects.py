@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Literal, NamedTuple, TextIO, overload
+from typing import Any, BinaryIO, Literal, NamedTuple, TextIO
 
 from tiktokactions.errors import UsageError
 from tiktokactions.files.stores import GCS, S3, filesystem, steady
@@ -150,7 +150,6 @@ class ObjectPath:
             if not missing_ok:
                 raise
 
-    @overload
     def open(
         self,
         mode: Literal["r"] = "r",
@@ -158,22 +157,9 @@ class ObjectPath:
         encoding: str | None = None,
         errors: str | None = None,
         newline: str | None = None,
-    ) -> TextIO: ...
-
-    @overload
-    def open(self, mode: Literal["rb"]) -> BinaryIO: ...
-
-    def open(
-        self,
-        mode: Literal["r", "rb"] = "r",
-        *,
-        encoding: str | None = None,
-        errors: str | None = None,
-        newline: str | None = None,
-    ) -> TextIO | BinaryIO:
+    ) -> TextIO:
         """The whole object, for reading."""
-        data = io.BytesIO(self.read_bytes())
-        return data if mode == "rb" else io.TextIOWrapper(data, encoding or "utf-8", errors, newline)
+        return io.TextIOWrapper(io.BytesIO(self.read_bytes()), encoding or "utf-8", errors, newline)
 
     def iterdir(self) -> Iterator[ObjectPath]:
         for info in self._listed():
@@ -314,7 +300,7 @@ def opened(path: ObjectPath, block_bytes: int = 4 << 20) -> SteadyFile:
     return SteadyFile(path, file)
 
 
-class SteadyFile(io.RawIOBase):
+class SteadyFile(io.RawIOBase, BinaryIO):
     """An open object, each read of which is tried again as everything else is. Raises as :func:`steady`."""
 
     def __init__(self, path: ObjectPath, file: Any) -> None:

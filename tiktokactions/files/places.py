@@ -9,8 +9,9 @@ import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath, PurePosixPath
-from typing import BinaryIO, Literal, Protocol, Self, TextIO, overload
+from typing import BinaryIO, Literal, Protocol, Self, TextIO
 
+from tiktokactions.errors import UsageError
 from tiktokactions.files import objects
 from tiktokactions.files.objects import ObjectPath, SteadyFile, is_address
 from tiktokactions.machine import scratch_folder
@@ -62,7 +63,6 @@ class Place(Protocol):
 
     def read_text(self, encoding: str | None = None, errors: str | None = None) -> str: ...
 
-    @overload
     def open(
         self,
         mode: Literal["r"] = "r",
@@ -72,11 +72,8 @@ class Place(Protocol):
         newline: str | None = None,
     ) -> TextIO: ...
 
-    @overload
-    def open(self, mode: Literal["rb"]) -> BinaryIO: ...
 
-
-def located(place: str | os.PathLike[str] | Place) -> Path:
+def located(place: str | os.PathLike[str] | Place) -> Place:
     """The place that a path, a ``file://`` address or the address of an object store names.
 
     Raises:
@@ -85,13 +82,24 @@ def located(place: str | os.PathLike[str] | Place) -> Path:
     text = os.fspath(place) if isinstance(place, str | os.PathLike) else str(place)
     if text.lower().startswith("file://"):
         return Path(text[len("file://") :])
-    # The rooms that still say Path for any place are being brought to say Place; then so will this function.
-    return ObjectPath(text) if is_address(text) else Path(text)  # type: ignore[return-value]
+    return ObjectPath(text) if is_address(text) else Path(text)
 
 
 def local_path(place: Place) -> Path | None:
     """The place as a path of this machine; None where it lies on an object store."""
     return place if isinstance(place, Path) else None
+
+
+def on_disk(place: str | os.PathLike[str] | Place, what: str) -> Path:
+    """The place as a path of this machine; ``what`` names what cannot lie elsewhere ("reviews.sqlite").
+
+    Raises:
+        UsageError: it lies on an object store.
+    """
+    local = local_path(located(place))
+    if local is None:
+        raise UsageError(f"{place}: {what} cannot lie on an object store; name a place on a disk of this machine")
+    return local
 
 
 def stored_path(place: Place) -> ObjectPath:
@@ -177,6 +185,40 @@ def local_file(path: str | os.PathLike[str] | Place) -> Iterator[Path]:
         copy.unlink(missing_ok=True)
 
 
-def readable(place: Place, block_bytes: int = 4 << 20) -> Path | SteadyFile:
-    """What pyarrow can open: a local path, or a seekable file over an object, read in blocks."""
-    return local_path(place) or objects.opened(stored_path(place), block_bytes)
+def readable(place: Place) -> Path | SteadyFile:
+    """What pyarrow can open: a local path, or a seekable file over an object."""
+    return local_path(place) or objects.opened(stored_path(place))
+
+
+def opened(place: Place, block_bytes: int) -> BinaryIO | SteadyFile:
+    """An open, seekable file; of an object only the blocks that are read are fetched."""
+    local = local_path(place)
+    return local.open("rb") if local else objects.opened(stored_path(place), block_bytes)
+
+
+def read_range(place: Place, offset: int, size_bytes: int) -> bytes:
+    """A part of a file.
+
+    Raises:
+        OSError: a file on a disk that ends before it, or cannot be read.
+        StoreError: as every reading of an object.
+    """
+    local = local_path(place)
+    if local is None:
+        return objects.read_range(stored_path(place), offset, size_bytes)
+    with local.open("rb") as file:
+        file.seek(offset)
+        data = file.read(size_bytes)
+    if len(data) < size_bytes:
+        raise OSError(0, f"the file ends {size_bytes - len(data):,} bytes before the end of this part")
+    return data
+
+
+def real_path(path: str) -> str:
+    """An address as it is; a path of this machine from its root, its links followed."""
+    return path if is_address(path) else os.path.realpath(path)
+
+
+def absolute(path: str) -> str:
+    """An address as it is; a path of this machine from its root."""
+    return path if is_address(path) else os.path.abspath(path)

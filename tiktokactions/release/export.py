@@ -10,7 +10,7 @@ from typing import Any
 
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
-from tiktokactions.files import write_atomic
+from tiktokactions.files import Place, write_atomic
 from tiktokactions.release.formats import (
     coco,
     fiftyone,
@@ -82,7 +82,7 @@ def export_dataset(export: Export, name: str, out: Path) -> Exported:
     return Exported(name, str(out), sum(sides.values()), sides, len(relative), size, notes)
 
 
-def remembered(dataset: Path) -> list[dict[str, Any]]:
+def remembered(dataset: Place) -> list[dict[str, Any]]:
     """Every export that was made of this dataset: ``format``, ``path`` (absolute), options."""
     path = dataset / REMEMBERED
     if not path.is_file():
@@ -91,7 +91,7 @@ def remembered(dataset: Path) -> list[dict[str, Any]]:
     return found
 
 
-def remove_videos(dataset: Path, ids: Iterable[str]) -> int:
+def remove_videos(dataset: Place, ids: Iterable[str]) -> int:
     """Make every remembered export anew, without videos that are no longer in the manifest; how many exports held one.
 
     Exports that were moved or deleted are forgotten here: whoever moved them has to remove the videos there.
@@ -160,5 +160,5 @@ def _remember(export: Export, name: str, out: Path) -> None:
     _write_remembered(export.dataset.folder, [*others, entry])
 
 
-def _write_remembered(dataset: Path, entries: list[dict[str, Any]]) -> None:
+def _write_remembered(dataset: Place, entries: list[dict[str, Any]]) -> None:
     write_atomic(dataset / REMEMBERED, (json.dumps(entries, indent=1, ensure_ascii=False) + "\n").encode())

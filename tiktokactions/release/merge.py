@@ -14,7 +14,16 @@ from tiktokactions.curation.removed import add_removed, read_removed
 from tiktokactions.dataset.assignments import BRIDGES, NOWHERE, Assignment, read_assignments
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
-from tiktokactions.files import all_records, delete, poster_path, read_record, record_path, strip_path, write_record
+from tiktokactions.files import (
+    Place,
+    all_records,
+    delete,
+    poster_path,
+    read_record,
+    record_path,
+    strip_path,
+    write_record,
+)
 from tiktokactions.records import Source, VideoRecord
 from tiktokactions.release.rows import place_file
 from tiktokactions.reviews.merged import MergedReviews
@@ -68,7 +77,7 @@ class Copied:
     """Left out, because one of the two, or the merged dataset, has a tombstone of the video or of its bytes."""
 
 
-def copy_videos(datasets: Sequence[Path], out: Path) -> Copied:
+def copy_videos(datasets: Sequence[Place], out: Path) -> Copied:
     """Tombstones, records, clips and thumbnails into ``out``; may be repeated after a kill."""
     first, second = datasets
     both, other, accepted, taken_down = 0, [], set(), set()
@@ -98,7 +107,7 @@ def copy_videos(datasets: Sequence[Path], out: Path) -> Copied:
     return Copied(both, tuple(sorted(other)), frozenset(accepted), frozenset(taken_down))
 
 
-def _one_video(first: VideoRecord, second: VideoRecord, dataset: Path, out: Path) -> VideoRecord:
+def _one_video(first: VideoRecord, second: VideoRecord, dataset: Place, out: Path) -> VideoRecord:
     """A video that both hold: the first one's record, with the clip of the second where it has none itself (people
     accepted it there, say; its source may be gone)."""
     if first.clip is None and second.clip is not None:
@@ -117,7 +126,7 @@ def _take_away(out: Path, record: VideoRecord) -> None:
             delete(path)
 
 
-def _place(dataset: Path, out: Path, record: VideoRecord) -> None:
+def _place(dataset: Place, out: Path, record: VideoRecord) -> None:
     files = [poster_path(dataset, record.video_id), strip_path(dataset, record.video_id)]
     files += [dataset / record.clip.path] if record.clip is not None else []
     for path in files:
@@ -144,7 +153,7 @@ def _united(one: Source, two: Source) -> Source:
     )
 
 
-def merged_sides(datasets: Sequence[Path], linked: Linked) -> tuple[dict[str, Assignment], list[str]]:
+def merged_sides(datasets: Sequence[Place], linked: Linked) -> tuple[dict[str, Assignment], list[str]]:
     """Sides of both datasets over all videos, and the ids of those that lost theirs.
 
     The first dataset's sides hold. A group (:mod:`~tiktokactions.splits.leak_groups`) may reach across the two; where the

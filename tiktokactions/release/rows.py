@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
-import shutil
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +19,7 @@ from tiktokactions.collection.rows import hash_creator
 from tiktokactions.curation.decide import person_score
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.statistics import labels_of_rows
-from tiktokactions.files import ObjectPath, changes
-from tiktokactions.files.objects import download
+from tiktokactions.files import Place, create, delete, link_or_copy
 from tiktokactions.records import PersonBox, Sample, VideoRecord
 from tiktokactions.splits.leak_groups import first_labels
 
@@ -183,29 +180,18 @@ def unmatched(asked: Sequence[str], found: Collection[str], option: str) -> list
     return [f"{option}: no clip fits {', '.join(absent)}"] if absent else []
 
 
-def dataset_salt(dataset: Path) -> bytes:
-    """The salt that hashes creators in every export of a dataset: made once, readable by its owner only, never exported."""
+def dataset_salt(dataset: Place) -> bytes:
+    """The salt that hashes creators in every export of a dataset: made once, never exported, on a disk readable by its owner
+    only; on a store whoever may read the bucket may read it."""
     path = dataset / SALT_FILE
     if not path.is_file():
-        salt = secrets.token_hex(16) + "\n"
-        if isinstance(path, ObjectPath):  # whoever may read the bucket may read it
-            with contextlib.suppress(FileExistsError):  # another export made it meanwhile
-                path.create(salt.encode())
-        else:
-            path.write_text(salt, encoding="ascii")
-            path.chmod(0o600)
+        with contextlib.suppress(FileExistsError):  # another export made it meanwhile
+            create(path, f"{secrets.token_hex(16)}\n".encode(), mode=0o600)
     return path.read_text(encoding="ascii").strip().encode()
 
 
-def place_file(source: Path, target: Path) -> None:
+def place_file(source: Place, target: Path) -> None:
     """The file under another name: a hard link where the file system can, else a copy. Clips are never changed in place."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    changes.about_to_change(target)
-    target.unlink(missing_ok=True)
-    if isinstance(source, ObjectPath):
-        download(str(source), target)
-        return
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+    delete(target)
+    link_or_copy(source, target)

@@ -26,7 +26,7 @@ from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.history import next_version
 from tiktokactions.dataset.info import now, read_info, write_info
 from tiktokactions.dataset.subset_mark import MARK, is_subset
-from tiktokactions.files import move_into_place, poster_path, readable, write_atomic
+from tiktokactions.files import Place, move_into_place, poster_path, readable, write_atomic
 from tiktokactions.release.subset_options import Choice, SubsetError
 
 REMEMBERED = "subsets.json"
@@ -223,7 +223,7 @@ def features_of_looks(data: Dataset, rows: list[Row]) -> np.ndarray:
     return found
 
 
-def _colours(path: Path) -> np.ndarray:
+def _colours(path: Place) -> np.ndarray:
     import cv2
 
     picture = cv2.imread(str(path))
@@ -241,7 +241,7 @@ def write_subset(data: Dataset, chosen: list[Row], choice: Choice, output: Path)
     """Manifest, sides and description of a subset; clips stay where they are."""
     dataset, info = data.folder, data.info
     ids = pa.array(sorted(row["video_id"] for row in chosen), pa.string())
-    back = Path(os.path.relpath(dataset.resolve(), output.resolve()))
+    back = Path(os.path.relpath(str(dataset.resolve()), output.resolve()))
     output.mkdir(parents=True, exist_ok=True)
     source = pq.ParquetFile(readable(data.manifest))
     column = source.schema_arrow.get_field_index("clip_path")
@@ -269,14 +269,14 @@ def write_subset(data: Dataset, chosen: list[Row], choice: Choice, output: Path)
     write_info(output, next_version(output, replace(own, updated=before.updated)))
 
 
-def remembered(dataset: Path) -> list[Path]:
+def remembered(dataset: Place) -> list[Path]:
     """Subsets that were taken of a dataset, as far as they lie where they were written."""
     path = dataset / REMEMBERED
     names = json.loads(path.read_text(encoding="utf-8", errors="surrogatepass")) if path.is_file() else []
     return [Path(name) for name in names if is_subset(Path(name))]
 
 
-def _remember(dataset: Path, subset: Path) -> None:
+def _remember(dataset: Place, subset: Path) -> None:
     known = remembered(dataset)
     if subset.resolve() not in known:
         names = json.dumps([str(path) for path in (*known, subset.resolve())], indent=1, ensure_ascii=False)

@@ -17,7 +17,7 @@ from tiktokactions.dataset.card import curate_command
 from tiktokactions.dataset.figures import FIGURES, draw_figures
 from tiktokactions.dataset.info import read_info
 from tiktokactions.dataset.statistics import NO_LABEL, Statistics, dataset_statistics, labels_of_rows, read_batches
-from tiktokactions.files import poster_path, strip_path
+from tiktokactions.files import Place, poster_path, strip_path
 from tiktokactions.records import REASONS, to_builtins
 from tiktokactions.reporting.blocks import Block, Commands, Facts, Picture, Preview, Previews, Section, Text, table
 from tiktokactions.reporting.numbers import count, hours, share
@@ -38,7 +38,7 @@ PICTURE_WIDTH = 1100
 MOST_LABELS = 200
 
 
-def dataset_sections(folder: Path, previews: int) -> list[Section]:
+def dataset_sections(folder: Place, previews: int) -> list[Section]:
     """What a dataset holds, its clips, their quality, how it was made.
 
     Raises:
@@ -106,14 +106,14 @@ def _splits(stats: Statistics) -> list[Block]:
     return table("Sides for training and testing", ("side", "clips", "share"), rows)
 
 
-def _figures(folder: Path, stats: Statistics, scratch: Path) -> list[Picture]:
+def _figures(folder: Place, stats: Statistics, scratch: Path) -> list[Picture]:
     draw_figures(folder, stats, scratch)
     names = [*FIRST, *(name for name in FIGURES if name not in FIRST)]
     found = [picture for name in names for picture in figure(scratch / name, CAPTIONS[name], CAPTIONS[name])]
     return [smaller(picture, PICTURE_WIDTH) for picture in found]
 
 
-def _quality(folder: Path, scratch: Path) -> list[Block]:
+def _quality(folder: Place, scratch: Path) -> list[Block]:
     if not draw_quality(folder / "manifest.parquet", scratch / "quality"):
         return []
     told = "Motion, sharpness, brightness, still frames and flat borders of accepted and of all other readable videos."
@@ -123,7 +123,7 @@ def _quality(folder: Path, scratch: Path) -> list[Block]:
 # --- clips that move -------------------------------------------------------------------------------------------------
 
 
-def _samples(folder: Path, stats: Statistics, wanted: int) -> list[Block]:
+def _samples(folder: Place, stats: Statistics, wanted: int) -> list[Block]:
     """Accepted clips, spread over the labels, the same ones every time; and strips of some that wait for a person."""
     moving: list[Preview] = []
     for row in _chosen(folder, "accepted", wanted):
@@ -146,7 +146,7 @@ def _caption(row: dict[str, Any]) -> str:
     return ", ".join(f"#{name}" for name in names[:3]) or "no label"
 
 
-def _chosen(folder: Path, status: str, wanted: int) -> list[dict[str, Any]]:
+def _chosen(folder: Place, status: str, wanted: int) -> list[dict[str, Any]]:
     """Up to so many rows of the manifest with this status: round after round one of each label, arbitrary but fixed."""
     if wanted < 1:
         return []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from tiktokactions.errors import UsageError
+from tiktokactions.files import Place
 
 Kind = Literal["hashtags", "collection", "dataset", "run", "study", "extrapolation"]
 
@@ -31,10 +31,10 @@ class ReportError(UsageError):
 @dataclass(frozen=True)
 class Input:
     kind: Kind
-    path: Path
+    path: Place
 
 
-def recognise(path: Path) -> Input:
+def recognise(path: Place) -> Input:
     """Raises ``ReportError`` where the folder is none of ours."""
     for mark, kind in MARKS:
         if (path / mark).is_file():
@@ -44,7 +44,7 @@ def recognise(path: Path) -> Input:
     raise ReportError(f"{path}: {state}; expected a folder with one of {expected}")
 
 
-def in_order(paths: Sequence[Path]) -> list[Input]:
+def in_order(paths: Sequence[Place]) -> list[Input]:
     """Each folder once, in the order of the data flow; those of one kind as they were given."""
     found = {path.resolve(): recognise(path) for path in paths}
     return sorted(found.values(), key=lambda item: ORDER.index(item.kind))

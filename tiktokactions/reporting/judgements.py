@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from tiktokactions.files import Place
 from tiktokactions.reporting.blocks import Block, Facts, Section, Text, table
 from tiktokactions.reporting.numbers import count, figure_of, percent
 from tiktokactions.reviews.agreement import LabelPrecision, ReviewReport, review_report
@@ -12,7 +11,7 @@ from tiktokactions.reviews.store import Store
 MOST_LABELS = 100
 
 
-def judgement_sections(folder: Path) -> list[Section]:
+def judgement_sections(folder: Place) -> list[Section]:
     """One section where a dataset has ``reviews.sqlite`` with decisions in it, else none. People are numbered, not named.
 
     Raises:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from pathlib import Path
 
 from tiktokactions.collection.session import collect_status
+from tiktokactions.files import Place
 from tiktokactions.reporting.blocks import Block, Commands, Facts, Section, Text, table
 from tiktokactions.reporting.numbers import count
 from tiktokactions.reporting.pictures import figure
@@ -14,7 +14,7 @@ from tiktokactions.reporting.pictures import figure
 MOST_HASHTAGS = 60
 
 
-def hashtag_section(folder: Path) -> Section:
+def hashtag_section(folder: Place) -> Section:
     """From ``decisions.csv`` and the flow of the paper's Figure 1."""
     with (folder / "decisions.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -36,7 +36,7 @@ def hashtag_section(folder: Path) -> Section:
     return Section("Hashtags", tuple(blocks), folder.name)
 
 
-def collection_section(folder: Path) -> Section:
+def collection_section(folder: Place) -> Section:
     """What was found of what was wanted, and what is missing."""
     found = collect_status(folder)
     rows = [(tag.hashtag, count(tag.found), count(tag.wanted), tag.shortfall) for tag in found.hashtags]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import resources
-from pathlib import Path
 
 from tiktokactions import __version__
+from tiktokactions.files import Place, on_disk
 from tiktokactions.reporting.blocks import Block, Commands, Picture, Previews, Section, Text
 from tiktokactions.reporting.dataset import dataset_sections
 from tiktokactions.reporting.inputs import Input, in_order
@@ -31,7 +31,7 @@ class Page:
 
 
 def make_page(
-    paths: Sequence[Path],
+    paths: Sequence[Place],
     *,
     title: str,
     previews: int = 12,
@@ -82,7 +82,7 @@ def _sections(item: Input, previews: int) -> list[Section]:
         case "dataset":
             return [*dataset_sections(item.path, previews), *judgement_sections(item.path)]
         case "run":
-            return [run_section(item.path)]
+            return [run_section(on_disk(item.path, "a run"))]
         case "study":
             return study_sections(item.path)
         case "extrapolation":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tiktokactions.files import local_file
+from tiktokactions.files import Place, local_file
 from tiktokactions.reporting.blocks import Picture, Preview
 from tiktokactions.video import SAME_TIME_S, VideoError, VideoFile, fit_size, shrink, to_bgr
 
@@ -24,7 +24,7 @@ def data_uri(data: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def figure(stem: Path, alt: str, caption: str = "", wide: bool = True) -> list[Picture]:
+def figure(stem: Place, alt: str, caption: str = "", wide: bool = True) -> list[Picture]:
     """The figure saved as ``stem.svg`` and ``stem.png``, as a list of one; empty where neither is there."""
     found = {suffix: stem.with_name(stem.name + suffix) for suffix in (".svg", ".png")}
     data = {suffix: path.read_bytes() for suffix, path in found.items() if path.is_file()}
@@ -46,16 +46,16 @@ def smaller(picture: Picture, width: int) -> Picture:
         return Picture(_jpeg(opened, width), picture.alt, picture.caption, picture.wide)
 
 
-def strip(path: Path, caption: str, width: int = 900) -> list[Preview]:
+def strip(path: Place, caption: str, width: int = 900) -> list[Preview]:
     """The sampled frames of a video side by side; empty where the strip is missing or no picture."""
     try:
-        with path.open("rb") as file, Image.open(file) as opened:
+        with Image.open(io.BytesIO(path.read_bytes())) as opened:
             return [Preview("", _jpeg(opened, width), caption)]
     except OSError:
         return []
 
 
-def preview(clip: Path, poster: Path, caption: str) -> list[Preview]:
+def preview(clip: Path, poster: Place, caption: str) -> list[Preview]:
     """The first seconds of a clip as a looping picture, with a still for print and for those who want no motion.
 
     A clip that is missing or damaged is passed over: a report is no place to find that out (``dataset verify`` is).
@@ -68,7 +68,7 @@ def preview(clip: Path, poster: Path, caption: str) -> list[Preview]:
         moving, "WEBP", save_all=True, append_images=frames[1:], duration=round(1000 / PREVIEW_FPS), loop=0, quality=55
     )
     try:
-        with poster.open("rb") as file, Image.open(file) as opened:
+        with Image.open(io.BytesIO(poster.read_bytes())) as opened:
             still = _jpeg(opened, PREVIEW_SIDE)
     except OSError:
         still = _jpeg(frames[0], PREVIEW_SIDE)

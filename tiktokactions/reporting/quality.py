@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from tiktokactions import plots
 from tiktokactions.dataset.statistics import read_batches
+from tiktokactions.files import Place
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ MEASURES: dict[str, tuple[str, np.ndarray]] = {
 """Column of the manifest, what it is, edges of its bins (values beyond are counted in the outermost)."""
 
 
-def quality_counts(manifest: Path) -> dict[str, np.ndarray]:
+def quality_counts(manifest: Place) -> dict[str, np.ndarray]:
     """For each measure int64 (2, bins): accepted videos, then all others that have a value."""
     counts = {name: np.zeros((2, len(edges) - 1), np.int64) for name, (_, edges) in MEASURES.items()}
     for batch in read_batches(manifest, ["status", *MEASURES]):
@@ -40,7 +41,7 @@ def quality_counts(manifest: Path) -> dict[str, np.ndarray]:
 
 
 @plots.style()
-def draw_quality(manifest: Path, stem: Path) -> bool:
+def draw_quality(manifest: Place, stem: Path) -> bool:
     """Draw ``stem.svg`` and ``stem.png``; False where no video has any value."""
     counts = quality_counts(manifest)
     if not any(rows.any() for rows in counts.values()):

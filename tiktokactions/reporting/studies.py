@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-from pathlib import Path
 from typing import Any
 
+from tiktokactions.files import Place
 from tiktokactions.reporting.blocks import Block, Commands, Facts, Section, Text, table
 from tiktokactions.reporting.numbers import count, percent
 from tiktokactions.reporting.pictures import figure
@@ -14,7 +14,7 @@ from tiktokactions.reporting.pictures import figure
 MOST_FAMILIES = 20
 
 
-def study_sections(folder: Path) -> list[Section]:
+def study_sections(folder: Place) -> list[Section]:
     """A data-size study or a comparison of sources, as far as it has come; then its extrapolation, where there is one."""
     settings = _read(folder / "study.json")
     result = _read(folder / "result.json") if (folder / "result.json").is_file() else None
@@ -37,7 +37,7 @@ def study_sections(folder: Path) -> list[Section]:
     return sections
 
 
-def _progress(folder: Path, result: dict[str, Any] | None) -> list[Block]:
+def _progress(folder: Place, result: dict[str, Any] | None) -> list[Block]:
     finished = len(list((folder / "trials").glob("*/result.json")))
     failed = len(list((folder / "trials").glob("*/failed.json")))
     blocks: list[Block] = []
@@ -74,7 +74,7 @@ def _rows(rows: list[dict[str, Any]], equal: str) -> list[Block]:
     )
 
 
-def _differences(folder: Path) -> list[Block]:
+def _differences(folder: Place) -> list[Block]:
     path = folder / "differences.csv"
     if not path.is_file():
         return []
@@ -90,7 +90,7 @@ def _differences(folder: Path) -> list[Block]:
     return table("Differences, paired bootstrap over test videos and seeds", head, rows)
 
 
-def extrapolation_section(folder: Path, about: str = "") -> Section:
+def extrapolation_section(folder: Place, about: str = "") -> Section:
     """The figure with its interval, the answer in a sentence, the answers by target, the families."""
     found = _read(folder / "extrapolation.json")
     blocks: list[Block] = []
@@ -132,7 +132,7 @@ def _size(value: float | None) -> str:
     return "–" if value is None else count(value) if value < 1e12 else f"{value:.1e}"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Place) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.errors import UsageError
+from tiktokactions.files import Place
 from tiktokactions.reviews import gallery, golden, items, ledger, people, queue, store
 from tiktokactions.reviews.agreement import Conflict, ReviewReport, review_report
 from tiktokactions.reviews.decisions import Decision, NewDecision
@@ -218,7 +219,7 @@ class Desk:
 
 
 def open_desk(
-    dataset: Path,
+    dataset: Place,
     settings: CurateOptions,
     options: ReviewOptions | None = None,
     report: Callable[[int], None] = lambda videos: None,
@@ -238,7 +239,7 @@ def open_desk(
             store.set_setting(opened, "reviewers_per_video", options.reviewers_per_video)
         if options.owner_token is not None:
             people.set_owner_token(opened, options.owner_token)
-        desk = Desk(dataset, settings, options, opened, open_index(dataset, settings))
+        desk = Desk(opened.dataset, settings, options, opened, open_index(opened.dataset, settings))
     except BaseException:
         opened.close()
         raise

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tiktokactions.files import Place
 from tiktokactions.reviews.store import Store, store_path
 
 NOT_CARRIED = ("cookie_secret",)
@@ -33,7 +34,7 @@ class MergedReviews:
     gold: int = 0
 
 
-def merge_reviews(datasets: Sequence[Path], out: Path, unwanted: Sequence[Collection[str]]) -> MergedReviews:
+def merge_reviews(datasets: Sequence[Place], out: Path, unwanted: Sequence[Collection[str]]) -> MergedReviews:
     """Carry decisions, people, settings, gold items and applied verdicts into ``out``, all in one transaction.
 
     What ``out`` holds already stays, so it may be repeated. Where two say something of the same thing, the first holds;

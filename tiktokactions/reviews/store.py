@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
+from tiktokactions.files import AnyPlace, Place, on_disk
 from tiktokactions.reviews.database import Database
 
 FORMAT = 1
@@ -69,15 +69,15 @@ CREATE TABLE verdicts(
 class Store:
     """``DATASET/reviews.sqlite``, opened. Every write is on disk when its function returns."""
 
-    def __init__(self, dataset: Path) -> None:
-        self.dataset = dataset
-        self.database = Database(store_path(dataset), SCHEMA, FORMAT, synchronous="FULL")
+    def __init__(self, dataset: Place) -> None:
+        self.dataset = on_disk(dataset, "reviews.sqlite")
+        self.database = Database(store_path(self.dataset), SCHEMA, FORMAT, synchronous="FULL")
 
     def close(self) -> None:
         self.database.close()
 
 
-def store_path(dataset: Path) -> Path:
+def store_path(dataset: AnyPlace) -> AnyPlace:
     return dataset / "reviews.sqlite"
 
 

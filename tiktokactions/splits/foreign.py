@@ -33,7 +33,7 @@ from tiktokactions.curation.engine_local import run_jobs
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.sources import list_videos
 from tiktokactions.dataset.dataset import Dataset
-from tiktokactions.files import is_address, local_file, move_into_place, staging_folder, write_atomic
+from tiktokactions.files import Place, is_address, local_file, move_into_place, staging_folder, write_atomic
 
 FIELDS = (
     *("video_id", "path", "label", "foreign_path", "own_start_s", "foreign_start_s", "seconds", "mirrored"),
@@ -157,7 +157,7 @@ def _media_of(listed: Path) -> Path:
     return next((folder for folder in beside if folder.is_dir()), parent)
 
 
-def _hash_all(dataset: Path, jobs: Sequence[tuple[str, int, str]], settings: CurateOptions) -> list[Hashed]:
+def _hash_all(dataset: Place, jobs: Sequence[tuple[str, int, str]], settings: CurateOptions) -> list[Hashed]:
     """Those remembered from an earlier check of the same contents, and the rest made now."""
     store = dataset / "splits" / "check_against" / "hashes.parquet"
     before = {(one.path, one.per_second): one for one in _read(store)}
@@ -187,7 +187,7 @@ def hash_job(job: tuple[str, int, str]) -> Hashed:
         return Hashed(path, per_second, version, None, f"unreadable: {error.strerror or error}")
 
 
-def _read(store: Path) -> Iterator[Hashed]:
+def _read(store: Place) -> Iterator[Hashed]:
     if not store.is_file():
         return
     with pq.ParquetFile(store) as file:
@@ -201,7 +201,7 @@ def _read(store: Path) -> Iterator[Hashed]:
                 yield Hashed(row["path"], row["per_second"], row["version"], clip, row["problem"])
 
 
-def _write(dataset: Path, store: Path, known: Iterable[Hashed]) -> None:
+def _write(dataset: Place, store: Place, known: Iterable[Hashed]) -> None:
     rows = [
         {
             "path": one.path,

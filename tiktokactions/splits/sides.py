@@ -12,7 +12,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,7 @@ from tiktokactions.dataset.assignments import (
 )
 from tiktokactions.dataset.editing import Edit
 from tiktokactions.errors import UsageError
-from tiktokactions.files import all_records, delete, move_into_place, readable, staging_folder, write_atomic
+from tiktokactions.files import Place, all_records, delete, readable, staging_folder, unfinished, write_atomic
 from tiktokactions.splits.leak_groups import LINK_SCHEMA, Linked, link_row, linked_videos, moved_by_rule
 from tiktokactions.splits.options import DEFAULTS, SIDES, SplitOptions
 
@@ -96,13 +95,13 @@ def split_dataset(edit: Edit, given: SplitOptions) -> SplitReport:
     return report
 
 
-def linked_dataset(dataset: Path, settings: CurateOptions) -> Linked:
+def linked_dataset(dataset: Place, settings: CurateOptions) -> Linked:
     """Every video of a dataset with what it shares with others, from the manifest, which is up to date."""
     twins = duplicates_of(dataset, settings) if settings.keep_duplicates else {}
     return linked_videos(_link_batches(dataset), twins)
 
 
-def _link_batches(dataset: Path) -> Iterator[pa.RecordBatch]:
+def _link_batches(dataset: Place) -> Iterator[pa.RecordBatch]:
     """A manifest of an earlier version of this program lacks columns; the records are read then."""
     with pq.ParquetFile(readable(dataset / "manifest.parquet")) as source:
         if set(LINK_SCHEMA.names) <= set(source.schema_arrow.names):
@@ -155,7 +154,7 @@ def wanted_clips(options: Mapping[str, Any], clips: int) -> dict[str, float]:
     return {side: float(value) for side, value in counts.items() if value is not None}
 
 
-def _options_before(dataset: Path) -> dict[str, Any]:
+def _options_before(dataset: Place) -> dict[str, Any]:
     path = dataset / "splits" / "report.json"
     if not path.exists():
         return {}
@@ -163,7 +162,7 @@ def _options_before(dataset: Path) -> dict[str, Any]:
     return found
 
 
-def _refuse_another_kind(dataset: Path, before: Mapping[str, Assignment], wanted: Mapping[str, float]) -> None:
+def _refuse_another_kind(dataset: Place, before: Mapping[str, Assignment], wanted: Mapping[str, float]) -> None:
     other = sorted({a.side for a in before.values()} - {NOWHERE} - set(wanted))
     if other:
         raise UsageError(
@@ -265,7 +264,7 @@ def _most_missed(
 # --- what is written -----------------------------------------------------------------------------------------------
 
 
-def write_lists(dataset: Path, linked: Linked, after: Mapping[str, Assignment], sides: list[str]) -> None:
+def write_lists(dataset: Place, linked: Linked, after: Mapping[str, Assignment], sides: list[str]) -> None:
     """``splits/<side>.csv`` with ``path`` (relative to the dataset), ``label``, ``video_id``."""
     for old in (dataset / "splits").glob("*.csv"):
         if old != assignments_path(dataset) and old.stem not in sides:
@@ -277,23 +276,23 @@ def write_lists(dataset: Path, linked: Linked, after: Mapping[str, Assignment], 
         write_rows(dataset, dataset / "splits" / f"{side}.csv", [("path", "label", "video_id"), *sorted(rows)])
 
 
-def fill_manifest(dataset: Path, after: Mapping[str, Assignment]) -> None:
+def fill_manifest(dataset: Place, after: Mapping[str, Assignment]) -> None:
     """Write the sides into the manifest's column ``split``, batch by batch."""
-    manifest, staged = dataset / "manifest.parquet", staging_folder(dataset) / "manifest.parquet"
-    staged.parent.mkdir(parents=True, exist_ok=True)
-    source = pq.ParquetFile(readable(manifest))
-    column = source.schema_arrow.get_field_index("split")
-    with pq.ParquetWriter(staged, source.schema_arrow, compression="zstd") as writer:
+    manifest = dataset / "manifest.parquet"
+    with (
+        unfinished(manifest, staging_folder(dataset)) as staged,
+        pq.ParquetFile(readable(manifest)) as source,
+        pq.ParquetWriter(staged, source.schema_arrow, compression="zstd") as writer,
+    ):
+        column = source.schema_arrow.get_field_index("split")
         for batch in source.iter_batches():
             ids = batch.column("video_id").to_pylist()
             sides = pa.array([after[i].side if i in after else None for i in ids], pa.string())
             writer.write_batch(batch.set_column(column, "split", sides))
-    source.close()
-    move_into_place(staged, manifest)
 
 
 def make_report(
-    dataset: Path,
+    dataset: Place,
     linked: Linked,
     before: Mapping[str, Assignment],
     after: Mapping[str, Assignment],

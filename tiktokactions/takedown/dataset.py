@@ -6,14 +6,12 @@ the records. Tables are read and written in batches, so a million rows need neit
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -23,11 +21,13 @@ import pyarrow.parquet as pq
 from tiktokactions.curation.removed import NotRemovedError
 from tiktokactions.dataset.assignments import NOWHERE, assignments_path
 from tiktokactions.files import (
-    ObjectPath,
+    Place,
     StoreError,
     all_records,
     delete,
+    delete_empty,
     fingerprint,
+    listing,
     located,
     move_into_place,
     poster_path,
@@ -37,6 +37,7 @@ from tiktokactions.files import (
     safe_video_id,
     staging_folder,
     strip_path,
+    unfinished,
     write_atomic,
 )
 from tiktokactions.records import VideoRecord
@@ -50,7 +51,7 @@ _TWIN = re.compile(r"(.+)-[0-9a-f]{8}")
 # --- which videos ---------------------------------------------------------------------------------------------------
 
 
-def held_ids(dataset: Path, ids: Iterable[str]) -> dict[str, str]:
+def held_ids(dataset: Place, ids: Iterable[str]) -> dict[str, str]:
     """The dataset's own ids (which name its files) of the platform's ids, each with the platform's id.
 
     An id that is not held is there too, as curation would name it.
@@ -69,7 +70,7 @@ def held_ids(dataset: Path, ids: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def present(dataset: Path, ids: Iterable[str]) -> set[str]:
+def present(dataset: Place, ids: Iterable[str]) -> set[str]:
     """Those of the dataset's own ids that have a record or a row."""
     asked = set(ids)
     found = {i for i in asked if record_path(dataset, i).is_file()}
@@ -79,7 +80,7 @@ def present(dataset: Path, ids: Iterable[str]) -> set[str]:
     return found
 
 
-def ids_of_creator(dataset: Path, names: frozenset[str], is_settled: bool) -> set[str]:
+def ids_of_creator(dataset: Place, names: frozenset[str], is_settled: bool) -> set[str]:
     """Ids of the videos of a creator, whose plain and hashed ``names`` are given in lower case.
 
     Of a dataset whose last run was killed every record is read, else the manifest alone.
@@ -96,7 +97,7 @@ def ids_of_creator(dataset: Path, names: frozenset[str], is_settled: bool) -> se
     return found
 
 
-def platform_ids(dataset: Path, is_ours: Any) -> Iterator[str]:
+def platform_ids(dataset: Place, is_ours: Any) -> Iterator[str]:
     """The platform's ids among the manifest's rows, as far as ``is_ours(id)``.
 
     An id of sixteen digits that is the beginning of the file's own hash is none.
@@ -110,13 +111,13 @@ def platform_ids(dataset: Path, is_ours: Any) -> Iterator[str]:
                 yield platform_id
 
 
-def contents_of(dataset: Path, ids: Iterable[str]) -> dict[str, str]:
+def contents_of(dataset: Place, ids: Iterable[str]) -> dict[str, str]:
     """SHA-256 of the bytes of those videos whose record is there and knows it."""
     records = ((i, _record(dataset, i)) for i in ids)
     return {i: record.source.sha256 for i, record in records if record is not None and record.source.sha256}
 
 
-def copies_of(dataset: Path, ids: frozenset[str]) -> list[str]:
+def copies_of(dataset: Place, ids: frozenset[str]) -> list[str]:
     """Videos that were rejected as near-duplicates of these: a person, or ``redecide``, must look at them again."""
     reasons = pa.array([f"duplicate_of:{i}" for i in sorted(ids)], pa.string())
     found: list[str] = []
@@ -130,7 +131,7 @@ def copies_of(dataset: Path, ids: frozenset[str]) -> list[str]:
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
-def remove_media(dataset: Path, ids: frozenset[str]) -> int:
+def remove_media(dataset: Place, ids: frozenset[str]) -> int:
     """The source files, as long as they are those that were curated, and their sidecars; how many files went.
 
     Raises:
@@ -159,24 +160,24 @@ def sidecars(path: str) -> list[str]:
     return [f"{stem}.json", f"{stem}.info.json", f"{path}.json"]
 
 
-def remove_clips(dataset: Path, ids: frozenset[str]) -> int:
+def remove_clips(dataset: Place, ids: frozenset[str]) -> int:
     """``clips/<any label>/<id>.mp4``: wherever a killed run may have left one."""
-    return sum(_remove_named(folder, ids, ".mp4") for folder in _folders(dataset / "clips"))
+    return sum(_remove_named(folder, ids, ".mp4") for folder in listing(dataset / "clips")[1])
 
 
-def remove_thumbnails(dataset: Path, ids: frozenset[str]) -> int:
+def remove_thumbnails(dataset: Place, ids: frozenset[str]) -> int:
     """Posters and strips."""
     return sum(delete(path) for i in ids for path in (poster_path(dataset, i), strip_path(dataset, i)))
 
 
-def remove_records(dataset: Path, ids: frozenset[str]) -> int:
+def remove_records(dataset: Place, ids: frozenset[str]) -> int:
     return sum(delete(record_path(dataset, i)) for i in ids)
 
 
 # --- tables ---------------------------------------------------------------------------------------------------------
 
 
-def count_rows(dataset: Path, ids: frozenset[str]) -> int:
+def count_rows(dataset: Place, ids: frozenset[str]) -> int:
     """Rows of ``manifest.parquet`` about these videos."""
     wanted = pa.array(sorted(ids), pa.string())
     return sum(
@@ -185,25 +186,23 @@ def count_rows(dataset: Path, ids: frozenset[str]) -> int:
     )
 
 
-def remove_rows(dataset: Path, ids: frozenset[str]) -> int:
+def remove_rows(dataset: Place, ids: frozenset[str]) -> int:
     """Rows of ``manifest.parquet``; it is written anew only where one of them is there."""
     manifest, unwanted = dataset / "manifest.parquet", pa.array(sorted(ids), pa.string())
     count = count_rows(dataset, ids)
     if not count:
         return 0
-    staged = staging_folder(dataset) / "manifest.parquet"
-    staged.parent.mkdir(parents=True, exist_ok=True)
     with (
+        unfinished(manifest, staging_folder(dataset)) as staged,
         pq.ParquetFile(readable(manifest)) as source,
         pq.ParquetWriter(staged, source.schema_arrow, compression="zstd") as writer,
     ):
         for batch in source.iter_batches():
             writer.write_batch(batch.filter(pc.invert(pc.is_in(batch["video_id"], value_set=unwanted))))
-    move_into_place(staged, manifest)
     return count
 
 
-def remove_from_splits(dataset: Path, ids: frozenset[str]) -> int:
+def remove_from_splits(dataset: Place, ids: frozenset[str]) -> int:
     """Rows of ``splits/*.csv``, and what ``splits/report.json`` counts of them; how many videos had a side."""
     folder = assignments_path(dataset).parent
     if not folder.is_dir():
@@ -218,7 +217,7 @@ def remove_from_splits(dataset: Path, ids: frozenset[str]) -> int:
     return max(gone, _remove_lines(dataset, assignments_path(dataset), ids, Counter()))
 
 
-def _remove_lines(dataset: Path, path: Path, ids: frozenset[str], left: Counter[tuple[str, str]]) -> int:
+def _remove_lines(dataset: Place, path: Place, ids: frozenset[str], left: Counter[tuple[str, str]]) -> int:
     """Take the rows of these videos out of a CSV with a column ``video_id``; how many went.
 
     ``left`` counts the rows that stay by file and label.
@@ -228,8 +227,10 @@ def _remove_lines(dataset: Path, path: Path, ids: frozenset[str], left: Counter[
         return 0
     staged = staging_folder(dataset) / path.name
     staged.parent.mkdir(parents=True, exist_ok=True)
-    encoding = {"encoding": "utf-8", "errors": "surrogatepass", "newline": ""}
-    with path.open(**encoding) as source, staged.open("w", **encoding) as target:  # type: ignore[call-overload]
+    with (
+        path.open(encoding="utf-8", errors="surrogatepass", newline="") as source,
+        staged.open("w", encoding="utf-8", errors="surrogatepass", newline="") as target,
+    ):
         rows, writer = csv.reader(source), csv.writer(target, lineterminator="\n")
         header = next(rows, [])
         if "video_id" not in header:
@@ -255,7 +256,7 @@ def _remove_lines(dataset: Path, path: Path, ids: frozenset[str], left: Counter[
     return gone
 
 
-def _correct_report(dataset: Path, path: Path, left: Counter[tuple[str, str]], ids: frozenset[str]) -> None:
+def _correct_report(dataset: Place, path: Place, left: Counter[tuple[str, str]], ids: frozenset[str]) -> None:
     if not path.is_file():
         return
     report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -280,7 +281,7 @@ def _correct_report(dataset: Path, path: Path, left: Counter[tuple[str, str]], i
 # --- helpers --------------------------------------------------------------------------------------------------------
 
 
-def _batches(dataset: Path, columns: list[str]) -> Iterator[Any]:
+def _batches(dataset: Place, columns: list[str]) -> Iterator[Any]:
     """Nothing where there is no manifest yet."""
     manifest = dataset / "manifest.parquet"
     if manifest.is_file():
@@ -288,7 +289,7 @@ def _batches(dataset: Path, columns: list[str]) -> Iterator[Any]:
             yield from file.iter_batches(columns=columns)
 
 
-def _record(dataset: Path, video_id: str) -> VideoRecord | None:
+def _record(dataset: Place, video_id: str) -> VideoRecord | None:
     try:
         return read_record(record_path(dataset, video_id))
     except FileNotFoundError:
@@ -303,19 +304,12 @@ def _is_same_file(path: str, record: VideoRecord) -> bool:
         return False
 
 
-def _folders(root: Path) -> list[Path]:
-    if isinstance(root, ObjectPath):
-        return [located(url) for url in root.entries()[1]]
-    return [Path(entry.path) for entry in os.scandir(root) if entry.is_dir()] if root.is_dir() else []
-
-
-def _remove_named(folder: Path, ids: frozenset[str], suffix: str) -> int:
+def _remove_named(folder: Place, ids: frozenset[str], suffix: str) -> int:
     if len(ids) <= _FEW:
         count = sum(delete(folder / f"{i}{suffix}") for i in ids)
     else:
         names = [path.name for path in folder.iterdir()]
         count = sum(delete(folder / name) for name in names if name.removesuffix(suffix) in ids)
     if count:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+        delete_empty(folder)
     return count

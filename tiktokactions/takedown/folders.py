@@ -11,12 +11,11 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.editing import Edit, locked
-from tiktokactions.files import delete
+from tiktokactions.files import Place, delete
 
 PENDING = ".removing.json"
 TABLES = "statistics, figures, card"
@@ -32,7 +31,7 @@ class Artefact:
     """
 
     name: str
-    remove: Callable[[Path, frozenset[str]], int]
+    remove: Callable[[Place, frozenset[str]], int]
 
 
 def dataset_artefacts(edit: Edit) -> tuple[Artefact, ...]:
@@ -84,13 +83,13 @@ class Removed:
     """Videos that were rejected as near-duplicates of removed ones."""
 
 
-def is_collection_folder(folder: Path) -> bool:
+def is_collection_folder(folder: Place) -> bool:
     from tiktokactions.collection.store import is_collection
 
     return is_collection(folder)
 
 
-def is_dataset_folder(folder: Path) -> bool:
+def is_dataset_folder(folder: Place) -> bool:
     return (folder / "dataset.json").is_file()
 
 
@@ -113,7 +112,7 @@ class _Pending:
 
 
 @contextlib.contextmanager
-def edited(folder: Path) -> Iterator[Edit | None]:
+def edited(folder: Place) -> Iterator[Edit | None]:
     """A folder under its lock: a dataset being edited, or None for a collection."""
     if is_dataset_folder(folder):
         with Dataset(folder).editing("takedown") as edit:
@@ -124,7 +123,7 @@ def edited(folder: Path) -> Iterator[Edit | None]:
 
 
 def remove_everywhere(
-    folder: Path, edit: Edit | None, group: Sequence[Path], ids: Sequence[str], reason: str
+    folder: Place, edit: Edit | None, group: Sequence[Place], ids: Sequence[str], reason: str
 ) -> tuple[list[Removed], list[str]]:
     """Out of every folder of the group, what one of them has a tombstone for included; and what went wrong.
 
@@ -151,7 +150,7 @@ def remove_everywhere(
     return removed, problems
 
 
-def _begin(folder: Path, edit: Edit | None, ids: Sequence[str], reason: str) -> Removed | None:
+def _begin(folder: Place, edit: Edit | None, ids: Sequence[str], reason: str) -> Removed | None:
     from tiktokactions.collection.clock import Clock, utc_text
 
     pending = _Pending(utc_text(Clock().now()), reason, sorted(ids), [])
@@ -169,7 +168,7 @@ def _begin(folder: Path, edit: Edit | None, ids: Sequence[str], reason: str) -> 
     return _finish(folder, edit, pending)
 
 
-def finish_removal(folder: Path, edit: Edit | None) -> Removed | None:
+def finish_removal(folder: Place, edit: Edit | None) -> Removed | None:
     """Go on with a removal that was killed. The folder is locked, and being edited if it is a dataset."""
     path = folder / PENDING
     if not path.is_file():
@@ -179,7 +178,7 @@ def finish_removal(folder: Path, edit: Edit | None) -> Removed | None:
     return _finish(folder, edit, pending)
 
 
-def _finish(folder: Path, edit: Edit | None, pending: _Pending) -> Removed | None:
+def _finish(folder: Place, edit: Edit | None, pending: _Pending) -> Removed | None:
     from tiktokactions.curation.removed import NotRemovedError
 
     ids = frozenset(pending.ids)
@@ -205,13 +204,13 @@ def _finish(folder: Path, edit: Edit | None, pending: _Pending) -> Removed | Non
     )  # fmt: skip
 
 
-def _write_pending(folder: Path, pending: _Pending) -> None:
+def _write_pending(folder: Place, pending: _Pending) -> None:
     from tiktokactions.files import write_atomic
 
     write_atomic(folder / PENDING, json.dumps(vars(pending)).encode())
 
 
-def tombstones_of(folder: Path) -> dict[str, tuple[str, str]]:
+def tombstones_of(folder: Place) -> dict[str, tuple[str, str]]:
     if is_collection_folder(folder):
         from tiktokactions.collection.removal import tombstones
 
@@ -221,7 +220,7 @@ def tombstones_of(folder: Path) -> dict[str, tuple[str, str]]:
     return {video_id: (stone.removed, stone.reason) for video_id, stone in read_removed(folder).items()}
 
 
-def _add_tombstones(folder: Path, pending: _Pending) -> None:
+def _add_tombstones(folder: Place, pending: _Pending) -> None:
     if is_collection_folder(folder):
         from tiktokactions.collection.removal import add_tombstones
 
@@ -233,7 +232,7 @@ def _add_tombstones(folder: Path, pending: _Pending) -> None:
     add_removed(folder, stones)
 
 
-def held_in(folder: Path, ids: Sequence[str]) -> set[str]:
+def held_in(folder: Place, ids: Sequence[str]) -> set[str]:
     """Those of the platform's ids of which a folder holds something."""
     if is_collection_folder(folder):
         from tiktokactions.collection.removal import held_ids
@@ -245,7 +244,7 @@ def held_in(folder: Path, ids: Sequence[str]) -> set[str]:
     return {own[i] for i in removal.present(folder, own)}
 
 
-def _forget_history(dataset: Path, ids: frozenset[str]) -> int:
+def _forget_history(dataset: Place, ids: frozenset[str]) -> int:
     from tiktokactions.dataset.history import remove_videos
     from tiktokactions.dataset.info import now, read_info
 
@@ -259,7 +258,7 @@ def _close(edit: Edit) -> int:
     return 1
 
 
-def _remove_from_subsets(dataset: Path, ids: frozenset[str]) -> int:
+def _remove_from_subsets(dataset: Place, ids: frozenset[str]) -> int:
     """Rows of the subsets that were taken of a dataset and still lie where they were written."""
     from tiktokactions.release import subset as subsets
     from tiktokactions.takedown import dataset as removal
@@ -279,7 +278,7 @@ def _remove_from_subsets(dataset: Path, ids: frozenset[str]) -> int:
 # --- the report -----------------------------------------------------------------------------------------------------
 
 
-def _report_of(folder: Path, pending: _Pending) -> dict[str, Any]:
+def _report_of(folder: Place, pending: _Pending) -> dict[str, Any]:
     from tiktokactions import __version__
 
     return {
@@ -289,7 +288,7 @@ def _report_of(folder: Path, pending: _Pending) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write_report(folder: Path, at: str, said: Mapping[str, Any]) -> Path:
+def write_report(folder: Place, at: str, said: Mapping[str, Any]) -> Place:
     """``removals/<time>.json``, signed: ``sha256`` is over everything else in it, ``previous`` is the report before."""
     from tiktokactions.files import write_atomic
 
@@ -307,7 +306,7 @@ def write_report(folder: Path, at: str, said: Mapping[str, Any]) -> Path:
     return path
 
 
-def reports_of(folder: Path) -> list[Path]:
+def reports_of(folder: Place) -> list[Place]:
     """The reports of a folder, the earliest first: of one second (``…Z.json``, ``…Z-2.json``) in the order of numbers."""
     return sorted((folder / REPORTS).glob("*.json"), key=lambda p: (p.stem.partition("Z")[0], len(p.stem), p.stem))
 
@@ -319,7 +318,7 @@ def signature(report: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _signed(path: Path) -> dict[str, Any]:
+def _signed(path: Place) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 
+from tiktokactions.files import Place
 from tiktokactions.takedown.folders import is_collection_folder
 
 LINKS = "collections.json"
 
 
-def link_collections(inputs: Iterable[str], dataset: Path) -> None:
+def link_collections(inputs: Iterable[str], dataset: Place) -> None:
     """Remember which collections a dataset is made of, on both sides, so that a removal reaches both."""
     from tiktokactions.collection.session import collections_of
     from tiktokactions.collection.store import Collection
@@ -29,12 +29,12 @@ def link_collections(inputs: Iterable[str], dataset: Path) -> None:
         write_atomic(dataset / LINKS, data.encode("utf-8", "surrogatepass"), staging_folder(dataset))
 
 
-def linked_collections(dataset: Path) -> list[str]:
+def linked_collections(dataset: Place) -> list[str]:
     path = dataset / LINKS
     return json.loads(path.read_text(encoding="utf-8", errors="surrogatepass")) if path.is_file() else []
 
 
-def link_merged(datasets: Iterable[Path], merged: Path) -> None:
+def link_merged(datasets: Iterable[Place], merged: Place) -> None:
     """The collections that some datasets are made of know the dataset that was made of these, too."""
     from tiktokactions.files import located
 

@@ -7,17 +7,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tiktokactions.curation.options import CurateOptions
-from tiktokactions.files import ObjectPath
+from tiktokactions.files import Place, local_path
 from tiktokactions.reviews.index import forget, index_path, open_index
 from tiktokactions.reviews.store import Store, store_path
 
 
-def remove_videos(dataset: Path, ids: Iterable[str]) -> int:
+def remove_videos(place: Place, ids: Iterable[str]) -> int:
     """Forget videos that were taken down: every row about them, overwritten on disk. Returns how many videos had any.
 
     The derived index forgets them too. A dataset without reviews is left without.
     """
-    if isinstance(dataset, ObjectPath):  # reviews live on a disk
+    dataset = local_path(place)
+    if dataset is None:  # reviews live on a disk
         return 0
     wanted = sorted(set(ids))
     _forget_in_index(dataset, wanted)

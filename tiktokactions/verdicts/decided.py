@@ -9,9 +9,9 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from tiktokactions.curation.options import CurateOptions
+from tiktokactions.files import Place
 from tiktokactions.records import Segment, VideoRecord
 from tiktokactions.reviews.aggregate import Verdict
 from tiktokactions.reviews.items import segment_of
@@ -22,16 +22,16 @@ CUT_EARLY = 0.25
 in the file may be rounded (to milliseconds in Matroska), and a frame must not be missed for that."""
 
 
-def applied_verdicts(dataset: Path) -> dict[str, Verdict]:
+def applied_verdicts(dataset: Place) -> dict[str, Verdict]:
     """The verdicts in force, by video; none where nobody has reviewed the dataset."""
     return {row["video_id"]: _verdict_of_row(row) for row in _rows(dataset, "", ())}
 
 
-def applied_verdict(dataset: Path, video_id: str) -> Verdict | None:
+def applied_verdict(dataset: Place, video_id: str) -> Verdict | None:
     return next((_verdict_of_row(row) for row in _rows(dataset, "WHERE video_id=?", (video_id,))), None)
 
 
-def _rows(dataset: Path, where: str, values: tuple[str, ...]) -> list[sqlite3.Row]:
+def _rows(dataset: Place, where: str, values: tuple[str, ...]) -> list[sqlite3.Row]:
     if not store_path(dataset).exists():
         return []
     store = Store(dataset)

@@ -7,11 +7,9 @@ again whose verdict, labels or clip change; clips are cut again only where they 
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from tiktokactions.copies.of_dataset import duplicate_of, duplicates_of
 from tiktokactions.curation.decide import decide
@@ -22,9 +20,11 @@ from tiktokactions.curation.resume import Plan, join_updates
 from tiktokactions.dataset.editing import Edit
 from tiktokactions.dataset.manifest import update_manifest, write_manifest
 from tiktokactions.files import (
+    Place,
     all_records,
     clip_relative_path,
     delete,
+    delete_empty,
     fingerprint,
     local_file,
     move_into_place,
@@ -99,7 +99,7 @@ def settle_videos(edit: Edit, video_ids: Iterable[str]) -> Settled:
 
 def _decided(
     records: Iterable[VideoRecord],
-    dataset: Path,
+    dataset: Place,
     options: CurateOptions,
     plan: Plan,
     duplicates: Mapping[str, str],
@@ -125,13 +125,13 @@ def _decided(
         yield after
 
 
-def _write_if_changed(dataset: Path, before: VideoRecord, after: VideoRecord) -> None:
+def _write_if_changed(dataset: Place, before: VideoRecord, after: VideoRecord) -> None:
     if replace(after, decision_fingerprint=before.decision_fingerprint) != before:
         write_record(dataset, after)
 
 
 def _cut_all(
-    to_cut: list[str], dataset: Path, options: CurateOptions, plan: Plan, duplicates: Mapping[str, str]
+    to_cut: list[str], dataset: Place, options: CurateOptions, plan: Plan, duplicates: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     """Cut these videos in worker processes; gives those that could not be cut, with the reason."""
     # A plan holds every path of the dataset: workers only get what concerns the videos to cut.
@@ -154,7 +154,7 @@ def _cut_all(
 
 def cut_again(
     video_id: str,
-    dataset: Path,
+    dataset: Place,
     options: CurateOptions,
     updates: Mapping[str, list[Source]],
     left: Mapping[str, set[str]],
@@ -192,7 +192,7 @@ def cut_again(
 
 
 def _has_its_clip(
-    dataset: Path, after: VideoRecord, before: VideoRecord, options: CurateOptions, is_there: Callable[[str], bool]
+    dataset: Place, after: VideoRecord, before: VideoRecord, options: CurateOptions, is_there: Callable[[str], bool]
 ) -> bool:
     clip = before.clip
     if clip is None or after.segment != before.segment or clip.settings != clip_fingerprint(options):
@@ -202,7 +202,7 @@ def _has_its_clip(
     return is_there(clip.path) or (is_there(moved) and sha256_file(dataset / moved) == clip.sha256)
 
 
-def _place_clip(dataset: Path, record: VideoRecord, before: VideoRecord) -> VideoRecord:
+def _place_clip(dataset: Place, record: VideoRecord, before: VideoRecord) -> VideoRecord:
     """Remove the clip of a rejected video, move that of a relabelled one into its new label's folder.
 
     A clip that people rejected stays where its source is gone: they may change their mind, and it could not be cut again.
@@ -219,23 +219,18 @@ def _place_clip(dataset: Path, record: VideoRecord, before: VideoRecord) -> Vide
     if wanted != record.clip.path:
         if (dataset / record.clip.path).is_file():
             move_into_place(dataset / record.clip.path, dataset / wanted)
-            _remove_if_empty((dataset / record.clip.path).parent)
+            delete_empty((dataset / record.clip.path).parent)
         return replace(record, clip=replace(record.clip, path=wanted))
     return record
 
 
-def _delete_clip(dataset: Path, record: VideoRecord) -> None:
+def _delete_clip(dataset: Place, record: VideoRecord) -> None:
     if record.clip is not None:
         delete(dataset / record.clip.path)
-        _remove_if_empty((dataset / record.clip.path).parent)
+        delete_empty((dataset / record.clip.path).parent)
 
 
-def _remove_if_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        folder.rmdir()
-
-
-def _remove(dataset: Path, record: VideoRecord) -> None:
+def _remove(dataset: Place, record: VideoRecord) -> None:
     """Take away a video whose only file now holds another one."""
     _delete_clip(dataset, record)
     for path in (poster_path, strip_path, record_path):

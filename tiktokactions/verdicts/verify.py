@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 from tiktokactions.curation.engine_local import run_jobs
@@ -57,7 +56,7 @@ class Verification:
         return tuple(problem for problem in self.problems if not problem.repaired)
 
 
-def verify_dataset(dataset: Path, workers: int | None = None) -> Verification:
+def verify_dataset(dataset: Place, workers: int | None = None) -> Verification:
     """Check a dataset folder: records parse and lie where they belong; clips exist, match their checksum, decode to as
     many frames as recorded; no clip and no thumbnail is without a record."""
     problems: list[Problem] = []
@@ -83,7 +82,7 @@ def verify_dataset(dataset: Path, workers: int | None = None) -> Verification:
     return Verification(len(ids), len(clips), tuple(sorted(problems, key=lambda problem: (problem.path, problem.kind))))
 
 
-def _check_clips(dataset: Path, clips: dict[str, tuple[str, ClipFile]], workers: int | None) -> Iterator[Problem]:
+def _check_clips(dataset: Place, clips: dict[str, tuple[str, ClipFile]], workers: int | None) -> Iterator[Problem]:
     jobs = [clip for _, clip in clips.values()]
     count = workers or CurateOptions().worker_count
     check = functools.partial(check_one_clip, dataset=dataset)
@@ -93,7 +92,7 @@ def _check_clips(dataset: Path, clips: dict[str, tuple[str, ClipFile]], workers:
             yield Problem(kind, outcome.job.path, clips[outcome.job.path][0], detail)
 
 
-def check_one_clip(clip: ClipFile, dataset: Path) -> tuple[ProblemKind | Literal[""], str]:
+def check_one_clip(clip: ClipFile, dataset: Place) -> tuple[ProblemKind | Literal[""], str]:
     """What is wrong with a clip: kind and detail, both empty where nothing is."""
     path = dataset / clip.path
     if not path.is_file():
@@ -109,7 +108,7 @@ def check_one_clip(clip: ClipFile, dataset: Path) -> tuple[ProblemKind | Literal
     return "", ""
 
 
-def _orphans(dataset: Path, clips: set[str], ids: set[str]) -> Iterator[Problem]:
+def _orphans(dataset: Place, clips: set[str], ids: set[str]) -> Iterator[Problem]:
     for path in sorted((dataset / "clips").glob("*/*")):
         name = _relative(dataset, path)
         if name not in clips:
@@ -128,7 +127,7 @@ def repair_dataset(edit: Edit, found: Verification) -> Verification:
     return replace(found, problems=tuple(problems))
 
 
-def _repair(dataset: Path, problem: Problem, options: CurateOptions) -> str:
+def _repair(dataset: Place, problem: Problem, options: CurateOptions) -> str:
     if problem.kind in CLIP_PROBLEMS:
         return _repair_clip(dataset, problem.video_id, options)
     delete(dataset / problem.path)
@@ -140,7 +139,7 @@ def _repair(dataset: Path, problem: Problem, options: CurateOptions) -> str:
     return "removed"
 
 
-def _repair_clip(dataset: Path, video_id: str, options: CurateOptions) -> str:
+def _repair_clip(dataset: Place, video_id: str, options: CurateOptions) -> str:
     hindered = cut_again(video_id, dataset, options, {}, {})
     if not hindered:
         return "cut again"

@@ -42,6 +42,6 @@ def test_another_scene_of_a_stored_source(bucket: str, tmp_path: Path, monkeypat
         assert gone.status_code == 404 and gone.json() == {"error": "This file is missing."}
         source.write_bytes(stored)
     desk.close()
-    assert api.review_apply(folder).cut == 1
+    assert api.review_apply(str(folder)).cut == 1
     [record] = [json.loads(path.read_bytes()) for path in folder.glob("records/*/*.json")]
     assert (record["status"], record["clip"]["frames"]) == ("accepted", 50)

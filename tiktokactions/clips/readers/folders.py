@@ -42,7 +42,7 @@ def _has_sides(path: Path) -> bool:
 
 def read(request: Request) -> ClipSet:
     """Folders without sides are taken whole, whatever side is asked for: whoever names them means all of them."""
-    path = request.path
+    path = request.on_disk
     if not _has_sides(path):
         clips = class_folders(path)
         return ClipSet(str(path), "folder", tuple(clips), labels_in_order([c.label for c in clips]))

@@ -23,7 +23,7 @@ def has_side(path: Path, side: str) -> bool:
 
 
 def read(request: Request) -> ClipSet:
-    path = request.path
+    path = request.on_disk
     if request.side == "val":
         raise no_such_side(path, "val", ["train", "test"])
     files = {

@@ -57,7 +57,7 @@ def has_side(path: Path, side: str) -> bool:
 
 
 def read(request: Request) -> ClipSet:
-    path = request.path
+    path = request.on_disk
     rows = read_rows(path)
     known = [side for side in ("train", "val", "test") if any(row.side == side for row in rows)]
     is_whole = path.is_file() and len({row.side for row in rows}) == 1

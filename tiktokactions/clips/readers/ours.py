@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pyarrow.parquet as pq
 
 from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request, Stored, labels_in_order
 from tiktokactions.dataset.assignments import is_split, sides_of_fold
-from tiktokactions.files import ObjectPath, readable, what_is_there
+from tiktokactions.files import Place, fingerprint, local_path, readable, what_is_there
 
 COLUMNS = ["video_id", "status", "labels", "human_labels", "clip_path"]
 
 
-def has_side(path: Path, side: str) -> bool:
+def has_side(path: Place, side: str) -> bool:
     if not is_split(path):
         return False
     return side in set(sides_of_fold(path, 1).values())
@@ -33,7 +31,7 @@ def read(request: Request) -> ClipSet:
     clips, labels, gone = [], [], []
     is_there = what_is_there(request.path)
     # Whatever changed a clip has written the manifest too.
-    version = manifest.entry().etag if isinstance(manifest, ObjectPath) else None
+    version = None if local_path(manifest) else str(fingerprint(str(manifest))[1])
     for batch in pq.ParquetFile(readable(manifest)).iter_batches(columns=COLUMNS, batch_size=10_000):
         for row in batch.to_pylist():
             if row["status"] != "accepted" or row["clip_path"] is None:

@@ -42,7 +42,7 @@ def has_side(path: Path, side: str) -> bool:
 
 def read(request: Request) -> ClipSet:
     """A single JSON file is taken whole; its ``labels.json`` lies beside it."""
-    path = request.path
+    path = request.on_disk
     folder = path if path.is_dir() else path.parent
     files = side_files(path) if path.is_dir() else {"all": path}
     if path.is_dir() and request.side != "all" and request.side not in files:

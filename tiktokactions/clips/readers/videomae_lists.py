@@ -53,7 +53,7 @@ def has_side(path: Path, side: str) -> bool:
 
 
 def read(request: Request) -> ClipSet:
-    path = request.path
+    path = request.on_disk
     if not path.is_dir():
         rows = read_rows(path)
         split = any(row.side is not None for row in rows)

@@ -12,14 +12,15 @@ import os
 import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from pathlib import PurePosixPath
+from typing import IO, Any
 
 import msgspec
 
 from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request, Stored, labels_in_order, no_such_side
 from tiktokactions.clips.readers.media import is_video_name
-from tiktokactions.files import ObjectPath, cache_folder, fingerprint, readable, write_atomic
+from tiktokactions.files import Place, absolute, fingerprint, opened, write_atomic
+from tiktokactions.machine import cache_folder
 
 SHARDS_AT_A_TIME = 8
 FORMAT = 1
@@ -44,11 +45,11 @@ class ShardIndex(msgspec.Struct, frozen=True):
     format: int = FORMAT
 
 
-def is_here(path: Path) -> bool:
+def is_here(path: Place) -> bool:
     return path.suffix == ".tar" or (not path.is_file() and next(shards_of(path), None) is not None)
 
 
-def shards_of(path: Path) -> Iterator[Path]:
+def shards_of(path: Place) -> Iterator[Place]:
     """The tar files in a folder, sorted; of an export into sides (``train/`` ...) those below."""
     if path.suffix == ".tar":
         yield path
@@ -58,7 +59,7 @@ def shards_of(path: Path) -> Iterator[Path]:
         yield from sorted((path / side).glob("*.tar"))
 
 
-def has_side(path: Path, side: str) -> bool:
+def has_side(path: Place, side: str) -> bool:
     return any(member.split == side for index in indices(path) for member in index.members)
 
 
@@ -82,7 +83,7 @@ def read(request: Request) -> ClipSet:
 # --- where the members lie -------------------------------------------------------------------------------------------
 
 
-def indices(path: Path) -> list[ShardIndex]:
+def indices(path: Place) -> list[ShardIndex]:
     """The index of every tar file, in their order; those not looked through yet are, several at a time.
 
     Raises:
@@ -92,8 +93,8 @@ def indices(path: Path) -> list[ShardIndex]:
         return list(threads.map(index_of, shards_of(path)))
 
 
-def index_of(shard: Path) -> ShardIndex:
-    name = str(shard) if isinstance(shard, ObjectPath) else os.path.abspath(shard)
+def index_of(shard: Place) -> ShardIndex:
+    name = absolute(str(shard))
     now = fingerprint(name)
     kept = cache_folder("shards") / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
     try:
@@ -104,14 +105,14 @@ def index_of(shard: Path) -> ShardIndex:
         if (index.file, index.fingerprint, index.format) == (name, now, FORMAT):
             return index
     # In small blocks: of an object only the headers and the JSON are fetched, not the videos between them.
-    with readable(shard, 1 << 16) if isinstance(shard, ObjectPath) else open(shard, "rb") as file:
+    with opened(shard, 1 << 16) as file:
         members = tuple(look_through(file, name))
     index = ShardIndex(name, now, members)
     write_atomic(kept, msgspec.json.encode(index))
     return index
 
 
-def look_through(file: BinaryIO, where: str) -> Iterator[Member]:
+def look_through(file: IO[bytes], where: str) -> Iterator[Member]:
     """The videos of an uncompressed tar file, with what the JSON beside each says."""
     videos: dict[str, tarfile.TarInfo] = {}
     said: dict[str, dict[str, Any]] = {}
