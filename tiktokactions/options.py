@@ -34,7 +34,9 @@ def check_options(options: object, checks: Iterable[Check]) -> None:
     """Raises :class:`UsageError` for the first check that does not hold."""
     for holds, name, expected in checks:
         if not holds:
-            raise UsageError(f"`{name}`: got {getattr(options, name)}, expected {expected}")
+            value = getattr(options, name)
+            shown = repr(value) if isinstance(value, str) else value
+            raise UsageError(f"`{name}`: got {shown}, expected {expected}")
 
 
 def option_types(kind: type[DataclassInstance]) -> dict[str, typing.Any]:

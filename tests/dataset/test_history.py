@@ -12,7 +12,7 @@ import pytest
 import tiktokactions as api
 from tests.release.test_growth import A, B, curate
 from tiktokactions.dataset.history import read_events, states_at
-from tiktokactions.reviews.decisions import NewDecision
+from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.ledger import add_decision
 from tiktokactions.reviews.people import named_reviewer
 from tiktokactions.reviews.store import Store
@@ -50,7 +50,7 @@ def root(made, tmp_path):
 def judge(root: Path) -> None:
     store = Store(root / "a")
     named_reviewer(store, "ann", "outside")
-    add_decision(store, "ann", NewDecision("key-of-ann", "a0", "reject"))
+    add_decision(store, "ann", Decision("key-of-ann", "a0", "reject"))
     store.close()
     api.review_apply(root / "a")
 

@@ -18,7 +18,7 @@ from tests.release.test_growth import curate
 from tiktokactions.cli import main
 from tiktokactions.curation.removed import Tombstone, add_removed
 from tiktokactions.files import record_files, record_path
-from tiktokactions.reviews.decisions import NewDecision
+from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.golden import gold, set_gold
 from tiktokactions.reviews.ledger import add_decisions, all_rows, decision_of, undo_last
 from tiktokactions.reviews.merged import MergedReviews, merge_reviews
@@ -45,7 +45,7 @@ def decide(dataset: Path, *rows: tuple[str, str, str, str], **changes: Any) -> N
             undo_last(store, person, key)
             continue
         video_id, verdict = what.split("=")
-        new = NewDecision(key, video_id, verdict, **changes)
+        new = Decision(key, video_id, verdict, **changes)
         add_decisions(store, [(person, new, f"2026-11-01T00:{minute}:00.000+00:00")])
     store.close()
 

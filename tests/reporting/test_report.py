@@ -182,7 +182,7 @@ def test_missing_clips_and_an_interrupted_run_are_no_obstacle(dataset: Path, tmp
 
 
 def test_what_people_said_is_shown_without_their_names(dataset: Path, tmp_path: Path) -> None:
-    from tiktokactions.reviews.decisions import NewDecision
+    from tiktokactions.reviews.decisions import Decision
     from tiktokactions.reviews.ledger import add_decision
     from tiktokactions.reviews.people import named_reviewer
     from tiktokactions.reviews.store import Store
@@ -194,7 +194,7 @@ def test_what_people_said_is_shown_without_their_names(dataset: Path, tmp_path: 
     for name, verdicts in (("Ann Smith", ("accept", "reject")), ("Bob", ("accept", "accept"))):
         person = named_reviewer(store, name)
         for number, (video_id, verdict) in enumerate(zip(ids, verdicts, strict=True)):
-            add_decision(store, person.id, NewDecision(f"{name[:3]}-key-{number:04d}", video_id, verdict))
+            add_decision(store, person.id, Decision(f"{name[:3]}-key-{number:04d}", video_id, verdict))
     store.close()
     api.report(copy, tmp_path / "report.html")
     page = seen(tmp_path / "report.html")

@@ -142,7 +142,8 @@ def test_the_majority_decides(text: str, k: int, verdict: str | None, conflict: 
 def test_the_last_word_and_known_answers_stand_above_votes() -> None:
     last_word = said("owner", "reject", adjudication=True, no_action=True)
     found = consensus([*votes("aaa"), last_word], 3)
-    assert (found.verdict, found.no_action, found.is_final, found.judged) == ("reject", True, True, 3)
+    assert found.said is not None
+    assert (found.verdict, found.said.no_action, found.is_final, found.judged) == ("reject", True, True, 3)
     known = consensus([*votes("rrr"), last_word], 3, Gold("v", "accept", ("waltz",)))
     assert (known.verdict, known.labels, known.is_final) == ("accept", ("waltz",), True)
 
@@ -183,7 +184,8 @@ def test_the_segment_nearest_to_the_others_is_taken(segments: list[Any], chosen:
         for n, s in enumerate(segments)
     ]
     found = consensus(decisions, 1)
-    assert (found.start_s, found.end_s) == (chosen or (None, None))
+    assert found.said is not None
+    assert (found.said.start_s, found.said.end_s) == (chosen or (None, None))
 
 
 # --- models of people ----------------------------------------------------------------------------------------------

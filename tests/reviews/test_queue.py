@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.reviews.worlds import a_desk, a_record, doubtful, says, write_dataset
 from tiktokactions.reviews import decisions, ledger
-from tiktokactions.reviews.decisions import NewDecision
+from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.desk import Desk
 from tiktokactions.reviews.order import Waiting, order_that_teaches
 from tiktokactions.takedown import reviews as taken_down
@@ -342,5 +342,5 @@ def test_unknown_videos_and_path_tricks(desks: Any) -> None:
     desk = desks(doubtful(1))
     for video_id in ("v99", "../v00", "..", ".", "", "v00/", "/etc/passwd", "v00\x00", "x" * 500, "V00\ud800"):
         with pytest.raises(decisions.DecisionError):
-            desk.decide("ann", NewDecision("key-0000000", video_id, "accept"))
+            desk.decide("ann", Decision("key-0000000", video_id, "accept"))
     assert ledger.count_decisions(desk.store) == 0

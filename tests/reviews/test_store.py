@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.reviews.worlds import says
 from tiktokactions.reviews import golden, ledger, people
-from tiktokactions.reviews.decisions import VERDICTS, DecisionError, NewDecision
+from tiktokactions.reviews.decisions import VERDICTS, Decision, DecisionError
 from tiktokactions.reviews.store import Store
 from tiktokactions.takedown import reviews as taken_down
 
@@ -66,8 +66,8 @@ def test_the_same_client_key_again_changes_nothing(store: Store, tmp_path: Path)
 @pytest.mark.parametrize(
     ("new", "message"),
     [
-        (NewDecision("short", "v", "accept"), "client_key"),
-        (NewDecision("with blank key", "v", "accept"), "client_key"),
+        (Decision("short", "v", "accept"), "client_key"),
+        (Decision("with blank key", "v", "accept"), "client_key"),
         (says("v", "maybe"), "verdict: got 'maybe', expected one of accept"),
         (says("v", "undo"), "verdict: got 'undo'"),
         (says("v", no_action=True), "no_action"),
@@ -81,7 +81,7 @@ def test_the_same_client_key_again_changes_nothing(store: Store, tmp_path: Path)
         (says("v", seconds=float("nan")), "seconds"),
     ],
 )
-def test_nonsense_is_refused(new: NewDecision, message: str, store: Store, tmp_path: Path) -> None:
+def test_nonsense_is_refused(new: Decision, message: str, store: Store, tmp_path: Path) -> None:
     with pytest.raises(DecisionError, match=message):
         ledger.add_decision(store, "ann", new)
     assert table(tmp_path) == []
@@ -150,12 +150,12 @@ def test_what_is_in_force_follows_from_the_rows_alone(
 WRITER = """
 import sys
 from pathlib import Path
-from tiktokactions.reviews.decisions import NewDecision
+from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.ledger import add_decision
 from tiktokactions.reviews.store import Store
 store = Store(Path(sys.argv[1]))
 for n in range(10**6):
-    add_decision(store, sys.argv[2], NewDecision(f"{sys.argv[2]}-{n:08}", f"v{n}", "accept"))
+    add_decision(store, sys.argv[2], Decision(f"{sys.argv[2]}-{n:08}", f"v{n}", "accept"))
     print(n, flush=True)
 """
 
@@ -197,7 +197,7 @@ def test_every_commit_waits_for_the_disk(store: Store) -> None:
 def test_many_threads_write_at_once(store: Store, tmp_path: Path) -> None:
     def write(person: str) -> None:
         for n in range(20):
-            ledger.add_decision(store, person, NewDecision(f"{person}-{n:08}", f"v{n}", "accept"))
+            ledger.add_decision(store, person, Decision(f"{person}-{n:08}", f"v{n}", "accept"))
 
     threads = [threading.Thread(target=write, args=(f"person{n}",)) for n in range(8)]
     for thread in threads:

@@ -72,7 +72,7 @@ def test_tasks_as_tables(queue: str, desk: Desk, tmp_path: Path) -> None:
     assert lines[0]["labels"] == ['a "b" & <c>', "jump"]
 
 
-@pytest.mark.parametrize(("name", "queue", "message"), [("t.txt", "review", "ends in"), ("t.csv", "x", "--queue")])
+@pytest.mark.parametrize(("name", "queue", "message"), [("t.txt", "review", "ends in"), ("t.csv", "x", "`queue`")])
 def test_impossible_exports(name: str, queue: str, message: str, desk: Desk, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         export_tasks(desk, tmp_path / name, queue)

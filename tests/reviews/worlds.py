@@ -19,7 +19,7 @@ from tiktokactions.dataset.info import new_info, write_info
 from tiktokactions.dataset.manifest import write_manifest
 from tiktokactions.files import write_record
 from tiktokactions.records import DetectorInfo, Motion, PersonBox, Probe, Quality, Sample, Scene, Source, VideoRecord
-from tiktokactions.reviews.decisions import NewDecision
+from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.desk import Desk, open_desk
 from tiktokactions.reviews.options import ReviewOptions
 from tiktokactions.verdicts import verify
@@ -112,9 +112,9 @@ def a_desk(folder: Path, records: Sequence[VideoRecord] = (), **options: Any) ->
     return open_desk(folder, SETTINGS, ReviewOptions(**options))
 
 
-def says(video_id: str, verdict: str = "accept", key: str = "", **changes: Any) -> NewDecision:
+def says(video_id: str, verdict: str = "accept", key: str = "", **changes: Any) -> Decision:
     """A decision with a client key of its own."""
-    return NewDecision(key or f"key-{next(_COUNTER):08}", video_id, verdict, **changes)
+    return Decision(key or f"key-{next(_COUNTER):08}", video_id, verdict, **changes)
 
 
 _COUNTER = iter(range(10**8))

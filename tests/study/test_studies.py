@@ -92,11 +92,11 @@ def test_other_settings_need_another_folder(tmp_path):
     [
         (StudyOptions, {"repeats": 0}, "`repeats`: got 0, expected 1 or more"),
         (StudyOptions, {"jobs": 0}, "`jobs`: got 0"),
-        (StudyOptions, {"equal": "videos"}, "`equal`: got videos, expected 'epochs' or 'steps'"),
+        (StudyOptions, {"equal": "videos"}, "`equal`: got 'videos', expected 'epochs' or 'steps'"),
         (ScalingOptions, {"targets": (0.9, 95.0)}, "`targets`: got 95, expected fractions"),
         (SourcesOptions, {"size": 0}, "`size`: got 0"),
         (ExtrapolateOptions, {"targets": ()}, "`targets`: got nothing"),
-        (ExtrapolateOptions, {"method": "best"}, "`method`: got best"),
+        (ExtrapolateOptions, {"method": "best"}, "`method`: got 'best'"),
         (ExtrapolateOptions, {"draws": 10}, "`draws`: got 10, expected 50 or more"),
     ],
 )

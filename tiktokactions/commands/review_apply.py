@@ -16,7 +16,8 @@ from tiktokactions.files import Place
 if TYPE_CHECKING:
     from tiktokactions.dataset import dataset as noun
     from tiktokactions.dataset.editing import Edit
-    from tiktokactions.reviews.aggregate import Method, Verdict
+    from tiktokactions.reviews.aggregate import Method
+    from tiktokactions.reviews.decisions import Verdict
     from tiktokactions.reviews.store import Store
     from tiktokactions.verdicts.settle import Settled
 

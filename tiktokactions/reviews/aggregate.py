@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from tiktokactions.reviews.consensus import Consensus, agreed, consensus
-from tiktokactions.reviews.decisions import Decision
+from tiktokactions.reviews.decisions import Decision, Verdict
 from tiktokactions.reviews.golden import gold
 from tiktokactions.reviews.ledger import in_force
 from tiktokactions.reviews.store import Store, reviewers_per_video
@@ -24,24 +24,6 @@ SAID_FROM_S = 5.0
 """What will take so long is announced."""
 TIE = 1e-6
 """Two answers whose probabilities differ by less than this are a tie."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What people came to on a video; a row of the table ``verdicts``."""
-
-    video_id: str
-    verdict: str
-    labels: tuple[str, ...]
-    tags: tuple[str, ...]
-    no_action: bool
-    scene: int | None
-    start_s: float | None
-    end_s: float | None
-    judgements: int
-    confidence: float
-    """Share of agreeing judgements, or the model's probability of the verdict."""
-    method: str
 
 
 @dataclass(frozen=True)
@@ -74,19 +56,13 @@ def aggregate(
     verdicts = {
         video_id: Verdict(
             video_id=video_id,
-            verdict=outcome.verdict,
-            labels=outcome.labels,
-            tags=outcome.tags,
-            no_action=outcome.no_action,
-            scene=outcome.scene,
-            start_s=outcome.start_s,
-            end_s=outcome.end_s,
+            **vars(outcome.said),
             judgements=outcome.judged,
             confidence=round(outcome.confidence, 6),
             method="settled" if outcome.is_final else method,
         )
         for video_id, outcome in outcomes.items()
-        if outcome.verdict is not None
+        if outcome.said is not None
     }
     return Aggregated(verdicts, {i: outcome.conflict for i, outcome in outcomes.items() if outcome.conflict})
 
@@ -122,7 +98,9 @@ def _weighed(
             continue
         found = agreed(votes[video_id], verdict, outcome.judged, probability)
         said = labels.get(video_id, (None, 0.0))[0] if verdict == "accept" else None
-        weighed[video_id] = replace(found, labels=tuple(said.split("\n")), conflict=None) if said else found
+        if said and found.said is not None:
+            found = replace(found, said=replace(found.said, labels=tuple(said.split("\n"))), conflict=None)
+        weighed[video_id] = found
     return weighed
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tiktokactions.errors import UsageError
-from tiktokactions.reviews.decisions import DecisionError, NewDecision
+from tiktokactions.reviews.decisions import Decision, DecisionError
 from tiktokactions.reviews.desk import Desk
 from tiktokactions.reviews.golden import set_gold
 from tiktokactions.reviews.items import check_decision, known_record
@@ -41,7 +41,7 @@ class TasksImported:
 class _Answer:
     annotator: str
     at_utc: str | None
-    decision: NewDecision
+    decision: Decision
     """Its client key is empty where the file had none."""
 
 
@@ -54,7 +54,7 @@ def import_answers(desk: Desk, path: Path, as_gold: bool = False) -> TasksImport
     origin = ORIGINS[kind_of(path)]
     refused: list[str] = []
     unlisted = added = known = 0
-    batch: list[tuple[str, NewDecision, str]] = []
+    batch: list[tuple[str, Decision, str]] = []
 
     def write() -> None:
         nonlocal added, known
@@ -205,7 +205,7 @@ def _answer(row: Any) -> _Answer:
     return _Answer(
         annotator=_annotator(row.get("annotator")),
         at_utc=_time(row.get("at_utc")),
-        decision=NewDecision(
+        decision=Decision(
             client_key=_text(row.get("client_key"), "client_key") if row.get("client_key") else "",
             video_id=_text(row.get("video_id"), "video_id"),
             verdict=verdict[0].lower(),

@@ -1,4 +1,4 @@
-"""What several people's decisions on one video come to: a verdict, or a conflict that somebody has to settle."""
+"""What several people's decisions on one video come to: a verdict, or a conflict for somebody to settle."""
 
 from __future__ import annotations
 
@@ -6,30 +6,32 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tiktokactions.reviews.decisions import Decision, Gold
+from tiktokactions.reviews.decisions import Decision, Gold, Judgement
 
 
 @dataclass(frozen=True)
 class Consensus:
-    """``verdict`` is None as long as judgements are missing, and in a conflict over it."""
+    """What people came to on a video."""
 
     judged: int
     """People who judged it (unsure ones too, skips not)."""
-    verdict: str | None = None
-    """``accept`` or ``reject``."""
-    labels: tuple[str, ...] = ()
-    """Actions seen; empty where nobody said anything about them, or where that is the conflict."""
-    tags: tuple[str, ...] = ()
-    no_action: bool = False
-    scene: int | None = None
-    start_s: float | None = None
-    end_s: float | None = None
+    said: Judgement | None = None
+    """Accepted or rejected, and all that goes with it; its labels are empty where nobody named any, or where they are the
+    conflict. None while judgements are missing, and in a conflict over the verdict."""
     confidence: float = 0.0
     """Share of the judgements that agree with the verdict."""
     conflict: str | None = None
     """``verdict``: people disagree; ``unsure``: too few dared to decide; ``labels``: accepted, but as different actions."""
     is_final: bool = False
     """Decided by the owner, or a gold item: no further judgement is wanted."""
+
+    @property
+    def verdict(self) -> str | None:
+        return None if self.said is None else self.said.verdict
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return () if self.said is None else self.said.labels or ()
 
 
 def consensus(decisions: Sequence[Decision], k: int, answer: Gold | None = None) -> Consensus:
@@ -45,7 +47,7 @@ def consensus(decisions: Sequence[Decision], k: int, answer: Gold | None = None)
     votes = [d for d in judgements if not d.adjudication]
     people = len({d.reviewer for d in votes})
     if answer is not None:
-        return Consensus(people, answer.verdict, answer.labels or (), confidence=1.0, is_final=True)
+        return Consensus(people, Judgement(answer.verdict, answer.labels or ()), confidence=1.0, is_final=True)
     if settled:
         return agreed(settled[-1:], settled[-1].verdict, people, 1.0, is_final=True)
     if people < k or not votes:
@@ -61,27 +63,18 @@ def consensus(decisions: Sequence[Decision], k: int, answer: Gold | None = None)
 def agreed(
     votes: Sequence[Decision], verdict: str, people: int, confidence: float, is_final: bool = False
 ) -> Consensus:
+    """What follows from a verdict: the rest of the judgement, from those who share it."""
     sharing = [d for d in votes if d.verdict == verdict]
+    tags = _more_than_half([d.tags for d in sharing if d.tags])
     if verdict == "reject":
-        spoke = sum(d.no_action for d in sharing)
-        tags = _more_than_half([d.tags for d in sharing if d.tags])
-        return Consensus(people, verdict, (), tags, spoke * 2 > len(sharing), confidence=confidence, is_final=is_final)
-    spoken = [d.labels for d in sharing if d.labels is not None]
-    labels = _more_than_half(spoken)
-    scene, start_s, end_s = chosen_segment(sharing)
-    return Consensus(
-        people,
-        verdict,
-        labels,
-        _more_than_half([d.tags for d in sharing if d.tags]),
-        False,
-        scene,
-        start_s,
-        end_s,
-        confidence,
-        "labels" if any(spoken) and not labels else None,
-        is_final,
-    )
+        nobody_acts = sum(d.no_action for d in sharing) * 2 > len(sharing)
+        said, conflict = Judgement(verdict, (), tags, nobody_acts), None
+    else:
+        named = [d.labels for d in sharing if d.labels is not None]
+        labels = _more_than_half(named)
+        said = Judgement(verdict, labels, tags, False, *chosen_segment(sharing))
+        conflict = "labels" if any(named) and not labels else None
+    return Consensus(people, said, confidence, conflict, is_final)
 
 
 def _more_than_half(said: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

@@ -7,13 +7,14 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tiktokactions.errors import UsageError
 
 BUSY_TIMEOUT_S = 30.0
-"""A writer waits so long for another one; transactions here take milliseconds."""
+"""How long a writer waits for another one; transactions here take milliseconds."""
+Values = Sequence[object] | Mapping[str, object]
 
 
 class Database:
@@ -66,6 +67,22 @@ class Database:
                     self._free.append(connection)
             if not keep:
                 connection.close()
+
+    def rows(self, sql: str, values: Values = ()) -> list[sqlite3.Row]:
+        """All rows of a query."""
+        with self.connection() as connection:
+            return connection.execute(sql, values).fetchall()
+
+    def first(self, sql: str, values: Values = ()) -> sqlite3.Row | None:
+        """The first row of a query, or None."""
+        with self.connection() as connection:
+            row: sqlite3.Row | None = connection.execute(sql, values).fetchone()
+            return row
+
+    def run(self, sql: str, values: Values = ()) -> None:
+        """One statement that changes something, committed when this returns."""
+        with self.write() as connection:
+            connection.execute(sql, values)
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:

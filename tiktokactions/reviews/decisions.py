@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tiktokactions.errors import UsageError
+from tiktokactions.reviews.rows import column_names, shown, to_json
 
 VERDICTS = ("accept", "reject", "skip", "unsure")
 TEXT_AT_MOST, NAMES_AT_MOST = 100, 50
-CLIENT_KEY = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
+SECONDS: dict[str, Any] = {"ge": 0, "le": 1e7, "allow_inf_nan": False}
+CLIENT_KEY = re.compile(r"^[A-Za-z0-9_.:\-]{8,128}$")
 
 
 class DecisionError(UsageError):
@@ -20,46 +22,80 @@ class DecisionError(UsageError):
 
 
 @dataclass(frozen=True)
-class NewDecision:
-    """One decision of one person on one video."""
+class Judgement:
+    """What is said of a video. Decisions and verdicts, their tables, their exports and what goes over the wire take these
+    fields from here."""
 
-    client_key: str
-    """Made where the decision was taken, new for every decision: the same decision sent again is told by it."""
-    video_id: str
-    verdict: str
+    verdict: str = field(metadata=shown("given answer judgement", choices=VERDICTS))
     """``accept``, ``reject``, ``skip`` or ``unsure``."""
-    labels: tuple[str, ...] | None = None
-    """The actions that are seen; None where nothing was said about them."""
-    tags: tuple[str, ...] = ()
-    no_action: bool = False
-    """Nobody acts in it; only with ``reject``."""
-    scene: int | None = None
-    start_s: float | None = None
-    """With ``end_s``: the segment that shall become the clip, seconds in the source; None: as proposed."""
-    end_s: float | None = None
-    seconds: float = 0.0
-    """Time spent on it."""
-    page_version: str = ""
-    queue: str = ""
-    """Where it was handed out from: ``review``, ``sample``, ``label:<label>``, ``conflicts``, ``gallery`` …"""
+    labels: tuple[str, ...] | None = field(
+        default=None,
+        metadata=shown("given judgement", "The actions in the clip; null where nothing is said about them."),
+    )
+    """The actions in the clip; None where nothing was said about them."""
+    tags: tuple[str, ...] = field(default=(), metadata=shown("given judgement", "Free words."))
+    no_action: bool = field(default=False, metadata=shown("given judgement", "Nobody acts in it; only with reject."))
+    scene: int | None = field(default=None, metadata=shown("given", ge=0, le=10**6))
+    start_s: float | None = field(
+        default=None,
+        metadata=shown(
+            "given judgement", "With end_s: the segment, seconds in the source; null: as proposed.", **SECONDS
+        ),
+    )
+    """With ``end_s``: the segment that becomes the clip, seconds in the source; None: as proposed."""
+    end_s: float | None = field(default=None, metadata=shown("given judgement", **SECONDS))
 
 
 @dataclass(frozen=True)
-class Decision(NewDecision):
-    """A row of the table ``decisions``. ``verdict`` may also be ``undo``."""
+class _Taken:
+    """Who took a decision, when, and on which video."""
 
-    id: int = 0
-    at_utc: str = ""
-    reviewer: str = ""
-    adjudication: bool = False
-    """The last word in a conflict."""
+    id: int = field(default=0, kw_only=True, metadata=shown("answer"))
+    """Of the row; 0 until it is written."""
+    client_key: str = field(metadata=shown("given answer", pattern=CLIENT_KEY.pattern))
+    """Made where the decision was taken, new for every decision: it shows that a decision was sent before."""
+    at_utc: str = field(default="", kw_only=True, metadata=shown("written"))
+    reviewer: str = field(default="", kw_only=True, metadata=shown("judgement"))
+    video_id: str = field(metadata=shown("given answer", min_length=1, max_length=200))
+
+
+@dataclass(frozen=True)
+class Decision(Judgement, _Taken):
+    """One decision of one person on one video: a row of the table ``decisions``. ``verdict`` may also be ``undo``."""
+
+    seconds: float = field(default=0.0, metadata=shown("given", "Time spent on it.", **SECONDS))
+    page_version: str = field(default="", metadata=shown("given", max_length=TEXT_AT_MOST))
+    queue: str = field(
+        default="",
+        metadata=shown("given", "Where it was handed out from; empty: the queue that is open.", max_length=150),
+    )
+    """``review``, ``sample``, ``label:<label>``, ``conflicts``, ``gallery`` …"""
+    adjudication: bool = field(default=False, metadata=shown("given", "The last word in a conflict; owners only."))
     origin: str = "web"
     undoes: int | None = None
     """The row that an ``undo`` takes back; it stays in the table."""
     previous: dict[str, Any] | None = None
     """What that row said."""
-    repeated: bool = False
+    repeated: bool = field(
+        default=False, metadata=shown("written", "Nothing was written: this client_key was known.", kept=False)
+    )
     """Nothing was written: a decision with this client key was there already."""
+
+
+@dataclass(frozen=True)
+class _OfVideo:
+    video_id: str
+
+
+@dataclass(frozen=True)
+class Verdict(Judgement, _OfVideo):
+    """What people came to on a video: a row of the table ``verdicts``."""
+
+    labels: tuple[str, ...] = ()
+    judgements: int = 0
+    confidence: float = 0.0
+    """Share of agreeing judgements, or the model's probability of the verdict."""
+    method: str = "majority"
 
 
 @dataclass(frozen=True)
@@ -82,21 +118,12 @@ class Gold:
     labels: tuple[str, ...] | None
 
 
-def value_of(decision: NewDecision) -> dict[str, Any]:
+def value_of(decision: Decision) -> dict[str, Any]:
     """What a decision says, as JSON types."""
-    return {
-        "verdict": decision.verdict,
-        "labels": None if decision.labels is None else list(decision.labels),
-        "tags": list(decision.tags),
-        "no_action": decision.no_action,
-        "scene": decision.scene,
-        "start_s": decision.start_s,
-        "end_s": decision.end_s,
-        "queue": decision.queue,
-    }
+    return to_json(decision, [*column_names(Judgement), "queue"])
 
 
-def checked_decision(new: NewDecision) -> NewDecision:
+def checked_decision(new: Decision) -> Decision:
     """The decision with its texts normalised.
 
     Raises:

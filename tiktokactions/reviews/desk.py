@@ -17,14 +17,14 @@ from tiktokactions.errors import UsageError
 from tiktokactions.files import Place
 from tiktokactions.reviews import gallery, golden, items, ledger, people, queue, store
 from tiktokactions.reviews.agreement import Conflict, ReviewReport, review_report
-from tiktokactions.reviews.decisions import Decision, NewDecision
+from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.folding import catch_up, fold_videos
 from tiktokactions.reviews.index import Index, open_index, video_ids_with
+from tiktokactions.reviews.indexing import index_manifest
 from tiktokactions.reviews.items import ReviewItem
 from tiktokactions.reviews.options import ReviewOptions
 from tiktokactions.reviews.pace import Progress, pace_of
 from tiktokactions.reviews.queue import QueueItem
-from tiktokactions.reviews.refreshing import refresh
 from tiktokactions.reviews.store import Store
 
 COUNTS_LIVE_S, COUNTS_LIVE = 1.0, 20
@@ -74,7 +74,7 @@ class Desk:
 
     def refresh(self, report: Callable[[int], None] = lambda videos: None) -> bool:
         """Take in a manifest that has changed (after ``apply`` or ``curate``); cheap where it has not. Says whether."""
-        changed = refresh(self.index, self.store, report)
+        changed = index_manifest(self.index, self.store, report)
         if changed:
             queue.refill_queues(self.index)
         if self.options.sample:
@@ -104,7 +104,7 @@ class Desk:
         """Raises :class:`tiktokactions.reviews.items.UnknownVideoError`."""
         return items.review_item(self.dataset, self.settings, video_id)
 
-    def decide(self, reviewer: str, new: NewDecision, adjudication: bool = False) -> Decision:
+    def decide(self, reviewer: str, new: Decision, adjudication: bool = False) -> Decision:
         """Check a decision against its video and append it; durable when this returns. Its lease ends.
 
         Raises:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiktokactions.errors import UsageError
-from tiktokactions.reviews.index import Index
+from tiktokactions.reviews.index import Index, VideoRow
+from tiktokactions.reviews.rows import from_row
 
 COUNTED_AT_MOST = 10_000
 ORDERS = {"id": "video_id", "score": "score_key", "duration": "duration_key"}
@@ -37,32 +38,6 @@ class Filters:
             raise UsageError(f"order: got {self.order[:40]!r}, expected {', '.join(ORDERS)}, or one of them after a -")
         if self.judged not in (None, "yes", "no", "conflict"):
             raise UsageError(f"judged: got {self.judged[:40]!r}, expected yes, no or conflict")
-
-
-@dataclass(frozen=True)
-class VideoRow:
-    """A video in the gallery."""
-
-    video_id: str
-    status: str
-    reasons: tuple[str, ...]
-    labels: tuple[str, ...]
-    human_labels: tuple[str, ...]
-    creator: str | None
-    title: str | None
-    file_name: str
-    duration_s: float | None
-    width: int | None
-    height: int | None
-    person_frames: int | None
-    sampled_frames: int | None
-    best_score: float | None
-    clip_path: str | None
-    """Relative to the dataset."""
-    clip_start_s: float | None
-    clip_end_s: float | None
-    judged: int
-    conflict: str | None
 
 
 @dataclass(frozen=True)
@@ -128,7 +103,7 @@ def browse(
         rows.reverse()
     has_next, has_previous = (True, more) if backwards else (more, cursor is not None)
     return GalleryPage(
-        rows=[_video_row(row) for row in rows],
+        rows=[from_row(VideoRow, row) for row in rows],
         next=_cursor_text(rows[-1], column) if rows and has_next else None,
         previous=_cursor_text(rows[0], column) if rows and has_previous else None,
         total=total,
@@ -183,13 +158,6 @@ def _total(connection: sqlite3.Connection, source: str, conditions: list[str], v
         f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {where} LIMIT {COUNTED_AT_MOST + 1})", values
     ).fetchone()[0]
     return count if count <= COUNTED_AT_MOST else None
-
-
-def _video_row(row: sqlite3.Row) -> VideoRow:
-    values: dict[str, Any] = {name: row[name] for name in VideoRow.__dataclass_fields__}
-    for name in ("reasons", "labels", "human_labels"):
-        values[name] = tuple(json.loads(values[name]))
-    return VideoRow(**values)
 
 
 def status_counts(index: Index) -> dict[str, int]:

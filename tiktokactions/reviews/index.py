@@ -5,42 +5,58 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.reviews.database import Database
+from tiktokactions.reviews.rows import column_definitions, shown
 
 FORMAT = 1
-SCHEMA = """\
+_BOTH, _MANIFEST, _GALLERY = shown("manifest gallery"), shown("manifest"), shown("gallery")
+
+
+@dataclass(frozen=True)
+class VideoRow:
+    """A row of the table ``videos``: what the manifest says of a video, and how far its judging is."""
+
+    video_id: str = field(metadata=_BOTH)
+    row_hash: str
+    """Of its row in the manifest."""
+    status: str = field(metadata=_BOTH)
+    reasons: tuple[str, ...] = field(metadata=_BOTH)
+    labels: tuple[str, ...] = field(metadata=_BOTH)
+    human_labels: tuple[str, ...] = field(metadata=_MANIFEST)
+    creator: str | None = field(metadata=_BOTH)
+    title: str | None = field(metadata=_GALLERY)
+    file_name: str = field(metadata=_BOTH)
+    duration_s: float | None = field(metadata=_BOTH)
+    width: int | None = field(metadata=_BOTH)
+    height: int | None = field(metadata=_BOTH)
+    longest_scene_s: float | None = field(metadata=_MANIFEST)
+    person_frames: int | None = field(metadata=_BOTH)
+    sampled_frames: int | None = field(metadata=_BOTH)
+    best_score: float | None = field(metadata=_GALLERY)
+    """Of the surest person in the sampled frames; None where nobody looked."""
+    score_key: float
+    """To order by: ``best_score``, with -1 where it is unknown."""
+    duration_key: float
+    margin: float | None
+    missing_frames: int | None
+    """How many more sampled frames with a person would have qualified it."""
+    clip_path: str | None = field(metadata=_MANIFEST)
+    """Relative to the dataset."""
+    clip_start_s: float | None = field(metadata=_MANIFEST)
+    clip_end_s: float | None = field(metadata=_MANIFEST)
+    judged: int = field(default=0, metadata=_GALLERY)
+    closed: bool = False
+    conflict: str | None = field(default=None, metadata=_GALLERY)
+
+
+SCHEMA = f"""\
 CREATE TABLE videos(
-  video_id TEXT PRIMARY KEY,
-  row_hash TEXT NOT NULL,
-  status TEXT NOT NULL,
-  reasons TEXT NOT NULL,
-  labels TEXT NOT NULL,
-  human_labels TEXT NOT NULL,
-  creator TEXT,
-  title TEXT,
-  file_name TEXT NOT NULL,
-  duration_s REAL,
-  width INTEGER,
-  height INTEGER,
-  longest_scene_s REAL,
-  person_frames INTEGER,
-  sampled_frames INTEGER,
-  best_score REAL,
-  score_key REAL NOT NULL,
-  duration_key REAL NOT NULL,
-  margin REAL,
-  missing_frames INTEGER,
-  clip_path TEXT,
-  clip_start_s REAL,
-  clip_end_s REAL,
-  judged INTEGER NOT NULL DEFAULT 0,
-  closed INTEGER NOT NULL DEFAULT 0,
-  conflict TEXT
+{column_definitions(VideoRow, {"video_id": "PRIMARY KEY"})}
 );
 CREATE TABLE texts(video_id TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE funnel(

@@ -9,7 +9,7 @@ from tiktokactions.curation.decide import person_frames, person_score, propose_s
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.files import is_address, poster_path, read_record, record_path, strip_path
 from tiktokactions.records import Segment, VideoRecord
-from tiktokactions.reviews.decisions import DecisionError, NewDecision, checked_decision
+from tiktokactions.reviews.decisions import Decision, DecisionError, checked_decision
 
 
 class UnknownVideoError(DecisionError):
@@ -118,7 +118,7 @@ def why(record: VideoRecord, settings: CurateOptions) -> str:
     return "rejected: " + ", ".join(reasons).replace("_", " ")
 
 
-def check_decision(record: VideoRecord, settings: CurateOptions, new: NewDecision) -> NewDecision:
+def check_decision(record: VideoRecord, settings: CurateOptions, new: Decision) -> Decision:
     """A decision that fits its video; a segment is moved onto the source's frames, its scene filled in.
 
     Raises:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import sqlite3
 
 from tiktokactions.reviews.decisions import DecisionError, Reviewer, clean_label
+from tiktokactions.reviews.rows import from_row
 from tiktokactions.reviews.store import Store, now_utc
+
+_PEOPLE = "SELECT *, token_sha256 NOTNULL AS has_token FROM reviewers"
 
 
 def invite(store: Store, name: str, role: str = "reviewer") -> tuple[Reviewer, str]:
@@ -30,12 +32,11 @@ def set_owner_token(store: Store, token: str) -> Reviewer:
 
 def _with_token(store: Store, name: str, role: str, token: str) -> Reviewer:
     name = clean_label(name)
-    with store.database.write() as connection:
-        connection.execute(
-            "INSERT INTO reviewers(id, name, role, token_sha256, created_utc) VALUES(?, ?, ?, ?, ?)"
-            " ON CONFLICT(id) DO UPDATE SET token_sha256=excluded.token_sha256, role=excluded.role, disabled=0",
-            (reviewer_id(name), name, role, _sha256(token), now_utc()),
-        )
+    store.database.run(
+        "INSERT INTO reviewers(id, name, role, token_sha256, created_utc) VALUES(?, ?, ?, ?, ?)"
+        " ON CONFLICT(id) DO UPDATE SET token_sha256=excluded.token_sha256, role=excluded.role, disabled=0",
+        (reviewer_id(name), name, role, _sha256(token), now_utc()),
+    )
     found = reviewer(store, reviewer_id(name))
     assert found is not None
     return found
@@ -48,11 +49,7 @@ def reviewer_id(name: str) -> str:
 
 def reviewer_of_token(store: Store, token: str) -> Reviewer | None:
     """Who was given this token; None for a wrong one and for people who are shut out."""
-    with store.database.connection() as connection:
-        row = connection.execute(
-            "SELECT * FROM reviewers WHERE token_sha256=? AND NOT disabled", (_sha256(token),)
-        ).fetchone()
-    return None if row is None else _reviewer_of_row(row)
+    return _person(store, "WHERE token_sha256=? AND NOT disabled", _sha256(token))
 
 
 def named_reviewer(store: Store, name: str, role: str = "reviewer") -> Reviewer:
@@ -64,11 +61,10 @@ def named_reviewer(store: Store, name: str, role: str = "reviewer") -> Reviewer:
     wanted = reviewer_id(name)
     found = reviewer(store, wanted)
     if found is None:
-        with store.database.write() as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO reviewers(id, name, role, created_utc) VALUES(?, ?, ?, ?)",
-                (wanted, clean_label(name), role, now_utc()),
-            )
+        store.database.run(
+            "INSERT OR IGNORE INTO reviewers(id, name, role, created_utc) VALUES(?, ?, ?, ?)",
+            (wanted, clean_label(name), role, now_utc()),
+        )
         found = reviewer(store, wanted)
     assert found is not None
     if role != "outside" and (found.has_token or found.disabled):
@@ -78,31 +74,21 @@ def named_reviewer(store: Store, name: str, role: str = "reviewer") -> Reviewer:
 
 def disable_reviewer(store: Store, person: str) -> None:
     """Shut a person out; what they decided stays."""
-    with store.database.write() as connection:
-        connection.execute("UPDATE reviewers SET disabled=1 WHERE id=?", (person,))
+    store.database.run("UPDATE reviewers SET disabled=1 WHERE id=?", (person,))
 
 
 def reviewer(store: Store, person: str) -> Reviewer | None:
-    with store.database.connection() as connection:
-        row = connection.execute("SELECT * FROM reviewers WHERE id=?", (person,)).fetchone()
-    return None if row is None else _reviewer_of_row(row)
+    return _person(store, "WHERE id=?", person)
 
 
 def reviewers(store: Store) -> list[Reviewer]:
-    with store.database.connection() as connection:
-        rows = connection.execute("SELECT * FROM reviewers ORDER BY created_utc, id").fetchall()
-    return [_reviewer_of_row(row) for row in rows]
+    """Everybody, those who came first at the head."""
+    return [from_row(Reviewer, row) for row in store.database.rows(f"{_PEOPLE} ORDER BY created_utc, id")]
 
 
-def _reviewer_of_row(row: sqlite3.Row) -> Reviewer:
-    return Reviewer(
-        id=row["id"],
-        name=row["name"],
-        role=row["role"],
-        created_utc=row["created_utc"],
-        disabled=bool(row["disabled"]),
-        has_token=row["token_sha256"] is not None,
-    )
+def _person(store: Store, where: str, value: str) -> Reviewer | None:
+    row = store.database.first(f"{_PEOPLE} {where}", (value,))
+    return None if row is None else from_row(Reviewer, row)
 
 
 def _sha256(token: str) -> str:

@@ -1,5 +1,5 @@
-"""``reviews.sqlite``: the file in which everything lies that people decided, and the settings beside it. The one file here
-that cannot be made again."""
+"""``reviews.sqlite``: everything that people decided, and the settings of the review. No other file of a dataset holds
+anything of it, so it cannot be made again."""
 
 from __future__ import annotations
 
@@ -9,29 +9,22 @@ from typing import Any
 
 from tiktokactions.files import AnyPlace, Place, on_disk
 from tiktokactions.reviews.database import Database
+from tiktokactions.reviews.decisions import Decision, Verdict
+from tiktokactions.reviews.rows import column_definitions
 
 FORMAT = 1
-SCHEMA = """\
+_RULES = {
+    "id": "PRIMARY KEY AUTOINCREMENT",
+    "client_key": "NOT NULL UNIQUE",
+    "at_utc": "NOT NULL",
+    "reviewer": "NOT NULL",
+    "verdict": "NOT NULL CHECK(verdict IN ('accept', 'reject', 'skip', 'unsure', 'undo'))",
+    "undoes": "UNIQUE REFERENCES decisions(id)",
+}
+_VERDICT_RULES = {"video_id": "PRIMARY KEY", "verdict": "NOT NULL CHECK(verdict IN ('accept', 'reject'))"}
+SCHEMA = f"""\
 CREATE TABLE decisions(
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  client_key TEXT NOT NULL UNIQUE,
-  at_utc TEXT NOT NULL,
-  reviewer TEXT NOT NULL,
-  video_id TEXT NOT NULL,
-  verdict TEXT NOT NULL CHECK(verdict IN ('accept', 'reject', 'skip', 'unsure', 'undo')),
-  labels TEXT,
-  tags TEXT NOT NULL DEFAULT '[]',
-  no_action INTEGER NOT NULL DEFAULT 0,
-  scene INTEGER,
-  start_s REAL,
-  end_s REAL,
-  seconds REAL NOT NULL DEFAULT 0,
-  page_version TEXT NOT NULL DEFAULT '',
-  queue TEXT NOT NULL DEFAULT '',
-  adjudication INTEGER NOT NULL DEFAULT 0,
-  origin TEXT NOT NULL DEFAULT 'web',
-  undoes INTEGER UNIQUE REFERENCES decisions(id),
-  previous TEXT,
+{column_definitions(Decision, _RULES)},
   CHECK((verdict = 'undo') = (undoes IS NOT NULL))
 );
 CREATE INDEX decisions_of_video ON decisions(video_id, reviewer, id);
@@ -52,17 +45,7 @@ CREATE TABLE sampled(
   PRIMARY KEY(video_id, seed)
 );
 CREATE TABLE verdicts(
-  video_id TEXT PRIMARY KEY,
-  verdict TEXT NOT NULL CHECK(verdict IN ('accept', 'reject')),
-  labels TEXT NOT NULL,
-  tags TEXT NOT NULL,
-  no_action INTEGER NOT NULL,
-  scene INTEGER,
-  start_s REAL,
-  end_s REAL,
-  judgements INTEGER NOT NULL,
-  confidence REAL NOT NULL,
-  method TEXT NOT NULL
+{column_definitions(Verdict, _VERDICT_RULES, defaults=False)}
 )"""
 
 
@@ -86,17 +69,14 @@ def now_utc() -> str:
 
 
 def setting(store: Store, name: str, default: Any) -> Any:
-    with store.database.connection() as connection:
-        row = connection.execute("SELECT value FROM settings WHERE name=?", (name,)).fetchone()
+    row = store.database.first("SELECT value FROM settings WHERE name=?", (name,))
     return default if row is None else json.loads(row["value"])
 
 
 def set_setting(store: Store, name: str, value: Any) -> None:
-    """Remember a JSON value; nothing is written where it is the same already."""
-    if setting(store, name, None) == value:
-        return
-    with store.database.write() as connection:
-        connection.execute(
+    """Remember a JSON value; an unchanged one is not written again."""
+    if setting(store, name, None) != value:
+        store.database.run(
             "INSERT INTO settings VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET value=excluded.value",
             (name, json.dumps(value)),
         )

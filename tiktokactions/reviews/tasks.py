@@ -19,6 +19,7 @@ from tiktokactions.reviews.items import UnknownVideoError, known_record, why
 from tiktokactions.reviews.ledger import all_rows, in_force
 from tiktokactions.reviews.people import reviewers
 from tiktokactions.reviews.queue import ensure_queue
+from tiktokactions.reviews.rows import column_names, to_json
 
 KINDS = (".json", ".csv", ".jsonl")
 LABELS_OFFERED = 200
@@ -27,10 +28,8 @@ NO_ACTION = "no action"
 SEPARATOR = "|"
 """Between the labels in one cell of a CSV file."""
 TASK_COLUMNS = ("video_id", "video", "labels", "title", "why", "duration_s", "clip_start_s", "clip_end_s")
-DECISION_COLUMNS = (
-    *("client_key", "at_utc", "annotator", "video_id", "verdict", "labels", "tags", "no_action", "scene", "start_s"),
-    *("end_s", "seconds", "queue", "adjudication", "origin", "undoes"),
-)
+EXPORTED = [name for name in column_names(Decision) if name not in ("id", "page_version", "previous")]
+"""Fields of a decision in an export, where the reviewer is called ``annotator``."""
 
 
 def kind_of(path: Path) -> str:
@@ -151,16 +150,17 @@ def export_decisions(desk: Desk, output: Path) -> int:
     for row in rows:
         for name in ("labels", "tags"):
             row[name] = None if row[name] is None else SEPARATOR.join(row[name])
-    write_atomic(output, _csv_bytes(DECISION_COLUMNS, rows, {"annotator", "labels", "tags"}))
+    write_atomic(output, _csv_bytes(map(_exported_name, EXPORTED), rows, {"annotator", "labels", "tags"}))
     return len(rows)
 
 
 def _decision_row(decision: Decision, names: dict[str, str]) -> dict[str, Any]:
-    row = {name: getattr(decision, name) for name in DECISION_COLUMNS if name != "annotator"}
-    row["annotator"] = names.get(decision.reviewer, decision.reviewer)
-    row["labels"] = None if decision.labels is None else list(decision.labels)
-    row["tags"] = list(decision.tags)
-    return {name: row[name] for name in DECISION_COLUMNS}
+    row = to_json(decision, EXPORTED) | {"reviewer": names.get(decision.reviewer, decision.reviewer)}
+    return {_exported_name(name): value for name, value in row.items()}
+
+
+def _exported_name(name: str) -> str:
+    return "annotator" if name == "reviewer" else name
 
 
 def _annotated_tasks(desk: Desk, names: dict[str, str]) -> Iterator[dict[str, Any]]:

@@ -5,16 +5,15 @@ They stand above the evidence: ``curate`` and ``redecide`` draw their own verdic
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.files import Place
 from tiktokactions.records import Segment, VideoRecord
-from tiktokactions.reviews.aggregate import Verdict
+from tiktokactions.reviews.decisions import Verdict
 from tiktokactions.reviews.items import segment_of
+from tiktokactions.reviews.rows import from_row, insert, to_row
 from tiktokactions.reviews.store import Store, store_path
 
 CUT_EARLY = 0.25
@@ -24,27 +23,21 @@ in the file may be rounded (to milliseconds in Matroska), and a frame must not b
 
 def applied_verdicts(dataset: Place) -> dict[str, Verdict]:
     """The verdicts in force, by video; none where nobody has reviewed the dataset."""
-    return {row["video_id"]: _verdict_of_row(row) for row in _rows(dataset, "", ())}
+    return {verdict.video_id: verdict for verdict in _verdicts(dataset, "", ())}
 
 
 def applied_verdict(dataset: Place, video_id: str) -> Verdict | None:
-    return next((_verdict_of_row(row) for row in _rows(dataset, "WHERE video_id=?", (video_id,))), None)
+    return next(iter(_verdicts(dataset, "WHERE video_id=?", (video_id,))), None)
 
 
-def _rows(dataset: Place, where: str, values: tuple[str, ...]) -> list[sqlite3.Row]:
+def _verdicts(dataset: Place, where: str, values: tuple[str, ...]) -> list[Verdict]:
     if not store_path(dataset).exists():
         return []
     store = Store(dataset)
     try:
-        with store.database.connection() as connection:
-            return connection.execute(f"SELECT * FROM verdicts {where}", values).fetchall()
+        return [from_row(Verdict, row) for row in store.database.rows(f"SELECT * FROM verdicts {where}", values)]
     finally:
         store.close()
-
-
-def _verdict_of_row(row: sqlite3.Row) -> Verdict:
-    values = dict(row) | {name: tuple(json.loads(row[name])) for name in ("labels", "tags")}
-    return Verdict(**(values | {"no_action": bool(row["no_action"])}))
 
 
 def write_verdicts(store: Store, changed: Mapping[str, Verdict], gone: Iterable[str]) -> None:
@@ -52,12 +45,7 @@ def write_verdicts(store: Store, changed: Mapping[str, Verdict], gone: Iterable[
     with store.database.write() as connection:
         connection.executemany("DELETE FROM verdicts WHERE video_id=?", [(video_id,) for video_id in gone])
         for verdict in changed.values():
-            row = {name: getattr(verdict, name) for name in Verdict.__dataclass_fields__}
-            row |= {name: json.dumps(list(row[name]), ensure_ascii=False) for name in ("labels", "tags")}
-            connection.execute(
-                f"INSERT OR REPLACE INTO verdicts({', '.join(row)}) VALUES({', '.join(':' + name for name in row)})",
-                row,
-            )
+            insert(connection, "verdicts", to_row(verdict), "INSERT OR REPLACE")
 
 
 def with_verdict(record: VideoRecord, verdict: Verdict | None, options: CurateOptions) -> VideoRecord:

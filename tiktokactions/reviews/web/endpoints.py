@@ -12,8 +12,11 @@ from pydantic import BaseModel
 from tiktokactions.records import Status
 from tiktokactions.reviews import ledger, people
 from tiktokactions.reviews.decisions import DecisionError
-from tiktokactions.reviews.gallery import Filters, VideoRow
+from tiktokactions.reviews.desk import LabelChoice
+from tiktokactions.reviews.gallery import Filters
+from tiktokactions.reviews.index import VideoRow
 from tiktokactions.reviews.items import ReviewItem
+from tiktokactions.reviews.pace import Progress
 from tiktokactions.reviews.queue import QueueItem
 from tiktokactions.reviews.web import shapes
 from tiktokactions.reviews.web.context import (
@@ -106,7 +109,7 @@ def next_videos(web: TheWeb, session: MayChange, given: shapes.NextGiven) -> sha
 
 def next_answer(web: Web, session: Session, queue: str, count: int, exclude: Collection[str]) -> shapes.NextAnswer:
     items = _next_items(web, session, queue, count, exclude)
-    return shapes.NextAnswer(items=items, progress=progress_answer(web, session, queue))
+    return shapes.NextAnswer(items=items, progress=web.desk.progress(session.person.id, queue))
 
 
 def _next_items(web: Web, session: Session, queue: str, count: int, exclude: Collection[str]) -> list[shapes.Item]:
@@ -136,22 +139,19 @@ def _answer(web: Web, session: Session, item: ReviewItem, entry: QueueItem) -> s
     return shapes.item_answer(item, entry.queue, decided, entry.second_look, judgements)
 
 
-def progress_answer(web: Web, session: Session, queue: str) -> shapes.ProgressAnswer:
-    return shapes.ProgressAnswer(**dataclasses.asdict(web.desk.progress(session.person.id, queue)))
-
-
 @api.post("/decisions", responses=UNKNOWN)
 def decide(web: TheWeb, session: MayChange, given: shapes.DecisionGiven) -> shapes.DecisionAnswer:
     """Record a decision. It is on the disk when the answer comes."""
-    if given.adjudication and not session.is_owner:
+    said = given.as_decision()
+    if said.adjudication and not session.is_owner:
         raise HTTPException(403, "Only the owner settles conflicts.")
     try:
-        decision = web.desk.decide(session.person.id, given.as_decision(), given.adjudication)
+        decision = web.desk.decide(session.person.id, said, said.adjudication)
     except DecisionError:
         raise
     except ValueError as error:
         raise HTTPException(404, UNREADABLE) from error
-    return shapes.decision_answer(decision)
+    return shapes.DecisionAnswer.model_validate(decision)
 
 
 @api.post("/undo")
@@ -163,7 +163,7 @@ def undo(web: TheWeb, session: MayChange, given: shapes.UndoGiven) -> shapes.Und
     item = _item(web, undone.video_id)
     entry = QueueItem(undone.video_id, undone.queue)
     return shapes.UndoAnswer(
-        undone=shapes.decision_answer(undone),
+        undone=shapes.DecisionAnswer.model_validate(undone),
         item=None if item is None else _answer(web, session, item, entry),
         previous=undone.previous,
     )
@@ -184,11 +184,9 @@ def release(web: TheWeb, session: MayChange, given: shapes.LeasesGiven) -> shape
 
 
 @api.get("/progress")
-def progress(
-    web: TheWeb, session: SignedIn, queue: Annotated[str, Query(max_length=150)] = ""
-) -> shapes.ProgressAnswer:
+def progress(web: TheWeb, session: SignedIn, queue: Annotated[str, Query(max_length=150)] = "") -> Progress:
     """How far the queue is, and how fast you are."""
-    return progress_answer(web, session, queue or web.desk.options.queue)
+    return web.desk.progress(session.person.id, queue)
 
 
 @api.get("/labels")
@@ -197,9 +195,9 @@ def labels(
     session: SignedIn,
     q: Annotated[str, Query(max_length=100)] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> list[shapes.LabelAnswer]:
+) -> list[LabelChoice]:
     """Labels that contain a text: of the dataset, then those that people gave, then classes of known benchmarks."""
-    return [shapes.LabelAnswer(label=choice.label, videos=choice.videos) for choice in web.desk.label_choices(q, limit)]
+    return web.desk.label_choices(q, limit)
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
@@ -245,9 +243,8 @@ def videos(
 
 
 def _video_answer(row: VideoRow, session: Session) -> shapes.VideoAnswer:
-    fields = {name: getattr(row, name) for name in shapes.VideoAnswer.model_fields}
-    fields |= {"reasons": list(row.reasons), "labels": list(row.labels)}
-    return shapes.VideoAnswer(**fields | ({} if session.is_owner else {"judged": None, "conflict": None}))
+    answer = shapes.VideoAnswer.model_validate(row)
+    return answer if session.is_owner else answer.model_copy(update={"judged": None, "conflict": None})
 
 
 @api.get("/videos/{video_id}", responses=UNKNOWN)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import typing
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
-from tiktokactions.reviews.decisions import NAMES_AT_MOST, TEXT_AT_MOST, Decision, NewDecision
+from tiktokactions.reviews.decisions import NAMES_AT_MOST, TEXT_AT_MOST, Decision
+from tiktokactions.reviews.index import VideoRow
 from tiktokactions.reviews.items import ReviewItem
+from tiktokactions.reviews.pace import Progress
+from tiktokactions.reviews.rows import in_view, kinds_of
 from tiktokactions.reviews.web.proxies import PART_S, WINDOW_S, plays_in_browsers
 from tiktokactions.reviews.web.ranges import file_mark
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 ClientKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:\-]{8,128}$")]
 VideoId = Annotated[str, Field(min_length=1, max_length=200)]
@@ -20,7 +28,6 @@ Text = Annotated[str, Field(max_length=TEXT_AT_MOST)]
 Texts = Annotated[list[Text], Field(max_length=NAMES_AT_MOST)]
 # JSON knows no whole numbers: 12.0 is one. It stands after the bounds, else they are not in the OpenAPI description.
 WHOLE = BeforeValidator(lambda v: int(v) if isinstance(v, float) and v.is_integer() else v)
-Seconds = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
 
 
 class _Given(BaseModel):
@@ -35,29 +42,71 @@ class Problem(BaseModel):
     error: str
 
 
-class DecisionGiven(_Given):
-    """One decision. Sent again with the same `client_key` it changes nothing."""
+class _DecisionGiven(_Given):
+    def as_decision(self) -> Decision:
+        values: dict[str, Any] = self.model_dump()
+        return Decision(**values | {name: tuple(v) for name, v in values.items() if isinstance(v, list)})
 
-    client_key: ClientKey
-    video_id: VideoId
-    verdict: Literal["accept", "reject", "skip", "unsure"]
-    labels: Texts | None = Field(None, description="Actions that are seen; null where nothing is said about them.")
-    tags: Texts = Field([], description="Free words.")
-    no_action: bool = Field(False, description="Nobody acts in it; only with reject.")
-    scene: Annotated[int, Field(ge=0, le=10**6), WHOLE] | None = None
-    start_s: Seconds | None = Field(
-        None, description="With end_s: the segment, seconds in the source; null: as proposed."
+
+class _OfRecord(BaseModel):
+    """Takes its values from the fields of a record."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+def _given(kind: type[DataclassInstance]) -> dict[str, Any]:
+    """What a page may send of a record, each field within its bounds."""
+    fields = {}
+    for field in (f for f in dataclasses.fields(kind) if "given" in f.metadata.get("views", ())):
+        of_type, is_optional = kinds_of(kind)[field.name]
+        about = dict(field.metadata["about"])
+        if "choices" in about:
+            of_type = Literal[about.pop("choices")]
+        elif typing.get_origin(of_type) is tuple:
+            of_type = Texts
+        elif of_type is int:
+            of_type = Annotated[int, Field(ge=about.pop("ge"), le=about.pop("le")), WHOLE]
+        default = ... if field.default is dataclasses.MISSING else field.default
+        fields[field.name] = (
+            of_type | None if is_optional else of_type,
+            Field(list(default) if isinstance(default, tuple) else default, **about),
+        )
+    return fields
+
+
+def _told(kind: type[DataclassInstance], *views: str) -> dict[str, Any]:
+    """What is sent of a record."""
+    hints = typing.get_type_hints(kind)
+    described = {f.name: f.metadata.get("about", {}).get("description") for f in dataclasses.fields(kind)}
+    names = [name for view in views for name in in_view(kind, view)]
+    return {name: (hints[name], Field(description=described[name])) for name in names}
+
+
+if TYPE_CHECKING:
+    DecisionGiven = _DecisionGiven
+    DecisionAnswer = _OfRecord
+    JudgementAnswer = _OfRecord
+    VideoAnswer = _OfRecord
+else:  # the fields are those of the records
+    DecisionGiven = create_model(
+        "DecisionGiven",
+        __base__=_DecisionGiven,
+        __doc__="One decision. Sent again with the same `client_key` it changes nothing.",
+        **_given(Decision),
     )
-    end_s: Seconds | None = None
-    seconds: Seconds = Field(0.0, description="Time spent on it.")
-    page_version: Annotated[str, Field(max_length=100)] = ""
-    queue: QueueName = Field("", description="Where it was handed out from; empty: the queue that is open.")
-    adjudication: bool = Field(False, description="The last word in a conflict; owners only.")
-
-    def as_decision(self) -> NewDecision:
-        fields = self.model_dump(exclude={"adjudication"})
-        labels = None if self.labels is None else tuple(self.labels)
-        return NewDecision(**fields | {"labels": labels, "tags": tuple(self.tags)})
+    DecisionAnswer = create_model(
+        "DecisionAnswer",
+        __base__=_OfRecord,
+        __doc__="The row of the table `decisions`; it is on the disk when this is sent.",
+        **_told(Decision, "answer", "written"),
+    )
+    JudgementAnswer = create_model("Judgement", __base__=_OfRecord, **_told(Decision, "judgement"))
+    VideoAnswer = create_model(
+        "VideoAnswer",
+        __base__=_OfRecord,
+        __doc__="A video in the gallery; `judged` and `conflict` are told to owners only.",
+        **_told(VideoRow, "gallery") | {"judged": (int | None, None), "conflict": (str | None, None)},
+    )
 
 
 class UndoGiven(_Given):
@@ -99,17 +148,6 @@ class SessionAnswer(BaseModel):
     token: str = Field(description="To be sent back as X-Review-Token with every POST that relies on the cookie.")
 
 
-class DecisionAnswer(BaseModel):
-    """The row of the table `decisions`; it is on the disk when this is sent."""
-
-    id: int
-    client_key: str
-    video_id: str
-    verdict: str
-    at_utc: str
-    repeated: bool = Field(description="Nothing was written: this client_key was known.")
-
-
 class Segment(BaseModel):
     start_s: float
     end_s: float
@@ -130,16 +168,6 @@ class Media(BaseModel):
     url: str
     start_s: float = Field(0.0, description="The source's time at the first frame of this file.")
     end_s: float | None = None
-
-
-class Judgement(BaseModel):
-    reviewer: str
-    verdict: str
-    labels: list[str] | None
-    tags: list[str]
-    no_action: bool
-    start_s: float | None
-    end_s: float | None
 
 
 class Item(BaseModel):
@@ -172,55 +200,20 @@ class Item(BaseModel):
     poster: str | None
     strip: str | None = Field(description="The sampled frames side by side, in the order of samples.")
     decided: str | None = Field(description="What you said of it before.")
-    judgements: list[Judgement] | None = Field(description="What everybody said; to owners, who settle conflicts.")
-
-
-class ProgressAnswer(BaseModel):
-    queue: str
-    total: int
-    done: int
-    left: int
-    own_done: int
-    own_today: int
-    own_seconds_per_video: float | None
-    videos_per_minute: float | None
-    seconds_left: float | None
+    judgements: list[JudgementAnswer] | None = Field(
+        description="What everybody said; to owners, who settle conflicts."
+    )
 
 
 class NextAnswer(BaseModel):
     items: list[Item]
-    progress: ProgressAnswer
+    progress: Progress
 
 
 class UndoAnswer(BaseModel):
     undone: DecisionAnswer | None = Field(description="null: there was nothing to take back.")
     item: Item | None = Field(description="The video to be judged anew.")
     previous: dict[str, Any] | None = Field(description="What was said of it.")
-
-
-class LabelAnswer(BaseModel):
-    label: str
-    videos: int
-
-
-class VideoAnswer(BaseModel):
-    """A video in the gallery; `judged` and `conflict` are told to owners only."""
-
-    video_id: str
-    status: str
-    reasons: list[str]
-    labels: list[str]
-    creator: str | None
-    title: str | None
-    file_name: str
-    duration_s: float | None
-    width: int | None
-    height: int | None
-    person_frames: int | None
-    sampled_frames: int | None
-    best_score: float | None
-    judged: int | None
-    conflict: str | None
 
 
 class GalleryAnswer(BaseModel):
@@ -259,14 +252,14 @@ def item_answer(
     second_look: bool = False,
     judgements: list[Decision] | None = None,
 ) -> Item:
-    record, video_id = item.record, item.record.video_id
-    plays = item.source_path is not None and plays_in_browsers(record.probe, item.source_path)
+    record, video_id, probe = item.record, item.record.video_id, item.record.probe
+    plays = item.source_path is not None and plays_in_browsers(probe, item.source_path)
     clip_url = _marked(video_id, "clip", item.clip_path)
     source_url = _marked(video_id, "source", item.source_path) if plays else None
     clip = None
     if clip_url is not None and record.segment is not None:
         clip = Media(url=clip_url, start_s=record.segment.start_s, end_s=record.segment.end_s)
-    copies = item.source is not None and not plays and record.probe is not None and bool(record.scenes)
+    copies = item.source is not None and not plays and probe is not None and bool(record.scenes)
     return Item(
         video_id=video_id,
         queue=queue,
@@ -276,10 +269,10 @@ def item_answer(
         file_name=Path(record.source.path).name,
         labels=list(record.labels),
         why=item.why,
-        duration_s=record.probe.duration_s if record.probe else None,
-        fps=record.probe.fps if record.probe else None,
-        width=record.probe.width if record.probe else None,
-        height=record.probe.height if record.probe else None,
+        duration_s=probe.duration_s if probe else None,
+        fps=probe.fps if probe else None,
+        width=probe.width if probe else None,
+        height=probe.height if probe else None,
         scenes=[Segment(start_s=scene.start_s, end_s=scene.end_s) for scene in record.scenes],
         scene=item.scene,
         samples=[
@@ -296,33 +289,10 @@ def item_answer(
         clip=clip,
         source=None
         if source_url is None
-        else Media(url=source_url, start_s=0.0, end_s=record.probe.duration_s if record.probe else None),
+        else Media(url=source_url, start_s=0.0, end_s=probe.duration_s if probe else None),
         scene_url=media_url(video_id, "scenes/") if copies else None,
         poster=_marked(video_id, "poster", item.poster_path),
         strip=_marked(video_id, "strip", item.strip_path) if record.samples else None,
         decided=None if decided is None else decided.verdict,
-        judgements=None if judgements is None else [judgement_answer(judgement) for judgement in judgements],
-    )
-
-
-def judgement_answer(said: Decision) -> Judgement:
-    return Judgement(
-        reviewer=said.reviewer,
-        verdict=said.verdict,
-        labels=None if said.labels is None else list(said.labels),
-        tags=list(said.tags),
-        no_action=said.no_action,
-        start_s=said.start_s,
-        end_s=said.end_s,
-    )
-
-
-def decision_answer(decision: Decision) -> DecisionAnswer:
-    return DecisionAnswer(
-        id=decision.id,
-        client_key=decision.client_key,
-        video_id=decision.video_id,
-        verdict=decision.verdict,
-        at_utc=decision.at_utc,
-        repeated=decision.repeated,
+        judgements=None if judgements is None else [JudgementAnswer.model_validate(said) for said in judgements],
     )

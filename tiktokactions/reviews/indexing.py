@@ -15,12 +15,12 @@ from tiktokactions.curation.options import CurateOptions
 from tiktokactions.files import read_record, record_path
 from tiktokactions.reviews.folding import catch_up, fold_those_judged, fold_videos, forget_decisions
 from tiktokactions.reviews.golden import gold
-from tiktokactions.reviews.index import INDEXES, ROWS_AT_ONCE, Index, forget, meta, set_meta, set_queue
+from tiktokactions.reviews.index import INDEXES, ROWS_AT_ONCE, Index, VideoRow, forget, meta, set_meta, set_queue
 from tiktokactions.reviews.order import Waiting, order_that_teaches
+from tiktokactions.reviews.rows import in_view
 from tiktokactions.reviews.store import Store, reviewers_per_video
 
-_COLUMNS = ["video_id", "status", "reasons", "labels", "human_labels", "creator", "source_path", "duration_s", "width"]
-_COLUMNS += ["height", "longest_scene_s", "person_frames", "sampled_frames", "clip_path", "clip_start_s", "clip_end_s"]
+_COLUMNS = ["source_path" if name == "file_name" else name for name in in_view(VideoRow, "manifest")]
 _FROM_RECORDS = ["title", "detector", "frame_scores", "person_score"]
 """A manifest of an earlier version of this program lacks some of these; the records are read then."""
 ROWS_AT_FIRST = 50_000
@@ -28,7 +28,7 @@ ROWS_AT_FIRST = 50_000
 CACHE_AT_FIRST_KB = 256_000
 
 
-def refresh(index: Index, store: Store, report: Callable[[int], None] = lambda videos: None) -> bool:
+def index_manifest(index: Index, store: Store, report: Callable[[int], None] = lambda videos: None) -> bool:
     """Bring the index up to the manifest and the decisions; says whether the manifest had changed.
 
     Rows are compared by a hash, and only the records of those that changed are read, so that a rebuild after some
@@ -119,30 +119,17 @@ def _video_row(index: Index, row: dict[str, Any], row_hash: str) -> dict[str, An
     margin = row["person_score"] - scores[wanted - 1] if len(scores) >= wanted else None
     seen = row["detector"] not in (None, "none")
     best_score = max(scores, default=0.0) if seen and row["sampled_frames"] else None
-    return {
-        "video_id": row["video_id"],
+    told = {name: row.get(name) for name in in_view(VideoRow, "manifest")}
+    return told | {
         "row_hash": row_hash,
-        "status": row["status"],
-        "reasons": _json(row["reasons"]),
-        "labels": _json(row["labels"]),
-        "human_labels": _json(row["human_labels"]),
-        "creator": row["creator"],
         "title": row["title"],
         "file_name": row["source_path"].replace("\\", "/").rsplit("/", 1)[-1],
-        "duration_s": row["duration_s"],
-        "width": row["width"],
-        "height": row["height"],
-        "longest_scene_s": row["longest_scene_s"],
-        "person_frames": row["person_frames"],
-        "sampled_frames": row["sampled_frames"],
         "best_score": best_score,
         "score_key": -1.0 if best_score is None else best_score,
         "duration_key": -1.0 if row["duration_s"] is None else row["duration_s"],
         "margin": margin if seen else None,
         "missing_frames": wanted - (row["person_frames"] or 0) if seen else None,
-        "clip_path": row["clip_path"],
-        "clip_start_s": row["clip_start_s"],
-        "clip_end_s": row["clip_end_s"],
+        **{name: _json(row[name]) for name in ("reasons", "labels", "human_labels")},
     }
 
 

@@ -1,0 +1,200 @@
+"""A judgement is declared once; the tables, the exports and the wire that follow from it are those of before."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tiktokactions.reviews.decisions import Decision, Judgement, Verdict, value_of
+from tiktokactions.reviews.rows import column_names, from_row, insert, to_row
+from tiktokactions.reviews.store import Store
+from tiktokactions.reviews.tasks import EXPORTED
+from tiktokactions.reviews.web import shapes
+
+DECISIONS = """CREATE TABLE decisions(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  client_key TEXT NOT NULL UNIQUE,
+  at_utc TEXT NOT NULL,
+  reviewer TEXT NOT NULL,
+  video_id TEXT NOT NULL,
+  verdict TEXT NOT NULL CHECK(verdict IN ('accept', 'reject', 'skip', 'unsure', 'undo')),
+  labels TEXT,
+  tags TEXT NOT NULL DEFAULT '[]',
+  no_action INTEGER NOT NULL DEFAULT 0,
+  scene INTEGER,
+  start_s REAL,
+  end_s REAL,
+  seconds REAL NOT NULL DEFAULT 0,
+  page_version TEXT NOT NULL DEFAULT '',
+  queue TEXT NOT NULL DEFAULT '',
+  adjudication INTEGER NOT NULL DEFAULT 0,
+  origin TEXT NOT NULL DEFAULT 'web',
+  undoes INTEGER UNIQUE REFERENCES decisions(id),
+  previous TEXT,
+  CHECK((verdict = 'undo') = (undoes IS NOT NULL))
+)"""
+VERDICTS = """CREATE TABLE verdicts(
+  video_id TEXT PRIMARY KEY,
+  verdict TEXT NOT NULL CHECK(verdict IN ('accept', 'reject')),
+  labels TEXT NOT NULL,
+  tags TEXT NOT NULL,
+  no_action INTEGER NOT NULL,
+  scene INTEGER,
+  start_s REAL,
+  end_s REAL,
+  judgements INTEGER NOT NULL,
+  confidence REAL NOT NULL,
+  method TEXT NOT NULL
+)"""
+FULL = Decision(
+    client_key="key-00000001",
+    at_utc="2026-11-26T23:59:00.000+00:00",
+    reviewer="ann",
+    video_id="v1",
+    verdict="accept",
+    labels=("waltz", "größe"),
+    tags=("blurred",),
+    scene=0,
+    start_s=1.5,
+    end_s=6.0,
+    seconds=2.25,
+    page_version="0.1",
+    queue="review",
+    adjudication=True,
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    opened = Store(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize(("table", "expected"), [("decisions", DECISIONS), ("verdicts", VERDICTS)])
+def test_tables_are_those_of_format_1(store: Store, table: str, expected: str) -> None:
+    assert store.database.rows("SELECT sql FROM sqlite_master WHERE name=?", (table,))[0][0] == expected
+
+
+@pytest.mark.parametrize(
+    ("record", "table", "expected"),
+    [
+        pytest.param(
+            FULL,
+            "decisions",
+            (
+                *(1, "key-00000001", "2026-11-26T23:59:00.000+00:00", "ann", "v1", "accept", '["waltz", "größe"]'),
+                *('["blurred"]', 0, 0, 1.5, 6.0, 2.25, "0.1", "review", 1, "web", None, None),
+            ),
+            id="a decision",
+        ),
+        pytest.param(
+            Verdict("v1", "reject", (), ("dark",), True, judgements=2, confidence=0.5, method="glad"),
+            "verdicts",
+            ("v1", "reject", "[]", '["dark"]', 1, None, None, None, 2, 0.5, "glad"),
+            id="a verdict",
+        ),
+    ],
+)
+def test_rows_are_those_of_format_1(store: Store, record: Decision | Verdict, table: str, expected: tuple) -> None:
+    row = to_row(record)
+    row.pop("id", None)
+    with store.database.write() as connection:
+        insert(connection, table, row)
+    found = store.database.first(f"SELECT * FROM {table}")
+    assert found is not None and tuple(found) == expected
+    read = from_row(type(record), found)
+    assert read == (replace(record, id=1) if isinstance(record, Decision) else record)
+
+
+def test_a_row_written_by_the_version_before_is_read(store: Store) -> None:
+    with store.database.write() as connection:
+        connection.execute(
+            "INSERT INTO decisions(client_key, at_utc, reviewer, video_id, verdict, labels, tags, no_action)"
+            " VALUES('key-00000002', '2026', 'ben', 'v2', 'reject', NULL, '[]', 1)"
+        )
+        with pytest.raises(sqlite3.IntegrityError):
+            connection.execute(
+                "INSERT INTO decisions(client_key, at_utc, reviewer, video_id, verdict) VALUES(1,2,3,4,5)"
+            )
+    row = store.database.first("SELECT * FROM decisions")
+    assert row is not None
+    assert from_row(Decision, row) == Decision(
+        "key-00000002", "v2", "reject", no_action=True, id=1, at_utc="2026", reviewer="ben"
+    )
+
+
+def test_exports_have_the_columns_of_before() -> None:
+    assert [
+        *("client_key", "at_utc", "reviewer", "video_id", "verdict", "labels", "tags", "no_action", "scene"),
+        *("start_s", "end_s", "seconds", "queue", "adjudication", "origin", "undoes"),
+    ] == EXPORTED
+
+
+def test_what_is_said_is_the_same_in_every_noun() -> None:
+    said = column_names(Judgement)
+    assert said == ["verdict", "labels", "tags", "no_action", "scene", "start_s", "end_s"]
+    assert [name for name in column_names(Decision) if name in said] == said
+    assert [name for name in column_names(Verdict) if name in said] == said
+    assert json.dumps(value_of(FULL), ensure_ascii=False) == (
+        '{"verdict": "accept", "labels": ["waltz", "größe"], "tags": ["blurred"], "no_action": false, "scene": 0,'
+        ' "start_s": 1.5, "end_s": 6.0, "queue": "review"}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        pytest.param(
+            shapes.DecisionAnswer,
+            '{"id":7,"client_key":"key-00000001","video_id":"v1","verdict":"accept",'
+            '"at_utc":"2026-11-26T23:59:00.000+00:00","repeated":false}',
+            id="an answer",
+        ),
+        pytest.param(
+            shapes.JudgementAnswer,
+            '{"reviewer":"ann","verdict":"accept","labels":["waltz","größe"],"tags":["blurred"],"no_action":false,'
+            '"start_s":1.5,"end_s":6.0}',
+            id="a judgement",
+        ),
+    ],
+)
+def test_the_wire_is_that_of_before(shape: type[shapes.DecisionAnswer], expected: str) -> None:
+    assert shape.model_validate(replace(FULL, id=7)).model_dump_json() == expected
+
+
+def test_what_a_page_sends_becomes_a_decision() -> None:
+    sent = {"client_key": "key-00000001", "video_id": "v1", "verdict": "accept", "labels": ["waltz"], "scene": 2.0}
+    assert shapes.DecisionGiven.model_validate(sent).as_decision() == Decision(
+        "key-00000001", "v1", "accept", ("waltz",), scene=2
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"client_key": "short"},
+        {"video_id": ""},
+        {"verdict": "undo"},
+        {"labels": ["x" * 101]},
+        {"labels": ["x"] * 51},
+        {"tags": None},
+        {"no_action": 1},
+        {"scene": -1},
+        {"scene": 1.5},
+        {"start_s": float("nan")},
+        {"seconds": -1},
+        {"queue": "q" * 151},
+        {"id": 5},
+        {"reviewer": "ann"},
+    ],
+    ids=lambda change: str(change)[:25],
+)
+def test_what_a_page_may_not_send(change: dict) -> None:
+    sent = {"client_key": "key-00000001", "video_id": "v1", "verdict": "accept"} | change
+    with pytest.raises(ValueError, match="1 validation error"):
+        shapes.DecisionGiven.model_validate(sent)

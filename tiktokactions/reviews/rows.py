@@ -1,0 +1,120 @@
+"""Rows of SQLite and JSON from frozen dataclasses: a field is declared once, its column and its key follow from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import sqlite3
+import typing
+from collections.abc import Callable, Mapping
+from types import NoneType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Record = TypeVar("Record", bound="DataclassInstance")
+SQL_TYPES = {bool: "INTEGER", int: "INTEGER", float: "REAL"}
+"""Everything else is text; tuples and dicts are JSON."""
+
+
+def shown(views: str = "", description: str = "", *, kept: bool = True, **bounds: Any) -> dict[str, Any]:
+    """Metadata of a field. ``views``: the shapes on the wire that have it; ``kept`` False: it has no column."""
+    about = {"description": description} if description else {}
+    return {"views": views.split(), "kept": kept, "about": about | bounds}
+
+
+@functools.cache
+def kinds_of(kind: type[DataclassInstance]) -> dict[str, tuple[Any, bool]]:
+    """Of every field the type without ``None``, and whether it may be ``None``."""
+    hints = typing.get_type_hints(kind)
+    found = {}
+    for field in dataclasses.fields(kind):
+        hint = hints[field.name]
+        options = [option for option in typing.get_args(hint) if option is not NoneType]
+        is_optional = len(options) < len(typing.get_args(hint)) and typing.get_origin(hint) is not tuple
+        found[field.name] = (options[0] if is_optional else hint, is_optional)
+    return found
+
+
+def in_view(kind: type[DataclassInstance], view: str) -> list[str]:
+    """Names of the fields that a shape on the wire shows, in order."""
+    return [field.name for field in dataclasses.fields(kind) if view in field.metadata.get("views", ())]
+
+
+def column_names(kind: type[DataclassInstance]) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind) if field.metadata.get("kept", True)]
+
+
+def column_definitions(kind: type[DataclassInstance], rules: Mapping[str, str], defaults: bool = True) -> str:
+    """The columns of a table, a line each. ``rules``: what SQL says of a column instead of what follows from its type."""
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    lines = []
+    for name in column_names(kind):
+        of_type, is_optional = kinds_of(kind)[name]
+        default = fields[name].default
+        rule = "" if is_optional else "NOT NULL"
+        if rule and defaults and default is not dataclasses.MISSING:
+            rule += f" DEFAULT {_literal(default)}"
+        words = [name, SQL_TYPES.get(of_type, "TEXT"), rules.get(name, rule)]
+        lines.append("  " + " ".join(word for word in words if word))
+    return ",\n".join(lines)
+
+
+def _literal(default: object) -> str:
+    kept = _kept(default)
+    return f"'{kept}'" if isinstance(kept, str) else f"{kept:g}"
+
+
+def _kept(value: Any) -> Any:
+    if isinstance(value, (tuple, dict)):
+        return json.dumps(value, ensure_ascii=False)
+    return int(value) if isinstance(value, bool) else value
+
+
+def to_row(record: DataclassInstance) -> dict[str, Any]:
+    """Column by column, as SQLite keeps it."""
+    return {name: _kept(getattr(record, name)) for name in column_names(type(record))}
+
+
+@functools.cache
+def _readers(kind: type[DataclassInstance]) -> list[tuple[str, Callable[[Any], Any] | None]]:
+    readers: list[tuple[str, Callable[[Any], Any] | None]] = []
+    for name in column_names(kind):
+        of_type = kinds_of(kind)[name][0]
+        origin = typing.get_origin(of_type) or of_type
+        reader: Callable[[Any], Any] | None = None
+        if origin is tuple:
+            reader = _tuple
+        elif origin is dict:
+            reader = json.loads
+        elif origin is bool:
+            reader = bool
+        readers.append((name, reader))
+    return readers
+
+
+def _tuple(text: str) -> tuple[Any, ...]:
+    return tuple(json.loads(text))
+
+
+def from_row(kind: type[Record], row: sqlite3.Row) -> Record:
+    """The record of a row, which may hold more columns."""
+    values = {}
+    for name, reader in _readers(kind):
+        value = row[name]
+        values[name] = value if reader is None or value is None else reader(value)
+    return kind(**values)
+
+
+def insert(connection: sqlite3.Connection, table: str, row: Mapping[str, Any], how: str = "INSERT") -> int | None:
+    """Add a row, named by columns; returns its number. ``how``: ``INSERT OR IGNORE`` and the like."""
+    names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
+    return connection.execute(f"{how} INTO {table}({names}) VALUES({marks})", row).lastrowid
+
+
+def to_json(record: DataclassInstance, names: typing.Iterable[str]) -> dict[str, Any]:
+    """Some fields as JSON types."""
+    values = {name: getattr(record, name) for name in names}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
