@@ -18,7 +18,7 @@ from tiktokactions.files import DatasetBusyError, dataset_lock
 from tiktokactions.model.autoencoder import pretraining_model
 from tiktokactions.model.checkpoint import checkpoints
 from tiktokactions.model.options import PretrainOptions
-from tiktokactions.model.pretrain import dry_pretrain, pretrain, pretraining_config, pretraining_plan
+from tiktokactions.model.pretrain import dry_pretrain, pretrain, pretraining_config, pretraining_numbers
 from tiktokactions.model.progress import NonFiniteLossError, TrainingProgress
 from tiktokactions.model.run import Run, RunError, filled, read_log, read_run
 from tiktokactions.model.training import TooFewClipsError
@@ -119,7 +119,7 @@ def test_the_paper_s_plan():
 )
 def test_plans(options, processes, steps, videos, warmup):
     asked = PretrainOptions(**(QUICK | options))
-    plan = pretraining_plan(pretraining_model(pretraining_config(asked)), asked, 12, processes)
+    plan = pretraining_numbers(pretraining_model(pretraining_config(asked)), asked, 12, processes)
     assert (plan.steps, plan.videos_per_step, plan.warmup_steps) == (steps, videos, warmup)
     assert plan.lr == pytest.approx(0.02 * videos / 256)
 

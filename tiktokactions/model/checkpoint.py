@@ -13,10 +13,8 @@ the seed, the epoch, the clip and the step.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,12 +22,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tiktokactions.errors import UsageError
 from tiktokactions.files import write_atomic
 from tiktokactions.model.optim import AverageWeights
+from tiktokactions.model.tensor_files import write_safetensors
 
 
 @dataclass
@@ -53,11 +52,11 @@ def save_checkpoint(run: Path, state: TrainingState, keep: int) -> Path:
     staged = folder / f".writing-{state.step}"
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()
-    save_weights(staged / "model.safetensors", state.model.state_dict())
+    write_safetensors(staged / "model.safetensors", state.model.state_dict())
     moments, steps = _optimizer_state(state)
-    save_weights(staged / "optimizer.safetensors", moments)
+    write_safetensors(staged / "optimizer.safetensors", moments)
     if state.average is not None:
-        save_weights(staged / "average.safetensors", state.average.tensors)
+        write_safetensors(staged / "average.safetensors", state.average.tensors)
     said = {"step": state.step, "optimizer_steps": steps, "scaler": state.scaler.state_dict(), "pending": state.pending}
     write_atomic(staged / "state.json", json.dumps(said).encode())
     target = folder / f"step-{state.step:08}"
@@ -110,18 +109,3 @@ def _optimizer_state(state: TrainingState) -> tuple[dict[str, Tensor], dict[str,
             steps[name] = float(kept["step"])
             moments |= {f"{moment}/{name}": kept[moment] for moment in ("exp_avg", "exp_avg_sq")}
     return moments, steps
-
-
-def save_weights(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write tensors as safetensors, whole or not at all."""
-    staged = path.with_name(f".writing-{path.name}")
-    try:
-        save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, staged)
-    except SafetensorError as error:
-        # It tells what the operating system said in words only: "... (os error 28)".
-        said = re.search(r"os error (\d+)", str(error))
-        number = int(said[1]) if said else errno.EIO
-        raise OSError(number, os.strerror(number), str(path)) from error
-    with staged.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(staged, path)

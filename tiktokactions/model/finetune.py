@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,9 @@ from torch.nn import functional as F  # noqa: N812
 
 from tiktokactions.clips.clip import ClipSet
 from tiktokactions.errors import UsageError
-from tiktokactions.model.checkpoint import TrainingState, save_weights
+from tiktokactions.model.checkpoint import TrainingState
 from tiktokactions.model.classification import VideoClassifier, classifier, draw_drops, soft_target_loss
 from tiktokactions.model.config import ModelConfig, model_config
-from tiktokactions.model.curves import draw_curves
 from tiktokactions.model.evaluate import label_numbers, top_accuracy
 from tiktokactions.model.hardware import (
     Hardware,
@@ -29,9 +27,9 @@ from tiktokactions.model.hardware import (
     share_gradients,
     worker_count,
 )
-from tiktokactions.model.loader import Batches, FinetuneClips, ValidationClips, evaluation_batches
+from tiktokactions.model.loader import FinetuneClips, ValidationClips, evaluation_batches
 from tiktokactions.model.mixing import mix
-from tiktokactions.model.optim import AverageWeights, adamw, parameter_groups, scaled_lr, schedule
+from tiktokactions.model.optim import AverageWeights, adamw, parameter_groups, schedule
 from tiktokactions.model.options import FinetuneOptions
 from tiktokactions.model.probe import fit_probe
 from tiktokactions.model.progress import TrainingProgress
@@ -43,20 +41,19 @@ from tiktokactions.model.run import (
     TrainingData,
     TrainingResult,
     clips_fingerprint,
-    now,
-    package_versions,
-    write_result,
 )
 from tiktokactions.model.training import (
     Recorder,
     Report,
     Saver,
+    batches_of,
     check_finite,
     clip_paths,
+    derived_numbers,
+    end_run,
     open_run,
     optimizer_step,
     resume,
-    steps_per_epoch,
 )
 from tiktokactions.model.weights import ReadWeights, config_of, load_into, read_weights
 
@@ -94,7 +91,7 @@ def finetune(
         model = classifier(
             config, drop_path=options.drop_path, head_dropout=options.head_dropout, init_scale=options.init_scale
         )
-        plan = finetuning_plan(model, options, len(train.clips), machine.processes.world)
+        derived = finetuning_numbers(model, options, len(train.clips), machine.processes.world)
         listed, flip = clips_fingerprint(train.clips, labels), options.flip and train.flip
         data = TrainingData((train.source,), len(train.clips), listed, kind=train.kind, flip=flip)
         first_weights = None
@@ -102,17 +99,12 @@ def finetune(
             loaded = load_into(model, usable_tensors(read, labels), what=str(init))
             report(TrainingProgress(str(loaded)))
             first_weights = FirstWeights(str(init), len(loaded.loaded), loaded.fresh)
-        settings = dataclasses.asdict(options)
-        info = RunInfo("finetune", config, labels, settings, data, plan, first_weights, package_versions(), now())
-        open_run(run, info, train.clips, machine)
-        if Run(run).finished:
-            report(TrainingProgress(f"{run}: finished before, nothing to do"))
+        info = RunInfo("finetune", config, labels, dataclasses.asdict(options), data, derived, first_weights)
+        if not open_run(run, info, train.clips, machine, report):
             return Run(run)
-        for line in describe_plan(plan, config, options, machine):
-            report(TrainingProgress(line))
         if options.linear_probe:
             return Run(run, fit_probe(model, train, options, run, machine, report))
-        return Run(run, _train(model, train, val, options, plan, run, machine, report))
+        return Run(run, _train(model, train, val, options, derived, run, machine, report))
 
 
 def _train(
@@ -120,12 +112,11 @@ def _train(
     train: ClipSet,
     val: ClipSet | None,
     options: FinetuneOptions,
-    plan: Derived,
+    derived: Derived,
     run: Path,
     machine: Hardware,
     report: Report,
 ) -> TrainingResult:
-    began = time.perf_counter()
     model.to(machine.device).train()
     model.checkpoint_activations = options.checkpoint_activations
     freeze(model, options.freeze)
@@ -139,23 +130,15 @@ def _train(
         trained = torch.compile(trained)  # type: ignore[assignment]
 
     rates = schedule(
-        plan.lr,
-        plan.min_lr,
+        derived.lr,
+        derived.min_lr,
         epochs=options.epochs,
-        steps_per_epoch=plan.steps_per_epoch,
+        steps_per_epoch=derived.steps_per_epoch,
         warmup_epochs=options.warmup,
     )
     dataset = FinetuneClips(train.clips, train.labels, model.config, options, flip=options.flip and train.flip)
-    batches = Batches(
-        dataset,
-        batch_size=options.batch_size,
-        seed=options.seed,
-        processes=(machine.processes.rank, machine.processes.world),
-        workers=worker_count(options, machine.processes),
-        pin_memory=machine.is_cuda,
-    )
-    per_epoch = plan.steps_per_epoch
-    recorder = Recorder(run, state, options, machine, report, steps=plan.steps, per_epoch=per_epoch)
+    batches, per_epoch = batches_of(dataset, options, machine), derived.steps_per_epoch
+    recorder = Recorder(run, state, options, machine, report, steps=derived.steps, per_epoch=per_epoch)
     saver = Saver(run, state, options, machine)
 
     with batches, saver.finish_step_before_stopping():
@@ -185,15 +168,7 @@ def _train(
             if val is not None and options.validate_epochs and (epoch + 1) % options.validate_epochs == 0:
                 recorder.note(val_top1=validate(model, val, train.labels, options, machine))
 
-    seconds = round(time.perf_counter() - began, 3)
-    result = TrainingResult(state.step, recorder.last_loss, seconds_of_last_start=seconds)
-    if machine.processes.is_first:
-        save_weights(run / "model.safetensors", model.state_dict())
-        if state.average is not None:
-            save_weights(run / "average.safetensors", state.average.tensors)
-        draw_curves(run)
-        write_result(run, result)
-    return result
+    return end_run(run, state, recorder, machine)
 
 
 def batch_loss(
@@ -317,44 +292,15 @@ def usable_tensors(read: ReadWeights, labels: tuple[str, ...]) -> dict[str, Tens
 
 
 def dry_finetune(train: ClipSet, options: FinetuneOptions, init: Path | None) -> Derived:
-    """The plan for these clips, without device or other processes."""
+    """The numbers for these clips, without device or other processes."""
     labels = require_labels(train)
     config = finetuning_config(options, None if init is None else read_weights(init), len(labels))
     with torch.device("meta"):
         model = classifier(config)
-    return finetuning_plan(model, options, len(train.clips), processes_told().world)
+    return finetuning_numbers(model, options, len(train.clips), processes_told().world)
 
 
-def finetuning_plan(model: VideoClassifier, options: FinetuneOptions, clips: int, processes: int) -> Derived:
-    """Every number that follows from the options, computed here and nowhere else."""
-    per_epoch = 0 if options.linear_probe else steps_per_epoch(clips, options, processes)
-    batch = options.batch_size * options.accumulate * processes
-    return Derived(
-        processes=processes,
-        videos_per_step=batch,
-        clips_per_step=batch * options.num_samples,
-        steps_per_epoch=per_epoch,
-        steps=per_epoch * options.epochs,
-        warmup_steps=int(options.warmup * per_epoch),
-        lr=scaled_lr(options.base_lr, batch),
-        min_lr=scaled_lr(options.min_lr, batch),
-        tokens=model.config.tokens,
-        parameters=sum(p.numel() for p in model.parameters()),
-        first_layer_lr=scaled_lr(options.base_lr, batch) * options.layer_decay ** (model.config.depth + 1),
-        classes=model.config.classes,
-    )
-
-
-def describe_plan(plan: Derived, config: ModelConfig, options: FinetuneOptions, machine: Hardware) -> list[str]:
-    """The plan in words."""
-    lines = [
-        f"{config.name}: {plan.parameters:,} parameters, {plan.classes} classes, clips of {config.frames} ×"
-        f" {config.height} × {config.width} ({plan.tokens} tokens), on {machine.describe()}"
-    ]
-    if not options.linear_probe:
-        lines.append(
-            f"{plan.steps:,} steps ({plan.steps_per_epoch:,} an epoch, {plan.warmup_steps:,} of warm-up) of"
-            f" {plan.videos_per_step} videos, {plan.clips_per_step} clips; learning rate {plan.lr:.3g} to"
-            f" {plan.min_lr:.3g}, in the first layer {plan.first_layer_lr:.3g}"
-        )
-    return lines
+def finetuning_numbers(model: VideoClassifier, options: FinetuneOptions, clips: int, processes: int) -> Derived:
+    """Every number that follows from the options."""
+    found = derived_numbers(model, options, clips, processes, classes=model.config.classes)
+    return dataclasses.replace(found, first_layer_lr=found.lr * options.layer_decay ** (model.config.depth + 1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,9 +20,9 @@ from tiktokactions.model.autoencoder import (
     reconstruction_target,
     supervised_tokens,
 )
-from tiktokactions.model.checkpoint import TrainingState, save_weights
+from tiktokactions.model.checkpoint import TrainingState
 from tiktokactions.model.config import ModelConfig, model_config
-from tiktokactions.model.curves import draw_curves, draw_reconstructions
+from tiktokactions.model.curves import draw_reconstructions
 from tiktokactions.model.hardware import (
     Hardware,
     alone,
@@ -31,11 +30,10 @@ from tiktokactions.model.hardware import (
     local_gradients,
     processes_told,
     share_gradients,
-    worker_count,
 )
-from tiktokactions.model.loader import Batches, PretrainClips
+from tiktokactions.model.loader import PretrainClips
 from tiktokactions.model.masking import decoder_mask, tube_mask
-from tiktokactions.model.optim import adamw, parameter_groups, scaled_lr, schedule
+from tiktokactions.model.optim import adamw, parameter_groups, schedule
 from tiktokactions.model.options import PretrainOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.model.run import (
@@ -46,20 +44,19 @@ from tiktokactions.model.run import (
     TrainingData,
     TrainingResult,
     clips_fingerprint,
-    now,
-    package_versions,
-    write_result,
 )
 from tiktokactions.model.training import (
     Recorder,
     Report,
     Saver,
+    batches_of,
     check_finite,
     clip_paths,
+    derived_numbers,
+    end_run,
     open_run,
     optimizer_step,
     resume,
-    steps_per_epoch,
 )
 from tiktokactions.model.weights import load_into, read_weights
 
@@ -95,19 +92,14 @@ def pretrain(
         config = pretraining_config(options)
         torch.manual_seed(options.seed)
         model = pretraining_model(config)
-        plan = pretraining_plan(model, options, len(clips), machine.processes.world)
+        derived = pretraining_numbers(model, options, len(clips), machine.processes.world)
         mixed = None if shares is None else clips_fingerprint((), [repr(share) for share in shares])
         data = TrainingData(tuple(sources), len(clips), clips_fingerprint(clips, ()), mixed)
         first_weights = None if init is None else _load(model, init, report)
-        settings = dataclasses.asdict(options)
-        info = RunInfo("pretrain", config, None, settings, data, plan, first_weights, package_versions(), now())
-        open_run(run, info, clips, machine)
-        if Run(run).finished:
-            report(TrainingProgress(f"{run}: finished before, nothing to do"))
+        info = RunInfo("pretrain", config, None, dataclasses.asdict(options), data, derived, first_weights)
+        if not open_run(run, info, clips, machine, report):
             return Run(run)
-        for line in describe_plan(plan, config, machine):
-            report(TrainingProgress(line))
-        return Run(run, _train(model, clips, shares, options, plan, run, machine, report))
+        return Run(run, _train(model, clips, shares, options, derived, run, machine, report))
 
 
 def _train(
@@ -115,12 +107,11 @@ def _train(
     clips: Sequence[Clip],
     shares: Sequence[float] | None,
     options: PretrainOptions,
-    plan: Derived,
+    derived: Derived,
     run: Path,
     machine: Hardware,
     report: Report,
 ) -> TrainingResult:
-    began = time.perf_counter()
     model.to(machine.device)
     model.checkpoint_activations = options.checkpoint_activations
     optimizer = adamw(parameter_groups(model, options.weight_decay), (options.beta1, options.beta2))
@@ -131,24 +122,15 @@ def _train(
         trained = torch.compile(trained)  # type: ignore[assignment]
 
     rates = schedule(
-        plan.lr,
-        plan.min_lr,
+        derived.lr,
+        derived.min_lr,
         epochs=options.epochs,
-        steps_per_epoch=plan.steps_per_epoch,
+        steps_per_epoch=derived.steps_per_epoch,
         warmup_epochs=options.warmup,
     )
     dataset = PretrainClips(clips, model.config, options)
-    batches = Batches(
-        dataset,
-        batch_size=options.batch_size,
-        seed=options.seed,
-        shares=shares,
-        processes=(machine.processes.rank, machine.processes.world),
-        workers=worker_count(options, machine.processes),
-        pin_memory=machine.is_cuda,
-    )
-    per_epoch = plan.steps_per_epoch
-    recorder = Recorder(run, state, options, machine, report, steps=plan.steps, per_epoch=per_epoch)
+    batches, per_epoch = batches_of(dataset, options, machine, shares), derived.steps_per_epoch
+    recorder = Recorder(run, state, options, machine, report, steps=derived.steps, per_epoch=per_epoch)
     saver = Saver(run, state, options, machine)
 
     with batches, saver.finish_step_before_stopping():
@@ -174,13 +156,7 @@ def _train(
             if machine.processes.is_first and _is_pictured(epoch, options):
                 draw_reconstructions(run / "reconstructions" / f"epoch-{epoch + 1:05}", model, dataset, PICTURED_CLIPS)
 
-    seconds = round(time.perf_counter() - began, 3)
-    result = TrainingResult(state.step, recorder.last_loss, seconds_of_last_start=seconds)
-    if machine.processes.is_first:
-        save_weights(run / "model.safetensors", model.state_dict())
-        draw_curves(run)
-        write_result(run, result)
-    return result
+    return end_run(run, state, recorder, machine)
 
 
 def batch_loss(
@@ -218,48 +194,20 @@ def pretraining_config(options: PretrainOptions) -> ModelConfig:
 
 
 def dry_pretrain(clips: int, options: PretrainOptions) -> Derived:
-    """The plan for so many clips, without weights, device or other processes."""
+    """The numbers for so many clips, without weights, device or other processes."""
     with torch.device("meta"):
         model = pretraining_model(pretraining_config(options))
-    return pretraining_plan(model, options, clips, processes_told().world)
+    return pretraining_numbers(model, options, clips, processes_told().world)
 
 
-def pretraining_plan(model: MaskedAutoencoder, options: PretrainOptions, clips: int, processes: int) -> Derived:
-    """Every number that follows from the options, computed here and nowhere else."""
-    config = model.config
-    per_epoch = steps_per_epoch(clips, options, processes)
-    batch = options.batch_size * options.accumulate * processes
-    rng = np.random.default_rng(0)
-    hidden = tube_mask(config.grid, options.mask_ratio, rng)
-    skipped = decoder_mask(hidden, config.grid, options.decoder_mask_ratio, rng)
-    return Derived(
-        processes=processes,
-        videos_per_step=batch,
-        clips_per_step=batch * options.num_samples,
-        steps_per_epoch=per_epoch,
-        steps=per_epoch * options.epochs,
-        warmup_steps=int(options.warmup * per_epoch),
-        lr=scaled_lr(options.base_lr, batch),
-        min_lr=scaled_lr(options.min_lr, batch),
-        tokens=config.tokens,
-        parameters=sum(p.numel() for p in model.parameters()),
-        visible_tokens=int((~hidden).sum()),
-        decoded_tokens=int((~skipped).sum()),
-        supervised_tokens=int((hidden & ~skipped).sum()),
-    )
-
-
-def describe_plan(plan: Derived, config: ModelConfig, machine: Hardware) -> list[str]:
-    """The plan in words."""
-    return [
-        f"{config.name}: {plan.parameters:,} parameters, clips of {config.frames} × {config.height} × {config.width}, on"
-        f" {machine.describe()}",
-        f"{plan.tokens} tokens: {plan.visible_tokens} seen by the encoder, {plan.decoded_tokens} decoded,"
-        f" {plan.supervised_tokens} of them hidden and in the loss",
-        f"{plan.steps:,} steps ({plan.steps_per_epoch:,} an epoch, {plan.warmup_steps:,} of warm-up) of"
-        f" {plan.videos_per_step} videos, {plan.clips_per_step} clips; learning rate {plan.lr:.3g} to"
-        f" {plan.min_lr:.3g}",
-    ]
+def pretraining_numbers(model: MaskedAutoencoder, options: PretrainOptions, clips: int, processes: int) -> Derived:
+    """Every number that follows from the options."""
+    grid, rng = model.config.grid, np.random.default_rng(0)
+    hidden = tube_mask(grid, options.mask_ratio, rng)
+    decoded = ~decoder_mask(hidden, grid, options.decoder_mask_ratio, rng)
+    counts = {"visible_tokens": ~hidden, "decoded_tokens": decoded, "supervised_tokens": hidden & decoded}
+    tokens = {name: int(mask.sum()) for name, mask in counts.items()}
+    return derived_numbers(model, options, clips, processes, **tokens)
 
 
 def _load(model: MaskedAutoencoder, init: Path, report: Report) -> FirstWeights:

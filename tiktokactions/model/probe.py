@@ -16,13 +16,13 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from tiktokactions.clips.clip import ClipSet
-from tiktokactions.model.checkpoint import save_weights
 from tiktokactions.model.classification import VideoClassifier
 from tiktokactions.model.evaluate import gather, merge_views, run_views, top_accuracy
 from tiktokactions.model.hardware import Hardware
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.model.run import TrainingResult, write_result
+from tiktokactions.model.tensor_files import write_safetensors
 from tiktokactions.model.training import Report
 
 PENALTIES = tuple(10.0**power for power in range(-5, 2))
@@ -64,7 +64,7 @@ def fit_probe(
     seconds = round(time.perf_counter() - began, 3)
     result = TrainingResult(0, loss, True, seconds, penalty, accuracy)
     if machine.processes.is_first:
-        save_weights(run / "model.safetensors", model.state_dict())
+        write_safetensors(run / "model.safetensors", model.state_dict())
         write_result(run, result)
     return result
 

@@ -26,8 +26,7 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -38,6 +37,7 @@ from tiktokactions import __version__
 from tiktokactions.clips.clip import Clip
 from tiktokactions.errors import UsageError
 from tiktokactions.files import write_atomic
+from tiktokactions.machine import utc_now
 from tiktokactions.model.config import ModelConfig
 
 if TYPE_CHECKING:
@@ -116,8 +116,8 @@ class RunInfo:
     derived: Derived
     init: FirstWeights | None
     """None: the first weights were drawn at random."""
-    versions: dict[str, str]
-    created: str
+    versions: dict[str, str] = field(default_factory=lambda: package_versions())
+    created: str = field(default_factory=utc_now)
 
 
 @dataclass(frozen=True)
@@ -277,7 +277,7 @@ def _read(path: Path, kind: type[RecordType]) -> RecordType:
             raise RunError(f"{path}: made by a newer tiktokactions; update this one")
         return msgspec.convert(data, kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise RunError(f"{path}: not a valid {path.name}: {error}") from error
+        raise RunError(f"{path}: not a valid {path.name}: {error}".replace("`", "'")) from error
 
 
 def differences(old: RunInfo, new: RunInfo, ignore: Sequence[str]) -> list[str]:
@@ -310,10 +310,6 @@ def filled(record: DataclassInstance) -> dict[str, Any]:
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     write_atomic(path, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def package_versions() -> dict[str, str]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import pickletools
+import re
 import struct
-import tempfile
 import warnings
 import zipfile
-from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import IO, Any
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -21,13 +20,14 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from tiktokactions.errors import UsageError
+from tiktokactions.files.changes import unfinished
 
 Tensors = dict[str, Tensor]
 
 _STATE_KEYS = ("model", "module", "state_dict")
 """Where training scripts keep the weights in their checkpoint, the first one wins."""
-_LEGACY_PICKLES = 5
-"""torch.save before 1.6: magic number, protocol, system, object, storage keys, each its own pickle."""
+_UNKNOWN_GLOBAL = re.compile(r"Unsupported global: GLOBAL (\S+) was not an allowed global")
+"""How torch's restricted unpickler names a class or function that it does not know."""
 _UNREADABLE = (
     *(UnpicklingError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, EOFError, OSError),
     *(struct.error, zipfile.BadZipFile, AssertionError),
@@ -78,21 +78,30 @@ def read_torch_file(path: Path) -> Any:
     """What ``torch.save`` wrote, with tensors on the CPU and :class:`Inert` in place of all other objects.
 
     Official checkpoints hold an ``argparse.Namespace`` and more beside their tensors. Nothing of it is imported or
-    called: the names are read from the pickle's opcodes first, and torch's restricted unpickler gets the stand-in for
-    each of them.
+    called: torch's restricted unpickler stops at each class or function that it does not know and names it, and is given
+    the stand-in under that name.
 
     Raises:
         WeightsError: the file is damaged, no such file, or asks for what the restricted unpickler refuses.
     """
+    stand_ins: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = []
     try:
         with open(path, "rb") as file:
             is_zip = file.read(4) == b"PK\x03\x04"
-        stand_ins: list[Callable[..., Any] | tuple[Callable[..., Any], str]]
-        stand_ins = [(Inert, name) for name in sorted(_globals_named_in(path, is_zip))]
-        with torch.serialization.safe_globals(stand_ins), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Detected pickle protocol")  # what it cannot read, it refuses
-            # Mapped, the optimizer's state that makes two thirds of a checkpoint is never read.
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+        while True:
+            try:
+                with torch.serialization.safe_globals(stand_ins), warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", "Detected pickle protocol")  # what it cannot read, it refuses
+                    # Mapped, the optimizer's state that makes two thirds of a checkpoint is never read.
+                    return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+            except UnpicklingError as error:
+                unknown = _UNKNOWN_GLOBAL.search(str(error))
+                if unknown is None:
+                    raise
+                stand_in = (Inert, unknown[1] if "." in unknown[1] else f"builtins.{unknown[1]}")
+                if stand_in in stand_ins:
+                    raise
+                stand_ins.append(stand_in)
     except _UNREADABLE as error:
         raise WeightsError(
             f"{path}: its tensors cannot be read: the file is damaged, or it asks for code to be run, and none was run "
@@ -105,35 +114,6 @@ def _reason(error: BaseException) -> str:
     """The last line of torch's long explanations (which advise to load unsafely), whole for others."""
     lines = [line for line in str(error).splitlines() if line.strip() and "documentation of torch.load" not in line]
     return f"{type(error).__name__}: {lines[-1].strip() if lines else 'no details'}"
-
-
-def _globals_named_in(path: Path, is_zip: bool) -> set[str]:
-    """``module.name`` of everything that a file's pickles would import, as torch will ask for it."""
-    named: set[str] = set()
-    if is_zip:
-        with zipfile.ZipFile(path) as archive:
-            for entry in archive.namelist():
-                if entry.endswith("data.pkl"):
-                    named |= _globals_of(archive.open(entry))
-        return named
-    with open(path, "rb") as file:
-        for _ in range(_LEGACY_PICKLES):
-            named |= _globals_of(file)
-    return named
-
-
-def _globals_of(file: IO[bytes]) -> set[str]:
-    named = set()
-    try:
-        for opcode, argument, _ in pickletools.genops(file):
-            if opcode.name == "GLOBAL":
-                module, _, name = str(argument).partition(" ")
-                named.add(f"{module}.{name}")
-                # Python 2's names, which pickles of protocol 2 use, are translated before torch looks them up.
-                named.add(".".join(NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))))
-    except (ValueError, IndexError, struct.error):
-        pass  # not a pickle, or cut short: torch.load says so in its own words
-    return named
 
 
 def state_dict_in(checkpoint: Any, source: str) -> Tensors:
@@ -169,33 +149,22 @@ def _kind(value: object) -> str:
 # --- writing -------------------------------------------------------------------------------------------------------
 
 
-def write_safetensors(path: Path, tensors: Tensors) -> None:
+def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write so that ``path`` holds the old file or all of the new one."""
-    # transformers refuses files without this entry.
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    _write(path, lambda name: safetensors.torch.save_file(plain, name, metadata={"format": "pt"}))
+    plain = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+    with unfinished(path) as file:
+        try:
+            # transformers refuses files without this entry.
+            safetensors.torch.save_file(plain, file, metadata={"format": "pt"})
+        except SafetensorError as error:
+            # It tells what the operating system said in words only: "... (os error 28)".
+            said = re.search(r"os error (\d+)", str(error))
+            number = int(said[1]) if said else errno.EIO
+            raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def write_torch_file(path: Path, data: dict[str, Any]) -> None:
     """``torch.save``, so that ``path`` holds the old file or all of the new one."""
-
-    def save(name: str) -> None:
-        with open(name, "wb") as file:  # by name, torch refuses those that begin with a dot
-            torch.save(data, file)
-
-    _write(path, save)
-
-
-def _write(path: Path, write: Callable[[str], None]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-    os.close(handle)
-    try:
-        write(name)
-        with open(name, "rb+") as file:
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    # By name, torch refuses files that begin with a dot.
+    with unfinished(path) as name, name.open("wb") as file:
+        torch.save(data, file)

@@ -16,22 +16,33 @@ from torch import Tensor
 
 from tiktokactions.clips.clip import Clip
 from tiktokactions.errors import UsageError
+from tiktokactions.model.autoencoder import MaskedAutoencoder
 from tiktokactions.model.checkpoint import TrainingState, checkpoints, load_checkpoint, save_checkpoint
-from tiktokactions.model.hardware import Hardware
-from tiktokactions.model.optim import gradient_norm, set_lr
+from tiktokactions.model.classification import VideoClassifier
+from tiktokactions.model.config import ModelConfig
+from tiktokactions.model.curves import draw_curves
+from tiktokactions.model.hardware import Hardware, worker_count
+from tiktokactions.model.loader import Batches
+from tiktokactions.model.optim import gradient_norm, scaled_lr, set_lr
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions
 from tiktokactions.model.progress import NonFiniteLossError, TrainingProgress
 from tiktokactions.model.run import (
+    Derived,
+    Run,
     RunError,
     RunInfo,
+    TrainingResult,
     append_log,
     differences,
     read_log,
     read_run,
     rewind_log,
     write_clips,
+    write_result,
     write_run,
 )
+from tiktokactions.model.samples import FinetuneClips, PretrainClips
+from tiktokactions.model.tensor_files import write_safetensors
 
 Report = Callable[[TrainingProgress], None]
 Batch = TypeVar("Batch")
@@ -64,22 +75,78 @@ def steps_per_epoch(clips: int, options: PretrainOptions | FinetuneOptions, proc
     return clips // wanted
 
 
-# --- the run folder ------------------------------------------------------------------------------------------------
+def derived_numbers(
+    model: MaskedAutoencoder | VideoClassifier,
+    options: PretrainOptions | FinetuneOptions,
+    clips: int,
+    processes: int,
+    **more: Any,
+) -> Derived:
+    """Every number that follows from the options, computed here and nowhere else; ``more``: those of one training only."""
+    is_probe = isinstance(options, FinetuneOptions) and options.linear_probe
+    per_epoch = 0 if is_probe else steps_per_epoch(clips, options, processes)
+    batch = options.batch_size * options.accumulate * processes
+    return Derived(
+        processes=processes,
+        videos_per_step=batch,
+        clips_per_step=batch * options.num_samples,
+        steps_per_epoch=per_epoch,
+        steps=per_epoch * options.epochs,
+        warmup_steps=int(options.warmup * per_epoch),
+        lr=scaled_lr(options.base_lr, batch),
+        min_lr=scaled_lr(options.min_lr, batch),
+        tokens=model.config.tokens,
+        parameters=sum(p.numel() for p in model.parameters()),
+        **more,
+    )
 
 
-def open_run(run: Path, info: RunInfo, clips: Sequence[Clip], hardware: Hardware) -> None:
-    """Begin a run, or make sure that an existing one was begun with the same clips and options.
+def described(derived: Derived, config: ModelConfig, machine: Hardware) -> Iterator[str]:
+    """The numbers in words."""
+    classes = f" {derived.classes} classes," if derived.classes else ""
+    yield (
+        f"{config.name}: {derived.parameters:,} parameters,{classes} clips of {config.frames} × {config.height} ×"
+        f" {config.width} ({derived.tokens} tokens), on {machine.describe()}"
+    )
+    if derived.visible_tokens:
+        yield (
+            f"{derived.visible_tokens} tokens are seen by the encoder, {derived.decoded_tokens} are decoded;"
+            f" {derived.supervised_tokens} of those were hidden and count in the loss"
+        )
+    if derived.steps:
+        first = f", {derived.first_layer_lr:.3g} in the first layer" if derived.first_layer_lr else ""
+        yield (
+            f"{derived.steps:,} steps ({derived.steps_per_epoch:,} an epoch, {derived.warmup_steps:,} of warm-up) of"
+            f" {derived.videos_per_step} videos, {derived.clips_per_step} clips; learning rate {derived.lr:.3g} to"
+            f" {derived.min_lr:.3g}{first}"
+        )
+
+
+# --- beginning and ending a run ------------------------------------------------------------------------------------
+
+
+def open_run(run: Path, info: RunInfo, clips: Sequence[Clip], machine: Hardware, report: Report) -> bool:
+    """Begin a run, or make sure that an existing one was begun with the same clips and options; False where it is finished.
 
     Raises:
         RunError: the folder holds something else; the message lists every difference.
     """
-    if not hardware.processes.is_first:
-        return  # the first process looks; if it stops, all of them are ended
+    if machine.processes.is_first:  # if it stops, all of them are ended
+        _open(run, info, clips)
+    if Run(run).finished:
+        report(TrainingProgress(f"{run}: finished before, nothing to do"))
+        return False
+    for line in described(info.derived, info.model, machine):
+        report(TrainingProgress(line))
+    return True
+
+
+def _open(run: Path, info: RunInfo, clips: Sequence[Clip]) -> None:
     if (run / "run.json").exists():
         different = differences(read_run(run), info, CHANGEABLE)
         if different:
             raise RunError(
-                f"{run}: begun with other settings; choose another -o, or the same settings to go on.\n  "
+                f"{run}: begun with other settings; choose another `output`, or the same settings to go on.\n  "
                 + "\n  ".join(different)
             )
     elif run.is_dir() and any(not e.name.startswith(".") and e.name != "unreadable.csv" for e in run.iterdir()):
@@ -98,6 +165,35 @@ def resume(run: Path, state: TrainingState, hardware: Hardware, report: Report) 
         report(TrainingProgress(f"going on from step {state.step} ({saved[-1]})"))
     if hardware.processes.is_first:
         rewind_log(run, state.step)
+
+
+def batches_of(
+    dataset: PretrainClips | FinetuneClips,
+    options: PretrainOptions | FinetuneOptions,
+    machine: Hardware,
+    shares: Sequence[float] | None = None,
+) -> Batches:
+    return Batches(
+        dataset,
+        batch_size=options.batch_size,
+        seed=options.seed,
+        shares=shares,
+        processes=(machine.processes.rank, machine.processes.world),
+        workers=worker_count(options, machine.processes),
+        pin_memory=machine.is_cuda,
+    )
+
+
+def end_run(run: Path, state: TrainingState, recorder: Recorder, machine: Hardware) -> TrainingResult:
+    """Write the weights, the curves and, last, the result."""
+    result = TrainingResult(state.step, recorder.last_loss, seconds_of_last_start=recorder.seconds())
+    if machine.processes.is_first:
+        write_safetensors(run / "model.safetensors", state.model.state_dict())
+        if state.average is not None:
+            write_safetensors(run / "average.safetensors", state.average.tensors)
+        draw_curves(run)
+        write_result(run, result)
+    return result
 
 
 # --- one step ------------------------------------------------------------------------------------------------------
@@ -164,6 +260,10 @@ class Recorder:
             if batch is None:
                 return
             yield batch
+
+    def seconds(self) -> float:
+        """Since this start of the run."""
+        return round(time.perf_counter() - self.began, 3)
 
     def wants_line(self) -> bool:
         """Whether the step about to be taken ends with a line."""
