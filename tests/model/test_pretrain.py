@@ -362,5 +362,5 @@ def test_a_full_disk_is_told_and_loses_nothing(clips, tmp_path, repository):
         check=False,
     )
     assert done.returncode == 1, done.stderr
-    assert "The last checkpoint is kept" in done.stderr and "Traceback" not in done.stderr
+    assert "Everything finished so far is kept" in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "run" / "model.safetensors").exists()
