@@ -126,7 +126,7 @@ def _people(result: Any) -> dict[str, float]:
 
 
 def _train_step(result: Any) -> dict[str, float]:
-    found = {}
+    found: dict[str, float] = {}
     for task, measured in result["steps"].items():
         peer = measured["peer"]
         found[f"{task}_peer_s"] = statistics.median(peer["cpu_s"])
@@ -179,7 +179,7 @@ def _extrapolate(result: Any) -> dict[str, float]:
 def _learn(_: Any) -> dict[str, float]:
     """From all results, as a later run may have fewer tasks; the newest of a task counts."""
     tasks = {"actions3, even to odd": "even_odd", "actions3, odd to even": "odd_even"}
-    found = {}
+    found: dict[str, float] = {}
     for path in sorted(RESULTS.glob("learn-20*.json")):
         for row in json.loads(path.read_bytes())["summary"]:
             if row["task"] in tasks:
