@@ -25,7 +25,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.report import environment, print_environment, print_table, print_targets, target, write_result
+from benchmarks.report import environment, print_environment, print_table, write_result
 from tiktokactions import __version__
 from tiktokactions.curation.decide import decide
 from tiktokactions.curation.options import CurateOptions, clip_fingerprint, evidence_fingerprint
@@ -52,7 +52,6 @@ RECORDS_IN_FULL = 100_000
 RE_UPLOADS = 0.03
 FPS = 30
 WIDTH, HEIGHT = 576, 1024
-MAX_SECONDS, MAX_GB = 30.0, 1.0
 
 
 # --- making records up ---------------------------------------------------------------------------------------------
@@ -267,13 +266,9 @@ def main() -> None:
     headers = ("command", "wall s", "CPU s", "peak GB", "records rewritten")
     rows = [(m.command, m.wall_s, m.cpu_s, m.peak_gb, m.rewritten) for m in measured]
     print_table(f"{options.records:,} records", headers, rows)
-    targets = [target(f"{m.command}: seconds", m.wall_s, MAX_SECONDS, unit="s") for m in measured[1:]]
-    targets += [target("peak memory of all of these", max(m.peak_gb for m in measured), MAX_GB, unit="GB")]
-    print_targets(targets)
     if options.records == RECORDS_IN_FULL:
         result = {"records": options.records, "measured": [dict(zip(headers, row, strict=True)) for row in rows]}
-        print("\n", write_result("dataset_scale", result | {"targets": targets}, facts))
-    sys.exit(0 if all(t["passed"] for t in targets) else 1)
+        print("\n", write_result("dataset_scale", result, facts))
 
 
 if __name__ == "__main__":

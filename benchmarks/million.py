@@ -31,7 +31,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.dataset_scale import LABELS, Dataset, Measured, measure
-from benchmarks.report import environment, print_environment, print_table, print_targets, target, write_result
+from benchmarks.report import environment, print_environment, print_table, write_result
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.people import resolve_detector
 from tiktokactions.dataset.info import new_info, write_info
@@ -41,7 +41,6 @@ from tiktokactions.reviews.store import Store
 
 RECORDS_IN_FULL = 1_000_000
 ROWS_AT_ONCE = 50_000
-MAX_SECONDS, MAX_GB = 60.0, 2.0
 FIRST_ID = 7_000_000_000_000_000_000
 
 
@@ -166,10 +165,6 @@ def main() -> None:
     headers = ("command", "wall s", "CPU s", "peak GB")
     rows = [(m.command, m.wall_s, m.cpu_s, m.peak_gb) for m in measured]
     print_table(f"{options.records:,} videos", headers, rows)
-    targets = [target(f"{m.command}: seconds", m.wall_s, MAX_SECONDS, unit="s") for m in measured]
-    targets += [target(f"{m.command}: CPU seconds", m.cpu_s, MAX_SECONDS, unit="s") for m in measured]
-    targets += [target("peak memory of all of these", max(m.peak_gb for m in measured), MAX_GB, unit="GB")]
-    print_targets(targets)
     if options.records == RECORDS_IN_FULL:
         note = "the machine was shared with other work" if facts["load_at_start"] > 0.5 else "the machine was idle"
         result = {
@@ -177,8 +172,7 @@ def main() -> None:
             "note": note,
             "measured": [dict(zip(headers, row, strict=True)) for row in rows],
         }
-        print("\n", write_result("million", result | {"targets": targets}, facts))
-    sys.exit(0 if all(t["passed"] for t in targets) else 1)
+        print("\n", write_result("million", result, facts))
 
 
 if __name__ == "__main__":

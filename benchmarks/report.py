@@ -1,4 +1,4 @@
-"""What all benchmarks share: facts about the machine, the dated JSON result, and a plain table with pass or fail."""
+"""What all benchmarks share: facts about the machine, the dated JSON result, and a plain table."""
 
 from __future__ import annotations
 
@@ -69,21 +69,6 @@ def print_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[obje
         print("  " + "  ".join(aligned).rstrip())
         if number == 0:
             print("  " + "  ".join("-" * w for w in widths))
-
-
-def target(what: str, measured: float, limit: float, *, at_least: bool = False, unit: str = "") -> dict[str, Any]:
-    """One line of a verdict: what was measured, the target, and whether it was reached."""
-    return {
-        "what": what,
-        "measured": measured,
-        "target": f"{'>=' if at_least else '<='} {limit:g}{unit and ' ' + unit}",
-        "passed": measured >= limit if at_least else measured <= limit,
-    }
-
-
-def print_targets(targets: Sequence[Mapping[str, Any]]) -> None:
-    rows = [(t["what"], t["measured"], t["target"], "pass" if t["passed"] else "FAIL") for t in targets]
-    print_table("Targets", ("what", "measured", "target", ""), rows)
 
 
 def _text(value: object) -> str:

@@ -19,15 +19,9 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from benchmarks.report import environment, print_environment, print_table, print_targets, target, write_result
+from benchmarks.report import environment, print_environment, print_table, write_result
 
 BATCH, THREADS, CLASSES, DROP_PATH, WARM_UP_STEPS = 2, 2, 101, 0.35, 2
-LIMITS = {
-    ("pretrain", "fp32"): 0.68,
-    ("pretrain", "bf16"): 0.42,
-    ("finetune", "fp32"): 0.90,
-    ("finetune", "bf16"): 0.50,
-}
 
 
 # --- the contenders: each returns a function that takes one step ----------------------------------------------------
@@ -199,7 +193,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     results: dict[str, Any] = {}
-    targets, rows = [], []
+    rows = []
     for task in CONTENDERS:
         # Which clips are dropped varies from step to step: fine-tuning takes more of them.
         found = measure(task, rounds, steps=2 if task == "pretrain" else 4)
@@ -210,23 +204,15 @@ def main(arguments: list[str] | None = None) -> int:
             rows.append(
                 (f"{task}, {name}", statistics.median(numbers["cpu_s"]), numbers["ratio"], numbers["memory_gb"])
             )
-            if name != "peer":
-                precision = name.split()[1]
-                targets.append(
-                    target(f"{task} step, {precision}, CPU ratio", numbers["ratio"], LIMITS[task, precision])
-                )
-                share = numbers["memory_gb"] / peer["memory_gb"]
-                targets.append(target(f"{task} step, {precision}, memory ratio", share, 1.0))
         results[task] = found
     headers = ("step of ViT-B, 16 × 224 × 224, batch 2", "CPU s", "of the peer's", "peak GB")
     print_table(f"against transformers {facts['versions'].get('transformers')}, {rounds} rounds in turn", headers, rows)
     if not cpu_has_bf16():
         print("bf16 not measured: this CPU has neither avx512_bf16 nor amx_bf16")
     print(f"GPU: {gpu or 'none on this machine, nothing measured on one'}")
-    print_targets(targets)
     if not given.quick:
-        print(write_result("train_step", {"steps": results, "targets": targets, "gpu": gpu}, facts))
-    return 0 if all(t["passed"] for t in targets) else 1
+        print(write_result("train_step", {"steps": results, "gpu": gpu}, facts))
+    return 0
 
 
 if __name__ == "__main__":
