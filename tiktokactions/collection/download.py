@@ -21,7 +21,7 @@ from tiktokactions.collection.fetch import Fetched, FetchError, FetchOptions, fe
 from tiktokactions.collection.removal import MEDIA
 from tiktokactions.collection.store import Collection
 from tiktokactions.errors import UsageError
-from tiktokactions.files import write_atomic
+from tiktokactions.files import write_json
 
 MOST_ATTEMPTS = 3
 """In one run; the next run tries again."""
@@ -250,8 +250,7 @@ def write_sidecar(collection: Collection, video_id: str) -> None:
     found = collection.database.execute("SELECT raw FROM videos WHERE video_id=?", (video_id,)).fetchone()
     if found is not None:
         said = described_row(collection, video_id, json.loads(found[0]))
-        data = json.dumps(said, ensure_ascii=False, indent=1) + "\n"
-        write_atomic(collection.folder / MEDIA / f"{video_id}.json", data.encode("utf-8", "surrogatepass"))
+        write_json(collection.folder / MEDIA / f"{video_id}.json", said, indent=1)
 
 
 def described_row(collection: Collection, video_id: str, raw: dict[str, object]) -> dict[str, object]:

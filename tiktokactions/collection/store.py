@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +15,7 @@ from tiktokactions.collection.client import Call, Page
 from tiktokactions.collection.plan import Window, choose
 from tiktokactions.collection.rows import VideoRow
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, on_disk
+from tiktokactions.files import Place, create, on_disk
 
 DATABASE = "collection.sqlite"
 SALT = "creator-salt"
@@ -147,16 +146,8 @@ class Collection:
         """Of the creators' hashes: 32 random bytes in a file that only its owner can read, made when first asked for."""
         path = self.folder / SALT
         if not path.exists():
-            staged = self.folder / f".{SALT}-{os.getpid()}"
-            staged.unlink(missing_ok=True)
-            with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_hex(32))
-                file.flush()
-                os.fsync(file.fileno())
-            # link, not rename: of two processes that make one, the first wins and both read the same.
-            with contextlib.suppress(FileExistsError):
-                os.link(staged, path)
-            staged.unlink()
+            with contextlib.suppress(FileExistsError):  # of two processes that make one the first wins
+                create(path, secrets.token_hex(32).encode())
         return bytes.fromhex(path.read_text().strip())
 
     # --- hashtags and windows ---------------------------------------------------------------------------------------

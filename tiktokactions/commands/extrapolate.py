@@ -56,12 +56,11 @@ def extrapolate(
 
 
 def _write_extrapolation(folder: Path, found: Extrapolation) -> None:
-    import json
 
-    from tiktokactions.files import write_atomic
+    from tiktokactions.files import write_json
     from tiktokactions.study.extrapolation import as_json
     from tiktokactions.study.extrapolation_plot import draw_extrapolation
 
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / "extrapolation.json", (json.dumps(as_json(found), indent=2) + "\n").encode())
+    write_json(folder / "extrapolation.json", as_json(found))
     draw_extrapolation(folder / "extrapolation", found)

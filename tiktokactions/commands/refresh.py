@@ -275,7 +275,7 @@ def _set_checked(folder: Place, at: float | None, every_days: int | None) -> flo
     from tiktokactions.collection.clock import DAY_S
     from tiktokactions.collection.session import due_at
     from tiktokactions.collection.store import Collection
-    from tiktokactions.files import write_atomic
+    from tiktokactions.files import write_json
 
     said = {name: value for name, value in (("checked_at", at), ("every_days", every_days)) if value is not None}
     if is_collection_folder(folder):
@@ -287,7 +287,7 @@ def _set_checked(folder: Place, at: float | None, every_days: int | None) -> flo
     before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     now = before | said
     if now != before:
-        write_atomic(path, (json.dumps(now, indent=2) + "\n").encode())
+        write_json(path, now)
     return None if "checked_at" not in now else now["checked_at"] + now.get("every_days", EVERY_DAYS) * DAY_S
 
 

@@ -113,9 +113,8 @@ def study_result(
     warnings: Sequence[str] = (),
     sentence: str = "",
 ) -> StudyResult:
-    import json
 
-    from tiktokactions.files import write_atomic
+    from tiktokactions.files import write_json
 
     result = StudyResult(
         study=str(folder),
@@ -128,5 +127,5 @@ def study_result(
         warnings=list(warnings),
         sentence=sentence,
     )
-    write_atomic(folder / "result.json", (json.dumps(dataclasses.asdict(result), indent=2) + "\n").encode())
+    write_json(folder / "result.json", dataclasses.asdict(result))
     return result

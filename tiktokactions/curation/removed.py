@@ -7,12 +7,11 @@ file does not come back under another name). Curation skips what is listed here.
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tiktokactions.errors import TiktokactionsError, UsageError
-from tiktokactions.files import Place, staging_folder, write_atomic
+from tiktokactions.files import Place, staging_folder, write_csv
 
 COLUMNS = ("video_id", "removed", "reason", "sha256")
 
@@ -58,8 +57,5 @@ def add_removed(dataset: Place, tombstones: Iterable[Tombstone]) -> None:
     found = read_removed(dataset)
     for tombstone in tombstones:
         found.setdefault(tombstone.video_id, tombstone)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows((t.video_id, t.removed, t.reason, t.sha256) for _, t in sorted(found.items()))
-    write_atomic(removed_path(dataset), text.getvalue().encode("utf-8", "surrogatepass"), staging_folder(dataset))
+    rows = ((t.video_id, t.removed, t.reason, t.sha256) for _, t in sorted(found.items()))
+    write_csv(removed_path(dataset), [COLUMNS, *rows], staging_folder(dataset))

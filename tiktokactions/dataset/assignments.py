@@ -7,11 +7,10 @@ that belongs to two sides), ``reason`` (``bridges_splits`` or empty). Videos tha
 from __future__ import annotations
 
 import csv
-import io
 from dataclasses import dataclass
 
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, staging_folder, write_atomic
+from tiktokactions.files import Place, staging_folder, write_csv
 
 NOWHERE = "none"
 BRIDGES = "bridges_splits"
@@ -64,13 +63,7 @@ def read_assignments(dataset: Place) -> dict[str, Assignment]:
 
 def write_assignments(dataset: Place, assignments: dict[str, Assignment]) -> None:
     rows = [(i, a.side, a.reason) for i, a in sorted(assignments.items())]
-    write_rows(dataset, assignments_path(dataset), [("video_id", "side", "reason"), *rows])
-
-
-def write_rows(dataset: Place, path: Place, rows: list[tuple[str, ...]]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    write_atomic(path, text.getvalue().encode("utf-8", "surrogatepass"), staging=staging_folder(dataset))
+    write_csv(assignments_path(dataset), [("video_id", "side", "reason"), *rows], staging_folder(dataset))
 
 
 def sides_of_fold(dataset: Place, fold: int) -> dict[str, str]:

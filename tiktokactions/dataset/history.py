@@ -17,7 +17,7 @@ from typing import Any, Literal
 from tiktokactions.dataset.info import DatasetInfo, now
 from tiktokactions.dataset.statistics import read_batches
 from tiktokactions.errors import UsageError
-from tiktokactions.files import AnyPlace, Place, staging_folder, write_atomic
+from tiktokactions.files import AnyPlace, Place, staging_folder, write_csv
 
 FIELDS = ("version", "date", "change", "video_id", "state")
 COLUMNS = ["video_id", "status", "labels", "human_labels", "clip_path", "clip_start_s", "clip_end_s", "split"]
@@ -150,8 +150,5 @@ def append_version(dataset: Place, version: int, date: str) -> int:
 
 
 def _write(dataset: Place, events: Iterable[Event]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(FIELDS)
-    writer.writerows((e.version, e.date, e.change, e.video_id, e.state) for e in events)
-    write_atomic(history_path(dataset), text.getvalue().encode("utf-8", "surrogatepass"), staging_folder(dataset))
+    rows = ((e.version, e.date, e.change, e.video_id, e.state) for e in events)
+    write_csv(history_path(dataset), [FIELDS, *rows], staging_folder(dataset))

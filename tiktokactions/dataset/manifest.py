@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from tiktokactions.curation.decide import frame_scores, person_frames, person_score
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.assignments import read_assignments
-from tiktokactions.files import Place, move_into_place, readable, staging_folder
+from tiktokactions.files import Place, move_into_place, readable, staging_folder, unfinished
 from tiktokactions.records import STATUSES, VideoRecord
 
 SCHEMA = pa.schema(
@@ -115,9 +115,10 @@ def write_manifest(dataset: Place, records: Iterable[VideoRecord], options: Cura
     """Write ``manifest.parquet`` from the records, in the order given, and count them by status."""
     counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
     assigned = read_assignments(dataset)
-    staged = staging_folder(dataset) / "manifest.parquet"
-    staged.parent.mkdir(parents=True, exist_ok=True)
-    with pq.ParquetWriter(staged, SCHEMA, compression="zstd") as writer:
+    with (
+        unfinished(dataset / "manifest.parquet", staging_folder(dataset)) as staged,
+        pq.ParquetWriter(staged, SCHEMA, compression="zstd") as writer,
+    ):
         rows: list[dict[str, Any]] = []
         for record in records:
             counts[record.status] += 1
@@ -127,7 +128,6 @@ def write_manifest(dataset: Place, records: Iterable[VideoRecord], options: Cura
                 writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
                 rows = []
         writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
-    move_into_place(staged, dataset / "manifest.parquet")
     return counts
 
 

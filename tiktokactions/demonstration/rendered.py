@@ -21,7 +21,7 @@ import numpy as np
 from tiktokactions.demonstration.figures_in_motion import ACTIONS, Body, joints_of
 from tiktokactions.demonstration.painting import Camera, Looks, paint_clip
 from tiktokactions.errors import UsageError
-from tiktokactions.files import clear_staging, dataset_lock, move_into_place, staging_folder, write_atomic
+from tiktokactions.files import clear_staging, dataset_lock, move_into_place, staging_folder, write_atomic, write_json
 
 DRAWING = 2
 """Counted up whenever the same seed gives other pixels, so that clips of two versions never mix in one folder."""
@@ -148,8 +148,7 @@ def _agree_with_what_is_there(output: Path, settings: dict[str, int], figures: d
         raise UsageError(f"{output}: has clips but no {SETTINGS_FILE}, so they are not ours. Choose another folder.")
     about = README.format(**settings, classes=len(ACTIONS), settings=SETTINGS_FILE)
     write_atomic(output / "README.txt", about.encode(), staging=staging_folder(output))
-    whole = json.dumps(settings | {"figures": figures}, indent=2) + "\n"
-    write_atomic(path, whole.encode(), staging=staging_folder(output))
+    write_json(path, settings | {"figures": figures}, staging_folder(output))
 
 
 def _numbers(figures: dict[str, int]) -> Iterator[int]:

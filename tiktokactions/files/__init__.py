@@ -15,6 +15,8 @@ from tiktokactions.files.changes import (
     staging_folder,
     unfinished,
     write_atomic,
+    write_csv,
+    write_json,
 )
 from tiktokactions.files.checksums import sha256_file
 from tiktokactions.files.disk import disk_errors

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tiktokactions.files import objects
@@ -68,19 +71,31 @@ def write_atomic(place: Place, data: bytes, staging: Path | None = None) -> None
         file.write_bytes(data)
 
 
-def create(place: Place, data: bytes, mode: int = 0o644) -> None:
-    """Write a small file where there is none yet. Raises ``FileExistsError``."""
-    about_to_change(place)
+def create(place: Place, data: bytes) -> None:
+    """Write a secret where there is none yet: on a disk only its owner may read it. Raises ``FileExistsError``."""
     local = local_path(place)
     if local is None:
+        about_to_change(place)
         stored_path(place).create(data)
-    else:
-        with os.fdopen(os.open(local, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        return
+    handle, name = tempfile.mkstemp(dir=local.parent, prefix=".writing-")
+    try:
+        with os.fdopen(handle, "wb") as file:
             file.write(data)
+            file.flush()
+            os.fsync(handle)
+        # A link, not a rename: of two processes that make one, the first wins and both read the same.
+        link_or_copy(Path(name), local)
+    finally:
+        os.unlink(name)
 
 
 def link_or_copy(source: Place, target: Path) -> None:
-    """A file on this machine under one more name: a hard link where the file system can, else a copy; of an object a copy."""
+    """A file on this machine under one more name: a hard link where the file system can, else a copy; of an object a copy.
+
+    Raises:
+        FileExistsError: there is one of this name.
+    """
     about_to_change(target)
     local = local_path(source)
     if local is None:
@@ -88,8 +103,25 @@ def link_or_copy(source: Place, target: Path) -> None:
         return
     try:
         os.link(local, target)
+    except FileExistsError:
+        raise
     except OSError:  # another file system, or one without links
-        shutil.copyfile(local, target)
+        shutil.copy(local, target)
+
+
+def write_json(
+    place: Place, value: object, staging: Path | None = None, indent: int = 2, sort_keys: bool = False
+) -> None:
+    """As :func:`write_atomic`; UTF-8, with a newline at the end."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False, sort_keys=sort_keys)
+    write_atomic(place, f"{text}\n".encode("utf-8", "surrogatepass"), staging)
+
+
+def write_csv(place: Place, rows: Iterable[Iterable[object]], staging: Path | None = None) -> None:
+    """As :func:`write_atomic`; the first row is the head, lines end in a newline alone."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_atomic(place, text.getvalue().encode("utf-8", "surrogatepass"), staging)
 
 
 def move_into_place(staged: Place, target: Place) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 from collections import Counter
 from pathlib import Path
@@ -14,20 +12,16 @@ from tiktokactions.hashtags.select import Decision, Selection, csv_rows
 
 def write_selection(selection: Selection, folder: Path) -> list[Path]:
     """``hashtags.csv`` (kept), ``decisions.csv`` (every candidate's story), ``flow.svg`` and ``flow.png`` (Figure 1)."""
-    from tiktokactions.files import write_atomic
+    from tiktokactions.files import write_csv
 
-    kept, log = io.StringIO(), io.StringIO()
-    writer = csv.writer(kept, lineterminator="\n")
-    writer.writerow(("hashtag", "category", *_VIEW_COLUMNS))
-    writer.writerows((d.hashtag, d.category, *_view_cells(d)) for d in selection.kept)
-    writer = csv.writer(log, lineterminator="\n")
-    writer.writerow(("hashtag", "decision", "into", "principle", "why", "category", *_VIEW_COLUMNS, "phrases", "story"))
-    writer.writerows(
+    kept = ((d.hashtag, d.category, *_view_cells(d)) for d in selection.kept)
+    write_csv(folder / "hashtags.csv", [("hashtag", "category", *_VIEW_COLUMNS), *kept])
+    head = ("hashtag", "decision", "into", "principle", "why", "category", *_VIEW_COLUMNS, "phrases", "story")
+    log = (
         (d.hashtag, d.decision, d.into, d.principle, d.why, d.category, *_view_cells(d), d.phrases, " | ".join(d.story))
         for d in selection.decisions
     )
-    write_atomic(folder / "hashtags.csv", kept.getvalue().encode())
-    write_atomic(folder / "decisions.csv", log.getvalue().encode())
+    write_csv(folder / "decisions.csv", [head, *log])
     return [folder / "hashtags.csv", folder / "decisions.csv", *draw_flow(selection, folder / "flow")]
 
 

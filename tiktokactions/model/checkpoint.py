@@ -14,8 +14,6 @@ the seed, the epoch, the clip and the step.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tiktokactions.errors import UsageError
-from tiktokactions.files import write_atomic
+from tiktokactions.files import delete_folder, move_into_place, write_atomic
 from tiktokactions.model.optim import AverageWeights
 from tiktokactions.model.tensor_files import write_safetensors
 
@@ -50,7 +48,7 @@ def save_checkpoint(run: Path, state: TrainingState, keep: int) -> Path:
     folder = run / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
     staged = folder / f".writing-{state.step}"
-    shutil.rmtree(staged, ignore_errors=True)
+    delete_folder(staged)
     staged.mkdir()
     write_safetensors(staged / "model.safetensors", state.model.state_dict())
     moments, steps = _optimizer_state(state)
@@ -60,10 +58,10 @@ def save_checkpoint(run: Path, state: TrainingState, keep: int) -> Path:
     said = {"step": state.step, "optimizer_steps": steps, "scaler": state.scaler.state_dict(), "pending": state.pending}
     write_atomic(staged / "state.json", json.dumps(said).encode())
     target = folder / f"step-{state.step:08}"
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(staged, target)
+    delete_folder(target)
+    move_into_place(staged, target)
     for old in checkpoints(run)[:-keep]:
-        shutil.rmtree(old, ignore_errors=True)
+        delete_folder(old)
     return target
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from tiktokactions.clips.clip import Clip, ClipSet
 from tiktokactions.errors import UsageError
-from tiktokactions.files import write_atomic
+from tiktokactions.files import write_atomic, write_csv, write_json
 from tiktokactions.intervals import wilson_interval
 from tiktokactions.model.augment import normalise
 from tiktokactions.model.classification import VideoClassifier, classifier
@@ -30,7 +28,7 @@ from tiktokactions.model.hardware import Hardware, hardware, worker_count
 from tiktokactions.model.loader import TestClips, evaluation_batches
 from tiktokactions.model.options import EvaluateOptions
 from tiktokactions.model.progress import TrainingProgress
-from tiktokactions.model.run import Evaluation, Run, RunError, RunInfo, write_json
+from tiktokactions.model.run import Evaluation, Run, RunError, RunInfo
 from tiktokactions.model.training import Report
 from tiktokactions.model.views import Sampling
 from tiktokactions.model.weights import load_into, read_weights
@@ -235,17 +233,15 @@ def _write(
     output.mkdir(parents=True, exist_ok=True)
     predicted = probabilities.argmax(-1)
     write_predictions(output / "predictions.parquet", data.clips, names, probabilities, labels.tolist())
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["label", "videos", "correct", "accuracy", "most_often_taken_for"])
+    rows: list[list[object]] = [["label", "videos", "correct", "accuracy", "most_often_taken_for"]]
     counts = confusion_counts(predicted, labels, len(names))
     for row in recall:
         wrong = counts[row.number].copy()
         wrong[row.number] = 0
         taken_for = names[int(wrong.argmax())] if wrong.any() else ""
         accuracy = f"{row.recall:.4f}" if row.videos else ""
-        writer.writerow([names[row.number], row.videos, row.correct, accuracy, taken_for])
-    write_atomic(output / "per_class.csv", table.getvalue().encode())
+        rows.append([names[row.number], row.videos, row.correct, accuracy, taken_for])
+    write_csv(output / "per_class.csv", rows)
     draw_confusion(output / "confusion", counts, names, result.top1)
     write_json(output / "result.json", dataclasses.asdict(result))
 

@@ -36,7 +36,7 @@ import msgspec
 from tiktokactions import __version__
 from tiktokactions.clips.clip import Clip
 from tiktokactions.errors import UsageError
-from tiktokactions.files import write_atomic
+from tiktokactions.files import write_atomic, write_json
 from tiktokactions.machine import utc_now
 from tiktokactions.model.config import ModelConfig
 
@@ -306,10 +306,6 @@ def _pairs(old: dict[str, Any], new: dict[str, Any]) -> Iterable[tuple[str, Any,
 def filled(record: DataclassInstance) -> dict[str, Any]:
     """The fields of a record that say something: those that are not None."""
     return {name: value for name, value in dataclasses.asdict(record).items() if value is not None}
-
-
-def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    write_atomic(path, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def package_versions() -> dict[str, str]:

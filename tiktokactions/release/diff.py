@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.history import accepted_rows, state_of, states_at
-from tiktokactions.files import write_atomic
+from tiktokactions.files import write_csv
 
 FIELDS = ("change", "video_id", "split_before", "split_after")
 
@@ -81,12 +79,9 @@ def _sorted(ids: Iterable[str]) -> tuple[str, ...]:
 
 def write_difference(found: Difference, path: Path) -> None:
     """One row per clip and change."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(FIELDS)
-    for change in ("came", "went", "changed", "crossed"):
-        writer.writerows((change, video_id, *found.sides[video_id]) for video_id in getattr(found, change))
-    write_atomic(path, text.getvalue().encode("utf-8", "surrogatepass"))
+    changes = ("came", "went", "changed", "crossed")
+    rows = ((change, i, *found.sides[i]) for change in changes for i in getattr(found, change))
+    write_csv(path, [FIELDS, *rows])
 
 
 def difference_text(found: Difference) -> str:

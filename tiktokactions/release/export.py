@@ -10,7 +10,7 @@ from typing import Any
 
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, write_atomic
+from tiktokactions.files import Place, write_json
 from tiktokactions.release.formats import (
     coco,
     fiftyone,
@@ -75,7 +75,7 @@ def export_dataset(export: Export, name: str, out: Path) -> Exported:
         (out / gone).unlink(missing_ok=True)
     mark = {"format": name, "dataset": export.dataset.name, **_options(export), "files": relative}
     mark |= {"videos": _videos(export, name)}
-    write_atomic(out / MARK, (json.dumps(mark, indent=1, ensure_ascii=False) + "\n").encode())
+    write_json(out / MARK, mark, indent=1)
     _remember(export, name, out)
     size = sum((out / path).stat().st_size for path in relative)
     sides, notes = dict(export.counts), (*export.unmatched, *export.notes)
@@ -161,4 +161,4 @@ def _remember(export: Export, name: str, out: Path) -> None:
 
 
 def _write_remembered(dataset: Place, entries: list[dict[str, Any]]) -> None:
-    write_atomic(dataset / REMEMBERED, (json.dumps(entries, indent=1, ensure_ascii=False) + "\n").encode())
+    write_json(dataset / REMEMBERED, entries, indent=1)

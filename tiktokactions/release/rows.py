@@ -186,7 +186,7 @@ def dataset_salt(dataset: Place) -> bytes:
     path = dataset / SALT_FILE
     if not path.is_file():
         with contextlib.suppress(FileExistsError):  # another export made it meanwhile
-            create(path, f"{secrets.token_hex(16)}\n".encode(), mode=0o600)
+            create(path, f"{secrets.token_hex(16)}\n".encode())
     return path.read_text(encoding="ascii").strip().encode()
 
 

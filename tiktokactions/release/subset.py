@@ -26,7 +26,7 @@ from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.history import next_version
 from tiktokactions.dataset.info import now, read_info, write_info
 from tiktokactions.dataset.subset_mark import MARK, is_subset
-from tiktokactions.files import Place, move_into_place, poster_path, readable, write_atomic
+from tiktokactions.files import Place, poster_path, readable, unfinished, write_json
 from tiktokactions.release.subset_options import Choice, SubsetError
 
 REMEMBERED = "subsets.json"
@@ -243,17 +243,17 @@ def write_subset(data: Dataset, chosen: list[Row], choice: Choice, output: Path)
     ids = pa.array(sorted(row["video_id"] for row in chosen), pa.string())
     back = Path(os.path.relpath(str(dataset.resolve()), output.resolve()))
     output.mkdir(parents=True, exist_ok=True)
-    source = pq.ParquetFile(readable(data.manifest))
-    column = source.schema_arrow.get_field_index("clip_path")
-    staged = output / ".manifest.unfinished"
-    with pq.ParquetWriter(staged, source.schema_arrow, compression="zstd") as writer:
+    with (
+        unfinished(output / "manifest.parquet") as staged,
+        pq.ParquetFile(readable(data.manifest)) as source,
+        pq.ParquetWriter(staged, source.schema_arrow, compression="zstd") as writer,
+    ):
+        column = source.schema_arrow.get_field_index("clip_path")
         for batch in source.iter_batches():
             kept = batch.filter(pc.is_in(batch["video_id"], value_set=ids))
             paths = pa.array([(back / path).as_posix() for path in kept["clip_path"].to_pylist()], pa.string())
             if kept.num_rows:
                 writer.write_batch(kept.set_column(column, "clip_path", paths))
-    source.close()
-    move_into_place(staged, output / "manifest.parquet")
     sides = read_assignments(dataset)
     picked = set(ids.to_pylist())
     if sides:
@@ -262,7 +262,7 @@ def write_subset(data: Dataset, chosen: list[Row], choice: Choice, output: Path)
     told |= {"labels": list(choice.labels), "cap": choice.cap, "sides": list(choice.sides), "of_version": info.version}
     if choice.by == "quality":
         told["weights"] = QUALITY_WEIGHTS
-    write_atomic(output / MARK, (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode())
+    write_json(output / MARK, told)
     before = read_info(output) or replace(info, version=0, created=now())
     own = replace(info, name=output.resolve().name, version=before.version, created=before.created, settled=True)
     _remember(dataset, output)
@@ -279,8 +279,7 @@ def remembered(dataset: Place) -> list[Path]:
 def _remember(dataset: Place, subset: Path) -> None:
     known = remembered(dataset)
     if subset.resolve() not in known:
-        names = json.dumps([str(path) for path in (*known, subset.resolve())], indent=1, ensure_ascii=False)
-        write_atomic(dataset / REMEMBERED, f"{names}\n".encode("utf-8", "surrogatepass"))
+        write_json(dataset / REMEMBERED, [str(path) for path in (*known, subset.resolve())], indent=1)
 
 
 def remove_features(subset: Path, ids: frozenset[str]) -> None:
@@ -290,7 +289,8 @@ def remove_features(subset: Path, ids: frozenset[str]) -> None:
         table = pq.read_table(path)
         gone = pc.is_in(table["video_id"], value_set=pa.array(sorted(ids), pa.string()))
         if pc.any(gone).as_py():
-            pq.write_table(table.filter(pc.invert(pc.fill_null(gone, False))), path)
+            with unfinished(path) as staged:
+                pq.write_table(table.filter(pc.invert(pc.fill_null(gone, False))), staged)
 
 
 def without_copies(data: Dataset, rows: list[Row]) -> list[Row]:

@@ -7,8 +7,6 @@ where one is a part of the other.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -33,7 +31,7 @@ from tiktokactions.curation.engine_local import run_jobs
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.sources import list_videos
 from tiktokactions.dataset.dataset import Dataset
-from tiktokactions.files import Place, is_address, local_file, move_into_place, staging_folder, write_atomic
+from tiktokactions.files import Place, is_address, local_file, readable, staging_folder, unfinished, write_csv
 
 FIELDS = (
     *("video_id", "path", "label", "foreign_path", "own_start_s", "foreign_start_s", "seconds", "mirrored"),
@@ -106,12 +104,9 @@ def check_against(data: Dataset, foreign: Sequence[str], media: Path | None = No
     rows = sorted((*trained[mine[one.own]][:3], theirs[one.foreign].path, *_told(one), "") for one in found)
     unread = [*missing, *((one.path, one.problem) for one in hashed if one.problem)]
     table = dataset / "splits" / "check_against" / "pairs.csv"
-    text = io.StringIO()
     blanks = ("",) * (len(FIELDS) - 5)
-    csv.writer(text, lineterminator="\n").writerows(
-        [FIELDS, *rows, *(("", "", "", path, *blanks, problem) for path, problem in unread)]
-    )
-    write_atomic(table, text.getvalue().encode("utf-8", "surrogatepass"), staging=staging_folder(dataset))
+    unreadable = (("", "", "", path, *blanks, problem) for path, problem in unread)
+    write_csv(table, [FIELDS, *rows, *unreadable], staging_folder(dataset))
     pairs = tuple(dict.fromkeys((video_id, label, path) for video_id, _, label, path, *_ in rows))
     return ForeignCheck(len(trained), len(listed) + len(missing), pairs, tuple(unread), str(table))
 
@@ -190,7 +185,7 @@ def hash_job(job: tuple[str, int, str]) -> Hashed:
 def _read(store: Place) -> Iterator[Hashed]:
     if not store.is_file():
         return
-    with pq.ParquetFile(store) as file:
+    with pq.ParquetFile(readable(store)) as file:
         for batch in file.iter_batches():
             for row in batch.to_pylist():
                 clip = None
@@ -215,10 +210,8 @@ def _write(dataset: Place, store: Place, known: Iterable[Hashed]) -> None:
         }
         for one in sorted(known, key=lambda one: (one.path, one.per_second))
     ]
-    staged = staging_folder(dataset) / store.name
-    staged.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), staged)
-    move_into_place(staged, store)
+    with unfinished(store, staging_folder(dataset)) as staged:
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), staged)
 
 
 def check_text(found: ForeignCheck) -> str:

@@ -30,11 +30,10 @@ from tiktokactions.dataset.assignments import (
     read_assignments,
     sides_of_fold,
     write_assignments,
-    write_rows,
 )
 from tiktokactions.dataset.editing import Edit
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, all_records, delete, readable, staging_folder, unfinished, write_atomic
+from tiktokactions.files import Place, all_records, delete, readable, staging_folder, unfinished, write_csv, write_json
 from tiktokactions.splits.leak_groups import LINK_SCHEMA, Linked, link_row, linked_videos, moved_by_rule
 from tiktokactions.splits.options import DEFAULTS, SIDES, SplitOptions
 
@@ -86,8 +85,7 @@ def split_dataset(edit: Edit, given: SplitOptions) -> SplitReport:
     report = make_report(dataset, linked, before, after, wanted, options)
     edit.begin()
     # Before the sides: a split that was cut short is finished with its own options.
-    data = json.dumps(dataclasses.asdict(report), indent=2, ensure_ascii=False) + "\n"
-    write_atomic(dataset / "splits" / "report.json", data.encode(), staging=staging_folder(dataset))
+    write_json(dataset / "splits" / "report.json", dataclasses.asdict(report), staging_folder(dataset))
     write_assignments(dataset, after)
     write_lists(dataset, linked, after, list(wanted))
     fill_manifest(dataset, after)
@@ -273,7 +271,8 @@ def write_lists(dataset: Place, linked: Linked, after: Mapping[str, Assignment],
     for side in sides:
         chosen = [i for i in used if after[linked.ids[i]].side == side]
         rows = [(paths[i], linked.label_names[labels[i]] or "", linked.ids[i]) for i in chosen]
-        write_rows(dataset, dataset / "splits" / f"{side}.csv", [("path", "label", "video_id"), *sorted(rows)])
+        target = dataset / "splits" / f"{side}.csv"
+        write_csv(target, [("path", "label", "video_id"), *sorted(rows)], staging_folder(dataset))
 
 
 def fill_manifest(dataset: Place, after: Mapping[str, Assignment]) -> None:

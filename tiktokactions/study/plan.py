@@ -16,9 +16,9 @@ from tiktokactions.clips.clip import Clip
 from tiktokactions.clips.read import has_side, read_clips
 from tiktokactions.dataset.assignments import is_split
 from tiktokactions.errors import UsageError
-from tiktokactions.files import located
+from tiktokactions.files import located, write_json
 from tiktokactions.study.options import Equal, StudyOptions
-from tiktokactions.study.trials import Trial, commands, write_json
+from tiktokactions.study.trials import Trial, commands
 
 SHAPE = ("model", "image_size", "frames", "tubelet", "patch")
 """Options of ``pretrain`` that fine-tuning takes over from its run."""

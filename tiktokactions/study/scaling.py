@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tiktokactions.files import write_atomic
+from tiktokactions.files import write_csv
 from tiktokactions.model.run import write_clips
 from tiktokactions.plots import ACCEPTED, REVIEW, new_figure, save_figure, style
 from tiktokactions.study.options import Equal, StudyOptions
@@ -80,13 +78,12 @@ def scaling_trials(
 
 def write_results(study: Path, results: Mapping[str, Mapping[str, Any]]) -> Path:
     """``results.csv``: ``size,accuracy,run,seed,metric`` with a row for top-1 and one for top-5 of every trial."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["size", "accuracy", "run", "seed", "metric"])
-    for row in sorted(results.values(), key=lambda r: (r["size"], r["repeat"])):
-        for metric in ("top1", "top5"):
-            writer.writerow([row["size"], f"{row[metric]:.6f}", row["repeat"], row["seed"], metric])
-    write_atomic(study / "results.csv", text.getvalue().encode())
+    rows = (
+        (row["size"], f"{row[metric]:.6f}", row["repeat"], row["seed"], metric)
+        for row in sorted(results.values(), key=lambda r: (r["size"], r["repeat"]))
+        for metric in ("top1", "top5")
+    )
+    write_csv(study / "results.csv", [("size", "accuracy", "run", "seed", "metric"), *rows])
     return study / "results.csv"
 
 

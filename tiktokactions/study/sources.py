@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from tiktokactions.files import write_atomic
+from tiktokactions.files import write_csv
 from tiktokactions.model.run import write_clips
 from tiktokactions.plots import ACCEPTED, INK, new_figure, save_figure, style
 from tiktokactions.study.options import Equal, SourcesOptions
@@ -146,19 +144,14 @@ def differences(correct: Mapping[str, np.ndarray], seed: int = 0) -> list[Differ
 
 def write_tables(study: Path, results: Mapping[str, Mapping[str, Any]], found: Sequence[Difference]) -> None:
     """``results.csv`` (a row for each trial and metric) and ``differences.csv``."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["source", "size", "accuracy", "run", "seed", "metric"])
-    for row in results.values():
-        for metric in ("top1", "top5"):
-            writer.writerow([row["source"], row["size"], f"{row[metric]:.6f}", row["repeat"], row["seed"], metric])
-    write_atomic(study / "results.csv", text.getvalue().encode())
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["first", "second", "difference", "low_95", "high_95"])
-    for d in found:
-        writer.writerow([d.first, d.second, *(f"{v:.6f}" for v in (d.difference, d.low, d.high))])
-    write_atomic(study / "differences.csv", text.getvalue().encode())
+    rows = (
+        (row["source"], row["size"], f"{row[metric]:.6f}", row["repeat"], row["seed"], metric)
+        for row in results.values()
+        for metric in ("top1", "top5")
+    )
+    write_csv(study / "results.csv", [("source", "size", "accuracy", "run", "seed", "metric"), *rows])
+    between = ((d.first, d.second, *(f"{v:.6f}" for v in (d.difference, d.low, d.high))) for d in found)
+    write_csv(study / "differences.csv", [("first", "second", "difference", "low_95", "high_95"), *between])
 
 
 def table(results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tiktokactions.files import DatasetBusyError, dataset_lock, write_atomic
+from tiktokactions.files import DatasetBusyError, dataset_lock, write_atomic, write_json
 from tiktokactions.study.placement import on_cluster
 
 Report = Callable[[str], None]
@@ -199,7 +199,3 @@ def write_toml(path: Path, options: Mapping[str, Any]) -> Path:
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in sorted(options.items()) if value is not None]
     write_atomic(path, "".join(lines).encode())
     return path
-
-
-def write_json(path: Path, content: object) -> None:
-    write_atomic(path, (json.dumps(content, indent=2) + "\n").encode())

@@ -38,7 +38,7 @@ from tiktokactions.files import (
     staging_folder,
     strip_path,
     unfinished,
-    write_atomic,
+    write_json,
 )
 from tiktokactions.records import VideoRecord
 
@@ -274,8 +274,7 @@ def _correct_report(dataset: Place, path: Place, left: Counter[tuple[str, str]],
         "labels": by_label,
     }
     if corrected != report:
-        data = json.dumps(corrected, indent=2, ensure_ascii=False) + "\n"
-        write_atomic(path, data.encode("utf-8", "surrogatepass"), staging=staging_folder(dataset))
+        write_json(path, corrected, staging_folder(dataset))
 
 
 # --- helpers --------------------------------------------------------------------------------------------------------

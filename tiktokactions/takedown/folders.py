@@ -290,7 +290,7 @@ def _report_of(folder: Place, pending: _Pending) -> dict[str, Any]:
 
 def write_report(folder: Place, at: str, said: Mapping[str, Any]) -> Place:
     """``removals/<time>.json``, signed: ``sha256`` is over everything else in it, ``previous`` is the report before."""
-    from tiktokactions.files import write_atomic
+    from tiktokactions.files import write_json
 
     reports = reports_of(folder)
     stem = at.replace(":", "-")
@@ -302,7 +302,7 @@ def write_report(folder: Place, at: str, said: Mapping[str, Any]) -> Place:
     earlier = [p for p in reports if p != path]
     signed = dict(said) | {"previous": _signed(earlier[-1]).get("sha256") if earlier else None}
     signed["sha256"] = signature(signed)
-    write_atomic(path, (json.dumps(signed, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode())
+    write_json(path, signed, sort_keys=True)
     return path
 
 

@@ -15,7 +15,7 @@ def link_collections(inputs: Iterable[str], dataset: Place) -> None:
     """Remember which collections a dataset is made of, on both sides, so that a removal reaches both."""
     from tiktokactions.collection.session import collections_of
     from tiktokactions.collection.store import Collection
-    from tiktokactions.files import staging_folder, write_atomic
+    from tiktokactions.files import staging_folder, write_json
 
     before = linked_collections(dataset)
     found = collections_of(inputs)
@@ -25,8 +25,7 @@ def link_collections(inputs: Iterable[str], dataset: Place) -> None:
             if str(dataset.absolute()) not in known:
                 collection.set_setting("datasets", [*known, str(dataset.absolute())])
     if new := [str(path) for path in found if str(path) not in before]:
-        data = json.dumps([*before, *new], indent=2) + "\n"
-        write_atomic(dataset / LINKS, data.encode("utf-8", "surrogatepass"), staging_folder(dataset))
+        write_json(dataset / LINKS, [*before, *new], staging_folder(dataset))
 
 
 def linked_collections(dataset: Place) -> list[str]:

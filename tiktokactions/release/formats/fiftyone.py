@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tiktokactions.files import write_atomic
+from tiktokactions.files import write_atomic, write_json
 from tiktokactions.release.rows import Export, ExportedClip, place_file
 
 KIND = "eta.core.datasets.LabeledVideoDataset"
@@ -26,7 +26,7 @@ def write(export: Export, out: Path) -> list[Path]:
         write_atomic(out / labels, json.dumps(video_labels(export, clip), ensure_ascii=False).encode())
         index.append({"data": data, "labels": labels})
     manifest = {"type": KIND, "description": f"clips of {export.dataset.name}", "index": index}
-    write_atomic(out / "manifest.json", (json.dumps(manifest, indent=1) + "\n").encode())
+    write_json(out / "manifest.json", manifest, indent=1)
     return [out / "manifest.json", *(out / entry[kind] for entry in index for kind in ("data", "labels"))]
 
 

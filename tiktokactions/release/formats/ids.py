@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 import msgspec
 
 from tiktokactions.dataset.dataset import Dataset
-from tiktokactions.files import write_atomic
+from tiktokactions.files import write_csv, write_json
 from tiktokactions.records import VideoRecord, to_builtins
 from tiktokactions.release.rows import Export
 
@@ -34,19 +32,17 @@ def write(export: Export, out: Path) -> list[Path]:
     """
     data = export.dataset
     sides, said = data.sides, _human_labels(data)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEAD)
+    rows: list[tuple[object, ...]] = [HEAD]
     for record in data:
         side = sides.get(record.video_id, "")
         if (export.sides and side not in export.sides) or (
             export.labels and not set(export.labels) & set(record.labels)
         ):
             continue
-        writer.writerow(_row(record, side, said.get(record.video_id, ())))
+        rows.append(_row(record, side, said.get(record.video_id, ())))
     told = {name: to_builtins(getattr(data.info, name)) for name in ("name", "options", "detector", "versions")}
-    write_atomic(out / "ids.csv", text.getvalue().encode())
-    write_atomic(out / INFO_NAME, (json.dumps(told | {"format": 1}, indent=2) + "\n").encode())
+    write_csv(out / "ids.csv", rows)
+    write_json(out / INFO_NAME, told | {"format": 1})
     return [out / "ids.csv", out / INFO_NAME]
 
 

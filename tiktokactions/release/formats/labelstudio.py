@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from tiktokactions.files import write_atomic
+from tiktokactions.files import write_atomic, write_json
 from tiktokactions.release.rows import Export, ExportedClip, place_file
 
 MODEL = "hashtags"
@@ -23,7 +22,7 @@ def write(export: Export, out: Path) -> list[Path]:
         name = f"clips/{clip.video_id}.mp4"
         place_file(clip.path, out / name)
         tasks.append(_task(clip, name))
-    write_atomic(out / "tasks.json", (json.dumps(tasks, indent=1, ensure_ascii=False) + "\n").encode())
+    write_json(out / "tasks.json", tasks, indent=1)
     write_atomic(out / "config.xml", config(export.classes).encode())
     media = [out / f"clips/{task['data']['video_id']}.mp4" for task in tasks]
     return [out / "tasks.json", out / "config.xml", *media]
