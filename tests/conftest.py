@@ -151,6 +151,26 @@ def google_bucket(google_store: stores.GoogleStore) -> str:
 _NUMBERS = itertools.count()
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dataset's figures are written, but empty: drawing them takes longer than all else about a small dataset.
+
+    For tests of what else happens to datasets; what is drawn is tested in ``tests/dataset``.
+    """
+    from tiktokactions.dataset import figures
+    from tiktokactions.files import write_atomic
+
+    def write_empty(dataset: Path, stats: Any, folder: Path | None = None) -> list[Path]:
+        paths = [
+            (folder or dataset / "figures") / f"{name}.{kind}" for name in figures.FIGURES for kind in ("svg", "png")
+        ]
+        for path in paths:
+            write_atomic(path, b"")
+        return paths
+
+    monkeypatch.setattr(figures, "draw_figures", write_empty)
+
+
 @pytest.fixture(autouse=True)
 def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only this machine, but for tests marked ``network``."""

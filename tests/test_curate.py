@@ -20,7 +20,8 @@ from tests.made_videos import numbered_frames, read_numbers, write_video
 from tiktokactions.files import DatasetBusyError, dataset_lock
 from tiktokactions.records import VideoRecord
 
-NO_PEOPLE: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "workers": 2}
+NO_PEOPLE: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "workers": 1}
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +30,8 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("videos")
     sizes = {"dance/a.mp4": 0, "dance/b.mp4": 1000, "swim/c.mp4": 2000, "d.mp4": 3000}
     for name, first in sizes.items():
-        write_video(folder / name, numbered_frames(190, 320, 426, first=first, cuts=(60,)), b_frames=2)
-    write_video(folder / "swim/short.mp4", numbered_frames(60, 320, 426, first=4000))
+        write_video(folder / name, numbered_frames(190, 160, 214, first=first, cuts=(60,)), b_frames=2)
+    write_video(folder / "swim/short.mp4", numbered_frames(60, 160, 214, first=4000))
     (folder / "swim/notes.txt").write_text("not a video")
     return folder
 
@@ -86,7 +87,7 @@ def test_a_folder_becomes_a_dataset(made: tuple[Path, api.CurateResult]) -> None
         clip = dataset / record["clip"]["path"]
         assert read_numbers(clip) == list(range(first + 60, first + 190)), "the scene's frames, no neighbour's"
         assert clip.parent.name == {"a.mp4": "dance", "b.mp4": "dance", "c.mp4": "swim", "d.mp4": "_none"}[name]
-        assert (record["clip"]["frames"], record["clip"]["fps"], record["clip"]["width"]) == (130, 30.0, 320)
+        assert (record["clip"]["frames"], record["clip"]["fps"], record["clip"]["width"]) == (130, 30.0, 160)
         assert [s["frame"] for s in record["samples"]] == [60 + 13 * k - 1 for k in range(1, 11)]
         assert (dataset / "thumbs" / f"{record['video_id']}.strip.jpg").stat().st_size > 1000
     for name in ("manifest.parquet", "dataset.json", "stats.json", "README.md", "figures/funnel.svg"):
@@ -161,8 +162,8 @@ def test_redecide_reports_clips_whose_source_is_gone(mine: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scenes": "adaptive"}, "--scenes: shapes the evidence"),
-        ({"samples": 20}, "--samples: shapes the evidence"),
+        ({"scenes": "adaptive"}, "`scenes`: shapes the evidence"),
+        ({"samples": 20}, "`samples`: shapes the evidence"),
         ({"colour": 1}, "unknown option colour"),
         ({"scene_param": ("x=1",)}, "the content detector has no 'x'"),
     ],
@@ -298,7 +299,7 @@ def test_a_file_that_may_not_be_read(mine: Path, tmp_path: Path, monkeypatch: py
     [
         (([], "d"), "no videos given"),
         (("nowhere", "d"), "nowhere: no such file or folder"),
-        (("videos", None), "-o DATASET is missing"),
+        (("videos", None), "`output` is missing"),
         (("videos", "videos"), "the folder is not empty and not a dataset"),
         (("videos", "videos/d.mp4"), "expected a folder, got a file"),
         (("empty", "d"), "no file found there"),
@@ -328,7 +329,7 @@ def test_a_second_run_refuses_while_one_is_writing(mine: Path, tmp_path: Path) -
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("many")
     for i in range(24):
-        write_video(folder / f"label{i % 3}" / f"{i:02}.mp4", numbered_frames(150, 320, 426, first=200 * i))
+        write_video(folder / f"label{i % 3}" / f"{i:02}.mp4", numbered_frames(150, 160, 214, first=200 * i))
     return folder
 
 

@@ -21,7 +21,7 @@ from tiktokactions.cli import main
 from tiktokactions.files import Place, located, readable, record_files
 from tiktokactions.files.objects import ObjectPath
 
-NO_PEOPLE: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "workers": 2}
+NO_PEOPLE: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "workers": 1}
 
 
 @pytest.fixture(scope="session")
@@ -114,6 +114,7 @@ def everything(folder: Any, below: str = "") -> list[tuple[str, str]]:
     return found
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("stored", [True, False], ids=["dataset in the bucket", "dataset on a disk"])
 def test_a_take_down_reaches_the_store(
     videos: Path, bucket: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], stored: bool
@@ -185,6 +186,7 @@ def test_what_needs_a_disk_says_so(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hashtags.csv", "videos"]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
 def test_a_changed_object_is_curated_anew_and_a_relabelled_one_moves(videos: Path, bucket: str, tmp_path: Path) -> None:
     source, dataset = put(videos, bucket), located(f"{bucket}/data")
@@ -243,6 +245,7 @@ def test_addresses_that_lead_nowhere(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_lists_name_objects(videos: Path, bucket: str, tmp_path: Path) -> None:
     """A local list of addresses, and a list that lies on the store with paths beside it."""
     source = put(videos, bucket)
