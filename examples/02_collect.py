@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 
 from tiktokactions import collect_run, collect_status
-from tiktokactions.collection.session import CollectOptions
+from tiktokactions.collection.options import CollectOptions
 
 folder = Path(sys.argv[1])
 options = CollectOptions(per_hashtag=10, start=date(2024, 1, 1), end=date(2024, 2, 29), sandbox=True)

@@ -50,7 +50,7 @@ def test_what_is_typed_reaches_the_function_and_nothing_else(
     typed: list[str], options: dict[str, Any], called: list[dict[str, Any]]
 ) -> None:
     assert cli.main(["curate", "a", "b", "-o", "d", *typed]) == 0
-    assert called == [{"videos": ["a", "b"], "output": "d", "redecide": False, **options}]
+    assert called == [{"videos": ["a", "b"], "output": "d", **options}]
 
 
 def test_a_configuration_file_sets_the_same_names(tmp_path: Path, called: list[dict[str, Any]]) -> None:
@@ -62,7 +62,6 @@ def test_a_configuration_file_sets_the_same_names(tmp_path: Path, called: list[d
     assert called[0] == {
         "videos": ["a"],
         "output": "d",
-        "redecide": False,
         "min_person_frames": 7,
         "short_side": None,
         "person_score": 1.0,
@@ -91,10 +90,8 @@ def test_a_wrong_configuration_file_is_an_error(
 
 
 def test_every_option_has_a_flag_with_help(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["curate", "--help"])
-    assert ended.value.code == 0
-    shown = " ".join(capsys.readouterr().out.split())
+    assert cli.main(["curate", "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
     for field in dataclasses.fields(CurateOptions):
         assert "--" + field.name.replace("_", "-") in shown
         assert field.metadata["help"].split(";")[0][:40] in shown
@@ -146,7 +143,7 @@ def test_json_is_one_object_with_the_promised_names(
 @pytest.mark.parametrize("arguments", [[], ["dataset"]])
 def test_a_command_without_its_part_shows_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(arguments) == 2
-    assert "commands" in capsys.readouterr().out
+    assert "Commands" in capsys.readouterr().out
 
 
 def test_commands_work_on_a_real_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

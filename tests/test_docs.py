@@ -7,7 +7,6 @@ Python blocks in ``NOT_RUN``; what is not a command of this project must be list
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import os
@@ -30,7 +29,8 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.curation.tiny_onnx import write_constant_model
 from tests.made_videos import numbered_frames, write_video
-from tiktokactions.cli import build_parser, main
+from tiktokactions import cli
+from tiktokactions.cli.derive import commands_for
 
 DRY_RUN = ("--engine ray", "s3://", "gs://", "--device cuda", "torchrun ", "tiktokactions study ")
 """Need a cluster, credentials, a GPU or many minutes: run with --dry-run."""
@@ -116,25 +116,13 @@ def documents() -> dict[str, str]:
     return {str(path.relative_to(REPOSITORY)): path.read_text(encoding="utf-8") for path in paths if path.exists()}
 
 
-def parsers(parser: argparse.ArgumentParser | None = None) -> Iterator[argparse.ArgumentParser]:
-    """Every command's parser, the program's own first."""
-    parser = parser or build_parser()
-    yield parser
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for child in action.choices.values():
-                yield from parsers(child)
-
-
-def example_commands(parser: argparse.ArgumentParser) -> list[Command]:
-    _, _, example = (parser.epilog or "").partition("Example")
-    lines = [line.strip() for line in example.splitlines()]
-    return [Command("--help", 1, line) for line in lines if line.startswith("tiktokactions ")]
+def example_commands(example: str) -> list[Command]:
+    return [Command("--help", 1, line) for line in example.splitlines() if line.startswith("tiktokactions ")]
 
 
 def all_commands() -> list[Command]:
     prose = [command for name, text in documents().items() for command in commands_in(name, text)]
-    examples = [command for parser in parsers() for command in example_commands(parser)]
+    examples = [command for typed in commands_for() for command in example_commands(typed.example)]
     return prose + list(dict.fromkeys(examples))
 
 
@@ -217,7 +205,7 @@ def run_here(words: list[str], folder: Path, tools: Path) -> subprocess.Complete
         for name, value in environment_of(tools).items():
             patch.setenv(name, value)
         try:
-            code: int | str | None = main(words)
+            code: int | str | None = cli.main(words)
         except SystemExit as stop:
             code = stop.code
     signal.signal(signal.SIGTERM, ends)
@@ -398,21 +386,17 @@ def test_the_readme_shows_python_and_fits():
     assert any("pip install" in line for line in first_screen), "install must be found in the first screen"
 
 
-@pytest.mark.parametrize("parser", [pytest.param(p, id=p.prog) for p in parsers()])
-def test_help_has_an_example(parser):
-    assert "Example" in parser.format_help()
-    assert example_commands(parser), f"{parser.prog} --help: no line of its example begins with 'tiktokactions '"
+@pytest.mark.parametrize("command", [pytest.param(c, id=c.typed) for c in commands_for()])
+def test_help_has_an_example(command, capsys):
+    assert cli.main([*command.words, "--help"]) == 0
+    shown = re.sub(r" \\\n +", " ", capsys.readouterr().out)
+    assert f"Example:\n  {command.example.splitlines()[0]}\n" in shown
+    assert example_commands(command.example), f"{command.typed}: no line of its example begins with 'tiktokactions '"
 
 
-@pytest.mark.parametrize("parser", [pytest.param(p, id=p.prog) for p in parsers()])
-def test_docs_name_every_command_and_option(parser):
+@pytest.mark.parametrize("command", [pytest.param(c, id=c.typed) for c in commands_for()])
+def test_docs_name_every_command_and_option(command):
     prose = "\n".join(documents().values())
-    options = {
-        option
-        for action in parser._actions
-        for option in action.option_strings
-        if option.startswith("--") and not option.startswith("--no-") and option != "--help"
-    }
-    wanted = options | {parser.prog}
+    wanted = {command.typed, *(flag for option in command.options for flag in option.flags if flag.startswith("--"))}
     missing = sorted(name for name in wanted if not re.search(rf"{re.escape(name)}(?![\w-])", prose))
     assert not missing, f"not in README.md or docs/: {', '.join(missing)}"

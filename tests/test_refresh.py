@@ -24,7 +24,6 @@ from tests.made_videos import numbered_frames, write_video
 from tiktokactions.collection.clock import JumpingClock
 from tiktokactions.collection.sandbox import Faults, ListedWorld, ResearchServer, serve
 from tiktokactions.collection.session import (
-    CollectOptions,
     collect_export,
     collect_import,
     collect_status,
@@ -270,13 +269,13 @@ def platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[ResearchServer]:
         yield server
 
 
-FAST = CollectOptions(speed=1e6)
+FAST: dict[str, Any] = {"speed": 1e6}
 
 
 @pytest.mark.parametrize("target", ["col", "data"])
 def test_what_is_gone_from_the_platform_goes_here(mine: Path, platform: ResearchServer, target: str) -> None:
     platform.faults.error_share = 0.2
-    result = api.refresh(mine / target, every_days=7, options=FAST)
+    result = api.refresh(mine / target, every_days=7, **FAST)
     assert result.gone == tuple(sorted((id_of(0), id_of(5)))) and result.checked == 6 and not result.stopped
     assert len(pq.read_table(mine / "data/manifest.parquet")) == 4 == collect_status(mine / "col").videos
     assert {stone.reason for stone in read_removed(mine / "data").values()} == {
@@ -284,14 +283,14 @@ def test_what_is_gone_from_the_platform_goes_here(mine: Path, platform: Research
     }
     days = (date.fromisoformat(str(result.next_due)) - datetime.now(UTC).date()).days
     assert days == 7 and not (mine / target / "refresh.sqlite").exists()
-    again = api.refresh(mine / target, options=FAST)
+    again = api.refresh(mine / target, **FAST)
     assert again.gone == () and again.checked == 4
 
 
 def test_a_stopped_check_goes_on_and_removes_nothing_before(mine: Path, platform: ResearchServer) -> None:
     # Six calls in all: submit, status, status, result; and the same for the two that seem gone.
     for _ in range(9):
-        result = api.refresh(mine / "col", options=CollectOptions(speed=1e6, budget=1))
+        result = api.refresh(mine / "col", speed=1e6, budget=1)
         if not result.stopped:
             break
         assert collect_status(mine / "col").videos == 6 and "`budget`" in result.stopped
@@ -323,7 +322,7 @@ def test_answers_that_are_none_delete_nothing(
         return usual(path, headers, body)
 
     platform.answer = odd  # type: ignore[method-assign]
-    result = api.refresh(mine / "col", options=FAST)
+    result = api.refresh(mine / "col", **FAST)
     # Of the four that seem gone, the second round returns two that it was not asked about: not believed either.
     assert result.gone == () and collect_status(mine / "col").videos == 6
     assert result.stopped
@@ -334,16 +333,16 @@ def test_a_server_that_forgets_everything_is_not_believed(tmp_path: Path, platfo
     (tmp_path / "rows.jsonl").write_text("\n".join(rows))
     collect_import(tmp_path / "rows.jsonl", tmp_path / "col")
     platform.faults.dead_ids = {id_of(n) for n in range(150)}
-    result = api.refresh(tmp_path / "col", options=FAST)
+    result = api.refresh(tmp_path / "col", **FAST)
     assert "not believed" in result.stopped and collect_status(tmp_path / "col").videos == 150
     platform.faults.dead_ids = {id_of(n) for n in range(149)}
-    assert len(api.refresh(tmp_path / "col", options=FAST).gone) == 149
+    assert len(api.refresh(tmp_path / "col", **FAST).gone) == 149
 
 
 def test_videos_of_elsewhere_are_not_asked_about(mine: Path, platform: ResearchServer) -> None:
     (mine / "more.jsonl").write_text('{"id": "dQw4w9WgXcQ"}\n{"id": "1234567890123456"}\n')
     collect_import(mine / "more.jsonl", mine / "col")
-    result = api.refresh(mine / "col", options=FAST)
+    result = api.refresh(mine / "col", **FAST)
     assert (result.checked, result.unchecked) == (6, 2) and collect_status(mine / "col").videos == 6
 
 

@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from tiktokactions.commands.review_import import review_import
     from tiktokactions.commands.review_invite import Invitation, review_invite
     from tiktokactions.commands.review_status import review_status
-    from tiktokactions.commands.review_watch import review_watch
     from tiktokactions.commands.studies import StudyPlan, StudyResult
     from tiktokactions.commands.study_scaling import study_scaling
     from tiktokactions.commands.study_sources import study_sources
@@ -108,7 +107,6 @@ __all__ = [
     "review_import",
     "review_invite",
     "review_status",
-    "review_watch",
     "study_scaling",
     "study_sources",
 ]

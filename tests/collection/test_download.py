@@ -20,7 +20,8 @@ from tests.made_videos import numbered_frames, write_video
 from tiktokactions import cli
 from tiktokactions.collection import download as room
 from tiktokactions.collection.failures import classify
-from tiktokactions.collection.fetch import FORMAT, FORMAT_SORT, FetchOptions, address_of, settings
+from tiktokactions.collection.fetch import FORMAT, FORMAT_SORT, address_of, settings
+from tiktokactions.collection.options import FetchOptions
 from tiktokactions.collection.store import Collection
 
 pytest.importorskip("yt_dlp", reason="needs the extra 'download'")

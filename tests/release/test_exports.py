@@ -22,7 +22,7 @@ from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.manifest import write_manifest
 from tiktokactions.files import all_records
 from tiktokactions.release import export as exports
-from tiktokactions.release.formats import NAMES
+from tiktokactions.release.formats import NAMES, Format
 from tiktokactions.release.formats.webdataset import key_of
 
 
@@ -48,7 +48,7 @@ def bytes_of(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_same_bytes_twice_and_no_names(five_clips: Path, tmp_path: Path, name: str) -> None:
+def test_the_same_bytes_twice_and_no_names(five_clips: Path, tmp_path: Path, name: Format) -> None:
     out = tmp_path / "out"
     first = api.dataset_export(five_clips, out, format=name, frames=True)
     before = bytes_of(out)
@@ -64,7 +64,7 @@ def test_the_same_bytes_twice_and_no_names(five_clips: Path, tmp_path: Path, nam
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_same_bytes_from_a_copy_elsewhere(five_clips: Path, tmp_path: Path, name: str) -> None:
+def test_the_same_bytes_from_a_copy_elsewhere(five_clips: Path, tmp_path: Path, name: Format) -> None:
     """Where a dataset lies, and what its folder is called, is in no export; ``videomae`` names its clips where they lie."""
     api.dataset_export(five_clips, tmp_path / "out", format=name, frames=True)
     copy = shutil.copytree(five_clips, tmp_path / "far" / "away")

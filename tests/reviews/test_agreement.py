@@ -12,10 +12,11 @@ import pytest
 from tests.reviews.worlds import says
 from tiktokactions.intervals import wilson_interval
 from tiktokactions.reviews import ledger, people
-from tiktokactions.reviews.aggregate import METHODS, SECONDS_PER_ANSWER, Method, aggregate
+from tiktokactions.reviews.aggregate import SECONDS_PER_ANSWER, aggregate
 from tiktokactions.reviews.agreement import cohen_kappa, krippendorff_alpha, pair_agreements, review_report
 from tiktokactions.reviews.consensus import consensus
 from tiktokactions.reviews.decisions import Decision, Gold
+from tiktokactions.reviews.options import METHODS, Method
 from tiktokactions.reviews.store import Store, set_setting
 
 

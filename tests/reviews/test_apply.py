@@ -22,6 +22,7 @@ from tests.curation.tiny_onnx import write_constant_model
 from tests.made_videos import numbered_frames, read_numbers, write_video
 from tests.reviews.worlds import in_this_process, says
 from tiktokactions import cli
+from tiktokactions.commands.review_apply import watch_reviews
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.files import read_record
 from tiktokactions.records import VideoRecord
@@ -345,7 +346,7 @@ def test_watching_applies_what_comes_in(data: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        api.review_watch(data, every_s=0.05, report=report)
+        watch_reviews(data, every_s=0.05, report=report)
     assert (rows(data)["a"]["status"], rows(data)["b"]["status"]) == ("accepted", "rejected")
 
 

@@ -11,28 +11,8 @@ import pytest
 import tiktokactions as api
 from tests.reviews.worlds import a_desk, doubtful, says
 from tiktokactions import cli
-from tiktokactions.cli.review import with_review_part
 
 APPLIED = api.ReviewApplied("d", "majority", 3, 2, 1, 5, 6, 7, 1, 1, {}, 0.5)
-
-
-@pytest.mark.parametrize(
-    ("typed", "meant"),
-    [
-        ("review data", "review serve data"),
-        ("review --port 9000 data", "review serve --port 9000 data"),
-        ("review ./apply", "review serve ./apply"),
-        ("review apply data", "review apply data"),
-        ("review apply apply", "review apply apply"),
-        ("review serve data", "review serve data"),
-        ("review", "review"),
-        ("review --help", "review --help"),
-        ("curate review -o data", "curate review -o data"),
-        ("", ""),
-    ],
-)
-def test_review_of_a_dataset_is_short_for_serving_it(typed: str, meant: str) -> None:
-    assert with_review_part(typed.split()) == meant.split()
 
 
 @pytest.fixture
@@ -41,9 +21,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     made: list[Any] = []
 
     def record(name: str) -> Any:
-        def function(*arguments: Any, **options: Any) -> Any:
+        def function(**options: Any) -> Any:
             options.pop("report", None)
-            made.append((name, arguments, options))
+            made.append((name, options))
             return APPLIED
 
         return function
@@ -53,12 +33,34 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return made
 
 
+@pytest.mark.parametrize(
+    ("typed", "called"),
+    [
+        ("review data", ("review", {"dataset": "data"})),
+        ("review --port 9000 data", ("review", {"dataset": "data", "port": 9000})),
+        ("review ./apply", ("review", {"dataset": "./apply"})),
+        ("review apply data", ("review_apply", {"dataset": "data"})),
+        ("review apply apply", ("review_apply", {"dataset": "apply"})),
+        ("review serve data", ("review", {"dataset": "data"})),
+    ],
+)
+def test_review_of_a_dataset_is_short_for_serving_it(typed: str, called: Any, calls: list[Any]) -> None:
+    assert cli.main(typed.split()) == 0
+    assert calls == [called]
+
+
+@pytest.mark.parametrize(("typed", "code"), [("review", 2), ("review --help", 0)])
+def test_review_alone_says_what_it_needs(typed: str, code: int, calls: list[Any]) -> None:
+    assert cli.main(typed.split()) == code
+    assert calls == []
+
+
 def test_options_reach_the_function(calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["review", "data", "--port", "0", "--sample", "20", "--reviewers-per-video", "2", "--json"]) == 0
     assert cli.main(["review", "apply", "./apply", "--aggregate", "glad"]) == 0
     assert calls == [
-        ("review", ("data",), {"port": 0, "sample": 20, "reviewers_per_video": 2}),
-        ("review_apply", ("./apply",), {"aggregate": "glad"}),
+        ("review", {"dataset": "data", "port": 0, "sample": 20, "reviewers_per_video": 2}),
+        ("review_apply", {"dataset": "./apply", "aggregate": "glad"}),
     ]
     out = capsys.readouterr().out
     assert json.loads(out.splitlines()[0])["accepted"] == 5 and "2 of 3 verdicts new" in out

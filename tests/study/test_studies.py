@@ -11,13 +11,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tiktokactions import cli
-from tiktokactions.cli.entry import build_parser
-from tiktokactions.cli.options import ConfigError, options_of
+import tiktokactions
+from tiktokactions import StudyPlan, cli
 from tiktokactions.clips.clip import Clip
 from tiktokactions.files import dataset_lock
 from tiktokactions.study.options import ExtrapolateOptions, ScalingOptions, SourcesOptions, StudyOptions
@@ -105,17 +105,26 @@ def test_options_that_make_no_sense(kind, given, message):
         kind(**given)
 
 
-def test_options_from_a_file_are_overridden_by_what_is_typed(tmp_path):
+def test_options_from_a_file_are_overridden_by_what_is_typed(tmp_path, monkeypatch, capsys):
+    called: list[dict[str, Any]] = []
+
+    def study_scaling(**given: Any) -> StudyPlan:
+        called.append({name: given[name] for name in ("equal", "repeats", "stratified", "targets")})
+        return StudyPlan([], "epochs", 0.0, 1, {}, {})
+
+    monkeypatch.setattr(tiktokactions, "study_scaling", study_scaling)
     config = tmp_path / "study.toml"
     config.write_text('equal = "steps"\nrepeats = 2\nstratified = true\ntargets = [0.9, 0.95]\n')
     typed = ["study", "scaling", "x", "--sizes", "2", "--evaluate-on", "y", "-o", "z", "--config", str(config)]
-    given = options_of(build_parser().parse_args([*typed, "--repeats", "4", "--equal-epochs"]), ScalingOptions)
-    assert given == {"equal": "epochs", "repeats": 4, "stratified": True, "targets": (0.9, 0.95)}
-    given = options_of(build_parser().parse_args([*typed, "--targets", "0.8", "0.85"]), ScalingOptions)
-    assert given["equal"] == "steps" and given["targets"] == (0.8, 0.85)
+    cli.main([*typed, "--repeats", "4", "--equal", "epochs"])
+    cli.main([*typed, "--targets", "0.8", "0.85"])
+    assert called == [
+        {"equal": "epochs", "repeats": 4, "stratified": True, "targets": (0.9, 0.95)},
+        {"equal": "steps", "repeats": 2, "stratified": True, "targets": (0.8, 0.85)},
+    ]
     config.write_text("repaets = 2\n")
-    with pytest.raises(ConfigError, match="unknown name repaets; expected some of engine, equal"):
-        options_of(build_parser().parse_args(typed), ScalingOptions)
+    assert cli.main(typed) == 2
+    assert "unknown name repaets; expected some of engine, equal" in capsys.readouterr().err
 
 
 def test_differences_are_paired():
@@ -171,7 +180,7 @@ def scaling(work: Path, study: str, *more: str) -> list[str]:
 
 
 def test_scaling_killed_half_way_and_started_again(work, capsys):
-    study, arguments = work / "scaling", scaling(work, "scaling", "--equal-steps")
+    study, arguments = work / "scaling", scaling(work, "scaling", "--equal", "steps")
     process = subprocess.Popen(
         [sys.executable, "-m", "tiktokactions", *arguments],
         stdout=subprocess.DEVNULL,

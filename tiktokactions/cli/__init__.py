@@ -1,5 +1,5 @@
-"""The command line over :mod:`tiktokactions.commands`: options, help, progress, exit codes. No logic."""
+"""The command line, derived from :mod:`tiktokactions.commands`: help, TOML, progress, exit codes. No logic."""
 
-from tiktokactions.cli.entry import build_parser, main
+from tiktokactions.cli.entry import main
 
-__all__ = ["build_parser", "main"]
+__all__ = ["main"]

@@ -1,45 +1,51 @@
-"""The parser of all commands, and where every run begins and every error ends."""
+"""Where every run begins and every error ends: parse, call the command, print its result, choose the exit code."""
 
 from __future__ import annotations
 
-import argparse
+import json
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
-from tiktokactions import __version__
-from tiktokactions.cli.collect import add_collect
-from tiktokactions.cli.curate import add_curate
-from tiktokactions.cli.dataset import add_dataset
-from tiktokactions.cli.demo import add_demo, add_doctor
-from tiktokactions.cli.download import add_download
-from tiktokactions.cli.hashtags import add_hashtags
-from tiktokactions.cli.model import add_model
-from tiktokactions.cli.plan import add_plan
-from tiktokactions.cli.refresh import add_refresh
-from tiktokactions.cli.report import add_report
-from tiktokactions.cli.review import add_review, with_review_part
-from tiktokactions.cli.study import add_study
+import tiktokactions
+from tiktokactions.cli.derive import Command, commands_for
+from tiktokactions.cli.parser import STDIN, build_app
 from tiktokactions.cli.words import with_dashes
 from tiktokactions.errors import BUG, DONE, INTERRUPTED, USAGE, TiktokactionsError
 
 BUG_REPORT = "This is a bug in tiktokactions, not a mistake of yours: please report it with the lines above."
+WARNED = ("collect", "curate", "download", "hashtags")
+"""Commands that say when the refresh of a collection they name is overdue."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = build_parser()
-    arguments = parser.parse_args(with_review_part(sys.argv[1:] if argv is None else argv))
-    if not hasattr(arguments, "run"):
-        arguments.group_parser.print_help()
+    from cyclopts import CycloptsError
+
+    typed = list(sys.argv[1:] if argv is None else argv)
+    app = build_app(commands_for(typed), run)
+    words = [STDIN if word == "-" else word for word in typed]
+    try:
+        function, bound, _ = app.parse_args(words, print_error=False, exit_on_error=False)
+    except CycloptsError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return USAGE
+    result = function(*bound.args, **bound.kwargs)
+    if isinstance(result, int):
+        return result
+    return DONE if {"--help", "-h", "--version"} & set(typed) else USAGE  # a group without its part shows its help
+
+
+def run(command: Command, typed: dict[str, Any]) -> int:
+    """Call a command with what was typed; the exit code."""
     from tiktokactions.files import disk_errors
 
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with disk_errors():
-            return arguments.run(arguments)
+            return _call(command, typed)
     except KeyboardInterrupt:
         print("\ninterrupted: what was in flight is discarded, the same command continues from here", file=sys.stderr)
         return INTERRUPTED
@@ -60,27 +66,37 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tiktokactions",
-        description="Turn raw social video into a human-action dataset, and train a video model on it.",
-        epilog="Example:\n  tiktokactions demo\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"tiktokactions {__version__}")
-    parser.set_defaults(group_parser=parser)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    add_hashtags(commands)
-    add_collect(commands)
-    add_refresh(commands)
-    add_download(commands)
-    add_curate(commands)
-    add_review(commands)
-    add_dataset(commands)
-    add_model(commands)
-    add_study(commands)
-    add_plan(commands)
-    add_report(commands)
-    add_demo(commands)
-    add_doctor(commands)
-    return parser
+def _call(command: Command, typed: dict[str, Any]) -> int:
+    from tiktokactions.cli.progress import displays
+    from tiktokactions.cli.results import told_of
+    from tiktokactions.commands.config import read_config
+
+    as_json, config = typed.pop("as_json", False), typed.pop("config", None)
+    if command.words[0] in WARNED:
+        _warn_if_overdue(typed)
+    kind = command.takes
+    options = read_config(config, kind, command.names) if config and kind else {}
+    for option in command.options:
+        if option.is_tuple and option.name in typed:
+            typed[option.name] = tuple(typed[option.name])
+    with displays(command.callbacks, as_json) as shown:
+        result = getattr(tiktokactions, command.name)(**options | typed | shown)
+    if os.environ.get("RANK", "0") != "0":
+        return DONE  # of several processes that train together only the first speaks
+    told = told_of(command.name, result, typed)
+    lines = json.dumps(told.json) if as_json else with_dashes("\n".join(told.lines))
+    if lines:
+        print(lines)
+    for line in told.attention:
+        print(f"attention: {with_dashes(line)}", file=sys.stderr)
+    return told.exit_code
+
+
+def _warn_if_overdue(typed: dict[str, Any]) -> None:
+    """One line on stderr for every collection among the paths typed, or around them, whose refresh is overdue."""
+    from tiktokactions.collection.session import collections_of, refresh_warning
+
+    paths = [word for value in typed.values() for word in (value if isinstance(value, list) else [value])]
+    for collection in collections_of(path for path in paths if isinstance(path, str)):
+        if warning := refresh_warning(collection):
+            print(f"warning: {warning}", file=sys.stderr)

@@ -6,13 +6,40 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
 
-from tiktokactions import Progress, StudyPlan, StudyResult, TrainingProgress
+from tiktokactions import DemoStep, Progress, TrainingProgress
 from tiktokactions.cli.words import with_dashes
-from tiktokactions.study.extrapolation import Extrapolation, table_rows, videos
+from tiktokactions.commands.options import nothing
 
 SECONDS_BETWEEN_LINES = 10.0
+
+
+@contextlib.contextmanager
+def displays(callbacks: Mapping[str, str], as_json: bool) -> Iterator[dict[str, Callable[[Any], None]]]:
+    """For each callback of a command, by what it is told, what shows it."""
+    shows: dict[str, Callable[[], AbstractContextManager[Callable[[Any], None]]]] = {
+        "Progress": show_progress,
+        "TrainingProgress": show_training,
+        "DemoStep": lambda: contextlib.nullcontext(nothing if as_json else show_step),
+        "kept": lambda: contextlib.nullcontext(show_kept),
+        "passing": show_line,
+    }
+    with contextlib.ExitStack() as until_the_end:
+        yield {name: until_the_end.enter_context(shows[told]()) for name, told in callbacks.items()}
+
+
+def show_kept(line: str) -> None:
+    print(with_dashes(line), file=sys.stderr, flush=True)
+
+
+def show_step(step: DemoStep) -> None:
+    print(f"{step.name}: {step.told}" + (" (skipped)" if step.skipped else f" ({step.seconds:,.1f} s)"))
+    for path in step.files:
+        print(f"  {path}")
+    print(f"  with your own data:  {step.command}\n", flush=True)
 
 
 @contextlib.contextmanager
@@ -160,94 +187,16 @@ def _training_bar() -> Iterator[Callable[[TrainingProgress], None]]:
         yield show
 
 
-# --- studies --------------------------------------------------------------------------------------------------------
+# --- the rest -------------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def show_line() -> Iterator[Callable[[str], None]]:
-    """One line on a terminal that is written over; nothing elsewhere: it takes seconds."""
+    """One line on a terminal that is written over; nothing elsewhere: it would be noise."""
     if not sys.stderr.isatty():
         yield lambda line: None
         return
     try:
-        yield lambda line: print(f"\r\033[Kfitting {line}", end="", file=sys.stderr, flush=True)
+        yield lambda line: print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
     finally:
         print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-
-def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns as wide as they must be; the first to the left, numbers to the right, the last to the left."""
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-
-    def line(row: Sequence[str]) -> str:
-        cells = [
-            cell.ljust(width) if i in (0, len(head) - 1) else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        return "  ".join(cells).rstrip()
-
-    return [line(head), line(["-" * width for width in widths]), *map(line, rows)]
-
-
-def extrapolation_lines(found: Extrapolation) -> list[str]:
-    """An extrapolation for people: the families, the answer, the backtest, the sentence."""
-    head = ["family", "squared error", "AICc", *(f"{100 * t:g} %" for t in found.targets), "remarks"]
-    lines = text_table(head, table_rows(found))
-    if found.method == "paper":
-        return [*lines, "", *found.notes]
-    if found.curves is not None:
-        rows = [
-            (
-                f"{100 * a.target:g} %",
-                "not told" if a.size is None else videos(a.size),
-                "not told" if a.low is None else videos(a.low),
-                "no end" if a.high is None else videos(a.high),
-                f"{a.share_reaching:.0%}",
-            )
-            for a in found.answers
-        ]
-        head = ["target", "videos", "90 % from", "to", "of the credible curves get there"]
-        lines += ["", "All credible curves together:", *text_table(head, rows)]
-    if found.backtests:
-        worst: dict[str, float] = {}
-        for test in found.backtests:
-            size = max(abs(error) for error in test.errors)
-            worst[test.name] = max(worst.get(test.name, 0.0), size)
-        told = ", ".join(f"{name} {100 * error:.1f}" for name, error in sorted(worst.items(), key=lambda w: w[1]))
-        lines += ["", f"Backtest (largest error in points on the sizes left out): {told}"]
-    return [*lines, "", *(f"Note: {note}." for note in found.notes), found.sentence]
-
-
-def study_lines(result: StudyResult | StudyPlan) -> list[str]:
-    """A study for people: its plan, or what it found so far."""
-    if isinstance(result, StudyPlan):
-        per = ", ".join(f"{name} {s:.3g} s a step, {result.steps[name]:,} steps" for name, s in result.measured.items())
-        return [
-            f"{len(result.trials)} trials, equal {result.equal}: {', '.join(result.trials)}",
-            f"measured on the largest just now: {per}",
-            f"about {clock(result.seconds)} with {result.jobs} at a time, without tests and start-up",
-        ]
-    lines = [f"{result.finished} of {result.trials} trials finished; pre-training with equal {result.equal}"]
-    first = "source" if result.table and "source" in result.table[0] else "size"
-    rows = [
-        (
-            f"{row[first]:,}" if first == "size" else row[first],
-            *((f"{row['size']:,}",) if first == "source" else ()),
-            str(row["runs"]),
-            f"{100 * row['top1']:.2f} %",
-            "-" if row["top1_sd"] is None else f"{100 * row['top1_sd']:.2f}",
-            f"{100 * row['top5']:.2f} %",
-        )
-        for row in result.table
-    ]
-    head = [first, *(["videos"] if first == "source" else []), "runs", "top-1", "sd", "top-5"]
-    lines += text_table(head, rows) if rows else []
-    lines += [
-        f"{d['first']} minus {d['second']}: {100 * d['difference']:+.2f} points"
-        f" (95 % interval {100 * d['low']:+.2f} to {100 * d['high']:+.2f})"
-        for d in result.differences
-    ]
-    lines += [f"warning: {warning}" for warning in result.warnings]
-    for name, last_lines in result.failed.items():
-        lines += [f"CRASHED {name} (--retry runs it again):", *(f"    {line}" for line in last_lines.splitlines()[-3:])]
-    return [*lines, *([result.sentence] if result.sentence else []), f"Study: {result.study}"]

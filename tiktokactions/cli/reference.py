@@ -1,68 +1,43 @@
-"""The command reference of the documentation, made from the parsers themselves: ``python -m tiktokactions.cli.reference``."""
+"""docs/commands.md, made from the commands themselves: ``python -m tiktokactions.cli.reference docs/commands.md``."""
 
 from __future__ import annotations
 
-import argparse
-import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-from tiktokactions.cli.entry import build_parser
+from tiktokactions.cli.derive import Command, Option, commands_for
 
 HEAD = """# Every command
 
 Made from the program itself (`make docs`). Every command has `--json` (one object on standard output) and `--help`. Exit
-codes: 0 done, 1 done but something needs attention (it says what), 2 bad usage or bad input, 130 interrupted; the same
-command again goes on. Options of one dataclass can also stand in a TOML file, `--config FILE`.
+codes: 0 done, 1 done but something needs attention (it says what), 2 bad usage or bad input, 70 a bug (with its traceback),
+130 interrupted; the same command again goes on. An option that takes several values can be repeated: `--labels A B` and
+`--labels A --labels B` are the same. Commands with `--config FILE` also read their options from a TOML file.
 """
-EVERYWHERE = ("--help", "--json", "--version")
 
 
 def command_reference() -> str:
     """Markdown: a section for every command, with its arguments, options and example."""
-    return "\n".join([HEAD, *(section(parser) for parser in leaves(build_parser()))])
+    return "\n".join([HEAD, *map(section, commands_for())])
 
 
-def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """The parsers of all commands that do something, in the order of the help."""
-    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    if parser.get_default("run") is not None:
-        yield parser
-    for group in groups:
-        for child in group.choices.values():
-            yield from leaves(child)
+def section(command: Command) -> str:
+    lines = [f"## {command.typed}", "", f"{command.summary}.", ""]
+    if command.description:
+        lines += [command.description, ""]
+    if command.options:
+        lines += ["| | meaning |", "|---|---|", *map(row, command.options), ""]
+    return "\n".join([*lines, "```", command.example, "```", ""])
 
 
-def section(parser: argparse.ArgumentParser) -> str:
-    lines = [f"## {parser.prog}", "", parser.description or "", ""]
-    rows = [
-        row(action)
-        for action in parser._actions
-        if not isinstance(action, argparse._SubParsersAction) and not set(EVERYWHERE) & set(action.option_strings)
-    ]
-    if rows:
-        lines += ["| | meaning |", "|---|---|", *rows, ""]
-    example = [line.strip() for line in (parser.epilog or "").splitlines() if line.startswith("  ")]
-    return "\n".join([*lines, "```", *example, "```", ""])
-
-
-def row(action: argparse.Action) -> str:
-    metavar = action.metavar if isinstance(action.metavar, str) else None
-    if action.choices is not None:
-        value = ", ".join(str(choice) for choice in action.choices)
-    elif action.option_strings and action.nargs != 0:
-        value = metavar or action.dest.upper()
-    else:
-        value = ""
-    name = ", ".join(action.option_strings) or metavar or action.dest
-    shown = f"`{name}{' ' + value if value else ''}`"
-    told = (action.help or "") % (vars(action) | {"prog": "tiktokactions"}) if action.help else ""
-    return f"| {escaped(shown)} | {escaped(told)} |"
+def row(option: Option) -> str:
+    label = ", ".join([option.label, *([option.negative] if option.negative else [])])
+    needed = " (must be given)" if option.required and option.flags else ""
+    return f"| {escaped(f'`{label}`')} | {escaped(option.help + needed)} |"
 
 
 def escaped(text: str) -> str:
-    return re.sub(r"(?<!\\)\|", r"\\|", text.replace("\n", " "))
+    return text.replace("|", r"\|")
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from tiktokactions.collection.clock import Clock, utc_text
 from tiktokactions.collection.failures import Failure, classify
-from tiktokactions.collection.fetch import Fetched, FetchError, FetchOptions, fetch
+from tiktokactions.collection.fetch import Fetched, FetchError, fetch
+from tiktokactions.collection.options import DownloadOptions
 from tiktokactions.collection.removal import MEDIA
 from tiktokactions.collection.store import Collection
-from tiktokactions.errors import UsageError
 from tiktokactions.files import write_json
 
 MOST_ATTEMPTS = 3
@@ -28,27 +28,6 @@ MOST_ATTEMPTS = 3
 BREAKER = 10
 """Failures that smell of a block, in a row, after which a run stops."""
 SIDECARS = (".json", ".jpg", ".part", ".ytdl", ".txt", ".csv")
-
-
-@dataclass(frozen=True)
-class DownloadOptions(FetchOptions):
-    limit: int | None = None
-    """At most so many videos in this run."""
-    max_gb: float | None = None
-    """Stop where the collection's media take so much."""
-    workers: int = 2
-    from_folder: str | None = None
-    """A folder of files named by id, taken instead of downloading."""
-
-    def __post_init__(self) -> None:
-        for name, least in (("limit", 1), ("workers", 1), ("max_gb", 0.0), ("pause_s", 0.0), ("rate_mb_s", 0.0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise UsageError(f"`{name}`: got {value}, expected {least:g} or more")
-        if self.cookies is not None and not Path(self.cookies).is_file():
-            raise UsageError(f"`cookies` {self.cookies}: no such file")
-        if self.from_folder is not None and not Path(self.from_folder).is_dir():
-            raise UsageError(f"`from_folder` {self.from_folder}: no such folder")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tiktokactions.collection.options import FetchOptions
 from tiktokactions.errors import TiktokactionsError, UsageError
 from tiktokactions.video import VideoError, VideoFile
 
@@ -34,18 +35,6 @@ class Fetched:
     path: Path
     bytes: int
     tool: str
-
-
-@dataclass(frozen=True)
-class FetchOptions:
-    """How one video is fetched."""
-
-    pause_s: float = 2.0
-    """Least pause between two videos of a worker; the longest is three times as long."""
-    rate_mb_s: float | None = None
-    """At most so many megabytes a second for each worker."""
-    cookies: str | None = None
-    """A cookies file, for posts that need a login."""
 
 
 def address_of(video_id: str) -> str:

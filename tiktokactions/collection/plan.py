@@ -17,18 +17,14 @@ from pathlib import Path
 
 from tiktokactions.collection.client import PAGE
 from tiktokactions.collection.ledger import RECORDS_A_DAY
+from tiktokactions.collection.options import PlanError
 from tiktokactions.collection.rows import clean_hashtag
-from tiktokactions.errors import UsageError
 
 LONGEST_WINDOW_DAYS = 30
 LAG_DAYS = 3
 """New videos take up to 48 hours to be found."""
 ROWS_PER_WINDOW = 50
 """Half a page: deleted and private videos are counted by the server but not returned."""
-
-
-class PlanError(UsageError):
-    """What was asked for cannot be collected; the message says what was expected."""
 
 
 @dataclass(frozen=True, slots=True)

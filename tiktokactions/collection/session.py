@@ -18,41 +18,12 @@ from tiktokactions.collection.client import ResearchClient
 from tiktokactions.collection.clock import Clock, JumpingClock, utc_day, utc_text
 from tiktokactions.collection.credentials import CredentialsError, base_url, is_loopback, read_credentials
 from tiktokactions.collection.ledger import REQUESTS_A_DAY, Ledger, ledger_path
-from tiktokactions.collection.plan import Estimate, PlanError, estimate, period, read_hashtags
+from tiktokactions.collection.options import CollectOptions
+from tiktokactions.collection.plan import Estimate, estimate, period, read_hashtags
 from tiktokactions.collection.rows import clean_hashtag, hash_creator, hashed_creators, read_row
 from tiktokactions.collection.run import Run, StoppedError, Wanted, begin, shortfall
 from tiktokactions.collection.store import Collection, CollectionError, is_collection, put_video
 from tiktokactions.files import Place, dataset_lock, on_disk, write_atomic
-
-
-@dataclass(frozen=True, slots=True)
-class CollectOptions:
-    """Options of ``collect run`` and ``collect plan``; the defaults are the paper's 900 videos a hashtag."""
-
-    per_hashtag: int = 900
-    start: date | None = None
-    end: date | None = None
-    region: tuple[str, ...] = ()
-    random: bool = False
-    windows: int | None = None
-    seed: int = 0
-    hash_creators: bool = False
-    requests_a_day: int = REQUESTS_A_DAY
-    budget: int | None = None
-    wait: bool = False
-    credentials: str | None = None
-    sandbox: bool = False
-    speed: float = 1.0
-    """Divides every wait; only for a server on this machine."""
-
-    def __post_init__(self) -> None:
-        for name, least in (("per_hashtag", 1), ("requests_a_day", 1), ("windows", 1), ("budget", 0), ("speed", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise PlanError(f"{name} {value}: expected {least} or more")
-        for region in self.region:
-            if len(region) != 2 or not region.isalpha() or not region.isupper():
-                raise PlanError(f"region {region!r}: expected two capital letters such as US")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import os
-
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath
 
 
-def collect_export(
-    collection: str | os.PathLike[str], output: str | os.PathLike[str], *, plain_creators: bool = False
-) -> int:
-    """The collection as JSON lines, creators hashed unless ``plain_creators``; how many videos."""
+def collect_export(collection: AnyPath, output: AnyPath, *, plain_creators: bool = False) -> int:
+    """Export a collection as JSON lines, creators hashed; returns the number of videos.
+
+    Args:
+        collection: a folder made by 'collect run' or 'collect import'.
+        output: the file to write.
+        plain_creators: write creators' names as they are stored instead of hashing them.
+
+    Example:
+        tiktokactions collect export collection/ -o videos.jsonl
+    """
     from tiktokactions.collection import session
 
     return session.collect_export(

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath
 
 if TYPE_CHECKING:
     from tiktokactions.collection.session import Imported
 
 
-def collect_import(
-    file: str | os.PathLike[str], output: str | os.PathLike[str], *, hash_creators: bool = False
-) -> Imported:
-    """Metadata from JSON lines or CSV, so that everything after collecting works without a key."""
+def collect_import(file: AnyPath, output: AnyPath, *, hash_creators: bool = False) -> Imported:
+    """Take metadata from JSON lines or CSV, without a key; everything after collecting works with it.
+
+    Args:
+        file: ``.jsonl``, ``.json`` or ``.csv`` with one video a row.
+        output: the folder of the collection.
+        hash_creators: store creators' names hashed with a local salt.
+
+    Example:
+        tiktokactions collect import videos.csv -o imported/
+    """
     from tiktokactions.collection import session
 
     return session.collect_import(on_disk(file, "metadata"), on_disk(output, "collection.sqlite"), hash_creators)

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tiktokactions.collection.options import CollectOptions
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath, Kept, nothing, takes
+from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
     from tiktokactions.collection.plan import Estimate
-    from tiktokactions.collection.session import CollectOptions
 
 
-def collect_plan(hashtags: str | os.PathLike[str], options: CollectOptions) -> tuple[Estimate, str]:
-    """Requests, days and records of a collection, and what had to be changed about its period. Nothing is sent."""
+@takes(CollectOptions, "per_hashtag", "start", "end", "windows", "requests_a_day")
+def collect_plan(hashtags: AnyPath, *, report: Kept = nothing, **options: Any) -> Estimate:
+    """Requests, days and records that a collection takes; sends nothing.
+
+    Args:
+        hashtags: CSV with a column ``hashtag``, or one hashtag a line.
+        report: told what had to be changed about the period.
+        **options: any field of :class:`tiktokactions.collection.options.CollectOptions`.
+
+    Example:
+        tiktokactions collect plan hashtags.csv --from 2023-01-01 --to 2024-06-30
+    """
     from tiktokactions.collection import session
 
-    return session.collect_plan(on_disk(hashtags, "the list of hashtags"), options)
+    settings = checked_options(CollectOptions, options)
+    found, note = session.collect_plan(on_disk(hashtags, "the list of hashtags"), settings)
+    if note:
+        report(note)
+    return found

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tiktokactions.collection.options import CollectOptions
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath, Kept, nothing, takes
+from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
-    from tiktokactions.collection.session import CollectOptions, CollectResult
+    from tiktokactions.collection.session import CollectResult
 
 
-def collect_run(
-    hashtags: str | os.PathLike[str],
-    output: str | os.PathLike[str],
-    options: CollectOptions,
-    report: Callable[[str], None] = lambda line: None,
-    note: Callable[[str], None] = lambda line: None,
-) -> CollectResult:
-    """Metadata of the videos of hashtags into the folder ``output`` (paper, section 3.3); continues what was interrupted.
+@takes(CollectOptions)
+def collect_run(hashtags: AnyPath, output: AnyPath, *, report: Kept = nothing, **options: Any) -> CollectResult:
+    """Collect metadata of the videos of hashtags (paper, section 3.3); the same command continues.
 
-    ``report`` gets a line for each finished hashtag, ``note`` one for each wait. Raises PlanError, CollectionError,
-    CredentialsError (all ValueErrors), ApiError where the API refuses the key, DatasetBusyError.
+    Args:
+        hashtags: CSV with a column ``hashtag``, or one hashtag a line.
+        output: the folder of the collection.
+        report: receives a line for each finished hashtag and each wait.
+        **options: any field of :class:`tiktokactions.collection.options.CollectOptions`.
+
+    Raises:
+        PlanError, CollectionError, CredentialsError: options, a folder or a key that cannot be used.
+        ApiError: the API refuses the key.
+        DatasetBusyError: another run writes to the collection.
+
+    Example:
+        tiktokactions collect run hashtags.csv -o collection/ --per-hashtag 20 --from 2024-01-01 --to 2024-03-31 --sandbox
     """
     from tiktokactions.collection import session
 
     return session.collect_run(
-        on_disk(hashtags, "the list of hashtags"), on_disk(output, "collection.sqlite"), options, report, note
+        on_disk(hashtags, "the list of hashtags"),
+        on_disk(output, "collection.sqlite"),
+        checked_options(CollectOptions, options),
+        report,
+        lambda wait: report(f"  {wait}"),
     )

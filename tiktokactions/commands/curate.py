@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.commands.dataset import Dataset
+from tiktokactions.commands.options import AnyPath, AnyPaths, nothing, takes
+from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.dataset import refuse_subset
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place
@@ -18,7 +20,6 @@ from tiktokactions.takedown.links import link_collections
 if TYPE_CHECKING:
     from tiktokactions.curation.detectors import Detect
     from tiktokactions.curation.listed import ListedVideo
-    from tiktokactions.curation.options import CurateOptions
     from tiktokactions.curation.people import ResolvedDetector
     from tiktokactions.curation.resume import Job, Plan
     from tiktokactions.dataset.editing import Edit
@@ -64,19 +65,21 @@ class CurateResult:
     """Files that were skipped because their videos had been removed (``removed.csv``)."""
 
 
+@takes(CurateOptions)
 def curate(
-    videos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    output: str | os.PathLike[str] | None = None,
+    videos: AnyPaths,
+    output: AnyPath | None = None,
     *,
     redecide: bool = False,
-    progress: Callable[[Progress], None] = lambda progress: None,
+    progress: Callable[[Progress], None] = nothing,
     **options: Any,
 ) -> CurateResult:
-    """Turn raw videos into a dataset folder (paper, section 3.3), or decide an existing one again.
+    """Turn raw videos into a dataset (paper, section 3.3), or decide an existing one again.
 
     Args:
-        videos: files, folders, globs, ``.txt``/``.csv`` lists, or ``-``; with ``redecide`` the dataset folder itself.
-        output: the dataset folder. Rerunning with the same continues where it stopped.
+        videos: files, folders, globs, a ``.txt`` or ``.csv`` list, or ``-`` for a list on standard input; with ``redecide``
+            the dataset.
+        output: the dataset; the same command continues where it stopped.
         redecide: draw all verdicts again from the records, without decoding; only clips that now differ are cut.
         progress: called in this process after every video.
         **options: any field of :class:`tiktokactions.curation.options.CurateOptions`; what is not given is taken from the
@@ -87,6 +90,10 @@ def curate(
         DatasetBusyError: another run is writing to the dataset.
         DiskFullError: no space left; everything finished is kept.
         DetectorError: no person detector could be had.
+
+    Example:
+        tiktokactions curate videos/ -o data/
+        tiktokactions curate data/ --redecide --min-person-frames 6
     """
     from tiktokactions.curation.engines import session
     from tiktokactions.curation.scenes import make_scene_detector

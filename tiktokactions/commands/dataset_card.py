@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import os
-
 from tiktokactions.commands.dataset import Dataset
+from tiktokactions.commands.options import AnyPath
 from tiktokactions.dataset.tables import write_card, write_statistics
 from tiktokactions.files import Place
 
 
-def dataset_card(dataset: str | os.PathLike[str]) -> Place:
-    """Write the dataset card (``README.md`` in the dataset folder) from the same numbers; returns its path."""
+def dataset_card(dataset: AnyPath) -> Place:
+    """Write the dataset card (README.md in the dataset) from newly counted numbers; returns its path.
+
+    Args:
+        dataset: a folder made by 'curate'.
+
+    Example:
+        tiktokactions dataset card data/
+    """
     data = Dataset(dataset)
     with data.reading():
         return write_card(data, data.info, write_statistics(data))

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath
 from tiktokactions.errors import UsageError
 
 if TYPE_CHECKING:
     from tiktokactions.splits.foreign import ForeignCheck
 
 
-def dataset_check_against(
-    dataset: str | os.PathLike[str], foreign: Sequence[str], *, media: str | os.PathLike[str] | None = None
-) -> ForeignCheck:
+def dataset_check_against(dataset: AnyPath, foreign: Sequence[str], *, media: AnyPath | None = None) -> ForeignCheck:
     """Look for what a split dataset trains on among foreign videos, for example the test clips of UCF101.
 
     Args:
-        dataset: a folder made by :func:`curate`, split.
+        dataset: a folder made by 'curate', split.
         foreign: files, folders, globs, or lists of paths: ``.txt`` (UCF101's ``testlist01.txt`` too) and ``.csv``.
         media: folder of the videos that lists name (default: the list's own, or UCF101's beside it).
 

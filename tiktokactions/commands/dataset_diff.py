@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
+from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath
 from tiktokactions.errors import UsageError
 
 if TYPE_CHECKING:
@@ -13,27 +14,37 @@ if TYPE_CHECKING:
 
 
 def dataset_diff(
-    dataset: str | os.PathLike[str], other: str | os.PathLike[str] | None = None, *, since: int | None = None
+    dataset: AnyPath, other: AnyPath | None = None, output: AnyPath | None = None, *, since: int | None = None
 ) -> Difference:
-    """Which clips came, went and changed: from a dataset to another, or since a version of its own.
+    """Which clips came, went and changed: between two datasets, or since a version of one.
 
     Args:
-        dataset: a folder made by :func:`curate`, or a subset; with ``other`` the earlier of the two.
-        other: the later one.
-        since: a version (``dataset.json``) of ``dataset``, instead of ``other``.
+        dataset: a dataset or a subset: the earlier of two, or the one to look back in.
+        other: the later of two.
+        output: a ``.csv`` file to write, with one row per clip and change.
+        since: compare with this version of the dataset itself instead of another dataset.
 
     Raises:
         UsageError: not a dataset folder, neither or both of ``other`` and ``since``, or a version not in the history.
+
+    Example:
+        tiktokactions dataset diff data/ more/
+        tiktokactions dataset diff data/ --since 1
     """
-    from tiktokactions.release.diff import changes_since, compare_datasets
+    from tiktokactions.release.diff import changes_since, compare_datasets, write_difference
 
     if (other is None) == (since is None):
         raise UsageError("dataset diff: expected another dataset, or `since`, a version; got neither or both")
+    written = None if output is None else on_disk(output, "a difference")
     data = Dataset(dataset)
     data.require_settled()
     if since is not None:
-        return changes_since(data, since)
-    assert other is not None
-    later = Dataset(other)
-    later.require_settled()
-    return compare_datasets(data, later)
+        found = changes_since(data, since)
+    else:
+        assert other is not None
+        later = Dataset(other)
+        later.require_settled()
+        found = compare_datasets(data, later)
+    if written is not None:
+        write_difference(found, written)
+    return found

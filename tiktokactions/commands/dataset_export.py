@@ -2,42 +2,46 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath
 from tiktokactions.errors import UsageError
+from tiktokactions.release.formats import Format
 
 if TYPE_CHECKING:
     from tiktokactions.release.export import Exported
 
 
 def dataset_export(
-    dataset: str | os.PathLike[str],
-    output: str | os.PathLike[str],
+    dataset: AnyPath,
+    output: AnyPath,
     *,
-    format: str,
+    format: Format,
     sides: Sequence[str] = (),
     labels: Sequence[str] = (),
     shard_mb: int = 256,
     frames: bool = False,
 ) -> Exported:
-    """Write the accepted clips of a dataset in a form that other programs read; the same dataset gives the same bytes.
+    """Export a dataset's accepted clips in a format of other programs; the same dataset gives the same bytes.
 
     Args:
-        dataset: a folder made by :func:`curate`.
-        output: a new or empty folder, or that of an earlier export in the same format, which is made anew.
-        format: ``kinetics``, ``videomae``, ``webdataset``, ``huggingface``, ``parquet``, ``coco``, ``fiftyone``,
-            ``labelstudio`` or ``ids``.
-        sides: only clips on these sides.
+        dataset: a folder made by 'curate'.
+        output: a new folder, or that of an earlier export in the same format, which is made anew.
+        format: the format to write; ``ids`` releases the list of ids from which 'dataset hydrate' makes the dataset again.
+        sides: only clips on these sides, for example train val.
         labels: only clips with one of these labels.
-        shard_mb: largest size of a WebDataset shard; Parquet files hold four times as much.
-        frames: for ``coco``, also the sampled frames as pictures, from the sources that are still there.
+        shard_mb: largest shard of ``webdataset`` in megabytes; Parquet files hold four times as much.
+        frames: for ``coco``, also write the sampled frames as pictures, from the sources that are still there.
 
     Raises:
         UsageError: not a dataset folder, an unknown format, nothing to export, or a folder that holds something else.
+
+    Example:
+        tiktokactions dataset export data/ --format webdataset -o shards/
+        tiktokactions dataset export data/ --format ids -o released/
     """
     from tiktokactions.release.export import export_dataset
     from tiktokactions.release.rows import Export

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath, Passing, nothing
 from tiktokactions.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,24 +15,22 @@ if TYPE_CHECKING:
 
 
 def dataset_hydrate(
-    ids: str | os.PathLike[str],
-    output: str | os.PathLike[str],
-    *,
-    media: str | os.PathLike[str],
-    workers: int | None = None,
-    progress: Callable[[str], None] = lambda line: None,
+    ids: AnyPath, output: AnyPath, *, media: AnyPath, workers: int | None = None, progress: Passing = nothing
 ) -> Hydrated:
-    """Make a dataset again from ``ids.csv`` (``dataset export`` with the format ``ids``) where its videos are at hand.
+    """Make a dataset again from its released ids, where its videos are at hand.
 
     Args:
-        ids: the list; ``ids.json`` lies beside it.
-        output: the dataset folder. Rerunning continues where it stopped.
-        media: a folder of videos or a collection; files are found by id in their name, else by their bytes.
+        ids: ``ids.csv`` written by 'dataset export' in the format ``ids``; ``ids.json`` lies beside it.
+        output: the dataset; the same command continues in it.
+        media: a folder of videos, or a collection; files are found by the id in their name, else by their bytes.
         workers: processes (default: one per core).
         progress: receives a line now and then.
 
     Raises:
         UsageError: a list that cannot be read, no such folder, or an output that holds another dataset.
+
+    Example:
+        tiktokactions dataset hydrate released/ids.csv --media videos/ -o hydrated/
     """
     from tiktokactions.dataset.info import now, read_info, resolve_options
     from tiktokactions.release import hydrate

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath, Kept, nothing
 from tiktokactions.errors import UsageError
 
 if TYPE_CHECKING:
     from tiktokactions.release.merge import Merged
 
 
-def dataset_merge(
-    first: str | os.PathLike[str],
-    second: str | os.PathLike[str],
-    output: str | os.PathLike[str],
-    *,
-    progress: Callable[[str], None] = lambda line: None,
-) -> Merged:
-    """Make two datasets one. Settings are those of the first; verdicts are drawn anew over all videos together, and where
-    the two hold relatives on different sides the first dataset's sides hold. What people decided in either is carried over;
-    what was taken down in either stays out.
+def dataset_merge(first: AnyPath, second: AnyPath, output: AnyPath, *, progress: Kept = nothing) -> Merged:
+    """Make one dataset of two, without leaks between its sides.
+
+    The settings are those of the first. Verdicts are drawn anew over all videos together. Where the two hold relatives on
+    different sides, the first dataset's sides hold. What people decided in either is carried over; what was taken down in
+    either stays out.
 
     Args:
-        first, second: folders made by :func:`curate`; they stay as they are.
-        output: a new or empty folder, or that of a merge of the same two, which is brought up to date.
+        first: the dataset whose settings and sides hold; it stays as it is.
+        second: the dataset to add; it stays as it is.
+        output: a new folder, or that of a merge of the same two, which is brought up to date.
         progress: receives a line now and then.
 
     Raises:
         UsageError: not dataset folders, evidence that cannot be compared, sides of different kinds, or an output that
             holds something else.
         DatasetBusyError: a run is writing to the output.
+
+    Example:
+        tiktokactions dataset merge data/ more/ -o larger/
     """
     import json
 

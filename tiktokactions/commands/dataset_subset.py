@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath, nothing
 from tiktokactions.errors import UsageError
 from tiktokactions.model.progress import TrainingProgress
+from tiktokactions.release.subset_options import By
 
 if TYPE_CHECKING:
     import numpy as np
 
     from tiktokactions.release.subset import Subset
-    from tiktokactions.release.subset_options import By
 
 
 def dataset_subset(
-    dataset: str | os.PathLike[str],
-    output: str | os.PathLike[str],
+    dataset: AnyPath,
+    output: AnyPath,
     *,
     by: By = "random",
     size: int | None = None,
@@ -29,27 +30,30 @@ def dataset_subset(
     labels: Sequence[str] = (),
     cap: int | None = None,
     sides: Sequence[str] = (),
-    features: str | os.PathLike[str] | None = None,
-    progress: Callable[[TrainingProgress], None] = lambda progress: None,
+    features: AnyPath | None = None,
+    progress: Callable[[TrainingProgress], None] = nothing,
 ) -> Subset:
-    """Choose some of a dataset's clips: a folder with a manifest that points at the same clips, read like a dataset.
+    """Choose some of a dataset's clips; the subset is read like a dataset and copies no clip.
 
     Args:
-        dataset: a folder made by :func:`curate`.
-        output: a new or empty folder, or an earlier subset of the same dataset, which is made anew.
+        dataset: a folder made by 'curate'.
+        output: a new folder, or an earlier subset of the same dataset, which is made anew.
         by: ``random`` (seeded, nested), ``balanced`` (one of each label in turn), ``labels`` (all clips of these),
-            ``quality`` (weights: ``tiktokactions.release.subset.QUALITY_WEIGHTS``), ``diverse`` (greedy k-center).
-        size: clips; None only with ``labels``: all of them.
-        seed: of the random order, which also decides between equals.
-        labels: only clips with one of these.
+            ``quality`` (weights: ``tiktokactions.release.subset.QUALITY_WEIGHTS``) or ``diverse`` (greedy k-center).
+        size: number of clips; may be left out with ``labels``, which then chooses all of them.
+        seed: seed of the random order, which also decides between equals.
+        labels: only clips with one of these labels.
         cap: at most so many clips of one label.
-        sides: only clips on these sides of a split dataset.
-        features: for ``diverse``: a file of :func:`predict` with ``features``, or a run, whose features are computed now;
-            None: perceptual hashes and colours.
+        sides: only clips on these sides of a split dataset, for example train.
+        features: for ``diverse``: a file of features that 'predict' wrote, or a run, whose features are computed now
+            (default: perceptual hashes and colours).
         progress: receives the progress of computing features.
 
     Raises:
         UsageError: not a dataset, options that do not fit, or nothing to choose from.
+
+    Example:
+        tiktokactions dataset subset data/ --size 2 --by balanced -o subset/
     """
     from tiktokactions.dataset.subset_mark import is_subset
     from tiktokactions.release import subset as subsets

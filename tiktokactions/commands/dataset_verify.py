@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
+from tiktokactions.commands.options import AnyPath
 
 if TYPE_CHECKING:
     from tiktokactions.verdicts.verify import Verification
 
 
-def dataset_verify(dataset: str | os.PathLike[str], *, repair: bool = False) -> Verification:
-    """Check every record, clip and file of a dataset; with ``repair`` cut again or remove what is wrong.
+def dataset_verify(dataset: AnyPath, *, repair: bool = False) -> Verification:
+    """Check every record, clip and file of a dataset.
+
+    Args:
+        dataset: a folder made by 'curate'.
+        repair: cut missing and broken clips again, remove what nothing claims.
 
     Raises:
         UsageError: not a dataset folder.
         DatasetBusyError: a run is writing to it.
+
+    Example:
+        tiktokactions dataset verify data/
     """
     from tiktokactions.verdicts.verify import repair_dataset, verify_dataset
 

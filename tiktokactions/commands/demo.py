@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +16,12 @@ from tiktokactions.commands.dataset_export import dataset_export
 from tiktokactions.commands.dataset_split import dataset_split
 from tiktokactions.commands.errors import missing_for_training, on_disk
 from tiktokactions.commands.extrapolate import extrapolate
+from tiktokactions.commands.options import AnyPath, Kept, nothing
 from tiktokactions.commands.report import report as write_report
 from tiktokactions.commands.studies import StudyResult
 from tiktokactions.commands.study_scaling import study_scaling
 from tiktokactions.curation.options import usable_cores
-from tiktokactions.demonstration.steps import FULL, SHORT, STEPS
+from tiktokactions.demonstration.steps import FULL, SHORT, STEPS, Step
 from tiktokactions.errors import TiktokactionsError, UsageError
 from tiktokactions.files import disk_errors
 from tiktokactions.model.progress import TrainingProgress
@@ -77,32 +77,36 @@ Outcome = tuple[str, list[Path]]
 
 
 def demo(
-    output: str | os.PathLike[str] = "demo",
+    output: AnyPath = "demo",
     *,
     full: bool = False,
-    steps: tuple[str, ...] | None = None,
+    steps: Sequence[Step] | None = None,
     seed: int = 0,
-    progress: Callable[[Progress], None] = lambda progress: None,
-    training: Callable[[TrainingProgress], None] = lambda progress: None,
-    note: Callable[[str], None] = lambda line: None,
-    finished: Callable[[DemoStep], None] = lambda step: None,
+    progress: Callable[[Progress], None] = nothing,
+    training: Callable[[TrainingProgress], None] = nothing,
+    note: Kept = nothing,
+    finished: Callable[[DemoStep], None] = nothing,
 ) -> list[DemoStep]:
-    """Go through the whole chain: sample videos from packages on PyPI, curation, review, split and export, training, report.
+    """Show the whole chain: sample videos, curation, review, split and export, training, report.
+
+    A step that lacks something (a browser, the extra ``train``) is skipped and says what.
 
     Args:
         output: folder for everything. What is finished there is not done again.
         full: also pre-train, compare with random weights and run a small study: about ten minutes instead of four.
-        steps: only these of :data:`STEPS`, in their order.
-        seed: of training.
+        steps: only these steps, in the order of the chain.
+        seed: seed of the training.
         progress, training, note: receive the progress of curation, of training, of everything else.
         finished: receives each step when it is done.
-
-    Returns:
-        What each step did. A step that lacks something (a browser, the extra ``train``) is skipped and says what.
 
     Raises:
         UsageError: an unknown step.
         SamplesError: the sample videos cannot be fetched; the message says why.
+
+    Example:
+        tiktokactions demo -o demo/
+        tiktokactions demo -o demo/ --full
+        tiktokactions demo -o demo/ --steps curate release report
     """
     wanted = steps if steps is not None else FULL if full else SHORT
     if unknown := sorted(set(wanted) - set(STEPS)):
@@ -220,8 +224,8 @@ def _study(place: _Place) -> Outcome:
         evaluate_on=rendered,
         repeats=1,
         equal="steps",
-        pretrain_options=before,
-        finetune_options=after,
+        pretrain_config=before,
+        finetune_config=after,
         jobs=min(2, usable_cores()),
         report=place.note,
     )

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
 
 def doctor() -> list[DetectorStatus]:
-    """Which person detectors are ready on this machine, whether it can train, and how to get what is missing."""
+    """What is installed on this machine, what is missing and how to get it.
+
+    Example:
+        tiktokactions doctor
+    """
     from importlib import metadata
 
     from tiktokactions.curation.people import DetectorStatus, detector_statuses

@@ -6,16 +6,18 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from tiktokactions.collection.options import DownloadOptions
 from tiktokactions.commands.curate import CurateResult, Progress, curate_listed, told_detector
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath, Passing, Typed, nothing, takes
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, disk_errors
 from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
-    from tiktokactions.collection.download import Arrived, DownloadOptions, Tally
+    from tiktokactions.collection.download import Arrived, Tally
     from tiktokactions.collection.store import Collection
     from tiktokactions.curation.listed import ListedVideo
 
@@ -40,25 +42,28 @@ class DownloadResult:
     curated: CurateResult | None = None
 
 
+@takes(DownloadOptions)
 def download(
-    collection: str | os.PathLike[str],
+    collection: AnyPath,
     *,
-    entitled: bool = False,
-    curate_into: str | os.PathLike[str] | None = None,
+    entitled: Annotated[bool, Typed("i-am-entitled")] = False,
+    curate_into: Annotated[AnyPath | None, Typed("curate", "DATASET")] = None,
     delete_raw: bool = False,
-    progress: Callable[[Progress], None] = lambda progress: None,
-    report: Callable[[str], None] = lambda line: None,
+    detector: str | None = None,
+    progress: Callable[[Progress], None] = nothing,
+    report: Passing = nothing,
     **options: Any,
 ) -> DownloadResult:
-    """Download the videos of a collection into ``media/``, or take them from a folder. Rerunning continues.
+    """Download the videos of a collection, or take them from a folder; opt-in, says what you must be entitled to.
 
     Args:
-        collection: a folder made by ``collect run`` or ``collect import``.
-        entitled: what the user says once (``entitled=True``); kept in the collection with the date.
-        curate_into: a dataset: each video is curated as it arrives.
-        delete_raw: with ``curate_into``: its file goes once its record and clip are written.
+        collection: a folder made by 'collect run' or 'collect import'.
+        entitled: say once that you may download these videos; it is kept in the collection with the date.
+        curate_into: a dataset into which each video is curated as it arrives.
+        delete_raw: with a dataset to curate into: a raw file goes once its record and clip are written.
+        detector: with a dataset to curate into: the person detector (default: the dataset's, else auto).
         progress: as :func:`curate`, where something is curated.
-        report: receives a line for every video that was downloaded or given up.
+        report: receives a line for every video that was downloaded or given up, where nothing is curated.
         **options: any field of :class:`tiktokactions.collection.download.DownloadOptions`; with ``curate_into`` also of
             :class:`tiktokactions.curation.options.CurateOptions`.
 
@@ -66,16 +71,21 @@ def download(
         UsageError: no collection, no entitlement, no yt-dlp, no network allowed, options that do not fit.
         DatasetBusyError: another run is writing to the collection or the dataset.
         DiskFullError: the disk is full; everything finished is kept.
+
+    Example:
+        tiktokactions download collection/ --from-folder videos/
     """
     import dataclasses
 
-    from tiktokactions.collection.download import DownloadOptions, Tally, counts
+    from tiktokactions.collection.download import Tally, counts
     from tiktokactions.collection.store import Collection
     from tiktokactions.files import dataset_lock, located
 
     names = {f.name for f in dataclasses.fields(DownloadOptions)}
     how = checked_options(DownloadOptions, {name: value for name, value in options.items() if name in names})
     rest = {name: value for name, value in options.items() if name not in names}
+    if detector is not None:
+        rest["detector"] = detector
     if delete_raw and curate_into is None:
         raise UsageError("`delete_raw` needs `curate_into`: without records nothing would be left")
     if rest and curate_into is None:
@@ -86,7 +96,8 @@ def download(
         may_fetch = _entitlement(opened, entitled, how)
 
         def tell() -> None:
-            report(f"{tally.downloaded} downloaded, {tally.permanent} given up, {tally.retry} for later")
+            if curate_into is None:
+                report(f"{tally.downloaded} downloaded, {tally.permanent} given up, {tally.retry} for later")
 
         arriving = _arriving(opened, how, tally, may_fetch, tell)
         if curate_into is None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.commands.errors import need_torch, on_disk
+from tiktokactions.commands.options import AnyPath, nothing, takes
 from tiktokactions.commands.training_clips import clips_of, readable_clips
 from tiktokactions.files import disk_errors
+from tiktokactions.model.options import EvaluateOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
 
@@ -16,18 +17,19 @@ if TYPE_CHECKING:
     from tiktokactions.model.run import Evaluation
 
 
+@takes(EvaluateOptions)
 def evaluate(
-    run: str | os.PathLike[str],
-    data: str | os.PathLike[str],
-    output: str | os.PathLike[str] | None = None,
+    run: AnyPath,
+    data: AnyPath,
+    output: AnyPath | None = None,
     *,
-    progress: Callable[[TrainingProgress], None] = lambda progress: None,
+    progress: Callable[[TrainingProgress], None] = nothing,
     **options: Any,
 ) -> Evaluation:
     """Test a fine-tuned run on labelled videos: 5 × 3 views of each from one decode, probabilities averaged.
 
     Args:
-        run: a finished run of :func:`finetune`.
+        run: a finished run of 'finetune'.
         data: a split dataset, official splits, a list or a folder of class folders.
         output: folder for predictions, tables and pictures (default: in the run, named after the data).
         progress: called after every video.
@@ -36,8 +38,10 @@ def evaluate(
     Raises:
         UsageError: data, run or options that make no sense, or the extra ``train`` is not installed.
         UnreadableError: a clip cannot be read; the message names it.
+
+    Example:
+        tiktokactions evaluate runs/finetuned data/
     """
-    from tiktokactions.model.options import EvaluateOptions
 
     settings = checked_options(EvaluateOptions, options)
     need_torch(settings.decoder)

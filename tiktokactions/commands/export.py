@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
 from tiktokactions.commands.errors import need_torch, on_disk
+from tiktokactions.commands.options import AnyPath
 from tiktokactions.files import disk_errors
 
 
-def export(
-    run: str | os.PathLike[str],
-    output: str | os.PathLike[str],
-    *,
-    to: Literal["huggingface", "official"] = "huggingface",
-) -> Path:
-    """Write a run's weights as other programs read them.
+def export(run: AnyPath, output: AnyPath, *, to: Literal["huggingface", "official"] = "huggingface") -> Path:
+    """Export a trained model: its weights as other programs read them.
 
     Args:
-        run: a finished run, or any weights file that ``init`` takes.
+        run: a run, a ``.pth`` file or a Hugging Face folder.
         output: a folder for ``huggingface`` (``from_pretrained`` opens it), a ``.pth`` file for ``official``.
+        to: the program that reads it: Hugging Face's transformers, or the official VideoMAE code.
 
     Raises:
         UsageError: nothing to export there, or the extra ``train`` is not installed.
+
+    Example:
+        tiktokactions export runs/finetuned -o huggingface/ --to huggingface
     """
     need_torch()
     with disk_errors():

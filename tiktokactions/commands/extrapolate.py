@@ -3,42 +3,45 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath, Passing, nothing, takes
 from tiktokactions.files import disk_errors
 from tiktokactions.options import checked_options
+from tiktokactions.study.options import ExtrapolateOptions
 
 if TYPE_CHECKING:
     from tiktokactions.study.extrapolation import Extrapolation
 
 
+@takes(ExtrapolateOptions)
 def extrapolate(
-    results: str | os.PathLike[str],
-    output: str | os.PathLike[str] | None = None,
-    *,
-    report: Callable[[str], None] = lambda line: None,
-    **options: Any,
+    results: AnyPath, output: AnyPath | None = None, *, report: Passing = nothing, **options: Any
 ) -> Extrapolation:
     """How many videos a target accuracy needs, and how far that can be trusted (paper, section 7 and Table 5).
 
     Args:
         results: a CSV with columns ``size`` and ``accuracy`` (fractions), or the folder of a study.
-        output: folder for ``extrapolation.json``, ``.svg`` and ``.png`` (default: nothing is written).
+        output: folder for ``extrapolation.json``, ``.svg`` and ``.png`` (default: for a study its ``extrapolation/``, else
+            nothing is written).
         report: receives the names of families while they are fitted.
-        **options: any field of :class:`tiktokactions.study.options.ExtrapolateOptions`: ``targets`` (fractions),
-            ``method`` (``paper``: every distribution of scipy, by squared error; ``honest``: with all uncertainty) ...
+        **options: any field of :class:`tiktokactions.study.options.ExtrapolateOptions`.
 
     Raises:
         UsageError: results that cannot be read or extrapolated; the message says why.
+
+    Example:
+        tiktokactions extrapolate results.csv --targets 0.95 0.97 -o extrapolation/
+        tiktokactions extrapolate results.csv --method paper -o table5/
     """
     from tiktokactions.study.extrapolation import extrapolate_measurements
     from tiktokactions.study.measurements import read_measurements
-    from tiktokactions.study.options import ExtrapolateOptions
 
     settings = checked_options(ExtrapolateOptions, options)
+    if output is None and os.path.isdir(results):
+        output = Path(results, "extrapolation")
     folder = None if output is None else on_disk(output, "an extrapolation")
     with disk_errors():
         measured = read_measurements(on_disk(results, "results"), settings.metric)

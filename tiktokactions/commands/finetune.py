@@ -8,47 +8,52 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.commands.errors import need_torch, on_disk
+from tiktokactions.commands.options import AnyPath, nothing, takes
 from tiktokactions.commands.training_clips import clips_of, readable_clips
 from tiktokactions.files import disk_errors
+from tiktokactions.model.options import FinetuneOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
     from tiktokactions.clips.clip import ClipSet, Side
-    from tiktokactions.model.options import FinetuneOptions
     from tiktokactions.model.run import Run
 
 
+@takes(FinetuneOptions)
 def finetune(
-    data: str | os.PathLike[str],
-    output: str | os.PathLike[str],
+    data: AnyPath,
+    output: AnyPath,
     *,
-    val: str | os.PathLike[str] | None = None,
-    test: str | os.PathLike[str] | None = None,
-    init: str | os.PathLike[str] | None = None,
+    val: AnyPath | None = None,
+    test: AnyPath | None = None,
+    init: AnyPath | None = None,
     dry_run: bool = False,
-    progress: Callable[[TrainingProgress], None] = lambda progress: None,
+    progress: Callable[[TrainingProgress], None] = nothing,
     **options: Any,
 ) -> Run:
     """Fine-tune a classifier on labelled videos and test it (paper, section 4.2 and Table 3).
 
     Args:
         data: a split dataset, official splits, a list or a folder of class folders; its train side is learned from.
-        output: the run folder. Rerunning with the same options continues where it stopped.
-        val, test: other data to look at after epochs, and to test on at the end (default: these sides of ``data``, where
-            it has them).
-        init: a run or a weights file to begin with.
+        output: the run folder; the same command continues where it stopped.
+        val: other data to look at after epochs (default: the data's val side, if it has one).
+        test: other data to test on at the end (default: the data's test side, if it has one).
+        init: weights to begin with: a run, a ``.pth`` file or a Hugging Face folder.
         dry_run: return every derived number without training.
         progress: called every few steps.
         **options: any field of :class:`tiktokactions.model.options.FinetuneOptions`.
 
     Returns:
-        The run, whose ``evaluations["test"]`` is the test at its end, where there was one.
+        The run; ``evaluations["test"]`` is its test, if there was one. Of a dry run only ``derived`` can be asked for.
 
     Raises:
         UsageError, UnreadableError, NonFiniteLossError: as :func:`pretrain`.
+
+    Example:
+        tiktokactions finetune data/ -o runs/finetuned --init runs/pretrained --batch-size 2 --epochs 2
     """
-    from tiktokactions.model.options import EvaluateOptions, FinetuneOptions
+    from tiktokactions.model.options import EvaluateOptions
 
     settings = checked_options(FinetuneOptions, options)
     need_torch(settings.decoder)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import os
-
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath
 
 
-def hashtags_explain(hashtag: str, decisions: str | os.PathLike[str]) -> list[str]:
-    """The story of one hashtag, from what :func:`hashtags_select` wrote."""
+def hashtags_explain(hashtag: str, *, decisions: AnyPath = "decisions.csv") -> list[str]:
+    """Why a hashtag was chosen or left out.
+
+    Args:
+        hashtag: the hashtag.
+        decisions: ``decisions.csv`` written by 'hashtags select'.
+
+    Example:
+        tiktokactions hashtags explain playingpiano --decisions hashtags/decisions.csv
+    """
     from tiktokactions.hashtags import stories
 
     return stories.explain(hashtag, on_disk(decisions, "`decisions`"))

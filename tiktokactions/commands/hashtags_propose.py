@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath, Typed
 
 if TYPE_CHECKING:
     from tiktokactions.hashtags.select import Candidate
 
 
 def hashtags_propose(
-    sources: Sequence[str], output: str | os.PathLike[str], *, knowledge: str | os.PathLike[str] | None = None
+    sources: Annotated[Sequence[str], Typed("from", "LIST")] = ("ucf101", "hmdb51", "kinetics400"),
+    output: AnyPath = "candidates.csv",
+    *,
+    knowledge: AnyPath | None = None,
 ) -> list[Candidate]:
-    """Candidate hashtags for the class names of datasets or of files (paper, section 3.2), written as CSV to ``output``."""
+    """Propose hashtags for the class names of datasets (paper, section 3.2).
+
+    Args:
+        sources: ucf101, hmdb51, kinetics400, something_something_v2, or files with one action a line.
+        output: the CSV file to write.
+        knowledge: your copy of ``knowledge.toml``: umbrellas, dances, challenges.
+
+    Example:
+        tiktokactions hashtags propose --from ucf101 hmdb51 kinetics400 -o candidates.csv
+    """
     from tiktokactions.files import write_atomic
     from tiktokactions.hashtags import principles, select
 

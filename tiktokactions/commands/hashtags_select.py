@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath
 from tiktokactions.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,18 +16,28 @@ if TYPE_CHECKING:
 
 
 def hashtags_select(
-    candidates: str | os.PathLike[str],
-    output: str | os.PathLike[str],
+    candidates: AnyPath,
+    output: AnyPath = ".",
     *,
-    views: str | os.PathLike[str] | None = None,
+    views: AnyPath | None = None,
     min_views: float = 5e6,
     target: int | None = None,
-    knowledge: str | os.PathLike[str] | None = None,
-    estimate_from: str | os.PathLike[str] | None = None,
+    knowledge: AnyPath | None = None,
+    estimate_from: AnyPath | None = None,
 ) -> Selection:
-    """Decide about every candidate; ``hashtags.csv``, ``decisions.csv`` and the picture of the flow go to ``output``.
+    """Decide between the variants of hashtags, by views where they are known.
 
-    ``estimate_from``: a collection whose videos stand in where ``views`` and the candidates give no view count.
+    Args:
+        candidates: CSV with a column ``hashtag``, or the word starter for the list that comes with this program.
+        output: folder for ``hashtags.csv``, ``decisions.csv`` and the picture of the flow.
+        views: CSV with the columns ``hashtag`` and ``views``.
+        min_views: least number of views (default: 5 million).
+        target: keep at most so many, the most viewed.
+        knowledge: your copy of ``knowledge.toml``: umbrellas, dances, challenges.
+        estimate_from: a collection whose videos give estimates of the views, with an interval, where none are known.
+
+    Example:
+        tiktokactions hashtags select candidates.csv --views views.csv --target 386 -o hashtags/
     """
     from tiktokactions.hashtags import principles, select, stories
 

@@ -4,36 +4,38 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from tiktokactions.commands.options import AnyPaths, Passing, Typed, nothing, takes
 from tiktokactions.errors import UsageError
 from tiktokactions.options import checked_options
+from tiktokactions.study.options import PlanOptions
 
 if TYPE_CHECKING:
     from tiktokactions.study.needs import Needs
 
 
+@takes(PlanOptions)
 def plan(
-    measure: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
-    *,
-    report: Callable[[str], None] = lambda line: None,
-    **options: Any,
+    *, measure: Annotated[AnyPaths, Typed(metavar="VIDEOS")] = (), report: Passing = nothing, **options: Any
 ) -> Needs:
-    """What ``videos`` raw videos need: core-hours, GB, GPU hours, days of quota, hours of people, each with its arithmetic.
+    """What so many videos need: cores, disk, GPUs, quota and people, each number with its arithmetic.
 
     Args:
-        measure: a sample of such videos (files, folders, lists ... as for :func:`curate`), curated into a temporary folder
-            with one worker to see what they cost; without it what only a sample tells is unknown.
+        measure: a sample of such videos, curated here with one worker to see what they cost; what only a sample tells is
+            unknown without one.
         report: called with a line after every video of the sample.
-        **options: any field of :class:`tiktokactions.study.needs.PlanOptions`.
+        **options: any field of :class:`tiktokactions.study.options.PlanOptions`.
 
     Raises:
         UsageError: options that make no sense, or no video in the sample.
         DetectorError: no person detector could be had.
+
+    Example:
+        tiktokactions plan --videos 340000 --measure videos/ --review-s 6 --gpu-step-s 0.9
     """
-    from tiktokactions.study.needs import PlanOptions, needs_of
+    from tiktokactions.study.needs import needs_of
 
     settings = checked_options(PlanOptions, options)
     inputs = [os.fspath(v) for v in ([measure] if isinstance(measure, (str, os.PathLike)) else measure)]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.commands.errors import need_torch, on_disk
+from tiktokactions.commands.options import AnyPath, AnyPaths, nothing, takes
 from tiktokactions.commands.training_clips import note, split_unreadable
 from tiktokactions.errors import UsageError
 from tiktokactions.files import disk_errors
+from tiktokactions.model.options import PredictOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
 
@@ -19,28 +21,32 @@ if TYPE_CHECKING:
     from tiktokactions.model.predict import Prediction
 
 
+@takes(PredictOptions)
 def predict(
-    run: str | os.PathLike[str],
-    videos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    run: AnyPath,
+    videos: AnyPaths,
     *,
-    features: str | os.PathLike[str] | None = None,
-    progress: Callable[[TrainingProgress], None] = lambda progress: None,
+    features: AnyPath | None = None,
+    progress: Callable[[TrainingProgress], None] = nothing,
     **options: Any,
 ) -> list[Prediction] | FeaturesWritten:
-    """The labels of any video files, or with ``features`` a Parquet file of what the last layer sees.
+    """The labels of any videos, or their features.
 
     Args:
-        run: a finished run of :func:`finetune`; for features also of :func:`pretrain`.
-        videos: files, folders, globs or lists, as for :func:`curate`; datasets (their accepted clips).
-        features: write one pooled feature per video to this file instead of predicting labels.
+        run: a finished run of 'finetune'; for features also of 'pretrain'.
+        videos: files, folders, globs, lists, or datasets (their accepted clips).
+        features: a ``.parquet`` file to write: one pooled feature per video instead of labels.
         progress: called after every video.
         **options: any field of :class:`tiktokactions.model.options.PredictOptions`.
 
     Raises:
         UsageError: as :func:`evaluate`.
         UnreadableError: a video cannot be read; the message names it.
+
+    Example:
+        tiktokactions predict runs/finetuned videos/walking/one.mp4
+        tiktokactions predict runs/finetuned videos/ --features features.parquet
     """
-    from tiktokactions.model.options import PredictOptions
 
     settings = checked_options(PredictOptions, options)
     need_torch(settings.decoder)

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.commands.errors import need_torch, on_disk
+from tiktokactions.commands.options import AnyPath, AnyPaths, nothing, takes
 from tiktokactions.commands.training_clips import clips_of, readable_clips
 from tiktokactions.errors import UsageError
 from tiktokactions.files import disk_errors
+from tiktokactions.model.options import PretrainOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
 
@@ -17,36 +19,40 @@ if TYPE_CHECKING:
     from tiktokactions.model.run import Run
 
 
+@takes(PretrainOptions)
 def pretrain(
-    data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    output: str | os.PathLike[str],
+    data: AnyPaths,
+    output: AnyPath,
     *,
-    init: str | os.PathLike[str] | None = None,
+    init: AnyPath | None = None,
     mix: Sequence[float] | None = None,
     dry_run: bool = False,
-    progress: Callable[[TrainingProgress], None] = lambda progress: None,
+    progress: Callable[[TrainingProgress], None] = nothing,
     **options: Any,
 ) -> Run:
     """Pre-train VideoMAE V2 on videos without using their labels (paper, section 4.1 and Table 2).
 
     Args:
-        data: datasets, folders or lists; of data with a test side only the train side is used.
-        output: the run folder. Rerunning with the same options continues where it stopped.
-        init: a run or a weights file to begin with, with a fresh schedule.
-        mix: one weight for each of ``data``: how much of an epoch comes from it.
+        data: datasets, folders of videos or lists; of data with a test side only the train side is used.
+        output: the run folder; the same command continues where it stopped.
+        init: weights to begin with, on a fresh schedule: a run, a ``.pth`` file or a Hugging Face folder.
+        mix: one weight for each of the data: how much of an epoch comes from it.
         dry_run: return every derived number without training.
         progress: called every few steps.
         **options: any field of :class:`tiktokactions.model.options.PretrainOptions`.
 
     Returns:
-        The run; a dry run leaves nothing behind but its ``derived`` numbers.
+        The run. Of a dry run only ``derived`` can be asked for.
 
     Raises:
         UsageError: data or options that make no sense, or the extra ``train`` is not installed.
         UnreadableError: a clip cannot be read; the message names it.
         NonFiniteLossError: training diverged.
+
+    Example:
+        tiktokactions pretrain data/ -o runs/pretrained --model tiny --batch-size 2 --epochs 2
+        tiktokactions pretrain data/ -o runs/paper --batch-size 4 --dry-run
     """
-    from tiktokactions.model.options import PretrainOptions
 
     settings = checked_options(PretrainOptions, options)
     sources = [os.fspath(d) for d in ([data] if isinstance(data, (str, os.PathLike)) else data)]

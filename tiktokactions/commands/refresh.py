@@ -6,15 +6,17 @@ A collection and the datasets that were made of it know each other; a removal go
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tiktokactions.collection.options import CollectOptions
+from tiktokactions.commands.options import AnyPath, Kept, nothing, takes
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place
+from tiktokactions.options import checked_options
 from tiktokactions.takedown.folders import (
     Removed,
     edited,
@@ -28,9 +30,7 @@ from tiktokactions.takedown.folders import (
 from tiktokactions.takedown.links import linked_collections
 
 if TYPE_CHECKING:
-    from tiktokactions.collection.session import CollectOptions
     from tiktokactions.dataset.editing import Edit
-
 
 GONE = "no longer available (batch compliance)"
 
@@ -68,30 +68,37 @@ class RefreshResult:
     attention: tuple[str, ...]
 
 
+@takes(CollectOptions, "budget", "wait", "requests_a_day", "credentials", "speed")
 def refresh(
-    target: str | os.PathLike[str],
+    target: AnyPath,
     *,
     every_days: int | None = None,
     remove: Sequence[str] = (),
     creator: str | None = None,
     reason: str = ASKED,
-    options: CollectOptions | None = None,
-    note: Callable[[str], None] = lambda text: None,
+    note: Kept = nothing,
+    **options: Any,
 ) -> RefreshResult:
-    """Check the ids of a collection or a dataset and remove what is gone; or remove what was asked to go.
+    """Check ids again and remove everywhere what is gone, or what was asked to go.
 
     Args:
-        target: a collection, or a dataset with or without one.
+        target: a collection, or a dataset with or without one; folders linked with it are included.
         every_days: how often the ids must be checked (default: as before, else 15).
-        remove: ids, addresses of videos, or files that list them; nothing is asked of the API then.
-        creator: remove everything of this creator, instead or as well.
+        remove: take-down: ids, addresses of videos, or files that list them; nothing is asked of the API then.
+        creator: take-down: everything of this creator, instead or as well.
         reason: what tombstones and report say of a take-down.
-        options: key, quota and waiting of the API's client.
+        note: receives a line for each wait.
+        **options: key, quota and waiting of the API's client: fields of
+            :class:`tiktokactions.collection.session.CollectOptions`.
 
     Raises:
         UsageError: neither a collection nor a dataset, ids that are none, no id to be checked.
         DatasetBusyError: another command writes to the folder.
         CredentialsError, ApiError: the API cannot be asked.
+
+    Example:
+        tiktokactions refresh collection/ --every-days 15
+        tiktokactions refresh imported/ --remove 7300000000000000001
     """
     from tiktokactions.files import located
 
@@ -100,13 +107,13 @@ def refresh(
         raise UsageError(f"{folder}: expected a collection or a dataset (no collection.sqlite, no dataset.json there)")
     if every_days is not None and every_days < 1:
         raise UsageError(f"`every_days` {every_days}: expected 1 or more")
-    named = read_ids(remove)
+    named, asked = read_ids(remove), checked_options(CollectOptions, options)
     with edited(folder) as edit:
         group, attention = _group(folder)
         finish_removal(folder, edit)
         if named or creator is not None:
             return _take_down(folder, edit, group, named, creator, reason, attention, every_days)
-        return _check(folder, edit, group, options, attention, every_days, note)
+        return _check(folder, edit, group, asked, attention, every_days, lambda line: note(f"  {line}"))
 
 
 def read_ids(names: Sequence[str]) -> list[str]:
@@ -201,23 +208,22 @@ def _check(
     folder: Place,
     edit: Edit | None,
     group: list[Place],
-    options: CollectOptions | None,
+    options: CollectOptions,
     attention: list[str],
     every_days: int | None,
     note: Callable[[str], None],
 ) -> RefreshResult:
     from tiktokactions.collection.compliance import Checked, check_ids, forget_check
     from tiktokactions.collection.run import StoppedError
-    from tiktokactions.collection.session import CollectOptions, refresh_client
+    from tiktokactions.collection.session import refresh_client
 
     ids, unchecked = _ids_to_check(folder)
     collection = next((path for path in group if is_collection_folder(path)), None)
     stopped, requests, checked, now = "", 0, Checked(0, frozenset()), None
     if ids:
-        with refresh_client(folder, collection, options or CollectOptions(), note) as (client, clock):
+        with refresh_client(folder, collection, options, note) as (client, clock):
             try:
-                wait = options is not None and options.wait
-                checked = check_ids(folder, ids, client, clock, wait=wait, note=note)
+                checked = check_ids(folder, ids, client, clock, wait=options.wait, note=note)
             except StoppedError as error:
                 stopped = str(error)
             requests, now = client.sent, clock.now()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath, AnyPaths, Passing, nothing
 from tiktokactions.errors import UsageError
 from tiktokactions.files import disk_errors
 
@@ -22,25 +22,27 @@ class ReportWritten:
 
 
 def report(
-    inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    output: str | os.PathLike[str] = "report.html",
+    inputs: AnyPaths,
+    output: AnyPath = "report.html",
     *,
     title: str | None = None,
     previews: int = 12,
-    progress: Callable[[str], None] = lambda line: None,
+    progress: Passing = nothing,
 ) -> ReportWritten:
-    """Write one self-contained HTML page, under 10 MB, about any of: datasets, runs, studies, extrapolations,
-    collections, selections of hashtags.
+    """Write one page that shows everything: a self-contained HTML file under 10 MB.
 
     Args:
-        inputs: their folders, in any order; the page follows the data flow.
-        output: the file.
-        title: of the page (default: the inputs' names).
-        previews: moving clips of each dataset; 0: none.
+        inputs: folders, in any order: datasets, runs, studies, extrapolations, collections, selections of hashtags.
+        output: the file to write.
+        title: title of the page (default: the names of the folders).
+        previews: moving clips of each dataset; 0 shows none.
         progress: receives a line for each input.
 
     Raises:
         UsageError: a folder that is none of these, or a damaged one.
+
+    Example:
+        tiktokactions report data/ runs/pretrained runs/finetuned -o report.html
     """
     from tiktokactions.files import located, write_atomic
     from tiktokactions.reporting.page import make_page

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath, Kept, nothing, takes
 from tiktokactions.commands.review_apply import ReviewApplied, review_apply
 from tiktokactions.files import disk_errors
 from tiktokactions.options import checked_options
+from tiktokactions.reviews.options import ReviewOptions
 
 Report = Callable[[str], None]
 
 
-def review(dataset: str | os.PathLike[str], *, report: Report = lambda text: None, **options: Any) -> ReviewApplied:
+@takes(ReviewOptions)
+def review(dataset: AnyPath, *, report: Kept = nothing, **options: Any) -> ReviewApplied:
     """Show the pages where people judge and label clips, until interrupted; then apply what they decided.
 
+    A dataset that has the name of a part is given as a path: tiktokactions review ./apply
+
     Args:
-        dataset: a folder made by :func:`curate`.
+        dataset: a folder made by 'curate'.
         report: told where the pages are, and what happens.
         **options: any field of :class:`tiktokactions.reviews.options.ReviewOptions`.
 
     Raises:
         UsageError: not a dataset folder, options that make no sense, or a port that is taken.
+
+    Example:
+        tiktokactions review data/
     """
     from tiktokactions.files import DatasetBusyError
     from tiktokactions.reviews.desk import open_desk
-    from tiktokactions.reviews.options import ReviewOptions
     from tiktokactions.reviews.web import serve
 
     given = checked_options(ReviewOptions, options)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath, Kept, nothing
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place
+from tiktokactions.reviews.options import METHODS, Method
 
 if TYPE_CHECKING:
     from tiktokactions.dataset import dataset as noun
     from tiktokactions.dataset.editing import Edit
-    from tiktokactions.reviews.aggregate import Method
     from tiktokactions.reviews.decisions import Verdict
     from tiktokactions.reviews.store import Store
     from tiktokactions.verdicts.settle import Settled
@@ -50,24 +50,30 @@ class ReviewApplied:
 
 
 def review_apply(
-    dataset: str | os.PathLike[str], *, aggregate: str | None = None, report: Report = lambda text: None
+    dataset: AnyPath, *, aggregate: Method | None = None, watch: bool = False, report: Kept = nothing
 ) -> ReviewApplied:
-    """Turn what people decided into statuses and labels, and cut the clips that this asks for. Idempotent: where nothing
-    new was decided nothing is written.
+    """Turn what people decided into statuses, labels and clips.
+
+    Where nothing new was decided, nothing is written.
 
     Args:
-        dataset: a folder made by :func:`curate`.
-        aggregate: ``majority``, ``dawid-skene``, ``mace`` or ``glad``; None: as the last time, at first majority.
+        dataset: a folder made by 'curate'.
+        aggregate: how several judgements become one (default: as the last time, at first ``majority``).
+        watch: go on applying new decisions until interrupted.
         report: told what happens.
 
     Raises:
         UsageError: not a dataset folder, or an unknown method.
         DatasetBusyError: a run is writing to it.
         DiskFullError: no space left; the same command continues.
+
+    Example:
+        tiktokactions review apply data/
     """
-    from tiktokactions.reviews.aggregate import METHODS
     from tiktokactions.reviews.store import Store, set_setting, setting, store_path
 
+    if watch:
+        watch_reviews(dataset, aggregate, report=report)
     began = time.perf_counter()
     if aggregate is not None and aggregate not in METHODS:
         raise UsageError(f"`aggregate`: got {aggregate!r}, expected one of {', '.join(METHODS)}")
@@ -84,6 +90,25 @@ def review_apply(
         finally:
             store.close()
     return replace(applied, seconds=round(time.perf_counter() - began, 3))
+
+
+def watch_reviews(
+    dataset: AnyPath, aggregate: Method | None = None, *, every_s: float = 10.0, report: Kept = nothing
+) -> NoReturn:
+    """Apply decisions whenever there are new ones, until interrupted."""
+    from tiktokactions.files import DatasetBusyError
+
+    report("watching for decisions; Ctrl-C ends it")
+    while True:
+        try:
+            applied = review_apply(dataset, aggregate=aggregate, report=report)
+            if applied.changed:
+                report(
+                    f"{applied.changed} verdicts applied, {applied.cut} clips cut, {applied.conflicts} conflicts open"
+                )
+        except DatasetBusyError as error:
+            report(f"waiting: {error}")
+        time.sleep(every_s)
 
 
 def _nothing_decided(data: Dataset, method: str, began: float) -> ReviewApplied:

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import os
-
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath
 from tiktokactions.files import disk_errors
 
 
 def review_export(
-    dataset: str | os.PathLike[str],
-    output: str | os.PathLike[str],
+    dataset: AnyPath,
+    output: AnyPath,
     *,
-    what: str = "tasks",
+    decisions: bool = False,
     queue: str = "review",
     media_url: str | None = None,
 ) -> int:
-    """Write tasks for an outside platform, or what was decided. Returns the number written.
+    """Export tasks for an outside platform such as Label Studio, or what was decided; returns their number.
 
     Args:
-        dataset: a folder made by :func:`curate`.
-        output: a file; ``.json`` is Label Studio's format (its labelling configuration is written beside it as ``.xml``),
+        dataset: a folder made by 'curate'.
+        output: a file: ``.json`` is Label Studio's format (its labelling configuration is written beside it as ``.xml``),
             ``.csv`` and ``.jsonl`` are plain tables.
-        what: ``tasks`` (open videos of a queue) or ``decisions``.
-        queue: ``review``, ``sample``, ``conflicts`` or ``label:<label>``.
-        media_url: where the platform finds the clips: this, a slash, and the clip's path in the dataset. None: the path
-            as Label Studio's local storage serves it.
+        decisions: write what was decided, instead of tasks.
+        queue: the open videos to write: ``review``, ``sample``, ``conflicts`` or ``label:LABEL``.
+        media_url: where the platform finds the clips: this, a slash, and the clip's path in the dataset (default: as Label
+            Studio's local storage serves it).
 
     Raises:
         UsageError: not a dataset folder, or a file name of no known kind.
+
+    Example:
+        tiktokactions review export data/ -o tasks.json
     """
     from tiktokactions.reviews.desk import open_desk
     from tiktokactions.reviews.tasks import export_decisions, export_tasks
@@ -38,7 +40,7 @@ def review_export(
     with disk_errors():
         desk = open_desk(data.folder, data.options)
         try:
-            if what == "decisions":
+            if decisions:
                 return export_decisions(desk, on_disk(output, "an export"))
             return export_tasks(desk, on_disk(output, "an export"), queue, media_url)
         finally:

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath
 from tiktokactions.files import disk_errors
 
 if TYPE_CHECKING:
     from tiktokactions.reviews.answers import TasksImported
 
 
-def review_import(
-    dataset: str | os.PathLike[str], answers: str | os.PathLike[str], *, as_gold: bool = False
-) -> TasksImported:
-    """Take in answers given elsewhere: Label Studio's annotation export (``.json``), ``.csv`` or ``.jsonl``.
+def review_import(dataset: AnyPath, answers: AnyPath, *, gold: bool = False) -> TasksImported:
+    """Take in answers given elsewhere: Label Studio's export, or a table.
 
     Importing a file again changes nothing. Rows that make no sense are listed and left out.
 
     Args:
-        dataset: a folder made by :func:`curate`.
-        answers: the file.
-        as_gold: its answers are known to be right: make these videos gold items instead of decisions.
+        dataset: a folder made by 'curate'.
+        answers: a ``.json``, ``.csv`` or ``.jsonl`` file.
+        gold: these answers are known to be right: make the videos gold items instead of decisions.
 
     Raises:
         UsageError: not a dataset folder, or a file that cannot be read.
+
+    Example:
+        tiktokactions review import data/ answers.csv
     """
     from tiktokactions.reviews.answers import import_answers
     from tiktokactions.reviews.desk import open_desk
@@ -36,6 +37,6 @@ def review_import(
     with disk_errors():
         desk = open_desk(data.folder, data.options)
         try:
-            return import_answers(desk, Path(answers), as_gold)
+            return import_answers(desk, Path(answers), gold)
         finally:
             desk.close()

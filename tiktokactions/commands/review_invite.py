@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath
 from tiktokactions.files import disk_errors
 
 if TYPE_CHECKING:
@@ -21,11 +21,21 @@ class Invitation:
     token: str
 
 
-def review_invite(dataset: str | os.PathLike[str], name: str, *, role: str = "reviewer") -> Invitation:
-    """Make an invitation: whoever has its token judges under this name. An earlier one of the same name ends.
+def review_invite(dataset: AnyPath, name: str, *, owner: bool = False) -> Invitation:
+    """Invite a person: whoever has the token judges under this name.
+
+    An earlier invitation of the same name ends.
+
+    Args:
+        dataset: a folder made by 'curate'.
+        name: the person's name, as others see it.
+        owner: the person also settles conflicts and sees everybody's figures.
 
     Raises:
         UsageError: not a dataset folder, or a name that cannot be shown.
+
+    Example:
+        tiktokactions review invite data/ Ann
     """
     from tiktokactions.reviews.people import invite
     from tiktokactions.reviews.store import Store
@@ -34,7 +44,7 @@ def review_invite(dataset: str | os.PathLike[str], name: str, *, role: str = "re
     with disk_errors():
         store = Store(data.folder)
         try:
-            person, token = invite(store, name, role)
+            person, token = invite(store, name, "owner" if owner else "reviewer")
         finally:
             store.close()
     return Invitation(person.name, person.role, token)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tiktokactions.commands.config import read_config
 from tiktokactions.commands.errors import need_torch
+from tiktokactions.commands.options import Config
 from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
@@ -63,16 +66,20 @@ def plan_folder(folder: Path, dry_run: bool) -> Iterator[Path]:
         yield Path(scratch) / "study"
 
 
-def checked_recipe(pretrain_options: dict[str, Any] | None, finetune_options: dict[str, Any] | None) -> Recipe:
+def checked_recipe(pretrain_config: Config, finetune_config: Config) -> Recipe:
     from tiktokactions.model.options import FinetuneOptions, PretrainOptions
     from tiktokactions.study.plan import Recipe
 
-    recipe = Recipe(pretrain_options or {}, finetune_options or {})
-    pretraining = checked_options(PretrainOptions, dict(recipe.pretrain))
-    finetuning = checked_options(FinetuneOptions, dict(recipe.finetune))
+    recipe = Recipe(_told(pretrain_config, PretrainOptions), _told(finetune_config, FinetuneOptions))
+    pretraining = checked_options(PretrainOptions, recipe.pretrain)
+    finetuning = checked_options(FinetuneOptions, recipe.finetune)
     for settings in (pretraining, finetuning):
         need_torch(settings.decoder)
     return recipe
+
+
+def _told(config: Config, kind: type) -> dict[str, Any]:
+    return read_config(config, kind) if isinstance(config, (str, os.PathLike)) else dict(config or {})
 
 
 def study_plan(trials: Sequence[Trial], settings: StudyOptions) -> StudyPlan:

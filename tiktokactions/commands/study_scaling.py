@@ -9,6 +9,7 @@ from typing import Any
 
 from tiktokactions.commands.errors import on_disk
 from tiktokactions.commands.extrapolate import extrapolate
+from tiktokactions.commands.options import AnyPath, Config, Kept, nothing, takes
 from tiktokactions.commands.studies import (
     StudyPlan,
     StudyResult,
@@ -21,45 +22,53 @@ from tiktokactions.commands.studies import (
 from tiktokactions.errors import UsageError
 from tiktokactions.files import disk_errors
 from tiktokactions.options import checked_options
+from tiktokactions.study.options import ScalingOptions
 
 
+@takes(ScalingOptions)
 def study_scaling(
-    data: str | os.PathLike[str],
-    output: str | os.PathLike[str],
+    data: AnyPath,
+    output: AnyPath,
     *,
-    sizes: Sequence[int],
-    evaluate_on: str | os.PathLike[str],
-    pretrain_options: dict[str, Any] | None = None,
-    finetune_options: dict[str, Any] | None = None,
+    sizes: Sequence[str | int],
+    evaluate_on: AnyPath,
+    pretrain_config: Config = None,
+    finetune_config: Config = None,
     retry: bool = False,
     dry_run: bool = False,
-    report: Callable[[str], None] = lambda line: None,
+    report: Kept = nothing,
     **options: Any,
 ) -> StudyResult | StudyPlan:
     """How accuracy grows with the pre-training data (paper, section 5): nested subsets, ordinary runs, one curve.
 
     Args:
-        data: what is pre-trained on (its train side, where it is split).
-        output: the study folder. Rerunning with the same options continues; sizes and repeats may be added.
-        sizes: numbers of videos.
-        evaluate_on: labelled data with a train and a test side; every trial is fine-tuned and tested on it.
-        pretrain_options, finetune_options: options of :func:`pretrain` and :func:`finetune`.
-        retry: run crashed trials again.
-        dry_run: return the plan with an estimate from steps that are measured now.
+        data: what is pre-trained on: a dataset (its train side, where it is split), a folder or a list.
+        output: the study folder; the same command continues; sizes and repeats may be added.
+        sizes: numbers of videos, or FIRST:LAST:STEP (both included).
+        evaluate_on: labelled data with train and test sides; every trial is fine-tuned and tested on it.
+        pretrain_config: options of 'pretrain' for every trial: a TOML file, or a dict.
+        finetune_config: options of 'finetune' for every trial: a TOML file, or a dict.
+        retry: run trials that crashed again.
+        dry_run: return the plan, with an estimate from steps that are measured now, and end.
         report: receives a line for every trial.
         **options: any field of :class:`tiktokactions.study.options.ScalingOptions`.
 
     Raises:
         UsageError: data or options that make no sense, or the extra ``train`` is not installed.
+
+    Example:
+        tiktokactions dataset split data/
+        tiktokactions study scaling videos/ --sizes 2:6:2 --repeats 3 --evaluate-on data/ -o scaling/
+            --pretrain-config pretrain.toml --finetune-config finetune.toml
     """
     from tiktokactions.study import scaling
-    from tiktokactions.study.options import ScalingOptions
+    from tiktokactions.study.subsets import parse_sizes
 
     settings = checked_options(ScalingOptions, options)
-    recipe = checked_recipe(pretrain_options, finetune_options)
-    folder = on_disk(output, "a study")
+    recipe = checked_recipe(pretrain_config, finetune_config)
+    folder, parsed = on_disk(output, "a study"), parse_sizes(list(map(str, sizes)))
     with disk_errors(), plan_folder(folder, dry_run) as planned:
-        trials = scaling.scaling_trials(os.fspath(data), sizes, os.fspath(evaluate_on), planned, settings, recipe)
+        trials = scaling.scaling_trials(os.fspath(data), parsed, os.fspath(evaluate_on), planned, settings, recipe)
         if dry_run:
             return study_plan(trials, settings)
         outcome = run_study(trials, folder, settings, retry, report)

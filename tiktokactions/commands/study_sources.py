@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from tiktokactions.commands.errors import on_disk
+from tiktokactions.commands.options import AnyPath, Config, Kept, Typed, nothing, takes
 from tiktokactions.commands.studies import (
     StudyPlan,
     StudyResult,
@@ -19,35 +20,47 @@ from tiktokactions.commands.studies import (
 )
 from tiktokactions.files import disk_errors
 from tiktokactions.options import checked_options
+from tiktokactions.study.options import SourcesOptions
 
 
+@takes(SourcesOptions)
 def study_sources(
-    sources: Sequence[str],
-    output: str | os.PathLike[str],
+    sources: Annotated[Sequence[str], Typed(metavar="NAME=DATA")],
+    output: AnyPath,
     *,
-    evaluate_on: str | os.PathLike[str],
-    pretrain_options: dict[str, Any] | None = None,
-    finetune_options: dict[str, Any] | None = None,
+    evaluate_on: AnyPath,
+    pretrain_config: Config = None,
+    finetune_config: Config = None,
     retry: bool = False,
     dry_run: bool = False,
-    report: Callable[[str], None] = lambda line: None,
+    report: Kept = nothing,
     **options: Any,
 ) -> StudyResult | StudyPlan:
     """Which pre-training source serves best (paper, section 6): the same network and fine-tuning, several seeds.
 
     Args:
-        sources: ``NAME=DATA`` or ``scratch``, two or more.
-        output, evaluate_on, pretrain_options, finetune_options, retry, dry_run, report: as :func:`study_scaling`.
+        sources: two or more to compare; the word scratch stands for no pre-training.
+        output: the study folder; the same command continues.
+        evaluate_on: labelled data with train and test sides; every trial is fine-tuned and tested on it.
+        pretrain_config: options of 'pretrain' for every trial: a TOML file, or a dict.
+        finetune_config: options of 'finetune' for every trial: a TOML file, or a dict.
+        retry: run trials that crashed again.
+        dry_run: return the plan, with an estimate from steps that are measured now, and end.
+        report: receives a line for every trial.
         **options: any field of :class:`tiktokactions.study.options.SourcesOptions`.
 
     Raises:
         UsageError: as :func:`study_scaling`.
+
+    Example:
+        tiktokactions dataset split data/
+        tiktokactions study sources ours=data/ theirs=videos/ scratch --size 2 --evaluate-on data/ -o sources/
+            --pretrain-config pretrain.toml --finetune-config finetune.toml
     """
     from tiktokactions.study import sources as room
-    from tiktokactions.study.options import SourcesOptions
 
     settings = checked_options(SourcesOptions, options)
-    recipe = checked_recipe(pretrain_options, finetune_options)
+    recipe = checked_recipe(pretrain_config, finetune_config)
     folder = on_disk(output, "a study")
     with disk_errors(), plan_folder(folder, dry_run) as planned:
         named = room.parse_sources(sources)

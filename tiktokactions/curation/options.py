@@ -64,7 +64,9 @@ class CurateOptions:
         "any", "decision", "reject (orientation) pictures of another orientation"
     )
 
-    short_side: int | None = option(320, "clip", "short side of the clips in pixels, never enlarged; 'source' keeps it")
+    short_side: int | None = option(
+        320, "clip", "short side of the clips in pixels, never enlarged; 'source' keeps it", none="source"
+    )
     fps: Fraction | None = option(None, "clip", "frame rate of the clips (default: the source's nominal rate)")
     crf: int = option(23, "clip", "x264 quality of the clips, lower is better and larger")
     audio: bool = option(False, "clip", "keep the sound")

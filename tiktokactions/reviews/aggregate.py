@@ -6,16 +6,15 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any
 
 from tiktokactions.reviews.consensus import Consensus, agreed, consensus
 from tiktokactions.reviews.decisions import Decision, Verdict
 from tiktokactions.reviews.golden import gold
 from tiktokactions.reviews.ledger import in_force
+from tiktokactions.reviews.options import Method
 from tiktokactions.reviews.store import Store, reviewers_per_video
 
-Method = Literal["majority", "dawid-skene", "mace", "glad"]
-METHODS: tuple[Method, ...] = get_args(Method)
 ITERATIONS, RESTARTS = 50, 5
 """Of the models' estimation."""
 SECONDS_PER_ANSWER = {"dawid-skene": (1e-4, 5e-6), "mace": (8e-4, 1.2e-4), "glad": (5.6e-3, 4e-6)}

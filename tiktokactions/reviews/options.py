@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from tiktokactions.errors import UsageError
 from tiktokactions.options import Check, check_options, option
+
+Method = Literal["majority", "dawid-skene", "mace", "glad"]
+METHODS: tuple[Method, ...] = get_args(Method)
+"""How several judgements become one."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -36,6 +36,9 @@ from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, all_records, delete, readable, staging_folder, unfinished, write_csv, write_json
 from tiktokactions.splits.leak_groups import LINK_SCHEMA, Linked, link_row, linked_videos, moved_by_rule
 from tiktokactions.splits.options import DEFAULTS, SIDES, SplitOptions
+
+if TYPE_CHECKING:
+    from tiktokactions.splits.foreign import ForeignCheck
 
 __all__ = ["SplitOptions", "SplitReport", "is_split", "sides_of_fold", "split_dataset"]
 
@@ -64,6 +67,8 @@ class SplitReport:
     new: int
     """Clips that were given a side this time."""
     options: dict[str, Any]
+    check_against: ForeignCheck | None = None
+    """What was found among foreign videos, where that was asked for; not in ``splits/report.json``."""
 
 
 def split_dataset(edit: Edit, given: SplitOptions) -> SplitReport:
@@ -85,7 +90,9 @@ def split_dataset(edit: Edit, given: SplitOptions) -> SplitReport:
     report = make_report(dataset, linked, before, after, wanted, options)
     edit.begin()
     # Before the sides: a split that was cut short is finished with its own options.
-    write_json(dataset / "splits" / "report.json", dataclasses.asdict(report), staging_folder(dataset))
+    told = dataclasses.asdict(report)
+    del told["check_against"]
+    write_json(dataset / "splits" / "report.json", told, staging_folder(dataset))
     write_assignments(dataset, after)
     write_lists(dataset, linked, after, list(wanted))
     fill_manifest(dataset, after)

@@ -9,47 +9,17 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tiktokactions.collection.client import PAGE
 from tiktokactions.collection.ledger import RECORDS_A_DAY, REQUESTS_A_DAY
 from tiktokactions.curation.options import usable_cores
-from tiktokactions.errors import UsageError
-from tiktokactions.options import option
+from tiktokactions.study.options import PlanOptions
 
 if TYPE_CHECKING:
     from tiktokactions.curation.measure import VideoCost
 
 Z95 = 1.96
-
-
-@dataclass(frozen=True)
-class PlanOptions:
-    """Every option of ``tiktokactions plan``. The training defaults are Tables 2 and 3 of the paper."""
-
-    videos: int = option(340_000, "plan", "raw videos")
-    detector: str = option("auto", "plan", "person detector for `measure`, as in curate")
-    cores: int | None = option(None, "plan", "cores to spread the work over (default: those of this machine)")
-    download_mbit_s: float | None = option(None, "plan", "megabits a second at which videos arrive")
-    review: Literal["needs_review", "all"] = option(
-        "needs_review", "plan", "what people look at: the uncertain clips, or all"
-    )
-    review_s: float | None = option(None, "people", "seconds that a person takes for a clip")
-    reviewers: int = option(1, "people", "people who look at each clip")
-    epochs: int = option(200, "gpu", "epochs of pre-training")
-    batch_size: int = option(32, "gpu", "videos in a step of pre-training, on all GPUs together")
-    gpu_step_s: float | None = option(None, "gpu", "seconds that a step of pre-training takes on your GPUs")
-    gpus: int = option(1, "gpu", "GPUs that make a step together")
-    finetune_videos: int | None = option(None, "gpu", "labelled videos to fine-tune on (UCF101 split 1: 9537)")
-    finetune_epochs: int = option(100, "gpu", "epochs of fine-tuning")
-    finetune_batch_size: int = option(8, "gpu", "videos in a step of fine-tuning")
-    gpu_finetune_step_s: float | None = option(None, "gpu", "seconds that a step of fine-tuning takes on your GPUs")
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, (int, float)) and not (0 < value < math.inf):
-                raise UsageError(f"`{field.name}`: got {value}, expected a number above 0")
 
 
 @dataclass(frozen=True)

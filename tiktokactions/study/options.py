@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -74,3 +76,32 @@ class ExtrapolateOptions:
         _check_targets(self.targets)
         check_options(self, [(self.method in ("honest", "paper"), "method", "'honest' or 'paper'")])
         check_options(self, [(self.draws >= 50, "draws", "50 or more")])
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """Every option of ``tiktokactions plan``. The training defaults are Tables 2 and 3 of the paper."""
+
+    videos: int = option(340_000, "plan", "raw videos")
+    detector: str = option("auto", "plan", "person detector for `measure`, as in curate")
+    cores: int | None = option(None, "plan", "cores to spread the work over (default: those of this machine)")
+    download_mbit_s: float | None = option(None, "plan", "megabits a second at which videos arrive")
+    review: Literal["needs_review", "all"] = option(
+        "needs_review", "plan", "what people look at: the uncertain clips, or all"
+    )
+    review_s: float | None = option(None, "people", "seconds that a person takes for a clip")
+    reviewers: int = option(1, "people", "people who look at each clip")
+    epochs: int = option(200, "gpu", "epochs of pre-training")
+    batch_size: int = option(32, "gpu", "videos in a step of pre-training, on all GPUs together")
+    gpu_step_s: float | None = option(None, "gpu", "seconds that a step of pre-training takes on your GPUs")
+    gpus: int = option(1, "gpu", "GPUs that make a step together")
+    finetune_videos: int | None = option(None, "gpu", "labelled videos to fine-tune on (UCF101 split 1: 9537)")
+    finetune_epochs: int = option(100, "gpu", "epochs of fine-tuning")
+    finetune_batch_size: int = option(8, "gpu", "videos in a step of fine-tuning")
+    gpu_finetune_step_s: float | None = option(None, "gpu", "seconds that a step of fine-tuning takes on your GPUs")
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, (int, float)) and not (0 < value < math.inf):
+                raise UsageError(f"`{field.name}`: got {value}, expected a number above 0")

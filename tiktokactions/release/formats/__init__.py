@@ -1,4 +1,9 @@
 """One file per format that other programs read. Each has ``write(export, out)``; the same dataset gives the same bytes."""
 
-NAMES = ("kinetics", "videomae", "webdataset", "huggingface", "parquet", "coco", "fiftyone", "labelstudio", "ids")
+from typing import Literal, get_args
+
+Format = Literal[
+    "kinetics", "videomae", "webdataset", "huggingface", "parquet", "coco", "fiftyone", "labelstudio", "ids"
+]
+NAMES: tuple[Format, ...] = get_args(Format)
 """All formats, without importing what writes them."""

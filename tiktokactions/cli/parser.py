@@ -1,0 +1,115 @@
+"""The commands as cyclopts sees them: functions whose parameters are the options, called with what was typed."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable
+from datetime import date
+from fractions import Fraction
+from typing import Annotated, Any
+
+from cyclopts import App, Group, Parameter
+
+from tiktokactions import __version__
+from tiktokactions.cli.derive import GROUPS, SECTIONS, Command, Option
+
+EVERYWHERE = [Option("as_json", bool, False, "print one JSON object instead of text", flags=("--json",))]
+CONFIG = Option(
+    "config", str, None, "TOML file that sets any of the options below by name", ("--config",), metavar="FILE"
+)
+STDIN = "\0-"
+"""Stands for ``-`` while cyclopts, which takes it for an option, looks at what was typed."""
+
+
+def build_app(commands: list[Command], run: Callable[[Command, dict[str, Any]], int]) -> App:
+    """``run(command, typed)`` is called with what was typed, and nothing that was not."""
+    root = App(
+        name="tiktokactions",
+        version=f"tiktokactions {__version__}",
+        help="Turn raw social video into a human-action dataset, and train a video model on it.",
+        help_epilogue="Example:\n  tiktokactions demo",
+        help_format="plaintext",
+        default_parameter=Parameter(consume_multiple=True, negative_bool="", negative_iterable="", show_default=False),
+        sort_key=None,
+    )
+    groups: dict[str, App] = {}
+    for number, command in enumerate(commands):
+        parent, *rest = command.words
+        if parent in GROUPS and parent not in groups:
+            groups[parent] = App(name=parent, help=GROUPS[parent], help_epilogue=examples([command]), sort_key=number)
+            root.command(groups[parent])
+        made = _callable_for(command, run)
+        if parent not in GROUPS:
+            root.command(made, name=parent, help=help_of(command), help_epilogue=examples([command]), sort_key=number)
+        elif rest:
+            [part] = rest
+            groups[parent].command(
+                made, name=part, help=help_of(command), help_epilogue=examples([command]), sort_key=number
+            )
+        else:
+            groups[parent].default(made)
+            groups[parent].command(made, name="serve", show=False)
+    return root
+
+
+def help_of(command: Command) -> str:
+    return f"{command.summary}.\n\n{command.description}".strip()
+
+
+def examples(commands: list[Command]) -> str:
+    """Long lines are continued as a shell continues them, so that they can be copied."""
+    lines = [line for command in commands for line in command.example.splitlines()]
+    folded = (textwrap.wrap(line, 72, break_long_words=False, break_on_hyphens=False) for line in lines)
+    return "\n".join(["Example:", *("  " + " \\\n      ".join(parts) for parts in folded)])
+
+
+def _callable_for(command: Command, run: Callable[[Command, dict[str, Any]], int]) -> Callable[..., int]:
+    options = [*command.options, *EVERYWHERE]
+    if command.takes is not None:
+        options.append(CONFIG)
+    positional = [option for option in options if not option.flags]
+
+    def typed(*values: Any, **given: Any) -> int:
+        named = dict(zip((option.name for option in positional), values, strict=False)) | given
+        for name, value in named.items():
+            if isinstance(value, list):
+                named[name] = ["-" if word == STDIN else word for word in value]
+        return run(command, named)
+
+    typed.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [_parameter(option) for option in (*positional, *(o for o in options if o.flags))]
+    )
+    typed.__doc__ = command.summary
+    return typed
+
+
+def _parameter(option: Option) -> inspect.Parameter:
+    order = list(SECTIONS)
+    more: dict[str, Any] = {}
+    if option.section:
+        more["group"] = Group(SECTIONS[option.section], sort_key=order.index(option.section))
+    if option.flags:
+        more["name"] = option.flags[::-1]
+        more["negative"] = option.negative
+    if option.kind is Fraction or option.kind is date or option.none_word:
+        more |= {"converter": _converter(option), "n_tokens": 1, "accepts_keys": False}
+    kind, default = option.kind, option.default
+    if not option.required and kind is not bool:
+        kind, default = kind | None, None  # what is not typed is not given on
+    return inspect.Parameter(
+        option.name,
+        inspect.Parameter.KEYWORD_ONLY if option.flags else inspect.Parameter.POSITIONAL_ONLY,
+        default=default,
+        annotation=Annotated[kind, Parameter(help=option.help, metavar=option.metavar or None, **more)],
+    )
+
+
+def _converter(option: Option) -> Callable[..., Any]:
+    def convert(kind: Any, tokens: Any) -> Any:
+        word = tokens[0].value
+        if word == option.none_word:
+            return None
+        return date.fromisoformat(word) if option.kind is date else option.kind(word)
+
+    return convert

@@ -1,0 +1,461 @@
+"""What a person reads when a command has ended, and the exit code. One function for each command that needs one, no logic."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tiktokactions.cli.studies import text_table
+from tiktokactions.errors import ATTENTION, DONE
+from tiktokactions.records import to_builtins
+
+if TYPE_CHECKING:
+    import tiktokactions as ta
+    from tiktokactions.collection.plan import Estimate
+    from tiktokactions.collection.session import CollectionStatus, CollectResult, Imported
+    from tiktokactions.curation.people import DetectorStatus
+    from tiktokactions.dataset.statistics import Statistics
+    from tiktokactions.hashtags.select import Candidate, Selection
+    from tiktokactions.model.predict import Prediction
+    from tiktokactions.model.run import Evaluation, Run
+    from tiktokactions.release.diff import Difference
+    from tiktokactions.release.export import Exported
+    from tiktokactions.release.hydrate import Hydrated
+    from tiktokactions.release.merge import Merged
+    from tiktokactions.release.subset import Subset
+    from tiktokactions.reviews.agreement import ReviewReport
+    from tiktokactions.reviews.answers import TasksImported
+    from tiktokactions.splits.sides import SplitReport
+    from tiktokactions.study.extrapolation import Extrapolation
+    from tiktokactions.study.needs import Needs
+    from tiktokactions.verdicts.verify import Verification
+
+Typed = Mapping[str, Any]
+
+
+@dataclass
+class Told:
+    """What is said of a result: lines on standard output (or JSON), lines on standard error, the exit code."""
+
+    lines: Sequence[str]
+    attention: Sequence[str] = ()
+    needs_attention: bool = False
+    """Whether the exit code says so; it does if there are lines of ``attention``."""
+    json: Any = None
+
+    @property
+    def exit_code(self) -> int:
+        return ATTENTION if self.attention or self.needs_attention else DONE
+
+
+def told_of(name: str, result: Any, typed: Typed) -> Told:
+    """What is said of the result of the command with this name, called with what was typed."""
+    told: Told = WAYS[name](result, typed)
+    if told.json is None:
+        told.json = to_builtins(result)
+    return told
+
+
+# --- hashtags and collections ---------------------------------------------------------------------------------------
+
+
+def hashtags_propose(found: list[Candidate], typed: Typed) -> Told:
+    return Told([f"{len(found)} candidates: {typed.get('output', 'candidates.csv')}"])
+
+
+def hashtags_select(found: Selection, typed: Typed) -> Told:
+    lines = [f"{count:6d}  {name}" for name, count in found.steps]
+    if found.estimated:
+        guessed = [d for d in found.decisions if d.estimate is not None]
+        bounds = sum(d.views_are.endswith("lower bound") for d in guessed)
+        lines += [
+            f"views of {len(guessed)} candidates are estimates {found.estimated};",
+            f"  {bounds} of them are lower bounds because the sample did not reach all videos of the period;",
+            "  the threshold was applied to what was estimated: choose --min-views on that scale",
+        ]
+    if unknown := sum(decision.views is None for decision in found.kept):
+        lines.append(
+            f"{unknown} kept with unknown views: between their variants a rule decided, no threshold was applied"
+        )
+    return Told([*lines, str(Path(typed.get("output", "."), "hashtags.csv"))])
+
+
+def collect_run(result: CollectResult, typed: Typed) -> Told:
+    status = result.status
+    complete = status.is_complete and not result.stopped
+    tags = len(status.hashtags)
+    lines = [f"{status.collection}: {status.videos} videos of {tags} hashtags, {result.requests} requests"]
+    if short := sum(tag.found < tag.wanted for tag in status.hashtags):
+        where = typed["output"]
+        lines.append(f"{short} hashtags have fewer than wanted; see: tiktokactions collect status {where}")
+    if result.stopped:
+        lines.append(f"stopped: {result.stopped}")
+    elif not status.is_complete:
+        lines.append("some days could not be read; the same command asks for them again")
+    return Told(lines, needs_attention=not complete, json=to_builtins(result) | {"complete": complete})
+
+
+def collect_plan(found: Estimate, typed: Typed) -> Told:
+    return Told(
+        [
+            f"{found.hashtags} hashtags × {found.per_hashtag} videos from {found.start} to {found.end}",
+            f"{found.windows} windows of a hashtag, about {found.rows_per_window} videos from each",
+            f"at best {found.requests_at_best} requests, {found.days_at_best:g} days at {found.requests_a_day} a day",
+            f"likely {found.requests_likely} requests, {found.days_likely:g} days (half of the rows hidden, some retries)",
+            f"{found.records} records",
+        ]
+    )
+
+
+def collect_status(status: CollectionStatus, typed: Typed) -> Told:
+    rows = [[f"#{t.hashtag}", str(t.found), str(t.wanted), t.state, t.shortfall] for t in status.hashtags]
+    lines = text_table(["hashtag", "found", "wanted", "state", "why fewer"], rows) if rows else []
+    lines += [
+        f"{status.videos} videos, {status.rejected} answers rejected, {status.removed} removed",
+        f"{status.requests} requests sent, about {status.requests_left} left ({status.days_left:g} days)",
+    ]
+    if status.refresh_due:
+        lines.append(f"refresh due on {status.refresh_due}" + (": overdue" if status.overdue else ""))
+    return Told(lines, needs_attention=status.overdue or not status.is_complete)
+
+
+def collect_import(found: Imported, typed: Typed) -> Told:
+    return Told(
+        [f"{found.rows} rows, {found.new} new videos, {len(found.rejected)} rejected"], attention=found.rejected
+    )
+
+
+def collect_export(count: int, typed: Typed) -> Told:
+    return Told([f"{count} videos: {typed['output']}"], json={"videos": count, "file": typed["output"]})
+
+
+def refresh(result: ta.RefreshResult, typed: Typed) -> Told:
+    gone = len(result.gone)
+    lines = (
+        [f"{result.target}: {result.checked} ids checked, {gone} gone, {result.requests} requests"]
+        if result.requests or result.checked
+        else [f"{result.target}: {gone} videos removed"]
+    )
+    if result.unchecked:
+        lines.append(f"{result.unchecked} videos have no id of the platform and were not checked")
+    for found in result.removed:
+        counts = ", ".join(f"{name} {count}" for name, count in found.artefacts.items() if count)
+        lines += [f"  {found.folder}: {found.videos} videos ({counts})", f"    {found.report}"]
+    if result.before:
+        lines.append(f"removed before: {' '.join(result.before[:20])}" + (" ..." if len(result.before) > 20 else ""))
+    if result.stopped:
+        lines.append(f"stopped: {result.stopped}")
+    if result.next_due:
+        lines.append(f"next refresh due on {result.next_due}")
+    unknown = f"nothing was held of {' '.join(result.unknown[:20])}; these ids are kept out from now on"
+    attention = [*([unknown] if result.unknown else []), *result.attention]
+    return Told(lines, attention, needs_attention=bool(result.stopped))
+
+
+def download(result: ta.DownloadResult, typed: Typed) -> Told:
+    lines = [
+        f"{result.collection}: {result.downloaded} downloaded ({result.bytes / 1e6:,.1f} MB), {result.picked_up} picked up,"
+        f" {result.permanent} given up, {result.retry} for later"
+    ]
+    lines += [f"  {kind:12} {count:>7}" for kind, count in sorted(result.kinds.items(), key=lambda item: -item[1])]
+    lines.append("all videos: " + ", ".join(f"{count} {state}" for state, count in result.states.items()))
+    if (made := result.curated) is not None:
+        lines.append(
+            f"{made.dataset}: {made.accepted} accepted, {made.needs_review} to review, {made.rejected} rejected"
+        )
+    stopped = [f"stopped: {result.stopped}"] if result.stopped else []
+    uncut = result.curated is not None and bool(result.curated.uncut)
+    return Told(lines, stopped, needs_attention=bool(result.retry) or uncut)
+
+
+# --- datasets -------------------------------------------------------------------------------------------------------
+
+
+def curate(result: ta.CurateResult, typed: Typed) -> Told:
+    twins = f", {result.identical} identical to another file" if result.identical else ""
+    earlier = f", {result.finished_before} finished before" if result.finished_before else ""
+    again = f", {result.cut_again} clips cut again" if result.cut_again else ""
+    lines = [
+        f"{result.videos} videos in {result.dataset} (people seen by {result.detector})",
+        *status_lines(result),
+        f"{result.curated} curated in {result.seconds:.1f} s{twins}{earlier}{again}",
+    ]
+    if result.removed:
+        lines.append(f"{result.removed} files skipped: their videos were removed from this dataset (removed.csv)")
+    attention = [f"{video_id}: {problem}" for video_id, problem in sorted(result.uncut.items())]
+    if result.outdated:
+        attention.append(
+            f"{result.outdated} records were made with other settings; give their videos to bring them up to date"
+        )
+    return Told(lines, attention)
+
+
+def review_apply(applied: ta.ReviewApplied, typed: Typed) -> Told:
+    return Told(
+        [
+            f"{applied.changed} of {applied.verdicts} verdicts new, in {applied.dataset}, by {applied.method}",
+            *status_lines(applied),
+            f"{applied.cut} clips cut, {applied.removed} of rejected videos removed, {applied.conflicts} conflicts open",
+        ],
+        attention=[f"{video_id}: {problem}" for video_id, problem in sorted(applied.problems.items())],
+    )
+
+
+def status_lines(result: ta.CurateResult | ta.ReviewApplied) -> list[str]:
+    return [
+        f"  {status.replace('_', ' '):13} {getattr(result, status):>7}"
+        for status in ("accepted", "needs_review", "rejected")
+    ]
+
+
+def review_status(report: ReviewReport, typed: Typed) -> Told:
+    lines = [
+        f"{report.videos_judged} videos judged, {report.videos_decided} decided, {report.conflicts} conflicts open"
+        f" ({report.k} judgements a video)"
+    ]
+    for person in report.reviewers:
+        pace = "" if person.seconds_per_video is None else f", {person.seconds_per_video:.1f} s a video"
+        right = f", gold {person.gold_right} of {person.gold_answered}" if person.gold_answered else ""
+        lines.append(
+            f"  {person.name}: {person.judged} judged ({person.accepted} accepted, {person.rejected} rejected,"
+            f" {person.unsure} unsure){pace}{right}"
+        )
+    for name, alpha in (("accept or reject", report.alpha_verdict), ("labels", report.alpha_labels)):
+        if alpha is not None:
+            lines.append(f"Krippendorff's alpha, {name}: {alpha:.3f}")
+    for pair in report.pairs:
+        kappa = "undefined" if pair.kappa is None else f"{pair.kappa:.3f}"
+        lines.append(f"  {pair.a} and {pair.b}: {pair.agreed} of {pair.videos} alike, Cohen's kappa {kappa}")
+    for label in report.precision:
+        share = f"{label.precision:.1%} ({label.low:.1%} to {label.high:.1%})" if label.judged else "unknown"
+        lines.append(
+            f"precision of {label.label}: {share}, {label.right} of {label.judged} right, {label.waiting} waiting"
+        )
+    return Told(lines)
+
+
+def review_invite(invitation: ta.Invitation, typed: Typed) -> Told:
+    who = f"{invitation.reviewer} ({invitation.role})"
+    return Told([f"{who} judges with this token, which is shown only once:", invitation.token])
+
+
+def review_export(written: int, typed: Typed) -> Told:
+    what, file = "decisions" if typed.get("decisions") else "tasks", typed["output"]
+    return Told([f"{written} {what} in {file}"], json={"file": file, what: written})
+
+
+def review_import(imported: TasksImported, typed: Typed) -> Told:
+    line = f"{imported.added} answers taken in, {imported.known} known before, {len(imported.refused)} refused"
+    return Told([line], attention=imported.refused)
+
+
+def dataset_stats(stats: Statistics, typed: Typed) -> Told:
+    from tiktokactions.dataset.statistics_text import statistics_table
+
+    folder = typed["dataset"].rstrip("/")
+    return Told([statistics_table(stats), f"\nNumbers: {folder}/stats.json\nFigures: {folder}/figures"])
+
+
+def dataset_verify(found: Verification, typed: Typed) -> Told:
+    lines = [
+        f"{problem.kind}: {problem.path}: {problem.detail}" + (f" -> {problem.repaired}" if problem.repaired else "")
+        for problem in found.problems
+    ]
+    counts = f"{len(found.problems)} problems, {len(found.open_problems)} left"
+    lines.append(f"{found.records} records and {found.clips} clips checked, {counts}")
+    return Told(lines, needs_attention=bool(found.open_problems))
+
+
+def dataset_card(path: Path, typed: Typed) -> Told:
+    return Told([str(path)], json={"card": str(path)})
+
+
+def dataset_split(report: SplitReport, typed: Typed) -> Told:
+    from tiktokactions.splits.foreign import check_text
+    from tiktokactions.splits.sides import report_text
+
+    check, json = report.check_against, to_builtins(report)
+    if check is None:
+        del json["check_against"]
+    lines = [
+        report_text(report),
+        *([check_text(check)] if check else []),
+        f"\nSides: {typed['dataset'].rstrip('/')}/splits",
+    ]
+    attention = bool(report.bridging or (check and (check.pairs or check.unread)))
+    return Told(lines, needs_attention=attention, json=json)
+
+
+def dataset_export(done: Exported, typed: Typed) -> Told:
+    sides = ", ".join(f"{side} {count:,}" for side, count in done.sides.items())
+    line = f"{done.output}: {done.clips:,} clips ({sides}) in {done.files:,} files, {done.bytes / 1e6:,.1f} MB"
+    return Told([line], done.notes)
+
+
+def dataset_subset(done: Subset, typed: Typed) -> Told:
+    lines = [f"{done.subset}: {done.clips:,} of {done.candidates:,} clips of {done.of}, by {done.by}"]
+    lines += [f"  {label or '(no label)':24} {count:>8,}" for label, count in list(done.labels.items())[:10]]
+    if len(done.labels) > 10:
+        lines.append(f"  and {len(done.labels) - 10:,} more labels")
+    return Told(lines, done.notes)
+
+
+def dataset_hydrate(done: Hydrated, typed: Typed) -> Told:
+    lines = [
+        f"{done.dataset}: {done.rebuilt:,} of {done.listed:,} videos rebuilt, {done.curated_anew:,} curated anew,"
+        f" {done.finished_before:,} finished before, {done.missing:,} missing"
+    ]
+    if done.missing:
+        lines.append(f"what is missing, and why: {done.dataset}/missing.csv")
+    return Told(lines, needs_attention=bool(done.missing))
+
+
+def dataset_merge(merged: Merged, typed: Typed) -> Told:
+    lines = [
+        f"{merged.videos:,} videos, {merged.accepted:,} accepted; {merged.in_both:,} were in both,"
+        f" {merged.duplicates:,} are near-duplicates of others now"
+    ]
+    if (reviews := merged.reviews).decisions:
+        lines.append(
+            f"{reviews.decisions:,} decisions of {reviews.reviewers:,} people carried over ({reviews.in_both:,} were in"
+            f" both, {reviews.left_out:,} left out with their videos), {reviews.verdicts:,} verdicts in force;"
+            f" where people judged one video in both, 'tiktokactions review apply {merged.dataset}' draws it anew"
+        )
+    if merged.taken_down:
+        lines.append(f"{merged.taken_down:,} videos left out: taken down in one of the two")
+    if merged.off_sides:
+        lines.append(
+            f"{len(merged.off_sides):,} videos lost their side: relatives stand on another in {typed['first']}"
+        )
+    attention = []
+    if merged.other_bytes:
+        named = ", ".join(merged.other_bytes[:5])
+        attention = [f"{len(merged.other_bytes):,} ids stand for different files; the first stayed: {named}"]
+    return Told([*lines, f"\nDataset: {merged.dataset}"], attention, needs_attention=bool(merged.off_sides))
+
+
+def dataset_diff(found: Difference, typed: Typed) -> Told:
+    from tiktokactions.release.diff import difference_text
+
+    return Told([difference_text(found)], needs_attention=bool(found.crossed))
+
+
+# --- models ---------------------------------------------------------------------------------------------------------
+
+
+def pretrain(run: Run, typed: Typed) -> Told:
+    result = run.as_json()
+    if "finished" not in result:  # a dry run
+        lines = [
+            f"{name.replace('_', ' '):20} {value:,}"
+            if isinstance(value, int)
+            else f"{name.replace('_', ' '):20} {value:.4g}"
+            for name, value in result.items()
+        ]
+        return Told(lines, json=result)
+    state = "finished" if result["finished"] else "stopped, the same command goes on"
+    return Told([f"{result['run']}: {state}, {result['steps']:,} steps, loss {result['loss']:.4f}"], json=result)
+
+
+def finetune(run: Run, typed: Typed) -> Told:
+    told, result = pretrain(run, typed), run.as_json()
+    lines = [*told.lines]
+    if "cross_validated_top1" in result:
+        lines.append(f"cross-validated top-1 on the train side: {result['cross_validated_top1']:.1%}")
+    if "test" in result:
+        lines += evaluation_lines(result["test"])
+    elif result.get("finished"):
+        lines.append(
+            "not tested: the data have no test side, and no --test was given; 'evaluate' tests it on other data"
+        )
+    return Told(lines, json=result)
+
+
+def evaluate(result: Evaluation, typed: Typed) -> Told:
+    return Told(evaluation_lines(to_builtins(result)))
+
+
+def evaluation_lines(result: Mapping[str, Any]) -> list[str]:
+    interval = f"95 % interval {result['top1_low']:.1%} to {result['top1_high']:.1%}"
+    return [
+        f"{result['data']}: {result['videos']:,} videos, {result['classes']} classes, {result['views']} views each",
+        f"  top-1               {result['top1']:.2%}  ({interval})",
+        f"  top-5               {result['top5']:.2%}",
+        f"  mean class accuracy {result['mean_class_accuracy']:.2%}",
+        f"  predictions, table and confusion matrix: {result['folder']}",
+    ]
+
+
+def predict(result: list[Prediction] | ta.FeaturesWritten, typed: Typed) -> Told:
+    if not isinstance(result, list):
+        return Told([f"{result.features}: {result.videos} videos, {result.length} numbers each"])
+    lines = []
+    for prediction in result:
+        lines += [prediction.path, *(f"  {guess.probability:7.2%}  {guess.label}" for guess in prediction.top)]
+    return Told(lines)
+
+
+def export(path: Path, typed: Typed) -> Told:
+    return Told([str(path)], json={"output": str(path)})
+
+
+# --- studies, reports, the machine ----------------------------------------------------------------------------------
+
+
+def study(result: ta.StudyResult | ta.StudyPlan, typed: Typed) -> Told:
+    from tiktokactions.cli.studies import study_lines
+
+    attention = bool(getattr(result, "failed", {}) or getattr(result, "warnings", []))
+    return Told(study_lines(result), needs_attention=attention)
+
+
+def extrapolate(found: Extrapolation, typed: Typed) -> Told:
+    from tiktokactions.cli.studies import extrapolation_lines
+    from tiktokactions.study.extrapolation import as_json
+
+    output = typed.get("output") or (
+        os.path.isdir(typed["results"]) and os.path.join(typed["results"], "extrapolation")
+    )
+    where = f"\nJSON and plot: {output}" if output else "\n-o FOLDER writes JSON and a plot"
+    return Told([*extrapolation_lines(found), where], json=as_json(found))
+
+
+def plan(found: Needs, typed: Typed) -> Told:
+    from tiktokactions.study.needs import lines_of
+
+    return Told(lines_of(found))
+
+
+def report(written: ta.ReportWritten, typed: Typed) -> Told:
+    lines = [f"{written.report}: {written.sections} sections, {written.bytes / 1e6:.1f} MB"]
+    if written.left_out:
+        lines.append(f"{written.left_out} pictures were left out to keep it under 10 MB")
+    return Told(lines)
+
+
+def doctor(statuses: list[DetectorStatus], typed: Typed) -> Told:
+    lines = []
+    for status in statuses:
+        lines.append(f"{'ready  ' if status.ready else 'missing'}  {status.name}: {status.detail}")
+        if not status.ready:
+            lines.append(f"         to get it: {status.how_to_get}")
+    usable = any(status.ready for status in statuses if status.name in ("yolox-nano", "blazepose"))
+    return Told(lines, needs_attention=not usable)
+
+
+WAYS: dict[str, Callable[[Any, Typed], Told]] = {
+    **{function.__name__: function for function in (
+        hashtags_propose, hashtags_select, collect_run, collect_plan, collect_status, collect_import, collect_export,
+        refresh, download, curate, review_apply, review_status, review_invite, review_export, review_import, dataset_stats,
+        dataset_verify, dataset_card, dataset_split, dataset_export, dataset_subset, dataset_hydrate, dataset_merge,
+        dataset_diff, pretrain, finetune, evaluate, predict, export, extrapolate, plan, report, doctor,
+    )},
+    "hashtags_explain": lambda lines, typed: Told(lines),
+    "review": review_apply,
+    "study_scaling": study,
+    "study_sources": study,
+    "demo": lambda steps, typed: Told([]),  # each step was shown when it was done
+}  # fmt: skip

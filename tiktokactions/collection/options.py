@@ -1,0 +1,79 @@
+"""What a person can set for ``collect``, ``refresh`` and ``download``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from tiktokactions.collection.ledger import REQUESTS_A_DAY
+from tiktokactions.errors import UsageError
+from tiktokactions.options import option
+
+
+class PlanError(UsageError):
+    """What was asked for cannot be collected; the message says what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectOptions:
+    """Options of ``collect run`` and ``collect plan``; the defaults are the paper's 900 videos a hashtag."""
+
+    per_hashtag: int = option(900, "collection", "videos wanted for each hashtag", metavar="N")
+    start: date | None = option(None, "collection", "first day (default: a year)", flag="from", metavar="DAY")
+    end: date | None = option(None, "collection", "last day (default: 3 days ago)", flag="to", metavar="DAY")
+    region: tuple[str, ...] = option((), "collection", "only accounts registered there, such as US GB", metavar="CODE")
+    random: bool = option(False, "collection", "draw every window at random instead of taking its newest videos")
+    windows: int | None = option(None, "collection", "windows of a hashtag (default: one for 50 videos)", metavar="N")
+    seed: int = option(0, "collection", "seed of the windows and of the choice among videos", metavar="N")
+    hash_creators: bool = option(False, "collection", "store creators' names hashed with a local salt")
+    requests_a_day: int = option(REQUESTS_A_DAY, "api", "the account's quota of requests", metavar="N")
+    budget: int | None = option(None, "api", "send at most so many requests in this run", metavar="N")
+    wait: bool = option(False, "api", "sleep until the quota is whole again instead of stopping")
+    credentials: str | None = option(None, "api", "key and secret in a file of mode 600", metavar="FILE")
+    sandbox: bool = option(False, "api", "rehearse with a local server and made-up videos; needs no key")
+    speed: float = option(1.0, "api", "divide every wait by this; only for a server on this machine")
+
+    def __post_init__(self) -> None:
+        for name, least in (("per_hashtag", 1), ("requests_a_day", 1), ("windows", 1), ("budget", 0), ("speed", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise PlanError(f"{name} {value}: expected {least} or more")
+        for region in self.region:
+            if len(region) != 2 or not region.isalpha() or not region.isupper():
+                raise PlanError(f"region {region!r}: expected two capital letters such as US")
+
+
+@dataclass(frozen=True)
+class FetchOptions:
+    """How one video is fetched."""
+
+    pause_s: float = option(
+        2.0, "run", "least pause of a worker between two videos; the longest is three times as long"
+    )
+    rate_mb_s: float | None = option(None, "run", "at most so many megabytes a second for each worker", metavar="MB")
+    cookies: str | None = option(
+        None, "run", "cookies file for posts that need a login; the account may be lost", metavar="FILE"
+    )
+
+
+@dataclass(frozen=True)
+class DownloadOptions(FetchOptions):
+    """Every option of ``download`` besides its inputs."""
+
+    limit: int | None = option(None, "run", "at most so many videos in this run", metavar="N")
+    max_gb: float | None = option(None, "run", "stop where the collection's media take so much")
+    workers: int = option(2, "run", "downloads at a time", metavar="N")
+    from_folder: str | None = option(
+        None, "run", "take files named by id from this folder and download nothing", metavar="FOLDER"
+    )
+
+    def __post_init__(self) -> None:
+        for name, least in (("limit", 1), ("workers", 1), ("max_gb", 0.0), ("pause_s", 0.0), ("rate_mb_s", 0.0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise UsageError(f"`{name}`: got {value}, expected {least:g} or more")
+        if self.cookies is not None and not Path(self.cookies).is_file():
+            raise UsageError(f"`cookies` {self.cookies}: no such file")
+        if self.from_folder is not None and not Path(self.from_folder).is_dir():
+            raise UsageError(f"`from_folder` {self.from_folder}: no such folder")

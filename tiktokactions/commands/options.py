@@ -1,0 +1,56 @@
+"""How a command says what it takes: its signature, its docstring, and the options dataclass named by :func:`takes`.
+
+The command line, TOML files, docs/commands.md and the Python reference are derived from these and repeat nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+AnyPath = str | os.PathLike[str]
+"""A file or folder: a path, the address of an object in a store, or a noun that lies there (Dataset, Run)."""
+AnyPaths = AnyPath | Sequence[AnyPath]
+Config = Mapping[str, Any] | AnyPath | None
+"""Options of another command: a TOML file, or a dict."""
+Kept = Annotated[Callable[[str], None], "kept"]
+"""Receives lines worth keeping: the command line prints each on standard error."""
+Passing = Annotated[Callable[[str], None], "passing"]
+"""Receives lines of which each replaces the one before: shown on a terminal only."""
+
+
+@dataclass(frozen=True)
+class Typed:
+    """How a parameter is typed where its name does not say it: ``Annotated[Sequence[str], Typed("from")]``."""
+
+    flag: str = ""
+    metavar: str = ""
+
+
+def nothing(told: object) -> None:
+    """The default of every callback that tells progress."""
+
+
+def takes(kind: type, *names: str) -> Callable[[Function], Function]:
+    """The command's ``**options`` are the fields of this dataclass; with ``names`` only these."""
+
+    def mark(function: Function) -> Function:
+        signature = inspect.signature(function)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        fields = [f for f in dataclasses.fields(kind) if f.name in names or not names]
+        more = [
+            inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type)
+            for f in fields
+            if f.name not in signature.parameters
+        ]
+        function.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+        function.options = kind  # type: ignore[attr-defined]
+        return function
+
+    return mark
