@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from tiktokactions.reviews.consensus import Consensus, agreed, consensus
 from tiktokactions.reviews.decisions import Decision, Verdict
 from tiktokactions.reviews.golden import gold
-from tiktokactions.reviews.ledger import in_force
+from tiktokactions.reviews.ledger import in_force_by_video
 from tiktokactions.reviews.options import Method
 from tiktokactions.reviews.store import Store, reviewers_per_video
 
@@ -44,9 +43,7 @@ def aggregate(
     adjudication and a gold answer stand above them all. ``report`` is told what takes long, and about how long.
     """
     k, answers = reviewers_per_video(store), gold(store)
-    by_video: dict[str, list[Decision]] = defaultdict(list)
-    for decision in in_force(store):
-        by_video[decision.video_id].append(decision)
+    by_video = in_force_by_video(store)
     for video_id in answers:
         by_video.setdefault(video_id, [])
     outcomes = {i: consensus(decisions, k, answers.get(i)) for i, decisions in sorted(by_video.items())}

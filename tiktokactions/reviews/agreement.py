@@ -14,7 +14,7 @@ from tiktokactions.intervals import wilson_interval
 from tiktokactions.reviews.consensus import Consensus, consensus
 from tiktokactions.reviews.decisions import Decision, Gold, Reviewer
 from tiktokactions.reviews.golden import gold
-from tiktokactions.reviews.ledger import all_rows, in_force
+from tiktokactions.reviews.ledger import all_rows, in_force_by_video
 from tiktokactions.reviews.people import reviewers
 from tiktokactions.reviews.store import Store, reviewers_per_video
 
@@ -141,10 +141,8 @@ def review_report(store: Store, leases: Mapping[str, int] | None = None) -> Revi
 
     Adjudications and gold items are left out of kappa, alpha and precision: they are not independent judgements.
     """
-    k, answers, current = reviewers_per_video(store), gold(store), list(in_force(store))
-    by_video: dict[str, list[Decision]] = defaultdict(list)
-    for decision in current:
-        by_video[decision.video_id].append(decision)
+    k, answers, by_video = reviewers_per_video(store), gold(store), in_force_by_video(store)
+    current = [decision for decisions in by_video.values() for decision in decisions]
     outcomes = {i: consensus(decisions, k, answers.get(i)) for i, decisions in by_video.items()}
     units = {
         video_id: [d for d in decisions if d.verdict in ("accept", "reject") and not d.adjudication]
@@ -248,8 +246,7 @@ def precision_of_sample(
     store: Store, outcomes: Mapping[str, Consensus]
 ) -> tuple[list[LabelPrecision], LabelPrecision | None]:
     """Precision of every hashtag, from the videos drawn for quality control; and of all of them together."""
-    with store.database.connection() as connection:
-        drawn = connection.execute("SELECT video_id, labels FROM sampled GROUP BY video_id").fetchall()
+    drawn = store.database.rows("SELECT video_id, labels FROM sampled GROUP BY video_id")
     judged, right, waiting = Counter[str](), Counter[str](), Counter[str]()
     everything = ""
     for row in drawn:

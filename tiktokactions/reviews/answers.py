@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from tiktokactions.errors import UsageError
-from tiktokactions.reviews.decisions import Decision, DecisionError
+from tiktokactions.reviews.decisions import Decision, DecisionError, Judgement
 from tiktokactions.reviews.desk import Desk
 from tiktokactions.reviews.golden import set_gold
 from tiktokactions.reviews.items import check_decision, known_record
 from tiktokactions.reviews.ledger import add_decisions, has_decision
 from tiktokactions.reviews.people import named_reviewer
+from tiktokactions.reviews.rows import column_names
 from tiktokactions.reviews.store import now_utc
 from tiktokactions.reviews.tasks import NO_ACTION, SEPARATOR, kind_of
 
@@ -35,14 +36,6 @@ class TasksImported:
     """Answers that an earlier import, or the pages, had brought."""
     refused: list[str]
     """Which row, and why."""
-
-
-@dataclass(frozen=True)
-class _Answer:
-    annotator: str
-    at_utc: str | None
-    decision: Decision
-    """Its client key is empty where the file had none."""
 
 
 def import_answers(desk: Desk, path: Path, as_gold: bool = False) -> TasksImported:
@@ -66,13 +59,13 @@ def import_answers(desk: Desk, path: Path, as_gold: bool = False) -> TasksImport
     for where, row in _rows(path):
         try:
             answer = _answer(row)
-            record = known_record(desk.dataset, answer.decision.video_id)
-            decision = check_decision(record, desk.settings, replace(answer.decision, client_key=_key(answer, desk)))
+            record = known_record(desk.dataset, answer.video_id)
+            decision = check_decision(record, desk.settings, replace(answer, client_key=_key(answer, desk)))
             if as_gold:
-                set_gold(desk.store, decision.video_id, decision.verdict, decision.labels, by=answer.annotator)
+                set_gold(desk.store, decision.video_id, decision.verdict, decision.labels, by=answer.reviewer)
                 added += 1
                 continue
-            person = named_reviewer(desk.store, answer.annotator, role="outside")
+            person = named_reviewer(desk.store, answer.reviewer, role="outside")
         except DecisionError as error:
             if len(refused) < REFUSED_AT_MOST:
                 refused.append(f"{where}: {error}")
@@ -89,14 +82,12 @@ def import_answers(desk: Desk, path: Path, as_gold: bool = False) -> TasksImport
     return TasksImported(added, known, refused)
 
 
-def _key(answer: _Answer, desk: Desk) -> str:
+def _key(answer: Decision, desk: Desk) -> str:
     """The client key of an answer: the one it was exported with, if it is ours, else one that follows from its content."""
-    given = answer.decision.client_key
-    if given and has_decision(desk.store, given, answer.decision.video_id):
-        return given
-    new = answer.decision
-    said = [new.video_id, new.verdict, new.labels, new.tags, new.no_action, new.scene, new.start_s, new.end_s]
-    content = json.dumps([answer.annotator, answer.at_utc, given, *said])
+    if answer.client_key and has_decision(desk.store, answer.client_key, answer.video_id):
+        return answer.client_key
+    said = [getattr(answer, name) for name in column_names(Judgement)]
+    content = json.dumps([answer.reviewer, answer.at_utc or None, answer.client_key, answer.video_id, *said])
     return "import-" + hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -186,7 +177,8 @@ def _flat(video_id: Any, annotation: Any) -> dict[str, Any]:
 # --- from a row to a decision --------------------------------------------------------------------------------------
 
 
-def _answer(row: Any) -> _Answer:
+def _answer(row: Any) -> Decision:
+    """A decision whose client key and time are empty where the file has none; ``reviewer`` is the annotator's name."""
     if isinstance(row, DecisionError):
         raise row
     if not isinstance(row, dict):
@@ -202,22 +194,21 @@ def _answer(row: Any) -> _Answer:
     if len(verdict) != 1:
         raise DecisionError(f"verdict: got {len(verdict)} values, expected one of accept, reject, unsure, skip")
     named = labels or row.get("labels") == []
-    return _Answer(
-        annotator=_annotator(row.get("annotator")),
-        at_utc=_time(row.get("at_utc")),
-        decision=Decision(
-            client_key=_text(row.get("client_key"), "client_key") if row.get("client_key") else "",
-            video_id=_text(row.get("video_id"), "video_id"),
-            verdict=verdict[0].lower(),
-            labels=tuple(labels) if named and not no_action and verdict[0].lower() == "accept" else None,
-            tags=tuple(_names(row.get("tags"), "tags")),
-            no_action=no_action,
-            scene=_whole(row.get("scene")),
-            start_s=_number(row.get("start_s"), "start_s"),
-            end_s=_number(row.get("end_s"), "end_s"),
-            seconds=_number(row.get("seconds"), "seconds") or 0.0,
-            queue=_text(row.get("queue"), "queue") if row.get("queue") else "",
-        ),
+    said = verdict[0].lower()
+    return Decision(
+        client_key=_text(row.get("client_key"), "client_key") if row.get("client_key") else "",
+        at_utc=_time(row.get("at_utc")) or "",
+        reviewer=_annotator(row.get("annotator")),
+        video_id=_text(row.get("video_id"), "video_id"),
+        verdict=said,
+        labels=tuple(labels) if named and not no_action and said == "accept" else None,
+        tags=tuple(_names(row.get("tags"), "tags")),
+        no_action=no_action,
+        scene=_whole(row.get("scene")),
+        start_s=_number(row.get("start_s"), "start_s"),
+        end_s=_number(row.get("end_s"), "end_s"),
+        seconds=_number(row.get("seconds"), "seconds") or 0.0,
+        queue=_text(row.get("queue"), "queue") if row.get("queue") else "",
     )
 
 

@@ -19,7 +19,7 @@ from tiktokactions.reviews import gallery, golden, items, ledger, people, queue,
 from tiktokactions.reviews.agreement import Conflict, ReviewReport, review_report
 from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.folding import catch_up, fold_videos
-from tiktokactions.reviews.index import Index, open_index, video_ids_with
+from tiktokactions.reviews.index import Index, open_index
 from tiktokactions.reviews.indexing import index_manifest
 from tiktokactions.reviews.items import ReviewItem
 from tiktokactions.reviews.options import ReviewOptions
@@ -206,16 +206,11 @@ class Desk:
 
     def conflicts(self, limit: int = 100, after: str | None = None) -> list[Conflict]:
         """Videos over which people disagree, by id, with what each of them said."""
-        ids = []
-        for video_id in video_ids_with(self.index, "conflict NOTNULL AND video_id>?", [after or ""]):
-            ids.append(video_id)
-            if len(ids) == limit:
-                break
-        with self.index.database.connection() as connection:
-            what = {
-                i: connection.execute("SELECT conflict FROM videos WHERE video_id=?", (i,)).fetchone()[0] for i in ids
-            }
-        return [Conflict(i, what[i], tuple(ledger.judgements(self.store, i))) for i in ids if what[i]]
+        rows = self.index.database.rows(
+            "SELECT video_id, conflict FROM videos WHERE conflict NOTNULL AND video_id>? ORDER BY video_id LIMIT ?",
+            (after or "", limit),
+        )
+        return [Conflict(row[0], row[1], tuple(ledger.judgements(self.store, row[0]))) for row in rows]
 
 
 def open_desk(

@@ -23,8 +23,7 @@ def catch_up(index: Index, store: Store) -> None:
             return
         _fold(index, store, sorted({video_id for _, video_id, _ in new}), new[-1][0])
         if any(verdict in ("skip", "undo") for _, _, verdict in new):
-            with index.database.write() as connection:
-                connection.execute("UPDATE places SET empty=0 WHERE empty")
+            index.database.run("UPDATE places SET empty=0 WHERE empty")
 
 
 def fold_videos(index: Index, store: Store, video_ids: Sequence[str]) -> None:
@@ -72,8 +71,7 @@ def _write_state(
 
 def fold_those_judged(index: Index, store: Store, new: Sequence[str]) -> None:
     """Videos that came into the dataset after somebody had judged them (their answers were imported, say)."""
-    with store.database.connection() as connection:
-        judged = {row[0] for row in connection.execute("SELECT DISTINCT video_id FROM decisions")}
+    judged = {row[0] for row in store.database.rows("SELECT DISTINCT video_id FROM decisions")}
     fold_videos(index, store, sorted(judged.intersection(new)))
 
 

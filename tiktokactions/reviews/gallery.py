@@ -91,12 +91,11 @@ def browse(
         place = [f"{key} {beyond} ?" if by_id else f"(v.{column}, v.video_id) {beyond} (?, ?)"]
         place_values = [cursor[1]] if by_id else [*cursor]
     where = " AND ".join([*conditions, *place]) or "1"
-    with index.database.connection() as connection:
-        found = connection.execute(
-            f"SELECT v.* FROM {source} WHERE {where} ORDER BY {order} LIMIT ?", [*values, *place_values, limit + 1]
-        ).fetchall()
-        is_all = cursor is None and len(found) <= limit
-        total = len(found) if is_all else _total(connection, source, conditions, values)
+    found = index.database.rows(
+        f"SELECT v.* FROM {source} WHERE {where} ORDER BY {order} LIMIT ?", [*values, *place_values, limit + 1]
+    )
+    is_all = cursor is None and len(found) <= limit
+    total = len(found) if is_all else _total(index, source, conditions, values)
     more = len(found) > limit
     rows = found[:limit]
     if backwards:
@@ -152,30 +151,28 @@ def _cursor_text(row: sqlite3.Row, column: str) -> str:
     return json.dumps([column, 0 if column == "video_id" else row[column], row["video_id"]])
 
 
-def _total(connection: sqlite3.Connection, source: str, conditions: list[str], values: list[Any]) -> int | None:
+def _total(index: Index, source: str, conditions: list[str], values: list[Any]) -> int | None:
     where = " AND ".join(conditions) or "1"
-    count = connection.execute(
+    count: int = index.database.rows(
         f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {where} LIMIT {COUNTED_AT_MOST + 1})", values
-    ).fetchone()[0]
+    )[0][0]
     return count if count <= COUNTED_AT_MOST else None
 
 
 def status_counts(index: Index) -> dict[str, int]:
-    with index.database.connection() as connection:
-        return dict(connection.execute("SELECT status, count(*) FROM videos GROUP BY status").fetchall())
+    """Videos by status."""
+    return dict(index.database.rows("SELECT status, count(*) FROM videos GROUP BY status"))  # type: ignore[arg-type]
 
 
 def label_funnel(index: Index, limit: int | None = None) -> list[LabelCount]:
     """Every label with its videos by status, the largest first."""
-    with index.database.connection() as connection:
-        judged = dict(
-            connection.execute(
-                # From the few that were judged to their labels; left to itself SQLite reads every label's videos.
-                "SELECT l.label, count(*) FROM videos v CROSS JOIN labels l ON l.video_id=v.video_id"
-                " WHERE v.judged>0 GROUP BY l.label"
-            ).fetchall()
-        )
-        rows = connection.execute(
-            "SELECT * FROM funnel ORDER BY videos DESC, label LIMIT ?", (-1 if limit is None else limit,)
-        ).fetchall()
-    return [LabelCount(**dict(row), judged=judged.get(row["label"], 0)) for row in rows]
+    # From the few that were judged to their labels; left to itself SQLite reads every label's videos.
+    judged = index.database.rows(
+        "SELECT l.label, count(*) FROM videos v CROSS JOIN labels l ON l.video_id=v.video_id"
+        " WHERE v.judged>0 GROUP BY l.label"
+    )
+    by_label = {row[0]: row[1] for row in judged}
+    rows = index.database.rows(
+        "SELECT * FROM funnel ORDER BY videos DESC, label LIMIT ?", (-1 if limit is None else limit,)
+    )
+    return [LabelCount(**dict(row), judged=by_label.get(row["label"], 0)) for row in rows]

@@ -4,10 +4,9 @@ decisions. It may be deleted at any time; only leases are nowhere else, and they
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.reviews.database import Database
@@ -143,8 +142,8 @@ def forget(index: Index, video_ids: Sequence[str]) -> None:
 
 def set_queue(index: Index, queue: str, video_ids: Sequence[str]) -> None:
     """A queue holds these videos, in this order; only what differs from before is written."""
-    with index.database.connection() as connection:
-        before = dict(connection.execute("SELECT video_id, rank FROM queue WHERE queue=?", (queue,)).fetchall())
+    there = index.database.rows("SELECT video_id, rank FROM queue WHERE queue=?", (queue,))
+    before = {row[0]: row[1] for row in there}
     moved = [(queue, i, rank) for rank, i in enumerate(video_ids) if before.pop(i, None) != rank]
     for start in range(0, len(moved), ROWS_AT_ONCE):
         with index.database.write() as connection:
@@ -179,10 +178,3 @@ def put_meta(connection: sqlite3.Connection, name: str, value: str) -> None:
     connection.execute(
         "INSERT INTO meta VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET value=excluded.value", (name, value)
     )
-
-
-def video_ids_with(index: Index, where: str, values: Sequence[Any] = ()) -> Iterator[str]:
-    """Ids of the videos for which an SQL condition on the table ``videos`` holds, in order."""
-    with index.database.connection() as connection:
-        for row in connection.execute(f"SELECT video_id FROM videos WHERE {where} ORDER BY video_id", values):
-            yield row[0]

@@ -67,8 +67,7 @@ def _update_videos(index: Index, manifest: Path, report: Callable[[int], None]) 
     """Returns the ids of the videos that were not there before."""
     import pyarrow.parquet as pq
 
-    with index.database.connection() as connection:
-        known = dict(connection.execute("SELECT video_id, row_hash FROM videos").fetchall())
+    known = {row[0]: row[1] for row in index.database.rows("SELECT video_id, row_hash FROM videos")}
     rows_at_once = ROWS_AT_ONCE if known else ROWS_AT_FIRST
     about = person_settings(index.settings)
     changed: list[dict[str, Any]] = []
@@ -181,11 +180,10 @@ def searched_text(row: Mapping[str, Any]) -> str:
 
 def _count_labels(index: Index) -> None:
     """The funnel of every label, counted once per change of the manifest: it reads every video."""
-    with index.database.connection() as connection:
-        rows = connection.execute(
-            "SELECT l.label, count(*), sum(v.status='accepted'), sum(v.status='needs_review'), sum(v.status='rejected')"
-            " FROM labels l JOIN videos v USING(video_id) GROUP BY l.label"
-        ).fetchall()
+    rows = index.database.rows(
+        "SELECT l.label, count(*), sum(v.status='accepted'), sum(v.status='needs_review'), sum(v.status='rejected')"
+        " FROM labels l JOIN videos v USING(video_id) GROUP BY l.label"
+    )
     with index.database.write() as connection:
         connection.execute("DELETE FROM funnel")
         connection.executemany("INSERT INTO funnel VALUES(?, ?, ?, ?, ?)", [tuple(row) for row in rows])
@@ -196,12 +194,11 @@ def _count_labels(index: Index) -> None:
 def _update_review_queue(index: Index) -> None:
     """Put the videos that need review in order. Those that people decided stay in it, closed, so that a further
     judgement can be asked for later."""
-    with index.database.connection() as connection:
-        rows = connection.execute(
-            "SELECT video_id, labels, missing_frames, margin FROM videos"
-            " WHERE status='needs_review' OR reasons LIKE '%human_%' OR reasons LIKE '%source_missing%'"
-        ).fetchall()
-        accepted = dict(connection.execute("SELECT label, accepted FROM funnel").fetchall())
+    rows = index.database.rows(
+        "SELECT video_id, labels, missing_frames, margin FROM videos"
+        " WHERE status='needs_review' OR reasons LIKE '%human_%' OR reasons LIKE '%source_missing%'"
+    )
+    accepted = {row[0]: row[1] for row in index.database.rows("SELECT label, accepted FROM funnel")}
     waiting = [
         Waiting(row["video_id"], next(iter(json.loads(row["labels"])), ""), row["missing_frames"], row["margin"])
         for row in rows

@@ -131,6 +131,14 @@ def in_force(store: Store, video_ids: Sequence[str] | None = None) -> Iterator[D
         yield from (from_row(Decision, row) for row in rows)
 
 
+def in_force_by_video(store: Store) -> dict[str, list[Decision]]:
+    """The decisions in force on every video that somebody decided on."""
+    by_video: dict[str, list[Decision]] = {}
+    for decision in in_force(store):
+        by_video.setdefault(decision.video_id, []).append(decision)
+    return by_video
+
+
 def judgements(store: Store, video_id: str) -> list[Decision]:
     """Everybody's judgement of a video that is in force; not for those who have yet to judge it."""
     return sorted((d for d in in_force(store, [video_id]) if d.verdict != "skip"), key=lambda d: d.id)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tiktokactions.files import Place
+from tiktokactions.reviews.rows import insert
 from tiktokactions.reviews.store import Store, store_path
 
 NOT_CARRIED = ("cookie_secret",)
@@ -64,16 +65,15 @@ def merge_reviews(datasets: Sequence[Place], out: Path, unwanted: Sequence[Colle
                     _add_reviewer(connection, row)
                 for row in _rows(store, "settings", "name"):
                     if row["name"] not in NOT_CARRIED:
-                        _add(connection, "settings", row)
+                        insert(connection, "settings", row, "INSERT OR IGNORE")
                 for table in ("gold", "sampled", "verdicts"):
                     for row in _rows(store, table, "video_id"):
                         if row["video_id"] not in ids:
-                            _add(connection, table, row)
-        with target.database.connection() as connection:
-            count = {
-                table: int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
-                for table in ("decisions", "reviewers", "verdicts", "gold")
-            }
+                            insert(connection, table, row, "INSERT OR IGNORE")
+        count = {
+            table: int(target.database.rows(f"SELECT count(*) FROM {table}")[0][0])
+            for table in ("decisions", "reviewers", "verdicts", "gold")
+        }
         return MergedReviews(in_both=in_both, left_out=left_out, **count)
     finally:
         for store in (*stores, target):
@@ -81,15 +81,7 @@ def merge_reviews(datasets: Sequence[Place], out: Path, unwanted: Sequence[Colle
 
 
 def _rows(store: Store, table: str, order: str) -> list[dict[str, Any]]:
-    with store.database.connection() as connection:
-        return [dict(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY {order}")]
-
-
-def _add(connection: sqlite3.Connection, table: str, row: Mapping[str, Any], how: str = "OR IGNORE") -> int | None:
-    names = ", ".join(row)
-    return connection.execute(
-        f"INSERT {how} INTO {table}({names}) VALUES({', '.join(':' + name for name in row)})", row
-    ).lastrowid
+    return [dict(row) for row in store.database.rows(f"SELECT * FROM {table} ORDER BY {order}")]
 
 
 def _add_decisions(connection: sqlite3.Connection, parts: Sequence[Sequence[dict[str, Any]]]) -> int:
@@ -111,7 +103,7 @@ def _add_decisions(connection: sqlite3.Connection, parts: Sequence[Sequence[dict
                     in_both += 1
                     continue
                 undone.add(row["undoes"])
-            there = row | {"id": _add(connection, "decisions", row, "")}
+            there = row | {"id": insert(connection, "decisions", row)}
             known[row["client_key"]] = there
         place[number][old_id] = int(there["id"])
     return in_both
@@ -145,7 +137,7 @@ def _add_reviewer(connection: sqlite3.Connection, row: Mapping[str, Any]) -> Non
     row = dict(row) | ({"token_sha256": None} if token is not None and token["id"] != row["id"] else {})
     there = connection.execute("SELECT * FROM reviewers WHERE id=?", (row["id"],)).fetchone()
     if there is None:
-        _add(connection, "reviewers", row)
+        insert(connection, "reviewers", row)
         return
     connection.execute(
         "UPDATE reviewers SET token_sha256=?, role=?, created_utc=?, disabled=? WHERE id=?",

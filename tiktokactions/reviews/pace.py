@@ -6,11 +6,13 @@ import statistics
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from tiktokactions.reviews.ledger import NOT_UNDONE
 from tiktokactions.reviews.store import Store
 
 RECENT_DECISIONS = 50
-"""A person's own speed is the median over so many of their latest decisions."""
+"""A person's own speed is the median over this many of their latest decisions."""
 RECENT_MINUTES = 10
+_JUDGED = "verdict IN ('accept', 'reject', 'unsure')"
 
 
 @dataclass(frozen=True)
@@ -36,24 +38,12 @@ def pace_of(store: Store, reviewer: str, queue: str, total: int, left: int, own_
     now = datetime.now(UTC)
     today = now.replace(hour=0, minute=0, second=0, microsecond=0).isoformat(timespec="milliseconds")
     recently = (now - timedelta(minutes=RECENT_MINUTES)).isoformat(timespec="milliseconds")
-    with store.database.connection() as connection:
-        own = connection.execute(
-            "SELECT seconds, at_utc FROM decisions d WHERE reviewer=? AND verdict IN ('accept', 'reject', 'unsure')"
-            " AND NOT EXISTS (SELECT 1 FROM decisions u WHERE u.undoes=d.id) ORDER BY id DESC",
-            (reviewer,),
-        )
-        recent = own.fetchmany(RECENT_DECISIONS)
-        own.close()
-        own_today = connection.execute(
-            "SELECT count(DISTINCT video_id) FROM decisions d WHERE reviewer=? AND at_utc>=?"
-            " AND verdict IN ('accept', 'reject', 'unsure')"
-            " AND NOT EXISTS (SELECT 1 FROM decisions u WHERE u.undoes=d.id)",
-            (reviewer, today),
-        ).fetchone()[0]
-        lately = connection.execute(
-            "SELECT at_utc FROM decisions WHERE verdict IN ('accept', 'reject', 'unsure') AND origin='web'"
-            " ORDER BY id DESC LIMIT 1000"
-        ).fetchall()
+    own = f"FROM decisions d WHERE reviewer=? AND {_JUDGED} AND {NOT_UNDONE}"
+    recent = store.database.rows(f"SELECT seconds {own} ORDER BY id DESC LIMIT {RECENT_DECISIONS}", (reviewer,))
+    own_today = store.database.rows(f"SELECT count(DISTINCT video_id) {own} AND at_utc>=?", (reviewer, today))[0][0]
+    lately = store.database.rows(
+        f"SELECT at_utc FROM decisions WHERE {_JUDGED} AND origin='web' ORDER BY id DESC LIMIT 1000"
+    )
     times = sorted(row[0] for row in lately if row[0] >= recently)
     per_minute = None
     if len(times) > 1:

@@ -222,10 +222,7 @@ def _step_back(connection: sqlite3.Connection, queue: str, video_id: str) -> Non
 
 def count_leases(index: Index) -> dict[str, int]:
     """Videos held now, by person."""
-    with index.database.connection() as connection:
-        rows = connection.execute(
-            "SELECT reviewer, count(*) FROM leases WHERE ends>? GROUP BY reviewer", (time.time(),)
-        ).fetchall()
+    rows = index.database.rows("SELECT reviewer, count(*) FROM leases WHERE ends>? GROUP BY reviewer", (time.time(),))
     return {row[0]: row[1] for row in rows}
 
 
@@ -236,33 +233,29 @@ def ensure_queue(index: Index, queue: str) -> None:
     """Fill the queue of a label the first time somebody asks for it."""
     if not queue.startswith("label:"):
         return
-    with index.database.connection() as connection:
-        known = connection.execute("SELECT 1 FROM queue WHERE queue=? LIMIT 1", (queue,)).fetchone()
+    known = index.database.first("SELECT 1 FROM queue WHERE queue=? LIMIT 1", (queue,))
     if known is None:
         fill_label_queue(index, queue)
 
 
 def fill_label_queue(index: Index, queue: str) -> None:
     """All clips of a label: those that need review in their order, then the others shuffled."""
-    with index.database.connection() as connection:
-        rows = connection.execute(
-            "SELECT l.video_id, q.rank FROM labels l JOIN videos v USING(video_id)"
-            " LEFT JOIN queue q ON q.queue='review' AND q.video_id=l.video_id"
-            " WHERE l.label=? AND (v.clip_path NOTNULL OR v.reasons LIKE '%human_%')",
-            (queue.removeprefix("label:"),),
-        ).fetchall()
+    rows = index.database.rows(
+        "SELECT l.video_id, q.rank FROM labels l JOIN videos v USING(video_id)"
+        " LEFT JOIN queue q ON q.queue='review' AND q.video_id=l.video_id"
+        " WHERE l.label=? AND (v.clip_path NOTNULL OR v.reasons LIKE '%human_%')",
+        (queue.removeprefix("label:"),),
+    )
     rows.sort(key=lambda row: (row["rank"] is None, row["rank"] or 0, scramble(row["video_id"])))
     set_queue(index, queue, [row["video_id"] for row in rows])
 
 
 def refill_queues(index: Index) -> None:
     """Bring the queues that were filled on request up to a changed dataset."""
-    with index.database.connection() as connection:
-        # Jumping from name to name costs one look-up each, where DISTINCT would read the whole index.
-        names, last = [], ""
-        while (row := connection.execute("SELECT min(queue) FROM queue WHERE queue>?", (last,)).fetchone())[0]:
-            last = row[0]
-            names.append(last)
+    names, last = [], ""
+    # Jumping from name to name costs one look-up each, where DISTINCT would read the whole index.
+    while last := index.database.rows("SELECT min(queue) FROM queue WHERE queue>?", (last,))[0][0]:
+        names.append(last)
     for name in names:
         if name.startswith("label:"):
             fill_label_queue(index, name)
@@ -274,18 +267,17 @@ def draw_sample(index: Index, store: Store, size: int, seed: int) -> None:
     The draw depends on the seed alone and is kept in the table ``sampled``: asking for more adds to it, and a video that
     people reject later stays in it.
     """
-    with store.database.connection() as connection:
-        rows = connection.execute("SELECT video_id FROM sampled WHERE seed=? ORDER BY position", (seed,)).fetchall()
+    rows = store.database.rows("SELECT video_id FROM sampled WHERE seed=? ORDER BY position", (seed,))
     drawn = [row[0] for row in rows]
     if len(drawn) < size:
         taken = set(drawn)
-        with index.database.connection() as connection:
-            accepted = connection.execute(
-                "SELECT video_id FROM videos WHERE status='accepted' AND reasons NOT LIKE '%human_%'"
-            ).fetchall()
+        accepted = index.database.rows(
+            "SELECT video_id FROM videos WHERE status='accepted' AND reasons NOT LIKE '%human_%'"
+        )
         fresh = sorted((row[0] for row in accepted if row[0] not in taken), key=lambda i: scramble(i, seed))
         new = fresh[: size - len(drawn)]
-        labels = _labels_of(index, new)
+        of_video = "SELECT labels FROM videos WHERE video_id=?"
+        labels = {i: index.database.rows(of_video, (i,))[0][0] for i in new}
         with store.database.write() as connection:
             connection.executemany(
                 "INSERT OR IGNORE INTO sampled(video_id, seed, position, labels, drawn_utc) VALUES(?, ?, ?, ?, ?)",
@@ -295,28 +287,18 @@ def draw_sample(index: Index, store: Store, size: int, seed: int) -> None:
     set_queue(index, "sample", drawn[:size])
 
 
-def _labels_of(index: Index, video_ids: Sequence[str]) -> dict[str, str]:
-    with index.database.connection() as connection:
-        return {
-            i: connection.execute("SELECT labels FROM videos WHERE video_id=?", (i,)).fetchone()[0] for i in video_ids
-        }
-
-
 def queue_counts(index: Index, queue: str) -> tuple[int, int]:
     """Videos in a queue, and those of them that wait for a judgement."""
-    with index.database.connection() as connection:
-        if queue == "conflicts":
-            waiting = connection.execute("SELECT count(*) FROM videos WHERE conflict NOTNULL").fetchone()[0]
-            return waiting, waiting
-        total = connection.execute("SELECT count(*) FROM queue WHERE queue=?", (queue,)).fetchone()[0]
-        waiting = connection.execute("SELECT count(*) FROM queue WHERE queue=? AND open", (queue,)).fetchone()[0]
-    return total, waiting
+    of_queue, where = (
+        ("videos WHERE conflict NOTNULL", ()) if queue == "conflicts" else ("queue WHERE queue=?", (queue,))
+    )
+    total: int = index.database.rows(f"SELECT count(*) FROM {of_queue}", where)[0][0]
+    if queue == "conflicts":
+        return total, total
+    return total, index.database.rows(f"SELECT count(*) FROM {of_queue} AND open", where)[0][0]
 
 
 def count_judged(index: Index, reviewer: str) -> int:
     """Videos that a person has judged."""
-    with index.database.connection() as connection:
-        row = connection.execute(
-            "SELECT count(*) FROM judged WHERE reviewer=? AND verdict NOTNULL", (reviewer,)
-        ).fetchone()
-    return int(row[0])
+    sql = "SELECT count(*) FROM judged WHERE reviewer=? AND verdict NOTNULL"
+    return int(index.database.rows(sql, (reviewer,))[0][0])

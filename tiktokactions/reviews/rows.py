@@ -80,19 +80,9 @@ def to_row(record: DataclassInstance) -> dict[str, Any]:
 
 @functools.cache
 def _readers(kind: type[DataclassInstance]) -> list[tuple[str, Callable[[Any], Any] | None]]:
-    readers: list[tuple[str, Callable[[Any], Any] | None]] = []
-    for name in column_names(kind):
-        of_type = kinds_of(kind)[name][0]
-        origin = typing.get_origin(of_type) or of_type
-        reader: Callable[[Any], Any] | None = None
-        if origin is tuple:
-            reader = _tuple
-        elif origin is dict:
-            reader = json.loads
-        elif origin is bool:
-            reader = bool
-        readers.append((name, reader))
-    return readers
+    by_type: dict[Any, Callable[[Any], Any]] = {tuple: _tuple, dict: json.loads, bool: bool}
+    types = {name: kinds_of(kind)[name][0] for name in column_names(kind)}
+    return [(name, by_type.get(typing.get_origin(of_type) or of_type)) for name, of_type in types.items()]
 
 
 def _tuple(text: str) -> tuple[Any, ...]:

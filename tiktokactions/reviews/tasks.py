@@ -16,7 +16,7 @@ from tiktokactions.files import write_atomic
 from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.desk import Desk
 from tiktokactions.reviews.items import UnknownVideoError, known_record, why
-from tiktokactions.reviews.ledger import all_rows, in_force
+from tiktokactions.reviews.ledger import all_rows, in_force_by_video
 from tiktokactions.reviews.people import reviewers
 from tiktokactions.reviews.queue import ensure_queue
 from tiktokactions.reviews.rows import column_names, to_json
@@ -67,27 +67,26 @@ def open_videos(desk: Desk, queue: str) -> list[str]:
     if queue not in ("review", "sample", "conflicts") and not queue.startswith("label:"):
         raise UsageError(f"`queue`: got {queue!r}, expected review, sample, conflicts or label:LABEL")
     ensure_queue(desk.index, queue)
-    with desk.index.database.connection() as connection:
-        if queue == "conflicts":
-            rows = connection.execute(
-                "SELECT video_id FROM videos WHERE conflict NOTNULL AND clip_path NOTNULL ORDER BY video_id"
-            ).fetchall()
-        else:
-            rows = connection.execute(
-                "SELECT q.video_id FROM queue q JOIN videos v USING(video_id)"
-                " WHERE q.queue=? AND q.open AND v.clip_path NOTNULL ORDER BY q.rank",
-                (queue,),
-            ).fetchall()
+    if queue == "conflicts":
+        rows = desk.index.database.rows(
+            "SELECT video_id FROM videos WHERE conflict NOTNULL AND clip_path NOTNULL ORDER BY video_id"
+        )
+    else:
+        rows = desk.index.database.rows(
+            "SELECT q.video_id FROM queue q JOIN videos v USING(video_id)"
+            " WHERE q.queue=? AND q.open AND v.clip_path NOTNULL ORDER BY q.rank",
+            (queue,),
+        )
     return [row[0] for row in rows]
 
 
 def _task_row(desk: Desk, video_id: str, media_url: str | None) -> dict[str, Any]:
-    with desk.index.database.connection() as connection:
-        row = connection.execute("SELECT * FROM videos WHERE video_id=?", (video_id,)).fetchone()
+    row = desk.index.database.first("SELECT * FROM videos WHERE video_id=?", (video_id,))
     try:
         reason = why(known_record(desk.dataset, video_id), desk.settings)
     except UnknownVideoError:
         reason = ""
+    assert row is not None
     return {
         "video_id": video_id,
         "video": media_address(row["clip_path"], media_url),
@@ -164,17 +163,13 @@ def _exported_name(name: str) -> str:
 
 
 def _annotated_tasks(desk: Desk, names: dict[str, str]) -> Iterator[dict[str, Any]]:
-    by_video: dict[str, list[Decision]] = {}
-    for decision in in_force(desk.store):
-        if decision.verdict != "skip":
-            by_video.setdefault(decision.video_id, []).append(decision)
-    for video_id, decisions in sorted(by_video.items()):
-        with desk.index.database.connection() as connection:
-            known = connection.execute("SELECT 1 FROM videos WHERE video_id=?", (video_id,)).fetchone()
-        if known is not None:
+    for video_id, decisions in sorted(in_force_by_video(desk.store).items()):
+        judgements = [decision for decision in decisions if decision.verdict != "skip"]
+        known = desk.index.database.first("SELECT 1 FROM videos WHERE video_id=?", (video_id,))
+        if known is not None and judgements:
             yield {
                 "data": _task_row(desk, video_id, None),
-                "annotations": [_annotation(decision, names) for decision in decisions],
+                "annotations": [_annotation(decision, names) for decision in judgements],
             }
 
 

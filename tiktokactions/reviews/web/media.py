@@ -11,30 +11,12 @@ from fastapi import Path as PathParameter
 from starlette.responses import Response
 
 from tiktokactions.files import StoreError
-from tiktokactions.reviews.web.context import SignedIn, TheWeb, Web, readable_item
+from tiktokactions.reviews.web.context import SignedIn, TheWeb, readable_item
 from tiktokactions.reviews.web.proxies import ProxyError, plays_in_browsers
-from tiktokactions.reviews.web.ranges import file_response
+from tiktokactions.reviews.web.served import file_response
 
 media = APIRouter(prefix="/media", include_in_schema=False)
 MISSING = "This file is missing."
-
-
-@media.api_route("/{video_id}/clip", methods=["GET", "HEAD"])
-async def clip(web: TheWeb, session: SignedIn, request: Request, video_id: str) -> Response:
-    item = await run_sync(readable_item, web, video_id)
-    return await _inside(web, request, item.clip_path)
-
-
-@media.api_route("/{video_id}/poster", methods=["GET", "HEAD"])
-async def poster(web: TheWeb, session: SignedIn, request: Request, video_id: str) -> Response:
-    item = await run_sync(readable_item, web, video_id)
-    return await _inside(web, request, item.poster_path)
-
-
-@media.api_route("/{video_id}/strip", methods=["GET", "HEAD"])
-async def strip(web: TheWeb, session: SignedIn, request: Request, video_id: str) -> Response:
-    item = await run_sync(readable_item, web, video_id)
-    return await _inside(web, request, item.strip_path)
 
 
 @media.api_route("/{video_id}/source", methods=["GET", "HEAD"])
@@ -43,6 +25,16 @@ async def source(web: TheWeb, session: SignedIn, request: Request, video_id: str
     if item.source_path is None or not plays_in_browsers(item.record.probe, item.source_path):
         raise HTTPException(404, MISSING)
     return await _sent(request, item.source_path)
+
+
+@media.api_route("/{video_id}/{what}", methods=["GET", "HEAD"])
+async def of_the_dataset(web: TheWeb, session: SignedIn, request: Request, video_id: str, what: str) -> Response:
+    """``clip``, ``poster`` or ``strip``: a file that must lie in the dataset, wherever links or a made-up record point."""
+    item = await run_sync(readable_item, web, video_id)
+    path = {"clip": item.clip_path, "poster": item.poster_path, "strip": item.strip_path}.get(what)
+    if path is None or not path.resolve().is_relative_to(web.desk.dataset.resolve()):
+        raise HTTPException(404, MISSING)
+    return await _sent(request, path)
 
 
 @media.api_route("/{video_id}/scenes/{scene}/{part}", methods=["GET", "HEAD"])
@@ -68,13 +60,6 @@ async def scene_copy(
     except OSError as error:
         raise HTTPException(404, MISSING) from error
     return await _sent(request, path, "video/mp4")
-
-
-async def _inside(web: Web, request: Request, path: Path | None) -> Response:
-    """A file that must lie in the dataset, wherever links or a made-up record may point."""
-    if path is None or not path.resolve().is_relative_to(web.desk.dataset.resolve()):
-        raise HTTPException(404, MISSING)
-    return await _sent(request, path)
 
 
 async def _sent(request: Request, path: Path, media_type: str | None = None) -> Response:

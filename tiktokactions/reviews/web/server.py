@@ -63,17 +63,12 @@ def serve(desk: Desk, report: Callable[[str], None]) -> None:
 def _listening(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+        is_dual = host == "::" and socket.has_dualstack_ipv6()
+        listening = socket.create_server(address[:2], family=family, backlog=2048, dualstack_ipv6=is_dual)
     except socket.gaierror as error:
         raise UsageError(f"`host` {host}: no such address ({error.strerror})") from error
-    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
-    family, kind, protocol, _, address = found[0]
-    listening = socket.socket(family, kind, protocol)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind(address)
-        listening.listen(2048)
     except OSError as error:
-        listening.close()
         if error.errno == errno.EADDRINUSE:
             raise UsageError(f"`port` {port}: in use already; choose another, or 0 for any free one") from error
         raise UsageError(f"`host` {host} `port` {port}: cannot listen there ({error.strerror})") from error

@@ -16,7 +16,7 @@ from tiktokactions.reviews.items import ReviewItem
 from tiktokactions.reviews.pace import Progress
 from tiktokactions.reviews.rows import in_view, kinds_of
 from tiktokactions.reviews.web.proxies import PART_S, WINDOW_S, plays_in_browsers
-from tiktokactions.reviews.web.ranges import file_mark
+from tiktokactions.reviews.web.served import file_mark
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -32,10 +32,5 @@ def count(value: int | None) -> str:
 
 
 FILTERS: dict[str, Callable[[Any], str]] = {
-    "percent": percent,
-    "two_digits": two_digits,
-    "seconds": seconds,
-    "moment": moment,
-    "plain": plain,
-    "count": count,
+    formatted.__name__: formatted for formatted in (percent, two_digits, seconds, moment, plain, count)
 }
