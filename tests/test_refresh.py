@@ -21,7 +21,6 @@ import pytest
 import tiktokactions as api
 from tests.collection.worlds import TODAY, collect, server_of, video, wanted
 from tests.made_videos import numbered_frames, write_video
-from tiktokactions.collection.clock import JumpingClock
 from tiktokactions.collection.sandbox import Faults, ListedWorld, ResearchServer, serve
 from tiktokactions.collection.session import (
     collect_export,
@@ -33,6 +32,7 @@ from tiktokactions.collection.store import Collection
 from tiktokactions.curation.removed import read_removed
 from tiktokactions.dataset.assignments import read_assignments
 from tiktokactions.files import record_path
+from tiktokactions.machine import JumpingClock
 from tiktokactions.takedown import dataset as removal
 from tiktokactions.takedown.folders import PENDING, reports_of, signature
 

@@ -1,4 +1,4 @@
-"""What is known of this computer: its cores, its clock, whether its disk is full, and its folders for copies and caches."""
+"""What is known of this computer: its cores, its clock, what a full disk says, and its folders for copies and caches."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import functools
 import os
 import shutil
 import tempfile
-from datetime import UTC, datetime
+import threading
+import time
+from datetime import UTC, date, datetime
 from pathlib import Path
+
+DAY_S = 86_400
 
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Error numbers of a disk that takes no more: it is full, the user's share of it is, or the file has reached its limit."""
 
 
-def cores() -> int:
-    """Cores that this process may use, which can be fewer than there are."""
+def usable_cores() -> int:
+    """Cores that this process may use: fewer than the machine has where it is confined, by taskset or Slurm for example."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def utc_now(timespec: str = "seconds") -> str:
-    """The time as ISO 8601 in UTC, ``2026-11-24T12:00:00+00:00``; ``timespec`` as ``datetime.isoformat`` takes it."""
-    return datetime.now(UTC).isoformat(timespec=timespec)
 
 
 def is_alive(process: int) -> bool:
@@ -58,3 +57,51 @@ def cache_folder(name: str) -> Path:
     # The XDG base directory specification says that a relative path is to be ignored.
     root = Path(cache) if cache and os.path.isabs(cache) else Path.home() / ".cache"
     return root / "tiktokactions" / name
+
+
+# --- the clock --------------------------------------------------------------------------------------------------------
+
+
+class Clock:
+    """Real time. ``speed`` divides every wait (only for servers on this machine)."""
+
+    def __init__(self, speed: float = 1.0) -> None:
+        self.speed = speed
+
+    def now(self) -> float:
+        """Unix time in seconds."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(max(0.0, seconds) / self.speed)
+
+
+class JumpingClock(Clock):
+    """A wait takes no time: the clock jumps. Shared by a client and the server that it talks to."""
+
+    def __init__(self, now: float) -> None:
+        super().__init__()
+        self._now = now
+        self._lock = threading.Lock()
+
+    def now(self) -> float:
+        with self._lock:
+            return self._now
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self._now += max(0.0, seconds)
+
+
+def utc_day(unix_s: float) -> date:
+    return datetime.fromtimestamp(unix_s, UTC).date()
+
+
+def utc_text(unix_s: float) -> str:
+    """``2026-11-24T12:00:00Z``."""
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def utc_now(timespec: str = "seconds") -> str:
+    """The time as ISO 8601 in UTC, ``2026-11-24T12:00:00+00:00``; ``timespec`` as ``datetime.isoformat`` takes it."""
+    return datetime.now(UTC).isoformat(timespec=timespec)

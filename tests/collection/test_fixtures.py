@@ -18,13 +18,13 @@ import pytest
 
 from tests.collection.worlds import TODAY, collect, server_of, video, wanted
 from tiktokactions.collection import client as clients
-from tiktokactions.collection.clock import JumpingClock
 from tiktokactions.collection.credentials import Credentials
 from tiktokactions.collection.ledger import Ledger, QuotaSpentError
 from tiktokactions.collection.rows import FIELDS, SAFE_FIELDS, read_row
 from tiktokactions.collection.run import Run, begin
 from tiktokactions.collection.sandbox import SANDBOX_CREDENTIALS, Faults, ResearchServer, serve
 from tiktokactions.collection.store import Collection
+from tiktokactions.machine import JumpingClock
 
 LISTED = json.loads((Path(__file__).parent / "research_api_fixtures.json").read_text(encoding="utf-8"))
 FIXTURES: dict[str, dict[str, Any]] = {fixture["id"]: fixture for fixture in LISTED}

@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 
 from tests.collection.worlds import collect, found, server_of, video, wanted
 from tiktokactions.collection.client import ApiError
-from tiktokactions.collection.clock import utc_day
 from tiktokactions.collection.credentials import CredentialsError, base_url, read_credentials
 from tiktokactions.collection.ledger import QuotaSpentError
 from tiktokactions.collection.run import Wanted
 from tiktokactions.collection.sandbox import Faults
 from tiktokactions.collection.session import collect_export, collect_import, collect_status
 from tiktokactions.collection.store import Collection, CollectionError
+from tiktokactions.machine import utc_day
 
 START, END = date(2024, 1, 1), date(2024, 3, 30)
 DAYS = [START + timedelta(days=n) for n in range(90)]
@@ -283,8 +283,8 @@ def test_plain_http_only_to_this_machine(url: str, is_fine: bool) -> None:
 
 
 def test_the_ledger_is_shared(tmp_path: Path) -> None:
-    from tiktokactions.collection.clock import JumpingClock
     from tiktokactions.collection.ledger import Ledger
+    from tiktokactions.machine import JumpingClock
 
     clock = JumpingClock(1.79e9)
     one, two = (Ledger(tmp_path / "q.sqlite", "a", clock, 5) for _ in range(2))

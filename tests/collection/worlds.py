@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from tiktokactions.collection.client import ResearchClient
-from tiktokactions.collection.clock import JumpingClock
 from tiktokactions.collection.ledger import Ledger
 from tiktokactions.collection.run import Run, StoppedError, Wanted, begin
 from tiktokactions.collection.sandbox import SANDBOX_CREDENTIALS, Faults, ListedWorld, ResearchServer, serve
 from tiktokactions.collection.store import Collection
+from tiktokactions.machine import JumpingClock
 
 TODAY = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import httpx
 
-from tiktokactions.collection.clock import Clock, utc_text
 from tiktokactions.collection.credentials import Credentials, is_loopback
 from tiktokactions.collection.ledger import Ledger, QuotaSpentError
 from tiktokactions.collection.rows import FIELDS, SAFE_FIELDS, as_id
 from tiktokactions.errors import ATTENTION, TiktokactionsError
+from tiktokactions.machine import Clock, utc_text
 
 PAGE = 100
 _QUERY = "/v2/research/video/query/"

@@ -14,10 +14,10 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from tiktokactions.collection.client import BudgetSpentError, RefusedQueryError, ResearchClient, ServerFailsError
-from tiktokactions.collection.clock import DAY_S, Clock
 from tiktokactions.collection.ledger import QuotaSpentError
 from tiktokactions.collection.run import StoppedError, patiently
 from tiktokactions.files import Place, delete, on_disk
+from tiktokactions.machine import DAY_S, Clock
 
 BATCH = 10_000
 STATE = "refresh.sqlite"

@@ -15,13 +15,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tiktokactions.collection.clock import Clock, utc_text
 from tiktokactions.collection.failures import Failure, classify
 from tiktokactions.collection.fetch import Fetched, FetchError, fetch
 from tiktokactions.collection.options import DownloadOptions
 from tiktokactions.collection.removal import MEDIA
 from tiktokactions.collection.store import Collection
 from tiktokactions.files import write_json
+from tiktokactions.machine import Clock, utc_text
 
 MOST_ATTEMPTS = 3
 """In one run; the next run tries again."""

@@ -10,10 +10,11 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tiktokactions.collection.clock import Clock, next_reset, utc_day, utc_text
 from tiktokactions.errors import TiktokactionsError
+from tiktokactions.machine import Clock, utc_day, utc_text
 
 REQUESTS_A_DAY = 1000
 RECORDS_A_DAY = 100_000
@@ -25,6 +26,12 @@ class QuotaSpentError(TiktokactionsError, RuntimeError):
     def __init__(self, message: str, until: float) -> None:
         super().__init__(message)
         self.until = until
+
+
+def next_reset(unix_s: float) -> float:
+    """When the daily quota is whole again: the next 00:00 UTC and a minute (specification of the API: FAQ)."""
+    midnight = datetime.combine(utc_day(unix_s) + timedelta(days=1), datetime.min.time(), UTC)
+    return midnight.timestamp() + 60
 
 
 def ledger_path() -> Path:

@@ -20,12 +20,12 @@ from tiktokactions.collection.client import (
     SearchLostError,
     ServerFailsError,
 )
-from tiktokactions.collection.clock import Clock, utc_text
 from tiktokactions.collection.ledger import QuotaSpentError
 from tiktokactions.collection.plan import Window, around, halves, windows_of
 from tiktokactions.collection.rows import VideoRow, read_row
 from tiktokactions.collection.store import Collection, CollectionError, WindowState
 from tiktokactions.errors import TiktokactionsError
+from tiktokactions.machine import Clock, utc_text
 
 EMPTY_PAGES_AT_MOST = 5
 RESTARTS_AT_MOST = 3

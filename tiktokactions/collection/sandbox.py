@@ -20,9 +20,9 @@ from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
-from tiktokactions.collection.clock import Clock, utc_day
 from tiktokactions.collection.credentials import Credentials
 from tiktokactions.collection.rows import FIELDS
+from tiktokactions.machine import Clock, utc_day
 
 SANDBOX_CREDENTIALS = Credentials("sandbox-key", "sandbox-secret")
 _QUERYABLE = (

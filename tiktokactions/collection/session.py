@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from tiktokactions.collection.client import ResearchClient
-from tiktokactions.collection.clock import Clock, JumpingClock, utc_day, utc_text
 from tiktokactions.collection.credentials import CredentialsError, base_url, is_loopback, read_credentials
 from tiktokactions.collection.ledger import REQUESTS_A_DAY, Ledger, ledger_path
 from tiktokactions.collection.options import CollectOptions
@@ -24,6 +23,7 @@ from tiktokactions.collection.rows import clean_hashtag, hash_creator, hashed_cr
 from tiktokactions.collection.run import Run, StoppedError, Wanted, begin, shortfall
 from tiktokactions.collection.store import Collection, CollectionError, is_collection, put_video
 from tiktokactions.files import Place, dataset_lock, on_disk, write_atomic
+from tiktokactions.machine import Clock, JumpingClock, utc_day, utc_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ def dataset_hydrate(
     Example:
         tiktokactions dataset hydrate released/ids.csv --media videos/ -o hydrated/
     """
-    from tiktokactions.dataset.info import now, read_info, resolve_options
+    from tiktokactions.dataset.info import read_info, resolve_options
+    from tiktokactions.machine import utc_now
     from tiktokactions.release import hydrate
 
     began = time.perf_counter()
@@ -46,7 +47,7 @@ def dataset_hydrate(
     info = read_info(folder)
     if info is None and any(not entry.name.startswith(".") for entry in folder.iterdir()):
         raise UsageError(f"{folder}: not empty and not a dataset; choose a new or an empty folder")
-    fresh = hydrate.info_of(told, folder, now(), seen_by, told["versions"])
+    fresh = hydrate.info_of(told, folder, utc_now(), seen_by, told["versions"])
     if info is not None and (info.options, info.detector) != (fresh.options, fresh.detector):
         raise UsageError(f"{folder}: is a dataset with other settings; choose a new folder")
     with Dataset.new(folder, info or fresh).editing("hydrate") as edit:

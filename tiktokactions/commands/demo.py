@@ -20,10 +20,10 @@ from tiktokactions.commands.options import AnyPath, Kept, nothing
 from tiktokactions.commands.report import report as write_report
 from tiktokactions.commands.studies import StudyResult
 from tiktokactions.commands.study_scaling import study_scaling
-from tiktokactions.curation.options import usable_cores
 from tiktokactions.demonstration.steps import FULL, SHORT, STEPS, Step
 from tiktokactions.errors import TiktokactionsError, UsageError
 from tiktokactions.files import disk_errors
+from tiktokactions.machine import usable_cores
 from tiktokactions.model.progress import TrainingProgress
 
 PAPER_POINTS = ((1000, 0.741), (2000, 0.836), (3000, 0.894), (4000, 0.916), (5000, 0.909), (6000, 0.932))

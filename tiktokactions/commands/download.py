@@ -116,9 +116,9 @@ def _entitlement(collection: Collection, entitled: bool, options: DownloadOption
     Raises:
         UsageError: they may not, and nothing else was asked for.
     """
-    from tiktokactions.collection.clock import Clock, utc_text
     from tiktokactions.collection.fetch import address_of, tool_version
     from tiktokactions.collection.terms import ASK, TERMS
+    from tiktokactions.machine import Clock, utc_text
 
     if entitled and collection.setting("entitled") is None:
         collection.set_setting("entitled", {"at": utc_text(Clock().now()), "said": "entitled"})

@@ -278,10 +278,10 @@ def _ids_of_creator(group: Iterable[Place], creator: str) -> set[str]:
 
 def _set_checked(folder: Place, at: float | None, every_days: int | None) -> float | None:
     """Write down that the ids were checked and how often they must be; when the next check is due (Unix time)."""
-    from tiktokactions.collection.clock import DAY_S
     from tiktokactions.collection.session import due_at
     from tiktokactions.collection.store import Collection
     from tiktokactions.files import write_json
+    from tiktokactions.machine import DAY_S
 
     said = {name: value for name, value in (("checked_at", at), ("every_days", every_days)) if value is not None}
     if is_collection_folder(folder):
@@ -298,7 +298,7 @@ def _set_checked(folder: Place, at: float | None, every_days: int | None) -> flo
 
 
 def _day(unix_s: float | None) -> str | None:
-    from tiktokactions.collection.clock import utc_text
+    from tiktokactions.machine import utc_text
 
     return None if unix_s is None else utc_text(unix_s)[:10]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
+from tiktokactions.machine import usable_cores
 from tiktokactions.options import Check, check_options, option
 from tiktokactions.records import DetectorInfo
 
@@ -18,11 +18,6 @@ SceneDetectorName = Literal["content", "adaptive", "histogram", "hash", "thresho
 Group = Literal["evidence", "decision", "clip", "run"]
 """What a setting shapes: ``evidence`` needs the video decoded again, ``decision`` only the verdict drawn again,
 ``clip`` the clip cut again, ``run`` nothing."""
-
-
-def usable_cores() -> int:
-    """Cores that this process may use: fewer than the machine has where it is confined, by taskset or Slurm for example."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ import zipfile
 from pathlib import Path
 
 from tiktokactions.errors import TiktokactionsError
-from tiktokactions.files import cache_folder, sha256_file, write_atomic
+from tiktokactions.files import sha256_file, write_atomic
+from tiktokactions.machine import cache_folder
 
 YOLOX_NANO_FILE = "yolox_nano.onnx"
 YOLOX_NANO_URL = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0/yolox_nano.onnx"

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tiktokactions.dataset.info import DatasetInfo, now, saved_options, write_info
+from tiktokactions.dataset.info import DatasetInfo, saved_options, write_info
 from tiktokactions.files import Place, dataset_lock, disk_errors
+from tiktokactions.machine import utc_now
 
 if TYPE_CHECKING:
     from tiktokactions.curation.options import CurateOptions
@@ -51,7 +52,7 @@ class Edit:
             return
         self.has_begun = True
         by = self.by if self._settles else self.info.under_way
-        self.info = replace(self.info, settled=False, under_way=by, updated=now())
+        self.info = replace(self.info, settled=False, under_way=by, updated=utc_now())
         write_info(self.folder, self.info)
 
     def close(self) -> None:

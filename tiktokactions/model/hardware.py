@@ -13,9 +13,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from tiktokactions.curation.options import usable_cores
 from tiktokactions.errors import UsageError
 from tiktokactions.files import dataset_lock
+from tiktokactions.machine import usable_cores
 
 if TYPE_CHECKING:
     from tiktokactions.model.options import Precision, RunOptions

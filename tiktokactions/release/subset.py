@@ -24,9 +24,10 @@ from tiktokactions.copies.of_dataset import duplicates_of
 from tiktokactions.dataset.assignments import read_assignments, write_assignments
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.history import next_version
-from tiktokactions.dataset.info import now, read_info, write_info
+from tiktokactions.dataset.info import read_info, write_info
 from tiktokactions.dataset.subset_mark import MARK, is_subset
 from tiktokactions.files import Place, poster_path, readable, unfinished, write_json
+from tiktokactions.machine import utc_now
 from tiktokactions.release.subset_options import Choice, SubsetError
 
 REMEMBERED = "subsets.json"
@@ -263,7 +264,7 @@ def write_subset(data: Dataset, chosen: list[Row], choice: Choice, output: Path)
     if choice.by == "quality":
         told["weights"] = QUALITY_WEIGHTS
     write_json(output / MARK, told)
-    before = read_info(output) or replace(info, version=0, created=now())
+    before = read_info(output) or replace(info, version=0, created=utc_now())
     own = replace(info, name=output.resolve().name, version=before.version, created=before.created, settled=True)
     _remember(dataset, output)
     write_info(output, next_version(output, replace(own, updated=before.updated)))

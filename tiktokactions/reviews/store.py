@@ -4,10 +4,10 @@ anything of it, so it cannot be made again."""
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 from tiktokactions.files import AnyPlace, Place, on_disk
+from tiktokactions.machine import utc_now
 from tiktokactions.reviews.database import Database
 from tiktokactions.reviews.decisions import Decision, Verdict
 from tiktokactions.reviews.rows import column_definitions
@@ -65,7 +65,7 @@ def store_path(dataset: AnyPlace) -> AnyPlace:
 
 
 def now_utc() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return utc_now("milliseconds")
 
 
 def setting(store: Store, name: str, default: Any) -> Any:

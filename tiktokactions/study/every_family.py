@@ -15,7 +15,7 @@ import sys
 import warnings
 from collections.abc import Callable
 
-from tiktokactions.curation.options import usable_cores
+from tiktokactions.machine import usable_cores
 from tiktokactions.study.child import die_with_parent
 from tiktokactions.study.families import Family, cdf_families, laws
 from tiktokactions.study.fitting import Fit, fit_family, ranked

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiktokactions.collection.client import PAGE
 from tiktokactions.collection.ledger import RECORDS_A_DAY, REQUESTS_A_DAY
-from tiktokactions.curation.options import usable_cores
+from tiktokactions.machine import usable_cores
 from tiktokactions.study.options import PlanOptions
 
 if TYPE_CHECKING:

@@ -151,7 +151,7 @@ def remove_everywhere(
 
 
 def _begin(folder: Place, edit: Edit | None, ids: Sequence[str], reason: str) -> Removed | None:
-    from tiktokactions.collection.clock import Clock, utc_text
+    from tiktokactions.machine import Clock, utc_text
 
     pending = _Pending(utc_text(Clock().now()), reason, sorted(ids), [])
     if is_dataset_folder(folder):
@@ -246,10 +246,11 @@ def held_in(folder: Place, ids: Sequence[str]) -> set[str]:
 
 def _forget_history(dataset: Place, ids: frozenset[str]) -> int:
     from tiktokactions.dataset.history import remove_videos
-    from tiktokactions.dataset.info import now, read_info
+    from tiktokactions.dataset.info import read_info
+    from tiktokactions.machine import utc_now
 
     info = read_info(dataset)
-    return 0 if info is None else remove_videos(dataset, ids, info.version + 1, now())
+    return 0 if info is None else remove_videos(dataset, ids, info.version + 1, utc_now())
 
 
 def _close(edit: Edit) -> int:

@@ -10,24 +10,3 @@ from tiktokactions.video.cut import ClipSettings, CutClip, count_frames, cut_cli
 from tiktokactions.video.decode import SAME_TIME_S, Frame, VideoError, VideoFile, nominal_rate
 from tiktokactions.video.pictures import AnalysisScaler, fit_size, shrink, to_bgr, upright
 from tiktokactions.video.read import Backend, ClipReader, UnreadableError
-
-__all__ = [
-    "SAME_TIME_S",
-    "AnalysisScaler",
-    "Backend",
-    "ClipReader",
-    "ClipSettings",
-    "CutClip",
-    "Frame",
-    "UnreadableError",
-    "VideoError",
-    "VideoFile",
-    "count_frames",
-    "cut_clip",
-    "fit_size",
-    "library_versions",
-    "nominal_rate",
-    "shrink",
-    "to_bgr",
-    "upright",
-]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import os
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import ColorRange
 
+from tiktokactions.machine import NO_SPACE
 from tiktokactions.records import Probe
 from tiktokactions.video.decode import VideoError, VideoFile, open_container
 from tiktokactions.video.pictures import fit_size, plane_pixels, shrink, split_planes, upright
@@ -102,7 +102,7 @@ def _encode(
             if sound is not None:
                 sound.copy()
     except av.error.FFmpegError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in NO_SPACE:
             raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
         raise VideoError("clip_failed", f"the encoder refused: {error}") from error
     return found, CutClip(written, rate, width, height)
