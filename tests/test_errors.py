@@ -83,10 +83,10 @@ def test_a_bug_keeps_its_traceback_and_asks_for_a_report(
 
 
 MISTAKES = [
-    pytest.param(["curate", "{tmp}/nowhere", "-o", "{tmp}/d", "--detector", "none"], "nowhere", id="videos that are not there"),
+    pytest.param(["curate", "{tmp}/nowhere", "-o", "{tmp}/d", "--detector", "none"], "nowhere", id="no such videos"),
     pytest.param(["curate", "{tmp}", "-o", "{tmp}/d", "--samples", "0"], "--samples: got 0", id="an option out of range"),
     pytest.param(["curate", "{tmp}", "-o", "{tmp}/text.txt"], "expected a folder, got a file", id="a file for a folder"),
-    pytest.param(["curate", "x://bucket/a", "-o", "{tmp}/d", "--detector", "none"], "x://bucket/a", id="an unknown kind of store"),
+    pytest.param(["curate", "x://bucket/a", "-o", "{tmp}/d", "--detector", "none"], "x://bucket/a", id="no such store"),
     pytest.param(["dataset", "stats", "{tmp}"], "{tmp}", id="a folder that is no dataset"),
     pytest.param(["dataset", "split", "{tmp}/nowhere"], "nowhere", id="a dataset that is not there"),
     pytest.param(["dataset", "export", "{tmp}", "-o", "{tmp}/o", "--format", "coco"], "{tmp}", id="nothing to export"),

@@ -1,7 +1,7 @@
-"""The client of the TikTok Research API: one request at a time, and the right thing done about each kind of failure.
+"""The client of the TikTok Research API: one request at a time, and the right answer to each kind of failure.
 
-What is retried, after how long and how often is table 2.5 of the API's specification (docs/collect.md has it in short). Every
-request is booked in the ledger before it is sent. No message, log or file ever holds the secret or a token.
+docs/collect.md says what is retried, how often and after how long. Every request is booked in the ledger before it is sent.
+No message, log or file ever holds the secret or a token.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import email.utils
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -23,19 +23,20 @@ from tiktokactions.machine import Clock, utc_text
 
 PAGE = 100
 _QUERY = "/v2/research/video/query/"
+_CHECK = "/v2/research/validation_task"
 _TIMEOUT = httpx.Timeout(30, read=330)
-"""A busy search has answered after 4 min 11 s."""
+"""A busy search once took 4 min 11 s to answer."""
 _RENEW_EARLY_S = 300
 _SERVER_WAITS_S = (30, 60, 120, 120)
 _ODD_WAITS_S = (5, 15)
-"""A cut or wrong body behind HTTP 200 is asked for twice more; then it counts as a server that fails."""
+"""After a truncated or wrong body with HTTP 200 we ask twice more; then it counts as a failing server."""
 _SEARCH_WAITS_S = (5, 10, 15, 20, 25, 30)
 _RATE_WAITS_S = (10, 20, 40, 80, 160, 300, 300, 300)
 _LONGEST_RETRY_AFTER_S = 300
 
 
 class ApiError(TiktokactionsError, RuntimeError):
-    """The API refused, and asking again is of no use."""
+    """The API refused, and asking again would not help."""
 
 
 class ServerFailsError(TiktokactionsError, RuntimeError):
@@ -53,7 +54,7 @@ class RefusedQueryError(ApiError):
 
 
 class BudgetSpentError(TiktokactionsError, RuntimeError):
-    """The requests allowed for this run (``budget``) are sent."""
+    """All requests allowed for this run (``budget``) have been sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,12 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, for the collection's log of requests (TikTok's support asks for ``log_id``)."""
+    """One request, as the collection logs it (TikTok's support asks for ``log_id``)."""
 
     at: str
     what: str
     status: int
-    """HTTP status; 0 where no answer came."""
+    """HTTP status; 0 if no answer came."""
     code: str
     log_id: str
     note: str
@@ -84,16 +85,16 @@ class Call:
 class _Answer:
     status: int
     code: str
-    """``error.code``, whatever the HTTP status; ``broken`` where the body is no JSON object."""
-    message: str
-    data: dict[str, Any]
-    text: str
-    log_id: str
-    retry_after_s: float
+    """``error.code``, whatever the HTTP status; ``broken`` if the body is not a JSON object."""
+    message: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    text: str = ""
+    log_id: str = ""
+    retry_after_s: float = 0.0
 
 
 class ResearchClient:
-    """Answers of the Research API, or one of the errors above. Not for several threads."""
+    """Gives the answers of the Research API or raises one of the errors above. Not thread-safe."""
 
     def __init__(
         self,
@@ -108,7 +109,7 @@ class ResearchClient:
         on_note: Callable[[str], None] = lambda note: None,
     ) -> None:
         self._credentials, self._ledger, self._clock = credentials, ledger, clock
-        # A proxy of the environment is for the network, not for a server on this machine.
+        # A proxy from the environment is for the network, not for a server on this machine.
         self._http = httpx.Client(base_url=base_url, timeout=_TIMEOUT, trust_env=not is_loopback(base_url))
         self._token = ""
         self._token_until = 0.0
@@ -135,7 +136,7 @@ class ResearchClient:
         tries: int = len(_SERVER_WAITS_S) + 1,
         what: str = "",
     ) -> Page:
-        """One page of the videos that were created from ``start`` to ``end`` (both days included, UTC).
+        """One page of the videos created from ``start`` to ``end`` (both days included, UTC).
 
         Raises:
             SearchLostError, ServerFailsError, RefusedQueryError, ApiError, QuotaSpentError, BudgetSpentError
@@ -163,47 +164,35 @@ class ResearchClient:
         )
 
     def _query(self, body: dict[str, Any], tries: int, what: str) -> _Answer:
-        fields = SAFE_FIELDS if self.safe_fields else FIELDS
+        def ask(fields: Sequence[str]) -> _Answer:
+            return self._ask(f"{_QUERY}?fields={','.join(fields)}", what, {"json": body}, _is_page, tries)
+
+        if self.safe_fields:
+            return ask(SAFE_FIELDS)
         try:
-            return self._ask(
-                f"{_QUERY}?fields={','.join(fields)}", what, {"json": body}, tries=tries, is_whole=_is_page
-            )
+            return ask(FIELDS)
         except RefusedQueryError as error:
-            if self.safe_fields:
-                raise
-            # One unknown name in `fields` fails the whole call, and no wording of it is documented: the fourteen old names
-            # tell whether it was the fields or the query.
-            safe = f"{_QUERY}?fields={','.join(SAFE_FIELDS)}"
-            answer = self._ask(safe, what, {"json": body}, tries=tries, is_whole=_is_page)
+            # One unknown name in `fields` fails the whole call, and its wording is not documented: the fourteen old names
+            # tell whether the fields or the query was to blame.
+            answer = ask(SAFE_FIELDS)
             self.safe_fields = True
-            self._on_note(f"the server refuses a newer field ({error}); asking for the 14 old ones from here on")
+            self._on_note(f"the server refuses a newer field ({error}); asking only for the 14 old ones from now on")
             return answer
 
     # --- batch compliance -------------------------------------------------------------------------------------------
 
     def submit_ids(self, video_ids: Sequence[str]) -> int:
-        """Begin a compliance check of at most 10,000 ids; the task's number (it exceeds 64 bits)."""
+        """Begin a compliance check of at most 10,000 ids; returns the task's number (it exceeds 64 bits)."""
         files = {"file_data": ("ids.txt", "\n".join(video_ids).encode() + b"\n", "text/plain")}
         request = {"files": files, "data": {"category": "video"}}
-        path = "/v2/research/validation_task/create/"
-        answer = self._ask(
-            path,
-            f"check {len(video_ids)} ids",
-            request,
-            is_whole=lambda answer: _integer(answer.data.get("task_id")) is not None,
-        )
+        what = f"check {len(video_ids)} ids"
+        answer = self._ask(f"{_CHECK}/create/", what, request, lambda a: _integer(a.data.get("task_id")) is not None)
         return int(answer.data["task_id"])
 
     def task_status(self, task_id: int) -> str:
         """``Completed``, ``Processing`` or ``Failed``."""
-        path = "/v2/research/validation_task_status/get/"
-        request = {"json": {"task_id": task_id}}
-        answer = self._ask(
-            path,
-            "status of the check",
-            request,
-            is_whole=lambda answer: isinstance(answer.data.get("task_status"), str),
-        )
+        request, what = {"json": {"task_id": task_id}}, "status of the check"
+        answer = self._ask(f"{_CHECK}_status/get/", what, request, lambda a: isinstance(a.data.get("task_status"), str))
         return str(answer.data["task_status"])
 
     def valid_ids(self, task_id: int) -> set[str]:
@@ -212,10 +201,9 @@ class ResearchClient:
         Raises:
             ServerFailsError: an answer that is not a list of ids (nothing may be deleted because of one).
         """
-        path = "/v2/research/validation_task/download/"
         request = {"json": {"task_id": task_id}}
-        answer = self._ask(path, "result of the check", request, plain_text=True, is_whole=_is_list_of_ids)
-        return set(_lines_of(answer))
+        what = "result of the check"
+        return set(_lines_of(self._ask(f"{_CHECK}/download/", what, request, _is_list_of_ids, plain_text=True)))
 
     # --- one request ------------------------------------------------------------------------------------------------
 
@@ -224,28 +212,28 @@ class ResearchClient:
         url: str,
         what: str,
         request: dict[str, Any],
+        is_whole: Callable[[_Answer], bool],
         tries: int = 5,
         plain_text: bool = False,
-        is_whole: Callable[[_Answer], bool] = lambda answer: True,
     ) -> _Answer:
         server, odd, search, rate, renewed = 0, 0, 0, 0, False
         while True:
             answer = self._send(url, what, request, plain_text)
             if answer.code == "ok" and not is_whole(answer):
-                # "ok" with half of an answer would end a window in its middle.
+                # Half an answer marked "ok" would end a window too early.
                 answer = replace(answer, code="broken", message="the answer lacks what was asked for")
             code, message = answer.code, answer.message
             if code == "ok":
                 return answer
-            # A page that is asked for again for hours may outlive several tokens.
+            # While a page is retried for hours, several tokens may expire.
             renewed = renewed and code.startswith("access_token")
             if code.startswith("access_token"):
                 if renewed:
-                    raise ApiError(f"the server refuses a token that it has just given ({message or code})")
+                    raise ApiError(f"the server refuses the token that it has just issued ({message or code})")
                 renewed, self._token = True, ""
             elif code.startswith("scope_"):
                 raise ApiError(
-                    f"{code}: {message}. The project behind this key lacks the scope; asking again is no use"
+                    f"{code}: {message}. The project of this key lacks the scope; asking again will not help"
                 )
             elif code.startswith("daily_quota"):
                 until = self._ledger.spent_until_reset()
@@ -286,15 +274,15 @@ class ResearchClient:
         try:
             reply = self._http.post(url, headers={"Authorization": f"Bearer {token}"}, **request)
         except httpx.HTTPError as error:
-            # Only the kind: some messages of the library quote the request.
-            answer = _Answer(0, "no_answer", type(error).__name__, {}, "", "", 0.0)
+            # Only the kind of error: some of the library's messages quote the request.
+            answer = _Answer(0, "no_answer", type(error).__name__)
         else:
             answer = _read(reply, self._clock.now(), plain_text)
         self._on_call(Call(at, what, answer.status, answer.code, answer.log_id, self._without_secrets(answer.message)))
         return answer
 
     def _fresh_token(self) -> str:
-        """Valid for two hours; renewed five minutes early and when the server refuses it."""
+        """A token is valid for two hours. It is renewed five minutes before that, or when the server refuses it."""
         if self._token and self._clock.now() < self._token_until - _RENEW_EARLY_S:
             return self._token
         form = {
@@ -313,7 +301,7 @@ class ResearchClient:
                 if found is not None and isinstance(found.get("access_token"), str):
                     life = _integer(found.get("expires_in"))
                     self._token = found["access_token"]
-                    # A life shorter than the margin would mean a new token for every request.
+                    # Without this, a life shorter than the margin would mean a new token for every request.
                     life_s = 7200 if life is None else life
                     self._token_until = self._clock.now() + max(life_s, life_s / 2 + _RENEW_EARLY_S)
                     return self._token
@@ -332,7 +320,7 @@ class ResearchClient:
 
     def _without_secrets(self, text: str) -> str:
         key = self._credentials.client_key
-        # The key is no secret; one of a few letters would blot out every message.
+        # The key is not secret, and a very short one would blot out every message.
         for secret in (self._credentials.client_secret, self._token, key if len(key) > 7 else ""):
             if secret:
                 text = text.replace(secret, "…")
@@ -344,7 +332,7 @@ class ResearchClient:
 
 
 def _is_page(answer: _Answer) -> bool:
-    """A list of videos (absent or null: none) and a word on whether there are more; that may be absent beside a cursor."""
+    """Whether it holds a list of videos (absent or null: none) and says if there are more (not needed beside a cursor)."""
     data = answer.data
     videos, more = data.get("videos"), data.get("has_more")
     return (videos is None or isinstance(videos, list)) and (
@@ -357,12 +345,12 @@ def _lines_of(answer: _Answer) -> list[str]:
 
 
 def _is_list_of_ids(answer: _Answer) -> bool:
-    """Nothing may be deleted because of anything else that comes in its place."""
+    """Whether it is one: nothing may be deleted because of any other answer."""
     return all(line.isdigit() and as_id(line) for line in _lines_of(answer))
 
 
 def _is_about_search(message: str) -> bool:
-    """ "Search Id N is invalid or expired", "Invalid count or cursor": what we send is checked here, so both pass."""
+    """Whether it is "Search Id N is invalid or expired" or "Invalid count or cursor". What we send is right, so both pass."""
     text = message.lower().replace("_", " ")
     return "search id" in text or "cursor" in text
 
@@ -373,21 +361,17 @@ def _read(reply: httpx.Response, now: float, plain_text: bool) -> _Answer:
     if found is None:
         is_text = "html" not in reply.headers.get("Content-Type", "") and not reply.text.lstrip().startswith("<")
         if plain_text and reply.status_code == 200 and is_text:
-            return _Answer(200, "ok", "", {}, reply.text, "", retry_after_s)
-        return _Answer(reply.status_code, "broken", "the body is not a JSON object", {}, "", "", retry_after_s)
+            return _Answer(200, "ok", text=reply.text)
+        return _Answer(reply.status_code, "broken", "the body is not a JSON object", retry_after_s=retry_after_s)
     error = found.get("error")
     error = error if isinstance(error, dict) else {"code": error}
-    code = str(
-        error.get("code") or ("ok" if reply.status_code == 200 and isinstance(found.get("data"), dict) else "none")
-    )
-    message = str(error.get("message") or error.get("msg") or found.get("error_description") or "")
+    data = found["data"] if isinstance(found.get("data"), dict) else None
+    code = str(error.get("code") or ("none" if data is None else "ok"))
     if code == "ok" and reply.status_code != 200:
         code = "none"
-    data = found.get("data")
+    message = str(error.get("message") or error.get("msg") or found.get("error_description") or "")
     log_id = str(error.get("log_id") or found.get("log_id") or "")
-    return _Answer(
-        reply.status_code, code, message, data if isinstance(data, dict) else {}, reply.text, log_id, retry_after_s
-    )
+    return _Answer(reply.status_code, code, message, data or {}, reply.text, log_id, retry_after_s)
 
 
 def _json_object(text: str) -> dict[str, Any] | None:
@@ -399,7 +383,7 @@ def _json_object(text: str) -> dict[str, Any] | None:
 
 
 def _retry_after(text: str, now: float) -> float:
-    """Seconds, from either form of the header; 0 where there is none or it cannot be read."""
+    """Seconds, from either form of the header; 0 if it is missing or cannot be read."""
     if text.strip().isdigit():
         return float(text)
     try:

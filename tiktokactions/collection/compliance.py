@@ -1,15 +1,16 @@
-"""Which ids are still valid: the API's batch compliance, 10,000 ids at a time, resumable, and never believed at once.
+"""Which ids are still valid: the API's batch compliance, 10,000 ids at a time, resumable, and asked twice before it counts.
 
-An id is gone only if two tasks say so: the second asks about those that the first did not return. ``refresh.sqlite``
-remembers tasks and answers, so that a check that was stopped or killed goes on without asking again.
+An id counts as gone only if two tasks say so: the second asks about the ids that the first did not return.
+``refresh.sqlite`` remembers tasks and answers, so that a check that was stopped or killed goes on without asking again.
 (The video query's ``video_id`` filter is of no use here: it "often returns no results even when values are correct".)
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -23,9 +24,9 @@ BATCH = 10_000
 STATE = "refresh.sqlite"
 _POLL_WAITS_S = (10, 20, 40, 60, 120, 300, 300, 600, 600, 600, 600, 600)
 _TASKS_AT_MOST = 3
-"""Tasks of one batch that fail or get lost before the check stops."""
+"""How many tasks of one batch may fail or get lost before the check stops."""
 _NONE_VALID = 100
-"""A batch of so many ids or more of which none is valid is not believed."""
+"""If none of at least this many ids is valid, the answer is not believed."""
 _STALE_S = 2 * DAY_S
 _TIKTOK_BEGAN = 1_400_000_000
 
@@ -52,10 +53,10 @@ def check_ids(
     wait: bool = False,
     note: Callable[[str], None] = lambda text: None,
 ) -> Checked:
-    """Ask which of ``ids`` are gone; the answer stays in ``folder`` until :func:`forget_check`.
+    """Ask which of ``ids`` are gone. The answer stays in ``folder`` until :func:`forget_check`.
 
     Raises:
-        StoppedError: quota, budget or the server ended the check early; the same call goes on.
+        StoppedError: quota, budget or the server ended the check early; the same call continues it.
         ApiError: the API refuses this key.
     """
     with closing(
@@ -69,12 +70,12 @@ def check_ids(
                 if round_ == 1:
                     check.doubt()
         except (QuotaSpentError, BudgetSpentError, ServerFailsError) as error:
-            raise StoppedError(f"{error}; nothing was removed yet, the same command goes on") from None
+            raise StoppedError(f"{error}; nothing was removed yet, and the same command continues") from None
         return Checked(check.count(), check.gone(2))
 
 
 def forget_check(folder: Place) -> None:
-    """The check is over: what it found has been written down elsewhere."""
+    """Forget a check whose findings are stored elsewhere."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         delete(folder / f"{STATE}{suffix}")
 
@@ -97,7 +98,7 @@ class _Check:
         )
 
     def begin(self, ids: Iterable[str]) -> None:
-        """Take up the check that was begun; one of days ago says nothing about today."""
+        """Continue a check that was begun. One from days ago says nothing about today, so a new one begins."""
         begun = self.database.execute("SELECT at FROM begun").fetchone()
         if begun is not None and 0 <= self.clock.now() - begun[0] < _STALE_S:
             return
@@ -109,7 +110,7 @@ class _Check:
         self.database.execute("COMMIT")
 
     def doubt(self) -> None:
-        """Once: the ids that the first round did not return are asked about again."""
+        """Ask again, once, about the ids that the first round did not return."""
         if self.database.execute("SELECT doubted FROM begun").fetchone()[0]:
             return
         self.database.execute("BEGIN IMMEDIATE")
@@ -118,7 +119,8 @@ class _Check:
         self.database.execute("COMMIT")
 
     def _add(self, round_: int, ids: Iterable[str]) -> None:
-        for batch in _batches(ids):
+        rest = iter(ids)
+        while batch := list(itertools.islice(rest, BATCH)):
             self.database.execute("INSERT INTO batches(round, ids) VALUES(?,?)", (round_, json.dumps(batch)))
 
     def count(self) -> int:
@@ -129,7 +131,7 @@ class _Check:
         return frozenset(video_id for (gone,) in rows for video_id in json.loads(gone))
 
     def ask(self, round_: int) -> None:
-        """Submit all batches first: the server works on them side by side."""
+        """Submit all batches first, because the server works on them in parallel."""
         open_ = "SELECT number, ids, task, tasks, completed FROM batches WHERE round=? AND gone IS NULL ORDER BY number"
         while batches := self.database.execute(open_, (round_,)).fetchall():
             for number, ids, task, tasks, _ in batches:
@@ -158,19 +160,19 @@ class _Check:
             return
         gone = sorted(set(ids) - valid)
         if valid - set(ids):
-            # A cut answer ends in the middle of an id; another task's answer is none to ours.
+            # A truncated answer ends in the middle of an id; or this is the answer to another task.
             self.note("the answer holds ids that were not asked about; asking again")
             self._forget_task(number)
             return
         if round_ == 1 and not valid and len(ids) >= _NONE_VALID:
             self._forget_task(number)
             if tasks < _TASKS_AT_MOST:
-                self.note(f"none of {len(ids)} ids would be valid; asking again")
+                self.note(f"none of {len(ids)} ids is said to be valid; asking again")
                 return
             self.database.execute("UPDATE batches SET tasks=0 WHERE number=?", (number,))  # the next run asks anew
             raise StoppedError(
                 f"the server says that none of {len(ids)} ids is valid, which is not believed; nothing was removed."
-                " If it is true, name these videos in a file for `remove`"
+                " If it is true, list these videos in a file and pass it to `remove`"
             )
         self.database.execute("UPDATE batches SET gone=? WHERE number=?", (json.dumps(gone), number))
 
@@ -178,10 +180,10 @@ class _Check:
         self.database.execute("UPDATE batches SET task=NULL, completed=0 WHERE number=?", (number,))
 
     def _is_completed(self, task: int) -> bool:
-        """False where the task failed or is lost.
+        """Wait for a task; False if it failed or got lost.
 
         Raises:
-            StoppedError: still at work after an hour.
+            StoppedError: it is still running after an hour.
         """
         for wait_s in (*_POLL_WAITS_S, None):
             try:
@@ -194,15 +196,6 @@ class _Check:
             if wait_s is not None:
                 self.note(f"waiting {wait_s} s for the check of the ids ({status})")
                 self.clock.sleep(wait_s)
-        raise StoppedError("the server still works on the check; nothing was removed yet, the same command goes on")
-
-
-def _batches(ids: Iterable[str]) -> Iterator[Sequence[str]]:
-    batch: list[str] = []
-    for video_id in ids:
-        batch.append(video_id)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+        raise StoppedError(
+            "the server still works on the check; nothing was removed yet, and the same command continues"
+        )

@@ -1,4 +1,4 @@
-"""The client key and secret: from the environment or a file that only its owner can read; never shown."""
+"""The client key and secret, from the environment or a file that only its owner can read. They are never shown."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ _NAMES = ("TIKTOK_CLIENT_KEY", "TIKTOK_CLIENT_SECRET")
 
 
 class CredentialsError(UsageError):
-    """No usable credentials, or an address that they must not be sent to."""
+    """There are no usable credentials, or they must not be sent to this address."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """Neither is printed: ``repr`` leaves both out."""
+    """Key and secret; ``repr`` leaves out both."""
 
     client_key: str = field(repr=False)
     client_secret: str = field(repr=False)
 
     def account(self, base_url: str) -> str:
-        """A name for the quota's owner that tells nothing: SHA-256 of the server and the key, 16 hex digits."""
+        """A name for the owner of the quota that reveals nothing: 16 hex digits of SHA-256 of the server and the key."""
         return hashlib.sha256(f"{base_url}\n{self.client_key}".encode()).hexdigest()[:16]
 
 
 def read_credentials(path: str | os.PathLike[str] | None, environment: Mapping[str, str] = os.environ) -> Credentials:
-    """From ``path`` (lines ``TIKTOK_CLIENT_KEY=…`` and ``TIKTOK_CLIENT_SECRET=…``), else from the environment.
+    """Read them from ``path`` (lines ``TIKTOK_CLIENT_KEY=…`` and ``TIKTOK_CLIENT_SECRET=…``), else from the environment.
 
     Raises:
-        CredentialsError: none there, or a file that others than its owner may read.
+        CredentialsError: there are none, or others than the owner may read the file.
     """
     if path is None:
         key, secret = (environment.get(name, "").strip() for name in _NAMES)
         if not key or not secret:
             missing = " and ".join(name for name in _NAMES if not environment.get(name, "").strip())
             raise CredentialsError(
-                f"no credentials of the TikTok Research API: {missing} not set. Set both, or name a file that holds them"
-                " with `credentials`, or rehearse without a key with `sandbox`."
+                f"no credentials for the TikTok Research API: {missing} not set. Set both, name a file that holds them with"
+                " `credentials`, or rehearse without a key with `sandbox`."
             )
         return Credentials(key, secret)
     file = Path(path)
@@ -65,16 +65,16 @@ def read_credentials(path: str | os.PathLike[str] | None, environment: Mapping[s
             found[name.strip().upper()] = value.strip().strip("\"'")
     key, secret = (found.get(name, "") for name in _NAMES)
     if not key or not secret:
-        # What the file does hold is not said: it may be the secret itself.
+        # The message does not quote the file, which may hold the secret.
         raise CredentialsError(f"{file}: expected two lines, {_NAMES[0]}=… and {_NAMES[1]}=…")
     return Credentials(key, secret)
 
 
 def base_url(environment: Mapping[str, str] = os.environ) -> str:
-    """The API's address: ``TIKTOKACTIONS_API_URL`` where set (plain http only for this machine), else TikTok's.
+    """The API's address: ``TIKTOKACTIONS_API_URL`` if set (plain http only for this machine), else TikTok's.
 
     Raises:
-        CredentialsError: an address without https that is not this machine, or one that cannot be read.
+        CredentialsError: not an address, or one without https that is not this machine.
     """
     address = environment.get("TIKTOKACTIONS_API_URL", "").strip().rstrip("/") or REAL_API
     try:

@@ -1,15 +1,15 @@
-"""Which videos of a collection are downloaded, in what order, and when a run had better stop. Every outcome is a row.
+"""Which videos of a collection are downloaded, in what order, and when a run must stop. Every outcome is a row.
 
-Rows of the table ``downloads``: ``state`` is ``done`` (the file is there), ``curated`` (it became a record, the file may be
-gone on purpose), ``permanent`` (never asked for again) or ``retry``; ``class`` says why.
+In the table ``downloads``, ``state`` is ``done`` (the file is there), ``curated`` (it has a record; the file may have been
+deleted on purpose), ``permanent`` (never tried again) or ``retry``; ``class`` says why.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -19,14 +19,14 @@ from tiktokactions.collection.failures import Failure, classify
 from tiktokactions.collection.fetch import Fetched, FetchError, fetch
 from tiktokactions.collection.options import DownloadOptions
 from tiktokactions.collection.removal import MEDIA
-from tiktokactions.collection.store import Collection
+from tiktokactions.collection.store import Collection, carried
 from tiktokactions.files import write_json
 from tiktokactions.machine import Clock, utc_text
 
 MOST_ATTEMPTS = 3
-"""In one run; the next run tries again."""
+"""For one video in one run; the next run tries again."""
 BREAKER = 10
-"""Failures that smell of a block, in a row, after which a run stops."""
+"""A run stops after this many failures in a row that look like a block."""
 SIDECARS = (".json", ".jpg", ".part", ".ytdl", ".txt", ".csv")
 
 
@@ -48,13 +48,13 @@ class Tally:
     retry: int = 0
     bytes: int = 0
     stopped: str = ""
-    """Why it ended early; empty where it went through."""
-    kinds: dict[str, int] = field(default_factory=dict)
+    """Why it ended early; empty if it did not."""
+    kinds: Counter[str] = field(default_factory=Counter)
 
 
 def pick_up(collection: Collection, tally: Tally, folder: Path | None = None) -> Iterator[Arrived]:
-    """Files named by id that are there already: in ``folder``, or in the collection's own media (a run that was killed
-    between the file and its row)."""
+    """Register files named by id that are there already: in ``folder``, else in the collection's own media (where a run may
+    have been killed between a file and its row)."""
     wanted = set(_open_ids(collection))
     root = folder if folder is not None else collection.folder / MEDIA
     for path in sorted(root.rglob("*")) if root.is_dir() else ():
@@ -72,10 +72,10 @@ def pick_up(collection: Collection, tally: Tally, folder: Path | None = None) ->
 def download_all(
     collection: Collection, options: DownloadOptions, tally: Tally, report: Callable[[], None]
 ) -> Iterator[Arrived]:
-    """Download what is not there yet, ``options.workers`` at a time, and give files as they come.
+    """Download what is missing, ``options.workers`` at a time; gives files as they arrive.
 
-    Stops early, with a sentence in ``tally.stopped``, at the limit or the disk cap, after a row of blocks, or where the
-    set-up does not work. Doubtful verdicts count only while other downloads succeed; otherwise they become tries for later.
+    Stops early, with a sentence in ``tally.stopped``, at the limit or the disk cap, after a series of blocks, or if the
+    set-up does not work. Doubtful failures count only while other downloads succeed; otherwise they are tried later.
     """
     run = _Run(collection, options, tally, collection.folder / MEDIA, iter(_open_ids(collection)))
     run.folder.mkdir(exist_ok=True)
@@ -110,7 +110,7 @@ def download_all(
 
 @dataclass
 class _Run:
-    """Where a run stands."""
+    """The state of a run."""
 
     collection: Collection
     options: DownloadOptions
@@ -118,14 +118,14 @@ class _Run:
     folder: Path
     todo: Iterator[str]
     again: list[str] = field(default_factory=list)
-    attempts: dict[str, int] = field(default_factory=dict)
+    attempts: Counter[str] = field(default_factory=Counter)
     doubtful: list[str] = field(default_factory=list)
     blocked: int = 0
-    """Failures in a row that smell of a block."""
+    """Failures in a row that look like a block."""
     used_bytes: int = 0
 
     def next_id(self) -> str | None:
-        """The video to be tried next; None where there is none or the run has to end."""
+        """The next video to try; None if there is none or the run must end."""
         cap = self.options.max_gb
         if self.tally.stopped:
             return None
@@ -142,7 +142,7 @@ class _Run:
             video_id = found
         else:
             return None
-        self.attempts[video_id] = self.attempts.get(video_id, 0) + 1
+        self.attempts[video_id] += 1
         return video_id
 
     def arrived(self, video_id: str, got: Fetched) -> None:
@@ -169,42 +169,42 @@ class _Run:
             self.again.append(video_id)
         else:
             self.tally.retry += 1
-            self.tally.kinds[failure.kind] = self.tally.kinds.get(failure.kind, 0) + 1
+            self.tally.kinds[failure.kind] += 1
         if failure.verdict == "stop":
             self.tally.stopped = self.tally.stopped or f"{failure.kind}: {text}"
         elif self.blocked >= BREAKER and not self.tally.stopped:
             self.tally.stopped = (
                 f"{self.blocked} failures in a row that look like a block or a change of the site (the last: {text});"
-                " nothing was given up. Wait some hours, or update yt-dlp, and give the command again"
+                " no video was given up. Wait some hours or update yt-dlp, then run the command again"
             )
 
     def end(self) -> None:
-        """What is still doubtful was the last of a run in which others succeeded, or stays for later."""
+        """Give up on what is still doubtful if other downloads succeeded; else it is tried later."""
         if self.tally.downloaded and self.blocked < BREAKER:
             self._settle_doubtful()
         if self.doubtful:
             self.tally.retry += len(self.doubtful)
-            self.tally.kinds["doubtful"] = self.tally.kinds.get("doubtful", 0) + len(self.doubtful)
+            self.tally.kinds["doubtful"] += len(self.doubtful)
 
     def _settle_doubtful(self) -> None:
-        """Others succeed, so we are not blocked: these videos are gone."""
+        """Other downloads succeed, so we are not blocked and these videos are gone."""
         for video_id in self.doubtful:
-            self._give_up(video_id, Failure("permanent", "deleted"), "not to be had, while others were")
+            self._give_up(video_id, Failure("permanent", "deleted"), "could not be downloaded while others could")
         self.doubtful.clear()
 
     def _give_up(self, video_id: str, failure: Failure, text: str) -> None:
         _put(self.collection, video_id, "permanent", failure.kind, text, "")
         self.tally.permanent += 1
-        self.tally.kinds[failure.kind] = self.tally.kinds.get(failure.kind, 0) + 1
+        self.tally.kinds[failure.kind] += 1
 
 
 def mark_curated(collection: Collection, video_id: str) -> None:
-    """Its record is written: the file may go, and is never fetched again."""
+    """Note that its record is written: the file may be deleted and is never downloaded again."""
     collection.database.execute("UPDATE downloads SET state='curated' WHERE video_id=?", (video_id,))
 
 
 def media_files(collection: Collection) -> Iterator[Arrived]:
-    """Files of videos that are there, by id."""
+    """The files that are there, in the order of ids."""
     rows = collection.database.execute(
         "SELECT video_id, path FROM downloads WHERE state='done' AND path IS NOT NULL ORDER BY video_id"
     ).fetchall()
@@ -213,19 +213,16 @@ def media_files(collection: Collection) -> Iterator[Arrived]:
 
 
 def counts(collection: Collection) -> dict[str, int]:
-    """Videos by state, ``waiting`` for those that were never tried, permanent ones by their class."""
-    found: dict[str, int] = {}
-    for state, kind, number in collection.database.execute(
-        "SELECT state, class, count(*) FROM downloads GROUP BY state, class ORDER BY state, class"
-    ):
-        name = f"{state}: {kind}" if kind else state
-        found[name] = found.get(name, 0) + number
+    """How many videos are in each state; ``waiting`` were never tried, permanent ones are counted by class."""
+    query = "SELECT state, class, count(*) FROM downloads GROUP BY state, class ORDER BY state, class"
+    rows = collection.database.execute(query)
+    found: dict[str, int] = {f"{state}: {kind}" if kind else state: number for state, kind, number in rows}
     waiting = collection.count_videos() - sum(found.values())
     return found | ({"waiting": waiting} if waiting > 0 else {})
 
 
 def write_sidecar(collection: Collection, video_id: str) -> None:
-    """``media/<id>.json``: what the collection knows, for everything that reads a folder of videos."""
+    """Write ``media/<id>.json``: what the collection knows of a video, for all that read a folder of videos."""
     found = collection.database.execute("SELECT raw FROM videos WHERE video_id=?", (video_id,)).fetchone()
     if found is not None:
         said = described_row(collection, video_id, json.loads(found[0]))
@@ -233,17 +230,14 @@ def write_sidecar(collection: Collection, video_id: str) -> None:
 
 
 def described_row(collection: Collection, video_id: str, raw: dict[str, object]) -> dict[str, object]:
-    """A row with ``labels``: the collection's own hashtags that the video carries, not every tag somebody typed."""
-    asked = set(collection.hashtags())
-    tags = json.loads(
-        collection.database.execute("SELECT hashtags FROM videos WHERE video_id=?", (video_id,)).fetchone()[0]
-    )
-    carried = [tag for tag in tags if not asked or tag in asked]
-    return {"id": video_id, "labels": carried} | {name: value for name, value in raw.items() if name != "id"}
+    """A row with ``labels``: the collection's own hashtags that the video carries, not every tag of its creator."""
+    query = "SELECT hashtags FROM videos WHERE video_id=?"
+    labels = carried(collection.database.execute(query, (video_id,)).fetchone()[0], set(collection.hashtags()))
+    return {"id": video_id, "labels": labels} | {name: value for name, value in raw.items() if name != "id"}
 
 
 def _open_ids(collection: Collection) -> list[str]:
-    """Videos that have no file and are not given up, those never tried first."""
+    """Videos without a file that were not given up; those that were never tried come first."""
     rows = collection.database.execute(
         "SELECT v.video_id, d.state, d.path FROM videos v LEFT JOIN downloads d USING(video_id)"
         " WHERE NOT EXISTS (SELECT 1 FROM removed r WHERE r.video_id=v.video_id)"
@@ -252,16 +246,12 @@ def _open_ids(collection: Collection) -> list[str]:
     return [
         video_id
         for video_id, state, path in rows
-        if state in (None, "retry") or (state == "done" and not _is_there(collection, path))
+        if state in (None, "retry") or (state == "done" and not (path and (collection.folder / path).exists()))
     ]
 
 
-def _is_there(collection: Collection, path: str | None) -> bool:
-    return path is not None and os.path.exists(collection.folder / path)
-
-
 def _durations(collection: Collection) -> dict[str, float]:
-    """Seconds by video id, as far as the metadata tell."""
+    """Seconds by video id, as far as the metadata say."""
     found: dict[str, float] = {}
     for video_id, raw in collection.database.execute("SELECT video_id, raw FROM videos"):
         with contextlib.suppress(TypeError, ValueError):

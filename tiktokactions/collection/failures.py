@@ -1,8 +1,8 @@
-"""What a failed download means: gone for good, worth another try, or a sign that everything will fail now.
+"""What a failed download means: the video is gone for good, another try is worth it, or everything will fail now.
 
-Texts are those of yt-dlp and its TikTok extractor. What is not known is worth another try: a video is only given up for
-texts that were probed (specification, 8.2). 'Your IP address is blocked' usually means that the video is gone, but a block of
-the region has the same text, so it counts only while other downloads succeed.
+The texts are those of yt-dlp and its TikTok extractor. An unknown text is worth another try; a video is only given up for a
+text whose meaning was tested. 'Your IP address is blocked' usually means that the video is gone, but a blocked region gets
+the same text, so it counts only while other downloads succeed.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Verdict = Literal["permanent", "doubtful", "retry", "blocked", "stop"]
-"""``permanent``: never asked for again. ``doubtful``: permanent if other downloads succeed around it. ``retry``: later.
-``blocked``: later, and many in a row stop the run. ``stop``: nothing can be downloaded until something here is changed."""
+"""``permanent``: never tried again. ``doubtful``: permanent if downloads before and after it succeed. ``retry``: tried later.
+``blocked``: tried later, and many in a row stop the run. ``stop``: nothing can be downloaded until something here changes."""
 
 
 @dataclass(frozen=True)
@@ -56,5 +56,5 @@ UNKNOWN = Failure("retry", "unknown")
 
 
 def classify(text: str) -> Failure:
-    """The first row of the table that fits the text of a failure."""
+    """The verdict on the text of a failure: that of the first row of the table that matches."""
     return next((failure for pattern, failure in _TABLE if re.search(pattern, text)), UNKNOWN)

@@ -1,33 +1,33 @@
-"""One video by yt-dlp, used as a library: the format, the retries, and a check of what came."""
+"""Download one video with yt-dlp as a library: the format, the retries, and a check of the file."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tiktokactions.collection.credentials import is_loopback
 from tiktokactions.collection.options import FetchOptions
 from tiktokactions.errors import TiktokactionsError, UsageError
 from tiktokactions.video import VideoError, VideoFile
 
 ADDRESS = "https://www.tiktok.com/@_/video/{id}"
-"""Works whatever the creator is called now: only the id counts."""
+"""Works whatever the creator is called now, since only the id counts."""
 SOFTWARE_MISSING = "downloading needs yt-dlp: pip install 'tiktokactions[download]'"
 FORMAT = "bv*[vcodec=h264]/bv*"
-"""Anything with a picture, H.264 where there is any. Fails, as it should, on photo posts: ``b`` would save their sound."""
+"""Anything with a picture, H.264 if possible. Fails on photo posts, as it should: ``b`` would save their sound."""
 FORMAT_SORT = ["vcodec:h264", "res:1080"]
-"""``res`` is the shorter side, so portrait 1080 × 1920 counts as 1080; ``[height<=1080]`` would throw it away."""
+"""``res`` is the shorter side, so portrait 1080 × 1920 counts as 1080; ``[height<=1080]`` would discard it."""
 LARGEST_BYTES = 300 << 20
 SHORT_BY_S = 2.0
-"""A file shorter than the metadata say by more than this was cut off."""
+"""A file that is shorter than its metadata say by more than this was cut off."""
 
 
 class FetchError(TiktokactionsError, RuntimeError):
-    """A video that was not downloaded; the text is what :func:`collect.failures.classify` reads."""
+    """A video was not downloaded; :func:`tiktokactions.collection.failures.classify` reads the text."""
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,19 @@ class Fetched:
 
 
 def address_of(video_id: str) -> str:
-    """Where a video is; ``TIKTOKACTIONS_DOWNLOAD_URL`` names another server for rehearsals (with ``{id}`` in it).
+    """Where a video is; ``TIKTOKACTIONS_DOWNLOAD_URL`` (with ``{id}`` in it) names another server for rehearsals.
 
     Raises:
-        ValueError: a server that is neither https nor on this machine.
+        UsageError: the server is neither https nor on this machine.
     """
     pattern = os.environ.get("TIKTOKACTIONS_DOWNLOAD_URL", ADDRESS)
-    parts = urlsplit(pattern)
-    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+    if urlsplit(pattern).scheme != "https" and not is_loopback(pattern):
         raise UsageError(f"TIKTOKACTIONS_DOWNLOAD_URL={pattern}: expected https, or plain http on this machine")
     return pattern.replace("{id}", video_id)
 
 
 def tool_version() -> str:
-    """Raises ``ValueError`` where the extra ``download`` is not installed."""
+    """Raises ``UsageError`` if the extra ``download`` is not installed."""
     try:
         from yt_dlp.version import __version__
     except ImportError as error:
@@ -62,10 +61,10 @@ def tool_version() -> str:
 def fetch(video_id: str, folder: Path, options: FetchOptions, expected_s: float | None = None) -> Fetched:
     """Download one video into ``folder`` as ``<id>.<ext>``, whole or not at all, and open it.
 
-    Page and file come from one session, because the file's server wants the page's cookie.
+    One session fetches the page and the file, because the file's server wants the page's cookie.
 
     Raises:
-        FetchError: what went wrong, in yt-dlp's words or ours.
+        FetchError: says what went wrong, in yt-dlp's words or ours.
     """
     import yt_dlp
     from yt_dlp.utils import DownloadError, YoutubeDLError
@@ -86,7 +85,7 @@ def fetch(video_id: str, folder: Path, options: FetchOptions, expected_s: float 
 
 
 def settings(folder: Path, options: FetchOptions) -> dict[str, Any]:
-    """yt-dlp's options. As a library it retries downloads zero times unless told."""
+    """yt-dlp's options. As a library it does not retry downloads unless told to."""
     found: dict[str, Any] = {
         "format": FORMAT,
         "format_sort": FORMAT_SORT,
@@ -122,18 +121,15 @@ def _wait(n: int) -> float:
 
 
 class _Silent:
-    """yt-dlp prints addresses and cookies' names; what matters comes as an exception."""
+    """Keeps yt-dlp from printing addresses and the names of cookies; what matters comes as an exception."""
 
-    debug: Callable[[str], None]
-    warning: Callable[[str], None]
-    error: Callable[[str], None]
+    def debug(self, text: str) -> None: ...
 
-    def __init__(self) -> None:
-        self.debug = self.warning = self.error = lambda text: None
+    warning = error = debug
 
 
 def _text(error: BaseException) -> str:
-    """Without terminal colours and without addresses, whose parameters are nobody's business."""
+    """The message without terminal colours and without the parameters of addresses, which may be private."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).removeprefix("ERROR: ")
     return re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]*", r"\1", plain).split("; please report")[0].strip()
 
@@ -161,7 +157,7 @@ def _file_of(info: Any, folder: Path, video_id: str) -> Path:
 
 
 def _check(path: Path, expected_s: float | None) -> None:
-    """A file that does not open, has no picture or is too short is taken away again."""
+    """Delete a file that does not open, has no picture or is too short."""
     try:
         with VideoFile(path) as video:
             duration_s = video.duration_s_from_header

@@ -1,7 +1,7 @@
-"""The quota ledger: how many requests an account has sent this UTC day, shared by every process on this machine.
+"""The quota ledger: how many requests an account has sent this UTC day, shared by all processes on this machine.
 
-A request is booked before it is sent, so that neither a kill nor a second process can spend more than the limit; failed
-requests cost as much as good ones (specification, section 3).
+A request is booked before it is sent, so that neither a killed nor a second process can exceed the limit. Failed requests
+count as much as good ones.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ class Ledger:
             database.execute("CREATE TABLE IF NOT EXISTS spent(account TEXT PRIMARY KEY, until REAL)")
 
     def book(self) -> None:
-        """Write one request down, or refuse.
+        """Book one request.
 
         Raises:
-            QuotaSpentError: the day's requests are sent, or the server has said so before.
+            QuotaSpentError: the quota of the day is used up, or the server has said so before.
         """
         now = self.clock.now()
         day = utc_day(now).isoformat()
@@ -80,7 +80,7 @@ class Ledger:
             )
 
     def spent_until_reset(self) -> float:
-        """The server says that the day's quota is spent: remember it, so that a restart does not ask."""
+        """Remember that the day's quota is spent by what the server says, so that a restart does not ask again."""
         until = next_reset(self.clock.now())
         with self._open() as database:
             database.execute("INSERT OR REPLACE INTO spent VALUES(?,?)", (self.account, until))
@@ -98,7 +98,7 @@ class Ledger:
     def _open(self) -> Iterator[sqlite3.Connection]:
         database = sqlite3.connect(self.path, timeout=60, isolation_level=None)
         try:
-            # Reading and counting up is one step, also beside other processes.
+            # Reading and counting is one step, even with other processes around.
             if database.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                 yield database
                 return

@@ -1,7 +1,7 @@
-"""Which windows of time a hashtag is asked for, what that costs, and which of the found videos are kept.
+"""Which windows of time a hashtag is asked for, what that costs, and which of the videos found are kept.
 
-The API gives the newest first (specification, trap 1), so one window would give the last hours of a busy hashtag. The period
-is therefore cut into windows that do not overlap and leave nothing out; where a window ends differs between hashtags.
+The API gives the newest videos first, so a single window would give only the last hours of a busy hashtag. Therefore the
+period is cut into windows that do not overlap and leave nothing out; where they end differs between hashtags.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from tiktokactions.collection.rows import clean_hashtag
 
 LONGEST_WINDOW_DAYS = 30
 LAG_DAYS = 3
-"""New videos take up to 48 hours to be found."""
+"""It takes up to 48 hours until new videos can be found."""
 ROWS_PER_WINDOW = 50
 """Half a page: deleted and private videos are counted by the server but not returned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Days from ``start`` to ``end``, both included, UTC."""
+    """The days (UTC) from ``start`` to ``end``, both included."""
 
     start: date
     end: date
@@ -41,7 +41,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a collection costs, before anything is sent."""
+    """What a collection will cost, before anything is sent."""
 
     hashtags: int
     per_hashtag: int
@@ -51,9 +51,9 @@ class Estimate:
     """Of one hashtag."""
     rows_per_window: int
     requests_at_best: int
-    """Every page full, no failures, at least one request for each window."""
+    """If every page is full and nothing fails; at least one request for each window."""
     requests_likely: int
-    """Half of the rows hidden and a tenth of the requests repeated."""
+    """If half of the rows are hidden and a tenth of the requests must be repeated."""
     requests_a_day: int
     days_at_best: float
     days_likely: float
@@ -61,10 +61,10 @@ class Estimate:
 
 
 def read_hashtags(path: Path) -> list[str]:
-    """The column ``hashtag`` of a CSV file, or one hashtag a line; cleaned, each once, in the file's order.
+    """The hashtags of a CSV file with a column ``hashtag`` or of a file with one a line: cleaned, each once, in order.
 
     Raises:
-        PlanError: no such file, no such column, no hashtag, or one that holds a blank.
+        PlanError: there is no such file, no such column or no hashtag, or one of them holds a blank.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -91,16 +91,19 @@ def read_hashtags(path: Path) -> list[str]:
 
 
 def period(start: date | None, end: date | None, today: date) -> tuple[date, date, str]:
-    """First and last day to ask for, and what had to be changed about them (empty if nothing).
+    """The first and last day to ask for, and what had to be changed about them (empty if nothing).
 
-    Default: the year that ends three days ago. Raises PlanError where nothing is left.
+    Default: the year that ended three days ago.
+
+    Raises:
+        PlanError: no day is left.
     """
     newest = today - timedelta(days=LAG_DAYS)
     last = newest if end is None else min(end, newest)
     first = last - timedelta(days=364) if start is None else start
     note = ""
     if end is not None and end > newest:
-        note = f"asking up to {newest}, not {end}: new videos take up to 48 hours to be found"
+        note = f"asking up to {newest}, not {end}: it takes up to 48 hours until new videos can be found"
     if first > last:
         raise PlanError(
             f"from {first} to {last}: expected a first day that is not after the last ({note or 'nothing left'})"
@@ -111,17 +114,17 @@ def period(start: date | None, end: date | None, today: date) -> tuple[date, dat
 def windows_of(
     hashtag: str, start: date, end: date, per_hashtag: int, windows: int | None = None, seed: int = 0
 ) -> list[Window]:
-    """Windows of equal length (the first and last are shorter) that cover the period exactly, oldest first.
+    """Windows of equal length that cover the period exactly, oldest first; the first and the last may be shorter.
 
-    As many as give 50 videos each, at least one for every 30 days, at most one for every day. Their phase is drawn from
-    the hashtag and ``seed``, so that the ends of the windows, where the newest-first answers come from, fall on
-    different days of the month for different hashtags.
+    There are enough of them for 50 videos each, at least one for every 30 days, and at most one for every day. Answers
+    come from the end of a window, so the phase is drawn from the hashtag and ``seed``: the ends fall on different days of
+    the month for different hashtags.
     """
     days = (end - start).days + 1
     least = math.ceil(days / LONGEST_WINDOW_DAYS)
     count = min(days, max(least, windows if windows is not None else math.ceil(per_hashtag / ROWS_PER_WINDOW)))
     length = min(LONGEST_WINDOW_DAYS, math.ceil(days / count))
-    # Shifting the cuts may cost one window more.
+    # A shift of the cuts may cost one more window.
     phase = _draw(f"{seed}/{hashtag}") % length if count > 1 else 0
     cuts, first = [], start
     last_of_first = start + timedelta(days=length - 1 - phase)
@@ -133,13 +136,13 @@ def windows_of(
 
 
 def halves(window: Window) -> tuple[Window, Window]:
-    """Both halves of a window of two days or more."""
+    """The two halves of a window of at least two days."""
     middle = window.start + timedelta(days=window.days // 2 - 1)
     return Window(window.start, middle), Window(middle + timedelta(days=1), window.end)
 
 
 def around(window: Window, desert: Iterable[date]) -> list[Window]:
-    """The window cut where days begin or end that have only failed before; one window where none have."""
+    """The window, cut around the days that have always failed; in one piece if there are none."""
     bad = set(desert)
     pieces: list[Window] = []
     for offset in range(window.days):
@@ -152,10 +155,10 @@ def around(window: Window, desert: Iterable[date]) -> list[Window]:
 
 
 def choose(found: Mapping[str, Sequence[str]], wanted: int, hashtag: str, seed: int = 0) -> list[str]:
-    """Which of the found videos (ids by window) are kept: the same number from every window as far as they last.
+    """Which of the videos found (ids by window) are kept: as far as possible, equally many from every window.
 
-    Within a window they are drawn at random by a hash of ``seed``, hashtag and id, so the choice is the same on every
-    machine and in every order of arrival.
+    Within a window a hash of ``seed``, hashtag and id draws them at random, so the choice is the same on every machine
+    and in every order of arrival.
     """
     level, left = _level([len(set(ids)) for ids in found.values()], wanted)
     kept: list[str] = []
@@ -169,7 +172,7 @@ def choose(found: Mapping[str, Sequence[str]], wanted: int, hashtag: str, seed: 
 
 
 def _level(sizes: Sequence[int], wanted: int) -> tuple[int, int]:
-    """The most that can be taken of every window together, and how many windows give one more."""
+    """The largest number that every window can give, and how many windows give one more."""
     low, high = 0, max(sizes, default=0)
     while low < high:
         middle = (low + high + 1) // 2
@@ -183,7 +186,7 @@ def _level(sizes: Sequence[int], wanted: int) -> tuple[int, int]:
 def estimate(
     hashtags: int, per_hashtag: int, start: date, end: date, requests_a_day: int, windows: int | None = None
 ) -> Estimate:
-    """Requests and days of a collection (specification, section 3; requests bind before records do)."""
+    """The requests and days that a collection will take. The limit on requests binds before the one on records."""
     count = len(windows_of("", start, end, per_hashtag, windows))
     best = hashtags * max(count, math.ceil(per_hashtag / PAGE))
     likely = math.ceil(1.1 * hashtags * max(count, math.ceil(2 * per_hashtag / PAGE)))

@@ -1,12 +1,11 @@
-"""Take videos out of a collection, one function for each kind of artefact; and the tombstones that keep them out.
+"""Take videos out of a collection, one function for each kind of artefact, and keep them out with tombstones.
 
-``api/refreshing.py`` calls them in order. Each does nothing where nothing is left to do.
+:mod:`tiktokactions.takedown.folders` calls them in order. Each does nothing where nothing is left to do.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -15,24 +14,24 @@ from tiktokactions.collection.store import SALT, Collection
 from tiktokactions.files import Place, delete, on_disk, write_atomic
 
 MEDIA = "media"
-"""Folder of downloaded files, below the collection; a file is named by its video's id up to the first dot."""
+"""The folder of downloaded files in a collection. A file's name up to the first dot is its video's id."""
 
 
 def tombstones(folder: Place) -> dict[str, tuple[str, str]]:
-    """Day and reason by video id."""
+    """The day and reason of each removal, by video id."""
     with Collection(folder) as collection:
         rows = collection.database.execute("SELECT video_id, at, reason FROM removed")
         return {video_id: (at, reason) for video_id, at, reason in rows}
 
 
 def add_tombstones(folder: Place, ids: Iterable[str], at: str, reason: str) -> None:
-    """One that is there already keeps its day and reason."""
+    """Add tombstones; those that exist keep their day and reason."""
     with Collection(folder) as collection, collection.transaction() as database:
         database.executemany("INSERT OR IGNORE INTO removed VALUES(?,?,?)", [(i, at, reason) for i in ids])
 
 
 def held_ids(folder: Place, ids: Iterable[str]) -> set[str]:
-    """Those of which the collection holds anything."""
+    """Those of ``ids`` that the collection holds anything of."""
     with Collection(folder) as collection:
         return {
             i for i in ids
@@ -42,7 +41,7 @@ def held_ids(folder: Place, ids: Iterable[str]) -> set[str]:
 
 
 def ids_of_creator(folder: Place, name: str) -> set[str]:
-    """Videos of a creator, stored by name or hashed; capitals and a leading ``@`` do not matter."""
+    """The videos of a creator, who is stored by name or hashed; capitals and a leading ``@`` do not matter."""
     with Collection(folder) as collection:
         names = creator_names(folder, name)
         rows = collection.database.execute("SELECT video_id, creator FROM videos WHERE creator IS NOT NULL")
@@ -50,7 +49,7 @@ def ids_of_creator(folder: Place, name: str) -> set[str]:
 
 
 def creator_names(folder: Place, name: str) -> frozenset[str]:
-    """How a creator may be called in what this collection holds: the name in lower case, and its hash."""
+    """What this collection may call a creator: the name in lower case, and its hash."""
     plain = name.strip().lstrip("@").lower()
     salt = folder / SALT
     return frozenset(
@@ -59,23 +58,21 @@ def creator_names(folder: Place, name: str) -> frozenset[str]:
 
 
 def remove_media(folder: Place, ids: frozenset[str]) -> int:
-    """Downloaded files with everything beside them that bears the same id; how many files."""
-    count = 0
-    for path in set(_media_of(on_disk(folder, MEDIA), ids)):
-        count += delete(path)
-    return count
+    """Delete the downloaded files and everything beside them with the same id; returns how many files."""
+    return sum(delete(path) for path in set(_media_of(on_disk(folder, MEDIA), ids)))
 
 
 def _media_of(folder: Path, ids: frozenset[str]) -> Iterator[Path]:
     folders = {folder / MEDIA}
     with Collection(folder) as collection:
-        for video_id, path in _of_ids(collection.database, "downloads", "video_id, path", ids):
-            if path:
+        for video_id, path in collection.database.execute(
+            "SELECT video_id, path FROM downloads WHERE path IS NOT NULL"
+        ):
+            if video_id in ids:
                 # A path outside the collection was picked up from a folder of the user's.
                 folders.add((folder / path).parent)
                 if (folder / path).is_file():
                     yield folder / path
-            assert video_id in ids
     for root in folders:
         for found in root.rglob("*") if root == folder / MEDIA else root.glob("*"):
             if found.name.partition(".")[0] in ids and not found.is_dir():
@@ -83,7 +80,7 @@ def _media_of(folder: Path, ids: frozenset[str]) -> Iterator[Path]:
 
 
 def remove_rows(folder: Place, ids: frozenset[str]) -> int:
-    """Everything that the database says of them, tombstones apart; how many videos it held."""
+    """Delete all that the database says of them, apart from tombstones; returns how many videos it held."""
     with Collection(folder) as collection:
         with collection.transaction() as database:
             count = 0
@@ -97,7 +94,7 @@ def remove_rows(folder: Place, ids: frozenset[str]) -> int:
 
 
 def remove_from_exports(folder: Place, ids: frozenset[str]) -> int:
-    """Lines of the files that ``collect export`` wrote, where they still lie there; how many."""
+    """Delete their lines from the files that ``collect export`` wrote, if they are still there; returns how many lines."""
     count = 0
     with Collection(folder) as collection:
         exports = [Path(path) for path in collection.setting("exports") or []]
@@ -118,8 +115,3 @@ def _id_of_line(line: bytes) -> str | None:
     except ValueError:
         return None
     return str(row.get("id")) if isinstance(row, dict) else None
-
-
-def _of_ids(database: sqlite3.Connection, table: str, columns: str, ids: frozenset[str]) -> Iterator[tuple[str, str]]:
-    for video_id in ids:
-        yield from database.execute(f"SELECT {columns} FROM {table} WHERE video_id=?", (video_id,))

@@ -1,6 +1,6 @@
-"""One video as the Research API describes it: which fields to ask for, and what a row of an answer says.
+"""One video as the Research API describes it: the fields to ask for, and what a row of an answer says.
 
-Nothing but the id is certain to be there; ids are integers beyond 2^53 and become text here, once (specification, 2.4).
+Only the id is always there. Ids are integers beyond 2^53 and become text here, once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SAFE_FIELDS = (
     *("id", "video_description", "create_time", "region_code", "share_count", "view_count", "like_count"),
     *("comment_count", "music_id", "hashtag_names", "username", "effect_ids", "playlist_id", "voice_to_text"),
 )
-"""The fourteen old names, which every client sends and no server refuses."""
+"""The fourteen old names, which no server refuses."""
 FIELDS = (
     *SAFE_FIELDS,
     *("is_stem_verified", "video_duration", "favorites_count", "hashtag_info_list", "sticker_info_list"),
@@ -29,26 +29,26 @@ _MENTION = re.compile(r"@[\w.\-]+")
 
 @dataclass(frozen=True, slots=True)
 class VideoRow:
-    """What is stored of one video: the columns that are asked for often, and everything else as it came."""
+    """What is stored of one video: the columns that are often queried, and everything else as it came."""
 
     video_id: str
     hashtags: tuple[str, ...]
-    """Lower case, from ``hashtag_names``; from the caption where that key is absent."""
+    """In lower case, from ``hashtag_names``, or from the caption if that key is missing."""
     create_time: int | None
     creator: str | None
     raw: str
-    """The JSON object as it came (NULs removed, creators hashed where asked for)."""
+    """The JSON object as it came, without NULs, and with hashed creators if that was asked for."""
 
 
 def clean_hashtag(text: str) -> str:
-    """``#ShoeRepair`` and ``shoerepair`` are one: without ``#``, blanks and capitals."""
+    """The text without ``#``, blanks around it, and capitals: ``#ShoeRepair`` and ``shoerepair`` are the same."""
     return text.strip().lstrip("#\uff03").strip().lower()
 
 
 def read_row(row: Any, salt: bytes | None = None) -> VideoRow | None:
-    """One row of an answer or of an imported file; None where it has no usable id.
+    """One row of an answer or of an imported file; None if it has no usable id.
 
-    ``salt``: where given, creator names are replaced by :func:`hash_creator` wherever the row holds one.
+    With a ``salt``, :func:`hash_creator` replaces every creator's name in the row.
     """
     if not isinstance(row, Mapping):
         return None
@@ -57,10 +57,7 @@ def read_row(row: Any, salt: bytes | None = None) -> VideoRow | None:
     if video_id is None:
         return None
     names = clean.get("hashtag_names")
-    if isinstance(names, list):
-        tags = [str(name) for name in names]
-    else:
-        tags = _TAG.findall(str(clean.get("video_description") or ""))
+    tags = map(str, names) if isinstance(names, list) else _TAG.findall(str(clean.get("video_description") or ""))
     if salt is not None:
         clean = hashed_creators(clean, salt)
     created = clean.get("create_time")
@@ -75,7 +72,7 @@ def read_row(row: Any, salt: bytes | None = None) -> VideoRow | None:
 
 
 def as_id(value: Any) -> str | None:
-    """An id as text. A float has lost its last digits already and is refused."""
+    """An id as text. A float is refused, since it has already lost its last digits."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if value > 0 else None
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,100}", value.strip()):
@@ -85,13 +82,13 @@ def as_id(value: Any) -> str | None:
 
 def hash_creator(name: str, salt: bytes) -> str:
     """``creator-`` and twelve hex digits: HMAC-SHA-256 of the lower-case name with the collection's own salt."""
-    if name.startswith("creator-") and re.fullmatch(r"creator-[0-9a-f]{12}", name):
+    if re.fullmatch(r"creator-[0-9a-f]{12}", name):  # hashed already
         return name
     return "creator-" + hmac.new(salt, name.lower().encode(), hashlib.sha256).hexdigest()[:12]
 
 
 def hashed_creators(row: Mapping[str, Any], salt: bytes) -> dict[str, Any]:
-    """The row with every creator's name hashed: the author's, the mentioned ones', those in the caption."""
+    """The row with every creator's name hashed: the author, the mentioned creators, and those in the caption."""
     found = dict(row)
     if found.get("username"):
         found["username"] = hash_creator(str(found["username"]), salt)

@@ -1,6 +1,6 @@
-"""Collecting: hashtag after hashtag, window after window, page after page, until enough is there or nothing is left.
+"""Collecting: hashtag by hashtag, window by window, page by page, until there is enough or nothing is left.
 
-Everything that decides lies in the collection's file; a run that is killed goes on from the last stored page.
+The collection's file holds the whole state, so a killed run continues from the last stored page.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from tiktokactions.machine import Clock, utc_text
 EMPTY_PAGES_AT_MOST = 5
 RESTARTS_AT_MOST = 3
 DRY_DRAWS_AT_MOST = 2
-"""Random draws in a row with less than a tenth new."""
+"""Random draws in a row of which less than a tenth is new."""
 BUSY_HASHTAG = "fyp"
-"""Asked before zeros are believed where this collection has not met a busy hashtag itself."""
+"""Asked for before zeros are believed, unless this collection has met a busy hashtag itself."""
 _TRIES_OF_PARTS = 2
 _FAILURES_BEFORE_PROBE, _FAILURES_IN_DESERT = 3, 12
 _EMPTIES_BEFORE_PROBE, _EMPTIES_WHEN_TRUSTED, _EMPTIES_AT_MOST = 3, 20, 60
@@ -42,7 +42,7 @@ _PAUSES_S = (900, 1800, 3600, 7200, 7200, 7200)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a collection was begun for; its later runs must ask for the same."""
+    """What a collection was begun for; all later runs must ask for the same."""
 
     per_hashtag: int
     start: date
@@ -62,11 +62,11 @@ class Wanted:
 
 
 class StoppedError(TiktokactionsError, RuntimeError):
-    """The run cannot go on now; what is stored stays, and the same command continues."""
+    """The run cannot go on now. What is stored stays, and the same command continues."""
 
 
 def begin(collection: Collection, hashtags: list[str], wanted: Wanted) -> None:
-    """Write down what is wanted and the windows of every hashtag; hashtags may be added to a collection later.
+    """Store what is wanted and the windows of every hashtag. Hashtags may be added to a collection later.
 
     Raises:
         CollectionError: the collection was begun with other settings.
@@ -80,7 +80,7 @@ def begin(collection: Collection, hashtags: list[str], wanted: Wanted) -> None:
         ]
         raise CollectionError(
             f"{collection.folder}: was begun with {', '.join(changed)}. Leave these options as they were, or begin another"
-            " collection with another -o"
+            " collection in another folder"
         )
     for hashtag in hashtags:
         collection.add_hashtag(
@@ -89,7 +89,7 @@ def begin(collection: Collection, hashtags: list[str], wanted: Wanted) -> None:
 
 
 class Run:
-    """One run over a collection. ``report`` gets a line for each hashtag, ``note`` one for each wait."""
+    """One run over a collection. ``report`` gets a line for each hashtag, ``note`` a line for each wait."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class Run:
             for again in (False, True):
                 tags = self.collection.hashtags("open")
                 if again:
-                    # Empty answers from before the first busy hashtag was met: asked once more, now that one is known.
+                    # Ask once more for windows that were empty before the first busy hashtag was met.
                     states = self.collection.windows(None, "doubtful")
                     if not states or self.collection.setting("canary") is None:
                         break
@@ -166,7 +166,7 @@ class Run:
         self.report(f"{place} #{hashtag}: {kept} of {wanted}" + (f" ({reason})" if reason else ""))
 
     def _first_pass(self, hashtag: str, share: int, root_days: dict[int, int]) -> None:
-        """Every window once, for its share; windows that were lost half-way once more at the end."""
+        """Ask for every window once, for its share, and at the end once more for windows that were lost half-way."""
         for attempt in ("open", "incomplete"):
             if attempt == "incomplete":
                 for state in self.collection.windows(hashtag, "incomplete"):
@@ -175,7 +175,7 @@ class Run:
                 state = states[0]
                 pieces = around(state.window, self.collection.failing_days()) if state.cursor == 0 else []
                 if len(pieces) > 1:
-                    self.collection.split_window(state, pieces, "days that only failed before are asked apart")
+                    self.collection.split_window(state, pieces, "days that have always failed are asked for separately")
                     continue
                 root = self._root(state)
                 part = math.ceil(share * state.window.days / root_days[root])
@@ -198,7 +198,7 @@ class Run:
     # --- one window -------------------------------------------------------------------------------------------------
 
     def _window(self, state: WindowState, need: int) -> None:
-        """Ask for pages until ``need`` new videos are stored or the window ends, and leave its state in the collection."""
+        """Ask for pages until ``need`` new videos are stored or the window ends; its state is left in the collection."""
         if need <= 0 and state.state == "open" and state.pages:
             self.collection.set_window(state, "more")
             return
@@ -251,7 +251,7 @@ class Run:
         return {"and": found}
 
     def _store(self, state: WindowState, page: Page) -> tuple[int, str]:
-        """Store a page; how many of its rows are new, and the window's state after it."""
+        """Store a page; returns how many of its rows are new, and the window's state after it."""
         rows: list[VideoRow] = []
         rejected: list[tuple[str, str]] = []
         for raw in page.rows:
@@ -284,7 +284,7 @@ class Run:
 
     def _after(self, state: WindowState, page: Page) -> str:
         if self.wanted.random:
-            # A draw gives at most 100: fewer matches than that and there is nothing more to draw.
+            # An empty draw: there is nothing to draw from.
             return "open" if page.rows else "done"
         if not page.has_more:
             return "done"
@@ -301,7 +301,7 @@ class Run:
         return patiently(ask, self.clock, self.wait, self.note)
 
     def _server_failed(self, state: WindowState, error: ServerFailsError) -> None:
-        """Halve the window, or give the day up; stop where the API fails for everything."""
+        """Halve the window, or give up on its day; stop if the API fails for everything."""
         known_bad = state.window.start in self.collection.failing_days()
         if not known_bad:
             self.failures += 1
@@ -318,18 +318,18 @@ class Run:
         except (ServerFailsError, SearchLostError):
             if not self.wait or self.pauses == len(_PAUSES_S):
                 raise StoppedError(
-                    f"the API fails for everything ({error}); what is stored stays, the same command goes on later"
+                    f"the API fails for everything ({error}); what is stored stays, and the same command continues later"
                 ) from None
             self.note(f"the API fails for everything ({error}); pausing {_PAUSES_S[self.pauses] // 60} minutes")
             self.clock.sleep(_PAUSES_S[self.pauses])
             self.pauses += 1
             self.failures = 0
         else:
-            # It answers for others: these days are a desert, and so many probes are not needed in it.
+            # It answers for others: only these days fail, so fewer probes will do.
             self.failures, self.failures_allowed = 0, _FAILURES_IN_DESERT
 
     def _doubt_empties(self) -> None:
-        """So many empty windows in a row: ask for something that is known to be there."""
+        """After several empty windows in a row, ask for something that is known to be there."""
         known = self.collection.setting("canary") is not None
         try:
             page = self._probe()
@@ -344,12 +344,12 @@ class Run:
         self.empties = []
         if known or self.doubtful >= _EMPTIES_AT_MOST:
             raise StoppedError(
-                "the API gives empty answers without an error, also for a hashtag that is known to hold videos;"
-                " the empty windows will be asked again by the same command later"
+                "the API gives empty answers without an error, even for a hashtag that is known to have videos;"
+                " the same command will ask for the empty windows again later"
             )
 
     def _probe(self) -> Page:
-        """A query that has given videos before; else a hashtag that everybody uses, in the newest week."""
+        """A query that has given videos before, else one for a hashtag that everybody uses, in the last week."""
         known = self.collection.setting("canary")
         if known:
             hashtag, window = known[0], Window(date.fromisoformat(known[1]), date.fromisoformat(known[2]))
@@ -365,7 +365,7 @@ class Run:
 
 
 def patiently(ask: Callable[[], Answer], clock: Clock, wait: bool, note: Callable[[str], None]) -> Answer:
-    """Ask; with ``wait`` a spent quota means sleeping until it is whole again."""
+    """Ask; with ``wait``, sleep through a spent quota until it is renewed."""
     while True:
         try:
             return ask()
@@ -381,7 +381,7 @@ _ASKED = ("open", "done", "more", "incomplete", "failing", "doubtful")
 
 
 def shortfall(collection: Collection, hashtag: str, found: int, wanted: int) -> str:
-    """Why a hashtag has fewer videos than wanted; empty where it has enough."""
+    """Why a hashtag has fewer videos than wanted; empty if it has enough."""
     if found >= wanted:
         return ""
     row = collection.database.execute("SELECT state, reason FROM hashtags WHERE hashtag=?", (hashtag,)).fetchone()
@@ -391,11 +391,11 @@ def shortfall(collection: Collection, hashtag: str, found: int, wanted: int) -> 
     for state in collection.windows(hashtag, "open", "more", "incomplete", "failing", "doubtful"):
         days[state.state] = days.get(state.state, 0) + state.window.days
     texts = {
-        "open": "days not asked yet",
+        "open": "days not asked for yet",
         "more": "days not read to the end",
         "incomplete": "days lost half-way",
         "failing": "days that only fail",
-        "doubtful": "days doubtfully empty",
+        "doubtful": "days that may be wrongly empty",
     }
     parts = [f"{days[name]} {text}" for name, text in texts.items() if name in days]
     capped = sum(

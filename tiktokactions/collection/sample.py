@@ -1,4 +1,4 @@
-"""What a collection says about the views of hashtags: its videos as a sample, each with how many it stands for."""
+"""What a collection says about the views of hashtags: its videos are a sample, and each stands for several."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ class ViewSample:
 
     views: list[float] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
-    """How many videos of its window each stands for: those that the server showed, by those that were kept."""
+    """How many videos of its window each stands for: those that the server showed, divided by those that were kept."""
     is_complete: bool = False
-    """The hashtag itself was asked for, and every window was read to its end."""
+    """Whether the hashtag itself was asked for and every window was read to its end."""
 
 
 def view_samples(folder: Path, hashtags: Iterable[str]) -> dict[str, ViewSample]:
-    """A sample for each of ``hashtags`` that any video of the collection carries.
+    """A sample for each of ``hashtags`` that some video of the collection carries.
 
-    A hashtag that was asked for is sampled by its own windows. Another one is only seen beside those that were: its videos
-    stand for what their windows showed, and the sample is never complete.
+    A hashtag that was asked for is sampled by its own windows. Any other one only occurs in videos found for those: its
+    sample weighs them by what their windows showed, and is never complete.
     """
     wanted = set(hashtags)
     samples: dict[str, ViewSample] = {}

@@ -1,7 +1,7 @@
-"""A local server that plays the TikTok Research API: for rehearsing a collection without a key, and for our own tests.
+"""A local server that plays the TikTok Research API, for rehearsing a collection without a key and for our own tests.
 
-It follows the API's specification, fixtures and "rules for the fake server", and is strict: what the real API would refuse,
-it refuses. Everything it holds is made up. Faults are settings, so that a rehearsal can be as bad as one likes.
+It follows the API's specification and is as strict as the real API: it refuses what that refuses. All its videos are made up.
+Faults are settings, so that a rehearsal can go as badly as you like.
 """
 
 from __future__ import annotations
@@ -32,13 +32,15 @@ _QUERYABLE = (
 _OPERATIONS = ("EQ", "IN", "GT", "GTE", "LT", "LTE")
 
 Video = dict[str, Any]
+Reply = tuple[int, dict[str, str], bytes]
+"""HTTP status, headers, body."""
 
 
 class World(Protocol):
     """All videos that exist."""
 
     def candidates(self, hashtags: Sequence[str] | None, start: date, end: date) -> list[Video]:
-        """Videos created in the days from ``start`` to ``end`` that may carry one of ``hashtags`` (None: any)."""
+        """Videos created from ``start`` to ``end`` (days) that may carry one of ``hashtags`` (None: any)."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,9 @@ class ListedWorld:
 
 @dataclass(frozen=True)
 class GeneratedWorld:
-    """Made-up videos for any hashtags and days, the same for the same ``seed``; made when they are asked for.
+    """Made-up videos for any hashtags and days, always the same for one ``seed``, made when they are asked for.
 
-    A hashtag has between none and ``busiest`` videos a day; every seventh video carries a second hashtag of the list.
+    A hashtag has up to ``busiest`` videos a day; every seventh video carries a second hashtag of the list.
     """
 
     hashtags: tuple[str, ...]
@@ -109,24 +111,24 @@ class Faults:
     requests_a_day: int = 1000
     token_life_s: int = 7200
     search_id_warm_up_s: float = 0.0
-    """A fresh ``search_id`` is refused for so long."""
+    """A fresh ``search_id`` is refused for this long."""
     search_id_life_s: float = 6 * 3600
     hidden_share: float = 0.0
     """Deleted and private videos: counted by the cursor, not returned."""
     sparse_share: float = 0.0
-    """Keys left out of a row."""
+    """Keys that are missing from a row."""
     wrong_share: float = 0.0
-    """Further rows that carry only a similar hashtag (matching is approximate)."""
+    """Extra rows that carry only a similar hashtag (matching is approximate)."""
     repeat_share: float = 0.0
-    """Rows of the page before that come again."""
+    """Pages that repeat a row of the page before."""
     error_share: float = 0.0
-    """500, 503, 504, HTML, cut bodies, and errors or nothing inside a 200."""
+    """500, 503, 504, HTML, truncated bodies, and a 200 that holds an error or nothing."""
     burst: int = 0
-    """So many further requests fail after each that failed by chance."""
+    """How many more requests fail after one that failed by chance."""
     rate_limit_share: float = 0.0
     cursor_refused_share: float = 0.0
     failing_days: frozenset[date] = frozenset()
-    """A window that holds one of these only fails."""
+    """A window that holds one of these days always fails."""
     refused_fields: frozenset[str] = frozenset({"favourites_count"})
     silently_empty: bool = False
     scope_missing: bool = False
@@ -135,16 +137,16 @@ class Faults:
     dead_ids: set[str] = field(default_factory=set)
     """Gone: hidden from every query and invalid in a compliance check."""
     gone_share: float = 0.0
-    """Ids that a compliance check calls invalid, although queries still find them (they were deleted since)."""
+    """Ids that a compliance check calls invalid although queries still find them (they were deleted in between)."""
     compliance_polls: int = 1
-    """``Processing`` so often before ``Completed``."""
+    """How often a check answers ``Processing`` before ``Completed``."""
 
 
 REHEARSAL = Faults(
     search_id_warm_up_s=8, hidden_share=0.25, sparse_share=0.1, wrong_share=0.02, repeat_share=0.01, error_share=0.02,
     rate_limit_share=0.005,
 )  # fmt: skip
-"""About as bad as users report the real API to be on a good day."""
+"""About as bad as the real API on a good day, by what its users report."""
 
 
 @dataclass
@@ -156,7 +158,7 @@ class _Search:
 
 
 class ResearchServer:
-    """The server's state and answers; :func:`serve` puts it on a port of this machine."""
+    """The server's state and answers; :func:`serve` opens a port for it on this machine."""
 
     def __init__(
         self,
@@ -184,26 +186,23 @@ class ResearchServer:
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
-    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
-        """(HTTP status, headers, body)"""
+    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         with self._lock:
             url = urlsplit(path)
             if url.path == "/v2/oauth/token/":
                 return self._token(headers, body)
             expires = self._tokens.get(re.sub(r"^bearer\s+", "", headers.get("Authorization", ""), flags=re.IGNORECASE))
             if expires is None or self.clock.now() >= expires:
-                return self._error(
-                    401, "access_token_invalid", "The access token is invalid or not found in the request."
-                )
+                text = "The access token is invalid or not found in the request."
+                return self._error(401, "access_token_invalid", text)
             entry: dict[str, Any] = {"path": url.path, "day": utc_day(self.clock.now()), "body": None, "code": ""}
             self.requests = [*self.requests[-99_999:], entry] if len(self.requests) > 120_000 else self.requests
             self.requests.append(entry)
-            found = self._charged(url.path, parse_qs(url.query, keep_blank_values=True), headers, body, entry)
-            return found
+            return self._charged(url.path, parse_qs(url.query, keep_blank_values=True), headers, body, entry)
 
     def _charged(
         self, path: str, query: dict[str, list[str]], headers: Mapping[str, str], body: bytes, entry: dict[str, Any]
-    ) -> tuple[int, dict[str, str], bytes]:
+    ) -> Reply:
         faults, today = self.faults, entry["day"]
         self._sent[today] = self._sent.get(today, 0) + 1
         if self._sent[today] > faults.requests_a_day:
@@ -214,9 +213,8 @@ class ResearchServer:
             return self._error(401, "scope_not_authorized", text)
         if self._draw.random() < faults.rate_limit_share:
             more = {"Retry-After": "7"} if self._draw.random() < 0.5 else {}
-            return self._error(
-                429, "rate_limit_exceeded", "The API rate limit was exceeded. Please try again later.", more
-            )
+            text = "The API rate limit was exceeded. Please try again later."
+            return self._error(429, "rate_limit_exceeded", text, more)
         self._burst_left = max(0, self._burst_left - 1)
         if self._burst_left or self._draw.random() < faults.error_share:
             self._burst_left = self._burst_left or faults.burst + 1
@@ -227,17 +225,14 @@ class ResearchServer:
             return self._compliance(path, headers, body)
         return self._error(404, "not_found", "no such endpoint")
 
-    def _token(self, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+    def _token(self, headers: Mapping[str, str], body: bytes) -> Reply:
         if "x-www-form-urlencoded" not in headers.get("Content-Type", ""):
             return self._flat(400, "invalid_request", "Only `application/x-www-form-urlencoded` is supported")
         form = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
-        for name, text in (
-            ("client_key", "Client key"),
-            ("client_secret", "Client secret"),
-            ("grant_type", "Grant type"),
-        ):
+        for name in ("client_key", "client_secret", "grant_type"):
             if not form.get(name):
-                return self._flat(400, "invalid_request", f"{text} is missed in request.")
+                text = f"{name.replace('_', ' ').capitalize()} is missed in request."
+                return self._flat(400, "invalid_request", text)
         if form["grant_type"] != "client_credentials":
             return self._flat(200, "unsupported_grant_type", "Grant type is not supported.")
         if (form["client_key"], form["client_secret"]) != (self.credentials.client_key, self.credentials.client_secret):
@@ -248,9 +243,7 @@ class ResearchServer:
 
     # --- video query ------------------------------------------------------------------------------------------------
 
-    def _query(
-        self, url_query: dict[str, list[str]], raw: bytes, entry: dict[str, Any]
-    ) -> tuple[int, dict[str, str], bytes]:
+    def _query(self, url_query: dict[str, list[str]], raw: bytes, entry: dict[str, Any]) -> Reply:
         try:
             body = json.loads(raw)
         except ValueError:
@@ -326,7 +319,7 @@ class ResearchServer:
         return "" if all(map(_is_condition, conditions)) else "Invalid query parameters"
 
     def _matches(self, query: dict[str, Any], start: date, end: date) -> list[Video]:
-        """Newest first. Videos younger than 48 hours are not found yet."""
+        """The newest first. Videos younger than 48 hours are not found yet."""
         if self.faults.silently_empty:
             return []
         tags = [
@@ -342,38 +335,35 @@ class ResearchServer:
             if video["create_time"] <= newest and _fits(query, video) and str(video["id"]) not in self.faults.dead_ids
         ]
         for video in list(found):
-            if self._share(video["id"], "wrong") < self.faults.wrong_share:
+            if _share(video["id"], "wrong") < self.faults.wrong_share:
                 names = [f"{name}s" for name in video["hashtag_names"]]
                 found.append({**video, "id": video["id"] ^ 1, "hashtag_names": names})
         return sorted(found, key=lambda video: -video["id"])
 
     def _page(
         self, videos: list[Video], cursor: int | None, has_more: bool, search_id: str, url_query: dict[str, list[str]]
-    ) -> tuple[int, dict[str, str], bytes]:
+    ) -> Reply:
         fields = {name.strip() for name in ",".join(url_query["fields"]).split(",")}
         rows = []
         for video in videos:
             keys = [key for key in video if key in fields]
-            left_out = [k for k in keys if self._share(video["id"], k) < self.faults.sparse_share]
+            left_out = [k for k in keys if _share(video["id"], k) < self.faults.sparse_share]
             rows.append({k: video[k] for k in keys if k in ("id", "hashtag_names") or k not in left_out})
         data: dict[str, Any] = {"has_more": has_more, "search_id": search_id, "videos": rows}
         if cursor is not None:
             data["cursor"] = cursor
-        return self._json(200, {"data": data, "error": {"code": "ok", "message": "", "log_id": self._log_id()}})
+        return self._data(data)
 
     def is_hidden(self, video_id: int) -> bool:
-        """Counted by cursors, never returned."""
-        return self._share(video_id, "hidden") < self.faults.hidden_share
-
-    def _share(self, video_id: int, what: str) -> float:
-        return _stable_share(video_id, what)
+        """Whether cursors count it although it is never returned."""
+        return _share(video_id, "hidden") < self.faults.hidden_share
 
     def _new_id(self, now: float) -> str:
         return str((int(now) << 32) | self._draw.getrandbits(32))
 
     # --- batch compliance -------------------------------------------------------------------------------------------
 
-    def _compliance(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+    def _compliance(self, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         if path.endswith("/create/"):
             kind = headers.get("Content-Type", "")
             boundary = re.search(r'boundary="?([^";]+)', kind)
@@ -407,30 +397,28 @@ class ResearchServer:
         return 200, {"Content-Type": "text/plain"}, valid.encode()
 
     def _is_gone(self, video_id: str) -> bool:
-        return video_id in self.faults.dead_ids or self._share(int(video_id), "gone") < self.faults.gone_share
+        return video_id in self.faults.dead_ids or _share(int(video_id), "gone") < self.faults.gone_share
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
-    def _data(self, data: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+    def _data(self, data: dict[str, Any]) -> Reply:
         error = {"code": "ok", "http_status_code": 200, "log_id": self._log_id(), "message": "ok."}
         return self._json(200, {"data": data, "error": error})
 
-    def _invalid(self, message: str) -> tuple[int, dict[str, str], bytes]:
+    def _invalid(self, message: str) -> Reply:
         return self._error(400, "invalid_params", message)
 
-    def _error(
-        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
-    ) -> tuple[int, dict[str, str], bytes]:
+    def _error(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Reply:
         if self.requests and not self.requests[-1]["code"]:
             self.requests[-1]["code"] = code
         found = self._json(status, {"data": {}, "error": {"code": code, "message": message, "log_id": self._log_id()}})
         found[1].update(headers or {})
         return found
 
-    def _flat(self, status: int, error: str, text: str) -> tuple[int, dict[str, str], bytes]:
+    def _flat(self, status: int, error: str, text: str) -> Reply:
         return self._json(status, {"error": error, "error_description": text, "log_id": self._log_id()})
 
-    def _broken(self) -> tuple[int, dict[str, str], bytes]:
+    def _broken(self) -> Reply:
         html, text = {"Content-Type": "text/html"}, "Something went wrong. Please try again later."
         return self._draw.choice(
             [
@@ -444,7 +432,7 @@ class ResearchServer:
             ]
         )()
 
-    def _json(self, status: int, body: Any) -> tuple[int, dict[str, str], bytes]:
+    def _json(self, status: int, body: Any) -> Reply:
         return status, {"Content-Type": "application/json"}, json.dumps(body).encode()
 
     def _log_id(self) -> str:
@@ -454,7 +442,7 @@ class ResearchServer:
 
 @contextlib.contextmanager
 def serve(server: ResearchServer) -> Iterator[str]:
-    """The server on a free port of this machine, as long as the block lasts; its address."""
+    """Run the server on a free port of this machine for as long as the block lasts; gives its address."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -462,7 +450,9 @@ def serve(server: ResearchServer) -> Iterator[str]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, headers, reply = server.answer(self.path, dict(self.headers.items()) | _lower(self.headers), body)
+            status, headers, reply = server.answer(
+                self.path, {n.title(): value for n, value in self.headers.items()}, body
+            )
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -485,13 +475,8 @@ def serve(server: ResearchServer) -> Iterator[str]:
         thread.join()
 
 
-def _lower(headers: Any) -> dict[str, str]:
-    """Header names as the specification spells them, however they were sent."""
-    return {name.title(): value for name, value in headers.items()}
-
-
 @lru_cache(maxsize=100_000)
-def _stable_share(video_id: int, what: str) -> float:
+def _share(video_id: int, what: str) -> float:
     return int.from_bytes(hashlib.sha256(f"{video_id}/{what}".encode()).digest()[:6], "big") / 2**48
 
 

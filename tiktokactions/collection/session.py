@@ -1,4 +1,4 @@
-"""What the commands ``collect run | plan | status | import | export`` do."""
+"""The work of the commands ``collect run``, ``plan``, ``status``, ``import`` and ``export``."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tiktokactions.collection.client import ResearchClient
+<<<<<<< HEAD
 from tiktokactions.collection.credentials import CredentialsError, base_url, is_loopback, read_credentials
+=======
+from tiktokactions.collection.clock import DAY_S, Clock, JumpingClock, utc_day, utc_text
+from tiktokactions.collection.credentials import Credentials, CredentialsError, base_url, is_loopback, read_credentials
+>>>>>>> b5bc505 (collection, curation: natural English, one client for run and refresh, comments that are true)
 from tiktokactions.collection.ledger import REQUESTS_A_DAY, Ledger, ledger_path
 from tiktokactions.collection.options import CollectOptions
 from tiktokactions.collection.plan import Estimate, estimate, period, read_hashtags
@@ -28,14 +33,14 @@ from tiktokactions.machine import Clock, JumpingClock, utc_day, utc_text
 
 @dataclass(frozen=True, slots=True)
 class HashtagStatus:
-    """One hashtag of a collection. ``state``: ``done`` (nothing more will be asked) or ``open``."""
+    """One hashtag of a collection. ``state``: ``done`` (nothing more will be asked for it) or ``open``."""
 
     hashtag: str
     found: int
     wanted: int
     state: str
     shortfall: str
-    """Why fewer were found than wanted; empty where there are enough."""
+    """Why fewer were found than wanted; empty if there are enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +51,14 @@ class CollectionStatus:
     videos: int
     hashtags: tuple[HashtagStatus, ...]
     rejected: int
-    """Answers that did not carry the hashtag they were asked for."""
+    """Answers without the hashtag that was asked for."""
     requests: int
     requests_left: int
-    """Estimated from the requests that the finished windows took."""
+    """An estimate from the requests that the finished windows took."""
     days_left: float
     removed: int
     refresh_due: str | None
-    """Day (UTC) on which the ids must be checked again; None before anything was collected."""
+    """The day (UTC) by which the ids must be checked again; None before anything was collected."""
     overdue: bool
 
     @property
@@ -63,7 +68,7 @@ class CollectionStatus:
 
 @dataclass(frozen=True, slots=True)
 class CollectResult:
-    """What a run has done. ``stopped`` says why it ended early; empty where it went through."""
+    """What a run has done. ``stopped`` says why it ended early; empty if it did not."""
 
     status: CollectionStatus
     requests: int
@@ -71,7 +76,7 @@ class CollectResult:
 
 
 def collect_plan(hashtags: Path, options: CollectOptions, today: date | None = None) -> tuple[Estimate, str]:
-    """What a collection would cost, and what had to be changed about the period. Nothing is sent."""
+    """What a collection would cost, and how the period had to be changed. Sends nothing."""
     today = utc_day(Clock().now()) if today is None else today
     start, end, note = period(options.start, options.end, today)
     count = len(read_hashtags(hashtags))
@@ -85,61 +90,55 @@ def collect_run(
     report: Callable[[str], None] = lambda line: None,
     note: Callable[[str], None] = lambda line: None,
 ) -> CollectResult:
-    """Collect metadata into the folder ``output``; the same call continues what was interrupted.
+    """Collect metadata into the folder ``output``; the same call continues an interrupted run.
 
     Raises:
         PlanError, CollectionError, CredentialsError, ApiError, DatasetBusyError
     """
     tags = read_hashtags(hashtags)
-    with _server(options, output, tags) as (clock, address, credentials):
-        if options.speed != 1 and not is_loopback(address):
-            raise CredentialsError(
-                f"`speed` {options.speed:g}: {address} is not on this machine, whose waits are its own"
+    with (
+        _server(options, output, tags) as server,
+        dataset_lock(output),
+        Collection(output, create=True) as collection,
+    ):
+        before = collection.setting("server")
+        if before is not None and "sandbox" in (before, server.name) and before != server.name:
+            raise CollectionError(
+                f"{output}: begun with {before}, now {server.name}: made-up and real videos do not mix."
+                " Use another folder"
             )
-        with dataset_lock(output), Collection(output, create=True) as collection:
-            # The sandbox's port differs from run to run.
-            server = "sandbox" if options.sandbox else address
-            before = collection.setting("server")
-            if before is not None and "sandbox" in (before, server) and before != server:
-                raise CollectionError(
-                    f"{output}: begun with {before}, now {server}: made-up and real videos do not mix. Use another -o"
-                )
-            collection.set_setting("server", server)
-            wanted = _wanted(collection, options, clock, note)
-            begin(collection, tags, wanted)
-            state = output / "sandbox-quota.sqlite" if options.sandbox else ledger_path()
-            ledger = Ledger(state, credentials.account(server), clock, options.requests_a_day)
-            client = ResearchClient(
-                credentials,
-                address,
-                ledger,
-                clock,
-                budget=options.budget,
-                safe_fields=bool(collection.setting("safe_fields")),
-                on_call=collection.log_call,
-                on_note=note,
-            )
-            stopped = ""
+        collection.set_setting("server", server.name)
+        clock = server.clock
+        wanted = _wanted(collection, options, clock, note)
+        begin(collection, tags, wanted)
+        stopped = ""
+        with _client(server, options, output, collection, note) as client:
             try:
                 Run(collection, client, wanted, clock, wait=options.wait, report=report, note=note).run()
             except StoppedError as error:
                 stopped = str(error)
             finally:
-                client.close()
-                if options.sandbox:
-                    collection.set_setting("sandbox_now", clock.now())
                 if collection.setting("checked_at") is None and collection.count_videos():
                     collection.set_setting("checked_at", clock.now())
-            return CollectResult(status_of(collection, clock.now(), options.requests_a_day), client.sent, stopped)
+        return CollectResult(status_of(collection, clock.now(), options.requests_a_day), client.sent, stopped)
+
+
+class _Server(NamedTuple):
+    clock: Clock
+    address: str
+    credentials: Credentials
+    name: str
+    """What a collection remembers it by: ``sandbox``, whose port differs from run to run, or the address."""
 
 
 @contextlib.contextmanager
-def _server(
-    options: CollectOptions, output: Path, tags: Sequence[str], gone_share: float = 0.0
-) -> Iterator[tuple[Clock, str, Any]]:
+def _server(options: CollectOptions, output: Path, tags: Sequence[str], gone_share: float = 0.0) -> Iterator[_Server]:
+    """The server that the options mean; the sandbox runs as long as the block."""
     if not options.sandbox:
         address = base_url()
-        yield Clock(options.speed), address, read_credentials(options.credentials)
+        if options.speed != 1 and not is_loopback(address):
+            raise CredentialsError(f"`speed` {options.speed:g}: only for a server on this machine, not for {address}")
+        yield _Server(Clock(options.speed), address, read_credentials(options.credentials), address)
         return
     from tiktokactions.collection.sandbox import REHEARSAL, SANDBOX_CREDENTIALS, GeneratedWorld, ResearchServer, serve
 
@@ -149,18 +148,43 @@ def _server(
             clock = JumpingClock(max(clock.now(), collection.setting("sandbox_now") or 0.0))
     faults = replace(REHEARSAL, gone_share=gone_share)
     with serve(ResearchServer(GeneratedWorld(tuple(tags), options.seed), clock, faults)) as address:
-        yield clock, address, SANDBOX_CREDENTIALS
+        yield _Server(clock, address, SANDBOX_CREDENTIALS, "sandbox")
+
+
+@contextlib.contextmanager
+def _client(
+    server: _Server, options: CollectOptions, output: Path, collection: Collection | None, note: Callable[[str], None]
+) -> Iterator[ResearchClient]:
+    """A client of the server that books its requests in the ledger and logs them in the collection, where there is one."""
+    state = output / "sandbox-quota.sqlite" if options.sandbox else ledger_path()
+    ledger = Ledger(state, server.credentials.account(server.name), server.clock, options.requests_a_day)
+    client = ResearchClient(
+        server.credentials,
+        server.address,
+        ledger,
+        server.clock,
+        budget=options.budget,
+        safe_fields=collection is not None and bool(collection.setting("safe_fields")),
+        on_call=(lambda call: None) if collection is None else collection.log_call,
+        on_note=note,
+    )
+    try:
+        yield client
+    finally:
+        client.close()
+        if collection is not None and options.sandbox:
+            collection.set_setting("sandbox_now", server.clock.now())
 
 
 def _wanted(collection: Collection, options: CollectOptions, clock: Clock, note: Callable[[str], None]) -> Wanted:
-    """What the options mean today; a collection that was begun keeps its period where none was typed."""
+    """What the options mean today. A collection that was begun keeps its period unless another is asked for."""
     before = collection.setting("wanted")
     if before and options.start is None and options.end is None:
         start, end = date.fromisoformat(before["from"]), date.fromisoformat(before["to"])
     else:
         start, end, changed = period(options.start, options.end, utc_day(clock.now()))
         if before and options.end is not None and before["to"] < end.isoformat() <= options.end.isoformat():
-            # The end was cut to what could be found on the day it was begun.
+            # On the day it was begun, the end was cut to what could be found.
             end = date.fromisoformat(before["to"])
         if changed:
             note(changed)
@@ -171,8 +195,6 @@ def _wanted(collection: Collection, options: CollectOptions, clock: Clock, note:
 
 
 # --- status --------------------------------------------------------------------------------------------------------
-
-DAY_S = 86_400
 
 
 def collect_status(folder: Place, requests_a_day: int = REQUESTS_A_DAY) -> CollectionStatus:
@@ -213,16 +235,14 @@ def status_of(collection: Collection, now: float, requests_a_day: int) -> Collec
 
 
 def due_at(collection: Collection) -> float | None:
-    """Unix time at which the ids must be checked again (the terms: every 15 days, see docs/collect.md)."""
+    """Unix time by which the ids must be checked again (every 15 days by the terms, see docs/collect.md)."""
     checked = collection.setting("checked_at")
     return None if checked is None else float(checked) + float(collection.setting("every_days") or 15) * DAY_S
 
 
 def refresh_warning(folder: Path) -> str:
-    """What every command that reads a collection says where its refresh is overdue; empty where it is not.
-
-    A folder that is no collection has nothing to be refreshed.
-    """
+    """The warning of every command that reads a collection whose refresh is overdue; empty if it is not, or if the folder is
+    no collection."""
     if not is_collection(folder):
         return ""
     with Collection(folder) as collection:
@@ -231,13 +251,13 @@ def refresh_warning(folder: Path) -> str:
     if due is None or now <= due:
         return ""
     return (
-        f"{folder}: its refresh was due on {utc_text(due)[:10]}: videos that are gone from the platform must go here too."
+        f"{folder}: its refresh was due on {utc_text(due)[:10]}: videos deleted on the platform must be deleted here too."
         f" Run: tiktokactions refresh {folder}"
     )
 
 
 def collections_of(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """The collections that these paths are, or lie in; each once."""
+    """The collections that these paths are or lie in, each once."""
     found: dict[Path, None] = {}
     for path in paths:
         absolute = Path(os.path.abspath(path))
@@ -248,14 +268,14 @@ def collections_of(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 # --- refresh --------------------------------------------------------------------------------------------------------
 
 SANDBOX_GONE = 0.03
-"""Share of the videos that the sandbox says are gone when a rehearsal is refreshed."""
+"""The share of videos that are gone, as the sandbox has it, when a rehearsal is refreshed."""
 
 
 @contextlib.contextmanager
 def refresh_client(
     folder: Place, collection: Place | None, options: CollectOptions, note: Callable[[str], None]
 ) -> Iterator[tuple[ResearchClient, Clock]]:
-    """A client for checking ids. ``collection``, where there is one, says whether it was a rehearsal, and logs the calls.
+    """A client for checking ids, and its clock. A ``collection`` knows whether it was a rehearsal, and logs the calls.
 
     Raises:
         CredentialsError: no key, or ``speed`` with a server that is not on this machine.
@@ -266,26 +286,8 @@ def refresh_client(
             options = replace(options, sandbox=True)
         tags = [] if held is None else held.hashtags()
         output = on_disk(folder if collection is None else collection, "the log of a check")
-        clock, address, credentials = stack.enter_context(_server(options, output, tags or ["fyp"], SANDBOX_GONE))
-        if options.speed != 1 and not is_loopback(address):
-            raise CredentialsError(f"`speed` {options.speed:g}: {address} is not on this machine")
-        state = output / "sandbox-quota.sqlite" if options.sandbox else ledger_path()
-        account = credentials.account("sandbox" if options.sandbox else address)
-        client = ResearchClient(
-            credentials,
-            address,
-            Ledger(state, account, clock, options.requests_a_day),
-            clock,
-            budget=options.budget,
-            on_call=(lambda call: None) if held is None else held.log_call,
-            on_note=note,
-        )
-        try:
-            yield client, clock
-        finally:
-            client.close()
-            if held is not None and options.sandbox:
-                held.set_setting("sandbox_now", clock.now())
+        server = stack.enter_context(_server(options, output, tags or ["fyp"], SANDBOX_GONE))
+        yield stack.enter_context(_client(server, options, output, held, note)), server.clock
 
 
 # --- import and export ---------------------------------------------------------------------------------------------
@@ -296,14 +298,17 @@ class Imported:
     rows: int
     new: int
     rejected: tuple[str, ...]
-    """``FILE, row N: why`` for every row without a usable id."""
+    """``FILE, row N: why`` for every row that was not imported."""
 
 
 def collect_import(file: Path, output: Path, hash_creators: bool = False) -> Imported:
-    """Metadata of another tool or an official export: JSON lines, one JSON list, or CSV with a header.
+    """Import metadata from another tool or an official export: JSON lines, one JSON list, or CSV with a header.
 
     Column names are the Research API's (``id`` or ``video_id``, ``username``, ``hashtag_names`` …) or plain ones
-    (``hashtag``, ``creator``, ``description``). Raises CollectionError where the file holds no row at all.
+    (``hashtag``, ``creator``, ``description``).
+
+    Raises:
+        CollectionError: a file that cannot be read, or holds no row at all.
     """
     rows = list(_rows_of(file))
     if not rows:
@@ -356,7 +361,7 @@ def _rows_of(file: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _from_csv(row: dict[str, Any]) -> dict[str, Any]:
-    """Absent stays absent; lists are ``a b`` or ``a,b`` or JSON; ids stay text."""
+    """A row under the API's names. Lists are ``a b``, ``a,b`` or JSON; ids stay text; empty cells are left out."""
     found: dict[str, Any] = {}
     for name, value in row.items():
         if not name or value in (None, "") or not isinstance(value, str):
@@ -373,7 +378,11 @@ def _from_csv(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def collect_export(folder: Path, output: Path, plain_creators: bool = False) -> int:
-    """One JSON object a line: the row as it came, and ``labels``; creators hashed unless ``plain_creators``. The count."""
+    """Write one JSON object a line: the row as it came, and ``labels``. Creators are hashed unless ``plain_creators``.
+
+    Returns:
+        How many lines.
+    """
     lines = []
     with Collection(folder) as collection:
         salt = collection.salt()
@@ -383,7 +392,7 @@ def collect_export(folder: Path, output: Path, plain_creators: bool = False) -> 
             if creator:
                 row["username"] = creator if plain_creators else hash_creator(creator, salt)
             lines.append(json.dumps(row, ensure_ascii=False))
-        # Written down before the file is there: a take-down reaches it.
+        # Registered before the file exists, so that a take-down always finds it.
         known = collection.setting("exports") or []
         if str(output.absolute()) not in known:
             collection.set_setting("exports", [*known, str(output.absolute())])

@@ -1,4 +1,4 @@
-"""A collection on disk: ``collection.sqlite``, where every page of answers is one transaction together with its cursor."""
+"""A collection on disk: ``collection.sqlite``, where a page of answers and its cursor are stored in one transaction."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -48,16 +48,16 @@ CREATE TABLE IF NOT EXISTS downloads(
 
 
 class CollectionError(UsageError):
-    """Not a collection, or not one that fits what was asked; the message says what to do."""
+    """Not a collection, or one that does not fit what was asked for; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class WindowState:
     """A window of one hashtag and how far it has been read.
 
-    ``state``: ``open`` (to be asked), ``done`` (read to the end), ``more`` (enough taken, the server holds more),
+    ``state``: ``open`` (still to be asked for), ``done`` (read to the end), ``more`` (we have enough, the server has more),
     ``incomplete`` (lost half-way), ``failing`` (only server errors), ``doubtful`` (empty, perhaps wrongly),
-    ``split`` (its parts are windows of their own).
+    ``split`` (its parts are now windows themselves).
     """
 
     id: int
@@ -83,13 +83,12 @@ def is_collection(folder: Place) -> bool:
 
 
 class Collection:
-    """An open collection folder. One process writes at a time (the caller holds the folder's lock)."""
+    """An open collection folder. Only one process may write at a time: the caller holds the folder's lock."""
 
     def __init__(self, folder: Place, *, create: bool = False) -> None:
         if not create and not (folder / DATABASE).is_file():
             raise CollectionError(
-                f"{folder}: not a collection (no {DATABASE}). Make one with:"
-                f" tiktokactions collect run HASHTAGS.csv -o {folder}"
+                f"{folder}: not a collection (no {DATABASE}). 'collect run' and 'collect import' make one"
             )
         self.folder = on_disk(folder, DATABASE)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -97,7 +96,7 @@ class Collection:
         try:
             self.database.execute("PRAGMA journal_mode=WAL")
             self.database.execute("PRAGMA synchronous=FULL")
-            # What is deleted is overwritten: a video that was taken down must not be readable in the file.
+            # Overwrite what is deleted: a video that was taken down must not stay readable in the file.
             self.database.execute("PRAGMA secure_delete=ON")
             if create or not self._has_schema():
                 self.database.executescript(_SCHEMA)
@@ -124,7 +123,7 @@ class Collection:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of it or none, whatever happens in between."""
+        """Everything in the block is stored, or nothing if it fails."""
         self.database.execute("BEGIN IMMEDIATE")
         try:
             yield self.database
@@ -143,7 +142,7 @@ class Collection:
         self.database.execute("INSERT OR REPLACE INTO settings VALUES(?,?)", (name, json.dumps(value)))
 
     def salt(self) -> bytes:
-        """Of the creators' hashes: 32 random bytes in a file that only its owner can read, made when first asked for."""
+        """The salt of the creators' hashes: 32 random bytes in a file that only its owner can read, made on first use."""
         path = self.folder / SALT
         if not path.exists():
             with contextlib.suppress(FileExistsError):  # of two processes that make one the first wins
@@ -153,7 +152,7 @@ class Collection:
     # --- hashtags and windows ---------------------------------------------------------------------------------------
 
     def add_hashtag(self, hashtag: str, windows: Sequence[Window]) -> None:
-        """Once; a hashtag that is there already keeps its windows."""
+        """Add a hashtag with its windows; one that is there already keeps its own."""
         with self.transaction() as database:
             position = database.execute("SELECT count(*) FROM hashtags").fetchone()[0]
             new = database.execute("INSERT OR IGNORE INTO hashtags(hashtag, position) VALUES(?,?)", (hashtag, position))
@@ -169,7 +168,7 @@ class Collection:
         return [row[0] for row in rows]
 
     def windows(self, hashtag: str | None = None, *states: str) -> list[WindowState]:
-        """In the order they were made; without ``split`` ones unless asked for."""
+        """The windows in the order they were made, without those that were split unless ``states`` asks for them."""
         wanted = states or ("open", "done", "more", "incomplete", "failing", "doubtful")
         where, values = f"state IN ({','.join('?' * len(wanted))})", list(wanted)
         if hashtag is not None:
@@ -184,7 +183,7 @@ class Collection:
         self.database.execute("UPDATE windows SET state=?, reason=? WHERE id=?", (state, reason, window.id))
 
     def restart_window(self, window: WindowState, state: str = "open", reason: str = "") -> None:
-        """From its first page, without the old search; what it has given stays (the same ids come again)."""
+        """Let a window begin again at its first page with a new search. Its videos stay: the same ids will come again."""
         self.database.execute(
             "UPDATE windows SET state=?, reason=?, cursor=0, search_id=NULL, empty_pages=0, restarts=restarts+1,"
             " shown=(SELECT count(*) FROM found WHERE window=windows.id) WHERE id=?",
@@ -200,7 +199,7 @@ class Collection:
             )
 
     def failing_days(self) -> set[date]:
-        """Days that have only failed, for any hashtag."""
+        """Days that have always failed, for any hashtag."""
         days: set[date] = set()
         for state in self.windows(None, "failing"):
             days |= {state.window.start + timedelta(days=n) for n in range(state.window.days)}
@@ -218,7 +217,7 @@ class Collection:
         at: str,
         is_random: bool = False,
     ) -> int:
-        """Rows and where to go on, in one transaction; how many rows are new to the hashtag."""
+        """Store rows and where to go on, in one transaction; returns how many rows are new to the hashtag."""
         with self.transaction() as database:
             new = 0
             for row in rows:
@@ -252,7 +251,7 @@ class Collection:
         self.database.execute("INSERT INTO calls VALUES(?,?,?,?,?,?)", values)
 
     def found_by_window(self, hashtag: str) -> dict[str, list[str]]:
-        """Ids by window; the parts of a split window count as the window they were."""
+        """Ids by window; the parts of a split window count as that window."""
         parent = {
             row[0]: row[1]
             for row in self.database.execute("SELECT id, part_of FROM windows WHERE hashtag=?", (hashtag,))
@@ -267,7 +266,7 @@ class Collection:
         return found
 
     def finish_hashtag(self, hashtag: str, wanted: int, state: str, reason: str, seed: int) -> int:
-        """Choose the videos that stay and let go of the rest, in one transaction; how many stay."""
+        """Choose the videos that stay and delete the others, in one transaction; returns how many stay."""
         by_window = self.found_by_window(hashtag)
         order = {row[0]: str(i) for i, row in enumerate(self.database.execute(
             "SELECT id FROM windows WHERE hashtag=? ORDER BY id", (hashtag,)))}  # fmt: skip
@@ -286,20 +285,23 @@ class Collection:
     # --- videos -----------------------------------------------------------------------------------------------------
 
     def videos(self) -> Iterator[tuple[str, list[str], str | None, dict[str, Any]]]:
-        """(id, labels, creator, row as it came), by id; labels are the collection's hashtags that the video carries."""
+        """(id, labels, creator, row as it came) in the order of ids; labels as in :func:`carried`."""
+        rows = self.database.execute("SELECT video_id, hashtags, creator, raw FROM videos ORDER BY video_id")
         asked = set(self.hashtags())
-        for video_id, tags, creator, raw in self.database.execute(
-            "SELECT video_id, hashtags, creator, raw FROM videos ORDER BY video_id"
-        ):
-            carried = [tag for tag in json.loads(tags) if not asked or tag in asked]
-            yield video_id, carried, creator, json.loads(raw)
+        for video_id, tags, creator, raw in rows:
+            yield video_id, carried(tags, asked), creator, json.loads(raw)
 
     def count_videos(self) -> int:
         return int(self.database.execute("SELECT count(*) FROM videos").fetchone()[0])
 
 
+def carried(tags: str, asked: Set[str]) -> list[str]:
+    """Those of a video's hashtags (as stored) that its collection asked for; all if it asked for none."""
+    return [tag for tag in json.loads(tags) if not asked or tag in asked]
+
+
 def put_video(database: sqlite3.Connection, row: VideoRow, source: str, at: str) -> bool:
-    """Store or renew one video; True where it is new. An import never takes the place of what the API said."""
+    """Store or update one video; True if it is new. An import never replaces what the API said."""
     values = (
         row.video_id, json.dumps(row.hashtags, ensure_ascii=False), row.create_time, row.creator, source, row.raw, at,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Boxes: the arithmetic between a picture and a detector's numbers: letterboxing, decoding, non-maximum suppression.
+"""Boxes: letterboxing, decoding and non-maximum suppression, the arithmetic between a picture and a detector's numbers.
 
 Legend of shapes: N candidate boxes, C classes. A canvas is the picture as a model sees it. Boxes are (x0, y0, x1, y1).
 Nothing here opens a model; the layouts are those of YOLOX, of ultralytics' YOLOv8 exports and of MediaPipe's BlazePose.
@@ -19,7 +19,7 @@ from tiktokactions.records import PersonBox
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Family = Literal["yolox", "yolov8", "end-to-end"]
-"""Of ONNX detectors; ``end-to-end`` exports carry their own non-maximum suppression."""
+"""The kinds of ONNX detectors; ``end-to-end`` exports do their own non-maximum suppression."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Letterbox:
 def letterbox(
     image_bgr: Image, height: int, width: int, fill: int = 114, centred: bool = True
 ) -> tuple[Image, Letterbox]:
-    """Fit a picture into a canvas of ``height`` x ``width``, keeping its shape, the rest filled with ``fill``.
+    """Fit a picture into a canvas of ``height`` x ``width`` without changing its shape; ``fill`` fills the rest.
 
-    Centred as YOLOv8 and MediaPipe do it, or in the top left corner as YOLOX does; both round as their originals.
+    Centred as YOLOv8 and MediaPipe do it, or in the top left corner as YOLOX does. Both round like their originals.
     """
     rows, columns = image_bgr.shape[:2]
     scale = min(height / rows, width / columns)
@@ -70,7 +70,7 @@ def keep_best(boxes_xyxy: Floats, scores: Floats, iou: float) -> NDArray[np.intp
 
 
 def people_in_picture(boxes_xyxy: Floats, scores: Floats, box: Letterbox, image_bgr: Image) -> tuple[PersonBox, ...]:
-    """Boxes on the canvas (N, 4), best first, as persons in the picture: clipped to it, without those outside it."""
+    """Boxes on the canvas (N, 4), best first, as people in the picture: clipped to it, and left out if outside it."""
     height, width = image_bgr.shape[:2]
     offset = np.array([box.left, box.top, box.left, box.top], np.float32)
     limit = np.array([width, height, width, height], np.float32)
@@ -86,7 +86,7 @@ def people_in_picture(boxes_xyxy: Floats, scores: Floats, box: Letterbox, image_
 
 
 def family_of(shape: Sequence[int], height: int, width: int) -> Family | None:
-    """Which family gives an output of this shape for a canvas of ``height`` x ``width``; None for any other."""
+    """The family that gives an output of this shape for a canvas of ``height`` x ``width``; None if no family does."""
     if len(shape) != 3:
         return None
     _, rows, columns = shape
@@ -109,8 +109,8 @@ def yolox_grid(height: int, width: int) -> Floats:
 def decode_yolox(output: Floats, grid: Floats | None, person: int = 0) -> tuple[Floats, Floats]:
     """Boxes (N, 4) on the canvas and person scores (N,) of one YOLOX output (N, 5 + C).
 
-    A row is centre x, y, width, height, objectness, class scores. ``grid``: where the first four are offsets from the
-    cell and logarithms of the size, both in units of the stride; None where the export has decoded them already.
+    A row is centre x, y, width, height, objectness, class scores. With a ``grid``, the first four are offsets from the
+    cell and logarithms of the size, in units of the stride; without one, the export has already decoded them.
     """
     centre, size = output[:, :2], output[:, 2:4]
     if grid is not None:
@@ -135,7 +135,7 @@ def decode_end_to_end(output: Floats, person: int = 0) -> tuple[Floats, Floats]:
 
 
 def _where_likeliest(scores: Floats, person: int) -> Floats:
-    """Person scores (N,) from class scores (C, N): 0 where another class is likelier, as ultralytics decides it."""
+    """Person scores (N,) from class scores (C, N): 0 where another class is likelier, as in ultralytics."""
     return np.where(scores.argmax(axis=0) == person, scores[person], np.float32(0))
 
 
@@ -171,8 +171,8 @@ def decode_blazepose(raw: Floats, logits: Floats, anchors: Floats) -> tuple[Floa
 def body_boxes(keypoints: Floats) -> Floats:
     """Boxes (N, 4) around whole bodies from BlazePose keypoints (N, 4, 2).
 
-    MediaPipe takes the square around the circle, turned along the body. People are slimmer: half its breadth covers
-    94 % of what YOLOX boxes of the same people cover (the square 97 %), at an IoU of 0.62 instead of 0.49.
+    MediaPipe takes the square around the circle, turned along the body. People are slimmer: with half its breadth a box
+    covers 94 % of what YOLOX boxes of the same people cover (the square 97 %), at an IoU of 0.62 instead of 0.49.
     """
     hips = keypoints[:, 0]
     radius = np.linalg.norm(keypoints[:, 1] - hips, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""From evidence to verdict: pure functions of a record and the settings, so that a changed threshold needs no decoding."""
+"""From evidence to verdict: pure functions of a record and the settings, so a new threshold needs no decoding."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tiktokactions.records import Quality, Segment, Status, VideoRecord
 
 
 def decide(record: VideoRecord, options: CurateOptions, duplicate_of: str | None = None) -> VideoRecord:
-    """The record with ``status``, ``reasons`` and ``segment`` drawn anew from its evidence; ``clip`` is left as it was.
+    """The record with a new ``status``, ``reasons`` and ``segment`` from its evidence; its ``clip`` stays.
 
-    Checks in order: usable at all, long enough, quality thresholds, duplicates, people. A video that fails several of the
-    middle ones carries every reason.
+    The checks in order: usable at all, long enough, quality thresholds, duplicates, people. A video that fails several of
+    the middle ones gets every reason.
     """
     status, reasons = verdict(record, options, duplicate_of)
     segment = propose_segment(record, options) if status != "rejected" else None
@@ -29,7 +29,7 @@ def decide(record: VideoRecord, options: CurateOptions, duplicate_of: str | None
 
 
 def verdict(record: VideoRecord, options: CurateOptions, duplicate_of: str | None = None) -> tuple[Status, list[str]]:
-    """Status and reasons alone; cheaper than :func:`decide`, which also proposes the segment."""
+    """Only status and reasons; cheaper than :func:`decide`, which also proposes the segment."""
     if record.failure is not None:
         return "rejected", [record.failure]
     scene = record.scene
@@ -38,7 +38,7 @@ def verdict(record: VideoRecord, options: CurateOptions, duplicate_of: str | Non
             f"record {record.video_id} has neither a failure nor a scene: it is incomplete, curate it again"
         )
     reasons = []
-    # Time stamps are rounded to the container's clock: a scene of 105 frames at 30 fps is 3.5 s, not 3.499.
+    # Time stamps are rounded to the container's clock: a scene of 105 frames at 30 fps may measure 3.499 s.
     if scene.duration_s < options.min_clip_s - 0.25 / record.probe.fps:
         reasons.append("too_short")
     if record.quality is not None:
@@ -70,7 +70,7 @@ def _quality_reasons(quality: Quality, options: CurateOptions) -> list[str]:
 
 
 def person_score(record: VideoRecord, options: CurateOptions) -> float:
-    """The score from which a box counts: the option, else the default of the detector that saw it."""
+    """The score from which a box counts: the option, else the default of the detector that found it."""
     if options.person_score is not None:
         return options.person_score
     return record.detector.default_score if record.detector is not None else 1.0
@@ -83,35 +83,26 @@ def person_frames(record: VideoRecord, options: CurateOptions) -> int:
 
 
 def frame_scores(record: VideoRecord) -> list[float]:
-    """The score of the surest person in each sampled frame, best frame first."""
+    """The highest score of a person in each sampled frame, best frame first."""
     return sorted((max((p.score for p in s.people), default=0.0) for s in record.samples), reverse=True)
 
 
 def propose_segment(record: VideoRecord, options: CurateOptions) -> Segment:
-    """The clip's place in the source, for accepted videos and as a proposal for those under review.
+    """Where the clip lies in the source; a proposal for videos under review.
 
-    The record's own segment is kept where it was chosen under the same settings, or would lie in the same place.
+    The record keeps its segment if that was chosen with the same settings, or would be the same again.
     """
-    assert record.scene is not None and record.probe is not None and record.motion is not None
-    frame_s, threshold, old = 1 / record.probe.fps, person_score(record, options), record.segment
-    if old is not None and (old.person_score, old.max_clip_s) == (threshold, options.max_clip_s):
+    scene, probe, old = record.scene, record.probe, record.segment
+    assert scene is not None and probe is not None and record.motion is not None
+    threshold, longest_s = person_score(record, options), options.max_clip_s
+    if old is not None and (old.person_score, old.max_clip_s) == (threshold, longest_s):
         return old
-    chosen = replace(
-        _choose(record, options, threshold, frame_s), person_score=threshold, max_clip_s=options.max_clip_s
-    )
-    return old if old is not None and (old.start_s, old.end_s) == (chosen.start_s, chosen.end_s) else chosen
-
-
-def _choose(record: VideoRecord, options: CurateOptions, threshold: float, frame_s: float) -> Segment:
-    assert record.scene is not None and record.probe is not None and record.motion is not None
-    if fits_whole(record.scene, options.max_clip_s, frame_s):
-        return Segment(record.scene.start_s, record.scene.end_s)
-    relevance = relevance_per_second(
-        decode_motion(record.motion),
-        record.samples,
-        record.scene.start_s,
-        record.probe.width,
-        record.probe.height,
-        threshold,
-    )
-    return choose_segment(record.scene, relevance, options.max_clip_s)
+    if fits_whole(scene, longest_s, 1 / probe.fps):
+        chosen = Segment(scene.start_s, scene.end_s)
+    else:
+        grid = decode_motion(record.motion)
+        relevance = relevance_per_second(grid, record.samples, scene.start_s, probe.width, probe.height, threshold)
+        chosen = choose_segment(scene, relevance, longest_s)
+    if old is not None and (old.start_s, old.end_s) == (chosen.start_s, chosen.end_s):
+        return old
+    return replace(chosen, person_score=threshold, max_clip_s=longest_s)

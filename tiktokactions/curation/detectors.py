@@ -1,6 +1,6 @@
-"""Detectors: open a weight file and give the function that finds people with it, one session and one CPU thread each.
+"""Detectors: each opens a weight file, with one session and one CPU thread, and gives the function that finds people.
 
-Heavy packages are imported in the function that needs them.
+Heavy packages are imported in the functions that need them.
 """
 
 from __future__ import annotations
@@ -43,50 +43,50 @@ Detect = Callable[[Sequence[Image]], list[tuple[PersonBox, ...]]]
 FloatType = type[np.float16] | type[np.float32]
 
 KEEP_SCORE = 0.05
-"""Boxes are kept from this score on, so that the threshold can later be moved without decoding again."""
+"""Boxes are kept from this score on, so that the threshold can be changed later without decoding again."""
 
 CUDA_BATCH = 16
-"""Pictures at a time on a GPU. On a CPU it is one: with one thread a batch is no faster and takes a batch's memory."""
+"""Pictures at a time on a GPU. On a CPU it is one: with one thread a batch is no faster and needs more memory."""
 
 
 # --- ONNX: YOLOX and YOLOv8 ----------------------------------------------------------------------------------------
 
-# YOLOX's own ONNX demo; ultralytics' default; nothing is left to suppress.
+# As in YOLOX's own ONNX demo and ultralytics' default; end-to-end models leave nothing to suppress.
 NMS_IOU: dict[Family, float] = {"yolox": 0.45, "yolov8": 0.7, "end-to-end": 1.0}
-# Canvas in pixels for models that take any size and do not say for which they were trained.
+# The canvas in pixels for models that take any size and do not say which they were trained with.
 UNKNOWN_SIZE: dict[Family, int] = {"yolox": 416, "yolov8": 640, "end-to-end": 640}
 
 
 @dataclass(frozen=True)
 class OnnxModel:
-    """An opened ONNX detector and what was read from it. ``height``, ``width``: of its canvas, in pixels."""
+    """An open ONNX detector and what it says of itself; ``height`` and ``width`` are those of its canvas in pixels."""
 
     session: Any
     input_name: str
     dtype: FloatType
     batch: int | None
-    """Pictures at a time; None where the model takes any number."""
+    """Pictures at a time; None if the model takes any number."""
     height: int
     width: int
     any_size: bool
-    """True where the canvas may be smaller (multiples of 32), so that no time goes into padding."""
+    """True if the canvas may be smaller (a multiple of 32), so that no time goes into padding."""
     family: Family
     decoded: bool
-    """True where YOLOX boxes come in pixels, False where they are offsets in the grid."""
+    """True if YOLOX boxes are in pixels, False if they are offsets in the grid."""
     classes: int
     person: int
 
 
 def load_onnx(path: Path, providers: Sequence[str] = ("CPUExecutionProvider",)) -> OnnxModel:
-    """Open a model and learn, from its shapes and from one blank picture, which family it belongs to.
+    """Open a model and find out from its shapes and one blank picture which family it belongs to.
 
     Raises:
-        DetectorError: not a readable ONNX file, or of no known family; the message names the shapes.
+        DetectorError: not a readable ONNX file, or of no known family; the message gives the shapes.
     """
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
-    # onnxruntime's errors share no base class of their own.
+    # onnxruntime's errors have no base class in common.
     ort_errors = tuple(e for e in vars(ort_state).values() if isinstance(e, type) and issubclass(e, Exception))
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
@@ -100,7 +100,7 @@ def load_onnx(path: Path, providers: Sequence[str] = ("CPUExecutionProvider",)) 
 
 def _learn_family(session: Any, where: str) -> OnnxModel:
     takes, metadata = session.get_inputs()[0], session.get_modelmeta().custom_metadata_map
-    # Sides that the model leaves open come as names or as None.
+    # Sides that the model leaves open are names or None.
     batch, channels, fixed_h, fixed_w = (
         [side if isinstance(side, int) else None for side in takes.shape] if len(takes.shape) == 4 else [None, 0, 0, 0]
     )
@@ -137,7 +137,7 @@ def _learn_family(session: Any, where: str) -> OnnxModel:
 
 
 def _literal(metadata: dict[str, str], key: str, kind: type) -> Any:
-    """A value that ultralytics wrote into its export as Python source (``imgsz``, ``names``); None where it did not."""
+    """A value that ultralytics writes into its exports as Python source (``imgsz``, ``names``); None if it is missing."""
     try:
         value = ast.literal_eval(metadata.get(key, "None"))
     except (ValueError, SyntaxError):
@@ -146,7 +146,7 @@ def _literal(metadata: dict[str, str], key: str, kind: type) -> Any:
 
 
 def person_class(names: dict[int, str], where: str) -> int:
-    """Index of the class ``person``; 0, as in COCO, where the model names no class, or only one.
+    """The index of the class ``person``; 0, as in COCO, if the model names at most one class.
 
     Raises:
         DetectorError: the model names several classes and none of them is ``person``.
@@ -161,7 +161,7 @@ def person_class(names: dict[int, str], where: str) -> int:
 
 
 def open_onnx(path: Path) -> Detect:
-    """CUDA where onnxruntime has it, else one CPU thread."""
+    """Open an ONNX detector, on CUDA if onnxruntime has it, else with one CPU thread."""
     import onnxruntime
 
     usable = onnxruntime.get_available_providers()
@@ -181,7 +181,7 @@ def open_onnx(path: Path) -> Detect:
 
 
 def _canvas_size(model: OnnxModel, image_bgr: Image) -> tuple[int, int]:
-    """Height and width of the canvas for a picture: the model's, or snug around the picture if it takes any size."""
+    """Height and width of the canvas for a picture: the model's, or just large enough if it takes any size."""
     if not model.any_size:
         return model.height, model.width
     rows, columns = image_bgr.shape[:2]
@@ -191,7 +191,7 @@ def _canvas_size(model: OnnxModel, image_bgr: Image) -> tuple[int, int]:
 
 
 def _run_onnx(model: OnnxModel, images_bgr: Sequence[Image]) -> list[tuple[PersonBox, ...]]:
-    """People in pictures that share one canvas size, at most a batch of them."""
+    """The people in pictures of one canvas size; at most a batch of them."""
     height, width = _canvas_size(model, images_bgr[0])
     is_yolox = model.family == "yolox"
     fitted = [letterbox(image, height, width, centred=not is_yolox) for image in images_bgr]
@@ -223,7 +223,7 @@ FACE_IOU = 0.3  # of MediaPipe's graph
 
 
 def open_blazepose(path: Path) -> Detect:
-    """One CPU thread through LiteRT."""
+    """Open BlazePose with LiteRT and one CPU thread."""
     with _silent_stderr():  # LiteRT announces its delegate there
         from ai_edge_litert.interpreter import Interpreter
 
@@ -243,7 +243,7 @@ def open_blazepose(path: Path) -> Detect:
             faces_xyxy, keypoints, scores = decode_blazepose(raw, logits, anchors)
             wanted = scores >= KEEP_SCORE
             faces_xyxy, keypoints, scores = faces_xyxy[wanted], keypoints[wanted], scores[wanted]
-            # By their faces, as MediaPipe does it: the bodies of two people side by side overlap much more.
+            # By faces, as MediaPipe does it, since the bodies of two people side by side overlap much more.
             best = keep_best(faces_xyxy, scores, FACE_IOU)
             people.append(people_in_picture(body_boxes(keypoints[best]), scores[best], placed, image))
         return people
@@ -253,7 +253,7 @@ def open_blazepose(path: Path) -> Detect:
 
 @contextlib.contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """Keep native code quiet on standard error, for which it has no switch."""
+    """Silence native code that writes to standard error and has no switch for it."""
     sys.stderr.flush()
     kept = os.dup(2)
     try:
@@ -271,8 +271,8 @@ ULTRALYTICS_LONG_SIDE = 640  # pixels, ultralytics' own default
 
 
 def open_ultralytics(path: Path) -> Detect:
-    """The device is ultralytics' choice: CUDA where there is one, else one CPU thread."""
-    # Set before the import: no telemetry, no look for updates, no package installed behind the user's back.
+    """Open a model with ultralytics, which chooses CUDA if there is a device, else one CPU thread."""
+    # Before the import: no telemetry, no search for updates, no package installed behind the user's back.
     os.environ.update(YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", YOLO_VERBOSE="false")
     import torch
     from ultralytics import YOLO

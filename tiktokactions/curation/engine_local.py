@@ -1,6 +1,6 @@
-"""The local engine: a process pool in which one bad video costs one video.
+"""The local engine: a process pool in which one bad video costs only that video.
 
-``pebble`` brings what the standard pool lacks: a time limit per task, and a worker that dies takes only its own task along.
+``pebble`` adds what the standard pool lacks: a time limit per task, and a worker that dies takes only its own task with it.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 AHEAD_PER_WORKER = 2
-"""Jobs handed out beyond the running ones, so that no worker waits for the listing and none of it piles up."""
+"""Jobs handed out beyond the running ones: enough that no worker waits for the listing, few enough that nothing piles up."""
 
 
 @dataclass(frozen=True)
 class Outcome(Generic[Job, Result]):
-    """``result`` of a job, or why there is none: ``worker_crashed`` or ``timeout`` (see ``records.FAILURES``)."""
+    """The ``result`` of a job, or why there is none: ``worker_crashed`` or ``timeout`` (see ``records.FAILURES``)."""
 
     job: Job
     result: Result | None
@@ -37,11 +37,11 @@ class Outcome(Generic[Job, Result]):
 def run_jobs(
     jobs: Iterable[Job], work: Callable[[Job], Result], workers: int, timeout_s: float
 ) -> Generator[Outcome[Job, Result], None, None]:
-    """Run ``work(job)`` in worker processes and give outcomes as they end, in any order.
+    """Run ``work(job)`` in worker processes; gives outcomes as they come, in any order.
 
-    ``work`` and the jobs travel between processes: a module-level function (or a partial of one) and plain data. Jobs are
-    drawn from ``jobs`` only as workers become free. An error that ``work`` raises is raised here and ends the run; so does
-    a KeyboardInterrupt: what is in flight is then discarded.
+    ``work`` and the jobs are sent to other processes: a module-level function (or a partial of one) and plain data. Jobs
+    are drawn from ``jobs`` only as workers become free. An error in ``work`` is raised here and ends the run, as does a
+    KeyboardInterrupt; what is in flight is then discarded.
     """
     context = multiprocessing.get_context("spawn")
     pool = pebble.ProcessPool(max_workers=workers, context=context, initializer=_start_worker, initargs=(os.getpid(),))
@@ -79,7 +79,7 @@ def _outcome(job: Job, future: concurrent.futures.Future[Result], timeout_s: flo
 
 
 def _start_worker(parent: int) -> None:
-    """One thread per worker; Ctrl-C is the parent's to handle; and no worker outlives a killed parent."""
+    """Use one thread, leave Ctrl-C to the parent, and do not outlive a killed parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import cv2
 

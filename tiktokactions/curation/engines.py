@@ -1,4 +1,4 @@
-"""Which engine maps the videos: processes of this machine, or a Ray cluster. Both give the same outcomes."""
+"""The engine that maps the videos: processes of this machine, or a Ray cluster. Both give the same outcomes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tiktokactions.curation.resume import Submit
 from tiktokactions.files import Place, local_path, located
 
 Run = Callable[[Iterable[Any], Callable[..., Any]], Generator[Outcome[Any, Any], None, None]]
-"""From jobs and the work to be done on each to outcomes, as they end."""
+"""From jobs and the work to do on each, to outcomes as they come."""
 
 
 def session(options: CurateOptions) -> contextlib.AbstractContextManager[None]:
-    """Connected to what the engine needs, for as long as it lasts."""
+    """Stay connected to what the engine needs for as long as the block lasts."""
     if options.engine == "local":
         return contextlib.nullcontext()
     from tiktokactions.curation import engine_ray
@@ -37,7 +37,7 @@ def runner(options: CurateOptions, detector: ResolvedDetector | None = None, see
 
 
 def hasher(options: CurateOptions) -> Submit | None:
-    """Where the contents of objects are hashed; None: in threads of this process."""
+    """Where the contents of objects are hashed; None means in threads of this process."""
     if options.engine == "local":
         return None
     from tiktokactions.curation import engine_ray
@@ -46,6 +46,6 @@ def hasher(options: CurateOptions) -> Submit | None:
 
 
 def sees(dataset: Place, videos: Sequence[str]) -> list[str]:
-    """The local paths that every machine of a cluster must see: the dataset's (its lock is there now) and some video."""
+    """The local paths that every machine of a cluster must see: the dataset's (where its lock is now) and the videos'."""
     places = [dataset.resolve() / ".lock-owner", *map(located, videos)]
     return [str(path) for path in filter(None, map(local_path, places)) if os.path.lexists(path)]

@@ -1,4 +1,4 @@
-"""The one decode: scenes, sample candidates and motion of a video from a single pass over its frames."""
+"""The scenes, sample candidates and motion of a video from a single pass over its frames."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from tiktokactions.curation.scenes import CutFinder, analysis_size, make_scene_d
 from tiktokactions.records import Motion, Probe, Scene
 
 GRID = 8
-"""Motion is kept per cell of an 8x8 grid, fine enough to tell a person's surroundings from the rest of the picture."""
+"""Motion is kept per cell of an 8x8 grid, fine enough to separate a person's surroundings from the rest."""
 NOISE_LEVELS = 3
 """Luma changes of up to this many levels (of 255) are sensor and compression noise, not motion."""
 STILL = 0.02
-"""A frame whose mean change stays below this (luma levels per pixel, noise removed) repeats the frame before it."""
+"""A frame whose mean change (luma levels per pixel, without noise) is below this repeats the frame before it."""
 
 KEPT_PER_SCENE = 300
-"""All frames of a scene are kept up to this many; a longer scene keeps every second, fourth ... so that 150 to 300 stay."""
+"""A scene of up to this many frames keeps all; a longer one keeps every second, fourth ... so that 150 to 300 stay."""
 RECENT = 64
-"""The newest frames are kept whatever the scene's length: a detector may report a cut some frames late."""
+"""The newest frames are always kept, because a detector may report a cut some frames late."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class KeptFrame:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one pass over a video yields, before anybody looked for people."""
+    """What one pass over a video yields, before anything looks for people."""
 
     probe: Probe
     scenes: tuple[Scene, ...]
@@ -56,7 +56,7 @@ class Evidence:
 
 
 class _Candidates:
-    """Frames of the scene that is running now, thinned as it grows; any of them may turn out to be a sample."""
+    """Frames of the current scene, thinned as it grows. Each of them may become a sample."""
 
     def __init__(self) -> None:
         self._kept: list[KeptFrame] = []
@@ -76,7 +76,7 @@ class _Candidates:
         self._kept.append(frame)
 
     def split(self, cut: int) -> list[KeptFrame]:
-        """End the running scene before frame ``cut``; what was already seen of the next one stays."""
+        """End the current scene before frame ``cut``; the frames already seen of the next one stay."""
         finished = [frame for frame in self._kept if frame.index < cut]
         late = [frame for frame in self._kept if frame.index >= cut]
         recent = [frame for frame in self._recent if frame.index >= cut]
@@ -94,7 +94,7 @@ def gather_evidence(source: video.VideoFile, options: CurateOptions, long_side: 
     """Decode a video once from start to end.
 
     Frames are shrunk twice: to PySceneDetect's analysis size for cuts and motion, and to ``long_side`` pixels as
-    candidates for the samples. Memory does not grow with the length of the video beyond 140 bytes a frame.
+    candidates for the samples. Memory grows only by 140 bytes a frame with the length of the video.
 
     Raises:
         VideoError: ``too_long``, ``truncated``, ``corrupt``, ``single_frame``, ``no_frames``.
@@ -159,7 +159,7 @@ def gather_evidence(source: video.VideoFile, options: CurateOptions, long_side: 
 
 
 def nearest_kept(kept: Sequence[KeptFrame], scene: Scene, samples: int) -> list[KeptFrame]:
-    """The kept frames nearest to the paper's sample indices, each at most once, in order."""
+    """The kept frames that are nearest to the paper's sample indices, each at most once, in order."""
     indices = np.array([frame.index for frame in kept])
     chosen = sorted(
         {int(np.abs(indices - scene.start_frame - i).argmin()) for i in sample_indices(scene.frames, samples)}
@@ -184,7 +184,7 @@ def _check_length(duration_s: float | None, options: CurateOptions) -> None:
 
 
 def _check_health(probe: Probe) -> None:
-    """Damaged videos are rejected rather than curated around the damage: what they show cannot be trusted."""
+    """Reject damaged videos, because what they show cannot be trusted."""
     expected_s = probe.duration_s_from_header
     if expected_s is not None and probe.duration_s < expected_s - max(0.5, 0.05 * expected_s):
         raise video.VideoError("truncated", f"decoded {probe.duration_s:.2f} s of {expected_s:.2f} s", probe)
@@ -195,7 +195,7 @@ def _check_health(probe: Probe) -> None:
 
 
 class _ChangeMeter:
-    """Mean absolute luma change of each frame against the one before, per grid cell, noise removed."""
+    """The mean absolute luma change of each frame from the one before, per grid cell, without noise."""
 
     def __init__(self) -> None:
         self._before: np.ndarray | None = None
@@ -213,9 +213,9 @@ class _ChangeMeter:
         self._cells += cells.astype(np.float16).tobytes()
 
     def of_scene(self, scene: Scene, times_s: np.ndarray, rotation: int) -> tuple[Motion, float]:
-        """Motion per second of a scene on the upright grid, and the share of its frames that repeat the one before.
+        """The motion per second of a scene on the upright grid, and the share of its frames that repeat the one before.
 
-        The first frame of the scene is left out: what differs there is the cut.
+        The first frame of the scene is left out, because the cut changes it.
         """
         cells = np.frombuffer(bytes(self._cells), np.float16).reshape(-1, GRID, GRID)
         cells = cells[scene.start_frame : scene.end_frame].astype(np.float32)
@@ -231,7 +231,7 @@ class _ChangeMeter:
 
 
 def encode_motion(grid: np.ndarray) -> Motion:
-    """``grid`` float ``(seconds, 8, 8)`` as a record: 8 bits a cell, relative to the largest value of the scene."""
+    """A ``grid``, float ``(seconds, 8, 8)``, as a record: 8 bits a cell, relative to the largest value of the scene."""
     unit = float(grid.max()) / 255 or 1.0
     unit = float(f"{unit:.6g}")
     cells = np.clip(np.rint(grid / unit), 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""The videos of a collection as things to curate: downloaded files with their hashtags, creator, sound and the rest."""
+"""The videos of a collection, ready to be curated: downloaded files with hashtags, creator, sound and so on."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tiktokactions.curation.listed import ListedVideo, describe
 
 
 def list_collection(folder: Path, files_below: Callable[[Path], Iterator[ListedVideo]]) -> Iterator[ListedVideo]:
-    """Every file that ``download`` brought or picked up, and whatever else lies in ``media/``, named by its id.
+    """Every file that ``download`` fetched or picked up, and every other file in ``media/``, named by its id.
 
-    Labels are the collection's own hashtags that the video carries. ``files_below`` lists a folder's files with what their
-    sidecars say, which is all that is known of a file that the collection has no row for.
+    Labels are those of the collection's hashtags that the video carries. ``files_below`` lists a folder's files with what
+    their sidecars say; for a file without a row in the collection nothing else is known.
     """
     with Collection(folder) as collection:
         listed: set[str] = set()
@@ -35,7 +35,7 @@ def _knows(collection: Collection, video_id: str) -> bool:
 
 
 def listed_video(collection: Collection, video_id: str, path: Path) -> ListedVideo:
-    """One downloaded file with everything that the collection knows of it."""
+    """One downloaded file with all that the collection knows about it."""
     row = collection.database.execute("SELECT raw FROM videos WHERE video_id=?", (video_id,)).fetchone()
     raw = json.loads(row[0]) if row is not None else {}
     return describe(str(path), described_row(collection, video_id, raw) if row is not None else {"id": video_id})

@@ -1,4 +1,4 @@
-"""A video as it is listed: where it lies and what a list, a sidecar or a collection says of it."""
+"""A video as it is listed: where it is, and what a list, a sidecar or a collection says about it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from tiktokactions.records import Source
 
 
 class InputError(UsageError):
-    """What was typed cannot be read as videos; the message says what was expected."""
+    """The inputs cannot be read as videos; the message says what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedVideo:
-    """A file to curate and what is known of it before it is opened."""
+    """A file to curate, and what is known about it before it is opened."""
 
     path: str
     """Absolute, or an address on an object store."""
     labels: tuple[str, ...] = ()
     about: Source = field(default_factory=lambda: Source(path=""))
-    """Only the descriptive fields are filled (id, creator, title, category, uploaded, sound, metadata)."""
+    """Only the descriptive fields are set (id, creator, title, category, uploaded, sound, metadata)."""
     fingerprint: tuple[int, str] | None = None
-    """Size and ETag where the listing of an object store told them: nobody needs to ask again."""
+    """Size and ETag, if the listing of an object store gave them, so that nobody has to ask again."""
 
 
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -36,14 +36,12 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "uploaded": ("uploaded", "upload_date", "create_time", "timestamp"),
     "sound": ("sound", "music_id", "track"),
 }
-"""Our names and those that yt-dlp and the TikTok Research API use, first match wins."""
-
-
+"""Our names and those of yt-dlp and the TikTok Research API; the first match wins."""
 LABEL_FIELDS = ("label", "labels", "hashtag", "hashtags", "hashtag_names", "tags")
 
 
 def describe(path: str, said: dict[str, Any]) -> ListedVideo:
-    """Sort what a list or a sidecar says into our fields; everything else is kept as metadata."""
+    """Sort what a list or a sidecar says into our fields; everything else becomes metadata."""
     said = _clean(said)
     fields: dict[str, Any] = {}
     used: set[str] = set()
@@ -52,18 +50,15 @@ def describe(path: str, said: dict[str, Any]) -> ListedVideo:
         if alias is not None:
             fields[name] = str(said[alias])
             used.add(alias)
-    labels: list[str] = []
-    for name in LABEL_FIELDS:
-        if said.get(name):
-            labels += split_labels(said[name])
-            used.add(name)
-            break
+    labels_in = next((name for name in LABEL_FIELDS if said.get(name)), "")
+    labels = dict.fromkeys(split_labels(said.get(labels_in, ())))
+    used.add(labels_in)
     metadata = {key: value for key, value in said.items() if key not in used and value not in (None, "")}
-    return ListedVideo(path, tuple(dict.fromkeys(labels)), Source(path="", metadata=metadata, **fields))
+    return ListedVideo(path, tuple(labels), Source(path="", metadata=metadata, **fields))
 
 
 def split_labels(value: Any) -> list[str]:
-    """Hashtags from a list, or from text: ``#a #b``, ``a;b``, ``a|b``; a single phrase stays one label."""
+    """Labels from a list or from text: ``#a #b``, ``a;b``, ``a|b``; a single phrase stays one label."""
     if isinstance(value, (list, tuple)):
         parts = [str(part) for part in value]
     elif "#" in str(value):
@@ -78,7 +73,7 @@ def clean_label(label: str) -> str:
 
 
 def _clean(value: Any) -> Any:
-    """Text that JSON and UTF-8 can hold: lone surrogates (broken encodings) become question marks."""
+    """A value that JSON and UTF-8 can hold: lone surrogates (of broken encodings) become question marks."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, dict):
@@ -93,12 +88,12 @@ def _clean(value: Any) -> Any:
 
 
 def printable_path(path: str) -> str:
-    """A path as JSON and Parquet can hold it: bytes that are not UTF-8 are written as ``\\xNN``."""
+    """A path that JSON and Parquet can hold: bytes that are not UTF-8 become ``\\xNN``."""
     return path if is_address(path) else os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def described(source: Source) -> dict[str, Any]:
-    """What is said of a video, apart from where it lies."""
+    """What a source says about a video, apart from where it is."""
     return {name: getattr(source, name) for name in (*FIELDS, "metadata")}
 
 

@@ -1,4 +1,4 @@
-"""What videos of some kind cost: a sample is curated, one video at a time, and what each took is kept."""
+"""What it costs to curate videos of some kind: a sample is curated, one video at a time, and measured."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from tiktokactions.curation.engine_local import run_jobs
 from tiktokactions.curation.one_video import curate_video
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.people import ResolvedDetector, open_detector
-from tiktokactions.files import local_file, poster_path, sha256_file, strip_path
-from tiktokactions.files import write_record as write
+from tiktokactions.files import local_file, poster_path, sha256_file, strip_path, write_record
 
 
 @dataclass(frozen=True)
 class VideoCost:
-    """One video of a sample. ``core_s``: CPU seconds of its process; other programs on the machine raise them less than the
-    wall clock, but raise them (seen: about 3 times where the wall clock rose 15 times)."""
+    """One video of a sample. ``core_s`` are the CPU seconds of its process. Other programs on the machine raise them too, but
+    less than the wall clock (about 3 times where the wall clock rose 15 times)."""
 
     path: str
     core_s: float
@@ -43,7 +42,7 @@ def measure(
     """Curate a sample into ``folder`` with one worker, so that videos do not slow each other down.
 
     Returns:
-        What each video cost, and in words those that crashed or hung, which cost nothing here.
+        What each video cost, and a sentence on each that crashed or hung.
     """
     costs, failed = [], []
     work = functools.partial(_measure_one, options=options, detector=detector, folder=folder)
@@ -57,13 +56,13 @@ def measure(
 
 
 def _measure_one(path: str, options: CurateOptions, detector: ResolvedDetector, folder: Path) -> VideoCost:
-    open_detector(detector)  # a worker loads its model once in its life, not once a video
+    open_detector(detector)  # a worker loads its model once, not once a video
     core_began, wall_began = time.process_time(), time.perf_counter()
     with local_file(path) as local:
         size_bytes = local.stat().st_size
         video_id = sha256_file(local)[:16]
         record = curate_video(local, options, detector, folder, video_id)
-    record_file = write(folder, record)
+    record_file = write_record(folder, record)
     core_s, wall_s = time.process_time() - core_began, time.perf_counter() - wall_began
     thumbs = (poster_path(folder, video_id), strip_path(folder, video_id))
     return VideoCost(
