@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from benchmarks.report import environment, print_environment, print_table, write_result
+from tiktokactions.demonstration.learning import cpu_has_bf16
 
 BATCH, THREADS, CLASSES, DROP_PATH, WARM_UP_STEPS = 2, 2, 101, 0.35, 2
 
@@ -173,12 +174,6 @@ def measure(task: str, rounds: int, steps: int) -> dict[str, dict[str, Any]]:
     for end in ends.values():
         end.send(0)
     return found
-
-
-def cpu_has_bf16() -> bool:
-    with open("/proc/cpuinfo") as cpuinfo:
-        flags = next((line for line in cpuinfo if line.startswith("flags")), "").split()
-    return bool({"avx512_bf16", "amx_bf16"} & set(flags))
 
 
 def main(arguments: list[str] | None = None) -> int:

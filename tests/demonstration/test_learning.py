@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from tiktokactions.demonstration import learning
+from tiktokactions.model.run import Run
 
 
 @pytest.fixture
@@ -22,30 +23,32 @@ def few_and_short(monkeypatch):
 def test_the_demo_runs_through(tmp_path, few_and_short):
     """The whole chain with a few figures and two epochs: files, not accuracy."""
     told: list[str] = []
-    found = learning.learn_rendered_actions(tmp_path, report=lambda progress: told.append(progress.message))
-    assert found["videos"] == 6 and found["classes"] == 6 and found["finetune_loss"] > 0
+    found, scratch = learning.learn_rendered_actions(tmp_path, report=lambda progress: told.append(progress.message))
+    assert found.videos == 6 and found.classes == 6
     assert (tmp_path / "runs" / "finetuned-0" / "evaluations" / "test" / "confusion.png").is_file()
     assert "rendered clips" in " ".join(told)
-    assert found["scratch"]["finetune_loss"] != found["finetune_loss"], "the comparison begins with random weights"
+    losses = [Run(tmp_path / "runs" / f"{name}-0").result.loss for name in ("finetuned", "scratch")]
+    assert None not in losses and losses[0] != losses[1], "the comparison begins with random weights"
     again = learning.learn_rendered_actions(tmp_path)
-    assert (again["top1"], again["scratch"]["top1"]) == (found["top1"], found["scratch"]["top1"]), "nothing is redone"
+    assert [test.top1 for test in again] == [found.top1, scratch.top1], "a second call redoes nothing"
 
 
 def test_the_brief_training_is_the_comparison_on_fewer_clips(tmp_path, few_and_short):
-    found = learning.train_briefly(tmp_path)
-    assert found["videos"] == 6 and (tmp_path / "runs" / "brief-0" / "evaluations" / "test" / "confusion.png").is_file()
-    scratch = learning.learn_rendered_actions(tmp_path)["scratch"]
-    assert scratch["finetune_loss"] == found["finetune_loss"], "one process or two: the same training"
+    assert learning.train_briefly(tmp_path).videos == 6
+    assert (tmp_path / "runs" / "brief-0" / "evaluations" / "test" / "confusion.png").is_file()
+    learning.learn_rendered_actions(tmp_path)
+    losses = [Run(tmp_path / "runs" / f"{name}-0").result.loss for name in ("brief", "scratch")]
+    assert losses[0] == losses[1], "one process or two: the same training"
 
 
 @pytest.mark.slow
 def test_unseen_figures_are_told_apart_after_a_brief_training(tmp_path):
     """Chance is 17 %."""
-    assert learning.train_briefly(tmp_path)["top1"] >= 0.45
+    assert learning.train_briefly(tmp_path).top1 >= 0.45
 
 
 @pytest.mark.slow
 def test_unseen_figures_are_told_apart(tmp_path):
     """Mean of three seeds; chance is 17 %."""
-    found = [learning.learn_rendered_actions(tmp_path, seed=seed)["top1"] for seed in range(3)]
+    found = [learning.learn_rendered_actions(tmp_path, seed=seed)[0].top1 for seed in range(3)]
     assert statistics.mean(found) >= 0.75, found

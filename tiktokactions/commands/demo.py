@@ -188,9 +188,9 @@ def _train(place: _Place) -> Outcome:
     _need_torch()
     with disk_errors():
         found = train_briefly(place.folder, seed=place.seed, report=place.training)
-    chance = f"chance {1 / found['classes']:.0%}"
-    told = f"{NOT_FILMED}: after a short training, top-1 is {found['top1']:.1%} on figures it never saw ({chance})"
-    return told, [Path(found["folder"], "confusion.png")]
+    chance = f"chance {1 / found.classes:.0%}"
+    told = f"{NOT_FILMED}: after a short training, top-1 is {found.top1:.1%} on figures it never saw ({chance})"
+    return told, [Path(found.folder, "confusion.png")]
 
 
 def _learn(place: _Place) -> Outcome:
@@ -198,13 +198,13 @@ def _learn(place: _Place) -> Outcome:
 
     _need_torch()
     with disk_errors():
-        found = learn_rendered_actions(place.folder, seed=place.seed, report=place.training)
+        found, scratch = learn_rendered_actions(place.folder, seed=place.seed, report=place.training)
     told = (
-        f"{NOT_FILMED}: top-1 {found['top1']:.1%} on unseen ones, {found['scratch']['top1']:.1%} from random weights"
-        f" (chance {1 / found['classes']:.0%}); this shows that training works, and says nothing about real video"
+        f"{NOT_FILMED}: top-1 {found.top1:.1%} on unseen ones, {scratch.top1:.1%} from random weights"
+        f" (chance {1 / found.classes:.0%}); this shows that training works, and says nothing about real video"
     )
     pictures = place.folder / "runs" / f"pretrained-{place.seed}" / "reconstructions"
-    return told, [pictures, Path(found["folder"], "confusion.png")]
+    return told, [pictures, Path(found.folder, "confusion.png")]
 
 
 def _study(place: _Place) -> Outcome:

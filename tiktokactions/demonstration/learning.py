@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -14,6 +13,7 @@ from tiktokactions.clips.read import read_clips
 from tiktokactions.demonstration.rendered import render_actions
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions, PretrainOptions
 from tiktokactions.model.progress import TrainingProgress
+from tiktokactions.model.run import Evaluation
 from tiktokactions.study.child import die_with_parent
 
 BATCH = 16
@@ -52,7 +52,6 @@ FINETUNING: dict[str, Any] = _SHARED | {
     "min_area": 0.9,
 }
 
-FEW_TRAIN_FIGURES, FEW_TEST_FIGURES = 80, 20
 STUDY_SIZES = (120, 240, 480, 960)
 
 
@@ -66,20 +65,17 @@ def study_recipes() -> tuple[dict[str, Any], dict[str, Any]]:
 
 def train_briefly(
     output: Path, *, seed: int = 0, report: Callable[[TrainingProgress], None] = lambda progress: None
-) -> dict[str, Any]:
+) -> Evaluation:
     """Fine-tune ``tiny`` from random weights on few rendered figures and test it on others, in about a minute.
 
     Args:
         output: folder for ``few_rendered/`` and ``runs/``; what is finished there is not done again.
         seed: of the training; the clips are always the same.
-
-    Returns:
-        The evaluation as a dict, with ``finetune_loss``.
     """
     rendered = render_actions(
         output / "few_rendered",
-        train_figures=FEW_TRAIN_FIGURES,
-        test_figures=FEW_TEST_FIGURES,
+        train_figures=80,
+        test_figures=20,
         progress=lambda line: report(TrainingProgress(line)),
     )
     train, test = (read_clips(rendered.folder, side=side) for side in ("train", "test"))
@@ -89,7 +85,7 @@ def train_briefly(
 
 def learn_rendered_actions(
     output: Path, *, seed: int = 0, report: Callable[[TrainingProgress], None] = lambda progress: None
-) -> dict[str, Any]:
+) -> tuple[Evaluation, Evaluation]:
     """Render six actions, pre-train ``tiny`` on the train side, fine-tune it, and test it on figures it has never seen.
 
     The same network is also fine-tuned from random weights, for comparison. A second process does that meanwhile.
@@ -99,7 +95,7 @@ def learn_rendered_actions(
         seed: of the training; the clips are always the same.
 
     Returns:
-        The evaluation as a dict, with ``pretrain_loss``, ``finetune_loss`` and ``scratch``, the evaluation of the comparison.
+        The evaluations after pre-training, and from random weights.
     """
     from tiktokactions.model.pretrain import pretrain
 
@@ -111,11 +107,11 @@ def learn_rendered_actions(
         scratch = second_core.submit(_tune_and_test, train, test, other, None, tuning)
         report(TrainingProgress("pre-training on rendered clips, without their labels"))
         options = PretrainOptions(**(PRETRAINING | {"seed": seed, "precision": tuning["precision"]}))
-        done = pretrain(train.clips, options, pretrained, sources=[train.source], report=report)
+        pretrain(train.clips, options, pretrained, sources=[train.source], report=report)
         report(TrainingProgress("fine-tuning on the same clips with their labels"))
         found = _tune_and_test(train, test, tuned, pretrained, tuning, report)
         report(TrainingProgress("waiting for the same fine-tuning from random weights"))
-        return found | {"scratch": scratch.result(), "pretrain_loss": done.result.loss}
+        return found, scratch.result()
 
 
 def _tuning(seed: int) -> dict[str, Any]:
@@ -129,20 +125,16 @@ def _tune_and_test(
     init: Path | None,
     tuning: dict[str, Any],
     report: Callable[[TrainingProgress], None] = lambda progress: None,
-) -> dict[str, Any]:
+) -> Evaluation:
     from tiktokactions.model.evaluate import evaluate
     from tiktokactions.model.finetune import finetune
 
-    done = finetune(train, FinetuneOptions(**tuning), run, init=init, report=report)
+    finetune(train, FinetuneOptions(**tuning), run, init=init, report=report)
     views = EvaluateOptions(segments=1, crops=3, device="cpu", workers=0, threads=1, precision="fp32")
-    found = evaluate(run, test, views, run / "evaluations" / "test", report=report)
-    return dataclasses.asdict(found) | {"finetune_loss": done.result.loss}
+    return evaluate(run, test, views, run / "evaluations" / "test", report=report)
 
 
 def cpu_has_bf16() -> bool:
     """Whether the CPU multiplies in bf16 faster than in float32, as far as Linux tells."""
-    try:
-        flags = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags"))
-    except (OSError, StopIteration):
-        return False
-    return bool({"avx512_bf16", "amx_bf16"} & set(flags.split()))
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.is_file() and not {"avx512_bf16", "amx_bf16"}.isdisjoint(cpuinfo.read_text().split())

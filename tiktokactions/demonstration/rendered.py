@@ -7,7 +7,6 @@ a look at the action; and no figure of one side is on another.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import numpy as np
 from tiktokactions.demonstration.figures_in_motion import ACTIONS, Body, joints_of
 from tiktokactions.demonstration.painting import Camera, Looks, paint_clip
 from tiktokactions.errors import UsageError
-from tiktokactions.files import clear_staging, dataset_lock, move_into_place, staging_folder, write_atomic, write_json
+from tiktokactions.files import clear_staging, dataset_lock, staging_folder, unfinished, write_atomic, write_json
 
 DRAWING = 2
 """Counted up whenever the same seed gives other pixels, so that clips of two versions never mix in one folder."""
@@ -91,31 +90,22 @@ def render_actions(
     _check(figures, settings)
     clips = {side: count * len(ACTIONS) for side, count in figures.items()}
     made = 0
-    with dataset_lock(output), _one_opencv_thread():
+    cv2.setNumThreads(1)  # pictures this small only lose by being split up
+    with dataset_lock(output):
         _agree_with_what_is_there(output, settings, figures)
-        missing = {number: actions for number in _numbers(figures) if (actions := _missing(output, number))}
+        missing = {number: _missing(output, number) for number in _numbers(figures)}
         total = sum(map(len, missing.values()))
         there = f" ({sum(clips.values()) - total:,} are there already)" if total < sum(clips.values()) else ""
         progress(f"rendering {total:,} clips of drawn figures in {output}{there}")
         for number, actions in missing.items():
             for path, pictures in _clips(output, number, actions, seed, size, np.arange(frames) / fps):
-                _write_clip(output, path, pictures, fps)
+                with unfinished(path, staging_folder(output)) as file:
+                    _encode(file, pictures, fps)
                 made += 1
                 if made % max(1, total // 5) == 0 and made < total:
                     progress(f"rendered {made:,} of {total:,}")
         clear_staging(output)
     return RenderedSet(output, ACTIONS, clips["train"], clips["val"], clips["test"], made)
-
-
-@contextlib.contextmanager
-def _one_opencv_thread() -> Iterator[None]:
-    """Pictures this small only lose by being split up."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
 
 
 def _check(figures: dict[str, int], settings: dict[str, int]) -> None:
@@ -176,14 +166,6 @@ def _clips(
         camera = Camera.draw(rng, times_s, size)
         joints = joints_of(action, body, times_s, rng)
         yield _clip_path(output, number, action), paint_clip(body, looks, camera, joints, size, rng)
-
-
-def _write_clip(output: Path, path: Path, frames_thwc: np.ndarray, fps: int) -> None:
-    """Written elsewhere and renamed: a clip that is there is whole, even after a kill."""
-    staged = staging_folder(output) / path.name
-    staged.parent.mkdir(exist_ok=True)
-    _encode(staged, frames_thwc, fps)
-    move_into_place(staged, path)
 
 
 def _encode(path: Path, frames_thwc: np.ndarray, fps: int) -> None:

@@ -14,6 +14,7 @@ import av.filter
 from av.video.frame import PictureType
 
 from tiktokactions.demonstration.footage import BIKES, BUNNY, CAR, PARK, Footage, SamplesError, fetch_footage
+from tiktokactions.files import clear_staging, staging_folder, unfinished
 
 __all__ = ["RECIPES", "Recipe", "SamplesError", "Shot", "make_sample_videos"]
 
@@ -88,8 +89,6 @@ RECIPES = (
 )
 AS_IT_IS = ("street/city_cuts.mp4", BIKES)  # six shots of at most 2.5 seconds
 
-_STAGED = ".making-"
-
 
 def make_sample_videos(folder: Path, log: Callable[[str], None]) -> list[Path]:
     """Write the sample videos into ``folder/<label>/`` and return their paths; what is there already is kept.
@@ -99,8 +98,6 @@ def make_sample_videos(folder: Path, log: Callable[[str], None]) -> list[Path]:
     Raises:
         SamplesError: the footage cannot be had; the message says why and what to do.
     """
-    for leftover in folder.glob(f"*/{_STAGED}*"):
-        leftover.unlink()
     targets = {folder / recipe.path: recipe for recipe in RECIPES}
     plain_copy = folder / AS_IT_IS[0]
     paths = sorted([*targets, plain_copy])
@@ -109,22 +106,16 @@ def make_sample_videos(folder: Path, log: Callable[[str], None]) -> list[Path]:
         return paths
     footage = fetch_footage(log)
     log(f"making {len(paths)} sample videos in {folder}")
+    staging = staging_folder(folder)
     for target, recipe in targets.items():
         if not target.exists():
-            staged = _staged(target)
-            _join(recipe, footage, staged)
-            os.replace(staged, target)
+            with unfinished(target, staging) as file:
+                _join(recipe, footage, file)
     if not plain_copy.exists():
-        staged = _staged(plain_copy)
-        shutil.copyfile(footage[AS_IT_IS[1]], staged)
-        os.replace(staged, plain_copy)
+        with unfinished(plain_copy, staging) as file:
+            shutil.copyfile(footage[AS_IT_IS[1]], file)
+    clear_staging(folder)
     return paths
-
-
-def _staged(target: Path) -> Path:
-    """Where to write first: renamed when finished, so that a file that is there is whole."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return target.with_name(_STAGED + target.name)
 
 
 def _join(recipe: Recipe, footage: dict[Footage, Path], target: Path) -> None:
