@@ -95,7 +95,7 @@ def test_a_second_call_redoes_nothing_and_adds_only_new_figures(tmp_path):
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "set").rglob("*.*") if path.is_file()}
     assert render_actions(tmp_path / "set", train_figures=1, test_figures=1, **SMALL, progress=lines.append).made == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert lines == [f"rendering 0 clips of drawn figures in {tmp_path / 'set'} (12 are there already)"]
+    assert lines == [f"rendering 0 of 12 clips of drawn figures in {tmp_path / 'set'}"]
     assert make(tmp_path / "set", train=2).made == 6
     assert [p for p in before if p.suffix == ".mp4" and p.stat().st_mtime_ns != before[p]] == []
 

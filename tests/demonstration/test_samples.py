@@ -171,7 +171,8 @@ def test_a_second_run_redoes_nothing_and_a_missing_video_is_made_again(registry,
     folder = tmp_path / "videos"
     paths = make_sample_videos(folder, silent)
     assert [str(p.relative_to(folder)) for p in paths] == ["street/two.mp4", "walking/one.mp4"]
-    (folder / "walking" / ".making-one.mp4").write_bytes(b"what a killed run left")
+    (folder / ".staging").mkdir()
+    (folder / ".staging" / ".writing-one.mp4").write_bytes(b"what a killed run left")
     before = {path: path.stat().st_mtime_ns for path in paths}
     assert make_sample_videos(folder, silent) == paths
     assert {path: path.stat().st_mtime_ns for path in paths} == before

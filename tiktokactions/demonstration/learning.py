@@ -58,9 +58,8 @@ STUDY_SIZES = (120, 240, 480, 960)
 def study_recipes() -> tuple[dict[str, Any], dict[str, Any]]:
     """Shorter recipes for pre-training and fine-tuning, so that a study takes a few minutes."""
     precision = {"precision": "bf16" if cpu_has_bf16() else "fp32"}
-    before = PRETRAINING | precision | {"epochs": 2, "pictures_epochs": 0}
-    after = FINETUNING | precision | {"epochs": 4, "validate_epochs": 0, "segments": 1, "crops": 1}
-    return before, after
+    one_view = {"epochs": 4, "validate_epochs": 0, "segments": 1, "crops": 1}
+    return PRETRAINING | precision | {"epochs": 2, "pictures_epochs": 0}, FINETUNING | precision | one_view
 
 
 def train_briefly(

