@@ -15,12 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tiktokactions.collection.client import ResearchClient
-<<<<<<< HEAD
-from tiktokactions.collection.credentials import CredentialsError, base_url, is_loopback, read_credentials
-=======
-from tiktokactions.collection.clock import DAY_S, Clock, JumpingClock, utc_day, utc_text
 from tiktokactions.collection.credentials import Credentials, CredentialsError, base_url, is_loopback, read_credentials
->>>>>>> b5bc505 (collection, curation: natural English, one client for run and refresh, comments that are true)
 from tiktokactions.collection.ledger import REQUESTS_A_DAY, Ledger, ledger_path
 from tiktokactions.collection.options import CollectOptions
 from tiktokactions.collection.plan import Estimate, estimate, period, read_hashtags
@@ -28,7 +23,7 @@ from tiktokactions.collection.rows import clean_hashtag, hash_creator, hashed_cr
 from tiktokactions.collection.run import Run, StoppedError, Wanted, begin, shortfall
 from tiktokactions.collection.store import Collection, CollectionError, is_collection, put_video
 from tiktokactions.files import Place, dataset_lock, on_disk, write_atomic
-from tiktokactions.machine import Clock, JumpingClock, utc_day, utc_text
+from tiktokactions.machine import DAY_S, Clock, JumpingClock, utc_day, utc_text
 
 
 @dataclass(frozen=True, slots=True)
