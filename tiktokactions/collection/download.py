@@ -49,7 +49,7 @@ class Tally:
     bytes: int = 0
     stopped: str = ""
     """Why it ended early; empty if it did not."""
-    kinds: Counter[str] = field(default_factory=Counter)
+    kinds: dict[str, int] = field(default_factory=dict)
 
 
 def pick_up(collection: Collection, tally: Tally, folder: Path | None = None) -> Iterator[Arrived]:
@@ -169,7 +169,7 @@ class _Run:
             self.again.append(video_id)
         else:
             self.tally.retry += 1
-            self.tally.kinds[failure.kind] += 1
+            self.tally.kinds[failure.kind] = self.tally.kinds.get(failure.kind, 0) + 1
         if failure.verdict == "stop":
             self.tally.stopped = self.tally.stopped or f"{failure.kind}: {text}"
         elif self.blocked >= BREAKER and not self.tally.stopped:
@@ -184,7 +184,7 @@ class _Run:
             self._settle_doubtful()
         if self.doubtful:
             self.tally.retry += len(self.doubtful)
-            self.tally.kinds["doubtful"] += len(self.doubtful)
+            self.tally.kinds["doubtful"] = self.tally.kinds.get("doubtful", 0) + len(self.doubtful)
 
     def _settle_doubtful(self) -> None:
         """Other downloads succeed, so we are not blocked and these videos are gone."""
@@ -195,7 +195,7 @@ class _Run:
     def _give_up(self, video_id: str, failure: Failure, text: str) -> None:
         _put(self.collection, video_id, "permanent", failure.kind, text, "")
         self.tally.permanent += 1
-        self.tally.kinds[failure.kind] += 1
+        self.tally.kinds[failure.kind] = self.tally.kinds.get(failure.kind, 0) + 1
 
 
 def mark_curated(collection: Collection, video_id: str) -> None:

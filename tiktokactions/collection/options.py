@@ -12,7 +12,7 @@ from tiktokactions.options import option
 
 
 class PlanError(UsageError):
-    """What was asked for cannot be collected; the message says what was expected."""
+    """This cannot be collected; the message says what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +22,19 @@ class CollectOptions:
     per_hashtag: int = option(900, "collection", "videos wanted for each hashtag", metavar="N")
     start: date | None = option(None, "collection", "first day (default: a year)", flag="from", metavar="DAY")
     end: date | None = option(None, "collection", "last day (default: 3 days ago)", flag="to", metavar="DAY")
-    region: tuple[str, ...] = option((), "collection", "only accounts registered there, such as US GB", metavar="CODE")
+    region: tuple[str, ...] = option(
+        (), "collection", "only accounts registered in these countries, such as US GB", metavar="CODE"
+    )
     random: bool = option(False, "collection", "draw every window at random instead of taking its newest videos")
-    windows: int | None = option(None, "collection", "windows of a hashtag (default: one for 50 videos)", metavar="N")
+    windows: int | None = option(
+        None, "collection", "windows of a hashtag (default: one for every 50 videos)", metavar="N"
+    )
     seed: int = option(0, "collection", "seed of the windows and of the choice among videos", metavar="N")
     hash_creators: bool = option(False, "collection", "store creators' names hashed with a local salt")
     requests_a_day: int = option(REQUESTS_A_DAY, "api", "the account's quota of requests", metavar="N")
-    budget: int | None = option(None, "api", "send at most so many requests in this run", metavar="N")
-    wait: bool = option(False, "api", "sleep until the quota is whole again instead of stopping")
-    credentials: str | None = option(None, "api", "key and secret in a file of mode 600", metavar="FILE")
+    budget: int | None = option(None, "api", "the most requests to send in this run", metavar="N")
+    wait: bool = option(False, "api", "sleep until the quota is renewed instead of stopping")
+    credentials: str | None = option(None, "api", "a file of mode 600 with the key and the secret", metavar="FILE")
     sandbox: bool = option(False, "api", "rehearse with a local server and made-up videos; needs no key")
     speed: float = option(1.0, "api", "divide every wait by this; only for a server on this machine")
 
@@ -38,10 +42,10 @@ class CollectOptions:
         for name, least in (("per_hashtag", 1), ("requests_a_day", 1), ("windows", 1), ("budget", 0), ("speed", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
-                raise PlanError(f"{name} {value}: expected {least} or more")
+                raise PlanError(f"`{name}`: got {value}, expected {least} or more")
         for region in self.region:
             if len(region) != 2 or not region.isalpha() or not region.isupper():
-                raise PlanError(f"region {region!r}: expected two capital letters such as US")
+                raise PlanError(f"`region`: got {region!r}, expected two capital letters such as US")
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,11 @@ class FetchOptions:
     """How one video is fetched."""
 
     pause_s: float = option(
-        2.0, "run", "least pause of a worker between two videos; the longest is three times as long"
+        2.0, "run", "shortest pause of a worker between two videos; the longest is three times as long"
     )
-    rate_mb_s: float | None = option(None, "run", "at most so many megabytes a second for each worker", metavar="MB")
+    rate_mb_s: float | None = option(None, "run", "the most megabytes per second for each worker", metavar="MB")
     cookies: str | None = option(
-        None, "run", "cookies file for posts that need a login; the account may be lost", metavar="FILE"
+        None, "run", "a file of cookies for posts that need a login; you may lose that account", metavar="FILE"
     )
 
 
@@ -61,11 +65,11 @@ class FetchOptions:
 class DownloadOptions(FetchOptions):
     """Every option of ``download`` besides its inputs."""
 
-    limit: int | None = option(None, "run", "at most so many videos in this run", metavar="N")
-    max_gb: float | None = option(None, "run", "stop where the collection's media take so much")
+    limit: int | None = option(None, "run", "the most videos to try in this run", metavar="N")
+    max_gb: float | None = option(None, "run", "stop when the collection's media take this much")
     workers: int = option(2, "run", "downloads at a time", metavar="N")
     from_folder: str | None = option(
-        None, "run", "take files named by id from this folder and download nothing", metavar="FOLDER"
+        None, "run", "take files named by id from this folder instead of downloading", metavar="FOLDER"
     )
 
     def __post_init__(self) -> None:
