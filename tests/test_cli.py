@@ -6,6 +6,7 @@ import dataclasses
 import json
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from tests.made_videos import numbered_frames, write_video
 from tiktokactions import cli
 from tiktokactions.curation.options import CurateOptions
 
-RESULT = api.CurateResult("d", 3, 1, 1, 1, 2.5, 3, 0, 0, 0, {}, 0, "none")
+SUMMARY = api.CurateResult("d", 3, 1, 1, 1, 2.5, 3, 0, 0, 0, {}, 0, "none")
+RESULT = SimpleNamespace(last_run=SUMMARY)
+"""What the command line asks of the dataset that ``curate`` returns."""
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What ``curate`` was called with."""
     calls: list[dict[str, Any]] = []
 
-    def curate(videos: Any, output: Any, **options: Any) -> api.CurateResult:
+    def curate(videos: Any, output: Any, **options: Any) -> SimpleNamespace:
         options.pop("progress")
         calls.append({"videos": videos, "output": output, **options})
         return RESULT
@@ -124,7 +127,7 @@ def test_errors_have_exit_codes_and_one_line(
 def test_what_needs_attention_exits_1(
     changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(api, "curate", lambda *a, **k: dataclasses.replace(RESULT, **changes))
+    monkeypatch.setattr(api, "curate", lambda **k: SimpleNamespace(last_run=dataclasses.replace(SUMMARY, **changes)))
     assert cli.main(["curate", "a", "-o", "d"]) == 1
     assert "attention: " in capsys.readouterr().err
 

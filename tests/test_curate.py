@@ -65,7 +65,7 @@ def files(dataset: Path) -> dict[str, int]:
 @pytest.fixture(scope="session")
 def made(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, api.CurateResult]:
     dataset = tmp_path_factory.mktemp("made") / "dataset"
-    return dataset, api.curate(videos, dataset, **NO_PEOPLE)
+    return dataset, api.curate(videos, dataset, **NO_PEOPLE).last_run
 
 
 def test_a_folder_becomes_a_dataset(made: tuple[Path, api.CurateResult]) -> None:
@@ -99,7 +99,7 @@ def test_a_folder_becomes_a_dataset(made: tuple[Path, api.CurateResult]) -> None
 def test_a_rerun_writes_nothing(made: tuple[Path, api.CurateResult], videos: Path) -> None:
     dataset, first = made
     before = files(dataset)
-    again = api.curate(videos, dataset)  # the settings are the dataset's own: nothing was typed
+    again = api.curate(videos, dataset).last_run  # the settings are the dataset's own: nothing was typed
     assert (again.curated, again.finished_before) == (0, 6)
     assert (again.videos, again.accepted, again.rejected) == (first.videos, first.accepted, first.rejected)
     assert files(dataset) == before
@@ -111,7 +111,7 @@ def test_new_videos_join_and_old_ones_stay_as_they_are(mine: Path, tmp_path: Pat
     api.curate(mine, dataset, **NO_PEOPLE)
     before = {name: t for name, t in files(dataset).items() if name.startswith(("records", "clips", "thumbs"))}
     shutil.move(tmp_path / "later.mp4", mine / "d.mp4")
-    assert api.curate(mine, dataset).curated == 1
+    assert api.curate(mine, dataset).last_run.curated == 1
     after = files(dataset)
     assert {name: after[name] for name in before} == before
     assert json.loads((dataset / "dataset.json").read_bytes())["version"] == 2
@@ -122,13 +122,13 @@ def test_changed_thresholds_are_decided_again_without_decoding(mine: Path, tmp_p
     api.curate(mine, dataset, **NO_PEOPLE)
     before = files(dataset)
     shutil.move(mine, tmp_path / "moved")  # decoding is impossible now
-    result = api.curate(dataset, redecide=True, min_person_frames=4)
+    result = api.curate(dataset, redecide=True, min_person_frames=4).last_run
     assert (result.accepted, result.needs_review, result.rejected, result.cut_again) == (0, 4, 2, 0)
     after = files(dataset)
     changed = {name for name in before if after.get(name) != before[name] and name.startswith(("clips", "thumbs"))}
     assert changed == set()
     shutil.move(tmp_path / "moved", mine)
-    shorter = api.curate(dataset, redecide=True, min_clip_s=1.5, max_clip_s=3.0, min_person_frames=0)
+    shorter = api.curate(dataset, redecide=True, min_clip_s=1.5, max_clip_s=3.0, min_person_frames=0).last_run
     assert (shorter.accepted, shorter.rejected, shorter.cut_again) == (5, 1, 5)
     for record in records(dataset).values():
         if record["clip"]:
@@ -143,7 +143,7 @@ def test_redecide_cuts_a_clip_that_was_lost(mine: Path, tmp_path: Path) -> None:
     api.curate(mine / "dance", dataset, **NO_PEOPLE)
     clip = dataset / records(dataset)["a.mp4"]["clip"]["path"]
     clip.unlink()
-    assert api.curate(dataset, redecide=True).cut_again == 1
+    assert api.curate(dataset, redecide=True).last_run.cut_again == 1
     assert read_numbers(clip) == list(range(60, 190))
 
 
@@ -152,7 +152,7 @@ def test_redecide_reports_clips_whose_source_is_gone(mine: Path, tmp_path: Path)
     api.curate(mine / "dance", dataset, **NO_PEOPLE)
     before = records(dataset)
     (mine / "dance" / "a.mp4").unlink()
-    result = api.curate(dataset, redecide=True, max_clip_s=4.0)
+    result = api.curate(dataset, redecide=True, max_clip_s=4.0).last_run
     assert result.cut_again == 1
     (problem,) = result.uncut.values()
     assert "a.mp4 is gone or has changed" in problem
@@ -176,7 +176,7 @@ def test_what_redecide_cannot_do(options: dict[str, Any], message: str, made: tu
 def test_other_scene_settings_decode_again_what_is_given(mine: Path, tmp_path: Path) -> None:
     dataset = tmp_path / "dataset"
     api.curate(mine, dataset, **NO_PEOPLE)
-    result = api.curate(mine / "dance", dataset, scene_threshold=200.0)
+    result = api.curate(mine / "dance", dataset, scene_threshold=200.0).last_run
     assert (result.curated, result.outdated) == (2, 4)
     assert [len(records(dataset)[name]["scenes"]) for name in ("a.mp4", "b.mp4", "c.mp4")] == [1, 1, 2]
 
@@ -184,13 +184,13 @@ def test_other_scene_settings_decode_again_what_is_given(mine: Path, tmp_path: P
 def test_identical_files_are_one_video_with_all_labels(mine: Path, tmp_path: Path) -> None:
     dataset = tmp_path / "dataset"
     shutil.copy(mine / "dance/a.mp4", mine / "swim/again.mp4")
-    result = api.curate(mine, dataset, **NO_PEOPLE)
+    result = api.curate(mine, dataset, **NO_PEOPLE).last_run
     assert (result.videos, result.curated, result.identical, result.finished_before) == (6, 6, 1, 0)
     record = records(dataset)["a.mp4"]
     assert record["labels"] == ["dance", "swim"]
     assert record["source"]["copies"] == [str(mine / "swim/again.mp4")]
     before = files(dataset)
-    assert api.curate(mine, dataset).curated == 0
+    assert api.curate(mine, dataset).last_run.curated == 0
     assert files(dataset) == before
 
 
@@ -199,7 +199,7 @@ def test_new_labels_move_the_clip_without_decoding(mine: Path, tmp_path: Path) -
     api.curate(mine / "dance", dataset, **NO_PEOPLE)
     clip = records(dataset)["a.mp4"]["clip"]
     (tmp_path / "list.csv").write_text(f"path,label,creator\n{mine}/dance/a.mp4,tango,ana\n")
-    result = api.curate(tmp_path / "list.csv", dataset)
+    result = api.curate(tmp_path / "list.csv", dataset).last_run
     record = records(dataset)["a.mp4"]
     assert (result.curated, result.cut_again) == (0, 0)
     assert (record["labels"], record["source"]["creator"]) == (["tango"], "ana")
@@ -214,7 +214,7 @@ def test_a_file_with_new_content_is_a_new_video(mine: Path, tmp_path: Path) -> N
     api.curate(mine, dataset, **NO_PEOPLE)
     assert records(dataset)["d.mp4"]["status"] == "rejected"
     (mine / "d.mp4").write_bytes(broken)
-    result = api.curate(mine, dataset)
+    result = api.curate(mine, dataset).last_run
     assert (result.videos, result.accepted) == (6, 4), "the half download is gone, the whole one took its place"
     assert api.dataset_verify(dataset).problems == ()
 
@@ -228,7 +228,7 @@ def test_labels_and_ids_never_lead_outside(mine: Path, tmp_path: Path) -> None:
     for name, text in zip(names, UNSAFE, strict=False):
         (mine / name).with_suffix(".json").write_text(json.dumps({"id": text, "label": text}))
     outside = {p for p in tmp_path.rglob("*") if p.is_file()}
-    result = api.curate(mine, dataset, **NO_PEOPLE)
+    result = api.curate(mine, dataset, **NO_PEOPLE).last_run
     assert result.accepted == 4
     new = {p for p in tmp_path.rglob("*") if p.is_file()} - outside
     assert all(p.is_relative_to(dataset) for p in new)
@@ -290,7 +290,7 @@ def test_a_file_that_may_not_be_read(mine: Path, tmp_path: Path, monkeypatch: py
         "Permission denied",
     )
     monkeypatch.undo()
-    result = api.curate(mine, tmp_path / "dataset", detector="none")
+    result = api.curate(mine, tmp_path / "dataset", detector="none").last_run
     assert (result.videos, result.accepted) == (6, 4), "readable again: its row is replaced by the real one"
 
 
@@ -365,7 +365,7 @@ def test_killed_at_any_moment_nothing_finished_is_lost_or_redone(
     time.sleep(1.5)  # orphaned workers notice within half a second
     before = {name: t for name, t in files(dataset).items() if name.startswith("records")}
     assert len(before) >= after
-    result = api.curate(many, dataset, **NO_PEOPLE)
+    result = api.curate(many, dataset, **NO_PEOPLE).last_run
     assert result.curated == 24 - len(before)
     now = files(dataset)
     assert {name: now[name] for name in before} == before, "finished records were not written again"
@@ -385,7 +385,7 @@ def test_ctrl_c_discards_what_is_in_flight_and_exits_130(many: Path, tmp_path: P
     assert b"Traceback" not in stderr
     claimed = {json.loads(p.read_bytes())["clip"]["path"] for p in dataset.glob("records/*/*.json")}
     assert claimed <= {str(p.relative_to(dataset)) for p in dataset.glob("clips/*/*.mp4")}
-    assert api.curate(many, dataset, **NO_PEOPLE).videos == 24
+    assert api.curate(many, dataset, **NO_PEOPLE).last_run.videos == 24
     assert api.dataset_verify(dataset).problems == ()
 
 
@@ -399,7 +399,7 @@ def test_a_full_disk_stops_the_run_with_a_message_and_no_half_file(many: Path, t
     assert b"Traceback" not in done.stderr
     assert not (dataset / ".staging").exists()
     assert not list(dataset.glob("clips/*/*"))
-    assert api.curate(many, dataset, **NO_PEOPLE, crf=23).accepted == 24
+    assert api.curate(many, dataset, **NO_PEOPLE, crf=23).last_run.accepted == 24
 
 
 @pytest.fixture
@@ -429,6 +429,6 @@ def test_a_crash_and_a_hang_cost_one_video_each_and_can_be_tried_again(
     assert (reasons["a.mp4"], reasons["b.mp4"]) == (["people_not_required"], ["worker_crashed"])
     assert (reasons["c.mp4"], reasons["d.mp4"]) == (["timeout"], ["people_not_required"])
     monkeypatch.undo()
-    assert api.curate(mine, dataset).curated == 0
-    result = api.curate(mine, dataset, retry_failed=True)
+    assert api.curate(mine, dataset).last_run.curated == 0
+    result = api.curate(mine, dataset, retry_failed=True).last_run
     assert (result.curated, result.accepted) == (2, 4)

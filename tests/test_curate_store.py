@@ -91,7 +91,7 @@ def test_a_store_gives_the_dataset_of_a_disk(
 
     # A rerun looks at the listings alone: nothing is read again, nothing is written.
     store.asked.clear()
-    again = api.curate(source, str(dataset), **NO_PEOPLE)
+    again = api.curate(source, str(dataset), **NO_PEOPLE).last_run
     assert (again.curated, again.finished_before) == (0, 5)
     assert not [(m, p) for m, p in store.asked if m in ("GET", "HEAD") and p.endswith((".mp4", ".txt"))]
     assert {p for m, p in store.asked if m in ("PUT", "DELETE")} == {f"/{ObjectPath(str(dataset)).key}/.lock"}
@@ -139,7 +139,7 @@ def test_a_take_down_reaches_the_store(
     kept = [name for folder, name in objects if b"7231" in bytes_at(dataset / f"{folder}{name}")]
     assert [name for name in kept if not name.startswith("removals/") and "T" not in name] == ["removed.csv"]
     (ObjectPath(bucket) / "in" / "swim" / "7231.mp4").write_bytes((videos / "swim" / "c.mp4").read_bytes())
-    assert api.curate(source, str(dataset), **NO_PEOPLE).accepted == 2
+    assert api.curate(source, str(dataset), **NO_PEOPLE).last_run.accepted == 2
     assert not (dataset / "clips" / "swim" / "7231.mp4").exists()
 
 
@@ -194,11 +194,11 @@ def test_a_changed_object_is_curated_anew_and_a_relabelled_one_moves(videos: Pat
     write_video(tmp_path / "b.mp4", numbered_frames(110, 96, 128, first=5000))
     (ObjectPath(source) / "dance" / "b.mp4").write_bytes((tmp_path / "b.mp4").read_bytes())
     (ObjectPath(source) / "swim" / "c.json").write_bytes(json.dumps({"id": "7231", "label": "diving"}).encode())
-    result = api.curate(source, str(dataset), **NO_PEOPLE)
+    result = api.curate(source, str(dataset), **NO_PEOPLE).last_run
     assert (result.curated, result.videos, result.accepted) == (1, 4, 3)
     assert (dataset / "clips" / "diving" / "7231.mp4").is_file()
     assert not (dataset / "clips" / "swim" / "7231.mp4").exists()
-    shorter = api.curate(str(dataset), redecide=True, max_clip_s=3.5, min_clip_s=3.0)
+    shorter = api.curate(str(dataset), redecide=True, max_clip_s=3.5, min_clip_s=3.0).last_run
     assert shorter.cut_again == 3 and not shorter.uncut  # the sources are fetched again for it
     assert not api.dataset_verify(str(dataset)).problems
 
@@ -251,7 +251,7 @@ def test_lists_name_objects(videos: Path, bucket: str, tmp_path: Path) -> None:
     source = put(videos, bucket)
     (tmp_path / "list.csv").write_text(f"path,label,creator\n{source}dance/b.mp4,jump,me\n{source}gone.mp4,jump,me\n")
     (ObjectPath(source) / "list.txt").write_bytes(b"swim/c.mp4\trow\n")
-    result = api.curate([str(tmp_path / "list.csv"), f"{source}list.txt"], tmp_path / "data", **NO_PEOPLE)
+    result = api.curate([str(tmp_path / "list.csv"), f"{source}list.txt"], tmp_path / "data", **NO_PEOPLE).last_run
     assert (result.videos, result.accepted) == (3, 2)
     by_path = {r["source"]["path"]: r for r in told(tmp_path / "data", source).values()}
     assert {path: (r["labels"], r["status"], r["reasons"]) for path, r in by_path.items()} == {

@@ -30,7 +30,7 @@ from tests.conftest import REPOSITORY
 from tests.curation.tiny_onnx import write_constant_model
 from tests.made_videos import numbered_frames, write_video
 from tiktokactions import cli
-from tiktokactions.cli.derive import commands_for
+from tiktokactions.cli import derive
 
 DRY_RUN = ("--engine ray", "s3://", "gs://", "--device cuda", "torchrun ", "tiktokactions study ")
 """Need a cluster, credentials, a GPU or many minutes: run with --dry-run."""
@@ -122,7 +122,7 @@ def example_commands(example: str) -> list[Command]:
 
 def all_commands() -> list[Command]:
     prose = [command for name, text in documents().items() for command in commands_in(name, text)]
-    examples = [command for typed in commands_for() for command in example_commands(typed.example)]
+    examples = [command for typed in derive.all_commands() for command in example_commands(typed.example)]
     return prose + list(dict.fromkeys(examples))
 
 
@@ -386,7 +386,7 @@ def test_the_readme_shows_python_and_fits():
     assert any("pip install" in line for line in first_screen), "install must be found in the first screen"
 
 
-@pytest.mark.parametrize("command", [pytest.param(c, id=c.typed) for c in commands_for()])
+@pytest.mark.parametrize("command", [pytest.param(c, id=c.typed) for c in derive.all_commands()])
 def test_help_has_an_example(command, capsys):
     assert cli.main([*command.words, "--help"]) == 0
     shown = re.sub(r" \\\n +", " ", capsys.readouterr().out)
@@ -394,7 +394,7 @@ def test_help_has_an_example(command, capsys):
     assert example_commands(command.example), f"{command.typed}: no line of its example begins with 'tiktokactions '"
 
 
-@pytest.mark.parametrize("command", [pytest.param(c, id=c.typed) for c in commands_for()])
+@pytest.mark.parametrize("command", [pytest.param(c, id=c.typed) for c in derive.all_commands()])
 def test_docs_name_every_command_and_option(command):
     prose = "\n".join(documents().values())
     wanted = {command.typed, *(flag for option in command.options for flag in option.flags if flag.startswith("--"))}

@@ -142,10 +142,10 @@ def test_removed_videos_never_come_back(mine: Path) -> None:
     shutil.copy(kept, mine / f"col/media/{id_of(3)}.mp4")
     (mine / f"col/media/{id_of(3)}.json").write_text(json.dumps({"id": id_of(3)}))
     (mine / "list.csv").write_text("path,id\nkept.mp4,7300000000000000001\n")
-    result = api.curate([str(mine / "col/media"), str(mine / "list.csv")], mine / "data", **NO_PEOPLE)
+    result = api.curate([str(mine / "col/media"), str(mine / "list.csv")], mine / "data", **NO_PEOPLE).last_run
     assert (result.videos, result.removed) == (5, 2)
     assert not record_path(mine / "data", id_of(3)).exists()
-    assert api.curate([str(kept)], mine / "data", **NO_PEOPLE).removed == 1
+    assert api.curate([str(kept)], mine / "data", **NO_PEOPLE).last_run.removed == 1
 
 
 def test_rerunning_collect_does_not_bring_them_back(tmp_path: Path) -> None:
@@ -403,12 +403,12 @@ def test_killed_anywhere_it_is_finished_by_what_comes_next(mine: Path, repositor
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
         child.stdout.close()
-    result = api.curate(mine / "col/media", mine / "data", **NO_PEOPLE)
+    result = api.curate(mine / "col/media", mine / "data", **NO_PEOPLE).last_run
     assert result.videos in (4, 6)
     api.refresh(mine / "data", remove=ids)
     (mine / "rows.jsonl").unlink()
     assert traces(mine, *ids, "bob") == [] and not list(mine.rglob(PENDING))
-    assert api.curate(mine / "col/media", mine / "data", **NO_PEOPLE).videos == 4
+    assert api.curate(mine / "col/media", mine / "data", **NO_PEOPLE).last_run.videos == 4
     assert not api.dataset_verify(mine / "data").problems
     reports = [json.loads(path.read_bytes()) for path in reports_of(mine / "data")]
     assert [r["ids"] for r in reports] == [ids] and all(r["sha256"] == signature(r) for r in reports)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tiktokactions.commands.hashtags_explain import hashtags_explain
     from tiktokactions.commands.hashtags_propose import hashtags_propose
     from tiktokactions.commands.hashtags_select import hashtags_select
+    from tiktokactions.commands.nouns import Dataset, Run
     from tiktokactions.commands.plan import plan
     from tiktokactions.commands.predict import FeaturesWritten, predict
     from tiktokactions.commands.pretrain import pretrain
@@ -52,22 +53,27 @@ if TYPE_CHECKING:
     from tiktokactions.commands.studies import StudyPlan, StudyResult
     from tiktokactions.commands.study_scaling import study_scaling
     from tiktokactions.commands.study_sources import study_sources
-    from tiktokactions.errors import DiskFullError, UsageError
+    from tiktokactions.errors import AccessError, DiskFullError, NotFoundError, TiktokactionsError, UsageError
     from tiktokactions.model.progress import TrainingProgress
 
 __all__ = [
+    "AccessError",
     "CurateResult",
+    "Dataset",
     "DemoStep",
     "DiskFullError",
     "DownloadResult",
     "FeaturesWritten",
     "Invitation",
+    "NotFoundError",
     "Progress",
     "RefreshResult",
     "ReportWritten",
     "ReviewApplied",
+    "Run",
     "StudyPlan",
     "StudyResult",
+    "TiktokactionsError",
     "TrainingProgress",
     "UsageError",
     "collect_export",
@@ -112,18 +118,23 @@ __all__ = [
 ]
 
 _ELSEWHERE = {
+    "AccessError": "errors",
     "CurateResult": "commands.curate",
+    "Dataset": "commands.nouns",
     "DemoStep": "commands.demo",
     "DiskFullError": "errors",
     "DownloadResult": "commands.download",
     "FeaturesWritten": "commands.predict",
     "Invitation": "commands.review_invite",
+    "NotFoundError": "errors",
     "Progress": "commands.curate",
     "RefreshResult": "commands.refresh",
     "ReportWritten": "commands.report",
     "ReviewApplied": "commands.review_apply",
+    "Run": "commands.nouns",
     "StudyPlan": "commands.studies",
     "StudyResult": "commands.studies",
+    "TiktokactionsError": "errors",
     "TrainingProgress": "model.progress",
     "UsageError": "errors",
 }

@@ -119,7 +119,7 @@ def test_curate_on_ray_is_curate(token: str, tmp_path: Path) -> None:
     """The same records, clips and tables as the local engine's, and standard output is one JSON object."""
     videos = made_videos(tmp_path / "videos", 2)
     (videos / "broken.mp4").write_bytes(b"\0" * 5000)
-    local = api.curate(videos, tmp_path / "local", detector="none", min_person_frames=0, workers=2)
+    local = api.curate(videos, tmp_path / "local", detector="none", min_person_frames=0, workers=2).last_run
     run = ("tiktokactions", "curate", str(videos), "-o", "ray", *NO_PEOPLE, "--engine", "ray", "--json")
     with running_cluster("--num-cpus=2", token=token) as cluster:
         result = json.loads(finished(beside(cluster, *run, cwd=tmp_path)))

@@ -61,7 +61,7 @@ def test_whatever_the_frames_times(tmp_path: Path, fps: float | None) -> None:
         write_video(tmp_path / "videos" / f"uneven{seconds}.mp4", frames[0], times_s=uneven, b_frames=2)
         write_video(tmp_path / "videos" / f"even{seconds}.mp4", frames[1], fps=24)
     none: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "keep_duplicates": True, "workers": 1}
-    assert api.curate(tmp_path / "videos", tmp_path / "data", fps=fps, **none).accepted == 4
+    assert api.curate(tmp_path / "videos", tmp_path / "data", fps=fps, **none).last_run.accepted == 4
     api.dataset_export(tmp_path / "data", tmp_path / "ids", format="ids")
     done = api.dataset_hydrate(tmp_path / "ids" / "ids.csv", tmp_path / "again", media=tmp_path / "videos", workers=1)
     assert (done.rebuilt, done.missing) == (4, 0)

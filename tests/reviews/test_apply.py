@@ -307,7 +307,7 @@ def test_a_duplicate_that_people_accept_stays_linked_to_its_twin(tmp_path: Path)
     assert (records(data)[copy].status, records(data)[copy].reasons) == ("accepted", ("human_accepted", twin))
 
 
-APPLY = "import sys; from tiktokactions import api; print('begun', flush=True); api.review_apply(sys.argv[1])"
+APPLY = "import sys; import tiktokactions as api; print('begun', flush=True); api.review_apply(sys.argv[1])"
 
 
 @pytest.mark.parametrize("after_s", [0.4, 1.2, *(pytest.param(n / 10, marks=pytest.mark.slow) for n in range(20))])

@@ -7,14 +7,17 @@ import dataclasses
 import importlib
 import inspect
 import os
+import pkgutil
 import re
+import sys
 import types
 import typing
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from functools import cached_property
+from typing import Annotated, Any, Literal, cast
 
 import docstring_parser
 
@@ -112,18 +115,9 @@ class Option:
 
 @dataclass(frozen=True)
 class Command:
-    """One command: what is typed for it, and what it is in Python."""
+    """One command: what is typed for it, and what it is in Python. Only what is asked for is imported."""
 
     words: tuple[str, ...]
-    function: Callable[..., Any]
-    summary: str
-    description: str
-    example: str
-    options: list[Option]
-    callbacks: dict[str, str]
-    """Parameters that are told progress, and what they are told: ``Progress``, ``kept`` ..."""
-    takes: type | None
-    """The options dataclass whose fields a TOML file can set."""
 
     @property
     def name(self) -> str:
@@ -134,50 +128,86 @@ class Command:
     def typed(self) -> str:
         return " ".join(("tiktokactions", *self.words))
 
+    @cached_property
+    def summary(self) -> str:
+        """The first line of its file, read without importing it: the list of all commands has to come at once."""
+        source = pkgutil.get_data("tiktokactions.commands", f"{self.name}.py") or b""
+        return source.decode().partition("\n")[0].strip('"').removesuffix(".")
+
+    @cached_property
+    def function(self) -> Callable[..., Any]:
+        module = importlib.import_module(f"tiktokactions.commands.{self.name}")
+        return cast(Callable[..., Any], getattr(module, self.name))
+
+    @cached_property
+    def docstring(self) -> docstring_parser.Docstring:
+        return docstring_parser.parse(self.function.__doc__ or "", docstring_parser.DocstringStyle.GOOGLE)
+
+    @property
+    def description(self) -> str:
+        """Paragraphs without markup."""
+        parts = (self.docstring.short_description, self.docstring.long_description)
+        return "\n\n".join(plain(part) + "." for part in parts if part)
+
+    @property
+    def example(self) -> str:
+        return "\n".join(re.sub(r"\n +", " ", example.description or "") for example in self.docstring.examples)
+
+    @property
+    def takes(self) -> type | None:
+        """The options dataclass whose fields a TOML file can set."""
+        return getattr(self.function, "options", None)
+
     @property
     def names(self) -> list[str]:
         """The options that a TOML file can set."""
         return [option.name for option in self.options if option.section]
 
+    @cached_property
+    def parameters(self) -> dict[str, tuple[inspect.Parameter, Any]]:
+        """The parameters that are not fields of the options dataclass, and their types."""
+        names, function = vars(sys.modules[self.function.__module__]), self.function
+        return {
+            name: (parameter, eval(str(parameter.annotation), names))
+            for name, parameter in inspect.signature(function).parameters.items()
+            if name in function.__annotations__ and parameter.kind is not parameter.VAR_KEYWORD
+        }
 
-def commands_for(typed: Sequence[str] = ()) -> list[Command]:
-    """The commands that what was typed may mean: all, or those of its first word."""
-    names = [name for name in COMMANDS if typed and typed[0] == name] or list(COMMANDS)
-    return [derive((name, part) if part else (name,)) for name in names for part in COMMANDS[name] or ("",)]
+    @cached_property
+    def callbacks(self) -> dict[str, str]:
+        """Parameters that are told progress, and what they are told: ``Progress``, ``kept`` ..."""
+        found = {name: _callback(annotation) for name, (_, annotation) in self.parameters.items()}
+        return {name: told for name, told in found.items() if told}
+
+    @cached_property
+    def options(self) -> list[Option]:
+        """Arguments and options in the order of the signature."""
+        helps = {n.strip(): p.description or "" for p in self.docstring.params for n in p.arg_name.split(",")}
+        fields = {f.name: f for f in dataclasses.fields(self.takes)} if self.takes else {}
+        hints = typing.get_type_hints(self.takes) if self.takes else {}
+        signature = inspect.signature(self.function).parameters
+        return [
+            _option_of_parameter(*self.parameters[name], plain(helps.get(name, ""), signature))
+            if name in self.parameters
+            else _option_of_field(fields[name], hints[name])
+            for name in signature
+            if name not in self.callbacks and name != "options"
+        ]
 
 
-def derive(words: tuple[str, ...]) -> Command:
-    name = "_".join(words)
-    module = importlib.import_module(f"tiktokactions.commands.{name}")
-    function = getattr(module, name)
-    told = docstring_parser.parse(function.__doc__, docstring_parser.DocstringStyle.GOOGLE)
-    parameters = inspect.signature(function).parameters
-    helps = {n.strip(): p.description or "" for p in told.params for n in p.arg_name.split(",")}
-    kind = getattr(function, "options", None)
-    fields = {} if kind is None else {f.name: f for f in dataclasses.fields(kind)}
-    hints = {} if kind is None else typing.get_type_hints(kind)
-    options, callbacks = [], {}
-    for parameter in parameters.values():
-        if parameter.name not in function.__annotations__:
-            options.append(_option_of_field(fields[parameter.name], hints[parameter.name]))
-            continue
-        annotation = eval(str(parameter.annotation), vars(module))
-        if marker := _callback(annotation):
-            callbacks[parameter.name] = marker
-        elif parameter.kind is not parameter.VAR_KEYWORD:
-            options.append(
-                _option_of_parameter(parameter, annotation, plain(helps.get(parameter.name, ""), parameters))
-            )
-    return Command(
-        words=words,
-        function=function,
-        summary=plain(told.short_description or ""),
-        description=plain(told.long_description or "") + "." * bool(told.long_description),
-        example="\n".join(re.sub(r"\n +", " ", e.description or "") for e in told.examples),
-        options=options,
-        callbacks=callbacks,
-        takes=kind,
-    )
+def all_commands() -> list[Command]:
+    return [Command((name, part) if part else (name,)) for name, parts in COMMANDS.items() for part in parts or ("",)]
+
+
+def command_meant(typed: Sequence[str]) -> Command | None:
+    """The command that these words call; None if they only ask for help."""
+    words = [word for word in typed if not word.startswith("-")]
+    parts = COMMANDS.get(words[0]) if words else None
+    if parts is None:
+        return None
+    if words[1:2] and words[1] in parts:
+        return Command((words[0], words[1]))
+    return Command((words[0],)) if "" in parts or not parts else None
 
 
 def plain(text: str, parameters: Collection[str] = ()) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import tiktokactions
-from tiktokactions.cli.derive import Command, commands_for
+from tiktokactions.cli.derive import Command
 from tiktokactions.cli.parser import STDIN, build_app
 from tiktokactions.cli.words import with_dashes
 from tiktokactions.errors import BUG, DONE, INTERRUPTED, USAGE, TiktokactionsError
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from cyclopts import CycloptsError
 
     typed = list(sys.argv[1:] if argv is None else argv)
-    app = build_app(commands_for(typed), run)
+    app = build_app(typed, run)
     words = [STDIN if word == "-" else word for word in typed]
     try:
         function, bound, _ = app.parse_args(words, print_error=False, exit_on_error=False)

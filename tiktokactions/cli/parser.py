@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from fractions import Fraction
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from cyclopts import App, Group, Parameter
 
 from tiktokactions import __version__
-from tiktokactions.cli.derive import GROUPS, SECTIONS, Command, Option
+from tiktokactions.cli.derive import GROUPS, SECTIONS, Command, Option, all_commands, command_meant
 
 EVERYWHERE = [Option("as_json", bool, False, "print one JSON object instead of text", flags=("--json",))]
 CONFIG = Option(
@@ -22,8 +22,12 @@ STDIN = "\0-"
 """Stands for ``-`` while cyclopts, which takes it for an option, looks at what was typed."""
 
 
-def build_app(commands: list[Command], run: Callable[[Command, dict[str, Any]], int]) -> App:
-    """``run(command, typed)`` is called with what was typed, and nothing that was not."""
+def build_app(typed: Sequence[str], run: Callable[[Command, dict[str, Any]], int]) -> App:
+    """``run(command, given)`` is called with what was typed, and nothing that was not.
+
+    Only the command that is meant has its parameters: to list the others their names will do.
+    """
+    meant = command_meant(typed)
     root = App(
         name="tiktokactions",
         version=f"tiktokactions {__version__}",
@@ -31,35 +35,36 @@ def build_app(commands: list[Command], run: Callable[[Command, dict[str, Any]], 
         help_epilogue="Example:\n  tiktokactions demo",
         help_format="plaintext",
         default_parameter=Parameter(consume_multiple=True, negative_bool="", negative_iterable="", show_default=False),
-        sort_key=None,
     )
     groups: dict[str, App] = {}
-    for number, command in enumerate(commands):
+    for number, command in enumerate(all_commands()):
         parent, *rest = command.words
         if parent in GROUPS and parent not in groups:
-            groups[parent] = App(name=parent, help=GROUPS[parent], help_epilogue=examples([command]), sort_key=number)
+            epilogue = examples(command) if parent in typed else ""
+            groups[parent] = App(name=parent, help=GROUPS[parent], help_epilogue=epilogue, sort_key=number)
             root.command(groups[parent])
-        made = _callable_for(command, run)
+        is_meant = command == meant
+        made = _callable_for(command, run) if is_meant else _only_listed
+        look: dict[str, Any] = {"help": command.summary + ".", "sort_key": number}
+        if is_meant:
+            look |= {"help": command.description, "help_epilogue": examples(command)}
         if parent not in GROUPS:
-            root.command(made, name=parent, help=help_of(command), help_epilogue=examples([command]), sort_key=number)
+            root.command(made, name=parent, **look)
         elif rest:
-            [part] = rest
-            groups[parent].command(
-                made, name=part, help=help_of(command), help_epilogue=examples([command]), sort_key=number
-            )
+            groups[parent].command(made, name=rest[0], **look)
         else:
             groups[parent].default(made)
             groups[parent].command(made, name="serve", show=False)
     return root
 
 
-def help_of(command: Command) -> str:
-    return f"{command.summary}.\n\n{command.description}".strip()
+def _only_listed() -> None:
+    """Stands for a command that is not meant."""
 
 
-def examples(commands: list[Command]) -> str:
+def examples(command: Command) -> str:
     """Long lines are continued as a shell continues them, so that they can be copied."""
-    lines = [line for command in commands for line in command.example.splitlines()]
+    lines = command.example.splitlines()
     folded = (textwrap.wrap(line, 72, break_long_words=False, break_on_hyphens=False) for line in lines)
     return "\n".join(["Example:", *("  " + " \\\n      ".join(parts) for parts in folded)])
 
@@ -80,7 +85,6 @@ def _callable_for(command: Command, run: Callable[[Command, dict[str, Any]], int
     typed.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [_parameter(option) for option in (*positional, *(o for o in options if o.flags))]
     )
-    typed.__doc__ = command.summary
     return typed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tiktokactions.cli.derive import Command, Option, commands_for
+from tiktokactions.cli.derive import Command, Option, all_commands
 
 HEAD = """# Every command
 
@@ -18,13 +18,11 @@ codes: 0 done, 1 done but something needs attention (it says what), 2 bad usage 
 
 def command_reference() -> str:
     """Markdown: a section for every command, with its arguments, options and example."""
-    return "\n".join([HEAD, *map(section, commands_for())])
+    return "\n".join([HEAD, *map(section, all_commands())])
 
 
 def section(command: Command) -> str:
-    lines = [f"## {command.typed}", "", f"{command.summary}.", ""]
-    if command.description:
-        lines += [command.description, ""]
+    lines = [f"## {command.typed}", "", command.description, ""]
     if command.options:
         lines += ["| | meaning |", "|---|---|", *map(row, command.options), ""]
     return "\n".join([*lines, "```", command.example, "```", ""])

@@ -174,7 +174,8 @@ def download(result: ta.DownloadResult, typed: Typed) -> Told:
 # --- datasets -------------------------------------------------------------------------------------------------------
 
 
-def curate(result: ta.CurateResult, typed: Typed) -> Told:
+def curate(made: ta.Dataset, typed: Typed) -> Told:
+    result = made.last_run
     twins = f", {result.identical} identical to another file" if result.identical else ""
     earlier = f", {result.finished_before} finished before" if result.finished_before else ""
     again = f", {result.cut_again} clips cut again" if result.cut_again else ""
@@ -190,7 +191,7 @@ def curate(result: ta.CurateResult, typed: Typed) -> Told:
         attention.append(
             f"{result.outdated} records were made with other settings; give their videos to bring them up to date"
         )
-    return Told(lines, attention)
+    return Told(lines, attention, json=to_builtins(result))
 
 
 def review_apply(applied: ta.ReviewApplied, typed: Typed) -> Told:

@@ -1,4 +1,4 @@
-"""A collection as JSON lines."""
+"""Export metadata: a collection as JSON lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metadata from a file, for everybody without a key."""
+"""Take metadata from a file, without a key."""
 
 from __future__ import annotations
 

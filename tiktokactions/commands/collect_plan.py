@@ -1,4 +1,4 @@
-"""What a collection will take, before anything is sent."""
+"""Say how many requests and days a collection takes; send nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metadata of videos by hashtag."""
+"""Collect metadata of videos by hashtag."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a collection holds, and what is missing."""
+"""Show what a collection holds and what is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw videos become a dataset: the run, its checkpoints, and the tables that are brought up to date at its end."""
+"""Turn raw videos into a dataset."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.dataset import Dataset
+from tiktokactions.commands.nouns import Dataset
 from tiktokactions.commands.options import AnyPath, AnyPaths, nothing, takes
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.dataset import refuse_subset
@@ -73,7 +73,7 @@ def curate(
     redecide: bool = False,
     progress: Callable[[Progress], None] = nothing,
     **options: Any,
-) -> CurateResult:
+) -> Dataset:
     """Turn raw videos into a dataset (paper, section 3.3), or decide an existing one again.
 
     Args:
@@ -84,6 +84,9 @@ def curate(
         progress: called in this process after every video.
         **options: any field of :class:`tiktokactions.curation.options.CurateOptions`; what is not given is taken from the
             dataset if it exists, else is the default.
+
+    Returns:
+        The dataset; ``last_run`` is the summary of this call.
 
     Raises:
         UsageError: inputs or options that make no sense.
@@ -106,7 +109,7 @@ def curate(
         _refuse_new_evidence(data, settings)
     with data.editing("curate", settings) as edit, session(settings):
         result = _settle_all(edit, progress) if redecide else _curate_all(inputs, edit, progress)
-    return replace(result, seconds=round(time.perf_counter() - began, 3))
+    return data.after(replace(result, seconds=round(time.perf_counter() - began, 3)))
 
 
 def opened_or_new(folder: Place, options: dict[str, Any]) -> tuple[Dataset, CurateOptions]:

@@ -1,4 +1,4 @@
-"""The dataset card."""
+"""Write the dataset card."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which clips came, went and changed."""
+"""Show which clips came, went and changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dataset in a form that other programs read."""
+"""Export clips in a format that other programs read."""
 
 from __future__ import annotations
 

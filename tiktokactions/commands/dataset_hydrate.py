@@ -1,4 +1,4 @@
-"""A dataset made again from its released ids."""
+"""Make a dataset again from its released ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two datasets become one."""
+"""Make one dataset of two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sides for training and testing."""
+"""Give every clip a side for training or testing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fewer clips of a dataset, chosen."""
+"""Choose some of the clips."""
 
 from __future__ import annotations
 

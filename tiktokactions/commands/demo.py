@@ -1,4 +1,4 @@
-"""The demonstration, step by step through the whole chain."""
+"""Show the whole chain on sample videos."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _curate(place: _Place) -> Outcome:
 
     videos, dataset = place.folder / "videos", place.folder / "dataset"
     make_sample_videos(videos, lambda line: place.progress(Progress(0, 0, 0, 0, 0, 0, line)))
-    made = curate(videos, dataset, progress=place.progress)
+    made = curate(videos, dataset, progress=place.progress).last_run
     told = f"{made.videos} videos: {made.accepted} accepted, {made.needs_review} to review, {made.rejected} rejected"
     return told, [dataset / name for name in ("manifest.parquet", "figures/funnel.png", "README.md")]
 

@@ -1,4 +1,4 @@
-"""What is installed on this machine, what is missing and how to get it."""
+"""Say what is installed, what is missing and how to get it."""
 
 from __future__ import annotations
 

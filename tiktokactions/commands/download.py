@@ -1,4 +1,4 @@
-"""Files for the videos of a collection: a separate step that the user has to opt into, with curation on arrival."""
+"""Download the videos of a collection; opt-in, says what you must be entitled to."""
 
 from __future__ import annotations
 

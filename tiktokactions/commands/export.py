@@ -1,4 +1,4 @@
-"""A run's weights as other programs read them."""
+"""Export model weights for other programs."""
 
 from __future__ import annotations
 

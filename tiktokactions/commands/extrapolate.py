@@ -1,4 +1,4 @@
-"""How many videos a target accuracy needs."""
+"""Say how many videos a target accuracy needs."""
 
 from __future__ import annotations
 

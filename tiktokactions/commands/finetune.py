@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.commands.errors import need_torch, on_disk
+from tiktokactions.commands.nouns import Run
 from tiktokactions.commands.options import AnyPath, nothing, takes
 from tiktokactions.commands.training_clips import clips_of, readable_clips
 from tiktokactions.files import disk_errors
@@ -17,7 +18,6 @@ from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
     from tiktokactions.clips.clip import ClipSet, Side
-    from tiktokactions.model.run import Run
 
 
 @takes(FinetuneOptions)
@@ -60,7 +60,6 @@ def finetune(
     with disk_errors():
         from tiktokactions.model.evaluate import evaluate, label_numbers
         from tiktokactions.model.finetune import dry_finetune, finetune, require_labels
-        from tiktokactions.model.run import Run
 
         train = clips_of(data, "train", settings)
         looked_at, tested_on = _other_side(data, val, "val", settings), _other_side(data, test, "test", settings)
@@ -79,14 +78,14 @@ def finetune(
             report=progress,
         )
         if not run.finished or not tested_on:
-            return run
+            return Run.of(run)
         shared = {
             f.name: getattr(settings, f.name) for f in dataclasses.fields(EvaluateOptions) if hasattr(settings, f.name)
         }
         tests = folder / "evaluations" / "test"
         [clips] = readable_clips(tested_on, settings, tests, progress)
         evaluate(folder, clips, EvaluateOptions(**(shared | {"stride": None})), tests, report=progress)
-        return run
+        return Run.of(run)
 
 
 def _other_side(

@@ -1,4 +1,4 @@
-"""Why a hashtag was chosen or left out."""
+"""Say why a hashtag was chosen or left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Candidate hashtags for actions."""
+"""Propose hashtags for the class names of datasets."""
 
 from __future__ import annotations
 

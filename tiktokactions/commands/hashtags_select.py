@@ -1,4 +1,4 @@
-"""Choose among candidate hashtags."""
+"""Choose among variants of hashtags, by views where they are known."""
 
 from __future__ import annotations
 

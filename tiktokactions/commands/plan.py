@@ -1,4 +1,4 @@
-"""What so many videos need, from a sample measured here."""
+"""Say what so many videos need: cores, disk, GPUs, quota, people."""
 
 from __future__ import annotations
 

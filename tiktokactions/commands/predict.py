@@ -1,4 +1,4 @@
-"""The labels of any videos, or their features."""
+"""Predict the labels of any videos, or write their features."""
 
 from __future__ import annotations
 

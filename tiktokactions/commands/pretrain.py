@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tiktokactions.commands.errors import need_torch, on_disk
+from tiktokactions.commands.nouns import Run
 from tiktokactions.commands.options import AnyPath, AnyPaths, nothing, takes
 from tiktokactions.commands.training_clips import clips_of, readable_clips
 from tiktokactions.errors import UsageError
@@ -14,9 +15,6 @@ from tiktokactions.files import disk_errors
 from tiktokactions.model.options import PretrainOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
-
-if TYPE_CHECKING:
-    from tiktokactions.model.run import Run
 
 
 @takes(PretrainOptions)
@@ -63,14 +61,13 @@ def pretrain(
     need_torch(settings.decoder)
     with disk_errors():
         from tiktokactions.model.pretrain import dry_pretrain, pretrain
-        from tiktokactions.model.run import Run
 
         parts = [clips_of(source, "train", settings, unsplit_is_all=True) for source in sources]
         if dry_run:
             return Run(output, derived=dry_pretrain(sum(len(part.clips) for part in parts), settings))
         parts = readable_clips(parts, settings, on_disk(output, "a run"), progress)
         clips = [clip for part in parts for clip in part.clips]
-        return pretrain(
+        run = pretrain(
             clips,
             settings,
             on_disk(output, "a run"),
@@ -79,6 +76,7 @@ def pretrain(
             init=None if init is None else on_disk(init, "`init`"),
             report=progress,
         )
+        return Run.of(run)
 
 
 def _shares(mix: Sequence[float], sizes: Sequence[int]) -> list[float]:

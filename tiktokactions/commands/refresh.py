@@ -1,4 +1,4 @@
-"""Take-downs and compliance: what is gone from the platform, or was asked to go, goes from everything that we hold.
+"""Remove everywhere what is gone from the platform, or was asked to go.
 
 A collection and the datasets that were made of it know each other; a removal goes through all of them.
 """

@@ -1,4 +1,4 @@
-"""One page that shows everything."""
+"""Write one page that shows everything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages where people judge clips."""
+"""Show the pages where people judge clips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people decided becomes part of the dataset."""
+"""Make what people decided part of the dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks for an outside platform, or what was decided."""
+"""Export review tasks for an outside platform, or what was decided."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers given elsewhere."""
+"""Take in judgements given elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who decided how much, and how far people agree."""
+"""Show who decided how much, and how far people agree."""
 
 from __future__ import annotations
 

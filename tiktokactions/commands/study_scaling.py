@@ -1,4 +1,4 @@
-"""How accuracy grows with the pre-training data."""
+"""Measure how accuracy grows with the pre-training data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pre-training source serves best."""
+"""Compare sources of pre-training data."""
 
 from __future__ import annotations
 

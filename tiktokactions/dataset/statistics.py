@@ -158,6 +158,18 @@ class Statistics:
     """Accepted videos per split; empty while the dataset is not split."""
     stages: tuple[Stage, ...]
 
+    @property
+    def accepted(self) -> int:
+        return self.status.get("accepted", 0)
+
+    @property
+    def needs_review(self) -> int:
+        return self.status.get("needs_review", 0)
+
+    @property
+    def rejected(self) -> int:
+        return self.status.get("rejected", 0)
+
 
 def dataset_statistics(manifest: Place, min_person_frames: int = 4) -> Statistics:
     """Count a dataset. ``min_person_frames`` (0 and up) draws the line of the funnel's people stage.
