@@ -1,4 +1,4 @@
-"""What a report is made of: sections of plain blocks. The parts fill them, the page lays them out; both know nothing else."""
+"""What a report is made of: sections of plain blocks. The parts fill them, the page lays them out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as a ``data:`` address. ``alt`` says what is to be seen, for those who do not see it."""
+    """A figure as a ``data:`` address. ``alt`` describes it for those who cannot see it."""
 
     uri: str
     alt: str
@@ -66,7 +66,7 @@ class Previews:
 
 @dataclass(frozen=True)
 class Commands:
-    """What to type to get the same; one command a line."""
+    """The commands that make the same again, one a line."""
 
     lines: tuple[str, ...]
     kind: str = "commands"
@@ -74,7 +74,7 @@ class Commands:
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph. ``tone``: ``plain``, ``answer`` (what the section comes down to) or ``warning``."""
+    """A paragraph. ``tone``: ``plain``, ``answer`` (the result of the section) or ``warning``."""
 
     text: str
     tone: str = "plain"

@@ -87,7 +87,7 @@ def _reasons(stats: Statistics) -> list[Block]:
         (code, count(number), share(number, stats.videos), REASONS.get(code, ""))
         for code, number in sorted(stats.reasons.items(), key=lambda item: (-item[1], item[0]))
     ]
-    return table("Why each video stands where it stands", ("reason", "videos", "share", "meaning"), rows)
+    return table("Why videos were accepted, rejected or sent to review", ("reason", "videos", "share", "meaning"), rows)
 
 
 def _labels(stats: Statistics) -> list[Block]:
@@ -147,7 +147,7 @@ def _caption(row: dict[str, Any]) -> str:
 
 
 def _chosen(folder: Place, status: str, wanted: int) -> list[dict[str, Any]]:
-    """Up to so many rows of the manifest with this status: round after round one of each label, arbitrary but fixed."""
+    """At most ``wanted`` rows of the manifest with this status, one label after the other in turn; always the same rows."""
     if wanted < 1:
         return []
     columns = ["video_id", "status", "labels", "human_labels", "clip_path", "person_frames", "sampled_frames"]

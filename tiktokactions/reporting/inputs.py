@@ -1,4 +1,4 @@
-"""What a report can be about, told by the files in a folder."""
+"""What a report can be about, recognised by the files in a folder."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MARKS: tuple[tuple[str, Kind], ...] = (
     ("collection.sqlite", "collection"),
     ("decisions.csv", "hashtags"),
 )
-"""The file that tells what a folder is."""
+"""The file by which a folder is recognised."""
 ORDER: tuple[Kind, ...] = ("hashtags", "collection", "dataset", "run", "study", "extrapolation")
 """The order of the page: that of the data flow."""
 
 
 class ReportError(UsageError):
-    """Something that a report cannot be about; the message says what would do."""
+    """A folder that a report cannot be about; the message says which can."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Input:
 
 
 def recognise(path: Place) -> Input:
-    """Raises ``ReportError`` where the folder is none of ours."""
+    """Raises ``ReportError`` for a folder that this program did not make."""
     for mark, kind in MARKS:
         if (path / mark).is_file():
             return Input(kind, path)

@@ -30,7 +30,9 @@ def hashtag_section(folder: Place) -> Section:
     ]
     if unknown:
         blocks.append(
-            Text(f"{count(unknown)} of the kept hashtags have unknown views: a rule decided, not a threshold.")
+            Text(
+                f"{count(unknown)} of the kept hashtags have an unknown number of views: a rule decided, not a threshold."
+            )
         )
     blocks.append(Commands((f"tiktokactions hashtags select CANDIDATES.csv --views VIEWS.csv -o {folder.name}",)))
     return Section("Hashtags", tuple(blocks), folder.name)

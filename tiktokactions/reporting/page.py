@@ -19,7 +19,7 @@ from tiktokactions.reporting.runs import run_section
 from tiktokactions.reporting.studies import extrapolation_section, study_sections
 
 LARGEST = 9_500_000
-"""Bytes of all pictures together; beyond, the last ones are left out, and the page says so."""
+"""Bytes of all pictures together; the last ones that do not fit are left out, and the page says so."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def make_page(
         report: receives a line for each input.
 
     Raises:
-        ReportError: a folder that is none of ours.
+        ReportError: a folder that this program did not make.
         ValueError, OSError: one of them is damaged.
     """
     import jinja2

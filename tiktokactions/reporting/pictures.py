@@ -13,7 +13,7 @@ from tiktokactions.reporting.blocks import Picture, Preview
 from tiktokactions.video import SAME_TIME_S, VideoError, VideoFile, fit_size, shrink, to_bgr
 
 LARGE_SVG = 400_000
-"""Bytes of an SVG from which on the PNG beside it is taken where that is smaller."""
+"""An SVG of this many bytes or more is replaced by its PNG, where that is smaller."""
 PREVIEW_SIDE = 176
 """Long side of a preview, pixels."""
 PREVIEW_FPS = 8
@@ -56,9 +56,9 @@ def strip(path: Place, caption: str, width: int = 900) -> list[Preview]:
 
 
 def preview(clip: Path, poster: Place, caption: str) -> list[Preview]:
-    """The first seconds of a clip as a looping picture, with a still for print and for those who want no motion.
+    """The first seconds of a clip as a looping picture, with a still for print and for those who prefer no motion.
 
-    A clip that is missing or damaged is passed over: a report is no place to find that out (``dataset verify`` is).
+    A clip that is missing or damaged is left out; ``dataset verify`` finds those.
     """
     frames = _frames(clip)
     if len(frames) < 2:

@@ -1,4 +1,4 @@
-"""The section about a run: its curves, reconstructions, accuracy with confusion matrix, recipe and versions."""
+"""The section about a run: curves, reconstructions, accuracy with confusion matrix, recipe and versions."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _overview(run: Run) -> list[Block]:
         )
     ]
     if not run.finished:
-        blocks.append(Text("This run is not finished: the command that began it goes on with it.", "warning"))
+        blocks.append(Text("This run is not finished: give its command again to continue.", "warning"))
     return blocks
 
 
@@ -105,7 +105,7 @@ def _recipe(run: Run) -> list[Block]:
     first = "at random" if info.init is None else f"from {Path(info.init.path).name}"
     return [
         Text(f"Trained on {sources or 'clips'}; first weights {first}; begun {info.created}."),
-        *table("What followed from the options", ("quantity", "value"), derived, folded=True),
+        *table("Derived from the options", ("quantity", "value"), derived, folded=True),
         *table("Model", ("size", "value"), shape, folded=True),
         *table("Options", ("option", "value"), options, folded=True),
         *table("Versions", ("what", "version"), list(info.versions.items()), folded=True),

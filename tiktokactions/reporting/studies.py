@@ -15,7 +15,7 @@ MOST_FAMILIES = 20
 
 
 def study_sections(folder: Place) -> list[Section]:
-    """A data-size study or a comparison of sources, as far as it has come; then its extrapolation, where there is one."""
+    """A data-size study or a comparison of sources, finished or not, and its extrapolation if there is one."""
     settings = _read(folder / "study.json")
     result = _read(folder / "result.json") if (folder / "result.json").is_file() else None
     by_source = "sources" in settings or (folder / "differences.csv").is_file()
@@ -46,7 +46,7 @@ def _progress(folder: Place, result: dict[str, Any] | None) -> list[Block]:
         blocks += [Text(f"{name} crashed: {_last(lines)}", "warning") for name, lines in result["failed"].items()]
     else:
         blocks.append(
-            Text(f"This study is not finished: {finished} trials are. Its command goes on with it.", "warning")
+            Text(f"This study is not finished: {finished} trials are. Give its command again to continue.", "warning")
         )
     return blocks
 
@@ -110,7 +110,7 @@ def extrapolation_section(folder: Place, about: str = "") -> Section:
         for target, a in found["answer"].items()
     ]
     if any(a["size"] is not None or a["low"] is not None for a in found["answer"].values()):
-        head = ("target", "videos", "90 % from", "to", "of the credible curves get there")
+        head = ("target", "videos", "90 % from", "to", "of the credible curves reach it")
         blocks += table("All credible curves together", head, answers)
     predicted = [
         (count(p["size"]), percent(p["accuracy"]), percent(p["low"]), percent(p["high"])) for p in found["prediction"]

@@ -15,11 +15,12 @@ from tiktokactions.reviews.options import Method
 from tiktokactions.reviews.store import Store, reviewers_per_video
 
 ITERATIONS, RESTARTS = 50, 5
-"""Of the models' estimation."""
+"""How often a model estimates anew, and (MACE) from how many starting points."""
 SECONDS_PER_ANSWER = {"dawid-skene": (1e-4, 5e-6), "mace": (8e-4, 1.2e-4), "glad": (5.6e-3, 4e-6)}
-"""And for each further answer to choose from, on top; measured with 10,000 answers of 20 people, on one core."""
+"""Seconds that one answer takes, and seconds on top for each of the answers to choose from; measured with 10,000 answers of
+20 people, on one core."""
 SAID_FROM_S = 5.0
-"""What will take so long is announced."""
+"""Work that takes longer than this is announced."""
 TIE = 1e-6
 """Two answers whose probabilities differ by less than this are a tie."""
 
@@ -29,7 +30,7 @@ class Aggregated:
     verdicts: dict[str, Verdict]
     """Of the videos that have their ``k`` judgements and no conflict over the verdict."""
     conflicts: dict[str, str]
-    """Videos left to be settled by somebody, and over what: see :class:`tiktokactions.reviews.consensus.Consensus`."""
+    """Videos that somebody has to settle, and what each conflict is about (as in ``Consensus``)."""
 
 
 def aggregate(
@@ -40,7 +41,7 @@ def aggregate(
     ``majority`` needs more than half. The others estimate from all judgements together how reliable each person is, and
     weigh them: Dawid and Skene (1979) by a confusion matrix per person, MACE (Hovy et al., 2013) by how often a person
     guesses, GLAD (Whitehill et al., 2009) by ability and the video's difficulty. They decide where a majority cannot; an
-    adjudication and a gold answer stand above them all. ``report`` is told what takes long, and about how long.
+    adjudication or a gold answer overrules them all. ``report`` receives a line before anything that takes long.
     """
     k, answers = reviewers_per_video(store), gold(store)
     by_video = in_force_by_video(store)

@@ -1,4 +1,4 @@
-"""Do people agree, and with the truth where it is known: kappa, alpha, precision, attention, speed."""
+"""How well people agree with each other, and with the truth where it is known: kappa, alpha, precision, attention, speed."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from tiktokactions.reviews.store import Store, reviewers_per_video
 
 def cohen_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
     """Cohen's kappa of two people (J. Cohen, 1960): agreement beyond that of two who answer at random with the shares
-    that each of them gave. ``pairs``: what the one and the other said of the same video.
+    that each of them gave. ``pairs``: what each of the two said of the same video.
 
-    None where it is undefined: no pairs, or both said one and the same thing throughout.
+    None where it is undefined: no pairs, or both gave the same answer to every video.
     """
     if not pairs:
         return None

@@ -1,4 +1,4 @@
-"""Answers given elsewhere become decisions: Label Studio's exports, CSV, JSON lines. What makes no sense is listed."""
+"""Turns answers given elsewhere into decisions: Label Studio's exports, CSV, JSON lines. Nonsensical rows are listed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tiktokactions.reviews.tasks import NO_ACTION, SEPARATOR, kind_of
 
 ROWS_AT_ONCE = 500
 REFUSED_AT_MOST = 1000
-"""So many refused rows are listed; the rest is counted in one line."""
+"""Refused rows that are listed; the rest are counted in one line."""
 ORIGINS = {".json": "label-studio", ".csv": "csv", ".jsonl": "jsonl"}
 
 
@@ -128,7 +128,7 @@ def _csv_row(row: Mapping[str | None, Any]) -> dict[str, Any] | DecisionError:
     cells = {str(name).strip(): (value or "").strip() for name, value in row.items()}
     for name in ("annotator", "labels", "tags"):
         cells[name] = cells.get(name, "").removeprefix("'")
-    # Of an empty cell nothing is said.
+    # An empty cell says nothing.
     return {name: value for name, value in cells.items() if value}
 
 
@@ -225,7 +225,7 @@ def _names(value: Any, what: str) -> list[str]:
 
 
 def _annotator(value: Any) -> str:
-    """The name of whoever answered: as given, or what Label Studio says of ``completed_by``."""
+    """The name of the person who answered: as given, or from Label Studio's ``completed_by``."""
     if isinstance(value, dict):
         value = value.get("email") or value.get("username") or value.get("id")
     if isinstance(value, int) and not isinstance(value, bool):

@@ -1,5 +1,5 @@
-"""A SQLite file shared by the threads of a server and by other processes: short transactions, one connection at a time
-for whoever needs one."""
+"""A SQLite file shared by the threads of a server and by other processes: short transactions, and a connection for each
+thread that needs one."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Database:
         )
         connection.row_factory = sqlite3.Row
         connection.execute(f"PRAGMA synchronous={self._synchronous}")
-        connection.execute("PRAGMA secure_delete=ON")  # what was taken down must not be left in free pages
+        connection.execute("PRAGMA secure_delete=ON")  # nothing of a video that was taken down may stay in free pages
         return connection
 
 

@@ -28,7 +28,7 @@ from tiktokactions.reviews.queue import QueueItem
 from tiktokactions.reviews.store import Store
 
 COUNTS_LIVE_S, COUNTS_LIVE = 1.0, 20
-"""Counts are used again for so many times as long as counting took, and a second at most."""
+"""Counts are reused for 20 times as long as counting took, but for one second at most."""
 REPORT_LIVES_S = 10.0
 
 
@@ -149,7 +149,7 @@ class Desk:
     # --- looking ---------------------------------------------------------------------------------------------------
 
     def progress(self, reviewer: str, queue_name: str | None = None) -> Progress:
-        """How far a queue is, and how fast a person goes; counts are at most a second old, fresh where counting is quick."""
+        """How far a queue has come, and how fast a person is; counts are at most a second old."""
         name = queue_name or self.options.queue
         queue.ensure_queue(self.index, name)
         known = self._remembered.counts.get(name)
@@ -219,8 +219,8 @@ def open_desk(
     options: ReviewOptions | None = None,
     report: Callable[[int], None] = lambda videos: None,
 ) -> Desk:
-    """Open a dataset for review: its decisions, and the index of its videos, which is brought up to date (``report`` is
-    told how many videos were looked at).
+    """Open a dataset for review: its decisions, and the index of its videos, which is brought up to date (``report``
+    receives the number of videos read so far).
 
     Raises:
         ValueError: ``reviews.sqlite`` is damaged or newer than this program, or the manifest is missing.

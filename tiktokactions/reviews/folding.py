@@ -27,7 +27,7 @@ def catch_up(index: Index, store: Store) -> None:
 
 
 def fold_videos(index: Index, store: Store, video_ids: Sequence[str]) -> None:
-    """Take in what is said of some videos now."""
+    """Take in the decisions on some videos again."""
     _fold(index, store, list(video_ids), None)
 
 
@@ -60,7 +60,7 @@ def _write_state(
     connection.executemany(
         "INSERT INTO judged VALUES(?, ?, ?, ?)", [(name, video_id, *values) for name, values in people.items()]
     )
-    # Whoever said something no longer holds it; whoever took that back is given it again by the queue.
+    # A decision ends the lease of its reviewer; the queue leases the video again after an undo.
     connection.executemany("DELETE FROM leases WHERE video_id=? AND reviewer=?", [(video_id, name) for name in people])
     connection.execute(
         "UPDATE videos SET judged=?, closed=?, conflict=? WHERE video_id=?",
@@ -70,13 +70,13 @@ def _write_state(
 
 
 def fold_those_judged(index: Index, store: Store, new: Sequence[str]) -> None:
-    """Videos that came into the dataset after somebody had judged them (their answers were imported, say)."""
+    """Take in the decisions on new videos: somebody may have judged them before they came (imported answers, for example)."""
     judged = {row[0] for row in store.database.rows("SELECT DISTINCT video_id FROM decisions")}
     fold_videos(index, store, sorted(judged.intersection(new)))
 
 
 def forget_decisions(index: Index) -> None:
-    """As if nobody had judged anything, until :func:`catch_up` takes it all in again."""
+    """Clear what the index knows of judgements; :func:`catch_up` then takes in all of them again."""
     with index.database.write() as connection:
         connection.execute("DELETE FROM judged")
         connection.execute(

@@ -1,4 +1,4 @@
-"""Browsing the dataset: filters, orders and paging that stay fast at 300,000 videos (no page is reached by counting)."""
+"""Browsing the dataset: filters, orders and paging that stay fast at 300,000 videos (pages are found by key)."""
 
 from __future__ import annotations
 

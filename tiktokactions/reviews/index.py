@@ -1,5 +1,5 @@
 """``.review/index.sqlite``: what the queue and the gallery look up, derived from the manifest, the records and the
-decisions. It may be deleted at any time; only leases are nowhere else, and they end by themselves."""
+decisions. It may be deleted at any time: leases are kept nowhere else, but they expire anyway."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ INDEXES = (
     "CREATE INDEX IF NOT EXISTS videos_conflict ON videos(video_id) WHERE conflict IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS labels_of_video ON labels(video_id)",
 )
-"""Made when the first rows are there, all at once, and kept up from then on."""
+"""Created together after the first rows were written, which is faster; SQLite maintains them from then on."""
 ROWS_AT_ONCE = 2000
 
 

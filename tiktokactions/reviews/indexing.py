@@ -1,4 +1,4 @@
-"""The manifest, taken into the index: which videos there are, their evidence, and the queue of those that need review."""
+"""Takes the manifest into the index: which videos there are, their evidence, and the queue of those that need review."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COLUMNS = ["source_path" if name == "file_name" else name for name in in_view(V
 _FROM_RECORDS = ["title", "detector", "frame_scores", "person_score"]
 """A manifest of an earlier version of this program lacks some of these; the records are read then."""
 ROWS_AT_FIRST = 50_000
-"""So many where there is nothing yet and nobody is served: each page of the index is then written a few times only."""
+"""Rows per transaction while the index is empty and serves nobody: larger ones write each page of the file fewer times."""
 CACHE_AT_FIRST_KB = 256_000
 
 
@@ -33,7 +33,7 @@ def index_manifest(index: Index, store: Store, report: Callable[[int], None] = l
 
     Rows are compared by a hash, and only the records of those that changed are read, so that a rebuild after some
     decisions takes seconds with 300,000 videos. Requests are served meanwhile: it writes in small transactions.
-    ``report`` is told from time to time how many rows have been looked at.
+    ``report`` receives the number of rows read so far.
     """
     manifest = index.dataset / "manifest.parquet"
     stat = manifest.stat()
@@ -98,10 +98,10 @@ def _update_videos(index: Index, manifest: Path, report: Callable[[int], None]) 
 
 
 def _told(index: Index, video_id: str) -> dict[str, Any]:
-    """What a manifest of an earlier version does not tell, from the record."""
+    """The columns that a manifest of an earlier version lacks, from the record."""
     try:
         record = read_record(record_path(index.dataset, video_id))
-    except (FileNotFoundError, ValueError):  # 'dataset verify' speaks of it; here the row of the manifest has to do
+    except (FileNotFoundError, ValueError):  # 'dataset verify' reports it; the row of the manifest has to do here
         return {"title": None, "detector": None, "frame_scores": [], "person_score": 1.0}
     return {
         "title": record.source.title,

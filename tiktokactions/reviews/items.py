@@ -104,7 +104,7 @@ def scene_of(record: VideoRecord, start_s: float, end_s: float) -> int | None:
 
 
 def why(record: VideoRecord, settings: CurateOptions) -> str:
-    """Why this video wants a person's look."""
+    """Why a person should look at this video."""
     reasons = [reason.partition(":")[0] for reason in record.reasons]
     if "source_missing" in reasons:
         return "accepted by people, but its source is gone and the clip cannot be cut"

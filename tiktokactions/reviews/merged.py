@@ -1,4 +1,4 @@
-"""What people decided in two datasets, brought together in the dataset that is made of them."""
+"""Merges what people decided in several datasets into the dataset that is made of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tiktokactions.reviews.rows import insert
 from tiktokactions.reviews.store import Store, store_path
 
 NOT_CARRIED = ("cookie_secret",)
-"""Settings that belong to one folder: its sessions."""
+"""Settings of one folder only: they sign its sessions."""
 RANK = {"outside": 0, "reviewer": 1, "owner": 2}
 
 

@@ -17,21 +17,23 @@ METHODS: tuple[Method, ...] = get_args(Method)
 class ReviewOptions:
     """Every option of ``tiktokactions review DATASET``."""
 
-    host: str = option("127.0.0.1", "server", "address to listen on; another than this machine's own needs a token")
+    host: str = option("127.0.0.1", "server", "address to listen on; any other than this machine's own needs a token")
     port: int = option(8000, "server", "port to listen on; 0 takes any free one")
     owner_token: str | None = option(
-        None, "server", "the owner's token (default: with another host one is made and shown)"
+        None, "server", "the owner's token (default: made and shown where `host` is not this machine's own)"
     )
 
-    sample: int = option(0, "queue", "quality control: so many accepted videos, drawn at random, are shown")
-    seed: int = option(0, "queue", "of that sample")
+    sample: int = option(0, "queue", "quality control: show this many accepted videos, drawn at random")
+    seed: int = option(0, "queue", "seed of that sample")
     label: str | None = option(None, "queue", "show all clips of this label")
 
     reviewers_per_video: int | None = option(
-        None, "people", "independent judgements that a video needs (default: as before, at first 1)"
+        None, "people", "independent judgements that a video needs (default: as the last time, at first 1)"
     )
-    lease_s: float = option(120.0, "people", "a video shown to one person is not given to others for so long")
-    gold_every: int = option(20, "people", "mix in a gold item after so many videos, where there are any; 0: never")
+    lease_s: float = option(120.0, "people", "seconds for which a video shown to one person is not given to others")
+    gold_every: int = option(
+        20, "people", "mix one gold item into every so many videos, if there are gold items; 0: never"
+    )
 
     def __post_init__(self) -> None:
         checks: list[Check] = [

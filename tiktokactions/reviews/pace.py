@@ -1,4 +1,4 @@
-"""How far a queue is and how fast people go."""
+"""How far a queue has come, and how fast people are."""
 
 from __future__ import annotations
 

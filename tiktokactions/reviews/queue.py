@@ -1,4 +1,4 @@
-"""Who is shown which video next: leases that end by themselves, k judgements, gold items, skipped ones last."""
+"""Who is shown which video next: leases that expire, k judgements, gold items, skipped videos last."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WANTED = (
     "(SELECT v.judged FROM videos v WHERE v.video_id=q.video_id)"
     " + (SELECT count(*) FROM leases l WHERE l.video_id=q.video_id AND l.reviewer<>:me) < :k"
 )
-"""Judgements made and judgements under way are fewer than wanted: one more person may look at it."""
+"""Fewer judgements are made or under way than are wanted: one more person may look at it."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def release(index: Index, reviewer: str, video_ids: Collection[str] | None = Non
 
 
 def lease_again(index: Index, reviewer: str, queue: str, video_id: str, lease_s: float) -> None:
-    """Give a person a video back whose decision they took back, whoever may hold it."""
+    """Lease a video again to the person who took back a decision on it, even if somebody else holds it."""
     with index.database.write() as connection:
         connection.execute(
             "INSERT OR REPLACE INTO leases VALUES(?, ?, ?, ?)", (video_id, reviewer, queue, time.time() + lease_s)

@@ -1,4 +1,4 @@
-"""Tasks for outside platforms and what was decided, as files: Label Studio's JSON, CSV, JSON lines."""
+"""Files for other platforms, with tasks to label or with decisions: Label Studio's JSON, CSV, JSON lines."""
 
 from __future__ import annotations
 

@@ -67,7 +67,8 @@ def served(dataset: Path, **options: Any) -> Iterator[str]:
 @contextlib.contextmanager
 def serving(dataset: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """``tiktokactions review`` as a process of its own; yields its address. Ended by SIGINT unless it has ended."""
-    arguments = ["-m", "tiktokactions", "review", str(dataset), "--port", "0", *options]
+    port = [] if "--port" in options else ["--port", "0"]
+    arguments = ["-m", "tiktokactions", "review", str(dataset), *port, *options]
     process = subprocess.Popen(
         [sys.executable, *arguments], cwd=REPOSITORY, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

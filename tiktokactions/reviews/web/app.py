@@ -29,7 +29,7 @@ from tiktokactions.reviews.web.sessions import Sessions
 from tiktokactions.reviews.web.words import FILTERS
 
 DESCRIPTION = """\
-What the review pages of tiktokactions ask for. Programs send `Authorization: Bearer TOKEN` with a token from
+The interface behind the review pages of tiktokactions. Programs send `Authorization: Bearer TOKEN` with a token from
 `tiktokactions review invite DATASET NAME`; browsers have a cookie, and send `X-Review-Token` with each change.
 """
 NOT_SAVED = "It could not be saved just now; it will be sent again."

@@ -80,7 +80,7 @@ def join(web: TheWeb, given: shapes.TokenGiven, response: Response) -> shapes.Se
 
 @api.post("/name")
 def take_name(web: TheWeb, session: MayChange, given: shapes.NameGiven, response: Response) -> shapes.SessionAnswer:
-    """Judge under another name from now on; only on a server that this machine alone reaches."""
+    """Judge under another name from now on; only where the server can be reached from this machine alone."""
     taken = web.sessions.with_name(given.name)
     web.desk.release(session.person.id)
     web.sessions.keep(response, taken)
@@ -156,7 +156,7 @@ def decide(web: TheWeb, session: MayChange, given: shapes.DecisionGiven) -> shap
 
 @api.post("/undo")
 def undo(web: TheWeb, session: MayChange, given: shapes.UndoGiven) -> shapes.UndoAnswer:
-    """Take back your newest decision that stands; again and again, any number."""
+    """Take back your newest decision that stands; call it again for the one before."""
     undone = web.desk.undo(session.person.id, given.client_key, given.page_version)
     if undone is None:
         return shapes.UndoAnswer(undone=None, item=None, previous=None)
@@ -216,7 +216,7 @@ class GalleryQuery(BaseModel):
     order: Literal["id", "-id", "score", "-score", "duration", "-duration"] = "id"
 
     def filters(self, session: Session) -> Filters:
-        """What others said is told to owners only."""
+        """Only owners may filter by what others said."""
         return Filters(**self.model_dump() | ({} if session.is_owner else {"judged": None}))
 
 

@@ -53,7 +53,7 @@ async def scene_copy(
         raise HTTPException(404, MISSING)
     try:
         future = await run_sync(web.proxies.proxy_of, item.source, probe, item.record.scenes[scene], part)
-        # Shielded: who goes away does not take it from those who wait too.
+        # Shielded: when one viewer leaves, the others still get the copy.
         path = await asyncio.shield(asyncio.wrap_future(future))
     except (ProxyError, StoreError) as error:
         raise HTTPException(404, str(error)) from error

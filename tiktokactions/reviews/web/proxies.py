@@ -128,7 +128,7 @@ class Proxies:
         return target
 
     def _make_room(self, keep: Path) -> None:
-        """Delete the stand-ins that were not looked at for longest until the rest fits."""
+        """Delete the stand-ins that were watched least recently until the rest fits."""
         files = sorted(((p.stat().st_mtime, p.stat().st_size, p) for p in self.folder.glob("*.mp4")), reverse=True)
         total = 0
         for _, size, path in files:

@@ -29,7 +29,7 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?", re.A
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a server on this address is reached from this machine alone."""
+    """Whether a server on this address can be reached from this machine alone."""
     if host == "localhost":
         return True
     address = _address(host)

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 def serve(desk: Desk, report: Callable[[str], None]) -> None:
     """Serve the pages of a desk until Ctrl-C or SIGTERM; then end open requests and return.
 
-    ``report`` is told the address, with the owner's token where one is needed.
+    ``report`` receives the address, with the owner's token where one is needed.
 
     Raises:
         ValueError: the port is taken, or the address is not this machine's.
@@ -92,7 +92,7 @@ def _addresses(host: str, port: int, token: str | None) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM ends the server as Ctrl-C does, and the program goes on behind it."""
+    """SIGTERM ends the server as Ctrl-C does, and the program continues after it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -105,7 +105,7 @@ def _terminated_like_interrupted() -> Iterator[None]:
 
 @contextlib.contextmanager
 def kept_up_to_date(desk: Desk) -> Iterator[None]:
-    """Take in what ``apply`` or ``curate`` change meanwhile."""
+    """Keep up with what ``apply`` or ``curate`` change while the pages are served."""
     over = threading.Event()
 
     def refresh() -> None:
@@ -113,7 +113,7 @@ def kept_up_to_date(desk: Desk) -> Iterator[None]:
             try:
                 desk.refresh()
             except (ValueError, OSError, sqlite3.Error) as error:
-                # A manifest that is being written: it is there again the next time.
+                # A manifest that is being written can be read the next time.
                 _log.warning("the dataset could not be read again: %s", error)
 
     thread = threading.Thread(target=refresh, name="refresh", daemon=True)

@@ -1,4 +1,4 @@
-"""Who sits at the browser: names on this machine alone, tokens everywhere else; and the mark that every change must bear.
+"""Who sits at the browser: names on this machine alone, tokens everywhere else; and the mark that every change must carry.
 
 A session is a cookie: the person's token where they have one, else their name, signed. Pages carry a second value that is
 derived from it and that no other site can read; requests that change something must send it back.

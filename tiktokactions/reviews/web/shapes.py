@@ -104,7 +104,7 @@ else:  # the fields are those of the records
     VideoAnswer = create_model(
         "VideoAnswer",
         __base__=_OfRecord,
-        __doc__="A video in the gallery; `judged` and `conflict` are told to owners only.",
+        __doc__="A video in the gallery; `judged` and `conflict` are shown to owners only.",
         **_told(VideoRow, "gallery") | {"judged": (int | None, None), "conflict": (str | None, None)},
     )
 

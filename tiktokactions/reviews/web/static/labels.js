@@ -1,4 +1,4 @@
-// The actions that are seen in a clip: those of its hashtags, others from a list that can be searched, free tags.
+// The actions in a clip: those of its hashtags, others from a list that can be searched, free tags.
 
 import { ask } from "./talk.js";
 

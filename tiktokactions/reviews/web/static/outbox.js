@@ -1,5 +1,5 @@
-// What was decided and is not yet known to be on the server's disk. It lies in localStorage, one entry per key, so that
-// neither a reload nor a second tab loses or mixes anything; sent in order, again and again until there is an answer.
+// Decisions that are not yet known to be on the server's disk. They lie in localStorage, one entry per key, so that
+// neither a reload nor a second tab loses or mixes anything; they are sent in order until the server answers.
 // The client key of each entry makes repeats harmless.
 //
 // `add` tells how it went: {saved: true, answer} when the server has it on its disk, {refused: status, message}, or
@@ -9,7 +9,7 @@ import { Refused, newKey, renewMark, send } from "./talk.js";
 
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 const PATIENCE_MS = 2500; // a server that has not answered by then counts as away ...
-const PATIENCE_WHILE_AWAY_MS = 300; // ... and while it is away nobody waits so long for each decision
+const PATIENCE_WHILE_AWAY_MS = 300; // ... and while it is away each decision waits for less
 const ANSWER_TIMEOUT_MS = 10000; // then the connection is given up, and the same is sent again
 export const AWAY = ["offline", "unsaved"];
 
@@ -26,7 +26,7 @@ export class Outbox {
     this.failures = 0;
     this.timer = null;
     this.flushing = false;
-    this.trouble = "offline"; // what it is called when nothing is saved: no connection, or a server that cannot write
+    this.trouble = "offline"; // why nothing is saved: no connection, or a server that cannot write
     addEventListener("beforeunload", (event) => { if (this.memory.size) event.preventDefault(); }); // nothing else keeps those
     addEventListener("online", () => this.flush());
     addEventListener("offline", () => this.tell("offline"));
@@ -97,7 +97,7 @@ export class Outbox {
     if (state) this.state = state;
     else if (!waiting && !AWAY.includes(this.state)) this.state = "saved";
     else if (waiting && this.state === "saved") this.state = "saving";
-    // Nobody answers: who waits for that may go on, everything is kept here.
+    // Nobody answers: the page may go on, everything is kept here.
     if (AWAY.includes(state) || state === "signed-out") for (const name of [...this.waiters.keys()]) this.settle(name, { kept: state });
     this.onState(this.state, waiting);
   }
@@ -148,7 +148,7 @@ export class Outbox {
         this.tell("signed-out");
       } else if (!status) {
         this.tell("offline");
-      } // else: the server is there and could not write; it is asked again while patience lasts
+      } // else: the server could not write; it is asked again while patience lasts
       this.timer = setTimeout(() => this.flush(), RETRY_MS[Math.min(this.failures++, RETRY_MS.length - 1)]);
       return false;
     }

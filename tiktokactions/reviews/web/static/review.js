@@ -161,7 +161,7 @@ function tick() {
   requestAnimationFrame(tick);
 }
 
-// How long after the key the next video's picture was there; for the tests, and for whoever wants to know.
+// How long after the key the next video's picture was there; the tests read it.
 function measure(pressed) {
   const element = deck.front?.element;
   if (!element) return;
@@ -250,8 +250,7 @@ function decisionOf(item, verdict) {
 }
 
 // The page moves on when the server has the decision on its disk. Without a connection the decision is kept here, which
-// the page shows, and the next video comes all the same. A key that is pressed meanwhile says nothing about a video that
-// nobody has seen yet.
+// the page shows, and the next video comes anyway. A key pressed in between is ignored: its video was not seen yet.
 function decide(verdict) {
   if (state.saving) return;
   const pressed = performance.now();
@@ -344,7 +343,7 @@ async function refill() {
   }
 }
 
-// The counts, once a few decisions have come to rest.
+// The counts, shortly after the last of several decisions.
 async function recount() {
   try {
     state.progress = await ask(`/api/progress?queue=${encodeURIComponent(boot.queue)}`);

@@ -1,4 +1,4 @@
-// Talking to the server: one place that knows about the session's mark and about errors.
+// Requests to the server: the only place that knows about the session's mark and about errors.
 
 export const boot = JSON.parse(document.body.dataset.boot ?? "null");
 let mark = boot?.mark ?? "";

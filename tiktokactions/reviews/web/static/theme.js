@@ -1,4 +1,4 @@
-// Dark unless this browser was told otherwise. Loaded before the page is drawn, so that nothing flickers.
+// Dark unless light was chosen in this browser. Loaded before the page is drawn, so that nothing flickers.
 {
   const name = "tiktokactions:theme";
   const show = (theme) => { document.documentElement.dataset.theme = theme; };

@@ -1,8 +1,8 @@
-// Scenes, sampled frames and the segment that can be dragged: what is known of a video along its time.
+// The timeline of a video: scenes, sampled frames and the segment that can be dragged.
 
 const $ = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
-const ZOOM_S = 60; // of longer scenes the track shows so much around the segment
+const ZOOM_S = 60; // of a longer scene the track shows this much around the segment
 
 export const clampSegment = (item, scene, start_s, end_s) => {
   const { start_s: first, end_s: last } = item.scenes[scene];
