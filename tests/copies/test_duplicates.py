@@ -264,12 +264,6 @@ def test_the_index_finds_every_pair_within_its_guarantee():
     assert len(found) < 1_000, "few others: far from all 79,800 pairs"
 
 
-def test_counting_bits_without_numpy_2(monkeypatch):
-    videos, quality, truth = clusters(400, seed=1)
-    monkeypatch.delattr(np, "bitwise_count", raising=False)
-    assert find_duplicates(videos, quality) == truth
-
-
 # --- real footage --------------------------------------------------------------------------------------------------
 
 

@@ -11,23 +11,25 @@ import pytest
 from tests.dataset.test_statistics import EIGHT, accepted, write_manifest
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.card import curate_command, dataset_card, markdown, size_category
+from tiktokactions.dataset.info import DatasetInfo, saved_options
 from tiktokactions.dataset.manifest import SCHEMA
 from tiktokactions.dataset.statistics import dataset_statistics
+from tiktokactions.records import DetectorInfo
 
 
 def info(
     options: CurateOptions | None = None, detector: str | None = "yolox-nano", name: str = "my set"
-) -> dict[str, Any]:
-    """A parsed dataset.json."""
-    return {
-        "format": 1,
-        "name": name,
-        "version": 3,
-        "created": "2025-05-04T03:02:01+00:00",
-        "options": (options or CurateOptions()).group("evidence", "decision", "clip"),
-        "detector": detector and {"name": detector, "sha256": "c789161e", "default_score": 0.4},
-        "versions": {"tiktokactions": "0.1.0", "av": "18.1"},
-    }
+) -> DatasetInfo:
+    return DatasetInfo(
+        name=name,
+        version=3,
+        created="2025-05-04T03:02:01+00:00",
+        updated="2025-05-04T03:02:01+00:00",
+        settled=True,
+        options=saved_options(options or CurateOptions()),
+        detector=DetectorInfo(detector or "none", "c789161e", 0.4),
+        versions={"tiktokactions": "0.1.0", "av": "18.1"},
+    )
 
 
 def card(tmp_path: Path, rows: list[dict[str, Any]], **values: Any) -> str:

@@ -18,12 +18,13 @@ from tests.made_videos import numbered_frames, write_video
 from tests.splits.made_links import Row, is_used, keys, linked, video
 from tiktokactions.clips.clip import DataError
 from tiktokactions.clips.read import read_clips
+from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.assignments import Assignment, read_assignments, sides_of_fold
+from tiktokactions.dataset.manifest import manifest_row
 from tiktokactions.records import ClipFile, Source, VideoRecord
 from tiktokactions.splits.leak_groups import (
     LINK_SCHEMA,
     is_generic,
-    link_row,
     linked_videos,
     moved_by_rule,
     named_groups,
@@ -128,7 +129,8 @@ def test_what_a_record_is_linked_by():
         video("same bytes") | {"sha256": "ab"},
         video("nobody"),
     ]
-    batch = pa.RecordBatch.from_pylist([link_row(record), *relatives], schema=LINK_SCHEMA)
+    row = manifest_row(record, CurateOptions())
+    batch = pa.RecordBatch.from_pylist([row, *relatives], schema=LINK_SCHEMA)
     found = linked_videos([batch.slice(0, 3), batch.slice(3)], twins={"v": "w", "gone": "nobody"})
     assert [i for i, group in named_groups(found).items() if group == named_groups(found)["v"]] == [
         *("v", "w", "x", "y", "z", "same bytes")

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,8 +42,6 @@ CANDIDATE_BITS = 14
 """Pairs of the index that differ in more of the 63 low-frequency bits at the place where they met are not looked at."""
 PAIRS_AT_ONCE = 2048
 PAIRS_IN_MEMORY = 4_000_000
-
-_POPCOUNT_16 = np.array([bin(i).count("1") for i in range(1 << 16)], np.uint8)
 
 
 class HashedVideos:
@@ -138,63 +136,36 @@ def find_duplicates(videos: HashedVideos, quality: Sequence[Any], bucket_neighbo
     best_first.sort(key=quality.__getitem__, reverse=True)  # stable: the smaller id stays first among equals
     order = np.array(best_first, np.int64)
 
-    groups = _Groups(len(videos))
+    matches = []
     for better, worse in _candidates(videos, order, bucket_neighbours):
         for start in range(0, len(better), PAIRS_AT_ONCE):
             chunk = slice(start, start + PAIRS_AT_ONCE)
             match = _same_footage(videos, order[better[chunk]], order[worse[chunk]])
-            groups.join(better[chunk][match], worse[chunk][match])
+            matches.append(np.stack([better[chunk][match], worse[chunk][match]]))
 
     ids = videos.video_ids
-    return {ids[order[worse]]: ids[order[kept]] for kept, worse in _copies(videos, order, groups)}
+    return {
+        ids[order[worse]]: ids[order[kept]] for kept, worse in _copies(videos, order, _groups(len(videos), matches))
+    }
 
 
-def matching_pairs(videos: HashedVideos, is_own: np.ndarray, bucket_neighbours: int = 32) -> list[tuple[int, int]]:
-    """Pairs (own, other) of positions in ``videos`` that show the same footage. ``is_own``: bool (V,)."""
-    found = []
-    for a, b in _candidates(videos, np.arange(len(videos)), bucket_neighbours):
-        crossing = is_own[a] != is_own[b]
-        a, b = a[crossing], b[crossing]
-        for start in range(0, len(a), PAIRS_AT_ONCE):
-            one, two = a[start : start + PAIRS_AT_ONCE], b[start : start + PAIRS_AT_ONCE]
-            match = _same_footage(videos, one, two)
-            found += [
-                (x, y) if is_own[x] else (y, x) for x, y in zip(one[match].tolist(), two[match].tolist(), strict=True)
-            ]
-    return sorted(found)
+def _groups(videos: int, matches: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """Ranks of each group of two or more that is held together by ``matches`` (each (2, K) ranks), best first."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    better, worse = np.concatenate([np.empty((2, 0), np.int64), *matches], axis=1)
+    graph = coo_array((np.ones(len(better), np.int8), (better, worse)), shape=(videos, videos))
+    group = connected_components(graph, directed=False)[1]
+    ranks = np.flatnonzero(np.bincount(group, minlength=1)[group] > 1)
+    ranks = ranks[np.argsort(group[ranks], kind="stable")]
+    if len(ranks):
+        yield from np.split(ranks, np.flatnonzero(np.diff(group[ranks])) + 1)
 
 
-class _Groups:
-    """Videos connected by matches (union-find over ranks; the best of a group is its root)."""
-
-    def __init__(self, videos: int) -> None:
-        self.parent = np.arange(videos)
-
-    def root(self, rank: int) -> int:
-        parent = self.parent
-        while parent[rank] != rank:
-            parent[rank] = parent[parent[rank]]
-            rank = int(parent[rank])
-        return rank
-
-    def join(self, better: np.ndarray, worse: np.ndarray) -> None:
-        for a, b in zip(better.tolist(), worse.tolist(), strict=True):
-            low, high = sorted((self.root(a), self.root(b)))
-            self.parent[high] = low
-
-    def members(self) -> Iterator[np.ndarray]:
-        """Ranks of each group of two or more, best first."""
-        joined = np.flatnonzero(self.parent != np.arange(len(self.parent)))
-        found: dict[int, list[int]] = {}
-        for rank in joined.tolist():
-            found.setdefault(self.root(rank), []).append(rank)
-        for root in sorted(found):
-            yield np.array([root, *found[root]], np.int64)
-
-
-def _copies(videos: HashedVideos, order: np.ndarray, groups: _Groups) -> Iterator[tuple[int, int]]:
+def _copies(videos: HashedVideos, order: np.ndarray, groups: Iterable[np.ndarray]) -> Iterator[tuple[int, int]]:
     """(kept, duplicate) ranks: in each group the best is kept, its copies go, and so on with what is left."""
-    for left in groups.members():
+    for left in groups:
         while len(left) > 1:
             kept, others = left[0], left[1:]
             match = np.concatenate(
@@ -233,7 +204,7 @@ def _pairs_at_one_place(bits: np.ndarray, rank: np.ndarray, videos: int, neighbo
     for first, second in _bucket_pairs(bits, neighbours):
         useful = (is_plain[first] | is_plain[second]) & (rank[first] != rank[second])
         first, second = first[useful], second[useful]
-        near = _popcount(bits[first] ^ bits[second]) <= CANDIDATE_BITS
+        near = np.bitwise_count(bits[first] ^ bits[second]) <= CANDIDATE_BITS
         a, b = rank[first[near]], rank[second[near]]
         met.append(np.minimum(a, b) * videos + np.maximum(a, b))
         if sum(map(len, met)) > PAIRS_IN_MEMORY:
@@ -330,12 +301,4 @@ def _movement(a: np.ndarray, b: np.ndarray, common: np.ndarray, bits: np.ndarray
 def _hamming(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """(..., 32) uint8 each, broadcast -> (...) differing bits."""
     differing = np.ascontiguousarray(a).view(np.uint64) ^ np.ascontiguousarray(b).view(np.uint64)
-    return _popcount(differing).sum(axis=-1, dtype=np.int32)
-
-
-def _popcount(words: np.ndarray) -> np.ndarray:
-    """Set bits of each uint64."""
-    if hasattr(np, "bitwise_count"):  # NumPy 2
-        return np.bitwise_count(words)
-    parts = np.ascontiguousarray(words).view(np.uint16).reshape(*words.shape, 4)
-    return _POPCOUNT_16[parts].sum(axis=-1, dtype=np.uint8)
+    return np.bitwise_count(differing).sum(axis=-1, dtype=np.int32)

@@ -61,7 +61,6 @@ _DCT = np.array(
     [[np.cos(np.pi * (2 * x + 1) * u / (2 * _PICTURE)) for x in range(_PICTURE)] for u in range(SIDE)], np.float32
 )
 _MIRROR = np.where(np.arange(SIDE) % 2, -1.0, 1.0).astype(np.float32)
-_POPCOUNT_16 = np.array([bin(i).count("1") for i in range(1 << 16)], np.uint8)
 
 
 @dataclass(frozen=True)
@@ -232,7 +231,7 @@ def candidates(own: Sequence[Sequenced], foreign: Sequence[Sequenced]) -> list[t
                 many = count[chunk]
                 place = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many) + np.repeat(first[chunk], many)
                 a, b = order[place], np.repeat(np.arange(chunk.start, chunk.stop), many)
-                near = _popcount(mine[a] ^ theirs[b]) <= CANDIDATE_BITS
+                near = np.bitwise_count(mine[a] ^ theirs[b]) <= CANDIDATE_BITS
                 pairs.update(np.unique(whose[a[near]] * len(foreign) + others[b[near]]).tolist())
         found.update((*divmod(number, len(foreign)), mirrored) for number in pairs)
     return sorted(found)
@@ -265,8 +264,3 @@ def _chunks(count: np.ndarray) -> Iterator[slice]:
         total += value
     if total:
         yield slice(start, len(count))
-
-
-def _popcount(words: np.ndarray) -> np.ndarray:
-    found: np.ndarray = _POPCOUNT_16[words.view(np.uint16).reshape(-1, 4)].sum(axis=1)
-    return found

@@ -7,6 +7,7 @@ that belongs to two sides), ``reason`` (``bridges_splits`` or empty). Videos tha
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tiktokactions.errors import UsageError
@@ -61,8 +62,8 @@ def read_assignments(dataset: Place) -> dict[str, Assignment]:
     return found
 
 
-def write_assignments(dataset: Place, assignments: dict[str, Assignment]) -> None:
-    rows = [(i, a.side, a.reason) for i, a in sorted(assignments.items())]
+def write_assignments(dataset: Place, assignments: Mapping[str, Assignment]) -> None:
+    rows = ((i, a.side, a.reason) for i, a in sorted(assignments.items()))
     write_csv(assignments_path(dataset), [("video_id", "side", "reason"), *rows], staging_folder(dataset))
 
 

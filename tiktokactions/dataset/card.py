@@ -10,6 +10,7 @@ from typing import Any
 
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.figures import needs_names_figure
+from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.dataset.statistics import NO_LABEL, STAGES, Bin, Share, Statistics
 from tiktokactions.dataset.statistics_text import share
 from tiktokactions.plots import printable
@@ -61,13 +62,8 @@ _FIELDS = [
 ]
 
 
-def dataset_card(stats: Statistics, info: dict[str, Any]) -> str:
-    """The text of README.md.
-
-    ``info`` is the parsed dataset.json: ``name``, ``version``, ``created``, ``options`` (fields of
-    :class:`CurateOptions`), ``detector`` (``name``, ``sha256``, ``default_score``; None where there was none) and
-    ``versions``. The same two arguments give the same text.
-    """
+def dataset_card(stats: Statistics, info: DatasetInfo) -> str:
+    """The text of README.md. The same statistics and the same ``dataset.json`` give the same text."""
     sections = [
         _header(stats, info),
         _summary(stats, info),
@@ -112,9 +108,9 @@ def _code(text: str) -> str:
 # --- sections --------------------------------------------------------------------------------------------------------
 
 
-def _header(stats: Statistics, info: dict[str, Any]) -> str:
+def _header(stats: Statistics, info: DatasetInfo) -> str:
     lines = [
-        f"pretty_name: {json.dumps(printable(str(info['name'])), ensure_ascii=False)}",
+        f"pretty_name: {json.dumps(printable(info.name), ensure_ascii=False)}",
         "license: other",
         "task_categories:\n- video-classification",
         "tags:\n" + "\n".join(f"- {tag}" for tag in _TAGS),
@@ -124,14 +120,14 @@ def _header(stats: Statistics, info: dict[str, Any]) -> str:
     return "\n".join(["---", *lines, "---"])
 
 
-def _summary(stats: Statistics, info: dict[str, Any]) -> str:
+def _summary(stats: Statistics, info: DatasetInfo) -> str:
     per_label = stats.clips_per_label
     under = f" under {per_label.labels:,} labels" if per_label else ""
     return (
-        f"# {markdown(str(info['name']))}\n\n"
+        f"# {markdown(info.name)}\n\n"
         f"{stats.funnel.accepted:,} clips of human action{under}, {stats.clip_hours:,.2f} hours, cut from"
         f" {stats.videos:,} videos by the program tiktokactions, which follows the paper cited at the end.\n\n"
-        f"Version {markdown(str(info['version']))}, created {markdown(str(info['created']))}."
+        f"Version {info.version}, created {markdown(info.created)}."
     )
 
 
@@ -191,16 +187,15 @@ def _labels(stats: Statistics) -> str:
     return "\n\n".join(parts)
 
 
-def _making(stats: Statistics, info: dict[str, Any]) -> str:
-    options: dict[str, Any] = info["options"]
-    detector = info.get("detector")
-    if detector is None or detector["name"] == "none":
+def _making(stats: Statistics, info: DatasetInfo) -> str:
+    options, detector = info.options, info.detector
+    if detector.name == "none":
         looked = "No person detector was run."
     else:
-        score = options.get("person_score") or detector["default_score"]
+        score = options.get("person_score") or detector.default_score
         looked = (
-            f"People are looked for in them with {_code(detector['name'])} (SHA-256 of its weights"
-            f" {_code(detector['sha256'] or 'unknown')}); a box counts from score {score:g} on."
+            f"People are looked for in them with {_code(detector.name)} (SHA-256 of its weights"
+            f" {_code(detector.sha256 or 'unknown')}); a box counts from score {score:g} on."
         )
     frames = options["min_person_frames"]
     steps = [
@@ -220,7 +215,7 @@ def _making(stats: Statistics, info: dict[str, Any]) -> str:
     if counts:
         parts.append(f"Videos per detector: {counts}.")
     parts.append("### Settings\n\n" + _settings(options))
-    versions = [[_code(name), markdown(str(version))] for name, version in sorted(info["versions"].items())]
+    versions = [[_code(name), markdown(version)] for name, version in sorted(info.versions.items())]
     parts.append("### Versions\n\n" + _table(["Package", "Version"], versions))
     return "\n\n".join(part for part in parts if part)
 
@@ -284,7 +279,7 @@ To take a video down, delete its source file, its clip (`clip_path`), `thumbs/<v
 anew. Ask everyone who has a copy to do the same."""
 
 
-def _reproduction(info: dict[str, Any]) -> str:
+def _reproduction(info: DatasetInfo) -> str:
     return (
         "## How to reproduce\n\n"
         "With the same source videos and the versions above:\n\n"
@@ -292,14 +287,13 @@ def _reproduction(info: dict[str, Any]) -> str:
     )
 
 
-def curate_command(info: dict[str, Any]) -> str:
+def curate_command(info: DatasetInfo) -> str:
     """The ``tiktokactions curate`` command with every setting that differs from the default, quoted for a shell."""
     defaults = {f.name: f.default for f in dataclasses.fields(CurateOptions) if f.metadata["group"] != "run"}
-    options = dict(info["options"])
-    detector = info.get("detector")
-    if options.get("detector") == "auto" and detector is not None and ":" not in detector["name"]:
-        options["detector"] = detector["name"]  # 'auto' may find another one elsewhere
-    words = ["tiktokactions", "curate", "VIDEOS", "-o", printable(str(info["name"]))]
+    options = dict(info.options)
+    if options.get("detector") == "auto" and ":" not in info.detector.name:
+        options["detector"] = info.detector.name  # 'auto' may find another one elsewhere
+    words = ["tiktokactions", "curate", "VIDEOS", "-o", printable(info.name)]
     for name, default in defaults.items():
         value = options.get(name, default)
         flag = "--" + name.replace("_", "-")

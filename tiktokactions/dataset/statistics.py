@@ -205,7 +205,7 @@ def read_batches(manifest: Place, columns: Sequence[str]) -> Iterator[pa.RecordB
     return file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns))
 
 
-def labels_of_rows(batch: Any) -> tuple[np.ndarray, Any]:
+def labels_of_rows(batch: pa.RecordBatch) -> tuple[np.ndarray, pa.Array]:
     """The labels that count (``human_labels`` where there are any), as pairs: rows (int64, N) and labels (Arrow, N).
 
     A label that a row names twice is one pair; a row without any label has one pair with :data:`NO_LABEL`.
@@ -249,7 +249,7 @@ class _Tally:
         self.stage_videos: Counter[str] = Counter()
 
 
-def _count(batch: Any, tally: _Tally, min_person_frames: int) -> None:
+def _count(batch: pa.RecordBatch, tally: _Tally, min_person_frames: int) -> None:
     flags = _stage_flags(batch, tally, min_person_frames)
     tally.total += flags.sum(axis=0)
     _count_labels(batch, flags, tally)
@@ -269,7 +269,7 @@ def _count(batch: Any, tally: _Tally, min_person_frames: int) -> None:
     tally.bytes += pc.sum(batch["size_bytes"]).as_py() or 0
 
 
-def _stage_flags(batch: Any, tally: _Tally, min_person_frames: int) -> np.ndarray:
+def _stage_flags(batch: pa.RecordBatch, tally: _Tally, min_person_frames: int) -> np.ndarray:
     """bool (rows, stages) in the order of STAGES; counts the reasons on the way."""
     codes = pc.replace_substring_regex(pc.list_flatten(batch["reasons"]), pattern="(?s):.*", replacement="")
     pairs = _distinct(pc.list_parent_indices(batch["reasons"]), codes)
@@ -290,7 +290,7 @@ def _stage_flags(batch: Any, tally: _Tally, min_person_frames: int) -> np.ndarra
     return np.stack([np.ones(batch.num_rows, bool), readable, long_enough, people, accepted, review], axis=1)
 
 
-def _count_labels(batch: Any, flags: np.ndarray, tally: _Tally) -> None:
+def _count_labels(batch: pa.RecordBatch, flags: np.ndarray, tally: _Tally) -> None:
     rows, names = labels_of_rows(batch)
     encoded = names.dictionary_encode()
     codes = encoded.indices.to_numpy()
@@ -301,7 +301,7 @@ def _count_labels(batch: Any, flags: np.ndarray, tally: _Tally) -> None:
         tally.labels[name] = tally.labels.get(name, 0) + row
 
 
-def _count_pictures(batch: Any, readable: np.ndarray, accepted: np.ndarray, tally: _Tally) -> None:
+def _count_pictures(batch: pa.RecordBatch, readable: np.ndarray, accepted: np.ndarray, tally: _Tally) -> None:
     short_sides = np.minimum(_numbers(batch, "width"), _numbers(batch, "height"))
     classes = np.searchsorted(SHORT_SIDE_EDGES, short_sides, side="right")
     pictures = pa.table(
@@ -322,7 +322,9 @@ def _count_pictures(batch: Any, readable: np.ndarray, accepted: np.ndarray, tall
             shares[tuple(key)] = shares.get(tuple(key), 0) + np.array([videos, videos_accepted])
 
 
-def _count_seconds(batch: Any, readable: np.ndarray, accepted: np.ndarray, review: np.ndarray, tally: _Tally) -> None:
+def _count_seconds(
+    batch: pa.RecordBatch, readable: np.ndarray, accepted: np.ndarray, review: np.ndarray, tally: _Tally
+) -> None:
     clip_s = _numbers(batch, "clip_end_s") - _numbers(batch, "clip_start_s")
     tally.seconds["clips"] += float(np.nansum(clip_s[accepted]))
     tally.seconds["review"] += float(np.nansum(clip_s[review]))
@@ -342,22 +344,22 @@ def _count_seconds(batch: Any, readable: np.ndarray, accepted: np.ndarray, revie
         tally.stage_videos[stage] += videos
 
 
-def _distinct(rows: Any, names: Any) -> Any:
+def _distinct(rows: pa.Array, names: pa.Array) -> pa.Table:
     """Table of the distinct (row, name) pairs, without null names."""
     table = pa.table({"row": rows, "name": names}).drop_null()
     return table.group_by(["row", "name"], use_threads=False).aggregate([])
 
 
-def _numbers(batch: Any, name: str) -> np.ndarray:
+def _numbers(batch: pa.RecordBatch, name: str) -> np.ndarray:
     """A numeric column as float64, NaN where null."""
     return batch[name].cast(pa.float64()).to_numpy(zero_copy_only=False)
 
 
-def _mask(condition: Any) -> np.ndarray:
+def _mask(condition: pa.Array) -> np.ndarray:
     return pc.fill_null(condition, False).to_numpy(zero_copy_only=False)
 
 
-def _value_counts(column: Any) -> dict[str, int]:
+def _value_counts(column: pa.Array) -> dict[str, int]:
     counts = pc.value_counts(column.drop_null())
     return dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
 

@@ -33,9 +33,8 @@ def write_card(dataset: Dataset, info: DatasetInfo, stats: Statistics) -> Place:
     from tiktokactions.dataset.card import dataset_card
     from tiktokactions.dataset.croissant import croissant_text
     from tiktokactions.files import write_atomic
-    from tiktokactions.records import to_builtins
 
     path = dataset.folder / "README.md"
-    write_atomic(path, dataset_card(stats, to_builtins(info)).encode())
+    write_atomic(path, dataset_card(stats, info).encode())
     write_atomic(dataset.folder / "croissant.json", croissant_text(dataset.folder, info, stats).encode())
     return path

@@ -115,7 +115,7 @@ def remove_videos(dataset: Place, ids: Iterable[str]) -> int:
             for name in _files_before(out, entry["format"]):
                 (out / name).unlink(missing_ok=True)
     if remembered(dataset) != kept:
-        _write_remembered(dataset, kept)
+        write_json(dataset / REMEMBERED, kept, indent=1)
     return changed
 
 
@@ -157,8 +157,4 @@ def _files_before(out: Path, name: str) -> list[str]:
 def _remember(export: Export, name: str, out: Path) -> None:
     entry = {"format": name, "path": str(out.resolve()), **_options(export)}
     others = [known for known in remembered(export.dataset.folder) if known["path"] != entry["path"]]
-    _write_remembered(export.dataset.folder, [*others, entry])
-
-
-def _write_remembered(dataset: Place, entries: list[dict[str, Any]]) -> None:
-    write_json(dataset / REMEMBERED, entries, indent=1)
+    write_json(export.dataset.folder / REMEMBERED, [*others, entry], indent=1)

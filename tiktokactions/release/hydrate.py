@@ -25,7 +25,7 @@ from tiktokactions.curation.weights import DetectorError
 from tiktokactions.dataset.assignments import Assignment, write_assignments
 from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.errors import UsageError
-from tiktokactions.files import read_record, record_path, sha256_file, write_atomic, write_record
+from tiktokactions.files import delete, read_record, record_path, sha256_file, write_csv, write_record
 from tiktokactions.records import DetectorInfo, Source, VideoRecord
 from tiktokactions.release.formats.ids import INFO_NAME
 from tiktokactions.video import VideoError
@@ -175,7 +175,7 @@ def hydrate_one(found: Found, dataset: Path, options: CurateOptions, detector: s
         except VideoError as error:
             return f"failed: {error}"
         if cut.frames != record.clip.frames:
-            (dataset / cut.path).unlink()
+            delete(dataset / cut.path)
             return f"failed: its clip has {cut.frames} frames here, {record.clip.frames} were released"
         # Another version of the encoder may write other bytes for the same frames: the record says what lies here.
         record = replace(record, clip=cut)
@@ -198,9 +198,7 @@ def write_sides(dataset: Path, released: list[Released]) -> None:
 
 def write_missing(dataset: Path, rows: Sequence[tuple[str, str, str]]) -> None:
     """``missing.csv``: ``video_id``, ``status`` as released, ``why``."""
-    lines = [",".join(("video_id", "status", "why"))]
-    lines += [f'{video_id},{status},"{why.replace(chr(34), chr(39))}"' for video_id, status, why in sorted(rows)]
-    write_atomic(dataset / MISSING, ("\n".join(lines) + "\n").encode())
+    write_csv(dataset / MISSING, [("video_id", "status", "why"), *sorted(rows)])
 
 
 def info_of(told: Mapping[str, Any], dataset: Path, now: str, detector: DetectorInfo, versions: Any) -> DatasetInfo:

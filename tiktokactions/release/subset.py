@@ -25,8 +25,9 @@ from tiktokactions.dataset.assignments import read_assignments, write_assignment
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.history import next_version
 from tiktokactions.dataset.info import read_info, write_info
+from tiktokactions.dataset.manifest import rewrite_manifest
 from tiktokactions.dataset.subset_mark import MARK, is_subset
-from tiktokactions.files import Place, poster_path, readable, unfinished, write_json
+from tiktokactions.files import Place, poster_path, unfinished, write_json
 from tiktokactions.machine import utc_now
 from tiktokactions.release.subset_options import Choice, SubsetError
 
@@ -244,17 +245,13 @@ def write_subset(data: Dataset, chosen: list[Row], choice: Choice, output: Path)
     ids = pa.array(sorted(row["video_id"] for row in chosen), pa.string())
     back = Path(os.path.relpath(str(dataset.resolve()), output.resolve()))
     output.mkdir(parents=True, exist_ok=True)
-    with (
-        unfinished(output / "manifest.parquet") as staged,
-        pq.ParquetFile(readable(data.manifest)) as source,
-        pq.ParquetWriter(staged, source.schema_arrow, compression="zstd") as writer,
-    ):
-        column = source.schema_arrow.get_field_index("clip_path")
-        for batch in source.iter_batches():
-            kept = batch.filter(pc.is_in(batch["video_id"], value_set=ids))
-            paths = pa.array([(back / path).as_posix() for path in kept["clip_path"].to_pylist()], pa.string())
-            if kept.num_rows:
-                writer.write_batch(kept.set_column(column, "clip_path", paths))
+
+    def chosen_rows(batch: pa.RecordBatch) -> pa.RecordBatch:
+        kept = batch.filter(pc.is_in(batch["video_id"], value_set=ids))
+        paths = pa.array([(back / path).as_posix() for path in kept["clip_path"].to_pylist()], pa.string())
+        return kept.set_column(kept.schema.get_field_index("clip_path"), "clip_path", paths)
+
+    rewrite_manifest(data.manifest, output / "manifest.parquet", chosen_rows)
     sides = read_assignments(dataset)
     picked = set(ids.to_pylist())
     if sides:

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.card import curate_command
+from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.figures import FIGURES, draw_figures
-from tiktokactions.dataset.info import read_info
+from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.dataset.statistics import NO_LABEL, Statistics, dataset_statistics, labels_of_rows, read_batches
 from tiktokactions.files import Place, poster_path, strip_path
 from tiktokactions.records import REASONS, to_builtins
@@ -44,21 +45,19 @@ def dataset_sections(folder: Place, previews: int) -> list[Section]:
     Raises:
         ValueError, FileNotFoundError: the dataset is damaged or has no manifest; the message says what to do.
     """
-    info = read_info(folder)
-    assert info is not None
-    minimum = int(info.options.get("min_person_frames", 4))
-    stats = dataset_statistics(folder / "manifest.parquet", minimum)
-    plain = to_builtins(info)
+    data = Dataset(folder)
+    info = data.info
+    stats = dataset_statistics(data.manifest, data.options.min_person_frames)
     with tempfile.TemporaryDirectory() as scratch:
         drawn = _figures(folder, stats, Path(scratch))
         quality = _quality(folder, Path(scratch))
-    settings = [(name, json.dumps(value)) for name, value in _changed_options(plain)]
+    settings = [(name, json.dumps(value)) for name, value in _changed_options(info)]
     parts: list[tuple[str, list[Block]]] = [
         ("From raw videos to clips", [*_overview(stats, info.settled), *drawn[:1], *_reasons(stats)]),
         ("What the clips are", [*drawn[1:], *_labels(stats), *_splits(stats)]),
         ("Sample clips", _samples(folder, stats, previews)),
         ("Quality", quality),
-        ("How the dataset was made", _made(plain, settings)),
+        ("How the dataset was made", _made(info, settings)),
     ]
     return [Section(title, tuple(blocks), folder.name) for title, blocks in parts if blocks]
 
@@ -174,21 +173,19 @@ def _chosen(folder: Place, status: str, wanted: int) -> list[dict[str, Any]]:
 # --- configuration ---------------------------------------------------------------------------------------------------
 
 
-def _changed_options(info: dict[str, Any]) -> list[tuple[str, Any]]:
+def _changed_options(info: DatasetInfo) -> list[tuple[str, Any]]:
     import dataclasses
 
     fields = dataclasses.fields(CurateOptions)
-    return [
-        (f.name, info["options"].get(f.name, to_builtins(f.default))) for f in fields if f.metadata["group"] != "run"
-    ]
+    return [(f.name, info.options.get(f.name, to_builtins(f.default))) for f in fields if f.metadata["group"] != "run"]
 
 
-def _made(info: dict[str, Any], settings: list[tuple[str, str]]) -> list[Block]:
-    detector = info["detector"]
-    versions = [*info["versions"].items(), ("person detector", detector["name"]), ("its weights", detector["sha256"])]
+def _made(info: DatasetInfo, settings: list[tuple[str, str]]) -> list[Block]:
+    weights = [("person detector", info.detector.name), ("its weights", info.detector.sha256)]
+    versions = [*info.versions.items(), *weights]
     return [
-        Text(f"Version {info['version']}, made {info['created']}, last changed {info['updated']}."),
+        Text(f"Version {info.version}, made {info.created}, last changed {info.updated}."),
         *table("Settings", ("option", "value"), settings, folded=True),
         *table("Versions", ("what", "version"), versions, folded=True),
-        Commands((curate_command(info), f"tiktokactions dataset stats {info['name']}")),
+        Commands((curate_command(info), f"tiktokactions dataset stats {info.name}")),
     ]

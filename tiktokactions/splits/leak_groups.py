@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tiktokactions.records import VideoRecord
+from tiktokactions.dataset.manifest import SCHEMA
 
 RULES = ("source", "creator", "duplicate", "sound")
 GENERIC_SOUNDS = (
@@ -33,36 +32,13 @@ GENERIC_SOUNDS = (
 
 
 LINK_SCHEMA = pa.schema(
-    [
-        ("video_id", pa.string()),
-        ("labels", pa.list_(pa.string())),
-        ("human_labels", pa.list_(pa.string())),
-        ("creator", pa.string()),
-        ("status", pa.string()),
-        ("reasons", pa.list_(pa.string())),
-        ("clip_path", pa.string()),
-        ("sha256", pa.string()),
-        ("sound", pa.string()),
-        ("derived_from", pa.list_(pa.string())),
-    ]
+    SCHEMA.field(name)
+    for name in (
+        *("video_id", "labels", "human_labels", "creator", "status", "reasons", "clip_path", "sha256", "sound"),
+        "derived_from",
+    )
 )
 """What of the manifest matters for groups and strata."""
-
-
-def link_row(record: VideoRecord) -> dict[str, Any]:
-    """A record as a row of :data:`LINK_SCHEMA`."""
-    return {
-        "video_id": record.video_id,
-        "labels": record.labels,
-        "human_labels": record.human_labels,
-        "creator": record.source.creator,
-        "status": record.status,
-        "reasons": record.reasons,
-        "clip_path": record.clip.path if record.clip is not None else None,
-        "sha256": record.source.sha256 or None,
-        "sound": record.source.sound,
-        "derived_from": record.source.derived_from(),
-    }
 
 
 def is_generic(sound: str) -> bool:
@@ -145,7 +121,7 @@ def linked_videos(batches: Iterable[pa.RecordBatch], twins: Mapping[str, str] | 
     known = pa.array(list(twins or {}), pa.string())
     found = pc.index_in(known, value_set=ids)
     twin = pa.array((twins or {}).values(), pa.string()).filter(pc.is_valid(found))
-    by_rule: dict[str, list[tuple[np.ndarray, Any]]] = {
+    by_rule: dict[str, list[tuple[np.ndarray, pa.Array]]] = {
         "source": [
             (everybody, pc.binary_join_element_wise("sha:", column["sha256"], "")),
             (pc.list_parent_indices(column["derived_from"]).to_numpy(), pc.list_flatten(column["derived_from"])),
@@ -176,11 +152,11 @@ def linked_videos(batches: Iterable[pa.RecordBatch], twins: Mapping[str, str] | 
     )
 
 
-def _one(column: pa.ChunkedArray) -> Any:
+def _one(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(column.chunks) if column.num_chunks != 1 else column.chunk(0)
 
 
-def first_labels(columns: Any) -> Any:
+def first_labels(columns: Mapping[str, pa.Array] | pa.RecordBatch) -> pa.Array:
     """The label that each row counts under, from its ``human_labels``, else its ``labels``; null where it has none."""
     human = pc.fill_null(pc.greater(pc.list_value_length(columns["human_labels"]), 0), False)
     lists = pc.if_else(human, columns["human_labels"], columns["labels"])
@@ -188,7 +164,7 @@ def first_labels(columns: Any) -> Any:
     return lists.values.take(pa.array(lists.offsets.to_numpy()[:-1], mask=is_empty))
 
 
-def _renamed(column: Any, name: Callable[[str], str | None]) -> Any:
+def _renamed(column: pa.Array, name: Callable[[str], str | None]) -> pa.Array:
     """A column with every value renamed; each is looked at once, however many rows have it."""
     encoded = column.dictionary_encode()
     names = [name(value) or None for value in encoded.dictionary.to_pylist()]

@@ -32,9 +32,10 @@ from tiktokactions.dataset.assignments import (
     write_assignments,
 )
 from tiktokactions.dataset.editing import Edit
+from tiktokactions.dataset.manifest import SCHEMA, manifest_row, rewrite_manifest
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, all_records, delete, readable, staging_folder, unfinished, write_csv, write_json
-from tiktokactions.splits.leak_groups import LINK_SCHEMA, Linked, link_row, linked_videos, moved_by_rule
+from tiktokactions.files import Place, all_records, delete, readable, staging_folder, write_csv, write_json
+from tiktokactions.splits.leak_groups import LINK_SCHEMA, Linked, linked_videos, moved_by_rule
 from tiktokactions.splits.options import DEFAULTS, SIDES, SplitOptions
 
 if TYPE_CHECKING:
@@ -103,17 +104,12 @@ def split_dataset(edit: Edit, given: SplitOptions) -> SplitReport:
 def linked_dataset(dataset: Place, settings: CurateOptions) -> Linked:
     """Every video of a dataset with what it shares with others, from the manifest, which is up to date."""
     twins = duplicates_of(dataset, settings) if settings.keep_duplicates else {}
-    return linked_videos(_link_batches(dataset), twins)
-
-
-def _link_batches(dataset: Place) -> Iterator[pa.RecordBatch]:
-    """A manifest of an earlier version of this program lacks columns; the records are read then."""
-    with pq.ParquetFile(readable(dataset / "manifest.parquet")) as source:
-        if set(LINK_SCHEMA.names) <= set(source.schema_arrow.names):
-            yield from source.iter_batches(columns=LINK_SCHEMA.names)
-            return
-    for record in all_records(dataset):
-        yield pa.RecordBatch.from_pylist([link_row(record)], schema=LINK_SCHEMA)
+    with pq.ParquetFile(readable(dataset / "manifest.parquet")) as manifest:
+        if set(LINK_SCHEMA.names) <= set(manifest.schema_arrow.names):
+            return linked_videos(manifest.iter_batches(columns=LINK_SCHEMA.names), twins)
+    # A manifest of an earlier version of this program lacks columns.
+    rows = (manifest_row(record, settings) for record in all_records(dataset))
+    return linked_videos((pa.RecordBatch.from_pylist([row], schema=SCHEMA) for row in rows), twins)
 
 
 # --- what is asked for ---------------------------------------------------------------------------------------------
@@ -283,18 +279,15 @@ def write_lists(dataset: Place, linked: Linked, after: Mapping[str, Assignment],
 
 
 def fill_manifest(dataset: Place, after: Mapping[str, Assignment]) -> None:
-    """Write the sides into the manifest's column ``split``, batch by batch."""
+    """Write the sides into the manifest's column ``split``."""
+
+    def with_sides(batch: pa.RecordBatch) -> pa.RecordBatch:
+        ids = batch["video_id"].to_pylist()
+        sides = pa.array([after[i].side if i in after else None for i in ids], pa.string())
+        return batch.set_column(batch.schema.get_field_index("split"), "split", sides)
+
     manifest = dataset / "manifest.parquet"
-    with (
-        unfinished(manifest, staging_folder(dataset)) as staged,
-        pq.ParquetFile(readable(manifest)) as source,
-        pq.ParquetWriter(staged, source.schema_arrow, compression="zstd") as writer,
-    ):
-        column = source.schema_arrow.get_field_index("split")
-        for batch in source.iter_batches():
-            ids = batch.column("video_id").to_pylist()
-            sides = pa.array([after[i].side if i in after else None for i in ids], pa.string())
-            writer.write_batch(batch.set_column(column, "split", sides))
+    rewrite_manifest(manifest, manifest, with_sides, staging_folder(dataset))
 
 
 def make_report(

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from tiktokactions.curation.removed import NotRemovedError
 from tiktokactions.dataset.assignments import NOWHERE, assignments_path
+from tiktokactions.dataset.manifest import rewrite_manifest
 from tiktokactions.files import (
     Place,
     StoreError,
@@ -37,7 +38,6 @@ from tiktokactions.files import (
     safe_video_id,
     staging_folder,
     strip_path,
-    unfinished,
     write_json,
 )
 from tiktokactions.records import VideoRecord
@@ -192,13 +192,12 @@ def remove_rows(dataset: Place, ids: frozenset[str]) -> int:
     count = count_rows(dataset, ids)
     if not count:
         return 0
-    with (
-        unfinished(manifest, staging_folder(dataset)) as staged,
-        pq.ParquetFile(readable(manifest)) as source,
-        pq.ParquetWriter(staged, source.schema_arrow, compression="zstd") as writer,
-    ):
-        for batch in source.iter_batches():
-            writer.write_batch(batch.filter(pc.invert(pc.is_in(batch["video_id"], value_set=unwanted))))
+    rewrite_manifest(
+        manifest,
+        manifest,
+        lambda batch: batch.filter(pc.invert(pc.is_in(batch["video_id"], value_set=unwanted))),
+        staging_folder(dataset),
+    )
     return count
 
 

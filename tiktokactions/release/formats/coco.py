@@ -7,11 +7,16 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiktokactions.files import local_file, located
+from tiktokactions.records import Probe
 from tiktokactions.release.rows import Export, ExportedClip
-from tiktokactions.video import VideoError, VideoFile, to_bgr
+from tiktokactions.video import VideoError, VideoFile, shrink, to_bgr, upright
+
+if TYPE_CHECKING:
+    import av
+    import numpy as np
 
 PERSON = {"id": 1, "name": "person", "supercategory": "person"}
 GONE_OR_DAMAGED = (VideoError, FileNotFoundError, NotADirectoryError, PermissionError)
@@ -98,6 +103,7 @@ def _write_frames(clip: ExportedClip, folder: Path) -> list[Path]:
     """The sampled frames of one source as JPEG, from one decode; a source that is gone or damaged has none."""
 
     record = clip.record()
+    assert record.probe is not None
     targets = {sample.frame: folder / frame_name(clip.video_id, sample.frame) for sample in record.samples}
     wanted = {frame: path for frame, path in targets.items() if not path.is_file()}
     for source in (record.source.path, *record.source.copies):
@@ -108,7 +114,7 @@ def _write_frames(clip: ExportedClip, folder: Path) -> list[Path]:
     return [path for frame, path in targets.items() if frame not in wanted]
 
 
-def _write_wanted(source: str, wanted: dict[int, Path], probe: Any) -> None:
+def _write_wanted(source: str, wanted: dict[int, Path], probe: Probe) -> None:
     """Write frames of one source, on a disk or a store; each that is written leaves ``wanted``."""
     import cv2
 
@@ -125,9 +131,7 @@ def _write_wanted(source: str, wanted: dict[int, Path], probe: Any) -> None:
                 return
 
 
-def _upright(picture: Any, rotation: int, probe: Any) -> Any:
-    from tiktokactions.video import shrink, upright
-
+def _upright(picture: av.VideoFrame, rotation: int, probe: Probe) -> np.ndarray:
     turned = rotation in (90, 270)
     width, height = (probe.height, probe.width) if turned else (probe.width, probe.height)
     return to_bgr(upright(shrink(picture, width - width % 2, height - height % 2), rotation))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def write(export: Export, out: Path) -> list[Path]:
     return paths
 
 
-def _write_side(clips: Any, out: Path, side: str, most_bytes: int) -> list[Path]:
+def _write_side(clips: Iterable[ExportedClip], out: Path, side: str, most_bytes: int) -> list[Path]:
     paths: list[Path] = []
     writer: pq.ParquetWriter | None = None
     rows: list[dict[str, Any]] = []
