@@ -14,7 +14,19 @@ import pytest
 
 PACKAGE = "tiktokactions"
 ROOMS = [
-    *("errors", "options", "records", "machine", "files", "intervals", "video", "plots", "hashtags", "collection"),
+    *(
+        "errors",
+        "options",
+        "records",
+        "machine",
+        "text",
+        "files",
+        "intervals",
+        "video",
+        "plots",
+        "hashtags",
+        "collection",
+    ),
     *("curation", "dataset", "copies", "clips", "splits", "reviews", "verdicts", "release", "takedown", "model"),
     *("study", "reporting", "demonstration", "commands", "api", "cli", "__main__"),
 ]

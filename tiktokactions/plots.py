@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.files import AnyPlace, write_atomic
+from tiktokactions.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,8 +64,6 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "tiktokactions",  # element ids are random without it
 }
-
-_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 @contextlib.contextmanager
@@ -168,16 +166,3 @@ def horizontal_bars(
     axes.set_xlim(0, (longest or max([*values, 1e-9])) / max(0.3, 1 - note_in / width_in))
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
-
-
-def printable(text: str, length: int | None = None) -> str:
-    """``text`` on one line without characters that break a terminal, an SVG or a table; cut with '…' after ``length``.
-
-    Control characters, lone surrogates and line separators become U+FFFD; marks that reverse the text direction vanish.
-    """
-    clean = "".join(
-        "\ufffd" if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or c in "\ufffe\uffff" else c
-        for c in text
-        if c not in _BIDI_CONTROLS
-    )
-    return clean if length is None or len(clean) <= length else clean[: length - 1] + "…"

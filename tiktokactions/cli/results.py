@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.cli.studies import text_table
 from tiktokactions.errors import ATTENTION, DONE
 from tiktokactions.records import to_builtins
+from tiktokactions.text import aligned
 
 if TYPE_CHECKING:
     import tiktokactions as ta
@@ -112,7 +112,8 @@ def collect_plan(found: Estimate, typed: Typed) -> Told:
 
 def collect_status(status: CollectionStatus, typed: Typed) -> Told:
     rows = [[f"#{t.hashtag}", str(t.found), str(t.wanted), t.state, t.shortfall] for t in status.hashtags]
-    lines = text_table(["hashtag", "found", "wanted", "state", "why fewer"], rows) if rows else []
+    head = ["hashtag", "found", "wanted", "state", "why fewer"]
+    lines = aligned([head, *rows], (0, 4), rule=True) if rows else []
     lines += [
         f"{status.videos} videos, {status.rejected} answers rejected, {status.removed} removed",
         f"{status.requests} requests sent, about {status.requests_left} left ({status.days_left:g} days)",

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tiktokactions import StudyPlan, StudyResult
 from tiktokactions.cli.progress import clock
+from tiktokactions.text import aligned
 
 if TYPE_CHECKING:
     from tiktokactions.study.extrapolation import Extrapolation
-
-
-def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns as wide as they must be; the first to the left, numbers to the right, the last to the left."""
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-
-    def line(row: Sequence[str]) -> str:
-        cells = [
-            cell.ljust(width) if i in (0, len(head) - 1) else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        return "  ".join(cells).rstrip()
-
-    return [line(head), line(["-" * width for width in widths]), *map(line, rows)]
 
 
 def extrapolation_lines(found: Extrapolation) -> list[str]:
@@ -31,7 +17,7 @@ def extrapolation_lines(found: Extrapolation) -> list[str]:
     from tiktokactions.study.extrapolation import table_rows, videos
 
     head = ["family", "squared error", "AICc", *(f"{100 * t:g} %" for t in found.targets), "remarks"]
-    lines = text_table(head, table_rows(found))
+    lines = aligned([head, *table_rows(found)], (0, len(head) - 1), rule=True)
     if found.method == "paper":
         return [*lines, "", *found.notes]
     if found.curves is not None:
@@ -46,7 +32,7 @@ def extrapolation_lines(found: Extrapolation) -> list[str]:
             for a in found.answers
         ]
         head = ["target", "videos", "90 % from", "to", "of the credible curves get there"]
-        lines += ["", "All credible curves together:", *text_table(head, rows)]
+        lines += ["", "All credible curves together:", *aligned([head, *rows], (0, len(head) - 1), rule=True)]
     if found.backtests:
         worst: dict[str, float] = {}
         for test in found.backtests:
@@ -80,7 +66,7 @@ def study_lines(result: StudyResult | StudyPlan) -> list[str]:
         for row in result.table
     ]
     head = [first, *(["videos"] if first == "source" else []), "runs", "top-1", "sd", "top-5"]
-    lines += text_table(head, rows) if rows else []
+    lines += aligned([head, *rows], (0, len(head) - 1), rule=True) if rows else []
     lines += [
         f"{d['first']} minus {d['second']}: {100 * d['difference']:+.2f} points"
         f" (95 % interval {100 * d['low']:+.2f} to {100 * d['high']:+.2f})"

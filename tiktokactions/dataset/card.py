@@ -13,8 +13,8 @@ from tiktokactions.dataset.figures import needs_names_figure
 from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.dataset.statistics import NO_LABEL, STAGES, Bin, Share, Statistics
 from tiktokactions.dataset.statistics_text import share
-from tiktokactions.plots import printable
 from tiktokactions.records import REASONS, STATUSES
+from tiktokactions.text import markdown_table, printable
 
 CARD_LABELS = 50
 """Labels listed by name; the others are counted."""
@@ -312,10 +312,7 @@ def curate_command(info: DatasetInfo) -> str:
 def _table(header: list[str], rows: Iterable[list[str]]) -> str:
     """A Markdown table, or nothing where there are no rows. Cells are Markdown already."""
     rows = list(rows)
-    if not rows:
-        return ""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join(markdown_table([header, *rows])) if rows else ""
 
 
 def _bins(title: str, unit: str, bins: tuple[Bin, ...]) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from tiktokactions.dataset.statistics import STAGES, Funnel, Statistics
-from tiktokactions.plots import printable
 from tiktokactions.records import REASONS, STATUSES
+from tiktokactions.text import aligned, fitted, printable
 
 TABLE_WIDTH = 100
 TABLE_LABELS = 40
@@ -49,8 +47,8 @@ def label_summary(stats: Statistics) -> str:
         return "no labelled clip yet"
     return (
         f"mean {per_label.mean:,.1f}, median {per_label.median:,g},"
-        f" largest {per_label.largest:,} ({_fit(per_label.largest_label, 18)}),"
-        f" smallest {per_label.smallest:,} ({_fit(per_label.smallest_label, 18)})"
+        f" largest {per_label.largest:,} ({fitted(per_label.largest_label, 18)}),"
+        f" smallest {per_label.smallest:,} ({fitted(per_label.smallest_label, 18)})"
     )
 
 
@@ -90,7 +88,7 @@ def _counts(counts: dict[str, int]) -> str:
 def _reasons_table(stats: Statistics) -> str:
     rows = [[code, f"{n:,}", share(n, stats.videos)] for code, n in stats.reasons.items()]
     room = TABLE_WIDTH - sum(2 + max((len(row[i]) for row in rows), default=0) for i in range(3))
-    rows = [[*row, _fit(REASONS.get(row[0], ""), room)] for row in rows]
+    rows = [[*row, fitted(REASONS.get(row[0], ""), room)] for row in rows]
     return _table("Reasons", ["", "videos", "share", ""], rows, text_columns=(0, 3))
 
 
@@ -114,31 +112,7 @@ def _funnel_row(funnel: Funnel) -> list[str]:
 
 
 def _table(title: str, header: list[str], rows: list[list[str]], text_columns: tuple[int, ...] = (0,)) -> str:
-    """Columns padded to their widest cell as a terminal shows it (CJK is two cells wide); text left, numbers right."""
+    """Text to the left, numbers to the right; nothing where there are no rows."""
     if not rows:
         return ""
-    cells = [[title, *header[1:]], *([_fit(row[0], 28), *row[1:]] for row in rows)]
-    widths = [max(_cells(row[i]) for row in cells) for i in range(len(header))]
-    lines = []
-    for row in cells:
-        padded = []
-        for i, cell in enumerate(row):
-            space = " " * (widths[i] - _cells(cell))
-            padded.append(cell + space if i in text_columns else space + cell)
-        lines.append("  ".join(padded).rstrip())
-    return "\n".join(lines)
-
-
-def _fit(text: str, cells: int) -> str:
-    text = printable(text)
-    if _cells(text) <= cells:
-        return text
-    while _cells(text) >= cells:
-        text = text[:-1]
-    return text + "…"
-
-
-def _cells(text: str) -> int:
-    """Terminal columns: CJK and emoji take two, combining marks none."""
-    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    return len(text) + wide - sum(unicodedata.category(c) in ("Mn", "Me", "Cf") for c in text)
+    return "\n".join(aligned([[title, *header[1:]], *([fitted(row[0], 28), *row[1:]] for row in rows)], text_columns))

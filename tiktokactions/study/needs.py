@@ -15,6 +15,7 @@ from tiktokactions.collection.client import PAGE
 from tiktokactions.collection.ledger import RECORDS_A_DAY, REQUESTS_A_DAY
 from tiktokactions.machine import usable_cores
 from tiktokactions.study.options import PlanOptions
+from tiktokactions.text import markdown_table
 
 if TYPE_CHECKING:
     from tiktokactions.curation.measure import VideoCost
@@ -197,12 +198,9 @@ def lines_of(plan: Needs) -> list[str]:
         amount = "unknown" if need.value is None else f"{_number(need.value)} {need.unit}"
         between = "" if need.low is None or need.high is None else f"{_number(need.low)} to {_number(need.high)}"
         rows.append((need.name, amount, between, need.arithmetic))
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    table = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in rows]
-    table.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     notes = ["ranges are 95 % intervals of the sample; of the quota from full pages to half of the rows hidden"]
     title = f"{plan.videos:,} videos ({told} on {plan.machine}{seen})"
-    return [title, "", *table, "", *(f"note: {note}" for note in (*notes, *plan.notes))]
+    return [title, "", *markdown_table(rows, padded=True), "", *(f"note: {note}" for note in (*notes, *plan.notes))]
 
 
 def _number(value: float) -> str:
