@@ -24,7 +24,7 @@ import pytest
 import tiktokactions as ta
 from tests.made_videos import numbered_frames, write_video
 from tests.reviews.worlds import in_this_process, says
-from tiktokactions.curation.removed import read_removed
+from tiktokactions.curation.takedowns import read_takedowns
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.files import all_records, changes, read_record, write_atomic
 from tiktokactions.records import VideoRecord, to_builtins
@@ -148,7 +148,7 @@ def state(data: Path) -> dict[str, Any]:
         "sides": lists,
         "statistics": {name: value for name, value in stats.items() if name not in ("stages", "timings")},
         "history": [[cell for i, cell in enumerate(line.split(",")) if i != 1] for line in history],
-        "removed": sorted(read_removed(data)),
+        "removed": sorted(read_takedowns(data)),
         "card": (data / "README.md").is_file() and (data / "croissant.json").is_file(),
     }
     found: dict[str, Any] = json.loads(json.dumps(said))

@@ -326,14 +326,14 @@ def test_videos_that_go_leave_every_export(data: Path, tmp_path: Path) -> None:
     for path in data.glob(f"records/*/{gone}.json"):
         path.unlink()
     write_manifest(data, all_records(data), Dataset(data).options)
-    assert exports.remove_videos(data, {gone}) == len(NAMES) - 1
+    assert exports.take_down_from_exports(data, {gone}) == len(NAMES) - 1
     for name in NAMES[1:]:
         for path in (tmp_path / name).rglob("*"):
             assert gone not in path.name and key_of(gone) not in path.name
             if path.is_file() and path.suffix in (".json", ".csv", ".jsonl", ".tar", ".xml"):
                 assert gone.encode() not in path.read_bytes(), path
     assert "kinetics" not in {entry["format"] for entry in exports.remembered(data)}
-    assert exports.remove_videos(data, {gone}) == 0, "nothing is left to be done"
+    assert exports.take_down_from_exports(data, {gone}) == 0, "nothing is left to be done"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 import tiktokactions as api
 from tests.release.test_growth import curate
 from tiktokactions.cli import main
-from tiktokactions.curation.removed import Tombstone, add_removed
+from tiktokactions.curation.takedowns import Takedown, add_takedowns
 from tiktokactions.files import record_files, record_path
 from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.golden import gold, set_gold
@@ -115,7 +115,7 @@ def test_what_was_taken_down_in_one_stays_out(pair, tmp_path, capsys):
     a, b = pair
     c = tmp_path / "c"
     api.dataset_merge(a, b, c)
-    add_removed(a, [Tombstone("b0", "2026-11-01", "asked to go")])
+    add_takedowns(a, [Takedown("b0", "2026-11-01", "asked to go")])
     assert main(["dataset", "merge", *map(str, pair), "-o", str(c)]) == 0
     assert "1 videos left out: taken down in one of the two" in capsys.readouterr().out
     assert not record_path(c, "b0").exists() and not list((c / "clips").glob("*/b0.mp4"))

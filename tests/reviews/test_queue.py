@@ -19,7 +19,7 @@ from tiktokactions.reviews import decisions, ledger
 from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.desk import Desk
 from tiktokactions.reviews.order import Waiting, order_that_teaches
-from tiktokactions.takedown import reviews as taken_down
+from tiktokactions.takedown.reviews import take_down_reviews
 
 
 @pytest.fixture
@@ -331,7 +331,7 @@ def test_videos_that_were_taken_down_leave_the_index_and_the_proxies(desks: Any,
     proxies = tmp_path / "data/.review/proxies"
     proxies.mkdir()
     (proxies / "x.mp4").write_bytes(b"1")
-    assert taken_down.remove_videos(tmp_path / "data", ["secret-id"]) == 1
+    assert take_down_reviews(tmp_path / "data", ["secret-id"]) == 1
     assert ids(desk, "ben", 9) == ["v00"] and not proxies.exists()
     desk.close()
     for path in (tmp_path / "data").glob("**/*.sqlite*"):

@@ -21,7 +21,7 @@ from tests.reviews.worlds import says
 from tiktokactions.reviews import golden, ledger, people
 from tiktokactions.reviews.decisions import VERDICTS, Decision, DecisionError
 from tiktokactions.reviews.store import Store
-from tiktokactions.takedown import reviews as taken_down
+from tiktokactions.takedown.reviews import take_down_reviews
 
 
 @pytest.fixture
@@ -247,17 +247,17 @@ def test_people_and_tokens(store: Store, tmp_path: Path) -> None:
 
 
 def test_videos_that_were_taken_down_are_forgotten(tmp_path: Path) -> None:
-    assert taken_down.remove_videos(tmp_path, ["v1"]) == 0 and not (tmp_path / "reviews.sqlite").exists()
+    assert take_down_reviews(tmp_path, ["v1"]) == 0 and not (tmp_path / "reviews.sqlite").exists()
     store = Store(tmp_path)
     for video_id in ("secret-id-1", "v2", "v3"):
         ledger.add_decision(store, "ann", says(video_id, labels=("secret-label",) if video_id[0] == "s" else None))
     ledger.undo_last(store, "ann", "undo-0001")
     golden.set_gold(store, "v2", "accept")
     store.close()
-    assert taken_down.remove_videos(tmp_path, ["secret-id-1", "v3", "unknown"]) == 2
+    assert take_down_reviews(tmp_path, ["secret-id-1", "v3", "unknown"]) == 2
     assert {row["video_id"] for row in table(tmp_path)} == {"v2"}
     assert b"secret-" not in (tmp_path / "reviews.sqlite").read_bytes()
-    assert taken_down.remove_videos(tmp_path, ["secret-id-1", "v3"]) == 0
+    assert take_down_reviews(tmp_path, ["secret-id-1", "v3"]) == 0
 
 
 def test_a_newer_or_damaged_file_is_an_error(tmp_path: Path) -> None:

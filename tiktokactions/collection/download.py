@@ -18,8 +18,7 @@ from pathlib import Path
 from tiktokactions.collection.failures import Failure, classify
 from tiktokactions.collection.fetch import Fetched, FetchError, fetch
 from tiktokactions.collection.options import DownloadOptions
-from tiktokactions.collection.removal import MEDIA
-from tiktokactions.collection.store import Collection, carried
+from tiktokactions.collection.store import MEDIA, Collection, carried
 from tiktokactions.files import write_json
 from tiktokactions.machine import Clock, utc_text
 

@@ -19,6 +19,8 @@ from tiktokactions.files import Place, create, on_disk
 
 DATABASE = "collection.sqlite"
 SALT = "creator-salt"
+MEDIA = "media"
+"""Folder of downloaded files, below the collection; a file is named by its video's id up to the first dot."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS settings(name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS hashtags(

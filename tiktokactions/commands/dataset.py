@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tiktokactions.dataset import dataset
 from tiktokactions.dataset.editing import Edit
-from tiktokactions.takedown.folders import finish_removal
+from tiktokactions.takedown.folders import finish_takedown
 
 
 class Dataset(dataset.Dataset):
@@ -19,5 +19,5 @@ class Dataset(dataset.Dataset):
     def heal(self) -> None:
         """Finish a take-down that was killed."""
         edit = Edit(self, "takedown")
-        finish_removal(self.folder, edit)
+        finish_takedown(self.folder, edit)
         edit.close()

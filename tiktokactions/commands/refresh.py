@@ -1,15 +1,13 @@
 """Remove everywhere what is gone from the platform, or was asked to go.
 
-A collection and the datasets that were made of it know each other; a removal goes through all of them.
+A collection and the datasets that were made of it know each other; a take-down goes through all of them.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.collection.options import CollectOptions
@@ -18,16 +16,17 @@ from tiktokactions.errors import UsageError
 from tiktokactions.files import Place
 from tiktokactions.options import checked_options
 from tiktokactions.takedown.folders import (
-    Removed,
+    TakenDown,
     edited,
-    finish_removal,
+    finish_takedown,
     held_in,
     is_collection_folder,
     is_dataset_folder,
-    remove_everywhere,
-    tombstones_of,
+    take_down_everywhere,
+    takedowns_of,
 )
-from tiktokactions.takedown.links import linked_collections
+from tiktokactions.takedown.links import linked_group
+from tiktokactions.takedown.requests import ids_of_creator, read_ids
 
 if TYPE_CHECKING:
     from tiktokactions.dataset.editing import Edit
@@ -60,7 +59,7 @@ class RefreshResult:
     """Named ids that had been removed earlier."""
     unknown: tuple[str, ...]
     """Named ids of which nothing was held; they are kept out from now on."""
-    removed: tuple[Removed, ...]
+    removed: tuple[TakenDown, ...]
     next_due: str | None
     requests: int
     stopped: str
@@ -109,69 +108,11 @@ def refresh(
         raise UsageError(f"`every_days` {every_days}: expected 1 or more")
     named, asked = read_ids(remove), checked_options(CollectOptions, options)
     with edited(folder) as edit:
-        group, attention = _group(folder)
-        finish_removal(folder, edit)
+        group, attention = linked_group(folder)
+        finish_takedown(folder, edit)
         if named or creator is not None:
             return _take_down(folder, edit, group, named, creator, reason, attention, every_days)
         return _check(folder, edit, group, asked, attention, every_days, lambda line: note(f"  {line}"))
-
-
-def read_ids(names: Sequence[str]) -> list[str]:
-    """Ids out of ids, addresses of videos, and files with one of these a line (or a column ``video_id`` or ``id``).
-
-    Raises:
-        UsageError: something else.
-    """
-    found: dict[str, None] = {}
-    for name in names:
-        path = Path(name)
-        if not path.is_file():
-            found[_read_id(name, name)] = None
-            continue
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path}: expected a list of ids ({error})") from None
-        cells = [[cell.strip().strip('"') for cell in line.split(",")] for line in lines if line.strip()]
-        header = [cell.lower() for cell in cells[0]] if cells else []
-        column = next((header.index(title) for title in ("video_id", "id") if title in header), None)
-        for number, row in enumerate(cells, start=1):
-            if number > 1 or column is None:
-                place = column or 0
-                found[_read_id(row[place] if place < len(row) else "", f"{path}, line {number}")] = None
-    return list(found)
-
-
-def _read_id(text: str, where: str) -> str:
-    from tiktokactions.files import safe_video_id
-
-    address = re.search(r"/(?:video|photo)/(\d+)", text)
-    video_id = address[1] if address else text.strip()
-    if not video_id or safe_video_id(video_id) != video_id:
-        raise UsageError(f"{where}: expected an id, the address of a video, or a file that lists them, got {text!r}")
-    return video_id
-
-
-def _group(folder: Place) -> tuple[list[Place], list[str]]:
-    """The folder first, then those that it is linked with; and what is said of linked ones that are not there."""
-    from tiktokactions.collection.store import Collection
-    from tiktokactions.files import located
-
-    group, missing = [folder.absolute()], []
-    for path in group:
-        if is_collection_folder(path):
-            with Collection(path) as collection:
-                names = collection.setting("datasets") or []
-        else:
-            names = linked_collections(path)
-        for name in map(located, names):
-            if name in group:
-                continue
-            if is_collection_folder(name) or is_dataset_folder(name):
-                group.append(name)
-            elif str(name) not in missing:
-                missing.append(str(name))
-    return group, [f"{name}: linked with {folder}, but not there; refresh it where it lies now" for name in missing]
 
 
 def _take_down(
@@ -188,14 +129,14 @@ def _take_down(
     if creator is not None:
         if not creator.strip().lstrip("@"):
             raise UsageError("`creator`: expected a name")
-        theirs = _ids_of_creator(group, creator)
+        theirs = ids_of_creator(group, creator)
         if not theirs and not ids:
             raise UsageError(f"`creator` {creator}: no video of this creator in {', '.join(map(str, group))}")
         ids |= dict.fromkeys(sorted(theirs))
-    dead = {video_id for path in group for video_id in tombstones_of(path)}
+    dead = {video_id for path in group for video_id in takedowns_of(path)}
     held = {video_id for path in group for video_id in held_in(path, list(ids))}
     todo = [video_id for video_id in ids if video_id not in dead or video_id in held]
-    removed, more = remove_everywhere(folder, edit, group, todo, reason)
+    removed, more = take_down_everywhere(folder, edit, group, todo, reason)
     unknown = tuple(i for i in todo if i not in held)
     due = _set_checked(folder, None, every_days)
     return RefreshResult(
@@ -227,7 +168,7 @@ def _check(
             except StoppedError as error:
                 stopped = str(error)
             requests, now = client.sent, clock.now()
-    removed, more = remove_everywhere(folder, edit, group, sorted(checked.gone), GONE)
+    removed, more = take_down_everywhere(folder, edit, group, sorted(checked.gone), GONE)
     if not stopped:
         forget_check(folder)
     due = _set_checked(folder, None if stopped else now, every_days)
@@ -257,25 +198,6 @@ def _ids_to_check(folder: Place) -> tuple[list[str], int]:
     return ids, pq.read_metadata(manifest).num_rows - len(ids)
 
 
-def _ids_of_creator(group: Iterable[Place], creator: str) -> set[str]:
-    from tiktokactions.collection import removal as of_collection
-    from tiktokactions.dataset.info import read_info
-    from tiktokactions.takedown import dataset as of_dataset
-
-    names = frozenset({creator.strip().lstrip("@").lower()})
-    for path in group:
-        if is_collection_folder(path):
-            names |= of_collection.creator_names(path, creator)
-    found: set[str] = set()
-    for path in group:
-        if is_collection_folder(path):
-            found |= of_collection.ids_of_creator(path, creator)
-        else:
-            info = read_info(path)
-            found |= of_dataset.ids_of_creator(path, names, info is not None and info.settled)
-    return found
-
-
 def _set_checked(folder: Place, at: float | None, every_days: int | None) -> float | None:
     """Write down that the ids were checked and how often they must be; when the next check is due (Unix time)."""
     from tiktokactions.collection.session import due_at
@@ -303,7 +225,7 @@ def _day(unix_s: float | None) -> str | None:
     return None if unix_s is None else utc_text(unix_s)[:10]
 
 
-def _said_of(removed: Iterable[Removed]) -> list[str]:
+def _said_of(removed: Iterable[TakenDown]) -> list[str]:
     lines = []
     for found in removed:
         lines += [f"{found.folder}: {text}" for text in found.left]

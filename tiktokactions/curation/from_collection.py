@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tiktokactions.collection.download import described_row, media_files
-from tiktokactions.collection.removal import MEDIA
-from tiktokactions.collection.store import Collection
+from tiktokactions.collection.store import MEDIA, Collection
 from tiktokactions.curation.listed import ListedVideo, describe
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from tiktokactions.curation.listed import ListedVideo, described, printable_path, with_description
 from tiktokactions.curation.options import CurateOptions
-from tiktokactions.curation.removed import read_removed
+from tiktokactions.curation.takedowns import read_takedowns
 from tiktokactions.files import (
     Place,
     fingerprint,
@@ -76,7 +76,7 @@ class Plan:
     left: dict[str, set[str]] = field(default_factory=dict)
     """Video id -> paths that no longer hold this video (another content lies there now)."""
     dead: frozenset[str] = frozenset()
-    """Ids and contents (SHA-256) that were removed and must not come back."""
+    """Ids and contents (SHA-256) that were taken down and must not come back."""
     refused: set[str] = field(default_factory=set)
     """Listed paths that hold such a video; nothing is made of them, not even a row."""
     finished: int = 0
@@ -91,8 +91,8 @@ def read_plan(dataset: Place) -> Plan:
     Raises:
         ValueError: a record that cannot be parsed, with its path.
     """
-    stones = read_removed(dataset)
-    plan = Plan(dead=frozenset(stones) | {stone.sha256 for stone in stones.values() if stone.sha256})
+    takedowns = read_takedowns(dataset)
+    plan = Plan(dead=frozenset(takedowns) | {takedown.sha256 for takedown in takedowns.values() if takedown.sha256})
     for path, data in record_files(dataset):
         record = decode_record(data, where=str(path))
         source = record.source

@@ -108,7 +108,7 @@ def last_version(dataset: Place) -> int:
     return max((event.version for event in read_events(dataset)), default=0)
 
 
-def remove_videos(dataset: Place, ids: frozenset[str], version: int, date: str) -> int:
+def take_down_from_history(dataset: Place, ids: frozenset[str], version: int, date: str) -> int:
     """Forget videos that were taken down, in every version; how many lines that were.
 
     Where clips of theirs were in the dataset it says, as ``version``, how many went, and not which.

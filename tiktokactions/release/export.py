@@ -91,7 +91,7 @@ def remembered(dataset: Place) -> list[dict[str, Any]]:
     return found
 
 
-def remove_videos(dataset: Place, ids: Iterable[str]) -> int:
+def take_down_from_exports(dataset: Place, ids: Iterable[str]) -> int:
     """Make every remembered export anew, without videos that are no longer in the manifest; how many exports held one.
 
     Exports that were moved or deleted are forgotten here: whoever moved them has to remove the videos there.

@@ -1,6 +1,6 @@
 """``dataset merge``: two datasets as one. Clips are hard links where the file system can; verdicts are drawn anew over all
 videos together, so that near-duplicates between the two are found; the first dataset's sides hold; what people decided in
-either is carried over (:mod:`tiktokactions.reviews.merged`), and what either has a tombstone of stays out.
+either is carried over (:mod:`tiktokactions.reviews.merged`), and what was taken down in either stays out.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tiktokactions.curation.removed import add_removed, read_removed
+from tiktokactions.curation.takedowns import add_takedowns, read_takedowns
 from tiktokactions.dataset.assignments import BRIDGES, NOWHERE, Assignment, read_assignments
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
@@ -49,7 +49,7 @@ class Merged:
     off_sides: tuple[str, ...]
     """Videos of the second dataset that lost their side, because the first holds a relative on another."""
     taken_down: int
-    """Videos of one that the other has a tombstone of: they were left out."""
+    """Videos that were taken down in one of the two: they were left out."""
     reviews: MergedReviews
 
 
@@ -74,20 +74,20 @@ class Copied:
     accepted: frozenset[str]
     """Accepted in one of them."""
     taken_down: frozenset[str]
-    """Left out, because one of the two, or the merged dataset, has a tombstone of the video or of its bytes."""
+    """Left out, because the video, or its bytes, were taken down in one of the two or in the merged dataset."""
 
 
 def copy_videos(datasets: Sequence[Place], out: Path) -> Copied:
-    """Tombstones, records, clips and thumbnails into ``out``; may be repeated after a kill."""
+    """Take-downs, records, clips and thumbnails into ``out``; may be repeated after a kill."""
     first, second = datasets
     both, other, accepted, taken_down = 0, [], set(), set()
-    stones = {i: stone for folder in (second, first, out) for i, stone in read_removed(folder).items()}
-    if stones:
-        add_removed(out, stones.values())
-    dead = {stone.sha256 for stone in stones.values() if stone.sha256}
+    takedowns = {i: takedown for folder in (second, first, out) for i, takedown in read_takedowns(folder).items()}
+    if takedowns:
+        add_takedowns(out, takedowns.values())
+    dead = {takedown.sha256 for takedown in takedowns.values() if takedown.sha256}
     for dataset in datasets:
         for record in all_records(dataset):
-            if record.video_id in stones or record.source.id in stones or record.source.sha256 in dead:
+            if record.video_id in takedowns or record.source.id in takedowns or record.source.sha256 in dead:
                 taken_down.add(record.video_id)
                 _take_away(out, record)
                 continue

@@ -280,7 +280,7 @@ def _remember(dataset: Place, subset: Path) -> None:
         write_json(dataset / REMEMBERED, [str(path) for path in (*known, subset.resolve())], indent=1)
 
 
-def remove_features(subset: Path, ids: frozenset[str]) -> None:
+def take_down_features(subset: Path, ids: frozenset[str]) -> None:
     """Forget what clips were compared by, where it holds one of these videos."""
     path = subset / "features.parquet"
     if path.is_file():

@@ -1,4 +1,4 @@
-"""Take videos out of a dataset, one function for each kind of artefact; each does nothing where nothing is left to do.
+"""A take-down in a dataset, one function for each kind of artefact; each does nothing where nothing is left to do.
 
 :func:`tiktokactions.takedown.folders.dataset_artefacts` lists them in order: what needs the record of a video comes before
 the records. Tables are read and written in batches, so a million rows need neither memory nor many seconds.
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tiktokactions.curation.removed import NotRemovedError
+from tiktokactions.curation.takedowns import NotTakenDownError
 from tiktokactions.dataset.assignments import NOWHERE, assignments_path
 from tiktokactions.dataset.manifest import rewrite_manifest
 from tiktokactions.files import (
@@ -131,11 +131,11 @@ def copies_of(dataset: Place, ids: frozenset[str]) -> list[str]:
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
-def remove_media(dataset: Place, ids: frozenset[str]) -> int:
+def take_down_media(dataset: Place, ids: frozenset[str]) -> int:
     """The source files, as long as they are those that were curated, and their sidecars; how many files went.
 
     Raises:
-        NotRemovedError: the operating system or a store refused some; all others are gone.
+        NotTakenDownError: the operating system or a store refused some; all others are gone.
     """
     count, refused = 0, []
     for video_id in ids:
@@ -150,7 +150,7 @@ def remove_media(dataset: Place, ids: frozenset[str]) -> int:
             except (OSError, StoreError) as error:
                 refused.append(f"{path} ({getattr(error, 'strerror', None) or error})")
     if refused:
-        raise NotRemovedError(f"{len(refused)} source files could not be deleted: {', '.join(refused[:20])}")
+        raise NotTakenDownError(f"{len(refused)} source files could not be deleted: {', '.join(refused[:20])}")
     return count
 
 
@@ -160,17 +160,17 @@ def sidecars(path: str) -> list[str]:
     return [f"{stem}.json", f"{stem}.info.json", f"{path}.json"]
 
 
-def remove_clips(dataset: Place, ids: frozenset[str]) -> int:
+def take_down_clips(dataset: Place, ids: frozenset[str]) -> int:
     """``clips/<any label>/<id>.mp4``: wherever a killed run may have left one."""
-    return sum(_remove_named(folder, ids, ".mp4") for folder in listing(dataset / "clips")[1])
+    return sum(_take_down_named(folder, ids, ".mp4") for folder in listing(dataset / "clips")[1])
 
 
-def remove_thumbnails(dataset: Place, ids: frozenset[str]) -> int:
+def take_down_thumbnails(dataset: Place, ids: frozenset[str]) -> int:
     """Posters and strips."""
     return sum(delete(path) for i in ids for path in (poster_path(dataset, i), strip_path(dataset, i)))
 
 
-def remove_records(dataset: Place, ids: frozenset[str]) -> int:
+def take_down_records(dataset: Place, ids: frozenset[str]) -> int:
     return sum(delete(record_path(dataset, i)) for i in ids)
 
 
@@ -186,7 +186,7 @@ def count_rows(dataset: Place, ids: frozenset[str]) -> int:
     )
 
 
-def remove_rows(dataset: Place, ids: frozenset[str]) -> int:
+def take_down_rows(dataset: Place, ids: frozenset[str]) -> int:
     """Rows of ``manifest.parquet``; it is written anew only where one of them is there."""
     manifest, unwanted = dataset / "manifest.parquet", pa.array(sorted(ids), pa.string())
     count = count_rows(dataset, ids)
@@ -201,7 +201,7 @@ def remove_rows(dataset: Place, ids: frozenset[str]) -> int:
     return count
 
 
-def remove_from_splits(dataset: Place, ids: frozenset[str]) -> int:
+def take_down_from_splits(dataset: Place, ids: frozenset[str]) -> int:
     """Rows of ``splits/*.csv``, and what ``splits/report.json`` counts of them; how many videos had a side."""
     folder = assignments_path(dataset).parent
     if not folder.is_dir():
@@ -210,13 +210,13 @@ def remove_from_splits(dataset: Place, ids: frozenset[str]) -> int:
     gone = 0
     for path in sorted(folder.glob("*.csv")):
         if path != assignments_path(dataset):
-            gone += _remove_lines(dataset, path, ids, left)
+            gone += _take_down_lines(dataset, path, ids, left)
     # Counted from what is left, so that a kill between the lists and the report does no harm.
     _correct_report(dataset, folder / "report.json", left, ids)
-    return max(gone, _remove_lines(dataset, assignments_path(dataset), ids, Counter()))
+    return max(gone, _take_down_lines(dataset, assignments_path(dataset), ids, Counter()))
 
 
-def _remove_lines(dataset: Place, path: Place, ids: frozenset[str], left: Counter[tuple[str, str]]) -> int:
+def _take_down_lines(dataset: Place, path: Place, ids: frozenset[str], left: Counter[tuple[str, str]]) -> int:
     """Take the rows of these videos out of a CSV with a column ``video_id``; how many went.
 
     ``left`` counts the rows that stay by file and label.
@@ -302,7 +302,7 @@ def _is_same_file(path: str, record: VideoRecord) -> bool:
         return False
 
 
-def _remove_named(folder: Place, ids: frozenset[str], suffix: str) -> int:
+def _take_down_named(folder: Place, ids: frozenset[str], suffix: str) -> int:
     if len(ids) <= _FEW:
         count = sum(delete(folder / f"{i}{suffix}") for i in ids)
     else:

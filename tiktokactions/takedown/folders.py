@@ -1,7 +1,7 @@
-"""Removing videos from one folder and from those that belong to it; what refresh and take-downs share.
+"""A take-down in one folder and in those that are linked with it.
 
-In each folder the ids are written down first (``.removing.json``, then the tombstones), then every kind of artefact goes,
-then the report is written: killed anywhere, the next refresh (or curation) finishes it.
+In each folder the ids are written down first (``.removing.json``, then the list of what was taken down), then every kind of
+artefact goes, then the report is written: killed anywhere, the next refresh (or curation) finishes it.
 """
 
 from __future__ import annotations
@@ -24,63 +24,63 @@ REPORTS = "removals"
 
 @dataclass(frozen=True)
 class Artefact:
-    """One kind of thing that is kept of videos. ``remove(folder, ids)`` takes it away and says how much there was.
+    """One kind of thing that is kept of videos. ``take_down(folder, ids)`` takes it away and says how much there was.
 
-    It must do nothing where nothing is left, raise :class:`tiktokactions.curation.removed.NotRemovedError` for files that it
-    could not take away, and may be killed anywhere: it is called again.
+    It must do nothing where nothing is left, raise ``NotTakenDownError`` for files that it could not take away, and may be
+    killed anywhere: it is called again.
     """
 
     name: str
-    remove: Callable[[Place, frozenset[str]], int]
+    take_down: Callable[[Place, frozenset[str]], int]
 
 
 def dataset_artefacts(edit: Edit) -> tuple[Artefact, ...]:
     """In the order in which they go: what needs a video's record before the records. A new kind is one line here."""
     from tiktokactions.release import export as exports
-    from tiktokactions.takedown import dataset as removal
-    from tiktokactions.takedown.reviews import remove_videos
+    from tiktokactions.takedown import dataset as of_dataset
+    from tiktokactions.takedown import reviews
 
     return (
-        Artefact("media", removal.remove_media),
-        Artefact("reviews", remove_videos),
-        Artefact("clips", removal.remove_clips),
-        Artefact("thumbnails", removal.remove_thumbnails),
-        Artefact("splits", removal.remove_from_splits),
-        Artefact("records", removal.remove_records),
-        Artefact("manifest rows", removal.remove_rows),
-        Artefact("history", _forget_history),
+        Artefact("media", of_dataset.take_down_media),
+        Artefact("reviews", reviews.take_down_reviews),
+        Artefact("clips", of_dataset.take_down_clips),
+        Artefact("thumbnails", of_dataset.take_down_thumbnails),
+        Artefact("splits", of_dataset.take_down_from_splits),
+        Artefact("records", of_dataset.take_down_records),
+        Artefact("manifest rows", of_dataset.take_down_rows),
+        Artefact("history", _take_down_history),
         Artefact(TABLES, lambda folder, ids: _close(edit)),
-        Artefact("subsets", _remove_from_subsets),
-        Artefact("exports", exports.remove_videos),
+        Artefact("subsets", _take_down_from_subsets),
+        Artefact("exports", exports.take_down_from_exports),
     )
 
 
 def collection_artefacts() -> tuple[Artefact, ...]:
     """The same for a collection; its rows go last, because they say where the media lie."""
-    from tiktokactions.collection import removal
+    from tiktokactions.takedown import collection as of_collection
 
     return (
-        Artefact("media", removal.remove_media),
-        Artefact("exports", removal.remove_from_exports),
-        Artefact("rows", removal.remove_rows),
+        Artefact("media", of_collection.take_down_media),
+        Artefact("exports", of_collection.take_down_from_exports),
+        Artefact("rows", of_collection.take_down_rows),
     )
 
 
 @dataclass(frozen=True)
-class Removed:
-    """What was taken out of one folder."""
+class TakenDown:
+    """What went from one folder."""
 
     folder: str
     videos: int
-    """Of the removed ids, those of which something was there."""
+    """Of the ids that were to go, those of which something was there."""
     artefacts: dict[str, int]
     """How much of each kind."""
     report: str
     """The signed report."""
     left: tuple[str, ...]
-    """What could not be removed."""
+    """What could not be deleted."""
     copies: tuple[str, ...]
-    """Videos that were rejected as near-duplicates of removed ones."""
+    """Videos that were rejected as near-duplicates of those."""
 
 
 def is_collection_folder(folder: Place) -> bool:
@@ -93,12 +93,12 @@ def is_dataset_folder(folder: Place) -> bool:
     return (folder / "dataset.json").is_file()
 
 
-# --- removing -------------------------------------------------------------------------------------------------------
+# --- taking down ----------------------------------------------------------------------------------------------------
 
 
 @dataclass
 class _Pending:
-    """A removal under way in one folder; ``.removing.json`` holds it until the report is written."""
+    """A take-down under way in one folder; ``.removing.json`` holds it until the report is written."""
 
     at: str
     reason: str
@@ -122,10 +122,10 @@ def edited(folder: Place) -> Iterator[Edit | None]:
             yield None
 
 
-def remove_everywhere(
+def take_down_everywhere(
     folder: Place, edit: Edit | None, group: Sequence[Place], ids: Sequence[str], reason: str
-) -> tuple[list[Removed], list[str]]:
-    """Out of every folder of the group, what one of them has a tombstone for included; and what went wrong.
+) -> tuple[list[TakenDown], list[str]]:
+    """In every folder of the group, also of what was taken down in one of them before; and what went wrong.
 
     ``folder`` is locked already, and being edited if it is a dataset.
     """
@@ -133,43 +133,43 @@ def remove_everywhere(
 
     dead: dict[str, str] = dict.fromkeys(ids, reason)
     for path in group:
-        dead = {video_id: why for video_id, (_, why) in tombstones_of(path).items()} | dead
-    removed, problems = [], []
+        dead = takedowns_of(path) | dead
+    done, problems = [], []
     for path in group:
         try:
             with contextlib.nullcontext(edit) if path == folder.absolute() else edited(path) as own:
-                finish_removal(path, own)
-                have = tombstones_of(path)
+                finish_takedown(path, own)
+                have = takedowns_of(path)
                 todo = [i for i in dead if i not in have]
                 again = sorted(held_in(path, [i for i in ids if i in have]))
                 for why in dict.fromkeys(dead[i] for i in todo + again):
                     found = _begin(path, own, [i for i in todo + again if dead[i] == why], why)
-                    removed += [found] if found is not None else []
+                    done += [found] if found is not None else []
         except DatasetBusyError as error:
             problems.append(f"{error} The next refresh removes there what is missing.")
-    return removed, problems
+    return done, problems
 
 
-def _begin(folder: Place, edit: Edit | None, ids: Sequence[str], reason: str) -> Removed | None:
+def _begin(folder: Place, edit: Edit | None, ids: Sequence[str], reason: str) -> TakenDown | None:
     from tiktokactions.machine import Clock, utc_text
 
     pending = _Pending(utc_text(Clock().now()), reason, sorted(ids), [])
     if is_dataset_folder(folder):
-        from tiktokactions.takedown import dataset as removal
+        from tiktokactions.takedown import dataset as of_dataset
 
-        own = removal.held_ids(folder, ids)
+        own = of_dataset.held_ids(folder, ids)
         pending.ids = sorted(own)
-        pending.held = sorted(removal.present(folder, own))
-        pending.contents = removal.contents_of(folder, pending.held)
-        pending.copies = removal.copies_of(folder, frozenset(pending.held))
+        pending.held = sorted(of_dataset.present(folder, own))
+        pending.contents = of_dataset.contents_of(folder, pending.held)
+        pending.copies = of_dataset.copies_of(folder, frozenset(pending.held))
     else:
         pending.held = sorted(held_in(folder, ids))
     _write_pending(folder, pending)
     return _finish(folder, edit, pending)
 
 
-def finish_removal(folder: Place, edit: Edit | None) -> Removed | None:
-    """Go on with a removal that was killed. The folder is locked, and being edited if it is a dataset."""
+def finish_takedown(folder: Place, edit: Edit | None) -> TakenDown | None:
+    """Go on with a take-down that was killed. The folder is locked, and being edited if it is a dataset."""
     path = folder / PENDING
     if not path.is_file():
         return None
@@ -178,20 +178,20 @@ def finish_removal(folder: Place, edit: Edit | None) -> Removed | None:
     return _finish(folder, edit, pending)
 
 
-def _finish(folder: Place, edit: Edit | None, pending: _Pending) -> Removed | None:
-    from tiktokactions.curation.removed import NotRemovedError
+def _finish(folder: Place, edit: Edit | None, pending: _Pending) -> TakenDown | None:
+    from tiktokactions.curation.takedowns import NotTakenDownError
 
     ids = frozenset(pending.ids)
     if edit is not None and pending.held and TABLES not in pending.counts:
         edit.begin()
-    _add_tombstones(folder, pending)
+    _add_takedowns(folder, pending)
     if pending.held:
         for artefact in collection_artefacts() if edit is None else dataset_artefacts(edit):
             if artefact.name in pending.counts:
                 continue
             try:
-                pending.counts[artefact.name] = artefact.remove(folder, ids)
-            except NotRemovedError as error:
+                pending.counts[artefact.name] = artefact.take_down(folder, ids)
+            except NotTakenDownError as error:
                 pending.counts[artefact.name] = 0
                 pending.left.append(f"{artefact.name}: {error}")
             _write_pending(folder, pending)
@@ -199,7 +199,7 @@ def _finish(folder: Place, edit: Edit | None, pending: _Pending) -> Removed | No
     delete(folder / PENDING)
     if not pending.held:
         return None
-    return Removed(
+    return TakenDown(
         str(folder), len(pending.held), pending.counts, str(report), tuple(pending.left), tuple(pending.copies)
     )  # fmt: skip
 
@@ -210,47 +210,46 @@ def _write_pending(folder: Place, pending: _Pending) -> None:
     write_atomic(folder / PENDING, json.dumps(vars(pending)).encode())
 
 
-def tombstones_of(folder: Place) -> dict[str, tuple[str, str]]:
+def takedowns_of(folder: Place) -> dict[str, str]:
+    """Why each id was taken down that may not come back into this folder."""
     if is_collection_folder(folder):
-        from tiktokactions.collection.removal import tombstones
+        from tiktokactions.takedown.collection import reasons
 
-        return tombstones(folder)
-    from tiktokactions.curation.removed import read_removed
+        return reasons(folder)
+    from tiktokactions.curation.takedowns import read_takedowns
 
-    return {video_id: (stone.removed, stone.reason) for video_id, stone in read_removed(folder).items()}
+    return {video_id: takedown.reason for video_id, takedown in read_takedowns(folder).items()}
 
 
-def _add_tombstones(folder: Place, pending: _Pending) -> None:
+def _add_takedowns(folder: Place, pending: _Pending) -> None:
     if is_collection_folder(folder):
-        from tiktokactions.collection.removal import add_tombstones
+        from tiktokactions.takedown import collection
 
-        add_tombstones(folder, pending.ids, pending.at, pending.reason)
-        return
-    from tiktokactions.curation.removed import Tombstone, add_removed
+        return collection.add_takedowns(folder, pending.ids, pending.at, pending.reason)
+    from tiktokactions.curation.takedowns import Takedown, add_takedowns
 
-    stones = [Tombstone(i, pending.at, pending.reason, pending.contents.get(i, "")) for i in pending.ids]
-    add_removed(folder, stones)
+    add_takedowns(folder, [Takedown(i, pending.at, pending.reason, pending.contents.get(i, "")) for i in pending.ids])
 
 
 def held_in(folder: Place, ids: Sequence[str]) -> set[str]:
     """Those of the platform's ids of which a folder holds something."""
     if is_collection_folder(folder):
-        from tiktokactions.collection.removal import held_ids
+        from tiktokactions.takedown.collection import held_ids
 
         return held_ids(folder, ids)
-    from tiktokactions.takedown import dataset as removal
+    from tiktokactions.takedown import dataset as of_dataset
 
-    own = removal.held_ids(folder, ids)
-    return {own[i] for i in removal.present(folder, own)}
+    own = of_dataset.held_ids(folder, ids)
+    return {own[i] for i in of_dataset.present(folder, own)}
 
 
-def _forget_history(dataset: Place, ids: frozenset[str]) -> int:
-    from tiktokactions.dataset.history import remove_videos
+def _take_down_history(dataset: Place, ids: frozenset[str]) -> int:
+    from tiktokactions.dataset.history import take_down_from_history
     from tiktokactions.dataset.info import read_info
     from tiktokactions.machine import utc_now
 
     info = read_info(dataset)
-    return 0 if info is None else remove_videos(dataset, ids, info.version + 1, utc_now())
+    return 0 if info is None else take_down_from_history(dataset, ids, info.version + 1, utc_now())
 
 
 def _close(edit: Edit) -> int:
@@ -259,20 +258,20 @@ def _close(edit: Edit) -> int:
     return 1
 
 
-def _remove_from_subsets(dataset: Place, ids: frozenset[str]) -> int:
+def _take_down_from_subsets(dataset: Place, ids: frozenset[str]) -> int:
     """Rows of the subsets that were taken of a dataset and still lie where they were written."""
     from tiktokactions.release import subset as subsets
-    from tiktokactions.takedown import dataset as removal
+    from tiktokactions.takedown import dataset as of_dataset
 
     count = 0
     for subset in subsets.remembered(dataset):
         with Dataset(subset).editing("takedown") as edit:
-            if removal.count_rows(subset, ids) or not edit.was_settled:
+            if of_dataset.count_rows(subset, ids) or not edit.was_settled:
                 edit.begin()
-                count += removal.remove_rows(subset, ids)
-                removal.remove_from_splits(subset, ids)
-                _forget_history(subset, ids)
-        subsets.remove_features(subset, ids)
+                count += of_dataset.take_down_rows(subset, ids)
+                of_dataset.take_down_from_splits(subset, ids)
+                _take_down_history(subset, ids)
+        subsets.take_down_features(subset, ids)
     return count
 
 
@@ -295,11 +294,11 @@ def write_report(folder: Place, at: str, said: Mapping[str, Any]) -> Place:
 
     reports = reports_of(folder)
     stem = at.replace(":", "-")
-    # Written before, by a run that was killed between the report and the end of the removal: the same place.
+    # Written before, by a run that was killed between the report and the end of the take-down: the same place.
     path = next((p for p in reports if _signed(p).get("at") == at and _signed(p).get("ids") == said["ids"]), None)
     if path is None:
-        taken = {p.stem for p in reports}
-        path = folder / REPORTS / f"{next(s for s in _names(stem) if s not in taken)}.json"
+        names = (stem, *(f"{stem}-{number}" for number in range(2, len(reports) + 2)))
+        path = folder / REPORTS / f"{next(n for n in names if n not in {p.stem for p in reports})}.json"
     earlier = [p for p in reports if p != path]
     signed = dict(said) | {"previous": _signed(earlier[-1]).get("sha256") if earlier else None}
     signed["sha256"] = signature(signed)
@@ -322,11 +321,3 @@ def signature(report: Mapping[str, Any]) -> str:
 def _signed(path: Place) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
-
-
-def _names(stem: str) -> Iterator[str]:
-    yield stem
-    number = 2
-    while True:
-        yield f"{stem}-{number}"
-        number += 1

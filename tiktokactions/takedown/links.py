@@ -1,4 +1,4 @@
-"""Collections and the datasets that were made of them know each other, so that a removal reaches both."""
+"""Collections and the datasets that were made of them know each other, so that a take-down reaches both."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterable
 
 from tiktokactions.files import Place
-from tiktokactions.takedown.folders import is_collection_folder
+from tiktokactions.takedown.folders import is_collection_folder, is_dataset_folder
 
 LINKS = "collections.json"
 
 
 def link_collections(inputs: Iterable[str], dataset: Place) -> None:
-    """Remember which collections a dataset is made of, on both sides, so that a removal reaches both."""
+    """Remember which collections a dataset is made of, on both sides, so that a take-down reaches both."""
     from tiktokactions.collection.session import collections_of
     from tiktokactions.collection.store import Collection
     from tiktokactions.files import staging_folder, write_json
@@ -41,3 +41,25 @@ def link_merged(datasets: Iterable[Place], merged: Place) -> None:
         name for dataset in datasets for name in linked_collections(dataset) if is_collection_folder(located(name))
     ]
     link_collections(there, merged)
+
+
+def linked_group(folder: Place) -> tuple[list[Place], list[str]]:
+    """The folder first, then those that it is linked with; and what is said of linked ones that are not there."""
+    from tiktokactions.collection.store import Collection
+    from tiktokactions.files import located
+
+    group, missing = [folder.absolute()], []
+    for path in group:
+        if is_collection_folder(path):
+            with Collection(path) as collection:
+                names = collection.setting("datasets") or []
+        else:
+            names = linked_collections(path)
+        for name in map(located, names):
+            if name in group:
+                continue
+            if is_collection_folder(name) or is_dataset_folder(name):
+                group.append(name)
+            elif str(name) not in missing:
+                missing.append(str(name))
+    return group, [f"{name}: linked with {folder}, but not there; refresh it where it lies now" for name in missing]

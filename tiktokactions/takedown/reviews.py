@@ -1,4 +1,4 @@
-"""Videos that were taken down: nothing of them is left in what the review keeps."""
+"""A take-down in a dataset's reviews: nothing of the videos is left in what the review keeps."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tiktokactions.reviews.index import forget, index_path, open_index
 from tiktokactions.reviews.store import Store, store_path
 
 
-def remove_videos(place: Place, ids: Iterable[str]) -> int:
-    """Forget videos that were taken down: every row about them, overwritten on disk. Returns how many videos had any.
+def take_down_reviews(place: Place, ids: Iterable[str]) -> int:
+    """Forget videos: every row about them, overwritten on disk. Returns how many videos had any.
 
     The derived index forgets them too. A dataset without reviews is left without.
     """

@@ -29,14 +29,14 @@ from tiktokactions.collection.session import (
     refresh_warning,
 )
 from tiktokactions.collection.store import Collection
-from tiktokactions.curation.removed import read_removed
+from tiktokactions.curation.takedowns import read_takedowns
 from tiktokactions.dataset.assignments import read_assignments
 from tiktokactions.files import record_path
 from tiktokactions.machine import JumpingClock
-from tiktokactions.takedown import dataset as removal
+from tiktokactions.takedown import dataset as of_dataset
 from tiktokactions.takedown.folders import PENDING, reports_of, signature
 
-NO_PEOPLE: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "workers": 2, "keep_duplicates": True}
+NO_PEOPLE: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "workers": 1, "keep_duplicates": True}
 CREATORS = ("ann", "ann", "bob", "cid", "dora", "eve")
 
 
@@ -118,7 +118,7 @@ def test_a_take_down_goes_through_everything(mine: Path) -> None:
 def test_the_report_is_signed_and_chained(mine: Path, monkeypatch: pytest.MonkeyPatch, in_one_second: bool) -> None:
     times = ["2026-05-03T10:00:00Z"] * 3 if in_one_second else [f"2026-05-03T10:00:0{n}Z" for n in range(3)]
     for number, at in enumerate(times):
-        monkeypatch.setattr("tiktokactions.collection.clock.utc_text", lambda seconds, at=at: at)
+        monkeypatch.setattr("tiktokactions.machine.utc_text", lambda seconds, at=at: at)
         api.refresh(mine / "data", remove=[id_of(number)], reason="a letter of 3 May")
     reports = [json.loads(path.read_bytes()) for path in reports_of(mine / "data")]
     assert [r["ids"] for r in reports] == [[id_of(n)] for n in range(3)]
@@ -126,7 +126,7 @@ def test_the_report_is_signed_and_chained(mine: Path, monkeypatch: pytest.Monkey
     assert all(r["sha256"] == signature(r) for r in reports)
     assert [r["previous"] for r in reports] == [None, *(r["sha256"] for r in reports[:2])]
     assert signature(reports[0] | {"ids": []}) != reports[0]["sha256"]
-    stone = read_removed(mine / "data")[id_of(0)]
+    stone = read_takedowns(mine / "data")[id_of(0)]
     assert (stone.reason, stone.removed) == ("a letter of 3 May", times[0])
 
 
@@ -188,7 +188,7 @@ def test_ids_that_are_not_held_are_kept_out(mine: Path) -> None:
     (mine / "ids.txt").write_text(f"video_id,why\n{id_of(77)},x\n")
     result = api.refresh(mine / "data", remove=[str(mine / "ids.txt")])
     assert result.unknown == (id_of(77),) and not result.removed
-    assert id_of(77) in read_removed(mine / "data") and collect_status(mine / "col").removed == 1
+    assert id_of(77) in read_takedowns(mine / "data") and collect_status(mine / "col").removed == 1
 
 
 @pytest.mark.parametrize("name", ["../records", "a b", "", "x/y", "video_id,.."])
@@ -227,14 +227,14 @@ def test_a_source_that_is_another_file_now_stays(mine: Path) -> None:
 
 
 def test_what_may_not_be_deleted_is_said(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = removal.delete
+    usual = of_dataset.delete
 
     def refuse(path: Path) -> bool:
         if path.suffix == ".mp4" and path.parent.name == "media":
             raise PermissionError(13, "Permission denied")
         return usual(path)
 
-    monkeypatch.setattr(removal, "delete", refuse)
+    monkeypatch.setattr(of_dataset, "delete", refuse)
     (mine / "data/collections.json").unlink()
     result = api.refresh(mine / "data", remove=[id_of(0)])
     assert "could not be deleted" in result.attention[0] and f"{id_of(0)}.mp4" in result.attention[0]
@@ -278,7 +278,7 @@ def test_what_is_gone_from_the_platform_goes_here(mine: Path, platform: Research
     result = api.refresh(mine / target, every_days=7, **FAST)
     assert result.gone == tuple(sorted((id_of(0), id_of(5)))) and result.checked == 6 and not result.stopped
     assert len(pq.read_table(mine / "data/manifest.parquet")) == 4 == collect_status(mine / "col").videos
-    assert {stone.reason for stone in read_removed(mine / "data").values()} == {
+    assert {stone.reason for stone in read_takedowns(mine / "data").values()} == {
         "no longer available (batch compliance)"
     }
     days = (date.fromisoformat(str(result.next_due)) - datetime.now(UTC).date()).days
@@ -376,18 +376,18 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, {repository!r})
 from tiktokactions import refresh
-from tiktokactions.takedown import folders as removing
-usual = removing.dataset_artefacts, removing.collection_artefacts
+from tiktokactions.takedown import folders
+usual = folders.dataset_artefacts, folders.collection_artefacts
 def slow(artefacts):
-    def remove(artefact):
+    def slowed(artefact):
         def waits(folder, ids):
             time.sleep(0.05)
-            count = artefact.remove(folder, ids)
+            count = artefact.take_down(folder, ids)
             time.sleep(0.05)
             return count
-        return removing.Artefact(artefact.name, waits)
-    return lambda *edit: tuple(map(remove, artefacts(*edit)))
-removing.dataset_artefacts, removing.collection_artefacts = map(slow, usual)
+        return folders.Artefact(artefact.name, waits)
+    return lambda *edit: tuple(map(slowed, artefacts(*edit)))
+folders.dataset_artefacts, folders.collection_artefacts = map(slow, usual)
 print("begun", flush=True)
 refresh({data!r}, remove={ids!r})
 """

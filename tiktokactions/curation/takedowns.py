@@ -1,4 +1,4 @@
-"""``removed.csv``: the tombstones of a dataset, all that stays of a video that had to go.
+"""``removed.csv``: the take-downs of a dataset, all that stays of a video that had to go.
 
 Columns: ``video_id``, ``removed`` (UTC), ``reason``, ``sha256`` (of the file's bytes where they were known, so that the same
 file does not come back under another name). Curation skips what is listed here.
@@ -16,13 +16,13 @@ from tiktokactions.files import Place, staging_folder, write_csv
 COLUMNS = ("video_id", "removed", "reason", "sha256")
 
 
-class NotRemovedError(TiktokactionsError, OSError):
+class NotTakenDownError(TiktokactionsError, OSError):
     """Files that the operating system did not let go; the message names them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tombstone:
-    """One video that must not come back."""
+class Takedown:
+    """One video that was taken down and must not come back."""
 
     video_id: str
     removed: str
@@ -30,17 +30,17 @@ class Tombstone:
     sha256: str = ""
 
 
-def removed_path(dataset: Place) -> Place:
+def takedowns_path(dataset: Place) -> Place:
     return dataset / "removed.csv"
 
 
-def read_removed(dataset: Place) -> dict[str, Tombstone]:
-    """Tombstones by video id; empty where nothing was ever removed.
+def read_takedowns(dataset: Place) -> dict[str, Takedown]:
+    """Take-downs by video id; empty where nothing was ever taken down.
 
     Raises:
-        ValueError: a damaged file. Nothing may be curated then: what was taken down could come back.
+        UsageError: a damaged file. Nothing may be curated then: what was taken down could come back.
     """
-    path = removed_path(dataset)
+    path = takedowns_path(dataset)
     if not path.exists():
         return {}
     found = {}
@@ -48,14 +48,14 @@ def read_removed(dataset: Place) -> dict[str, Tombstone]:
         for number, row in enumerate(csv.DictReader(file), start=2):
             if any(row.get(name) is None for name in COLUMNS):
                 raise UsageError(f"{path}, line {number}: expected the columns {', '.join(COLUMNS)}; restore the file")
-            found[row["video_id"]] = Tombstone(**{name: row[name] for name in COLUMNS})
+            found[row["video_id"]] = Takedown(**{name: row[name] for name in COLUMNS})
     return found
 
 
-def add_removed(dataset: Place, tombstones: Iterable[Tombstone]) -> None:
-    """Add tombstones; one that is there already keeps its date and reason."""
-    found = read_removed(dataset)
-    for tombstone in tombstones:
-        found.setdefault(tombstone.video_id, tombstone)
+def add_takedowns(dataset: Place, takedowns: Iterable[Takedown]) -> None:
+    """Add take-downs; one that is there already keeps its date and reason."""
+    found = read_takedowns(dataset)
+    for takedown in takedowns:
+        found.setdefault(takedown.video_id, takedown)
     rows = ((t.video_id, t.removed, t.reason, t.sha256) for _, t in sorted(found.items()))
-    write_csv(removed_path(dataset), [COLUMNS, *rows], staging_folder(dataset))
+    write_csv(takedowns_path(dataset), [COLUMNS, *rows], staging_folder(dataset))

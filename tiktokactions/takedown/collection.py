@@ -1,6 +1,7 @@
-"""Take videos out of a collection, one function for each kind of artefact, and keep them out with tombstones.
+"""A take-down in a collection, one function for each kind of artefact; and the tombstones that keep the videos out.
 
-:mod:`tiktokactions.takedown.folders` calls them in order. Each does nothing where nothing is left to do.
+:func:`tiktokactions.takedown.folders.collection_artefacts` lists them in order. Each does nothing where nothing is
+left to do.
 """
 
 from __future__ import annotations
@@ -10,21 +11,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tiktokactions.collection.rows import hash_creator
-from tiktokactions.collection.store import SALT, Collection
+from tiktokactions.collection.store import MEDIA, SALT, Collection
 from tiktokactions.files import Place, delete, on_disk, write_atomic
 
-MEDIA = "media"
-"""The folder of downloaded files in a collection. A file's name up to the first dot is its video's id."""
 
-
-def tombstones(folder: Place) -> dict[str, tuple[str, str]]:
-    """The day and reason of each removal, by video id."""
+def reasons(folder: Place) -> dict[str, str]:
+    """The reason of each tombstone, by video id."""
     with Collection(folder) as collection:
-        rows = collection.database.execute("SELECT video_id, at, reason FROM removed")
-        return {video_id: (at, reason) for video_id, at, reason in rows}
+        return dict(collection.database.execute("SELECT video_id, reason FROM removed"))
 
 
-def add_tombstones(folder: Place, ids: Iterable[str], at: str, reason: str) -> None:
+def add_takedowns(folder: Place, ids: Iterable[str], at: str, reason: str) -> None:
     """Add tombstones; those that exist keep their day and reason."""
     with Collection(folder) as collection, collection.transaction() as database:
         database.executemany("INSERT OR IGNORE INTO removed VALUES(?,?,?)", [(i, at, reason) for i in ids])
@@ -57,7 +54,7 @@ def creator_names(folder: Place, name: str) -> frozenset[str]:
     )
 
 
-def remove_media(folder: Place, ids: frozenset[str]) -> int:
+def take_down_media(folder: Place, ids: frozenset[str]) -> int:
     """Delete the downloaded files and everything beside them with the same id; returns how many files."""
     return sum(delete(path) for path in set(_media_of(on_disk(folder, MEDIA), ids)))
 
@@ -79,7 +76,7 @@ def _media_of(folder: Path, ids: frozenset[str]) -> Iterator[Path]:
                 yield found
 
 
-def remove_rows(folder: Place, ids: frozenset[str]) -> int:
+def take_down_rows(folder: Place, ids: frozenset[str]) -> int:
     """Delete all that the database says of them, apart from tombstones; returns how many videos it held."""
     with Collection(folder) as collection:
         with collection.transaction() as database:
@@ -93,7 +90,7 @@ def remove_rows(folder: Place, ids: frozenset[str]) -> int:
         return count
 
 
-def remove_from_exports(folder: Place, ids: frozenset[str]) -> int:
+def take_down_from_exports(folder: Place, ids: frozenset[str]) -> int:
     """Delete their lines from the files that ``collect export`` wrote, if they are still there; returns how many lines."""
     count = 0
     with Collection(folder) as collection:

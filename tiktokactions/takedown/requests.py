@@ -1,0 +1,67 @@
+"""Which videos are to go: the ids of a request, or everything of a creator."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tiktokactions.errors import UsageError
+from tiktokactions.files import Place
+from tiktokactions.takedown.folders import is_collection_folder
+
+
+def read_ids(names: Sequence[str]) -> list[str]:
+    """Ids out of ids, addresses of videos, and files with one of these a line (or a column ``video_id`` or ``id``).
+
+    Raises:
+        UsageError: something else.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        path = Path(name)
+        if not path.is_file():
+            found[_read_id(name, name)] = None
+            continue
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path}: expected a list of ids ({error})") from None
+        cells = [[cell.strip().strip('"') for cell in line.split(",")] for line in lines if line.strip()]
+        header = [cell.lower() for cell in cells[0]] if cells else []
+        column = next((header.index(title) for title in ("video_id", "id") if title in header), None)
+        for number, row in enumerate(cells, start=1):
+            if number > 1 or column is None:
+                place = column or 0
+                found[_read_id(row[place] if place < len(row) else "", f"{path}, line {number}")] = None
+    return list(found)
+
+
+def _read_id(text: str, where: str) -> str:
+    from tiktokactions.files import safe_video_id
+
+    address = re.search(r"/(?:video|photo)/(\d+)", text)
+    video_id = address[1] if address else text.strip()
+    if not video_id or safe_video_id(video_id) != video_id:
+        raise UsageError(f"{where}: expected an id, the address of a video, or a file that lists them, got {text!r}")
+    return video_id
+
+
+def ids_of_creator(group: Iterable[Place], creator: str) -> set[str]:
+    """What the folders of a group hold of a creator, stored by name or hashed."""
+    from tiktokactions.dataset.info import read_info
+    from tiktokactions.takedown import collection as of_collection
+    from tiktokactions.takedown import dataset as of_dataset
+
+    names = frozenset({creator.strip().lstrip("@").lower()})
+    for path in group:
+        if is_collection_folder(path):
+            names |= of_collection.creator_names(path, creator)
+    found: set[str] = set()
+    for path in group:
+        if is_collection_folder(path):
+            found |= of_collection.ids_of_creator(path, creator)
+        else:
+            info = read_info(path)
+            found |= of_dataset.ids_of_creator(path, names, info is not None and info.settled)
+    return found
