@@ -218,6 +218,47 @@ def test_private_names_stay_in_their_files(sources):
     assert not found, "\n".join(found)
 
 
+def calls_left_to_files(source: str, module: str) -> Iterator[str]:
+    """Calls that tell a disk from a store, or that change a file, which is what ``files/`` is for."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        called, given = ast.unparse(node.func), [ast.unparse(argument) for argument in node.args]
+        tells = called == "isinstance" and "ObjectPath" in given[1]
+        pretends = called in ("cast", "typing.cast") and "Path" in given[0]
+        moves = called in ("os.replace", "os.rename", "os.link", "tempfile.mkstemp")
+        if tells or pretends or moves or called.endswith((".write_bytes", ".write_text")):
+            yield f"{module}, line {node.lineno}: {ast.unparse(node)[:80]}"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        pytest.param("isinstance(path, ObjectPath)", 1, id="asked what it is"),
+        pytest.param("isinstance(path, (Path, files.ObjectPath))", 1, id="asked among others"),
+        pytest.param("cast(Path, ObjectPath(url))", 1, id="an untruth"),
+        pytest.param("cast('Iterator[Path]', found)", 1, id="an untruth in quotes"),
+        pytest.param("os.replace(staged, target)", 1, id="moved past files/"),
+        pytest.param("target.write_text('x')", 1, id="written past files/"),
+        pytest.param("isinstance(path, str) and local_path(path)\nwrite_atomic(path, b'x')", 0, id="as it should be"),
+    ],
+)
+def test_the_rule_of_files_itself(source, expected):
+    assert len(list(calls_left_to_files(source, "x"))) == expected
+
+
+def test_only_files_tells_disks_from_stores_and_changes_files(sources):
+    # A cache of clips that is nobody's data, and the page that the docs build writes.
+    allowed = ("tiktokactions.files", "tiktokactions.clips.cache", "tiktokactions.cli.reference")
+    found = [
+        line
+        for module, source in sources.items()
+        if not module.startswith(allowed)
+        for line in calls_left_to_files(source, module)
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_every_file_is_in_a_room(repository):
     strangers = {
         str(path.relative_to(repository))

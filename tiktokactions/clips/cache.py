@@ -17,7 +17,7 @@ import filelock
 
 from tiktokactions.clips.clip import Stored
 from tiktokactions.errors import UsageError
-from tiktokactions.files import StoreError, is_address, link_or_copy, located, read_range
+from tiktokactions.files import StoreError, is_address, link_or_copy, located, move_into_place, read_range
 from tiktokactions.machine import cache_folder, scratch_folder
 from tiktokactions.video import UnreadableError
 
@@ -94,7 +94,7 @@ def _link_from_cache(stored: Stored, mine: Path) -> None:
     coming = entry.with_name(f".{uuid.uuid4().hex}")
     try:
         link_or_copy(mine, coming)
-        os.replace(coming, entry)
+        move_into_place(coming, entry)
     finally:
         coming.unlink(missing_ok=True)
     _make_room(size_bytes, limit)

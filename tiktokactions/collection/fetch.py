@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from tiktokactions.collection.credentials import is_loopback
 from tiktokactions.collection.options import FetchOptions
 from tiktokactions.errors import TiktokactionsError, UsageError
+from tiktokactions.files import delete, move_into_place
 from tiktokactions.video import VideoError, VideoFile
 
 ADDRESS = "https://www.tiktok.com/@_/video/{id}"
@@ -152,7 +153,7 @@ def _file_of(info: Any, folder: Path, video_id: str) -> Path:
     found = Path(downloads[0]["filepath"])
     target = folder / f"{video_id}{found.suffix}"
     if found != target:
-        os.replace(found, target)
+        move_into_place(found, target)
     return target
 
 
@@ -162,8 +163,8 @@ def _check(path: Path, expected_s: float | None) -> None:
         with VideoFile(path) as video:
             duration_s = video.duration_s_from_header
     except VideoError as error:
-        path.unlink(missing_ok=True)
+        delete(path)
         raise FetchError(f"the file does not open: {error}") from error
     if expected_s and duration_s is not None and duration_s < expected_s - SHORT_BY_S:
-        path.unlink(missing_ok=True)
+        delete(path)
         raise FetchError(f"the file has {duration_s:.1f} s, shorter than the {expected_s:.0f} s that its metadata say")

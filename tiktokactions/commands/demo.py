@@ -22,7 +22,7 @@ from tiktokactions.commands.studies import StudyResult
 from tiktokactions.commands.study_scaling import study_scaling
 from tiktokactions.demonstration.steps import FULL, SHORT, STEPS, Step
 from tiktokactions.errors import TiktokactionsError, UsageError
-from tiktokactions.files import disk_errors
+from tiktokactions.files import disk_errors, write_csv
 from tiktokactions.machine import usable_cores
 from tiktokactions.model.progress import TrainingProgress
 
@@ -240,7 +240,7 @@ def _extrapolate(place: _Place) -> Outcome:
     if not (out / "extrapolation.json").is_file():
         out.mkdir(parents=True, exist_ok=True)
         points = out / "paper_points.csv"
-        points.write_text("size,accuracy\n" + "".join(f"{size},{accuracy}\n" for size, accuracy in PAPER_POINTS))
+        write_csv(points, [("size", "accuracy"), *PAPER_POINTS])
         place.note("fitting every distribution and law to the paper's six points")
         extrapolate(points, out)
     said = json.loads((out / "extrapolation.json").read_text(encoding="utf-8"))["sentence"]

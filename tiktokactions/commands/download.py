@@ -13,7 +13,7 @@ from tiktokactions.commands.curate import CurateResult, Progress, curate_listed,
 from tiktokactions.commands.errors import on_disk
 from tiktokactions.commands.options import AnyPath, Passing, Typed, nothing, takes
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, disk_errors
+from tiktokactions.files import Place, delete, disk_errors
 from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
@@ -172,8 +172,8 @@ def _curate_arriving(
         if path is not None and record_path(dataset, safe_video_id(video_id)).is_file():
             mark_curated(collection, video_id)
             if delete_raw and path.is_relative_to(collection.folder.absolute()):
-                path.unlink(missing_ok=True)
-                path.with_suffix(".json").unlink(missing_ok=True)
+                delete(path)
+                delete(path.with_suffix(".json"))
 
     def listed() -> Iterator[ListedVideo]:
         for video_id, path in list(files.items()):

@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path
 
 from tiktokactions.errors import TiktokactionsError
-from tiktokactions.files import sha256_file, write_atomic
+from tiktokactions.files import move_into_place, sha256_file, write_atomic
 from tiktokactions.machine import cache_folder
 
 YOLOX_NANO_FILE = "yolox_nano.onnx"
@@ -117,7 +117,7 @@ def ultralytics_file(weights: str, offline: bool | None = None) -> Path:
                 f"ultralytics:{weights}: no such file here or in {kept.parent}, and ultralytics could not fetch it"
                 f" ({problem or 'it publishes no file of this name'}). Put the file into that folder or name its path."
             )
-        os.replace(staged, kept)
+        move_into_place(staged, kept)
     return kept
 
 

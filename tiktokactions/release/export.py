@@ -10,7 +10,7 @@ from typing import Any
 
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, write_json
+from tiktokactions.files import Place, delete, write_json
 from tiktokactions.release.formats import (
     coco,
     fiftyone,
@@ -72,7 +72,7 @@ def export_dataset(export: Export, name: str, out: Path) -> Exported:
     written = FORMATS[name](export, out)
     relative = sorted({path.relative_to(out).as_posix() for path in written})
     for gone in sorted(set(before) - set(relative)):
-        (out / gone).unlink(missing_ok=True)
+        delete(out / gone)
     mark = {"format": name, "dataset": export.dataset.name, **_options(export), "files": relative}
     mark |= {"videos": _videos(export, name)}
     write_json(out / MARK, mark, indent=1)
@@ -113,7 +113,7 @@ def take_down_from_exports(dataset: Place, ids: Iterable[str]) -> int:
             export_dataset(export, entry["format"], out)
         else:
             for name in _files_before(out, entry["format"]):
-                (out / name).unlink(missing_ok=True)
+                delete(out / name)
     if remembered(dataset) != kept:
         write_json(dataset / REMEMBERED, kept, indent=1)
     return changed

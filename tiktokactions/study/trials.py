@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tiktokactions.files import DatasetBusyError, dataset_lock, write_atomic, write_json
+from tiktokactions.files import DatasetBusyError, dataset_lock, delete, write_atomic, write_json
 from tiktokactions.study.placement import on_cluster
 
 Report = Callable[[str], None]
@@ -125,7 +125,7 @@ def _run_one(
 ) -> tuple[dict[str, Any] | None, str]:
     folder = study / "trials" / trial.name
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "failed.json").unlink(missing_ok=True)
+    delete(folder / "failed.json")
     gpu = slots.get()
     began = time.monotonic()
     try:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiktokactions.files import local_file, located
+from tiktokactions.files import local_file, located, move_into_place
 from tiktokactions.records import Probe
 from tiktokactions.release.rows import Export, ExportedClip
 from tiktokactions.video import VideoError, VideoFile, shrink, to_bgr, upright
@@ -90,7 +89,7 @@ def _join(target: Path, images: Path, boxes: Path) -> None:
                 file.write(piece)
             file.write(end.encode())
             part.unlink()
-    os.replace(unfinished, target)
+    move_into_place(unfinished, target)
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

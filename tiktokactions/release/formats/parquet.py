@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tiktokactions.files import move_into_place
 from tiktokactions.release.rows import Export, ExportedClip
 
 SCHEMA = pa.schema(
@@ -66,7 +66,7 @@ def _write_side(clips: Iterable[ExportedClip], out: Path, side: str, most_bytes:
         if writer is not None:
             flush()
             writer.close()
-            os.replace(unfinished(), paths[-1])
+            move_into_place(unfinished(), paths[-1])
             writer = None
 
     for clip in clips:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import tarfile
 from pathlib import Path
 
-from tiktokactions.files import write_atomic
+from tiktokactions.files import move_into_place, write_atomic
 from tiktokactions.release.rows import Export, ExportedClip
 
 
@@ -73,5 +72,5 @@ class _Shards:
     def _finish(self) -> None:
         assert self.tar is not None
         self.tar.close()
-        os.replace(self._unfinished, self.paths[-1])
+        move_into_place(self._unfinished, self.paths[-1])
         self.tar = None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tiktokactions.curation.engine_local import run_jobs
 from tiktokactions.errors import TiktokactionsError
-from tiktokactions.files import StoreError, fingerprint, local_file
+from tiktokactions.files import StoreError, fingerprint, local_file, move_into_place
 from tiktokactions.records import Probe, Scene
 from tiktokactions.video import ClipSettings, VideoError, cut_clip
 
@@ -63,7 +63,7 @@ def make_proxy(job: ProxyJob) -> str | None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with local_file(job.source) as path:
             cut_clip(os.fspath(path), unfinished, job.start_s, job.end_s, job.probe, settings, None)
-        os.replace(unfinished, target)
+        move_into_place(unfinished, target)
     except VideoError as error:
         return error.reason
     except StoreError:
