@@ -91,7 +91,7 @@ def test_auto_without_anything_names_all_ways_out(models: Path) -> None:
         "github.com",
         "tiktokactions[yolo]",
         "onnx:PATH",
-        "--detector none",
+        "`detector` none",
         "TIKTOKACTIONS_MODELS",
     ):
         assert way in str(caught.value)

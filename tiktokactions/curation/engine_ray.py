@@ -1,9 +1,8 @@
-"""The Ray engine: one actor for each CPU of a cluster decodes, one for each GPU looks for people, and one bad video costs one
-video.
+"""The Ray engine: one actor per CPU of a cluster decodes, one per GPU looks for people, and one bad video costs only itself.
 
-Actors rather than tasks, because the driver then knows when a video began: it can end one that hangs, and say of one that
-killed its worker that it did. A worker has one video at a time, so nothing piles up anywhere and a death costs what was in
-flight there: it is tried again elsewhere. Nothing is kept on the machines; results lie where the dataset lies.
+These are actors rather than tasks so that the driver knows when a video began: it can end one that hangs and tell which one
+killed its worker. A worker has one video at a time, so nothing piles up, and a dead worker costs one video, which is tried
+again elsewhere. Nothing is kept on the machines; results are stored with the dataset.
 """
 
 from __future__ import annotations
@@ -36,19 +35,19 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 TRIES = 2
-"""A video that killed its worker this often is rejected (``worker_crashed``)."""
+"""A video that has killed its worker this often is rejected (``worker_crashed``)."""
 NODE_TRIES = 4
-"""The same where the whole machine went away, which says less about the video: spot machines do."""
+"""The same if the whole machine went away, which says less about the video: spot machines do that."""
 NODE_DEATH_SEEN_S = 45.0
-"""Ray's health check has noticed by then that a machine is gone (3 s, five times, and a connection that times out)."""
+"""By then Ray's health check has noticed that a machine is gone (3 s, five times, and a connection that times out)."""
 FAILED_STARTS = 3
-"""Workers in a row that could not be started until the run ends."""
+"""The run ends after this many workers in a row could not be started."""
 LOOK_AGAIN_S = 5.0
-"""How often the cluster is asked for its size: machines may come while a run goes on."""
+"""How often the cluster is asked for its size, since machines may join during a run."""
 GPU_BATCH = 128
 """Most pictures (about thirteen videos) that a GPU actor takes at a time."""
 GPU_ANSWER_S = 120.0
-"""A GPU actor that does not answer for this long is passed over; the last resort is the worker's own CPU."""
+"""A GPU actor that takes longer to answer is passed over; the last resort is the worker's own CPU."""
 
 
 class EngineError(UsageError):
@@ -121,7 +120,7 @@ def _show_token_if_asked(address: str) -> None:
 
 @contextlib.contextmanager
 def session() -> Iterator[None]:
-    """Connected for as long as it lasts. What Ray has to say goes to standard error: the result has standard output."""
+    """Stay connected as long as the block lasts. Ray's messages go to standard error; standard output is for the result."""
     with contextlib.redirect_stdout(sys.stderr):
         ray = connect()
         try:
@@ -131,14 +130,14 @@ def session() -> Iterator[None]:
 
 
 def submit_on_cluster(function: Callable[[str], str], path: str) -> Future[str]:
-    """``function(path)`` somewhere on the cluster, beside the workers: it waits for the network, not for a CPU."""
+    """Run ``function(path)`` somewhere on the cluster, beside the workers: it waits for the network, not for a CPU."""
     import ray
 
     return ray.remote(num_cpus=0, scheduling_strategy="SPREAD")(function).remote(path).future()
 
 
 Deaths = tuple[tuple[str, float], ...]
-"""Of a job: on which machine a worker died on it, and when."""
+"""On which machines workers died on a job, and when."""
 
 
 @dataclass
@@ -151,7 +150,7 @@ class _Busy(Generic[Job]):
 
 @dataclass
 class _Doubtful(Generic[Job]):
-    """A job whose worker died: to be tried again, or to be rejected, once it is clear what else died."""
+    """A job whose worker died. It is tried again or rejected once it is clear what else died."""
 
     job: Job
     deaths: Deaths
@@ -166,11 +165,11 @@ def run_jobs(
     detector: ResolvedDetector | None = None,
     sees: Sequence[str] = (),
 ) -> Generator[Outcome[Job, Result], None, None]:
-    """Run ``work(job)`` on the cluster and give outcomes as they end, in any order; as ``engine_local.run_jobs``.
+    """Run ``work(job)`` on the cluster; gives outcomes as they come, in any order, like ``engine_local.run_jobs``.
 
     Args:
         jobs: drawn only as workers become free.
-        work: travels to other machines: a module-level function or a partial of one.
+        work: is sent to other machines: a module-level function or a partial of one.
         workers: at most this many at a time (None: one for each CPU of the cluster, also of machines that join later).
         timeout_s: a job that takes longer gives ``timeout``.
         detector: where given, ``work`` is called with ``detector=`` (its weights lie on that machine) and ``detect=``
@@ -253,7 +252,7 @@ def _ended(
 def _judged(
     crew: _Crew, doubtful: list[_Doubtful[Job]], again: deque[tuple[Job, Deaths]]
 ) -> Iterator[Outcome[Job, Any]]:
-    """Reject what killed its workers, try again what only went down with its machine, leave what is not clear yet."""
+    """Reject jobs that killed their workers, try again those that went down with a machine, and keep the unclear ones."""
     for case in list(doubtful):
         fates = [crew.fate(node, when) for node, when in case.deaths]
         crashes, lost = fates.count("crashed"), fates.count("lost")
@@ -275,9 +274,9 @@ class _Crew:
         self.idle: list[Any] = []
         self.starting: dict[Any, Any] = {}
         self.nodes: dict[Any, str] = {}
-        """Of every living worker that has reported: the id of its machine."""
+        """The id of the machine of every living worker that has reported."""
         self.seen: dict[str, float] = {}
-        """When a machine last gave a sign of life."""
+        """When each machine last gave a sign of life."""
         self.lost: set[str] = set()
         self.failed_starts = 0
         self.wanted, self.looked = 0, -LOOK_AGAIN_S
@@ -317,7 +316,7 @@ class _Crew:
         self.idle.append(worker)
 
     def dismiss(self, worker: Any, why: str = "") -> str:
-        """Take a worker off; the id of its machine."""
+        """Remove a worker; returns the id of its machine."""
         node = self.nodes.pop(worker)
         self.ray.kill(worker)
         if "node has died" in why or "node was terminated" in why:
@@ -325,7 +324,7 @@ class _Crew:
         return node
 
     def fate(self, node: str, when: float) -> Literal["crashed", "lost", "unclear"]:
-        """What a worker that died ``when`` died of: by itself, or with its machine, which Ray notices only after a while."""
+        """Why a worker died at ``when``: by itself, or with its machine, which Ray notices only after a while."""
         if node in self.lost:
             return "lost"
         if self.seen.get(node, 0.0) > when or node == self.ray.get_runtime_context().get_node_id():
@@ -402,7 +401,7 @@ def _start_detectors(ray: Any, detector: ResolvedDetector | None) -> list[Any]:
 
 
 class GpuDetector:
-    """Looks for people with one model; whatever has been asked while the GPU was busy makes the next batch."""
+    """Looks for people with one model; what is asked while the GPU is busy makes up the next batch."""
 
     def __init__(self, detector: ResolvedDetector, weights: bytes | None) -> None:
         self.model = open_detector(with_weights_here(detector, weights))
@@ -430,7 +429,7 @@ class GpuDetector:
             self.batches.append(len(pictures))
             [people] = await asyncio.gather(asyncio.to_thread(self.model, pictures), return_exceptions=True)
             for batch, answer in taken:
-                if isinstance(people, BaseException):  # whoever asked gets it, whatever it is
+                if isinstance(people, BaseException):  # whoever asked gets the error
                     answer.set_exception(people)
                 else:
                     answer.set_result(people[: len(batch)])

@@ -1,4 +1,4 @@
-"""One video from file to record: decode once, look for people, decide, cut. Safe to run twice, safe to kill."""
+"""One video from file to record: decode once, look for people, decide, cut. It can be run twice or killed at any time."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def curate_video(
 ) -> VideoRecord:
     """Curate one file into ``dataset`` (clip and thumbnails) and return its record, which the caller writes.
 
-    ``detect`` looks for people in place of the detector's own model here (a GPU elsewhere). An object of a store is copied
-    to this machine for as long as it takes.
+    ``detect`` looks for people in place of the detector's own model, for example on a GPU elsewhere. An object of a store is
+    copied to this machine for as long as that takes.
 
-    Depends on nothing but the file and the arguments. A file that cannot be used gives a rejected record, not an error.
+    The result depends only on the file and the arguments. A file that cannot be used gives a rejected record, not an error.
 
     Raises:
-        OSError: the dataset folder cannot be written (disk full).
-        StoreError: the object store stays away.
+        OSError: the dataset folder cannot be written to (the disk is full).
+        StoreError: the object store does not answer.
     """
     began = time.perf_counter()
     source = source or Source(path=absolute(os.fspath(path)))
@@ -106,14 +106,14 @@ def curate_video(
 
 
 def fail(record: VideoRecord, reason: str, detail: str) -> VideoRecord:
-    """The record of a video that gave no usable clip; what was learned before stays."""
+    """The record of a video without a usable clip; what was learned before stays."""
     return replace(record, failure=reason, failure_detail=detail, clip=None, segment=None)
 
 
 def _look(
     record: VideoRecord, evidence: Evidence, detect: Detect, timings: dict[str, float]
 ) -> tuple[VideoRecord, list[np.ndarray]]:
-    """Fill in the evidence: people, hashes and quality of the sampled frames. Also returns their upright pictures (BGR)."""
+    """Fill in the evidence: people, hashes and quality of the sampled frames. Also gives their upright pictures (BGR)."""
     probe = evidence.probe
     pictures = [video.to_bgr(video.upright(frame.picture, probe.rotation)) for frame in evidence.samples]
     began = time.perf_counter()
@@ -148,19 +148,12 @@ def _sample(
 ) -> Sample:
     phash, mirrored = frame_hashes(picture, borders)
     scale_x, scale_y = width / picture.shape[1], height / picture.shape[0]
-    people = tuple(
-        PersonBox(
-            (
-                round(box.xyxy[0] * scale_x, 1),
-                round(box.xyxy[1] * scale_y, 1),
-                round(box.xyxy[2] * scale_x, 1),
-                round(box.xyxy[3] * scale_y, 1),
-            ),
-            round(box.score, 4),
-        )
-        for box in boxes
-    )
-    return Sample(frame.time_s, frame.index, people, phash, mirrored)
+    people = []
+    for box in boxes:
+        x0, y0, x1, y1 = box.xyxy
+        xyxy = round(x0 * scale_x, 1), round(y0 * scale_y, 1), round(x1 * scale_x, 1), round(y1 * scale_y, 1)
+        people.append(PersonBox(xyxy, round(box.score, 4)))
+    return Sample(frame.time_s, frame.index, tuple(people), phash, mirrored)
 
 
 def _frames_inside(times_s: np.ndarray, record: VideoRecord) -> int:
@@ -175,8 +168,8 @@ def _frames_inside(times_s: np.ndarray, record: VideoRecord) -> int:
 
 
 def frames_in_segment(record: VideoRecord) -> int | None:
-    """How many of the source's frames a record's segment holds, by its scenes or its clip; None where neither tells: a
-    part of a scene, of unevenly spaced frames or in a clip of another frame rate."""
+    """How many of the source's frames a record's segment holds, by its scenes or its clip. None if neither says: for a part
+    of a scene with unevenly spaced frames, or with a clip of another frame rate."""
     assert record.segment is not None and record.probe is not None
     ends = record.segment.start_s, record.segment.end_s
     for scene in record.scenes:
@@ -195,7 +188,7 @@ def make_clip(
     expected_frames: int | None,
     timings: dict[str, float],
 ) -> ClipFile:
-    """Cut a record's segment, open the clip again, check it, and only then move it into the dataset.
+    """Cut a record's segment, check the clip by decoding it, and only then move it into the dataset.
 
     Raises:
         VideoError: ``clip_failed``.
@@ -234,7 +227,7 @@ def make_clip(
 
 
 def check_clip(path: Path, frames: int) -> None:
-    """Raises ``VideoError("clip_failed")`` where a clip does not decode to exactly ``frames`` frames."""
+    """Raises ``VideoError("clip_failed")`` if a clip does not decode to exactly ``frames`` frames."""
     try:
         found = video.count_frames(path)
     except video.VideoError as error:
@@ -249,7 +242,7 @@ def check_clip(path: Path, frames: int) -> None:
 def _write_thumbnails(
     dataset: Place, record: VideoRecord, pictures: Sequence[np.ndarray], options: CurateOptions
 ) -> None:
-    """The poster (the sampled frame with the surest person, else the middle one) and the strip of all samples."""
+    """Write the poster (the sampled frame with the best person, else the middle one) and the strip of all samples."""
     threshold = person_score(record, options)
     scores = [max((person.score for person in sample.people), default=0.0) for sample in record.samples]
     best = int(np.argmax(scores)) if max(scores) >= threshold else len(pictures) // 2
@@ -265,7 +258,7 @@ def _write_thumbnails(
 def write_thumbnails_again(
     path: str | os.PathLike[str], record: VideoRecord, options: CurateOptions, dataset: Path
 ) -> None:
-    """Poster and strip of a record that was made elsewhere, from the file; none where the file does not decode."""
+    """Write poster and strip of a record that was made elsewhere, from the file; nothing if the file does not decode."""
     wanted = {sample.frame for sample in record.samples}
     if not wanted or record.probe is None:
         return

@@ -1,4 +1,4 @@
-"""What a person can set for ``curate``, and which of it makes old evidence or old verdicts stale."""
+"""The options of ``curate``, and which of them make old evidence or old verdicts stale."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tiktokactions.records import DetectorInfo
 SceneDetectorName = Literal["content", "adaptive", "histogram", "hash", "threshold"]
 
 Group = Literal["evidence", "decision", "clip", "run"]
-"""What a setting shapes: ``evidence`` needs the video decoded again, ``decision`` only the verdict drawn again,
-``clip`` the clip cut again, ``run`` nothing."""
+"""What a changed option requires: ``evidence`` to decode the video again, ``decision`` only a new verdict, ``clip`` to cut
+the clip again, ``run`` nothing."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,7 @@ class CurateOptions:
     scene_threshold: float | None = option(
         None, "evidence", "cut threshold (default: content 27, adaptive 3, histogram 0.2, hash 0.35, threshold 12)"
     )
-    min_scene_frames: int = option(
-        15, "evidence", "no second cut within this many frames (PySceneDetect's min_scene_len)"
-    )
+    min_scene_frames: int = option(15, "evidence", "fewest frames between two cuts (PySceneDetect's min_scene_len)")
     scene_param: tuple[str, ...] = option(
         (), "evidence", "further parameter of the scene detector as NAME=VALUE (window_width=3); repeatable"
     )
@@ -38,25 +36,29 @@ class CurateOptions:
     detector: str = option(
         "auto", "evidence", "auto, yolox-nano, ultralytics:WEIGHTS, onnx:PATH, blazepose or none (see 'doctor')"
     )
-    max_source_s: float = option(3600.0, "evidence", "videos longer than this are rejected (too_long)")
+    max_source_s: float = option(3600.0, "evidence", "reject videos longer than this (too_long)")
 
     person_score: float | None = option(
-        None, "decision", "a box counts as a person from this score on (default: the detector's own, see 'doctor')"
+        None, "decision", "score from which a box counts as a person (default: the detector's own, see 'doctor')"
     )
     min_person_frames: int = option(
-        4, "decision", "sampled frames with a person that qualify a video; fewer send it to review; 0 asks for none"
+        4,
+        "decision",
+        "accept a video with a person in this many sampled frames, fewer send it to review; 0 accepts all",
     )
-    min_clip_s: float = option(3.5, "decision", "longest scenes shorter than this are rejected (too_short)")
-    max_clip_s: float = option(10.0, "decision", "longer scenes give their most relevant part of this length")
+    min_clip_s: float = option(3.5, "decision", "reject videos whose longest scene is shorter than this (too_short)")
+    max_clip_s: float = option(10.0, "decision", "of a longer scene, take the most relevant part of this length")
     keep_duplicates: bool = option(False, "decision", "keep near-duplicates of other videos")
-    max_static_share: float | None = option(None, "decision", "reject (static) above this share of motionless frames")
-    max_border: float | None = option(
-        None, "decision", "reject (borders) above this share of the picture being flat border"
+    max_static_share: float | None = option(
+        None, "decision", "reject videos with a larger share of motionless frames (static)"
     )
-    min_brightness: float | None = option(None, "decision", "reject (dark) below this mean luma, 0 to 255")
-    min_sharpness: float | None = option(None, "decision", "reject (blurred) below this variance of the Laplacian")
+    max_border: float | None = option(None, "decision", "reject videos with a larger share of flat border (borders)")
+    min_brightness: float | None = option(None, "decision", "reject videos with a lower mean luma, 0 to 255 (dark)")
+    min_sharpness: float | None = option(
+        None, "decision", "reject videos with a lower variance of the Laplacian (blurred)"
+    )
     orientation: Literal["any", "portrait", "landscape", "square"] = option(
-        "any", "decision", "reject (orientation) pictures of another orientation"
+        "any", "decision", "reject videos of another orientation (orientation)"
     )
 
     short_side: int | None = option(
@@ -70,7 +72,7 @@ class CurateOptions:
         "local", "run", "processes of this machine, or a Ray cluster (extra 'ray'; RAY_ADDRESS, see docs/scale.md)"
     )
     workers: int | None = option(None, "run", "worker processes, one thread each (default: one per core)")
-    timeout_s: float = option(900.0, "run", "time limit per video; beyond it the video is rejected (timeout)")
+    timeout_s: float = option(900.0, "run", "time limit per video, after which it is rejected (timeout)")
     retry_failed: bool = option(False, "run", "try again the videos whose worker crashed or timed out")
 
     def __post_init__(self) -> None:
@@ -100,14 +102,14 @@ class CurateOptions:
         return usable_cores()
 
     def group(self, *groups: Group) -> dict[str, Any]:
-        """The options of these groups as JSON types."""
+        """The options of these groups, as JSON types."""
         return {
             f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.metadata["group"] in groups
         }
 
 
 def evidence_fingerprint(options: CurateOptions, detector: DetectorInfo) -> str:
-    """Names the settings and the weights that shaped a record's evidence."""
+    """A name for the options and weights that shaped a record's evidence."""
     settings = options.group("evidence") | {"detector": [detector.name, detector.sha256]}
     return _hash(settings)
 

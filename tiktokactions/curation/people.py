@@ -1,5 +1,5 @@
-"""People: which person detector to use, and where it stands. ``resolve_detector`` runs once, in the parent process: it
-finds or fetches the weights and reads what they are. ``open_detector`` runs in each worker and loads them.
+"""Person detectors: ``resolve_detector`` runs once, in the parent process, finds or fetches the weights and reads what they
+are; ``open_detector`` runs in each worker and loads them.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from tiktokactions.curation.weights import DetectorError
 from tiktokactions.files import sha256_file
 from tiktokactions.records import DetectorInfo
 
-# From which score a box counts as a person unless the user says otherwise. Measured on 128 photos of COCO with
-# benchmarks/people.py; recall for tall people (more than half of the picture's height) and for all, false positives:
+# The score from which a box counts as a person by default, measured on 128 photos of COCO with benchmarks/people.py:
+# recall for tall people (more than half of the picture's height), recall for all, false positives.
 YOLOX_SCORE = 0.4  # 0.97, 0.89, 0.03
 BLAZEPOSE_SCORE = 0.6  # 0.87, 0.67, 0.04: about as few false positives; 0.5 finds 0.74 of all and has 0.08
-YOLOV8_SCORE = 0.25  # ultralytics' own default: no trained weights were at hand to measure it
+YOLOV8_SCORE = 0.25  # ultralytics' own default, not measured: no trained weights were available
 
 SMALLEST_LONG_SIDE = 416
-"""Sampled frames are kept at least this large: perceptual hashes, strips and quality scores use the same pictures."""
+"""Sampled frames are kept at least this large, because hashes, strips and quality scores use the same pictures."""
 
 WAYS_OUT = """The ways to a person detector:
   - put yolox_nano.onnx into {folder} (or set TIKTOKACTIONS_MODELS to the folder that holds it)
@@ -42,10 +42,10 @@ WAYS_OUT = """The ways to a person detector:
 
 @dataclass(frozen=True)
 class ResolvedDetector:
-    """A detector that was found, ready to be sent to worker processes.
+    """A detector that was found and can be sent to worker processes.
 
-    ``long_side``: frames should be kept with this many pixels on the long side. ``note``: how it was found, a sentence
-    for the user, empty where there is nothing to say.
+    Frames should be kept with ``long_side`` pixels on their long side. ``note`` tells the user how it was found; it may be
+    empty.
     """
 
     info: DetectorInfo
@@ -65,10 +65,10 @@ class DetectorStatus:
 
 
 def resolve_detector(name: str, offline: bool | None = None) -> ResolvedDetector:
-    """Find the detector ``name`` (see ``detector``) and its weights, fetching them where that is allowed and needed.
+    """Find the detector ``name`` (the option ``detector``) and its weights, which are fetched if needed and allowed.
 
     Raises:
-        DetectorError: no such detector, its weights cannot be had, or they are not of a known kind.
+        DetectorError: there is no such detector, its weights cannot be found, or they are of an unknown kind.
     """
     kind, colon, argument = name.partition(":")
     if kind in ("onnx", "ultralytics") and argument:
@@ -89,12 +89,12 @@ def resolve_detector(name: str, offline: bool | None = None) -> ResolvedDetector
 
 @functools.lru_cache(maxsize=4)
 def open_detector(resolved: ResolvedDetector) -> Detect:
-    """The function that finds people, its model loaded once per process. Call it in the process that uses it.
+    """The function that finds people; its model is loaded once per process, so call this in the process that uses it.
 
-    It gives every box with a score of ``detectors.KEEP_SCORE`` or more that survives non-maximum suppression.
+    The function gives every box that scores ``detectors.KEEP_SCORE`` or more and survives non-maximum suppression.
 
     Raises:
-        DetectorError: the weights are not of a known kind, or have no class ``person``.
+        DetectorError: the weights are of an unknown kind, or have no class ``person``.
     """
     if resolved.path is None:
         return lambda images_bgr: [() for _ in images_bgr]
@@ -106,7 +106,7 @@ def open_detector(resolved: ResolvedDetector) -> Detect:
 
 
 def detector_statuses() -> list[DetectorStatus]:
-    """What this machine has, without touching the network."""
+    """What this machine has; asks nothing of the network."""
     folder = weights.models_folder()
     yolox, blazepose = folder / weights.YOLOX_NANO_FILE, folder / weights.BLAZEPOSE_FILE
     has_litert = importlib.util.find_spec("ai_edge_litert") is not None
@@ -164,16 +164,16 @@ def _resolve_auto(offline: bool | None) -> ResolvedDetector:
     except DetectorError as error:
         why_no_yolox = str(error)
     else:
-        # A file that is there but broken is an error, never a reason to take another detector in silence.
+        # A broken file is an error, never a reason to take another detector silently.
         return _describe_onnx(path, "yolox-nano", f"yolox-nano: {path}")
     try:
         found = _resolve_blazepose(offline)
     except DetectorError as error:
         ways_out = WAYS_OUT.format(folder=weights.models_folder())
         raise DetectorError(
-            f"no person detector can be had.\n  yolox-nano: {why_no_yolox}\n  blazepose: {error}\n{ways_out}"
+            f"no person detector is available.\n  yolox-nano: {why_no_yolox}\n  blazepose: {error}\n{ways_out}"
         ) from error
-    note = f"blazepose, less accurate than yolox-nano, which cannot be had here ({why_no_yolox})"
+    note = f"blazepose, which is less accurate than yolox-nano; that is not available here ({why_no_yolox})"
     return ResolvedDetector(found.info, found.path, found.long_side, note)
 
 
@@ -192,7 +192,7 @@ def _resolve_onnx(path: Path) -> ResolvedDetector:
 
 
 def _describe_onnx(path: Path, name: str, note: str) -> ResolvedDetector:
-    # On the CPU whatever there is: a CUDA context made before the workers are forked would be useless to them.
+    # On the CPU, always: this process only reads what the model is, and the spawned workers open it again for themselves.
     model = load_onnx(path)
     score = YOLOX_SCORE if model.family == "yolox" else YOLOV8_SCORE
     long_side = max(model.height, model.width, SMALLEST_LONG_SIDE)

@@ -1,6 +1,6 @@
-"""Scores of the picture itself, measured on the sampled frames: borders, brightness, sharpness, and perceptual hashes.
+"""Scores of the picture, measured on the sampled frames: borders, brightness, sharpness, and perceptual hashes.
 
-They are stored with every video and decide nothing unless a threshold is set; the hashes find near-duplicates
+They are stored with every video and decide nothing unless a threshold is set. The hashes find near-duplicates
 (:mod:`tiktokactions.copies.duplicates`).
 """
 
@@ -18,16 +18,16 @@ from tiktokactions.records import Quality
 Borders = tuple[float, float, float, float]
 
 LONG_SIDE = 416
-"""Pictures are judged at this long side in pixels, so that sharpness compares across resolutions."""
+"""Pictures are measured with this long side in pixels, so that sharpness is comparable across resolutions."""
 
 BAR_TOLERANCE = 20
-"""Levels (0 to 255, any of B, G, R) by which a pixel of a bar may stray from the bar's colour: compression noise."""
+"""Levels (0 to 255, any of B, G, R) by which a pixel may stray from its bar's colour, due to compression."""
 FLAT_LINE_SHARE = 0.03
-"""A line of pixels is flat where at most this share of it strays from the bar's colour in any frame."""
+"""A line of pixels is flat if at most this share of it strays from the bar's colour in any frame."""
 CAPTION_LINE_SHARE = 0.6
 """A line inside a bar may stray up to this share (a caption), as long as flat lines follow before the picture."""
 PICTURE_LINE_SHARE = 0.6
-"""The picture must begin sharply: within three lines of the bar's end this share strays, or it is no bar."""
+"""The picture must begin sharply: within three lines of the bar's end this share must stray, or it is no bar."""
 HASH_SIZE = 16
 """Bits along each side of a hash: 16x16 = 256. With the usual 8x8, videos made in one room cannot be told apart."""
 MIN_BAR_SHARE = 0.01
@@ -54,7 +54,7 @@ DEFINITIONS = """\
 
 
 def picture_borders(images_bgr: Sequence[np.ndarray]) -> Borders:
-    """Flat bars common to all frames as fractions (left, top, right, bottom) of width and height; 0 where there is none.
+    """The flat bars that all frames share, as fractions (left, top, right, bottom) of width and height; 0 for none.
 
     ``images_bgr``: uint8 (H, W, 3) each; frames of another size than the first are resized to it.
     """
@@ -85,7 +85,7 @@ def picture_borders(images_bgr: Sequence[np.ndarray]) -> Borders:
 
 
 def _bars(darkest: np.ndarray, brightest: np.ndarray) -> tuple[int, int]:
-    """Lines of bar above and below. Both arrays (H, W, 3): per pixel the extremes over all frames."""
+    """How many lines of bar lie above and below. Both arrays, (H, W, 3), hold the extremes of each pixel over all frames."""
     return _bar(darkest, brightest), _bar(darkest[::-1], brightest[::-1])
 
 

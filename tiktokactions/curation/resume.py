@@ -1,4 +1,4 @@
-"""What is done and what is left to do: the records folder read as a checkpoint, and the jobs that follow from it."""
+"""What is done and what is left to do: the records are the checkpoint, and the jobs follow from it."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from tiktokactions.records import Source, VideoRecord, decode_record
 Fingerprint = tuple[int, int | str]
 """Size in bytes, and the modification time in ns, or the ETag on an object store."""
 Submit = Callable[[Callable[[str], str], str], "Future[str]"]
-"""Starts ``function(path)`` somewhere else, as ``concurrent.futures.Executor.submit`` does."""
+"""Starts ``function(path)`` somewhere else, like ``concurrent.futures.Executor.submit``."""
 HASHED_AHEAD = 16
-"""Objects whose content is read ahead of their turn, so that the store's slowness does not add up."""
+"""How many objects are read ahead of their turn, so that waiting for the store does not add up."""
 
 RETRIED = {"timeout", "worker_crashed"}
-"""Failures that say something about the run rather than about the file; ``retry_failed`` tries them again."""
+"""Failures that may be due to the run rather than the file; ``retry_failed`` tries them again."""
 
 
 class _File(NamedTuple):
     video_id: str
     fingerprint: Fingerprint
     said: int
-    """Hash of the labels and the description that this path brought."""
+    """A hash of the labels and the description that came with this path."""
 
 
 class _Known(NamedTuple):
@@ -53,18 +53,18 @@ class _Known(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One video to curate, everything a worker needs to know of it."""
+    """One video to curate, with everything that a worker needs to know about it."""
 
     path: str
     video_id: str
     source: Source
     failure: tuple[str, str] | None = None
-    """Reason and detail where the parent process already found the file unusable."""
+    """Reason and detail if the parent process has already found the file unusable."""
 
 
 @dataclass
 class Plan:
-    """The state of a dataset folder before a run, and what the run finds out on the way."""
+    """The state of a dataset before a run, and what the run finds out on the way."""
 
     files: dict[str, _File] = field(default_factory=dict)
     known: dict[str, _Known] = field(default_factory=dict)
@@ -72,24 +72,24 @@ class Plan:
     """SHA-256 of a file's bytes -> video id."""
     scheduled: set[str] = field(default_factory=set)
     updates: dict[str, list[Source]] = field(default_factory=dict)
-    """Video id -> further paths and changed labels to be joined into its record; each a source with one path."""
+    """Video id -> further paths and changed labels to join into its record, each as a source with one path."""
     left: dict[str, set[str]] = field(default_factory=dict)
-    """Video id -> paths that no longer hold this video (another content lies there now)."""
+    """Video id -> paths that now hold something else."""
     dead: frozenset[str] = frozenset()
-    """Ids and contents (SHA-256) that were taken down and must not come back."""
+    """Ids and contents (SHA-256) that were taken down and must stay out."""
     refused: set[str] = field(default_factory=set)
-    """Listed paths that hold such a video; nothing is made of them, not even a row."""
+    """Listed paths of such videos, which are skipped without even a row."""
     finished: int = 0
-    """Listed files that earlier runs were done with."""
+    """Listed files that earlier runs finished."""
     identical: int = 0
-    """Listed files that are new but hold the bytes of a video already known."""
+    """Listed files that are new but byte-identical to a known video."""
 
 
 def read_plan(dataset: Place) -> Plan:
-    """Read every record once and remember of it what resuming needs (about 300 bytes a video).
+    """Read every record once and keep what resuming needs (about 300 bytes a video).
 
     Raises:
-        ValueError: a record that cannot be parsed, with its path.
+        UsageError: a record that cannot be parsed, with its path.
     """
     takedowns = read_takedowns(dataset)
     plan = Plan(dead=frozenset(takedowns) | {takedown.sha256 for takedown in takedowns.values() if takedown.sha256})
@@ -100,17 +100,13 @@ def read_plan(dataset: Place) -> Plan:
         if source.sha256:
             plan.by_content[source.sha256] = record.video_id
         for name in (source.path, *source.copies):
-            said = (
-                _said(source.labels.get(name, ()), source)
-                if name == source.path
-                else _said(source.labels.get(name, ()))
-            )
+            said = _said(source.labels.get(name, ()), source if name == source.path else None)
             plan.files[name] = _File(record.video_id, source.fingerprints.get(name, (-1, -1)), said)
     return plan
 
 
 def _said(labels: tuple[str, ...], about: Source | None = None) -> int:
-    """Only the first path's description is kept in a record; of copies the labels count."""
+    """A record keeps only the description of its first path; of copies only the labels count."""
     return hash((labels, msgspec.json.encode(described(about)) if about is not None else b""))
 
 
@@ -122,10 +118,10 @@ def jobs_left(
     evidence_fingerprint: str,
     submit: Submit | None = None,
 ) -> Iterator[Job]:
-    """The videos that have no finished record, in the order given. Contents are hashed here, once in a file's life.
+    """The videos without a finished record, in the order given. Here each file is hashed, once in its life.
 
     Byte-identical files are one video: the first becomes a job, the others go to ``plan.updates``. Objects of a store are
-    hashed a few at a time, in threads or where ``submit`` puts it.
+    hashed a few at a time, in threads or wherever ``submit`` starts it.
     """
     with ThreadPoolExecutor(HASHED_AHEAD // 2) as threads:
         ahead = _hash_ahead(listed, plan, submit or threads.submit)
@@ -136,7 +132,7 @@ Digest = Callable[[], str]
 
 
 def _hash_ahead(listed: Iterable[ListedVideo], plan: Plan, submit: Submit) -> Iterator[tuple[ListedVideo, Digest]]:
-    """Every video with what gives its SHA-256: of a local file computed then, of an object begun ahead of its turn."""
+    """Every video with a function that gives its SHA-256. A local file is read when it is called, an object before that."""
     waiting: deque[tuple[ListedVideo, Digest]] = deque()
     for video in listed:
         digest: Digest = functools.partial(sha256_file, video.path)
@@ -206,7 +202,7 @@ def _known_file(
     retry = options.retry_failed and known.failure in RETRIED
     if before.video_id in plan.scheduled or (known.evidence_fingerprint == evidence_fingerprint and not retry):
         return None
-    # The evidence is out of date: decode again, keeping what is known of other paths.
+    # The evidence is out of date: decode again, but keep what is known of other paths.
     old = read_record(record_path(dataset, before.video_id)).source
     return Job(video.path, before.video_id, old)
 
@@ -237,17 +233,17 @@ def _new_file(
         return Job(video.path, twin, read_record(record_path(dataset, twin)).source)
     video_id = safe_video_id(source.id) if source.id else sha256[:16]
     if video_id in plan.known or video_id in plan.scheduled:
-        video_id = f"{video_id}-{sha256[:8]}"  # two different files claim one id: neither may overwrite the other
+        video_id = f"{video_id}-{sha256[:8]}"  # two files claim one id, and neither may overwrite the other
     plan.by_content[sha256] = video_id
     return Job(video.path, video_id, source)
 
 
 def _unusable(video: ListedVideo, name: str, reason: str, detail: str, plan: Plan) -> Job | None:
-    """A file that cannot be opened has no content to be known by: its row is named after its path."""
+    """A job for a file that cannot be opened: without contents to know it by, its row is named after its path."""
     video_id = "path-" + hashlib.sha256(name.encode()).hexdigest()[:16]
     before = plan.files.get(name)
     if before is not None and (before.video_id != video_id or plan.known[video_id].failure == reason):
-        return None  # curated when it could be read, or already reported
+        return None  # it was curated while it could be read, or is reported already
     return Job(video.path, video_id, _source_of(video, name, (0, 0), ""), (reason, detail))
 
 
@@ -263,9 +259,9 @@ def _source_of(video: ListedVideo, name: str, now: Fingerprint, sha256: str) -> 
 
 
 def join_updates(record: VideoRecord, updates: Iterable[Source], left: Iterable[str] = ()) -> VideoRecord | None:
-    """A record with further paths and changed labels joined in, and paths taken out that hold another video now.
+    """A record with further paths and changed labels, and without the paths that now hold another video.
 
-    Returns None where no path is left: the file was replaced, and its new content has a record of its own.
+    None if no path is left: the file was replaced, and its new contents have their own record.
     """
     source = record.source
     fingerprints, labels = dict(source.fingerprints), dict(source.labels)

@@ -31,7 +31,7 @@ ANALYSIS_LONG_SIDE = 256
 class _FastScore:
     """PySceneDetect's content score (mean absolute change of hue, saturation and value) without its int32 copies.
 
-    Mixed into its detectors; ``tests/curate/test_scenes.py`` holds the score equal to the library's.
+    Mixed into its detectors; ``tests/curation/test_scenes.py`` checks that it equals the library's.
     """
 
     _last_frame: Any
@@ -73,7 +73,7 @@ def make_scene_detector(options: CurateOptions) -> SceneDetector:
     """The PySceneDetect detector that the options ask for.
 
     Raises:
-        ValueError: a ``scene_param`` that this detector does not have, or a value of the wrong type.
+        UsageError: a ``scene_param`` that this detector does not have, or a value of the wrong type.
     """
     kind, threshold_name = _DETECTORS[options.scenes]
     known = scene_parameters(options.scenes)
@@ -94,7 +94,7 @@ def make_scene_detector(options: CurateOptions) -> SceneDetector:
 
 
 def scene_parameters(name: str) -> dict[str, float | int | bool]:
-    """The further parameters of a detector with their defaults (threshold and minimum length have options)."""
+    """The other parameters of a detector with their defaults (threshold and minimum length have options of their own)."""
     kind, threshold_name = _DETECTORS[name]
     # The mixin hides nothing: signatures are the library's.
     parameters = inspect.signature(kind.__init__).parameters
@@ -114,16 +114,16 @@ def _typed(value: str, default: float | int | bool) -> float | int | bool:
 
 
 def analysis_size(width: int, height: int) -> tuple[int, int]:
-    """Size at which scenes are looked for: PySceneDetect's (256 on the long side), rounded to even numbers."""
+    """The size for finding scenes: PySceneDetect's (256 on the long side), rounded to even numbers."""
     factor = max(1.0, max(width, height) / ANALYSIS_LONG_SIDE)
     return max(2, round(width / factor / 2) * 2), max(2, round(height / factor / 2) * 2)
 
 
 class CutFinder:
-    """Feed frames in order; get the frame numbers at which new scenes begin, as soon as the detector is sure of them.
+    """Takes frames in order and gives the frame numbers at which new scenes begin, as soon as the detector is sure.
 
-    Frames carry *nominal* numbers (time x nominal rate) into the detector, so that its "15 frames" last as long on a
-    video with dropped frames as on one without; what comes out are numbers of frames that exist.
+    The detector gets *nominal* frame numbers (time x nominal rate), so that its "15 frames" take as long in a video with
+    dropped frames as in one without. The numbers given are those of frames that exist.
     """
 
     def __init__(self, detector: SceneDetector, rate: Fraction) -> None:
@@ -135,7 +135,7 @@ class CutFinder:
         self._last = self._zero
 
     def feed(self, time_s: float, image_bgr: np.ndarray) -> list[int]:
-        """New cuts (0-based frame numbers, each at most once, 0 never) that this frame revealed."""
+        """The new cuts that this frame revealed: 0-based frame numbers, each at most once, never 0."""
         nominal = round(time_s * self._rate)
         if self._nominal and nominal <= self._nominal[-1]:
             nominal = self._nominal[-1] + 1
@@ -144,7 +144,7 @@ class CutFinder:
         return list(self._new(self._detector.process_frame(self._last, image_bgr)))
 
     def finish(self) -> list[int]:
-        """Cuts that only the end of the video reveals."""
+        """The cuts that only the end of the video reveals."""
         return list(self._new(self._detector.post_process(self._last))) if self._nominal else []
 
     def _new(self, found: list[FrameTimecode]) -> Iterator[int]:
@@ -158,7 +158,7 @@ class CutFinder:
 def sample_indices(frames: int, samples: int = 10) -> list[int]:
     """0-based frame numbers within a scene: every ⌊n/samples⌋-th frame, starting at that one (paper, section 3.3.1).
 
-    101 frames give 10, 20, ... 100 (1-based); scenes with fewer frames than ``samples`` give all of them.
+    101 frames give 10, 20, ... 100 (1-based). A scene with fewer frames than ``samples`` gives all of them.
     """
     if frames < samples:
         return list(range(frames))

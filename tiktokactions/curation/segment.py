@@ -1,9 +1,9 @@
-"""Which part of a scene becomes the clip: all of it, or the ten seconds in which the people move most.
+"""Which part of a scene becomes the clip: all of it, or the ten seconds in which people move most.
 
-The paper keeps "only the most relevant 10-second segment, typically featuring the most significant action" (Appendix D)
-and does not say how it was found. Here relevance is motion where people are: the mean luma change per pixel inside and
-around the person boxes (grown by half their size on every side), taken from the grid that the decode pass measured. Motion
-anywhere in the picture counts a tenth, so that it decides where the people stand still.
+The paper keeps "only the most relevant 10-second segment, typically featuring the most significant action" (Appendix D) and
+does not say how it was found. Here, relevance is motion where people are: the mean luma change per pixel in the person boxes
+(grown by half their size on every side), from the grid that the decode pass measured. Motion elsewhere in the picture has a
+tenth of the weight, so that it decides if the people stand still.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 from tiktokactions.records import Sample, Scene, Segment
 
 STEP_S = 0.1
-"""Starts are tried every tenth of a second; motion is known per second and spread evenly within it."""
+"""The step between the starts that are tried. Motion is known per second and spread evenly within it."""
 AROUND = 0.5
-"""A box is grown by this share of its size on each side: a swung arm or a thrown ball counts."""
+"""A box is grown by this share of its size on each side, so that a swinging arm or a thrown ball counts."""
 ELSEWHERE = 0.1
-"""Weight of motion anywhere in the picture beside motion where people are."""
+"""The weight of motion anywhere in the picture, compared with motion where people are."""
 SAME_SHARE = 0.999
-"""Starts whose window holds at least this share of the best one's motion are equally good; the middle one is taken."""
+"""Windows with at least this share of the best one's motion are equally good; the middle one is taken."""
 
 
 def relevance_per_second(
@@ -31,8 +31,8 @@ def relevance_per_second(
 
     Args:
         grid: motion ``(seconds, 8, 8)``, float, upright.
-        samples: the sampled frames with their boxes. A second takes the boxes of the samples before
-            and after it; without any box in the whole scene, motion anywhere counts.
+        samples: the sampled frames with their boxes. A second uses the boxes of the samples before and after it; if the
+            whole scene has no box, motion anywhere counts.
         scene_start_s: source time at which ``grid`` begins.
         width: of the picture that the boxes are measured in, pixels.
         height: of the same.
@@ -75,14 +75,14 @@ def _cells(start: float, end: float, cells: int) -> slice:
 
 
 def fits_whole(scene: Scene, max_clip_s: float, frame_s: float) -> bool:
-    """Whether the whole scene becomes the clip: a scene longer by less than half a frame is left as it is."""
+    """Whether the whole scene becomes the clip: it may be longer than that by less than half a frame."""
     return scene.duration_s < max_clip_s + frame_s / 2
 
 
 def choose_segment(scene: Scene, relevance: np.ndarray, max_clip_s: float) -> Segment:
     """The most relevant ``max_clip_s`` seconds of a longer scene.
 
-    Of equally relevant windows the middle one is taken, so that a short action lies in the middle of its clip.
+    Of equally relevant windows the middle one is taken, so that a short action is in the middle of its clip.
     """
     edges_s = np.append(np.arange(len(relevance), dtype=np.float64), scene.duration_s)
     edges_s[-1] = max(edges_s[-1], edges_s[-2])

