@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from tiktokactions import curate, dataset_stats
+import tiktokactions as ta
 
 if __name__ == "__main__":  # worker processes import this file again
     folder = Path(sys.argv[1])
-    result = curate(folder / "videos", folder / "data")
-    print(f"{result.accepted} accepted, {result.needs_review} to review, {result.rejected} rejected")
-    for reason, count in dataset_stats(folder / "data").reasons.items():
+    stats = ta.curate(folder / "videos", folder / "data").stats()
+    print(f"{stats.accepted} accepted, {stats.needs_review} to review, {stats.rejected} rejected")
+    for reason, count in stats.reasons.items():
         print(f"{count:5d}  {reason}")

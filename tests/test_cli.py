@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import typing
+from datetime import date
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +16,7 @@ import pytest
 import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
 from tiktokactions import cli
+from tiktokactions.cli.derive import Command, Option, all_commands
 from tiktokactions.curation.options import CurateOptions
 
 SUMMARY = api.CurateResult("d", 3, 1, 1, 1, 2.5, 3, 0, 0, 0, {}, 0, "none")
@@ -174,3 +177,94 @@ def test_doctor_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None
     said = capsys.readouterr().out
     assert "missing  yolox-nano" in said
     assert "to get it: " in said
+
+
+def typed_value(option: Option) -> str:
+    """Something that can be typed for an option, whatever its type."""
+    kind = typing.get_args(option.kind)[0] if option.takes_several else option.kind
+    return str(typing.get_args(kind)[0]) if typing.get_origin(kind) is typing.Literal else TYPED[kind]
+
+
+TYPED = {str: "x", int: "3", float: "0.5", Fraction: "24", date: "2024-01-01"}
+
+
+def all_options(*, several: bool) -> list[Any]:
+    return [
+        pytest.param(command, option, id=f"{command.typed} {option.flags[-1]}")
+        for command in all_commands()
+        for option in command.options
+        if option.flags and option.kind is not bool and option.takes_several is several
+    ]
+
+
+def what_is_called(command: Command, typed: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, dict[str, Any]]:
+    """Type a command with something for all that must be given; the exit code and what its function was called with."""
+    calls: list[dict[str, Any]] = []
+
+    def function(**given: Any) -> None:
+        calls.append(given)
+        raise api.UsageError("enough")
+
+    monkeypatch.setattr(api, command.name, function)
+    needed = [o for o in command.options if o.required and not (typed and typed[0] in o.flags)]
+    words = [word for o in needed for word in ([o.flags[-1], typed_value(o)] if o.flags else ["x"])]
+    return cli.main([*command.words, *words, *typed]), calls[0] if calls else {}
+
+
+@pytest.mark.parametrize(("command", "option"), all_options(several=True))
+def test_a_repeated_list_adds_up(command: Command, option: Option, monkeypatch: pytest.MonkeyPatch) -> None:
+    flag, value = option.flags[-1], typed_value(option)
+    _, apart = what_is_called(command, [flag, value, flag, value, value], monkeypatch)
+    _, together = what_is_called(command, [flag, value, value, value], monkeypatch)
+    assert len(apart[option.name]) == 3 and apart[option.name] == together[option.name]
+
+
+@pytest.mark.parametrize(("command", "option"), all_options(several=False))
+def test_any_other_repeated_option_is_an_error(
+    command: Command, option: Option, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flag, value = option.flags[-1], typed_value(option)
+    code, given = what_is_called(command, [flag, value, flag, value], monkeypatch)
+    assert (code, given) == (2, {})
+    assert "specified multiple times" in capsys.readouterr().err
+
+
+def test_lists_are_the_ones_that_one_expects() -> None:
+    lists = {o.flags[-1] for command in all_commands() for o in command.options if o.takes_several and o.flags}
+    assert lists == {
+        "--check-against", "--from", "--labels", "--measure", "--mix", "--region", "--remove", "--scene-param", "--sides",
+        "--sizes", "--steps", "--targets",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (["curate"], "VIDEOS"),
+        (["curate", "a", "--bogus", "3"], "Unknown option: --bogus"),
+        (["curate", "a", "--samples", "many"], 'unable to convert "many" into int'),
+        (["curate", "a", "--scenes", "magic"], 'Invalid value "magic" for --scenes'),
+        (["dataset", "export", "a", "-o", "b"], "--format"),
+        (["nonsense"], 'Unknown command "nonsense"'),
+        (["dataset", "nonsense"], 'Unknown command "nonsense"'),
+    ],
+    ids=" ".join,
+)
+def test_bad_usage_is_one_line(typed: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(typed) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith("error: ") and said.err.count("\n") == 1 and message in said.err
+
+
+def test_a_dash_stands_for_standard_input(called: list[dict[str, Any]]) -> None:
+    assert cli.main(["curate", "-", "-o", "d"]) == 0
+    assert called[0]["videos"] == ["-"]
+
+
+def test_no_help_text_is_empty_or_shows_a_tuple() -> None:
+    for command in all_commands():
+        for option in command.options:
+            assert len(option.help) > 8 and "(default: (" not in option.help, (
+                f"{command.typed} {option.name}: {option.help!r}"
+            )
+            assert not option.help.startswith(("of ", "which")), f"{command.typed} {option.name}: {option.help!r}"

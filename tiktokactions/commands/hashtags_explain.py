@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath
+from tiktokactions.commands.options import AnyPath, Typed
 
 
-def hashtags_explain(hashtag: str, *, decisions: AnyPath = "decisions.csv") -> list[str]:
+def hashtags_explain(hashtag: str, decisions: Annotated[AnyPath, Typed("decisions")] = "decisions.csv") -> list[str]:
     """Why a hashtag was chosen or left out.
 
     Args:

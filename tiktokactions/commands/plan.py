@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @takes(PlanOptions)
 def plan(
-    *, measure: Annotated[AnyPaths, Typed(metavar="VIDEOS")] = (), report: Passing = nothing, **options: Any
+    measure: Annotated[AnyPaths, Typed("measure", "VIDEOS")] = (), *, report: Passing = nothing, **options: Any
 ) -> Needs:
     """What so many videos need: cores, disk, GPUs, quota and people, each number with its arithmetic.
 

@@ -21,7 +21,7 @@ class DataOptions:
     """Which clips, and how they are read."""
 
     media: str | None = option(None, "data", "folder of the videos that a list or a split file names")
-    fold: int = option(1, "data", "which of the data's official splits or folds (UCF101, HMDB51: 1 to 3)")
+    fold: int = option(1, "data", "number of the official split or fold to use (UCF101, HMDB51: 1 to 3)")
     skip_unreadable: bool = option(
         False, "data", "decode every clip first, leave out and list those that cannot be read"
     )
@@ -194,7 +194,7 @@ class FinetuneOptions(DataOptions, TrainingOptions):
 class EvaluateOptions(DataOptions, RunOptions):
     """Every option of ``tiktokactions evaluate``."""
 
-    side: Literal["train", "val", "test", "all"] = option("test", "data", "which side of the data")
+    side: Literal["train", "val", "test", "all"] = option("test", "data", "side of the data to look at")
     stride: int | None = option(None, "test", "every so many frames are in a clip (default: as trained)")
     segments: int = option(5, "test", "views along time")
     crops: int = option(3, "test", "views along the longer side")

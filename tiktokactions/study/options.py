@@ -30,7 +30,7 @@ class StudyOptions:
     repeats: int = option(3, "study", "seeds, each with its own order of the videos")
     equal: Equal = option("epochs", "study", "epochs: every video is seen equally often; steps: as many for every size")
     stratified: bool = option(False, "study", "every subset holds each label in its share")
-    seed: int = option(0, "study", "of everything")
+    seed: int = option(0, "study", "seed of subsets, orders and trainings")
     jobs: int = option(1, "run", "trials at a time, a GPU each")
     engine: Engine = option("local", "run", "ray: place trials on a cluster (docs/scale.md)")
 
@@ -70,7 +70,7 @@ class ExtrapolateOptions:
     method: Method = option("honest", "study", "paper: its Table 5; honest: with all uncertainty")
     metric: str | None = option(None, "study", "rows of this metric (default: top1)")
     draws: int = option(500, "study", "bootstrap samples of each curve")
-    seed: int = option(0, "study", "of the bootstrap")
+    seed: int = option(0, "study", "seed of the bootstrap samples")
 
     def __post_init__(self) -> None:
         _check_targets(self.targets)
