@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tiktokactions.curation.detectors import Detect
     from tiktokactions.curation.listed import ListedVideo
     from tiktokactions.curation.people import ResolvedDetector
-    from tiktokactions.curation.resume import Job, Plan
+    from tiktokactions.curation.resume import Checkpoint, Job
     from tiktokactions.dataset.editing import Edit
     from tiktokactions.records import VideoRecord
     from tiktokactions.verdicts.settle import Settled
@@ -216,7 +216,7 @@ def curate_listed(
     """
     from tiktokactions.curation.engines import hasher, runner, sees
     from tiktokactions.curation.options import evidence_fingerprint
-    from tiktokactions.curation.resume import jobs_left, read_plan
+    from tiktokactions.curation.resume import jobs_left, read_checkpoint
     from tiktokactions.files import write_record
 
     dataset, settings, before = edit.folder, edit.options, edit.dataset.info
@@ -225,14 +225,16 @@ def curate_listed(
         edit.begin()
     link_collections(inputs, dataset)
     fingerprint = evidence_fingerprint(settings, detector.info)
-    plan = read_plan(dataset)
+    checkpoint = read_checkpoint(dataset)
     counts = {"accepted": 0, "needs_review": 0, "rejected": 0}
 
     def report(message: str = "") -> None:
-        progress(Progress(total, plan.finished + plan.identical, sum(counts.values()), **counts, message=message))
+        progress(
+            Progress(total, checkpoint.finished + checkpoint.identical, sum(counts.values()), **counts, message=message)
+        )
 
     def usable_jobs() -> Iterator[Job]:
-        for job in jobs_left(listed, plan, dataset, settings, fingerprint, hasher(settings)):
+        for job in jobs_left(listed, checkpoint, dataset, settings, fingerprint, hasher(settings)):
             edit.begin()
             if job.failure is None:
                 yield job
@@ -253,24 +255,26 @@ def curate_listed(
         recorded(outcome.job.video_id)
         report()
     curated = sum(counts.values())
-    changed = bool(curated or plan.updates or plan.left) or before.options != edit.info.options
+    changed = bool(curated or checkpoint.updates or checkpoint.left) or before.options != edit.info.options
     outdated = sum(
-        known.evidence_fingerprint != fingerprint for i, known in plan.known.items() if i not in plan.scheduled
+        known.evidence_fingerprint != fingerprint
+        for i, known in checkpoint.known.items()
+        if i not in checkpoint.scheduled
     )
-    settled = _settle(edit, plan, changed, report)
+    settled = _settle(edit, checkpoint, changed, report)
     return CurateResult(
         dataset=str(dataset),
         videos=sum(settled.counts.values()),
         **settled.counts,
         seconds=0.0,
         curated=curated,
-        identical=plan.identical,
-        finished_before=plan.finished,
+        identical=checkpoint.identical,
+        finished_before=checkpoint.finished,
         cut_again=settled.cut,
         uncut=dict(settled.uncut),
         outdated=outdated,
         detector=detector.info.name,
-        removed=len(plan.refused),
+        removed=len(checkpoint.refused),
     )
 
 
@@ -302,7 +306,7 @@ def _failed(job: Job, reason: str, detail: str, options: CurateOptions, detector
     return decide(record.with_source(job.source), options)
 
 
-def _settle(edit: Edit, plan: Plan, changed: bool, report: Callable[[str], None]) -> Settled:
+def _settle(edit: Edit, checkpoint: Checkpoint, changed: bool, report: Callable[[str], None]) -> Settled:
     """Settle all verdicts; where nothing changed nothing is done."""
     from tiktokactions.verdicts.settle import Settled, settle
 
@@ -310,16 +314,16 @@ def _settle(edit: Edit, plan: Plan, changed: bool, report: Callable[[str], None]
         return Settled(edit.dataset.counts, 0, {})
     edit.begin()
     report("settling verdicts and duplicates, writing the manifest")
-    settled = settle(edit, plan)
+    settled = settle(edit, checkpoint)
     report("writing statistics, figures and card")
     return settled
 
 
 def _settle_all(edit: Edit, progress: Callable[[Progress], None]) -> CurateResult:
-    from tiktokactions.curation.resume import Plan
+    from tiktokactions.curation.resume import Checkpoint
 
     # Records may also have been taken away by hand: draw all verdicts and tables again.
-    settled = _settle(edit, Plan(), True, lambda message: progress(Progress(0, 0, 0, 0, 0, 0, message)))
+    settled = _settle(edit, Checkpoint(), True, lambda message: progress(Progress(0, 0, 0, 0, 0, 0, message)))
     videos = sum(settled.counts.values())
     return CurateResult(
         dataset=str(edit.folder),

@@ -36,7 +36,7 @@ def dataset_merge(first: AnyPath, second: AnyPath, output: AnyPath, *, progress:
     """
     import json
 
-    from tiktokactions.curation.resume import Plan
+    from tiktokactions.curation.resume import Checkpoint
     from tiktokactions.dataset.assignments import read_assignments, write_assignments
     from tiktokactions.dataset.info import new_info, read_info
     from tiktokactions.files import write_atomic
@@ -71,7 +71,7 @@ def dataset_merge(first: AnyPath, second: AnyPath, output: AnyPath, *, progress:
         reviews = merge_reviews(folders, out, [gone, gone.union(copied.other_bytes)])
         link_merged(folders, out)
         progress("settling verdicts and duplicates, writing the manifest")
-        settle(edit, Plan())
+        settle(edit, Checkpoint())
         linked = linked_dataset(out, edit.options)
         sides, lost = merge.merged_sides(folders, linked)
         if edit.info.version:  # of one that was never finished they were not given yet, and are drawn again alike

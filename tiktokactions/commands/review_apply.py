@@ -154,7 +154,7 @@ def _apply(edit: Edit, store: Store, method: Method, report: Report) -> ReviewAp
 
 def _settle(edit: Edit, store: Store, changed: Mapping[str, Verdict], gone: Sequence[str], report: Report) -> Settled:
     """Put the verdicts in force and settle the videos they are about; all videos if a run was interrupted before."""
-    from tiktokactions.curation.resume import Plan
+    from tiktokactions.curation.resume import Checkpoint
     from tiktokactions.verdicts.decided import write_verdicts
     from tiktokactions.verdicts.settle import settle, settle_videos
 
@@ -162,7 +162,7 @@ def _settle(edit: Edit, store: Store, changed: Mapping[str, Verdict], gone: Sequ
     write_verdicts(store, changed, gone)
     report("settling what people decided, cutting clips")
     ids = [*changed, *gone]
-    settled = settle_videos(edit, ids) if ids and edit.was_settled else settle(edit, Plan())
+    settled = settle_videos(edit, ids) if ids and edit.was_settled else settle(edit, Checkpoint())
     report("writing statistics, figures and card")
     return settled
 

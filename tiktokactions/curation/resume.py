@@ -63,7 +63,7 @@ class Job:
 
 
 @dataclass
-class Plan:
+class Checkpoint:
     """The state of a dataset before a run, and what the run finds out on the way."""
 
     files: dict[str, _File] = field(default_factory=dict)
@@ -85,24 +85,26 @@ class Plan:
     """Listed files that are new but byte-identical to a known video."""
 
 
-def read_plan(dataset: Place) -> Plan:
+def read_checkpoint(dataset: Place) -> Checkpoint:
     """Read every record once and keep what resuming needs (about 300 bytes a video).
 
     Raises:
         UsageError: a record that cannot be parsed, with its path.
     """
     takedowns = read_takedowns(dataset)
-    plan = Plan(dead=frozenset(takedowns) | {takedown.sha256 for takedown in takedowns.values() if takedown.sha256})
+    checkpoint = Checkpoint(
+        dead=frozenset(takedowns) | {takedown.sha256 for takedown in takedowns.values() if takedown.sha256}
+    )
     for path, data in record_files(dataset):
         record = decode_record(data, where=str(path))
         source = record.source
-        plan.known[record.video_id] = _Known(source.sha256, record.evidence_fingerprint, record.failure)
+        checkpoint.known[record.video_id] = _Known(source.sha256, record.evidence_fingerprint, record.failure)
         if source.sha256:
-            plan.by_content[source.sha256] = record.video_id
+            checkpoint.by_content[source.sha256] = record.video_id
         for name in (source.path, *source.copies):
             said = _said(source.labels.get(name, ()), source if name == source.path else None)
-            plan.files[name] = _File(record.video_id, source.fingerprints.get(name, (-1, -1)), said)
-    return plan
+            checkpoint.files[name] = _File(record.video_id, source.fingerprints.get(name, (-1, -1)), said)
+    return checkpoint
 
 
 def _said(labels: tuple[str, ...], about: Source | None = None) -> int:
@@ -112,7 +114,7 @@ def _said(labels: tuple[str, ...], about: Source | None = None) -> int:
 
 def jobs_left(
     listed: Iterable[ListedVideo],
-    plan: Plan,
+    checkpoint: Checkpoint,
     dataset: Place,
     options: CurateOptions,
     evidence_fingerprint: str,
@@ -120,24 +122,26 @@ def jobs_left(
 ) -> Iterator[Job]:
     """The videos without a finished record, in the order given. Here each file is hashed, once in its life.
 
-    Byte-identical files are one video: the first becomes a job, the others go to ``plan.updates``. Objects of a store are
-    hashed a few at a time, in threads or wherever ``submit`` starts it.
+    Byte-identical files are one video: the first becomes a job, the others go to ``checkpoint.updates``. Objects of a store
+    are hashed a few at a time, in threads or wherever ``submit`` starts it.
     """
     with ThreadPoolExecutor(HASHED_AHEAD // 2) as threads:
-        ahead = _hash_ahead(listed, plan, submit or threads.submit)
-        yield from _jobs(ahead, plan, dataset, options, evidence_fingerprint)
+        ahead = _hash_ahead(listed, checkpoint, submit or threads.submit)
+        yield from _jobs(ahead, checkpoint, dataset, options, evidence_fingerprint)
 
 
 Digest = Callable[[], str]
 
 
-def _hash_ahead(listed: Iterable[ListedVideo], plan: Plan, submit: Submit) -> Iterator[tuple[ListedVideo, Digest]]:
+def _hash_ahead(
+    listed: Iterable[ListedVideo], checkpoint: Checkpoint, submit: Submit
+) -> Iterator[tuple[ListedVideo, Digest]]:
     """Every video with a function that gives its SHA-256. A local file is read when it is called, an object before that."""
     waiting: deque[tuple[ListedVideo, Digest]] = deque()
     for video in listed:
         digest: Digest = functools.partial(sha256_file, video.path)
         if is_address(video.path):
-            before = plan.files.get(printable_path(video.path))
+            before = checkpoint.files.get(printable_path(video.path))
             if before is None or video.fingerprint is None or before.fingerprint != video.fingerprint:
                 digest = submit(sha256_file, video.path).result
             waiting.append((video, digest))
@@ -154,35 +158,35 @@ def _hash_ahead(listed: Iterable[ListedVideo], plan: Plan, submit: Submit) -> It
 
 def _jobs(
     listed: Iterable[tuple[ListedVideo, Digest]],
-    plan: Plan,
+    checkpoint: Checkpoint,
     dataset: Place,
     options: CurateOptions,
     evidence_fingerprint: str,
 ) -> Iterator[Job]:
     for video, digest in listed:
         name = printable_path(video.path)
-        if plan.dead and video.about.id and safe_video_id(video.about.id) in plan.dead:
-            plan.refused.add(name)
+        if checkpoint.dead and video.about.id and safe_video_id(video.about.id) in checkpoint.dead:
+            checkpoint.refused.add(name)
             continue
         try:
             now = video.fingerprint or fingerprint(video.path)
-            before = plan.files.get(name)
+            before = checkpoint.files.get(name)
             if before is not None and before.fingerprint == now:
-                job = _known_file(video, name, before, plan, dataset, options, evidence_fingerprint)
+                job = _known_file(video, name, before, checkpoint, dataset, options, evidence_fingerprint)
             else:
-                job = _new_file(video, name, before, now, digest, plan, dataset, evidence_fingerprint)
+                job = _new_file(video, name, before, now, digest, checkpoint, dataset, evidence_fingerprint)
         except FileNotFoundError:
-            job = _unusable(video, name, "vanished", "the file is no longer there", plan)
+            job = _unusable(video, name, "vanished", "the file is no longer there", checkpoint)
         except OSError as error:
-            job = _unusable(video, name, "unreadable", error.strerror or str(error), plan)
-        if name in plan.refused:
+            job = _unusable(video, name, "unreadable", error.strerror or str(error), checkpoint)
+        if name in checkpoint.refused:
             continue
-        if job is None and name in plan.files:
-            plan.finished += 1
+        if job is None and name in checkpoint.files:
+            checkpoint.finished += 1
         elif job is None:
-            plan.identical += 1
+            checkpoint.identical += 1
         else:
-            plan.scheduled.add(job.video_id)
+            checkpoint.scheduled.add(job.video_id)
             yield job
 
 
@@ -190,17 +194,17 @@ def _known_file(
     video: ListedVideo,
     name: str,
     before: _File,
-    plan: Plan,
+    checkpoint: Checkpoint,
     dataset: Place,
     options: CurateOptions,
     evidence_fingerprint: str,
 ) -> Job | None:
-    known = plan.known[before.video_id]
+    known = checkpoint.known[before.video_id]
     one_path = _source_of(video, name, before.fingerprint, known.sha256)
     if _said(video.labels, video.about) != before.said and _said(video.labels) != before.said:
-        plan.updates.setdefault(before.video_id, []).append(one_path)
+        checkpoint.updates.setdefault(before.video_id, []).append(one_path)
     retry = options.retry_failed and known.failure in RETRIED
-    if before.video_id in plan.scheduled or (known.evidence_fingerprint == evidence_fingerprint and not retry):
+    if before.video_id in checkpoint.scheduled or (known.evidence_fingerprint == evidence_fingerprint and not retry):
         return None
     # The evidence is out of date: decode again, but keep what is known of other paths.
     old = read_record(record_path(dataset, before.video_id)).source
@@ -213,36 +217,36 @@ def _new_file(
     before: _File | None,
     now: Fingerprint,
     digest: Digest,
-    plan: Plan,
+    checkpoint: Checkpoint,
     dataset: Place,
     evidence_fingerprint: str,
 ) -> Job | None:
     sha256 = digest()
-    if sha256 in plan.dead or (not video.about.id and sha256[:16] in plan.dead):
-        plan.refused.add(name)
+    if sha256 in checkpoint.dead or (not video.about.id and sha256[:16] in checkpoint.dead):
+        checkpoint.refused.add(name)
         return None
     source = _source_of(video, name, now, sha256)
-    twin = plan.by_content.get(sha256)
+    twin = checkpoint.by_content.get(sha256)
     if before is not None and before.video_id != twin:
-        plan.left.setdefault(before.video_id, set()).add(name)
+        checkpoint.left.setdefault(before.video_id, set()).add(name)
     if twin is not None:
-        plan.updates.setdefault(twin, []).append(source)
-        known = plan.known.get(twin)
-        if twin in plan.scheduled or known is None or known.evidence_fingerprint == evidence_fingerprint:
+        checkpoint.updates.setdefault(twin, []).append(source)
+        known = checkpoint.known.get(twin)
+        if twin in checkpoint.scheduled or known is None or known.evidence_fingerprint == evidence_fingerprint:
             return None
         return Job(video.path, twin, read_record(record_path(dataset, twin)).source)
     video_id = safe_video_id(source.id) if source.id else sha256[:16]
-    if video_id in plan.known or video_id in plan.scheduled:
+    if video_id in checkpoint.known or video_id in checkpoint.scheduled:
         video_id = f"{video_id}-{sha256[:8]}"  # two files claim one id, and neither may overwrite the other
-    plan.by_content[sha256] = video_id
+    checkpoint.by_content[sha256] = video_id
     return Job(video.path, video_id, source)
 
 
-def _unusable(video: ListedVideo, name: str, reason: str, detail: str, plan: Plan) -> Job | None:
+def _unusable(video: ListedVideo, name: str, reason: str, detail: str, checkpoint: Checkpoint) -> Job | None:
     """A job for a file that cannot be opened: without contents to know it by, its row is named after its path."""
     video_id = "path-" + hashlib.sha256(name.encode()).hexdigest()[:16]
-    before = plan.files.get(name)
-    if before is not None and (before.video_id != video_id or plan.known[video_id].failure == reason):
+    before = checkpoint.files.get(name)
+    if before is not None and (before.video_id != video_id or checkpoint.known[video_id].failure == reason):
         return None  # it was curated while it could be read, or is reported already
     return Job(video.path, video_id, _source_of(video, name, (0, 0), ""), (reason, detail))
 

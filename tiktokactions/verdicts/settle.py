@@ -16,7 +16,7 @@ from tiktokactions.curation.decide import decide
 from tiktokactions.curation.engines import runner
 from tiktokactions.curation.one_video import fail, frames_in_segment, make_clip
 from tiktokactions.curation.options import CurateOptions, clip_fingerprint
-from tiktokactions.curation.resume import Plan, join_updates
+from tiktokactions.curation.resume import Checkpoint, join_updates
 from tiktokactions.dataset.editing import Edit
 from tiktokactions.dataset.manifest import update_manifest, write_manifest
 from tiktokactions.files import (
@@ -58,7 +58,7 @@ class Settled:
     uncut: Mapping[str, str]
 
 
-def settle(edit: Edit, plan: Plan) -> Settled:
+def settle(edit: Edit, checkpoint: Checkpoint) -> Settled:
     """Bring every record to the verdict that the options and its fellow videos give it, and write the manifest.
 
     Raises:
@@ -67,9 +67,9 @@ def settle(edit: Edit, plan: Plan) -> Settled:
     dataset, options = edit.folder, edit.options
     duplicates = {} if options.keep_duplicates else duplicates_of(dataset, options)
     to_cut: list[str] = []
-    decided = _decided(all_records(dataset), dataset, options, plan, duplicates, to_cut)
+    decided = _decided(all_records(dataset), dataset, options, checkpoint, duplicates, to_cut)
     counts = write_manifest(dataset, decided, options)
-    uncut = dict(_cut_all(to_cut, dataset, options, plan, duplicates))
+    uncut = dict(_cut_all(to_cut, dataset, options, checkpoint, duplicates))
     if to_cut:
         counts = write_manifest(dataset, all_records(dataset), options)
     edit.manifest_fits = True
@@ -87,8 +87,8 @@ def settle_videos(edit: Edit, video_ids: Iterable[str]) -> Settled:
     before = [read_record(path) for path in paths if path.exists()]
     duplicates = {r.video_id: twin for r in before if (twin := duplicate_of(r))}
     to_cut: list[str] = []
-    changed = {r.video_id: r for r in _decided(before, dataset, options, Plan(), duplicates, to_cut)}
-    uncut = dict(_cut_all(to_cut, dataset, options, Plan(), duplicates))
+    changed = {r.video_id: r for r in _decided(before, dataset, options, Checkpoint(), duplicates, to_cut)}
+    uncut = dict(_cut_all(to_cut, dataset, options, Checkpoint(), duplicates))
     changed |= {video_id: read_record(record_path(dataset, video_id)) for video_id in to_cut}
     counts = update_manifest(dataset, changed, options)
     if counts is None:
@@ -101,7 +101,7 @@ def _decided(
     records: Iterable[VideoRecord],
     dataset: Place,
     options: CurateOptions,
-    plan: Plan,
+    checkpoint: Checkpoint,
     duplicates: Mapping[str, str],
     to_cut: list[str],
 ) -> Iterator[VideoRecord]:
@@ -110,7 +110,9 @@ def _decided(
     verdicts = applied_verdicts(dataset)
     is_there = what_is_there(dataset)
     for before in records:
-        joined = join_updates(before, plan.updates.get(before.video_id, ()), plan.left.get(before.video_id, ()))
+        joined = join_updates(
+            before, checkpoint.updates.get(before.video_id, ()), checkpoint.left.get(before.video_id, ())
+        )
         if joined is None:
             _remove(dataset, before)
             continue
@@ -131,16 +133,16 @@ def _write_if_changed(dataset: Place, before: VideoRecord, after: VideoRecord) -
 
 
 def _cut_all(
-    to_cut: list[str], dataset: Place, options: CurateOptions, plan: Plan, duplicates: Mapping[str, str]
+    to_cut: list[str], dataset: Place, options: CurateOptions, checkpoint: Checkpoint, duplicates: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     """Cut these videos in worker processes; gives those that could not be cut, with the reason."""
-    # A plan holds every path of the dataset: workers only get what concerns the videos to cut.
+    # A checkpoint holds every path of the dataset: workers only get what concerns the videos to cut.
     cut = functools.partial(
         cut_again,
         dataset=dataset,
         options=options,
-        updates={i: plan.updates[i] for i in to_cut if i in plan.updates},
-        left={i: plan.left[i] for i in to_cut if i in plan.left},
+        updates={i: checkpoint.updates[i] for i in to_cut if i in checkpoint.updates},
+        left={i: checkpoint.left[i] for i in to_cut if i in checkpoint.left},
         duplicates={i: duplicates[i] for i in to_cut if i in duplicates},
     )
     if not to_cut:
