@@ -1,1 +1,1 @@
-"""The dataset as a whole: manifest, near-duplicates, statistics, figures, card, verification."""
+"""The dataset as a whole: the noun, its one closing, manifest, history, statistics, figures and card."""
