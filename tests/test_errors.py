@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import tiktokactions
-from tiktokactions import cli
+from tiktokactions import cli, errors
 from tiktokactions.cli.words import with_dashes
 from tiktokactions.errors import (
     ATTENTION,
@@ -55,6 +55,9 @@ def test_every_exception_belongs_to_the_family(kind: type[Exception]) -> None:
         assert not issubclass(kind, TiktokactionsError) and "Internal" in kind.__doc__
     else:
         assert issubclass(kind, TiktokactionsError)
+        assert re.search(rf"\b{kind.__name__}\b", errors.__doc__ or ""), (
+            "it is missing in the tree at the top of errors.py"
+        )
         assert kind.exit_code == (ATTENTION if kind.__name__ in NEEDS_ATTENTION else USAGE)
 
 

@@ -25,12 +25,12 @@ a star end a command with exit code 2)::
     ├── UnreadableError (RuntimeError) a clip that training cannot read
     ├── DecoderError (RuntimeError)    the decoder that was chosen cannot be loaded
     ├── NonFiniteLossError * (RuntimeError)
-    ├── NotTakenDownError (OSError)      what had to be removed is still there
+    ├── NotTakenDownError (OSError)    what had to be removed is still there
     ├── ApiError (RuntimeError)        the Research API refused
     │   └── RefusedQueryError
     ├── ServerFailsError * (RuntimeError)
     ├── QuotaSpentError, BudgetSpentError, StoppedError, FetchError (RuntimeError)   collecting
-    └── SamplesError, BrowserError, ProxyError (RuntimeError)                         demonstration, review page
+    └── SamplesError, BrowserError, ProxyError (RuntimeError), StepSkippedError       demonstration, review page
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """View counts of hashtags, estimated from a sample of videos, since nobody publishes them.
 
-What is estimated: the views of the videos that carry the hashtag, were created in the sample's period, and are still
-there. Each sampled video stands for ``weight`` videos that the server showed (see :func:`estimate`). That is a lower bound of
-a hashtag's views: older and newer videos, deleted ones, and those that the sample did not reach have views too.
+The estimate covers videos with the hashtag that were created in the sample's period and still exist. Each sampled video
+stands for ``weight`` videos that the server showed (see :func:`estimate`). This is a lower bound of a hashtag's views: older,
+newer and deleted videos have views too, and so have those that the sample did not reach.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 RESAMPLES, RESAMPLES_OF_MANY, MANY = 2000, 200, 10_000
 FEWEST = 10
-"""Fewer videos give no interval: resampling a handful says nothing about the rare, much viewed ones."""
+"""Fewer videos give no interval: resampling a handful says nothing about rare videos with many views."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +28,23 @@ class ViewEstimate:
     videos: int
     """Sampled videos with a view count that carry the hashtag."""
     is_lower_bound: bool
-    """The sample did not reach all videos of its period, so that more than chance is missing."""
+    """The sample did not reach all videos of its period, so it misses more than chance explains."""
 
 
 def estimate(
     hashtag: str, views: Sequence[float], weights: Sequence[float], is_complete: bool, seed: int = 0
 ) -> ViewEstimate | None:
-    """The sum of ``weights * views``, and what it would be if other videos had been sampled; None without any video.
+    """The sum of ``weights * views``, and how it would vary with other samples; None without any video.
 
     Args:
-        hashtag: seeds the resampling together with ``seed``, so that the order of hashtags does not matter.
+        hashtag: seeds the resampling together with ``seed``, so the order of hashtags does not matter.
         views: view counts of the sampled videos, (N,).
         weights: how many videos each of them stands for, at least 1, (N,).
-        is_complete: whether every video of the period was either sampled or stood for.
+        is_complete: whether every video of the period was sampled or is represented.
 
-    The interval is that of the percentile bootstrap over videos, widened to the lognormal model's (Cox's method) where that
-    reaches farther: views are heavy-tailed, and the bootstrap alone misses the much viewed videos that no sample holds
-    (docs/hashtags.md has the measured coverage of both).
+    The interval is that of the percentile bootstrap over videos, widened to that of the lognormal model (Cox's method)
+    where that is wider: views are heavy-tailed, and the bootstrap alone misses the videos with many views that are in no
+    sample (docs/hashtags.md has the measured coverage of both).
     """
     if not len(views):
         return None
@@ -66,5 +66,5 @@ def _lognormal_bounds(worth: np.ndarray) -> np.ndarray:
     variance = float(logs.var(ddof=1))
     spread = 1.96 * np.sqrt(variance / len(logs) + variance**2 / (2 * (len(logs) - 1)))
     middle = float(logs.mean()) + variance / 2
-    # exp of more than 700 is no float; so uncertain an estimate has no upper end anyway.
+    # exp(x) overflows beyond 700, and so uncertain an estimate has no upper end anyway.
     return len(logs) * np.expm1(np.minimum([middle - spread, middle + spread], 700.0))

@@ -1,4 +1,4 @@
-"""The six principles of the paper (section 3.2) as rules over words: what to propose, and what two hashtags share."""
+"""The six principles of the paper (section 3.2) as rules about words: what to propose, and what two hashtags share."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class HashtagError(UsageError):
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What no rule can know; ``knowledge.toml``."""
+    """What no rule can know: the contents of ``knowledge.toml``."""
 
     light_verbs: frozenset[str]
     action_nouns: frozenset[str]
@@ -51,7 +51,7 @@ class Knowledge:
 
     @property
     def dances(self) -> frozenset[str]:
-        """The distinct dances, whose name needs no word for dancing."""
+        """The dances whose name alone says that they are dances."""
         return frozenset(part for part in self.parts if self.categories.get(part) == "dance")
 
     @property
@@ -60,7 +60,7 @@ class Knowledge:
 
     @property
     def whole(self) -> frozenset[str]:
-        """Names that are not to be split into words."""
+        """Names that must not be split into words."""
         return self.never_splits | {p for p in self.parts if not p.endswith(("dance", "skiing", "surfing", "boarding"))}
 
 
@@ -77,7 +77,7 @@ class Proposal:
 
 
 def read_knowledge(path: Path | None = None) -> Knowledge:
-    """The shipped file, or an edited copy. Raises HashtagError where it lacks a table or holds another kind of value."""
+    """Read the shipped file or an edited copy; raises ``HashtagError`` if a table is missing or a value is of another kind."""
     shipped = files("tiktokactions.hashtags").joinpath("data/knowledge.toml")
     try:
         text = shipped.read_text(encoding="utf-8") if path is None else path.read_text(encoding="utf-8")
@@ -99,7 +99,7 @@ def read_knowledge(path: Path | None = None) -> Knowledge:
 
 
 def read_phrases(source: str) -> list[str]:
-    """Class names of a shipped dataset by its name, or the lines of a file."""
+    """The class names of a shipped dataset, or the lines of a file."""
     if source in SOURCES:
         text = files("tiktokactions.hashtags").joinpath(f"data/{source}.txt").read_text(encoding="utf-8")
     else:
@@ -111,14 +111,14 @@ def read_phrases(source: str) -> list[str]:
 
 
 def propose(sources: Sequence[str], knowledge: Knowledge) -> list[Proposal]:
-    """Candidates for every class name of ``sources``, all variants of each, and the challenges."""
+    """Candidates for every class name of ``sources`` in all variants, and the challenges."""
     found: dict[tuple[str, str], Proposal] = {}
     for source in sources:
         for phrase in read_phrases(source):
             for proposal in propose_for(phrase, source, knowledge):
                 found.setdefault((proposal.hashtag, proposal.principle), proposal)
     for name, what in knowledge.challenges.items():
-        proposal = Proposal(name, "challenge", SOCIAL, what, "knowledge", "a trend that no list of classes holds")
+        proposal = Proposal(name, "challenge", SOCIAL, what, "knowledge", "a trend that is in no list of classes")
         found.setdefault((name, SOCIAL), proposal)
     return list(found.values())
 
@@ -158,7 +158,7 @@ def propose_for(phrase: str, source: str, knowledge: Knowledge) -> list[Proposal
 
 
 def category_of(words: Iterable[str], knowledge: Knowledge) -> str:
-    """The first of dance, sports, fitness that a word speaks for; challenge by name; else kinetics."""
+    """``challenge`` by name, else the first of dance, sports and fitness that a word suggests, else ``kinetics``."""
     listed = list(words)
     if any(word.endswith("challenge") for word in listed):
         return "challenge"
@@ -167,7 +167,7 @@ def category_of(words: Iterable[str], knowledge: Knowledge) -> str:
 
 
 def umbrella_of(joined: str, words: Sequence[str], knowledge: Knowledge) -> str | None:
-    """The umbrella that lists the hashtag, or whose own name is one of its words."""
+    """The umbrella that lists the hashtag or is itself one of its words."""
     for umbrella, members in knowledge.umbrellas.items():
         if joined in members or umbrella in words:
             return umbrella
@@ -177,7 +177,7 @@ def umbrella_of(joined: str, words: Sequence[str], knowledge: Knowledge) -> str 
 def noun_phrase(verb: str, noun: Sequence[str], knowledge: Knowledge) -> str:
     """``repairing``, ``shoes`` → shoerepair; ``milking``, ``cow`` → cowmilking.
 
-    The noun in the singular; the verb as a noun where the knowledge or the corpus says that people say it so.
+    The noun is in the singular; the verb becomes a noun if the knowledge or the corpus says that people use it so.
     """
     things = [lemma(word) for word in noun]
     base, ing = lemma(verb), gerund(lemma(verb))
@@ -186,7 +186,7 @@ def noun_phrase(verb: str, noun: Sequence[str], knowledge: Knowledge) -> str:
 
 
 def _verb_and_noun(words: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:
-    """The verb of a phrase and what is left; ``HorseRiding`` and ``ride_horse`` as well as ``riding horse``."""
+    """The verb of a phrase and the rest; reads ``HorseRiding`` and ``ride_horse`` as well as ``riding horse``."""
     for index in (0, len(words) - 1):
         if is_gerund(words[index]):
             return words[index], tuple(word for i, word in enumerate(words) if i != index)
@@ -210,13 +210,13 @@ class Reading:
 
 def read_hashtag(hashtag: str, knowledge: Knowledge) -> Reading:
     words = content_words(split_hashtag(hashtag, knowledge.whole))
-    # Only for comparing: what beatboxing is made of does not put it under boxing.
+    # Only for comparisons: that beatboxing contains boxing does not put it under boxing.
     parts = split_compound(words[0]) if len(words) == 1 and words[0] not in knowledge.whole else words
     return Reading(hashtag, words, tuple(sorted(lemma(word) for word in parts)))
 
 
 def shared_principle(one: Reading, other: Reading, knowledge: Knowledge) -> str | None:
-    """The principle by which two hashtags stand for one action; None where they do not."""
+    """The principle by which two hashtags mean one action; None if they do not."""
     if one.lemmas == other.lemmas or one.hashtag.removesuffix("s") == other.hashtag.removesuffix("s"):
         return NOUN_VERB_ORDER
     small, large = sorted((one, other), key=lambda reading: len(reading.lemmas))

@@ -1,4 +1,4 @@
-"""From candidates to hashtags: which variants stand for one action, which of them stays, and the story of every other one."""
+"""From candidates to hashtags: which variants mean the same action, which of them stays, and what became of the others."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from tiktokactions.hashtags.principles import (
 )
 
 STARTER = "starter"
-"""Names the shipped list of action hashtags wherever candidates are read."""
+"""The name of the shipped list of action hashtags, wherever candidates are read."""
 MIN_VIEWS = 5_000_000
 """Paper, section 3.2."""
 _RANK = (SOCIAL, SPECIFICATION, GENERALIZATION, NOUN_SUBSTITUTION, NOUN_VERB_ORDER, CONSOLIDATION, AS_IS)
-"""Without views the variant of the earlier principle stays."""
+"""Where views are unknown, the variant of the earlier principle stays."""
 _MERGES = (CONSOLIDATION, GENERALIZATION)
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A proposed hashtag with what is known of it."""
+    """A proposed hashtag and what is known about it."""
 
     hashtag: str
     category: str
@@ -52,21 +52,21 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The story of one candidate. ``decision``: ``kept``, ``merged into``, ``replaced by`` or ``dropped``."""
+    """What became of one candidate. ``decision``: ``kept``, ``merged into``, ``replaced by`` or ``dropped``."""
 
     hashtag: str
     decision: str
     into: str
-    """The hashtag that stands for it; empty where it was kept or dropped."""
+    """The hashtag that stands for it; empty if it was kept or dropped."""
     principle: str
     why: str
     category: str
     views: float | None
     phrases: str
     estimate: ViewEstimate | None = None
-    """Where ``views`` is an estimate."""
+    """Set if ``views`` is an estimate."""
     story: tuple[str, ...] = ()
-    """``principle: what it did``, for every principle that acted on the candidate, in order."""
+    """``principle: what it did`` for every principle that affected the candidate, in order."""
 
     @property
     def views_are(self) -> str:
@@ -80,12 +80,12 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The decisions and how many candidates were left after each step (Figure 1)."""
+    """The decisions, and how many candidates were left after each step (Figure 1)."""
 
     decisions: tuple[Decision, ...]
     steps: tuple[tuple[str, int], ...]
     estimated: str = ""
-    """What the view counts were estimated from; empty where none was."""
+    """What views were estimated from; empty if none were."""
 
     @property
     def kept(self) -> tuple[Decision, ...]:
@@ -121,7 +121,7 @@ def write_candidates(candidates: Sequence[Candidate]) -> str:
 
 
 def read_candidates(path: Path, knowledge: Knowledge) -> list[Candidate]:
-    """What :func:`write_candidates` wrote, or any CSV with a column ``hashtag``; each hashtag once."""
+    """The candidates of a file of :func:`write_candidates`, or of any CSV with a column ``hashtag``; each hashtag once."""
     found: dict[str, Candidate] = {}
     for row in csv_rows(path, "hashtag"):
         tag = "".join(row["hashtag"].lower().lstrip("#").split())
@@ -145,7 +145,7 @@ def read_candidates(path: Path, knowledge: Knowledge) -> list[Candidate]:
 
 
 def read_views(path: Path) -> dict[str, float]:
-    """CSV with columns ``hashtag`` and ``views``; ``44.4B``, ``29.4M``, ``5e6`` and ``1,234`` are numbers."""
+    """Views by hashtag from a CSV with these two columns; ``44.4B``, ``29.4M``, ``5e6`` and ``1,234`` are numbers."""
     found: dict[str, float] = {}
     for row in csv_rows(path, "hashtag", "views"):
         tag = "".join(row["hashtag"].lower().lstrip("#").split())
@@ -164,10 +164,10 @@ def select(
     estimates: Mapping[str, ViewEstimate] | None = None,
     estimated_from: str = "",
 ) -> Selection:
-    """Decide about every candidate: specification, variants by views (by rule where unknown), threshold, target.
+    """Decide about every candidate: specification, variants by views (by rule if unknown), threshold, target.
 
-    ``estimates`` stand in where ``views`` and the candidates say nothing. An estimate drops a hashtag only if all of its
-    interval lies below the threshold, and one without an interval never does.
+    ``estimates`` are used where neither ``views`` nor the candidates say anything. An estimate drops a hashtag only if its
+    whole interval is below the threshold; an estimate without an interval never does.
     """
     given = {c.hashtag: views.get(c.hashtag, c.views) for c in candidates}
     guessed = {tag: found for tag, found in (estimates or {}).items() if tag in given and given[tag] is None}
@@ -247,16 +247,16 @@ def select(
 
 
 def _proposed(candidate: Candidate) -> list[str]:
-    """The first line of a story: how the candidate came to be."""
+    """The first line of a story: where the candidate came from."""
     if not candidate.phrases:
-        return [] if candidate.principle == AS_IS else [f"{candidate.principle}: listed so"]
+        return [] if candidate.principle == AS_IS else [f"{candidate.principle}: as listed"]
     named = ", ".join(f"'{phrase}'" for phrase in candidate.phrases[:3])
     more = f" and {len(candidate.phrases) - 3} more" if len(candidate.phrases) > 3 else ""
     return [f"{candidate.principle}: proposed for {named}{more}"]
 
 
 def _path(tag: str, winner: str, links: Mapping[frozenset[str], str]) -> list[str]:
-    """The shortest way from a hashtag to the one that stands for it, over hashtags that a principle links."""
+    """The shortest path from a hashtag to the one that stands for it, along links between hashtags."""
     before = {tag: tag}
     queue = [tag]
     for here in queue:
@@ -273,10 +273,10 @@ def _path(tag: str, winner: str, links: Mapping[frozenset[str], str]) -> list[st
 def _groups(
     candidates: Sequence[Candidate], readings: Mapping[str, Reading], knowledge: Knowledge
 ) -> list[tuple[list[str], dict[frozenset[str], str]]]:
-    """Candidates that stand for one action, and the principle that links each pair."""
+    """Groups of candidates that mean one action, each with the principle that links every pair."""
     tags = [c.hashtag for c in candidates]
     parts = {part for found in knowledge.specific.values() for part in found}
-    # Two hashtags can only be linked where they share a lemma, or one is an umbrella.
+    # Two hashtags can only be linked if they share a lemma, or if one is an umbrella.
     by_lemma: dict[str, list[str]] = {}
     for tag in tags:
         for word in readings[tag].lemmas:
@@ -323,22 +323,22 @@ def _order(
     links: Mapping[frozenset[str], str],
     knowledge: Knowledge,
 ) -> tuple[float, int, int, str]:
-    """The most viewed first; among unknown ones umbrella, then noun, then noun before verb, then the shorter name."""
+    """The order within a group: most views first; if unknown, umbrella, noun, noun before verb, then the shorter name."""
     tag = candidate.hashtag
     is_umbrella = tag in knowledge.umbrellas and any(p == GENERALIZATION and tag in pair for pair, p in links.items())
-    # The noun stands for what is said with a verb, whichever principle proposed it.
+    # The noun stands for the phrase with a verb, whichever principle proposed it.
     is_noun = any(p == NOUN_SUBSTITUTION and tag == min(pair, key=len) for pair, p in links.items() if tag in pair)
     rank = 0 if is_umbrella else 1 + _RANK.index(NOUN_SUBSTITUTION if is_noun else candidate.principle)
     return -(views or 0.0), rank, len(tag), tag
 
 
 def _worth(candidate: Candidate, views: float | None) -> tuple[int, float, int, str]:
-    """Known views first, the most first; then those that more class names lead to."""
+    """The order of hashtags: known views first, most views first, then those that more class names lead to."""
     return (views is None, -(views or 0.0), -len(candidate.phrases), candidate.hashtag)
 
 
 def _link_text(tag: str, other: str, principle: str, knowledge: Knowledge) -> str:
-    """What one principle says about a hashtag and the one it leads to."""
+    """What a principle says about a hashtag and the one it leads to."""
     if principle == GENERALIZATION and other not in knowledge.umbrellas:
         return f"#{tag} is the broad hashtag of the same action as #{other}"
     return {
@@ -379,7 +379,7 @@ def _count(number: float) -> str:
 
 
 def csv_rows(path: Path, *needed: str) -> list[dict[str, str]]:
-    """The rows of a CSV file, or of the shipped starter list; HashtagError where a needed column is missing."""
+    """The rows of a CSV file or of the shipped starter list; raises ``HashtagError`` if a needed column is missing."""
     shipped = files("tiktokactions.hashtags").joinpath("data/starter.csv")
     try:
         text = shipped.read_text(encoding="utf-8") if str(path) == STARTER else path.read_text(encoding="utf-8-sig")

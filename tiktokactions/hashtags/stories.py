@@ -1,4 +1,4 @@
-"""What is written of a selection: the hashtags, the story of every candidate, and the picture of the flow (Figure 1)."""
+"""The files of a selection: the hashtags, the story of every candidate, and the picture of the flow (Figure 1)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write_selection(selection: Selection, folder: Path) -> list[Path]:
 
 
 def explain(hashtag: str, decisions: Path) -> list[str]:
-    """The story of one hashtag from ``decisions.csv``, and of those that it stands for."""
+    """The story of one hashtag in ``decisions.csv``, with the hashtags that it stands for."""
     tag = "".join(hashtag.lower().lstrip("#").split())
     rows = csv_rows(decisions, "hashtag", "decision", "into", "principle", "why")
     mine = [row for row in rows if row["hashtag"] == tag]

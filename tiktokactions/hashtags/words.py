@@ -1,4 +1,4 @@
-"""Words of a hashtag or a class name: split, reduced to lemmas, told apart as nouns and verbs.
+"""The words of a hashtag or a class name: split, reduced to lemmas, and classified as nouns and verbs.
 
 Splitting is wordsegment's (n-grams of a trillion words), lemmas and parts of speech are lemminflect's (NIH lexicon).
 """
@@ -25,14 +25,14 @@ def _segmenter() -> object:
 
 
 def phrase_words(phrase: str) -> tuple[str, ...]:
-    """Lower-case words of a class name: ``PlayingPiano``, ``ride_bike``, ``hurling (sport)``; what is in brackets goes."""
+    """The words of a class name in lower case, without brackets: ``PlayingPiano``, ``ride_bike``, ``hurling (sport)``."""
     text = re.sub(r"\(.*?\)", " ", phrase.replace("'s", ""))
     return tuple(word.lower() for part in re.split(r"[^\w]+|_", text) for word in _CAMEL.findall(part))
 
 
 @lru_cache(maxsize=20_000)
 def split_hashtag(hashtag: str, whole: frozenset[str] = frozenset()) -> tuple[str, ...]:
-    """Words of a hashtag; those in ``whole`` stay one word (also as the end or beginning of a hashtag)."""
+    """The words of a hashtag. Those in ``whole`` stay one word, even at the beginning or end of a hashtag."""
     text = hashtag.lstrip("#").lower()
     if text in whole or not text.isascii() or not text.isalnum():
         return (text,)
@@ -45,7 +45,7 @@ def split_hashtag(hashtag: str, whole: frozenset[str] = frozenset()) -> tuple[st
 
 
 def split_compound(word: str) -> tuple[str, ...]:
-    """``dishwashing`` → dish, washing, although the corpus knows it as one word; verbs (skateboarding) stay whole."""
+    """``dishwashing`` → dish, washing, even though it is one word in the corpus; verbs (skateboarding) stay whole."""
     if not word.endswith("ing") or "VERB" in lemmas(word):
         return (word,)
     for cut in range(len(word) - 5, 2, -1):
@@ -80,13 +80,13 @@ def can_be(word: str, pos: str) -> bool:
 
 
 def content_words(words: Iterable[str]) -> tuple[str, ...]:
-    """Without articles, prepositions and the like."""
+    """The words without articles, prepositions and the like."""
     kept = tuple(word for word in words if word not in _STOP)
     return kept or tuple(words)
 
 
 def bigram_count(first: str, second: str) -> float:
-    """How often two words stand side by side in wordsegment's corpus; 0 where never seen."""
+    """How often two words occur side by side in wordsegment's corpus; 0 if never."""
     return float(_segmenter().bigrams.get(f"{first} {second}", 0.0))  # type: ignore[attr-defined]
 
 
