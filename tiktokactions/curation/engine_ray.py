@@ -95,7 +95,7 @@ def _show_token_if_asked(address: str) -> None:
     A token that nobody asks for does harm: the workers could not reach the driver.
     """
     try:
-        from ray._raylet import AuthenticationTokenLoader, Config, GcsClient
+        from ray._raylet import AuthenticationTokenLoader, Config, GcsClient  # type: ignore[attr-defined]
         from ray.exceptions import AuthenticationError, RpcError
     except ImportError:  # an older Ray: no tokens
         return

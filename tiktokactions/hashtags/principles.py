@@ -77,7 +77,7 @@ class Proposal:
 
 
 def read_knowledge(path: Path | None = None) -> Knowledge:
-    """Read the shipped file or an edited copy; raises ``HashtagError`` if a table is missing or a value has the wrong type."""
+    """The shipped file or an edited copy; raises ``HashtagError`` if a table is missing or a value is of another type."""
     shipped = files("tiktokactions.hashtags").joinpath("data/knowledge.toml")
     try:
         text = shipped.read_text(encoding="utf-8") if path is None else path.read_text(encoding="utf-8")
