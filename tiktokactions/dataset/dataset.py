@@ -160,7 +160,7 @@ class Dataset:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """Nobody changes it meanwhile. If a run was interrupted, the manifest is first written again from the records.
+        """Hold the lock while reading. If a run was interrupted, the manifest is first written again from the records.
 
         Raises:
             DatasetBusyError: a run is changing it.
@@ -181,7 +181,7 @@ class Dataset:
 
     @contextlib.contextmanager
     def editing(self, by: str, options: CurateOptions | None = None) -> Iterator[Edit]:
-        """Everything that changes a dataset happens in here; on the way out all that is told of it is written.
+        """Every change of a dataset happens in this block; on the way out everything that describes it is written.
 
         Nothing is written unless :meth:`Edit.begin` is called, which is due before the first change. If an exception
         leaves the block, or the process ends, ``dataset.json`` keeps saying ``settled: false``.

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tiktokactions.dataset.dataset import Dataset
 
 TABLES_ONLY = ("split", "verify", "takedown")
-"""Edits that draw no verdict anew. One of them that was cut short is healed by writing the tables again from the records;
-after any other only an edit that draws all verdicts may call the dataset settled."""
+"""Edits that leave verdicts as they are. If one of them was cut short, writing the tables again from the records heals the
+dataset; after any other, only an edit that draws all verdicts may call it settled."""
 
 
 class Edit:
@@ -56,9 +56,9 @@ class Edit:
         write_info(self.folder, self.info)
 
     def close(self) -> None:
-        """Write all that is told of the dataset, ``settled: true`` last; nothing if nothing was begun.
+        """Write everything that describes the dataset, ``settled: true`` last; nothing if nothing was begun.
 
-        The end of the ``with`` block does it; whoever does it before then may begin again.
+        The end of the ``with`` block calls it. Whoever calls it earlier may begin again.
         """
         from tiktokactions.dataset.history import next_version
         from tiktokactions.dataset.manifest import write_manifest

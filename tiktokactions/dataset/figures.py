@@ -38,9 +38,9 @@ FIGURES = (
 """Names of all figures, in the order in which they are drawn."""
 
 MAX_NAMED_BARS = 40
-"""Up to so many labels, each is a bar with its name; beyond, an outline, and the names in a figure of their own."""
+"""Up to this many labels, each is a bar with its name; more are an outline, with the names in a figure of their own."""
 MAX_NAMES = 1200
-"""Beyond so many labels no figure lists them all (stats.json does)."""
+"""With more labels than this no figure lists them all; ``stats.json`` does."""
 MAX_FUNNEL_LABELS = 24
 SAMPLE_LABELS = 12
 SAMPLES_PER_LABEL = 4

@@ -1,4 +1,4 @@
-"""How a subset is told from a dataset, and from which one it was taken."""
+"""What marks a folder as a subset, and names the dataset that it was taken from."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def _holds(out: Path, gone: set[str]) -> bool:
 
 
 def _videos(export: Export, name: str) -> list[str]:
-    """The ids in an export: of its clips, or of every video where rejected ones are told too."""
+    """The ids in an export: those of its clips, or of every video if rejected ones are listed too."""
     batches = export.dataset.batches(["video_id"]) if name == "ids" else export.batches(["video_id"])
     return sorted(video_id for batch in batches for video_id in batch["video_id"].to_pylist())
 

@@ -21,12 +21,12 @@ class Choice:
 
     by: By = "random"
     size: int | None = None
-    """At most so many clips; None: all that fit (``labels`` only)."""
+    """At most this many clips; None: all that fit (``labels`` only)."""
     seed: int = 0
     labels: tuple[str, ...] = ()
     """Only clips with one of these labels."""
     cap: int | None = None
-    """At most so many clips of one label."""
+    """At most this many clips of one label."""
     sides: tuple[str, ...] = ()
     """Only clips on these sides of a split dataset."""
 

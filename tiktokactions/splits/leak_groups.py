@@ -1,4 +1,4 @@
-"""Which videos belong together because one would give away another: the groups that a split must not tear apart.
+"""Which videos belong together because one would give another away: groups that a split must keep whole.
 
 Videos are joined by the file they were cut from (bytes, or a source named in their metadata), by their creator, as
 near-duplicates, and by their sound. Rejected near-duplicates join too: whoever posted a copy may have posted the original.

@@ -22,6 +22,6 @@ class SplitOptions:
         None, "split", "share of the clips to look at while training, or their number (default: 0.1)"
     )
     test: float | None = option(None, "split", "share of the clips to test on, or their number (default: 0.1)")
-    folds: int | None = option(None, "split", "split into so many folds instead, each the test side of the others")
+    folds: int | None = option(None, "split", "split into this many folds instead, each the test side of the others")
     seed: int | None = option(None, "split", "seed of the order in which equals are placed (default: 0)")
     reassign: bool = option(False, "split", "forget the split before and make a new one")

@@ -178,7 +178,7 @@ def cut_again(
             _write_if_changed(dataset, before, without_source(joined, decide(joined, options, twin), decision))
         return f"{after.source.path} is gone or has changed since it was curated: its clip cannot be cut again"
     timings = dict(after.timings)
-    frames = frames_in_segment(replace(after, clip=None))  # a clip that is there is of what was chosen before
+    frames = frames_in_segment(replace(after, clip=None))  # an existing clip shows what was chosen before
     try:
         with local_file(source) as local:
             clip = make_clip(local, for_cutting(after), options, dataset, frames, timings)
