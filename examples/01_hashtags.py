@@ -3,14 +3,14 @@
 import sys
 from pathlib import Path
 
-from tiktokactions import hashtags_explain, hashtags_propose, hashtags_select
+import tiktokactions as ta
 
 folder = Path(sys.argv[1])
 folder.mkdir(parents=True, exist_ok=True)
 (folder / "views.csv").write_text("hashtag,views\npiano,44.4B\nplayingpiano,29.4M\n")
 
-hashtags_propose(["ucf101", "hmdb51"], folder / "candidates.csv")
-selection = hashtags_select(folder / "candidates.csv", folder / "hashtags", views=folder / "views.csv", target=20)
+ta.hashtags_propose(["ucf101", "hmdb51"], folder / "candidates.csv")
+selection = ta.hashtags_select(folder / "candidates.csv", folder / "hashtags", views=folder / "views.csv", target=20)
 for name, count in selection.steps:
     print(f"{count:5d}  {name}")
-print("\n".join(hashtags_explain("playingpiano", folder / "hashtags" / "decisions.csv")))
+print("\n".join(ta.hashtags_explain("playingpiano", folder / "hashtags" / "decisions.csv")))

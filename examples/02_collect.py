@@ -4,12 +4,12 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from tiktokactions import collect_run, collect_status
+import tiktokactions as ta
 
 folder = Path(sys.argv[1])
 period = {"start": date(2024, 1, 1), "end": date(2024, 2, 29)}
 
 (folder / "few.csv").write_text("hashtag\nwaltz\nshoerepair\n")
-collect_run(folder / "few.csv", folder / "collection", per_hashtag=10, sandbox=True, report=print, **period)
-for tag in collect_status(folder / "collection").hashtags:
+ta.collect_run(folder / "few.csv", folder / "collection", per_hashtag=10, sandbox=True, report=print, **period)
+for tag in ta.collect_status(folder / "collection").hashtags:
     print(f"#{tag.hashtag}: {tag.found} of {tag.wanted} {tag.shortfall}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from tiktokactions import review_apply, review_import
+import tiktokactions as ta
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
@@ -16,6 +16,6 @@ if __name__ == "__main__":
         writer.writerow(["video_id", "reviewer", "verdict"])
         writer.writerow([rows[0]["video_id"], "ann", "accept"])
 
-    print(review_import(folder / "data", folder / "answers.csv"))
-    applied = review_apply(folder / "data")
+    print(ta.review_import(folder / "data", folder / "answers.csv"))
+    applied = ta.review_apply(folder / "data")
     print(f"{applied.accepted} accepted, {applied.needs_review} to review")

@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from tiktokactions import dataset_export, dataset_split, dataset_subset
+import tiktokactions as ta
 
 folder = Path(sys.argv[1])
-report = dataset_split(folder / "data", train=0.5, val=0, test=0.5)
+report = ta.dataset_split(folder / "data", train=0.5, val=0, test=0.5)
 print(report.sides, report.moved)
-print(dataset_subset(folder / "data", folder / "subset", by="balanced", size=2).labels)
+print(ta.dataset_subset(folder / "data", folder / "subset", by="balanced", size=2).labels)
 for name in ("kinetics", "webdataset", "ids"):
-    print(dataset_export(folder / "data", folder / "exports" / name, format=name))
+    print(ta.dataset_export(folder / "data", folder / "exports" / name, format=name))

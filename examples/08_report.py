@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from tiktokactions import report
+import tiktokactions as ta
 
 folder = Path(sys.argv[1])
 names = ("hashtags", "collection", "data", "runs/pretrained", "runs/finetuned", "extrapolation")
-print(report([folder / name for name in names if (folder / name).is_dir()], folder / "report.html"))
+print(ta.report([folder / name for name in names if (folder / name).is_dir()], folder / "report.html"))
