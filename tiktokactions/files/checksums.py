@@ -1,4 +1,4 @@
-"""What a file's bytes are told by."""
+"""Checksums of files."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The lock of a dataset on an object store: a lease object that its holder renews, and that others may take over once it is
-no longer renewed. Nothing here compares the clocks of two machines: who finds a lease watches whether it changes."""
+"""The lock of a dataset on an object store: a lease object that its holder renews. Once nobody renews it, others may take it
+over. The clocks of two machines are never compared: a run that finds a lease watches whether it changes."""
 
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ def is_address(text: str | os.PathLike[str]) -> bool:
 
 
 class ObjectPath:
-    """An address on an object store, with the methods of ``pathlib.Path`` that datasets use. Folders are only prefixes."""
+    """An address on an object store, with the methods of ``pathlib.Path`` that datasets use. A folder is only a prefix: it
+    comes and goes with the objects in it."""
 
     __slots__ = ("url",)
 
@@ -67,7 +68,7 @@ class ObjectPath:
     def __truediv__(self, part: str) -> ObjectPath:
         return ObjectPath(f"{self.url}/{part}")
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type[ObjectPath], tuple[str]]:
         return ObjectPath, (self.url,)
 
     @property
@@ -107,13 +108,6 @@ class ObjectPath:
         if not self.url.startswith(other.url + "/"):
             raise ValueError(f"{self} does not lie in {other}")
         return PurePosixPath(self.url[len(other.url) + 1 :])
-
-    # Folders come into being with what lies in them, and go with it.
-    def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
-        del mode, parents, exist_ok
-
-    def rmdir(self) -> None:
-        pass
 
     def is_file(self) -> bool:
         # Not fsspec's isfile, to which every failure means no: a store that is away would look like an empty one.
@@ -190,7 +184,7 @@ class ObjectPath:
         return sorted(objects), sorted(folders)
 
     def behind_nothing(self) -> list[Entry]:
-        """Every object whose name goes on with another ``/`` from here, which no listing by levels tells of; sorted."""
+        """Every object whose name has another ``/`` right behind this one; no listing by levels shows them. Sorted."""
         if self.url.partition("://")[0] not in S3 + GCS:
             return []
         try:
@@ -263,7 +257,7 @@ def upload(source: Path, target: ObjectPath) -> None:
 
 
 def move(source: ObjectPath, target: ObjectPath) -> None:
-    """Copy, then delete: cut in between, both are there and the next run finds the old one unclaimed."""
+    """Copy, then delete. A run that ends in between leaves both, and the next one finds the old one unclaimed."""
     steady(str(target), lambda: filesystem(source.url).cp_file(source.key, target.key))
     source.unlink(missing_ok=True)
 
@@ -303,7 +297,7 @@ def opened(path: ObjectPath, block_bytes: int = 4 << 20) -> SteadyFile:
 class SteadyFile(io.RawIOBase, BinaryIO):
     """An open object, each read of which is tried again as everything else is. Raises as :func:`steady`."""
 
-    def __init__(self, path: ObjectPath, file: Any) -> None:
+    def __init__(self, path: ObjectPath, file: BinaryIO) -> None:
         self._path, self._file = path, file
 
     def readable(self) -> bool:

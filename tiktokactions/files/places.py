@@ -121,7 +121,8 @@ def listing(folder: Place) -> tuple[list[Place], list[Place]]:
 
 
 def what_is_there(folder: Place) -> Callable[[str], bool]:
-    """Tells of paths below ``folder`` whether they are files: asked of the disk; a store's folders are listed once each."""
+    """A function that says of a path below ``folder`` whether it is a file. A disk is asked each time; of a store each folder
+    is listed once."""
     if local_path(folder) is not None:
         return lambda relative: (folder / relative).is_file()
     listed: dict[str, set[str]] = {}
@@ -147,7 +148,7 @@ def read_together(places: Iterable[Place]) -> Iterator[tuple[Place, bytes]]:
 
 
 def fingerprint(path: str) -> tuple[int, int | str]:
-    """What tells without reading whether a file is still the same: size and modification time (ns), or ETag.
+    """What shows, without reading the file, whether it has changed: size and modification time (ns), or ETag.
 
     Raises:
         OSError: it is gone or may not be looked at.

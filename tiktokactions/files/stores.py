@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 S3, GCS = ("s3", "s3a"), ("gs", "gcs")
 EXTRAS = dict.fromkeys(S3, "s3") | dict.fromkeys(GCS, "gcs")
 TRIES, GCS_TRIES = 6, 3
-"""How often an operation is begun; s3fs and gcsfs try again on their own within each, gcsfs for half a minute."""
+"""How often an operation is begun. Within each, s3fs and gcsfs try again on their own, gcsfs for half a minute."""
 FIRST_WAIT_S = 0.5
 
 Result = TypeVar("Result")
@@ -76,7 +76,7 @@ def _google_filesystem(options: dict[str, Any]) -> AbstractFileSystem:
 
 @functools.cache
 def _hush() -> None:
-    """What Google's packages log before they raise it is told once, by :class:`StoreError`, and without a traceback."""
+    """Google's packages log what they are about to raise. :class:`StoreError` says it once, without a traceback."""
     for name in ("gcsfs", "google.auth"):
         logging.getLogger(name).addHandler(logging.NullHandler())
 

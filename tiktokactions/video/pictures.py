@@ -6,11 +6,10 @@ rows, then the two quarter-size chroma planes. It is what decoders give and enco
 
 from __future__ import annotations
 
-from typing import Any
-
 import av
 import cv2
 import numpy as np
+from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, VideoReformatter
 
 _PLANAR_8_BIT = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
@@ -93,7 +92,7 @@ def shrink(picture: av.VideoFrame, width: int, height: int) -> np.ndarray:
     return out
 
 
-def plane_pixels(plane: Any) -> np.ndarray:
+def plane_pixels(plane: VideoPlane) -> np.ndarray:
     return np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
 
 
