@@ -83,7 +83,7 @@ def two_datasets(world: Path) -> None:
 def decide(world: Path) -> None:
     """One video is rejected, one gets another label and another segment."""
     first, second, _ = sorted(record.video_id for record in all_records(world / "data"))
-    desk = open_desk(world / "data", Dataset(world / "data").options, ReviewOptions())
+    desk = open_desk(Dataset(world / "data"), ReviewOptions())
     desk.decide("ann", says(first, "reject"))
     desk.decide("ann", says(second, labels=("waltz",), start_s=0.2, end_s=3.9))
     desk.close()

@@ -80,7 +80,7 @@ def decide(data: Path, name: str, verdict: str = "accept", reviewer: str = "ann"
 
 
 def with_desk(data: Path, do: Any, **options: Any) -> Any:
-    desk = open_desk(data, Dataset(data).options, ReviewOptions(**options))
+    desk = open_desk(Dataset(data), ReviewOptions(**options))
     try:
         return do(desk)
     finally:

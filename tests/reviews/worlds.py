@@ -15,6 +15,7 @@ from tiktokactions.curation import engine_local
 from tiktokactions.curation.decide import decide
 from tiktokactions.curation.engine_local import Outcome
 from tiktokactions.curation.options import CurateOptions
+from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.info import new_info, write_info
 from tiktokactions.dataset.manifest import write_manifest
 from tiktokactions.files import write_record
@@ -109,7 +110,7 @@ def a_desk(folder: Path, records: Sequence[VideoRecord] = (), **options: Any) ->
     """The dataset's desk; the dataset is made first where it is missing."""
     if not (folder / "manifest.parquet").exists():
         write_dataset(folder, records)
-    return open_desk(folder, SETTINGS, ReviewOptions(**options))
+    return open_desk(Dataset(folder), ReviewOptions(**options))
 
 
 def says(video_id: str, verdict: str = "accept", key: str = "", **changes: Any) -> Decision:

@@ -40,9 +40,7 @@ def review(dataset: AnyPath, *, report: Kept = nothing, **options: Any) -> Revie
     given = checked_options(ReviewOptions, options)
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
     with disk_errors():
-        desk = open_desk(
-            data.folder, data.options, given, lambda videos: report(f"reading the dataset: {videos} videos")
-        )
+        desk = open_desk(data, given, lambda videos: report(f"reading the dataset: {videos} videos"))
         try:
             serve(desk, report)
         finally:

@@ -38,7 +38,7 @@ def review_export(
 
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
     with disk_errors():
-        desk = open_desk(data.folder, data.options)
+        desk = open_desk(data)
         try:
             if decisions:
                 return export_decisions(desk, on_disk(output, "an export"))

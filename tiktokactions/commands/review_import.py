@@ -35,7 +35,7 @@ def review_import(dataset: AnyPath, answers: AnyPath, *, gold: bool = False) -> 
 
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
     with disk_errors():
-        desk = open_desk(data.folder, data.options)
+        desk = open_desk(data)
         try:
             return import_answers(desk, Path(answers), gold)
         finally:

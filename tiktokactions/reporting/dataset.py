@@ -17,7 +17,7 @@ from tiktokactions.dataset.card import curate_command
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.figures import FIGURES, draw_figures
 from tiktokactions.dataset.info import DatasetInfo
-from tiktokactions.dataset.statistics import NO_LABEL, Statistics, dataset_statistics, labels_of_rows, read_batches
+from tiktokactions.dataset.statistics import NO_LABEL, Statistics, dataset_statistics, labels_of_rows
 from tiktokactions.files import Place, poster_path, strip_path
 from tiktokactions.records import REASONS, to_builtins
 from tiktokactions.reporting.blocks import Block, Commands, Facts, Picture, Preview, Previews, Section, Text, table
@@ -39,23 +39,22 @@ PICTURE_WIDTH = 1100
 MOST_LABELS = 200
 
 
-def dataset_sections(folder: Place, previews: int) -> list[Section]:
+def dataset_sections(data: Dataset, previews: int) -> list[Section]:
     """What a dataset holds, its clips, their quality, how it was made.
 
     Raises:
         ValueError, FileNotFoundError: the dataset is damaged or has no manifest; the message says what to do.
     """
-    data = Dataset(folder)
-    info = data.info
+    folder, info = data.folder, data.info
     stats = dataset_statistics(data.manifest, data.options.min_person_frames)
     with tempfile.TemporaryDirectory() as scratch:
         drawn = _figures(folder, stats, Path(scratch))
-        quality = _quality(folder, Path(scratch))
+        quality = _quality(data, Path(scratch))
     settings = [(name, json.dumps(value)) for name, value in _changed_options(info)]
     parts: list[tuple[str, list[Block]]] = [
         ("From raw videos to clips", [*_overview(stats, info.settled), *drawn[:1], *_reasons(stats)]),
         ("What the clips are", [*drawn[1:], *_labels(stats), *_splits(stats)]),
-        ("Sample clips", _samples(folder, stats, previews)),
+        ("Sample clips", _samples(data, previews)),
         ("Quality", quality),
         ("How the dataset was made", _made(info, settings)),
     ]
@@ -112,8 +111,8 @@ def _figures(folder: Place, stats: Statistics, scratch: Path) -> list[Picture]:
     return [smaller(picture, PICTURE_WIDTH) for picture in found]
 
 
-def _quality(folder: Place, scratch: Path) -> list[Block]:
-    if not draw_quality(folder / "manifest.parquet", scratch / "quality"):
+def _quality(data: Dataset, scratch: Path) -> list[Block]:
+    if not draw_quality(data, scratch / "quality"):
         return []
     told = "Motion, sharpness, brightness, still frames and flat borders of accepted and of all other readable videos."
     return [*figure(scratch / "quality", told, told)]
@@ -122,16 +121,16 @@ def _quality(folder: Place, scratch: Path) -> list[Block]:
 # --- clips that move -------------------------------------------------------------------------------------------------
 
 
-def _samples(folder: Place, stats: Statistics, wanted: int) -> list[Block]:
+def _samples(data: Dataset, wanted: int) -> list[Block]:
     """Accepted clips, spread over the labels, the same ones every time; and strips of some that wait for a person."""
     moving: list[Preview] = []
-    for row in _chosen(folder, "accepted", wanted):
-        clip, poster = folder / row["clip_path"], poster_path(folder, row["video_id"])
+    for row in _chosen(data, "accepted", wanted):
+        clip, poster = data.folder / row["clip_path"], poster_path(data.folder, row["video_id"])
         moving += preview(clip, poster, _caption(row))
     doubtful: list[Preview] = []
-    for row in _chosen(folder, "needs_review", min(4, wanted)):
+    for row in _chosen(data, "needs_review", min(4, wanted)):
         seen = f"{_caption(row)}: a person in {row['person_frames']} of {row['sampled_frames']} frames"
-        doubtful += strip(strip_path(folder, row["video_id"]), seen)
+        doubtful += strip(strip_path(data.folder, row["video_id"]), seen)
     blocks: list[Block] = []
     if moving:
         blocks.append(Previews(tuple(moving), "Accepted clips, the first seconds of each, spread over the labels."))
@@ -145,13 +144,13 @@ def _caption(row: dict[str, Any]) -> str:
     return ", ".join(f"#{name}" for name in names[:3]) or "no label"
 
 
-def _chosen(folder: Place, status: str, wanted: int) -> list[dict[str, Any]]:
+def _chosen(data: Dataset, status: str, wanted: int) -> list[dict[str, Any]]:
     """At most ``wanted`` rows of the manifest with this status, one label after the other in turn; always the same rows."""
     if wanted < 1:
         return []
     columns = ["video_id", "status", "labels", "human_labels", "clip_path", "person_frames", "sampled_frames"]
     best: dict[str, list[tuple[str, str]]] = {}
-    for batch in read_batches(folder / "manifest.parquet", columns):
+    for batch in data.batches(columns):
         fitting = batch.filter(pc.and_(pc.equal(batch["status"], status), pc.is_valid(batch["clip_path"])))
         numbers, names = labels_of_rows(fitting)
         ids = fitting["video_id"].take(pa.array(numbers)).to_pylist()
@@ -164,7 +163,7 @@ def _chosen(folder: Place, status: str, wanted: int) -> list[dict[str, Any]]:
         order += [best[label][turn][1] for label in labels if turn < len(best[label])]
     picked = list(dict.fromkeys(order))[:wanted]
     rows: dict[str, dict[str, Any]] = {}
-    for batch in read_batches(folder / "manifest.parquet", columns):
+    for batch in data.batches(columns):
         found = batch.filter(pc.is_in(batch["video_id"], value_set=pa.array(picked, pa.string())))
         rows |= {row["video_id"]: row for row in found.to_pylist()}
     return [rows[video_id] for video_id in picked]

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib import resources
 
 from tiktokactions import __version__
+from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.files import Place, on_disk
 from tiktokactions.reporting.blocks import Block, Commands, Picture, Previews, Section, Text
 from tiktokactions.reporting.dataset import dataset_sections
@@ -80,7 +81,7 @@ def _sections(item: Input, previews: int) -> list[Section]:
         case "collection":
             return [collection_section(item.path)]
         case "dataset":
-            return [*dataset_sections(item.path, previews), *judgement_sections(item.path)]
+            return [*dataset_sections(Dataset(item.path), previews), *judgement_sections(item.path)]
         case "run":
             return [run_section(on_disk(item.path, "a run"))]
         case "study":

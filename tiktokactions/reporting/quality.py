@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from tiktokactions import plots
-from tiktokactions.dataset.statistics import read_batches
-from tiktokactions.files import Place
+from tiktokactions.dataset.dataset import Dataset
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,10 +26,10 @@ MEASURES: dict[str, tuple[str, np.ndarray]] = {
 """Column of the manifest, what it is, edges of its bins (values beyond are counted in the outermost)."""
 
 
-def quality_counts(manifest: Place) -> dict[str, np.ndarray]:
+def quality_counts(data: Dataset) -> dict[str, np.ndarray]:
     """For each measure int64 (2, bins): accepted videos, then all others that have a value."""
     counts = {name: np.zeros((2, len(edges) - 1), np.int64) for name, (_, edges) in MEASURES.items()}
-    for batch in read_batches(manifest, ["status", *MEASURES]):
+    for batch in data.batches(["status", *MEASURES]):
         accepted = pc.equal(batch["status"], "accepted").to_numpy(zero_copy_only=False)
         for name, (_, edges) in MEASURES.items():
             values = batch[name].cast("float64").to_numpy(zero_copy_only=False)
@@ -41,9 +40,9 @@ def quality_counts(manifest: Place) -> dict[str, np.ndarray]:
 
 
 @plots.style()
-def draw_quality(manifest: Place, stem: Path) -> bool:
+def draw_quality(data: Dataset, stem: Path) -> bool:
     """Draw ``stem.svg`` and ``stem.png``; False where no video has any value."""
-    counts = quality_counts(manifest)
+    counts = quality_counts(data)
     if not any(rows.any() for rows in counts.values()):
         return False
     figure = plots.new_figure(8, 4.6)

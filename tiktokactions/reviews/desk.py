@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tiktokactions.curation.options import CurateOptions
+from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place
 from tiktokactions.reviews import gallery, golden, items, ledger, people, queue, store
 from tiktokactions.reviews.agreement import Conflict, ReviewReport, review_report
 from tiktokactions.reviews.decisions import Decision
@@ -214,8 +214,7 @@ class Desk:
 
 
 def open_desk(
-    dataset: Place,
-    settings: CurateOptions,
+    data: Dataset,
     options: ReviewOptions | None = None,
     report: Callable[[int], None] = lambda videos: None,
 ) -> Desk:
@@ -226,15 +225,15 @@ def open_desk(
         ValueError: ``reviews.sqlite`` is damaged or newer than this program, or the manifest is missing.
     """
     options = options or ReviewOptions()
-    if not (dataset / "manifest.parquet").is_file():
-        raise UsageError(f"{dataset}: no manifest.parquet there; run 'curate' to its end first")
-    opened = Store(dataset)
+    if not data.manifest.is_file():
+        raise UsageError(f"{data.folder}: no manifest.parquet there; run 'curate' to its end first")
+    opened = Store(data.folder)
     try:
         if options.reviewers_per_video is not None:
             store.set_setting(opened, "reviewers_per_video", options.reviewers_per_video)
         if options.owner_token is not None:
             people.set_owner_token(opened, options.owner_token)
-        desk = Desk(opened.dataset, settings, options, opened, open_index(opened.dataset, settings))
+        desk = Desk(opened.dataset, data.options, options, opened, open_index(opened.dataset, data.options))
     except BaseException:
         opened.close()
         raise

@@ -25,7 +25,7 @@ def test_another_scene_of_a_stored_source(bucket: str, tmp_path: Path, monkeypat
     source.write_bytes((tmp_path / "a.mp4").read_bytes())
     api.curate(f"{bucket}/in/", tmp_path / "data", detector="none", workers=1)
     folder = tmp_path / "data"
-    desk = open_desk(folder, Dataset(folder).options, ReviewOptions())
+    desk = open_desk(Dataset(folder), ReviewOptions())
     with Visitor(desk).enter() as visitor:
         [item] = visitor.change("/api/next", {"queue": "review", "count": 1, "exclude": []}).json()["items"]
         assert item["source"] is None and len(item["scenes"]) == 2 and item["scene"] == 1

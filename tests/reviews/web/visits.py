@@ -48,7 +48,7 @@ def decision(video_id: str, verdict: str = "accept", key: str = "", **changes: o
 @contextlib.contextmanager
 def served(dataset: Path, **options: Any) -> Iterator[str]:
     """The pages of a dataset on a port of their own, by a thread of the test; yields the address."""
-    desk = open_desk(dataset, Dataset(dataset).options, ReviewOptions(**options))
+    desk = open_desk(Dataset(dataset), ReviewOptions(**options))
     settings = uvicorn.Config(create_app(desk), port=0, log_level="warning", ws="none", timeout_graceful_shutdown=1)
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run, daemon=True)
