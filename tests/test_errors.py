@@ -174,7 +174,7 @@ STARTS_PROGRAMS = {
     "curation/weights.py",
     "demonstration/browser.py",
     "commands/demo.py",
-    "study/plan.py",
+    "study/cost.py",
     "study/trials.py",
 }
 """They start pip, a browser, or a command of ours as a process of its own, whose arguments are flags."""

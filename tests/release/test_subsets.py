@@ -19,7 +19,7 @@ from tiktokactions.clips.read import read_clips
 from tiktokactions.dataset.subset_mark import is_subset
 from tiktokactions.release.subset import choose, farthest_first, features_from_file, place_of, quality_scores
 from tiktokactions.release.subset_options import Choice, SubsetError
-from tiktokactions.study.plan import Cost
+from tiktokactions.study.cost import Cost
 from tiktokactions.study.trials import Trial
 
 
@@ -196,7 +196,7 @@ def test_subsets_of_equal_size_are_sources_of_a_study(
         measured.append(trial.name)
         return Cost({"pretrain": 2, "finetune": 2}, {"pretrain": 0.5, "finetune": 0.5})
 
-    monkeypatch.setattr("tiktokactions.study.plan.measured_cost", cost)
+    monkeypatch.setattr("tiktokactions.study.cost.measured_cost", cost)
     for by in ("random", "quality"):
         api.dataset_subset(five_clips, tmp_path / by, by=by, size=2, sides=("train",))
     for side in ("train", "test"):

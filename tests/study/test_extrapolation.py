@@ -14,7 +14,7 @@ from scipy import stats
 from tiktokactions import cli
 from tiktokactions.study import every_family, extrapolation
 from tiktokactions.study.credible import LUCK
-from tiktokactions.study.extrapolation import as_json, extrapolate_measurements, predicted, table_rows
+from tiktokactions.study.extrapolation import extrapolate_measurements, table_rows
 from tiktokactions.study.extrapolation_plot import draw_extrapolation
 from tiktokactions.study.families import AVERAGED, PAPER, cdf_family, laws
 from tiktokactions.study.fitting import Fit, fit_family
@@ -59,7 +59,7 @@ def fitted_once(measured):
 def paper(measured):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return as_json(extrapolate_measurements(measured, method="paper"))
+        return extrapolate_measurements(measured, method="paper").as_json()
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +97,9 @@ def test_every_distribution_is_there(paper):
 
 def test_later_measurements_lie_in_the_interval(honest):
     for size, accuracy in ((9157, 0.9493), (10_000, 0.953)):
-        low, _, high = predicted(honest.curves, size)
-        assert low <= accuracy <= high and high - low < 0.08
+        found = honest.at(size)
+        assert found.low <= accuracy <= found.high and found.high - found.low < 0.08
+        assert found.size == size and found.low <= found.accuracy <= found.high
 
 
 def test_credible_curves_are_as_good_as_the_interval_says(honest):
@@ -191,7 +192,7 @@ def test_the_truth_lies_in_the_interval_mostly(law):
         measured = checked(runs)
         curves = ensemble([f for f in (fit_family(g, measured) for g in families) if f], measured, draws=80, seed=i)
         assert curves is not None
-        low, _, high = predicted(curves, 9000.0)
+        low, _, high = curves.accuracy_intervals(np.array([9000.0]))[0]
         inside += low <= KNOWN[law](9000.0) <= high
     assert inside >= 11
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tiktokactions.reviews.answers import TasksImported
     from tiktokactions.splits.sides import SplitReport
     from tiktokactions.study.extrapolation import Extrapolation
-    from tiktokactions.study.needs import Needs
+    from tiktokactions.study.plan import Needs
     from tiktokactions.verdicts.verify import Verification
 
 Typed = Mapping[str, Any]
@@ -416,17 +416,16 @@ def study(result: ta.StudyResult | ta.StudyPlan, typed: Typed) -> Told:
 
 def extrapolate(found: Extrapolation, typed: Typed) -> Told:
     from tiktokactions.cli.studies import extrapolation_lines
-    from tiktokactions.study.extrapolation import as_json
 
     output = typed.get("output") or (
         os.path.isdir(typed["results"]) and os.path.join(typed["results"], "extrapolation")
     )
     where = f"\nJSON and plot: {output}" if output else "\n-o FOLDER writes JSON and a plot"
-    return Told([*extrapolation_lines(found), where], json=as_json(found))
+    return Told([*extrapolation_lines(found), where], json=found.as_json())
 
 
 def plan(found: Needs, typed: Typed) -> Told:
-    from tiktokactions.study.needs import lines_of
+    from tiktokactions.study.plan import lines_of
 
     return Told(lines_of(found))
 

@@ -61,9 +61,8 @@ def extrapolate(
 def _write_extrapolation(folder: Path, found: Extrapolation) -> None:
 
     from tiktokactions.files import write_json
-    from tiktokactions.study.extrapolation import as_json
     from tiktokactions.study.extrapolation_plot import draw_extrapolation
 
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "extrapolation.json", as_json(found))
+    write_json(folder / "extrapolation.json", found.as_json())
     draw_extrapolation(folder / "extrapolation", found)

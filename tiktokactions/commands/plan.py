@@ -13,7 +13,7 @@ from tiktokactions.options import checked_options
 from tiktokactions.study.options import PlanOptions
 
 if TYPE_CHECKING:
-    from tiktokactions.study.needs import Needs
+    from tiktokactions.study.plan import Needs
 
 
 @takes(PlanOptions)
@@ -35,7 +35,7 @@ def plan(
     Example:
         tiktokactions plan --videos 340000 --measure videos/ --review-s 6 --gpu-step-s 0.9
     """
-    from tiktokactions.study.needs import needs_of
+    from tiktokactions.study.plan import needs_of
 
     settings = checked_options(PlanOptions, options)
     inputs = [os.fspath(v) for v in ([measure] if isinstance(measure, (str, os.PathLike)) else measure)]

@@ -17,7 +17,7 @@ from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
     from tiktokactions.study.options import StudyOptions
-    from tiktokactions.study.plan import Recipe
+    from tiktokactions.study.settings import Recipe
     from tiktokactions.study.trials import Outcome, Trial
 
 
@@ -68,7 +68,7 @@ def plan_folder(folder: Path, dry_run: bool) -> Iterator[Path]:
 
 def checked_recipe(pretrain_config: Config, finetune_config: Config) -> Recipe:
     from tiktokactions.model.options import FinetuneOptions, PretrainOptions
-    from tiktokactions.study.plan import Recipe
+    from tiktokactions.study.settings import Recipe
 
     recipe = Recipe(_told(pretrain_config, PretrainOptions), _told(finetune_config, FinetuneOptions))
     pretraining = checked_options(PretrainOptions, recipe.pretrain)
@@ -83,7 +83,7 @@ def _told(config: Config, kind: type) -> dict[str, Any]:
 
 
 def study_plan(trials: Sequence[Trial], settings: StudyOptions) -> StudyPlan:
-    from tiktokactions.study.plan import measured_cost
+    from tiktokactions.study.cost import measured_cost
 
     largest = max(trials, key=lambda trial: (trial.pretrain_on is not None, trial.facts["size"]))
     cost = measured_cost(largest)

@@ -63,6 +63,7 @@ def study_scaling(
     """
     from tiktokactions.study import scaling
     from tiktokactions.study.subsets import parse_sizes
+    from tiktokactions.study.tables import write_results
 
     settings = checked_options(ScalingOptions, options)
     recipe = checked_recipe(pretrain_config, finetune_config)
@@ -74,7 +75,7 @@ def study_scaling(
         outcome = run_study(trials, folder, settings, retry, report)
         sentence = ""
         if outcome.results:
-            results = scaling.write_results(folder, outcome.results)
+            results = write_results(folder, sorted(outcome.results, key=lambda r: (r.size, r.repeat)))
             scaling.draw_scaling(folder, outcome.results, settings.equal)
             sentence = _study_sentence(results, folder, settings.targets, report)
         return study_result(folder, trials, outcome, settings.equal, scaling.table(outcome.results), sentence=sentence)

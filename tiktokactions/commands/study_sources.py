@@ -83,7 +83,7 @@ def study_sources(
 def _leaks(sources: Mapping[str, str | None], evaluate_on: str, report: Callable[[str], None]) -> list[str]:
     """Warnings, one for each source that shares videos or creators with the test set."""
     from tiktokactions.study.overlap import find_overlap
-    from tiktokactions.study.plan import check_evaluation, pool_of
+    from tiktokactions.study.settings import check_evaluation, pool_of
 
     tested = check_evaluation(evaluate_on)
     warnings = []

@@ -212,7 +212,7 @@ class Run:
             path = self.path / "result.json"
             if not path.is_file():
                 raise RunError(f"{self}: this run is not finished; start it again as it was begun")
-            self._result = _read(path, TrainingResult)
+            self._result = read_record(path, TrainingResult)
         return self._result
 
     @property
@@ -229,7 +229,7 @@ class Run:
     def evaluations(self) -> dict[str, Evaluation]:
         """The tests of this run in ``evaluations/``, by name; the one that fine-tuning ends with is called ``test``."""
         found = sorted((self.path / "evaluations").glob("*/result.json"))
-        return {path.parent.name: _read(path, Evaluation) for path in found}
+        return {path.parent.name: read_record(path, Evaluation) for path in found}
 
     def log(self) -> list[dict[str, Any]]:
         """The lines of ``log.jsonl``, see :func:`read_log`."""
@@ -267,10 +267,11 @@ def read_run(run: Path) -> RunInfo:
     path = run / "run.json"
     if not path.exists():
         raise RunError(f"{run}: no run.json there; expected a folder made by 'tiktokactions pretrain' or 'finetune'")
-    return _read(path, RunInfo)
+    return read_record(path, RunInfo)
 
 
-def _read(path: Path, kind: type[RecordType]) -> RecordType:
+def read_record(path: Path, kind: type[RecordType]) -> RecordType:
+    """A frozen dataclass from a JSON file. Raises ``RunError`` where the file does not hold one."""
     try:
         data = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         if data.get("format", FORMAT) > FORMAT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from tiktokactions.study.uncertainty import (
 
 WIDEST = 10.0
 """An interval of sizes whose ends differ by more than this factor is no answer to plan with."""
+SHOWN = (1, 1.5, 2, 3, 5, 10)
+"""Multiples of the largest size whose accuracy is told."""
 NEXT_SIZE_LIMIT = 2.0
 """The next size to measure is looked for up to this many times the largest."""
 
@@ -44,6 +47,16 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Expected:
+    """The accuracy to expect of a number of videos, with its 90 % interval."""
+
+    size: float
+    accuracy: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Extrapolation:
     """Everything that was found out."""
 
@@ -52,14 +65,67 @@ class Extrapolation:
     targets: tuple[float, ...]
     fits: tuple[Fit, ...]
     """All families, by squared error."""
-    answers: tuple[Answer, ...]
-    curves: Ensemble | None
-    backtests: tuple[Backtest, ...]
-    next_size: float | None
-    tells_until: float | None
+    answers: tuple[Answer, ...] = ()
+    curves: Ensemble | None = None
+    backtests: tuple[Backtest, ...] = ()
+    next_size: float | None = None
+    """The size whose measurement would tell the most."""
+    tells_until: float | None = None
     """The size up to which the 90 % interval of accuracy is narrower than five points."""
-    sentence: str
-    notes: tuple[str, ...]
+    sentence: str = ""
+    notes: tuple[str, ...] = ()
+
+    def at(self, size: float) -> Expected:
+        """The accuracy to expect with ``size`` videos.
+
+        Raises:
+            UsageError: no size, or the measurements cannot tell.
+        """
+        if not 0 < size < math.inf:
+            raise UsageError(f"`size`: got {size:g}, expected a number of videos above 0")
+        if self.curves is None:
+            raise UsageError(f"the accuracy at {videos(size)} videos cannot be told: {self.sentence or self.notes[0]}")
+        low, middle, high = self.curves.accuracy_intervals(np.array([size]))[0].tolist()
+        return Expected(float(size), middle, low, high)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it; ``families`` by squared error, ``answer`` by target. Sizes are videos, accuracies fractions."""
+        largest = float(self.measured.sizes[-1])
+        weights = {}
+        if self.curves is not None:
+            weights = dict(zip((f.name for f in self.curves.fits), self.curves.weights.tolist(), strict=True))
+        return {
+            "method": self.method,
+            "metric": self.measured.metric,
+            "measured": [
+                {"size": float(s), "mean": float(np.mean(r)), "runs": list(r)}
+                for s, r in zip(self.measured.sizes, self.measured.runs, strict=True)
+            ],
+            "families": [
+                {
+                    "name": fit.name,
+                    "kind": fit.family.kind,
+                    "sse": fit.sse,
+                    "aicc": fit.aicc,
+                    "weight": weights.get(fit.name, 0.0),
+                    "parameters": fit.family.outside(fit.inside, largest),
+                    "sizes": {f"{t:g}": None if fit.family.slow else size_at(fit, t, largest) for t in self.targets},
+                    "flags": list(fit.flags),
+                }
+                for fit in self.fits
+            ],
+            "answer": {
+                f"{a.target:g}": {"size": a.size, "low": a.low, "high": a.high, "share_reaching": a.share_reaching}
+                for a in self.answers
+            },
+            "level": LEVEL,
+            "backtest": [dataclasses.asdict(b) for b in self.backtests],
+            "prediction": [dataclasses.asdict(self.at(largest * n)) for n in SHOWN if self.curves is not None],
+            "tells_until": self.tells_until,
+            "next_size": self.next_size,
+            "sentence": self.sentence,
+            "notes": list(self.notes),
+        }
 
 
 def extrapolate_measurements(
@@ -88,28 +154,26 @@ def extrapolate_measurements(
         if not 0 < target < 1:
             raise UsageError(f"`targets`: got {target:g}, expected fractions between 0 and 1, e.g. 0.95")
     wanted = tuple(sorted(set(targets)))
-    fits = fit_all(measured, report)
+    fits = tuple(fit_all(measured, report))
     if method == "paper":
         note = "the paper's method: every CDF ends at 100 %, and nothing is said about how sure a size is"
-        return Extrapolation(method, measured, wanted, tuple(fits), (), None, (), None, None, "", (note,))
+        return Extrapolation(method, measured, wanted, fits, notes=(note,))
     curves = ensemble(fits, measured, draws=draws, seed=seed)
     tests = tuple(backtest(believable(fits), measured)) if len(measured.sizes) > 4 else ()
+    notes = _notes(measured, curves)
+    if curves is None:
+        answers = tuple(Answer(target, None, None, None, 0.0) for target in wanted)
+        following = float(measured.sizes[-1] * NEXT_SIZE_LIMIT)
+        sentence = (
+            f"{len(measured.sizes)} sizes and {measured.total} runs cannot tell how accuracy goes on: no curve with an"
+            " asymptote of its own can be tested on them. Measure five sizes or more, three runs each;"
+            f" the most informative next size to measure is {videos(following)}."
+        )
+        return Extrapolation(method, measured, wanted, fits, answers, None, tests, following, None, sentence, notes)
     answers = tuple(_answer(curves, target) for target in wanted)
-    until = _tells_until(curves)
-    best_next = _next_size(curves, measured, wanted)
-    return Extrapolation(
-        method,
-        measured,
-        wanted,
-        tuple(fits),
-        answers,
-        curves,
-        tests,
-        best_next,
-        until,
-        _sentence(answers, curves, measured, until, best_next),
-        _notes(measured, curves),
-    )
+    until, following = _tells_until(curves), _next_size(curves, wanted)
+    sentence = _sentence(answers, measured, until, following)
+    return Extrapolation(method, measured, wanted, fits, answers, curves, tests, following, until, sentence, notes)
 
 
 def size_at(fit: Fit, target: float, largest: float) -> float | None:
@@ -118,66 +182,7 @@ def size_at(fit: Fit, target: float, largest: float) -> float | None:
     return found if math.isfinite(found) and found > 0 else None
 
 
-def as_json(found: Extrapolation) -> dict[str, Any]:
-    """``families`` (all, by squared error), ``answer`` by target, and the rest; sizes are videos, accuracies fractions."""
-    largest = float(found.measured.sizes[-1])
-    weights = {} if found.curves is None else dict(
-        zip((f.name for f in found.curves.fits), (float(w) for w in found.curves.weights), strict=True)
-    )  # fmt: skip
-    return {
-        "method": found.method,
-        "metric": found.measured.metric,
-        "measured": [
-            {"size": float(s), "mean": float(np.mean(r)), "runs": list(r)}
-            for s, r in zip(found.measured.sizes, found.measured.runs, strict=True)
-        ],
-        "families": [
-            {
-                "name": fit.name,
-                "kind": fit.family.kind,
-                "sse": fit.sse,
-                "aicc": fit.aicc,
-                "weight": weights.get(fit.name, 0.0),
-                "parameters": fit.family.outside(fit.inside, largest),
-                "sizes": {f"{t:g}": None if fit.family.slow else size_at(fit, t, largest) for t in found.targets},
-                "flags": list(fit.flags),
-            }
-            for fit in found.fits
-        ],
-        "answer": {
-            f"{a.target:g}": {"size": a.size, "low": a.low, "high": a.high, "share_reaching": a.share_reaching}
-            for a in found.answers
-        },
-        "level": LEVEL,
-        "backtest": [{"name": b.name, "sizes_used": b.sizes_used, "errors": list(b.errors)} for b in found.backtests],
-        "prediction": _predictions(found),
-        "tells_until": found.tells_until,
-        "next_size": found.next_size,
-        "sentence": found.sentence,
-        "notes": list(found.notes),
-    }
-
-
-def _predictions(found: Extrapolation) -> list[dict[str, float]]:
-    """Accuracy and its interval at 1, 1.5, 2, 3, 5 and 10 times the largest size."""
-    if found.curves is None:
-        return []
-    sizes = found.curves.largest * np.array([1, 1.5, 2, 3, 5, 10])
-    return [
-        {"size": float(size), "accuracy": middle, "low": low, "high": high}
-        for size, (low, middle, high) in zip(sizes, found.curves.accuracy_intervals(sizes).tolist(), strict=True)
-    ]
-
-
-def predicted(curves: Ensemble, size: float) -> tuple[float, float, float]:
-    """Lower end, median and upper end of the accuracy at a size in videos."""
-    low, middle, high = curves.accuracy_intervals(np.array([size]))[0].tolist()
-    return low, middle, high
-
-
-def _answer(curves: Ensemble | None, target: float) -> Answer:
-    if curves is None:
-        return Answer(target, None, None, None, 0.0)
+def _answer(curves: Ensemble, target: float) -> Answer:
     sizes, weights = curves.sizes(np.array([target]))
     ends = curves.size_intervals(np.array([target]))[0].tolist()
     low, middle, high = (end if math.isfinite(end) else None for end in ends)
@@ -185,9 +190,7 @@ def _answer(curves: Ensemble | None, target: float) -> Answer:
     return Answer(target, middle, low, high, reaching)
 
 
-def _tells_until(curves: Ensemble | None) -> float | None:
-    if curves is None:
-        return None
+def _tells_until(curves: Ensemble) -> float | None:
     sizes = curves.largest * np.geomspace(1, 100, 60)
     for i, (low, _, high) in enumerate(curves.accuracy_intervals(sizes)):
         if high - low > 0.05:
@@ -195,14 +198,12 @@ def _tells_until(curves: Ensemble | None) -> float | None:
     return float(sizes[-1])
 
 
-def _next_size(curves: Ensemble | None, measured: Measurements, targets: Sequence[float]) -> float | None:
+def _next_size(curves: Ensemble, targets: Sequence[float]) -> float:
     """The size, up to twice the largest, whose measurement would narrow what is asked for the most.
 
     A linear prediction of the curve at the size asked for (ten times the largest, or the median size of the first target
     that is not reached yet) from one more run at the candidate; the smallest candidate within 5 % of the best counts.
     """
-    if curves is None:
-        return float(measured.sizes[-1] * NEXT_SIZE_LIMIT)
     asked = curves.largest * 10
     sizes, weights = curves.sizes(np.array(targets))
     for column in sizes.T:
@@ -219,19 +220,7 @@ def _next_size(curves: Ensemble | None, measured: Measurements, targets: Sequenc
     return float(candidates[np.flatnonzero(gain >= 0.95 * gain.max())[0]])
 
 
-def _sentence(
-    answers: Sequence[Answer],
-    curves: Ensemble | None,
-    measured: Measurements,
-    until: float | None,
-    best_next: float | None,
-) -> str:
-    if curves is None:
-        return (
-            f"{len(measured.sizes)} sizes and {measured.total} runs cannot tell how accuracy goes on: no curve with an"
-            " asymptote of its own can be tested on them. Measure five sizes or more, three runs each;"
-            f" the most informative next size to measure is {videos(best_next)}."
-        )
+def _sentence(answers: Sequence[Answer], measured: Measurements, until: float | None, best_next: float) -> str:
     reached = [a for a in answers if a.target <= measured.means[-1]]
     open_answers = [a for a in answers if a.target > measured.means[-1]]
     parts = []

@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tiktokactions.study.trials import Trial
+    from tiktokactions.study.trials import Trial, TrialResult
 
-Ended = tuple[dict[str, Any] | None, str]
-"""The result of a trial, or None and the last lines it printed."""
-RunTrial = Callable[..., Ended]
-"""Runs one trial on this machine: trial, study, GPU slots, running processes."""
+    Ended = tuple[TrialResult | None, str]
+    """The result of a trial, or None and the last lines it printed."""
+    RunTrial = Callable[..., Ended]
+    """Runs one trial on this machine: trial, study, GPU slots, running processes."""
+
 NODE_DEATHS = 5
 """How often a trial whose machine died is placed anew; it goes on from its last checkpoint."""
 

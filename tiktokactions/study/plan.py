@@ -1,157 +1,207 @@
-"""What studies share: their settings on disk, the fixed fine-tuning data, and how long all of it will take."""
+"""What so many videos need: cores, disk, GPU hours, days of API quota, hours of people; every number with its arithmetic.
+
+What was measured is multiplied, what was told is used, and what is neither is said to be unknown, with what would tell it.
+"""
 
 from __future__ import annotations
 
-import json
-import statistics
-import subprocess
-import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+import dataclasses
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tiktokactions.clips.clip import Clip
-from tiktokactions.clips.read import has_side, read_clips
-from tiktokactions.dataset.assignments import is_split
-from tiktokactions.errors import UsageError
-from tiktokactions.files import located, write_json
-from tiktokactions.study.options import Equal, StudyOptions
-from tiktokactions.study.trials import Trial, commands
+from tiktokactions.collection.client import PAGE
+from tiktokactions.collection.ledger import RECORDS_A_DAY, REQUESTS_A_DAY
+from tiktokactions.machine import usable_cores
+from tiktokactions.study.options import PlanOptions
+from tiktokactions.text import markdown_table
 
-SHAPE = ("model", "image_size", "frames", "tubelet", "patch")
-"""Options of ``pretrain`` that fine-tuning takes over from its run."""
+if TYPE_CHECKING:
+    from tiktokactions.curation.measure import VideoCost
 
-
-class StudyError(UsageError):
-    """A study that makes no sense as asked; the message says what to do."""
+Z95 = 1.96
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Options of ``pretrain`` and ``finetune`` that all trials share."""
+class Need:
+    """One line: ``value`` and, where a sample says how sure it is, the 95 % interval; None: unknown, see ``arithmetic``."""
 
-    pretrain: Mapping[str, Any]
-    finetune: Mapping[str, Any]
-
-
-def pool_of(data: str) -> list[Clip]:
-    """What may be pre-trained on: the train side of split data, else everything."""
-    split = is_split(located(data)) if (located(data) / "dataset.json").is_file() else has_side(data, "train")
-    clips = list(read_clips(data, side="train" if split else "all").clips)
-    if any(clip.stored is not None for clip in clips):
-        raise StudyError(f"{data}: subsets are lists of files on a disk; copy the dataset there and name that folder")
-    return clips
-
-
-def check_evaluation(data: str) -> tuple[Clip, ...]:
-    """The test side of the data that every trial is fine-tuned and tested on.
-
-    Raises:
-        StudyError: it has no train or no test side.
-    """
-    for side in ("train", "test"):
-        if not has_side(data, side):
-            raise StudyError(
-                f"`evaluate_on` {data}: has no {side} side; split it ('tiktokactions dataset split'), or give official splits"
-            )
-    return read_clips(data, side="test").clips
-
-
-def keep_settings(study: Path, settings: Mapping[str, Any], may_grow: Sequence[str]) -> None:
-    """Write ``study.json``; a study that is there already must have the same settings, but for what may grow.
-
-    Raises:
-        StudyError: the folder holds something else, or other settings.
-    """
-    path = study / "study.json"
-    if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        now = json.loads(json.dumps(settings))
-        changed = [k for k in sorted({*before, *now} - {*may_grow}) if before.get(k) != now.get(k)]
-        if changed:
-            told = ", ".join(f"{k} was {before.get(k)!r}, now {now.get(k)!r}" for k in changed)
-            raise StudyError(
-                f"{study}: is a study with other settings ({told}); its results would not compare. Use another -o"
-            )
-    elif study.is_dir() and any(study.iterdir()):
-        raise StudyError(f"{study}: not empty and not a study; choose a new folder")
-    study.mkdir(parents=True, exist_ok=True)
-    write_json(path, dict(settings))
-
-
-def study_settings(kind: str, evaluate_on: str, options: StudyOptions, recipe: Recipe) -> dict[str, Any]:
-    """What ``study.json`` says of every study; how many trials run at a time changes no result and is not in it."""
-    return {
-        "kind": kind,
-        "evaluate_on": evaluate_on,
-        "equal": options.equal,
-        "stratified": options.stratified,
-        "seed": options.seed,
-        "repeats": options.repeats,
-        "pretrain": dict(recipe.pretrain),
-        "finetune": dict(recipe.finetune),
-    }
-
-
-def trial_seed(options: StudyOptions, repeat: int) -> int:
-    """One seed for all trials of a repeat: of the order of the videos, the weights and the training."""
-    return options.seed * 1000 + repeat
-
-
-def equal_epochs(size: int, largest: int, options: Mapping[str, Any], equal: Equal) -> int:
-    """Epochs of pre-training on ``size`` videos; with equal steps as many as make the steps of the largest size."""
-    epochs = int(options.get("epochs", 200))
-    if equal == "epochs":
-        return epochs
-    batch = int(options.get("batch_size", 32)) * int(options.get("accumulate", 1))
-    return max(1, round(epochs * max(1, largest // batch) / max(1, size // batch)))
+    name: str
+    value: float | None
+    unit: str
+    arithmetic: str
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What a trial costs: steps from a dry run, seconds a step measured by making a few."""
+class Needs:
+    """The plan, and the sample that it stands on."""
 
-    steps: dict[str, int]
-    """Of ``pretrain`` and ``finetune``."""
-    seconds_per_step: dict[str, float]
-
-    @property
-    def seconds(self) -> float:
-        return sum(self.steps[name] * self.seconds_per_step[name] for name in self.steps)
-
-
-def measured_cost(trial: Trial, steps: int = 4) -> Cost:
-    """Make a few steps of the trial's pre-training and fine-tuning on its own data, in a folder that is removed again.
-
-    Raises:
-        StudyError: a command of the trial does not run.
-    """
-    total: dict[str, int] = {}
-    seconds: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        for command in commands(trial, Path(scratch)):
-            if "--init" in command:  # the weights are not there yet, and cost the same
-                at = command.index("--init")
-                shape = {k: v for k, v in trial.pretrain_options.items() if k in SHAPE and v is not None}
-                told = [word for k, v in shape.items() for word in ("--" + k.replace("_", "-"), str(v))]
-                command = [*command[:at], *command[at + 2 :], *told]
-            name, run = command[0], Path(command[command.index("-o") + 1])
-            total[name] = int(json.loads(_output([*command, "--dry-run", "--json"]))["steps"])
-            few = max(1, min(steps, total[name] - 1))  # never to the end, where testing begins
-            _output([*command, "--stop-after-steps", str(few), "--log-steps", "1"])
-            log = [json.loads(line)["seconds"] for line in (run / "log.jsonl").read_text().splitlines()]
-            # The first step warms up; what follows is what most of the time goes into.
-            seconds[name] = statistics.median(log[1:] or log)
-    return Cost(total, seconds)
+    videos: int
+    needs: tuple[Need, ...]
+    sample: dict[str, Any] | None
+    machine: str
+    detector: str | None
+    notes: tuple[str, ...] = ()
 
 
-def _output(command: list[str]) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "tiktokactions.study.child", *command], capture_output=True, text=True, check=False
+def needs_of(
+    options: PlanOptions, sample: Sequence[VideoCost], machine: str, detector: str | None, notes: Sequence[str] = ()
+) -> Needs:
+    """All lines, in the order in which the work is done."""
+    n = options.videos
+    lines = [_quota(n)]
+    if not sample:
+        unknown = "unknown: `measure` VIDEOS measures a sample of your videos on this machine"
+        lines += [Need(name, None, unit, unknown) for name, unit in _MEASURED]
+        return Needs(n, (*lines, *_people(options, None), *_gpu(options, None)), None, machine, detector, tuple(notes))
+    raw = _total("raw videos", "GB", [c.source_bytes / 1e9 for c in sample], n, "MB", 1e3)
+    clips = _total("clips", "GB", [c.clip_bytes / 1e9 for c in sample], n, "MB", 1e3)
+    thumbs = _total("thumbnails", "GB", [c.thumbs_bytes / 1e9 for c in sample], n, "kB", 1e6)
+    records = _total("records", "GB", [c.record_bytes / 1e9 for c in sample], n, "kB", 1e6)
+    work = _total("core-hours of curate", "h", [c.core_s / 3600 for c in sample], n, "s", 3600)
+    accepted, uncertain = (_share(sample, status, n) for status in ("accepted", "needs_review"))
+    lines += [_download(options, raw), raw, work, _days(options, work), accepted, uncertain, clips, thumbs, records]
+    disk = _sum("disk, all of it", [raw, clips, thumbs, records])
+    lines += [disk, *_people(options, (accepted, uncertain)), *_gpu(options, accepted)]
+    slowed = sum(c.wall_s for c in sample) / max(1e-9, sum(c.core_s for c in sample))
+    busy = [
+        f"the machine was busy: a video took {slowed:.2f} times its CPU seconds. The plan counts CPU seconds, which run high"
+        " then too: measure again on an idle machine for a sharper number"
+    ]
+    told = {"videos": len(sample), "mean": _means(sample), "each": [dataclasses.asdict(c) for c in sample]}
+    return Needs(n, tuple(lines), told, machine, detector, (*notes, *(busy if slowed > 1.2 else ())))
+
+
+_MEASURED = (
+    *(("raw videos", "GB"), ("core-hours of curate", "h"), ("accepted", "clips"), ("for review", "clips")),
+    *(("clips", "GB"), ("thumbnails", "GB"), ("records", "GB")),
+)
+
+
+def _means(sample: Sequence[VideoCost]) -> dict[str, float]:
+    names = ("core_s", "wall_s", "duration_s", "source_bytes", "clip_bytes", "thumbs_bytes", "record_bytes")
+    return {name: round(sum(getattr(c, name) for c in sample) / len(sample), 4) for name in names}
+
+
+def _total(name: str, unit: str, each: Sequence[float], n: int, small_unit: str, small: float) -> Need:
+    """``n`` times the mean of a sample; the interval is that of the mean (normal, 1.96 standard errors)."""
+    mean = sum(each) / len(each)
+    error = math.sqrt(sum((x - mean) ** 2 for x in each) / max(1, len(each) - 1) / len(each)) if len(each) > 1 else None
+    how = f"{n:,} × {mean * small:.4g} {small_unit} / {small:,.0f}"
+    low, high = (None, None) if error is None else (max(0.0, n * (mean - Z95 * error)), n * (mean + Z95 * error))
+    return Need(name, n * mean, unit, how, low, high)
+
+
+def _share(sample: Sequence[VideoCost], status: str, n: int) -> Need:
+    """``n`` times a share of the sample, with Wilson's interval."""
+    hits, size = sum(c.status == status for c in sample), len(sample)
+    share, z2 = hits / size, Z95**2
+    middle = (share + z2 / (2 * size)) / (1 + z2 / size)
+    half = Z95 / (1 + z2 / size) * math.sqrt(share * (1 - share) / size + z2 / (4 * size**2))
+    name = "accepted" if status == "accepted" else "for review"
+    low, high = max(0.0, middle - half) if hits else 0.0, min(1.0, middle + half) if hits < size else 1.0
+    return Need(name, n * share, "clips", f"{n:,} × {hits} of {size}", n * low, n * high)
+
+
+def _scaled(name: str, unit: str, of: Need, times: float, arithmetic: str) -> Need:
+    assert of.value is not None
+    low, high = (None if bound is None else bound * times for bound in (of.low, of.high))
+    return Need(name, of.value * times, unit, arithmetic, low, high)
+
+
+def _sum(name: str, parts: Sequence[Need]) -> Need:
+    """The range is that of parts which are high or low together."""
+    values = [need.value or 0.0 for need in parts]
+    bounds = [(need.low, need.high) for need in parts if need.low is not None and need.high is not None]
+    low, high = (sum(pair[0] for pair in bounds), sum(pair[1] for pair in bounds)) if bounds else (None, None)
+    return Need(name, sum(values), parts[0].unit, " + ".join(map(_number, values)), low, high)
+
+
+def _quota(n: int) -> Need:
+    """The Research API's quota: requests bind before records do; twice the pages and a tenth more where rows are hidden."""
+    best = math.ceil(n / PAGE)
+    likely = math.ceil(1.1 * math.ceil(2 * n / PAGE))
+    days = max(best / REQUESTS_A_DAY, n / RECORDS_A_DAY)
+    worse = max(likely / REQUESTS_A_DAY, n / RECORDS_A_DAY)
+    how = (
+        f"{n:,} / {PAGE} a request = {best:,} requests / {REQUESTS_A_DAY:,} a day; half of the rows hidden: {likely:,}"
     )
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        raise StudyError(f"'tiktokactions {' '.join(command)}' fails: {last}")
-    return done.stdout
+    return Need("API quota", days, "days", how, days, worse)
+
+
+def _download(options: PlanOptions, raw: Need) -> Need:
+    if options.download_mbit_s is None:
+        return Need("download", None, "h", "unknown: `download_mbit_s` says how fast videos arrive")
+    assert raw.value is not None
+    how = f"{raw.value:,.0f} GB × 8,000 / {options.download_mbit_s:g} Mbit/s / 3,600"
+    return _scaled("download", "h", raw, 8000 / options.download_mbit_s / 3600, how)
+
+
+def _days(options: PlanOptions, work: Need) -> Need:
+    assert work.value is not None
+    cores = options.cores or usable_cores()
+    return _scaled(f"curate on {cores} cores", "days", work, 1 / cores / 24, f"{work.value:,.0f} h / {cores} / 24")
+
+
+def _people(options: PlanOptions, clips: tuple[Need, Need] | None) -> list[Need]:
+    if clips is None:
+        return [Need("review", None, "h", "unknown: needs the share for review, `measure`, and `review_s`")]
+    accepted, uncertain = clips
+    if options.review_s is None:
+        return [Need("review", None, "h", "unknown: `review_s` says how long a person takes for a clip")]
+    looked_at = [uncertain] if options.review == "needs_review" else [uncertain, accepted]
+    count = sum(need.value or 0 for need in looked_at)
+    how = f"{count:,.0f} clips × {options.reviewers} × {options.review_s:g} s / 3,600"
+    return [Need("review", count * options.reviewers * options.review_s / 3600, "h", how)]
+
+
+def _gpu(options: PlanOptions, accepted: Need | None) -> list[Need]:
+    found = []
+    if accepted is None or accepted.value is None:
+        found.append(Need("pre-training", None, "GPU-h", "unknown: needs the number of clips, `measure`"))
+    else:
+        clips = round(accepted.value)
+        found.append(
+            _training("pre-training", clips, options.epochs, options.batch_size, options.gpu_step_s, options.gpus)
+        )
+    if options.finetune_videos is not None:
+        step_s, batch = options.gpu_finetune_step_s, options.finetune_batch_size
+        found.append(
+            _training("fine-tuning", options.finetune_videos, options.finetune_epochs, batch, step_s, options.gpus)
+        )
+    return found
+
+
+def _training(name: str, clips: int, epochs: int, batch: int, step_s: float | None, gpus: int) -> Need:
+    steps = epochs * (clips // batch)
+    how = f"{epochs} epochs × {clips:,} clips / {batch} = {steps:,} steps"
+    option = "`gpu_step_s`" if name == "pre-training" else "`gpu_finetune_step_s`"
+    if step_s is None:
+        return Need(
+            name, None, "GPU-h", f"{how}; the rest is unknown: {option} says how long a step takes on your GPUs"
+        )
+    return Need(name, steps * step_s * gpus / 3600, "GPU-h", f"{how} × {step_s:g} s × {gpus} GPUs / 3,600")
+
+
+# --- as text ---------------------------------------------------------------------------------------------------------
+
+
+def lines_of(plan: Needs) -> list[str]:
+    """A table in Markdown, and what to know about it."""
+    told = f"{plan.sample['videos']} videos measured" if plan.sample else "nothing measured"
+    seen = f", people seen by {plan.detector}" if plan.detector else ""
+    rows = [("", "needed", "range", "arithmetic")]
+    for need in plan.needs:
+        amount = "unknown" if need.value is None else f"{_number(need.value)} {need.unit}"
+        between = "" if need.low is None or need.high is None else f"{_number(need.low)} to {_number(need.high)}"
+        rows.append((need.name, amount, between, need.arithmetic))
+    notes = ["ranges are 95 % intervals of the sample; of the quota from full pages to half of the rows hidden"]
+    title = f"{plan.videos:,} videos ({told} on {plan.machine}{seen})"
+    return [title, "", *markdown_table(rows, padded=True), "", *(f"note: {note}" for note in (*notes, *plan.notes))]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tiktokactions.files import write_csv
-from tiktokactions.model.run import write_clips
 from tiktokactions.plots import ACCEPTED, REVIEW, new_figure, save_figure, style
 from tiktokactions.study.options import Equal, StudyOptions
-from tiktokactions.study.plan import (
+from tiktokactions.study.settings import (
     Recipe,
     StudyError,
     check_evaluation,
-    equal_epochs,
     keep_settings,
+    make_trial,
     pool_of,
     study_settings,
     trial_seed,
 )
 from tiktokactions.study.subsets import order
-from tiktokactions.study.trials import Trial
+from tiktokactions.study.tables import METRICS, summary
+from tiktokactions.study.trials import Trial, TrialResult
 
 
 def scaling_trials(
@@ -59,48 +57,22 @@ def scaling_trials(
         seed = trial_seed(options, repeat)
         clips = order(pool, seed, options.stratified)
         for size in sizes:
-            name = f"size-{size:07d}-repeat-{repeat}"
-            subset = study / "subsets" / f"{name}.csv"
-            write_clips(subset, clips[:size])
-            epochs = equal_epochs(size, max(sizes), recipe.pretrain, options.equal)
-            trials.append(
-                Trial(
-                    name=name,
-                    facts={"size": size, "repeat": repeat, "seed": seed, "pretrain_epochs": epochs},
-                    pretrain_on=subset,
-                    pretrain_options={**recipe.pretrain, "epochs": epochs, "seed": seed},
-                    finetune_on=evaluate_on,
-                    finetune_options={**recipe.finetune, "seed": seed},
-                )
-            )
+            name, facts = f"size-{size:07d}-repeat-{repeat}", {"repeat": repeat, "seed": seed}
+            trials.append(make_trial(study, name, facts, clips[:size], max(sizes), recipe, evaluate_on, options.equal))
     return trials
 
 
-def write_results(study: Path, results: Mapping[str, Mapping[str, Any]]) -> Path:
-    """``results.csv``: ``size,accuracy,run,seed,metric`` with a row for top-1 and one for top-5 of every trial."""
-    rows = (
-        (row["size"], f"{row[metric]:.6f}", row["repeat"], row["seed"], metric)
-        for row in sorted(results.values(), key=lambda r: (r["size"], r["repeat"]))
-        for metric in ("top1", "top5")
-    )
-    write_csv(study / "results.csv", [("size", "accuracy", "run", "seed", "metric"), *rows])
-    return study / "results.csv"
-
-
 @style()
-def draw_scaling(study: Path, results: Mapping[str, Mapping[str, Any]], equal: Equal) -> list[Path]:
+def draw_scaling(study: Path, results: Sequence[TrialResult], equal: Equal) -> list[Path]:
     """Figure 3: top-1 and top-5 by size, every run a dot, the mean a line, the spread over repeats a bar."""
     figure = new_figure(8, 4.4)
     axes = figure.add_subplot()
-    for metric, name, colour in (("top1", "top-1", ACCEPTED), ("top5", "top-5", REVIEW)):
-        by_size: dict[int, list[float]] = defaultdict(list)
-        for row in results.values():
-            by_size[row["size"]].append(100 * row[metric])
-        sizes = sorted(by_size)
-        means = [float(np.mean(by_size[s])) for s in sizes]
-        spread = [float(np.std(by_size[s], ddof=1)) if len(by_size[s]) > 1 else 0.0 for s in sizes]
-        axes.errorbar(sizes, means, yerr=spread, color=colour, marker="o", ms=5, capsize=3, label=name)
-        dots = [(s, v) for s in sizes for v in by_size[s]]
+    for metric, name, colour in zip(METRICS, ("top-1", "top-5"), (ACCEPTED, REVIEW), strict=True):
+        by_size = {size: [100 * getattr(r, metric) for r in found] for size, found in _by_size(results).items()}
+        means = [float(np.mean(values)) for values in by_size.values()]
+        spread = [float(np.std(values, ddof=1)) if len(values) > 1 else 0.0 for values in by_size.values()]
+        axes.errorbar(list(by_size), means, yerr=spread, color=colour, marker="o", ms=5, capsize=3, label=name)
+        dots = [(size, value) for size, values in by_size.items() for value in values]
         axes.plot(*zip(*dots, strict=True), ".", color=colour, alpha=0.45)
     axes.set_xlabel("videos pre-trained on")
     axes.set_ylabel("accuracy, %")
@@ -110,21 +82,14 @@ def draw_scaling(study: Path, results: Mapping[str, Mapping[str, Any]], equal: E
     return save_figure(figure, study / "figures" / "accuracy_by_size")
 
 
-def table(results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """For each size the number of runs, mean and standard deviation (None of one run) of top-1, mean of top-5, steps."""
-    rows = []
-    for size in sorted({r["size"] for r in results.values()}):
-        found = [r for r in results.values() if r["size"] == size]
-        top1 = [r["top1"] for r in found]
-        rows.append(
-            {
-                "size": size,
-                "runs": len(found),
-                "top1": float(np.mean(top1)),
-                "top1_sd": float(np.std(top1, ddof=1)) if len(top1) > 1 else None,
-                "top5": float(np.mean([r["top5"] for r in found])),
-                "pretrain_steps": int(np.mean([r["pretrain_steps"] for r in found])),
-                "pretrain_epochs": int(np.mean([r["pretrain_epochs"] for r in found])),
-            }
-        )
-    return rows
+def table(results: Sequence[TrialResult]) -> list[dict[str, Any]]:
+    """For each size its summary, and the steps and epochs of pre-training."""
+    return [
+        {"size": size, **summary(found)}
+        | {name: int(np.mean([getattr(r, name) for r in found])) for name in ("pretrain_steps", "pretrain_epochs")}
+        for size, found in _by_size(results).items()
+    ]
+
+
+def _by_size(results: Sequence[TrialResult]) -> dict[int, list[TrialResult]]:
+    return {size: [r for r in results if r.size == size] for size in sorted({r.size for r in results})}

@@ -12,22 +12,21 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from tiktokactions.files import write_csv
-from tiktokactions.model.run import write_clips
 from tiktokactions.plots import ACCEPTED, INK, new_figure, save_figure, style
 from tiktokactions.study.options import Equal, SourcesOptions
-from tiktokactions.study.plan import (
-    SHAPE,
+from tiktokactions.study.settings import (
     Recipe,
     StudyError,
     check_evaluation,
-    equal_epochs,
     keep_settings,
+    make_trial,
     pool_of,
     study_settings,
     trial_seed,
 )
 from tiktokactions.study.subsets import order
-from tiktokactions.study.trials import Trial
+from tiktokactions.study.tables import summary, write_results
+from tiktokactions.study.trials import Trial, TrialResult
 
 SCRATCH = "scratch"
 RESAMPLES = 5000
@@ -75,21 +74,12 @@ def source_trials(
     settings = study_settings("sources", evaluate_on, options, recipe)
     keep_settings(study, settings | {"sources": dict(sources), "size": options.size}, may_grow=("repeats",))
     trials = []
-    for repeat, (name, data) in itertools.product(range(options.repeats), sources.items()):
-        seed, trial_name = trial_seed(options, repeat), f"{name}-repeat-{repeat}"
-        listed, before = None, {}
-        facts: dict[str, Any] = {"source": name, "size": 0, "repeat": repeat, "seed": seed}
-        if data is not None:
-            clips = order(pools[name], seed, options.stratified)[: options.size]
-            listed = study / "subsets" / f"{trial_name}.csv"
-            write_clips(listed, clips)
-            epochs = equal_epochs(len(clips), largest, recipe.pretrain, options.equal)
-            facts |= {"size": len(clips), "pretrain_epochs": epochs}
-            before = {**recipe.pretrain, "epochs": epochs, "seed": seed}
-        # From scratch there is no run to take the model's size from.
-        shape = {k: v for k, v in recipe.pretrain.items() if k in SHAPE}
-        after = {**(shape if data is None else {}), **recipe.finetune, "seed": seed}
-        trials.append(Trial(trial_name, facts, listed, before, evaluate_on, after))
+    for repeat, name in itertools.product(range(options.repeats), sources):
+        seed = trial_seed(options, repeat)
+        clips = order(pools[name], seed, options.stratified)[: options.size] if name in pools else None
+        facts = {"source": name, "repeat": repeat, "seed": seed}
+        trial_name = f"{name}-repeat-{repeat}"
+        trials.append(make_trial(study, trial_name, facts, clips, largest, recipe, evaluate_on, options.equal))
     return trials
 
 
@@ -104,19 +94,19 @@ class Difference:
     high: float
 
 
-def correct_by_source(study: Path, results: Mapping[str, Mapping[str, Any]]) -> dict[str, np.ndarray]:
+def correct_by_source(study: Path, results: Sequence[TrialResult]) -> dict[str, np.ndarray]:
     """For each source, whether each test video was right: (runs, videos), the videos in one order for all."""
     found: dict[str, list[np.ndarray]] = {}
     keys: list[tuple[Any, ...]] | None = None
-    for name, row in results.items():
-        path = study / "trials" / name / "finetuned" / "evaluations" / "test" / "predictions.parquet"
+    for result in results:
+        path = study / "trials" / result.trial / "finetuned" / "evaluations" / "test" / "predictions.parquet"
         table = pq.read_table(path, columns=["path", "start_s", "end_s", "correct"]).to_pydict()
         here = list(zip(table["path"], table["start_s"], table["end_s"], strict=True))
         if keys is None:
             keys = here
         if here != keys:
             raise StudyError(f"{path}: other test videos than the first trial's; a study needs one test set")
-        found.setdefault(row["source"], []).append(np.array(table["correct"], float))
+        found.setdefault(result.source, []).append(np.array(table["correct"], float))
     return {name: np.array(runs) for name, runs in found.items()}
 
 
@@ -142,39 +132,24 @@ def differences(correct: Mapping[str, np.ndarray], seed: int = 0) -> list[Differ
     return found
 
 
-def write_tables(study: Path, results: Mapping[str, Mapping[str, Any]], found: Sequence[Difference]) -> None:
+def write_tables(study: Path, results: Sequence[TrialResult], found: Sequence[Difference]) -> None:
     """``results.csv`` (a row for each trial and metric) and ``differences.csv``."""
-    rows = (
-        (row["source"], row["size"], f"{row[metric]:.6f}", row["repeat"], row["seed"], metric)
-        for row in results.values()
-        for metric in ("top1", "top5")
-    )
-    write_csv(study / "results.csv", [("source", "size", "accuracy", "run", "seed", "metric"), *rows])
-    between = ((d.first, d.second, *(f"{v:.6f}" for v in (d.difference, d.low, d.high))) for d in found)
-    write_csv(study / "differences.csv", [("first", "second", "difference", "low_95", "high_95"), *between])
+    write_results(study, results, ("source", "size"))
+    rows = [[d.first, d.second, *(f"{v:.6f}" for v in (d.difference, d.low, d.high))] for d in found]
+    write_csv(study / "differences.csv", [("first", "second", "difference", "low_95", "high_95"), *rows])
 
 
-def table(results: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """For each source the number of runs, videos, mean and standard deviation of top-1, mean of top-5."""
+def table(results: Sequence[TrialResult]) -> list[dict[str, Any]]:
+    """For each source its summary and its number of videos."""
     rows = []
-    for source in dict.fromkeys(r["source"] for r in results.values()):
-        found = [r for r in results.values() if r["source"] == source]
-        top1 = [r["top1"] for r in found]
-        rows.append(
-            {
-                "source": source,
-                "size": found[0]["size"],
-                "runs": len(found),
-                "top1": float(np.mean(top1)),
-                "top1_sd": float(np.std(top1, ddof=1)) if len(top1) > 1 else None,
-                "top5": float(np.mean([r["top5"] for r in found])),
-            }
-        )
+    for source in dict.fromkeys(r.source for r in results):
+        found = [r for r in results if r.source == source]
+        rows.append({"source": source, "size": found[0].size, **summary(found)})
     return rows
 
 
 @style()
-def draw_sources(study: Path, results: Mapping[str, Mapping[str, Any]], equal: Equal) -> list[Path]:
+def draw_sources(study: Path, results: Sequence[TrialResult], equal: Equal) -> list[Path]:
     """Figure 4: top-1 by source, the mean a bar with its standard deviation over seeds, every run a dot."""
     rows = table(results)
     figure = new_figure(8, 1.6 + 0.5 * len(rows))
@@ -184,7 +159,7 @@ def draw_sources(study: Path, results: Mapping[str, Mapping[str, Any]], equal: E
     places = np.arange(len(rows))[::-1]
     axes.barh(places, means, 0.6, xerr=spread, color=ACCEPTED, alpha=0.55, capsize=3, ecolor=INK)
     for place, row in zip(places, rows, strict=True):
-        dots = [100 * r["top1"] for r in results.values() if r["source"] == row["source"]]
+        dots = [100 * r.top1 for r in results if r.source == row["source"]]
         axes.plot(dots, np.full(len(dots), place), ".", color=INK)
     axes.set_yticks(places, names)
     axes.set_xlim(0, 100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import json
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tiktokactions.files import DatasetBusyError, dataset_lock, delete, write_atomic, write_json
+from tiktokactions.model.run import Run, read_record
 from tiktokactions.study.placement import on_cluster
 
 Report = Callable[[str], None]
@@ -40,10 +42,35 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How it went: ``results`` of all finished trials by name, ``failed`` with the last lines each printed."""
+class TrialResult:
+    """The contents of a trial's ``result.json``; accuracies are fractions."""
 
-    results: dict[str, dict[str, Any]]
+    trial: str
+    size: int
+    """Videos pre-trained on; 0: from scratch."""
+    repeat: int
+    seed: int
+    finetune_steps: int
+    finetune_loss: float
+    top1: float
+    top5: float
+    mean_class_accuracy: float
+    videos: int
+    """Tested on, each in so many ``views``."""
+    views: int
+    source: str = ""
+    """Of a comparison of sources."""
+    pretrain_epochs: int = 0
+    pretrain_steps: int = 0
+    pretrain_loss: float | None = None
+    seconds_of_last_start: float = 0.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it went: ``results`` of all finished trials, ``failed`` with the last lines that each printed, by name."""
+
+    results: list[TrialResult]
     failed: dict[str, str]
 
 
@@ -61,13 +88,13 @@ def run_trials(
 
     A trial that was interrupted goes on from its last checkpoint. One that crashed before is only run with ``retry``.
     """
-    results: dict[str, dict[str, Any]] = {}
+    results: dict[str, TrialResult] = {}
     failed: dict[str, str] = {}
     waiting_trials: list[Trial] = []
     for trial in trials:
         folder = study / "trials" / trial.name
         if (folder / "result.json").is_file():
-            results[trial.name] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+            results[trial.name] = read_record(folder / "result.json", TrialResult)
         elif (folder / "failed.json").is_file() and not retry:
             failed[trial.name] = json.loads((folder / "failed.json").read_text(encoding="utf-8"))["last_lines"]
         else:
@@ -97,7 +124,7 @@ def run_trials(
                 left = (time.monotonic() - began) / done * (len(waiting_trials) - done)
                 if result is not None:
                     results[trial.name] = result
-                    told = f"top-1 {100 * result['top1']:.1f} %"
+                    told = f"top-1 {100 * result.top1:.1f} %"
                 else:
                     failed[trial.name] = error
                     told = "CRASHED: " + (error.strip().splitlines() or ["no output"])[-1]
@@ -108,7 +135,7 @@ def run_trials(
             for process in list(running):
                 process.terminate()
             raise
-    return Outcome({t.name: results[t.name] for t in trials if t.name in results}, failed)
+    return Outcome([results[t.name] for t in trials if t.name in results], failed)
 
 
 def visible_gpus() -> list[str]:
@@ -122,7 +149,7 @@ def visible_gpus() -> list[str]:
 
 def _run_one(
     trial: Trial, study: Path, slots: queue.Queue[str | None], running: set[subprocess.Popen[bytes]]
-) -> tuple[dict[str, Any] | None, str]:
+) -> tuple[TrialResult | None, str]:
     folder = study / "trials" / trial.name
     folder.mkdir(parents=True, exist_ok=True)
     delete(folder / "failed.json")
@@ -150,8 +177,8 @@ def _run_one(
                 if code not in (130, -2, -9, -15):  # killed from outside: not the trial's fault, it goes on next time
                     write_json(folder / "failed.json", {"exit_code": code, "command": command, "last_lines": last})
                 return None, last or f"exit code {code}"
-        result = collect(trial, folder) | {"seconds_of_last_start": round(time.monotonic() - began, 1)}
-        write_json(folder / "result.json", result)
+        result = collect(trial, folder, round(time.monotonic() - began, 1))
+        write_json(folder / "result.json", dataclasses.asdict(result))
         return result, ""
     finally:
         slots.put(gpu)
@@ -183,16 +210,16 @@ def commands(trial: Trial, folder: Path) -> list[list[str]]:
     return found
 
 
-def collect(trial: Trial, folder: Path) -> dict[str, Any]:
-    """``result.json`` of a trial from those of its runs."""
-    tested = json.loads((folder / "finetuned" / "evaluations" / "test" / "result.json").read_text(encoding="utf-8"))
-    tuned = json.loads((folder / "finetuned" / "result.json").read_text(encoding="utf-8"))
-    found = {"trial": trial.name, **trial.facts}
+def collect(trial: Trial, folder: Path, seconds: float) -> TrialResult:
+    """The result of a trial from those of its runs."""
+    tuned = Run(folder / "finetuned")
+    tested, facts = tuned.evaluations["test"], dict(trial.facts)
     if trial.pretrain_on is not None:
-        before = json.loads((folder / "pretrained" / "result.json").read_text(encoding="utf-8"))
-        found |= {"pretrain_steps": before["steps"], "pretrain_loss": before["loss"]}
-    found |= {"finetune_steps": tuned["steps"], "finetune_loss": tuned["loss"]}
-    return found | {key: tested[key] for key in ("top1", "top5", "mean_class_accuracy", "videos", "views")}
+        before = Run(folder / "pretrained").result
+        facts |= {"pretrain_steps": before.steps, "pretrain_loss": before.loss}
+    facts |= {name: getattr(tested, name) for name in ("top1", "top5", "mean_class_accuracy", "videos", "views")}
+    facts |= {"finetune_steps": tuned.result.steps, "finetune_loss": tuned.result.loss}
+    return TrialResult(trial=trial.name, **facts, seconds_of_last_start=seconds)
 
 
 def write_toml(path: Path, options: Mapping[str, Any]) -> Path:

@@ -11,8 +11,8 @@ import pytest
 from tests.made_videos import numbered_frames, write_video
 from tiktokactions.cli import main
 from tiktokactions.curation.measure import VideoCost
-from tiktokactions.study.needs import Need, Needs, lines_of, needs_of
 from tiktokactions.study.options import PlanOptions
+from tiktokactions.study.plan import Need, Needs, lines_of, needs_of
 
 
 def cost(core_s: float = 2.0, source_mb: float = 3.0, clip_mb: float = 1.0, status: str = "accepted") -> VideoCost:

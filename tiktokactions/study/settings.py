@@ -1,0 +1,129 @@
+"""The settings of a study: what is pre-trained on, what every trial is tested on, and what must not change meanwhile."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tiktokactions.clips.clip import Clip
+from tiktokactions.clips.read import has_side, read_clips
+from tiktokactions.dataset.assignments import is_split
+from tiktokactions.errors import UsageError
+from tiktokactions.files import located, write_json
+from tiktokactions.model.run import write_clips
+from tiktokactions.study.options import Equal, StudyOptions
+from tiktokactions.study.trials import Trial
+
+SHAPE = ("model", "image_size", "frames", "tubelet", "patch")
+"""Options of ``pretrain`` that fine-tuning takes over from its run."""
+
+
+class StudyError(UsageError):
+    """A study that makes no sense as asked; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Options of ``pretrain`` and ``finetune`` that all trials share."""
+
+    pretrain: Mapping[str, Any]
+    finetune: Mapping[str, Any]
+
+
+def pool_of(data: str) -> list[Clip]:
+    """What may be pre-trained on: the train side of split data, else everything."""
+    split = is_split(located(data)) if (located(data) / "dataset.json").is_file() else has_side(data, "train")
+    clips = list(read_clips(data, side="train" if split else "all").clips)
+    if any(clip.stored is not None for clip in clips):
+        raise StudyError(f"{data}: subsets are lists of files on a disk; copy the dataset there and name that folder")
+    return clips
+
+
+def check_evaluation(data: str) -> tuple[Clip, ...]:
+    """The test side of the data that every trial is fine-tuned and tested on.
+
+    Raises:
+        StudyError: it has no train or no test side.
+    """
+    for side in ("train", "test"):
+        if not has_side(data, side):
+            raise StudyError(
+                f"`evaluate_on` {data}: has no {side} side; split it ('tiktokactions dataset split'), or give official splits"
+            )
+    return read_clips(data, side="test").clips
+
+
+def keep_settings(study: Path, settings: Mapping[str, Any], may_grow: Sequence[str]) -> None:
+    """Write ``study.json``; a study that is there already must have the same settings, but for what may grow.
+
+    Raises:
+        StudyError: the folder holds something else, or other settings.
+    """
+    path = study / "study.json"
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        now = json.loads(json.dumps(settings))
+        changed = [k for k in sorted({*before, *now} - {*may_grow}) if before.get(k) != now.get(k)]
+        if changed:
+            told = ", ".join(f"{k} was {before.get(k)!r}, now {now.get(k)!r}" for k in changed)
+            raise StudyError(
+                f"{study}: is a study with other settings ({told}); its results would not compare. Use another -o"
+            )
+    elif study.is_dir() and any(study.iterdir()):
+        raise StudyError(f"{study}: not empty and not a study; choose a new folder")
+    study.mkdir(parents=True, exist_ok=True)
+    write_json(path, settings)
+
+
+def study_settings(kind: str, evaluate_on: str, options: StudyOptions, recipe: Recipe) -> dict[str, Any]:
+    """What ``study.json`` says of every study; how many trials run at a time changes no result and is not in it."""
+    same = {name: getattr(options, name) for name in ("equal", "stratified", "seed", "repeats")}
+    return {"kind": kind, "evaluate_on": evaluate_on, **same, **dataclasses.asdict(recipe)}
+
+
+def trial_seed(options: StudyOptions, repeat: int) -> int:
+    """One seed for all trials of a repeat: of the order of the videos, the weights and the training."""
+    return options.seed * 1000 + repeat
+
+
+def equal_epochs(size: int, largest: int, options: Mapping[str, Any], equal: Equal) -> int:
+    """Epochs of pre-training on ``size`` videos; with equal steps as many as make the steps of the largest size."""
+    epochs = int(options.get("epochs", 200))
+    if equal == "epochs":
+        return epochs
+    batch = int(options.get("batch_size", 32)) * int(options.get("accumulate", 1))
+    return max(1, round(epochs * max(1, largest // batch) / max(1, size // batch)))
+
+
+def make_trial(
+    study: Path,
+    name: str,
+    facts: dict[str, Any],
+    clips: Sequence[Clip] | None,
+    largest: int,
+    recipe: Recipe,
+    data: str,
+    equal: Equal,
+) -> Trial:
+    """A trial that pre-trains on these clips, which are listed in the study's folder, or starts from scratch without any.
+
+    Args:
+        facts: of the trial's result; ``seed`` among them.
+        largest: size of the study, see :func:`equal_epochs`.
+        data: what is fine-tuned and tested on.
+    """
+    seed = {"seed": facts["seed"]}
+    if clips is None:
+        # From scratch there is no run to take the model's size from.
+        shape = {k: v for k, v in recipe.pretrain.items() if k in SHAPE}
+        return Trial(name, facts | {"size": 0}, None, {}, data, {**shape, **recipe.finetune, **seed})
+    listed = study / "subsets" / f"{name}.csv"
+    write_clips(listed, clips)
+    epochs = equal_epochs(len(clips), largest, recipe.pretrain, equal)
+    facts = {**facts, "size": len(clips), "pretrain_epochs": epochs}
+    before = {**recipe.pretrain, "epochs": epochs, **seed}
+    return Trial(name, facts, listed, before, data, {**recipe.finetune, **seed})

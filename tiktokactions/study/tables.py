@@ -1,0 +1,42 @@
+"""The results of a study as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from tiktokactions.files import write_csv
+from tiktokactions.study.trials import TrialResult
+
+METRICS: tuple[Literal["top1", "top5"], ...] = ("top1", "top5")
+
+
+def summary(found: Sequence[TrialResult]) -> dict[str, int | float | None]:
+    """Number of runs, mean and standard deviation (None of a single run) of top-1, mean of top-5."""
+    top1 = [result.top1 for result in found]
+    return {
+        "runs": len(found),
+        "top1": float(np.mean(top1)),
+        "top1_sd": float(np.std(top1, ddof=1)) if len(top1) > 1 else None,
+        "top5": float(np.mean([result.top5 for result in found])),
+    }
+
+
+def write_results(study: Path, results: Iterable[TrialResult], named: Sequence[str] = ("size",)) -> Path:
+    """``results.csv``: two rows of every trial, its top-1 and its top-5; the ``named`` facts come first."""
+    rows = [
+        [
+            *(getattr(result, name) for name in named),
+            f"{getattr(result, metric):.6f}",
+            result.repeat,
+            result.seed,
+            metric,
+        ]
+        for result in results
+        for metric in METRICS
+    ]
+    write_csv(study / "results.csv", [(*named, "accuracy", "run", "seed", "metric"), *rows])
+    return study / "results.csv"
