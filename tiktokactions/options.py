@@ -7,9 +7,10 @@ Python caller writes them; the command line puts its dashes there.
 from __future__ import annotations
 
 import dataclasses
+import operator
 import os
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from tiktokactions.errors import UsageError
@@ -25,7 +26,10 @@ Check = tuple[bool, str, str]
 
 
 def option(default: T, group: str, help: str, **metadata: object) -> T:
-    """A field of an options dataclass; its ``metadata`` holds ``group`` (a section of the help page) and ``help``."""
+    """A field of an options dataclass; its ``metadata`` holds ``group`` (a section of the help page) and ``help``.
+
+    ``metadata``: also the bounds of a number, see :func:`check_bounds`.
+    """
     field: T = dataclasses.field(default=default, metadata={"group": group, "help": help, **metadata})
     return field
 
@@ -37,6 +41,24 @@ def check_options(options: object, checks: Iterable[Check]) -> None:
             value = getattr(options, name)
             shown = repr(value) if isinstance(value, str) else value
             raise UsageError(f"`{name}`: got {shown}, expected {expected}")
+
+
+_BOUNDS: dict[str, tuple[Callable[[float, float], bool], str]] = {
+    "least": (operator.ge, "{:g} or more"),
+    "above": (operator.gt, "above {:g}"),
+    "most": (operator.le, "at most {:g}"),
+    "below": (operator.lt, "below {:g}"),
+}
+
+
+def check_bounds(options: DataclassInstance) -> None:
+    """Raises :class:`UsageError` for the first number out of the bounds of its option: least, above, most, below."""
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        bounds = {name: field.metadata[name] for name in _BOUNDS if name in field.metadata}
+        if value is not None and not all(_BOUNDS[name][0](value, bound) for name, bound in bounds.items()):
+            expected = ", ".join(_BOUNDS[name][1].format(bound) for name, bound in bounds.items())
+            raise UsageError(f"`{field.name}`: got {value}, expected {expected}")
 
 
 def option_types(kind: type[DataclassInstance]) -> dict[str, typing.Any]:

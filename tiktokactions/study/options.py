@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tiktokactions.errors import UsageError
-from tiktokactions.options import check_options, option
+from tiktokactions.options import check_bounds, check_options, option
 
 Equal = Literal["epochs", "steps"]
 Engine = Literal["local", "ray"]
@@ -27,15 +27,15 @@ def _check_targets(targets: tuple[float, ...]) -> None:
 class StudyOptions:
     """What both studies share besides their data."""
 
-    repeats: int = option(3, "study", "seeds, each with its own order of the videos")
+    repeats: int = option(3, "study", "seeds, each with its own order of the videos", least=1)
     equal: Equal = option("epochs", "study", "epochs: every video is seen equally often; steps: as many for every size")
     stratified: bool = option(False, "study", "every subset holds each label in its share")
     seed: int = option(0, "study", "seed of subsets, orders and trainings")
-    jobs: int = option(1, "run", "trials at a time, a GPU each")
+    jobs: int = option(1, "run", "trials at a time, a GPU each", least=1)
     engine: Engine = option("local", "run", "ray: place trials on a cluster (docs/scale.md)")
 
     def __post_init__(self) -> None:
-        check_options(self, [(self.repeats >= 1, "repeats", "1 or more"), (self.jobs >= 1, "jobs", "1 or more")])
+        check_bounds(self)
         check_options(self, [(self.equal in ("epochs", "steps"), "equal", "'epochs' or 'steps'")])
         check_options(self, [(self.engine in ("local", "ray"), "engine", "'local' or 'ray'")])
 
@@ -55,11 +55,7 @@ class ScalingOptions(StudyOptions):
 class SourcesOptions(StudyOptions):
     """Every option of ``study sources``."""
 
-    size: int | None = option(None, "study", "videos of each source (default: all)")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_options(self, [(self.size is None or self.size >= 1, "size", "1 or more")])
+    size: int | None = option(None, "study", "videos of each source (default: all)", least=1)
 
 
 @dataclass(frozen=True)
@@ -69,13 +65,13 @@ class ExtrapolateOptions:
     targets: tuple[float, ...] = option(TARGETS, "study", "accuracies that are asked for")
     method: Method = option("honest", "study", "paper: its Table 5; honest: with all uncertainty")
     metric: str | None = option(None, "study", "rows of this metric (default: top1)")
-    draws: int = option(500, "study", "bootstrap samples of each curve")
+    draws: int = option(500, "study", "bootstrap samples of each curve", least=50)
     seed: int = option(0, "study", "seed of the bootstrap samples")
 
     def __post_init__(self) -> None:
         _check_targets(self.targets)
         check_options(self, [(self.method in ("honest", "paper"), "method", "'honest' or 'paper'")])
-        check_options(self, [(self.draws >= 50, "draws", "50 or more")])
+        check_bounds(self)
 
 
 @dataclass(frozen=True)
