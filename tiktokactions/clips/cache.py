@@ -1,7 +1,7 @@
-"""Clips that are no files of their own, as files: out of tar files, and from object stores through a cache of bounded size.
+"""Clips that are not files on this disk, as files: cut out of tar files, or fetched from object stores through a cache.
 
-Several processes share the cache. An entry comes by a rename and goes by being unlinked, and who reads it holds a link of his
-own to it meanwhile, so that nobody ever sees half an entry or loses one.
+Several processes share the cache, whose size is limited. An entry appears by a rename and disappears when it is unlinked.
+A reader holds its own link to the entry, so it never sees half of one and never loses it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LOOK_AFTER = 1 / 256
 LARGEST = 1 / 32
 """Clips that would be a larger share of the cache are not kept."""
 FILL_TO = 0.8
-"""What was used longest ago goes, down to this share: the rest is room for what 32 processes add before they look."""
+"""Entries that were used longest ago are deleted until this share is left: room for what 32 processes add meanwhile."""
 
 _added_bytes = 0
 
@@ -51,10 +51,10 @@ def cache_limit_bytes() -> int:
 
 @contextlib.contextmanager
 def local_clip(path: str, stored: Stored) -> Iterator[str]:
-    """A path on this machine under which the clip ``path`` can be read, for as long as the context lasts.
+    """A local file that holds the clip ``path`` while the context lasts.
 
     Raises:
-        UnreadableError: it cannot be had; the message begins with ``path``.
+        UnreadableError: it cannot be fetched; the message begins with ``path``.
     """
     folder = scratch_folder()
     folder.mkdir(parents=True, exist_ok=True)

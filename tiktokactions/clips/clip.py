@@ -21,12 +21,12 @@ class DataError(UsageError):
 
 @dataclass(frozen=True)
 class Stored:
-    """Where the bytes of a clip lie that is no file of its own on a disk: in an object, in a tar file, or both."""
+    """Where the bytes of a clip are that is not a local file: in an object on a store, in a tar file, or both."""
 
     file: str
     """The file or the object."""
     version: str
-    """Changes with the contents; what a cache keeps is told apart by it."""
+    """Changes with the contents, so that a cache notices."""
     offset: int | None = None
     """Where it begins in ``file``, in bytes; None: it is the whole of it."""
     size_bytes: int | None = None

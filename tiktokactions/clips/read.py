@@ -26,7 +26,7 @@ def read_clips(
     Args:
         data: a dataset or a WebDataset export (also ``s3://``), a folder of class folders, a list, or a folder of official
             splits.
-        side: which side; data without sides are taken whole, whatever is asked for.
+        side: which side; data without sides are read whole.
         media: folder of the videos that a list or a split names.
         fold: which official split, or fold of a dataset.
         allow_missing: put listed files that are not there into ``missing`` instead of raising.
@@ -72,7 +72,7 @@ def has_side(data: str | os.PathLike[str], side: Side) -> bool:
 
 
 def _reader_of(path: Place) -> Reader:
-    """The reader of what lies at ``path``, told by the names and first lines of its files."""
+    """The reader for ``path``, chosen by the names and first lines of its files."""
     if webdataset.is_here(path):
         return webdataset.read
     if (path / "dataset.json").is_file():

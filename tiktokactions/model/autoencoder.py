@@ -31,7 +31,6 @@ def pretraining_model(config: ModelConfig) -> MaskedAutoencoder:
 class MaskedAutoencoder(nn.Module):
     """Encoder over visible tokens, a narrow decoder over visible and mask tokens."""
 
-    positions: Tensor
     decoder_positions: Tensor
 
     def __init__(self, config: ModelConfig) -> None:

@@ -94,7 +94,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "vit-g": {"embed_dim": 1408, "depth": 40, "heads": 16, "decoder_dim": 512, "decoder_heads": 8}
     | {"mlp_ratio": 48 / 11, "patch": 14},
 }
-"""Sizes of VideoMAE V2 (vit-b is the paper's) and ``tiny``, which learns on a CPU in minutes."""
+"""The sizes of VideoMAE V2 (the paper's is vit-b) and ``tiny``, which learns on a CPU in minutes."""
 
 
 def model_config(

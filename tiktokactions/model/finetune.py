@@ -292,7 +292,7 @@ def usable_tensors(read: ReadWeights, labels: tuple[str, ...]) -> dict[str, Tens
 
 
 def dry_finetune(train: ClipSet, options: FinetuneOptions, init: Path | None) -> Derived:
-    """The numbers for these clips, without device or other processes."""
+    """What would follow from training on these clips; needs no device or other processes."""
     labels = require_labels(train)
     config = finetuning_config(options, None if init is None else read_weights(init), len(labels))
     with torch.device("meta"):

@@ -100,7 +100,7 @@ def hardware(options: RunOptions) -> Iterator[Hardware]:
 
 
 def processes_told() -> Processes:
-    """What torchrun told this process about itself and the others."""
+    """This process and the others, from the environment that torchrun sets."""
     told = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
     return Processes(*(int(os.environ.get(name, alone)) for name, alone in told))
 

@@ -50,15 +50,16 @@ class TrainingOptions(RunOptions):
     compile: bool = option(False, "run", "compile the model (torch.compile)")
     checkpoint_activations: bool = option(False, "run", "recompute activations instead of keeping them: less memory")
     save_minutes: float = option(10.0, "run", "minutes between checkpoints", above=0)
-    save_steps: int | None = option(None, "run", "also save a checkpoint every so many steps", least=1)
+    save_steps: int | None = option(None, "run", "also save a checkpoint every N steps", least=1)
     keep: int = option(2, "run", "checkpoints that are kept", least=1)
     log_steps: int = option(10, "run", "steps between lines of log.jsonl", least=1)
     stop_after_steps: int | None = option(
-        None, "run", "stop here with a checkpoint, the schedule unchanged; the same command without it goes on", least=1
+        None,
+        "run",
+        "stop here with a checkpoint, the schedule unchanged; the same command without it continues",
+        least=1,
     )
-    stride: int = option(
-        4, "recipe", "every so many frames of the video are in the clip (the tables' sampling rate)", least=1
-    )
+    stride: int = option(4, "recipe", "take every N-th frame of the video (the tables' sampling rate)", least=1)
     accumulate: int = option(1, "recipe", "batches whose gradients are added up before a step", least=1)
     base_lr: float = option(1e-3, "recipe", "learning rate for a batch of 256 videos", above=0)
     weight_decay: float = option(0.05, "recipe", "AdamW's weight decay", least=0)
@@ -136,9 +137,13 @@ class FinetuneOptions(DataOptions, TrainingOptions):
     head_dropout: float = option(0.0, "recipe", "dropout before the last layer", least=0, below=1)
     init_scale: float = option(0.001, "recipe", "factor on the last layer's initial weights")
     ema: float | None = option(
-        None, "recipe", "keep an average of the weights with this decay, and test it (0.9999)", above=0, below=1
+        None,
+        "recipe",
+        "keep a moving average of the weights with this decay (such as 0.9999) and test that",
+        above=0,
+        below=1,
     )
-    freeze: int = option(0, "recipe", "keep the embedding and the first N blocks as they are", least=0)
+    freeze: int = option(0, "recipe", "freeze the embedding and the first N blocks", least=0)
     linear_probe: bool = option(False, "recipe", "train the last layer only, on features of the frozen encoder")
 
     augment: str = option("rand-m7-n4-mstd0.5-inc1", "augmentation", "RandAugment policy, or 'none'")
@@ -174,7 +179,7 @@ class EvaluateOptions(DataOptions, RunOptions):
     """Every option of ``tiktokactions evaluate``."""
 
     side: Literal["train", "val", "test", "all"] = option("test", "data", "side of the data to look at")
-    stride: int | None = option(None, "test", "every so many frames are in a clip (default: as trained)", least=1)
+    stride: int | None = option(None, "test", "take every N-th frame of the video (default: as trained)", least=1)
     segments: int = option(5, "test", "views along time", least=1)
     crops: int = option(3, "test", "views along the longer side", least=1)
     views_per_pass: int = option(16, "run", "views computed at a time", least=1)

@@ -194,7 +194,7 @@ def pretraining_config(options: PretrainOptions) -> ModelConfig:
 
 
 def dry_pretrain(clips: int, options: PretrainOptions) -> Derived:
-    """The numbers for so many clips, without weights, device or other processes."""
+    """What would follow from training on ``clips`` clips; needs no weights, device or other processes."""
     with torch.device("meta"):
         model = pretraining_model(pretraining_config(options))
     return pretraining_numbers(model, options, clips, processes_told().world)

@@ -1,4 +1,4 @@
-"""What a training tells while it runs, and how it ends badly. Needs no torch."""
+"""The progress that a training reports, and the error of one that diverges. Needs no torch."""
 
 from __future__ import annotations
 

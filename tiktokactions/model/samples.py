@@ -1,6 +1,6 @@
 """Clips as a model takes them: read, cut to views, augmented, masked. One decode per video, however many samples it gives.
 
-What is random in a sample follows from (seed, epoch, index, copy) alone, whoever computes it and in whatever order.
+What is random in a sample depends only on (seed, epoch, index, copy): not on the process that computes it, nor on the order.
 Layouts: T frames, H × W pixels, N tokens, K samples of one video (``num_samples``), V test views.
 """
 
@@ -42,7 +42,7 @@ def sample_rng(seed: int, epoch: int, index: int, copy: int | None = None) -> np
 
 @contextlib.contextmanager
 def open_clip(clip: Clip, decoder: Decoder = "pyav") -> Iterator[ClipReader]:
-    """Raises ``UnreadableError``, also where the clip lies in a tar file or on an object store and cannot be had."""
+    """Raises ``UnreadableError``, also where a clip in a tar file or on an object store cannot be fetched."""
     if clip.stored is None:
         with ClipReader(clip.path, clip.start_s, clip.end_s, decoder) as reader:
             yield reader

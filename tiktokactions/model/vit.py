@@ -76,7 +76,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, last: int | None = None) -> Tensor:
-        """(B, N, D) to (B, N, D). ``last``: only so many tokens from the end ask, of all; then (B, last, D)."""
+        """(B, N, D) to (B, N, D). With ``last``, only the last ``last`` tokens are queries: (B, last, D)."""
         d = x.shape[2]
         bias = torch.cat((self.q_bias, torch.zeros_like(self.v_bias), self.v_bias))
         # Split along the channels: the gradients of the parts then meet in one copy, without a permutation after it.
@@ -117,7 +117,7 @@ class Block(nn.Module):
 
         Args:
             keep: bool (2, B), which clips take the attention and the MLP branch; None: all.
-            last: compute only so many tokens from the end, (B, last, D), for all clips; they still attend to every token.
+            last: compute only this many tokens, the last ones: (B, last, D). They still attend to every token.
         """
         if last is not None:
             x = x[:, -last:] + self.attn(self.norm1(x), last)
@@ -143,7 +143,7 @@ class Block(nn.Module):
 def _zero_touching(parameters: Iterable[nn.Parameter]) -> Tensor:
     """A zero that depends on all parameters: their gradient is then zero and not absent, as with no clip left out.
 
-    An absent gradient would exempt them from weight decay and momentum, and make DDP wait for ever.
+    Without a gradient they would escape weight decay and momentum, and DDP would wait for ever.
     """
     return torch.stack([p.sum() * 0 for p in parameters]).sum()
 
@@ -158,7 +158,7 @@ def run_blocks(
     """``x`` (B, N, D) through all blocks. ``keep``: bool (depth, 2, B); ``last``: of the final block; see :class:`Block`."""
     for index, block in enumerate(blocks):
         kept = None if keep is None else keep[index]
-        # Whoever hooks the final block is shown all of its tokens.
+        # A hook on the final block sees all of its tokens.
         computed = last if index == len(blocks) - 1 and not block._forward_hooks else None
         if checkpoint_activations and torch.is_grad_enabled():
             x = checkpoint(block, x, kept, computed, use_reentrant=False)

@@ -59,7 +59,7 @@ def read_weights(path: str | Path) -> ReadWeights:
         path: one of
 
             - a run's folder or one of its checkpoints (the averaged weights where there are any, as in evaluation), or
-              a ``.safetensors`` in it; ``run.json`` tells the model,
+              a ``.safetensors`` in it; the model is described in ``run.json``,
             - any other ``.safetensors`` with official names,
             - an official ``.pth`` of VideoMAE or VideoMAE V2, or a folder of deepspeed; nothing in it is executed,
             - a Hugging Face folder: ``config.json`` with ``model_type`` videomae, and safetensors or ``.bin``.

@@ -1,8 +1,8 @@
 """Which curves explain the measurements nearly as well as the best one: the range of these is the interval.
 
-A profile-likelihood region over all laws at once. A curve is in it if its squared error, in units of the runs' variance, is
-larger than the best curve's by no more than what chance does in 90 % of studies. Whatever is asked about the curve, its
-interval is the smallest and the largest answer that curves of the region give. Averaging percentiles of separately
+This is a profile-likelihood region over all laws at once. A curve belongs to it if its squared error, in units of the runs'
+variance, exceeds the best curve's by no more than chance explains in 90 % of studies. Whatever is asked, the interval
+reaches from the smallest to the largest answer of these curves. Averaging percentiles of separately
 bootstrapped laws was tried first: too wide where several laws fit, too narrow where one fits a little better by luck.
 """
 
@@ -23,7 +23,7 @@ LUCK = 1.1
 once, on simulated curves like the first twelve of ``benchmarks/coverage.py``: the coverage there is no independent evidence;
 that of those called unseen is."""
 PROBES = (0.15, 0.3, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.8, 4, 6, 10, 20, 50, 200, 1000)
-"""Where the region's ends are looked for, in shares of the largest size; its curves are as good as its ends in between."""
+"""Sizes at which the ends of the region are searched, as shares of the largest size."""
 HALVINGS = 11
 PULL = (-8.0, 1.0)
 """Logarithm of the weight with which a curve is pulled up or down, beside that of one run: from not at all to through it."""

@@ -23,7 +23,7 @@ from tiktokactions.study.least_squares import Array
 from tiktokactions.study.measurements import Measurements
 
 MOST_PROCESSES = 8
-"""A process takes more than a second to start; beyond so many it costs more than its share."""
+"""A process takes more than a second to start: a ninth would cost more than it saves."""
 
 Plain = tuple[int, Array, float, float | None, tuple[str, ...]]
 """A fit without its family, whose functions cannot be pickled: its place in :func:`every_family` instead."""

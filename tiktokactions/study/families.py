@@ -26,9 +26,9 @@ AVERAGED = ("t", "invgamma", "lomax", "invweibull", "lognorm", "weibull_min", "g
 SLOW = {"gausshyper", "levy_stable", "genhyperbolic", "geninvgauss", "irwinhall"}
 """Families whose CDF scipy integrates or sums for every single value: few starts and steps, or minutes would go by."""
 SLOWEST = {"gausshyper"}
-"""Of these, milliseconds a value: one start, as far as it comes in the time of a family."""
+"""The slowest of these, at milliseconds per value: one start, stopped when its time is up."""
 LARGEST_CORNERS = {"studentized_range": 6}
-"""Families whose CDF takes a millisecond a curve: so many starts."""
+"""The number of starts for families whose CDF takes a millisecond per curve."""
 FIXED_INTEGERS = {"irwinhall": (1, 2, 3, 5), "kstwo": (1, 5, 20), "ksone": (1, 5, 20)}
 """Families with a whole number as shape: one fit for each of these."""
 

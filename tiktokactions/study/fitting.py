@@ -17,8 +17,9 @@ from tiktokactions.study.measurements import Measurements
 SECONDS_PER_FAMILY = 1.5
 POLISHED_STARTS = 16
 FINAL_STARTS = 4
-"""Of these so many are taken to the end by the slower, surer method, each by so many steps at most."""
+"""The best of the polished starts, which are finished by scipy's trust region: slower, but it does not get stuck."""
 STEPS_TO_FINISH = 200
+"""At most, for each of them."""
 WORST_CONDITION = 1e4
 """Of the Jacobian with columns of equal length: beyond it the parameters are traded against each other freely."""
 TIE = 1e-3

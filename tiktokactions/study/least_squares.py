@@ -52,10 +52,11 @@ def least_squares(
         curve: parameters (S, P) to values (S, N).
         starts: (S, P).
         values: (N,), or (S, N) for one set of values per start.
-        weights: (N,), or (S, N), how many measurements a value is the mean of; 0: no matter what.
+        weights: (N,), or (S, N), how many measurements a value is the mean of; 0: the value is ignored.
         lower, upper: (P,), bounds of the parameters.
         steps: most steps of each start.
-        gain, patience: a start has arrived when so many steps in a row each won less than this share of its error.
+        gain, patience: a start has arrived after ``patience`` steps in a row that each reduced its error by less than the
+            share ``gain``.
         until: moment of ``time.thread_time()`` (other programs on the machine do not count) at which to stop.
     """
     root = np.broadcast_to(np.sqrt(weights), (len(starts), values.shape[-1]))

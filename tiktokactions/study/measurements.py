@@ -50,7 +50,7 @@ class Measurements:
         return int(self.counts.sum())
 
     def first(self, sizes: int) -> Measurements:
-        """Only the smallest so many sizes."""
+        """Only the smallest ``sizes`` sizes."""
         return Measurements(self.sizes[:sizes], self.runs[:sizes], self.metric)
 
 

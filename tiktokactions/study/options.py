@@ -28,9 +28,11 @@ class StudyOptions:
     """What both studies share besides their data."""
 
     repeats: int = option(3, "study", "seeds, each with its own order of the videos", least=1)
-    equal: Equal = option("epochs", "study", "epochs: every video is seen equally often; steps: as many for every size")
+    equal: Equal = option(
+        "epochs", "study", "what all sizes have in common: epochs (every video is seen equally often) or steps"
+    )
     stratified: bool = option(False, "study", "every subset holds each label in its share")
-    seed: int = option(0, "study", "seed of subsets, orders and trainings")
+    seed: int = option(0, "study", "seed of the order of the videos, the weights and the training")
     jobs: int = option(1, "run", "trials at a time, a GPU each", least=1)
     engine: Engine = option("local", "run", "ray: place trials on a cluster (docs/scale.md)")
 
@@ -62,9 +64,9 @@ class SourcesOptions(StudyOptions):
 class ExtrapolateOptions:
     """Every option of ``extrapolate``."""
 
-    targets: tuple[float, ...] = option(TARGETS, "study", "accuracies that are asked for")
-    method: Method = option("honest", "study", "paper: its Table 5; honest: with all uncertainty")
-    metric: str | None = option(None, "study", "rows of this metric (default: top1)")
+    targets: tuple[float, ...] = option(TARGETS, "study", "accuracies to reach, as fractions")
+    method: Method = option("honest", "study", "honest: with all uncertainty; paper: the fits of its Table 5")
+    metric: str | None = option(None, "study", "use the rows of this metric (default: top1)")
     draws: int = option(500, "study", "bootstrap samples of each curve", least=50)
     seed: int = option(0, "study", "seed of the bootstrap samples")
 

@@ -25,7 +25,7 @@ class Overlap:
 
     source: str
     same_files: int
-    """Clips of one and the same file."""
+    """Clips that are the very same files."""
     near_duplicates: tuple[tuple[str, str], ...]
     """(path in the source, path in the test set)."""
     creators: tuple[str, ...]

@@ -1,6 +1,6 @@
-"""What so many videos need: cores, disk, GPU hours, days of API quota, hours of people; every number with its arithmetic.
+"""What a number of videos needs: cores, disk, GPU hours, days of API quota, hours of people; each with its arithmetic.
 
-What was measured is multiplied, what was told is used, and what is neither is said to be unknown, with what would tell it.
+Measured costs are multiplied, given ones are used. Anything else is unknown, and the plan says what would tell.
 """
 
 from __future__ import annotations

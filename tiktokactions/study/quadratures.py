@@ -63,7 +63,7 @@ def norminvgauss_cdf(x: Array, a: Array, b: Array) -> Array:
 
     gamma = sqrt(a^2 - b^2). With V = exp(u) / gamma the density of V is exp(-u / 2 - gamma (cosh u - 1)), which falls so
     fast at both ends that equal steps in u converge as fast as any quadrature: to 1e-7, and to 1e-3 at the edge of the
-    domain (|b| > 0.999 a), where V has so many orders of magnitude that the steps are wide. NaN where |b| >= a.
+    domain (|b| > 0.999 a), where V spans many orders of magnitude and the steps are wide. NaN where |b| >= a.
     """
     from scipy import special
 

@@ -56,8 +56,9 @@ class TrialResult:
     top5: float
     mean_class_accuracy: float
     videos: int
-    """Tested on, each in so many ``views``."""
+    """Tested on."""
     views: int
+    """Of each video."""
     source: str = ""
     """Of a comparison of sources."""
     pretrain_epochs: int = 0

@@ -1,8 +1,8 @@
 """How far an extrapolation can be trusted: bootstrap over runs and residuals, averaged over the curves that fit.
 
 A curve that passes through six points says little about the seventh. So every believable family is fitted again and again
-to measurements as they could have come out, and the families share the answer by how well they explain what was measured.
-The interval is the range of those curves, and of the ones beyond them, that are nearly as good as the best (``credible``).
+to measurements as they might have come out, and each family counts by how well it explains what was measured. The interval
+is the range of all curves that are nearly as good as the best (``credible``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ REFIT_STEPS = 40
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Curves as they could be: D draws over the believable families."""
+    """Possible curves: D draws over the believable families."""
 
     fits: tuple[Fit, ...]
     weights: Array
@@ -64,7 +64,7 @@ class Ensemble:
         return _around(*self.sizes(targets), ends)
 
     def _sizes(self, fit: Fit, curves: Array, targets: Array) -> Array:
-        """No less than one video: a flat curve may meet its target long before nothing."""
+        """At least one video: a flat curve may meet its target at a negative size."""
         return np.maximum(fit.family.inverse(np.asarray(targets, float), curves) * self.largest, 1.0)
 
     def _weights(self) -> Array:
@@ -72,7 +72,7 @@ class Ensemble:
 
 
 def believable(fits: Sequence[Fit]) -> list[Fit]:
-    """The laws and the averaged CDFs that nothing speaks against."""
+    """The laws and the averaged CDFs whose fits have no flag against them."""
     found = [
         fit
         for fit in fits
@@ -99,7 +99,7 @@ def weights_of(fits: Sequence[Fit], measurements: int) -> Array:
 
 
 def ensemble(fits: Sequence[Fit], measured: Measurements, *, draws: int = 500, seed: int = 0) -> Ensemble | None:
-    """Fit every believable family to ``draws`` sets of measurements as they could have come out.
+    """Fit every believable family to ``draws`` sets of measurements as they might have come out.
 
     Each set is the family's own curve plus its residuals (every run's, resampled with replacement, enlarged for the
     parameters spent), times a factor for not knowing their spread: sqrt(v / chi2(v)) with v degrees of freedom.

@@ -41,7 +41,7 @@ def _has_sides(path: Path) -> bool:
 
 
 def read(request: Request) -> ClipSet:
-    """Folders without sides are taken whole, whatever side is asked for: whoever names them means all of them."""
+    """Folders without sides are read whole, whatever side is asked for: naming them means all of them."""
     path = request.on_disk
     if not _has_sides(path):
         clips = class_folders(path)
