@@ -82,6 +82,14 @@ class Request:
         """``path`` for readers of what only a disk holds."""
         return on_disk(self.path, "data of this kind")
 
+    def expect_side(self, known: Sequence[str]) -> None:
+        """Raises ``DataError`` where one side is asked for and the data do not have it."""
+        if self.side != "all" and self.side not in known:
+            has = ", ".join(known) or "no sides"
+            raise DataError(
+                f"{self.path}: no {self.side} side; it has {has}; name other data for it, or make a list of the clips"
+            )
+
     @property
     def sides(self) -> tuple[str, ...]:
         return ("train", "val", "test") if self.side == "all" else (self.side,)
@@ -90,9 +98,3 @@ class Request:
 def labels_in_order(labels: Sequence[str | None]) -> tuple[str, ...]:
     """The class names that occur, sorted."""
     return tuple(sorted({label for label in labels if label is not None}))
-
-
-def no_such_side(path: Place, side: str, known: Sequence[str]) -> DataError:
-    """The error for a side that some data do not have."""
-    has = ", ".join(known) or "no sides"
-    return DataError(f"{path}: no {side} side; it has {has}; name other data for it, or make a list of the clips")

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tiktokactions import video
+from tiktokactions.clips.clip import Clip
 from tiktokactions.clips.readers import ucf101, videomae_lists
 from tiktokactions.clips.readers.media import MediaFolder
 from tiktokactions.copies.passages import (
@@ -131,11 +132,11 @@ def foreign_videos(foreign: Sequence[str], media: Path | None) -> tuple[dict[str
         folder = folder if folder is not None and media is not None else MediaFolder(media or _media_of(Path(name)))
         for row in videomae_lists.read_rows(Path(name)):
             beside = os.path.join(os.path.dirname(name), row.path)
-            found = beside if os.path.isfile(beside) else folder.named(row.path)
+            found = Clip(beside, row.label) if os.path.isfile(beside) else folder.named(row.path, row.label)
             if found is None:
                 missing.append((row.path, f"named in {name}, not in {folder.folder}"))
             else:
-                paths[os.path.abspath(found)] = ""
+                paths[os.path.abspath(found.path)] = ""
     for listed in list_videos(plain) if plain else ():
         paths[listed.path] = "" if listed.fingerprint is None else " ".join(map(str, listed.fingerprint))
     for path, version in paths.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tiktokactions.clips.clip import Clip, ClipSet, Request, labels_in_order, no_such_side
+from tiktokactions.clips.clip import Clip, ClipSet, Request, labels_in_order
 from tiktokactions.clips.readers.media import walk_videos
 
 SIDE_FOLDERS = {
@@ -48,8 +48,7 @@ def read(request: Request) -> ClipSet:
         return ClipSet(str(path), "folder", tuple(clips), labels_in_order([c.label for c in clips]))
     by_side = {side: class_folders(folder) for side in SIDE_FOLDERS if (folder := side_folder(path, side)) is not None}
     labels = labels_in_order([clip.label for clips in by_side.values() for clip in clips])
-    if request.side != "all" and request.side not in by_side:
-        raise no_such_side(path, request.side, list(by_side))
+    request.expect_side(list(by_side))
     wanted = [clip for side in request.sides for clip in by_side.get(side, [])]
     return ClipSet(str(path), "folder", tuple(wanted), labels)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request, labels_in_order, no_such_side
-from tiktokactions.clips.readers.media import MediaFolder, default_media
+from tiktokactions.clips.clip import ClipSet, DataError, Request, labels_in_order
+from tiktokactions.clips.readers.media import MediaFolder, default_media, listed_clips
 from tiktokactions.clips.readers.text import numbered_lines
 
 SPLIT_FILE = re.compile(r"(.+)_test_split(\d+)\.txt")
@@ -24,8 +24,7 @@ def has_side(path: Path, side: str) -> bool:
 
 def read(request: Request) -> ClipSet:
     path = request.on_disk
-    if request.side == "val":
-        raise no_such_side(path, "val", ["train", "test"])
+    request.expect_side(["train", "test"])
     files = {
         found[1]: p
         for p in path.glob("*_test_split*.txt")
@@ -36,16 +35,9 @@ def read(request: Request) -> ClipSet:
             f"{path}: no *_test_split{request.fold}.txt; `fold`: got {request.fold}, expected one of HMDB51's, 1 to 3"
         )
     media = MediaFolder(request.media or default_media(path, list(files), VIDEO_FOLDERS))
-    clips, missing = [], []
-    for label, file in sorted(files.items()):
-        for name in _names(file, request.sides):
-            found_file = media.named(f"{label}/{name}")
-            if found_file is None:
-                missing.append(f"{label}/{name}")
-            else:
-                clips.append(Clip(found_file, label))
-    labels = labels_in_order(list(files))
-    return ClipSet(str(path), "hmdb51", tuple(clips), labels, missing=tuple(missing), looked_in=str(media.folder))
+    names = ((label, f"{label}/{name}") for label in sorted(files) for name in _names(files[label], request.sides))
+    clips = ((name, media.named(name, label)) for label, name in names)
+    return listed_clips(request, "hmdb51", media, clips, labels_in_order(list(files)))
 
 
 def _names(file: Path, sides: tuple[str, ...]) -> list[str]:

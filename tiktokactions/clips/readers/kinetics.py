@@ -10,8 +10,8 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request, labels_in_order, no_such_side
-from tiktokactions.clips.readers.media import MediaFolder
+from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request, labels_in_order
+from tiktokactions.clips.readers.media import MediaFolder, listed_clips
 from tiktokactions.clips.readers.text import table
 
 NEEDED = ("youtube_id", "time_start", "time_end")
@@ -61,20 +61,12 @@ def read(request: Request) -> ClipSet:
     rows = read_rows(path)
     known = [side for side in ("train", "val", "test") if any(row.side == side for row in rows)]
     is_whole = path.is_file() and len({row.side for row in rows}) == 1
-    if request.side != "all" and request.side not in known and not is_whole:
-        raise no_such_side(path, request.side, known)
+    if not is_whole:
+        request.expect_side(known)
     media = MediaFolder(request.media or (path if path.is_dir() else path.parent))
-    clips, missing = [], []
-    for row in rows:
-        if request.side != "all" and row.side != request.side and not is_whole:
-            continue
-        clip = _find(media, row)
-        if clip is None:
-            missing.append(row.youtube_id)
-        else:
-            clips.append(clip)
-    labels = labels_in_order([row.label for row in rows])
-    return ClipSet(str(path), "kinetics", tuple(clips), labels, missing=tuple(missing), looked_in=str(media.folder))
+    wanted = [row for row in rows if is_whole or request.side in ("all", row.side)]
+    clips = ((row.youtube_id, _find(media, row)) for row in wanted)
+    return listed_clips(request, "kinetics", media, clips, labels_in_order([row.label for row in rows]))
 
 
 def read_rows(path: Path) -> list[Row]:

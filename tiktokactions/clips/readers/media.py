@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from tiktokactions.clips.clip import MOST_NAMED, DataError
+from tiktokactions.clips.clip import MOST_NAMED, Clip, ClipSet, DataError, Request
 
 VIDEO_SUFFIXES = frozenset(".3gp .asf .avi .flv .gif .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split())
 
@@ -33,6 +33,20 @@ def walk_videos(folder: str | os.PathLike[str], above: tuple[tuple[int, int], ..
             yield os.path.abspath(entry.path)
 
 
+def listed_clips(
+    request: Request,
+    kind: str,
+    media: MediaFolder,
+    found: Iterable[tuple[str, Clip | None]],
+    labels: tuple[str, ...],
+    flip: bool = True,
+) -> ClipSet:
+    """The clips of a list; ``found``: the names in the list, each with its clip, or None where no file was found."""
+    rows = list(found)
+    clips, missing = tuple(clip for _, clip in rows if clip), tuple(name for name, clip in rows if clip is None)
+    return ClipSet(str(request.path), kind, clips, labels, flip, missing, str(media.folder))
+
+
 class MediaFolder:
     """The videos below a folder, by the names that lists use."""
 
@@ -46,18 +60,17 @@ class MediaFolder:
             self._by_name.setdefault(name, []).append(path)
             self._by_stem.setdefault(os.path.splitext(name)[0], []).append(path)
 
-    def named(self, name: str) -> str | None:
-        """The file of this relative path, here or further below, else the only one of this file name; None: no such file.
+    def named(self, name: str, label: str | None) -> Clip | None:
+        """The clip in the file of this relative path, here or further below, else in the only one of this file name.
 
         Raises:
             DataError: several files of this name, of which none is in the folder that was named.
         """
         found = self._by_name.get(os.path.basename(name), [])
         direct = os.path.normpath(os.path.join(self._root, name))
-        if direct in found:
-            return direct
         ends_alike = [path for path in found if path.endswith(os.sep + os.path.normpath(name))]
-        return self._only(ends_alike or found, name)
+        path = direct if direct in found else self._only(ends_alike or found, name)
+        return None if path is None else Clip(path, label)
 
     def stem(self, stem: str) -> str | None:
         """The file of this name without its suffix.

@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request, no_such_side
-from tiktokactions.clips.readers.media import MediaFolder
+from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request
+from tiktokactions.clips.readers.media import MediaFolder, listed_clips
 from tiktokactions.clips.readers.text import read_text
 
 PREFIXES = ("", "something-something-v2-")
@@ -45,25 +45,18 @@ def read(request: Request) -> ClipSet:
     path = request.on_disk
     folder = path if path.is_dir() else path.parent
     files = side_files(path) if path.is_dir() else {"all": path}
-    if path.is_dir() and request.side != "all" and request.side not in files:
-        raise no_such_side(path, request.side, list(files))
+    if path.is_dir():
+        request.expect_side(list(files))
     labels = read_labels(folder)
-    known, answers = set(labels), _answers(folder)
+    known, answers, media = set(labels), _answers(folder), MediaFolder(request.media or folder)
     wanted = [
-        (str(item["id"]), _label(item, answers, known, file))
+        (str(item["id"]), media.stem(str(item["id"])), _label(item, answers, known, file))
         for side, file in files.items()
         if path.is_file() or side in request.sides
         for item in _items(file)
     ]
-    media = MediaFolder(request.media or folder)
-    clips, missing = [], []
-    for video_id, label in wanted:
-        found = media.stem(video_id)
-        if found is None:
-            missing.append(video_id)
-        else:
-            clips.append(Clip(found, label, video_id=video_id))
-    return ClipSet(str(path), "ssv2", tuple(clips), labels, False, tuple(missing), str(media.folder))
+    clips = ((name, Clip(found, label, video_id=name) if found else None) for name, found, label in wanted)
+    return listed_clips(request, "ssv2", media, clips, labels, flip=False)
 
 
 def read_labels(folder: Path) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request, no_such_side
-from tiktokactions.clips.readers.media import MediaFolder, default_media
+from tiktokactions.clips.clip import ClipSet, DataError, Request
+from tiktokactions.clips.readers.media import MediaFolder, default_media, listed_clips
 from tiktokactions.clips.readers.text import numbered_lines
 
 VIDEO_FOLDERS = ("UCF-101", "UCF101", "videos")
@@ -21,19 +21,11 @@ def has_side(path: Path, side: str) -> bool:
 
 def read(request: Request) -> ClipSet:
     path = request.on_disk
-    if request.side == "val":
-        raise no_such_side(path, "val", ["train", "test"])
+    request.expect_side(["train", "test"])
     labels = read_classes(path / "classInd.txt")
     wanted = [row for side in request.sides if side != "val" for row in _names(path, side, request.fold, set(labels))]
     media = MediaFolder(request.media or default_media(path, labels, VIDEO_FOLDERS))
-    clips, missing = [], []
-    for name, label in wanted:
-        found = media.named(name)
-        if found is None:
-            missing.append(name)
-        else:
-            clips.append(Clip(found, label))
-    return ClipSet(str(path), "ucf101", tuple(clips), labels, missing=tuple(missing), looked_in=str(media.folder))
+    return listed_clips(request, "ucf101", media, ((name, media.named(name, label)) for name, label in wanted), labels)
 
 
 def read_classes(path: Path) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request, no_such_side
+from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request
 from tiktokactions.clips.readers.media import is_video_name
 from tiktokactions.clips.readers.text import numbered_lines, table
 
@@ -57,13 +57,12 @@ def read(request: Request) -> ClipSet:
     if not path.is_dir():
         rows = read_rows(path)
         split = any(row.side is not None for row in rows)
-        if split and request.side != "all" and not any(row.side == request.side for row in rows):
-            raise no_such_side(path, request.side, sorted({row.side for row in rows if row.side}))
+        if split:
+            request.expect_side(sorted({row.side for row in rows if row.side}))
         wanted = [row for row in rows if not split or row.side in request.sides]
         return _clip_set(path, wanted, rows, request.media or default_folder(path.parent), path.parent)
     lists = side_lists(path)
-    if request.side != "all" and request.side not in lists:
-        raise no_such_side(path, request.side, list(lists))
+    request.expect_side(list(lists))
     rows_of = {side: read_rows(found) for side, found in lists.items()}
     everything = [row for rows in rows_of.values() for row in rows]
     # Where test is val's list, all of it must not be there twice.

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import msgspec
 
-from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request, Stored, labels_in_order, no_such_side
+from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request, Stored, labels_in_order
 from tiktokactions.clips.readers.media import is_video_name
 from tiktokactions.files import Place, absolute, fingerprint, opened, write_atomic
 from tiktokactions.machine import cache_folder
@@ -67,8 +67,8 @@ def read(request: Request) -> ClipSet:
     """Clips by their side; the label is the first. Exports without sides are taken whole, whatever is asked for."""
     found = [(index, member) for index in indices(request.path) for member in index.members]
     known = sorted({member.split for _, member in found if member.split in ("train", "val", "test")})
-    if request.side != "all" and known and request.side not in known:
-        raise no_such_side(request.path, request.side, known)
+    if known:
+        request.expect_side(known)
     clips = []
     for index, member in found:
         if request.side != "all" and known and member.split != request.side:
