@@ -47,7 +47,7 @@ class CurateOptions:
         "accept a video with a person in this many sampled frames, fewer send it to review; 0 accepts all",
     )
     min_clip_s: float = option(3.5, "decision", "reject videos whose longest scene is shorter than this (too_short)")
-    max_clip_s: float = option(10.0, "decision", "of a longer scene, take the most relevant part of this length")
+    max_clip_s: float = option(10.0, "decision", "take the most relevant part of this length from longer scenes")
     keep_duplicates: bool = option(False, "decision", "keep near-duplicates of other videos")
     max_static_share: float | None = option(
         None, "decision", "reject videos with a larger share of motionless frames (static)"
