@@ -29,7 +29,6 @@ import numpy as np
 from tiktokactions.errors import UsageError
 
 HASH_BYTES = 32
-WORDS = 4
 
 NEAR_BITS, NEAR_AGREEMENT = 64, 0.3
 FAR_BITS, FAR_AGREEMENT = 112, 0.4
