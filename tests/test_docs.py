@@ -43,7 +43,7 @@ NOT_OURS = ("git clone ", "cd ", "pip install ", "python3 -m venv ", "python -m 
 NOT_RUN: dict[str, str] = {}
 """Python blocks that cannot be run here: their first line of code, and why."""
 FENCES = ("bash", "sh", "shell", "console")
-SECONDS_AT_MOST = 120
+SECONDS_AT_MOST = 300
 
 
 # --- what the prose says --------------------------------------------------------------------------------------------
