@@ -203,7 +203,7 @@ def test_subsets_of_equal_size_are_sources_of_a_study(
         for label in ("left", "right"):
             write_video(tmp_path / "squares" / side / label / "a.mp4", numbered_frames(8, 32, 32), fps=8)
     command = ["study", "sources", *(f"{by}={tmp_path / by}" for by in ("random", "quality")), "scratch"]
-    command += ["--size", "2", "--repeats", "1", "--equal steps", "--evaluate-on", str(tmp_path / "squares")]
+    command += ["--size", "2", "--repeats", "1", "--equal", "steps", "--evaluate-on", str(tmp_path / "squares")]
     command += ["-o", str(tmp_path / "study"), "--dry-run", "--json"]
     assert cli.main(command) == 0
     plan = json.loads(capsys.readouterr().out)
