@@ -203,8 +203,7 @@ def _learn(place: _Place) -> Outcome:
         f"{NOT_FILMED}: top-1 {found.top1:.1%} on unseen ones, {scratch.top1:.1%} from random weights"
         f" (chance {1 / found.classes:.0%}); this shows that training works, and says nothing about real video"
     )
-    pictures = place.folder / "runs" / f"pretrained-{place.seed}" / "reconstructions"
-    return told, [pictures, Path(found.folder, "confusion.png")]
+    return told, [Path(found.folder, "confusion.png")]
 
 
 def _study(place: _Place) -> Outcome:
