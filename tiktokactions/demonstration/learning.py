@@ -27,7 +27,6 @@ _SHARED: dict[str, Any] = {
     "device": "cpu",
     "workers": 0,
     "threads": 1,
-    "log_steps": 20,
 }
 PRETRAINING: dict[str, Any] = _SHARED | {
     "mask_ratio": 0.75,
