@@ -6,9 +6,13 @@ A study that is killed must not leave trainings behind that hold their run folde
 from __future__ import annotations
 
 import contextlib
+import os
 import runpy
 import signal
 import sys
+
+PARENT = "TIKTOKACTIONS_PARENT"
+"""The process number of the study."""
 
 
 def die_with_parent() -> None:
@@ -22,5 +26,7 @@ def die_with_parent() -> None:
 
 if __name__ == "__main__":
     die_with_parent()
+    if os.environ.get(PARENT, str(os.getppid())) != str(os.getppid()):
+        sys.exit(130)  # it was gone before it could be asked about
     sys.argv[0] = "tiktokactions"
     runpy.run_module("tiktokactions", run_name="__main__", alter_sys=True)

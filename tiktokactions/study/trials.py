@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from tiktokactions.files import DatasetBusyError, dataset_lock, delete, write_atomic, write_json
 from tiktokactions.model.run import Run, read_record
+from tiktokactions.study.child import PARENT
 from tiktokactions.study.placement import on_cluster
 
 Report = Callable[[str], None]
@@ -167,7 +168,9 @@ def _run_one(
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    env=os.environ | ({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}),
+                    env=os.environ
+                    | {PARENT: str(os.getpid())}
+                    | ({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}),
                 )
             running.add(process)
             code = process.wait()
