@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,21 @@ from typing import Any
 from tiktokactions.collection.client import ResearchClient
 from tiktokactions.collection.ledger import Ledger
 from tiktokactions.collection.run import Run, StoppedError, Wanted, begin
-from tiktokactions.collection.sandbox import SANDBOX_CREDENTIALS, Faults, ListedWorld, ResearchServer, serve
+from tiktokactions.collection.sandbox import SANDBOX_CREDENTIALS, Faults, ResearchServer, serve
 from tiktokactions.collection.store import Collection
-from tiktokactions.machine import JumpingClock
+from tiktokactions.machine import JumpingClock, utc_day
 
 TODAY = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
+
+
+@dataclass(frozen=True)
+class ListedWorld:
+    """A world that is a list of videos."""
+
+    videos: Sequence[dict[str, Any]]
+
+    def candidates(self, hashtags: Sequence[str], start: date, end: date) -> list[dict[str, Any]]:
+        return [video for video in self.videos if start <= utc_day(video["create_time"]) <= end]
 
 
 def video(number: int, day: date, *hashtags: str, **more: Any) -> dict[str, Any]:

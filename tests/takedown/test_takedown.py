@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import tiktokactions as api
-from tests.collection.worlds import TODAY, collect, server_of, video, wanted
+from tests.collection.worlds import collect, server_of, video, wanted
 from tests.made_videos import numbered_frames, write_video
-from tiktokactions.collection.sandbox import Faults, ListedWorld, ResearchServer, serve
+from tiktokactions.collection.sandbox import Faults, ResearchServer, serve
 from tiktokactions.collection.session import (
     collect_export,
     collect_import,
@@ -32,7 +32,6 @@ from tiktokactions.collection.store import Collection
 from tiktokactions.curation.takedowns import read_takedowns
 from tiktokactions.dataset.assignments import read_assignments
 from tiktokactions.files import record_path
-from tiktokactions.machine import JumpingClock
 from tiktokactions.takedown import dataset as of_dataset
 from tiktokactions.takedown.folders import PENDING, reports_of, signature
 
@@ -260,7 +259,7 @@ def test_near_duplicates_of_removed_videos_are_named(mine: Path) -> None:
 @pytest.fixture
 def platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[ResearchServer]:
     """A server that knows nothing but which ids are gone, where every command looks for the API."""
-    server = ResearchServer(ListedWorld([]), JumpingClock(TODAY), Faults(dead_ids={id_of(0), id_of(5)}))
+    server = server_of([], Faults(dead_ids={id_of(0), id_of(5)}))
     with serve(server) as address:
         monkeypatch.setenv("TIKTOKACTIONS_API_URL", address)
         monkeypatch.setenv("TIKTOK_CLIENT_KEY", "sandbox-key")
