@@ -238,7 +238,7 @@ def test_many_threads_are_never_given_the_same(desks: Any) -> None:
     for thread in threads:
         thread.join()
     assert sorted(given_out) == [f"v{n:02}" for n in range(60)]
-    assert ledger.count_decisions(desk.store) == 60
+    assert len(list(ledger.all_rows(desk.store))) == 60
 
 
 def test_the_index_can_be_deleted(desks: Any, tmp_path: Path) -> None:
@@ -343,4 +343,4 @@ def test_unknown_videos_and_path_tricks(desks: Any) -> None:
     for video_id in ("v99", "../v00", "..", ".", "", "v00/", "/etc/passwd", "v00\x00", "x" * 500, "V00\ud800"):
         with pytest.raises(decisions.DecisionError):
             desk.decide("ann", Decision("key-0000000", video_id, "accept"))
-    assert ledger.count_decisions(desk.store) == 0
+    assert len(list(ledger.all_rows(desk.store))) == 0

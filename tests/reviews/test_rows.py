@@ -132,7 +132,7 @@ def test_exports_have_the_columns_of_before() -> None:
     assert [
         *("client_key", "at_utc", "reviewer", "video_id", "verdict", "labels", "tags", "no_action", "scene"),
         *("start_s", "end_s", "seconds", "queue", "adjudication", "origin", "undoes"),
-    ] == EXPORTED
+    ] == list(EXPORTED)
 
 
 def test_what_is_said_is_the_same_in_every_noun() -> None:

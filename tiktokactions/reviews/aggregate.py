@@ -125,10 +125,7 @@ def most_probable(answers: Sequence[tuple[str, str, str]], method: Method) -> di
     import pandas
 
     table = pandas.DataFrame(sorted(answers), columns=["task", "worker", "label"])
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # crowd-kit uses what newer versions of pandas deprecate; nobody here can help it
+    with warnings.catch_warnings(action="ignore"):  # crowd-kit uses what newer versions of pandas deprecate
         probabilities = _model(method).fit_predict_proba(table)
     found: dict[str, tuple[str, float]] = {}
     answers_of_model = [str(name) for name in probabilities.columns]

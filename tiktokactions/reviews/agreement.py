@@ -176,8 +176,7 @@ def pair_agreements(units: Mapping[str, Sequence[Decision]]) -> list[PairAgreeme
     """Every two people with videos in common, those with the most first."""
     pairs: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for decisions in units.values():
-        ordered = sorted(decisions, key=lambda d: d.reviewer)
-        for one, other in itertools.combinations(ordered, 2):
+        for one, other in itertools.combinations(sorted(decisions, key=lambda d: d.reviewer), 2):
             pairs[one.reviewer, other.reviewer].append((one.verdict, other.verdict))
     found = [
         PairAgreement(a, b, len(said), sum(x == y for x, y in said), cohen_kappa(said))
@@ -193,46 +192,39 @@ def _figures(
     answers: Mapping[str, Gold],
     leases: Mapping[str, int],
 ) -> list[ReviewerFigures]:
-    seconds: dict[str, list[float]] = defaultdict(list)
-    last: dict[str, str] = {}
-    undone, skipped = Counter[str](), Counter[str]()
-    taken_back = {row.undoes for row in rows if row.undoes is not None}
+    written, standing = defaultdict[str, list[Decision]](list), defaultdict[str, list[Decision]](list)
+    taken_back = {row.undoes for row in rows}
     for row in rows:
-        last[row.reviewer] = max(row.at_utc, last.get(row.reviewer, ""))
-        undone[row.reviewer] += row.verdict == "undo"
-        if row.id not in taken_back and row.verdict in ("accept", "reject", "unsure") and row.seconds > 0:
-            seconds[row.reviewer].append(row.seconds)
-        skipped[row.reviewer] += row.verdict == "skip" and row.id not in taken_back
-    verdicts: dict[str, Counter[str]] = defaultdict(Counter)
-    right, answered = Counter[str](), Counter[str]()
+        written[row.reviewer].append(row)
     for decision in current:
-        if decision.adjudication or decision.verdict == "skip":
-            continue
-        verdicts[decision.reviewer][decision.verdict] += 1
-        if decision.video_id in answers:
-            answered[decision.reviewer] += 1
-            right[decision.reviewer] += is_right(decision, answers[decision.video_id])
-    known = {person.id: person for person in people}
-    ids = [*known, *sorted({row.reviewer for row in rows} - set(known))]
-    return [
-        ReviewerFigures(
-            reviewer=i,
-            name=known[i].name if i in known else i,
-            role=known[i].role if i in known else "reviewer",
-            judged=verdicts[i].total(),
-            accepted=verdicts[i]["accept"],
-            rejected=verdicts[i]["reject"],
-            unsure=verdicts[i]["unsure"],
-            skipped=skipped[i],
-            undone=undone[i],
-            seconds_per_video=round(statistics.median(seconds[i]), 3) if seconds[i] else None,
-            last_utc=last.get(i),
-            gold_right=right[i],
-            gold_answered=answered[i],
-            leases=leases.get(i, 0),
+        if not decision.adjudication and decision.verdict != "skip":
+            standing[decision.reviewer].append(decision)
+    unknown = sorted(set(written) - {person.id for person in people})
+    figures = []
+    for person in (*people, *(Reviewer(i, i, "reviewer", "") for i in unknown)):
+        done = [row for row in written[person.id] if row.id not in taken_back]
+        seconds = [row.seconds for row in done if row.verdict in ("accept", "reject", "unsure") and row.seconds > 0]
+        judged = Counter(d.verdict for d in standing[person.id])
+        answered = [is_right(d, answers[d.video_id]) for d in standing[person.id] if d.video_id in answers]
+        figures.append(
+            ReviewerFigures(
+                reviewer=person.id,
+                name=person.name,
+                role=person.role,
+                judged=judged.total(),
+                accepted=judged["accept"],
+                rejected=judged["reject"],
+                unsure=judged["unsure"],
+                skipped=sum(row.verdict == "skip" for row in done),
+                undone=sum(row.verdict == "undo" for row in done),
+                seconds_per_video=round(statistics.median(seconds), 3) if seconds else None,
+                last_utc=max((row.at_utc for row in written[person.id]), default=None),
+                gold_right=sum(answered),
+                gold_answered=len(answered),
+                leases=leases.get(person.id, 0),
+            )
         )
-        for i in ids
-    ]
+    return figures
 
 
 def is_right(decision: Decision, answer: Gold) -> bool:

@@ -120,9 +120,8 @@ def _create(connection: sqlite3.Connection, path: Path, schema: str, version: in
             break
         except sqlite3.OperationalError as error:
             # For this statement SQLite does not wait by itself.
-            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise
-            if time.monotonic() > deadline:
+            is_busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if not is_busy or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
     connection.execute("BEGIN IMMEDIATE")

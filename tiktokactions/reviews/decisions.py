@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tiktokactions.errors import UsageError
-from tiktokactions.reviews.rows import column_names, shown, to_json
+from tiktokactions.reviews.rows import column, column_names, shown, to_json
 
 VERDICTS = ("accept", "reject", "skip", "unsure")
 TEXT_AT_MOST, NAMES_AT_MOST = 100, 50
@@ -28,22 +28,18 @@ class Judgement:
 
     verdict: str = field(metadata=shown("given answer judgement", choices=VERDICTS))
     """``accept``, ``reject``, ``skip`` or ``unsure``."""
-    labels: tuple[str, ...] | None = field(
-        default=None,
-        metadata=shown("given judgement", "The actions in the clip; null where nothing is said about them."),
+    labels: tuple[str, ...] | None = column(
+        None, "given judgement", "The actions in the clip; null where nothing is said about them."
     )
     """The actions in the clip; None where nothing was said about them."""
-    tags: tuple[str, ...] = field(default=(), metadata=shown("given judgement", "Free words."))
-    no_action: bool = field(default=False, metadata=shown("given judgement", "Nobody acts in it; only with reject."))
-    scene: int | None = field(default=None, metadata=shown("given", ge=0, le=10**6))
-    start_s: float | None = field(
-        default=None,
-        metadata=shown(
-            "given judgement", "With end_s: the segment, seconds in the source; null: as proposed.", **SECONDS
-        ),
+    tags: tuple[str, ...] = column((), "given judgement", "Free words.")
+    no_action: bool = column(False, "given judgement", "Nobody acts in it; only with reject.")
+    scene: int | None = column(None, "given", ge=0, le=10**6)
+    start_s: float | None = column(
+        None, "given judgement", "With end_s: the segment, seconds in the source; null: as proposed.", **SECONDS
     )
     """With ``end_s``: the segment that becomes the clip, seconds in the source; None: as proposed."""
-    end_s: float | None = field(default=None, metadata=shown("given judgement", **SECONDS))
+    end_s: float | None = column(None, "given judgement", **SECONDS)
 
 
 @dataclass(frozen=True)
@@ -63,22 +59,17 @@ class _Taken:
 class Decision(Judgement, _Taken):
     """One decision of one person on one video: a row of the table ``decisions``. ``verdict`` may also be ``undo``."""
 
-    seconds: float = field(default=0.0, metadata=shown("given", "Time spent on it.", **SECONDS))
-    page_version: str = field(default="", metadata=shown("given", max_length=TEXT_AT_MOST))
-    queue: str = field(
-        default="",
-        metadata=shown("given", "Where it was handed out from; empty: the queue that is open.", max_length=150),
-    )
+    seconds: float = column(0.0, "given", "Time spent on it.", **SECONDS)
+    page_version: str = column("", "given", max_length=TEXT_AT_MOST)
+    queue: str = column("", "given", "Where it was handed out from; empty: the queue that is open.", max_length=150)
     """``review``, ``sample``, ``label:<label>``, ``conflicts``, ``gallery`` …"""
-    adjudication: bool = field(default=False, metadata=shown("given", "The last word in a conflict; owners only."))
+    adjudication: bool = column(False, "given", "The last word in a conflict; owners only.")
     origin: str = "web"
     undoes: int | None = None
     """The row that an ``undo`` takes back; it stays in the table."""
     previous: dict[str, Any] | None = None
     """What that row said."""
-    repeated: bool = field(
-        default=False, metadata=shown("written", "Nothing was written: this client_key was known.", kept=False)
-    )
+    repeated: bool = column(False, "written", "Nothing was written: this client_key was known.", kept=False)
     """Nothing was written: a decision with this client key was there already."""
 
 

@@ -88,17 +88,8 @@ class Desk:
         self, reviewer: str, queue_name: str | None = None, count: int = 3, exclude: Collection[str] = ()
     ) -> list[QueueItem]:
         """Lease the next videos to a person; see :func:`tiktokactions.reviews.queue.next_items`."""
-        name = queue_name or self.options.queue
-        return queue.next_items(
-            self.index,
-            self.store,
-            reviewer,
-            name,
-            max(0, min(count, 20)),
-            exclude,
-            self.options.lease_s,
-            self.options.gold_every,
-        )
+        name, count = queue_name or self.options.queue, max(0, min(count, 20))
+        return queue.next_items(self.index, self.store, self.options, reviewer, name, count, exclude)
 
     def item(self, video_id: str) -> ReviewItem:
         """Raises :class:`tiktokactions.reviews.items.UnknownVideoError`."""
@@ -168,7 +159,9 @@ class Desk:
         return gallery.browse(self.index, filters, after, before, max(1, min(limit, 500)))
 
     def status_counts(self) -> dict[str, int]:
-        return gallery.status_counts(self.index)
+        """Videos by status."""
+        rows = self.index.database.rows("SELECT status, count(*) FROM videos GROUP BY status")
+        return {row[0]: row[1] for row in rows}
 
     def label_funnel(self, limit: int | None = None) -> list[gallery.LabelCount]:
         return gallery.label_funnel(self.index, limit)
@@ -184,12 +177,11 @@ class Desk:
     def _labels(self) -> list[LabelChoice]:
         known = self._remembered.labels
         if known is None or time.monotonic() - known[0] > REPORT_LIVES_S:
-            of_dataset = [LabelChoice(count.label, count.videos) for count in self.label_funnel()]
-            given = [LabelChoice(label, 0) for label in ledger.labels_given(self.store)]
-            classes = [LabelChoice(label, 0) for label in class_names()]
             merged: dict[str, LabelChoice] = {}
-            for choice in (*of_dataset, *given, *classes):
-                merged.setdefault(choice.label.casefold(), choice)
+            of_dataset = [(count.label, count.videos) for count in self.label_funnel()]
+            others = [(label, 0) for label in (*ledger.labels_given(self.store), *class_names())]
+            for label, videos in of_dataset + others:
+                merged.setdefault(label.casefold(), LabelChoice(label, videos))
             known = (time.monotonic(), list(merged.values()))
             self._remembered.labels = known
         return known[1]
@@ -199,8 +191,7 @@ class Desk:
         with self._remembered.lock:  # one request computes it, the others wait for that
             known = self._remembered.report
             if known is None or time.monotonic() - known[0] > REPORT_LIVES_S:
-                report = review_report(self.store, queue.count_leases(self.index))
-                known = (time.monotonic(), report)
+                known = (time.monotonic(), review_report(self.store, queue.count_leases(self.index)))
                 self._remembered.report = known
         return known[1]
 
@@ -214,9 +205,7 @@ class Desk:
 
 
 def open_desk(
-    data: Dataset,
-    options: ReviewOptions | None = None,
-    report: Callable[[int], None] = lambda videos: None,
+    data: Dataset, options: ReviewOptions | None = None, report: Callable[[int], None] = lambda videos: None
 ) -> Desk:
     """Open a dataset for review: its decisions, and the index of its videos, which is brought up to date (``report``
     receives the number of videos read so far).
@@ -224,10 +213,9 @@ def open_desk(
     Raises:
         ValueError: ``reviews.sqlite`` is damaged or newer than this program, or the manifest is missing.
     """
-    options = options or ReviewOptions()
     if not data.manifest.is_file():
         raise UsageError(f"{data.folder}: no manifest.parquet there; run 'curate' to its end first")
-    opened = Store(data.folder)
+    options, opened = options or ReviewOptions(), Store(data.folder)
     try:
         if options.reviewers_per_video is not None:
             store.set_setting(opened, "reviewers_per_video", options.reviewers_per_video)

@@ -21,17 +21,13 @@ def catch_up(index: Index, store: Store) -> None:
         new = decisions_after(store, seen)
         if not new:
             return
-        _fold(index, store, sorted({video_id for _, video_id, _ in new}), new[-1][0])
+        fold_videos(index, store, sorted({video_id for _, video_id, _ in new}), new[-1][0])
         if any(verdict in ("skip", "undo") for _, _, verdict in new):
             index.database.run("UPDATE places SET empty=0 WHERE empty")
 
 
-def fold_videos(index: Index, store: Store, video_ids: Sequence[str]) -> None:
-    """Take in the decisions on some videos again."""
-    _fold(index, store, list(video_ids), None)
-
-
-def _fold(index: Index, store: Store, video_ids: list[str], last_id: int | None) -> None:
+def fold_videos(index: Index, store: Store, video_ids: Sequence[str], last_id: int | None = None) -> None:
+    """Take in the decisions on some videos again; ``last_id``: the newest row that is taken in with that."""
     k, known_answers = reviewers_per_video(store), gold(store)
     said: dict[str, list[Decision]] = {video_id: [] for video_id in video_ids}
     with index.database.write() as connection:

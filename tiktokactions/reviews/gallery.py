@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from dataclasses import dataclass
 from typing import Any
@@ -84,20 +85,21 @@ def browse(
         source = f"{first} CROSS JOIN videos v ON v.video_id={key}"
     direction, beyond = ("DESC", "<") if down != backwards else ("ASC", ">")
     order = f"{key} {direction}" if column == "video_id" else f"v.{column} {direction}, v.video_id {direction}"
-    place: list[str] = []
-    place_values: list[Any] = []
-    if cursor is not None:
-        by_id = column == "video_id"
-        place = [f"{key} {beyond} ?" if by_id else f"(v.{column}, v.video_id) {beyond} (?, ?)"]
-        place_values = [cursor[1]] if by_id else [*cursor]
-    where = " AND ".join([*conditions, *place]) or "1"
+    where = " AND ".join(conditions) or "1"
+    place, place_values = "", []
+    if cursor is not None and column == "video_id":
+        place, place_values = f" AND {key} {beyond} ?", [cursor[1]]
+    elif cursor is not None:
+        place, place_values = f" AND (v.{column}, v.video_id) {beyond} (?, ?)", [*cursor]
     found = index.database.rows(
-        f"SELECT v.* FROM {source} WHERE {where} ORDER BY {order} LIMIT ?", [*values, *place_values, limit + 1]
+        f"SELECT v.* FROM {source} WHERE {where}{place} ORDER BY {order} LIMIT ?", [*values, *place_values, limit + 1]
     )
-    is_all = cursor is None and len(found) <= limit
-    total = len(found) if is_all else _total(index, source, conditions, values)
-    more = len(found) > limit
-    rows = found[:limit]
+    more, rows = len(found) > limit, found[:limit]
+    if more or cursor is not None:
+        counted = f"SELECT 1 FROM {source} WHERE {where} LIMIT {COUNTED_AT_MOST + 1}"
+        total: int = index.database.rows(f"SELECT count(*) FROM ({counted})", values)[0][0]
+    else:
+        total = len(found)
     if backwards:
         rows.reverse()
     has_next, has_previous = (True, more) if backwards else (more, cursor is not None)
@@ -105,34 +107,27 @@ def browse(
         rows=[from_row(VideoRow, row) for row in rows],
         next=_cursor_text(rows[-1], column) if rows and has_next else None,
         previous=_cursor_text(rows[0], column) if rows and has_previous else None,
-        total=total,
+        total=total if total <= COUNTED_AT_MOST else None,
     )
 
 
 def _conditions(filters: Filters) -> tuple[list[str], list[Any]]:
-    parts: list[tuple[str, list[Any]]] = []
-    if filters.label is not None:
-        parts.append(("l.label=?", [filters.label]))
-    if filters.status is not None:
-        parts.append(("v.status=?", [filters.status]))
-    if filters.reason is not None:
-        parts.append(("v.reasons LIKE ? ESCAPE '\\'", [f'%"{_escape(filters.reason)}%']))
-    if filters.text:
-        parts.append(("instr(t.text, ?)", [filters.text.casefold()]))
-        if filters.label is not None:
-            parts.append(("t.video_id=l.video_id", []))
-    if filters.score_min is not None:
-        parts.append(("v.score_key>=?", [filters.score_min]))
-    if filters.score_max is not None:
-        parts.append(("v.score_key BETWEEN 0 AND ?", [filters.score_max]))
-    judged = {"yes": "v.judged>0", "no": "v.judged=0", "conflict": "v.conflict NOTNULL"}
+    reason = None if filters.reason is None else re.sub(r"([\\%_])", r"\\\1", filters.reason)
+    with_value = {
+        "l.label=?": filters.label,
+        "v.status=?": filters.status,
+        "v.reasons LIKE ? ESCAPE '\\'": None if reason is None else f'%"{reason}%',
+        "instr(t.text, ?)": filters.text.casefold() if filters.text else None,
+        "v.score_key>=?": filters.score_min,
+        "v.score_key BETWEEN 0 AND ?": filters.score_max,
+    }
+    known = {condition: value for condition, value in with_value.items() if value is not None}
+    conditions = list(known)
+    if filters.text and filters.label is not None:
+        conditions.append("t.video_id=l.video_id")
     if filters.judged is not None:
-        parts.append((judged[filters.judged], []))
-    return [condition for condition, _ in parts], [value for _, values in parts for value in values]
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        conditions.append({"yes": "v.judged>0", "no": "v.judged=0", "conflict": "v.conflict NOTNULL"}[filters.judged])
+    return conditions, list(known.values())
 
 
 def _cursor(text: str | None, column: str) -> tuple[Any, str] | None:
@@ -151,19 +146,6 @@ def _cursor_text(row: sqlite3.Row, column: str) -> str:
     return json.dumps([column, 0 if column == "video_id" else row[column], row["video_id"]])
 
 
-def _total(index: Index, source: str, conditions: list[str], values: list[Any]) -> int | None:
-    where = " AND ".join(conditions) or "1"
-    count: int = index.database.rows(
-        f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {where} LIMIT {COUNTED_AT_MOST + 1})", values
-    )[0][0]
-    return count if count <= COUNTED_AT_MOST else None
-
-
-def status_counts(index: Index) -> dict[str, int]:
-    """Videos by status."""
-    return dict(index.database.rows("SELECT status, count(*) FROM videos GROUP BY status"))  # type: ignore[arg-type]
-
-
 def label_funnel(index: Index, limit: int | None = None) -> list[LabelCount]:
     """Every label with its videos by status, the largest first."""
     # From the few that were judged to their labels; left to itself SQLite reads every label's videos.
@@ -172,7 +154,6 @@ def label_funnel(index: Index, limit: int | None = None) -> list[LabelCount]:
         " WHERE v.judged>0 GROUP BY l.label"
     )
     by_label = {row[0]: row[1] for row in judged}
-    rows = index.database.rows(
-        "SELECT * FROM funnel ORDER BY videos DESC, label LIMIT ?", (-1 if limit is None else limit,)
-    )
+    most = -1 if limit is None else limit
+    rows = index.database.rows("SELECT * FROM funnel ORDER BY videos DESC, label LIMIT ?", (most,))
     return [LabelCount(**dict(row), judged=by_label.get(row["label"], 0)) for row in rows]

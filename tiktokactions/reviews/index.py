@@ -123,14 +123,10 @@ def open_index(dataset: Path, settings: CurateOptions) -> Index:
     except ValueError as error:
         if isinstance(error.__cause__, sqlite3.OperationalError):
             raise  # locked, or no room: that is no reason to take it from under another process
-        _delete(path)
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
         database = Database(path, SCHEMA, FORMAT, synchronous="NORMAL")
     return Index(dataset, settings, database)
-
-
-def _delete(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def forget(index: Index, video_ids: Sequence[str]) -> None:
@@ -142,8 +138,8 @@ def forget(index: Index, video_ids: Sequence[str]) -> None:
 
 def set_queue(index: Index, queue: str, video_ids: Sequence[str]) -> None:
     """A queue holds these videos, in this order; only what differs from before is written."""
-    there = index.database.rows("SELECT video_id, rank FROM queue WHERE queue=?", (queue,))
-    before = {row[0]: row[1] for row in there}
+    sql = "SELECT video_id, rank FROM queue WHERE queue=?"
+    before = {row[0]: row[1] for row in index.database.rows(sql, (queue,))}
     moved = [(queue, i, rank) for rank, i in enumerate(video_ids) if before.pop(i, None) != rank]
     for start in range(0, len(moved), ROWS_AT_ONCE):
         with index.database.write() as connection:

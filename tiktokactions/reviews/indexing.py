@@ -41,7 +41,9 @@ def index_manifest(index: Index, store: Store, report: Callable[[int], None] = l
     changed = meta(index, "manifest") != state
     if changed:
         new = _update_videos(index, manifest, report)
-        _make_indexes(index)
+        with index.database.write() as connection:
+            for statement in INDEXES:
+                connection.execute(statement)
         fold_those_judged(index, store, new)
         _count_labels(index)
         _update_review_queue(index)
@@ -128,12 +130,8 @@ def _video_row(index: Index, row: dict[str, Any], row_hash: str) -> dict[str, An
         "duration_key": -1.0 if row["duration_s"] is None else row["duration_s"],
         "margin": margin if seen else None,
         "missing_frames": wanted - (row["person_frames"] or 0) if seen else None,
-        **{name: _json(row[name]) for name in ("reasons", "labels", "human_labels")},
+        **{name: msgspec.json.encode(row[name] or []).decode() for name in ("reasons", "labels", "human_labels")},
     }
-
-
-def _json(texts: list[str] | None) -> str:
-    return msgspec.json.encode(texts or []).decode()
 
 
 def _write_videos(index: Index, rows: list[dict[str, Any]], again: list[str]) -> None:
@@ -152,25 +150,14 @@ def _write_videos(index: Index, rows: list[dict[str, Any]], again: list[str]) ->
             rows,
         )
         connection.executemany("DELETE FROM labels WHERE video_id=?", [(video_id,) for video_id in again])
-        connection.executemany(
-            "INSERT OR IGNORE INTO labels VALUES(?, ?)",
-            [
-                (label, row["video_id"])
-                for row in rows
-                for label in [*msgspec.json.decode(row["human_labels"]), *msgspec.json.decode(row["labels"])]
-            ],
-        )
-        connection.executemany(
-            "INSERT OR REPLACE INTO texts VALUES(?, ?)", [(row["video_id"], searched_text(row)) for row in rows]
-        )
+        for row in rows:
+            labels = [*msgspec.json.decode(row["human_labels"]), *msgspec.json.decode(row["labels"])]
+            of_video = [(label, row["video_id"]) for label in labels]
+            connection.executemany("INSERT OR IGNORE INTO labels VALUES(?, ?)", of_video)
+        texts = [(row["video_id"], searched_text(row)) for row in rows]
+        connection.executemany("INSERT OR REPLACE INTO texts VALUES(?, ?)", texts)
         if is_first:
             connection.execute("PRAGMA cache_size=-2000")  # as it is by default
-
-
-def _make_indexes(index: Index) -> None:
-    with index.database.write() as connection:
-        for statement in INDEXES:
-            connection.execute(statement)
 
 
 def searched_text(row: Mapping[str, Any]) -> str:
@@ -199,8 +186,5 @@ def _update_review_queue(index: Index) -> None:
         " WHERE status='needs_review' OR reasons LIKE '%human_%' OR reasons LIKE '%source_missing%'"
     )
     accepted = {row[0]: row[1] for row in index.database.rows("SELECT label, accepted FROM funnel")}
-    waiting = [
-        Waiting(row["video_id"], next(iter(json.loads(row["labels"])), ""), row["missing_frames"], row["margin"])
-        for row in rows
-    ]
+    waiting = [Waiting(i, next(iter(json.loads(labels)), ""), missing, margin) for i, labels, missing, margin in rows]
     set_queue(index, "review", order_that_teaches(waiting, accepted))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from tiktokactions.curation.options import CurateOptions
 from tiktokactions.files import is_address, poster_path, read_record, record_path, strip_path
 from tiktokactions.records import Segment, VideoRecord
 from tiktokactions.reviews.decisions import Decision, DecisionError, checked_decision
+
+_VIDEO_ID = re.compile(r"[^./\\\0][^/\\\0]{0,198}")
 
 
 class UnknownVideoError(DecisionError):
@@ -25,7 +28,7 @@ class ReviewItem:
     """Boxes count as people from this score on."""
     min_clip_s: float
     max_clip_s: float
-    segment: tuple[float, float] | None
+    segment: Segment | None
     """The clip's place in the source: as people chose it, else as proposed; None where no scene is long enough."""
     scene: int | None
     """The scene that holds the segment, else the longest."""
@@ -58,7 +61,7 @@ def review_item(dataset: Path, settings: CurateOptions, video_id: str) -> Review
         person_score=person_score(record, settings),
         min_clip_s=settings.min_clip_s,
         max_clip_s=settings.max_clip_s,
-        segment=None if segment is None else (segment.start_s, segment.end_s),
+        segment=segment,
         scene=record.longest_scene if scene is None else scene,
         why=why(record, settings),
         clip_path=_existing(clip),
@@ -71,11 +74,8 @@ def review_item(dataset: Path, settings: CurateOptions, video_id: str) -> Review
 
 def known_record(dataset: Path, video_id: str) -> VideoRecord:
     """Raises :class:`UnknownVideoError` for whatever is not the id of a record, paths and the like included."""
-    named = (
-        video_id and not video_id.startswith(".") and not any(c in video_id for c in "/\\\0") and len(video_id) < 200
-    )
     try:
-        record = read_record(record_path(dataset, video_id)) if named else None
+        record = read_record(record_path(dataset, video_id)) if _VIDEO_ID.fullmatch(video_id) else None
     except (FileNotFoundError, UnicodeEncodeError):
         record = None
     if record is None or record.video_id != video_id:
@@ -145,10 +145,8 @@ def check_decision(record: VideoRecord, settings: CurateOptions, new: Decision) 
         where = "one scene" if new.scene is None else f"scene {new.scene}"
         raise DecisionError(f"segment: {start_s:.3f} to {end_s:.3f} s does not lie inside {where} of the video")
     held = record.scenes[scene]
-    if abs(start_s - held.start_s) < 0.5 * frame_s or start_s < held.start_s:
-        start_s = held.start_s
-    if abs(end_s - held.end_s) < 0.5 * frame_s or end_s > held.end_s:
-        end_s = held.end_s
+    start_s = held.start_s if start_s - held.start_s < 0.5 * frame_s else start_s
+    end_s = held.end_s if held.end_s - end_s < 0.5 * frame_s else end_s
     return replace(new, scene=scene, start_s=start_s, end_s=end_s)
 
 

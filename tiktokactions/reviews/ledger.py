@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -72,8 +73,7 @@ def _known(connection: sqlite3.Connection, decision: Decision) -> Decision | Non
 def _append(connection: sqlite3.Connection, decision: Decision) -> Decision:
     row = to_row(decision)
     del row["id"]
-    found = connection.execute("SELECT * FROM decisions WHERE id=?", (insert(connection, "decisions", row),)).fetchone()
-    return from_row(Decision, found)
+    return replace(decision, id=insert(connection, "decisions", row))
 
 
 def undo_last(store: Store, reviewer: str, client_key: str, page_version: str = "") -> Decision | None:
@@ -133,10 +133,10 @@ def in_force(store: Store, video_ids: Sequence[str] | None = None) -> Iterator[D
 
 def in_force_by_video(store: Store) -> dict[str, list[Decision]]:
     """The decisions in force on every video that somebody decided on."""
-    by_video: dict[str, list[Decision]] = {}
+    by_video = defaultdict[str, list[Decision]](list)
     for decision in in_force(store):
-        by_video.setdefault(decision.video_id, []).append(decision)
-    return by_video
+        by_video[decision.video_id].append(decision)
+    return dict(by_video)
 
 
 def judgements(store: Store, video_id: str) -> list[Decision]:
@@ -171,7 +171,3 @@ def labels_given(store: Store) -> list[str]:
         "SELECT DISTINCT value FROM decisions, json_each(labels) WHERE labels NOTNULL ORDER BY value"
     )
     return [row[0] for row in rows]
-
-
-def count_decisions(store: Store) -> int:
-    return int(store.database.rows("SELECT count(*) FROM decisions")[0][0])

@@ -55,10 +55,9 @@ def merge_reviews(datasets: Sequence[Place], out: Path, unwanted: Sequence[Colle
     try:
         with target.database.write() as connection:
             rows = [_rows(store, "decisions", "id") for store in stores]
-            left_out = sum(row["video_id"] in ids for part, (_, ids) in zip(rows, there, strict=True) for row in part)
-            parts = [
-                [row for row in part if row["video_id"] not in ids] for part, (_, ids) in zip(rows, there, strict=True)
-            ]
+            about = zip(rows, there, strict=True)
+            parts = [[row for row in part if row["video_id"] not in ids] for part, (_, ids) in about]
+            left_out = sum(map(len, rows)) - sum(map(len, parts))
             in_both = _add_decisions(connection, parts)
             for store, (_, ids) in zip(stores, there, strict=True):
                 for row in _rows(store, "reviewers", "created_utc, id"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from tiktokactions.errors import UsageError
-from tiktokactions.options import Check, check_options, option
+from tiktokactions.options import Check, check_bounds, check_options, option
 
 Method = Literal["majority", "dawid-skene", "mace", "glad"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -23,30 +23,27 @@ class ReviewOptions:
         None, "server", "the owner's token (default: made and shown where `host` is not this machine's own)"
     )
 
-    sample: int = option(0, "queue", "quality control: show this many accepted videos, drawn at random")
+    sample: int = option(0, "queue", "quality control: show this many accepted videos, drawn at random", least=0)
     seed: int = option(0, "queue", "seed of that sample")
     label: str | None = option(None, "queue", "show all clips of this label")
 
     reviewers_per_video: int | None = option(
         None, "people", "independent judgements that a video needs (default: as the last time, at first 1)"
     )
-    lease_s: float = option(120.0, "people", "seconds for which a video shown to one person is not given to others")
+    lease_s: float = option(
+        120.0, "people", "seconds for which a video shown to one person is not given to others", least=1
+    )
     gold_every: int = option(
-        20, "people", "mix one gold item into every so many videos, if there are gold items; 0: never"
+        20, "people", "mix one gold item into every so many videos, if there are gold items; 0: never", least=0
     )
 
     def __post_init__(self) -> None:
+        people = self.reviewers_per_video
+        check_bounds(self)
         checks: list[Check] = [
             (0 <= self.port <= 65535, "port", "0 to 65535"),
-            (self.sample >= 0, "sample", "0 or more"),
             (not (self.sample and self.label), "label", "not together with `sample`"),
-            (
-                self.reviewers_per_video is None or 1 <= self.reviewers_per_video <= 100,
-                "reviewers_per_video",
-                "1 to 100",
-            ),
-            (self.lease_s >= 1, "lease_s", "1 or more"),
-            (self.gold_every >= 0, "gold_every", "0 or more"),
+            (people is None or 1 <= people <= 100, "reviewers_per_video", "1 to 100"),
         ]
         check_options(self, checks)
         if self.owner_token is not None and len(self.owner_token) < 16:  # a secret is not shown

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tiktokactions.reviews.folding import catch_up
 from tiktokactions.reviews.golden import gold
 from tiktokactions.reviews.index import Index, set_queue
+from tiktokactions.reviews.options import ReviewOptions
 from tiktokactions.reviews.order import scramble
 from tiktokactions.reviews.store import Store, now_utc, reviewers_per_video
 
@@ -34,14 +35,7 @@ class QueueItem:
 
 
 def next_items(
-    index: Index,
-    store: Store,
-    reviewer: str,
-    queue: str,
-    count: int,
-    exclude: Collection[str] = (),
-    lease_s: float = 120.0,
-    gold_every: int = 20,
+    index: Index, store: Store, options: ReviewOptions, reviewer: str, queue: str, count: int, exclude: Collection[str]
 ) -> list[QueueItem]:
     """Lease the next videos of a queue to a person: at most ``count``, fewer where the queue is nearly done.
 
@@ -51,7 +45,7 @@ def next_items(
     """
     catch_up(index, store)
     ensure_queue(index, queue)
-    answers = gold(store) if gold_every and queue != "conflicts" else {}
+    answers = gold(store) if options.gold_every and queue != "conflicts" else {}
     now = time.time()
     with index.database.write() as connection:
         if connection.execute("DELETE FROM leases WHERE ends<=?", (now,)).rowcount:
@@ -61,12 +55,12 @@ def next_items(
         if queue == "conflicts":
             items += _conflicts(connection, values | {"n": count - len(items)})
         else:
-            items += _fresh(connection, values | {"n": count - len(items)}, sorted(answers), gold_every)
+            items += _fresh(connection, values | {"n": count - len(items)}, sorted(answers), options.gold_every)
             items += _skipped(connection, values | {"n": count - len(items)})
         connection.executemany(
             "INSERT INTO leases VALUES(?, ?, ?, ?)"
             " ON CONFLICT(video_id, reviewer) DO UPDATE SET ends=excluded.ends, queue=excluded.queue",
-            [(item.video_id, reviewer, queue, now + lease_s) for item in items],
+            [(item.video_id, reviewer, queue, now + options.lease_s) for item in items],
         )
     return items
 
@@ -79,8 +73,7 @@ def _held(connection: sqlite3.Connection, values: dict[str, object], exclude: Co
         " WHERE l.reviewer=:me AND l.queue=:queue ORDER BY skipped, q.rank",
         values,
     ).fetchall()
-    queue = str(values["queue"])
-    return [QueueItem(row[0], queue, row[1] > 0) for row in rows if row[0] not in exclude]
+    return [QueueItem(row[0], str(values["queue"]), row[1] > 0) for row in rows if row[0] not in exclude]
 
 
 def _fresh(
@@ -110,16 +103,12 @@ def _fresh(
     # Everything before the first video handed out or held is judged, skipped, or in other hands. (What others give
     # back there is found when the queue is searched from its start, or by those who stand further ahead.)
     ahead = [row["rank"] for row in rows if row["rank"] >= rank] + ([held] if held is not None else [])
+    of_queue = "SELECT coalesce(max(rank), -1) + 1 FROM queue WHERE queue=:queue AND open"
+    end = connection.execute(of_queue, values).fetchone()[0]
     connection.execute(
         "INSERT INTO places VALUES(:me, :queue, :rank, :handed, :empty)"
         " ON CONFLICT(reviewer, queue) DO UPDATE SET rank=excluded.rank, handed=excluded.handed, empty=excluded.empty",
-        {
-            "me": me,
-            "queue": queue,
-            "rank": min(ahead, default=_last_rank(connection, queue) + 1),
-            "handed": handed + len(items),
-            "empty": int(len(rows) < wanted),
-        },
+        values | {"rank": min(ahead, default=end), "handed": handed + len(items), "empty": int(len(rows) < wanted)},
     )
     return items
 
@@ -132,22 +121,12 @@ def _scan(connection: sqlite3.Connection, values: dict[str, object]) -> list[sql
     ).fetchall()
 
 
-def _last_rank(connection: sqlite3.Connection, queue: str) -> int:
-    row = connection.execute(
-        "SELECT rank FROM queue WHERE queue=? AND open ORDER BY rank DESC LIMIT 1", (queue,)
-    ).fetchone()
-    return -1 if row is None else int(row[0])
-
-
 def _unseen_gold(connection: sqlite3.Connection, values: dict[str, object], answers: Sequence[str]) -> list[str]:
     """Gold items that the person was not shown yet; in another order for everybody."""
-    seen = (
-        {row[0] for row in connection.execute("SELECT video_id FROM judged WHERE reviewer=:me", values)}
-        if answers
-        else set()
-    )
-    held = {row[0] for row in connection.execute("SELECT video_id FROM leases WHERE reviewer=:me", values)}
-    unseen = [video_id for video_id in answers if video_id not in seen and video_id not in held]
+    if not answers:
+        return []
+    sql = "SELECT video_id FROM judged WHERE reviewer=:me UNION ALL SELECT video_id FROM leases WHERE reviewer=:me"
+    unseen = set(answers).difference(row[0] for row in connection.execute(sql, values))
     return sorted(unseen, key=lambda video_id: scramble(f"{values['me']}:{video_id}"))
 
 
@@ -159,8 +138,6 @@ def _is_gold_turn(reviewer: str, queue: str, handed: int, gold_every: int) -> bo
 
 
 def _skipped(connection: sqlite3.Connection, values: dict[str, object]) -> list[QueueItem]:
-    if int(str(values["n"])) <= 0:
-        return []
     rows = connection.execute(
         "SELECT q.video_id FROM judged s JOIN queue q ON q.video_id=s.video_id AND q.queue=:queue"
         f" WHERE s.reviewer=:me AND s.verdict IS NULL AND q.open AND {_NOT_MINE} AND {_WANTED}"
@@ -233,8 +210,7 @@ def ensure_queue(index: Index, queue: str) -> None:
     """Fill the queue of a label the first time somebody asks for it."""
     if not queue.startswith("label:"):
         return
-    known = index.database.first("SELECT 1 FROM queue WHERE queue=? LIMIT 1", (queue,))
-    if known is None:
+    if index.database.first("SELECT 1 FROM queue WHERE queue=? LIMIT 1", (queue,)) is None:
         fill_label_queue(index, queue)
 
 
@@ -252,11 +228,9 @@ def fill_label_queue(index: Index, queue: str) -> None:
 
 def refill_queues(index: Index) -> None:
     """Bring the queues that were filled on request up to a changed dataset."""
-    names, last = [], ""
+    name = ""
     # Jumping from name to name costs one look-up each, where DISTINCT would read the whole index.
-    while last := index.database.rows("SELECT min(queue) FROM queue WHERE queue>?", (last,))[0][0]:
-        names.append(last)
-    for name in names:
+    while name := index.database.rows("SELECT min(queue) FROM queue WHERE queue>?", (name,))[0][0]:
         if name.startswith("label:"):
             fill_label_queue(index, name)
 
@@ -270,14 +244,9 @@ def draw_sample(index: Index, store: Store, size: int, seed: int) -> None:
     rows = store.database.rows("SELECT video_id FROM sampled WHERE seed=? ORDER BY position", (seed,))
     drawn = [row[0] for row in rows]
     if len(drawn) < size:
-        taken = set(drawn)
-        accepted = index.database.rows(
-            "SELECT video_id FROM videos WHERE status='accepted' AND reasons NOT LIKE '%human_%'"
-        )
-        fresh = sorted((row[0] for row in accepted if row[0] not in taken), key=lambda i: scramble(i, seed))
-        new = fresh[: size - len(drawn)]
-        of_video = "SELECT labels FROM videos WHERE video_id=?"
-        labels = {i: index.database.rows(of_video, (i,))[0][0] for i in new}
+        by_program = "SELECT video_id, labels FROM videos WHERE status='accepted' AND reasons NOT LIKE '%human_%'"
+        labels = {row[0]: row[1] for row in index.database.rows(by_program)}
+        new = sorted(labels.keys() - set(drawn), key=lambda i: scramble(i, seed))[: size - len(drawn)]
         with store.database.write() as connection:
             connection.executemany(
                 "INSERT OR IGNORE INTO sampled(video_id, seed, position, labels, drawn_utc) VALUES(?, ?, ?, ?, ?)",
@@ -289,13 +258,12 @@ def draw_sample(index: Index, store: Store, size: int, seed: int) -> None:
 
 def queue_counts(index: Index, queue: str) -> tuple[int, int]:
     """Videos in a queue, and those of them that wait for a judgement."""
-    of_queue, where = (
-        ("videos WHERE conflict NOTNULL", ()) if queue == "conflicts" else ("queue WHERE queue=?", (queue,))
-    )
-    total: int = index.database.rows(f"SELECT count(*) FROM {of_queue}", where)[0][0]
     if queue == "conflicts":
-        return total, total
-    return total, index.database.rows(f"SELECT count(*) FROM {of_queue} AND open", where)[0][0]
+        sql = "SELECT count(*), count(*) FROM videos WHERE conflict NOTNULL"
+    else:
+        sql = "SELECT count(*), count(*) FILTER (WHERE open) FROM queue WHERE queue=:queue"
+    total, left = index.database.rows(sql, {"queue": queue})[0]
+    return total, left
 
 
 def count_judged(index: Index, reviewer: str) -> int:

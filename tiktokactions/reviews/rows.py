@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Record = TypeVar("Record", bound="DataclassInstance")
+T = TypeVar("T")
 SQL_TYPES = {bool: "INTEGER", int: "INTEGER", float: "REAL"}
 """Everything else is text; tuples and dicts are JSON."""
 
@@ -23,6 +24,12 @@ def shown(views: str = "", description: str = "", *, kept: bool = True, **bounds
     """Metadata of a field. ``views``: the shapes on the wire that have it; ``kept`` False: it has no column."""
     about = {"description": description} if description else {}
     return {"views": views.split(), "kept": kept, "about": about | bounds}
+
+
+def column(default: T, views: str = "", description: str = "", *, kept: bool = True, **bounds: Any) -> T:
+    """A field that may be left out, with the metadata of :func:`shown`."""
+    field: T = dataclasses.field(default=default, metadata=shown(views, description, kept=kept, **bounds))
+    return field
 
 
 @functools.cache
@@ -98,10 +105,10 @@ def from_row(kind: type[Record], row: sqlite3.Row) -> Record:
     return kind(**values)
 
 
-def insert(connection: sqlite3.Connection, table: str, row: Mapping[str, Any], how: str = "INSERT") -> int | None:
+def insert(connection: sqlite3.Connection, table: str, row: Mapping[str, Any], how: str = "INSERT") -> int:
     """Add a row, named by columns; returns its number. ``how``: ``INSERT OR IGNORE`` and the like."""
     names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
-    return connection.execute(f"{how} INTO {table}({names}) VALUES({marks})", row).lastrowid
+    return connection.execute(f"{how} INTO {table}({names}) VALUES({marks})", row).lastrowid or 0
 
 
 def to_json(record: DataclassInstance, names: typing.Iterable[str]) -> dict[str, Any]:

@@ -28,8 +28,12 @@ NO_ACTION = "no action"
 SEPARATOR = "|"
 """Between the labels in one cell of a CSV file."""
 TASK_COLUMNS = ("video_id", "video", "labels", "title", "why", "duration_s", "clip_start_s", "clip_end_s")
-EXPORTED = [name for name in column_names(Decision) if name not in ("id", "page_version", "previous")]
-"""Fields of a decision in an export, where the reviewer is called ``annotator``."""
+EXPORTED = {
+    name: "annotator" if name == "reviewer" else name
+    for name in column_names(Decision)
+    if name not in ("id", "page_version", "previous")
+}
+"""Fields of a decision in an export, and what they are called there."""
 
 
 def kind_of(path: Path) -> str:
@@ -50,11 +54,8 @@ def export_tasks(desk: Desk, output: Path, queue: str = "review", media_url: str
     if kind == ".json":
         write_atomic(output, _json_bytes([{"data": row} for row in rows]))
         write_atomic(output.with_suffix(".xml"), labelling_configuration(desk).encode())
-    elif kind == ".jsonl":
-        write_atomic(output, b"".join(_json_bytes(row) for row in rows))
     else:
-        shown = [row | {"labels": SEPARATOR.join(row["labels"])} for row in rows]
-        write_atomic(output, _csv_bytes(TASK_COLUMNS, shown, {"title", "labels"}))
+        _write_rows(output, TASK_COLUMNS, rows, {"title", "labels"})
     return len(rows)
 
 
@@ -68,16 +69,13 @@ def open_videos(desk: Desk, queue: str) -> list[str]:
         raise UsageError(f"`queue`: got {queue!r}, expected review, sample, conflicts or label:LABEL")
     ensure_queue(desk.index, queue)
     if queue == "conflicts":
-        rows = desk.index.database.rows(
-            "SELECT video_id FROM videos WHERE conflict NOTNULL AND clip_path NOTNULL ORDER BY video_id"
-        )
+        sql = "SELECT video_id FROM videos WHERE conflict NOTNULL AND clip_path NOTNULL ORDER BY video_id"
     else:
-        rows = desk.index.database.rows(
+        sql = (
             "SELECT q.video_id FROM queue q JOIN videos v USING(video_id)"
-            " WHERE q.queue=? AND q.open AND v.clip_path NOTNULL ORDER BY q.rank",
-            (queue,),
+            " WHERE q.queue=:queue AND q.open AND v.clip_path NOTNULL ORDER BY q.rank"
         )
-    return [row[0] for row in rows]
+    return [row[0] for row in desk.index.database.rows(sql, {"queue": queue})]
 
 
 def _task_row(desk: Desk, video_id: str, media_url: str | None) -> dict[str, Any]:
@@ -93,9 +91,7 @@ def _task_row(desk: Desk, video_id: str, media_url: str | None) -> dict[str, Any
         "labels": json.loads(row["labels"]),
         "title": row["title"] or "",
         "why": reason,
-        "duration_s": row["duration_s"],
-        "clip_start_s": row["clip_start_s"],
-        "clip_end_s": row["clip_end_s"],
+        **{name: row[name] for name in ("duration_s", "clip_start_s", "clip_end_s")},
     }
 
 
@@ -142,24 +138,12 @@ def export_decisions(desk: Desk, output: Path) -> int:
         tasks = list(_annotated_tasks(desk, names))
         write_atomic(output, _json_bytes(tasks))
         return sum(len(task["annotations"]) for task in tasks)
-    rows = [_decision_row(decision, names) for decision in all_rows(desk.store)]
-    if kind == ".jsonl":
-        write_atomic(output, b"".join(_json_bytes(row) for row in rows))
-        return len(rows)
-    for row in rows:
-        for name in ("labels", "tags"):
-            row[name] = None if row[name] is None else SEPARATOR.join(row[name])
-    write_atomic(output, _csv_bytes(map(_exported_name, EXPORTED), rows, {"annotator", "labels", "tags"}))
+    rows = []
+    for decision in all_rows(desk.store):
+        values = to_json(decision, EXPORTED) | {"reviewer": names.get(decision.reviewer, decision.reviewer)}
+        rows.append({EXPORTED[name]: value for name, value in values.items()})
+    _write_rows(output, EXPORTED.values(), rows, {"annotator", "labels", "tags"})
     return len(rows)
-
-
-def _decision_row(decision: Decision, names: dict[str, str]) -> dict[str, Any]:
-    row = to_json(decision, EXPORTED) | {"reviewer": names.get(decision.reviewer, decision.reviewer)}
-    return {_exported_name(name): value for name, value in row.items()}
-
-
-def _exported_name(name: str) -> str:
-    return "annotator" if name == "reviewer" else name
 
 
 def _annotated_tasks(desk: Desk, names: dict[str, str]) -> Iterator[dict[str, Any]]:
@@ -201,14 +185,17 @@ def _json_bytes(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
-def _csv_bytes(columns: Iterable[str], rows: Iterable[dict[str, Any]], free_text: set[str]) -> bytes:
-    """Cells of free text that a spreadsheet would take for a formula get an apostrophe before them; the import takes it
-    away again."""
+def _write_rows(output: Path, columns: Iterable[str], rows: Iterable[dict[str, Any]], free_text: set[str]) -> None:
+    """As JSON lines or CSV, where cells of free text that a spreadsheet would take for a formula get an apostrophe before
+    them; the import takes it away again."""
+    if output.suffix == ".jsonl":
+        write_atomic(output, b"".join(map(_json_bytes, rows)))
+        return
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, list(columns), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow(
-            {name: "'" + v if name in free_text and v and str(v)[0] in "=+-@\t\r'" else v for name, v in row.items()}
-        )
-    return buffer.getvalue().encode("utf-8", "replace")
+        cells = {name: SEPARATOR.join(v) if isinstance(v, list) else v for name, v in row.items()}
+        quoted = {name: f"'{v}" for name, v in cells.items() if name in free_text and v and v[0] in "=+-@\t\r'"}
+        writer.writerow(cells | quoted)
+    write_atomic(output, buffer.getvalue().encode("utf-8", "replace"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -69,10 +69,8 @@ def create_app(desk: Desk) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.web = Web(desk, Sessions(desk.store, desk.dataset, tokens_needed), proxies, templates, assets_version())
-    app.include_router(open_api)
-    app.include_router(api)
-    app.include_router(media)
-    app.include_router(pages)
+    for router in (open_api, api, media, pages):
+        app.include_router(router)
     app.mount("/static", _Static(directory=STATIC), name="static")
     app.add_middleware(Guard, host=desk.options.host)
     _handle_errors(app)
@@ -128,11 +126,10 @@ def _handle_errors(app: FastAPI) -> None:
         return _problem(request, 500, "Something went wrong here; the server's log says what.", SECURITY_HEADERS)
 
 
-def _problem(request: Request, status: int, text: str, headers: object = None) -> Response:
-    known = dict(headers) if isinstance(headers, dict) else None
+def _problem(request: Request, status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
     wants_page = "text/html" in request.headers.get("accept", "") and request.method in ("GET", "HEAD")
     if wants_page and not request.url.path.startswith(("/api/", "/media/", "/static/")):
         web = web_of(request)
         said = {"status": status, "text": text, "page_version": web.page_version}
-        return web.templates.TemplateResponse(request, "error.html", said, status_code=status, headers=known)
-    return JSONResponse({"error": text}, status_code=status, headers=known)
+        return web.templates.TemplateResponse(request, "error.html", said, status_code=status, headers=headers)
+    return JSONResponse({"error": text}, status_code=status, headers=headers)

@@ -77,17 +77,15 @@ def may_change(request: Request) -> Session:
 
 
 def owner(request: Request) -> Session:
-    return _only_owners(signed_in(request))
-
-
-def owner_may_change(request: Request) -> Session:
-    return _only_owners(may_change(request))
-
-
-def _only_owners(session: Session) -> Session:
+    session = signed_in(request)
     if not session.is_owner:
         raise HTTPException(403, "Only the owner of the dataset may do this.")
     return session
+
+
+def owner_may_change(request: Request) -> Session:
+    may_change(request)
+    return owner(request)
 
 
 async def the_web(request: Request) -> Web:

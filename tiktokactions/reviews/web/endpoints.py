@@ -14,7 +14,6 @@ from tiktokactions.reviews import ledger, people
 from tiktokactions.reviews.decisions import DecisionError
 from tiktokactions.reviews.desk import LabelChoice
 from tiktokactions.reviews.gallery import Filters
-from tiktokactions.reviews.index import VideoRow
 from tiktokactions.reviews.items import ReviewItem
 from tiktokactions.reviews.pace import Progress
 from tiktokactions.reviews.queue import QueueItem
@@ -108,11 +107,6 @@ def next_videos(web: TheWeb, session: MayChange, given: shapes.NextGiven) -> sha
 
 
 def next_answer(web: Web, session: Session, queue: str, count: int, exclude: Collection[str]) -> shapes.NextAnswer:
-    items = _next_items(web, session, queue, count, exclude)
-    return shapes.NextAnswer(items=items, progress=web.desk.progress(session.person.id, queue))
-
-
-def _next_items(web: Web, session: Session, queue: str, count: int, exclude: Collection[str]) -> list[shapes.Item]:
     unreadable: list[str] = []
     while True:
         waiting = web.desk.next_items(session.person.id, queue, count, [*exclude, *unreadable])
@@ -122,7 +116,8 @@ def _next_items(web: Web, session: Session, queue: str, count: int, exclude: Col
         if broken and not set(broken) <= set(unreadable) and len(unreadable) < 100:
             unreadable += broken
             continue
-        return [_answer(web, session, item, entry) for entry in waiting if (item := found[entry.video_id]) is not None]
+        items = [_answer(web, session, item, entry) for entry in waiting if (item := found[entry.video_id]) is not None]
+        return shapes.NextAnswer(items=items, progress=web.desk.progress(session.person.id, queue))
 
 
 def _item(web: Web, video_id: str) -> ReviewItem | None:
@@ -161,12 +156,9 @@ def undo(web: TheWeb, session: MayChange, given: shapes.UndoGiven) -> shapes.Und
     if undone is None:
         return shapes.UndoAnswer(undone=None, item=None, previous=None)
     item = _item(web, undone.video_id)
-    entry = QueueItem(undone.video_id, undone.queue)
-    return shapes.UndoAnswer(
-        undone=shapes.DecisionAnswer.model_validate(undone),
-        item=None if item is None else _answer(web, session, item, entry),
-        previous=undone.previous,
-    )
+    shown = None if item is None else _answer(web, session, item, QueueItem(undone.video_id, undone.queue))
+    written = shapes.DecisionAnswer.model_validate(undone)
+    return shapes.UndoAnswer(undone=written, item=shown, previous=undone.previous)
 
 
 @api.post("/leases/renew")
@@ -234,17 +226,9 @@ def videos(
         page = web.desk.browse(query.filters(session), after, before, limit)
     except ValueError as error:
         raise HTTPException(404, "after, before: no such page; expected what an earlier answer gave") from error
-    return shapes.GalleryAnswer(
-        videos=[_video_answer(row, session) for row in page.rows],
-        next=page.next,
-        previous=page.previous,
-        total=page.total,
-    )
-
-
-def _video_answer(row: VideoRow, session: Session) -> shapes.VideoAnswer:
-    answer = shapes.VideoAnswer.model_validate(row)
-    return answer if session.is_owner else answer.model_copy(update={"judged": None, "conflict": None})
+    hidden = {} if session.is_owner else {"judged": None, "conflict": None}
+    found = [shapes.VideoAnswer.model_validate(row).model_copy(update=hidden) for row in page.rows]
+    return shapes.GalleryAnswer(videos=found, next=page.next, previous=page.previous, total=page.total)
 
 
 @api.get("/videos/{video_id}", responses=UNKNOWN)

@@ -55,13 +55,9 @@ async def let_in(request: Request) -> Response:
     """
     web = web_of(request)
     if request.headers.get("sec-fetch-site") == "cross-site":
-        return _page(web, request, None, "again.html", address=_own_address(request))
+        query = f"?{request.url.query}" if request.url.query else ""
+        return _page(web, request, None, "again.html", address=f"{request.url.path}{query}")
     return _page(web, request, None, "join.html", status_code=401, problem="")
-
-
-def _own_address(request: Request) -> str:
-    query = f"?{request.url.query}" if request.url.query else ""
-    return f"{request.url.path}{query}"
 
 
 def _page(
@@ -104,7 +100,8 @@ def review(
         raise HTTPException(403, "Only the owner settles conflicts.")
     first = next_answer(web, session, name, HELD_AHEAD, [])
     boot = _boot(web, session, queue=name, single=False, **first.model_dump())
-    return _page(web, request, session, "review.html", boot=boot, tab="review", queue=name, first=_first(first.items))
+    shown = first.items[0].video_id if first.items else ""
+    return _page(web, request, session, "review.html", boot=boot, tab="review", queue=name, first=shown)
 
 
 @pages.get("/videos/{video_id}")
@@ -112,14 +109,8 @@ def one_video(web: TheWeb, session: Visitor, request: Request, video_id: str) ->
     item = item_of(web, session, video_id)
     boot = _boot(web, session, queue="gallery", single=True, items=[item.model_dump()], progress=None)
     known = golden.gold(web.desk.store).get(video_id) if session.is_owner else None
-    gold = "" if known is None else known.verdict
-    return _page(
-        web, request, session, "review.html", boot=boot, tab="gallery", queue="gallery", first=video_id, gold=gold
-    )
-
-
-def _first(items: list[shapes.Item]) -> str:
-    return items[0].video_id if items else ""
+    told: dict[str, Any] = {"boot": boot, "first": video_id, "gold": "" if known is None else known.verdict}
+    return _page(web, request, session, "review.html", tab="gallery", queue="gallery", **told)
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
@@ -135,10 +126,6 @@ def gallery(web: TheWeb, session: Visitor, request: Request) -> Response:
     except ValueError as error:
         raise HTTPException(422, "The gallery does not know such a filter.") from error
     kept = {name: value for name, value in given.items() if name in GalleryQuery.model_fields}
-
-    def address(**changes: str) -> str:
-        return f"/gallery?{urlencode(kept | changes)}"
-
     return _page(
         web,
         request,
@@ -151,18 +138,15 @@ def gallery(web: TheWeb, session: Visitor, request: Request) -> Response:
         statuses=STATUSES,
         reasons=REASONS,
         orders=ORDERS,
-        next=address(after=page.next) if page.next else None,
-        previous=address(before=page.previous) if page.previous else None,
+        next=f"/gallery?{urlencode(kept | {'after': page.next})}" if page.next else None,
+        previous=f"/gallery?{urlencode(kept | {'before': page.previous})}" if page.previous else None,
         media_url=shapes.media_url,
     )
 
 
 @pages.get("/owner")
 def owner_page(web: TheWeb, session: PageOwner, request: Request) -> Response:
-    report = web.desk.report()
-    names = {person.id: person.name for person in people.reviewers(web.desk.store)}
-    disabled = {person.id for person in people.reviewers(web.desk.store) if person.disabled}
-    funnel = web.desk.label_funnel(FUNNEL_ROWS)
+    everybody = people.reviewers(web.desk.store)
     return _page(
         web,
         request,
@@ -170,11 +154,11 @@ def owner_page(web: TheWeb, session: PageOwner, request: Request) -> Response:
         "owner.html",
         tab="owner",
         boot=_boot(web, session),
-        report=report,
-        names=names,
-        disabled=disabled,
+        report=web.desk.report(),
+        names={person.id: person.name for person in everybody},
+        disabled={person.id for person in everybody if person.disabled},
         conflicts=web.desk.conflicts(50),
-        funnel=funnel,
+        funnel=web.desk.label_funnel(FUNNEL_ROWS),
         counts=web.desk.status_counts(),
         progress=web.desk.progress(session.person.id),
         own=session.person.id,

@@ -56,9 +56,8 @@ def make_proxy(job: ProxyJob) -> str | None:
     """Encode one stand-in; what went wrong, or None. Runs in a process of its own: a bad file costs only itself."""
     target = Path(job.target)
     unfinished = target.with_name(f".{target.stem}-{secrets.token_hex(4)}.part")
-    settings = ClipSettings(
-        short_side=min(SHORT_SIDE, job.probe.width, job.probe.height), fps=None, crf=CRF, audio=False
-    )
+    side = min(SHORT_SIDE, job.probe.width, job.probe.height)
+    settings = ClipSettings(short_side=side, fps=None, crf=CRF, audio=False)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with local_file(job.source) as path:

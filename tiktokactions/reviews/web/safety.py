@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
 import socket
 from collections.abc import Collection
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_BYTES_AT_MOST = 256 * 1024
@@ -81,14 +81,13 @@ class Guard:
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers[name] = value
+                headers.update(SECURITY_HEADERS)
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
         refusal = self._refusal(scope)
         if refusal is not None:
-            await _refuse(send_safely, *refusal)
+            await JSONResponse({"error": refusal[1]}, refusal[0])(scope, receive, send_safely)
             return
         await self.app(scope, _limited(receive), send_safely)
 
@@ -131,10 +130,3 @@ def _limited(receive: Receive) -> Receive:
         return message
 
     return limited
-
-
-async def _refuse(send: Send, status: int, text: str) -> None:
-    body = json.dumps({"error": text}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

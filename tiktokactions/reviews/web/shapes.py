@@ -132,8 +132,7 @@ class TokenGiven(_Given):
     token: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class InvitationGiven(_Given):
-    name: Annotated[str, Field(min_length=1, max_length=TEXT_AT_MOST)]
+class InvitationGiven(NameGiven):
     role: Literal["reviewer", "owner"] = "reviewer"
 
 
@@ -148,7 +147,7 @@ class SessionAnswer(BaseModel):
     token: str = Field(description="To be sent back as X-Review-Token with every POST that relies on the cookie.")
 
 
-class Segment(BaseModel):
+class Segment(_OfRecord):
     start_s: float
     end_s: float
 
@@ -254,45 +253,37 @@ def item_answer(
 ) -> Item:
     record, video_id, probe = item.record, item.record.video_id, item.record.probe
     plays = item.source_path is not None and plays_in_browsers(probe, item.source_path)
+    copies = item.source is not None and not plays and probe is not None and bool(record.scenes)
     clip_url = _marked(video_id, "clip", item.clip_path)
     source_url = _marked(video_id, "source", item.source_path) if plays else None
-    clip = None
+    clip = source = None
     if clip_url is not None and record.segment is not None:
         clip = Media(url=clip_url, start_s=record.segment.start_s, end_s=record.segment.end_s)
-    copies = item.source is not None and not plays and probe is not None and bool(record.scenes)
-    return Item(
-        video_id=video_id,
-        queue=queue,
-        second_look=second_look,
-        title=record.source.title,
-        creator=record.source.creator,
-        file_name=Path(record.source.path).name,
-        labels=list(record.labels),
-        why=item.why,
-        duration_s=probe.duration_s if probe else None,
-        fps=probe.fps if probe else None,
-        width=probe.width if probe else None,
-        height=probe.height if probe else None,
-        scenes=[Segment(start_s=scene.start_s, end_s=scene.end_s) for scene in record.scenes],
-        scene=item.scene,
-        samples=[
-            SampleAnswer(
-                time_s=sample.time_s,
-                people=[Person(xyxy=p.xyxy, score=p.score, counts=p.score >= item.person_score) for p in sample.people],
-            )
-            for sample in record.samples
-        ],
-        person_score=item.person_score,
-        min_clip_s=item.min_clip_s,
-        max_clip_s=item.max_clip_s,
-        segment=None if item.segment is None else Segment(start_s=item.segment[0], end_s=item.segment[1]),
-        clip=clip,
-        source=None
-        if source_url is None
-        else Media(url=source_url, start_s=0.0, end_s=probe.duration_s if probe else None),
-        scene_url=media_url(video_id, "scenes/") if copies else None,
-        poster=_marked(video_id, "poster", item.poster_path),
-        strip=_marked(video_id, "strip", item.strip_path) if record.samples else None,
-        decided=None if decided is None else decided.verdict,
-        judgements=None if judgements is None else [JudgementAnswer.model_validate(said) for said in judgements],
+    if source_url is not None and probe is not None:
+        source = Media(url=source_url, start_s=0.0, end_s=probe.duration_s)
+    samples = []
+    for sample in record.samples:
+        people = [Person(xyxy=p.xyxy, score=p.score, counts=p.score >= item.person_score) for p in sample.people]
+        samples.append(SampleAnswer(time_s=sample.time_s, people=people))
+    values = vars(item) | {name: getattr(probe, name, None) for name in ("duration_s", "fps", "width", "height")}
+    return Item.model_validate(
+        values
+        | {
+            "video_id": video_id,
+            "queue": queue,
+            "second_look": second_look,
+            "title": record.source.title,
+            "creator": record.source.creator,
+            "file_name": Path(record.source.path).name,
+            "labels": record.labels,
+            "scenes": record.scenes,
+            "samples": samples,
+            "clip": clip,
+            "source": source,
+            "scene_url": media_url(video_id, "scenes/") if copies else None,
+            "poster": _marked(video_id, "poster", item.poster_path),
+            "strip": _marked(video_id, "strip", item.strip_path) if record.samples else None,
+            "decided": None if decided is None else decided.verdict,
+            "judgements": judgements,
+        }
     )
