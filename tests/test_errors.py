@@ -26,7 +26,6 @@ from tiktokactions.errors import (
 from tiktokactions.files import disk_errors
 
 INTERNAL = {
-    "LeaseHeldError",
     "SearchLostError",
     "TorchcodecError",
     "VisitorNeededError",

@@ -79,7 +79,7 @@ def decode_all(path: Path) -> list[np.ndarray]:
     with open_container(str(path)) as container:
         return [
             np.rot90(frame.to_ndarray(format="rgb24"), k=round(frame.rotation / 90))
-            for frame in container.decode(video_stream(container, str(path)))
+            for frame in container.decode(video_stream(container))
         ]
 
 
@@ -361,7 +361,7 @@ def test_there_are_real_files(shared_data: Path) -> None:
 @pytest.mark.parametrize("path", real_files(), ids=lambda path: path.name)
 def test_real_files_are_read_exactly(path: Path) -> None:
     with open_container(str(path)) as container:
-        stream = video_stream(container, str(path))
+        stream = video_stream(container)
         expected = []
         for frame in container.decode(stream):
             expected.append(hash(np.rot90(frame.to_ndarray(format="rgb24"), k=round(frame.rotation / 90)).tobytes()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
@@ -9,8 +10,10 @@ import shutil
 import tempfile
 import threading
 import time
+import uuid
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 DAY_S = 86_400
 
@@ -35,20 +38,30 @@ def is_alive(process: int) -> bool:
 
 def scratch_folder() -> Path:
     """This process's folder for copies that live for one video. What killed processes left is removed."""
-    return _scratch_folder(os.getpid())
+    folder = _scratch_root(os.getpid()) / str(os.getpid())
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
 
 
 @functools.lru_cache(maxsize=1)
-def _scratch_folder(process: int) -> Path:
+def _scratch_root(process: int) -> Path:
     user = os.getuid() if hasattr(os, "getuid") else 0
     root = Path(tempfile.gettempdir()) / f"tiktokactions-{user}"
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     for left in root.iterdir():
         if left.name.isdigit() and not is_alive(int(left.name)):
             shutil.rmtree(left, ignore_errors=True)
-    folder = root / str(process)
-    folder.mkdir(exist_ok=True)
-    return folder
+    return root
+
+
+@contextlib.contextmanager
+def scratch_file(like: str) -> Iterator[Path]:
+    """A new name in :func:`scratch_folder` with the suffix of ``like``. A file of this name is removed at the end."""
+    file = scratch_folder() / f"{uuid.uuid4().hex}{PurePosixPath(like).suffix[:8]}"
+    try:
+        yield file
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def cache_folder(name: str) -> Path:

@@ -30,8 +30,7 @@ def option(default: T, group: str, help: str, **metadata: object) -> T:
 
     ``metadata``: also the bounds of a number, see :func:`check_bounds`.
     """
-    field: T = dataclasses.field(default=default, metadata={"group": group, "help": help, **metadata})
-    return field
+    return dataclasses.field(default=default, metadata={"group": group, "help": help, **metadata})
 
 
 def check_options(options: object, checks: Iterable[Check]) -> None:
@@ -61,19 +60,14 @@ def check_bounds(options: DataclassInstance) -> None:
             raise UsageError(f"`{field.name}`: got {value}, expected {expected}")
 
 
-def option_types(kind: type[DataclassInstance]) -> dict[str, typing.Any]:
-    """The type of every option by its name."""
-    types = typing.get_type_hints(kind)
-    return {field.name: types[field.name] for field in dataclasses.fields(kind)}
-
-
 def checked_options(kind: type[Options], given: Mapping[str, object]) -> Options:
     """``kind(**given)``, where every name is known and every value is of its option's type.
 
     Raises:
         UsageError: an unknown option, a value of another type or one out of range.
     """
-    types = option_types(kind)
+    hints = typing.get_type_hints(kind)
+    types = {field.name: hints[field.name] for field in dataclasses.fields(kind)}
     unknown = sorted(set(given) - set(types))
     if unknown:
         raise UsageError(f"unknown option {', '.join(unknown)}; expected some of {', '.join(sorted(types))}")
@@ -91,7 +85,7 @@ def _as_type(name: str, value: object, kind: typing.Any) -> object:
         # The hook makes a Fraction of a number or of "30000/1001".
         made: object = msgspec.convert(value, kind, dec_hook=lambda wanted, given: wanted(str(given)))
     except msgspec.ValidationError as error:
-        literals = [t for t in (kind, *typing.get_args(kind)) if typing.get_origin(t) is typing.Literal]
+        literals = (t for t in (kind, *typing.get_args(kind)) if typing.get_origin(t) is typing.Literal)
         choices = [str(choice) for literal in literals for choice in typing.get_args(literal)]
         problem = f", expected one of {', '.join(choices)}" if choices else f": {error}".replace("`", "'")
         raise UsageError(f"`{name}`: got {value!r}{problem}") from error

@@ -79,8 +79,8 @@ def style() -> Iterator[None]:
     installed = set(font_manager.get_font_names())
     families = ["sans-serif", *(name for name in _FALLBACK_FONTS if name in installed)]
     with matplotlib.rc_context(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from", category=UserWarning)
-        warnings.filterwarnings("ignore", message=r"Matplotlib currently does not support", category=UserWarning)
+        no_glyph = r"Glyph \d+ .* missing from|Matplotlib currently does not support"
+        warnings.filterwarnings("ignore", no_glyph, UserWarning)
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
         matplotlib.rcParams["font.family"] = families
@@ -111,9 +111,9 @@ def save_figure(figure: Figure, stem: AnyPlace) -> list[AnyPlace]:
     return paths
 
 
-def message_figure(message: str, width_in: float = 8.0, height_in: float = 2.0) -> Figure:
+def message_figure(message: str) -> Figure:
     """A figure that says why there is nothing to draw."""
-    figure = new_figure(width_in, height_in)
+    figure = new_figure(8, 2)
     figure.text(0.5, 0.5, message, ha="center", va="center", color=MUTED, fontsize=12)
     return figure
 
@@ -121,15 +121,7 @@ def message_figure(message: str, width_in: float = 8.0, height_in: float = 2.0) 
 def title(axes: Axes, text: str, below: str) -> None:
     """A bold title, and a line in smaller print between it and the axes."""
     axes.set_title(printable(text) or " ", pad=24)
-    axes.annotate(
-        printable(below),
-        (0, 1),
-        xytext=(0, 8),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        fontsize=9,
-        color=MUTED,
-    )
+    axes.annotate(printable(below), (0, 1), (0, 8), "axes fraction", "offset points", fontsize=9, color=MUTED)
 
 
 def count_axis(axes: Axes) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.stores import Store
 from tiktokactions import files
-from tiktokactions.files import StoreError, lease, local_file, objects, stores
+from tiktokactions.files import StoreError, local_file, locks, objects, stores
 from tiktokactions.files.objects import ObjectPath, read_together
 from tiktokactions.machine import scratch_folder
 
@@ -184,14 +184,14 @@ def test_the_lease_of_a_dead_process_here_is_taken_at_once(bucket: str) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     dataset = ObjectPath(f"{bucket}/data")
-    holder = {"owner": "a dead run", "host": lease.socket.gethostname(), "process": dead.pid, "token": "x", "beat": 3}
+    holder = {"owner": "a dead run", "host": locks.socket.gethostname(), "process": dead.pid, "token": "x", "beat": 3}
     (dataset / ".lock").write_bytes(json.dumps(holder).encode())
     with files.dataset_lock(files.located(dataset.url)):
         assert json.loads((dataset / ".lock").read_bytes())["token"] != "x"
 
 
 def test_a_lease_of_elsewhere_is_taken_when_nobody_renews_it(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease, "LEASE_S", 0.5)
+    monkeypatch.setattr(locks, "LEASE_S", 0.5)
     dataset = ObjectPath(f"{bucket}/data")
     holder = {"owner": "process 7 on another machine", "host": "another machine", "process": 7, "token": "x", "beat": 3}
     (dataset / ".lock").write_bytes(json.dumps(holder).encode())
@@ -200,11 +200,11 @@ def test_a_lease_of_elsewhere_is_taken_when_nobody_renews_it(bucket: str, monkey
 
 
 def test_a_lease_of_elsewhere_that_is_renewed_is_respected(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease, "LEASE_S", 1.0)
-    monkeypatch.setattr(lease.socket, "gethostname", lambda: "another machine")
-    with lease.held_lease(ObjectPath(f"{bucket}/data/.lock")):
+    monkeypatch.setattr(locks, "LEASE_S", 1.0)
+    monkeypatch.setattr(locks.socket, "gethostname", lambda: "another machine")
+    with locks.held_lease(ObjectPath(f"{bucket}/data/.lock")):
         monkeypatch.undo()
-        monkeypatch.setattr(lease, "LEASE_S", 1.0)
+        monkeypatch.setattr(locks, "LEASE_S", 1.0)
         with (
             pytest.raises(files.DatasetBusyError, match="another machine"),
             files.dataset_lock(files.located(f"{bucket}/data")),

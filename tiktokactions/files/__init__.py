@@ -10,6 +10,7 @@ from tiktokactions.files.changes import (
     delete,
     delete_empty,
     delete_folder,
+    disk_errors,
     link_or_copy,
     move_into_place,
     staging_folder,
@@ -18,10 +19,7 @@ from tiktokactions.files.changes import (
     write_csv,
     write_json,
 )
-from tiktokactions.files.checksums import sha256_file
-from tiktokactions.files.disk import disk_errors
 from tiktokactions.files.layout import (
-    NO_LABEL_FOLDER,
     AnyPlace,
     clip_relative_path,
     label_folder,
@@ -47,6 +45,7 @@ from tiktokactions.files.places import (
     read_together,
     readable,
     real_path,
+    sha256_file,
     what_is_there,
 )
 from tiktokactions.files.record_files import all_records, read_record, record_files, record_paths, write_record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import io
 import json
 import os
@@ -12,9 +13,12 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from tiktokactions.errors import AccessError, DiskFullError, TiktokactionsError
 from tiktokactions.files import objects
 from tiktokactions.files.places import Place, local_path, stored_path
-from tiktokactions.machine import scratch_folder
+from tiktokactions.machine import NO_SPACE, scratch_folder
+
+NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 def about_to_change(place: Place) -> None:
@@ -78,16 +82,12 @@ def create(place: Place, data: bytes) -> None:
         about_to_change(place)
         stored_path(place).create(data)
         return
-    handle, name = tempfile.mkstemp(dir=local.parent, prefix=".writing-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(handle)
+    with tempfile.NamedTemporaryFile(dir=local.parent, prefix=".writing-") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
         # A link, not a rename: of two processes that make one, the first wins and both read the same.
-        link_or_copy(Path(name), local)
-    finally:
-        os.unlink(name)
+        link_or_copy(Path(file.name), local)
 
 
 def link_or_copy(source: Place, target: Path) -> None:
@@ -162,3 +162,33 @@ def delete_folder(folder: Path) -> None:
     if folder.is_dir():
         about_to_change(folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def disk_errors(written_to: Place | None = None) -> Iterator[None]:
+    """Around everything that reads or writes files. Half-written files in the dataset ``written_to`` are removed in any case
+    but a bug.
+
+    Raises:
+        DiskFullError: no space left; what was finished is kept.
+        AccessError: the operating system refuses a file or folder.
+    """
+    try:
+        yield
+    except TiktokactionsError:
+        raise
+    except OSError as error:
+        if error.errno not in NO_SPACE | NO_ACCESS:
+            raise
+        refused = f"{error.filename or written_to or 'the disk'}: {os.strerror(error.errno or 0)}."
+        if error.errno in NO_ACCESS:
+            raise AccessError(f"{refused} Allow it for this user, or name another place.") from error
+        if written_to is not None:
+            clear_staging(written_to)
+            refused = f"{written_to}: {os.strerror(error.errno or 0)}."
+        raise DiskFullError(
+            f"{refused} Everything finished so far is kept and no half-written file is left; make room and run the same"
+            " command again."
+        ) from error
+    if written_to is not None:
+        clear_staging(written_to)

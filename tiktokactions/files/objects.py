@@ -7,11 +7,13 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import io
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Literal, NamedTuple, TextIO
+from typing import Any, BinaryIO, NamedTuple, TextIO
 
 from tiktokactions.errors import UsageError
 from tiktokactions.files.stores import GCS, S3, filesystem, steady
@@ -37,39 +39,25 @@ def is_address(text: str | os.PathLike[str]) -> bool:
     return _ADDRESS.fullmatch(text) is not None and not text.lower().startswith("file://")
 
 
+@dataclass(frozen=True, order=True, slots=True)
 class ObjectPath:
     """An address on an object store, with the methods of ``pathlib.Path`` that datasets use. A folder is only a prefix: it
     comes and goes with the objects in it."""
 
-    __slots__ = ("url",)
+    url: str
 
-    def __init__(self, url: str) -> None:
-        match = _ADDRESS.fullmatch(url)
+    def __post_init__(self) -> None:
+        match = _ADDRESS.fullmatch(self.url)
         if match is None or not match[2].strip("/"):
-            raise UsageError(f"{url}: expected an address such as s3://bucket/folder")
+            raise UsageError(f"{self.url}: expected an address such as s3://bucket/folder")
         # Nothing inside is tidied up: to a store s3://bucket//a and s3://bucket/a are two objects.
-        self.url = f"{match[1].lower()}://{match[2].rstrip('/')}"
+        object.__setattr__(self, "url", f"{match[1].lower()}://{match[2].rstrip('/')}")
 
     def __str__(self) -> str:
         return self.url
 
-    def __repr__(self) -> str:
-        return f"ObjectPath({self.url!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ObjectPath) and other.url == self.url
-
-    def __hash__(self) -> int:
-        return hash(self.url)
-
-    def __lt__(self, other: ObjectPath) -> bool:
-        return self.url < other.url
-
     def __truediv__(self, part: str) -> ObjectPath:
         return ObjectPath(f"{self.url}/{part}")
-
-    def __reduce__(self) -> tuple[type[ObjectPath], tuple[str]]:
-        return ObjectPath, (self.url,)
 
     @property
     def key(self) -> str:
@@ -123,8 +111,7 @@ class ObjectPath:
         return self.is_file() or self.is_dir()
 
     def read_bytes(self) -> bytes:
-        data: bytes = steady(str(self), lambda: filesystem(self.url).cat_file(self.key))
-        return data
+        return bytes(steady(self.url, lambda: filesystem(self.url).cat_file(self.key)))
 
     def read_text(self, encoding: str | None = None, errors: str | None = None) -> str:
         return self.read_bytes().decode(encoding or "utf-8", errors or "strict")
@@ -144,20 +131,12 @@ class ObjectPath:
             if not missing_ok:
                 raise
 
-    def open(
-        self,
-        mode: Literal["r"] = "r",
-        *,
-        encoding: str | None = None,
-        errors: str | None = None,
-        newline: str | None = None,
-    ) -> TextIO:
+    def open(self, *, encoding: str | None = None, errors: str | None = None, newline: str | None = None) -> TextIO:
         """The whole object, for reading."""
         return io.TextIOWrapper(io.BytesIO(self.read_bytes()), encoding or "utf-8", errors, newline)
 
     def iterdir(self) -> Iterator[ObjectPath]:
-        for info in self._listed():
-            yield ObjectPath(f"{self.url}/{info['name'].rstrip('/').rsplit('/', 1)[-1]}")
+        return self.glob("*")
 
     def glob(self, pattern: str) -> Iterator[ObjectPath]:
         """Objects by a pattern of names, one for each level (``*.csv``, ``*/*``)."""
@@ -226,29 +205,20 @@ def find_objects(pattern: str) -> list[str]:
 
 def read_together(paths: Iterable[ObjectPath]) -> Iterator[tuple[ObjectPath, bytes]]:
     """The bytes of many small objects in the order given, fetched side by side; those that are gone are left out."""
-    batch: list[ObjectPath] = []
-    for path in paths:
-        batch.append(path)
-        if len(batch) == READ_TOGETHER:
-            yield from _read_batch(batch)
-            batch = []
-    yield from _read_batch(batch)
+    waiting = iter(paths)
+    while batch := list(itertools.islice(waiting, READ_TOGETHER)):
+        yield from _read_batch(batch)
 
 
 def _read_batch(batch: list[ObjectPath]) -> Iterator[tuple[ObjectPath, bytes]]:
-    if not batch:
-        return
     keys = [path.key for path in batch]
     got = steady(str(batch[0].parent), lambda: filesystem(batch[0].url).cat(keys, on_error="return"))
     if not isinstance(got, dict):
         got = {keys[0]: got}
     for path in batch:
         data = got.get(path.key)
-        if isinstance(data, bytes):
-            yield path, data
-            continue
         with contextlib.suppress(FileNotFoundError):
-            yield path, path.read_bytes()  # this one failed: tried again on its own
+            yield path, data if isinstance(data, bytes) else path.read_bytes()  # those that failed, on their own
 
 
 def upload(source: Path, target: ObjectPath) -> None:
@@ -269,8 +239,7 @@ def download(url: str, target: Path) -> None:
     def fetch() -> None:
         size_bytes = path.entry().size_bytes
         filesystem(url).get_file(path.key, str(target))
-        got = target.stat().st_size
-        if got != size_bytes:
+        if (got := target.stat().st_size) != size_bytes:
             raise ConnectionError(f"got {got} of {size_bytes} bytes")
 
     steady(url, fetch)
@@ -317,8 +286,7 @@ class SteadyFile(io.RawIOBase, BinaryIO):
 
         def fetch() -> bytes:
             self._file.seek(start)
-            data: bytes = self._file.read(-1 if size is None else size)
-            return data
+            return self._file.read(-1 if size is None else size)
 
         return steady(str(self._path), fetch)
 

@@ -4,17 +4,18 @@ files beside this one; everywhere else a place is a :class:`Place`."""
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import itertools
 import os
-import uuid
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path, PurePath, PurePosixPath
-from typing import BinaryIO, Literal, Protocol, Self, TextIO
+from pathlib import Path, PurePath
+from typing import BinaryIO, Protocol, Self, TextIO
 
 from tiktokactions.errors import UsageError
 from tiktokactions.files import objects
 from tiktokactions.files.objects import ObjectPath, SteadyFile, is_address
-from tiktokactions.machine import scratch_folder
+from tiktokactions.machine import scratch_file
 
 
 class Place(Protocol):
@@ -63,14 +64,7 @@ class Place(Protocol):
 
     def read_text(self, encoding: str | None = None, errors: str | None = None) -> str: ...
 
-    def open(
-        self,
-        mode: Literal["r"] = "r",
-        *,
-        encoding: str | None = None,
-        errors: str | None = None,
-        newline: str | None = None,
-    ) -> TextIO: ...
+    def open(self, *, encoding: str | None = None, errors: str | None = None, newline: str | None = None) -> TextIO: ...
 
 
 def located(place: str | os.PathLike[str] | Place) -> Place:
@@ -125,13 +119,14 @@ def what_is_there(folder: Place) -> Callable[[str], bool]:
     is listed once."""
     if local_path(folder) is not None:
         return lambda relative: (folder / relative).is_file()
-    listed: dict[str, set[str]] = {}
+
+    @functools.cache
+    def names_in(parent: str) -> set[str]:
+        return {file.name for file in listing(folder / parent)[0]}
 
     def is_there(relative: str) -> bool:
         parent, _, name = relative.rpartition("/")
-        if parent not in listed:
-            listed[parent] = {file.name for file in listing(folder / parent)[0]}
-        return name in listed[parent]
+        return name in names_in(parent)
 
     return is_there
 
@@ -173,17 +168,17 @@ def local_file(path: str | os.PathLike[str] | Place) -> Iterator[Path]:
     if local is not None:
         yield local
         return
-    folder = scratch_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    copy = folder / f"{uuid.uuid4().hex}{PurePosixPath(str(path)).suffix[:8]}"
-    try:
+    with scratch_file(str(path)) as copy:
         try:
             objects.download(str(place), copy)
         except (FileNotFoundError, PermissionError) as error:
             raise type(error)(error.errno, error.strerror or str(error), str(path)) from error
         yield copy
-    finally:
-        copy.unlink(missing_ok=True)
+
+
+def sha256_file(path: str | os.PathLike[str] | Place) -> str:
+    with local_file(path) as local, local.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def readable(place: Place) -> Path | SteadyFile:

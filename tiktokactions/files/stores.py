@@ -27,6 +27,7 @@ EXTRAS = dict.fromkeys(S3, "s3") | dict.fromkeys(GCS, "gcs")
 TRIES, GCS_TRIES = 6, 3
 """How often an operation is begun. Within each, s3fs and gcsfs try again on their own, gcsfs for half a minute."""
 FIRST_WAIT_S = 0.5
+_NOWHERE = logging.NullHandler()
 
 Result = TypeVar("Result")
 
@@ -64,7 +65,9 @@ def _google_filesystem(options: dict[str, Any]) -> AbstractFileSystem:
     from fsspec.config import conf
     from gcsfs.core import GCSFileSystem
 
-    _hush()
+    # Google's packages log what they are about to raise. StoreError says it once, without a traceback.
+    for name in ("gcsfs", "google.auth"):
+        logging.getLogger(name).addHandler(_NOWHERE)
     # gcsfs itself would wait forever for a store that takes a connection and never answers.
     options["requests_timeout"] = ClientTimeout(total=None, sock_connect=10, sock_read=60)
     if not any("token" in conf.get(protocol, {}) for protocol in GCS):  # FSSPEC_GS_TOKEN=anon reads public buckets
@@ -72,13 +75,6 @@ def _google_filesystem(options: dict[str, Any]) -> AbstractFileSystem:
         emulated = os.environ.get("STORAGE_EMULATOR_HOST", "default") not in ("", "default")
         options["token"] = "anon" if emulated else "google_default"
     return GCSFileSystem(**options)
-
-
-@functools.cache
-def _hush() -> None:
-    """Google's packages log what they are about to raise. :class:`StoreError` says it once, without a traceback."""
-    for name in ("gcsfs", "google.auth"):
-        logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 def steady(what: str, action: Callable[[], Result]) -> Result:
@@ -89,8 +85,9 @@ def steady(what: str, action: Callable[[], Result]) -> Result:
         OSError: the local disk is full.
         StoreError: it failed every time, or there are no credentials.
     """
-    passing = _passing_errors(what)
-    tries = min(TRIES, GCS_TRIES) if what.partition("://")[0] in GCS else TRIES
+    protocol = what.partition("://")[0]
+    passing = _passing_errors(protocol)
+    tries = min(TRIES, GCS_TRIES) if protocol in GCS else TRIES
     for attempt in range(tries):
         try:
             return action()
@@ -99,8 +96,7 @@ def steady(what: str, action: Callable[[], Result]) -> Result:
         except passing as error:
             if isinstance(error, OSError) and error.errno in NO_SPACE:
                 raise
-            lasting = _lasting(what, error)
-            if lasting is not None:
+            if (lasting := _lasting(what, error)) is not None:
                 raise lasting from error
             if attempt == tries - 1:
                 raise StoreError(
@@ -138,7 +134,7 @@ def _lasting(what: str, error: BaseException) -> Exception | None:
 
 
 @functools.cache
-def _passing_by_protocol(protocol: str) -> tuple[type[BaseException], ...]:
+def _passing_errors(protocol: str) -> tuple[type[BaseException], ...]:
     errors: tuple[type[BaseException], ...] = (OSError, TimeoutError)
     if protocol in S3:
         with contextlib.suppress(ImportError):
@@ -157,7 +153,3 @@ def _passing_by_protocol(protocol: str) -> tuple[type[BaseException], ...]:
 
         errors += (HttpError,)
     return errors
-
-
-def _passing_errors(what: str) -> tuple[type[BaseException], ...]:
-    return _passing_by_protocol(what.partition("://")[0])

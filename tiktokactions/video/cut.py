@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -78,14 +79,8 @@ def _encode(
         with av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as output:
             stream = _video_output(output, video, rate, width, height, settings.crf)
             # Streams have to be declared before the first packet is written.
-            sound = _AudioCopy(output, video.path, start_s, end_s) if settings.audio and probe.has_audio else None
-
-            def write(picture: np.ndarray) -> None:
-                nonlocal written
-                frame = _to_frame(picture)
-                frame.pts, frame.time_base = written, 1 / rate
-                output.mux(stream.encode(frame))
-                written += 1
+            has_sound = settings.audio and probe.has_audio
+            sound = output.add_stream("aac", rate=48000, layout="stereo") if has_sound else None
 
             def counted() -> Iterator[tuple[float, np.ndarray]]:
                 nonlocal found
@@ -93,14 +88,15 @@ def _encode(
                     found += 1
                     yield frame.time_s, upright(shrink(frame.picture, *coded), probe.rotation)
 
-            if settings.fps in (None, probe.frame_rate) and not probe.variable_frame_rate:
-                for _, picture in counted():
-                    write(picture)
-            else:
-                _resample(counted(), end_s, rate, write)
+            evenly = settings.fps in (None, probe.frame_rate) and not probe.variable_frame_rate
+            for picture in (p for _, p in counted()) if evenly else _resampled(counted(), end_s, rate):
+                frame = _to_frame(picture)
+                frame.pts, frame.time_base = written, 1 / rate
+                output.mux(stream.encode(frame))
+                written += 1
             output.mux(stream.encode(None))
             if sound is not None:
-                sound.copy()
+                _copy_sound(output, sound, video.path, start_s, end_s)
     except av.error.FFmpegError as error:
         if error.errno in NO_SPACE:
             raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
@@ -108,10 +104,8 @@ def _encode(
     return found, CutClip(written, rate, width, height)
 
 
-def _resample(
-    frames: Iterator[tuple[float, np.ndarray]], end_s: float, rate: Fraction, write: Callable[[np.ndarray], None]
-) -> None:
-    """Show at each output time the frame that is on screen then, give or take half an output frame."""
+def _resampled(frames: Iterator[tuple[float, np.ndarray]], end_s: float, rate: Fraction) -> Iterator[np.ndarray]:
+    """At each output time the frame that is on screen then, give or take half an output frame."""
     shown = next(frames, None)
     if shown is None:
         return
@@ -120,37 +114,24 @@ def _resample(
     number = 0
     for following in frames:
         while number < total and start_s + (number + 0.5) / rate < following[0]:
-            write(shown[1])
+            yield shown[1]
             number += 1
         shown = following
-    for _ in range(number, total):
-        write(shown[1])
+    yield from itertools.repeat(shown[1], total - number)
 
 
 def _video_output(
     output: av.container.OutputContainer, video: VideoFile, rate: Fraction, width: int, height: int, crf: int
 ) -> av.VideoStream:
-    stream = output.add_stream(
-        "libx264",
-        rate=rate,
-        options={
-            "preset": PRESET,
-            "crf": str(crf),
-            "g": str(KEYFRAME_INTERVAL),
-            "bf": "0",
-            "coder": "cavlc",
-            "threads": "1",
-        },
-    )
+    options = {"preset": PRESET, "crf": str(crf), "g": str(KEYFRAME_INTERVAL), "bf": "0", "coder": "cavlc"}
+    stream = output.add_stream("libx264", rate=rate, options=options | {"threads": "1"})
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     codec, source = stream.codec_context, video.stream.codec_context
     codec.time_base = 1 / rate
     codec.color_range = ColorRange.MPEG  # limited; shrink() has converted full-range sources
-    codec.colorspace, codec.color_primaries, codec.color_trc = (
-        source.colorspace,
-        source.color_primaries,
-        source.color_trc,
-    )
+    codec.colorspace = source.colorspace
+    codec.color_primaries = source.color_primaries
+    codec.color_trc = source.color_trc
     return stream
 
 
@@ -163,43 +144,39 @@ def _to_frame(picture: np.ndarray) -> av.VideoFrame:
     return frame
 
 
-class _AudioCopy:
+def _copy_sound(
+    output: av.container.OutputContainer, sound: av.AudioStream, path: str, start_s: float, end_s: float
+) -> None:
     """The sound between two times, re-encoded as AAC so that it begins with the clip's first frame."""
-
-    def __init__(self, output: av.container.OutputContainer, path: str, start_s: float, end_s: float) -> None:
-        self._output, self._path, self._start_s, self._end_s = output, path, start_s, end_s
-        self.stream = output.add_stream("aac", rate=48000, layout="stereo")
-
-    def copy(self) -> None:
-        with open_container(self._path) as source:
-            audio, video = source.streams.audio[0], source.streams.video[0]
-            # Times count from the first video frame; audio stamps run on the container's clock.
-            zero_s = float((video.start_time or 0) * (video.time_base or 0))
-            resampler = av.AudioResampler(format="fltp", layout="stereo", rate=48000)
-            first, last = (round((t + zero_s) * 48000) for t in (self._start_s, self._end_s))
-            source.seek(max(0, int((self._start_s + zero_s - 1) * av.time_base)))
-            written = position = 0
-            started = False
-            for packet in source.demux(audio):
-                try:
-                    decoded = packet.decode()
-                except av.error.FFmpegError:
-                    continue  # sound may be damaged where the picture is not: a gap is better than no clip
-                for frame in decoded:
-                    if not started and frame.time is not None:
-                        position, started = round(frame.time * 48000), True
-                    for part in resampler.resample(frame):
-                        samples = part.to_ndarray()
-                        cut = samples[:, max(0, first - position) : max(0, last - position)]
-                        position += samples.shape[1]
-                        if cut.shape[1]:
-                            piece = av.AudioFrame.from_ndarray(np.ascontiguousarray(cut, np.float32), "fltp", "stereo")
-                            piece.sample_rate, piece.pts, piece.time_base = 48000, written, Fraction(1, 48000)
-                            self._output.mux(self.stream.encode(piece))
-                            written += cut.shape[1]
-                if started and position >= last:
-                    break
-            self._output.mux(self.stream.encode(None))
+    with open_container(path) as source:
+        audio, video = source.streams.audio[0], source.streams.video[0]
+        # Times count from the first video frame; audio stamps run on the container's clock.
+        zero_s = float((video.start_time or 0) * (video.time_base or 0))
+        resampler = av.AudioResampler(format="fltp", layout="stereo", rate=48000)
+        first, last = (round((t + zero_s) * 48000) for t in (start_s, end_s))
+        source.seek(max(0, int((start_s + zero_s - 1) * av.time_base)))
+        written = position = 0
+        started = False
+        for packet in source.demux(audio):
+            try:
+                decoded = packet.decode()
+            except av.error.FFmpegError:
+                continue  # sound may be damaged where the picture is not: a gap is better than no clip
+            for frame in decoded:
+                if not started and frame.time is not None:
+                    position, started = round(frame.time * 48000), True
+                for part in resampler.resample(frame):
+                    samples = part.to_ndarray()
+                    cut = samples[:, max(0, first - position) : max(0, last - position)]
+                    position += samples.shape[1]
+                    if cut.shape[1]:
+                        piece = av.AudioFrame.from_ndarray(np.ascontiguousarray(cut, np.float32), "fltp", "stereo")
+                        piece.sample_rate, piece.pts, piece.time_base = 48000, written, Fraction(1, 48000)
+                        output.mux(sound.encode(piece))
+                        written += cut.shape[1]
+            if started and position >= last:
+                break
+        output.mux(sound.encode(None))
 
 
 def count_frames(path: Path) -> int:

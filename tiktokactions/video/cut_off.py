@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import av
 
-_EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
+_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 
 
 def what_is_missing(
@@ -38,20 +38,13 @@ def what_is_missing(
 def matroska_size(path: str) -> int | None:
     """How many bytes a Matroska or WebM file has by its own account; None where it does not say (live recordings)."""
     with open(path, "rb") as file:
-        if _element_id(file) != _EBML:
-            return None
-        header = _element_size(file)
-        if header is None:
-            return None
-        file.seek(header, os.SEEK_CUR)
-        if _element_id(file) != _SEGMENT:
-            return None
-        segment = _element_size(file)
-        return None if segment is None else file.tell() + segment
-
-
-def _element_id(file: BinaryIO) -> int:
-    return int.from_bytes(file.read(4), "big")  # both wanted ones have four bytes
+        size = 0
+        for element in (_EBML, _SEGMENT):
+            file.seek(size, os.SEEK_CUR)
+            if file.read(4) != element or (told := _element_size(file)) is None:
+                return None
+            size = told
+        return file.tell() + size
 
 
 def _element_size(file: BinaryIO) -> int | None:

@@ -8,7 +8,6 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from types import TracebackType
 from typing import NamedTuple
 
 import av
@@ -39,9 +38,7 @@ class VideoError(TiktokactionsError):
 
     def __init__(self, reason: str, detail: str, probe: Probe | None = None) -> None:
         super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
-        self.probe = probe
+        self.reason, self.detail, self.probe = reason, detail, probe
 
 
 class Frame(NamedTuple):
@@ -68,9 +65,8 @@ class _Clock:
             return index * self.frame_interval_s
         if index == 0:
             self.first_pts = pts
-        if pts is None or self.first_pts is None:
-            seconds = -math.inf
-        else:
+        seconds = -math.inf
+        if pts is not None and self.first_pts is not None:
             seconds = (pts - self.first_pts) * self.time_base.numerator / self.time_base.denominator
         if seconds <= self.last_s or seconds == -math.inf:
             self.repaired = True
@@ -94,7 +90,12 @@ class VideoFile:
         self.path = os.fspath(path)
         self._container = open_container(self.path)
         try:
-            self.stream = video_stream(self._container, self.path)
+            self.stream = video_stream(self._container)
+            codec = self.stream.codec_context
+            self.coded_width, self.coded_height = codec.width, codec.height
+            if min(codec.width, codec.height) < SMALLEST_SIDE_PX:
+                found = f"{codec.width}x{codec.height} pixels"
+                raise VideoError("too_small", f"{found}, expected {SMALLEST_SIDE_PX} or more a side")
         except VideoError:
             self._container.close()
             raise
@@ -102,15 +103,7 @@ class VideoFile:
         """Time of every frame decoded by :meth:`frames`."""
         self.corrupt_frames = 0
         self._repaired = False
-        codec = self.stream.codec_context
         codec.options = {"skip_loop_filter": skip_loop_filter}
-        self.coded_width, self.coded_height = codec.width, codec.height
-        if min(self.coded_width, self.coded_height) < SMALLEST_SIDE_PX:
-            self._container.close()
-            raise VideoError(
-                "too_small",
-                f"{self.coded_width}x{self.coded_height} pixels, expected {SMALLEST_SIDE_PX} or more a side",
-            )
         self.header_rate = header_rate(self.stream)
         self.guessed_rate = Fraction(self.stream.guessed_rate or self.header_rate)
         """The rate the frames were captured for, as far as the header tells: not lowered by frames left out."""
@@ -121,16 +114,14 @@ class VideoFile:
     def __enter__(self) -> VideoFile:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self._container.close()
 
     @property
     def duration_s_from_header(self) -> float | None:
         if self.stream.duration:
             return float(self.stream.duration * (self.stream.time_base or 0))
-        if self._container.duration:
-            return self._container.duration / av.time_base
-        return None
+        return self._container.duration / av.time_base if self._container.duration else None
 
     @property
     def sample_aspect_ratio(self) -> Fraction:
@@ -147,7 +138,7 @@ class VideoFile:
         """Every frame from the first to the last, in display order. Damaged packets are skipped and counted."""
         self.times_s = array("d")
         self.corrupt_frames = 0
-        clock = self._clock()
+        clock = _Clock(self.stream.time_base or Fraction(1, 90000), float(1 / self.header_rate), self.by_counting)
         for index, picture in enumerate(self._pictures()):
             if index == 0:
                 self.rotation = round(-picture.rotation) % 360 // 90 * 90
@@ -165,14 +156,12 @@ class VideoFile:
             yield from self._frames_after_seek(start_s, end_s)
             return
         with VideoFile(self.path) as fresh:
-            wanted = 0
-            for frame in fresh.frames():
+            from_start = (frame for frame in fresh.frames() if frame.time_s >= start_s - SAME_TIME_S)
+            for number, frame in enumerate(from_start):
                 self.rotation = fresh.rotation
                 if frame.time_s >= end_s - SAME_TIME_S:
                     return
-                if frame.time_s >= start_s - SAME_TIME_S:
-                    yield Frame(wanted, frame.time_s, frame.picture)
-                    wanted += 1
+                yield frame._replace(number=number)
 
     def _frames_after_seek(self, start_s: float, end_s: float) -> Iterator[Frame]:
         base = self.stream.time_base
@@ -215,8 +204,6 @@ class VideoFile:
             raise VideoError("no_frames", f"{self.stream.codec_context.name} stream without one decodable frame")
         rate, variable = nominal_rate(self.times_s, self.header_rate)
         width, height = self.display_size
-        header_frames = self.stream.frames or None
-        base = self.stream.time_base or Fraction(0)
         return Probe(
             container=self._container.format.name,
             codec=self.stream.codec_context.name,
@@ -231,22 +218,15 @@ class VideoFile:
             fps_exact=str(rate),
             variable_frame_rate=variable,
             timestamps_repaired=self._repaired,
-            duration_s=self.end_s(rate),
+            duration_s=self.times_s[-1] + float(1 / rate),  # the last frame lasts as long as most do
             duration_s_from_header=self.duration_s_from_header,
             frames=len(self.times_s),
-            frames_from_header=header_frames,
+            frames_from_header=self.stream.frames or None,
             corrupt_frames=self.corrupt_frames,
-            start_s=float((self.stream.start_time or 0) * base),
+            start_s=float((self.stream.start_time or 0) * (self.stream.time_base or 0)),
             bit_rate=self.stream.bit_rate or self._container.bit_rate or None,
             has_audio=bool(self._container.streams.audio),
         )
-
-    def end_s(self, rate: Fraction) -> float:
-        """When the last decoded frame ends: one nominal frame after it began."""
-        return self.times_s[-1] + float(1 / rate)
-
-    def _clock(self) -> _Clock:
-        return _Clock(self.stream.time_base or Fraction(1, 90000), float(1 / self.header_rate), self.by_counting)
 
     def _pictures(self) -> Iterator[av.VideoFrame]:
         """Decode on, counting damage instead of stopping at it."""
@@ -283,15 +263,14 @@ def open_container(path: str) -> av.container.InputContainer:
         with open(path, "rb") as file:
             head = file.read(12)
         if head[4:8] == b"ftyp":
-            raise VideoError(
-                "truncated", "an MP4 file without its index (moov): the end of the file is missing"
-            ) from error
+            why = "an MP4 file without its index (moov): the end of the file is missing"
+            raise VideoError("truncated", why) from error
         # Without the path, which the record has in its place: reasons travel further than paths.
         told = getattr(error, "strerror", None) or str(error).split(";")[0]
         raise VideoError("not_a_video", told) from error
 
 
-def video_stream(container: av.container.InputContainer, path: str) -> av.VideoStream:
+def video_stream(container: av.container.InputContainer) -> av.VideoStream:
     streams = [s for s in container.streams.video if s.codec_context is not None]
     # Cover art travels as a one-picture video stream beside the sound.
     streams = [s for s in streams if not s.disposition & av.stream.Disposition.attached_pic]

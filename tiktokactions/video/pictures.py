@@ -26,12 +26,11 @@ def fit_size(
     width: int, height: int, *, long_side: int | None = None, short_side: int | None = None
 ) -> tuple[int, int]:
     """Even width and height with the given long or short side, never enlarged."""
+    scale = 1.0
     if long_side is not None:
         scale = min(1.0, long_side / max(width, height))
     elif short_side is not None:
         scale = min(1.0, short_side / min(width, height))
-    else:
-        scale = 1.0
     return even(width * scale), even(height * scale)
 
 
@@ -52,11 +51,8 @@ class AnalysisScaler:
         for plane, target in zip(picture.planes, small.planes, strict=True):
             pixels = plane_pixels(target)
             cv2.resize(plane_pixels(plane), pixels.shape[::-1], dst=pixels, interpolation=cv2.INTER_LINEAR)
-        packed = self._to_bgr.reformat(small, format="bgr24").planes[0]
-        rows = np.frombuffer(memoryview(packed), np.uint8).reshape(packed.height, packed.line_size)[
-            :, : packed.width * 3
-        ]
-        return rows.reshape(packed.height, packed.width, 3), plane_pixels(small.planes[0]).copy()
+        bgr = self._to_bgr.reformat(small, format="bgr24")
+        return packed_pixels(bgr), plane_pixels(small.planes[0]).copy()
 
 
 def _planar(picture: av.VideoFrame) -> av.VideoFrame:
@@ -77,14 +73,7 @@ def shrink(picture: av.VideoFrame, width: int, height: int) -> np.ndarray:
     """
     picture = _planar(picture)
     out = np.empty((height * 3 // 2, width), np.uint8)
-    quarter = height * width // 4
-    flat = out.reshape(-1)
-    targets = (
-        out[:height],
-        flat[height * width : height * width + quarter].reshape(height // 2, width // 2),
-        flat[height * width + quarter :].reshape(height // 2, width // 2),
-    )
-    for plane, target in zip(picture.planes, targets, strict=True):
+    for plane, target in zip(picture.planes, split_planes(out), strict=True):
         _resize(plane_pixels(plane), target)
     if _is_full_range(picture):
         cv2.LUT(out[:height], _TO_LIMITED_LUMA, dst=out[:height])
@@ -94,6 +83,13 @@ def shrink(picture: av.VideoFrame, width: int, height: int) -> np.ndarray:
 
 def plane_pixels(plane: VideoPlane) -> np.ndarray:
     return np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+
+
+def packed_pixels(picture: av.VideoFrame) -> np.ndarray:
+    """The pixels of an RGB or BGR frame, uint8 ``(height, width, 3)``, as a view."""
+    plane = picture.planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    return rows[:, : 3 * plane.width].reshape(plane.height, plane.width, 3)
 
 
 def _resize(source: np.ndarray, target: np.ndarray) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from types import TracebackType
 from typing import Literal
 
 import av
@@ -31,6 +30,7 @@ from tiktokactions.video.frame_index import (
     says_packed,
     times_from_stamps,
 )
+from tiktokactions.video.pictures import packed_pixels
 from tiktokactions.video.torchcodec_backend import (
     EXACT_IN,
     TorchcodecError,
@@ -51,8 +51,7 @@ class UnreadableError(TiktokactionsError, RuntimeError):
 
     def __init__(self, path: str, detail: str) -> None:
         super().__init__(path, detail)
-        self.path = path
-        self.detail = detail
+        self.path, self.detail = path, detail
 
     def __str__(self) -> str:
         return f"{self.path}: {self.detail}"
@@ -95,22 +94,22 @@ class ClipReader:
         try:
             self._container = open_container(self.path)
         except VideoError as error:
-            raise UnreadableError(self.path, f"{error.reason}: {error.detail}") from error
+            raise UnreadableError(self.path, str(error)) from error
         except OSError as error:
             raise UnreadableError(self.path, f"cannot be opened: {error.strerror or error}") from error
         try:
-            self._stream = _open_stream(self._container, self.path)
+            self._stream = self._stream_of(self._container)
             self._codec = self._stream.codec_context
             self._size = (self._codec.width, self._codec.height)
             self._to_rgb = VideoReformatter()
             self._stamped = not set(self._container.format.name.split(",")) & CONTAINERS_WITHOUT_TIMESTAMPS
+            self._time_base = self._stream.time_base or Fraction(1, 90000)
+            self._rate = header_rate(self._stream)
             self._kept: list[av.Packet] | None = None
             self._facts: list[PacketFacts] = []
             self._index = self._find_frames()
             self._first, self._end = self._part(start_s, end_s)
-            self._torchcodec: TorchcodecReader | None = None
-            if backend == "torchcodec":
-                self._torchcodec = self._open_torchcodec()
+            self._torchcodec = self._open_torchcodec() if backend == "torchcodec" else None
         except BaseException:
             self._container.close()
             raise
@@ -118,7 +117,7 @@ class ClipReader:
     def __enter__(self) -> ClipReader:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self._kept = self._torchcodec = None
         self._container.close()
 
@@ -150,17 +149,15 @@ class ClipReader:
         if asked.min() < 0 or asked.max() >= self.frames:
             raise IndexError(f"{self.path}: got frames {asked.min()} to {asked.max()}, expected 0 to {self.frames - 1}")
         numbers, places = np.unique(asked + self._first, return_inverse=True)
-        frames = _Frames(numbers, each)
-        if self._torchcodec is None:
-            self._decode_rising(frames)
-        else:
-            try:
-                for number, picture in self._torchcodec.frames(numbers):
-                    frames.put(number, picture)
-            except TorchcodecError as error:
-                raise UnreadableError(self.path, str(error)) from error
-        assert frames.thwc is not None
-        return frames.thwc if np.array_equal(places, np.arange(len(numbers))) else frames.thwc[places]
+        place_of = {number: place for place, number in enumerate(numbers.tolist())}
+        thwc: np.ndarray | None = None
+        for number, picture in self._pictures(numbers):
+            picture = picture if each is None else each(picture)
+            if thwc is None:
+                thwc = np.empty((len(numbers), *picture.shape), np.uint8)
+            thwc[place_of[number]] = picture
+        assert thwc is not None
+        return thwc if np.array_equal(places, np.arange(len(numbers))) else thwc[places]
 
     def check(self) -> None:
         """Decode every frame (of the part) and keep none.
@@ -168,7 +165,8 @@ class ClipReader:
         Raises:
             UnreadableError: one of them is damaged.
         """
-        self._decode_rising(_Frames(np.arange(self._first, self._end), None, keep=False))
+        for _ in self._decode_rising(np.arange(self._first, self._end)):
+            pass
 
     # --- finding frames ----------------------------------------------------------------------------------------------
 
@@ -193,16 +191,10 @@ class ClipReader:
         if missing:
             raise UnreadableError(self.path, f"the end of the file is missing: {missing}")
         self._kept = kept if size <= KEPT_BYTES else None
-        index = index_packets(
-            facts,
-            codec,
-            stamped=self._stamped,
-            time_base=self._stream.time_base or Fraction(1, 90000),
-            rate=header_rate(self._stream),
-            packed=packed,
+        found = index_packets(
+            facts, codec, stamped=self._stamped, time_base=self._time_base, rate=self._rate, packed=packed
         )
-        if index is None:
-            index = self._count_frames()
+        index = found or self._count_frames()
         if not index.frames:
             raise UnreadableError(self.path, f"no frame in this {codec} stream of {len(facts)} packets")
         return index
@@ -217,7 +209,7 @@ class ClipReader:
                 stamps.append(None if frame.pts is None or not self._stamped else self._facts[frame.pts].pts)
         except _DecodingError as error:
             raise UnreadableError(self.path, f"{error}, when its frames were counted") from error
-        times_s = times_from_stamps(stamps, self._stream.time_base or Fraction(1, 90000), header_rate(self._stream))
+        times_s = times_from_stamps(stamps, self._time_base, self._rate)
         none = np.full(packets, -1, np.int64)
         return FrameIndex(None, none, none[:0], np.zeros(packets, bool), times_s)
 
@@ -225,9 +217,8 @@ class ClipReader:
         """None where its frames or colours would not be PyAV's: other containers, hidden frames, keyframes that nothing can
         begin with, more than 8 bits, interlaced pictures."""
         import_torchcodec()
-        if not set(self._container.format.name.split(",")) & EXACT_IN:
-            return None
-        if self._index.packet_of_frame is None or self._index.frames != len(self._facts):
+        is_exact = bool(set(self._container.format.name.split(",")) & EXACT_IN)
+        if not is_exact or self._index.packet_of_frame is None or self._index.frames != len(self._facts):
             return None
         if any(part.bits > 8 for part in self._stream.format.components) or not self._begins_anew_at_keyframes():
             return None
@@ -261,32 +252,45 @@ class ClipReader:
 
     # --- decoding ----------------------------------------------------------------------------------------------------
 
-    def _decode_rising(self, frames: _Frames) -> None:
-        """Decode frames of the file by rising numbers. What seeking does not find is looked for from its beginning on."""
-        numbers = frames.numbers
+    def _pictures(self, numbers: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Rising numbers and their frames, upright, uint8 RGB (height, width, 3)."""
+        if self._torchcodec is None:
+            for number, frame in self._decode_rising(numbers):
+                rgb = self._to_rgb.reformat(frame, *self._size, "rgb24", threads=1)
+                yield number, np.rot90(packed_pixels(rgb), k=round(frame.rotation / 90))
+            return
+        try:
+            yield from self._torchcodec.frames(numbers)
+        except TorchcodecError as error:
+            raise UnreadableError(self.path, str(error)) from error
+
+    def _decode_rising(self, numbers: np.ndarray) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Frames of the file by rising numbers. What seeking does not find is looked for from the file's beginning on:
+        then those found before come once more."""
         try:
             if self._index.packet_of_frame is not None:
                 runs = self._index.runs(numbers)
                 try:
-                    return self._collect(self._sought(runs, set(numbers.tolist())), frames)
+                    return (yield from self._wanted(self._sought(runs, set(numbers.tolist())), numbers))
                 except _DecodingError:
                     whole = (0, max(end for _, end in runs))
                 try:
-                    return self._collect(self._sought([whole], None), frames)
+                    return (yield from self._wanted(self._sought([whole], None), numbers))
                 except _OrderError:
                     # Broken time stamps: the order in which frames come out is the one that counts.
                     self._index = self._count_frames()
-            self._collect(self._counted(int(numbers[-1])), frames)
+            yield from self._wanted(self._counted(int(numbers[-1])), numbers)
         except _DecodingError as error:
             raise UnreadableError(self.path, str(error)) from error
 
-    def _collect(self, found: Iterator[tuple[int, av.VideoFrame]], frames: _Frames) -> None:
-        missing = set(frames.numbers.tolist())
+    def _wanted(
+        self, found: Iterator[tuple[int, av.VideoFrame]], numbers: np.ndarray
+    ) -> Iterator[tuple[int, av.VideoFrame]]:
+        missing = set(numbers.tolist())
         for number, frame in found:
             if number in missing:
                 missing.remove(number)
-                if frames.keep:
-                    frames.put(number, self._upright_rgb(frame))
+                yield number, frame
         if missing:
             raise _DecodingError(f"frame {min(missing)} of {self._index.frames} was not decoded")
 
@@ -344,7 +348,7 @@ class ClipReader:
             yield from self._kept[first:end]
             return
         with open_container(self.path) as container:
-            for number, packet in enumerate(self._demux(container, _open_stream(container, self.path))):
+            for number, packet in enumerate(self._demux(container, self._stream_of(container))):
                 if number >= end:
                     return
                 if number >= first:
@@ -355,42 +359,15 @@ class ClipReader:
             if other.index != stream.index:
                 other.discard = Discard.all
         try:
-            for packet in container.demux(stream):
-                if packet.size:
-                    yield packet
+            yield from (packet for packet in container.demux(stream) if packet.size)
         except (av.error.FFmpegError, OSError) as error:
             raise UnreadableError(self.path, f"the file is damaged: {error.strerror or error}") from error
 
-    def _upright_rgb(self, frame: av.VideoFrame) -> np.ndarray:
-        """uint8 (height, width, 3), perhaps a view of the converted frame."""
-        width, height = self._size
-        rgb = self._to_rgb.reformat(frame, width, height, "rgb24", threads=1)
-        plane = rgb.planes[0]
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)
-        return np.rot90(rows[:, : 3 * width].reshape(height, width, 3), k=round(frame.rotation / 90))
-
-
-class _Frames:
-    """Where decoded frames are put: ``thwc`` holds those of the rising ``numbers``."""
-
-    def __init__(self, numbers: np.ndarray, each: Callable[[np.ndarray], np.ndarray] | None, keep: bool = True) -> None:
-        self.numbers, self.keep = numbers, keep
-        self.thwc: np.ndarray | None = None
-        self._each = each
-        self._place = {number: place for place, number in enumerate(numbers.tolist())}
-
-    def put(self, number: int, picture: np.ndarray) -> None:
-        picture = picture if self._each is None else self._each(picture)
-        if self.thwc is None:
-            self.thwc = np.empty((len(self.numbers), *picture.shape), np.uint8)
-        self.thwc[self._place[number]] = picture
-
-
-def _open_stream(container: av.container.InputContainer, path: str) -> av.VideoStream:
-    try:
-        return video_stream(container, path)
-    except VideoError as error:
-        raise UnreadableError(path, f"{error.reason}: {error.detail}") from error
+    def _stream_of(self, container: av.container.InputContainer) -> av.VideoStream:
+        try:
+            return video_stream(container)
+        except VideoError as error:
+            raise UnreadableError(self.path, str(error)) from error
 
 
 def _check(frame: av.VideoFrame, number: int | None = None) -> None:
