@@ -17,11 +17,12 @@ import tiktokactions as api
 from tests.model.made_clips import make_clips
 from tests.stores import Store
 from tiktokactions.clips import cache as clip_cache
-from tiktokactions.clips.cache import cache_limit_bytes, clip_cache_folder
+from tiktokactions.clips.cache import cache_limit_bytes
 from tiktokactions.clips.clip import Clip, ClipSet, DataError, Stored
 from tiktokactions.clips.read import has_side, read_clips
 from tiktokactions.clips.readers import webdataset
 from tiktokactions.files.objects import ObjectPath
+from tiktokactions.machine import cache_folder
 from tiktokactions.model.samples import open_clip
 from tiktokactions.video import UnreadableError
 
@@ -123,7 +124,7 @@ def test_training_reads_tar_files_of_an_object_store(plain: ClipSet, tmp_path: P
     assert len(store.asked) == asked
     tested = api.evaluate(tmp_path / "run", address, workers=0, threads=1, device="cpu", segments=1, crops=1)
     assert tested.videos == 4
-    assert all(not p.suffix for p in clip_cache_folder().glob("*/*"))
+    assert all(not p.suffix for p in cache_folder("clips").glob("*/*"))
     pretrained = api.pretrain([address], tmp_path / "pre", workers=0, decoder_depth=1, pictures_epochs=0, **TINY)
     assert pretrained.result.steps == 2
 
@@ -174,7 +175,7 @@ def read_all(bucket: str, seed: int) -> int:
 
 
 def cached_bytes() -> int:
-    return sum(p.stat().st_size for p in clip_cache_folder().glob("*/*") if p.is_file())
+    return sum(p.stat().st_size for p in cache_folder("clips").glob("*/*") if p.is_file())
 
 
 def test_the_cache_stays_within_its_size_with_several_processes(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +191,7 @@ def test_the_cache_stays_within_its_size_with_several_processes(bucket: str, mon
             running.wait(0.05)
     assert running.get() == [100, 100]
     assert 0 < most <= 32 * OBJECT_BYTES
-    assert not list(clip_cache_folder().glob("*/.*"))
+    assert not list(cache_folder("clips").glob("*/.*"))
 
 
 def test_a_new_version_is_fetched_anew(bucket: str) -> None:

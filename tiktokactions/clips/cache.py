@@ -11,14 +11,14 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import filelock
 
 from tiktokactions.clips.clip import Stored
 from tiktokactions.errors import UsageError
 from tiktokactions.files import StoreError, is_address, link_or_copy, located, move_into_place, read_range
-from tiktokactions.machine import cache_folder, scratch_folder
+from tiktokactions.machine import cache_folder, scratch_file
 from tiktokactions.video import UnreadableError
 
 DEFAULT_CACHE_GB = 20.0
@@ -56,10 +56,7 @@ def local_clip(path: str, stored: Stored) -> Iterator[str]:
     Raises:
         UnreadableError: it cannot be fetched; the message begins with ``path``.
     """
-    folder = scratch_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    mine = folder / f"{uuid.uuid4().hex}{PurePosixPath(path).suffix[:8]}"
-    try:
+    with scratch_file(path) as mine:
         try:
             if is_address(stored.file):
                 _link_from_cache(stored, mine)
@@ -69,22 +66,18 @@ def local_clip(path: str, stored: Stored) -> Iterator[str]:
             why = getattr(error, "strerror", None) or str(error)
             raise UnreadableError(path, f"cannot be fetched from {stored.file}: {why}") from error
         yield str(mine)
-    finally:
-        mine.unlink(missing_ok=True)
 
 
 # --- the cache -----------------------------------------------------------------------------------------------------
 
 
-def clip_cache_folder() -> Path:
-    return cache_folder("clips")
-
-
 def _link_from_cache(stored: Stored, mine: Path) -> None:
     limit = cache_limit_bytes()
     name = hashlib.sha256(f"{stored.file}\0{stored.version}\0{stored.offset}".encode()).hexdigest()
-    entry = clip_cache_folder() / name[:2] / name
-    if _take(entry, mine):
+    entry = cache_folder("clips") / name[:2] / name
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(entry)  # used now
+        link_or_copy(entry, mine)  # held by a link of this process's own
         return
     _fetch(stored, mine)
     size_bytes = mine.stat().st_size
@@ -98,16 +91,6 @@ def _link_from_cache(stored: Stored, mine: Path) -> None:
     finally:
         coming.unlink(missing_ok=True)
     _make_room(size_bytes, limit)
-
-
-def _take(entry: Path, mine: Path) -> bool:
-    """Hold an entry by a link, and mark it as used now."""
-    try:
-        os.utime(entry)
-        link_or_copy(entry, mine)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _fetch(stored: Stored, target: Path) -> None:
@@ -126,7 +109,7 @@ def _make_room(added_bytes: int, limit: int) -> None:
     if not first and _added_bytes < limit * LOOK_AFTER:
         return
     _added_bytes = 1
-    folder = clip_cache_folder()
+    folder = cache_folder("clips")
     with contextlib.suppress(filelock.Timeout), filelock.FileLock(folder / ".lock", timeout=0):
         entries = []
         for file in folder.glob("*/*"):
@@ -134,10 +117,8 @@ def _make_room(added_bytes: int, limit: int) -> None:
                 status = file.stat()
                 entries.append((status.st_mtime_ns, status.st_size, file))
         total = sum(size_bytes for _, size_bytes, _ in entries)
-        if total <= limit * FILL_TO:
-            return
         for _, size_bytes, file in sorted(entries):
-            file.unlink(missing_ok=True)
-            total -= size_bytes
             if total <= limit * FILL_TO:
                 break
+            file.unlink(missing_ok=True)
+            total -= size_bytes

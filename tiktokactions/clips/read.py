@@ -46,8 +46,7 @@ def read_clips(
     if found.missing and not allow_missing:
         raise DataError(
             f"{path}: {len(found.missing)} of {len(found.missing) + len(found.clips)} listed videos are not in"
-            f" {found.looked_in}"
-            f" (for example {', '.join(found.missing[:MOST_NAMED])}); name their folder with `media`,"
+            f" {found.looked_in} (for example {', '.join(found.missing[:MOST_NAMED])}); name their folder with `media`,"
             " or take them out of the list"
         )
     return found
@@ -80,14 +79,12 @@ def _reader_of(path: Place) -> Reader:
     local = local_path(path)
     if local is None:
         raise DataError(f"{path}: expected a dataset made by 'curate' or a WebDataset export; found neither")
+    lists = (ssv2, kinetics, videomae_lists)
+    for reader in (ucf101, hmdb51, *lists, folders) if local.is_dir() else lists:
+        if reader.is_here(local):
+            return reader.read
     if local.is_dir():
-        for reader in (ucf101, hmdb51, ssv2, kinetics, videomae_lists, folders):
-            if reader.is_here(local):
-                return reader.read
         raise DataError(
             f"{path}: expected a dataset, class folders with videos, lists (train.csv ...) or official splits; found none"
         )
-    for reader in (ssv2, kinetics, videomae_lists):
-        if reader.is_here(local):
-            return reader.read
     raise DataError(f"{path}: expected a list (.csv, .txt or .list) or Something-Something's .json")

@@ -19,25 +19,24 @@ def is_here(path: Path) -> bool:
     return next(walk_videos(path), None) is not None
 
 
-def side_folder(path: Path, side: str) -> Path | None:
-    names = (name for name in SIDE_FOLDERS[side] if (path / name).is_dir())
-    name = next(names, None)
-    return None if name is None else path / name
+def side_folders(path: Path) -> dict[str, Path]:
+    found = {side: [p for name in names if (p := path / name).is_dir()] for side, names in SIDE_FOLDERS.items()}
+    return {side: folders[0] for side, folders in found.items() if folders}
 
 
 def has_side(path: Path, side: str) -> bool:
-    return _has_sides(path) and side_folder(path, side) is not None
+    return _has_sides(path) and side in side_folders(path)
 
 
 def _has_sides(path: Path) -> bool:
     """``train`` beside ``val`` or ``test`` is a side, not a class; so is any of them where no other folder holds videos."""
-    sides = [folder for side in SIDE_FOLDERS if (folder := side_folder(path, side)) is not None]
-    if side_folder(path, "train") is not None and len(sides) > 1:
+    sides = side_folders(path)
+    if "train" in sides and len(sides) > 1:
         return True
-    if not any(entry.is_dir() for side in sides for entry in side.iterdir() if not entry.name.startswith(".")):
+    if not any(entry.is_dir() for side in sides.values() for entry in side.iterdir() if not entry.name.startswith(".")):
         return False
     folders = {os.path.relpath(video, path).split(os.sep)[0] for video in walk_videos(path)}
-    return folders <= {side.name for side in sides}
+    return folders <= {side.name for side in sides.values()}
 
 
 def read(request: Request) -> ClipSet:
@@ -46,7 +45,7 @@ def read(request: Request) -> ClipSet:
     if not _has_sides(path):
         clips = class_folders(path)
         return ClipSet(str(path), "folder", tuple(clips), labels_in_order([c.label for c in clips]))
-    by_side = {side: class_folders(folder) for side in SIDE_FOLDERS if (folder := side_folder(path, side)) is not None}
+    by_side = {side: class_folders(folder) for side, folder in side_folders(path).items()}
     labels = labels_in_order([clip.label for clips in by_side.values() for clip in clips])
     request.expect_side(list(by_side))
     wanted = [clip for side in request.sides for clip in by_side.get(side, [])]

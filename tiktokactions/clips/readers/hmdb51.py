@@ -37,7 +37,7 @@ def read(request: Request) -> ClipSet:
     media = MediaFolder(request.media or default_media(path, list(files), VIDEO_FOLDERS))
     names = ((label, f"{label}/{name}") for label in sorted(files) for name in _names(files[label], request.sides))
     clips = ((name, media.named(name, label)) for label, name in names)
-    return listed_clips(request, "hmdb51", media, clips, labels_in_order(list(files)))
+    return listed_clips(request, "hmdb51", media.folder, clips, labels_in_order(list(files)))
 
 
 def _names(file: Path, sides: tuple[str, ...]) -> list[str]:

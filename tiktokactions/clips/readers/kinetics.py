@@ -15,8 +15,7 @@ from tiktokactions.clips.readers.media import MediaFolder, listed_clips
 from tiktokactions.clips.readers.text import table
 
 NEEDED = ("youtube_id", "time_start", "time_end")
-FILES = {"train": ("train",), "val": ("val", "validate", "validation"), "test": ("test",)}
-SIDES = {name: side for side, names in FILES.items() for name in names}
+SIDES = {"train": "train", "val": "val", "validate": "val", "validation": "val", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -29,9 +28,7 @@ class Row:
 
 
 def is_here(path: Path) -> bool:
-    if path.is_dir():
-        return any(_is_list(found) for found in side_lists(path).values())
-    return _is_list(path)
+    return any(map(_is_list, side_lists(path).values() if path.is_dir() else [path]))
 
 
 def _is_list(path: Path) -> bool:
@@ -43,12 +40,7 @@ def _is_list(path: Path) -> bool:
 
 
 def side_lists(folder: Path) -> dict[str, Path]:
-    return {
-        side: folder / f"{name}.csv"
-        for side, names in FILES.items()
-        for name in names
-        if (folder / f"{name}.csv").is_file()
-    }
+    return {side: path for name, side in SIDES.items() if (path := folder / f"{name}.csv").is_file()}
 
 
 def has_side(path: Path, side: str) -> bool:
@@ -66,7 +58,7 @@ def read(request: Request) -> ClipSet:
     media = MediaFolder(request.media or (path if path.is_dir() else path.parent))
     wanted = [row for row in rows if is_whole or request.side in ("all", row.side)]
     clips = ((row.youtube_id, _find(media, row)) for row in wanted)
-    return listed_clips(request, "kinetics", media, clips, labels_in_order([row.label for row in rows]))
+    return listed_clips(request, "kinetics", media.folder, clips, labels_in_order([row.label for row in rows]))
 
 
 def read_rows(path: Path) -> list[Row]:

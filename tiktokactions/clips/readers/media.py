@@ -10,6 +10,9 @@ from tiktokactions.clips.clip import MOST_NAMED, Clip, ClipSet, DataError, Reque
 
 VIDEO_SUFFIXES = frozenset(".3gp .asf .avi .flv .gif .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split())
 
+Listed = Iterable[tuple[str, Clip | None]]
+"""The names in a list, each with its clip, or None where no file was found."""
+
 
 def is_video_name(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
@@ -34,17 +37,12 @@ def walk_videos(folder: str | os.PathLike[str], above: tuple[tuple[int, int], ..
 
 
 def listed_clips(
-    request: Request,
-    kind: str,
-    media: MediaFolder,
-    found: Iterable[tuple[str, Clip | None]],
-    labels: tuple[str, ...],
-    flip: bool = True,
+    request: Request, kind: str, folder: Path, found: Listed, labels: tuple[str, ...], flip: bool = True
 ) -> ClipSet:
-    """The clips of a list; ``found``: the names in the list, each with its clip, or None where no file was found."""
+    """The clips of a list, whose files were looked for in ``folder``."""
     rows = list(found)
     clips, missing = tuple(clip for _, clip in rows if clip), tuple(name for name, clip in rows if clip is None)
-    return ClipSet(str(request.path), kind, clips, labels, flip, missing, str(media.folder))
+    return ClipSet(str(request.path), kind, clips, labels, flip, missing, str(folder))
 
 
 class MediaFolder:

@@ -12,9 +12,7 @@ COLUMNS = ["video_id", "status", "labels", "human_labels", "clip_path"]
 
 
 def has_side(path: Place, side: str) -> bool:
-    if not is_split(path):
-        return False
-    return side in set(sides_of_fold(path, 1).values())
+    return is_split(path) and side in sides_of_fold(path, 1).values()
 
 
 def read(request: Request) -> ClipSet:
@@ -36,8 +34,7 @@ def read(request: Request) -> ClipSet:
         for row in batch.to_pylist():
             if row["status"] != "accepted" or row["clip_path"] is None:
                 continue
-            said = [*(row["human_labels"] or ()), *(row["labels"] or ())]
-            label = said[0] if said else None
+            label = next(iter(row["human_labels"] or row["labels"] or ()), None)
             labels.append(label)
             if sides is not None and sides.get(row["video_id"]) != request.side:
                 continue

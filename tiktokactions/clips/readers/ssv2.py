@@ -15,7 +15,8 @@ from tiktokactions.clips.readers.media import MediaFolder, listed_clips
 from tiktokactions.clips.readers.text import read_text
 
 PREFIXES = ("", "something-something-v2-")
-FILES = {"train": ("train",), "val": ("validation", "val"), "test": ("test",)}
+SIDES = {"train": "train", "val": "val", "validation": "val", "test": "test"}
+"""By the names of files; of two for one side the last counts."""
 
 
 def _file(folder: Path, name: str, suffix: str = ".json") -> Path | None:
@@ -29,8 +30,7 @@ def is_here(path: Path) -> bool:
 
 
 def side_files(folder: Path) -> dict[str, Path]:
-    found = {side: [p for name in names if (p := _file(folder, name))] for side, names in FILES.items()}
-    return {side: paths[0] for side, paths in found.items() if paths}
+    return {side: path for name, side in SIDES.items() if (path := _file(folder, name))}
 
 
 def has_side(path: Path, side: str) -> bool:
@@ -56,7 +56,7 @@ def read(request: Request) -> ClipSet:
         for item in _items(file)
     ]
     clips = ((name, Clip(found, label, video_id=name) if found else None) for name, found, label in wanted)
-    return listed_clips(request, "ssv2", media, clips, labels, flip=False)
+    return listed_clips(request, "ssv2", media.folder, clips, labels, flip=False)
 
 
 def read_labels(folder: Path) -> tuple[str, ...]:

@@ -25,7 +25,8 @@ def read(request: Request) -> ClipSet:
     labels = read_classes(path / "classInd.txt")
     wanted = [row for side in request.sides if side != "val" for row in _names(path, side, request.fold, set(labels))]
     media = MediaFolder(request.media or default_media(path, labels, VIDEO_FOLDERS))
-    return listed_clips(request, "ucf101", media, ((name, media.named(name, label)) for name, label in wanted), labels)
+    clips = ((name, media.named(name, label)) for name, label in wanted)
+    return listed_clips(request, "ucf101", media.folder, clips, labels)
 
 
 def read_classes(path: Path) -> tuple[str, ...]:

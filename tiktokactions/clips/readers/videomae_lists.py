@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request
-from tiktokactions.clips.readers.media import is_video_name
+from tiktokactions.clips.readers.media import is_video_name, listed_clips
 from tiktokactions.clips.readers.text import numbered_lines, table
 
 LIST_SUFFIXES = (".csv", ".txt", ".list")
@@ -54,20 +54,19 @@ def has_side(path: Path, side: str) -> bool:
 
 def read(request: Request) -> ClipSet:
     path = request.on_disk
-    if not path.is_dir():
-        rows = read_rows(path)
-        split = any(row.side is not None for row in rows)
-        if split:
-            request.expect_side(sorted({row.side for row in rows if row.side}))
-        wanted = [row for row in rows if not split or row.side in request.sides]
-        return _clip_set(path, wanted, rows, request.media or default_folder(path.parent), path.parent)
-    lists = side_lists(path)
-    request.expect_side(list(lists))
-    rows_of = {side: read_rows(found) for side, found in lists.items()}
-    everything = [row for rows in rows_of.values() for row in rows]
-    # Where test is val's list, all of it must not be there twice.
-    wanted = list(dict.fromkeys(everything)) if request.side == "all" else rows_of[request.side]
-    return _clip_set(path, wanted, everything, request.media or default_folder(path), path)
+    if path.is_dir():
+        lists = side_lists(path)
+        request.expect_side(list(lists))
+        rows_of = {side: read_rows(found) for side, found in lists.items()}
+        rows = [row for rows in rows_of.values() for row in rows]
+        # Where test is val's list, all of it must not be there twice.
+        wanted = list(dict.fromkeys(rows)) if request.side == "all" else rows_of[request.side]
+        return _clip_set(request, wanted, rows, path)
+    rows = read_rows(path)
+    sides = sorted({row.side for row in rows if row.side})
+    if sides:
+        request.expect_side(sides)
+    return _clip_set(request, [row for row in rows if not sides or row.side in request.sides], rows, path.parent)
 
 
 def default_folder(lists: Path) -> Path:
@@ -118,19 +117,18 @@ def _plain_row(path: Path, number: int, line: str) -> Row:
     )
 
 
-def _clip_set(source: Path, wanted: list[Row], rows: list[Row], media: Path, names: Path) -> ClipSet:
+def _clip_set(request: Request, wanted: list[Row], rows: list[Row], folder: Path) -> ClipSet:
+    media = request.media or default_folder(folder)
     said = {row.label for row in rows if row.label is not None}
     are_numbers = bool(said) and all(label.isascii() and label.isdigit() for label in said)
-    labels = _numbered_names(max(map(int, said)) + 1, names) if are_numbers else tuple(sorted(said))
-    clips, missing = [], []
-    for row in wanted:
+    labels = _numbered_names(max(map(int, said)) + 1, folder) if are_numbers else tuple(sorted(said))
+
+    def clip(row: Row) -> Clip | None:
         path = os.path.abspath(media / row.path)
-        if not os.path.isfile(path):
-            missing.append(row.path)
-            continue
         label = labels[int(row.label)] if are_numbers and row.label is not None else row.label
-        clips.append(Clip(path, label, row.start_s, row.end_s))
-    return ClipSet(str(source), "list", tuple(clips), labels, missing=tuple(missing), looked_in=str(media))
+        return Clip(path, label, row.start_s, row.end_s) if os.path.isfile(path) else None
+
+    return listed_clips(request, "list", media, ((row.path, clip(row)) for row in wanted), labels)
 
 
 def _numbered_names(count: int, folder: Path) -> tuple[str, ...]:

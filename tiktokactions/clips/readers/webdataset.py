@@ -6,6 +6,7 @@ order, as training wants them.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -54,9 +55,8 @@ def shards_of(path: Place) -> Iterator[Place]:
     if path.suffix == ".tar":
         yield path
         return
-    yield from sorted(path.glob("*.tar"))
-    for side in ("train", "val", "test"):
-        yield from sorted((path / side).glob("*.tar"))
+    for folder in (path, path / "train", path / "val", path / "test"):
+        yield from sorted(folder.glob("*.tar"))
 
 
 def has_side(path: Place, side: str) -> bool:
@@ -97,11 +97,8 @@ def index_of(shard: Place) -> ShardIndex:
     name = absolute(str(shard))
     now = fingerprint(name)
     kept = cache_folder("shards") / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
-    try:
+    with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError):
         index = msgspec.json.decode(kept.read_bytes(), type=ShardIndex)
-    except (FileNotFoundError, msgspec.MsgspecError):
-        pass
-    else:
         if (index.file, index.fingerprint, index.format) == (name, now, FORMAT):
             return index
     # In small blocks: of an object only the headers and the JSON are fetched, not the videos between them.
