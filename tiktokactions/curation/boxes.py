@@ -50,14 +50,14 @@ def letterbox(
     return canvas, Letterbox(scale, left, top)
 
 
-def keep_best(boxes_xyxy: Floats, scores: Floats, iou: float) -> NDArray[np.intp]:
-    """Non-maximum suppression: indices of the boxes that stay, best first.
+def keep_best(boxes_xyxy: Floats, scores: Floats, iou: float, least: float = 0.0) -> NDArray[np.intp]:
+    """Non-maximum suppression among the boxes that score at ``least`` this: indices of those that stay, best first.
 
     Of two boxes that overlap by more than ``iou`` (intersection over union) the lower-scored goes.
     """
     x0, y0, x1, y1 = boxes_xyxy.T
     areas = np.maximum(x1 - x0, 0) * np.maximum(y1 - y0, 0)
-    order = np.argsort(-scores, kind="stable")
+    order = np.argsort(-scores, kind="stable")[: np.count_nonzero(scores >= least)]
     kept: list[int] = []
     while order.size:
         best, rest = order[0], order[1:]
@@ -72,8 +72,7 @@ def keep_best(boxes_xyxy: Floats, scores: Floats, iou: float) -> NDArray[np.intp
 def people_in_picture(boxes_xyxy: Floats, scores: Floats, box: Letterbox, image_bgr: Image) -> tuple[PersonBox, ...]:
     """Boxes on the canvas (N, 4), best first, as people in the picture: clipped to it, and left out if outside it."""
     height, width = image_bgr.shape[:2]
-    offset = np.array([box.left, box.top, box.left, box.top], np.float32)
-    limit = np.array([width, height, width, height], np.float32)
+    offset, limit = np.array([[box.left, box.top] * 2, [width, height] * 2], np.float32)
     inside = np.clip((boxes_xyxy - offset) / box.scale, 0, limit)
     return tuple(
         PersonBox((float(x0), float(y0), float(x1), float(y1)), min(1.0, float(score)))
@@ -123,20 +122,17 @@ def decode_yolox(output: Floats, grid: Floats | None, person: int = 0) -> tuple[
 def decode_yolov8(output: Floats, classes: int, person: int = 0) -> tuple[Floats, Floats]:
     """Boxes (N, 4) on the canvas and person scores (N,) of one YOLOv8 output (4 + C or more, N).
 
-    A column is centre x, y, width, height in pixels, then class scores (then masks or keypoints, not used here).
+    A column is centre x, y, width, height in pixels, then class scores (then masks or keypoints, not used here). As in
+    ultralytics, the score is 0 where another class is likelier.
     """
     centre, size, scores = output[:2], output[2:4], output[4 : 4 + classes]
-    return np.concatenate([centre - size / 2, centre + size / 2]).T, _where_likeliest(scores, person)
+    likeliest = np.where(scores.argmax(axis=0) == person, scores[person], np.float32(0))
+    return np.concatenate([centre - size / 2, centre + size / 2]).T, likeliest
 
 
 def decode_end_to_end(output: Floats, person: int = 0) -> tuple[Floats, Floats]:
     """Boxes (N, 4) on the canvas and person scores (N,) of rows ``x0, y0, x1, y1, score, class`` (N, 6)."""
     return output[:, :4], np.where(output[:, 5].round() == person, output[:, 4], np.float32(0))
-
-
-def _where_likeliest(scores: Floats, person: int) -> Floats:
-    """Person scores (N,) from class scores (C, N): 0 where another class is likelier, as in ultralytics."""
-    return np.where(scores.argmax(axis=0) == person, scores[person], np.float32(0))
 
 
 # --- BlazePose -----------------------------------------------------------------------------------------------------

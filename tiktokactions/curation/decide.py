@@ -19,13 +19,8 @@ def decide(record: VideoRecord, options: CurateOptions, duplicate_of: str | None
     """
     status, reasons = verdict(record, options, duplicate_of)
     segment = propose_segment(record, options) if status != "rejected" else None
-    return replace(
-        record,
-        status=status,
-        reasons=tuple(reasons),
-        segment=segment,
-        decision_fingerprint=decision_fingerprint(options),
-    )
+    made_with = decision_fingerprint(options)
+    return replace(record, status=status, reasons=tuple(reasons), segment=segment, decision_fingerprint=made_with)
 
 
 def verdict(record: VideoRecord, options: CurateOptions, duplicate_of: str | None = None) -> tuple[Status, list[str]]:
@@ -78,8 +73,7 @@ def person_score(record: VideoRecord, options: CurateOptions) -> float:
 
 def person_frames(record: VideoRecord, options: CurateOptions) -> int:
     """How many sampled frames show at least one person."""
-    threshold = person_score(record, options)
-    return sum(any(person.score >= threshold for person in sample.people) for sample in record.samples)
+    return sum(score >= person_score(record, options) for score in frame_scores(record))
 
 
 def frame_scores(record: VideoRecord) -> list[float]:

@@ -17,23 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from tiktokactions.curation.boxes import (
-    BLAZEPOSE_SIDE,
-    Family,
-    Image,
-    Letterbox,
-    blazepose_anchors,
-    body_boxes,
-    decode_blazepose,
-    decode_end_to_end,
-    decode_yolov8,
-    decode_yolox,
-    family_of,
-    keep_best,
-    letterbox,
-    people_in_picture,
-    yolox_grid,
-)
+from tiktokactions.curation import boxes
+from tiktokactions.curation.boxes import BLAZEPOSE_SIDE, Family, Image, keep_best, letterbox, people_in_picture
 from tiktokactions.curation.weights import DetectorError
 from tiktokactions.records import PersonBox
 
@@ -112,11 +97,11 @@ def _learn_family(session: Any, where: str) -> OnnxModel:
     blank = np.full((batch or 1, 3, height, width), 0.5, dtypes[takes.type])
     output = session.run(None, {takes.name: blank})[0]
 
-    family = family_of(output.shape, height, width)
+    family = boxes.family_of(output.shape, height, width)
     if family is None:
         raise DetectorError(
             f"{where}: takes {takes.shape}, and for {list(blank.shape)} gives {list(output.shape)}. Expected YOLOX"
-            f" [batch, {len(yolox_grid(height, width))}, 5 + classes], YOLOv8 [batch, 4 + classes, boxes] or"
+            f" [batch, {len(boxes.yolox_grid(height, width))}, 5 + classes], YOLOv8 [batch, 4 + classes, boxes] or"
             " end-to-end [batch, boxes, 6]. Export the model in one of these, or use the `detector` ultralytics:WEIGHTS."
         )
     names = _literal(metadata, "names", dict) or {}
@@ -171,10 +156,9 @@ def open_onnx(path: Path) -> Detect:
 
     def detect(images_bgr: Sequence[Image]) -> list[tuple[PersonBox, ...]]:
         people: list[tuple[PersonBox, ...]] = []
-        for _, alike in itertools.groupby(images_bgr, key=lambda image: _canvas_size(model, image)):
-            images = list(alike)
-            for start in range(0, len(images), batch):
-                people += _run_onnx(model, images[start : start + batch])
+        for canvas, alike in itertools.groupby(images_bgr, key=lambda image: _canvas_size(model, image)):
+            while images := list(itertools.islice(alike, batch)):
+                people += _run_onnx(model, images, *canvas)
         return people
 
     return detect
@@ -190,9 +174,8 @@ def _canvas_size(model: OnnxModel, image_bgr: Image) -> tuple[int, int]:
     return height, width
 
 
-def _run_onnx(model: OnnxModel, images_bgr: Sequence[Image]) -> list[tuple[PersonBox, ...]]:
-    """The people in pictures of one canvas size; at most a batch of them."""
-    height, width = _canvas_size(model, images_bgr[0])
+def _run_onnx(model: OnnxModel, images_bgr: Sequence[Image], height: int, width: int) -> list[tuple[PersonBox, ...]]:
+    """The people in pictures that share a canvas size; at most a batch of them."""
     is_yolox = model.family == "yolox"
     fitted = [letterbox(image, height, width, centred=not is_yolox) for image in images_bgr]
     canvases = np.zeros((model.batch or len(fitted), 3, height, width), model.dtype)
@@ -201,18 +184,16 @@ def _run_onnx(model: OnnxModel, images_bgr: Sequence[Image]) -> list[tuple[Perso
         canvases[i] = canvas.transpose(2, 0, 1) if is_yolox else canvas[..., ::-1].transpose(2, 0, 1) / 255.0
     outputs = model.session.run(None, {model.input_name: canvases})[0].astype(np.float32)
 
-    grid = None if model.decoded else yolox_grid(height, width)
+    grid = None if model.decoded else boxes.yolox_grid(height, width)
     people = []
     for output, (_, placed), image in zip(outputs[: len(fitted)], fitted, images_bgr, strict=True):
         if is_yolox:
-            boxes_xyxy, scores = decode_yolox(output, grid, model.person)
+            boxes_xyxy, scores = boxes.decode_yolox(output, grid, model.person)
         elif model.family == "yolov8":
-            boxes_xyxy, scores = decode_yolov8(output, model.classes, model.person)
+            boxes_xyxy, scores = boxes.decode_yolov8(output, model.classes, model.person)
         else:
-            boxes_xyxy, scores = decode_end_to_end(output, model.person)
-        wanted = scores >= KEEP_SCORE
-        boxes_xyxy, scores = boxes_xyxy[wanted], scores[wanted]
-        best = keep_best(boxes_xyxy, scores, NMS_IOU[model.family])
+            boxes_xyxy, scores = boxes.decode_end_to_end(output, model.person)
+        best = keep_best(boxes_xyxy, scores, NMS_IOU[model.family], KEEP_SCORE)
         people.append(people_in_picture(boxes_xyxy[best], scores[best], placed, image))
     return people
 
@@ -231,7 +212,7 @@ def open_blazepose(path: Path) -> Detect:
         interpreter.allocate_tensors()
     picture = interpreter.get_input_details()[0]["index"]
     outputs = {int(output["shape"][-1]): output["index"] for output in interpreter.get_output_details()}
-    anchors = blazepose_anchors()
+    anchors = boxes.blazepose_anchors()
 
     def detect(images_bgr: Sequence[Image]) -> list[tuple[PersonBox, ...]]:
         people = []
@@ -240,12 +221,10 @@ def open_blazepose(path: Path) -> Detect:
             interpreter.set_tensor(picture, canvas[None, ..., ::-1].astype(np.float32) / 127.5 - 1)
             interpreter.invoke()
             raw, logits = interpreter.get_tensor(outputs[12])[0], interpreter.get_tensor(outputs[1])[0, :, 0]
-            faces_xyxy, keypoints, scores = decode_blazepose(raw, logits, anchors)
-            wanted = scores >= KEEP_SCORE
-            faces_xyxy, keypoints, scores = faces_xyxy[wanted], keypoints[wanted], scores[wanted]
+            faces_xyxy, keypoints, scores = boxes.decode_blazepose(raw, logits, anchors)
             # By faces, as MediaPipe does it, since the bodies of two people side by side overlap much more.
-            best = keep_best(faces_xyxy, scores, FACE_IOU)
-            people.append(people_in_picture(body_boxes(keypoints[best]), scores[best], placed, image))
+            best = keep_best(faces_xyxy, scores, FACE_IOU, KEEP_SCORE)
+            people.append(people_in_picture(boxes.body_boxes(keypoints[best]), scores[best], placed, image))
         return people
 
     return detect
@@ -290,7 +269,7 @@ def open_ultralytics(path: Path) -> Detect:
             for image, result in zip(images, model.predict(images, **settings), strict=True):
                 boxes_xyxy, scores = result.boxes.xyxy.cpu().numpy(), result.boxes.conf.cpu().numpy()
                 best = np.argsort(-scores, kind="stable")
-                people.append(people_in_picture(boxes_xyxy[best], scores[best], Letterbox(1.0, 0, 0), image))
+                people.append(people_in_picture(boxes_xyxy[best], scores[best], boxes.Letterbox(1.0, 0, 0), image))
         return people
 
     return detect

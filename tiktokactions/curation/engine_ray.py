@@ -141,20 +141,15 @@ Deaths = tuple[tuple[str, float], ...]
 
 
 @dataclass
-class _Busy(Generic[Job]):
-    worker: Any
-    job: Job
-    began: float
-    deaths: Deaths
-
-
-@dataclass
-class _Doubtful(Generic[Job]):
-    """A job whose worker died. It is tried again or rejected once it is clear what else died."""
+class _Task(Generic[Job]):
+    """A job with a worker, or one whose worker died: it is tried again or rejected once it is clear what else died."""
 
     job: Job
-    deaths: Deaths
-    why: str
+    worker: Any = None
+    began: float = 0.0
+    deaths: Deaths = ()
+    why: str = ""
+    """What Ray said of the last death."""
 
 
 def run_jobs(
@@ -186,24 +181,23 @@ def run_jobs(
         ray.remote(num_cpus=1, max_restarts=0)(_Worker).remote, work, detector, weights, gpus, tuple(sees)
     )
     crew = _Crew(ray, make, workers)
-    busy: dict[Any, _Busy[Job]] = {}
-    again: deque[tuple[Job, Deaths]] = deque()
-    doubtful: list[_Doubtful[Job]] = []
+    busy: dict[Any, _Task[Job]] = {}
+    again: deque[_Task[Job]] = deque()
+    doubtful: list[_Task[Job]] = []
     source = iter(jobs)
     exhausted = False
     try:
         while True:
             crew.fill()
             while crew.idle:
-                given: tuple[Job, Deaths] | None = again.popleft() if again else None
-                if given is None and not exhausted:
-                    job = next(source, None)
-                    exhausted = job is None
-                    given = None if job is None else (job, ())
-                if given is None:
+                if not again and (job := next(source, None)) is not None:
+                    again.append(_Task(job))
+                if not again:
+                    exhausted = True
                     break
-                worker = crew.idle.pop()
-                busy[worker.run.remote(given[0])] = _Busy(worker, given[0], time.monotonic(), given[1])
+                task = again.popleft()
+                task.worker, task.began = crew.idle.pop(), time.monotonic()
+                busy[task.worker.run.remote(task.job)] = task
             if not busy and exhausted and not again and not doubtful:
                 break
             for ref in _wait(ray, [*busy, *crew.starting], busy.values(), timeout_s):
@@ -222,7 +216,7 @@ def run_jobs(
             ray.kill(actor)
 
 
-def _wait(ray: Any, refs: list[Any], busy: Iterable[_Busy[Any]], timeout_s: float) -> list[Any]:
+def _wait(ray: Any, refs: list[Any], busy: Iterable[_Task[Any]], timeout_s: float) -> list[Any]:
     if not refs:
         time.sleep(0.1)
         return []
@@ -233,7 +227,7 @@ def _wait(ray: Any, refs: list[Any], busy: Iterable[_Busy[Any]], timeout_s: floa
 
 
 def _ended(
-    ray: Any, ref: Any, task: _Busy[Job], crew: _Crew, doubtful: list[_Doubtful[Job]]
+    ray: Any, ref: Any, task: _Task[Job], crew: _Crew, doubtful: list[_Task[Job]]
 ) -> Iterator[Outcome[Job, Any]]:
     try:
         result = ray.get(ref)
@@ -241,17 +235,16 @@ def _ended(
         raise error.cause from error  # what the work raised ends the run, as in the local engine
     except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError, ray.exceptions.NodeDiedError) as error:
         node = crew.dismiss(task.worker, str(error))
-        why = " ".join(str(error).split())[:300]
-        doubtful.append(_Doubtful(task.job, (*task.deaths, (node, time.monotonic())), why))
+        task.deaths = (*task.deaths, (node, time.monotonic()))
+        task.why = " ".join(str(error).split())[:300]
+        doubtful.append(task)
     else:
         crew.idle.append(task.worker)
         crew.seen[crew.nodes[task.worker]] = time.monotonic()
         yield Outcome(task.job, result)
 
 
-def _judged(
-    crew: _Crew, doubtful: list[_Doubtful[Job]], again: deque[tuple[Job, Deaths]]
-) -> Iterator[Outcome[Job, Any]]:
+def _judged(crew: _Crew, doubtful: list[_Task[Job]], again: deque[_Task[Job]]) -> Iterator[Outcome[Job, Any]]:
     """Reject jobs that killed their workers, try again those that went down with a machine, and keep the unclear ones."""
     for case in list(doubtful):
         fates = [crew.fate(node, when) for node, when in case.deaths]
@@ -260,7 +253,7 @@ def _judged(
             what = f"{crashes} workers" + (f" and {lost} machines" if lost else "") + " died on it, the last one so: "
             yield Outcome(case.job, None, "worker_crashed", what + case.why)
         elif len(fates) - lost < TRIES:
-            again.append((case.job, case.deaths))
+            again.append(case)
         else:
             continue
         doubtful.remove(case)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import collections
+import itertools
 import time
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,7 +59,7 @@ class _Candidates:
     """Frames of the current scene, thinned as it grows. Each of them may become a sample."""
 
     def __init__(self) -> None:
-        self._kept: list[KeptFrame] = []
+        self.kept: list[KeptFrame] = []
         self._stride = 1
         self._start = 0
         self._recent: collections.deque[KeptFrame] = collections.deque(maxlen=RECENT)
@@ -68,26 +68,23 @@ class _Candidates:
         self._recent.append(frame)
         if (frame.index - self._start) % self._stride:
             return
-        if len(self._kept) == KEPT_PER_SCENE:
-            self._kept = self._kept[::2]
+        if len(self.kept) == KEPT_PER_SCENE:
+            self.kept = self.kept[::2]
             self._stride *= 2
             if (frame.index - self._start) % self._stride:
                 return
-        self._kept.append(frame)
+        self.kept.append(frame)
 
     def split(self, cut: int) -> list[KeptFrame]:
         """End the current scene before frame ``cut``; the frames already seen of the next one stay."""
-        finished = [frame for frame in self._kept if frame.index < cut]
-        late = [frame for frame in self._kept if frame.index >= cut]
+        finished = [frame for frame in self.kept if frame.index < cut]
+        late = [frame for frame in self.kept if frame.index >= cut]
         recent = [frame for frame in self._recent if frame.index >= cut]
         reaches_back = bool(self._recent) and self._recent[0].index <= cut
-        self._kept = recent if reaches_back else late
+        self.kept = recent if reaches_back else late
         self._stride = 1 if reaches_back else self._stride
-        self._start = self._kept[0].index if self._kept else cut
+        self._start = self.kept[0].index if self.kept else cut
         return finished
-
-    def rest(self) -> list[KeptFrame]:
-        return self._kept
 
 
 def gather_evidence(source: video.VideoFile, options: CurateOptions, long_side: int) -> Evidence:
@@ -109,12 +106,15 @@ def gather_evidence(source: video.VideoFile, options: CurateOptions, long_side: 
     boundaries, longest_s, longest_kept = [0], -1.0, list[KeptFrame]()
     decode_s = analyse_s = 0.0
 
-    def close_scene(cut: int, end_s: float) -> None:
+    def close_scenes(found: list[int]) -> None:
         nonlocal longest_s, longest_kept
-        finished = candidates.split(cut)
-        duration_s = end_s - source.times_s[boundaries[-1]]
-        if duration_s > longest_s:
-            longest_s, longest_kept = duration_s, finished
+        for cut in found:
+            if cut > boundaries[-1]:
+                finished = candidates.split(cut)
+                duration_s = source.times_s[cut] - source.times_s[boundaries[-1]]
+                if duration_s > longest_s:
+                    longest_s, longest_kept = duration_s, finished
+                boundaries.append(cut)
 
     clock = time.perf_counter()
     for frame in source.frames():
@@ -125,54 +125,30 @@ def gather_evidence(source: video.VideoFile, options: CurateOptions, long_side: 
         image_bgr, luma = scaler(frame.picture)
         candidates.add(KeptFrame(frame.number, frame.time_s, video.shrink(frame.picture, *candidate_size)))
         changes.add(luma)
-        for cut in sorted(cuts.feed(frame.time_s, image_bgr)):
-            if cut > boundaries[-1]:
-                close_scene(cut, source.times_s[cut])
-                boundaries.append(cut)
+        close_scenes(sorted(cuts.feed(frame.time_s, image_bgr)))
         clock = time.perf_counter()
         analyse_s += clock - decoded
     probe = source.probe()
     _check_health(probe)
-    for cut in cuts.finish():
-        if cut > boundaries[-1]:
-            close_scene(cut, source.times_s[cut])
-            boundaries.append(cut)
-    end_s = probe.duration_s
-    if end_s - source.times_s[boundaries[-1]] > longest_s:
-        longest_kept = candidates.rest()
-    scenes = _scenes(boundaries, source.times_s, end_s)
-    longest = max(range(len(scenes)), key=lambda i: (scenes[i].duration_s, -i))
+    close_scenes(cuts.finish())
+    edges_s = [*source.times_s, probe.duration_s]
+    frame_ranges = itertools.pairwise([*boundaries, len(source.times_s)])
+    scenes = tuple(Scene(edges_s[start], edges_s[end], start, end) for start, end in frame_ranges)
+    if scenes[-1].duration_s > longest_s:
+        longest_kept = candidates.kept
+    longest = max(range(len(scenes)), key=lambda i: scenes[i].duration_s)
     scene = scenes[longest]
     times_s = np.array(source.times_s[scene.start_frame : scene.end_frame])
     motion, static_share = changes.of_scene(scene, times_s, probe.rotation)
-    return Evidence(
-        probe=probe,
-        scenes=scenes,
-        longest_scene=longest,
-        samples=tuple(nearest_kept(longest_kept, scene, options.samples)),
-        scene_times_s=times_s,
-        motion=motion,
-        static_share=static_share,
-        decode_s=decode_s,
-        analyse_s=analyse_s,
-    )
+    samples = tuple(nearest_kept(longest_kept, scene, options.samples))
+    return Evidence(probe, scenes, longest, samples, times_s, motion, static_share, decode_s, analyse_s)
 
 
 def nearest_kept(kept: Sequence[KeptFrame], scene: Scene, samples: int) -> list[KeptFrame]:
     """The kept frames that are nearest to the paper's sample indices, each at most once, in order."""
     indices = np.array([frame.index for frame in kept])
-    chosen = sorted(
-        {int(np.abs(indices - scene.start_frame - i).argmin()) for i in sample_indices(scene.frames, samples)}
-    )
-    return [kept[i] for i in chosen]
-
-
-def _scenes(boundaries: Sequence[int], times_s: array[float], end_s: float) -> tuple[Scene, ...]:
-    ends = [*boundaries[1:], len(times_s)]
-    return tuple(
-        Scene(times_s[start], times_s[end] if end < len(times_s) else end_s, start, end)
-        for start, end in zip(boundaries, ends, strict=True)
-    )
+    wanted = [scene.start_frame + i for i in sample_indices(scene.frames, samples)]
+    return [kept[i] for i in sorted({int(np.abs(indices - frame).argmin()) for frame in wanted})]
 
 
 def _check_length(duration_s: float | None, options: CurateOptions) -> None:
@@ -202,13 +178,9 @@ class _ChangeMeter:
         self._cells = bytearray()
 
     def add(self, luma: np.ndarray) -> None:
-        cells: np.ndarray
-        if self._before is None:
-            cells = np.zeros((GRID, GRID), np.float32)
-        else:
-            change = cv2.absdiff(luma, self._before)
-            cv2.threshold(change, NOISE_LEVELS, 0, cv2.THRESH_TOZERO, dst=change)
-            cells = cv2.resize(change.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_AREA)
+        change = cv2.absdiff(luma, luma if self._before is None else self._before)
+        cv2.threshold(change, NOISE_LEVELS, 0, cv2.THRESH_TOZERO, dst=change)
+        cells = cv2.resize(change.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_AREA)
         self._before = luma
         self._cells += cells.astype(np.float16).tobytes()
 
@@ -232,8 +204,7 @@ class _ChangeMeter:
 
 def encode_motion(grid: np.ndarray) -> Motion:
     """A ``grid``, float ``(seconds, 8, 8)``, as a record: 8 bits a cell, relative to the largest value of the scene."""
-    unit = float(grid.max()) / 255 or 1.0
-    unit = float(f"{unit:.6g}")
+    unit = float(f"{float(grid.max()) / 255 or 1.0:.6g}")
     cells = np.clip(np.rint(grid / unit), 0, 255).astype(np.uint8)
     per_second = tuple(round(float(value), 4) for value in grid.mean(axis=(1, 2)))
     return Motion(per_second, base64.b64encode(cells.tobytes()).decode(), unit)

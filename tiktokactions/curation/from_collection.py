@@ -25,16 +25,15 @@ def list_collection(folder: Path, files_below: Callable[[Path], Iterator[ListedV
                 yield listed_video(collection, arrived.video_id, arrived.path)
         for video in files_below(folder / MEDIA) if (folder / MEDIA).is_dir() else ():
             if video.path not in listed:
-                video_id = Path(video.path).name.partition(".")[0]
-                yield listed_video(collection, video_id, Path(video.path)) if _knows(collection, video_id) else video
+                yield _from_row(collection, Path(video.path).name.partition(".")[0], video.path) or video
 
 
-def _knows(collection: Collection, video_id: str) -> bool:
-    return collection.database.execute("SELECT 1 FROM videos WHERE video_id=?", (video_id,)).fetchone() is not None
+def _from_row(collection: Collection, video_id: str, path: str) -> ListedVideo | None:
+    """A file with all that the collection knows about its video; None if that has no row."""
+    row = collection.database.execute("SELECT raw FROM videos WHERE video_id=?", (video_id,)).fetchone()
+    return describe(path, described_row(collection, video_id, json.loads(row[0]))) if row is not None else None
 
 
 def listed_video(collection: Collection, video_id: str, path: Path) -> ListedVideo:
-    """One downloaded file with all that the collection knows about it."""
-    row = collection.database.execute("SELECT raw FROM videos WHERE video_id=?", (video_id,)).fetchone()
-    raw = json.loads(row[0]) if row is not None else {}
-    return describe(str(path), described_row(collection, video_id, raw) if row is not None else {"id": video_id})
+    """One downloaded file; of one without a row, only the id is known."""
+    return _from_row(collection, video_id, str(path)) or describe(str(path), {"id": video_id})

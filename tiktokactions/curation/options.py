@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from tiktokactions.machine import usable_cores
-from tiktokactions.options import Check, check_options, option
+from tiktokactions.options import Check, check_bounds, check_options, option
 from tiktokactions.records import DetectorInfo
 
 SceneDetectorName = Literal["content", "adaptive", "histogram", "hash", "threshold"]
@@ -32,11 +32,11 @@ class CurateOptions:
     scene_param: tuple[str, ...] = option(
         (), "evidence", "further parameter of the scene detector as NAME=VALUE (window_width=3); repeatable"
     )
-    samples: int = option(10, "evidence", "frames sampled from the longest scene for person detection")
+    samples: int = option(10, "evidence", "frames sampled from the longest scene for person detection", least=1)
     detector: str = option(
         "auto", "evidence", "auto, yolox-nano, ultralytics:WEIGHTS, onnx:PATH, blazepose or none (see 'doctor')"
     )
-    max_source_s: float = option(3600.0, "evidence", "reject videos longer than this (too_long)")
+    max_source_s: float = option(3600.0, "evidence", "reject videos longer than this (too_long)", above=0)
 
     person_score: float | None = option(
         None, "decision", "score from which a box counts as a person (default: the detector's own, see 'doctor')"
@@ -45,6 +45,7 @@ class CurateOptions:
         4,
         "decision",
         "accept a video with a person in this many sampled frames, fewer send it to review; 0 accepts all",
+        least=0,
     )
     min_clip_s: float = option(3.5, "decision", "reject videos whose longest scene is shorter than this (too_short)")
     max_clip_s: float = option(10.0, "decision", "take the most relevant part of this length from longer scenes")
@@ -65,41 +66,35 @@ class CurateOptions:
         320, "clip", "short side of the clips in pixels, never enlarged; 'source' keeps it", none="source"
     )
     fps: Fraction | None = option(None, "clip", "frame rate of the clips (default: the source's nominal rate)")
-    crf: int = option(23, "clip", "x264 quality of the clips, lower is better and larger")
+    crf: int = option(23, "clip", "x264 quality of the clips, lower is better and larger", least=0, most=51)
     audio: bool = option(False, "clip", "keep the sound")
 
     engine: Literal["local", "ray"] = option(
         "local", "run", "processes of this machine, or a Ray cluster (extra 'ray'; RAY_ADDRESS, see docs/scale.md)"
     )
-    workers: int | None = option(None, "run", "worker processes, one thread each (default: one per core)")
-    timeout_s: float = option(900.0, "run", "time limit per video, after which it is rejected (timeout)")
+    workers: int | None = option(None, "run", "worker processes, one thread each (default: one per core)", least=1)
+    timeout_s: float = option(900.0, "run", "time limit per video, after which it is rejected (timeout)", above=0)
     retry_failed: bool = option(False, "run", "try again the videos whose worker crashed or timed out")
 
     def __post_init__(self) -> None:
         if self.fps is not None:  # from Python a plain number will do
             object.__setattr__(self, "fps", Fraction(str(self.fps)))
+        check_bounds(self)
         checks: list[Check] = [
-            (self.samples >= 1, "samples", "1 or more"),
             (self.min_scene_frames >= 0, "min_scene_frames", "0 or more"),
-            (self.min_person_frames >= 0, "min_person_frames", "0 or more"),
-            (self.min_person_frames <= self.samples, "min_person_frames", f"at most `samples` ({self.samples})"),
             (self.person_score is None or 0 < self.person_score <= 1, "person_score", "between 0 and 1"),
             (self.min_clip_s > 0, "min_clip_s", "above 0"),
-            (self.max_clip_s >= self.min_clip_s, "max_clip_s", f"at least `min_clip_s` ({self.min_clip_s:g})"),
-            (self.max_source_s > 0, "max_source_s", "above 0"),
-            (self.short_side is None or self.short_side >= 16, "short_side", "16 or more, or 'source'"),
             (self.fps is None or 0 < self.fps <= 240, "fps", "above 0 and at most 240"),
-            (0 <= self.crf <= 51, "crf", "between 0 and 51"),
-            (self.workers is None or self.workers >= 1, "workers", "1 or more"),
-            (self.timeout_s > 0, "timeout_s", "above 0"),
+            (self.fps is None or 0 < self.fps <= 240, "fps", "above 0 and at most 240"),
+            (self.min_person_frames <= self.samples, "min_person_frames", f"at most `samples` ({self.samples})"),
+            (self.max_clip_s >= self.min_clip_s, "max_clip_s", f"at least `min_clip_s` ({self.min_clip_s:g})"),
+            (self.short_side is None or self.short_side >= 16, "short_side", "16 or more, or 'source'"),
         ]
         check_options(self, checks)
 
     @property
     def worker_count(self) -> int:
-        if self.workers is not None:
-            return self.workers
-        return usable_cores()
+        return self.workers or usable_cores()
 
     def group(self, *groups: Group) -> dict[str, Any]:
         """The options of these groups, as JSON types."""

@@ -6,7 +6,6 @@ They are stored with every video and decide nothing unless a threshold is set. T
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -56,20 +55,10 @@ DEFINITIONS = """\
 def picture_borders(images_bgr: Sequence[np.ndarray]) -> Borders:
     """The flat bars that all frames share, as fractions (left, top, right, bottom) of width and height; 0 for none.
 
-    ``images_bgr``: uint8 (H, W, 3) each; frames of another size than the first are resized to it.
+    ``images_bgr``: uint8 (H, W, 3) each, one or more of one size.
     """
-    if not images_bgr:
-        return (0.0, 0.0, 0.0, 0.0)
-    first = images_bgr[0]
-    height, width = first.shape[:2]
-    darkest = first.copy()
-    brightest = first.copy()
-    for image in images_bgr[1:]:
-        if image.shape != first.shape:
-            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        np.minimum(darkest, image, out=darkest)
-        np.maximum(brightest, image, out=brightest)
-
+    height, width = images_bgr[0].shape[:2]
+    darkest, brightest = np.min(images_bgr, axis=0), np.max(images_bgr, axis=0)
     left, top, right, bottom = 0, 0, width, height
     for _ in range(2):  # twice: bars of one colour around bars of another
         inside = np.s_[top:bottom, left:right]
@@ -121,14 +110,7 @@ def measure_quality(images_bgr: Sequence[np.ndarray], static_share: float, width
 
     ``images_bgr``: uint8 (H, W, 3), upright, about 416 pixels on the long side. ``width`` and ``height`` are those of
     the upright source picture; ``static_share`` was measured while decoding.
-
-    Raises:
-        ValueError: no image, or a ``static_share`` that is no number.
     """
-    if not images_bgr:
-        raise ValueError("quality: got no images, expected at least one sampled frame")
-    if not math.isfinite(static_share):
-        raise ValueError(f"quality: got static_share {static_share}, expected a number from 0 to 1")
     borders = picture_borders(images_bgr)
     lumas = [cv2.cvtColor(inside_borders(image, borders), cv2.COLOR_BGR2GRAY) for image in images_bgr]
     sharpness = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -32,9 +32,9 @@ Fingerprint = tuple[int, int | str]
 Submit = Callable[[Callable[[str], str], str], "Future[str]"]
 """Starts ``function(path)`` somewhere else, like ``concurrent.futures.Executor.submit``."""
 HASHED_AHEAD = 16
-"""How many objects are read ahead of their turn, so that waiting for the store does not add up."""
+"""How many videos are listed ahead of their turn: objects are read then, so that waiting for the store does not add up."""
 
-RETRIED = {"timeout", "worker_crashed"}
+RETRIED = frozenset({"timeout", "worker_crashed"})
 """Failures that may be due to the run rather than the file; ``retry_failed`` tries them again."""
 
 
@@ -71,9 +71,9 @@ class Checkpoint:
     by_content: dict[str, str] = field(default_factory=dict)
     """SHA-256 of a file's bytes -> video id."""
     scheduled: set[str] = field(default_factory=set)
-    updates: dict[str, list[Source]] = field(default_factory=dict)
+    updates: defaultdict[str, list[Source]] = field(default_factory=lambda: defaultdict(list))
     """Video id -> further paths and changed labels to join into its record, each as a source with one path."""
-    left: dict[str, set[str]] = field(default_factory=dict)
+    left: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Video id -> paths that now hold something else."""
     dead: frozenset[str] = frozenset()
     """Ids and contents (SHA-256) that were taken down and must stay out."""
@@ -112,6 +112,9 @@ def _said(labels: tuple[str, ...], about: Source | None = None) -> int:
     return hash((labels, msgspec.json.encode(described(about)) if about is not None else b""))
 
 
+Digest = Callable[[], str]
+
+
 def jobs_left(
     listed: Iterable[ListedVideo],
     checkpoint: Checkpoint,
@@ -125,12 +128,28 @@ def jobs_left(
     Byte-identical files are one video: the first becomes a job, the others go to ``checkpoint.updates``. Objects of a store
     are hashed a few at a time, in threads or wherever ``submit`` starts it.
     """
+    run = _Run(checkpoint, dataset, evidence_fingerprint, RETRIED if options.retry_failed else frozenset())
     with ThreadPoolExecutor(HASHED_AHEAD // 2) as threads:
-        ahead = _hash_ahead(listed, checkpoint, submit or threads.submit)
-        yield from _jobs(ahead, checkpoint, dataset, options, evidence_fingerprint)
-
-
-Digest = Callable[[], str]
+        for video, digest in _hash_ahead(listed, checkpoint, submit or threads.submit):
+            name = printable_path(video.path)
+            if checkpoint.dead and video.about.id and safe_video_id(video.about.id) in checkpoint.dead:
+                checkpoint.refused.add(name)
+                continue
+            try:
+                job = run.job_of(video, name, digest)
+            except FileNotFoundError:
+                job = _unusable(video, name, "vanished", "the file is no longer there", checkpoint)
+            except OSError as error:
+                job = _unusable(video, name, "unreadable", error.strerror or str(error), checkpoint)
+            if name in checkpoint.refused:
+                continue
+            if job is not None:
+                checkpoint.scheduled.add(job.video_id)
+                yield job
+            elif name in checkpoint.files:
+                checkpoint.finished += 1
+            else:
+                checkpoint.identical += 1
 
 
 def _hash_ahead(
@@ -144,102 +163,56 @@ def _hash_ahead(
             before = checkpoint.files.get(printable_path(video.path))
             if before is None or video.fingerprint is None or before.fingerprint != video.fingerprint:
                 digest = submit(sha256_file, video.path).result
-            waiting.append((video, digest))
-            if len(waiting) < HASHED_AHEAD:
-                continue
-        elif not waiting:
-            yield video, digest
-            continue
-        else:
-            waiting.append((video, digest))
-        yield waiting.popleft()
+        waiting.append((video, digest))
+        if len(waiting) == HASHED_AHEAD:
+            yield waiting.popleft()
     yield from waiting
 
 
-def _jobs(
-    listed: Iterable[tuple[ListedVideo, Digest]],
-    checkpoint: Checkpoint,
-    dataset: Place,
-    options: CurateOptions,
-    evidence_fingerprint: str,
-) -> Iterator[Job]:
-    for video, digest in listed:
-        name = printable_path(video.path)
-        if checkpoint.dead and video.about.id and safe_video_id(video.about.id) in checkpoint.dead:
+@dataclass(frozen=True)
+class _Run:
+    """What decides whether a file is done."""
+
+    checkpoint: Checkpoint
+    dataset: Place
+    evidence_fingerprint: str
+    retried: Collection[str]
+    """Failures that are tried again."""
+
+    def job_of(self, video: ListedVideo, name: str, digest: Digest) -> Job | None:
+        """None if the file is done, scheduled or taken down; what it adds to a known video is noted in the checkpoint."""
+        checkpoint, before = self.checkpoint, self.checkpoint.files.get(name)
+        now = video.fingerprint or fingerprint(video.path)
+        if before is not None and before.fingerprint == now:
+            if before.said not in (_said(video.labels, video.about), _said(video.labels)):
+                source = _source_of(video, name, now, checkpoint.known[before.video_id].sha256)
+                checkpoint.updates[before.video_id].append(source)
+            return self._again(video, before.video_id)
+        sha256 = digest()
+        if sha256 in checkpoint.dead or (not video.about.id and sha256[:16] in checkpoint.dead):
             checkpoint.refused.add(name)
-            continue
-        try:
-            now = video.fingerprint or fingerprint(video.path)
-            before = checkpoint.files.get(name)
-            if before is not None and before.fingerprint == now:
-                job = _known_file(video, name, before, checkpoint, dataset, options, evidence_fingerprint)
-            else:
-                job = _new_file(video, name, before, now, digest, checkpoint, dataset, evidence_fingerprint)
-        except FileNotFoundError:
-            job = _unusable(video, name, "vanished", "the file is no longer there", checkpoint)
-        except OSError as error:
-            job = _unusable(video, name, "unreadable", error.strerror or str(error), checkpoint)
-        if name in checkpoint.refused:
-            continue
-        if job is None and name in checkpoint.files:
-            checkpoint.finished += 1
-        elif job is None:
-            checkpoint.identical += 1
-        else:
-            checkpoint.scheduled.add(job.video_id)
-            yield job
-
-
-def _known_file(
-    video: ListedVideo,
-    name: str,
-    before: _File,
-    checkpoint: Checkpoint,
-    dataset: Place,
-    options: CurateOptions,
-    evidence_fingerprint: str,
-) -> Job | None:
-    known = checkpoint.known[before.video_id]
-    one_path = _source_of(video, name, before.fingerprint, known.sha256)
-    if _said(video.labels, video.about) != before.said and _said(video.labels) != before.said:
-        checkpoint.updates.setdefault(before.video_id, []).append(one_path)
-    retry = options.retry_failed and known.failure in RETRIED
-    if before.video_id in checkpoint.scheduled or (known.evidence_fingerprint == evidence_fingerprint and not retry):
-        return None
-    # The evidence is out of date: decode again, but keep what is known of other paths.
-    old = read_record(record_path(dataset, before.video_id)).source
-    return Job(video.path, before.video_id, old)
-
-
-def _new_file(
-    video: ListedVideo,
-    name: str,
-    before: _File | None,
-    now: Fingerprint,
-    digest: Digest,
-    checkpoint: Checkpoint,
-    dataset: Place,
-    evidence_fingerprint: str,
-) -> Job | None:
-    sha256 = digest()
-    if sha256 in checkpoint.dead or (not video.about.id and sha256[:16] in checkpoint.dead):
-        checkpoint.refused.add(name)
-        return None
-    source = _source_of(video, name, now, sha256)
-    twin = checkpoint.by_content.get(sha256)
-    if before is not None and before.video_id != twin:
-        checkpoint.left.setdefault(before.video_id, set()).add(name)
-    if twin is not None:
-        checkpoint.updates.setdefault(twin, []).append(source)
-        known = checkpoint.known.get(twin)
-        if twin in checkpoint.scheduled or known is None or known.evidence_fingerprint == evidence_fingerprint:
             return None
-        return Job(video.path, twin, read_record(record_path(dataset, twin)).source)
-    video_id = safe_video_id(source.id) if source.id else sha256[:16]
-    if video_id in checkpoint.known or video_id in checkpoint.scheduled:
-        video_id = f"{video_id}-{sha256[:8]}"  # two files claim one id, and neither may overwrite the other
-    checkpoint.by_content[sha256] = video_id
-    return Job(video.path, video_id, source)
+        source = _source_of(video, name, now, sha256)
+        twin = checkpoint.by_content.get(sha256)
+        if before is not None and before.video_id != twin:
+            checkpoint.left[before.video_id].add(name)
+        if twin is not None:
+            checkpoint.updates[twin].append(source)
+            return self._again(video, twin)
+        video_id = safe_video_id(source.id) if source.id else sha256[:16]
+        if video_id in checkpoint.known or video_id in checkpoint.scheduled:
+            video_id = f"{video_id}-{sha256[:8]}"  # two files claim one id, and neither may overwrite the other
+        checkpoint.by_content[sha256] = video_id
+        return Job(video.path, video_id, source)
+
+    def _again(self, video: ListedVideo, video_id: str) -> Job | None:
+        """A job for a known video if its evidence is out of date; what is known of other paths is kept."""
+        if video_id in self.checkpoint.scheduled:
+            return None
+        known = self.checkpoint.known[video_id]
+        if known.evidence_fingerprint == self.evidence_fingerprint and known.failure not in self.retried:
+            return None
+        return Job(video.path, video_id, read_record(record_path(self.dataset, video_id)).source)
 
 
 def _unusable(video: ListedVideo, name: str, reason: str, detail: str, checkpoint: Checkpoint) -> Job | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bisect
 import inspect
 from array import array
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -13,13 +12,7 @@ import cv2
 import numpy as np
 from scenedetect.common import FrameTimecode
 from scenedetect.detector import SceneDetector
-from scenedetect.detectors import (
-    AdaptiveDetector,
-    ContentDetector,
-    HashDetector,
-    HistogramDetector,
-    ThresholdDetector,
-)
+from scenedetect.detectors import AdaptiveDetector, ContentDetector, HashDetector, HistogramDetector, ThresholdDetector
 
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.errors import UsageError
@@ -34,7 +27,6 @@ class _FastScore:
     Mixed into its detectors; ``tests/curation/test_scenes.py`` checks that it equals the library's.
     """
 
-    _last_frame: Any
     _weights: ContentDetector.Components
     _last_hsv: np.ndarray | None = None
 
@@ -66,7 +58,6 @@ _DETECTORS: dict[str, tuple[type[SceneDetector], str]] = {
     "hash": (HashDetector, "threshold"),
     "threshold": (ThresholdDetector, "threshold"),
 }
-_SIMPLE_PARAMETERS = (int, float, bool)
 
 
 def make_scene_detector(options: CurateOptions) -> SceneDetector:
@@ -97,12 +88,9 @@ def scene_parameters(name: str) -> dict[str, float | int | bool]:
     """The other parameters of a detector with their defaults (threshold and minimum length have options of their own)."""
     kind, threshold_name = _DETECTORS[name]
     # The mixin hides nothing: signatures are the library's.
-    parameters = inspect.signature(kind.__init__).parameters
-    return {
-        parameter.name: parameter.default
-        for parameter in parameters.values()
-        if isinstance(parameter.default, _SIMPLE_PARAMETERS) and parameter.name not in (threshold_name, "min_scene_len")
-    }
+    defaults = {p.name: p.default for p in inspect.signature(kind.__init__).parameters.values()}
+    own = (threshold_name, "min_scene_len")
+    return {n: default for n, default in defaults.items() if isinstance(default, (int, float)) and n not in own}
 
 
 def _typed(value: str, default: float | int | bool) -> float | int | bool:
@@ -141,18 +129,17 @@ class CutFinder:
             nominal = self._nominal[-1] + 1
         self._nominal.append(nominal)
         self._last = self._zero + nominal
-        return list(self._new(self._detector.process_frame(self._last, image_bgr)))
+        return self._new(self._detector.process_frame(self._last, image_bgr))
 
     def finish(self) -> list[int]:
         """The cuts that only the end of the video reveals."""
-        return list(self._new(self._detector.post_process(self._last))) if self._nominal else []
+        return self._new(self._detector.post_process(self._last)) if self._nominal else []
 
-    def _new(self, found: list[FrameTimecode]) -> Iterator[int]:
-        for cut in found:
-            index = bisect.bisect_left(self._nominal, cut.frame_num)
-            if index < len(self._nominal) and index not in self._cuts:
-                self._cuts.add(index)
-                yield index
+    def _new(self, found: list[FrameTimecode]) -> list[int]:
+        indices = dict.fromkeys(bisect.bisect_left(self._nominal, cut.frame_num) for cut in found)
+        new = [index for index in indices if index < len(self._nominal) and index not in self._cuts]
+        self._cuts.update(new)
+        return new
 
 
 def sample_indices(frames: int, samples: int = 10) -> list[int]:

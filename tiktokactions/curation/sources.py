@@ -10,7 +10,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,28 +52,32 @@ def _expand(entry: str, leave_out: Place | None) -> Iterator[ListedVideo]:
     path = Path(entry)
     if (path / "collection.sqlite").is_file():
         yield from list_collection(path, lambda folder: _from_folder(folder, leave_out))
-    elif path.is_dir():
-        yield from _from_folder(path, leave_out)
-    elif path.suffix.lower() in (".txt", ".csv") and path.is_file():
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}: expected a UTF-8 list of videos, got other bytes ({error})") from None
-        yield from _from_list(text, str(path), path.parent)
-    elif os.path.lexists(path):
-        yield from _from_files([path], label=None)
+    elif _is_list(path):
+        yield from _from_list_file(path)
     else:
-        matches = sorted(glob.glob(entry, recursive=True)) if glob.has_magic(entry) else []
-        if not matches:
-            what = "no file matches it" if glob.has_magic(entry) else "no such file or folder"
+        # A name that exists is that file or folder, whatever its characters mean in a glob.
+        is_glob = glob.has_magic(entry) and not os.path.lexists(path)
+        matches = map(Path, sorted(glob.glob(entry, recursive=True))) if is_glob else [path]
+        found = [match for match in matches if os.path.lexists(match)]
+        if not found:
+            what = "no file matches it" if is_glob else "no such file or folder"
             raise InputError(
                 f"{entry}: {what}. Expected a video, a folder, a glob, a .txt or .csv list, or - for stdin."
             )
-        for match in matches:
-            if os.path.isdir(match):
-                yield from _from_folder(Path(match), leave_out)
-            else:
-                yield from _from_files([Path(match)], label=None)
+        for match in found:
+            yield from _from_folder(match, leave_out) if match.is_dir() else _from_files([match], label=None)
+
+
+def _is_list(path: Place) -> bool:
+    return path.suffix.lower() in (".txt", ".csv") and path.is_file()
+
+
+def _from_list_file(path: Place) -> Iterator[ListedVideo]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: expected a UTF-8 list of videos, got other bytes ({error})") from None
+    yield from _from_list(text, str(path), path.parent)
 
 
 def _from_folder(root: Path, leave_out: Place | None) -> Iterator[ListedVideo]:
@@ -91,21 +95,16 @@ def _from_folder(root: Path, leave_out: Place | None) -> Iterator[ListedVideo]:
         except PermissionError as error:
             print(f"warning: {folder}: cannot be listed ({error.strerror}), skipped", file=sys.stderr)
             continue
-        yield from _from_files(
-            [e for e in entries if not e.is_dir()], label=None if real == os.path.realpath(root) else folder.name
-        )
+        yield from _from_files([e for e in entries if not e.is_dir()], None if folder == root else folder.name)
         pending += [e for e in reversed(entries) if e.is_dir()]
 
 
 def _from_files(paths: Sequence[Path], label: str | None) -> Iterator[ListedVideo]:
-    names = {path.name for path in paths} if len(paths) > 1 else set()
-    stems = {os.path.splitext(name)[0] for name in names if not name.lower().endswith(".json")}
+    videos = set(_without_sidecars([path.name for path in paths]))
     for path in paths:
-        if _is_sidecar(path.name, names, stems) or not _is_regular(path):
-            continue
-        sidecar = read_sidecar(path)
-        labels = sidecar.labels or ((clean_label(label),) if label else ())
-        yield replace(sidecar, labels=labels)
+        if path.name in videos and _is_regular(path):
+            sidecar = read_sidecar(path)
+            yield replace(sidecar, labels=sidecar.labels or _label(label))
 
 
 def _is_regular(path: Path) -> bool:
@@ -117,12 +116,20 @@ def _is_regular(path: Path) -> bool:
         return True  # it is there but may not be read: its row will say so
 
 
-def _is_sidecar(name: str, names: set[str], stems: set[str]) -> bool:
-    """``NAME.json`` and ``NAME.info.json`` beside a ``NAME.*``, and ``NAME.mp4.json`` beside ``NAME.mp4``."""
-    if not name.lower().endswith(".json"):
-        return False
-    stem = name[:-5]
-    return stem in stems or stem in names or (stem.lower().endswith(".info") and stem[:-5] in stems)
+def _label(folder_name: str | None) -> tuple[str, ...]:
+    return (clean_label(folder_name),) if folder_name else ()
+
+
+def _without_sidecars(names: Collection[str]) -> list[str]:
+    """All but ``NAME.json`` and ``NAME.info.json`` beside a ``NAME.*``, and ``NAME.mp4.json`` beside ``NAME.mp4``."""
+    json_names = {name for name in names if name.lower().endswith(".json")}
+    stems = {os.path.splitext(name)[0] for name in names if name not in json_names}
+
+    def is_sidecar(name: str) -> bool:
+        stem = name[:-5]
+        return stem in stems or stem in names or (stem.lower().endswith(".info") and stem[:-5] in stems)
+
+    return [name for name in names if not (name in json_names and is_sidecar(name))]
 
 
 def read_sidecar(path: Path) -> ListedVideo:
@@ -168,12 +175,8 @@ def _from_store(entry: str, leave_out: Place | None) -> Iterator[ListedVideo]:
         yield from _from_objects([ObjectPath(match).entry() for match in matches], label=None)
         return
     root = ObjectPath(entry)
-    if root.suffix.lower() in (".txt", ".csv") and root.is_file():
-        try:
-            text = root.read_bytes().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise InputError(f"{root}: expected a UTF-8 list of videos, got other bytes ({error})") from None
-        yield from _from_list(text, str(root), root.parent)
+    if _is_list(root):
+        yield from _from_list_file(root)
         return
     pending, found = [root], False
     while pending:
@@ -201,20 +204,16 @@ def _parent(entry: Entry) -> str:
 def _from_objects(objects: Sequence[Entry], label: str | None) -> Iterator[ListedVideo]:
     """The videos among the objects of one folder, as :func:`_from_files`; sidecars are fetched many at a time."""
     by_name = {entry.url.rsplit("/", 1)[1]: entry for entry in objects}
-    names = set(by_name) if len(by_name) > 1 else set()
-    stems = {os.path.splitext(name)[0] for name in names if not name.lower().endswith(".json")}
-    videos = [(name, entry) for name, entry in by_name.items() if not _is_sidecar(name, names, stems)]
+    videos = _without_sidecars(by_name)
     for first in range(0, len(videos), READ_TOGETHER):
         part = videos[first : first + READ_TOGETHER]
-        beside = {name: next((s for s in _sidecar_names(name) if s in names), None) for name, _ in part}
-        wanted = [ObjectPath(by_name[sidecar].url) for sidecar in beside.values() if sidecar is not None]
-        said = {path.name: data for path, data in read_together(wanted)}
-        for name, entry in part:
-            sidecar = beside[name]
-            known = _said_by(sidecar, said[sidecar]) if sidecar in said else {}
-            video = describe(entry.url, known)
-            labels = video.labels or ((clean_label(label),) if label else ())
-            yield replace(video, labels=labels, fingerprint=(entry.size_bytes, entry.etag))
+        beside = {name: next((s for s in _sidecar_names(name) if s in by_name), "") for name in part}
+        wanted = [ObjectPath(by_name[sidecar].url) for sidecar in beside.values() if sidecar]
+        said = {path.name: _said_by(path.name, data) for path, data in read_together(wanted)}
+        for name in part:
+            entry = by_name[name]
+            video = describe(entry.url, said.get(beside[name], {}))
+            yield replace(video, labels=video.labels or _label(label), fingerprint=(entry.size_bytes, entry.etag))
 
 
 # --- what lists and sidecars say -----------------------------------------------------------------------------------

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 
 from tiktokactions.errors import TiktokactionsError, UsageError
 from tiktokactions.files import Place, staging_folder, write_csv
-
-COLUMNS = ("video_id", "removed", "reason", "sha256")
 
 
 class NotTakenDownError(TiktokactionsError, OSError):
@@ -28,6 +26,9 @@ class Takedown:
     removed: str
     reason: str
     sha256: str = ""
+
+
+COLUMNS = tuple(field.name for field in fields(Takedown))
 
 
 def takedowns_path(dataset: Place) -> Place:
@@ -54,8 +55,6 @@ def read_takedowns(dataset: Place) -> dict[str, Takedown]:
 
 def add_takedowns(dataset: Place, takedowns: Iterable[Takedown]) -> None:
     """Add take-downs; those that exist keep their date and reason."""
-    found = read_takedowns(dataset)
-    for takedown in takedowns:
-        found.setdefault(takedown.video_id, takedown)
-    rows = ((t.video_id, t.removed, t.reason, t.sha256) for _, t in sorted(found.items()))
+    by_id = {takedown.video_id: takedown for takedown in takedowns} | read_takedowns(dataset)
+    rows = (astuple(takedown) for _, takedown in sorted(by_id.items()))
     write_csv(takedowns_path(dataset), [COLUMNS, *rows], staging_folder(dataset))
