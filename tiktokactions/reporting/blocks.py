@@ -32,7 +32,6 @@ class Picture:
     uri: str
     alt: str
     caption: str = ""
-    wide: bool = True
     kind: str = "picture"
 
     @property
@@ -90,6 +89,11 @@ class Section:
     blocks: tuple[Block, ...]
     about: str = ""
     """Which input it is about."""
+
+
+def facts(*items: tuple[str, str]) -> Facts:
+    """Facts from ``(value, what it counts)``."""
+    return Facts(items)
 
 
 def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[object]], folded: bool = False) -> list[Block]:

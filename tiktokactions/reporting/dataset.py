@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import heapq
+import itertools
 import json
 import tempfile
 from pathlib import Path
@@ -20,7 +22,7 @@ from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.dataset.statistics import NO_LABEL, Statistics, dataset_statistics, labels_of_rows
 from tiktokactions.files import Place, poster_path, strip_path
 from tiktokactions.records import REASONS, to_builtins
-from tiktokactions.reporting.blocks import Block, Commands, Facts, Picture, Preview, Previews, Section, Text, table
+from tiktokactions.reporting.blocks import Block, Commands, Picture, Preview, Previews, Section, Text, facts, table
 from tiktokactions.reporting.numbers import count, hours, share
 from tiktokactions.reporting.pictures import figure, preview, smaller, strip
 from tiktokactions.reporting.quality import draw_quality
@@ -45,34 +47,31 @@ def dataset_sections(data: Dataset, previews: int) -> list[Section]:
     Raises:
         ValueError, FileNotFoundError: the dataset is damaged or has no manifest; the message says what to do.
     """
-    folder, info = data.folder, data.info
+    info = data.info
     stats = dataset_statistics(data.manifest, data.options.min_person_frames)
     with tempfile.TemporaryDirectory() as scratch:
-        drawn = _figures(folder, stats, Path(scratch))
+        drawn = _figures(data.folder, stats, Path(scratch))
         quality = _quality(data, Path(scratch))
-    settings = [(name, json.dumps(value)) for name, value in _changed_options(info)]
     parts: list[tuple[str, list[Block]]] = [
         ("From raw videos to clips", [*_overview(stats, info.settled), *drawn[:1], *_reasons(stats)]),
         ("What the clips are", [*drawn[1:], *_labels(stats), *_splits(stats)]),
         ("Sample clips", _samples(data, previews)),
         ("Quality", quality),
-        ("How the dataset was made", _made(info, settings)),
+        ("How the dataset was made", _made(info)),
     ]
-    return [Section(title, tuple(blocks), folder.name) for title, blocks in parts if blocks]
+    return [Section(title, tuple(blocks), data.folder.name) for title, blocks in parts if blocks]
 
 
 def _overview(stats: Statistics, settled: bool) -> list[Block]:
     funnel = stats.funnel
     blocks: list[Block] = [
-        Facts(
-            (
-                (count(stats.videos), "videos"),
-                (count(funnel.accepted), f"clips accepted ({share(funnel.accepted, stats.videos)})"),
-                (count(stats.to_judge), "wait for a person"),
-                (count(stats.status["rejected"]), "rejected, each with a reason"),
-                (hours(stats.clip_hours), "of clips"),
-                (count(stats.creators_accepted), "creators"),
-            )
+        facts(
+            (count(stats.videos), "videos"),
+            (count(funnel.accepted), f"clips accepted ({share(funnel.accepted, stats.videos)})"),
+            (count(stats.to_judge), "wait for a person"),
+            (count(stats.status["rejected"]), "rejected, each with a reason"),
+            (hours(stats.clip_hours), "of clips"),
+            (count(stats.creators_accepted), "creators"),
         )
     ]
     if not settled:
@@ -107,8 +106,7 @@ def _splits(stats: Statistics) -> list[Block]:
 def _figures(folder: Place, stats: Statistics, scratch: Path) -> list[Picture]:
     draw_figures(folder, stats, scratch)
     names = [*FIRST, *(name for name in FIGURES if name not in FIRST)]
-    found = [picture for name in names for picture in figure(scratch / name, CAPTIONS[name], CAPTIONS[name])]
-    return [smaller(picture, PICTURE_WIDTH) for picture in found]
+    return [smaller(p, PICTURE_WIDTH) for n in names for p in figure(scratch / n, CAPTIONS[n], CAPTIONS[n])]
 
 
 def _quality(data: Dataset, scratch: Path) -> list[Block]:
@@ -131,12 +129,11 @@ def _samples(data: Dataset, wanted: int) -> list[Block]:
     for row in _chosen(data, "needs_review", min(4, wanted)):
         seen = f"{_caption(row)}: a person in {row['person_frames']} of {row['sampled_frames']} frames"
         doubtful += strip(strip_path(data.folder, row["video_id"]), seen)
-    blocks: list[Block] = []
-    if moving:
-        blocks.append(Previews(tuple(moving), "Accepted clips, the first seconds of each, spread over the labels."))
-    if doubtful:
-        blocks.append(Previews(tuple(doubtful), "The ten sampled frames of videos that wait for a person."))
-    return blocks
+    told = (
+        (moving, "Accepted clips, the first seconds of each, spread over the labels."),
+        (doubtful, "The ten sampled frames of videos that wait for a person."),
+    )
+    return [Previews(tuple(shown), caption) for shown, caption in told if shown]
 
 
 def _caption(row: dict[str, Any]) -> str:
@@ -157,11 +154,9 @@ def _chosen(data: Dataset, status: str, wanted: int) -> list[dict[str, Any]]:
         for video_id, label in zip(ids, names.to_pylist(), strict=True):
             ranked = (hashlib.sha256(video_id.encode()).hexdigest(), video_id)
             best[label] = heapq.nsmallest(wanted, [*best.get(label, []), ranked])
-    order: list[str] = []
     labels = sorted(best, key=lambda label: (label == NO_LABEL, hashlib.sha256(label.encode()).hexdigest()))
-    for turn in range(wanted):
-        order += [best[label][turn][1] for label in labels if turn < len(best[label])]
-    picked = list(dict.fromkeys(order))[:wanted]
+    turns = itertools.zip_longest(*(best[label] for label in labels))
+    picked = list(dict.fromkeys(ranked[1] for turn in turns for ranked in turn if ranked))[:wanted]
     rows: dict[str, dict[str, Any]] = {}
     for batch in data.batches(columns):
         found = batch.filter(pc.is_in(batch["video_id"], value_set=pa.array(picked, pa.string())))
@@ -172,14 +167,9 @@ def _chosen(data: Dataset, status: str, wanted: int) -> list[dict[str, Any]]:
 # --- configuration ---------------------------------------------------------------------------------------------------
 
 
-def _changed_options(info: DatasetInfo) -> list[tuple[str, Any]]:
-    import dataclasses
-
-    fields = dataclasses.fields(CurateOptions)
-    return [(f.name, info.options.get(f.name, to_builtins(f.default))) for f in fields if f.metadata["group"] != "run"]
-
-
-def _made(info: DatasetInfo, settings: list[tuple[str, str]]) -> list[Block]:
+def _made(info: DatasetInfo) -> list[Block]:
+    options = [option for option in dataclasses.fields(CurateOptions) if option.metadata["group"] != "run"]
+    settings = [(o.name, json.dumps(info.options.get(o.name, to_builtins(o.default)))) for o in options]
     weights = [("person detector", info.detector.name), ("its weights", info.detector.sha256)]
     versions = [*info.versions.items(), *weights]
     return [

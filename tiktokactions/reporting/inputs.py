@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place
@@ -20,7 +20,7 @@ MARKS: tuple[tuple[str, Kind], ...] = (
     ("decisions.csv", "hashtags"),
 )
 """The file by which a folder is recognised."""
-ORDER: tuple[Kind, ...] = ("hashtags", "collection", "dataset", "run", "study", "extrapolation")
+ORDER: tuple[Kind, ...] = get_args(Kind)
 """The order of the page: that of the data flow."""
 
 

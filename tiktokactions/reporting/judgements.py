@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tiktokactions.files import Place
-from tiktokactions.reporting.blocks import Block, Facts, Section, Text, table
+from tiktokactions.reporting.blocks import Block, Section, Text, facts, table
 from tiktokactions.reporting.numbers import count, figure_of, percent
 from tiktokactions.reviews.agreement import LabelPrecision, ReviewReport, review_report
-from tiktokactions.reviews.store import Store
+from tiktokactions.reviews.store import Store, store_path
 
 MOST_LABELS = 100
 
@@ -17,7 +17,7 @@ def judgement_sections(folder: Place) -> list[Section]:
     Raises:
         ValueError: ``reviews.sqlite`` is damaged or newer than this program.
     """
-    if not (folder / "reviews.sqlite").is_file():
+    if not store_path(folder).is_file():
         return []
     store = Store(folder)
     try:
@@ -31,16 +31,14 @@ def judgement_sections(folder: Place) -> list[Section]:
 
 def _overview(found: ReviewReport) -> list[Block]:
     return [
-        Facts(
-            (
-                (count(found.videos_judged), "videos judged"),
-                (count(found.videos_decided), "of them decided"),
-                (count(found.decisions), "decisions"),
-                (count(len([p for p in found.reviewers if p.judged])), "people"),
-                (count(found.conflicts), "conflicts to settle"),
-                (figure_of(found.alpha_verdict), "Krippendorff's alpha, accept or reject"),
-                (figure_of(found.alpha_labels), "Krippendorff's alpha, labels"),
-            )
+        facts(
+            (count(found.videos_judged), "videos judged"),
+            (count(found.videos_decided), "of them decided"),
+            (count(found.decisions), "decisions"),
+            (count(sum(p.judged > 0 for p in found.reviewers)), "people"),
+            (count(found.conflicts), "conflicts to settle"),
+            (figure_of(found.alpha_verdict), "Krippendorff's alpha, accept or reject"),
+            (figure_of(found.alpha_labels), "Krippendorff's alpha, labels"),
         )
     ]
 
@@ -60,29 +58,21 @@ def _people(found: ReviewReport) -> list[Block]:
     head = ("reviewer", "judged", "accepted", "rejected", "unsure", "undone", "seconds each", "gold items right")
     blocks = table("Reviewers", head, rows)
     pairs = [
-        (
-            f"{numbers[pair.a]} and {numbers[pair.b]}",
-            count(pair.videos),
-            percent(pair.agreed / pair.videos),
-            figure_of(pair.kappa),
-        )
-        for pair in found.pairs
-        if pair.videos
+        (f"{numbers[p.a]} and {numbers[p.b]}", count(p.videos), percent(p.agreed / p.videos), figure_of(p.kappa))
+        for p in found.pairs
     ]
     return blocks + table("Agreement of two", ("pair", "videos in common", "agreed", "Cohen's kappa"), pairs)
 
 
 def _precision(found: ReviewReport) -> list[Block]:
     blocks: list[Block] = []
-    if found.precision_all is not None and found.precision_all.judged:
-        overall = found.precision_all
-        blocks.append(
-            Text(
-                f"Of {count(overall.judged)} accepted clips drawn at random {percent(overall.precision)} show what their"
-                f" hashtag says (95 % interval {percent(overall.low)} to {percent(overall.high)}).",
-                "answer",
-            )
+    overall = found.precision_all
+    if overall is not None and overall.judged:
+        told = (
+            f"Of {count(overall.judged)} accepted clips drawn at random {percent(overall.precision)} show what their"
+            f" hashtag says (95 % interval {percent(overall.low)} to {percent(overall.high)})."
         )
+        blocks.append(Text(told, "answer"))
     rows = [_row(label) for label in found.precision[:MOST_LABELS]]
     head = ("hashtag", "judged", "right", "precision", "95 % from", "to", "waiting")
     return blocks + table("Precision per hashtag, from the random sample (Wilson's interval)", head, rows)

@@ -7,7 +7,7 @@ from collections import Counter
 
 from tiktokactions.collection.session import collect_status
 from tiktokactions.files import Place
-from tiktokactions.reporting.blocks import Block, Commands, Facts, Section, Text, table
+from tiktokactions.reporting.blocks import Block, Commands, Section, Text, facts, table
 from tiktokactions.reporting.numbers import count
 from tiktokactions.reporting.pictures import figure
 
@@ -23,17 +23,14 @@ def hashtag_section(folder: Place) -> Section:
     kept = [row for row in rows if row["decision"] == "kept"]
     unknown = sum(not row.get("views") for row in kept)
     blocks: list[Block] = [
-        Facts(((count(len(rows)), "candidates"), (count(len(kept)), "hashtags kept"))),
+        facts((count(len(rows)), "candidates"), (count(len(kept)), "hashtags kept")),
         *figure(folder / "flow", "From candidates to hashtags, with the counts at each step"),
         *table("Decisions", ("decision", "hashtags"), [(name, count(n)) for name, n in decisions.most_common()]),
         *table("Principles", ("principle", "decisions"), [(name, count(n)) for name, n in principles.most_common()]),
     ]
     if unknown:
-        blocks.append(
-            Text(
-                f"{count(unknown)} of the kept hashtags have an unknown number of views: a rule decided, not a threshold."
-            )
-        )
+        told = "of the kept hashtags have an unknown number of views: a rule decided, not a threshold."
+        blocks.append(Text(f"{count(unknown)} {told}"))
     blocks.append(Commands((f"tiktokactions hashtags select CANDIDATES.csv --views VIEWS.csv -o {folder.name}",)))
     return Section("Hashtags", tuple(blocks), folder.name)
 
@@ -43,21 +40,17 @@ def collection_section(folder: Place) -> Section:
     found = collect_status(folder)
     rows = [(tag.hashtag, count(tag.found), count(tag.wanted), tag.shortfall) for tag in found.hashtags]
     blocks: list[Block] = [
-        Facts(
-            (
-                (count(found.videos), "videos with metadata"),
-                (count(len(found.hashtags)), "hashtags"),
-                (count(found.requests), "requests"),
-                (count(found.rejected), "answers without the hashtag"),
-                (count(found.removed), "removed"),
-            )
+        facts(
+            (count(found.videos), "videos with metadata"),
+            (count(len(found.hashtags)), "hashtags"),
+            (count(found.requests), "requests"),
+            (count(found.rejected), "answers without the hashtag"),
+            (count(found.removed), "removed"),
         )
     ]
     if found.overdue:
         blocks.append(Text(f"The ids were due for a check on {found.refresh_due}: tiktokactions refresh", "warning"))
-    head = ("hashtag", "found", "wanted", "why fewer")
-    blocks += table(
-        f"Hashtags ({min(len(rows), MOST_HASHTAGS)} of {len(rows)})", head, rows[:MOST_HASHTAGS], folded=True
-    )
+    head, shown = ("hashtag", "found", "wanted", "why fewer"), rows[:MOST_HASHTAGS]
+    blocks += table(f"Hashtags ({len(shown)} of {len(rows)})", head, shown, folded=True)
     blocks.append(Commands((f"tiktokactions collect run HASHTAGS.csv -o {folder.name}",)))
     return Section("Collection", tuple(blocks), folder.name)

@@ -59,12 +59,11 @@ def make_page(
         report(f"{item.kind}: {item.path}")
         sections += _sections(item, previews)
     sections, left_out = _within(sections, largest)
-    template = resources.files("tiktokactions.reporting").joinpath("page.html").read_text(encoding="utf-8")
-    style = resources.files("tiktokactions.reporting").joinpath("page.css").read_text(encoding="utf-8")
+    here = resources.files("tiktokactions.reporting")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    html = environment.from_string(template).render(
+    html = environment.from_string(here.joinpath("page.html").read_text(encoding="utf-8")).render(
         title=title,
-        style=style,
+        style=here.joinpath("page.css").read_text(encoding="utf-8"),
         sections=[(f"s{number}", section) for number, section in enumerate(sections, start=1)],
         commands=_commands(sections),
         left_out=left_out,

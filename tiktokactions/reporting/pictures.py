@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -24,17 +25,13 @@ def data_uri(data: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def figure(stem: Place, alt: str, caption: str = "", wide: bool = True) -> list[Picture]:
+def figure(stem: Place, alt: str, caption: str = "") -> list[Picture]:
     """The figure saved as ``stem.svg`` and ``stem.png``, as a list of one; empty where neither is there."""
-    found = {suffix: stem.with_name(stem.name + suffix) for suffix in (".svg", ".png")}
-    data = {suffix: path.read_bytes() for suffix, path in found.items() if path.is_file()}
-    if not data:
-        return []
-    svg, png = data.get(".svg"), data.get(".png")
-    if svg is not None and (png is None or len(svg) < LARGE_SVG or len(svg) <= len(png)):
-        return [Picture(data_uri(svg, "image/svg+xml"), alt, caption, wide)]
-    assert png is not None
-    return [Picture(data_uri(png, "image/png"), alt, caption, wide)]
+    paths = {kind: stem.with_name(stem.name + suffix) for kind, suffix in (("svg+xml", ".svg"), ("png", ".png"))}
+    data = {kind: path.read_bytes() for kind, path in paths.items() if path.is_file()}
+    if len(data) == 2 and len(data["svg+xml"]) >= max(LARGE_SVG, len(data["png"]) + 1):
+        del data["svg+xml"]
+    return [Picture(data_uri(content, f"image/{kind}"), alt, caption) for kind, content in data.items()][:1]
 
 
 def smaller(picture: Picture, width: int) -> Picture:
@@ -43,7 +40,7 @@ def smaller(picture: Picture, width: int) -> Picture:
     if "svg" in head:
         return picture
     with Image.open(io.BytesIO(base64.b64decode(body))) as opened:
-        return Picture(_jpeg(opened, width), picture.alt, picture.caption, picture.wide)
+        return replace(picture, uri=_jpeg(opened, width))
 
 
 def strip(path: Place, caption: str, width: int = 900) -> list[Preview]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions
 from tiktokactions.model.run import Evaluation, Run, filled
-from tiktokactions.reporting.blocks import Block, Commands, Facts, Section, Text, table
+from tiktokactions.reporting.blocks import Block, Commands, Section, Text, facts, table
 from tiktokactions.reporting.numbers import count, figure_of, percent
 from tiktokactions.reporting.pictures import figure, smaller
 
@@ -40,15 +40,13 @@ def _overview(run: Run) -> list[Block]:
     info = run.info
     steps, loss = (run.result.steps, run.result.loss) if run.finished else _last_logged(run)
     blocks: list[Block] = [
-        Facts(
-            (
-                (info.model.name, "model"),
-                (f"{info.derived.parameters / 1e6:,.1f} M", "parameters"),
-                (count(info.data.clips), "clips"),
-                (f"{count(steps)} of {count(info.derived.steps)}", "steps"),
-                (figure_of(loss), "loss at the end"),
-                (figure_of(info.derived.lr), "highest learning rate"),
-            )
+        facts(
+            (info.model.name, "model"),
+            (f"{info.derived.parameters / 1e6:,.1f} M", "parameters"),
+            (count(info.data.clips), "clips"),
+            (f"{count(steps)} of {count(info.derived.steps)}", "steps"),
+            (figure_of(loss), "loss at the end"),
+            (figure_of(info.derived.lr), "highest learning rate"),
         )
     ]
     if not run.finished:
@@ -78,13 +76,11 @@ def _evaluation(folder: Path, found: Evaluation) -> list[Block]:
             f" (95 % interval {interval}; chance {percent(1 / found.classes)}), {found.views} views each.",
             "answer",
         ),
-        Facts(
-            (
-                (percent(found.top1), "top-1"),
-                (percent(found.top5), "top-5"),
-                (percent(found.mean_class_accuracy), "mean class accuracy"),
-                (count(found.classes), "classes"),
-            )
+        facts(
+            (percent(found.top1), "top-1"),
+            (percent(found.top5), "top-5"),
+            (percent(found.mean_class_accuracy), "mean class accuracy"),
+            (count(found.classes), "classes"),
         ),
         *figure(folder / "confusion", matrix, matrix),
     ]

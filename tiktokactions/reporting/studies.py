@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from tiktokactions.files import Place
-from tiktokactions.reporting.blocks import Block, Commands, Facts, Section, Text, table
+from tiktokactions.reporting.blocks import Block, Commands, Section, Text, facts, table
 from tiktokactions.reporting.numbers import count, percent
 from tiktokactions.reporting.pictures import figure
 
@@ -40,50 +40,32 @@ def study_sections(folder: Place) -> list[Section]:
 def _progress(folder: Place, result: dict[str, Any] | None) -> list[Block]:
     finished = len(list((folder / "trials").glob("*/result.json")))
     failed = len(list((folder / "trials").glob("*/failed.json")))
-    blocks: list[Block] = []
-    if result is not None:
-        blocks.append(Facts(((f"{finished} of {result['trials']}", "trials finished"), (count(failed), "crashed"))))
-        blocks += [Text(f"{name} crashed: {_last(lines)}", "warning") for name, lines in result["failed"].items()]
-    else:
-        blocks.append(
-            Text(f"This study is not finished: {finished} trials are. Give its command again to continue.", "warning")
-        )
-    return blocks
+    if result is None:
+        told = f"This study is not finished: {finished} trials are. Give its command again to continue."
+        return [Text(told, "warning")]
+    crashes = [Text(f"{name} crashed: {_last(lines)}", "warning") for name, lines in result["failed"].items()]
+    return [facts((f"{finished} of {result['trials']}", "trials finished"), (count(failed), "crashed")), *crashes]
 
 
 def _rows(rows: list[dict[str, Any]], equal: str) -> list[Block]:
-    if not rows:
-        return []
-    first = "source" if "source" in rows[0] else "size"
     told = [
-        (
-            row["source"] if first == "source" else count(row["size"]),
-            *((count(row["size"]),) if first == "source" else ()),
-            count(row["runs"]),
-            percent(row["top1"], 2),
-            percent(row["top1_sd"], 2),
-            percent(row["top5"], 2),
-        )
+        (count(row["size"]), count(row["runs"]), *(percent(row[name], 2) for name in ("top1", "top1_sd", "top5")))
         for row in rows
     ]
-    head = ("source", "videos") if first == "source" else ("videos",)
-    return table(
-        f"Pre-training with equal {equal}, the same fine-tuning and test for all",
-        (*head, "runs", "top-1", "standard deviation", "top-5"),
-        told,
-    )
+    head: tuple[str, ...] = ("videos", "runs", "top-1", "standard deviation", "top-5")
+    if rows and "source" in rows[0]:
+        head, told = ("source", *head), [(row["source"], *cells) for row, cells in zip(rows, told, strict=True)]
+    return table(f"Pre-training with equal {equal}, the same fine-tuning and test for all", head, told)
 
 
 def _differences(folder: Place) -> list[Block]:
     path = folder / "differences.csv"
     if not path.is_file():
         return []
+    points = ("difference", "low_95", "high_95")
     with path.open(encoding="utf-8", newline="") as file:
         rows = [
-            (
-                f"{r['first']} − {r['second']}",
-                *(f"{100 * float(r[k]):+.1f}" for k in ("difference", "low_95", "high_95")),
-            )
+            (f"{r['first']} − {r['second']}", *(f"{100 * float(r[k]):+.1f}" for k in points))
             for r in csv.DictReader(file)
         ]
     head = ("difference of", "points of top-1", "95 % from", "to")
@@ -93,9 +75,7 @@ def _differences(folder: Place) -> list[Block]:
 def extrapolation_section(folder: Place, about: str = "") -> Section:
     """The figure with its interval, the answer in a sentence, the answers by target, the families."""
     found = _read(folder / "extrapolation.json")
-    blocks: list[Block] = []
-    if found["sentence"]:
-        blocks.append(Text(found["sentence"], "answer"))
+    blocks: list[Block] = [Text(found["sentence"], "answer")] if found["sentence"] else []
     blocks += [Text(f"Note: {note}.") for note in found["notes"]]
     alt = "Measured accuracies, fitted curves, 90 % interval and targets, on linear and logarithmic axes"
     blocks += figure(folder / "extrapolation", alt, alt)
@@ -112,9 +92,7 @@ def extrapolation_section(folder: Place, about: str = "") -> Section:
     if any(a["size"] is not None or a["low"] is not None for a in found["answer"].values()):
         head = ("target", "videos", "90 % from", "to", "of the credible curves reach it")
         blocks += table("All credible curves together", head, answers)
-    predicted = [
-        (count(p["size"]), percent(p["accuracy"]), percent(p["low"]), percent(p["high"])) for p in found["prediction"]
-    ]
+    predicted = [(count(p["size"]), *(percent(p[k]) for k in ("accuracy", "low", "high"))) for p in found["prediction"]]
     blocks += table("Accuracy to expect", ("videos", "accuracy", "90 % from", "to"), predicted)
     targets = list(found["answer"]) or list(found["families"][0]["sizes"])
     families = [
