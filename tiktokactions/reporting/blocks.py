@@ -47,10 +47,6 @@ class Preview:
     still: str
     caption: str
 
-    @property
-    def bytes(self) -> int:
-        return len(self.uri) + len(self.still)
-
 
 @dataclass(frozen=True)
 class Previews:
@@ -60,7 +56,7 @@ class Previews:
 
     @property
     def bytes(self) -> int:
-        return sum(item.bytes for item in self.items)
+        return sum(len(item.uri) + len(item.still) for item in self.items)
 
 
 @dataclass(frozen=True)

@@ -59,13 +59,15 @@ def make_page(
         report(f"{item.kind}: {item.path}")
         sections += _sections(item, previews)
     sections, left_out = _within(sections, largest)
+    # Each once, for the box at the end of the page.
+    commands = [line for s in sections for block in s.blocks if isinstance(block, Commands) for line in block.lines]
     here = resources.files("tiktokactions.reporting")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     html = environment.from_string(here.joinpath("page.html").read_text(encoding="utf-8")).render(
         title=title,
         style=here.joinpath("page.css").read_text(encoding="utf-8"),
         sections=[(f"s{number}", section) for number, section in enumerate(sections, start=1)],
-        commands=_commands(sections),
+        commands=list(dict.fromkeys(commands)),
         left_out=left_out,
         version=__version__,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -87,12 +89,6 @@ def _sections(item: Input, previews: int) -> list[Section]:
             return study_sections(item.path)
         case "extrapolation":
             return [extrapolation_section(item.path)]
-
-
-def _commands(sections: Sequence[Section]) -> list[str]:
-    """All commands of the page, each once, for the box at its end."""
-    lines = [line for s in sections for block in s.blocks if isinstance(block, Commands) for line in block.lines]
-    return list(dict.fromkeys(lines))
 
 
 def _within(sections: Sequence[Section], largest: int) -> tuple[list[Section], int]:

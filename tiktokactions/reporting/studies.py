@@ -82,8 +82,7 @@ def extrapolation_section(folder: Place, about: str = "") -> Section:
     answers = [
         (
             f"{100 * float(target):g} %",
-            "not told" if a["size"] is None else count(a["size"]),
-            "not told" if a["low"] is None else count(a["low"]),
+            *("not told" if a[name] is None else count(a[name]) for name in ("size", "low")),
             "no end" if a["high"] is None else count(a["high"]),
             percent(a.get("share_reaching"), 0),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -123,18 +123,17 @@ class Desk:
         """Give leased videos back, all of them with None."""
         queue.release(self.index, reviewer, video_ids)
 
-    def set_gold(self, video_id: str, verdict: str, labels: Sequence[str] | None = None, by: str = "owner") -> None:
-        """Make a video a gold item, whose answer is known.
+    def set_gold(self, video_id: str, verdict: str | None, by: str = "owner") -> None:
+        """Make a video a gold item, whose answer is known; with None it is none any more.
 
         Raises:
             DecisionError: an unknown video, or an answer that makes no sense.
         """
         items.known_record(self.dataset, video_id)
-        golden.set_gold(self.store, video_id, verdict, labels, by)
-        fold_videos(self.index, self.store, [video_id])
-
-    def remove_gold(self, video_id: str) -> None:
-        golden.remove_gold(self.store, video_id)
+        if verdict is None:
+            golden.remove_gold(self.store, video_id)
+        else:
+            golden.set_gold(self.store, video_id, verdict, by=by)
         fold_videos(self.index, self.store, [video_id])
 
     # --- looking ---------------------------------------------------------------------------------------------------

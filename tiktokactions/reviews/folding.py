@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
 
 from tiktokactions.reviews.consensus import Consensus, consensus
 from tiktokactions.reviews.decisions import Decision
@@ -46,16 +45,12 @@ def _write_state(
 ) -> None:
     closed = answer.judged >= k or answer.is_final
     connection.execute("DELETE FROM judged WHERE video_id=?", (video_id,))
-    people: dict[str, list[Any]] = {}
-    for decision in sorted(decisions, key=lambda d: d.id):
-        person = people.setdefault(decision.reviewer, [None, 0])
-        if decision.verdict == "skip":
-            person[1] = decision.id
-        else:
-            person[0] = decision.verdict
-    connection.executemany(
-        "INSERT INTO judged VALUES(?, ?, ?, ?)", [(name, video_id, *values) for name, values in people.items()]
-    )
+    decisions = sorted(decisions, key=lambda d: d.id)
+    verdicts = {d.reviewer: d.verdict for d in decisions if d.verdict != "skip"}
+    skipped = {d.reviewer: d.id for d in decisions if d.verdict == "skip"}
+    people = list(dict.fromkeys(d.reviewer for d in decisions))
+    judged = [(name, video_id, verdicts.get(name), skipped.get(name, 0)) for name in people]
+    connection.executemany("INSERT INTO judged VALUES(?, ?, ?, ?)", judged)
     # A decision ends the lease of its reviewer; the queue leases the video again after an undo.
     connection.executemany("DELETE FROM leases WHERE video_id=? AND reviewer=?", [(video_id, name) for name in people])
     connection.execute(

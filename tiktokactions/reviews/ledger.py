@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -21,33 +22,19 @@ from tiktokactions.reviews.store import Store, now_utc
 NOT_UNDONE = "NOT EXISTS (SELECT 1 FROM decisions u WHERE u.undoes = d.id)"
 """Of a row ``d`` of ``decisions``."""
 _IN_FORCE = f"verdict <> 'undo' AND {NOT_UNDONE}"
-VIDEOS_AT_ONCE = 500
-"""Ids in one query; SQLite limits its parameters."""
 
 
-def add_decision(
-    store: Store,
-    reviewer: str,
-    new: Decision,
-    *,
-    adjudication: bool = False,
-    origin: str = "web",
-    at_utc: str | None = None,
-) -> Decision:
+def add_decision(store: Store, reviewer: str, new: Decision, adjudication: bool = False) -> Decision:
     """Append a decision; it is durable when this returns. The same client key again changes nothing.
 
     Raises:
         DecisionError: the decision makes no sense in itself, or its client key was used for another one.
     """
-    return add_decisions(store, [(reviewer, new, at_utc or now_utc())], adjudication=adjudication, origin=origin)[0]
+    return add_decisions(store, [(reviewer, new, now_utc())], adjudication)[0]
 
 
 def add_decisions(
-    store: Store,
-    decisions: Sequence[tuple[str, Decision, str]],
-    *,
-    adjudication: bool = False,
-    origin: str = "web",
+    store: Store, decisions: Sequence[tuple[str, Decision, str]], adjudication: bool = False, origin: str = "web"
 ) -> list[Decision]:
     """Append many (reviewer, decision, when) in one transaction; see :func:`add_decision`."""
     taken = [
@@ -60,9 +47,10 @@ def add_decisions(
 
 def _known(connection: sqlite3.Connection, decision: Decision) -> Decision | None:
     """The decision as it was written before under the same client key."""
-    known = _by_key(connection, decision.client_key)
-    if known is None:
+    row = connection.execute("SELECT * FROM decisions WHERE client_key=?", (decision.client_key,)).fetchone()
+    if row is None:
         return None
+    known = from_row(Decision, row)
     is_undo = decision.verdict == "undo"
     about = (decision.reviewer, known.video_id if is_undo else decision.video_id)
     if (known.reviewer, known.video_id) != about or (known.verdict == "undo") != is_undo:
@@ -101,16 +89,10 @@ def undo_last(store: Store, reviewer: str, client_key: str, page_version: str = 
         return _append(connection, replace(undo, undoes=last.id, previous=value_of(last)))
 
 
-def _by_key(connection: sqlite3.Connection, client_key: str) -> Decision | None:
-    row = connection.execute("SELECT * FROM decisions WHERE client_key=?", (client_key,)).fetchone()
-    return None if row is None else from_row(Decision, row)
-
-
 def has_decision(store: Store, client_key: str, video_id: str) -> bool:
     """Whether a decision with this client key on this video is in the table."""
-    with store.database.connection() as connection:
-        known = _by_key(connection, client_key)
-    return known is not None and known.video_id == video_id and known.verdict != "undo"
+    sql = "SELECT 1 FROM decisions WHERE client_key=? AND video_id=? AND verdict<>'undo'"
+    return store.database.first(sql, (client_key, video_id)) is not None
 
 
 def in_force(store: Store, video_ids: Sequence[str] | None = None) -> Iterator[Decision]:
@@ -118,17 +100,13 @@ def in_force(store: Store, video_ids: Sequence[str] | None = None) -> Iterator[D
 
     A skip stands beside an earlier judgement and does not replace it.
     """
-    parts: list[Sequence[str] | None] = [None]
-    if video_ids is not None:
-        parts = [video_ids[i : i + VIDEOS_AT_ONCE] for i in range(0, len(video_ids), VIDEOS_AT_ONCE)]
-    for part in parts:
-        where = "" if part is None else f" AND video_id IN ({','.join('?' * len(part))})"
-        rows = store.database.rows(
-            f"SELECT *, max(id) FROM decisions d WHERE {_IN_FORCE}{where}"
-            " GROUP BY video_id, reviewer, verdict='skip', adjudication",
-            part or (),
-        )
-        yield from (from_row(Decision, row) for row in rows)
+    where = "" if video_ids is None else " AND video_id IN (SELECT value FROM json_each(:ids))"
+    rows = store.database.rows(
+        f"SELECT *, max(id) FROM decisions d WHERE {_IN_FORCE}{where}"
+        " GROUP BY video_id, reviewer, verdict='skip', adjudication",
+        {"ids": json.dumps(video_ids)},
+    )
+    return (from_row(Decision, row) for row in rows)
 
 
 def in_force_by_video(store: Store) -> dict[str, list[Decision]]:

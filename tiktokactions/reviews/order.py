@@ -27,15 +27,13 @@ def order_that_teaches(waiting: Sequence[Waiting], accepted: Mapping[str, int]) 
     then is ordered by a hash of its id, which says nothing about the video.
     """
     groups: dict[float, dict[str, list[Waiting]]] = {}
-    for video in waiting:
+    for video in sorted(waiting, key=_nearness, reverse=True):  # the nearest at the end, where they are taken from
         missing = float("inf") if video.missing_frames is None else max(0, video.missing_frames)
         groups.setdefault(missing, {}).setdefault(video.label, []).append(video)
     placed = dict(accepted)
     order: list[str] = []
     for missing in sorted(groups):
         by_label = groups[missing]
-        for videos in by_label.values():
-            videos.sort(key=_nearness, reverse=True)  # taken from the end
         while by_label:
             for label in sorted(by_label, key=lambda name: (placed.get(name, 0), name)):
                 order.append(by_label[label].pop().video_id)

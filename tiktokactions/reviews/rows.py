@@ -63,15 +63,11 @@ def column_definitions(kind: type[DataclassInstance], rules: Mapping[str, str], 
         default = fields[name].default
         rule = "" if is_optional else "NOT NULL"
         if rule and defaults and default is not dataclasses.MISSING:
-            rule += f" DEFAULT {_literal(default)}"
+            literal = _kept(default)
+            rule += f" DEFAULT '{literal}'" if isinstance(literal, str) else f" DEFAULT {literal:g}"
         words = [name, SQL_TYPES.get(of_type, "TEXT"), rules.get(name, rule)]
         lines.append("  " + " ".join(word for word in words if word))
     return ",\n".join(lines)
-
-
-def _literal(default: object) -> str:
-    kept = _kept(default)
-    return f"'{kept}'" if isinstance(kept, str) else f"{kept:g}"
 
 
 def _kept(value: Any) -> Any:

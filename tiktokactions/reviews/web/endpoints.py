@@ -276,8 +276,5 @@ def gold(
 ) -> shapes.Done:
     """Make a video a gold item, whose answer is known, or end that."""
     readable_item(web, video_id)
-    if given.verdict is None:
-        web.desk.remove_gold(video_id)
-    else:
-        web.desk.set_gold(video_id, given.verdict, by=session.person.id)
+    web.desk.set_gold(video_id, given.verdict, by=session.person.id)
     return shapes.Done()

@@ -12,15 +12,15 @@ import hmac
 import secrets
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tiktokactions.reviews import people, store
+from tiktokactions.reviews import people
 from tiktokactions.reviews.decisions import DecisionError, Reviewer
-from tiktokactions.reviews.store import Store
+from tiktokactions.reviews.store import Store, set_setting, setting
 
 OWNER = "owner"
 TOKEN_HEADER = "X-Review-Token"
@@ -40,35 +40,26 @@ class Session:
         return self.person.role == "owner"
 
 
-@dataclass
 class Sessions:
     """``tokens_needed``: names alone let nobody in."""
 
-    store: Store
-    dataset: Path
-    tokens_needed: bool
-    cookie_name: str = ""
-    _secret: bytes = b""
-    _seen: dict[str, float] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def __post_init__(self) -> None:
+    def __init__(self, store: Store, dataset: Path, tokens_needed: bool) -> None:
+        self.store, self.tokens_needed = store, tokens_needed
         # Browsers send cookies to every port of a machine: each dataset has its own.
-        self.cookie_name = f"tiktokactions_{hashlib.sha256(str(self.dataset.resolve()).encode()).hexdigest()[:8]}"
-        known = store.setting(self.store, "cookie_secret", None)
-        if known is None:
-            known = secrets.token_hex(32)
-            store.set_setting(self.store, "cookie_secret", known)
-        self._secret = bytes.fromhex(known)
+        self.cookie_name = f"tiktokactions_{hashlib.sha256(str(dataset.resolve()).encode()).hexdigest()[:8]}"
+        secret = setting(store, "cookie_secret", None) or secrets.token_hex(32)
+        set_setting(store, "cookie_secret", secret)
+        self._secret = bytes.fromhex(secret)
+        self._seen: dict[str, float] = {}
+        self._lock = threading.Lock()
 
     def session_of(self, request: Request) -> Session | None:
         """Who sends a request; None for strangers."""
         kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer":
+        cookie = None if kind.lower() == "bearer" else request.cookies.get(self.cookie_name, "")
+        if cookie is None:
             person = people.reviewer_of_token(self.store, token.strip())
-            return None if person is None else self._seen_now(Session(person, None))
-        cookie = request.cookies.get(self.cookie_name, "")
-        if cookie.startswith("t."):
+        elif cookie.startswith("t."):
             person = people.reviewer_of_token(self.store, cookie[2:])
         else:
             person = None if self.tokens_needed else self._named(cookie)
