@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -85,3 +86,10 @@ def found(collection: Collection) -> dict[str, set[str]]:
     for hashtag, video_id in collection.database.execute("SELECT hashtag, video_id FROM found"):
         sets.setdefault(hashtag, set()).add(video_id)
     return sets
+
+
+def booked(ledger: Path, account: str) -> list[int]:
+    """Requests by day."""
+    with contextlib.closing(sqlite3.connect(ledger)) as database:
+        rows = database.execute("SELECT sent FROM calls WHERE account=? ORDER BY day", (account,))
+        return [row[0] for row in rows]

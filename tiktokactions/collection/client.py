@@ -65,7 +65,6 @@ class Page:
     cursor: int | None
     has_more: bool
     search_id: str | None
-    log_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +159,6 @@ class ResearchClient:
             cursor=_integer(answer.data.get("cursor")),
             has_more=bool(answer.data.get("has_more")),
             search_id=str(answer.data["search_id"]) if answer.data.get("search_id") else None,
-            log_id=answer.log_id,
         )
 
     def _query(self, body: dict[str, Any], tries: int, what: str) -> _Answer:
@@ -201,8 +199,7 @@ class ResearchClient:
         Raises:
             ServerFailsError: an answer that is not a list of ids (nothing may be deleted because of one).
         """
-        request = {"json": {"task_id": task_id}}
-        what = "result of the check"
+        request, what = {"json": {"task_id": task_id}}, "result of the check"
         return set(_lines_of(self._ask(f"{_CHECK}/download/", what, request, _is_list_of_ids, plain_text=True)))
 
     # --- one request ------------------------------------------------------------------------------------------------
@@ -216,7 +213,8 @@ class ResearchClient:
         tries: int = 5,
         plain_text: bool = False,
     ) -> _Answer:
-        server, odd, search, rate, renewed = 0, 0, 0, 0, False
+        server_waits, odd_waits = iter(_SERVER_WAITS_S), iter(_ODD_WAITS_S)
+        search_waits, rate_waits, renewed = iter(_SEARCH_WAITS_S), iter(_RATE_WAITS_S), False
         while True:
             answer = self._send(url, what, request, plain_text)
             if answer.code == "ok" and not is_whole(answer):
@@ -237,32 +235,25 @@ class ResearchClient:
                 )
             elif code.startswith("daily_quota"):
                 until = self._ledger.spent_until_reset()
-                raise QuotaSpentError(
-                    f"the server says that today's quota is spent; go on after {utc_text(until)}", until
-                )
+                raise QuotaSpentError("the server says that today's quota is spent", until)
             elif answer.status == 429 or code.startswith("rate_limit"):
-                if rate == len(_RATE_WAITS_S):
-                    raise ServerFailsError(f"{code}: still after {rate} waits")
-                self._wait(max(_RATE_WAITS_S[rate], min(answer.retry_after_s, _LONGEST_RETRY_AFTER_S)), "rate limit")
-                rate += 1
+                wait_s = next(rate_waits, None)
+                if wait_s is None:
+                    raise ServerFailsError(f"{code}: still after {len(_RATE_WAITS_S)} waits")
+                self._wait(max(wait_s, min(answer.retry_after_s, _LONGEST_RETRY_AFTER_S)), "rate limit")
             elif code.startswith("invalid_") and _is_about_search(message):
-                if search == len(_SEARCH_WAITS_S):
+                wait_s = next(search_waits, None)
+                if wait_s is None:
                     raise SearchLostError(message)
-                self._wait(_SEARCH_WAITS_S[search], message)
-                search += 1
+                self._wait(wait_s, message)
             elif code.startswith("invalid_") or (400 <= answer.status < 500 and answer.status != 408):
                 raise RefusedQueryError(f"{code} (HTTP {answer.status}): {message}")
             else:
-                why = f"{code} (HTTP {answer.status})"
-                is_odd = answer.status == 200
-                if server + odd + 1 >= tries or (is_odd and odd == len(_ODD_WAITS_S)):
-                    raise ServerFailsError(f"{why}: {message}".rstrip(": "))
-                if is_odd:
-                    self._wait(_ODD_WAITS_S[odd], why)
-                    odd += 1
-                else:
-                    self._wait(_SERVER_WAITS_S[min(server, len(_SERVER_WAITS_S) - 1)], why)
-                    server += 1
+                tries -= 1
+                wait_s = next(odd_waits if answer.status == 200 else server_waits, None)
+                if tries <= 0 or wait_s is None:
+                    raise ServerFailsError(f"{code} (HTTP {answer.status}): {message}".rstrip(": "))
+                self._wait(wait_s, f"{code} (HTTP {answer.status})")
 
     def _send(self, url: str, what: str, request: dict[str, Any], plain_text: bool) -> _Answer:
         token = self._fresh_token()
@@ -299,20 +290,16 @@ class ResearchClient:
             else:
                 found = _json_object(reply.text)
                 if found is not None and isinstance(found.get("access_token"), str):
-                    life = _integer(found.get("expires_in"))
+                    life_s = _integer(found.get("expires_in")) or 7200
                     self._token = found["access_token"]
                     # Without this, a life shorter than the margin would mean a new token for every request.
-                    life_s = 7200 if life is None else life
                     self._token_until = self._clock.now() + max(life_s, life_s / 2 + _RENEW_EARLY_S)
                     return self._token
                 if found is not None and reply.status_code < 500 and reply.status_code != 429:
-                    error_ = found.get("error")
-                    nested = error_ if isinstance(error_, dict) else {}
-                    name = nested.get("code") or error_ or "no access_token in the answer"
-                    text = nested.get("message") or found.get("error_description") or ""
-                    raise ApiError(
-                        self._without_secrets(f"no token: {name}: {text}".rstrip(": ") + ". Check key and secret")
-                    )
+                    said = _read(reply, self._clock.now(), plain_text=False)
+                    code = said.code if found.get("error") else "no access_token in the answer"
+                    text = f"no token: {code}: {said.message}".rstrip(": ")
+                    raise ApiError(self._without_secrets(f"{text}. Check key and secret"))
                 problem = f"HTTP {reply.status_code}"
             if wait is not None:
                 self._wait(wait, f"token: {problem}")
@@ -321,9 +308,8 @@ class ResearchClient:
     def _without_secrets(self, text: str) -> str:
         key = self._credentials.client_key
         # The key is not secret, and a very short one would blot out every message.
-        for secret in (self._credentials.client_secret, self._token, key if len(key) > 7 else ""):
-            if secret:
-                text = text.replace(secret, "…")
+        for secret in filter(None, (self._credentials.client_secret, self._token, key if len(key) > 7 else "")):
+            text = text.replace(secret, "…")
         return text
 
     def _wait(self, seconds: float, why: str) -> None:
@@ -393,8 +379,6 @@ def _retry_after(text: str, now: float) -> float:
 
 
 def _integer(value: Any) -> int | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
-    return int(value) if isinstance(value, str) and value.isdigit() else None
+    if isinstance(value, str) and value.isdigit():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

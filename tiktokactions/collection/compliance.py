@@ -59,16 +59,14 @@ def check_ids(
         StoppedError: quota, budget or the server ended the check early; the same call continues it.
         ApiError: the API refuses this key.
     """
-    with closing(
-        sqlite3.connect(on_disk(folder / STATE, "what is asked"), timeout=60, isolation_level=None)
-    ) as database:
+    path = on_disk(folder / STATE, "what is asked")
+    with closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as database:
         check = _Check(database, client, clock, wait, note)
         check.begin(ids)
         try:
-            for round_ in (1, 2):
-                check.ask(round_)
-                if round_ == 1:
-                    check.doubt()
+            check.ask(1)
+            check.doubt()
+            check.ask(2)
         except (QuotaSpentError, BudgetSpentError, ServerFailsError) as error:
             raise StoppedError(f"{error}; nothing was removed yet, and the same command continues") from None
         return Checked(check.count(), check.gone(2))
@@ -80,19 +78,18 @@ def forget_check(folder: Place) -> None:
         delete(folder / f"{STATE}{suffix}")
 
 
+@dataclass
 class _Check:
-    def __init__(
-        self,
-        database: sqlite3.Connection,
-        client: ResearchClient,
-        clock: Clock,
-        wait: bool,
-        note: Callable[[str], None],
-    ) -> None:
-        self.database, self.client, self.clock, self.wait, self.note = database, client, clock, wait, note
-        database.execute("PRAGMA synchronous=FULL")
-        database.execute("CREATE TABLE IF NOT EXISTS begun(at REAL NOT NULL, doubted INTEGER NOT NULL DEFAULT 0)")
-        database.execute(
+    database: sqlite3.Connection
+    client: ResearchClient
+    clock: Clock
+    wait: bool
+    note: Callable[[str], None]
+
+    def __post_init__(self) -> None:
+        self.database.execute("PRAGMA synchronous=FULL")
+        self.database.execute("CREATE TABLE IF NOT EXISTS begun(at REAL NOT NULL, doubted INTEGER NOT NULL DEFAULT 0)")
+        self.database.execute(
             "CREATE TABLE IF NOT EXISTS batches(number INTEGER PRIMARY KEY, round INTEGER NOT NULL, ids TEXT NOT NULL,"
             " task TEXT, tasks INTEGER NOT NULL DEFAULT 0, completed INTEGER NOT NULL DEFAULT 0, gone TEXT)"
         )
@@ -158,7 +155,6 @@ class _Check:
             self.note(f"the result of the check is lost ({error}); submitting it again")
             self._forget_task(number)
             return
-        gone = sorted(set(ids) - valid)
         if valid - set(ids):
             # A truncated answer ends in the middle of an id; or this is the answer to another task.
             self.note("the answer holds ids that were not asked about; asking again")
@@ -174,7 +170,8 @@ class _Check:
                 f"the server says that none of {len(ids)} ids is valid, which is not believed; nothing was removed."
                 " If it is true, list these videos in a file and pass it to `remove`"
             )
-        self.database.execute("UPDATE batches SET gone=? WHERE number=?", (json.dumps(gone), number))
+        gone = json.dumps(sorted(set(ids) - valid))
+        self.database.execute("UPDATE batches SET gone=? WHERE number=?", (gone, number))
 
     def _forget_task(self, number: int) -> None:
         self.database.execute("UPDATE batches SET task=NULL, completed=0 WHERE number=?", (number,))

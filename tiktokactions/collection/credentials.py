@@ -40,29 +40,23 @@ def read_credentials(path: str | os.PathLike[str] | None, environment: Mapping[s
         CredentialsError: there are none, or others than the owner may read the file.
     """
     if path is None:
-        key, secret = (environment.get(name, "").strip() for name in _NAMES)
-        if not key or not secret:
-            missing = " and ".join(name for name in _NAMES if not environment.get(name, "").strip())
+        values = {name: environment.get(name, "").strip() for name in _NAMES}
+        if missing := " and ".join(name for name, value in values.items() if not value):
             raise CredentialsError(
                 f"no credentials for the TikTok Research API: {missing} not set. Set both, name a file that holds them with"
                 " `credentials`, or rehearse without a key with `sandbox`."
             )
-        return Credentials(key, secret)
+        return Credentials(*values.values())
     file = Path(path)
     try:
-        mode = file.stat().st_mode
+        mode = stat.S_IMODE(file.stat().st_mode)
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CredentialsError(f"{file}: cannot be read ({type(error).__name__})") from None
-    if stat.S_IMODE(mode) & 0o077:
-        raise CredentialsError(
-            f"{file}: others may read it (mode {stat.S_IMODE(mode):o}, expected 600). Run: chmod 600 {file}"
-        )
-    found: dict[str, str] = {}
-    for line in text.splitlines():
-        name, equals, value = line.removeprefix("export ").partition("=")
-        if equals:
-            found[name.strip().upper()] = value.strip().strip("\"'")
+    if mode & 0o077:
+        raise CredentialsError(f"{file}: others may read it (mode {mode:o}, expected 600). Run: chmod 600 {file}")
+    pairs = (line.removeprefix("export ").partition("=") for line in text.splitlines())
+    found = {name.strip().upper(): value.strip().strip("\"'") for name, equals, value in pairs if equals}
     key, secret = (found.get(name, "") for name in _NAMES)
     if not key or not secret:
         # The message does not quote the file, which may hold the secret.
@@ -79,10 +73,9 @@ def base_url(environment: Mapping[str, str] = os.environ) -> str:
     address = environment.get("TIKTOKACTIONS_API_URL", "").strip().rstrip("/") or REAL_API
     try:
         parts = urlsplit(address)
-        host = parts.hostname
     except ValueError:
-        host, parts = None, urlsplit("")
-    if not host or parts.scheme not in ("http", "https") or parts.username or parts.query or parts.fragment:
+        parts = urlsplit("")
+    if not parts.hostname or parts.scheme not in ("http", "https") or parts.username or parts.query or parts.fragment:
         raise CredentialsError(
             f"TIKTOKACTIONS_API_URL={address}: expected an address such as https://host or http://127.0.0.1:8000"
         )

@@ -12,7 +12,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tiktokactions.collection.failures import Failure, classify
@@ -62,7 +62,7 @@ def pick_up(collection: Collection, tally: Tally, folder: Path | None = None) ->
         if video_id in wanted and usable and path.stat().st_size:
             wanted.discard(video_id)
             row = path.absolute() if folder is not None else path.relative_to(collection.folder)
-            _put(collection, video_id, "done", "", "picked up", "", str(row), path.stat().st_size)
+            _put(collection, video_id, "done", "", "picked up", Fetched(row, path.stat().st_size, ""))
             write_sidecar(collection, video_id)
             tally.picked_up += 1
             yield Arrived(video_id, path.absolute())
@@ -101,8 +101,7 @@ def download_all(
                         yield Arrived(video_id, got.path.absolute())
                     report()
         finally:
-            for task in running:
-                task.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
     run.end()
     report()
 
@@ -131,15 +130,12 @@ class _Run:
         if cap is not None and self.used_bytes >= cap * 1e9:
             self.tally.stopped = f"the media take {self.used_bytes / 1e9:.2f} GB, the cap is {cap:g} GB"
             return None
-        if self.again:
-            video_id = self.again.pop(0)
-        elif self.options.limit is not None and len(self.attempts) >= self.options.limit:
-            if (left := next(self.todo, None)) is not None:
-                self.tally.stopped = f"{len(self.attempts)} videos tried, the limit of this run ({left} would be next)"
+        video_id = self.again.pop(0) if self.again else next(self.todo, None)
+        if video_id is None:
             return None
-        elif (found := next(self.todo, None)) is not None:
-            video_id = found
-        else:
+        tried = len(self.attempts)
+        if self.options.limit is not None and tried >= self.options.limit and video_id not in self.attempts:
+            self.tally.stopped = f"{tried} videos tried, the limit of this run ({video_id} would be next)"
             return None
         self.attempts[video_id] += 1
         return video_id
@@ -151,8 +147,8 @@ class _Run:
         self.tally.downloaded += 1
         self.tally.bytes += got.bytes
         write_sidecar(self.collection, video_id)
-        path = str(got.path.relative_to(self.collection.folder))
-        _put(self.collection, video_id, "done", "", "", got.tool, path, got.bytes)
+        inside = replace(got, path=got.path.relative_to(self.collection.folder))
+        _put(self.collection, video_id, "done", "", "", inside)
 
     def failed(self, video_id: str, text: str) -> None:
         failure = classify(text)
@@ -160,7 +156,7 @@ class _Run:
             self.blocked = 0  # the server answered, and knows the video
             self._give_up(video_id, failure, text)
             return
-        _put(self.collection, video_id, "retry", failure.kind, text, "")
+        _put(self.collection, video_id, "retry", failure.kind, text)
         self.blocked = self.blocked + 1 if failure.verdict in ("blocked", "doubtful") else self.blocked
         if failure.verdict == "doubtful":
             self.doubtful.append(video_id)
@@ -192,7 +188,7 @@ class _Run:
         self.doubtful.clear()
 
     def _give_up(self, video_id: str, failure: Failure, text: str) -> None:
-        _put(self.collection, video_id, "permanent", failure.kind, text, "")
+        _put(self.collection, video_id, "permanent", failure.kind, text)
         self.tally.permanent += 1
         self.tally.kinds[failure.kind] = self.tally.kinds.get(failure.kind, 0) + 1
 
@@ -204,10 +200,8 @@ def mark_curated(collection: Collection, video_id: str) -> None:
 
 def media_files(collection: Collection) -> Iterator[Arrived]:
     """The files that are there, in the order of ids."""
-    rows = collection.database.execute(
-        "SELECT video_id, path FROM downloads WHERE state='done' AND path IS NOT NULL ORDER BY video_id"
-    ).fetchall()
-    for video_id, path in rows:
+    query = "SELECT video_id, path FROM downloads WHERE state='done' AND path IS NOT NULL ORDER BY video_id"
+    for video_id, path in collection.database.execute(query).fetchall():
         yield Arrived(video_id, (collection.folder / path).absolute())
 
 
@@ -215,7 +209,7 @@ def counts(collection: Collection) -> dict[str, int]:
     """How many videos are in each state; ``waiting`` were never tried, permanent ones are counted by class."""
     query = "SELECT state, class, count(*) FROM downloads GROUP BY state, class ORDER BY state, class"
     rows = collection.database.execute(query)
-    found: dict[str, int] = {f"{state}: {kind}" if kind else state: number for state, kind, number in rows}
+    found = {f"{state}: {kind}" if kind else state: int(number) for state, kind, number in rows}
     waiting = collection.count_videos() - sum(found.values())
     return found | ({"waiting": waiting} if waiting > 0 else {})
 
@@ -258,19 +252,11 @@ def _durations(collection: Collection) -> dict[str, float]:
     return found
 
 
-def _put(
-    collection: Collection,
-    video_id: str,
-    state: str,
-    kind: str,
-    text: str,
-    tool: str,
-    path: str | None = None,
-    size: int | None = None,
-) -> None:
+def _put(collection: Collection, video_id: str, state: str, kind: str, text: str, got: Fetched | None = None) -> None:
+    file = ("", None, None) if got is None else (got.tool, str(got.path), got.bytes)
     collection.database.execute(
         "INSERT INTO downloads VALUES(?,?,?,1,?,?,?,?,?) ON CONFLICT(video_id) DO UPDATE SET state=excluded.state,"
         " class=excluded.class, attempts=attempts+1, text=excluded.text, at=excluded.at, tool=excluded.tool,"
         " path=excluded.path, bytes=excluded.bytes",
-        (video_id, state, kind, text[:500], utc_text(Clock().now()), tool, path, size),
+        (video_id, state, kind, text[:500], utc_text(Clock().now()), *file),
     )

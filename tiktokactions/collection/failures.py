@@ -24,37 +24,27 @@ class Failure:
 
 
 _TABLE: tuple[tuple[str, Failure], ...] = (
-    (r"Your IP address is blocked", Failure("doubtful", "deleted")),
-    (r"status code 10204", Failure("doubtful", "deleted")),
+    (r"Your IP address is blocked|status code 10204", Failure("doubtful", "deleted")),
     (r"status code 10231", Failure("permanent", "deleted")),
-    (r"do not have permission to view this post", Failure("permanent", "private")),
-    (r"status code (10216|10222)", Failure("permanent", "private")),
+    (r"do not have permission to view this post|status code (10216|10222)", Failure("permanent", "private")),
     (r"may not be comfortable for some audiences", Failure("permanent", "age")),
-    (r"/photo/", Failure("permanent", "photo")),
-    (r"only sound and pictures", Failure("permanent", "photo")),
+    (r"/photo/|only sound and pictures", Failure("permanent", "photo")),
     (r"TikTok is requiring login", Failure("blocked", "block")),
-    (r"Unable to extract universal data|Unexpected response from webpage", Failure("blocked", "extractor")),
-    (r"Unable to extract challenge data|Unable to solve JS challenge", Failure("blocked", "extractor")),
-    (r"Unable to extract webpage video data", Failure("blocked", "extractor")),
-    (r"HTTP Error 403", Failure("blocked", "block")),
-    (r"HTTP Error 429", Failure("blocked", "block")),
+    (r"Unable to extract (universal data|challenge data|webpage video data)", Failure("blocked", "extractor")),
+    (r"Unexpected response from webpage|Unable to solve JS challenge", Failure("blocked", "extractor")),
+    (r"HTTP Error (403|429)", Failure("blocked", "block")),
     (r"No working app info|[Ii]mpersonat\w+ target", Failure("stop", "set-up")),
     (r"No space left|Disk quota exceeded|Read-only file system", Failure("stop", "disk")),
     (r"Did not get any data blocks|IncompleteRead|[Cc]ontent.?[Tt]oo.?[Ss]hort", Failure("retry", "network")),
-    (
-        r"HTTP Error 5\d\d|[Tt]imed? ?out|Failed to resolve|Connection (reset|refused|aborted)",
-        Failure("retry", "network"),
-    ),
-    (r"Remote end closed|Unable to download|[Nn]etwork is unreachable|SSL", Failure("retry", "network")),
-    (r"Requested format is not available|No video formats found", Failure("retry", "format")),
-    (r"HTTP Error 404", Failure("retry", "format")),
+    (r"HTTP Error 5\d\d|[Tt]imed? ?out|Connection (reset|refused|aborted)", Failure("retry", "network")),
+    (r"Failed to resolve|Remote end closed|Unable to download", Failure("retry", "network")),
+    (r"[Nn]etwork is unreachable|SSL", Failure("retry", "network")),
+    (r"Requested format is not available|No video formats found|HTTP Error 404", Failure("retry", "format")),
     (r"larger than max-filesize", Failure("permanent", "too large")),
     (r"does not open|shorter than|no video stream", Failure("retry", "damaged")),
-    (r"Video not available", Failure("retry", "unknown")),
 )
-UNKNOWN = Failure("retry", "unknown")
 
 
 def classify(text: str) -> Failure:
     """The verdict on the text of a failure: that of the first row of the table that matches."""
-    return next((failure for pattern, failure in _TABLE if re.search(pattern, text)), UNKNOWN)
+    return next((failure for pattern, failure in _TABLE if re.search(pattern, text)), Failure("retry", "unknown"))

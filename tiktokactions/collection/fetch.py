@@ -68,12 +68,12 @@ def fetch(video_id: str, folder: Path, options: FetchOptions, expected_s: float 
         FetchError: says what went wrong, in yt-dlp's words or ours.
     """
     import yt_dlp
-    from yt_dlp.utils import DownloadError, YoutubeDLError
+    from yt_dlp.utils import YoutubeDLError
 
     with yt_dlp.YoutubeDL(settings(folder, options)) as downloader:
         try:
             info = downloader.extract_info(address_of(video_id), download=True)
-        except (DownloadError, YoutubeDLError) as error:
+        except YoutubeDLError as error:
             text = _text(error)
             if "Requested format is not available" in text and _is_photo_post(downloader, video_id):
                 text = "only sound and pictures: a photo post"
@@ -87,34 +87,24 @@ def fetch(video_id: str, folder: Path, options: FetchOptions, expected_s: float 
 
 def settings(folder: Path, options: FetchOptions) -> dict[str, Any]:
     """yt-dlp's options. As a library it does not retry downloads unless told to."""
-    found: dict[str, Any] = {
+    return {
         "format": FORMAT,
         "format_sort": FORMAT_SORT,
         "outtmpl": {"default": "%(id)s.%(ext)s"},
         "paths": {"home": str(folder), "temp": str(folder / ".unfinished")},
-        "retries": 5,
-        "fragment_retries": 5,
-        "extractor_retries": 3,
-        "file_access_retries": 3,
+        **{"retries": 5, "fragment_retries": 5, "extractor_retries": 3, "file_access_retries": 3},
         "socket_timeout": 30,
-        "retry_sleep_functions": {"http": _wait, "fragment": _wait, "extractor": _wait},
+        "retry_sleep_functions": dict.fromkeys(("http", "fragment", "extractor"), _wait),
         "sleep_interval_requests": min(1.0, options.pause_s),
         "sleep_interval": options.pause_s,
         "max_sleep_interval": 3 * options.pause_s,
         "max_filesize": LARGEST_BYTES,
-        "overwrites": True,
-        "noplaylist": True,
+        "ratelimit": None if options.rate_mb_s is None else options.rate_mb_s * 1e6,
+        "cookiefile": options.cookies,
+        **dict.fromkeys(("overwrites", "noplaylist", "quiet", "noprogress", "no_warnings"), True),
         "cachedir": False,
-        "quiet": True,
-        "noprogress": True,
-        "no_warnings": True,
         "logger": _Silent(),
     }
-    if options.rate_mb_s is not None:
-        found["ratelimit"] = options.rate_mb_s * 1e6
-    if options.cookies is not None:
-        found["cookiefile"] = options.cookies
-    return found
 
 
 def _wait(n: int) -> float:

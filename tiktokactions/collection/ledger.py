@@ -23,8 +23,8 @@ RECORDS_A_DAY = 100_000
 class QuotaSpentError(TiktokactionsError, RuntimeError):
     """No request may be sent before :attr:`until` (Unix time)."""
 
-    def __init__(self, message: str, until: float) -> None:
-        super().__init__(message)
+    def __init__(self, why: str, until: float) -> None:
+        super().__init__(f"{why}; go on after {utc_text(until)}")
         self.until = until
 
 
@@ -48,7 +48,6 @@ class Ledger:
         self.path, self.account, self.clock, self.requests_a_day = path, account, clock, requests_a_day
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._open() as database:
-            database.execute("PRAGMA journal_mode=WAL")
             database.execute(
                 "CREATE TABLE IF NOT EXISTS calls(account TEXT, day TEXT, sent INT, PRIMARY KEY(account, day))"
             )
@@ -65,16 +64,11 @@ class Ledger:
         with self._open() as database:
             row = database.execute("SELECT until FROM spent WHERE account=?", (self.account,)).fetchone()
             if row and now < row[0]:
-                raise QuotaSpentError(
-                    f"the server said that today's quota is spent; go on after {utc_text(row[0])}", row[0]
-                )
-            sent = self._sent(database, day)
-            if sent >= self.requests_a_day:
-                until = next_reset(now)
-                raise QuotaSpentError(
-                    f"{sent} requests sent on {day} of {self.requests_a_day} a day; go on after {utc_text(until)}",
-                    until,
-                )
+                raise QuotaSpentError("the server said that today's quota is spent", row[0])
+            row = database.execute("SELECT sent FROM calls WHERE account=? AND day=?", (self.account, day)).fetchone()
+            if row and row[0] >= self.requests_a_day:
+                why = f"{row[0]} requests sent on {day} of {self.requests_a_day} a day"
+                raise QuotaSpentError(why, next_reset(now))
             database.execute(
                 "INSERT INTO calls VALUES(?,?,1) ON CONFLICT DO UPDATE SET sent=sent+1", (self.account, day)
             )
@@ -86,24 +80,10 @@ class Ledger:
             database.execute("INSERT OR REPLACE INTO spent VALUES(?,?)", (self.account, until))
         return until
 
-    def sent_today(self) -> int:
-        with self._open() as database:
-            return self._sent(database, utc_day(self.clock.now()).isoformat())
-
-    def _sent(self, database: sqlite3.Connection, day: str) -> int:
-        row = database.execute("SELECT sent FROM calls WHERE account=? AND day=?", (self.account, day)).fetchone()
-        return int(row[0]) if row else 0
-
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        database = sqlite3.connect(self.path, timeout=60, isolation_level=None)
-        try:
+        with contextlib.closing(sqlite3.connect(self.path, timeout=60, isolation_level=None)) as database, database:
+            database.execute("PRAGMA journal_mode=WAL")
             # Reading and counting is one step, even with other processes around.
-            if database.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                yield database
-                return
             database.execute("BEGIN IMMEDIATE")
             yield database
-            database.execute("COMMIT")
-        finally:
-            database.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tiktokactions.collection.ledger import REQUESTS_A_DAY
 from tiktokactions.errors import UsageError
-from tiktokactions.options import option
+from tiktokactions.options import check_bounds, option
 
 
 class PlanError(UsageError):
@@ -19,7 +19,7 @@ class PlanError(UsageError):
 class CollectOptions:
     """Options of ``collect run`` and ``collect plan``; the defaults are the paper's 900 videos a hashtag."""
 
-    per_hashtag: int = option(900, "collection", "videos wanted for each hashtag", metavar="N")
+    per_hashtag: int = option(900, "collection", "videos wanted for each hashtag", metavar="N", least=1)
     start: date | None = option(None, "collection", "first day (default: a year)", flag="from", metavar="DAY")
     end: date | None = option(None, "collection", "last day (default: 3 days ago)", flag="to", metavar="DAY")
     region: tuple[str, ...] = option(
@@ -27,22 +27,19 @@ class CollectOptions:
     )
     random: bool = option(False, "collection", "draw every window at random instead of taking its newest videos")
     windows: int | None = option(
-        None, "collection", "windows of a hashtag (default: one for every 50 videos)", metavar="N"
+        None, "collection", "windows of a hashtag (default: one for every 50 videos)", metavar="N", least=1
     )
     seed: int = option(0, "collection", "seed of the windows and of the choice among videos", metavar="N")
     hash_creators: bool = option(False, "collection", "store creators' names hashed with a local salt")
-    requests_a_day: int = option(REQUESTS_A_DAY, "api", "the account's quota of requests", metavar="N")
-    budget: int | None = option(None, "api", "the most requests to send in this run", metavar="N")
+    requests_a_day: int = option(REQUESTS_A_DAY, "api", "the account's quota of requests", metavar="N", least=1)
+    budget: int | None = option(None, "api", "the most requests to send in this run", metavar="N", least=0)
     wait: bool = option(False, "api", "sleep until the quota is renewed instead of stopping")
     credentials: str | None = option(None, "api", "a file of mode 600 with the key and the secret", metavar="FILE")
     sandbox: bool = option(False, "api", "rehearse with a local server and made-up videos; needs no key")
-    speed: float = option(1.0, "api", "divide every wait by this; only for a server on this machine")
+    speed: float = option(1.0, "api", "divide every wait by this; only for a server on this machine", least=1)
 
     def __post_init__(self) -> None:
-        for name, least in (("per_hashtag", 1), ("requests_a_day", 1), ("windows", 1), ("budget", 0), ("speed", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise PlanError(f"`{name}`: got {value}, expected {least} or more")
+        check_bounds(self)
         for region in self.region:
             if len(region) != 2 or not region.isalpha() or not region.isupper():
                 raise PlanError(f"`region`: got {region!r}, expected two capital letters such as US")
@@ -53,9 +50,11 @@ class FetchOptions:
     """How one video is fetched."""
 
     pause_s: float = option(
-        2.0, "run", "shortest pause of a worker between two videos; the longest is three times as long"
+        2.0, "run", "shortest pause of a worker between two videos; the longest is three times as long", least=0
     )
-    rate_mb_s: float | None = option(None, "run", "the most megabytes per second for each worker", metavar="MB")
+    rate_mb_s: float | None = option(
+        None, "run", "the most megabytes per second for each worker", metavar="MB", least=0
+    )
     cookies: str | None = option(
         None, "run", "a file of cookies for posts that need a login; you may lose that account", metavar="FILE"
     )
@@ -65,18 +64,15 @@ class FetchOptions:
 class DownloadOptions(FetchOptions):
     """Every option of ``download`` besides its inputs."""
 
-    limit: int | None = option(None, "run", "the most videos to try in this run", metavar="N")
-    max_gb: float | None = option(None, "run", "stop when the collection's media take this much")
-    workers: int = option(2, "run", "downloads at a time", metavar="N")
+    limit: int | None = option(None, "run", "the most videos to try in this run", metavar="N", least=1)
+    max_gb: float | None = option(None, "run", "stop when the collection's media take this much", least=0)
+    workers: int = option(2, "run", "downloads at a time", metavar="N", least=1)
     from_folder: str | None = option(
         None, "run", "take files named by id from this folder instead of downloading", metavar="FOLDER"
     )
 
     def __post_init__(self) -> None:
-        for name, least in (("limit", 1), ("workers", 1), ("max_gb", 0.0), ("pause_s", 0.0), ("rate_mb_s", 0.0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise UsageError(f"`{name}`: got {value}, expected {least:g} or more")
+        check_bounds(self)
         if self.cookies is not None and not Path(self.cookies).is_file():
             raise UsageError(f"`cookies` {self.cookies}: no such file")
         if self.from_folder is not None and not Path(self.from_folder).is_dir():

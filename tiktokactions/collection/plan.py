@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,10 @@ class Window:
     @property
     def days(self) -> int:
         return (self.end - self.start).days + 1
+
+    @property
+    def dates(self) -> list[date]:
+        return [self.start + timedelta(days=n) for n in range(self.days)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +131,8 @@ def windows_of(
     length = min(LONGEST_WINDOW_DAYS, math.ceil(days / count))
     # A shift of the cuts may cost one more window.
     phase = _draw(f"{seed}/{hashtag}") % length if count > 1 else 0
-    cuts, first = [], start
-    last_of_first = start + timedelta(days=length - 1 - phase)
-    while first <= end:
-        last = min(end, last_of_first)
-        cuts.append(Window(first, last))
-        first, last_of_first = last + timedelta(days=1), last + timedelta(days=length)
-    return cuts
+    cuts = itertools.pairwise([0, *range(length - phase, days, length), days])
+    return [Window(start + timedelta(days=first), start + timedelta(days=after - 1)) for first, after in cuts]
 
 
 def halves(window: Window) -> tuple[Window, Window]:
@@ -143,15 +143,8 @@ def halves(window: Window) -> tuple[Window, Window]:
 
 def around(window: Window, desert: Iterable[date]) -> list[Window]:
     """The window, cut around the days that have always failed; in one piece if there are none."""
-    bad = set(desert)
-    pieces: list[Window] = []
-    for offset in range(window.days):
-        day = window.start + timedelta(days=offset)
-        if pieces and (day in bad) == (pieces[-1].end in bad):
-            pieces[-1] = Window(pieces[-1].start, day)
-        else:
-            pieces.append(Window(day, day))
-    return pieces
+    pieces = [list(days) for _, days in itertools.groupby(window.dates, key=set(desert).__contains__)]
+    return [Window(days[0], days[-1]) for days in pieces]
 
 
 def choose(found: Mapping[str, Sequence[str]], wanted: int, hashtag: str, seed: int = 0) -> list[str]:
@@ -160,27 +153,13 @@ def choose(found: Mapping[str, Sequence[str]], wanted: int, hashtag: str, seed: 
     Within a window a hash of ``seed``, hashtag and id draws them at random, so the choice is the same on every machine
     and in every order of arrival.
     """
-    level, left = _level([len(set(ids)) for ids in found.values()], wanted)
-    kept: list[str] = []
-    for window in sorted(found, key=lambda name: _draw(f"{seed}/{hashtag}/{name}")):
-        ranked = sorted(set(found[window]), key=lambda video_id: (_draw(f"{seed}/{hashtag}/{video_id}"), video_id))
-        take = min(len(ranked), level)
-        if left and len(ranked) > level:
-            take, left = take + 1, left - 1
-        kept += ranked[:take]
-    return kept
-
-
-def _level(sizes: Sequence[int], wanted: int) -> tuple[int, int]:
-    """The largest number that every window can give, and how many windows give one more."""
-    low, high = 0, max(sizes, default=0)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if sum(min(size, middle) for size in sizes) <= wanted:
-            low = middle
-        else:
-            high = middle - 1
-    return low, min(wanted - sum(min(size, low) for size in sizes), sum(size > low for size in sizes))
+    windows = sorted(found, key=lambda name: _draw(f"{seed}/{hashtag}/{name}"))
+    ranked = [
+        sorted(set(found[window]), key=lambda video_id: (_draw(f"{seed}/{hashtag}/{video_id}"), video_id))
+        for window in windows
+    ]
+    in_turn = itertools.chain.from_iterable(itertools.zip_longest(*ranked))
+    return list(itertools.islice((video_id for video_id in in_turn if video_id is not None), wanted))
 
 
 def estimate(

@@ -92,10 +92,9 @@ def hashed_creators(row: Mapping[str, Any], salt: bytes) -> dict[str, Any]:
     found = dict(row)
     if found.get("username"):
         found["username"] = hash_creator(str(found["username"]), salt)
-    if isinstance(found.get("video_mention_list"), list):
-        found["video_mention_list"] = [
-            hash_creator(str(name).lstrip("@"), salt) for name in found["video_mention_list"]
-        ]
+    mentioned = found.get("video_mention_list")
+    if isinstance(mentioned, list):
+        found["video_mention_list"] = [hash_creator(str(name).lstrip("@"), salt) for name in mentioned]
     for key in ("video_description", "voice_to_text"):
         if isinstance(found.get(key), str):
             found[key] = _MENTION.sub(lambda m: "@" + hash_creator(m[0][1:].rstrip("."), salt), found[key])

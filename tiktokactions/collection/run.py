@@ -6,6 +6,7 @@ The collection's file holds the whole state, so a killed run continues from the 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -22,8 +23,8 @@ from tiktokactions.collection.client import (
 )
 from tiktokactions.collection.ledger import QuotaSpentError
 from tiktokactions.collection.plan import Window, around, halves, windows_of
-from tiktokactions.collection.rows import VideoRow, read_row
-from tiktokactions.collection.store import Collection, CollectionError, WindowState
+from tiktokactions.collection.rows import read_row
+from tiktokactions.collection.store import STATES, Collection, CollectionError, WindowState
 from tiktokactions.errors import TiktokactionsError
 from tiktokactions.machine import Clock, utc_text
 
@@ -75,17 +76,16 @@ def begin(collection: Collection, hashtags: list[str], wanted: Wanted) -> None:
     if before is None:
         collection.set_setting("wanted", now)
     elif before != now:
-        changed = [
-            f"{name} {before.get(name)} (asked for now: {now[name]})" for name in now if before.get(name) != now[name]
-        ]
+        changed = ", ".join(
+            f"{name} {before.get(name)} (asked for now: {new})" for name, new in now.items() if before.get(name) != new
+        )
         raise CollectionError(
-            f"{collection.folder}: was begun with {', '.join(changed)}. Leave these options as they were, or begin another"
+            f"{collection.folder}: was begun with {changed}. Leave these options as they were, or begin another"
             " collection in another folder"
         )
     for hashtag in hashtags:
-        collection.add_hashtag(
-            hashtag, windows_of(hashtag, wanted.start, wanted.end, wanted.per_hashtag, wanted.windows, wanted.seed)
-        )
+        windows = windows_of(hashtag, wanted.start, wanted.end, wanted.per_hashtag, wanted.windows, wanted.seed)
+        collection.add_hashtag(hashtag, windows)
 
 
 class Run:
@@ -141,7 +141,7 @@ class Run:
 
     def _hashtag(self, hashtag: str, place: str) -> None:
         wanted = self.wanted.per_hashtag
-        roots = [state for state in self.collection.windows(hashtag, "split", *_ASKED) if state.part_of is None]
+        roots = [state for state in self.collection.windows(hashtag, *STATES) if state.part_of is None]
         share = math.ceil(wanted / len(roots))
         try:
             self._first_pass(hashtag, share, {root.id: root.window.days for root in roots})
@@ -151,10 +151,9 @@ class Run:
                         self._window(state, need=1)
         except RefusedQueryError as error:
             self.refused += 1
-            self.collection.database.execute(
-                "UPDATE hashtags SET reason=? WHERE hashtag=?", (f"the API refuses it: {error}", hashtag)
-            )
-            self.report(f"{place} #{hashtag}: the API refuses it: {error}")
+            reason = f"the API refuses it: {error}"
+            self.collection.database.execute("UPDATE hashtags SET reason=? WHERE hashtag=?", (reason, hashtag))
+            self.report(f"{place} #{hashtag}: {reason}")
             if self.refused == 3 and self.collection.setting("canary") is None:
                 raise ApiError(f"the API refuses every query: {error}") from None
             return
@@ -177,23 +176,14 @@ class Run:
                 if len(pieces) > 1:
                     self.collection.split_window(state, pieces, "days that have always failed are asked for separately")
                     continue
-                root = self._root(state)
-                part = math.ceil(share * state.window.days / root_days[root])
-                have = self.collection.database.execute(
-                    "SELECT count(*) FROM found WHERE hashtag=? AND window=?", (hashtag, state.id)
-                ).fetchone()[0]
+                part = math.ceil(share * state.window.days / root_days[self.collection.roots(hashtag)[state.id]])
+                have = self.collection.number(
+                    "SELECT count(*) FROM found WHERE hashtag=? AND window=?", hashtag, state.id
+                )
                 self._window(state, need=part - have)
 
-    def _root(self, state: WindowState) -> int:
-        root, parent = state.id, state.part_of
-        while parent is not None:
-            root = parent
-            parent = self.collection.database.execute("SELECT part_of FROM windows WHERE id=?", (root,)).fetchone()[0]
-        return int(root)
-
     def _found(self, hashtag: str) -> int:
-        query = "SELECT count(*) FROM found WHERE hashtag=?"
-        return int(self.collection.database.execute(query, (hashtag,)).fetchone()[0])
+        return self.collection.number("SELECT count(*) FROM found WHERE hashtag=?", hashtag)
 
     # --- one window -------------------------------------------------------------------------------------------------
 
@@ -207,9 +197,8 @@ class Run:
                 page = self._page(state)
             except SearchLostError as error:
                 if state.restarts >= RESTARTS_AT_MOST:
-                    self.collection.set_window(
-                        state, "incomplete", f"the search was lost {state.restarts + 1} times ({error})"
-                    )
+                    why = f"the search was lost {state.restarts + 1} times ({error})"
+                    self.collection.set_window(state, "incomplete", why)
                     return
                 self.collection.restart_window(state)
                 state = self._again(state)
@@ -252,21 +241,11 @@ class Run:
 
     def _store(self, state: WindowState, page: Page) -> tuple[int, str]:
         """Store a page; returns how many of its rows are new, and the window's state after it."""
-        rows: list[VideoRow] = []
-        rejected: list[tuple[str, str]] = []
-        for raw in page.rows:
-            row = read_row(raw, self.salt)
-            if row is None:
-                continue
-            if state.hashtag in row.hashtags:
-                rows.append(row)
-            else:
-                rejected.append((row.video_id, "does not carry the hashtag"))
+        rows = [row for raw in page.rows if (row := read_row(raw, self.salt)) is not None]
         after = self._after(state, page)
-        new = self.collection.store_page(
-            state, page, rows, rejected, after, utc_text(self.clock.now()), is_random=self.wanted.random
-        )
-        if rows and self.collection.setting("canary") is None:
+        at = utc_text(self.clock.now())
+        new = self.collection.store_page(state, page, rows, after, at, is_random=self.wanted.random)
+        if any(state.hashtag in row.hashtags for row in rows) and self.collection.setting("canary") is None:
             days = (state.window.start.isoformat(), state.window.end.isoformat())
             self.collection.set_setting("canary", [state.hashtag, *days])
         if self.wanted.random and self._again(state).dry_draws >= DRY_DRAWS_AT_MOST:
@@ -293,7 +272,7 @@ class Run:
         return "done" if not page.rows and state.empty_pages + 1 >= EMPTY_PAGES_AT_MOST else "open"
 
     def _again(self, state: WindowState) -> WindowState:
-        return next(s for s in self.collection.windows(state.hashtag, *_ASKED) if s.id == state.id)
+        return next(s for s in self.collection.windows(state.hashtag) if s.id == state.id)
 
     # --- when the API does not do its work --------------------------------------------------------------------------
 
@@ -356,11 +335,9 @@ class Run:
         else:
             end = self.wanted.end
             hashtag, window = BUSY_HASHTAG, Window(max(self.wanted.start, end - timedelta(days=6)), end)
-        conditions = self._conditions(hashtag)
+        conditions, what = self._conditions(hashtag), f"canary #{hashtag}"
         return self._patiently(
-            lambda: self.client.videos(
-                conditions, window.start, window.end, tries=_TRIES_OF_PARTS, what=f"canary #{hashtag}"
-            )
+            lambda: self.client.videos(conditions, window.start, window.end, tries=_TRIES_OF_PARTS, what=what)
         )
 
 
@@ -377,9 +354,6 @@ def patiently(ask: Callable[[], Answer], clock: Clock, wait: bool, note: Callabl
                 clock.sleep(min(left, 3600))
 
 
-_ASKED = ("open", "done", "more", "incomplete", "failing", "doubtful")
-
-
 def shortfall(collection: Collection, hashtag: str, found: int, wanted: int) -> str:
     """Why a hashtag has fewer videos than wanted; empty if it has enough."""
     if found >= wanted:
@@ -387,9 +361,9 @@ def shortfall(collection: Collection, hashtag: str, found: int, wanted: int) -> 
     row = collection.database.execute("SELECT state, reason FROM hashtags WHERE hashtag=?", (hashtag,)).fetchone()
     if row and row[1].startswith("the API refuses"):
         return str(row[1])
-    days: dict[str, int] = {}
+    days: Counter[str] = Counter()
     for state in collection.windows(hashtag, "open", "more", "incomplete", "failing", "doubtful"):
-        days[state.state] = days.get(state.state, 0) + state.window.days
+        days[state.state] += state.window.days
     texts = {
         "open": "days not asked for yet",
         "more": "days not read to the end",
@@ -398,13 +372,9 @@ def shortfall(collection: Collection, hashtag: str, found: int, wanted: int) -> 
         "doubtful": "days that may be wrongly empty",
     }
     parts = [f"{days[name]} {text}" for name, text in texts.items() if name in days]
-    capped = sum(
-        1 for (reason,) in collection.database.execute(
-            "SELECT reason FROM windows WHERE hashtag=? AND state='done'", (hashtag,)) if "empty pages" in reason
-    )  # fmt: skip
-    if capped:
+    empty = "SELECT count(*) FROM windows WHERE hashtag=? AND state='done' AND reason LIKE '%empty pages%'"
+    if capped := collection.number(empty, hashtag):
         parts.append(f"{capped} windows left after {EMPTY_PAGES_AT_MOST} empty pages")
-    mismatched = collection.database.execute("SELECT count(*) FROM rejected WHERE hashtag=?", (hashtag,)).fetchone()[0]
-    if mismatched:
+    if mismatched := collection.number("SELECT count(*) FROM rejected WHERE hashtag=?", hashtag):
         parts.append(f"{mismatched} answers without the hashtag")
     return "; ".join(parts) if days or capped else "; ".join(["the period holds no more", *parts])

@@ -60,40 +60,33 @@ class GeneratedWorld:
         own = {hashtag.lower() for hashtag in hashtags} & set(self.hashtags)
         # The second hashtag of a video is the next one in the list, so those before ours hold some of ours.
         before = {self.hashtags[self.hashtags.index(tag) - 1] for tag in own}
-        found: dict[int, Video] = {}
-        for tag in sorted(own | before):
-            for offset in range((end - start).days + 1):
-                for video in self._day(tag, start + timedelta(days=offset)):
-                    found[video["id"]] = video
-        return list(found.values())
+        days = [start + timedelta(days=offset) for offset in range((end - start).days + 1)]
+        videos = (video for tag in sorted(own | before) for day in days for video in self._day(tag, day))
+        return list({video["id"]: video for video in videos}.values())
 
-    def _day(self, tag: str, day: date) -> list[Video]:
+    def _day(self, tag: str, day: date) -> Iterator[Video]:
         draw = random.Random(f"{self.seed}/{tag}/{day}")
         busy = int(hashlib.sha256(f"{self.seed}/{tag}".encode()).hexdigest()[:4], 16) / 65535
         midnight = int(datetime.combine(day, datetime.min.time(), UTC).timestamp())
-        videos = []
         for _ in range(round(self.busiest * busy * draw.uniform(0.5, 1.5))):
             created = midnight + draw.randrange(86_370)
             second = self.hashtags[(self.hashtags.index(tag) + 1) % len(self.hashtags)]
             names = [tag, second, "fyp"] if draw.random() < 1 / 7 else [tag, "fyp"]
             views = int(draw.lognormvariate(6, 2))
-            videos.append(
-                {
-                    "id": (created - draw.randrange(1, 30) << 32) | draw.getrandbits(32),
-                    "create_time": created,
-                    "username": f"user.{draw.randrange(5000)}",
-                    "region_code": draw.choice(("US", "US", "GB", "BR", "ID", "DE", "JP")),
-                    "video_description": f"A day of {tag} " + " ".join(f"#{name}" for name in names),
-                    "music_id": 7_000_000_000_000_000_000 + draw.randrange(400),
-                    "like_count": views // 12,
-                    "comment_count": views // 300,
-                    "share_count": views // 400,
-                    "view_count": views,
-                    "video_duration": draw.randrange(4, 61),
-                    "hashtag_names": list(dict.fromkeys(names)),
-                }
-            )
-        return videos
+            yield {
+                "id": (created - draw.randrange(1, 30) << 32) | draw.getrandbits(32),
+                "create_time": created,
+                "username": f"user.{draw.randrange(5000)}",
+                "region_code": draw.choice(("US", "US", "GB", "BR", "ID", "DE", "JP")),
+                "video_description": f"A day of {tag} " + " ".join(f"#{name}" for name in names),
+                "music_id": 7_000_000_000_000_000_000 + draw.randrange(400),
+                "like_count": views // 12,
+                "comment_count": views // 300,
+                "share_count": views // 400,
+                "view_count": views,
+                "video_duration": draw.randrange(4, 61),
+                "hashtag_names": list(dict.fromkeys(names)),
+            }
 
 
 @dataclass
@@ -157,12 +150,8 @@ class _Query(msgspec.Struct, forbid_unknown_fields=True):
     is_random: bool | None = None
 
 
-_REFUSALS = {
-    "max_count": "Invalid count or cursor",
-    "cursor": "Invalid count or cursor",
-    "start_date": "start_date is invalid",
-    "end_date": "end_date is invalid",
-}
+_REFUSALS = dict.fromkeys(("max_count", "cursor"), "Invalid count or cursor")
+_REFUSALS |= {name: f"{name} is invalid" for name in ("start_date", "end_date")}
 
 
 class _Search(NamedTuple):
@@ -313,16 +302,15 @@ class ResearchServer:
         return sorted(found, key=lambda video: -video["id"])
 
     def _page(self, videos: list[Video], cursor: int, has_more: bool, search_id: str, fields: Sequence[str]) -> Reply:
-        rows = [
-            {
-                name: value
-                for name, value in video.items()
-                if name in ("id", "hashtag_names") or _share(video["id"], name) >= self.faults.sparse_share
-                if name in fields
-            }
-            for video in videos
-        ]
+        rows = [self._row(video, fields) for video in videos]
         return self._data({"has_more": has_more, "search_id": search_id, "videos": rows, "cursor": cursor})
+
+    def _row(self, video: Video, fields: Sequence[str]) -> Video:
+        told = {name for name in video if _share(video["id"], name) >= self.faults.sparse_share} | {
+            "id",
+            "hashtag_names",
+        }
+        return {name: video[name] for name in fields if name in video and name in told}
 
     def is_hidden(self, video_id: int) -> bool:
         """Whether cursors count it although it is never returned."""
@@ -373,25 +361,23 @@ class ResearchServer:
 
     def _error(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Reply:
         body = {"data": {}, "error": {"code": code, "message": message, "log_id": self._log_id()}}
-        status, kind, reply = self._json(status, body)
-        return status, {**kind, **(headers or {})}, reply
+        return status, {"Content-Type": "application/json", **(headers or {})}, json.dumps(body).encode()
 
     def _flat(self, status: int, error: str, text: str) -> Reply:
         return self._json(status, {"error": error, "error_description": text, "log_id": self._log_id()})
 
     def _broken(self) -> Reply:
         html, text = {"Content-Type": "text/html"}, "Something went wrong. Please try again later."
-        return self._draw.choice(
-            [
-                self._error(500, "internal_error", _FAILED),
-                (504, html, b"<html><head><title>504 Gateway Time-out</title></head></html>"),
-                (503, html, b"Service Unavailable"),
-                (200, {"Content-Type": "application/json"}, b'{"data":{"videos":[{"id":73'),
-                self._error(200, "internal_error", text),
-                self._json(500, {"error": {"code": "internal_error", "msg": text}}),
-                self._json(200, {"data": None, "error": {"code": "ok", "message": ""}}),
-            ]
-        )
+        replies = [
+            self._error(500, "internal_error", _FAILED),
+            (504, html, b"<html><head><title>504 Gateway Time-out</title></head></html>"),
+            (503, html, b"Service Unavailable"),
+            (200, {"Content-Type": "application/json"}, b'{"data":{"videos":[{"id":73'),
+            self._error(200, "internal_error", text),
+            self._json(500, {"error": {"code": "internal_error", "msg": text}}),
+            self._json(200, {"data": None, "error": {"code": "ok", "message": ""}}),
+        ]
+        return self._draw.choice(replies)
 
     def _json(self, status: int, body: Any) -> Reply:
         return status, {"Content-Type": "application/json"}, json.dumps(body).encode()

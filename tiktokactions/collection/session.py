@@ -91,17 +91,11 @@ def collect_run(
         PlanError, CollectionError, CredentialsError, ApiError, DatasetBusyError
     """
     tags = read_hashtags(hashtags)
-    with (
-        _server(options, output, tags) as server,
-        dataset_lock(output),
-        Collection(output, create=True) as collection,
-    ):
+    with _server(options, output, tags) as server, dataset_lock(output), Collection(output, create=True) as collection:
         before = collection.setting("server")
         if before is not None and "sandbox" in (before, server.name) and before != server.name:
-            raise CollectionError(
-                f"{output}: begun with {before}, now {server.name}: made-up and real videos do not mix."
-                " Use another folder"
-            )
+            mixed = f"begun with {before}, now {server.name}: made-up and real videos do not mix"
+            raise CollectionError(f"{output}: {mixed}. Use another folder")
         collection.set_setting("server", server.name)
         clock = server.clock
         wanted = _wanted(collection, options, clock, note)
@@ -200,30 +194,29 @@ def collect_status(folder: Place, requests_a_day: int = REQUESTS_A_DAY) -> Colle
 
 def status_of(collection: Collection, now: float, requests_a_day: int) -> CollectionStatus:
     wanted = (collection.setting("wanted") or {}).get("per_hashtag", 0)
-    counts = dict(collection.database.execute("SELECT hashtag, count(*) FROM found GROUP BY hashtag"))
-    states = dict(collection.database.execute("SELECT hashtag, state FROM hashtags"))
-    tags = tuple(
-        HashtagStatus(
-            tag, counts.get(tag, 0), wanted, states[tag], shortfall(collection, tag, counts.get(tag, 0), wanted)
-        )
-        for tag in collection.hashtags()
-    )  # fmt: skip
-    requests = collection.database.execute("SELECT count(*) FROM calls").fetchone()[0]
-    finished = sum(
-        1 for s in collection.windows(None, "done", "more", "incomplete", "failing", "doubtful", "split")
-    )  # fmt: skip
-    unasked = len([s for s in collection.windows(None, "open") if states.get(s.hashtag) == "open"])
+    rows = collection.database.execute(
+        "SELECT hashtag, count(video_id), state FROM hashtags LEFT JOIN found USING(hashtag)"
+        " GROUP BY hashtag ORDER BY position"
+    ).fetchall()
+    requests = collection.number("SELECT count(*) FROM calls")
+    finished = collection.number("SELECT count(*) FROM windows WHERE state<>'open'")
+    unasked = collection.number(
+        "SELECT count(*) FROM windows w JOIN hashtags h USING(hashtag) WHERE w.state='open' AND h.state='open'"
+    )
     left = math.ceil(unasked * max(1.0, requests / finished if finished else 1.0))
     due = due_at(collection)
     return CollectionStatus(
         collection=str(collection.folder),
         videos=collection.count_videos(),
-        hashtags=tags,
-        rejected=collection.database.execute("SELECT count(*) FROM rejected").fetchone()[0],
+        hashtags=tuple(
+            HashtagStatus(tag, count, wanted, state, shortfall(collection, tag, count, wanted))
+            for tag, count, state in rows
+        ),
+        rejected=collection.number("SELECT count(*) FROM rejected"),
         requests=requests,
         requests_left=left,
         days_left=round(left / requests_a_day, 2),
-        removed=collection.database.execute("SELECT count(*) FROM removed").fetchone()[0],
+        removed=collection.number("SELECT count(*) FROM removed"),
         refresh_due=None if due is None else utc_text(due)[:10],
         overdue=due is not None and now > due,
     )
@@ -253,11 +246,9 @@ def refresh_warning(folder: Path) -> str:
 
 def collections_of(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """The collections that these paths are or lie in, each once."""
-    found: dict[Path, None] = {}
-    for path in paths:
-        absolute = Path(os.path.abspath(path))
-        found |= dict.fromkeys(folder for folder in (absolute, *absolute.parents) if is_collection(folder))
-    return list(found)
+    absolute = [Path(os.path.abspath(path)) for path in paths]
+    every = (folder for path in absolute for folder in (path, *path.parents) if is_collection(folder))
+    return list(dict.fromkeys(every))
 
 
 # --- refresh --------------------------------------------------------------------------------------------------------
@@ -319,11 +310,10 @@ def collect_import(file: Path, output: Path, hash_creators: bool = False) -> Imp
                 row = read_row(raw, salt)
                 if row is None:
                     rejected.append(f"{file}, row {number}: no usable id (ids must be text or whole numbers)")
-                    continue
-                if database.execute("SELECT 1 FROM removed WHERE video_id=?", (row.video_id,)).fetchone():
+                elif collection.is_removed(row.video_id):
                     rejected.append(f"{file}, row {number}: {row.video_id} was removed from this collection")
-                    continue
-                new += put_video(database, row, "import", utc_text(now))
+                else:
+                    new += put_video(database, row, "import", utc_text(now))
         if collection.setting("checked_at") is None:
             collection.set_setting("checked_at", now)
     return Imported(len(rows), new, tuple(rejected))
@@ -338,8 +328,7 @@ def _rows_of(file: Path) -> Iterator[tuple[int, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         raise CollectionError(f"{file}: cannot be read ({error})") from None
     if file.suffix.lower() == ".csv":
-        for number, row in enumerate(csv.DictReader(io.StringIO(text.replace("\x00", ""))), start=2):
-            yield number, _from_csv(row)
+        yield from enumerate(map(_from_csv, csv.DictReader(io.StringIO(text.replace("\x00", "")))), start=2)
         return
     if text.lstrip().startswith("["):
         try:

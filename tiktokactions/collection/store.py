@@ -6,9 +6,10 @@ import contextlib
 import json
 import secrets
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import astuple, dataclass, fields
+from datetime import date
 from typing import Any
 
 from tiktokactions.collection.client import Call, Page
@@ -75,9 +76,9 @@ class WindowState:
     part_of: int | None
 
 
-_WINDOW_COLUMNS = (
-    'id, hashtag, start, "end", state, cursor, search_id, pages, empty_pages, dry_draws, restarts, part_of'
-)
+_WINDOW_COLUMNS = ", ".join(field.name for field in fields(WindowState)).replace("window", 'start, "end"')
+_UNSPLIT = ("open", "done", "more", "incomplete", "failing", "doubtful")
+STATES = (*_UNSPLIT, "split")
 
 
 def is_collection(folder: Place) -> bool:
@@ -100,10 +101,8 @@ class Collection:
             self.database.execute("PRAGMA synchronous=FULL")
             # Overwrite what is deleted: a video that was taken down must not stay readable in the file.
             self.database.execute("PRAGMA secure_delete=ON")
-            if create or not self._has_schema():
-                self.database.executescript(_SCHEMA)
-            columns = [row[1] for row in self.database.execute("PRAGMA table_info(windows)")]
-            if columns and "shown" not in columns:
+            self.database.executescript(_SCHEMA)
+            if "shown" not in [row[1] for row in self.database.execute("PRAGMA table_info(windows)")]:
                 self.database.execute("ALTER TABLE windows ADD COLUMN shown INTEGER NOT NULL DEFAULT 0")
         except sqlite3.DatabaseError as error:
             self.database.close()
@@ -111,8 +110,9 @@ class Collection:
                 f"{self.folder / DATABASE}: expected a collection, got something SQLite cannot read ({error})"
             ) from None
 
-    def _has_schema(self) -> bool:
-        return self.database.execute("SELECT count(*) FROM sqlite_master WHERE name='downloads'").fetchone()[0] == 1
+    def number(self, query: str, *values: object) -> int:
+        """The number that a query gives."""
+        return int(self.database.execute(query, values).fetchone()[0])
 
     def close(self) -> None:
         self.database.close()
@@ -126,13 +126,9 @@ class Collection:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Everything in the block is stored, or nothing if it fails."""
-        self.database.execute("BEGIN IMMEDIATE")
-        try:
+        with self.database:
+            self.database.execute("BEGIN IMMEDIATE")
             yield self.database
-        except BaseException:
-            self.database.execute("ROLLBACK")
-            raise
-        self.database.execute("COMMIT")
 
     # --- settings ---------------------------------------------------------------------------------------------------
 
@@ -156,22 +152,22 @@ class Collection:
     def add_hashtag(self, hashtag: str, windows: Sequence[Window]) -> None:
         """Add a hashtag with its windows; one that is there already keeps its own."""
         with self.transaction() as database:
-            position = database.execute("SELECT count(*) FROM hashtags").fetchone()[0]
+            position = self.number("SELECT count(*) FROM hashtags")
             new = database.execute("INSERT OR IGNORE INTO hashtags(hashtag, position) VALUES(?,?)", (hashtag, position))
             if new.rowcount:
-                database.executemany(
-                    'INSERT INTO windows(hashtag, start, "end") VALUES(?,?,?)',
-                    [(hashtag, w.start.isoformat(), w.end.isoformat()) for w in windows],
-                )
+                self._add_windows(hashtag, windows)
+
+    def _add_windows(self, hashtag: str, windows: Sequence[Window], part_of: int | None = None) -> None:
+        rows = [(hashtag, w.start.isoformat(), w.end.isoformat(), part_of) for w in windows]
+        self.database.executemany('INSERT INTO windows(hashtag, start, "end", part_of) VALUES(?,?,?,?)', rows)
 
     def hashtags(self, state: str | None = None) -> list[str]:
-        where, values = ("WHERE state=?", (state,)) if state else ("", ())
-        rows = self.database.execute(f"SELECT hashtag FROM hashtags {where} ORDER BY position", values)
-        return [row[0] for row in rows]
+        query = "SELECT hashtag FROM hashtags WHERE ?1 IS NULL OR state=?1 ORDER BY position"
+        return [row[0] for row in self.database.execute(query, (state,))]
 
     def windows(self, hashtag: str | None = None, *states: str) -> list[WindowState]:
         """The windows in the order they were made, without those that were split unless ``states`` asks for them."""
-        wanted = states or ("open", "done", "more", "incomplete", "failing", "doubtful")
+        wanted = states or _UNSPLIT
         where, values = f"state IN ({','.join('?' * len(wanted))})", list(wanted)
         if hashtag is not None:
             where, values = f"hashtag=? AND {where}", [hashtag, *values]
@@ -193,19 +189,13 @@ class Collection:
         )
 
     def split_window(self, window: WindowState, parts: Sequence[Window], reason: str) -> None:
-        with self.transaction() as database:
-            database.execute("UPDATE windows SET state='split', reason=? WHERE id=?", (reason, window.id))
-            database.executemany(
-                'INSERT INTO windows(hashtag, start, "end", part_of) VALUES(?,?,?,?)',
-                [(window.hashtag, p.start.isoformat(), p.end.isoformat(), window.id) for p in parts],
-            )
+        with self.transaction():
+            self.set_window(window, "split", reason)
+            self._add_windows(window.hashtag, parts, window.id)
 
     def failing_days(self) -> set[date]:
         """Days that have always failed, for any hashtag."""
-        days: set[date] = set()
-        for state in self.windows(None, "failing"):
-            days |= {state.window.start + timedelta(days=n) for n in range(state.window.days)}
-        return days
+        return {day for state in self.windows(None, "failing") for day in state.window.dates}
 
     # --- pages ------------------------------------------------------------------------------------------------------
 
@@ -214,24 +204,24 @@ class Collection:
         window: WindowState,
         page: Page,
         rows: Iterable[VideoRow],
-        rejected: Iterable[tuple[str, str]],
         state: str,
         at: str,
         is_random: bool = False,
     ) -> int:
-        """Store rows and where to go on, in one transaction; returns how many rows are new to the hashtag."""
+        """Store rows and where to go on, in one transaction; returns how many rows are new to the hashtag.
+
+        Rows without the hashtag are only noted as rejected.
+        """
         with self.transaction() as database:
             new = 0
             for row in rows:
-                if database.execute("SELECT 1 FROM removed WHERE video_id=?", (row.video_id,)).fetchone():
-                    continue
-                put_video(database, row, "api", at)
-                new += database.execute(
-                    "INSERT OR IGNORE INTO found VALUES(?,?,?)", (window.hashtag, row.video_id, window.id)
-                ).rowcount
-            database.executemany(
-                "INSERT OR IGNORE INTO rejected VALUES(?,?,?)", [(window.hashtag, *pair) for pair in rejected]
-            )
+                if window.hashtag not in row.hashtags:
+                    rejected = (window.hashtag, row.video_id, "does not carry the hashtag")
+                    database.execute("INSERT OR IGNORE INTO rejected VALUES(?,?,?)", rejected)
+                elif not self.is_removed(row.video_id):
+                    put_video(database, row, "api", at)
+                    found = (window.hashtag, row.video_id, window.id)
+                    new += database.execute("INSERT OR IGNORE INTO found VALUES(?,?,?)", found).rowcount
             database.execute(
                 "UPDATE windows SET state=?, cursor=?, search_id=?, pages=pages+1, reason='', shown=shown+?,"
                 " empty_pages=CASE WHEN ? THEN 0 ELSE empty_pages+1 END,"
@@ -249,29 +239,30 @@ class Collection:
         return new
 
     def log_call(self, call: Call) -> None:
-        values = (call.at, call.what, call.status, call.code, call.log_id, call.note)
-        self.database.execute("INSERT INTO calls VALUES(?,?,?,?,?,?)", values)
+        self.database.execute("INSERT INTO calls VALUES(?,?,?,?,?,?)", astuple(call))
+
+    def roots(self, hashtag: str) -> dict[int, int]:
+        """The window that each window of a hashtag is a part of; itself if it was not split off."""
+        rows = self.database.execute("SELECT id, part_of FROM windows WHERE hashtag=? ORDER BY id", (hashtag,))
+        roots: dict[int, int] = {}
+        for window, part_of in rows:
+            roots[window] = roots.get(part_of, window)
+        return roots
 
     def found_by_window(self, hashtag: str) -> dict[str, list[str]]:
         """Ids by window; the parts of a split window count as that window."""
-        parent = {
-            row[0]: row[1]
-            for row in self.database.execute("SELECT id, part_of FROM windows WHERE hashtag=?", (hashtag,))
-        }
-        found: dict[str, list[str]] = {}
+        roots = self.roots(hashtag)
+        found: dict[str, list[str]] = defaultdict(list)
         for video_id, window in self.database.execute(
             "SELECT video_id, window FROM found WHERE hashtag=? ORDER BY video_id", (hashtag,)
         ):
-            while parent.get(window) is not None:
-                window = parent[window]
-            found.setdefault(str(window), []).append(video_id)
+            found[str(roots[window])].append(video_id)
         return found
 
     def finish_hashtag(self, hashtag: str, wanted: int, state: str, reason: str, seed: int) -> int:
         """Choose the videos that stay and delete the others, in one transaction; returns how many stay."""
         by_window = self.found_by_window(hashtag)
-        order = {row[0]: str(i) for i, row in enumerate(self.database.execute(
-            "SELECT id FROM windows WHERE hashtag=? ORDER BY id", (hashtag,)))}  # fmt: skip
+        order = {window: str(place) for place, window in enumerate(self.roots(hashtag))}
         kept = set(choose({order[int(name)]: ids for name, ids in by_window.items()}, wanted, hashtag, seed))
         spare = sorted({video_id for ids in by_window.values() for video_id in ids} - kept)
         with self.transaction() as database:
@@ -294,7 +285,10 @@ class Collection:
             yield video_id, carried(tags, asked), creator, json.loads(raw)
 
     def count_videos(self) -> int:
-        return int(self.database.execute("SELECT count(*) FROM videos").fetchone()[0])
+        return self.number("SELECT count(*) FROM videos")
+
+    def is_removed(self, video_id: str) -> bool:
+        return self.number("SELECT count(*) FROM removed WHERE video_id=?", video_id) > 0
 
 
 def carried(tags: str, asked: Set[str]) -> list[str]:

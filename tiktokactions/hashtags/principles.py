@@ -80,8 +80,7 @@ def read_knowledge(path: Path | None = None) -> Knowledge:
     """The shipped file or an edited copy; raises ``HashtagError`` if a table is missing or a value is of another type."""
     shipped = files("tiktokactions.hashtags").joinpath("data/knowledge.toml")
     try:
-        text = shipped.read_text(encoding="utf-8") if path is None else path.read_text(encoding="utf-8")
-        said: dict[str, Any] = tomllib.loads(text)
+        said: dict[str, Any] = tomllib.loads((path or shipped).read_text(encoding="utf-8"))
         return Knowledge(
             light_verbs=frozenset(said["light_verbs"]),
             action_nouns=frozenset(said["action_nouns"]),
@@ -100,13 +99,11 @@ def read_knowledge(path: Path | None = None) -> Knowledge:
 
 def read_phrases(source: str) -> list[str]:
     """The class names of a shipped dataset, or the lines of a file."""
-    if source in SOURCES:
-        text = files("tiktokactions.hashtags").joinpath(f"data/{source}.txt").read_text(encoding="utf-8")
-    else:
-        try:
-            text = Path(source).read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise HashtagError(f"{source}: expected one of {', '.join(SOURCES)}, or a file ({error})") from None
+    shipped = files("tiktokactions.hashtags").joinpath(f"data/{source}.txt")
+    try:
+        text = (shipped if source in SOURCES else Path(source)).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise HashtagError(f"{source}: expected one of {', '.join(SOURCES)}, or a file ({error})") from None
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
@@ -168,10 +165,8 @@ def category_of(words: Iterable[str], knowledge: Knowledge) -> str:
 
 def umbrella_of(joined: str, words: Sequence[str], knowledge: Knowledge) -> str | None:
     """The umbrella that lists the hashtag or is itself one of its words."""
-    for umbrella, members in knowledge.umbrellas.items():
-        if joined in members or umbrella in words:
-            return umbrella
-    return None
+    umbrellas = knowledge.umbrellas.items()
+    return next((umbrella for umbrella, members in umbrellas if joined in members or umbrella in words), None)
 
 
 def noun_phrase(verb: str, noun: Sequence[str], knowledge: Knowledge) -> str:
@@ -228,9 +223,7 @@ def shared_principle(one: Reading, other: Reading, knowledge: Knowledge) -> str 
         if rest == ["dance"] and small.hashtag in knowledge.dances:
             return NOUN_SUBSTITUTION
     for umbrella, member in ((one, other), (other, one)):
-        if umbrella.hashtag in knowledge.umbrellas and (
-            umbrella_of(member.hashtag, member.words, knowledge) == umbrella.hashtag
-        ):
+        if umbrella_of(member.hashtag, member.words, knowledge) == umbrella.hashtag:
             return GENERALIZATION
     common = set(one.lemmas) & set(other.lemmas)
     verbs = {word for word in common if can_be(word, "VERB")}

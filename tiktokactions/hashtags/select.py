@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -94,16 +95,14 @@ class Selection:
 
 def candidates_of(proposals: Sequence[Proposal]) -> list[Candidate]:
     """One candidate for each hashtag, by its strongest principle, with every phrase that led to it."""
-    by_tag: dict[str, list[Proposal]] = {}
+    by_tag: dict[str, list[Proposal]] = defaultdict(list)
     for proposal in proposals:
-        by_tag.setdefault(proposal.hashtag, []).append(proposal)
+        by_tag[proposal.hashtag].append(proposal)
     found = []
     for tag, same in by_tag.items():
         best = min(same, key=lambda p: _RANK.index(p.principle))
-        phrases, sources = (
-            tuple(dict.fromkeys(values)) for values in ((p.phrase for p in same), (p.source for p in same))
-        )
-        found.append(Candidate(tag, best.category, best.principle, phrases, sources))
+        phrases, sources = dict.fromkeys(p.phrase for p in same), dict.fromkeys(p.source for p in same)
+        found.append(Candidate(tag, best.category, best.principle, tuple(phrases), tuple(sources)))
     return sorted(found, key=lambda c: c.hashtag)
 
 
@@ -112,11 +111,10 @@ def write_candidates(candidates: Sequence[Candidate]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("hashtag", "category", "principle", "views", "sources", "phrases"))
-    for c in candidates:
-        writer.writerow(
-            (c.hashtag, c.category, c.principle, "" if c.views is None else f"{c.views:.0f}",
-             " | ".join(c.sources), " | ".join(c.phrases))
-        )  # fmt: skip
+    writer.writerows(
+        (c.hashtag, c.category, c.principle, plain(c.views), " | ".join(c.sources), " | ".join(c.phrases))
+        for c in candidates
+    )
     return out.getvalue()
 
 
@@ -124,19 +122,15 @@ def read_candidates(path: Path, knowledge: Knowledge) -> list[Candidate]:
     """The candidates of a file of :func:`write_candidates`, or of any CSV with a column ``hashtag``; each hashtag once."""
     found: dict[str, Candidate] = {}
     for row in csv_rows(path, "hashtag"):
-        tag = "".join(row["hashtag"].lower().lstrip("#").split())
+        tag = tag_of(row["hashtag"])
         if not tag:
             continue
-        words = read_hashtag(tag, knowledge).words
-        principle = row.get("principle") or (
-            SOCIAL if tag in knowledge.challenges or tag.endswith("challenge") else AS_IS
-        )
+        is_challenge = tag in knowledge.challenges or tag.endswith("challenge")
+        principle = row.get("principle") or (SOCIAL if is_challenge else AS_IS)
         if principle not in _RANK:
             raise HashtagError(f"{path}, #{tag}: principle {principle!r}, expected one of {', '.join(_RANK)}")
-        phrases, sources = (
-            tuple(p for p in (row.get(name) or "").split(" | ") if p) for name in ("phrases", "sources")
-        )
-        category = row.get("category") or category_of([*words, tag], knowledge)
+        phrases, sources = (tuple(filter(None, row.get(name, "").split(" | "))) for name in ("phrases", "sources"))
+        category = row.get("category") or category_of([*read_hashtag(tag, knowledge).words, tag], knowledge)
         views = _number(row.get("views"), path, tag)
         found.setdefault(tag, Candidate(tag, category, principle, phrases, sources, views))
     if not found:
@@ -146,13 +140,9 @@ def read_candidates(path: Path, knowledge: Knowledge) -> list[Candidate]:
 
 def read_views(path: Path) -> dict[str, float]:
     """Views by hashtag from a CSV with these two columns; ``44.4B``, ``29.4M``, ``5e6`` and ``1,234`` are numbers."""
-    found: dict[str, float] = {}
-    for row in csv_rows(path, "hashtag", "views"):
-        tag = "".join(row["hashtag"].lower().lstrip("#").split())
-        views = _number(row.get("views"), path, tag)
-        if tag and views is not None:
-            found[tag] = views
-    return found
+    rows = csv_rows(path, "hashtag", "views")
+    read = [(tag := tag_of(row["hashtag"]), _number(row["views"], path, tag)) for row in rows]
+    return {tag: views for tag, views in read if tag and views is not None}
 
 
 def select(
@@ -197,7 +187,7 @@ def select(
     steps.append(("after specification", len(candidates) - len(decided)))
 
     for members, links in _groups([c for c in candidates if c.hashtag not in decided], readings, knowledge):
-        winner = min(members, key=lambda tag: _order(by_tag[tag], known[tag], members, links, knowledge))
+        winner = min(members, key=lambda tag: _order(by_tag[tag], known[tag], links, knowledge))
         for tag in members:
             if tag == winner:
                 continue
@@ -213,20 +203,18 @@ def select(
             why = _link_text(tag, path[1], hops[0][2], knowledge)
             why += f", which stands with #{winner} ({', '.join(p for _, _, p in hops[1:])})" if len(hops) > 1 else ""
             decided[tag] = replace(decided[tag], why=f"{why}; {_comparison(tag, winner, known, texts)}")
-        for principle in dict.fromkeys(links[pair] for pair in sorted(links, key=sorted) if winner in pair):
-            others = sorted(
-                tag for pair, p in links.items() if p == principle and winner in pair for tag in pair - {winner}
-            )
+        ours = {pair: principle for pair, principle in links.items() if winner in pair}
+        for principle in dict.fromkeys(ours[pair] for pair in sorted(ours, key=sorted)):
+            others = sorted(tag for pair, p in ours.items() if p == principle for tag in pair - {winner})
             stories[winner].append(f"{principle}: stands for {' '.join(f'#{tag}' for tag in others)}")
     steps.append(("after one hashtag for each action", len(candidates) - len(decided)))
 
-    left = [tag for tag in by_tag if tag not in decided]
-    for tag in left:
+    for tag in [tag for tag in by_tag if tag not in decided]:
         count = known[tag]
         most = count if tag not in guessed else guessed[tag].high
         if count is not None and most is not None and most < min_views:
             decide(tag, "dropped", "", "views", f"{texts[tag]}, fewer than {_count(min_views)}")
-    left = [tag for tag in left if tag not in decided]
+    left = [tag for tag in by_tag if tag not in decided]
     steps.append((f"at least {_count(min_views)} views, or unknown", len(left)))
 
     ranked = sorted(left, key=lambda tag: _worth(by_tag[tag], known[tag]))
@@ -275,12 +263,12 @@ def _groups(
 ) -> list[tuple[list[str], dict[frozenset[str], str]]]:
     """Groups of candidates that mean one action, each with the principle that links every pair."""
     tags = [c.hashtag for c in candidates]
-    parts = {part for found in knowledge.specific.values() for part in found}
+    principles, parts = {c.hashtag: c.principle for c in candidates}, knowledge.parts
     # Two hashtags can only be linked if they share a lemma, or if one is an umbrella.
-    by_lemma: dict[str, list[str]] = {}
+    by_lemma: dict[str, list[str]] = defaultdict(list)
     for tag in tags:
         for word in readings[tag].lemmas:
-            by_lemma.setdefault(word, []).append(tag)
+            by_lemma[word].append(tag)
     pairs = {frozenset((a, b)) for same in by_lemma.values() for a in same for b in same if a != b}
     pairs |= {frozenset((tag, f"{tag}s")) for tag in tags if f"{tag}s" in readings}
     pairs |= {frozenset((u, tag)) for u in tags if u in knowledge.umbrellas for tag in tags if tag != u}
@@ -289,7 +277,7 @@ def _groups(
         one, other = sorted(pair)
         principle = shared_principle(readings[one], readings[other], knowledge)
         # Challenges and the parts of a broad term are kept apart on purpose.
-        apart = {one, other} <= parts or SOCIAL in (_principle_of(one, candidates), _principle_of(other, candidates))
+        apart = {one, other} <= parts or SOCIAL in (principles[one], principles[other])
         if principle is not None and not apart:
             links[pair] = principle
     group = {tag: tag for tag in tags}
@@ -302,26 +290,15 @@ def _groups(
     for pair in links:
         one, other = (root(tag) for tag in sorted(pair))
         group[max(one, other)] = min(one, other)
-    members: dict[str, list[str]] = {}
+    members: dict[str, list[str]] = defaultdict(list)
     for tag in tags:
-        members.setdefault(root(tag), []).append(tag)
-    return [
-        (same, {pair: p for pair, p in links.items() if pair <= set(same)})
-        for same in members.values()
-        if len(same) > 1
-    ]
-
-
-def _principle_of(tag: str, candidates: Sequence[Candidate]) -> str:
-    return next(c.principle for c in candidates if c.hashtag == tag)
+        members[root(tag)].append(tag)
+    groups = [same for same in members.values() if len(same) > 1]
+    return [(same, {pair: p for pair, p in links.items() if pair <= set(same)}) for same in groups]
 
 
 def _order(
-    candidate: Candidate,
-    views: float | None,
-    members: Sequence[str],
-    links: Mapping[frozenset[str], str],
-    knowledge: Knowledge,
+    candidate: Candidate, views: float | None, links: Mapping[frozenset[str], str], knowledge: Knowledge
 ) -> tuple[float, int, int, str]:
     """The order within a group: most views first; if unknown, umbrella, noun, noun before verb, then the shorter name."""
     tag = candidate.hashtag
@@ -382,7 +359,7 @@ def csv_rows(path: Path, *needed: str) -> list[dict[str, str]]:
     """The rows of a CSV file or of the shipped starter list; raises ``HashtagError`` if a needed column is missing."""
     shipped = files("tiktokactions.hashtags").joinpath("data/starter.csv")
     try:
-        text = shipped.read_text(encoding="utf-8") if str(path) == STARTER else path.read_text(encoding="utf-8-sig")
+        text = (shipped if str(path) == STARTER else path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise HashtagError(f"{path}: expected a CSV file ({error})") from None
     reader = csv.DictReader(io.StringIO(text.replace("\x00", "")))
@@ -390,14 +367,17 @@ def csv_rows(path: Path, *needed: str) -> list[dict[str, str]]:
     missing = [name for name in needed if name not in reader.fieldnames]
     if missing:
         raise HashtagError(f"{path}: expected a column {missing[0]!r}, got {', '.join(reader.fieldnames) or 'nothing'}")
-    return [
-        {
-            name: (value or "").strip()
-            for name, value in row.items()
-            if isinstance(name, str) and not isinstance(value, list)
-        }
-        for row in reader
-    ]
+    return [{name: (row[name] or "").strip() for name in reader.fieldnames} for row in reader]
+
+
+def tag_of(text: str) -> str:
+    """A hashtag as it is compared: in lower case, without ``#`` and blanks."""
+    return "".join(text.lower().lstrip("#").split())
+
+
+def plain(views: float | None) -> str:
+    """A cell of a table; empty if unknown."""
+    return "" if views is None else f"{views:.0f}"
 
 
 def _number(text: str | None, path: Path, tag: str) -> float | None:

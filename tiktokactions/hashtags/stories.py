@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from tiktokactions.hashtags.principles import SPECIFICATION, HashtagError
-from tiktokactions.hashtags.select import Decision, Selection, csv_rows
+from tiktokactions.hashtags.select import Decision, Selection, csv_rows, plain, tag_of
 
 
 def write_selection(selection: Selection, folder: Path) -> list[Path]:
@@ -27,7 +27,7 @@ def write_selection(selection: Selection, folder: Path) -> list[Path]:
 
 def explain(hashtag: str, decisions: Path) -> list[str]:
     """The story of one hashtag in ``decisions.csv``, with the hashtags that it stands for."""
-    tag = "".join(hashtag.lower().lstrip("#").split())
+    tag = tag_of(hashtag)
     rows = csv_rows(decisions, "hashtag", "decision", "into", "principle", "why")
     mine = [row for row in rows if row["hashtag"] == tag]
     if not mine:
@@ -52,10 +52,10 @@ def draw_flow(selection: Selection, stem: Path) -> list[Path]:
     from tiktokactions.plots import new_figure, save_figure, style
 
     gone = [
-        f"{before - count} {_GONE[place]}{_by_principle(selection) if place == 2 else ''}"
+        f"{before - count} {_GONE[place]}{_by_principle(selection) if place == 1 else ''}"
         if before > count
         else "none left out"
-        for place, ((_, before), (_, count)) in enumerate(itertools.pairwise(selection.steps), start=1)
+        for place, ((_, before), (_, count)) in enumerate(itertools.pairwise(selection.steps))
     ]
     gaps = [max(1.0, 0.5 + 0.2 * (text.count("\n") + 1)) for text in gone]
     depths = [0.0, *itertools.accumulate(gaps)]
@@ -73,13 +73,8 @@ def draw_flow(selection: Selection, stem: Path) -> list[Path]:
             axes.annotate("", (3.4, -below + 0.2), (3.4, -above - 0.2), arrowprops=arrow)
             axes.text(3.75, -(above + below) / 2, text, va="center")
         if selection.estimated:
-            axes.text(
-                0,
-                -depths[-1] - 0.5,
-                f"views that were not given are estimates {selection.estimated}",
-                fontsize=8,
-                va="bottom",
-            )
+            told = f"views that were not given are estimates {selection.estimated}"
+            axes.text(0, -depths[-1] - 0.5, told, fontsize=8, va="bottom")
         return save_figure(figure, stem)
 
 
@@ -89,7 +84,6 @@ def _by_principle(selection: Selection) -> str:
 
 
 _GONE = (
-    "",
     "replaced by more specific ones",
     "merged or replaced",
     "dropped: too few views",
@@ -103,8 +97,4 @@ _VIEW_COLUMNS = ("views", "views_low", "views_high", "views_are")
 def _view_cells(decision: Decision) -> tuple[str, str, str, str]:
     found = decision.estimate
     low, high = (None, None) if found is None else (found.low, found.high)
-    return _plain(decision.views), _plain(low), _plain(high), decision.views_are
-
-
-def _plain(views: float | None) -> str:
-    return "" if views is None else f"{views:.0f}"
+    return plain(decision.views), plain(low), plain(high), decision.views_are
