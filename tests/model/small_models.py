@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 
 import safetensors.torch
 import torch
 
 from tiktokactions.model.autoencoder import pretraining_model
 from tiktokactions.model.classification import classifier
-from tiktokactions.model.config import ModelConfig, config_to_json
+from tiktokactions.model.config import ModelConfig
 
 SMALL = ModelConfig(
     name="custom",
@@ -24,8 +25,8 @@ SMALL = ModelConfig(
     height=32,
     width=64,
 )
-FIVE = ModelConfig(**(config_to_json(SMALL) | {"classes": 5}))
-TWO = ModelConfig(**(config_to_json(SMALL) | {"classes": 2}))
+FIVE = ModelConfig(**(asdict(SMALL) | {"classes": 5}))
+TWO = ModelConfig(**(asdict(SMALL) | {"classes": 2}))
 
 
 def pretrained(seed=0, config=SMALL):
@@ -51,7 +52,7 @@ def official_checkpoint(state, **more):
 
 def make_run(folder, config, kind, state, labels=None, change=None):
     folder.mkdir(parents=True, exist_ok=True)
-    about = {"kind": kind, "model": config_to_json(config), "labels": labels} | (change or {})
+    about = {"kind": kind, "model": asdict(config), "labels": labels} | (change or {})
     (folder / "run.json").write_text(json.dumps(about))
     safetensors.torch.save_file(state, folder / "model.safetensors")
     return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from dataclasses import asdict
 
 import pytest
 import safetensors.torch
@@ -12,7 +13,7 @@ import torch
 from tests.model.small_models import FIVE, SMALL, equal, finetuned, make_run, pretrained
 from tiktokactions.model.autoencoder import pretraining_model, reconstruction_loss, reconstruction_target
 from tiktokactions.model.classification import classifier
-from tiktokactions.model.config import ModelConfig, config_to_json, model_config
+from tiktokactions.model.config import ModelConfig, model_config
 from tiktokactions.model.export import export
 from tiktokactions.model.huggingface import from_huggingface, to_huggingface
 from tiktokactions.model.weights import WeightsError, load_into, read_weights
@@ -20,12 +21,12 @@ from tiktokactions.model.weights import WeightsError, load_into, read_weights
 LABELS = ("clap", "jump", "run", "wave", "été")
 GEOMETRIES = {
     "rectangle": SMALL,
-    "square": ModelConfig(**(config_to_json(SMALL) | {"width": 32})),
+    "square": ModelConfig(**(asdict(SMALL) | {"width": 32})),
     "patch 14, mlp 48/11": ModelConfig(
-        **(config_to_json(SMALL) | {"patch": 14, "height": 28, "width": 28, "embed_dim": 66, "mlp_ratio": 48 / 11})
+        **(asdict(SMALL) | {"patch": 14, "height": 28, "width": 28, "embed_dim": 66, "mlp_ratio": 48 / 11})
     ),
     "tubelet 1, deeper decoder": ModelConfig(
-        **(config_to_json(SMALL) | {"tubelet": 1, "decoder_depth": 3, "decoder_dim": 32, "decoder_heads": 4})
+        **(asdict(SMALL) | {"tubelet": 1, "decoder_depth": 3, "decoder_dim": 32, "decoder_heads": 4})
     ),
 }
 
@@ -66,7 +67,7 @@ def open_silently(kind, folder, capfd):
 
 
 def with_classes(config, classes):
-    return ModelConfig(**(config_to_json(config) | {"classes": classes}))
+    return ModelConfig(**(asdict(config) | {"classes": classes}))
 
 
 # --- ours to theirs ------------------------------------------------------------------------------------------------

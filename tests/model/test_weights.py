@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from tests.model.small_models import (
 )
 from tiktokactions.model.autoencoder import pretraining_model
 from tiktokactions.model.classification import classifier
-from tiktokactions.model.config import ModelConfig, config_to_json, model_config
+from tiktokactions.model.config import ModelConfig, model_config
 from tiktokactions.model.export import export
 from tiktokactions.model.official import config_of, mlp_ratio, official_shapes
 from tiktokactions.model.weights import WeightsError, load_into, read_weights
@@ -78,7 +79,7 @@ def test_what_shapes_do_not_tell_can_be_given():
 
 
 def test_the_huge_model_of_the_first_version():
-    config = ModelConfig(**(config_to_json(model_config("vit-h")) | {"decoder_dim": 640}))
+    config = ModelConfig(**(asdict(model_config("vit-h")) | {"decoder_dim": 640}))
     tensors = {key: torch.empty(1).expand(shape) for key, shape in official_shapes(config, "pretrain").items()}
     assert config_of(tensors) == config
 
@@ -160,13 +161,13 @@ def changed(state, *, without=(), **more):
             id="other shape",
         ),
         pytest.param(
-            lambda: pretrained(config=ModelConfig(**(config_to_json(SMALL) | {"patch": 8}))).state_dict(),
+            lambda: pretrained(config=ModelConfig(**(asdict(SMALL) | {"patch": 8}))).state_dict(),
             finetuned,
             ["patch: got 8, expected 16", r"patch_embed.proj.weight: got \(48, 3, 2, 8, 8\), expected"],
             id="other patch",
         ),
         pytest.param(
-            lambda: finetuned(ModelConfig(**(config_to_json(FIVE) | {"tubelet": 4, "depth": 3}))).state_dict(),
+            lambda: finetuned(ModelConfig(**(asdict(FIVE) | {"tubelet": 4, "depth": 3}))).state_dict(),
             finetuned,
             ["depth: got 3, expected 2, tubelet: got 4, expected 2", "not expected: blocks.2.norm1.weight"],
             id="other tubelet and depth",
@@ -214,7 +215,7 @@ def test_an_official_file_gives_the_reference_s_output(tmp_path, vectors, entry)
 
 def test_other_clip_sizes_share_their_weights():
     """Positions are computed, so frames and pixels may differ; the grid is the model's own."""
-    wide = ModelConfig(**(config_to_json(SMALL) | {"frames": 8, "width": 96}))
+    wide = ModelConfig(**(asdict(SMALL) | {"frames": 8, "width": 96}))
     assert load_into(pretrained(config=wide), pretrained().state_dict(), what="source").complete
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -119,19 +118,3 @@ def model_config(
     asked |= {"decoder_depth": decoder_depth, "classes": classes}
     given = {key: value for key, value in asked.items() if value is not None}
     return ModelConfig(name=name, **(SIZES[name] | given))
-
-
-def config_to_json(config: ModelConfig) -> dict[str, Any]:
-    return dataclasses.asdict(config)
-
-
-def config_from_json(data: dict[str, Any]) -> ModelConfig:
-    """Raises ``ValueError`` for unknown or missing names."""
-    names = {field.name for field in dataclasses.fields(ModelConfig)}
-    unknown = sorted(set(data) - names)
-    if unknown:
-        raise UsageError(f"model configuration: unknown name {', '.join(unknown)}; update tiktokactions")
-    try:
-        return ModelConfig(**data)
-    except TypeError as error:
-        raise UsageError(f"model configuration: {error}") from error

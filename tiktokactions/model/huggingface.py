@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from tiktokactions.files import write_atomic
 from tiktokactions.model.config import ModelConfig
@@ -45,7 +44,6 @@ from tiktokactions.model.tensor_files import (
 
 _ENCODER = "videomae."
 """What the classes with an output put before the encoder's names."""
-_SAME_NAME = ("mask_token", "encoder_to_decoder.weight")
 
 
 # --- writing -------------------------------------------------------------------------------------------------------
@@ -123,36 +121,35 @@ def _blocks(config: ModelConfig, kind: Kind) -> Iterator[tuple[str, str]]:
             yield f"decoder.blocks.{index}.", f"decoder.decoder_layers.{index}."
 
 
+def _names(config: ModelConfig, kind: Kind) -> Iterator[tuple[str, str]]:
+    """Tensors that both have: (official name, name in transformers). Queries, keys and values are one weight in ours."""
+    for ours, theirs in _layers(config, kind):
+        yield from ((f"{ours}.{part}", f"{theirs}.{part}") for part in ("weight", "bias"))
+    for ours, theirs in _blocks(config, kind):
+        yield from ((f"{ours}attn.{part}", f"{theirs}attention.attention.{part}") for part in ("q_bias", "v_bias"))
+    if kind == "pretrain":
+        yield from ((name, name) for name in ("mask_token", "encoder_to_decoder.weight"))
+
+
+def _split(config: ModelConfig, kind: Kind) -> Iterator[tuple[str, list[str]]]:
+    """Weights that are three in transformers: official name, and theirs for query, key and value."""
+    for ours, theirs in _blocks(config, kind):
+        yield f"{ours}attn.qkv.weight", [f"{theirs}attention.attention.{x}.weight" for x in ("query", "key", "value")]
+
+
 def _their_tensors(official: Tensors, config: ModelConfig, kind: Kind) -> Tensors:
-    theirs = {name: official[name] for name in _SAME_NAME if name in official}
-    for our_layer, their_layer in _layers(config, kind):
-        for part in ("weight", "bias"):
-            theirs[f"{their_layer}.{part}"] = official[f"{our_layer}.{part}"]
-    for our_block, their_block in _blocks(config, kind):
-        attention = f"{their_block}attention.attention."
-        query, key, value = (part.clone() for part in official[f"{our_block}attn.qkv.weight"].chunk(3))
-        theirs |= {f"{attention}query.weight": query, f"{attention}key.weight": key, f"{attention}value.weight": value}
-        theirs[f"{attention}q_bias"] = official[f"{our_block}attn.q_bias"]
-        theirs[f"{attention}v_bias"] = official[f"{our_block}attn.v_bias"]
+    theirs = {their_name: official[our_name] for our_name, their_name in _names(config, kind)}
+    for our_name, parts in _split(config, kind):
+        theirs |= {part: weight.clone() for part, weight in zip(parts, official[our_name].chunk(3), strict=True)}
     return theirs
 
 
 def _our_tensors(theirs: Tensors, config: ModelConfig, kind: Kind) -> Tensors:
     """Takes what it knows out of ``theirs``. What is missing there is missing in the result."""
-    ours = {name: theirs.pop(name) for name in _SAME_NAME if name in theirs}
-    for our_layer, their_layer in _layers(config, kind):
-        for part in ("weight", "bias"):
-            if f"{their_layer}.{part}" in theirs:
-                ours[f"{our_layer}.{part}"] = theirs.pop(f"{their_layer}.{part}")
-    for our_block, their_block in _blocks(config, kind):
-        attention = f"{their_block}attention.attention."
-        parts = [theirs.pop(f"{attention}{part}.weight", None) for part in ("query", "key", "value")]
-        found: list[Tensor] = [part for part in parts if part is not None]
-        if len(found) == 3:
-            ours[f"{our_block}attn.qkv.weight"] = torch.cat(found)
-        for part in ("q", "v"):
-            if f"{attention}{part}_bias" in theirs:
-                ours[f"{our_block}attn.{part}_bias"] = theirs.pop(f"{attention}{part}_bias")
+    ours = {our_name: theirs.pop(their_name) for our_name, their_name in _names(config, kind) if their_name in theirs}
+    for our_name, parts in _split(config, kind):
+        if theirs.keys() >= set(parts):
+            ours[our_name] = torch.cat([theirs.pop(part) for part in parts])
     return ours
 
 
@@ -178,13 +175,14 @@ def from_huggingface(folder: str | Path) -> tuple[ModelConfig, Tensors, tuple[st
     labels = labels_from(described, folder / "config.json") if kind == "finetune" else None
     classes = len(theirs["classifier.weight"]) if kind == "finetune" else 0
     config = config_from(settings, classes, folder / "config.json")
+    ours, shapes = _our_tensors(theirs, config, kind), official_shapes(config, kind)
     if not settings.get("qv_bias", settings.get("qkv_bias", True)):
-        _add_zero_biases(theirs, config, kind)
-    ours = _our_tensors(theirs, config, kind)
+        biases = [name for name in shapes if name.endswith((".q_bias", ".v_bias"))]
+        ours = {name: torch.zeros(shapes[name]) for name in biases} | ours
     if kind == "encoder":  # the last norm of pre-training: nothing that starts from an encoder alone uses it
         theirs = {name: tensor for name, tensor in theirs.items() if not name.startswith(f"{_ENCODER}layernorm.")}
     advice = "config.json and the weights must be of one VideoMAE model. Fetch the folder again."
-    expect_shapes(ours | theirs, official_shapes(config, kind), str(folder), advice)
+    expect_shapes(ours | theirs, shapes, str(folder), advice)
     if labels is not None and len(labels) != config.classes:
         raise WeightsError(
             f"{folder}/config.json: got {len(labels)} labels, expected {config.classes}, as the classifier"
@@ -221,12 +219,3 @@ def _with_stored_names(tensors: Tensors) -> Tensors:
                 name = name.removesuffix(current) + stored
         renamed[name] = tensor
     return renamed
-
-
-def _add_zero_biases(theirs: Tensors, config: ModelConfig, kind: Kind) -> None:
-    for _, block in _blocks(config, kind):
-        attention = f"{block}attention.attention."
-        query = theirs.get(f"{attention}query.weight")
-        if query is not None:
-            for name in ("q_bias", "v_bias"):
-                theirs.setdefault(f"{attention}{name}", torch.zeros(len(query)))

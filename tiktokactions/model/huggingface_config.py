@@ -36,6 +36,17 @@ DEFAULTS: dict[str, Any] = {
     "decoder_intermediate_size": 1536,
 }
 """What transformers takes for names that a config.json leaves out."""
+_OUR_NAMES = {
+    "num_frames": "frames",
+    "tubelet_size": "tubelet",
+    "hidden_size": "embed_dim",
+    "num_hidden_layers": "depth",
+    "num_attention_heads": "heads",
+    "decoder_num_attention_heads": "decoder_heads",
+    "decoder_hidden_size": "decoder_dim",
+    "decoder_num_hidden_layers": "decoder_depth",
+}
+"""Settings that are fields of :class:`ModelConfig` under other names."""
 
 
 # --- writing -------------------------------------------------------------------------------------------------------
@@ -46,39 +57,25 @@ def describe(config: ModelConfig, kind: Kind, labels: Sequence[str] | None, wher
     described: dict[str, Any] = {
         "architectures": [_ARCHITECTURES[kind]],
         "model_type": "videomae",
+        **DEFAULTS,
+        **{theirs: getattr(config, ours) for theirs, ours in _OUR_NAMES.items()},
         "image_size": config.height if config.height == config.width else [config.height, config.width],
         "patch_size": config.patch,
-        "num_channels": 3,
-        "num_frames": config.frames,
-        "tubelet_size": config.tubelet,
-        "hidden_size": config.embed_dim,
-        "num_hidden_layers": config.depth,
-        "num_attention_heads": config.heads,
         "intermediate_size": config.mlp_dim,
-        "hidden_act": "gelu",
         "layer_norm_eps": NORM_EPS,
         "qkv_bias": True,  # the name that versions 4 and 5 both take
         "use_mean_pooling": kind == "finetune",  # False is what gives the encoder of pre-training its last norm
-        "decoder_num_attention_heads": config.decoder_heads,
-        "decoder_hidden_size": config.decoder_dim,
-        "decoder_num_hidden_layers": config.decoder_depth,
         "decoder_intermediate_size": 4 * config.decoder_dim,
     }
     if kind == "finetune":
-        classes = _class_names(config, labels, where)
-        described["id2label"] = {str(index): label for index, label in enumerate(classes)}
-        described["label2id"] = {label: index for index, label in enumerate(classes)}
+        labels = [_unnamed(index) for index in range(config.classes)] if labels is None else labels
+        if not len(labels) == len(set(labels)) == config.classes:
+            raise WeightsError(
+                f"{where}: got {len(set(labels))} different labels, expected {config.classes}, one per class"
+            )
+        described["id2label"] = {str(index): label for index, label in enumerate(labels)}
+        described["label2id"] = {label: index for index, label in enumerate(labels)}
     return described
-
-
-def _class_names(config: ModelConfig, labels: Sequence[str] | None, where: str) -> list[str]:
-    if labels is None:
-        return [_unnamed(index) for index in range(config.classes)]
-    if len(labels) != config.classes or len(set(labels)) != len(labels):
-        raise WeightsError(
-            f"{where}: got {len(set(labels))} different labels, expected {config.classes}, one per class"
-        )
-    return list(labels)
 
 
 def _unnamed(index: int) -> str:
@@ -109,23 +106,21 @@ def preprocessing(config: ModelConfig) -> dict[str, Any]:
 def refuse_settings(settings: dict[str, Any], kind: Kind, where: Path) -> None:
     """Raises :class:`WeightsError` naming every setting that our model cannot follow."""
     _expect_numbers(settings, where)
-    mean_pooling = bool(settings["use_mean_pooling"])
-    # (setting, got, is it ours?, expected)
+    mean_pooling = settings["use_mean_pooling"]
+    # (setting, is it ours?, expected)
     checks = [
-        ("model_type", settings.get("model_type"), settings.get("model_type") == "videomae", "videomae"),
-        ("num_channels", settings["num_channels"], settings["num_channels"] == 3, 3),
-        ("hidden_act", settings["hidden_act"], settings["hidden_act"] == "gelu", "gelu"),
-        ("layer_norm_eps", settings["layer_norm_eps"], settings["layer_norm_eps"] <= _LARGEST_EPS, f"≤ {_LARGEST_EPS}"),
+        ("model_type", settings.get("model_type") == "videomae", "videomae"),
+        ("num_channels", settings["num_channels"] == 3, "3"),
+        ("hidden_act", settings["hidden_act"] == "gelu", "gelu"),
+        ("layer_norm_eps", settings["layer_norm_eps"] <= _LARGEST_EPS, f"≤ {_LARGEST_EPS}"),
     ]
     if kind == "finetune":
-        checks.append(
-            ("use_mean_pooling", mean_pooling, mean_pooling, "true (a classifier of the mean over all tokens)")
-        )
+        checks.append(("use_mean_pooling", mean_pooling, "true (a classifier of the mean over all tokens)"))
     if kind == "pretrain":
-        width, mlp = settings["decoder_hidden_size"], settings["decoder_intermediate_size"]
-        checks.append(("use_mean_pooling", mean_pooling, not mean_pooling, "false (an encoder with its last norm)"))
-        checks.append(("decoder_intermediate_size", mlp, mlp == 4 * width, 4 * width))
-    wrong = [f"{name}: got {got!r}, expected {expected}" for name, got, is_ours, expected in checks if not is_ours]
+        mlp_dim = 4 * settings["decoder_hidden_size"]
+        checks.append(("use_mean_pooling", not mean_pooling, "false (an encoder with its last norm)"))
+        checks.append(("decoder_intermediate_size", settings["decoder_intermediate_size"] == mlp_dim, str(mlp_dim)))
+    wrong = [f"{name}: got {settings.get(name)!r}, expected {ours}" for name, is_ours, ours in checks if not is_ours]
     if wrong:
         raise WeightsError(
             f"{where}: not a model that tiktokactions can follow: {'; '.join(wrong)}. Use another folder."
@@ -150,17 +145,10 @@ def config_from(settings: dict[str, Any], classes: int, where: Path) -> ModelCon
     try:
         config = ModelConfig(
             name="custom",
-            embed_dim=settings["hidden_size"],
-            depth=settings["num_hidden_layers"],
-            heads=settings["num_attention_heads"],
-            decoder_dim=settings["decoder_hidden_size"],
-            decoder_heads=settings["decoder_num_attention_heads"],
-            decoder_depth=settings["decoder_num_hidden_layers"],
+            **{ours: settings[theirs] for theirs, ours in _OUR_NAMES.items()},
             mlp_ratio=mlp_ratio(settings["hidden_size"], settings["intermediate_size"]),
-            frames=settings["num_frames"],
             height=height,
             width=width,
-            tubelet=settings["tubelet_size"],
             patch=patch,
             classes=classes,
         )

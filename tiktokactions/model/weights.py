@@ -10,7 +10,7 @@ from torch import nn
 
 from tiktokactions.model.autoencoder import MaskedAutoencoder
 from tiktokactions.model.classification import VideoClassifier
-from tiktokactions.model.config import ModelConfig, config_from_json
+from tiktokactions.model.config import ModelConfig
 from tiktokactions.model.huggingface import from_huggingface
 from tiktokactions.model.official import (
     Kind,
@@ -21,10 +21,11 @@ from tiktokactions.model.official import (
     official_names,
     official_shapes,
 )
+from tiktokactions.model.run import Kind as KindOfRun
+from tiktokactions.model.run import Run, RunError, read_record
 from tiktokactions.model.tensor_files import (
     Tensors,
     WeightsError,
-    read_json,
     read_safetensors,
     read_torch_file,
     state_dict_in,
@@ -33,7 +34,6 @@ from tiktokactions.model.tensor_files import (
 __all__ = ["LoadReport", "ReadWeights", "WeightsError", "config_of", "load_into", "read_weights"]
 
 _DEEPSPEED = "mp_rank_00_model_states.pt"
-_KINDS_OF_RUNS: dict[str, Kind] = {"pretrain": "pretrain", "finetune": "finetune"}
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,7 @@ def read_weights(path: str | Path) -> ReadWeights:
 def _read_folder(folder: Path) -> ReadWeights:
     run = _run_of(folder)
     if run is not None:
-        averaged = folder / "average.safetensors"
-        return _read_run(run, averaged if averaged.is_file() else folder / "model.safetensors")
+        return _read_run(run, Run(folder).weights)
     if (folder / "config.json").is_file():
         return _read_huggingface(folder)
     if (folder / _DEEPSPEED).is_file():
@@ -124,20 +123,22 @@ def _read_huggingface(folder: Path) -> ReadWeights:
     return ReadWeights(str(folder), "huggingface", kind_of(tensors), tensors, config, labels)
 
 
+@dataclass(frozen=True)
+class _RunModel:
+    """Of ``run.json`` what says how to read its weights."""
+
+    kind: KindOfRun
+    model: ModelConfig
+    labels: tuple[str, ...] | None = None
+
+
 def _read_run(folder: Path, weights: Path) -> ReadWeights:
-    about, where = read_json(folder / "run.json"), folder / "run.json"
-    kind = _KINDS_OF_RUNS.get(str(about.get("kind")))
-    if kind is None:
-        raise WeightsError(f"{where}: kind: got {about.get('kind')!r}, expected {' or '.join(_KINDS_OF_RUNS)}")
-    if not isinstance(about.get("model"), dict):
-        raise WeightsError(f"{where}: model: got {about.get('model')!r}, expected the model's configuration")
+    where = folder / "run.json"
     try:
-        config = config_from_json(about["model"])
-    except (ValueError, TypeError) as error:
-        raise WeightsError(f"{where}: {error}") from error
-    labels = about.get("labels")
-    if labels is not None and not (isinstance(labels, list) and all(isinstance(label, str) for label in labels)):
-        raise WeightsError(f"{where}: labels: got {labels!r}, expected a list of names, or null")
+        about = read_record(where, _RunModel)
+    except RunError as error:
+        raise WeightsError(str(error)) from error
+    config, kind, labels = about.model, about.kind, about.labels
     if kind == "finetune" and labels is not None and len(labels) != config.classes:
         raise WeightsError(f"{where}: got {len(labels)} labels, expected {config.classes}, the classes of the model")
     if not weights.is_file():
@@ -145,7 +146,7 @@ def _read_run(folder: Path, weights: Path) -> ReadWeights:
     tensors = official_names(read_safetensors(weights), str(weights))
     advice = f"They must be those of the model in {where}; was one of the two files replaced?"
     expect_shapes(tensors, official_shapes(config, kind), str(weights), advice)
-    return ReadWeights(str(weights), "run", kind, tensors, config, None if labels is None else tuple(labels))
+    return ReadWeights(str(weights), "run", kind, tensors, config, labels)
 
 
 # --- into a model --------------------------------------------------------------------------------------------------
@@ -199,18 +200,18 @@ def load_into(model: nn.Module, tensors: Tensors, *, what: str) -> LoadReport:
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     fresh = tuple(name for name in expected if name.startswith(plan.fresh))
     wanted = {name: shape for name, shape in expected.items() if name not in fresh}
-    expect_shapes(plan.taken, wanted, what, _advice(official, model.config))
-    model.load_state_dict(plan.taken, strict=not fresh)
-    left_out = tuple(name for name in official if name not in plan.sources)
-    return LoadReport(what, tuple(plan.taken), fresh, left_out, plan.notes)
+    prefix = "encoder." if isinstance(model, VideoClassifier) else ""
+    taken = {name.removeprefix(prefix): tensor for name, tensor in plan.taken.items()}
+    expect_shapes(taken, wanted, what, _advice(official, model.config))
+    model.load_state_dict(taken, strict=not fresh)
+    left_out = tuple(name for name in official if name not in plan.taken)
+    return LoadReport(what, tuple(taken), fresh, left_out, plan.notes)
 
 
 @dataclass(frozen=True)
 class _Plan:
     taken: Tensors
-    """By the model's names."""
-    sources: frozenset[str]
-    """The same tensors' names in the weights."""
+    """By their names in the weights."""
     fresh: tuple[str, ...] = ()
     """Prefixes of the model's names that may keep their initial values."""
     notes: tuple[str, ...] = ()
@@ -222,21 +223,21 @@ def _for_pretraining(official: Tensors, what: str) -> _Plan:
             f"{what}: got an encoder without its decoder, expected the weights of pre-training (encoder.*, decoder.*, "
             "mask_token). Start from weights that have the decoder, or use these for fine-tuning."
         )
-    return _Plan(official, frozenset(official))
+    return _Plan(official)
 
 
 def _for_classifier(official: Tensors, config: ModelConfig, what: str) -> _Plan:
     kind = kind_of(official)
     if kind == "pretrain":
-        sources = [name for name in official if name.startswith("encoder.") and not name.startswith("encoder.norm.")]
-        taken = {name.removeprefix("encoder."): official[name] for name in sources}
+        encoder = {name: tensor for name, tensor in official.items() if name.startswith("encoder.")}
+        taken = {name: tensor for name, tensor in encoder.items() if not name.startswith("encoder.norm.")}
         note = "the encoder of pre-training: its last norm and the decoder left out, fc_norm and head start fresh"
-        return _Plan(taken, frozenset(sources), ("fc_norm.", "head."), (note,))
+        return _Plan(taken, ("fc_norm.", "head."), (note,))
     if kind == "encoder":
         taken = {name: tensor for name, tensor in official.items() if not name.startswith("norm.")}
         fresh = ("head.",) if "fc_norm.weight" in taken else ("fc_norm.", "head.")
         note = f"an encoder without a head: {' and '.join(part.rstrip('.') for part in fresh)} start fresh"
-        return _Plan(taken, frozenset(taken), fresh, (note,))
+        return _Plan(taken, fresh, (note,))
     if "fc_norm.weight" not in official and "norm.weight" in official:
         raise WeightsError(
             f"{what}: got a classifier of the first token (norm.*, no fc_norm.*), expected one of the mean over all tokens. "
@@ -244,10 +245,10 @@ def _for_classifier(official: Tensors, config: ModelConfig, what: str) -> _Plan:
         )
     classes = len(official["head.weight"])
     if classes == config.classes:
-        return _Plan(official, frozenset(official))
+        return _Plan(official)
     taken = {name: tensor for name, tensor in official.items() if not name.startswith("head.")}
     note = f"head: the weights have {classes} classes, the model has {config.classes}: it starts fresh"
-    return _Plan(taken, frozenset(taken), ("head.",), (note,))
+    return _Plan(taken, ("head.",), (note,))
 
 
 def _advice(official: Tensors, config: ModelConfig) -> str:
