@@ -30,8 +30,8 @@ from benchmarks.report import environment, print_environment, print_table, write
 from tiktokactions.clips.clip import Clip
 from tiktokactions.model.augment import normalise
 from tiktokactions.model.config import ModelConfig, model_config
-from tiktokactions.model.loader import PretrainClips, TestClips
 from tiktokactions.model.options import PretrainOptions
+from tiktokactions.model.samples import PretrainClips, TestClips
 from tiktokactions.video import cut
 
 COPIES = 2

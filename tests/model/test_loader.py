@@ -15,22 +15,19 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from tests.made_videos import numbered_frames, read_number, write_video  # noqa: E402
 from tiktokactions.clips.clip import Clip  # noqa: E402
-from tiktokactions.model import loader, samples  # noqa: E402
+from tiktokactions.model import samples  # noqa: E402
+from tiktokactions.model import views as model_views  # noqa: E402
 from tiktokactions.model.augment import normalise  # noqa: E402
 from tiktokactions.model.config import ModelConfig  # noqa: E402
 from tiktokactions.model.loader import (  # noqa: E402
     Batches,
-    FinetuneClips,
-    PretrainClips,
-    TestClips,
-    ValidationClips,
     check_readable,
     epoch_order,
     evaluation_batches,
-    frame_indices,
-    training_batches,
 )
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions  # noqa: E402
+from tiktokactions.model.samples import FinetuneClips, PretrainClips, TestClips, ValidationClips  # noqa: E402
+from tiktokactions.model.views import frame_indices  # noqa: E402
 from tiktokactions.video import UnreadableError  # noqa: E402
 
 PRETRAIN = PretrainOptions(model="tiny", seed=3)
@@ -139,7 +136,7 @@ def test_a_part_of_a_video_and_another_stride(
 
 
 def test_a_finetuning_sample(clips: list[Clip], micro: ModelConfig) -> None:
-    dataset = FinetuneClips(clips, LABELS, micro, FINETUNE, flip=True)
+    dataset = FinetuneClips(clips, LABELS, micro, FINETUNE)
     sample = dataset[0, 3]
     assert sample["video"].shape == (2, 3, 16, 64, 64)
     assert sample["video"].dtype == torch.float32
@@ -161,8 +158,10 @@ def test_finetuning_hands_its_options_on(
         return torch.zeros(1)
 
     monkeypatch.setattr(samples, "finetune_view", view)
-    options = dataclasses.replace(FINETUNE, augment="none", erase=0.5, min_area=0.3, num_samples=1, sampling=sampling)
-    FinetuneClips(clips, LABELS, micro, options, flip=False)[0, 6]
+    options = dataclasses.replace(
+        FINETUNE, augment="none", erase=0.5, min_area=0.3, num_samples=1, sampling=sampling, flip=False
+    )
+    FinetuneClips(clips, LABELS, micro, options)[0, 6]
     rng = samples.sample_rng(FINETUNE.seed, 0, 6)
     frames = frame_indices(100, mode="train", rng=rng, sampling=sampling).tolist()
     wanted = {"size": (64, 64), "policy": "none", "flip": False, "erase": 0.5, "min_area": 0.3}
@@ -171,7 +170,7 @@ def test_finetuning_hands_its_options_on(
 
 def by_hand(path: str, indices: np.ndarray, side: int) -> np.ndarray:
     """Frames shrunk so that the short side is ``side``: uint8 (n, height, width, 3)."""
-    with loader.open_clip(Clip(path, None)) as reader:
+    with samples.open_clip(Clip(path, None)) as reader:
         frames = reader.read(indices)
     height, width = frames.shape[1:3]
     size = (side, int(side * height / width)) if width < height else (int(side * width / height), side)
@@ -201,7 +200,7 @@ def test_test_views_are_cut_from_one_decode(
     assert video.dtype == torch.uint8
     indices = frame_indices(40 + 10 * number, mode="test")
     frames = by_hand(clips[number].path, indices, 64)
-    for got, view in zip(video, loader.test_views(len(indices), *frames.shape[1:3]), strict=True):
+    for got, view in zip(video, model_views.test_views(len(indices), *frames.shape[1:3]), strict=True):
         expected = frames[view.start : view.start + 16, view.top : view.top + 64, view.left : view.left + 64]
         assert np.array_equal(got.permute(1, 2, 3, 0).numpy(), expected)
 
@@ -216,14 +215,9 @@ def test_test_views_of_any_shape(number: int, size: tuple[int, int], clips: list
 
 def test_sparse_test_views(clips: list[Clip], micro: ModelConfig) -> None:
     sample = TestClips(clips, micro, sampling="sparse", segments=2, crops=1)[0, 6]
-    frames = by_hand(clips[6].path, loader.sparse_test_frames(100, segments=2)[1], 64)
+    frames = by_hand(clips[6].path, model_views.sparse_test_frames(100, segments=2)[1], 64)
     left = (frames.shape[2] - 64) // 2
     assert np.array_equal(sample["video"][1].permute(1, 2, 3, 0).numpy(), frames[:, :, left : left + 64])
-
-
-def test_labels_of_test_clips(clips: list[Clip], micro: ModelConfig) -> None:
-    assert TestClips(clips, micro).labels == [-1] * 7
-    assert TestClips(clips, micro, labels=LABELS).labels == [0, 1, 0, 1, 0, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -307,14 +301,15 @@ def test_resuming_in_the_middle_of_an_epoch_reads_nothing_of_what_was_done(
     dataset = PretrainClips(clips, micro, PRETRAIN)
     whole = epochs(dataset, batch_size=2)[1]
     opened = note_opened(monkeypatch)
-    rest = list(training_batches(dataset, batch_size=2, seed=0, epoch=1, first_batch=1))
+    with Batches(dataset, batch_size=2, seed=0) as batches:
+        rest = list(batches.epoch(1, first_batch=1))
     assert len(rest) == 2
     assert all(same(a, b) for a, b in zip(rest, whole[1:], strict=True))
     assert len(opened) == 4
 
 
 def test_processes_share_the_batches_of_one(clips: list[Clip], micro: ModelConfig) -> None:
-    dataset = FinetuneClips(clips, LABELS, micro, FINETUNE, flip=True)
+    dataset = FinetuneClips(clips, LABELS, micro, FINETUNE)
     alone = epochs(dataset, 1, batch_size=4)[0]
     parts = [epochs(dataset, 1, batch_size=2, processes=(rank, 2))[0] for rank in (0, 1)]
     for whole, *shared in zip(alone, *parts, strict=True):

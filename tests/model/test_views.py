@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tiktokactions.model import loader
-from tiktokactions.model.loader import View, frame_indices, sparse_test_frames
+from tiktokactions.model import views as model_views
+from tiktokactions.model.views import View, frame_indices, sparse_test_frames
 
 
 class Drawn:
@@ -145,7 +145,7 @@ def test_test_views_are_the_references(vectors: dict[str, Any]) -> None:
     assert tables
     for (frames, height, width), rows in tables.items():
         strided = len(frame_indices(frames, mode="test"))
-        views = loader.test_views(strided, height, width)
+        views = model_views.test_views(strided, height, width)
         got = [[v.segment, v.crop, v.start, 16, v.left // 2, v.top // 2] for v in views]
         assert got == np.asarray(rows).tolist()
 
@@ -163,11 +163,11 @@ def test_test_views_are_the_references(vectors: dict[str, Any]) -> None:
     ids=["wide", "tall, one segment", "one crop", "short", "not square", "not square, tall"],
 )
 def test_views_of_other_kinds(arguments: Any, settings: Any, expected: list[tuple[int, int, int]]) -> None:
-    views = loader.test_views(*arguments, **settings)
+    views = model_views.test_views(*arguments, **settings)
     assert [(v.start, v.left, v.top) for v in views] == expected
     assert views[0] == View(0, 0, *expected[0])
 
 
 def test_views_larger_than_the_frames() -> None:
     with pytest.raises(ValueError, match="frames are only 8x8"):
-        loader.test_views(8, 8, 8, size=(16, 8))
+        model_views.test_views(8, 8, 8, size=(16, 8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.model.config import SIZES, ModelConfig, model_config
@@ -12,15 +13,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SIZES", "ModelConfig", "classifier", "model_config", "pretraining_model"]
 
+_NEED_TORCH = {"pretraining_model": "autoencoder", "classifier": "classification"}
+
 
 def __getattr__(name: str) -> Any:
     """Load what needs torch when it is asked for."""
-    if name == "pretraining_model":
-        from tiktokactions.model.autoencoder import pretraining_model
-
-        return pretraining_model
-    if name == "classifier":
-        from tiktokactions.model.classification import classifier
-
-        return classifier
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _NEED_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_NEED_TORCH[name]}"), name)

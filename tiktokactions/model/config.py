@@ -46,13 +46,9 @@ class ModelConfig:
         for name in ("height", "width"):
             side = getattr(self, name)
             _expect(self.patch >= 1 and side % self.patch == 0, name, side, f"a multiple of the patch ({self.patch})")
-        _expect(self.embed_dim % self.heads == 0, "embed_dim", self.embed_dim, f"a multiple of {self.heads} heads")
-        _expect(
-            self.decoder_dim % self.decoder_heads == 0,
-            "decoder_dim",
-            self.decoder_dim,
-            f"a multiple of {self.decoder_heads} heads",
-        )
+        for name, heads in (("embed_dim", self.heads), ("decoder_dim", self.decoder_heads)):
+            width = getattr(self, name)
+            _expect(width % heads == 0, name, width, f"a multiple of {heads} heads")
 
     @property
     def grid(self) -> tuple[int, int, int]:

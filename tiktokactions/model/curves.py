@@ -19,7 +19,7 @@ from tiktokactions.plots import ACCEPTED, MUTED, REVIEW, new_figure, save_figure
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tiktokactions.model.loader import PretrainClips
+    from tiktokactions.model.samples import PretrainClips
 
 FRAMES_SHOWN = 8
 CLIP_ROW_IN = 0.75

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import ChainMap
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,16 +18,18 @@ from torch.nn import functional as F  # noqa: N812
 
 from tiktokactions.clips.clip import Clip, ClipSet
 from tiktokactions.errors import UsageError
-from tiktokactions.files import write_atomic, write_csv, write_json
+from tiktokactions.files import write_csv, write_json
+from tiktokactions.files.changes import unfinished
 from tiktokactions.intervals import wilson_interval
 from tiktokactions.model.augment import normalise
 from tiktokactions.model.classification import VideoClassifier, classifier
 from tiktokactions.model.confusion import draw_confusion
 from tiktokactions.model.hardware import Hardware, hardware, worker_count
-from tiktokactions.model.loader import TestClips, evaluation_batches
+from tiktokactions.model.loader import evaluation_batches
 from tiktokactions.model.options import EvaluateOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.model.run import Evaluation, Run, RunError, RunInfo
+from tiktokactions.model.samples import TestClips
 from tiktokactions.model.training import Report
 from tiktokactions.model.views import Sampling
 from tiktokactions.model.weights import load_into, read_weights
@@ -37,7 +38,7 @@ from tiktokactions.model.weights import load_into, read_weights
 
 
 def merge_views(logits: Tensor) -> Tensor:
-    """Probabilities of videos from the logits of their views: softmax of each view, then the mean.
+    """Probabilities of videos, float64, from the logits of their views: softmax of each view, then the mean.
 
     Args:
         logits: (..., views, classes).
@@ -45,7 +46,7 @@ def merge_views(logits: Tensor) -> Tensor:
     Returns:
         (..., classes).
     """
-    return F.softmax(logits, dim=-1).mean(dim=-2)
+    return F.softmax(logits, dim=-1, dtype=torch.float64).mean(dim=-2)
 
 
 def top_accuracy(probabilities: Tensor, labels: Tensor, k: int) -> float:
@@ -85,13 +86,17 @@ def run_views(
     clips: Sequence[Clip],
     options: EvaluateOptions,
     machine: Hardware,
-    *,
+    report: Report,
     stride: int,
     sampling: Sampling,
-    features: bool,
-    report: Report,
-) -> Iterator[tuple[int, Tensor]]:
-    """Number of the clip and float32 (views, classes), or (views, D) with ``features``: this process's share of clips."""
+    *,
+    merge: Callable[[Tensor], Tensor],
+    features: bool = False,
+) -> list[Tensor]:
+    """What ``merge`` makes of the views of each clip: of float32 (views, classes), or (views, D) with ``features``.
+
+    Several processes share the clips; each returns all of them.
+    """
     model.to(machine.device).eval()
     mine = range(machine.processes.rank, len(clips), machine.processes.world)
     dataset = TestClips(
@@ -103,6 +108,7 @@ def run_views(
         crops=options.crops,
         decoder=options.decoder,
     )
+    found: dict[int, Tensor] = {}
     began = time.perf_counter()
     batches = evaluation_batches(dataset, 1, worker_count(options, machine.processes))
     for done, batch in enumerate(batches, start=1):
@@ -113,16 +119,12 @@ def run_views(
                 outputs.append((model.features(video) if features else model(video)).float().cpu())
         rate = done / (time.perf_counter() - began)
         report(TrainingProgress(step=done, steps=len(mine), clips_per_s=rate, seconds_left=(len(mine) - done) / rate))
-        yield mine[int(batch["index"][0])], torch.cat(outputs)
-
-
-def gather(found: dict[int, Tensor], machine: Hardware) -> dict[int, Tensor]:
-    """The findings of all processes, in every process."""
-    if machine.processes.world == 1:
-        return found
-    everywhere: list[dict[int, Tensor] | None] = [None] * machine.processes.world
-    dist.all_gather_object(everywhere, found)
-    return {number: value for part in everywhere if part is not None for number, value in part.items()}
+        found[mine[int(batch["index"][0])]] = merge(torch.cat(outputs))
+    if machine.processes.world > 1:
+        everywhere: list[dict[int, Tensor]] = [{}] * machine.processes.world
+        dist.all_gather_object(everywhere, found)
+        found = dict(ChainMap(*everywhere))
+    return [found[number] for number in range(len(clips))]
 
 
 # --- evaluate ------------------------------------------------------------------------------------------------------
@@ -149,21 +151,19 @@ def evaluate(
         raise RunError(f"{run}: a pre-trained run knows no labels; fine-tune it first ('finetune' with `init` {run})")
     labels = label_numbers(data, info.labels, run)
     with hardware(options) as machine:
-        views = run_views(
-            model, data.clips, options, machine, **trained_sampling(info, options), features=False, report=report
-        )
-        found = gather({number: merge_views(logits.double()) for number, logits in views}, machine)
-        probabilities = torch.stack([found[i] for i in range(len(data.clips))])
-        recall = class_recall(probabilities.argmax(-1), labels, len(info.labels))
-        hits = int((probabilities.argmax(-1) == labels).sum())
-        low, high = wilson_interval(hits, len(labels))
+        sampling = trained_sampling(info, options)
+        found = run_views(model, data.clips, options, machine, report, *sampling, merge=merge_views)
+        probabilities = torch.stack(found)
+        counts = confusion_counts(probabilities.argmax(-1), labels, len(info.labels))
+        hits, videos = counts.diagonal(), counts.sum(1)
+        low, high = wilson_interval(int(hits.sum()), len(labels))
         result = Evaluation(
             videos=len(labels),
-            top1=hits / len(labels),
+            top1=int(hits.sum()) / len(labels),
             top1_low=low,
             top1_high=high,
             top5=top_accuracy(probabilities, labels, 5),
-            mean_class_accuracy=float(np.nanmean([row.recall for row in recall])),
+            mean_class_accuracy=float((hits[videos > 0] / videos[videos > 0]).mean()),
             classes=len(info.labels),
             views=options.segments * options.crops,
             seconds=round(time.perf_counter() - began, 3),
@@ -172,14 +172,24 @@ def evaluate(
             folder=str(output),
         )
         if machine.processes.is_first:
-            _write(output, result, data, info.labels, probabilities, labels, recall)
+            _write(output, result, data, info.labels, probabilities, labels, counts)
     return result
 
 
-def trained_sampling(info: RunInfo, options: EvaluateOptions) -> dict[str, Any]:
-    """How the frames were sampled in training, unless another stride is asked for."""
+def trained_sampling(info: RunInfo, options: EvaluateOptions) -> tuple[int, Sampling]:
+    """How the frames were sampled in training: stride, unless another is asked for, and sampling."""
     stride = info.options["stride"] if options.stride is None else options.stride
-    return {"stride": stride, "sampling": info.options.get("sampling", "dense")}
+    return stride, info.options.get("sampling", "dense")
+
+
+def refuse_unlabelled(data: ClipSet) -> None:
+    """Raises :class:`UsageError` for clips without a label."""
+    unlabelled = [clip.path for clip in data.clips if clip.label is None]
+    if unlabelled:
+        raise UsageError(
+            f"{data.source}: {len(unlabelled)} clips without a label, for example {unlabelled[0]};"
+            " expected a label for every clip"
+        )
 
 
 def label_numbers(data: ClipSet, known: Sequence[str], by: object) -> Tensor:
@@ -191,9 +201,7 @@ def label_numbers(data: ClipSet, known: Sequence[str], by: object) -> Tensor:
     if not data.clips:
         raise UsageError(f"{data.source}: no clips on this side; expected at least one")
     numbers = {label: number for number, label in enumerate(known)}
-    unlabelled = [clip.path for clip in data.clips if clip.label is None]
-    if unlabelled:
-        raise UsageError(f"{data.source}: {len(unlabelled)} clips without a label, for example {unlabelled[0]}")
+    refuse_unlabelled(data)
     strange = sorted({str(clip.label) for clip in data.clips} - set(numbers))
     if strange:
         raise UsageError(
@@ -203,24 +211,6 @@ def label_numbers(data: ClipSet, known: Sequence[str], by: object) -> Tensor:
     return torch.tensor([numbers[str(clip.label)] for clip in data.clips])
 
 
-@dataclass(frozen=True)
-class ClassRecall:
-    number: int
-    videos: int
-    correct: int
-
-    @property
-    def recall(self) -> float:
-        """The class's accuracy; not a number where it has no videos."""
-        return self.correct / self.videos if self.videos else float("nan")
-
-
-def class_recall(predicted: Tensor, labels: Tensor, classes: int) -> list[ClassRecall]:
-    videos = torch.bincount(labels, minlength=classes)
-    correct = torch.bincount(labels[predicted == labels], minlength=classes)
-    return [ClassRecall(i, int(videos[i]), int(correct[i])) for i in range(classes)]
-
-
 def _write(
     output: Path,
     result: Evaluation,
@@ -228,19 +218,17 @@ def _write(
     names: Sequence[str],
     probabilities: Tensor,
     labels: Tensor,
-    recall: Sequence[ClassRecall],
+    counts: np.ndarray,
 ) -> None:
     output.mkdir(parents=True, exist_ok=True)
-    predicted = probabilities.argmax(-1)
     write_predictions(output / "predictions.parquet", data.clips, names, probabilities, labels.tolist())
     rows: list[list[object]] = [["label", "videos", "correct", "accuracy", "most_often_taken_for"]]
-    counts = confusion_counts(predicted, labels, len(names))
-    for row in recall:
-        wrong = counts[row.number].copy()
-        wrong[row.number] = 0
-        taken_for = names[int(wrong.argmax())] if wrong.any() else ""
-        accuracy = f"{row.recall:.4f}" if row.videos else ""
-        rows.append([names[row.number], row.videos, row.correct, accuracy, taken_for])
+    wrong = counts - np.diag(counts.diagonal())
+    for number, (name, videos) in enumerate(zip(names, counts.sum(1).tolist(), strict=True)):
+        correct = int(counts[number, number])
+        accuracy = f"{correct / videos:.4f}" if videos else ""
+        taken_for = names[int(wrong[number].argmax())] if wrong[number].any() else ""
+        rows.append([name, videos, correct, accuracy, taken_for])
     write_csv(output / "per_class.csv", rows)
     draw_confusion(output / "confusion", counts, names, result.top1)
     write_json(output / "result.json", dataclasses.asdict(result))
@@ -253,22 +241,20 @@ def confusion_counts(predicted: Tensor, labels: Tensor, classes: int) -> np.ndar
 
 
 def write_predictions(
-    path: Path, clips: Sequence[Clip], names: Sequence[str], probabilities: Tensor, labels: Sequence[int] | None
+    path: Path, clips: Sequence[Clip], names: Sequence[str], probabilities: Tensor, labels: Sequence[int]
 ) -> None:
     """``predictions.parquet``: one row per video, in the order given."""
     predicted = probabilities.argmax(-1).tolist()
-    columns: dict[str, Any] = {
+    columns = {
         "path": [clip.path for clip in clips],
         "start_s": [clip.start_s for clip in clips],
         "end_s": [clip.end_s for clip in clips],
         "predicted": [names[i] for i in predicted],
         "probability": probabilities.max(-1).values.tolist(),
         "probabilities": probabilities.float().tolist(),
+        "label": [names[i] for i in labels],
+        "correct": [a == b for a, b in zip(predicted, labels, strict=True)],
     }
-    if labels is not None:
-        columns["label"] = [names[i] for i in labels]
-        columns["correct"] = [a == b for a, b in zip(predicted, labels, strict=True)]
     table = pa.table(columns).replace_schema_metadata({"labels": "\n".join(names)})
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    write_atomic(path, sink.getvalue().to_pybytes())
+    with unfinished(path) as staged:
+        pq.write_table(table, staged, compression="zstd")

@@ -17,7 +17,7 @@ from tiktokactions.errors import UsageError
 from tiktokactions.model.checkpoint import TrainingState
 from tiktokactions.model.classification import VideoClassifier, classifier, draw_drops, soft_target_loss
 from tiktokactions.model.config import ModelConfig, model_config
-from tiktokactions.model.evaluate import label_numbers, top_accuracy
+from tiktokactions.model.evaluate import label_numbers, refuse_unlabelled, top_accuracy
 from tiktokactions.model.hardware import (
     Hardware,
     alone,
@@ -27,7 +27,7 @@ from tiktokactions.model.hardware import (
     share_gradients,
     worker_count,
 )
-from tiktokactions.model.loader import FinetuneClips, ValidationClips, evaluation_batches
+from tiktokactions.model.loader import evaluation_batches
 from tiktokactions.model.mixing import mix
 from tiktokactions.model.optim import AverageWeights, adamw, parameter_groups, schedule
 from tiktokactions.model.options import FinetuneOptions
@@ -42,6 +42,7 @@ from tiktokactions.model.run import (
     TrainingResult,
     clips_fingerprint,
 )
+from tiktokactions.model.samples import FinetuneClips, ValidationClips
 from tiktokactions.model.training import (
     Recorder,
     Report,
@@ -129,16 +130,11 @@ def _train(
         keep_shapes(model)
         trained = torch.compile(trained)  # type: ignore[assignment]
 
-    rates = schedule(
-        derived.lr,
-        derived.min_lr,
-        epochs=options.epochs,
-        steps_per_epoch=derived.steps_per_epoch,
-        warmup_epochs=options.warmup,
-    )
-    dataset = FinetuneClips(train.clips, train.labels, model.config, options, flip=options.flip and train.flip)
+    rates = schedule(derived.lr, derived.min_lr, steps=derived.steps, warmup_steps=derived.warmup_steps)
+    augmented = dataclasses.replace(options, flip=options.flip and train.flip)
+    dataset = FinetuneClips(train.clips, train.labels, model.config, augmented)
     batches, per_epoch = batches_of(dataset, options, machine), derived.steps_per_epoch
-    recorder = Recorder(run, state, options, machine, report, steps=derived.steps, per_epoch=per_epoch)
+    recorder = Recorder(run, state, options, machine, report, derived)
     saver = Saver(run, state, options, machine)
 
     with batches, saver.finish_step_before_stopping():
@@ -150,9 +146,8 @@ def _train(
                 losses = []
                 for part, batch in enumerate(parts):
                     with local_gradients(trained, wait=batch is not parts[-1]):
-                        loss = batch_loss(
-                            model, trained, batch, state.step * options.accumulate + part, options, machine
-                        )
+                        number = state.step * options.accumulate + part
+                        loss = batch_loss(model, trained, batch, number, options, machine)
                         state.scaler.scale(loss / options.accumulate).backward()
                     losses.append(loss.detach())
                 own = torch.stack(losses).mean()
@@ -181,7 +176,7 @@ def batch_loss(
 ) -> Tensor:
     """The loss of one batch of this process; ``number`` counts batches from the start and seeds what is random in it."""
     rank, world = machine.processes.rank, machine.processes.world
-    video, label = machine.send(batch["video"]), batch["label"]
+    video, label, classes = machine.send(batch["video"]), batch["label"], model.config.classes
     clips = len(video)
     # Drawn for the batches of all processes, each of which takes its own: what one process alone would have drawn.
     generator = torch.Generator().manual_seed(_seed(options.seed, DROPS_STREAM, number))
@@ -190,13 +185,7 @@ def batch_loss(
         drops = drops.part(rank * clips, (rank + 1) * clips)
     rng = np.random.default_rng([options.seed, MIX_STREAM, number, rank])
     video, target = mix(
-        video,
-        label,
-        model.config.classes,
-        rng,
-        mixup=options.mixup,
-        cutmix=options.cutmix,
-        smoothing=options.smoothing,
+        video, label, classes, rng, mixup=options.mixup, cutmix=options.cutmix, smoothing=options.smoothing
     )
     with machine.autocast():
         logits = trained(video, drops)
@@ -252,12 +241,7 @@ def require_labels(data: ClipSet) -> tuple[str, ...]:
     Raises:
         ValueError: clips without a label, or fewer than two classes.
     """
-    unlabelled = [clip.path for clip in data.clips if clip.label is None]
-    if unlabelled:
-        raise UsageError(
-            f"{data.source}: {len(unlabelled)} clips without a label, for example {unlabelled[0]};"
-            " fine-tuning needs a label for every clip"
-        )
+    refuse_unlabelled(data)
     if len(data.labels) < 2:
         raise UsageError(f"{data.source}: got the classes {list(data.labels)}, expected two or more")
     return data.labels

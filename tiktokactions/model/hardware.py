@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,12 +109,9 @@ def processes_told() -> Processes:
 def _device(name: str, processes: Processes) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"`device`: got {name!r}, expected auto, cpu, cuda or cuda:N") from error
-    if device.type not in ("cpu", "cuda"):
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
         raise UsageError(f"`device`: got {name!r}, expected auto, cpu, cuda or cuda:N")
+    device = torch.device(name)
     if device.type == "cuda":
         count = torch.cuda.device_count()
         number = processes.local_rank if device.index is None else device.index
@@ -133,18 +131,13 @@ def _dtype(precision: Precision, device: torch.device) -> torch.dtype:
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
 
 
-@contextlib.contextmanager
-def alone(run: Path, processes: Processes) -> Iterator[None]:
+def alone(run: Path, processes: Processes) -> contextlib.AbstractContextManager[None]:
     """Hold the run folder; of several processes the first holds it for all.
 
     Raises:
         DatasetBusyError: another run is writing to it.
     """
-    if not processes.is_first:
-        yield
-        return
-    with dataset_lock(run):
-        yield
+    return dataset_lock(run) if processes.is_first else contextlib.nullcontext()
 
 
 def worker_count(options: RunOptions, processes: Processes) -> int:

@@ -23,32 +23,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tiktokactions.errors import UsageError
-from tiktokactions.model.samples import FinetuneClips, PretrainClips, TestClips, ValidationClips, open_clip
-from tiktokactions.model.views import View, frame_indices, sparse_test_frames, test_views
+from tiktokactions.model.samples import Key, open_clip
 from tiktokactions.video import UnreadableError
 
 if TYPE_CHECKING:
     from tiktokactions.clips.clip import Clip
 
-__all__ = [
-    "Batches",
-    "FinetuneClips",
-    "PretrainClips",
-    "TestClips",
-    "UnreadableError",
-    "ValidationClips",
-    "View",
-    "check_readable",
-    "epoch_order",
-    "evaluation_batches",
-    "frame_indices",
-    "sparse_test_frames",
-    "test_views",
-    "training_batches",
-]
-
 Batch = dict[str, Tensor]
-Key = tuple[int, int]
 
 AHEAD = 2
 """Batches that each worker prepares before they are asked for."""
@@ -139,19 +120,9 @@ class Batches:
         rank, world = self._processes
         order = epoch_order(self._clips, self._seed, epoch, self._shares)
         per_batch = self._batch_size * world
-        batches = []
-        for batch in range(first_batch, len(self)):
-            first = batch * per_batch + rank * self._batch_size
-            batches.append([(epoch, i) for i in order[first : first + self._batch_size].tolist()])
+        firsts = (batch * per_batch + rank * self._batch_size for batch in range(first_batch, len(self)))
+        batches = [[(epoch, i) for i in order[first : first + self._batch_size].tolist()] for first in firsts]
         return _readable(self._loader, self._keys, batches)
-
-
-def training_batches(
-    dataset: Dataset[Any], *, batch_size: int, seed: int, epoch: int, first_batch: int = 0, **settings: Any
-) -> Iterator[Batch]:
-    """The batches of a single epoch; ``settings`` are further ones of :class:`Batches`."""
-    with Batches(dataset, batch_size=batch_size, seed=seed, **settings) as batches:
-        yield from batches.epoch(epoch, first_batch)
 
 
 def evaluation_batches(
@@ -204,14 +175,6 @@ class _ErrorsAsItems(Dataset[Any]):
 
 
 def _loader(dataset: Dataset[Any], keys: _Keys, workers: int, pin_memory: bool, join: Any) -> DataLoader[Any]:
-    many: dict[str, Any] = {}
-    if workers:
-        many = {
-            "multiprocessing_context": _worker_context(),
-            "worker_init_fn": partial(_start_worker, environment=dict(os.environ)),
-            "prefetch_factor": AHEAD,
-            "persistent_workers": True,
-        }
     return DataLoader(
         _ErrorsAsItems(dataset),
         batch_sampler=keys,
@@ -219,7 +182,10 @@ def _loader(dataset: Dataset[Any], keys: _Keys, workers: int, pin_memory: bool, 
         collate_fn=partial(_collate, join=join),
         pin_memory=pin_memory,
         generator=torch.Generator(),  # torch draws a seed for every epoch; not from the run's random numbers
-        **many,
+        multiprocessing_context=_worker_context() if workers else None,
+        worker_init_fn=partial(_start_worker, environment=dict(os.environ)),
+        prefetch_factor=AHEAD if workers else None,
+        persistent_workers=workers > 0,
     )
 
 
@@ -228,8 +194,7 @@ def _collate(items: list[Any], join: Any) -> Any:
         if isinstance(item, UnreadableError):
             return item
     batch = {name: join([item[name] for item in items]) for name in items[0] if name != "index"}
-    batch["index"] = torch.stack([item["index"] for item in items])
-    return batch
+    return batch | {"index": torch.stack([item["index"] for item in items])}
 
 
 def _readable(loader: DataLoader[Any], keys: _Keys, batches: Sequence[list[Key]]) -> Iterator[Batch]:
@@ -277,12 +242,8 @@ def check_readable(clips: Sequence[Clip], workers: int = 0) -> list[tuple[Clip, 
     if workers == 0:
         reasons = [_unreadable(clip) for clip in clips]
     else:
-        with pebble.ProcessPool(
-            max_workers=workers,
-            context=_worker_context(),
-            initializer=_start_worker,
-            initargs=(0, dict(os.environ)),
-        ) as pool:
+        start = partial(_start_worker, 0, dict(os.environ))
+        with pebble.ProcessPool(max_workers=workers, context=_worker_context(), initializer=start) as pool:
             reasons = [_reason(future) for future in [pool.schedule(_unreadable, args=(clip,)) for clip in clips]]
     return [(clip, reason) for clip, reason in zip(clips, reasons, strict=True) if reason is not None]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,8 +12,8 @@ import pyarrow.parquet as pq
 import torch
 
 from tiktokactions.clips.clip import Clip
-from tiktokactions.files import write_atomic
-from tiktokactions.model.evaluate import gather, load_run, merge_views, run_views, trained_sampling
+from tiktokactions.files.changes import unfinished
+from tiktokactions.model.evaluate import load_run, merge_views, run_views, trained_sampling
 from tiktokactions.model.hardware import hardware
 from tiktokactions.model.options import PredictOptions
 from tiktokactions.model.run import RunError
@@ -46,13 +47,11 @@ def predict(
     if info.labels is None:
         raise RunError(f"{run}: a pre-trained run knows no labels; use `features`, or fine-tune it first")
     with hardware(options) as machine:
-        views = run_views(
-            model, clips, options, machine, **trained_sampling(info, options), features=False, report=report
-        )
-        found = gather({number: merge_views(logits.double()) for number, logits in views}, machine)
+        sampling = trained_sampling(info, options)
+        found = run_views(model, clips, options, machine, report, *sampling, merge=merge_views)
     predictions = []
-    for number, clip in enumerate(clips):
-        top = found[number].topk(min(options.top, len(info.labels)))
+    for clip, probabilities in zip(clips, found, strict=True):
+        top = probabilities.topk(min(options.top, len(info.labels)))
         pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
         predictions.append(Prediction(clip.path, tuple(LabelProbability(info.labels[i], p) for i, p in pairs)))
     return predictions
@@ -71,20 +70,17 @@ def write_features(
     """
     model, info = load_run(run)
     with hardware(options) as machine:
-        views = run_views(
-            model, clips, options, machine, **trained_sampling(info, options), features=True, report=report
-        )
-        found = gather({number: feature.mean(0) for number, feature in views}, machine)
+        sampling, mean = trained_sampling(info, options), partial(torch.mean, dim=0)
+        found = run_views(model, clips, options, machine, report, *sampling, merge=mean, features=True)
         if machine.processes.is_first:
-            matrix = torch.stack([found[i] for i in range(len(clips))]).numpy()
+            matrix = torch.stack(found).numpy()
             columns = {
                 "path": pa.array([clip.path for clip in clips], pa.string()),
                 "label": pa.array([clip.label for clip in clips], pa.string()),
                 "video_id": pa.array([clip.video_id for clip in clips], pa.string()),
                 "feature": pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1]),
             }
-            sink = pa.BufferOutputStream()
-            pq.write_table(pa.table(columns), sink, compression="zstd")
             output.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(output, sink.getvalue().to_pybytes())
+            with unfinished(output) as staged:
+                pq.write_table(pa.table(columns), staged, compression="zstd")
     return model.config.embed_dim

@@ -31,7 +31,6 @@ from tiktokactions.model.hardware import (
     processes_told,
     share_gradients,
 )
-from tiktokactions.model.loader import PretrainClips
 from tiktokactions.model.masking import decoder_mask, tube_mask
 from tiktokactions.model.optim import adamw, parameter_groups, schedule
 from tiktokactions.model.options import PretrainOptions
@@ -45,6 +44,7 @@ from tiktokactions.model.run import (
     TrainingResult,
     clips_fingerprint,
 )
+from tiktokactions.model.samples import PretrainClips
 from tiktokactions.model.training import (
     Recorder,
     Report,
@@ -121,16 +121,10 @@ def _train(
     if options.compile:
         trained = torch.compile(trained)  # type: ignore[assignment]
 
-    rates = schedule(
-        derived.lr,
-        derived.min_lr,
-        epochs=options.epochs,
-        steps_per_epoch=derived.steps_per_epoch,
-        warmup_epochs=options.warmup,
-    )
+    rates = schedule(derived.lr, derived.min_lr, steps=derived.steps, warmup_steps=derived.warmup_steps)
     dataset = PretrainClips(clips, model.config, options)
     batches, per_epoch = batches_of(dataset, options, machine, shares), derived.steps_per_epoch
-    recorder = Recorder(run, state, options, machine, report, steps=derived.steps, per_epoch=per_epoch)
+    recorder = Recorder(run, state, options, machine, report, derived)
     saver = Saver(run, state, options, machine)
 
     with batches, saver.finish_step_before_stopping():

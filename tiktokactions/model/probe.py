@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from tiktokactions.clips.clip import ClipSet
 from tiktokactions.model.classification import VideoClassifier
-from tiktokactions.model.evaluate import gather, merge_views, run_views, top_accuracy
+from tiktokactions.model.evaluate import label_numbers, merge_views, run_views, top_accuracy
 from tiktokactions.model.hardware import Hardware
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions
 from tiktokactions.model.progress import TrainingProgress
@@ -39,20 +39,11 @@ def fit_probe(
     looks = EvaluateOptions(
         **{name: getattr(options, name) for name in ("decoder", "workers", "segments", "crops", "precision", "device")}
     )
-    views = run_views(
-        model,
-        train.clips,
-        looks,
-        machine,
-        stride=options.stride,
-        sampling=options.sampling,
-        features=True,
-        report=report,
+    found = run_views(
+        model, train.clips, looks, machine, report, options.stride, options.sampling, merge=Tensor.double, features=True
     )
-    found = gather(dict(views), machine)
-    features = torch.stack([found[i] for i in range(len(train.clips))]).double()  # (clips, views, D)
-    numbers = {label: i for i, label in enumerate(train.labels)}
-    labels = torch.tensor([numbers[str(clip.label)] for clip in train.clips])
+    features = torch.stack(found)  # (clips, views, D)
+    labels = label_numbers(train, train.labels, train.source)
     report(
         TrainingProgress(f"fitting the last layer, penalty by {FOLDS}-fold cross-validation over {len(labels)} clips")
     )

@@ -59,7 +59,7 @@ def rand_augment(frames_thwc: np.ndarray, rng: np.random.Generator, policy: str)
         name = list(OPERATIONS)[int(number)]
         if rng.random() < APPLIED:
             magnitude = min(MOST, max(0.0, rng.normal(asked.magnitude, asked.spread)))
-            drawn.append((OPERATIONS[name].apply, signed_level(name, magnitude, rng, frames_thwc.shape[1:3])))
+            drawn.append((OPERATIONS[name].apply, signed_level(name, magnitude, rng)))
     if not drawn:
         return frames_thwc
     pictures = [Image.fromarray(frame) for frame in frames_thwc]
@@ -68,24 +68,15 @@ def rand_augment(frames_thwc: np.ndarray, rng: np.random.Generator, policy: str)
     return np.stack([np.asarray(picture) for picture in pictures])
 
 
-def signed_level(
-    name: str, magnitude: float, rng: np.random.Generator, size: tuple[int, int]
-) -> tuple[float | int, ...]:
-    """The arguments of an operation at a magnitude, with a random direction where it has one.
-
-    Args:
-        size: height and width of the frames; shifts are shares of them.
-    """
+def signed_level(name: str, magnitude: float, rng: np.random.Generator) -> tuple[float | int, ...]:
+    """The arguments of an operation at a magnitude, with a random direction where it has one."""
     operation = OPERATIONS[name]
     level = operation.level(magnitude)
     if level is None:
         return ()
-    (value,) = level
-    if operation.direction == "sign" and rng.random() < 0.5:
-        value = -value
-    elif operation.direction == "around 1" and rng.random() < 0.5:
-        value = 2 - value
-    return (value,)
+    if not operation.direction or rng.random() >= 0.5:
+        return level
+    return (-level[0] if operation.direction == "sign" else 2 - level[0],)
 
 
 # --- the operations ------------------------------------------------------------------------------------------------
@@ -120,10 +111,6 @@ def _translate_y(picture: Image.Image, share: float) -> Image.Image:
 def _posterize(picture: Image.Image, bits: int) -> Image.Image:
     # Zero bits, which the largest magnitude asks for, are refused by Pillow's own function.
     return picture.point([i & ~(2 ** (8 - bits) - 1) for i in range(256)] * 3)
-
-
-def _solarize(picture: Image.Image, threshold: int) -> Image.Image:
-    return ImageOps.solarize(picture, threshold)
 
 
 def _solarize_add(picture: Image.Image, added: int) -> Image.Image:
@@ -165,7 +152,7 @@ OPERATIONS: dict[str, Operation] = {
     "Invert": Operation(ImageOps.invert, _none),
     "Rotate": Operation(_rotate, _share_of(30.0), "sign"),
     "PosterizeIncreasing": Operation(_posterize, lambda m: (4 - int(m / MOST * 4),)),
-    "SolarizeIncreasing": Operation(_solarize, lambda m: (256 - int(m / MOST * 256),)),
+    "SolarizeIncreasing": Operation(ImageOps.solarize, lambda m: (256 - int(m / MOST * 256),)),
     "SolarizeAdd": Operation(_solarize_add, lambda m: (int(m / MOST * 110),)),
     "ColorIncreasing": Operation(_enhance(ImageEnhance.Color), _enhancement, "around 1"),
     "ContrastIncreasing": Operation(_enhance(ImageEnhance.Contrast), _enhancement, "around 1"),

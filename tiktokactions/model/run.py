@@ -17,6 +17,7 @@ RUN/
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import functools
@@ -209,10 +210,9 @@ class Run:
     def result(self) -> TrainingResult:
         """How far it came: steps, loss. Raises ``RunError`` where an unfinished run was trained by another process."""
         if self._result is None:
-            path = self.path / "result.json"
-            if not path.is_file():
+            if not self.finished:
                 raise RunError(f"{self}: this run is not finished; start it again as it was begun")
-            self._result = read_record(path, TrainingResult)
+            self._result = read_record(self.path / "result.json", TrainingResult)
         return self._result
 
     @property
@@ -250,11 +250,7 @@ class Run:
 
 
 def write_run(run: Path, info: RunInfo) -> None:
-    parts = {
-        "data": filled(info.data),
-        "derived": filled(info.derived),
-        "init": None if info.init is None else filled(info.init),
-    }
+    parts = {"data": filled(info.data), "derived": filled(info.derived), "init": info.init and filled(info.init)}
     write_json(run / "run.json", {"format": FORMAT, **dataclasses.asdict(info), **parts})
 
 
@@ -283,25 +279,15 @@ def read_record(path: Path, kind: type[RecordType]) -> RecordType:
 
 def differences(old: RunInfo, new: RunInfo, ignore: Sequence[str]) -> list[str]:
     """What keeps a run from being continued with these options, in words; empty where nothing does."""
-    found = [
-        f"{name}: was {a}, is {b}" for name, a, b in _pairs(old.options, new.options) if a != b and name not in ignore
-    ]
-    if old.kind != new.kind:
-        found.append(f"command: was {old.kind}, is {new.kind}")
-    if old.model != new.model:
-        found.append(f"model: was {old.model}, is {new.model}")
+    plain = json.loads(json.dumps(new.options))  # tuples become lists, as in the file
+    names = sorted((old.options.keys() | plain.keys()) - set(ignore))
+    pairs = [(name, old.options.get(name), plain.get(name)) for name in names]
+    pairs += [("command", old.kind, new.kind), ("model", old.model, new.model), ("`init`", old.init, new.init)]
+    pairs.append(("processes", old.derived.processes, new.derived.processes))
+    found = [f"{name}: was {a}, is {b}" for name, a, b in pairs if a != b]
     if old.data.fingerprint != new.data.fingerprint:
         found.append(f"clips: were {old.data.clips}, are {new.data.clips}, or others of the same number")
-    if old.init != new.init:
-        found.append(f"`init`: was {old.init}, is {new.init}")
-    if old.derived.processes != new.derived.processes:
-        found.append(f"processes: were {old.derived.processes}, are {new.derived.processes}")
     return found
-
-
-def _pairs(old: dict[str, Any], new: dict[str, Any]) -> Iterable[tuple[str, Any, Any]]:
-    plain = json.loads(json.dumps(new))  # tuples become lists, as in the file
-    return ((name, old.get(name), plain.get(name)) for name in sorted(set(old) | set(plain)))
 
 
 def filled(record: DataclassInstance) -> dict[str, Any]:
@@ -332,13 +318,12 @@ def clips_fingerprint(clips: Sequence[Clip], labels: Sequence[str]) -> str:
 
 def write_clips(path: Path, clips: Iterable[Clip], reasons: Iterable[str] | None = None) -> None:
     """``path,label,start_s,end_s`` of every clip, and where given the reason why it was left out."""
+    rows: list[list[object]] = [["path", "label", "start_s", "end_s"]]
+    rows += [[clip.path, clip.label, clip.start_s, clip.end_s] for clip in clips]
+    if reasons is not None:
+        rows = [[*row, reason] for row, reason in zip(rows, ("reason", *reasons), strict=True)]
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "label", "start_s", "end_s", *(["reason"] if reasons is not None else [])])
-    given = iter(reasons) if reasons is not None else None
-    for clip in clips:
-        row = [clip.path, clip.label, clip.start_s, clip.end_s]
-        writer.writerow([*row, next(given)] if given is not None else row)
+    csv.writer(text, lineterminator="\n").writerows(rows)
     write_atomic(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
@@ -351,11 +336,9 @@ def read_log(run: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
+    with contextlib.suppress(json.JSONDecodeError):
+        for line in path.read_text(encoding="utf-8").splitlines():
             lines.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
     return lines
 
 

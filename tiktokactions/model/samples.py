@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 from tiktokactions.clips.cache import local_clip
 from tiktokactions.model.augment import evaluation_view, finetune_view, pretrain_view, resize_short_side
 from tiktokactions.model.masking import decoder_mask, tube_mask
-from tiktokactions.model.views import Sampling, frame_indices, sparse_test_frames, test_views
+from tiktokactions.model.views import Mode, Sampling, frame_indices, sparse_test_frames, test_views
 from tiktokactions.video import ClipReader, UnreadableError
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ Sample = dict[str, Tensor]
 Key = tuple[int, int]
 """Epoch and index of a clip."""
 
-UNLABELLED = -1
-
 
 def sample_rng(seed: int, epoch: int, index: int, copy: int | None = None) -> np.random.Generator:
     """The random numbers of one sample; without ``copy`` those that all samples of a clip share (which frames are read)."""
@@ -43,21 +41,40 @@ def sample_rng(seed: int, epoch: int, index: int, copy: int | None = None) -> np
 @contextlib.contextmanager
 def open_clip(clip: Clip, decoder: Decoder = "pyav") -> Iterator[ClipReader]:
     """Raises ``UnreadableError``, also where a clip in a tar file or on an object store cannot be fetched."""
-    if clip.stored is None:
-        with ClipReader(clip.path, clip.start_s, clip.end_s, decoder) as reader:
-            yield reader
-        return
+    file = contextlib.nullcontext(clip.path) if clip.stored is None else local_clip(clip.path, clip.stored)
     try:
-        with (
-            local_clip(clip.path, clip.stored) as path,
-            ClipReader(path, clip.start_s, clip.end_s, decoder) as reader,
-        ):
+        with file as path, ClipReader(path, clip.start_s, clip.end_s, decoder) as reader:
             yield reader
     except UnreadableError as error:
         raise UnreadableError(clip.path, error.detail) from error
 
 
-class PretrainClips(Dataset[Sample]):
+class _Clips(Dataset[Sample]):
+    options: PretrainOptions | FinetuneOptions
+
+    def __init__(self, clips: Sequence[Clip], config: ModelConfig, options: PretrainOptions | FinetuneOptions) -> None:
+        self.clips, self.config, self.options = tuple(clips), config, options
+        self.size = (config.height, config.width)
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def _read(
+        self,
+        index: int,
+        mode: Mode,
+        sampling: Sampling = "dense",
+        rng: np.random.Generator | None = None,
+        each: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """The frames of a clip, uint8 (T, H, W, 3)."""
+        length, stride = self.config.frames, self.options.stride
+        with open_clip(self.clips[index], self.options.decoder) as reader:
+            indices = frame_indices(reader.frames, length=length, stride=stride, mode=mode, rng=rng, sampling=sampling)
+            return reader.read(indices, each=each)
+
+
+class PretrainClips(_Clips):
     """Masked clips for pre-training.
 
     ``dataset[epoch, index]`` is ``video`` uint8 (K, 3, T, H, W), ``encoder_mask`` and ``decoder_mask`` bool (K, N) (True:
@@ -68,24 +85,16 @@ class PretrainClips(Dataset[Sample]):
         UnreadableError: on access, the clip cannot be read.
     """
 
-    def __init__(self, clips: Sequence[Clip], config: ModelConfig, options: PretrainOptions) -> None:
-        self.clips, self.config, self.options = tuple(clips), config, options
-
-    def __len__(self) -> int:
-        return len(self.clips)
+    options: PretrainOptions
 
     def __getitem__(self, key: Key) -> Sample:
         epoch, index = key
         options, config = self.options, self.config
-        with open_clip(self.clips[index], options.decoder) as reader:
-            rng = sample_rng(options.seed, epoch, index)
-            frames_thwc = reader.read(
-                frame_indices(reader.frames, length=config.frames, stride=options.stride, mode="pretrain", rng=rng)
-            )
+        frames_thwc = self._read(index, "pretrain", rng=sample_rng(options.seed, epoch, index))
         videos, hidden, not_decoded = [], [], []
         for copy in range(options.num_samples):
             rng = sample_rng(options.seed, epoch, index, copy)
-            videos.append(pretrain_view(frames_thwc, (config.height, config.width), rng))
+            videos.append(pretrain_view(frames_thwc, self.size, rng))
             hidden.append(tube_mask(config.grid, options.mask_ratio, rng))
             not_decoded.append(decoder_mask(hidden[-1], config.grid, options.decoder_mask_ratio, rng))
         return {
@@ -96,16 +105,15 @@ class PretrainClips(Dataset[Sample]):
         }
 
 
-class _LabelledClips(Dataset[Sample]):
+class _LabelledClips(_Clips):
+    options: FinetuneOptions
+
     def __init__(
         self, clips: Sequence[Clip], labels: Sequence[str], config: ModelConfig, options: FinetuneOptions
     ) -> None:
-        self.clips, self.config, self.options = tuple(clips), config, options
+        super().__init__(clips, config, options)
         numbers = {label: number for number, label in enumerate(labels)}
         self.labels = [numbers[str(clip.label)] for clip in clips]
-
-    def __len__(self) -> int:
-        return len(self.clips)
 
 
 class FinetuneClips(_LabelledClips):
@@ -115,46 +123,22 @@ class FinetuneClips(_LabelledClips):
 
     Args:
         labels: class names in the order of their numbers.
-        flip: mirror half of the samples.
 
     Raises:
         UnreadableError: on access, the clip cannot be read.
     """
 
-    def __init__(
-        self,
-        clips: Sequence[Clip],
-        labels: Sequence[str],
-        config: ModelConfig,
-        options: FinetuneOptions,
-        *,
-        flip: bool,
-    ) -> None:
-        super().__init__(clips, labels, config, options)
-        self.flip = flip
-
     def __getitem__(self, key: Key) -> Sample:
         epoch, index = key
-        options, config = self.options, self.config
-        with open_clip(self.clips[index], options.decoder) as reader:
-            rng = sample_rng(options.seed, epoch, index)
-            frames_thwc = reader.read(
-                frame_indices(
-                    reader.frames,
-                    length=config.frames,
-                    stride=options.stride,
-                    mode="train",
-                    rng=rng,
-                    sampling=options.sampling,
-                )
-            )
+        options = self.options
+        frames_thwc = self._read(index, "train", options.sampling, sample_rng(options.seed, epoch, index))
         videos = [
             finetune_view(
                 frames_thwc,
-                (config.height, config.width),
+                self.size,
                 sample_rng(options.seed, epoch, index, copy),
                 policy=options.augment,
-                flip=self.flip,
+                flip=options.flip,
                 erase=options.erase,
                 min_area=options.min_area,
             )
@@ -172,31 +156,15 @@ class ValidationClips(_LabelledClips):
 
     def __getitem__(self, key: Key) -> Sample:
         _, index = key
-        options, config = self.options, self.config
-        size = (config.height, config.width)
-        with open_clip(self.clips[index], options.decoder) as reader:
-            frames_thwc = reader.read(
-                frame_indices(
-                    reader.frames,
-                    length=config.frames,
-                    stride=options.stride,
-                    mode="validation",
-                    sampling=options.sampling,
-                ),
-                each=_shrink(size),
-            )
-        video = evaluation_view(frames_thwc, size)
+        frames_thwc = self._read(index, "validation", self.options.sampling, each=_shrink(self.size))
+        video = evaluation_view(frames_thwc, self.size)
         return {"video": video, "label": torch.tensor(self.labels[index]), "index": torch.tensor(index)}
 
 
 class TestClips(Dataset[Sample]):
     """All test views of each clip from one decode.
 
-    ``dataset[epoch, index]`` is ``video`` uint8 (V, 3, T, H, W), segment by segment, ``label`` (-1: none) and ``index``
-    int64.
-
-    Args:
-        labels: class names in the order of their numbers; empty: the clips' labels are of no interest.
+    ``dataset[epoch, index]`` is ``video`` uint8 (V, 3, T, H, W), segment by segment, and ``index`` int64.
 
     Raises:
         UnreadableError: on access, the clip cannot be read.
@@ -214,12 +182,9 @@ class TestClips(Dataset[Sample]):
         segments: int = 5,
         crops: int = 3,
         decoder: Decoder = "pyav",
-        labels: Sequence[str] = (),
     ) -> None:
         self.clips, self.config = tuple(clips), config
         self.stride, self.sampling, self.segments, self.crops, self.decoder = stride, sampling, segments, crops, decoder
-        numbers = {label: number for number, label in enumerate(labels)}
-        self.labels = [numbers.get(str(clip.label), UNLABELLED) for clip in clips]
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -239,7 +204,7 @@ class TestClips(Dataset[Sample]):
         for number, view in enumerate(views):
             cropped = frames_tchw[:, :, view.top : view.top + size[0], view.left : view.left + size[1]]
             video[number] = cropped[places_vt[view.segment]].transpose(0, 1)
-        return {"video": video, "label": torch.tensor(self.labels[index]), "index": torch.tensor(index)}
+        return {"video": video, "index": torch.tensor(index)}
 
     def _frames_of_segments(self, frames: int) -> np.ndarray:
         """int64 (segments, T): the frames of the video that each segment shows."""

@@ -65,9 +65,8 @@ def steps_per_epoch(clips: int, options: PretrainOptions | FinetuneOptions, proc
     """
     wanted = options.batch_size * options.accumulate * processes
     if clips < wanted:
-        times = f" × {options.accumulate} batches" * (options.accumulate > 1) + f" × {processes} processes" * (
-            processes > 1
-        )
+        factors = {"batches": options.accumulate, "processes": processes}
+        times = "".join(f" × {number} {of}" for of, number in factors.items() if number > 1)
         raise TooFewClipsError(
             f"{clips} clips, fewer than one step takes (`batch_size` {options.batch_size}{times});"
             f" choose `batch_size` {max(1, clips // (options.accumulate * processes))} or smaller"
@@ -240,11 +239,11 @@ class Recorder:
 
     def __init__(
         self, run: Path, state: TrainingState, options: PretrainOptions | FinetuneOptions, hw: Hardware, report: Report,
-        *, steps: int, per_epoch: int,
+        derived: Derived,
     ) -> None:  # fmt: skip
         self.run, self.state, self.hardware, self.report = run, state, hw, report
-        self.steps, self.per_epoch, self.every = steps, per_epoch, options.log_steps
-        self.clips_per_step = options.batch_size * options.num_samples * options.accumulate * hw.processes.world
+        self.derived, self.steps, self.per_epoch = derived, derived.steps, derived.steps_per_epoch
+        self.every = options.log_steps
         self.began, self.first_step = time.perf_counter(), state.step
         self.line_began, self.line_step, self.loading_s = self.began, state.step, 0.0
         self.last_loss: float | None = next((x["loss"] for x in reversed(read_log(run)) if "loss" in x), None)
@@ -277,43 +276,34 @@ class Recorder:
             return
         now = time.perf_counter()
         seconds = now - self.line_began
-        line: dict[str, Any] = {
-            "step": step,
-            "epoch": round(step / self.per_epoch, 4),
+        numbers: dict[str, Any] = {
             "loss": sum(self.state.pending) / len(self.state.pending),
             "lr": lr,
             "grad_norm": None if norm is None else float(norm),
             **more,
-            "clips_per_s": round((step - self.line_step) * self.clips_per_step / seconds, 3),
+            "clips_per_s": round((step - self.line_step) * self.derived.clips_per_step / seconds, 3),
             "loading_share": round(min(1.0, self.loading_s / seconds), 4),
             "seconds": round(seconds, 3),
         }
-        self.last_loss = line["loss"]
+        self.last_loss = numbers["loss"]
         self.state.pending.clear()
         self.line_began, self.line_step, self.loading_s = now, step, 0.0
         left_s = (now - self.began) / max(1, step - self.first_step) * (self.steps - step)
-        if self.hardware.processes.is_first:
-            append_log(self.run, line)
-            self._write_events(line)
-        told = {k: line[k] for k in ("loss", "lr", "clips_per_s", "loading_share")}
-        self.report(
-            TrainingProgress(
-                step=step, steps=self.steps, epoch=int((step - 1) / self.per_epoch) + 1, **told, seconds_left=left_s
-            )
-        )
+        self.note(**numbers)
+        told = {k: numbers[k] for k in ("loss", "lr", "clips_per_s", "loading_share")}
+        epoch = (step - 1) // self.per_epoch + 1
+        self.report(TrainingProgress(step=step, steps=self.steps, epoch=epoch, **told, seconds_left=left_s))
 
-    def note(self, **numbers: float) -> None:
-        """A line of its own for numbers that belong to a step but not to its training (validation)."""
-        if self.hardware.processes.is_first:
-            line = {"step": self.state.step, "epoch": round(self.state.step / self.per_epoch, 4), **numbers}
-            append_log(self.run, line)
-            self._write_events(line)
-
-    def _write_events(self, line: dict[str, Any]) -> None:
+    def note(self, **numbers: float | None) -> None:
+        """Write a line of numbers that belong to the last step: of its training, or of a look at the val side."""
+        if not self.hardware.processes.is_first:
+            return
+        line = {"epoch": round(self.state.step / self.per_epoch, 4), **numbers}
+        append_log(self.run, {"step": self.state.step, **line})
         if self.events is not None:
             for name, value in line.items():
-                if name != "step" and value is not None:
-                    self.events.add_scalar(name, value, line["step"])
+                if value is not None:
+                    self.events.add_scalar(name, value, self.state.step)
             self.events.flush()
 
 
@@ -349,15 +339,12 @@ class Saver:
         by_clock = time.monotonic() - self.saved_at > options.save_minutes * 60
         by_steps = options.save_steps is not None and step % options.save_steps == 0
         if stop or by_clock or by_steps or self.interrupted.is_set():
-            self.save()
+            if self.hardware.processes.is_first and self.saved_step != step:
+                save_checkpoint(self.run, self.state, options.keep)
+            self.saved_at, self.saved_step = time.monotonic(), step
         if self.interrupted.is_set():
             raise KeyboardInterrupt
         return stop
-
-    def save(self) -> None:
-        if self.hardware.processes.is_first and self.saved_step != self.state.step:
-            save_checkpoint(self.run, self.state, self.options.keep)
-        self.saved_at, self.saved_step = time.monotonic(), self.state.step
 
     @contextlib.contextmanager
     def finish_step_before_stopping(self) -> Iterator[None]:

@@ -139,18 +139,14 @@ def test_views(
     spare_h, spare_w = height - size_h, width - size_w
     if spare_h < 0 or spare_w < 0:
         raise UsageError(f"test views of {size_h}x{size_w} pixels: frames are only {height}x{width}")
-    views = []
-    for segment in range(segments):
-        start = _spread_evenly(segment, segments, max(0, strided_frames - length))
-        for crop in range(crops):
-            top = _spread_evenly(crop, crops, spare_h) if spare_h >= spare_w else spare_h // 2
-            left = _spread_evenly(crop, crops, spare_w) if spare_w > spare_h else spare_w // 2
-            views.append(View(segment, crop, start, left, top))
-    return views
+    starts = _spread_evenly(segments, max(0, strided_frames - length))
+    tops = _spread_evenly(crops, spare_h) if spare_h >= spare_w else [spare_h // 2] * crops
+    lefts = _spread_evenly(crops, spare_w) if spare_w > spare_h else [spare_w // 2] * crops
+    return [View(s, c, starts[s], lefts[c], tops[c]) for s in range(segments) for c in range(crops)]
 
 
 test_views.__test__ = False  # type: ignore[attr-defined]  # its name makes pytest take it for a test
 
 
-def _spread_evenly(number: int, of: int, spare: int) -> int:
-    return int(number * (spare / (of - 1))) if of > 1 else spare // 2
+def _spread_evenly(places: int, spare: int) -> list[int]:
+    return [int(n * (spare / (places - 1))) for n in range(places)] if places > 1 else [spare // 2]
