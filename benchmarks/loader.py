@@ -30,7 +30,7 @@ from benchmarks.report import environment, print_environment, print_table, write
 from tiktokactions.clips.clip import Clip
 from tiktokactions.model.augment import normalise
 from tiktokactions.model.config import ModelConfig, model_config
-from tiktokactions.model.options import PretrainOptions
+from tiktokactions.model.options import EvaluateOptions, PretrainOptions
 from tiktokactions.model.samples import PretrainClips, TestClips
 from tiktokactions.video import cut
 
@@ -158,7 +158,7 @@ def pretraining_rates(
 
 def test_rates(kind: str, videos: list[Path], config: ModelConfig, rounds: int) -> dict[str, Any]:
     """Fifteen views of each video: ours by one decode, the reference's by fifteen; videos per CPU second."""
-    dataset = TestClips([Clip(str(path), None) for path in videos], config)
+    dataset = TestClips([Clip(str(path), None) for path in videos], config, EvaluateOptions(), 4, "dense")
 
     def ours(round_number: int) -> int:
         return sum(len(normalise(dataset[0, i]["video"])) > 0 for i in range(len(videos)))

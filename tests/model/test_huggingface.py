@@ -155,7 +155,7 @@ def test_their_pretraining_gives_the_same_here(transformers, tmp_path, original_
     read = read_weights(tmp_path)
     assert (read.format, read.kind, read.config, read.labels) == ("huggingface", "pretrain", SMALL, None)
     ours = pretraining_model(SMALL)
-    assert load_into(ours, read.tensors, what="theirs").complete
+    assert not load_into(ours, read.tensors, what="theirs").fresh
     video, mask = clips(SMALL), hidden_tokens(SMALL)
     expected = theirs(video.transpose(1, 2), bool_masked_pos=mask).logits
     torch.testing.assert_close(ours(video, mask), expected, atol=1e-4, rtol=0)
@@ -175,7 +175,7 @@ def test_their_classifier_gives_the_same_here(transformers, tmp_path, qv_bias):
     config, tensors, labels = from_huggingface(tmp_path)
     assert (config, labels) == (FIVE, LABELS)
     ours = classifier(config).eval()
-    assert load_into(ours, tensors, what="theirs").complete
+    assert not load_into(ours, tensors, what="theirs").fresh
     video = clips(config)
     torch.testing.assert_close(ours(video), theirs(video.transpose(1, 2)).logits, atol=1e-4, rtol=0)
 
@@ -186,7 +186,7 @@ def test_their_bare_model_is_an_encoder(transformers, tmp_path):
     read = read_weights(tmp_path)
     ours = finetuned()
     report = load_into(ours, read.tensors, what="theirs")
-    assert read.kind == "encoder" and not report.complete
+    assert read.kind == "encoder" and report.fresh
     assert torch.equal(ours.patch_embed.proj.weight, theirs.embeddings.patch_embeddings.projection.weight)
 
 

@@ -25,7 +25,7 @@ from tiktokactions.model.loader import (  # noqa: E402
     epoch_order,
     evaluation_batches,
 )
-from tiktokactions.model.options import FinetuneOptions, PretrainOptions  # noqa: E402
+from tiktokactions.model.options import EvaluateOptions, FinetuneOptions, PretrainOptions  # noqa: E402
 from tiktokactions.model.samples import FinetuneClips, PretrainClips, TestClips, ValidationClips  # noqa: E402
 from tiktokactions.model.views import frame_indices  # noqa: E402
 from tiktokactions.video import UnreadableError  # noqa: E402
@@ -194,7 +194,7 @@ def test_test_views_are_cut_from_one_decode(
     number: int, clips: list[Clip], micro: ModelConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = note_opened(monkeypatch)
-    video = TestClips(clips, micro)[0, number]["video"]
+    video = TestClips(clips, micro, EvaluateOptions(), 4, "dense")[0, number]["video"]
     assert opened == [clips[number].path]
     assert video.shape == (15, 3, 16, 64, 64)
     assert video.dtype == torch.uint8
@@ -209,12 +209,12 @@ def test_test_views_are_cut_from_one_decode(
 @pytest.mark.parametrize("number", [0, 1])
 def test_test_views_of_any_shape(number: int, size: tuple[int, int], clips: list[Clip], micro: ModelConfig) -> None:
     config = dataclasses.replace(micro, height=size[0], width=size[1])
-    sample = TestClips(clips, config, segments=2, crops=2, stride=2)[0, number]
+    sample = TestClips(clips, config, EvaluateOptions(segments=2, crops=2), 2, "dense")[0, number]
     assert sample["video"].shape == (4, 3, 16, *size)
 
 
 def test_sparse_test_views(clips: list[Clip], micro: ModelConfig) -> None:
-    sample = TestClips(clips, micro, sampling="sparse", segments=2, crops=1)[0, 6]
+    sample = TestClips(clips, micro, EvaluateOptions(segments=2, crops=1), 4, "sparse")[0, 6]
     frames = by_hand(clips[6].path, model_views.sparse_test_frames(100, segments=2)[1], 64)
     left = (frames.shape[2] - 64) // 2
     assert np.array_equal(sample["video"][1].permute(1, 2, 3, 0).numpy(), frames[:, :, left : left + 64])
@@ -348,12 +348,14 @@ def test_evaluation_shows_every_clip_in_order(workers: int, clips: list[Clip], m
     assert [batch["label"].tolist() for batch in found] == [[0, 1, 0], [1, 0, 1], [0]]
     assert found[0]["video"].shape == (3, 3, 16, 64, 64)
     assert torch.equal(found[2]["video"][0], dataset[0, 6]["video"])
-    views = next(evaluation_batches(TestClips(clips, micro, segments=2), 1, workers))["video"]
+    views = next(evaluation_batches(TestClips(clips, micro, EvaluateOptions(segments=2), 4, "dense"), 1, workers))[
+        "video"
+    ]
     assert views.shape == (1, 6, 3, 16, 64, 64)
 
 
 def test_nothing_to_evaluate(micro: ModelConfig) -> None:
-    assert list(evaluation_batches(TestClips([], micro), 1, 2)) == []
+    assert list(evaluation_batches(TestClips([], micro, EvaluateOptions(), 4, "dense"), 1, 2)) == []
 
 
 # --- clips that cannot be read ---------------------------------------------------------------------------------------
@@ -389,7 +391,7 @@ def test_a_clip_that_cannot_be_read_stops_training_with_its_path(
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_clip_that_cannot_be_read_stops_evaluation(workers: int, broken: list[Clip], micro: ModelConfig) -> None:
     with pytest.raises(UnreadableError, match=r"cut\.avi: the end of the file is missing"):
-        list(evaluation_batches(TestClips(broken[3:], micro), 1, workers))
+        list(evaluation_batches(TestClips(broken[3:], micro, EvaluateOptions(), 4, "dense"), 1, workers))
     assert not multiprocessing.active_children()
 
 

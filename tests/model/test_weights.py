@@ -96,7 +96,7 @@ def test_pretraining_into_pretraining_is_everything():
     source, model = pretrained(0), pretrained(1)
     report = load_into(model, source.state_dict(), what="source")
     assert equal(model.state_dict(), source.state_dict())
-    assert report.complete and len(report.loaded) == len(source.state_dict()) and not report.left_out
+    assert not report.fresh and len(report.loaded) == len(source.state_dict()) and not report.left_out
     assert str(report) == f"source: {len(report.loaded)} tensors loaded"
 
 
@@ -109,7 +109,7 @@ def test_pretraining_into_a_classifier():
         else:
             assert torch.equal(tensor, source.state_dict()[f"encoder.{name}"])
     assert set(report.fresh) == {"fc_norm.weight", "fc_norm.bias", "head.weight", "head.bias"}
-    assert not report.complete
+    assert report.fresh
     expected = {"encoder.norm.weight", "encoder.norm.bias", "encoder_to_decoder.weight", "mask_token"}
     assert set(report.left_out) == expected | {name for name in source.state_dict() if name.startswith("decoder.")}
     assert "fc_norm and head start fresh" in str(report)
@@ -120,7 +120,6 @@ def test_a_head_is_dropped_only_where_the_classes_differ(config, fresh):
     source, model, untouched = finetuned(FIVE, 0), finetuned(config, 1), finetuned(config, 1)
     report = load_into(model, source.state_dict(), what="source")
     assert set(report.fresh) == set(report.left_out) == fresh
-    assert report.complete is not bool(fresh)
     assert ("head: the weights have 5 classes, the model has 2" in str(report)) is bool(fresh)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, (untouched if name in fresh else source).state_dict()[name])
@@ -207,7 +206,7 @@ def test_an_official_file_gives_the_reference_s_output(tmp_path, vectors, entry)
     read = read_weights(tmp_path / "checkpoint-799.pth")
     config = config_of(read.tensors, heads=3, decoder_heads=3, image_size=64)
     model = pretraining_model(config) if entry == "pretrain_tiny" else classifier(config).eval()
-    assert load_into(model, read.tensors, what=read.source).complete
+    assert not load_into(model, read.tensors, what=read.source).fresh
     masks = [numbers[name].bool() for name in ("encoder_mask", "decoder_mask") if name in numbers]
     expected = numbers["output" if entry == "pretrain_tiny" else "logits"]
     torch.testing.assert_close(model(numbers["input"], *masks), expected, atol=1e-5, rtol=0)
@@ -216,7 +215,7 @@ def test_an_official_file_gives_the_reference_s_output(tmp_path, vectors, entry)
 def test_other_clip_sizes_share_their_weights():
     """Positions are computed, so frames and pixels may differ; the grid is the model's own."""
     wide = ModelConfig(**(asdict(SMALL) | {"frames": 8, "width": 96}))
-    assert load_into(pretrained(config=wide), pretrained().state_dict(), what="source").complete
+    assert not load_into(pretrained(config=wide), pretrained().state_dict(), what="source").fresh
 
 
 def test_a_wrapped_model_is_not_ours():

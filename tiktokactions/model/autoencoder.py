@@ -9,18 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from tiktokactions.model.config import TOKEN_CHANNELS, ModelConfig
-from tiktokactions.model.vit import (
-    DECODER_MLP_RATIO,
-    NORM_EPS,
-    PatchEmbedding,
-    make_blocks,
-    patchify,
-    run_blocks,
-    sine_positions,
-)
+from tiktokactions.model.vit import NORM_EPS, PatchEmbedding, make_blocks, patchify, run_blocks, sine_positions
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+DECODER_MLP_RATIO = 4
 
 
 def pretraining_model(config: ModelConfig) -> MaskedAutoencoder:
@@ -63,9 +56,8 @@ class MaskedAutoencoder(nn.Module):
         encoded = self.encoder(patchify(video, self.config), visible, self.checkpoint_activations)
         seen = self.encoder_to_decoder(encoded) + self.decoder_positions[visible]
         asked = self.mask_token + self.decoder_positions[decoded]
-        x = torch.cat(
-            (seen, asked.to(seen.dtype)), dim=1
-        )  # (B, V + K, E): a seen token that is decoded stands there twice
+        # (B, V + K, E): a seen token that is decoded stands there twice
+        x = torch.cat((seen, asked.to(seen.dtype)), dim=1)
         return self.decoder(x, decoded.shape[1], self.checkpoint_activations)
 
 

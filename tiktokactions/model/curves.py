@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tiktokactions.model.augment import normalise
 from tiktokactions.model.autoencoder import MaskedAutoencoder, take_tokens
 from tiktokactions.model.config import TOKEN_CHANNELS, ModelConfig
 from tiktokactions.model.masking import tube_mask
 from tiktokactions.model.run import read_log
+from tiktokactions.model.samples import PretrainClips
 from tiktokactions.model.vit import patchify
 from tiktokactions.plots import ACCEPTED, MUTED, REVIEW, new_figure, save_figure, style
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from tiktokactions.model.samples import PretrainClips
 
 FRAMES_SHOWN = 8
 CLIP_ROW_IN = 0.75
@@ -115,6 +112,4 @@ def unpatchify(patches: Tensor, config: ModelConfig) -> Tensor:
     """Undo :func:`tiktokactions.model.vit.patchify`: (B, N, 3·t·p·p) to (B, 3, T, H, W)."""
     (slots, rows, columns), t, p = config.grid, config.tubelet, config.patch
     x = patches.view(len(patches), slots, rows, columns, TOKEN_CHANNELS, t, p, p)
-    return x.permute(0, 4, 1, 5, 2, 6, 3, 7).reshape(
-        len(patches), TOKEN_CHANNELS, *(config.frames, config.height, config.width)
-    )
+    return x.permute(0, 4, 1, 5, 2, 6, 3, 7).flatten(6, 7).flatten(4, 5).flatten(2, 3)

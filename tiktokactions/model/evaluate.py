@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import ChainMap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -99,15 +99,7 @@ def run_views(
     """
     model.to(machine.device).eval()
     mine = range(machine.processes.rank, len(clips), machine.processes.world)
-    dataset = TestClips(
-        [clips[i] for i in mine],
-        model.config,
-        stride=stride,
-        sampling=sampling,
-        segments=options.segments,
-        crops=options.crops,
-        decoder=options.decoder,
-    )
+    dataset = TestClips([clips[i] for i in mine], model.config, options, stride, sampling)
     found: dict[int, Tensor] = {}
     began = time.perf_counter()
     batches = evaluation_batches(dataset, 1, worker_count(options, machine.processes))
@@ -131,12 +123,7 @@ def run_views(
 
 
 def evaluate(
-    run: Path,
-    data: ClipSet,
-    options: EvaluateOptions,
-    output: Path,
-    *,
-    report: Report = lambda progress: None,
+    run: Path, data: ClipSet, options: EvaluateOptions, output: Path, *, report: Report = lambda progress: None
 ) -> Evaluation:
     """Test a fine-tuned run on labelled clips and write everything about it to ``output``.
 
@@ -172,7 +159,11 @@ def evaluate(
             folder=str(output),
         )
         if machine.processes.is_first:
-            _write(output, result, data, info.labels, probabilities, labels, counts)
+            output.mkdir(parents=True, exist_ok=True)
+            write_predictions(output / "predictions.parquet", data.clips, info.labels, probabilities, labels.tolist())
+            write_csv(output / "per_class.csv", _class_rows(counts, info.labels))
+            draw_confusion(output / "confusion", counts, info.labels, result.top1)
+            write_json(output / "result.json", dataclasses.asdict(result))
     return result
 
 
@@ -211,27 +202,14 @@ def label_numbers(data: ClipSet, known: Sequence[str], by: object) -> Tensor:
     return torch.tensor([numbers[str(clip.label)] for clip in data.clips])
 
 
-def _write(
-    output: Path,
-    result: Evaluation,
-    data: ClipSet,
-    names: Sequence[str],
-    probabilities: Tensor,
-    labels: Tensor,
-    counts: np.ndarray,
-) -> None:
-    output.mkdir(parents=True, exist_ok=True)
-    write_predictions(output / "predictions.parquet", data.clips, names, probabilities, labels.tolist())
-    rows: list[list[object]] = [["label", "videos", "correct", "accuracy", "most_often_taken_for"]]
+def _class_rows(counts: np.ndarray, names: Sequence[str]) -> Iterator[list[object]]:
+    yield ["label", "videos", "correct", "accuracy", "most_often_taken_for"]
     wrong = counts - np.diag(counts.diagonal())
     for number, (name, videos) in enumerate(zip(names, counts.sum(1).tolist(), strict=True)):
         correct = int(counts[number, number])
         accuracy = f"{correct / videos:.4f}" if videos else ""
         taken_for = names[int(wrong[number].argmax())] if wrong[number].any() else ""
-        rows.append([name, videos, correct, accuracy, taken_for])
-    write_csv(output / "per_class.csv", rows)
-    draw_confusion(output / "confusion", counts, names, result.top1)
-    write_json(output / "result.json", dataclasses.asdict(result))
+        yield [name, videos, correct, accuracy, taken_for]
 
 
 def confusion_counts(predicted: Tensor, labels: Tensor, classes: int) -> np.ndarray:

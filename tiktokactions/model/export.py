@@ -15,11 +15,7 @@ _FOLDER_FILES = {"config.json", "model.safetensors", "preprocessor_config.json"}
 
 
 def export(
-    source: str | Path,
-    output: str | Path,
-    *,
-    to: Literal["huggingface", "official"],
-    config: ModelConfig | None = None,
+    source: str | Path, output: str | Path, *, to: Literal["huggingface", "official"], config: ModelConfig | None = None
 ) -> Path:
     """Write the weights of a run, or any that :func:`read_weights` reads, in another form.
 

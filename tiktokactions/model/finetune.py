@@ -29,19 +29,12 @@ from tiktokactions.model.hardware import (
 )
 from tiktokactions.model.loader import evaluation_batches
 from tiktokactions.model.mixing import mix
+from tiktokactions.model.official import config_of
 from tiktokactions.model.optim import AverageWeights, adamw, parameter_groups, schedule
 from tiktokactions.model.options import FinetuneOptions
 from tiktokactions.model.probe import fit_probe
 from tiktokactions.model.progress import TrainingProgress
-from tiktokactions.model.run import (
-    Derived,
-    FirstWeights,
-    Run,
-    RunInfo,
-    TrainingData,
-    TrainingResult,
-    clips_fingerprint,
-)
+from tiktokactions.model.run import Derived, FirstWeights, Run, RunInfo, TrainingData, TrainingResult, clips_fingerprint
 from tiktokactions.model.samples import FinetuneClips, ValidationClips
 from tiktokactions.model.training import (
     Recorder,
@@ -49,14 +42,13 @@ from tiktokactions.model.training import (
     Saver,
     batches_of,
     check_finite,
-    clip_paths,
     derived_numbers,
     end_run,
     open_run,
     optimizer_step,
     resume,
 )
-from tiktokactions.model.weights import ReadWeights, config_of, load_into, read_weights
+from tiktokactions.model.weights import ReadWeights, load_into, read_weights
 
 DROPS_STREAM, MIX_STREAM = 1, 2
 """Tell apart the random numbers that are drawn from one seed and step."""
@@ -152,7 +144,7 @@ def _train(
                     losses.append(loss.detach())
                 own = torch.stack(losses).mean()
                 mean_loss = machine.mean(own).item()
-                check_finite(mean_loss, own.item(), state.step, clip_paths(train.clips, parts))
+                check_finite(mean_loss, own.item(), state.step, train.clips, parts)
                 lr = rates[state.step]
                 norm = optimizer_step(state, lr, options.clip_grad, recorder.wants_line())
                 if state.average is not None:

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
@@ -17,9 +16,7 @@ from torch import Tensor, nn
 from tiktokactions.errors import UsageError
 from tiktokactions.files import dataset_lock
 from tiktokactions.machine import usable_cores
-
-if TYPE_CHECKING:
-    from tiktokactions.model.options import Precision, RunOptions
+from tiktokactions.model.options import Precision, RunOptions
 
 MOST_WORKERS = 24
 """Table 2 and 3 of the paper."""

@@ -14,23 +14,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from tiktokactions.files import write_atomic
+from tiktokactions.files import write_json
 from tiktokactions.model.config import ModelConfig
-from tiktokactions.model.huggingface_config import (
-    DEFAULTS,
-    config_from,
-    describe,
-    labels_from,
-    preprocessing,
-    refuse_settings,
-)
+from tiktokactions.model.huggingface_config import checked_settings, config_from, describe, labels_from, preprocessing
 from tiktokactions.model.official import Kind, expect_shapes, kind_of, official_names, official_shapes
 from tiktokactions.model.tensor_files import (
     Tensors,
@@ -81,13 +72,9 @@ def to_huggingface(
     expect_shapes(official, official_shapes(config, kind), str(folder), advice)
     described = describe(config, kind, labels, str(folder)) | {"norm_pix_loss": normalised_target}
     write_safetensors(folder / "model.safetensors", _their_tensors(official, config, kind))
-    write_atomic(folder / "config.json", _json(described))
-    write_atomic(folder / "preprocessor_config.json", _json(preprocessing(config)))
+    write_json(folder / "config.json", described)
+    write_json(folder / "preprocessor_config.json", preprocessing(config))
     return folder
-
-
-def _json(data: dict[str, Any]) -> bytes:
-    return (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 # --- names ---------------------------------------------------------------------------------------------------------
@@ -168,10 +155,9 @@ def from_huggingface(folder: str | Path) -> tuple[ModelConfig, Tensors, tuple[st
     """
     folder = Path(folder)
     described = read_json(folder / "config.json")
-    settings = DEFAULTS | described
     theirs = _with_stored_names(_their_files(folder))
     kind: Kind = "finetune" if "classifier.weight" in theirs else kind_of(theirs)
-    refuse_settings(settings, kind, folder / "config.json")
+    settings = checked_settings(described, kind, folder / "config.json")
     labels = labels_from(described, folder / "config.json") if kind == "finetune" else None
     classes = len(theirs["classifier.weight"]) if kind == "finetune" else 0
     config = config_from(settings, classes, folder / "config.json")

@@ -17,7 +17,7 @@ _LARGEST_EPS = 1e-5
 _PAIRS = ("image_size", "patch_size")
 """Settings that are a side or [height, width]."""
 _ARCHITECTURES = {"pretrain": "VideoMAEForPreTraining", "finetune": "VideoMAEForVideoClassification"}
-DEFAULTS: dict[str, Any] = {
+_DEFAULTS: dict[str, Any] = {
     "image_size": 224,
     "patch_size": 16,
     "num_channels": 3,
@@ -57,7 +57,7 @@ def describe(config: ModelConfig, kind: Kind, labels: Sequence[str] | None, wher
     described: dict[str, Any] = {
         "architectures": [_ARCHITECTURES[kind]],
         "model_type": "videomae",
-        **DEFAULTS,
+        **_DEFAULTS,
         **{theirs: getattr(config, ours) for theirs, ours in _OUR_NAMES.items()},
         "image_size": config.height if config.height == config.width else [config.height, config.width],
         "patch_size": config.patch,
@@ -103,8 +103,9 @@ def preprocessing(config: ModelConfig) -> dict[str, Any]:
 # --- reading -------------------------------------------------------------------------------------------------------
 
 
-def refuse_settings(settings: dict[str, Any], kind: Kind, where: Path) -> None:
-    """Raises :class:`WeightsError` naming every setting that our model cannot follow."""
+def checked_settings(described: dict[str, Any], kind: Kind, where: Path) -> dict[str, Any]:
+    """A config.json with its defaults. Raises :class:`WeightsError` naming every setting that we cannot follow."""
+    settings = _DEFAULTS | described
     _expect_numbers(settings, where)
     mean_pooling = settings["use_mean_pooling"]
     # (setting, is it ours?, expected)
@@ -125,10 +126,11 @@ def refuse_settings(settings: dict[str, Any], kind: Kind, where: Path) -> None:
         raise WeightsError(
             f"{where}: not a model that tiktokactions can follow: {'; '.join(wrong)}. Use another folder."
         )
+    return settings
 
 
 def _expect_numbers(settings: dict[str, Any], where: Path) -> None:
-    for name, default in DEFAULTS.items():
+    for name, default in _DEFAULTS.items():
         value = settings[name]
         values = value if name in _PAIRS and isinstance(value, list) and len(value) == 2 else [value]
         expected = (int, float) if isinstance(default, float) else type(default)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,12 +22,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from tiktokactions.clips.clip import Clip
 from tiktokactions.errors import UsageError
 from tiktokactions.model.samples import Key, open_clip
 from tiktokactions.video import UnreadableError
-
-if TYPE_CHECKING:
-    from tiktokactions.clips.clip import Clip
 
 Batch = dict[str, Tensor]
 

@@ -87,10 +87,8 @@ def kind_of(names: Iterable[str]) -> Kind:
 def official_shapes(config: ModelConfig, kind: Kind) -> Shapes:
     """Every name of a complete state dict and its shape; ``encoder`` without a last norm, ``finetune`` with a head."""
     prefix = "encoder." if kind == "pretrain" else ""
-    shapes: Shapes = {
-        f"{prefix}patch_embed.proj.weight": (config.embed_dim, 3, config.tubelet, config.patch, config.patch)
-    }
-    shapes[f"{prefix}patch_embed.proj.bias"] = (config.embed_dim,)
+    kernel = (config.embed_dim, 3, config.tubelet, config.patch, config.patch)
+    shapes: Shapes = {f"{prefix}patch_embed.proj.weight": kernel, f"{prefix}patch_embed.proj.bias": (config.embed_dim,)}
     for index in range(config.depth):
         shapes |= _block_shapes(f"{prefix}blocks.{index}.", config.embed_dim, config.mlp_dim)
     if kind == "finetune":
@@ -212,8 +210,7 @@ def config_of(
         return named(
             ModelConfig(
                 name="custom",
-                embed_dim=got["embed_dim"],
-                depth=got["depth"],
+                **{measure: got[measure] for measure in ("embed_dim", "depth", "tubelet", "patch")},
                 heads=heads,
                 decoder_dim=decoder_dim,
                 decoder_heads=decoder_heads,
@@ -222,8 +219,6 @@ def config_of(
                 frames=frames or 16,
                 height=height or base.get("height", 224),
                 width=width or base.get("width", 224),
-                tubelet=got["tubelet"],
-                patch=got["patch"],
                 classes=got.get("classes", 0),
             )
         )

@@ -71,8 +71,7 @@ def parameter_groups(
 
 def adamw(groups: list[dict[str, Any]], betas: tuple[float, float]) -> torch.optim.AdamW:
     """AdamW in one fused kernel, on CUDA and on the CPU; the rate is set before every step."""
-    plain = [{k: v for k, v in group.items() if k != "names"} for group in groups]
-    return torch.optim.AdamW(plain, lr=0.0, betas=betas, eps=ADAM_EPS, fused=True)
+    return torch.optim.AdamW(groups, lr=0.0, betas=betas, eps=ADAM_EPS, fused=True)
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -74,12 +74,9 @@ def write_features(
         found = run_views(model, clips, options, machine, report, *sampling, merge=mean, features=True)
         if machine.processes.is_first:
             matrix = torch.stack(found).numpy()
-            columns = {
-                "path": pa.array([clip.path for clip in clips], pa.string()),
-                "label": pa.array([clip.label for clip in clips], pa.string()),
-                "video_id": pa.array([clip.video_id for clip in clips], pa.string()),
-                "feature": pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1]),
-            }
+            names = ("path", "label", "video_id")
+            columns = {name: pa.array([getattr(clip, name) for clip in clips], pa.string()) for name in names}
+            columns["feature"] = pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
             output.parent.mkdir(parents=True, exist_ok=True)
             with unfinished(output) as staged:
                 pq.write_table(pa.table(columns), staged, compression="zstd")

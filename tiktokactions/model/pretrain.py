@@ -23,27 +23,12 @@ from tiktokactions.model.autoencoder import (
 from tiktokactions.model.checkpoint import TrainingState
 from tiktokactions.model.config import ModelConfig, model_config
 from tiktokactions.model.curves import draw_reconstructions
-from tiktokactions.model.hardware import (
-    Hardware,
-    alone,
-    hardware,
-    local_gradients,
-    processes_told,
-    share_gradients,
-)
+from tiktokactions.model.hardware import Hardware, alone, hardware, local_gradients, processes_told, share_gradients
 from tiktokactions.model.masking import decoder_mask, tube_mask
 from tiktokactions.model.optim import adamw, parameter_groups, schedule
 from tiktokactions.model.options import PretrainOptions
 from tiktokactions.model.progress import TrainingProgress
-from tiktokactions.model.run import (
-    Derived,
-    FirstWeights,
-    Run,
-    RunInfo,
-    TrainingData,
-    TrainingResult,
-    clips_fingerprint,
-)
+from tiktokactions.model.run import Derived, FirstWeights, Run, RunInfo, TrainingData, TrainingResult, clips_fingerprint
 from tiktokactions.model.samples import PretrainClips
 from tiktokactions.model.training import (
     Recorder,
@@ -51,7 +36,6 @@ from tiktokactions.model.training import (
     Saver,
     batches_of,
     check_finite,
-    clip_paths,
     derived_numbers,
     end_run,
     open_run,
@@ -141,7 +125,7 @@ def _train(
                     losses.append(loss.detach())
                 own = torch.stack(losses).sum()
                 mean_loss = machine.mean(own).item()
-                check_finite(mean_loss, own.item(), state.step, clip_paths(clips, parts))
+                check_finite(mean_loss, own.item(), state.step, clips, parts)
                 lr = rates[state.step]
                 norm = optimizer_step(state, lr, options.clip_grad, recorder.wants_line())
                 recorder.step_done(mean_loss, lr, norm)

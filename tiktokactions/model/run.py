@@ -298,10 +298,8 @@ def filled(record: DataclassInstance) -> dict[str, Any]:
 def package_versions() -> dict[str, str]:
     found = {"tiktokactions": __version__, "python": platform.python_version()}
     for name in PACKAGES:
-        try:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return found
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,15 +16,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tiktokactions.clips.cache import local_clip
+from tiktokactions.clips.clip import Clip
 from tiktokactions.model.augment import evaluation_view, finetune_view, pretrain_view, resize_short_side
+from tiktokactions.model.config import ModelConfig
 from tiktokactions.model.masking import decoder_mask, tube_mask
+from tiktokactions.model.options import Decoder, EvaluateOptions, FinetuneOptions, PretrainOptions
 from tiktokactions.model.views import Mode, Sampling, frame_indices, sparse_test_frames, test_views
 from tiktokactions.video import ClipReader, UnreadableError
-
-if TYPE_CHECKING:
-    from tiktokactions.clips.clip import Clip
-    from tiktokactions.model.config import ModelConfig
-    from tiktokactions.model.options import Decoder, FinetuneOptions, PretrainOptions
 
 Sample = dict[str, Tensor]
 Key = tuple[int, int]
@@ -59,19 +56,15 @@ class _Clips(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.clips)
 
-    def _read(
-        self,
-        index: int,
-        mode: Mode,
-        sampling: Sampling = "dense",
-        rng: np.random.Generator | None = None,
-        each: Callable[[np.ndarray], np.ndarray] | None = None,
-    ) -> np.ndarray:
-        """The frames of a clip, uint8 (T, H, W, 3)."""
-        length, stride = self.config.frames, self.options.stride
-        with open_clip(self.clips[index], self.options.decoder) as reader:
-            indices = frame_indices(reader.frames, length=length, stride=stride, mode=mode, rng=rng, sampling=sampling)
-            return reader.read(indices, each=each)
+    def _read(self, key: Key, mode: Mode, sampling: Sampling = "dense") -> np.ndarray:
+        """The frames of a clip, uint8 (T, H, W, 3); for validation as small as the view that is cut out of them."""
+        (epoch, index), options, length = key, self.options, self.config.frames
+        rng = sample_rng(options.seed, epoch, index)
+        with open_clip(self.clips[index], options.decoder) as reader:
+            indices = frame_indices(
+                reader.frames, length=length, stride=options.stride, mode=mode, rng=rng, sampling=sampling
+            )
+            return reader.read(indices, each=_shrink(self.size) if mode == "validation" else None)
 
 
 class PretrainClips(_Clips):
@@ -90,7 +83,7 @@ class PretrainClips(_Clips):
     def __getitem__(self, key: Key) -> Sample:
         epoch, index = key
         options, config = self.options, self.config
-        frames_thwc = self._read(index, "pretrain", rng=sample_rng(options.seed, epoch, index))
+        frames_thwc = self._read(key, "pretrain")
         videos, hidden, not_decoded = [], [], []
         for copy in range(options.num_samples):
             rng = sample_rng(options.seed, epoch, index, copy)
@@ -131,7 +124,7 @@ class FinetuneClips(_LabelledClips):
     def __getitem__(self, key: Key) -> Sample:
         epoch, index = key
         options = self.options
-        frames_thwc = self._read(index, "train", options.sampling, sample_rng(options.seed, epoch, index))
+        frames_thwc = self._read(key, "train", options.sampling)
         videos = [
             finetune_view(
                 frames_thwc,
@@ -155,8 +148,8 @@ class ValidationClips(_LabelledClips):
     """
 
     def __getitem__(self, key: Key) -> Sample:
-        _, index = key
-        frames_thwc = self._read(index, "validation", self.options.sampling, each=_shrink(self.size))
+        index = key[1]
+        frames_thwc = self._read(key, "validation", self.options.sampling)
         video = evaluation_view(frames_thwc, self.size)
         return {"video": video, "label": torch.tensor(self.labels[index]), "index": torch.tensor(index)}
 
@@ -173,18 +166,15 @@ class TestClips(Dataset[Sample]):
     __test__ = False  # its name makes pytest take it for a test
 
     def __init__(
-        self,
-        clips: Sequence[Clip],
-        config: ModelConfig,
-        *,
-        stride: int = 4,
-        sampling: Sampling = "dense",
-        segments: int = 5,
-        crops: int = 3,
-        decoder: Decoder = "pyav",
+        self, clips: Sequence[Clip], config: ModelConfig, options: EvaluateOptions, stride: int, sampling: Sampling
     ) -> None:
-        self.clips, self.config = tuple(clips), config
-        self.stride, self.sampling, self.segments, self.crops, self.decoder = stride, sampling, segments, crops, decoder
+        self.clips, self.config, self.options, self.stride, self.sampling = (
+            tuple(clips),
+            config,
+            options,
+            stride,
+            sampling,
+        )
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -192,12 +182,13 @@ class TestClips(Dataset[Sample]):
     def __getitem__(self, key: Key) -> Sample:
         _, index = key
         size = (self.config.height, self.config.width)
-        with open_clip(self.clips[index], self.decoder) as reader:
+        with open_clip(self.clips[index], self.options.decoder) as reader:
             frames_vt = self._frames_of_segments(reader.frames)
             numbers, places_vt = np.unique(frames_vt, return_inverse=True)
             frames_thwc = reader.read(numbers, each=_shrink(size))
         height, width = frames_thwc.shape[1:3]
-        views = test_views(len(numbers), height, width, length=0, segments=self.segments, crops=self.crops, size=size)
+        segments, crops = self.options.segments, self.options.crops
+        views = test_views(len(numbers), height, width, length=0, segments=segments, crops=crops, size=size)
         frames_tchw = torch.from_numpy(frames_thwc).permute(0, 3, 1, 2)
         places_vt = places_vt.reshape(frames_vt.shape)
         video = torch.empty((len(views), 3, self.config.frames, *size), dtype=torch.uint8)
@@ -210,9 +201,9 @@ class TestClips(Dataset[Sample]):
         """int64 (segments, T): the frames of the video that each segment shows."""
         length = self.config.frames
         if self.sampling == "sparse":
-            return sparse_test_frames(frames, length=length, segments=self.segments)
+            return sparse_test_frames(frames, length=length, segments=self.options.segments)
         strided = frame_indices(frames, length=length, stride=self.stride, mode="test")
-        views = test_views(len(strided), 1, 1, length=length, segments=self.segments, crops=1)
+        views = test_views(len(strided), 1, 1, length=length, segments=self.options.segments, crops=1)
         return np.stack([strided[view.start : view.start + length] for view in views])
 
 

@@ -34,8 +34,6 @@ from tiktokactions.model.run import (
     TrainingResult,
     append_log,
     differences,
-    read_log,
-    read_run,
     rewind_log,
     write_clips,
     write_result,
@@ -142,7 +140,7 @@ def open_run(run: Path, info: RunInfo, clips: Sequence[Clip], machine: Hardware,
 
 def _open(run: Path, info: RunInfo, clips: Sequence[Clip]) -> None:
     if (run / "run.json").exists():
-        different = differences(read_run(run), info, CHANGEABLE)
+        different = differences(Run(run).info, info, CHANGEABLE)
         if different:
             raise RunError(
                 f"{run}: begun with other settings; choose another `output`, or the same settings to go on.\n  "
@@ -198,20 +196,22 @@ def end_run(run: Path, state: TrainingState, recorder: Recorder, machine: Hardwa
 # --- one step ------------------------------------------------------------------------------------------------------
 
 
-def check_finite(loss: float, own: float, step: int, paths: Iterable[str]) -> None:
-    """Raises ``NonFiniteLossError`` where the loss of any process is not a number that can be learned from."""
+def check_finite(loss: float, own: float, step: int, clips: Sequence[Clip], parts: Iterable[dict[str, Tensor]]) -> None:
+    """Raises ``NonFiniteLossError`` where the loss of any process is not a number that can be learned from.
+
+    Args:
+        loss: the mean over all processes.
+        own: that of this process.
+        clips, parts: what the step was trained on, to name the files that its batches were cut from.
+    """
     if math.isfinite(loss):
         return
-    named = "\n  ".join(dict.fromkeys(paths)) if not math.isfinite(own) else "(in another process, see its message)"
+    paths = dict.fromkeys(clips[number].path for batch in parts for number in batch["index"].tolist())
+    named = "\n  ".join(paths) if not math.isfinite(own) else "(in another process, see its message)"
     raise NonFiniteLossError(
         f"the loss of step {step + 1} is {loss}; nothing of this step was applied. The clips of the batch:\n  {named}\n"
         "Lower `base_lr`, set `clip_grad`, or use `precision` bf16 or fp32."
     )
-
-
-def clip_paths(clips: Sequence[Clip], parts: Iterable[dict[str, Tensor]]) -> list[str]:
-    """The files that the batches of a step were cut from."""
-    return [clips[number].path for batch in parts for number in batch["index"].tolist()]
 
 
 def optimizer_step(state: TrainingState, lr: float, clip_grad: float | None, wants_norm: bool) -> Tensor | None:
@@ -246,7 +246,7 @@ class Recorder:
         self.every = options.log_steps
         self.began, self.first_step = time.perf_counter(), state.step
         self.line_began, self.line_step, self.loading_s = self.began, state.step, 0.0
-        self.last_loss: float | None = next((x["loss"] for x in reversed(read_log(run)) if "loss" in x), None)
+        self.last_loss: float | None = next((x["loss"] for x in reversed(Run(run).log()) if "loss" in x), None)
         self.events = _tensorboard(run / "tensorboard", state.step) if hw.processes.is_first else None
 
     def timed(self, batches: Iterable[Batch]) -> Iterator[Batch]:

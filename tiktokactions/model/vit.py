@@ -16,7 +16,6 @@ from tiktokactions.model.config import ModelConfig
 
 NORM_EPS = 1e-6
 """Of every layer norm; transformers' default differs (1e-12)."""
-DECODER_MLP_RATIO = 4
 
 
 def patchify(video: Tensor, config: ModelConfig) -> Tensor:
@@ -149,11 +148,7 @@ def _zero_touching(parameters: Iterable[nn.Parameter]) -> Tensor:
 
 
 def run_blocks(
-    blocks: nn.ModuleList,
-    x: Tensor,
-    keep: Tensor | None = None,
-    checkpoint_activations: bool = False,
-    last: int | None = None,
+    blocks: nn.ModuleList, x: Tensor, keep: Tensor | None, checkpoint_activations: bool, last: int | None = None
 ) -> Tensor:
     """``x`` (B, N, D) through all blocks. ``keep``: bool (depth, 2, B); ``last``: of the final block; see :class:`Block`."""
     for index, block in enumerate(blocks):

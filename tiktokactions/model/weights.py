@@ -12,26 +12,12 @@ from tiktokactions.model.autoencoder import MaskedAutoencoder
 from tiktokactions.model.classification import VideoClassifier
 from tiktokactions.model.config import ModelConfig
 from tiktokactions.model.huggingface import from_huggingface
-from tiktokactions.model.official import (
-    Kind,
-    config_of,
-    differences,
-    expect_shapes,
-    kind_of,
-    official_names,
-    official_shapes,
-)
+from tiktokactions.model.official import Kind, differences, expect_shapes, kind_of, official_names, official_shapes
 from tiktokactions.model.run import Kind as KindOfRun
 from tiktokactions.model.run import Run, RunError, read_record
-from tiktokactions.model.tensor_files import (
-    Tensors,
-    WeightsError,
-    read_safetensors,
-    read_torch_file,
-    state_dict_in,
-)
+from tiktokactions.model.tensor_files import Tensors, WeightsError, read_safetensors, read_torch_file, state_dict_in
 
-__all__ = ["LoadReport", "ReadWeights", "WeightsError", "config_of", "load_into", "read_weights"]
+__all__ = ["LoadReport", "ReadWeights", "WeightsError", "load_into", "read_weights"]
 
 _DEEPSPEED = "mp_rank_00_model_states.pt"
 
@@ -47,7 +33,7 @@ class ReadWeights:
     tensors: Tensors
     """float32 on the CPU, by official names; an encoder alone has them without ``encoder.``."""
     config: ModelConfig | None = None
-    """Where the files tell it; else :func:`config_of` derives one from the tensors."""
+    """Where the files tell it; else :func:`tiktokactions.model.official.config_of` derives one from the tensors."""
     labels: tuple[str, ...] | None = None
     """Names of the classes in order, where the files tell them."""
 
@@ -164,11 +150,6 @@ class LoadReport:
     """In the weights, but not of this model."""
     notes: tuple[str, ...] = ()
     """Why."""
-
-    @property
-    def complete(self) -> bool:
-        """The whole model has been loaded, as evaluation and prediction need it."""
-        return not self.fresh
 
     def __str__(self) -> str:
         return "; ".join((f"{self.what}: {len(self.loaded)} tensors loaded", *self.notes))
