@@ -15,15 +15,16 @@ def test_schedules_are_the_reference(vectors, name):
     got = schedule(
         asked["base"],
         asked["final"],
-        steps=int(asked["epochs"] * asked["niter_per_ep"]),
-        warmup_steps=int(asked["warmup_epochs"] * asked["niter_per_ep"]),
+        epochs=asked["epochs"],
+        steps_per_epoch=asked["niter_per_ep"],
+        warmup_epochs=asked["warmup_epochs"],
         warmup_lr=asked["start"],
     )
     assert got == pytest.approx([float(value) for value in asked["values"]], abs=1e-15)
 
 
 def test_the_shape_of_a_schedule():
-    rates = schedule(2.0, 1.0, steps=100, warmup_steps=20)
+    rates = schedule(2.0, 1.0, epochs=10, steps_per_epoch=10, warmup_epochs=2)
     assert len(rates) == 100
     assert rates[0] == 0
     assert rates[19] == rates[20] == 2.0  # both ends belong to the warm-up, the cosine begins at its top
@@ -32,9 +33,14 @@ def test_the_shape_of_a_schedule():
     assert rates[20:] == sorted(rates[20:], reverse=True)
 
 
-@pytest.mark.parametrize(("steps", "warmup", "rates"), [(1, 1, [0.0]), (1, 0, [1.0]), (2, 1, [0.0, 1.0])])
-def test_short_schedules(steps, warmup, rates):
-    assert schedule(1.0, 0.0, steps=steps, warmup_steps=warmup) == rates
+@pytest.mark.parametrize(("epochs", "warmup", "rates"), [(1, 1, [0.0]), (1, 0, [1.0]), (2, 1, [0.0, 1.0])])
+def test_short_schedules(epochs, warmup, rates):
+    assert schedule(1.0, 0.0, epochs=epochs, steps_per_epoch=1, warmup_epochs=warmup) == rates
+
+
+def test_warmup_longer_than_training_is_refused():
+    with pytest.raises(ValueError, match="`warmup_epochs`: got 3"):
+        schedule(1.0, 0.0, epochs=2, steps_per_epoch=4, warmup_epochs=3)
 
 
 @pytest.mark.parametrize(("base", "batch", "lr"), [(1e-3, 32, 1.25e-4), (1e-3, 8, 3.125e-5), (1e-3, 256, 1e-3)])

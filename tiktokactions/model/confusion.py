@@ -37,8 +37,7 @@ def draw_confusion(stem: Path, counts: np.ndarray, names: Sequence[str], top1: f
         for row, column in zip(*np.nonzero(counts), strict=True):
             ink = "white" if shares[row, column] > 0.5 else INK
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=ink, fontsize=8)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("label")
+    axes.set(xlabel="predicted", ylabel="label")
     total = int(videos.sum())
     title(axes, f"Top-1 {top1:.1%}", f"{total:,} videos, {classes} classes")
     return save_figure(figure, stem)

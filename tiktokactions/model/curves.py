@@ -65,8 +65,7 @@ def draw_reconstructions(stem: Path, model: MaskedAutoencoder, dataset: Pretrain
             for column, frame in enumerate(shown):
                 axes = grid[3 * clip + kind][column]
                 axes.imshow(frames[clip, :, frame].permute(1, 2, 0).numpy(), interpolation="nearest")
-                axes.set_xticks([])
-                axes.set_yticks([])
+                axes.set(xticks=[], yticks=[])
                 if column == 0:
                     axes.set_ylabel(name, fontsize=7)
     stem.parent.mkdir(parents=True, exist_ok=True)

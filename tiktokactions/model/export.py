@@ -44,9 +44,8 @@ def export(
         if strangers or output.resolve() == Path(source).resolve():
             raise WeightsError(f"{output}: expected a new or empty folder, got {', '.join(strangers) or 'the source'}")
     config = config or weights.config or config_of(weights.tensors, source=weights.source)
-    return to_huggingface(
-        config, weights.tensors, output, labels=weights.labels, normalised_target=_normalised_target(weights)
-    )
+    normalised = _normalised_target(weights)
+    return to_huggingface(config, weights.tensors, output, labels=weights.labels, normalised_target=normalised)
 
 
 def _normalised_target(weights: ReadWeights) -> bool:

@@ -119,13 +119,17 @@ def _train(
     resume(run, state, machine, report)
     trained: nn.Module = share_gradients(model, machine)
     if options.compile:
-        keep_shapes(model)
+        for block in model.blocks:  # computes dropped clips too: a batch of another size would be compiled again
+            block.skip_dropped = False  # type: ignore[assignment]
         trained = torch.compile(trained)  # type: ignore[assignment]
 
-    rates = schedule(derived.lr, derived.min_lr, steps=derived.steps, warmup_steps=derived.warmup_steps)
+    per_epoch = derived.steps_per_epoch
+    rates = schedule(
+        derived.lr, derived.min_lr, epochs=options.epochs, steps_per_epoch=per_epoch, warmup_epochs=options.warmup
+    )
     augmented = dataclasses.replace(options, flip=options.flip and train.flip)
     dataset = FinetuneClips(train.clips, train.labels, model.config, augmented)
-    batches, per_epoch = batches_of(dataset, options, machine), derived.steps_per_epoch
+    batches = batches_of(dataset, options, machine)
     recorder = Recorder(run, state, options, machine, report, derived)
     saver = Saver(run, state, options, machine)
 
@@ -171,7 +175,8 @@ def batch_loss(
     video, label, classes = machine.send(batch["video"]), batch["label"], model.config.classes
     clips = len(video)
     # Drawn for the batches of all processes, each of which takes its own: what one process alone would have drawn.
-    generator = torch.Generator().manual_seed(_seed(options.seed, DROPS_STREAM, number))
+    seed = np.random.SeedSequence((options.seed, DROPS_STREAM, number)).generate_state(1, np.uint64)[0]
+    generator = torch.Generator().manual_seed(int(seed >> np.uint64(1)))
     drops = draw_drops(model, clips * world, generator)
     if drops is not None:
         drops = drops.part(rank * clips, (rank + 1) * clips)
@@ -182,16 +187,6 @@ def batch_loss(
     with machine.autocast():
         logits = trained(video, drops)
     return soft_target_loss(logits, machine.send(target))
-
-
-def _seed(*numbers: int) -> int:
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-def keep_shapes(model: VideoClassifier) -> None:
-    """Compute dropped clips too, for torch.compile: a batch that changes its size would be compiled again."""
-    for block in model.blocks:
-        block.skip_dropped = False  # type: ignore[assignment]
 
 
 def freeze(model: VideoClassifier, blocks: int) -> None:
@@ -247,8 +242,7 @@ def finetuning_config(options: FinetuneOptions, read: ReadWeights | None, classe
     """
     geometry: dict[str, Any] = {"frames": options.frames, "tubelet": options.tubelet, "patch": options.patch}
     if read is None:
-        name = options.model or "vit-b"
-        return model_config(name, image_size=options.image_size, classes=classes, **geometry)
+        return model_config(options.model or "vit-b", image_size=options.image_size, classes=classes, **geometry)
     known = read.config or config_of(
         read.tensors, frames=options.frames, image_size=options.image_size, source=read.source
     )

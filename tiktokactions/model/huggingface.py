@@ -154,13 +154,14 @@ def from_huggingface(folder: str | Path) -> tuple[ModelConfig, Tensors, tuple[st
             follow; the message names them.
     """
     folder = Path(folder)
-    described = read_json(folder / "config.json")
+    where = folder / "config.json"
+    described = read_json(where)
     theirs = _with_stored_names(_their_files(folder))
     kind: Kind = "finetune" if "classifier.weight" in theirs else kind_of(theirs)
-    settings = checked_settings(described, kind, folder / "config.json")
-    labels = labels_from(described, folder / "config.json") if kind == "finetune" else None
+    settings = checked_settings(described, kind, where)
+    labels = labels_from(described, where) if kind == "finetune" else None
     classes = len(theirs["classifier.weight"]) if kind == "finetune" else 0
-    config = config_from(settings, classes, folder / "config.json")
+    config = config_from(settings, classes, where)
     ours, shapes = _our_tensors(theirs, config, kind), official_shapes(config, kind)
     if not settings.get("qv_bias", settings.get("qkv_bias", True)):
         biases = [name for name in shapes if name.endswith((".q_bias", ".v_bias"))]
@@ -170,9 +171,7 @@ def from_huggingface(folder: str | Path) -> tuple[ModelConfig, Tensors, tuple[st
     advice = "config.json and the weights must be of one VideoMAE model. Fetch the folder again."
     expect_shapes(ours | theirs, shapes, str(folder), advice)
     if labels is not None and len(labels) != config.classes:
-        raise WeightsError(
-            f"{folder}/config.json: got {len(labels)} labels, expected {config.classes}, as the classifier"
-        )
+        raise WeightsError(f"{where}: got {len(labels)} labels, expected {config.classes}, as the classifier")
     return config, official_names(ours, str(folder)), labels
 
 

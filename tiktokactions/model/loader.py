@@ -25,7 +25,10 @@ from torch.utils.data import DataLoader, Dataset
 from tiktokactions.clips.clip import Clip
 from tiktokactions.errors import UsageError
 from tiktokactions.model.samples import Key, open_clip
+from tiktokactions.model.views import frame_indices, test_views
 from tiktokactions.video import UnreadableError
+
+__all__ = ["Batches", "check_readable", "epoch_order", "evaluation_batches", "frame_indices", "test_views"]
 
 Batch = dict[str, Tensor]
 

@@ -54,7 +54,12 @@ def official_names(tensors: Mapping[str, Tensor], source: str) -> Tensors:
         if not tensor.is_floating_point():
             raise WeightsError(f"{source}: {name}: got {tensor.dtype}, expected floating-point numbers")
         renamed[plain] = tensor
-    _refuse_unsupported(renamed, source)
+    found = {name: _UNSUPPORTED[name.rpartition(".")[2]] for name in renamed if name.rpartition(".")[2] in _UNSUPPORTED}
+    if found:
+        raise WeightsError(
+            f"{source}: these weights have {' and '.join(sorted(set(found.values())))} ({', '.join(found)}), which is not "
+            "supported: VideoMAE V2 was published without. Use other weights."
+        )
     if kind_of(renamed) != "pretrain":
         renamed = {name.removeprefix("encoder."): tensor for name, tensor in renamed.items()}
     kept = {name: tensor for name, tensor in renamed.items() if name.rpartition(".")[2] != "pos_embed"}
@@ -65,15 +70,6 @@ def _unwrapped(name: str) -> str:
     while name.startswith(_WRAPPERS):
         name = name.partition(".")[2]
     return name.replace("._orig_mod.", ".")  # parts of a model can be compiled too
-
-
-def _refuse_unsupported(names: Iterable[str], source: str) -> None:
-    found = {name: _UNSUPPORTED[name.rpartition(".")[2]] for name in names if name.rpartition(".")[2] in _UNSUPPORTED}
-    if found:
-        raise WeightsError(
-            f"{source}: these weights have {' and '.join(sorted(set(found.values())))} ({', '.join(found)}), which is not "
-            "supported: VideoMAE V2 was published without. Use other weights."
-        )
 
 
 def kind_of(names: Iterable[str]) -> Kind:

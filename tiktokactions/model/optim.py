@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tiktokactions.errors import UsageError
+
 ADAM_EPS = 1e-8
 LR_BATCH = 256
 """The batch that a base learning rate is stated for."""
@@ -20,9 +22,18 @@ def scaled_lr(base_lr: float, batch: int) -> float:
     return base_lr * batch / LR_BATCH
 
 
-def schedule(lr: float, min_lr: float, *, steps: int, warmup_steps: int = 0, warmup_lr: float = 0.0) -> list[float]:
-    """The learning rate of every optimizer step: a linear warm-up, then half a cosine that never quite ends."""
-    warmup, left = warmup_steps, steps - warmup_steps
+def schedule(
+    lr: float, min_lr: float, *, epochs: int, steps_per_epoch: int, warmup_epochs: float = 0, warmup_lr: float = 0.0
+) -> list[float]:
+    """The learning rate of every optimizer step: a linear warm-up, then half a cosine that never quite ends.
+
+    Raises:
+        ValueError: a warm-up longer than the training.
+    """
+    warmup = int(warmup_epochs * steps_per_epoch)
+    left = epochs * steps_per_epoch - warmup
+    if left < 0:
+        raise UsageError(f"`warmup_epochs`: got {warmup_epochs:g}, expected at most `epochs` ({epochs})")
     # Both ends belong to the warm-up: its last step runs at the full rate already.
     rising = [warmup_lr + (lr - warmup_lr) * i / (warmup - 1) if warmup > 1 else warmup_lr for i in range(warmup)]
     return rising + [min_lr + 0.5 * (lr - min_lr) * (1 + math.cos(math.pi * i / left)) for i in range(left)]

@@ -105,9 +105,12 @@ def _train(
     if options.compile:
         trained = torch.compile(trained)  # type: ignore[assignment]
 
-    rates = schedule(derived.lr, derived.min_lr, steps=derived.steps, warmup_steps=derived.warmup_steps)
+    per_epoch = derived.steps_per_epoch
+    rates = schedule(
+        derived.lr, derived.min_lr, epochs=options.epochs, steps_per_epoch=per_epoch, warmup_epochs=options.warmup
+    )
     dataset = PretrainClips(clips, model.config, options)
-    batches, per_epoch = batches_of(dataset, options, machine, shares), derived.steps_per_epoch
+    batches = batches_of(dataset, options, machine, shares)
     recorder = Recorder(run, state, options, machine, report, derived)
     saver = Saver(run, state, options, machine)
 

@@ -251,14 +251,11 @@ class Recorder:
 
     def timed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """The same batches; the time spent waiting for them is counted."""
-        source = iter(batches)
-        while True:
-            began = time.perf_counter()
-            batch = next(source, None)
+        began = time.perf_counter()
+        for batch in batches:
             self.loading_s += time.perf_counter() - began
-            if batch is None:
-                return
             yield batch
+            began = time.perf_counter()
 
     def seconds(self) -> float:
         """Since this start of the run."""
