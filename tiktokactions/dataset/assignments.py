@@ -62,6 +62,11 @@ def read_assignments(dataset: Place) -> dict[str, Assignment]:
     return found
 
 
+def read_sides(dataset: Place) -> dict[str, str]:
+    """Only the side of every video; errors as in :func:`read_assignments`."""
+    return {video_id: given.side for video_id, given in read_assignments(dataset).items()}
+
+
 def write_assignments(dataset: Place, assignments: Mapping[str, Assignment]) -> None:
     rows = ((i, a.side, a.reason) for i, a in sorted(assignments.items()))
     write_csv(assignments_path(dataset), [("video_id", "side", "reason"), *rows], staging_folder(dataset))
@@ -73,7 +78,7 @@ def sides_of_fold(dataset: Place, fold: int) -> dict[str, str]:
     Raises:
         ValueError: a fold that there is not.
     """
-    sides = {video_id: a.side for video_id, a in read_assignments(dataset).items()}
+    sides = read_sides(dataset)
     folds = sorted({side for side in sides.values() if side.startswith(FOLD)})
     if not folds:
         return sides

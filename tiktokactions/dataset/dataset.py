@@ -107,9 +107,9 @@ class Dataset:
     @property
     def sides(self) -> dict[str, str]:
         """The side of every video (``train``, ``val``, ``test`` or a fold; ``none``); empty if it was never split."""
-        from tiktokactions.dataset.assignments import read_assignments
+        from tiktokactions.dataset.assignments import read_sides
 
-        return {video_id: given.side for video_id, given in read_assignments(self.folder).items()}
+        return read_sides(self.folder)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The manifest, one row per video, in batches of these columns."""

@@ -19,6 +19,7 @@ from tiktokactions import plots
 from tiktokactions.dataset.statistics import (
     DURATION_EDGES_S,
     NO_LABEL,
+    STAGES,
     Funnel,
     Statistics,
     labels_of_rows,
@@ -45,7 +46,7 @@ MAX_FUNNEL_LABELS = 24
 SAMPLE_LABELS = 12
 SAMPLES_PER_LABEL = 4
 
-_STAGE_NAMES = ("seen", "readable", "long enough", "people", "accepted", "needs review")
+_STAGE_NAMES = [stage.replace("_", " ") for stage in STAGES]
 
 
 @plots.style()
@@ -56,19 +57,11 @@ def draw_figures(dataset: Place, stats: Statistics, folder: Place | None = None)
     and an older one of the same name is removed; the others say in words that there are no clips yet. The same dataset
     gives the same bytes.
     """
-    drawings = {
-        "clips_per_label": clips_per_label(stats),
-        "clips_per_label_names": clips_per_label_names(stats),
-        "label_ranges": label_ranges(stats),
-        "durations": durations(stats),
-        "funnel": funnel(stats),
-        "timings": timings(stats),
-    }
     folder = folder or dataset / "figures"
     paths = []
-    for name, figure in drawings.items():
-        if figure is not None:
-            paths += plots.save_figure(figure, folder / name)
+    for draw in (clips_per_label, clips_per_label_names, label_ranges, durations, funnel, timings):
+        if (figure := draw(stats)) is not None:
+            paths += plots.save_figure(figure, folder / draw.__name__)
     paths += _save_sample_frames(dataset, stats, folder / "sample_frames")
     for name in FIGURES:
         for path in (folder / f"{name}.svg", folder / f"{name}.png"):
@@ -162,12 +155,8 @@ def label_ranges(stats: Statistics) -> Figure:
     figure = plots.new_figure(8, 0.75 + 0.3 * rows)
     total = sum(b.count for b in stats.fitted_ranges)
     largest = max(b.count for b in (*stats.paper_ranges, *stats.fitted_ranges))
-    for axes, bins, name in zip(
-        figure.subplots(1, 2),
-        (stats.paper_ranges, stats.fitted_ranges),
-        ("the paper's ranges", "ranges of this dataset"),
-        strict=True,
-    ):
+    both = {"the paper's ranges": stats.paper_ranges, "ranges of this dataset": stats.fitted_ranges}
+    for axes, (name, bins) in zip(figure.subplots(1, 2), both.items(), strict=True):
         notes = [f"{share(b.count, total)} ({b.count:,})" for b in bins]
         names, counts = [b.name for b in bins], [b.count for b in bins]
         colors = list(plots.SEQUENCE[: len(bins)])
@@ -215,7 +204,7 @@ def funnel(stats: Statistics) -> Figure:
     named = sorted((f for f in stats.labels if f.label != NO_LABEL), key=lambda f: (-f.seen, f.label))
     labels = named[:MAX_FUNNEL_LABELS]
     labels += [f for f in stats.labels if f.label == NO_LABEL and named]
-    heights = [0.5 + 0.3 * len(_STAGE_NAMES), 0.75 + 0.24 * len(labels)] if labels else [0.5 + 0.3 * len(_STAGE_NAMES)]
+    heights = [0.5 + 0.3 * len(STAGES), *([0.75 + 0.24 * len(labels)] if labels else [])]
     figure = plots.new_figure(8, sum(heights) + 0.2)
     grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
     _overall_funnel(figure.add_subplot(grid[0]), stats)
@@ -257,7 +246,7 @@ def _label_funnel(axes: Axes, labels: list[Funnel]) -> None:
 
 
 def _counts(f: Funnel) -> tuple[int, ...]:
-    return f.seen, f.readable, f.long_enough, f.people, f.accepted, f.needs_review
+    return tuple(getattr(f, stage) for stage in STAGES)
 
 
 def timings(stats: Statistics) -> Figure | None:
@@ -318,11 +307,11 @@ def sample_posters(dataset: Place, stats: Statistics) -> dict[str, list[Image.Im
     posters: dict[str, list[Image.Image]] = {}
     for label, hashed in candidates.items():
         # A few more than needed, for posters that are missing; not all, for a label with thousands of clips.
-        for _, video_id in heapq.nsmallest(4 * SAMPLES_PER_LABEL, hashed):
-            picture = _poster(poster_path(parent_of(dataset), video_id))
-            if picture is not None and len(posters.setdefault(label, [])) < SAMPLES_PER_LABEL:
-                posters[label].append(picture)
-    return {label: pictures for label, pictures in posters.items() if pictures}
+        nearest = heapq.nsmallest(4 * SAMPLES_PER_LABEL, hashed)
+        found = (_poster(poster_path(parent_of(dataset), video_id)) for _, video_id in nearest)
+        if pictures := [picture for picture in found if picture is not None][:SAMPLES_PER_LABEL]:
+            posters[label] = pictures
+    return posters
 
 
 def _poster(path: Place) -> Image.Image | None:

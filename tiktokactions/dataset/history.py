@@ -103,11 +103,6 @@ def _states(events: Iterable[Event]) -> dict[str, str]:
     return found
 
 
-def last_version(dataset: Place) -> int:
-    """The last version in the history; 0 where there is none."""
-    return max((event.version for event in read_events(dataset)), default=0)
-
-
 def take_down_from_history(dataset: Place, ids: frozenset[str], version: int, date: str) -> int:
     """Forget videos that were taken down, in every version; how many lines that were.
 
@@ -131,7 +126,7 @@ def next_version(dataset: Place, info: DatasetInfo) -> DatasetInfo:
     date = utc_now()
     if append_version(dataset, info.version + 1, date) or info.version == 0:
         return replace(info, version=info.version + 1, updated=date)
-    return replace(info, version=max(info.version, last_version(dataset)))
+    return replace(info, version=max([info.version, *(event.version for event in read_events(dataset))]))
 
 
 def append_version(dataset: Place, version: int, date: str) -> int:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from tiktokactions.curation.decide import frame_scores, person_frames, person_score
 from tiktokactions.curation.options import CurateOptions
-from tiktokactions.dataset.assignments import Assignment, read_assignments
+from tiktokactions.dataset.assignments import read_sides
 from tiktokactions.files import Place, readable, staging_folder, unfinished
 from tiktokactions.records import STATUSES, VideoRecord
 
@@ -93,7 +93,7 @@ def _mean(values: Sequence[float]) -> float:
 def write_manifest(dataset: Place, records: Iterable[VideoRecord], options: CurateOptions) -> dict[str, int]:
     """Write ``manifest.parquet`` from the records, in the order given, and count them by status."""
     counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
-    assigned = read_assignments(dataset)
+    sides = read_sides(dataset)
     with (
         unfinished(dataset / "manifest.parquet", staging_folder(dataset)) as staged,
         pq.ParquetWriter(staged, SCHEMA, compression="zstd") as writer,
@@ -101,17 +101,12 @@ def write_manifest(dataset: Place, records: Iterable[VideoRecord], options: Cura
         rows: list[dict[str, Any]] = []
         for record in records:
             counts[record.status] += 1
-            rows.append(manifest_row(record, options, _side(assigned, record)))
+            rows.append(manifest_row(record, options, sides.get(record.video_id)))
             if len(rows) == ROWS_PER_BATCH:
                 writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
                 rows = []
         writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
     return counts
-
-
-def _side(assigned: Mapping[str, Assignment], record: VideoRecord) -> str | None:
-    given = assigned.get(record.video_id)
-    return None if given is None else given.side
 
 
 def rewrite_manifest(
@@ -135,7 +130,7 @@ def update_manifest(
 
     None, and nothing written, where the manifest lacks one of them or was written by another version of this program.
     """
-    assigned, manifest = read_assignments(dataset), dataset / "manifest.parquet"
+    sides, manifest = read_sides(dataset), dataset / "manifest.parquet"
     ids = pq.read_table(readable(manifest), columns=["video_id"])["video_id"].to_pylist()
     if not changed.keys() <= set(ids) or not pq.read_schema(readable(manifest)).equals(SCHEMA):
         return None
@@ -144,7 +139,7 @@ def update_manifest(
         if changed.keys().isdisjoint(batch["video_id"].to_pylist()):
             return batch
         records = ((row, changed.get(row["video_id"])) for row in batch.to_pylist())
-        rows = [row if r is None else manifest_row(r, options, _side(assigned, r)) for row, r in records]
+        rows = [row if r is None else manifest_row(r, options, sides.get(r.video_id)) for row, r in records]
         return pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
 
     rewrite_manifest(manifest, manifest, with_changes, staging_folder(dataset))
@@ -153,5 +148,4 @@ def update_manifest(
 
 def count_by_status(manifest: Place) -> dict[str, int]:
     statuses = pq.read_table(readable(manifest), columns=["status"])["status"].to_pylist()
-    counts: dict[str, int] = {status: statuses.count(status) for status in STATUSES}
-    return counts
+    return {status: statuses.count(status) for status in STATUSES}

@@ -22,7 +22,7 @@ from __future__ import annotations
 import bisect
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -256,12 +256,9 @@ def _count(batch: pa.RecordBatch, tally: _Tally, min_person_frames: int) -> None
     readable, accepted, review = flags[:, 1], flags[:, 4], flags[:, 5]
     _count_pictures(batch, readable, accepted, tally)
     _count_seconds(batch, readable, accepted, review, tally)
-    for name, counter, where in [
-        ("status", tally.status, None),
-        ("detector", tally.detectors, None),
-        ("split", tally.splits, accepted),
-    ]:
-        counter.update(_value_counts(batch[name] if where is None else batch[name].filter(pa.array(where))))
+    tally.status.update(_value_counts(batch["status"]))
+    tally.detectors.update(_value_counts(batch["detector"]))
+    tally.splits.update(_value_counts(batch["split"].filter(pa.array(accepted))))
     creators = pc.replace_with_mask(batch["creator"], pc.equal(batch["creator"], ""), pa.scalar(None, pa.string()))
     tally.creators.update(creators.drop_null().unique().to_pylist())
     tally.creators_accepted.update(creators.filter(pa.array(accepted)).drop_null().unique().to_pylist())
@@ -447,19 +444,15 @@ def fitted_edges(counts: list[int]) -> tuple[int, ...]:
     if not counts:
         return ()
     low, high = min(counts), max(counts)
+    steps = (m * 10**k for k in itertools.count() for m in (1, 2, 5))
+    choices: Iterable[Sequence[int]] = (range(low // step * step, high + step + 1, step) for step in steps)
     if high > 5 * float(np.median(counts)):
-        series = [m * 10**k for k in range(len(str(high)) + 1) for m in (1, 2, 5)]
-        for candidates in (series, series[::3]):
-            first = max(edge for edge in candidates if edge <= low)
-            edges = [edge for edge in candidates if edge >= first]
-            edges = edges[: next(i for i, edge in enumerate(edges) if edge > high) + 1]
-            if len(edges) <= 7:
-                break
-        return tuple(edges)
-    for step in (m * 10**k for k in itertools.count() for m in (1, 2, 5)):
-        start = low // step * step
-        edges = list(range(start, high + step + 1, step))
-        edges = edges[: next(i for i, edge in enumerate(edges) if edge > high) + 1]
+        growing = [m * 10**k for k in range(len(str(high)) + 1) for m in (1, 2, 5)]
+        choices = (growing, growing[::3])
+    edges: list[int] = []
+    for candidates in choices:
+        first, last = max(e for e in candidates if e <= low), min(e for e in candidates if e > high)
+        edges = [edge for edge in candidates if first <= edge <= last]
         if len(edges) <= 7:
             break
     return (max(1, edges[0]), *edges[1:])
@@ -474,9 +467,8 @@ def _fitted_bins(counts: list[int]) -> tuple[Bin, ...]:
 
 def _open_bins(edges: tuple[float, ...], count: Counter[int], unit: str = "") -> tuple[Bin, ...]:
     """Bins below, between and above ``edges``; ``count`` by the index that ``bisect.bisect(edges, x)`` gives."""
-    bounds: list[tuple[float, float | None]] = [(0, edges[0]), *itertools.pairwise(edges), (edges[-1], None)]
-    names = _range_names(edges, unit)
-    return tuple(Bin(names[i], low, high, count[i]) for i, (low, high) in enumerate(bounds))
+    bounds = zip(_range_names(edges, unit), (0, *edges), (*edges, None), strict=True)
+    return tuple(Bin(name, low, high, count[i]) for i, (name, low, high) in enumerate(bounds))
 
 
 def _range_names(edges: tuple[float, ...], unit: str = "") -> list[str]:
@@ -486,13 +478,9 @@ def _range_names(edges: tuple[float, ...], unit: str = "") -> list[str]:
 
 
 def _histogram(counts: Counter[int]) -> tuple[Bin, ...]:
-    if not counts:
-        return ()
     step = HISTOGRAM_STEP_S
-    return tuple(
-        Bin(f"{i * step:g}–{(i + 1) * step:g} s", i * step, (i + 1) * step, counts[i])
-        for i in range(min(counts), max(counts) + 1)
-    )
+    places = range(min(counts), max(counts) + 1) if counts else ()
+    return tuple(Bin(f"{i * step:g}–{(i + 1) * step:g} s", i * step, (i + 1) * step, counts[i]) for i in places)
 
 
 def _most_common_first(counts: Counter[str]) -> dict[str, int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tiktokactions.dataset.statistics import STAGES, Funnel, Statistics
+from collections.abc import Sequence
+
+from tiktokactions.dataset.statistics import STAGES, Bin, Statistics
 from tiktokactions.records import REASONS, STATUSES
 from tiktokactions.text import aligned, fitted, printable
 
@@ -19,10 +21,7 @@ def statistics_table(stats: Statistics) -> str:
         ("Clips per label, ranges of this dataset", stats.fitted_ranges, "labels"),
         ("Duration of clips", stats.durations, "clips"),
     ]:
-        total = sum(b.count for b in bins)
-        sections.append(
-            _table(title, ["", unit, "share"], [[b.name, f"{b.count:,}", share(b.count, total)] for b in bins])
-        )
+        sections.append(_table(title, ["", unit, "share"], bin_rows(bins)))
     for title, shares in [
         ("Short side of the sources, pixels", stats.short_sides),
         ("Frame size of the sources", stats.frame_sizes),
@@ -38,6 +37,12 @@ def statistics_table(stats: Statistics) -> str:
 
 def share(count: int, total: int) -> str:
     return f"{100 * count / total:.1f} %" if total else "–"
+
+
+def bin_rows(bins: Sequence[Bin]) -> list[list[str]]:
+    """Name, count and share of each."""
+    total = sum(b.count for b in bins)
+    return [[b.name, f"{b.count:,}", share(b.count, total)] for b in bins]
 
 
 def label_summary(stats: Statistics) -> str:
@@ -56,28 +61,21 @@ def _overview(stats: Statistics) -> str:
     status = ", ".join(
         f"{stats.status[s]:,} {s.replace('_', ' ')} ({share(stats.status[s], stats.videos)})" for s in STATUSES
     )
+    size = f"{stats.source_bytes / 1e9:,.2f} GB"
     lines = [
         ("videos", f"{stats.videos:,}"),
         ("status", status),
         ("still to judge", f"{stats.to_judge:,} by a person ({stats.review_hours:,.2f} hours of proposed clips)"),
         ("clips", f"{stats.funnel.accepted:,}, {stats.clip_hours:,.2f} hours"),
-        (
-            "sources",
-            f"{stats.source_hours:,.2f} hours, {stats.source_bytes / 1e9:,.2f} GB, {stats.copies:,} identical copies",
-        ),
+        ("sources", f"{stats.source_hours:,.2f} hours, {size}, {stats.copies:,} identical copies"),
         ("creators", f"{stats.creators:,}, of accepted clips {stats.creators_accepted:,}"),
         ("detectors", _counts(stats.detectors)),
         ("splits", _counts(stats.splits)),
         ("clips per label", label_summary(stats)),
     ]
     if (per_label := stats.clips_per_label) is not None:
-        lines.append(
-            (
-                "labels",
-                f"{per_label.labels:,} with clips, {per_label.labels_without_clips:,} without;"
-                f" {per_label.unlabelled_clips:,} clips without a label",
-            )
-        )
+        without = f"{per_label.labels_without_clips:,} without; {per_label.unlabelled_clips:,} clips without a label"
+        lines.append(("labels", f"{per_label.labels:,} with clips, {without}"))
     return "\n".join(f"{name:<16}{value}" for name, value in lines)
 
 
@@ -93,22 +91,14 @@ def _reasons_table(stats: Statistics) -> str:
 
 
 def _funnel_table(stats: Statistics) -> str:
-    labels: list[Funnel | None] = list(stats.labels)
-    if len(labels) > TABLE_LABELS:
-        labels = [*labels[: TABLE_LABELS * 3 // 4], None, *labels[-TABLE_LABELS // 4 :]]
-    rows = [_funnel_row(stats.funnel)]
-    for funnel in labels:
-        if funnel is None:
-            rows.append([f"… {len(stats.labels) - TABLE_LABELS:,} more (stats.json)"] + [""] * 7)
-        else:
-            rows.append(_funnel_row(funnel))
+    rows = [
+        [funnel.label, *(f"{getattr(funnel, stage):,}" for stage in STAGES), share(funnel.accepted, funnel.seen)]
+        for funnel in (stats.funnel, *stats.labels)
+    ]
+    if (more := len(stats.labels) - TABLE_LABELS) > 0:
+        rows[1 + TABLE_LABELS * 3 // 4 : -TABLE_LABELS // 4] = [[f"… {more:,} more (stats.json)", *[""] * 7]]
     header = ["", "seen", "readable", "long enough", "people", "accepted", "review", "accepted %"]
     return _table("Funnel", header, rows)
-
-
-def _funnel_row(funnel: Funnel) -> list[str]:
-    counts = [f"{getattr(funnel, stage):,}" for stage in STAGES]
-    return [funnel.label, *counts, share(funnel.accepted, funnel.seen)]
 
 
 def _table(title: str, header: list[str], rows: list[list[str]], text_columns: tuple[int, ...] = (0,)) -> str:

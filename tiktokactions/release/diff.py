@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +30,7 @@ class Difference:
 
 def compare_datasets(before: Dataset, after: Dataset) -> Difference:
     """Clips of two datasets."""
-    old: dict[str, tuple[str, str | None]] = {
-        row["video_id"]: (state_of(row), row["split"] or "") for row in accepted_rows(before.folder)
-    }
+    old = {row["video_id"]: (state_of(row), row["split"] or "") for row in accepted_rows(before.folder)}
     return _compare(str(before.folder), old, after)
 
 
@@ -43,13 +40,11 @@ def changes_since(dataset: Dataset, version: int) -> Difference:
     Raises:
         HistoryError: a version that the history does not reach.
     """
-    old: dict[str, tuple[str, str | None]] = {
-        i: (state, None) for i, state in states_at(dataset.folder, version).items()
-    }
-    return _compare(f"{dataset.folder}, version {version}", old, dataset)
+    states = states_at(dataset.folder, version)
+    return _compare(f"{dataset.folder}, version {version}", {i: (state, "") for i, state in states.items()}, dataset)
 
 
-def _compare(before: str, old: dict[str, tuple[str, str | None]], after: Dataset) -> Difference:
+def _compare(before: str, old: dict[str, tuple[str, str]], after: Dataset) -> Difference:
     came, changed, crossed, sides, same = [], [], [], {}, 0
     for row in accepted_rows(after.folder):
         video_id, side = row["video_id"], row["split"] or ""
@@ -63,18 +58,13 @@ def _compare(before: str, old: dict[str, tuple[str, str | None]], after: Dataset
             same += 1
         else:
             changed.append(video_id)
-            sides[video_id] = (side_before or "", side)
+            sides[video_id] = (side_before, side)
         if side_before and side and side_before != side and "train" in (side_before, side):
             crossed.append(video_id)
             sides[video_id] = (side_before, side)
-    sides |= {video_id: (side or "", "") for video_id, (_, side) in old.items()}
-    return Difference(
-        before, str(after.folder), same, _sorted(came), _sorted(old), _sorted(changed), _sorted(crossed), sides
-    )
-
-
-def _sorted(ids: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(ids))
+    sides |= {video_id: (side, "") for video_id, (_, side) in old.items()}
+    lists = (tuple(sorted(ids)) for ids in (came, old, changed, crossed))
+    return Difference(before, str(after.folder), same, *lists, sides)
 
 
 def write_difference(found: Difference, path: Path) -> None:
@@ -90,12 +80,10 @@ def difference_text(found: Difference) -> str:
     for name, ids in (("came", found.came), ("went", found.went), ("changed", found.changed)):
         lines.append(f"  {name:8} {len(ids):>8,}{_some(ids)}")
     if found.crossed:
-        lines.append(
-            f"attention: {len(found.crossed):,} clips are trained on in one and not in the other{_some(found.crossed)}"
-        )
+        crossed = f"{len(found.crossed):,} clips are trained on in one and not in the other{_some(found.crossed)}"
+        lines.append(f"attention: {crossed}")
     return "\n".join(lines)
 
 
-def _some(ids: Iterable[str]) -> str:
-    ids = list(ids)
+def _some(ids: tuple[str, ...]) -> str:
     return f"   {', '.join(ids[:5])}{' ...' if len(ids) > 5 else ''}" if ids else ""

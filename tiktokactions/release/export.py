@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,30 +12,9 @@ from typing import Any
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, delete, write_json
-from tiktokactions.release.formats import (
-    coco,
-    fiftyone,
-    huggingface,
-    ids,
-    kinetics,
-    labelstudio,
-    parquet,
-    videomae,
-    webdataset,
-)
+from tiktokactions.release import formats
 from tiktokactions.release.rows import Export
 
-FORMATS: dict[str, Callable[[Export, Path], list[Path]]] = {
-    "kinetics": kinetics.write,
-    "videomae": videomae.write,
-    "webdataset": webdataset.write,
-    "huggingface": huggingface.write,
-    "parquet": parquet.write,
-    "coco": coco.write,
-    "fiftyone": fiftyone.write,
-    "labelstudio": labelstudio.write,
-    "ids": ids.write,
-}
 MARK = "export.json"
 """In the folder of an export: what it is, and the files that belong to it."""
 REMEMBERED = "exports.json"
@@ -63,13 +43,13 @@ def export_dataset(export: Export, name: str, out: Path) -> Exported:
     Raises:
         ExportError: an unknown format, a folder that holds something else, or nothing to export.
     """
-    if name not in FORMATS:
-        raise ExportError(f"`format`: got {name!r}, expected one of {', '.join(FORMATS)}")
+    if name not in formats.NAMES:
+        raise ExportError(f"`format`: got {name!r}, expected one of {', '.join(formats.NAMES)}")
     out = Path(out)
     before = _files_before(out, name)
     if not export.counts and name != "ids":
         raise ExportError(f"{export.dataset.folder}: no accepted clip fits; 'dataset stats' says what there is")
-    written = FORMATS[name](export, out)
+    written: list[Path] = importlib.import_module(f"{formats.__name__}.{name}").write(export, out)
     relative = sorted({path.relative_to(out).as_posix() for path in written})
     for gone in sorted(set(before) - set(relative)):
         delete(out / gone)
@@ -85,9 +65,7 @@ def export_dataset(export: Export, name: str, out: Path) -> Exported:
 def remembered(dataset: Place) -> list[dict[str, Any]]:
     """Every export that was made of this dataset: ``format``, ``path`` (absolute), options."""
     path = dataset / REMEMBERED
-    if not path.is_file():
-        return []
-    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     return found
 
 
@@ -103,12 +81,11 @@ def take_down_from_exports(dataset: Place, ids: Iterable[str]) -> int:
         if not (out / MARK).is_file():
             continue
         kept.append(entry)
-        if not _holds(out, gone):
+        if gone.isdisjoint(json.loads((out / MARK).read_text(encoding="utf-8"))["videos"]):
             continue
         changed += 1
-        export = Export(
-            Dataset(dataset), tuple(entry["sides"]), tuple(entry["labels"]), entry["shard_mb"], entry["frames"]
-        )
+        sides, labels = tuple(entry["sides"]), tuple(entry["labels"])
+        export = Export(Dataset(dataset), sides, labels, entry["shard_mb"], entry["frames"])
         if export.counts or entry["format"] == "ids":
             export_dataset(export, entry["format"], out)
         else:
@@ -119,11 +96,6 @@ def take_down_from_exports(dataset: Place, ids: Iterable[str]) -> int:
     return changed
 
 
-def _holds(out: Path, gone: set[str]) -> bool:
-    """Whether an export holds one of these."""
-    return not gone.isdisjoint(json.loads((out / MARK).read_text(encoding="utf-8"))["videos"])
-
-
 def _videos(export: Export, name: str) -> list[str]:
     """The ids in an export: those of its clips, or of every video if rejected ones are listed too."""
     batches = export.dataset.batches(["video_id"]) if name == "ids" else export.batches(["video_id"])
@@ -131,12 +103,7 @@ def _videos(export: Export, name: str) -> list[str]:
 
 
 def _options(export: Export) -> dict[str, Any]:
-    return {
-        "sides": list(export.sides),
-        "labels": list(export.labels),
-        "shard_mb": export.shard_mb,
-        "frames": export.frames,
-    }
+    return {name: getattr(export, name) for name in ("sides", "labels", "shard_mb", "frames")}
 
 
 def _files_before(out: Path, name: str) -> list[str]:

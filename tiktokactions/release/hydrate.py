@@ -113,10 +113,8 @@ def _released(row: Mapping[str, str]) -> Released:
 def find_media(released: list[Released], folder: Path) -> tuple[list[Found], list[Released]]:
     """For each video its file: one that is named by its id, else one with its bytes. Files are hashed only where a video
     was not found by name."""
-    by_name: dict[str, str] = {}
     files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-    for file in files:
-        by_name.setdefault(file.stem, str(file))
+    by_name = {file.stem: str(file) for file in reversed(files)}  # of one name the first
     found = [Found(r, path) for r in released if (path := _named(r, by_name)) is not None]
     named = {item.released.record.video_id for item in found}
     left = [r for r in released if r.record.video_id not in named]

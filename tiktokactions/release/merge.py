@@ -120,18 +120,19 @@ def _take_away(out: Path, record: VideoRecord) -> None:
     """What an earlier merge of the two left of a video that was taken down since."""
     own = record_path(out, record.video_id)
     if own.is_file():
-        clip = read_record(own).clip
-        files = [poster_path(out, record.video_id), strip_path(out, record.video_id), own]
-        for path in files if clip is None else [out / clip.path, *files]:
+        for path in (*_media(out, read_record(own)), own):
             delete(path)
 
 
 def _place(dataset: Place, out: Path, record: VideoRecord) -> None:
-    files = [poster_path(dataset, record.video_id), strip_path(dataset, record.video_id)]
-    files += [dataset / record.clip.path] if record.clip is not None else []
-    for path in files:
+    for path in _media(dataset, record):
         with contextlib.suppress(FileNotFoundError):  # settling cuts again what is not there
             place_file(path, out / path.relative_to(dataset))
+
+
+def _media(dataset: Place, record: VideoRecord) -> list[Place]:
+    files = [poster_path(dataset, record.video_id), strip_path(dataset, record.video_id)]
+    return files if record.clip is None else [dataset / record.clip.path, *files]
 
 
 def _united(one: Source, two: Source) -> Source:
@@ -180,19 +181,15 @@ def merged_sides(datasets: Sequence[Place], linked: Linked) -> tuple[dict[str, A
     for video_id, given in second.items():
         if given.side == NOWHERE:
             continue
+        sides = {given.side}
         if video_id in first:
-            if first[video_id].side not in (given.side, NOWHERE):
-                # Trained on in one, tested on in the other: neither result could be trusted with it.
-                after[video_id] = Assignment(NOWHERE, BRIDGES)
-                lost.append(video_id)
-            continue
-        group = group_of.get(video_id)
-        if group is None:
-            continue
-        sides = held.get(group) or (taken[group] if len(taken[group]) > 1 else {given.side})
+            # Trained on in one, tested on in the other: neither result could be trusted with it.
+            sides |= {first[video_id].side} - {NOWHERE}
+        elif (group := group_of.get(video_id)) is not None:
+            sides = held.get(group) or taken[group]
         if sides != {given.side}:
-            after[video_id] = Assignment(NOWHERE, BRIDGES)
             lost.append(video_id)
+    after |= dict.fromkeys(lost, Assignment(NOWHERE, BRIDGES))
     return after, sorted(lost)
 
 

@@ -152,8 +152,7 @@ class Export:
         """Clips on each side, sides in their usual order."""
         found: Counter[str] = Counter()
         for batch in self.batches(["split"]):
-            for side in pc.value_counts(pc.fill_null(batch["split"], UNSPLIT)).to_pylist():
-                found[side["values"]] += side["counts"]
+            found.update(pc.fill_null(batch["split"], UNSPLIT).to_pylist())
         usual = [side for side in ("train", "val", "test") if side in found]
         return {side: found[side] for side in [*usual, *sorted(set(found) - set(usual))]}
 

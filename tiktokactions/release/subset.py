@@ -8,10 +8,12 @@ of the random subset of N + 1, also after the dataset has grown (as far as the n
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,25 +109,20 @@ def choose(rows: list[Row], choice: Choice, features: np.ndarray | None = None) 
 def _capped(items: list[Any], choice: Choice, label: Callable[[Any], str]) -> list[Any]:
     if choice.cap is None:
         return items
-    counts: dict[str, int] = {}
-    kept = []
-    for item in items:
-        name = label(item)
-        counts[name] = counts.get(name, 0) + 1
-        if counts[name] <= choice.cap:
-            kept.append(item)
-    return kept
+    turns = _turns(map(label, items))
+    return [item for item, turn in zip(items, turns, strict=True) if turn < choice.cap]
 
 
 def _round_robin(rows: list[Row], wanted: Sequence[str]) -> list[Row]:
     """One of each label, then a second of each, as long as there are any: small labels are exhausted first."""
-    seen: dict[str, int] = {}
-    turns = []
-    for place, row in enumerate(rows):
-        name = label_of(row, wanted)
-        seen[name] = seen.get(name, 0) + 1
-        turns.append((seen[name], place))
-    return [rows[place] for _, place in sorted(turns)]
+    turns = _turns(label_of(row, wanted) for row in rows)
+    return [rows[place] for place in np.argsort(turns, kind="stable")]
+
+
+def _turns(names: Iterable[str]) -> list[int]:
+    """How often each name came before."""
+    counts: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
+    return [next(counts[name]) for name in names]
 
 
 def quality_scores(rows: list[Row]) -> np.ndarray:
@@ -195,12 +192,10 @@ def features_from_file(path: Path, rows: list[Row]) -> np.ndarray:
     try:
         table = pq.read_table(path, columns=["path", "video_id", "feature"]).to_pydict()
     except pa.ArrowException as error:
-        raise SubsetError(
-            f"{path}: expected the Parquet file that 'predict' writes with `features` ({error})"
-        ) from error
-    by_id: dict[str, Any] = {}
-    for name, video_id, feature in zip(table["path"], table["video_id"], table["feature"], strict=True):
-        by_id[video_id or Path(name).stem] = feature
+        told = f"{path}: expected the Parquet file that 'predict' writes with `features` ({error})"
+        raise SubsetError(told) from error
+    ids = (video_id or Path(name).stem for name, video_id in zip(table["path"], table["video_id"], strict=True))
+    by_id = dict(zip(ids, table["feature"], strict=True))
     missing = [row["video_id"] for row in rows if row["video_id"] not in by_id]
     if missing:
         raise SubsetError(f"{path}: no feature for {len(missing)} clips (for example {', '.join(missing[:3])})")
@@ -252,12 +247,9 @@ def write_subset(data: Dataset, chosen: list[Row], choice: Choice, output: Path)
         return kept.set_column(kept.schema.get_field_index("clip_path"), "clip_path", paths)
 
     rewrite_manifest(data.manifest, output / "manifest.parquet", chosen_rows)
-    sides = read_assignments(dataset)
-    picked = set(ids.to_pylist())
-    if sides:
-        write_assignments(output, {i: a for i, a in sides.items() if i in picked})
-    told: dict[str, Any] = {"of": back.as_posix(), "by": choice.by, "size": choice.size, "seed": choice.seed}
-    told |= {"labels": list(choice.labels), "cap": choice.cap, "sides": list(choice.sides), "of_version": info.version}
+    if sides := read_assignments(dataset):
+        write_assignments(output, {i: sides[i] for i in ids.to_pylist() if i in sides})
+    told = {"of": back.as_posix(), **asdict(choice), "of_version": info.version}
     if choice.by == "quality":
         told["weights"] = QUALITY_WEIGHTS
     write_json(output / MARK, told)

@@ -7,6 +7,7 @@ where one is a part of the other.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -41,15 +42,11 @@ FIELDS = (
 HASH_BYTES = 32
 SAVED_EVERY = 500
 """Videos after which the hashes made so far are written down, for a run that is interrupted."""
+HASHES = ("plain", "mirrored", "sure", "present")
 SCHEMA = pa.schema(
     [
-        ("path", pa.string()),
-        ("per_second", pa.int32()),
-        ("version", pa.string()),
-        ("plain", pa.binary()),
-        ("mirrored", pa.binary()),
-        ("sure", pa.binary()),
-        ("present", pa.binary()),
+        *(("path", pa.string()), ("per_second", pa.int32()), ("version", pa.string())),
+        *((name, pa.binary()) for name in HASHES),
         ("problem", pa.string()),
     ]
 )
@@ -164,10 +161,8 @@ def _hash_all(dataset: Place, jobs: Sequence[tuple[str, int, str]], settings: Cu
         path, per_second, version = outcome.job
         failed = Hashed(path, per_second, version, None, f"{outcome.failure}: {outcome.detail}")
         done[outcome.job] = outcome.result if outcome.result is not None else failed
-        if number % SAVED_EVERY == 0:
+        if number % SAVED_EVERY == 0 or number == len(todo):
             _write(dataset, store, (before | {job[:2]: one for job, one in done.items()}).values())
-    if todo:
-        _write(dataset, store, (before | {job[:2]: one for job, one in done.items()}).values())
     return [done[job] for job in jobs]
 
 
@@ -187,28 +182,18 @@ def _read(store: Place) -> Iterator[Hashed]:
     if not store.is_file():
         return
     with pq.ParquetFile(readable(store)) as file:
-        for batch in file.iter_batches():
-            for row in batch.to_pylist():
-                clip = None
-                if not row["problem"]:
-                    packed = (np.frombuffer(row[name], np.uint8) for name in ("plain", "mirrored", "sure"))
-                    plain, mirrored, sure = (flat.reshape(-1, HASH_BYTES) for flat in packed)
-                    clip = Sequenced(plain, mirrored, sure, np.frombuffer(row["present"], bool))
-                yield Hashed(row["path"], row["per_second"], row["version"], clip, row["problem"])
+        for row in itertools.chain.from_iterable(batch.to_pylist() for batch in file.iter_batches()):
+            clip = None
+            if not row["problem"]:
+                hashes = (np.frombuffer(row[name], np.uint8).reshape(-1, HASH_BYTES) for name in HASHES[:3])
+                clip = Sequenced(*hashes, present=np.frombuffer(row["present"], bool))
+            yield Hashed(row["path"], row["per_second"], row["version"], clip, row["problem"])
 
 
 def _write(dataset: Place, store: Place, known: Iterable[Hashed]) -> None:
     rows = [
-        {
-            "path": one.path,
-            "per_second": one.per_second,
-            "version": one.version,
-            "plain": b"" if one.clip is None else one.clip.plain.tobytes(),
-            "mirrored": b"" if one.clip is None else one.clip.mirrored.tobytes(),
-            "sure": b"" if one.clip is None else one.clip.sure.tobytes(),
-            "present": b"" if one.clip is None else one.clip.present.tobytes(),
-            "problem": one.problem,
-        }
+        {name: getattr(one, name) for name in ("path", "per_second", "version", "problem")}
+        | {name: b"" if one.clip is None else getattr(one.clip, name).tobytes() for name in HASHES}
         for one in sorted(known, key=lambda one: (one.path, one.per_second))
     ]
     with unfinished(store, staging_folder(dataset)) as staged:

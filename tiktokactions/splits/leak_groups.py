@@ -17,27 +17,14 @@ from tiktokactions.dataset.manifest import SCHEMA
 
 RULES = ("source", "creator", "duplicate", "sound")
 GENERIC_SOUNDS = (
-    *(
-        "original sound",
-        "original audio",
-        "original",
-        "son original",
-        "sonido original",
-        "som original",
-        "suono originale",
-    ),
-    *("originalton", "оригинальный звук", "オリジナル楽曲", "原声", "none", "unknown", "no sound", "silence"),
+    *("original", "son original", "sonido original", "som original", "suono originale", "originalton"),
+    *("оригинальный звук", "オリジナル楽曲", "原声", "none", "unknown", "no sound", "silence"),
 )
 """Titles that many unrelated videos share; beginnings count ("original sound - name")."""
 
 
-LINK_SCHEMA = pa.schema(
-    SCHEMA.field(name)
-    for name in (
-        *("video_id", "labels", "human_labels", "creator", "status", "reasons", "clip_path", "sha256", "sound"),
-        "derived_from",
-    )
-)
+_LINK_COLUMNS = ("video_id", "labels", "human_labels", "creator", "status", "reasons", "clip_path", "sha256", "sound")
+LINK_SCHEMA = pa.schema(SCHEMA.field(name) for name in (*_LINK_COLUMNS, "derived_from"))
 """What of the manifest matters for groups and strata."""
 
 

@@ -26,22 +26,18 @@ from tiktokactions.dataset.assignments import (
     NOWHERE,
     Assignment,
     assignments_path,
-    is_split,
     read_assignments,
-    sides_of_fold,
     write_assignments,
 )
 from tiktokactions.dataset.editing import Edit
 from tiktokactions.dataset.manifest import SCHEMA, manifest_row, rewrite_manifest
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, all_records, delete, readable, staging_folder, write_csv, write_json
-from tiktokactions.splits.leak_groups import LINK_SCHEMA, Linked, linked_videos, moved_by_rule
+from tiktokactions.splits.leak_groups import LINK_SCHEMA, RULES, Linked, linked_videos, moved_by_rule
 from tiktokactions.splits.options import DEFAULTS, SIDES, SplitOptions
 
 if TYPE_CHECKING:
     from tiktokactions.splits.foreign import ForeignCheck
-
-__all__ = ["SplitOptions", "SplitReport", "is_split", "sides_of_fold", "split_dataset"]
 
 
 @dataclass(frozen=True)
@@ -138,28 +134,23 @@ def wanted_clips(options: Mapping[str, Any], clips: int) -> dict[str, float]:
     for side, value in asked.items():
         if value is not None and (value < 0 or (value > 1 and value != int(value))):
             raise UsageError(f"`{side}`: got {value:g}, expected a share from 0 to 1 or a whole number of clips")
-    is_count = {side: value is not None and value > 1 for side, value in asked.items()}
-    if any(is_count.values()):
-        counts = {s: v if v is None or v >= 1 or v == 0 else v * clips for s, v in asked.items()}
-    else:
-        counts = {s: None if v is None else v * clips for s, v in asked.items()}
-    rest = clips - sum(value for value in counts.values() if value is not None)
-    if counts["train"] is None:
-        counts["train"] = rest
-        rest = 0
-    told = ", ".join(f"`{side}` {value:g}" for side, value in asked.items() if value is not None)
+    asked = {side: value for side, value in asked.items() if value is not None}
+    has_counts = any(value > 1 for value in asked.values())
+    counts = {s: v if has_counts and v >= 1 else v * clips for s, v in asked.items()}
+    rest = clips - sum(counts.values())
+    if "train" not in counts:
+        counts, rest = {"train": rest, **counts}, 0
+    told = ", ".join(f"`{side}` {value:g}" for side, value in asked.items())
     if counts["train"] < 0 or rest < -1e-6:
         raise UsageError(f"{told}: more than there is, the dataset has {clips} clips")
-    if rest > 1e-6 * clips and not any(is_count.values()):
+    if rest > 1e-6 * clips and not has_counts:
         raise UsageError(f"{told}: the shares make {1 - rest / clips:g}, expected 1")
-    return {side: float(value) for side, value in counts.items() if value is not None}
+    return {side: float(value) for side, value in counts.items()}
 
 
 def _options_before(dataset: Place) -> dict[str, Any]:
     path = dataset / "splits" / "report.json"
-    if not path.exists():
-        return {}
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["options"]
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["options"] if path.exists() else {}
     return found
 
 
@@ -229,10 +220,9 @@ def _in_order(linked: Linked, fresh: np.ndarray, group: np.ndarray, seed: int) -
     whatever the order of the videos."""
     if not len(fresh):
         return
+    ids = [linked.ids[i] for i in fresh.tolist()]
     by_id = np.empty(len(fresh), np.int64)
-    by_id[np.array(sorted(range(len(fresh)), key=[linked.ids[i] for i in fresh.tolist()].__getitem__))] = np.arange(
-        len(fresh)
-    )
+    by_id[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
     _, which, sizes = np.unique(group[fresh], return_inverse=True, return_counts=True)
     first = np.full(len(sizes), len(fresh))
     np.minimum.at(first, which, by_id)
@@ -303,13 +293,11 @@ def make_report(
     sizes = np.bincount(group[linked.is_used])
     used = np.flatnonzero(linked.is_used).tolist()
     names = [linked.label_names[label] or "" for label in linked.label[linked.is_used].tolist()]
-    labels = sorted(set(names))
-    by_label: dict[str, dict[str, int]] = {label: dict.fromkeys(wanted, 0) for label in labels}
-    sides: Counter[str] = Counter()
-    for place, name in zip(used, names, strict=True):
-        side, counts = after[linked.ids[place]].side, by_label[name]
-        counts[side] = counts.get(side, 0) + 1
-        sides[side] += 1
+    stands = [after[linked.ids[place]].side for place in used]
+    sides = Counter(stands)
+    by_label: dict[str, dict[str, int]] = {label: dict.fromkeys(wanted, 0) for label in sorted(set(names))}
+    for name, side in zip(names, stands, strict=True):
+        by_label[name][side] = by_label[name].get(side, 0) + 1
     return SplitReport(
         dataset=str(dataset),
         clips=len(used),
@@ -323,7 +311,7 @@ def make_report(
         missing_labels={
             side: missing
             for side in wanted
-            if wanted[side] > 0 and (missing := tuple(label for label in labels if not by_label[label][side]))
+            if wanted[side] > 0 and (missing := tuple(label for label, n in by_label.items() if not n[side]))
         },
         new=sum(linked.ids[i] not in before for i in used),
         options=options,
@@ -338,20 +326,17 @@ def report_text(report: SplitReport) -> str:
     for side, count in report.sides.items():
         if side in report.wanted:
             lines.append(f"  {side:6} {count:>8,} clips ({report.wanted[side]:,.0f} wanted)")
-    rules = {
-        "source": "one source video",
-        "creator": "one creator",
-        "duplicate": "near-duplicates",
-        "sound": "one sound",
-    }
+    rules = dict(zip(RULES, ("one source video", "one creator", "near-duplicates", "one sound"), strict=True))
     moved = ", ".join(f"{rules[rule]} {count:,}" for rule, count in report.moved.items())
     lines.append(f"clips that stand with others only because of: {moved}")
     for side, missing in report.missing_labels.items():
-        named = ", ".join(label or "(no label)" for label in missing[:5]) + (" ..." if len(missing) > 5 else "")
+        named = _some([label or "(no label)" for label in missing])
         lines.append(f"note: {side} has no clip of {len(missing)} labels: {named}")
     if report.bridging:
-        named = ", ".join(report.bridging[:5]) + (" ..." if len(report.bridging) > 5 else "")
-        lines.append(
-            f"attention: {len(report.bridging)} videos belong to groups on two sides and stand on none: {named}"
-        )
+        many = f"{len(report.bridging)} videos belong to groups on two sides"
+        lines.append(f"attention: {many} and stand on none: {_some(report.bridging)}")
     return "\n".join(lines)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tiktokactions.curation.engine_local import run_jobs
-from tiktokactions.curation.one_video import check_clip
+from tiktokactions.curation.one_video import check_clip, fail
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.editing import Edit
 from tiktokactions.files import (
@@ -144,16 +144,8 @@ def _repair_clip(dataset: Place, video_id: str, options: CurateOptions) -> str:
     if not hindered:
         return "cut again"
     record = read_record(record_path(dataset, video_id))
-    rejected = replace(
-        record,
-        clip=None,
-        failure="clip_failed",
-        failure_detail=hindered,
-        segment=None,
-        status="rejected",
-        reasons=("clip_failed",),
-    )
-    write_record(dataset, rejected)
+    rejected = fail(record, "clip_failed", hindered)
+    write_record(dataset, replace(rejected, status="rejected", reasons=("clip_failed",)))
     if record.clip is not None:  # only now: no record may claim a clip that is gone
         delete(dataset / record.clip.path)
     return f"rejected (clip_failed): {hindered}"

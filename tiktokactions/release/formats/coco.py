@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,17 +85,11 @@ def _join(target: Path, images: Path, boxes: Path) -> None:
         file.write(f'{{"info": {json.dumps(info)},\n"licenses": [],\n"categories": {json.dumps([PERSON])},\n'.encode())
         for name, part, end in (("images", images, "],\n"), ("annotations", boxes, "]}\n")):
             file.write(f'"{name}": [\n'.encode())
-            for piece in _pieces(part):
-                file.write(piece)
+            with part.open("rb") as content:
+                shutil.copyfileobj(content, file)
             file.write(end.encode())
             part.unlink()
     move_into_place(unfinished, target)
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            yield piece
 
 
 def _write_frames(clip: ExportedClip, folder: Path) -> list[Path]:

@@ -34,12 +34,8 @@ def video_labels(export: Export, clip: ExportedClip) -> dict[str, Any]:
     """One clip in ETA's VideoLabels form: frames count from 1, boxes are relative to the picture."""
     record = clip.record()
     assert record.probe is not None and record.clip is not None
-    said = {
-        "label": clip.label,
-        "split": clip.facts()["split"],
-        "creator": clip.creator,
-        "video_id": clip.video_id,
-    }
+    facts = clip.facts()
+    said = {name: facts[name] for name in ("label", "split", "creator", "video_id")}
     frames: dict[str, Any] = {}
     for sample in record.samples:
         people = export.people(record, sample)

@@ -35,11 +35,9 @@ def write(export: Export, out: Path) -> list[Path]:
     rows: list[tuple[object, ...]] = [HEAD]
     for record in data:
         side = sides.get(record.video_id, "")
-        if (export.sides and side not in export.sides) or (
-            export.labels and not set(export.labels) & set(record.labels)
-        ):
-            continue
-        rows.append(_row(record, side, said.get(record.video_id, ())))
+        fits = not export.labels or set(export.labels) & set(record.labels)
+        if fits and (not export.sides or side in export.sides):
+            rows.append(_row(record, side, said.get(record.video_id, ())))
     told = {name: to_builtins(getattr(data.info, name)) for name in ("name", "options", "detector", "versions")}
     write_csv(out / "ids.csv", rows)
     write_json(out / INFO_NAME, told | {"format": 1})

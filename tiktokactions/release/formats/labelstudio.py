@@ -42,11 +42,7 @@ def config(labels: tuple[str, ...]) -> str:
 
 def _task(clip: ExportedClip, name: str) -> dict[str, Any]:
     data = {"video": f"/data/local-files/?d={name}"} | clip.facts()
-    choices = {
-        "from_name": "action",
-        "to_name": "video",
-        "type": "choices",
-        "value": {"choices": list(clip.labels)},
-    }
+    value = {"choices": list(clip.labels)}
+    choices = {"from_name": "action", "to_name": "video", "type": "choices", "value": value}
     said = [{"model_version": MODEL, "result": [choices]}] if clip.labels else []
     return {"data": data, "predictions": said}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tiktokactions.files import move_into_place
-from tiktokactions.release.rows import Export, ExportedClip
+from tiktokactions.files import unfinished
+from tiktokactions.release.rows import Export
 
 SCHEMA = pa.schema(
     [
@@ -36,59 +37,32 @@ GROUP_BYTES = 32_000_000
 """A reader holds a whole row group in memory."""
 
 
+COMPRESSION = dict.fromkeys(SCHEMA.names, "zstd") | {"video": "none"}
+"""Video does not shrink further; the other columns are small."""
+
+
 def write(export: Export, out: Path) -> list[Path]:
     """``<side>-00000.parquet`` …, each with up to about four times ``export.shard_mb`` of clips."""
-    out.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
     for side in export.counts:
-        clips = (clip for clip in export.clips() if clip.side == side)
-        paths += _write_side(clips, out, side, 4_000_000 * export.shard_mb)
+        rows = (clip.facts() | {"video": clip.path.read_bytes()} for clip in export.clips() if clip.side == side)
+        for number, shard in itertools.groupby(rows, _part_numbers(4_000_000 * export.shard_mb)):
+            paths.append(out / f"{side}-{number:05d}.parquet")
+            with unfinished(paths[-1]) as staged, pq.ParquetWriter(staged, SCHEMA, compression=COMPRESSION) as writer:
+                for _, group in itertools.groupby(shard, _part_numbers(GROUP_BYTES)):
+                    writer.write_table(pa.Table.from_pylist(list(group), schema=SCHEMA))
     return paths
 
 
-def _write_side(clips: Iterable[ExportedClip], out: Path, side: str, most_bytes: int) -> list[Path]:
-    paths: list[Path] = []
-    writer: pq.ParquetWriter | None = None
-    rows: list[dict[str, Any]] = []
-    in_group = in_file = 0
+def _part_numbers(most_bytes: int) -> Callable[[dict[str, Any]], int]:
+    """For ``itertools.groupby``: the part that a row belongs to; one with more than ``most_bytes`` of video is full."""
+    number = size = 0
 
-    def unfinished() -> Path:
-        return paths[-1].with_suffix(".parquet.unfinished")
+    def part(row: dict[str, Any]) -> int:
+        nonlocal number, size
+        if size > most_bytes:
+            number, size = number + 1, 0
+        size += len(row["video"])
+        return number
 
-    def flush() -> None:
-        nonlocal rows, in_group
-        if writer is not None and rows:
-            writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
-        rows, in_group = [], 0
-
-    def finish() -> None:
-        nonlocal writer
-        if writer is not None:
-            flush()
-            writer.close()
-            move_into_place(unfinished(), paths[-1])
-            writer = None
-
-    for clip in clips:
-        if writer is not None and in_file > most_bytes:
-            finish()
-        if writer is None:
-            paths.append(out / f"{side}-{len(paths):05d}.parquet")
-            # Video does not shrink further; the other columns are small.
-            writer = pq.ParquetWriter(unfinished(), SCHEMA, compression={"video": "none"} | _SMALL)
-            in_file = 0
-        row = _row(clip)
-        rows.append(row)
-        in_group += len(row["video"])
-        in_file += len(row["video"])
-        if in_group > GROUP_BYTES:
-            flush()
-    finish()
-    return paths
-
-
-_SMALL = {name: "zstd" for name in SCHEMA.names if name != "video"}
-
-
-def _row(clip: ExportedClip) -> dict[str, Any]:
-    return clip.facts() | {"video": clip.path.read_bytes()}
+    return part

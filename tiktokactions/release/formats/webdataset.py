@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 
-from tiktokactions.files import move_into_place, write_atomic
+from tiktokactions.files import unfinished, write_atomic
 from tiktokactions.release.rows import Export, ExportedClip
 
 
 def write(export: Export, out: Path) -> list[Path]:
     """``<side>-000000.tar`` …, each up to about ``export.shard_mb``, and ``classes.txt`` (``.cls``: which line of it)."""
-    out.mkdir(parents=True, exist_ok=True)
     numbers = {name: number for number, name in enumerate(export.classes)}
-    shards = {side: _Shards(out, side, export.shard_mb * 1_000_000) for side in export.counts}
-    for clip in export.clips():
-        shards[clip.side].add(_members(clip, numbers))
-    paths = [path for shard in shards.values() for path in shard.close()]
+    paths: list[Path] = []
+    for side in export.counts:
+        samples = (_members(clip, numbers) for clip in export.clips() if clip.side == side)
+        paths += write_shards(samples, out, side, export.shard_mb * 1_000_000)
     write_atomic(out / "classes.txt", "".join(f"{name}\n" for name in export.classes).encode())
     return [*paths, out / "classes.txt"]
 
@@ -37,40 +38,24 @@ def _members(clip: ExportedClip, numbers: dict[str, int]) -> list[tuple[str, byt
     return members
 
 
-class _Shards:
-    """The tar files of one side; each has its name only when it is whole."""
+def write_shards(samples: Iterable[list[tuple[str, bytes]]], out: Path, side: str, most_bytes: int) -> list[Path]:
+    """The tar files of one side, from the names and bytes of each sample's members."""
+    number = size = 0
 
-    def __init__(self, out: Path, side: str, most_bytes: int) -> None:
-        self.out, self.side, self.most_bytes = out, side, most_bytes
-        self.paths: list[Path] = []
-        self.tar: tarfile.TarFile | None = None
-        self.bytes = 0
+    def shard_of(members: list[tuple[str, bytes]]) -> int:
+        nonlocal number, size
+        more = sum(len(data) for _, data in members)
+        if size and size + more > most_bytes:
+            number, size = number + 1, 0
+        size += more
+        return number
 
-    def add(self, members: list[tuple[str, bytes]]) -> None:
-        size = sum(len(data) for _, data in members)
-        if self.tar is not None and self.bytes + size > self.most_bytes:
-            self._finish()
-        if self.tar is None:
-            self.paths.append(self.out / f"{self.side}-{len(self.paths):06d}.tar")
-            self.tar = tarfile.TarFile(self._unfinished, "w", format=tarfile.PAX_FORMAT)
-            self.bytes = 0
-        for name, data in members:
-            info = tarfile.TarInfo(name)  # no owner, no time: the same bytes every time
-            info.size, info.mode = len(data), 0o644
-            self.tar.addfile(info, io.BytesIO(data))
-        self.bytes += size
-
-    def close(self) -> list[Path]:
-        if self.tar is not None:
-            self._finish()
-        return self.paths
-
-    @property
-    def _unfinished(self) -> Path:
-        return self.paths[-1].with_suffix(".tar.unfinished")
-
-    def _finish(self) -> None:
-        assert self.tar is not None
-        self.tar.close()
-        move_into_place(self._unfinished, self.paths[-1])
-        self.tar = None
+    paths: list[Path] = []
+    for place, shard in itertools.groupby(samples, shard_of):
+        paths.append(out / f"{side}-{place:06d}.tar")
+        with unfinished(paths[-1]) as staged, tarfile.TarFile(staged, "w", format=tarfile.PAX_FORMAT) as tar:
+            for name, data in itertools.chain.from_iterable(shard):
+                info = tarfile.TarInfo(name)  # no owner, no time: the same bytes every time
+                info.size, info.mode = len(data), 0o644
+                tar.addfile(info, io.BytesIO(data))
+    return paths
