@@ -63,8 +63,8 @@ def _compare(before: str, old: dict[str, tuple[str, str]], after: Dataset) -> Di
             crossed.append(video_id)
             sides[video_id] = (side_before, side)
     sides |= {video_id: (side, "") for video_id, (_, side) in old.items()}
-    lists = (tuple(sorted(ids)) for ids in (came, old, changed, crossed))
-    return Difference(before, str(after.folder), same, *lists, sides)
+    new, gone, other, moved = (tuple(sorted(ids)) for ids in (came, old, changed, crossed))
+    return Difference(before, str(after.folder), same, new, gone, other, moved, sides)
 
 
 def write_difference(found: Difference, path: Path) -> None:

@@ -185,8 +185,9 @@ def _read(store: Place) -> Iterator[Hashed]:
         for row in itertools.chain.from_iterable(batch.to_pylist() for batch in file.iter_batches()):
             clip = None
             if not row["problem"]:
-                hashes = (np.frombuffer(row[name], np.uint8).reshape(-1, HASH_BYTES) for name in HASHES[:3])
-                clip = Sequenced(*hashes, present=np.frombuffer(row["present"], bool))
+                packed = (np.frombuffer(row[name], np.uint8) for name in HASHES[:3])
+                plain, mirrored, sure = (flat.reshape(-1, HASH_BYTES) for flat in packed)
+                clip = Sequenced(plain, mirrored, sure, np.frombuffer(row["present"], bool))
             yield Hashed(row["path"], row["per_second"], row["version"], clip, row["problem"])
 
 
