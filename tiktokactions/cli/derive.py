@@ -158,11 +158,6 @@ class Command:
         """The options dataclass whose fields a TOML file can set."""
         return getattr(self.function, "options", None)
 
-    @property
-    def names(self) -> list[str]:
-        """The options that a TOML file can set."""
-        return [option.name for option in self.options if option.section]
-
     @cached_property
     def parameters(self) -> dict[str, tuple[inspect.Parameter, Any]]:
         """The parameters that are not fields of the options dataclass, and their types."""
@@ -231,44 +226,29 @@ def _callback(annotation: Any) -> str:
 
 def _option_of_field(field: dataclasses.Field[Any], annotation: Any) -> Option:
     kind, is_tuple = _kind_of(annotation)
-    flag = "--" + field.metadata.get("flag", field.name.replace("_", "-"))
-    none_word = field.metadata.get("none", "")
-    return Option(
-        name=field.name,
-        kind=kind,
-        default=field.default,
-        help=_with_default(with_dashes(field.metadata["help"]), field.default),
-        flags=(flag,),
-        negative="--no-" + flag[2:] if kind is bool else "",
-        metavar=field.metadata.get("metavar", field.name.rsplit("_", 1)[-1].upper()),
-        section=field.metadata["group"],
-        none_word=none_word,
-        is_tuple=is_tuple,
-    )
+    more, flag = field.metadata, field.metadata.get("flag", field.name.replace("_", "-"))
+    help = _with_default(with_dashes(more["help"]), field.default)
+    negative = f"--no-{flag}" if kind is bool else ""
+    metavar = more.get("metavar", field.name.rsplit("_", 1)[-1].upper())
+    flags, none_word = (f"--{flag}",), more.get("none", "")
+    return Option(field.name, kind, field.default, help, flags, negative, metavar, more["group"], none_word, is_tuple)
 
 
 def _option_of_parameter(parameter: inspect.Parameter, annotation: Any, help: str) -> Option:
-    typed = Typed()
+    name, typed = parameter.name, Typed()
     if typing.get_origin(annotation) is Annotated:
         annotation, typed = typing.get_args(annotation)
     kind, is_tuple = _kind_of(annotation)
     flags: tuple[str, ...] = ()
-    if parameter.name == "output":
+    if name == "output":
         flags = ("-o", "--output")
     elif typed.flag or parameter.kind is parameter.KEYWORD_ONLY:
-        flags = ("--" + (typed.flag or parameter.name.replace("_", "-")),)
-    metavar = parameter.name.rsplit("_", 1)[-1] if flags else parameter.name
+        flags = ("--" + (typed.flag or name.replace("_", "-")),)
+    metavar = name.rsplit("_", 1)[-1] if flags else name
     if flags and os.PathLike[str] in typing.get_args(annotation):
         metavar = "path"
-    return Option(
-        name=parameter.name,
-        kind=kind,
-        default=parameter.default,
-        help=_with_default(help, parameter.default),
-        flags=flags,
-        metavar=typed.metavar or metavar.upper(),
-        is_tuple=is_tuple,
-    )
+    metavar, help = typed.metavar or metavar.upper(), _with_default(help, parameter.default)
+    return Option(name, kind, parameter.default, help, flags, metavar=metavar, is_tuple=is_tuple)
 
 
 def _with_default(help: str, default: Any) -> str:
@@ -280,7 +260,8 @@ def _with_default(help: str, default: Any) -> str:
 
 def _kind_of(annotation: Any) -> tuple[Any, bool]:
     """The one type that is typed for an annotation, and whether the function expects a tuple of it."""
-    alternatives = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
+    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    alternatives = typing.get_args(annotation) if is_union else (annotation,)
     for several in alternatives:
         origin = typing.get_origin(several)
         if origin in (collections.abc.Sequence, list, tuple):
@@ -289,7 +270,3 @@ def _kind_of(annotation: Any) -> tuple[Any, bool]:
         if typing.get_origin(one) is Literal:
             return one, False
     return next((kind for kind in (bool, Fraction, date, float, str, int) if kind in alternatives), str), False
-
-
-def _is_union(annotation: Any) -> bool:
-    return typing.get_origin(annotation) in (typing.Union, types.UnionType)

@@ -42,7 +42,7 @@ def run(command: Command, typed: dict[str, Any]) -> int:
     """Call a command with what was typed; the exit code."""
     from tiktokactions.files import disk_errors
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with disk_errors():
             return _call(command, typed)
@@ -62,10 +62,6 @@ def run(command: Command, typed: dict[str, Any]) -> int:
         return BUG
 
 
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
 def _call(command: Command, typed: dict[str, Any]) -> int:
     from tiktokactions.cli.progress import displays
     from tiktokactions.cli.results import told_of
@@ -75,10 +71,9 @@ def _call(command: Command, typed: dict[str, Any]) -> int:
     if command.words[0] in WARNED:
         _warn_if_overdue(typed)
     kind = command.takes
-    options = read_config(config, kind, command.names) if config and kind else {}
-    for option in command.options:
-        if option.is_tuple and option.name in typed:
-            typed[option.name] = tuple(typed[option.name])
+    names = [option.name for option in command.options if option.section]
+    options = read_config(config, kind, names) if config and kind else {}
+    typed |= {o.name: tuple(typed[o.name]) for o in command.options if o.is_tuple and o.name in typed}
     with displays(command.callbacks, as_json) as shown:
         result = getattr(tiktokactions, command.name)(**options | typed | shown)
     if os.environ.get("RANK", "0") != "0":
@@ -96,7 +91,7 @@ def _warn_if_overdue(typed: dict[str, Any]) -> None:
     """One line on stderr for every collection among the paths typed, or around them, whose refresh is overdue."""
     from tiktokactions.collection.session import collections_of, refresh_warning
 
-    paths = [word for value in typed.values() for word in (value if isinstance(value, list) else [value])]
-    for collection in collections_of(path for path in paths if isinstance(path, str)):
+    words = [word for value in typed.values() for word in (value if isinstance(value, list) else [value])]
+    for collection in collections_of(word for word in words if isinstance(word, str)):
         if warning := refresh_warning(collection):
             print(f"warning: {warning}", file=sys.stderr)

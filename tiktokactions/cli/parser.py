@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import textwrap
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from cyclopts import App, Group, Parameter
 from tiktokactions import __version__
 from tiktokactions.cli.derive import GROUPS, SECTIONS, Command, Option, all_commands, command_meant
 
-EVERYWHERE = [Option("as_json", bool, False, "print one JSON object instead of text", flags=("--json",))]
+JSON = Option("as_json", bool, False, "print one JSON object instead of text", flags=("--json",))
 CONFIG = Option(
     "config", str, None, "TOML file that sets any of the options below by name", ("--config",), metavar="FILE"
 )
@@ -43,10 +44,9 @@ def build_app(typed: Sequence[str], run: Callable[[Command, dict[str, Any]], int
             epilogue = examples(command) if parent in typed else ""
             groups[parent] = App(name=parent, help=GROUPS[parent], help_epilogue=epilogue, sort_key=number)
             root.command(groups[parent])
-        is_meant = command == meant
-        made = _callable_for(command, run) if is_meant else _only_listed
-        look: dict[str, Any] = {"help": command.summary + ".", "sort_key": number}
-        if is_meant:
+        made, look = _only_listed, {"help": command.summary + ".", "sort_key": number}
+        if command == meant:
+            made = _callable_for(command, run)
             look |= {"help": command.description, "help_epilogue": examples(command)}
         if parent not in GROUPS:
             root.command(made, name=parent, **look)
@@ -70,16 +70,13 @@ def examples(command: Command) -> str:
 
 
 def _callable_for(command: Command, run: Callable[[Command, dict[str, Any]], int]) -> Callable[..., int]:
-    options = [*command.options, *EVERYWHERE]
-    if command.takes is not None:
-        options.append(CONFIG)
+    options = [*command.options, JSON, *([CONFIG] if command.takes is not None else [])]
     positional = [option for option in options if not option.flags]
 
     def typed(*values: Any, **given: Any) -> int:
         named = dict(zip((option.name for option in positional), values, strict=False)) | given
-        for name, value in named.items():
-            if isinstance(value, list):
-                named[name] = ["-" if word == STDIN else word for word in value]
+        lists = {name: value for name, value in named.items() if isinstance(value, list)}
+        named |= {name: ["-" if word == STDIN else word for word in value] for name, value in lists.items()}
         return run(command, named)
 
     typed.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -89,15 +86,13 @@ def _callable_for(command: Command, run: Callable[[Command, dict[str, Any]], int
 
 
 def _parameter(option: Option) -> inspect.Parameter:
-    order = list(SECTIONS)
     more: dict[str, Any] = {}
     if option.section:
-        more["group"] = Group(SECTIONS[option.section], sort_key=order.index(option.section))
+        more["group"] = Group(SECTIONS[option.section], sort_key=list(SECTIONS).index(option.section))
     if option.flags:
-        more["name"] = option.flags[::-1]
-        more["negative"] = option.negative
+        more |= {"name": option.flags[::-1], "negative": option.negative}
     if option.kind is Fraction or option.kind is date or option.none_word:
-        more |= {"converter": _converter(option), "n_tokens": 1, "accepts_keys": False}
+        more |= {"converter": functools.partial(_converted, option), "n_tokens": 1, "accepts_keys": False}
     kind, default = option.kind, option.default
     if not option.required and kind is not bool:
         kind, default = kind | None, None  # what is not typed is not given on
@@ -109,11 +104,8 @@ def _parameter(option: Option) -> inspect.Parameter:
     )
 
 
-def _converter(option: Option) -> Callable[..., Any]:
-    def convert(kind: Any, tokens: Any) -> Any:
-        word = tokens[0].value
-        if word == option.none_word:
-            return None
-        return date.fromisoformat(word) if option.kind is date else option.kind(word)
-
-    return convert
+def _converted(option: Option, kind: Any, tokens: Any) -> Any:
+    word = tokens[0].value
+    if word == option.none_word:
+        return None
+    return date.fromisoformat(word) if option.kind is date else option.kind(word)

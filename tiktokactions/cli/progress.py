@@ -15,20 +15,22 @@ from tiktokactions.cli.words import with_dashes
 from tiktokactions.commands.options import nothing
 
 SECONDS_BETWEEN_LINES = 10.0
+Describe = Callable[[Any, float], tuple[int, int, str]]
+"""Of progress and the seconds since the start: how much is done, of how much, and the line that says it."""
 
 
 @contextlib.contextmanager
 def displays(callbacks: Mapping[str, str], as_json: bool) -> Iterator[dict[str, Callable[[Any], None]]]:
     """For each callback of a command, by what it is told, what shows it."""
-    shows: dict[str, Callable[[], AbstractContextManager[Callable[[Any], None]]]] = {
-        "Progress": show_progress,
-        "TrainingProgress": show_training,
-        "DemoStep": lambda: contextlib.nullcontext(nothing if as_json else show_step),
-        "kept": lambda: contextlib.nullcontext(show_kept),
-        "passing": show_line,
+    shows: dict[str, AbstractContextManager[Callable[[Any], None]]] = {
+        "Progress": show_progress(describe),
+        "TrainingProgress": show_progress(describe_training),
+        "DemoStep": contextlib.nullcontext(nothing if as_json else show_step),
+        "kept": contextlib.nullcontext(show_kept),
+        "passing": show_line(),
     }
     with contextlib.ExitStack() as until_the_end:
-        yield {name: until_the_end.enter_context(shows[told]()) for name, told in callbacks.items()}
+        yield {name: until_the_end.enter_context(shows[told]) for name, told in callbacks.items()}
 
 
 def show_kept(line: str) -> None:
@@ -43,101 +45,61 @@ def show_step(step: DemoStep) -> None:
 
 
 @contextlib.contextmanager
-def show_progress() -> Iterator[Callable[[Progress], None]]:
-    if sys.stderr.isatty():
-        with _bar() as show:
-            yield show
-    else:
-        yield _lines()
-
-
-def rate_and_time_left(progress: Progress, seconds: float) -> tuple[float, float | None]:
-    """Videos an hour in this run, and the seconds left at that rate (None before the first video)."""
-    per_hour = progress.done / seconds * 3600 if seconds > 0 else 0.0
-    left = progress.total - progress.finished_before - progress.done
-    return per_hour, left / progress.done * seconds if progress.done else None
-
-
-def describe(progress: Progress, seconds: float) -> str:
-    per_hour, left_s = rate_and_time_left(progress, seconds)
-    parts = [
-        f"{progress.finished_before + progress.done}/{progress.total} videos",
-        f"{progress.accepted} accepted, {progress.needs_review} to review, {progress.rejected} rejected",
-    ]
-    if progress.done:
-        parts.append(f"{per_hour:,.0f} videos/h")
-    if left_s is not None:
-        parts.append(f"{clock(left_s)} left")
-    return " | ".join(parts)
-
-
-def clock(seconds: float) -> str:
-    minutes, whole = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{whole:02}"
-
-
-def _lines() -> Callable[[Progress], None]:
+def show_progress(describe: Describe) -> Iterator[Callable[[Any], None]]:
+    """Shows messages, and progress as ``describe`` puts it; of several processes that train together only the first."""
+    if os.environ.get("RANK", "0") != "0":
+        yield nothing
+        return
     began = last = time.monotonic()
 
-    def show(progress: Progress) -> None:
+    def show_in_lines(progress: Progress | TrainingProgress) -> None:
         nonlocal last
         now = time.monotonic()
-        finished = progress.total and progress.finished_before + progress.done == progress.total
+        done, total, told = describe(progress, now - began)
+        now_done = progress.done if isinstance(progress, Progress) else progress.step
         if progress.message:
-            print(with_dashes(progress.message), file=sys.stderr, flush=True)
-        elif now - last >= SECONDS_BETWEEN_LINES or (finished and progress.done):
+            show_kept(progress.message)
+        elif now - last >= SECONDS_BETWEEN_LINES or (now_done and done == total):
             last = now
-            print(describe(progress, now - began), file=sys.stderr, flush=True)
+            print(told, file=sys.stderr, flush=True)
 
-    return show
-
-
-@contextlib.contextmanager
-def _bar() -> Iterator[Callable[[Progress], None]]:
+    if not sys.stderr.isatty():
+        yield show_in_lines
+        return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
 
-    began = time.monotonic()
     with Bar(BarColumn(bar_width=30), TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
         task = bar.add_task("starting", total=None)
 
-        def show(progress: Progress) -> None:
+        def show_in_bar(progress: Progress | TrainingProgress) -> None:
             if progress.message:
                 bar.console.print(with_dashes(progress.message), markup=False, highlight=False)
-            else:
-                bar.update(
-                    task,
-                    total=progress.total,
-                    completed=progress.finished_before + progress.done,
-                    description=describe(progress, time.monotonic() - began).replace("[", r"\["),
-                )
+                return
+            done, total, told = describe(progress, time.monotonic() - began)
+            bar.update(task, total=total, completed=done, description=told.replace("[", r"\["))
 
-        yield show
+        yield show_in_bar
 
 
-# --- training ------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def show_training() -> Iterator[Callable[[TrainingProgress], None]]:
-    """The same for training, evaluation and prediction; of several processes only the first speaks."""
-    if os.environ.get("RANK", "0") != "0":
-        yield lambda progress: None
-    elif sys.stderr.isatty():
-        with _training_bar() as show:
-            yield show
-    else:
-        yield _training_lines()
-
-
-def describe_training(progress: TrainingProgress) -> str:
+def describe(progress: Progress, seconds: float) -> tuple[int, int, str]:
+    """How many videos are done, of how many, and a line that says it; ``seconds`` have passed in this run."""
+    finished, left = progress.finished_before + progress.done, progress.total - progress.finished_before - progress.done
     parts = [
-        f"step {progress.step:,}/{progress.steps:,}"
-        if progress.loss is not None
-        else f"{progress.step}/{progress.steps}"
+        f"{finished}/{progress.total} videos",
+        f"{progress.accepted} accepted, {progress.needs_review} to review, {progress.rejected} rejected",
     ]
+    if progress.done:
+        per_hour = progress.done / seconds * 3600 if seconds > 0 else 0.0
+        parts += [f"{per_hour:,.0f} videos/h", f"{clock(left / progress.done * seconds)} left"]
+    return finished, progress.total, " | ".join(parts)
+
+
+def describe_training(progress: TrainingProgress, seconds: float) -> tuple[int, int, str]:
+    """The same for training, evaluation and prediction, which measure their own time."""
+    is_training = progress.loss is not None
+    parts = [f"step {progress.step:,}/{progress.steps:,}" if is_training else f"{progress.step}/{progress.steps}"]
     if progress.epoch:
         parts.append(f"epoch {progress.epoch}")
     if progress.loss is not None:
@@ -150,51 +112,20 @@ def describe_training(progress: TrainingProgress) -> str:
         parts.append(f"{progress.loading_share:.0%} loading")
     if progress.seconds_left is not None:
         parts.append(f"{clock(progress.seconds_left)} left")
-    return " | ".join(parts)
+    return progress.step, progress.steps, " | ".join(parts)
 
 
-def _training_lines() -> Callable[[TrainingProgress], None]:
-    last = time.monotonic()
-
-    def show(progress: TrainingProgress) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if progress.message:
-            print(with_dashes(progress.message), file=sys.stderr, flush=True)
-        elif now - last >= SECONDS_BETWEEN_LINES or progress.step == progress.steps:
-            last = now
-            print(describe_training(progress), file=sys.stderr, flush=True)
-
-    return show
-
-
-@contextlib.contextmanager
-def _training_bar() -> Iterator[Callable[[TrainingProgress], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn
-    from rich.progress import Progress as Bar
-
-    with Bar(BarColumn(bar_width=30), TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
-        task = bar.add_task("starting", total=None)
-
-        def show(progress: TrainingProgress) -> None:
-            if progress.message:
-                bar.console.print(with_dashes(progress.message), markup=False, highlight=False)
-            else:
-                told = describe_training(progress).replace("[", r"\[")
-                bar.update(task, total=progress.steps, completed=progress.step, description=told)
-
-        yield show
-
-
-# --- the rest -------------------------------------------------------------------------------------------------------
+def clock(seconds: float) -> str:
+    minutes, whole = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{whole:02}"
 
 
 @contextlib.contextmanager
 def show_line() -> Iterator[Callable[[str], None]]:
     """One line on a terminal that is written over; nothing elsewhere: it would be noise."""
     if not sys.stderr.isatty():
-        yield lambda line: None
+        yield nothing
         return
     try:
         yield lambda line: print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tiktokactions.cli.studies import extrapolation_lines, study_lines
 from tiktokactions.errors import ATTENTION, DONE
 from tiktokactions.records import to_builtins
 from tiktokactions.text import aligned
@@ -53,7 +54,7 @@ class Told:
 
 def told_of(name: str, result: Any, typed: Typed) -> Told:
     """What is said of the result of the command with this name, called with what was typed."""
-    told: Told = WAYS[name](result, typed)
+    told: Told = globals()[name](result, typed)  # the functions below bear the names of the commands
     if told.json is None:
         told.json = to_builtins(result)
     return told
@@ -77,20 +78,19 @@ def hashtags_select(found: Selection, typed: Typed) -> Told:
             "  the threshold was applied to what was estimated: choose --min-views on that scale",
         ]
     if unknown := sum(decision.views is None for decision in found.kept):
-        lines.append(
-            f"{unknown} kept with unknown views: between their variants a rule decided, no threshold was applied"
-        )
+        why = "between their variants a rule decided, no threshold was applied"
+        lines.append(f"{unknown} kept with unknown views: {why}")
     return Told([*lines, str(Path(typed.get("output", "."), "hashtags.csv"))])
 
 
 def collect_run(result: CollectResult, typed: Typed) -> Told:
     status = result.status
     complete = status.is_complete and not result.stopped
-    tags = len(status.hashtags)
-    lines = [f"{status.collection}: {status.videos} videos of {tags} hashtags, {result.requests} requests"]
+    held = f"{status.videos} videos of {len(status.hashtags)} hashtags"
+    lines = [f"{status.collection}: {held}, {result.requests} requests"]
     if short := sum(tag.found < tag.wanted for tag in status.hashtags):
-        where = typed["output"]
-        lines.append(f"{short} hashtags have fewer than wanted; see: tiktokactions collect status {where}")
+        see = f"tiktokactions collect status {typed['output']}"
+        lines.append(f"{short} hashtags have fewer than wanted; see: {see}")
     if result.stopped:
         lines.append(f"stopped: {result.stopped}")
     elif not status.is_complete:
@@ -99,22 +99,20 @@ def collect_run(result: CollectResult, typed: Typed) -> Told:
 
 
 def collect_plan(found: Estimate, typed: Typed) -> Told:
-    return Told(
-        [
-            f"{found.hashtags} hashtags × {found.per_hashtag} videos from {found.start} to {found.end}",
-            f"{found.windows} windows of a hashtag, about {found.rows_per_window} videos from each",
-            f"at best {found.requests_at_best} requests, {found.days_at_best:g} days at {found.requests_a_day} a day",
-            f"likely {found.requests_likely} requests, {found.days_likely:g} days (half of the rows hidden, some retries)",
-            f"{found.records} records",
-        ]
-    )
+    lines = [
+        f"{found.hashtags} hashtags × {found.per_hashtag} videos from {found.start} to {found.end}",
+        f"{found.windows} windows of a hashtag, about {found.rows_per_window} videos from each",
+        f"at best {found.requests_at_best} requests, {found.days_at_best:g} days at {found.requests_a_day} a day",
+        f"likely {found.requests_likely} requests, {found.days_likely:g} days (half of the rows hidden, some retries)",
+        f"{found.records} records",
+    ]
+    return Told(lines)
 
 
 def collect_status(status: CollectionStatus, typed: Typed) -> Told:
     rows = [[f"#{t.hashtag}", str(t.found), str(t.wanted), t.state, t.shortfall] for t in status.hashtags]
-    head = ["hashtag", "found", "wanted", "state", "why fewer"]
-    lines = aligned([head, *rows], (0, 4), rule=True) if rows else []
-    lines += [
+    lines = [
+        *(aligned([["hashtag", "found", "wanted", "state", "why fewer"], *rows], (0, 4), rule=True) if rows else []),
         f"{status.videos} videos, {status.rejected} answers rejected, {status.removed} removed",
         f"{status.requests} requests sent, about {status.requests_left} left ({status.days_left:g} days)",
     ]
@@ -124,9 +122,7 @@ def collect_status(status: CollectionStatus, typed: Typed) -> Told:
 
 
 def collect_import(found: Imported, typed: Typed) -> Told:
-    return Told(
-        [f"{found.rows} rows, {found.new} new videos, {len(found.rejected)} rejected"], attention=found.rejected
-    )
+    return Told([f"{found.rows} rows, {found.new} new videos, {len(found.rejected)} rejected"], found.rejected)
 
 
 def collect_export(count: int, typed: Typed) -> Told:
@@ -135,11 +131,9 @@ def collect_export(count: int, typed: Typed) -> Told:
 
 def refresh(result: ta.RefreshResult, typed: Typed) -> Told:
     gone = len(result.gone)
-    lines = (
-        [f"{result.target}: {result.checked} ids checked, {gone} gone, {result.requests} requests"]
-        if result.requests or result.checked
-        else [f"{result.target}: {gone} videos removed"]
-    )
+    lines = [f"{result.target}: {gone} videos removed"]
+    if result.requests or result.checked:
+        lines = [f"{result.target}: {result.checked} ids checked, {gone} gone, {result.requests} requests"]
     if result.unchecked:
         lines.append(f"{result.unchecked} videos have no id of the platform and were not checked")
     for found in result.removed:
@@ -157,16 +151,14 @@ def refresh(result: ta.RefreshResult, typed: Typed) -> Told:
 
 
 def download(result: ta.DownloadResult, typed: Typed) -> Told:
-    lines = [
-        f"{result.collection}: {result.downloaded} downloaded ({result.bytes / 1e6:,.1f} MB), {result.picked_up} picked up,"
-        f" {result.permanent} given up, {result.retry} for later"
-    ]
+    how = f"({result.bytes / 1e6:,.1f} MB), {result.picked_up} picked up"
+    rest = f"{result.permanent} given up, {result.retry} for later"
+    lines = [f"{result.collection}: {result.downloaded} downloaded {how}, {rest}"]
     lines += [f"  {kind:12} {count:>7}" for kind, count in sorted(result.kinds.items(), key=lambda item: -item[1])]
     lines.append("all videos: " + ", ".join(f"{count} {state}" for state, count in result.states.items()))
     if (made := result.curated) is not None:
-        lines.append(
-            f"{made.dataset}: {made.accepted} accepted, {made.needs_review} to review, {made.rejected} rejected"
-        )
+        counts = f"{made.accepted} accepted, {made.needs_review} to review, {made.rejected} rejected"
+        lines.append(f"{made.dataset}: {counts}")
     stopped = [f"stopped: {result.stopped}"] if result.stopped else []
     uncut = result.curated is not None and bool(result.curated.uncut)
     return Told(lines, stopped, needs_attention=bool(result.retry) or uncut)
@@ -187,44 +179,39 @@ def curate(made: ta.Dataset, typed: Typed) -> Told:
     ]
     if result.removed:
         lines.append(f"{result.removed} files skipped: their videos were removed from this dataset (removed.csv)")
-    attention = [f"{video_id}: {problem}" for video_id, problem in sorted(result.uncut.items())]
+    attention = by_video(result.uncut)
     if result.outdated:
-        attention.append(
-            f"{result.outdated} records were made with other settings; give their videos to bring them up to date"
-        )
+        what_to_do = "give their videos to bring them up to date"
+        attention.append(f"{result.outdated} records were made with other settings; {what_to_do}")
     return Told(lines, attention, json=to_builtins(result))
 
 
 def review_apply(applied: ta.ReviewApplied, typed: Typed) -> Told:
-    return Told(
-        [
-            f"{applied.changed} of {applied.verdicts} verdicts new, in {applied.dataset}, by {applied.method}",
-            *status_lines(applied),
-            f"{applied.cut} clips cut, {applied.removed} of rejected videos removed, {applied.conflicts} conflicts open",
-        ],
-        attention=[f"{video_id}: {problem}" for video_id, problem in sorted(applied.problems.items())],
-    )
+    lines = [
+        f"{applied.changed} of {applied.verdicts} verdicts new, in {applied.dataset}, by {applied.method}",
+        *status_lines(applied),
+        f"{applied.cut} clips cut, {applied.removed} of rejected videos removed, {applied.conflicts} conflicts open",
+    ]
+    return Told(lines, by_video(applied.problems))
+
+
+def by_video(problems: Mapping[str, str]) -> list[str]:
+    return [f"{video_id}: {problem}" for video_id, problem in sorted(problems.items())]
 
 
 def status_lines(result: ta.CurateResult | ta.ReviewApplied) -> list[str]:
-    return [
-        f"  {status.replace('_', ' '):13} {getattr(result, status):>7}"
-        for status in ("accepted", "needs_review", "rejected")
-    ]
+    counts = {"accepted": result.accepted, "needs review": result.needs_review, "rejected": result.rejected}
+    return [f"  {status:13} {count:>7}" for status, count in counts.items()]
 
 
 def review_status(report: ReviewReport, typed: Typed) -> Told:
-    lines = [
-        f"{report.videos_judged} videos judged, {report.videos_decided} decided, {report.conflicts} conflicts open"
-        f" ({report.k} judgements a video)"
-    ]
+    open_ones = f"{report.conflicts} conflicts open ({report.k} judgements a video)"
+    lines = [f"{report.videos_judged} videos judged, {report.videos_decided} decided, {open_ones}"]
     for person in report.reviewers:
         pace = "" if person.seconds_per_video is None else f", {person.seconds_per_video:.1f} s a video"
         right = f", gold {person.gold_right} of {person.gold_answered}" if person.gold_answered else ""
-        lines.append(
-            f"  {person.name}: {person.judged} judged ({person.accepted} accepted, {person.rejected} rejected,"
-            f" {person.unsure} unsure){pace}{right}"
-        )
+        how = f"{person.accepted} accepted, {person.rejected} rejected, {person.unsure} unsure"
+        lines.append(f"  {person.name}: {person.judged} judged ({how}){pace}{right}")
     for name, alpha in (("accept or reject", report.alpha_verdict), ("labels", report.alpha_labels)):
         if alpha is not None:
             lines.append(f"Krippendorff's alpha, {name}: {alpha:.3f}")
@@ -233,9 +220,8 @@ def review_status(report: ReviewReport, typed: Typed) -> Told:
         lines.append(f"  {pair.a} and {pair.b}: {pair.agreed} of {pair.videos} alike, Cohen's kappa {kappa}")
     for label in report.precision:
         share = f"{label.precision:.1%} ({label.low:.1%} to {label.high:.1%})" if label.judged else "unknown"
-        lines.append(
-            f"precision of {label.label}: {share}, {label.right} of {label.judged} right, {label.waiting} waiting"
-        )
+        counts = f"{label.right} of {label.judged} right, {label.waiting} waiting"
+        lines.append(f"precision of {label.label}: {share}, {counts}")
     return Told(lines)
 
 
@@ -262,10 +248,7 @@ def dataset_stats(stats: Statistics, typed: Typed) -> Told:
 
 
 def dataset_verify(found: Verification, typed: Typed) -> Told:
-    lines = [
-        f"{problem.kind}: {problem.path}: {problem.detail}" + (f" -> {problem.repaired}" if problem.repaired else "")
-        for problem in found.problems
-    ]
+    lines = [f"{p.kind}: {p.path}: {p.detail}" + (f" -> {p.repaired}" if p.repaired else "") for p in found.problems]
     counts = f"{len(found.problems)} problems, {len(found.open_problems)} left"
     lines.append(f"{found.records} records and {found.clips} clips checked, {counts}")
     return Told(lines, needs_attention=bool(found.open_problems))
@@ -282,11 +265,8 @@ def dataset_split(report: SplitReport, typed: Typed) -> Told:
     check, json = report.check_against, to_builtins(report)
     if check is None:
         del json["check_against"]
-    lines = [
-        report_text(report),
-        *([check_text(check)] if check else []),
-        f"\nSides: {typed['dataset'].rstrip('/')}/splits",
-    ]
+    sides = f"\nSides: {typed['dataset'].rstrip('/')}/splits"
+    lines = [report_text(report), *([check_text(check)] if check else []), sides]
     attention = bool(report.bridging or (check and (check.pairs or check.unread)))
     return Told(lines, needs_attention=attention, json=json)
 
@@ -306,36 +286,28 @@ def dataset_subset(done: Subset, typed: Typed) -> Told:
 
 
 def dataset_hydrate(done: Hydrated, typed: Typed) -> Told:
-    lines = [
-        f"{done.dataset}: {done.rebuilt:,} of {done.listed:,} videos rebuilt, {done.curated_anew:,} curated anew,"
-        f" {done.finished_before:,} finished before, {done.missing:,} missing"
-    ]
+    counts = f"{done.curated_anew:,} curated anew, {done.finished_before:,} finished before, {done.missing:,} missing"
+    lines = [f"{done.dataset}: {done.rebuilt:,} of {done.listed:,} videos rebuilt, {counts}"]
     if done.missing:
         lines.append(f"what is missing, and why: {done.dataset}/missing.csv")
     return Told(lines, needs_attention=bool(done.missing))
 
 
 def dataset_merge(merged: Merged, typed: Typed) -> Told:
-    lines = [
-        f"{merged.videos:,} videos, {merged.accepted:,} accepted; {merged.in_both:,} were in both,"
-        f" {merged.duplicates:,} are near-duplicates of others now"
-    ]
+    twins = f"{merged.in_both:,} were in both, {merged.duplicates:,} are near-duplicates of others now"
+    lines = [f"{merged.videos:,} videos, {merged.accepted:,} accepted; {twins}"]
     if (reviews := merged.reviews).decisions:
-        lines.append(
-            f"{reviews.decisions:,} decisions of {reviews.reviewers:,} people carried over ({reviews.in_both:,} were in"
-            f" both, {reviews.left_out:,} left out with their videos), {reviews.verdicts:,} verdicts in force;"
-            f" where people judged one video in both, 'tiktokactions review apply {merged.dataset}' draws it anew"
-        )
+        rest = f"{reviews.in_both:,} were in both, {reviews.left_out:,} left out with their videos"
+        anew = f"where people judged one video in both, 'tiktokactions review apply {merged.dataset}' draws it anew"
+        carried = f"{reviews.decisions:,} decisions of {reviews.reviewers:,} people carried over ({rest})"
+        lines.append(f"{carried}, {reviews.verdicts:,} verdicts in force; {anew}")
     if merged.taken_down:
         lines.append(f"{merged.taken_down:,} videos left out: taken down in one of the two")
     if merged.off_sides:
-        lines.append(
-            f"{len(merged.off_sides):,} videos lost their side: relatives stand on another in {typed['first']}"
-        )
-    attention = []
-    if merged.other_bytes:
-        named = ", ".join(merged.other_bytes[:5])
-        attention = [f"{len(merged.other_bytes):,} ids stand for different files; the first stayed: {named}"]
+        why = f"relatives stand on another in {typed['first']}"
+        lines.append(f"{len(merged.off_sides):,} videos lost their side: {why}")
+    named = f"{len(merged.other_bytes):,} ids stand for different files; the first stayed: "
+    attention = [named + ", ".join(merged.other_bytes[:5])] if merged.other_bytes else []
     return Told([*lines, f"\nDataset: {merged.dataset}"], attention, needs_attention=bool(merged.off_sides))
 
 
@@ -351,28 +323,21 @@ def dataset_diff(found: Difference, typed: Typed) -> Told:
 def pretrain(run: Run, typed: Typed) -> Told:
     result = run.as_json()
     if "finished" not in result:  # a dry run
-        lines = [
-            f"{name.replace('_', ' '):20} {value:,}"
-            if isinstance(value, int)
-            else f"{name.replace('_', ' '):20} {value:.4g}"
-            for name, value in result.items()
-        ]
-        return Told(lines, json=result)
+        numbers = {name: f"{n:,}" if isinstance(n, int) else f"{n:.4g}" for name, n in result.items()}
+        return Told([f"{name.replace('_', ' '):20} {number}" for name, number in numbers.items()], json=result)
     state = "finished" if result["finished"] else "stopped, the same command goes on"
     return Told([f"{result['run']}: {state}, {result['steps']:,} steps, loss {result['loss']:.4f}"], json=result)
 
 
 def finetune(run: Run, typed: Typed) -> Told:
-    told, result = pretrain(run, typed), run.as_json()
-    lines = [*told.lines]
+    result, lines = run.as_json(), [*pretrain(run, typed).lines]
     if "cross_validated_top1" in result:
         lines.append(f"cross-validated top-1 on the train side: {result['cross_validated_top1']:.1%}")
     if "test" in result:
         lines += evaluation_lines(result["test"])
     elif result.get("finished"):
-        lines.append(
-            "not tested: the data have no test side, and no --test was given; 'evaluate' tests it on other data"
-        )
+        why = "the data have no test side, and no --test was given"
+        lines.append(f"not tested: {why}; 'evaluate' tests it on other data")
     return Told(lines, json=result)
 
 
@@ -394,10 +359,8 @@ def evaluation_lines(result: Mapping[str, Any]) -> list[str]:
 def predict(result: list[Prediction] | ta.FeaturesWritten, typed: Typed) -> Told:
     if not isinstance(result, list):
         return Told([f"{result.features}: {result.videos} videos, {result.length} numbers each"])
-    lines = []
-    for prediction in result:
-        lines += [prediction.path, *(f"  {guess.probability:7.2%}  {guess.label}" for guess in prediction.top)]
-    return Told(lines)
+    guesses = [[p.path, *(f"  {guess.probability:7.2%}  {guess.label}" for guess in p.top)] for p in result]
+    return Told([line for lines in guesses for line in lines])
 
 
 def export(path: Path, typed: Typed) -> Told:
@@ -408,18 +371,13 @@ def export(path: Path, typed: Typed) -> Told:
 
 
 def study(result: ta.StudyResult | ta.StudyPlan, typed: Typed) -> Told:
-    from tiktokactions.cli.studies import study_lines
-
     attention = bool(getattr(result, "failed", {}) or getattr(result, "warnings", []))
     return Told(study_lines(result), needs_attention=attention)
 
 
 def extrapolate(found: Extrapolation, typed: Typed) -> Told:
-    from tiktokactions.cli.studies import extrapolation_lines
-
-    output = typed.get("output") or (
-        os.path.isdir(typed["results"]) and os.path.join(typed["results"], "extrapolation")
-    )
+    results = typed["results"]
+    output = typed.get("output") or (os.path.isdir(results) and os.path.join(results, "extrapolation"))
     where = f"\nJSON and plot: {output}" if output else "\n-o FOLDER writes JSON and a plot"
     return Told([*extrapolation_lines(found), where], json=found.as_json())
 
@@ -447,16 +405,13 @@ def doctor(statuses: list[DetectorStatus], typed: Typed) -> Told:
     return Told(lines, needs_attention=not usable)
 
 
-WAYS: dict[str, Callable[[Any, Typed], Told]] = {
-    **{function.__name__: function for function in (
-        hashtags_propose, hashtags_select, collect_run, collect_plan, collect_status, collect_import, collect_export,
-        refresh, download, curate, review_apply, review_status, review_invite, review_export, review_import, dataset_stats,
-        dataset_verify, dataset_card, dataset_split, dataset_export, dataset_subset, dataset_hydrate, dataset_merge,
-        dataset_diff, pretrain, finetune, evaluate, predict, export, extrapolate, plan, report, doctor,
-    )},
-    "hashtags_explain": lambda lines, typed: Told(lines),
-    "review": review_apply,
-    "study_scaling": study,
-    "study_sources": study,
-    "demo": lambda steps, typed: Told([]),  # each step was shown when it was done
-}  # fmt: skip
+def hashtags_explain(lines: list[str], typed: Typed) -> Told:
+    return Told(lines)
+
+
+def demo(steps: list[ta.DemoStep], typed: Typed) -> Told:
+    return Told([])  # each step was shown when it was done
+
+
+review = review_apply
+study_scaling = study_sources = study

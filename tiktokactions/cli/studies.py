@@ -21,23 +21,17 @@ def extrapolation_lines(found: Extrapolation) -> list[str]:
     if found.method == "paper":
         return [*lines, "", *found.notes]
     if found.curves is not None:
-        rows = [
-            (
-                f"{100 * a.target:g} %",
-                "not told" if a.size is None else videos(a.size),
-                "not told" if a.low is None else videos(a.low),
-                "no end" if a.high is None else videos(a.high),
-                f"{a.share_reaching:.0%}",
-            )
-            for a in found.answers
-        ]
+        rows = []
+        for a in found.answers:
+            size, low = ("not told" if n is None else videos(n) for n in (a.size, a.low))
+            high = "no end" if a.high is None else videos(a.high)
+            rows.append((f"{100 * a.target:g} %", size, low, high, f"{a.share_reaching:.0%}"))
         head = ["target", "videos", "90 % from", "to", "of the credible curves get there"]
         lines += ["", "All credible curves together:", *aligned([head, *rows], (0, len(head) - 1), rule=True)]
     if found.backtests:
         worst: dict[str, float] = {}
         for test in found.backtests:
-            size = max(abs(error) for error in test.errors)
-            worst[test.name] = max(worst.get(test.name, 0.0), size)
+            worst[test.name] = max(worst.get(test.name, 0.0), *map(abs, test.errors))
         told = ", ".join(f"{name} {100 * error:.1f}" for name, error in sorted(worst.items(), key=lambda w: w[1]))
         lines += ["", f"Backtest (largest error in points on the sizes left out): {told}"]
     return [*lines, "", *(f"Note: {note}." for note in found.notes), found.sentence]
@@ -53,11 +47,11 @@ def study_lines(result: StudyResult | StudyPlan) -> list[str]:
             f"about {clock(result.seconds)} with {result.jobs} at a time, without tests and start-up",
         ]
     lines = [f"{result.finished} of {result.trials} trials finished; pre-training with equal {result.equal}"]
-    first = "source" if result.table and "source" in result.table[0] else "size"
+    head = ["source", "videos"] if any("source" in row for row in result.table) else ["size"]
     rows = [
         (
-            f"{row[first]:,}" if first == "size" else row[first],
-            *((f"{row['size']:,}",) if first == "source" else ()),
+            *([row["source"]] if "source" in row else []),
+            f"{row['size']:,}",
             str(row["runs"]),
             f"{100 * row['top1']:.2f} %",
             "-" if row["top1_sd"] is None else f"{100 * row['top1_sd']:.2f}",
@@ -65,7 +59,7 @@ def study_lines(result: StudyResult | StudyPlan) -> list[str]:
         )
         for row in result.table
     ]
-    head = [first, *(["videos"] if first == "source" else []), "runs", "top-1", "sd", "top-5"]
+    head += ["runs", "top-1", "sd", "top-5"]
     lines += aligned([head, *rows], (0, len(head) - 1), rule=True) if rows else []
     lines += [
         f"{d['first']} minus {d['second']}: {100 * d['difference']:+.2f} points"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath
+from tiktokactions.collection import session
+from tiktokactions.commands.options import AnyPath, on_disk
 
 
 def collect_export(collection: AnyPath, output: AnyPath, *, plain_creators: bool = False) -> int:
@@ -17,8 +17,5 @@ def collect_export(collection: AnyPath, output: AnyPath, *, plain_creators: bool
     Example:
         tiktokactions collect export collection/ -o videos.jsonl
     """
-    from tiktokactions.collection import session
-
-    return session.collect_export(
-        on_disk(collection, "collection.sqlite"), on_disk(output, "an export"), plain_creators
-    )
+    folder = on_disk(collection, "collection.sqlite")
+    return session.collect_export(folder, on_disk(output, "an export"), plain_creators)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath
-
-if TYPE_CHECKING:
-    from tiktokactions.collection.session import Imported
+from tiktokactions.collection import session
+from tiktokactions.commands.options import AnyPath, on_disk
 
 
-def collect_import(file: AnyPath, output: AnyPath, *, hash_creators: bool = False) -> Imported:
+def collect_import(file: AnyPath, output: AnyPath, *, hash_creators: bool = False) -> session.Imported:
     """Take metadata from JSON lines or CSV, without a key; everything after collecting works with it.
 
     Args:
@@ -22,6 +17,4 @@ def collect_import(file: AnyPath, output: AnyPath, *, hash_creators: bool = Fals
     Example:
         tiktokactions collect import videos.csv -o imported/
     """
-    from tiktokactions.collection import session
-
     return session.collect_import(on_disk(file, "metadata"), on_disk(output, "collection.sqlite"), hash_creators)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tiktokactions.collection import session
 from tiktokactions.collection.options import CollectOptions
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath, Kept, nothing, takes
+from tiktokactions.collection.plan import Estimate
+from tiktokactions.commands.options import AnyPath, Kept, nothing, on_disk, takes
 from tiktokactions.options import checked_options
-
-if TYPE_CHECKING:
-    from tiktokactions.collection.plan import Estimate
 
 
 @takes(CollectOptions, "per_hashtag", "start", "end", "windows", "requests_a_day")
@@ -25,8 +23,6 @@ def collect_plan(hashtags: AnyPath, *, report: Kept = nothing, **options: Any) -
     Example:
         tiktokactions collect plan hashtags.csv --from 2023-01-01 --to 2024-06-30
     """
-    from tiktokactions.collection import session
-
     settings = checked_options(CollectOptions, options)
     found, note = session.collect_plan(on_disk(hashtags, "the list of hashtags"), settings)
     if note:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tiktokactions.collection import session
 from tiktokactions.collection.options import CollectOptions
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath, Kept, nothing, takes
+from tiktokactions.commands.options import AnyPath, Kept, nothing, on_disk, takes
 from tiktokactions.options import checked_options
-
-if TYPE_CHECKING:
-    from tiktokactions.collection.session import CollectResult
 
 
 @takes(CollectOptions)
-def collect_run(hashtags: AnyPath, output: AnyPath, *, report: Kept = nothing, **options: Any) -> CollectResult:
+def collect_run(hashtags: AnyPath, output: AnyPath, *, report: Kept = nothing, **options: Any) -> session.CollectResult:
     """Collect metadata of the videos of hashtags (paper, section 3.3); the same command continues.
 
     Args:
@@ -31,12 +28,6 @@ def collect_run(hashtags: AnyPath, output: AnyPath, *, report: Kept = nothing, *
     Example:
         tiktokactions collect run hashtags.csv -o collection/ --per-hashtag 20 --from 2024-01-01 --to 2024-03-31 --sandbox
     """
-    from tiktokactions.collection import session
-
-    return session.collect_run(
-        on_disk(hashtags, "the list of hashtags"),
-        on_disk(output, "collection.sqlite"),
-        checked_options(CollectOptions, options),
-        report,
-        lambda wait: report(f"  {wait}"),
-    )
+    listed, folder = on_disk(hashtags, "the list of hashtags"), on_disk(output, "collection.sqlite")
+    settings = checked_options(CollectOptions, options)
+    return session.collect_run(listed, folder, settings, report, lambda wait: report(f"  {wait}"))

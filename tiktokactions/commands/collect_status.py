@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath
-
-if TYPE_CHECKING:
-    from tiktokactions.collection.session import CollectionStatus
+from tiktokactions.collection import session
+from tiktokactions.commands.options import AnyPath, on_disk
 
 
-def collect_status(collection: AnyPath) -> CollectionStatus:
+def collect_status(collection: AnyPath) -> session.CollectionStatus:
     """What a collection holds for each hashtag, what is missing and why, and when its refresh is due.
 
     Args:
@@ -20,6 +15,4 @@ def collect_status(collection: AnyPath) -> CollectionStatus:
     Example:
         tiktokactions collect status collection/
     """
-    from tiktokactions.collection import session
-
     return session.collect_status(on_disk(collection, "collection.sqlite"))

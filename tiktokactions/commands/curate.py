@@ -6,24 +6,25 @@ import functools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.commands.nouns import Dataset
-from tiktokactions.commands.options import AnyPath, AnyPaths, nothing, takes
-from tiktokactions.curation.options import CurateOptions
+from tiktokactions.commands.options import AnyPath, AnyPaths, nothing, path_list, takes
+from tiktokactions.curation.options import CurateOptions, evidence_fingerprint
+from tiktokactions.curation.resume import Checkpoint, Job, jobs_left, read_checkpoint
 from tiktokactions.dataset.dataset import refuse_subset
+from tiktokactions.dataset.editing import Edit
+from tiktokactions.dataset.info import new_info, read_info, resolve_options
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place
+from tiktokactions.files import Place, located, write_record
+from tiktokactions.records import DetectorInfo, VideoRecord
 from tiktokactions.takedown.links import link_collections
 
 if TYPE_CHECKING:
     from tiktokactions.curation.detectors import Detect
     from tiktokactions.curation.listed import ListedVideo
     from tiktokactions.curation.people import ResolvedDetector
-    from tiktokactions.curation.resume import Checkpoint, Job
-    from tiktokactions.dataset.editing import Edit
-    from tiktokactions.records import VideoRecord
     from tiktokactions.verdicts.settle import Settled
 
 
@@ -31,14 +32,14 @@ if TYPE_CHECKING:
 class Progress:
     """Where a run stands; given to the ``progress`` callback after every video and for every message."""
 
-    total: int
+    total: int = 0
     """Files listed, finished ones of earlier runs and byte-identical ones included."""
-    finished_before: int
-    done: int
+    finished_before: int = 0
+    done: int = 0
     """Videos curated in this run."""
-    accepted: int
-    needs_review: int
-    rejected: int
+    accepted: int = 0
+    needs_review: int = 0
+    rejected: int = 0
     message: str = ""
 
 
@@ -51,16 +52,16 @@ class CurateResult:
     accepted: int
     needs_review: int
     rejected: int
-    seconds: float
-    curated: int
-    identical: int
+    seconds: float = 0.0
+    curated: int = 0
+    identical: int = 0
     """Files that hold the bytes of another video and are further paths of it."""
-    finished_before: int
-    cut_again: int
-    uncut: dict[str, str]
-    outdated: int
+    finished_before: int = 0
+    cut_again: int = 0
+    uncut: dict[str, str] = field(default_factory=dict)
+    outdated: int = 0
     """Records made with other settings whose videos were not given to this run: they keep their old evidence."""
-    detector: str
+    detector: str = ""
     removed: int = 0
     """Files that were skipped because their videos had been removed (``removed.csv``)."""
 
@@ -102,7 +103,7 @@ def curate(
     from tiktokactions.curation.scenes import make_scene_detector
 
     began = time.perf_counter()
-    inputs = [os.fspath(v) for v in ([videos] if isinstance(videos, (str, os.PathLike)) else videos)]
+    inputs = path_list(videos)
     data, settings = opened_or_new(dataset_folder(inputs, output, redecide), options)
     make_scene_detector(settings)
     if redecide:
@@ -118,13 +119,9 @@ def opened_or_new(folder: Place, options: dict[str, Any]) -> tuple[Dataset, Cura
     Raises:
         UsageError: an unknown option, a value out of range, or a damaged ``dataset.json``.
     """
-    from tiktokactions.dataset.info import new_info, read_info, resolve_options
-    from tiktokactions.records import DetectorInfo
-
     info = read_info(folder)
     settings = resolve_options(info, options)
-    no_detector_yet = DetectorInfo("", "", 0.0)
-    return Dataset.new(folder, info or new_info(folder, settings, no_detector_yet)), settings
+    return Dataset.new(folder, info or new_info(folder, settings, DetectorInfo("", "", 0.0))), settings
 
 
 def told_detector(edit: Edit, progress: Callable[[Progress], None]) -> ResolvedDetector:
@@ -137,38 +134,33 @@ def told_detector(edit: Edit, progress: Callable[[Progress], None]) -> ResolvedD
     asked = edit.options.detector
     wanted = edit.info.detector.name or asked if asked == "auto" else asked
     fetched = "" if wanted == "none" else " (fetched now if it is not on this machine yet)"
-    progress(Progress(0, 0, 0, 0, 0, 0, f"person detector: {wanted}{fetched}"))
+    progress(Progress(message=f"person detector: {wanted}{fetched}"))
     detector = resolve_detector(wanted)
     if detector.note:
-        progress(Progress(0, 0, 0, 0, 0, 0, detector.note))
+        progress(Progress(message=detector.note))
     return detector
 
 
 def dataset_folder(inputs: list[str], output: str | os.PathLike[str] | None, redecide: bool) -> Place:
-    from tiktokactions.files import located
-
     if not inputs:
-        raise UsageError(
-            "no videos given: expected files, folders, globs, a .txt or .csv list, or - for standard input"
-        )
+        expected = "files, folders, globs, a .txt or .csv list, or - for standard input"
+        raise UsageError(f"no videos given: expected {expected}")
     if redecide:
         if output is not None or len(inputs) != 1:
             raise UsageError("`redecide` takes one dataset folder and no output")
-        if not (located(inputs[0]) / "dataset.json").is_file():
+        folder = located(inputs[0])
+        if not (folder / "dataset.json").is_file():
             raise UsageError(f"{inputs[0]}: no dataset.json there; `redecide` needs a folder made by 'curate'")
-        refuse_subset(located(inputs[0]))
-        return located(inputs[0])
+        refuse_subset(folder)
+        return folder
     if output is None:
         raise UsageError("`output` is missing: where should the dataset go?")
     folder = located(output)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: expected a folder, got a file")
     refuse_subset(folder)
-    if (
-        folder.is_dir()
-        and not (folder / "dataset.json").exists()
-        and any(not e.name.startswith(".") for e in folder.iterdir())
-    ):
+    is_new = folder.is_dir() and not (folder / "dataset.json").exists()
+    if is_new and any(not e.name.startswith(".") for e in folder.iterdir()):
         raise UsageError(f"{folder}: the folder is not empty and not a dataset; choose a new or an empty one")
     return folder
 
@@ -178,10 +170,8 @@ def _refuse_new_evidence(data: Dataset, settings: CurateOptions) -> None:
     changed = [name for name, value in settings.group("evidence").items() if value != old[name]]
     if changed:
         names = ", ".join(f"`{name}`" for name in changed)
-        raise UsageError(
-            f"{names}: shapes the evidence, which `redecide` does not make anew."
-            f" Give the videos instead: tiktokactions curate VIDEOS -o {data.folder} ..."
-        )
+        instead = f"Give the videos instead: tiktokactions curate VIDEOS -o {data.folder} ..."
+        raise UsageError(f"{names}: shapes the evidence, which `redecide` does not make anew. {instead}")
 
 
 def _curate_all(inputs: list[str], edit: Edit, progress: Callable[[Progress], None]) -> CurateResult:
@@ -191,8 +181,7 @@ def _curate_all(inputs: list[str], edit: Edit, progress: Callable[[Progress], No
     listed = list(list_videos(inputs, leave_out=edit.folder))
     if not listed:
         raise UsageError(f"{', '.join(inputs)}: no file found there")
-    reads = [video.path for video in listed[:1]]
-    return curate_listed(listed, len(listed), inputs, reads, edit, detector, progress)
+    return curate_listed(listed, len(listed), inputs, [listed[0].path], edit, detector, progress)
 
 
 def curate_listed(
@@ -215,9 +204,6 @@ def curate_listed(
         recorded: told the id of every video once its record is on the disk.
     """
     from tiktokactions.curation.engines import hasher, runner, sees
-    from tiktokactions.curation.options import evidence_fingerprint
-    from tiktokactions.curation.resume import jobs_left, read_checkpoint
-    from tiktokactions.files import write_record
 
     dataset, settings, before = edit.folder, edit.options, edit.dataset.info
     edit.info = replace(edit.info, detector=detector.info)
@@ -229,9 +215,8 @@ def curate_listed(
     counts = {"accepted": 0, "needs_review": 0, "rejected": 0}
 
     def report(message: str = "") -> None:
-        progress(
-            Progress(total, checkpoint.finished + checkpoint.identical, sum(counts.values()), **counts, message=message)
-        )
+        earlier = checkpoint.finished + checkpoint.identical
+        progress(Progress(total, earlier, sum(counts.values()), **counts, message=message))
 
     def usable_jobs() -> Iterator[Job]:
         for job in jobs_left(listed, checkpoint, dataset, settings, fingerprint, hasher(settings)):
@@ -249,33 +234,18 @@ def curate_listed(
     run = runner(settings, detector, sees(dataset, reads))
     for outcome in run(usable_jobs(), work):
         if outcome.failure is not None:
-            failed = _failed(outcome.job, outcome.failure, outcome.detail or "", settings, detector)
-            write_record(dataset, failed)
+            write_record(dataset, _failed(outcome.job, outcome.failure, outcome.detail or "", settings, detector))
         counts[outcome.result or "rejected"] += 1
         recorded(outcome.job.video_id)
         report()
     curated = sum(counts.values())
     changed = bool(curated or checkpoint.updates or checkpoint.left) or before.options != edit.info.options
-    outdated = sum(
-        known.evidence_fingerprint != fingerprint
-        for i, known in checkpoint.known.items()
-        if i not in checkpoint.scheduled
-    )
+    kept = [known for i, known in checkpoint.known.items() if i not in checkpoint.scheduled]
+    outdated = sum(known.evidence_fingerprint != fingerprint for known in kept)
     settled = _settle(edit, checkpoint, changed, report)
-    return CurateResult(
-        dataset=str(dataset),
-        videos=sum(settled.counts.values()),
-        **settled.counts,
-        seconds=0.0,
-        curated=curated,
-        identical=checkpoint.identical,
-        finished_before=checkpoint.finished,
-        cut_again=settled.cut,
-        uncut=dict(settled.uncut),
-        outdated=outdated,
-        detector=detector.info.name,
-        removed=len(checkpoint.refused),
-    )
+    result = _result_of(edit, settled, checkpoint.finished)
+    identical, removed = checkpoint.identical, len(checkpoint.refused)
+    return replace(result, curated=curated, identical=identical, outdated=outdated, removed=removed)
 
 
 def _curate_job(
@@ -283,7 +253,6 @@ def _curate_job(
 ) -> str:
     """In a worker: curate one video and write its record, the last thing that happens to it."""
     from tiktokactions.curation.one_video import curate_video
-    from tiktokactions.files import write_record
 
     record = curate_video(job.path, options, detector, dataset, job.video_id, job.source, detect)
     write_record(dataset, record)
@@ -292,7 +261,6 @@ def _curate_job(
 
 def _failed(job: Job, reason: str, detail: str, options: CurateOptions, detector: ResolvedDetector) -> VideoRecord:
     from tiktokactions.curation.decide import decide
-    from tiktokactions.curation.options import evidence_fingerprint
     from tiktokactions.records import VideoRecord
 
     record = VideoRecord(
@@ -320,21 +288,13 @@ def _settle(edit: Edit, checkpoint: Checkpoint, changed: bool, report: Callable[
 
 
 def _settle_all(edit: Edit, progress: Callable[[Progress], None]) -> CurateResult:
-    from tiktokactions.curation.resume import Checkpoint
-
     # Records may also have been taken away by hand: draw all verdicts and tables again.
-    settled = _settle(edit, Checkpoint(), True, lambda message: progress(Progress(0, 0, 0, 0, 0, 0, message)))
-    videos = sum(settled.counts.values())
+    settled = _settle(edit, Checkpoint(), True, lambda message: progress(Progress(message=message)))
+    return _result_of(edit, settled, finished_before=sum(settled.counts.values()))
+
+
+def _result_of(edit: Edit, settled: Settled, finished_before: int) -> CurateResult:
     return CurateResult(
-        dataset=str(edit.folder),
-        videos=videos,
-        **settled.counts,
-        seconds=0.0,
-        curated=0,
-        identical=0,
-        finished_before=videos,
-        cut_again=settled.cut,
-        uncut=dict(settled.uncut),
-        outdated=0,
-        detector=edit.info.detector.name,
-    )
+        str(edit.folder), sum(settled.counts.values()), **settled.counts, cut_again=settled.cut,
+        uncut=dict(settled.uncut), detector=edit.info.detector.name, finished_before=finished_before,
+    )  # fmt: skip

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tiktokactions.commands.dataset import Dataset
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath
+from tiktokactions.commands.options import AnyPath, on_disk
 from tiktokactions.errors import UsageError
-
-if TYPE_CHECKING:
-    from tiktokactions.release.diff import Difference
+from tiktokactions.release.diff import Difference, changes_since, compare_datasets, write_difference
 
 
 def dataset_diff(
@@ -31,20 +26,17 @@ def dataset_diff(
         tiktokactions dataset diff data/ more/
         tiktokactions dataset diff data/ --since 1
     """
-    from tiktokactions.release.diff import changes_since, compare_datasets, write_difference
-
-    if (other is None) == (since is None):
-        raise UsageError("dataset diff: expected another dataset, or `since`, a version; got neither or both")
     written = None if output is None else on_disk(output, "a difference")
     data = Dataset(dataset)
     data.require_settled()
-    if since is not None:
+    if since is not None and other is None:
         found = changes_since(data, since)
-    else:
-        assert other is not None
+    elif other is not None and since is None:
         later = Dataset(other)
         later.require_settled()
         found = compare_datasets(data, later)
+    else:
+        raise UsageError("dataset diff: expected another dataset, or `since`, a version; got neither or both")
     if written is not None:
         write_difference(found, written)
     return found

@@ -6,9 +6,10 @@ import time
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath, Passing, nothing
+from tiktokactions.commands.options import AnyPath, Passing, nothing, on_disk
+from tiktokactions.dataset.info import read_info, resolve_options
 from tiktokactions.errors import UsageError
+from tiktokactions.machine import utc_now
 
 if TYPE_CHECKING:
     from tiktokactions.release.hydrate import Hydrated
@@ -32,8 +33,6 @@ def dataset_hydrate(
     Example:
         tiktokactions dataset hydrate released/ids.csv --media videos/ -o hydrated/
     """
-    from tiktokactions.dataset.info import read_info, resolve_options
-    from tiktokactions.machine import utc_now
     from tiktokactions.release import hydrate
 
     began = time.perf_counter()
@@ -65,12 +64,5 @@ def dataset_hydrate(
             progress(f"{sum(counts.values())} of {len(found)} videos")
         hydrate.write_sides(folder, released)
         hydrate.write_missing(folder, missing)
-    return hydrate.Hydrated(
-        dataset=str(folder),
-        listed=len(released),
-        rebuilt=counts["rebuilt"],
-        curated_anew=counts["anew"],
-        missing=len(missing),
-        finished_before=counts["finished"],
-        seconds=round(time.perf_counter() - began, 3),
-    )
+    seconds, sums = round(time.perf_counter() - began, 3), (counts["rebuilt"], counts["anew"], len(missing))
+    return hydrate.Hydrated(str(folder), len(released), *sums, counts["finished"], seconds)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath, Kept, nothing
+from tiktokactions.commands.options import AnyPath, Kept, nothing, on_disk
+from tiktokactions.curation.resume import Checkpoint
+from tiktokactions.dataset.assignments import read_assignments, write_assignments
+from tiktokactions.dataset.info import new_info, read_info
 from tiktokactions.errors import UsageError
+from tiktokactions.files import write_atomic
+from tiktokactions.reviews.merged import merge_reviews
+from tiktokactions.splits.options import SplitOptions
+from tiktokactions.takedown.links import link_merged
 
 if TYPE_CHECKING:
     from tiktokactions.release.merge import Merged
@@ -34,17 +41,8 @@ def dataset_merge(first: AnyPath, second: AnyPath, output: AnyPath, *, progress:
     Example:
         tiktokactions dataset merge data/ more/ -o larger/
     """
-    import json
-
-    from tiktokactions.curation.resume import Checkpoint
-    from tiktokactions.dataset.assignments import read_assignments, write_assignments
-    from tiktokactions.dataset.info import new_info, read_info
-    from tiktokactions.files import write_atomic
     from tiktokactions.release import merge
-    from tiktokactions.reviews.merged import merge_reviews
-    from tiktokactions.splits.options import SplitOptions
     from tiktokactions.splits.sides import linked_dataset, split_dataset
-    from tiktokactions.takedown.links import link_merged
     from tiktokactions.verdicts.settle import settle
 
     out = on_disk(output, "a merge")
@@ -83,25 +81,14 @@ def dataset_merge(first: AnyPath, second: AnyPath, output: AnyPath, *, progress:
                 if report.is_file():
                     write_atomic(out / "splits" / "report.json", report.read_bytes())
             split_dataset(edit, SplitOptions())
-    return merge.Merged(
-        dataset=str(out),
-        of=tuple(str(folder) for folder in folders),
-        videos=len(linked.ids),
-        accepted=merged.counts["accepted"],
-        in_both=copied.in_both,
-        other_bytes=copied.other_bytes,
-        duplicates=len(copied.accepted & _copies(merged)),
-        off_sides=tuple(lost),
-        taken_down=len(gone),
-        reviews=reviews,
-    )
-
-
-def _copies(data: Dataset) -> set[str]:
-    """Videos that are rejected as near-duplicates of others."""
-    return {
+    copies = {
         row["video_id"]
-        for batch in data.batches(["video_id", "status", "reasons"])
+        for batch in merged.batches(["video_id", "status", "reasons"])
         for row in batch.to_pylist()
         if row["status"] == "rejected" and any(reason.startswith("duplicate_of:") for reason in row["reasons"])
     }
+    return merge.Merged(
+        dataset=str(out), of=tuple(map(str, folders)), videos=len(linked.ids), accepted=merged.counts["accepted"],
+        in_both=copied.in_both, other_bytes=copied.other_bytes, duplicates=len(copied.accepted & copies),
+        off_sides=tuple(lost), taken_down=len(gone), reviews=reviews,
+    )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.dataset_check_against import dataset_check_against
 from tiktokactions.commands.options import AnyPath, takes
+from tiktokactions.dataset.editing import bring_manifest_up_to_date
 from tiktokactions.options import checked_options
 from tiktokactions.splits.options import SplitOptions
 
@@ -37,7 +38,6 @@ def dataset_split(
         tiktokactions dataset split data/
         tiktokactions dataset split data/ --val 0.15 --test 0.15
     """
-    from tiktokactions.dataset.editing import bring_manifest_up_to_date
     from tiktokactions.splits.sides import split_dataset
 
     given = checked_options(SplitOptions, options)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiktokactions.commands.dataset import Dataset
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath, nothing
+from tiktokactions.commands.options import AnyPath, nothing, on_disk
+from tiktokactions.commands.predict import predict
+from tiktokactions.dataset.subset_mark import is_subset
 from tiktokactions.errors import UsageError
 from tiktokactions.model.progress import TrainingProgress
-from tiktokactions.release.subset_options import By
+from tiktokactions.release.subset_options import By, Choice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,10 +57,8 @@ def dataset_subset(
     Example:
         tiktokactions dataset subset data/ --size 2 --by balanced -o subset/
     """
-    from tiktokactions.dataset.subset_mark import is_subset
     from tiktokactions.release import subset as subsets
     from tiktokactions.release.rows import unmatched
-    from tiktokactions.release.subset_options import Choice
 
     out = on_disk(output, "a subset")
     data = Dataset.whole(on_disk(dataset, "what a subset is taken of"))
@@ -74,14 +74,10 @@ def dataset_subset(
             rows = subsets.without_copies(data, rows)
         if not rows:
             raise UsageError(f"{folder}: no accepted clip fits; 'dataset stats' says what there is")
-        chosen = subsets.choose(
-            rows, choice, _features(data, rows, features, out, progress) if by == "diverse" else None
-        )
+        compared = _features(data, rows, features, out, progress) if by == "diverse" else None
+        chosen = subsets.choose(rows, choice, compared)
         subsets.write_subset(data, chosen, choice, out)
-    counts: dict[str, int] = {}
-    for row in chosen:
-        name = subsets.label_of(row, choice.labels)
-        counts[name] = counts.get(name, 0) + 1
+    counts = Counter(subsets.label_of(row, choice.labels) for row in chosen)
     ordered = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     notes = unmatched(choice.sides, {row["split"] for row in rows}, "`sides`")
     notes += unmatched(choice.labels, {name for row in rows for name in row["names"]}, "`labels`")
@@ -98,17 +94,15 @@ def _features(
     progress: Callable[[TrainingProgress], None],
 ) -> np.ndarray:
     """What clips are compared by: looks, features in a file, or those of a run, computed now and kept in the subset."""
-    from tiktokactions.commands.predict import predict
     from tiktokactions.release import subset as subsets
 
     if features is None:
         return subsets.features_of_looks(data, rows)
-    path = Path(features)
-    if (path / "run.json").is_file():
+    path, run = Path(features), Path(features)
+    if (run / "run.json").is_file():
         output.mkdir(parents=True, exist_ok=True)
-        clips = [data.folder / row["clip_path"] for row in rows]
-        predict(path, clips, features=output / "features.parquet", progress=progress)
         path = output / "features.parquet"
+        predict(run, [data.folder / row["clip_path"] for row in rows], features=path, progress=progress)
     if not path.is_file():
         raise UsageError(f"`features` {features}: expected a run, or a file that 'predict' wrote with `features`")
     return subsets.features_from_file(path, rows)

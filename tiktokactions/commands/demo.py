@@ -14,9 +14,8 @@ from pathlib import Path
 from tiktokactions.commands.curate import Progress, curate
 from tiktokactions.commands.dataset_export import dataset_export
 from tiktokactions.commands.dataset_split import dataset_split
-from tiktokactions.commands.errors import missing_for_training, on_disk
 from tiktokactions.commands.extrapolate import extrapolate
-from tiktokactions.commands.options import AnyPath, Kept, nothing
+from tiktokactions.commands.options import AnyPath, Kept, missing_for_training, nothing, on_disk
 from tiktokactions.commands.report import report as write_report
 from tiktokactions.commands.studies import StudyResult
 from tiktokactions.commands.study_scaling import study_scaling
@@ -113,11 +112,12 @@ def demo(
         raise UsageError(f"steps: got {', '.join(unknown)}, expected some of {', '.join(STEPS)}")
     place = _Place(on_disk(output, "a demo"), seed, progress, training, note)
     done = []
-    for name in STEPS:
+    for name, step in zip(STEPS, _STEPS, strict=True):
         if name in wanted:
             began = time.perf_counter()
             try:
-                (told, files), skipped = _STEPS[name](place), False
+                with disk_errors():
+                    (told, files), skipped = step(place), False
             except StepSkippedError as reason:
                 told, files, skipped = str(reason), [], True
             seconds = round(time.perf_counter() - began, 1)
@@ -133,7 +133,7 @@ def _curate(place: _Place) -> Outcome:
     from tiktokactions.demonstration.samples import make_sample_videos
 
     videos, dataset = place.folder / "videos", place.folder / "dataset"
-    make_sample_videos(videos, lambda line: place.progress(Progress(0, 0, 0, 0, 0, 0, line)))
+    make_sample_videos(videos, lambda line: place.progress(Progress(message=line)))
     made = curate(videos, dataset, progress=place.progress).last_run
     told = f"{made.videos} videos: {made.accepted} accepted, {made.needs_review} to review, {made.rejected} rejected"
     return told, [dataset / name for name in ("manifest.parquet", "figures/funnel.png", "README.md")]
@@ -186,8 +186,7 @@ def _train(place: _Place) -> Outcome:
     from tiktokactions.demonstration.learning import train_briefly
 
     _need_torch()
-    with disk_errors():
-        found = train_briefly(place.folder, seed=place.seed, report=place.training)
+    found = train_briefly(place.folder, seed=place.seed, report=place.training)
     chance = f"chance {1 / found.classes:.0%}"
     told = f"{NOT_FILMED}: after a short training, top-1 is {found.top1:.1%} on figures it never saw ({chance})"
     return told, [Path(found.folder, "confusion.png")]
@@ -197,13 +196,10 @@ def _learn(place: _Place) -> Outcome:
     from tiktokactions.demonstration.learning import learn_rendered_actions
 
     _need_torch()
-    with disk_errors():
-        found, scratch = learn_rendered_actions(place.folder, seed=place.seed, report=place.training)
-    told = (
-        f"{NOT_FILMED}: top-1 {found.top1:.1%} on unseen ones, {scratch.top1:.1%} from random weights"
-        f" (chance {1 / found.classes:.0%}); this shows that training works, and says nothing about real video"
-    )
-    return told, [Path(found.folder, "confusion.png")]
+    found, scratch = learn_rendered_actions(place.folder, seed=place.seed, report=place.training)
+    top1 = f"top-1 {found.top1:.1%} on unseen ones, {scratch.top1:.1%} from random weights"
+    shown = f"(chance {1 / found.classes:.0%}); this shows that training works, and says nothing about real video"
+    return f"{NOT_FILMED}: {top1} {shown}", [Path(found.folder, "confusion.png")]
 
 
 def _study(place: _Place) -> Outcome:
@@ -213,21 +209,12 @@ def _study(place: _Place) -> Outcome:
 
     _need_torch()
     study = place.folder / "study"
-    with disk_errors():
-        rendered = render_actions(place.folder / "rendered", progress=place.note).folder
+    rendered = render_actions(place.folder / "rendered", progress=place.note).folder
     before, after = study_recipes()
     found = study_scaling(
-        rendered,
-        study,
-        sizes=STUDY_SIZES,
-        evaluate_on=rendered,
-        repeats=1,
-        equal="steps",
-        pretrain_config=before,
-        finetune_config=after,
-        jobs=min(2, usable_cores()),
-        report=place.note,
-    )
+        rendered, study, sizes=STUDY_SIZES, evaluate_on=rendered, repeats=1, equal="steps", pretrain_config=before,
+        finetune_config=after, jobs=min(2, usable_cores()), report=place.note,
+    )  # fmt: skip
     assert isinstance(found, StudyResult)
     rows = ", ".join(f"{row['size']} clips {row['top1']:.0%}" for row in found.table)
     return f"{NOT_FILMED}: top-1 by size of the pre-training data: {rows}", [study / "figures" / "accuracy_by_size.png"]
@@ -250,8 +237,8 @@ def _report(place: _Place) -> Outcome:
     from tiktokactions.reporting.inputs import MARKS
 
     names = ("dataset", "runs/*", "study", "extrapolation")
-    candidates = [path for name in names for path in sorted(place.folder.glob(name))]
-    found = [path for path in candidates if any((path / mark).is_file() for mark, _ in MARKS)]
+    there = [path for name in names for path in sorted(place.folder.glob(name))]
+    found = [path for path in there if any((path / mark).is_file() for mark, _ in MARKS)]
     if not found:
         raise StepSkippedError("nothing to report on yet: run the other steps first")
     written = write_report(found, place.folder / "report.html", title="Demonstration", progress=place.note)
@@ -263,13 +250,5 @@ def _need_torch() -> None:
         raise StepSkippedError("needs torch: pip install 'tiktokactions[train]'")
 
 
-_STEPS: dict[str, Callable[[_Place], Outcome]] = {
-    "curate": _curate,
-    "review": _review,
-    "release": _release,
-    "train": _train,
-    "learn": _learn,
-    "study": _study,
-    "extrapolate": _extrapolate,
-    "report": _report,
-}
+_STEPS = (_curate, _review, _release, _train, _learn, _study, _extrapolate, _report)
+"""In the order of ``STEPS``."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from typing import TYPE_CHECKING
 
-from tiktokactions.commands.errors import missing_for_training
+from tiktokactions.commands.options import missing_for_training
 
 if TYPE_CHECKING:
     from tiktokactions.curation.people import DetectorStatus
@@ -16,8 +17,6 @@ def doctor() -> list[DetectorStatus]:
     Example:
         tiktokactions doctor
     """
-    from importlib import metadata
-
     from tiktokactions.curation.people import DetectorStatus, detector_statuses
 
     missing = missing_for_training()

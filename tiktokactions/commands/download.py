@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
+from tiktokactions.collection.fetch import address_of, tool_version
 from tiktokactions.collection.options import DownloadOptions
+from tiktokactions.collection.store import Collection
+from tiktokactions.collection.terms import ASK, TERMS
 from tiktokactions.commands.curate import CurateResult, Progress, curate_listed, told_detector
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath, Passing, Typed, nothing, takes
+from tiktokactions.commands.options import AnyPath, Passing, Typed, nothing, on_disk, takes
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, delete, disk_errors
+from tiktokactions.files import Place, dataset_lock, delete, disk_errors, located, record_path, safe_video_id
+from tiktokactions.machine import Clock, utc_text
 from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
     from tiktokactions.collection.download import Arrived, Tally
-    from tiktokactions.collection.store import Collection
     from tiktokactions.curation.listed import ListedVideo
 
 
@@ -75,13 +77,9 @@ def download(
     Example:
         tiktokactions download collection/ --from-folder videos/
     """
-    import dataclasses
-
     from tiktokactions.collection.download import Tally, counts
-    from tiktokactions.collection.store import Collection
-    from tiktokactions.files import dataset_lock, located
 
-    names = {f.name for f in dataclasses.fields(DownloadOptions)}
+    names = {f.name for f in fields(DownloadOptions)}
     how = checked_options(DownloadOptions, {name: value for name, value in options.items() if name in names})
     rest = {name: value for name, value in options.items() if name not in names}
     if detector is not None:
@@ -105,9 +103,7 @@ def download(
                 pass
         else:
             curated = _curate_arriving(opened, arriving, located(curate_into), delete_raw, progress, rest)
-        states = counts(opened)
-    plain = asdict(tally)
-    return DownloadResult(collection=str(folder), states=states, curated=curated, **plain)
+        return DownloadResult(collection=str(folder), states=counts(opened), curated=curated, **asdict(tally))
 
 
 def _entitlement(collection: Collection, entitled: bool, options: DownloadOptions) -> bool:
@@ -116,10 +112,6 @@ def _entitlement(collection: Collection, entitled: bool, options: DownloadOption
     Raises:
         UsageError: they may not, and nothing else was asked for.
     """
-    from tiktokactions.collection.fetch import address_of, tool_version
-    from tiktokactions.collection.terms import ASK, TERMS
-    from tiktokactions.machine import Clock, utc_text
-
     if entitled and collection.setting("entitled") is None:
         collection.set_setting("entitled", {"at": utc_text(Clock().now()), "said": "entitled"})
     if collection.setting("entitled") is None:
@@ -160,7 +152,6 @@ def _curate_arriving(
     from tiktokactions.collection.download import mark_curated, media_files
     from tiktokactions.commands.curate import dataset_folder, opened_or_new
     from tiktokactions.curation.from_collection import listed_video
-    from tiktokactions.files import record_path, safe_video_id
 
     began = time.perf_counter()
     dataset = dataset_folder([str(collection.folder)], str(dataset), False)
@@ -186,8 +177,7 @@ def _curate_arriving(
 
     with data.editing("curate", settings) as edit:
         detector = told_detector(edit, progress)
-        inputs = [str(collection.folder)]
-        total = collection.count_videos()
+        inputs, total = [str(collection.folder)], collection.count_videos()
         result = curate_listed(listed(), total, inputs, inputs, edit, detector, progress, let_go)
         for video_id in list(files):  # known before this run, or identical to another file
             let_go(video_id)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tiktokactions.commands.errors import need_torch, on_disk
-from tiktokactions.commands.options import AnyPath, nothing, takes
+from tiktokactions.commands.options import AnyPath, need_torch, nothing, on_disk, takes
 from tiktokactions.commands.training_clips import clips_of, readable_clips
-from tiktokactions.files import disk_errors
+from tiktokactions.files import disk_errors, located
 from tiktokactions.model.options import EvaluateOptions
 from tiktokactions.model.progress import TrainingProgress
+from tiktokactions.model.run import Evaluation
 from tiktokactions.options import checked_options
-
-if TYPE_CHECKING:
-    from tiktokactions.model.run import Evaluation
 
 
 @takes(EvaluateOptions)
@@ -46,12 +43,10 @@ def evaluate(
     settings = checked_options(EvaluateOptions, options)
     need_torch(settings.decoder)
     with disk_errors():
-        from tiktokactions.files import located
         from tiktokactions.model.evaluate import evaluate
 
         name = f"{located(data).resolve().stem}-{settings.side}"
-        folder = (
-            on_disk(output, "an evaluation") if output is not None else on_disk(run, "a run") / "evaluations" / name
-        )
+        tested = on_disk(run, "a run")
+        folder = tested / "evaluations" / name if output is None else on_disk(output, "an evaluation")
         [tested_on] = readable_clips([clips_of(data, settings.side, settings)], settings, folder, progress)
-        return evaluate(on_disk(run, "a run"), tested_on, settings, folder, report=progress)
+        return evaluate(tested, tested_on, settings, folder, report=progress)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from tiktokactions.commands.errors import need_torch, on_disk
-from tiktokactions.commands.options import AnyPath
+from tiktokactions.commands.options import AnyPath, need_torch, on_disk
 from tiktokactions.files import disk_errors
 
 

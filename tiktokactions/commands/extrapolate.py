@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath, Passing, nothing, takes
-from tiktokactions.files import disk_errors
+from tiktokactions.commands.options import AnyPath, Passing, nothing, on_disk, takes
+from tiktokactions.files import disk_errors, write_json
 from tiktokactions.options import checked_options
+from tiktokactions.study.extrapolation import Extrapolation, extrapolate_measurements
+from tiktokactions.study.extrapolation_plot import draw_extrapolation
+from tiktokactions.study.measurements import read_measurements
 from tiktokactions.study.options import ExtrapolateOptions
-
-if TYPE_CHECKING:
-    from tiktokactions.study.extrapolation import Extrapolation
 
 
 @takes(ExtrapolateOptions)
@@ -36,9 +35,6 @@ def extrapolate(
         tiktokactions extrapolate results.csv --targets 0.95 0.97 -o extrapolation/
         tiktokactions extrapolate results.csv --method paper -o table5/
     """
-    from tiktokactions.study.extrapolation import extrapolate_measurements
-    from tiktokactions.study.measurements import read_measurements
-
     settings = checked_options(ExtrapolateOptions, options)
     if output is None and os.path.isdir(results):
         output = Path(results, "extrapolation")
@@ -46,23 +42,10 @@ def extrapolate(
     with disk_errors():
         measured = read_measurements(on_disk(results, "results"), settings.metric)
         found = extrapolate_measurements(
-            measured,
-            settings.targets,
-            method=settings.method,
-            draws=settings.draws,
-            seed=settings.seed,
-            report=report,
+            measured, settings.targets, method=settings.method, draws=settings.draws, seed=settings.seed, report=report
         )
     if folder is not None:
-        _write_extrapolation(folder, found)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "extrapolation.json", found.as_json())
+        draw_extrapolation(folder / "extrapolation", found)
     return found
-
-
-def _write_extrapolation(folder: Path, found: Extrapolation) -> None:
-
-    from tiktokactions.files import write_json
-    from tiktokactions.study.extrapolation_plot import draw_extrapolation
-
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "extrapolation.json", found.as_json())
-    draw_extrapolation(folder / "extrapolation", found)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tiktokactions.commands.errors import need_torch, on_disk
+from tiktokactions.clips.clip import ClipSet, Side
+from tiktokactions.clips.read import has_side
 from tiktokactions.commands.nouns import Run
-from tiktokactions.commands.options import AnyPath, nothing, takes
+from tiktokactions.commands.options import AnyPath, need_torch, nothing, on_disk, takes
 from tiktokactions.commands.training_clips import clips_of, readable_clips
 from tiktokactions.files import disk_errors
-from tiktokactions.model.options import FinetuneOptions
+from tiktokactions.model.options import EvaluateOptions, FinetuneOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
-
-if TYPE_CHECKING:
-    from tiktokactions.clips.clip import ClipSet, Side
 
 
 @takes(FinetuneOptions)
@@ -53,8 +49,6 @@ def finetune(
     Example:
         tiktokactions finetune data/ -o runs/finetuned --init runs/pretrained --batch-size 2 --epochs 2
     """
-    from tiktokactions.model.options import EvaluateOptions
-
     settings = checked_options(FinetuneOptions, options)
     need_torch(settings.decoder)
     with disk_errors():
@@ -65,35 +59,24 @@ def finetune(
         looked_at, tested_on = _other_side(data, val, "val", settings), _other_side(data, test, "test", settings)
         for other in (*looked_at, *tested_on):
             label_numbers(other, require_labels(train), train.source)  # now, not after hours of training
+        weights = None if init is None else on_disk(init, "`init`")
         if dry_run:
-            return Run(output, derived=dry_finetune(train, settings, None if init is None else on_disk(init, "`init`")))
+            return Run(output, derived=dry_finetune(train, settings, weights))
         folder = on_disk(output, "a run")
         [train, *looked_at] = readable_clips([train, *looked_at], settings, folder, progress)
-        run = finetune(
-            train,
-            settings,
-            folder,
-            val=next((v for v in looked_at if v.clips), None),
-            init=None if init is None else on_disk(init, "`init`"),
-            report=progress,
-        )
+        val_clips = next((v for v in looked_at if v.clips), None)
+        run = finetune(train, settings, folder, val=val_clips, init=weights, report=progress)
         if not run.finished or not tested_on:
             return Run.of(run)
-        shared = {
-            f.name: getattr(settings, f.name) for f in dataclasses.fields(EvaluateOptions) if hasattr(settings, f.name)
-        }
+        given = {name: value for name, value in vars(settings).items() if name in vars(EvaluateOptions())}
         tests = folder / "evaluations" / "test"
         [clips] = readable_clips(tested_on, settings, tests, progress)
-        evaluate(folder, clips, EvaluateOptions(**(shared | {"stride": None})), tests, report=progress)
+        evaluate(folder, clips, EvaluateOptions(**given | {"stride": None}), tests, report=progress)
         return Run.of(run)
 
 
-def _other_side(
-    data: str | os.PathLike[str], other: str | os.PathLike[str] | None, side: Side, settings: FinetuneOptions
-) -> list[ClipSet]:
+def _other_side(data: AnyPath, other: AnyPath | None, side: Side, settings: FinetuneOptions) -> list[ClipSet]:
     """The val or test side, of other data where they are given; none where the same data have no such side."""
-    from tiktokactions.clips.read import has_side
-
     if other is None and not has_side(data, side):
         return []
     found = clips_of(data if other is None else other, side, settings)

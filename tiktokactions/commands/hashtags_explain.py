@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath, Typed
+from tiktokactions.commands.options import AnyPath, Typed, on_disk
+from tiktokactions.hashtags import stories
 
 
 def hashtags_explain(hashtag: str, decisions: Annotated[AnyPath, Typed("decisions")] = "decisions.csv") -> list[str]:
@@ -18,6 +18,4 @@ def hashtags_explain(hashtag: str, decisions: Annotated[AnyPath, Typed("decision
     Example:
         tiktokactions hashtags explain playingpiano --decisions hashtags/decisions.csv
     """
-    from tiktokactions.hashtags import stories
-
     return stories.explain(hashtag, on_disk(decisions, "`decisions`"))

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath, Typed
-
-if TYPE_CHECKING:
-    from tiktokactions.hashtags.select import Candidate
+from tiktokactions.commands.options import AnyPath, Typed, on_disk
+from tiktokactions.files import write_atomic
+from tiktokactions.hashtags import principles, select
 
 
 def hashtags_propose(
@@ -17,7 +15,7 @@ def hashtags_propose(
     output: AnyPath = "candidates.csv",
     *,
     knowledge: AnyPath | None = None,
-) -> list[Candidate]:
+) -> list[select.Candidate]:
     """Propose hashtags for the class names of datasets (paper, section 3.2).
 
     Args:
@@ -28,9 +26,6 @@ def hashtags_propose(
     Example:
         tiktokactions hashtags propose --from ucf101 hmdb51 kinetics400 -o candidates.csv
     """
-    from tiktokactions.files import write_atomic
-    from tiktokactions.hashtags import principles, select
-
     known = principles.read_knowledge(None if knowledge is None else on_disk(knowledge, "`knowledge`"))
     found = select.candidates_of(principles.propose(list(sources), known))
     write_atomic(on_disk(output, "a list of candidates"), select.write_candidates(found).encode())

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath
+from tiktokactions.collection.sample import view_samples
+from tiktokactions.collection.store import Collection
+from tiktokactions.commands.options import AnyPath, on_disk
 from tiktokactions.errors import UsageError
-
-if TYPE_CHECKING:
-    from tiktokactions.hashtags.estimate import ViewEstimate
-    from tiktokactions.hashtags.select import Candidate, Selection
+from tiktokactions.hashtags import principles, select, stories
+from tiktokactions.hashtags.estimate import ViewEstimate, estimate
 
 
 def hashtags_select(
@@ -24,7 +22,7 @@ def hashtags_select(
     target: int | None = None,
     knowledge: AnyPath | None = None,
     estimate_from: AnyPath | None = None,
-) -> Selection:
+) -> select.Selection:
     """Decide between the variants of hashtags, by views where they are known.
 
     Args:
@@ -39,33 +37,23 @@ def hashtags_select(
     Example:
         tiktokactions hashtags select candidates.csv --views views.csv --target 386 -o hashtags/
     """
-    from tiktokactions.hashtags import principles, select, stories
-
     if target is not None and target < 1:
         raise UsageError(f"`target` {target}: expected 1 or more")
     known = principles.read_knowledge(None if knowledge is None else on_disk(knowledge, "`knowledge`"))
     listed = select.read_candidates(on_disk(candidates, "a list of candidates"), known)
     given = {} if views is None else select.read_views(on_disk(views, "`views`"))
-    estimates, told = (
-        ({}, "") if estimate_from is None else _estimates(on_disk(estimate_from, "`estimate_from`"), listed)
-    )
+    sample = None if estimate_from is None else on_disk(estimate_from, "`estimate_from`")
+    estimates, told = ({}, "") if sample is None else _estimates(sample, listed)
     found = select.select(listed, known, given, min_views, target, estimates, told)
     stories.write_selection(found, on_disk(output, "a selection"))
     return found
 
 
-def _estimates(collection: Path, candidates: Sequence[Candidate]) -> tuple[dict[str, ViewEstimate], str]:
+def _estimates(collection: Path, candidates: Sequence[select.Candidate]) -> tuple[dict[str, ViewEstimate], str]:
     """Views of the candidates as far as the collection's videos tell, and what they were estimated from."""
-    from tiktokactions.collection.sample import view_samples
-    from tiktokactions.collection.store import Collection
-    from tiktokactions.hashtags.estimate import estimate
-
     samples = view_samples(collection, [c.hashtag for c in candidates])
-    found = {
-        tag: guess
-        for tag, sample in samples.items()
-        if (guess := estimate(tag, sample.views, sample.weights, sample.is_complete)) is not None
-    }
+    guesses = {tag: estimate(tag, s.views, s.weights, s.is_complete) for tag, s in samples.items()}
+    found = {tag: guess for tag, guess in guesses.items() if guess is not None}
     with Collection(collection) as held:
         wanted, videos = held.setting("wanted"), held.count_videos()
     period = f", created from {wanted['from']} to {wanted['to']}" if wanted else ""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+import tiktokactions as ta
 from tiktokactions.commands import dataset
+from tiktokactions.commands.options import AnyPath, AnyPaths
 from tiktokactions.errors import UsageError
 from tiktokactions.model import run
 
 if TYPE_CHECKING:
-    from tiktokactions.commands.curate import CurateResult
-    from tiktokactions.commands.options import AnyPath, AnyPaths
-    from tiktokactions.commands.predict import FeaturesWritten
     from tiktokactions.dataset.statistics import Statistics
     from tiktokactions.files import Place
     from tiktokactions.model.predict import Prediction
@@ -34,10 +33,10 @@ class Dataset(dataset.Dataset):
         UsageError: there is no dataset, or ``dataset.json`` is damaged or newer than this program.
     """
 
-    _last_run: CurateResult | None = None
+    _last_run: ta.CurateResult | None = None
 
     @property
-    def last_run(self) -> CurateResult:
+    def last_run(self) -> ta.CurateResult:
         """What the call of ``curate`` did that returned this dataset.
 
         Raises:
@@ -47,58 +46,42 @@ class Dataset(dataset.Dataset):
             raise UsageError(f"{self.folder}: was opened, not returned by curate, so no run can be told of")
         return self._last_run
 
-    def after(self, last_run: CurateResult) -> Self:
+    def after(self, last_run: ta.CurateResult) -> Self:
         """This dataset, with what the run did that made it."""
         self._last_run = last_run
         return self
 
     def stats(self) -> Statistics:
         """See :func:`tiktokactions.dataset_stats`."""
-        from tiktokactions.commands.dataset_stats import dataset_stats
-
-        return dataset_stats(self)
+        return ta.dataset_stats(self)
 
     def verify(self, *, repair: bool = False) -> Verification:
         """See :func:`tiktokactions.dataset_verify`."""
-        from tiktokactions.commands.dataset_verify import dataset_verify
-
-        return dataset_verify(self, repair=repair)
+        return ta.dataset_verify(self, repair=repair)
 
     def card(self) -> Place:
         """See :func:`tiktokactions.dataset_card`."""
-        from tiktokactions.commands.dataset_card import dataset_card
-
-        return dataset_card(self)
+        return ta.dataset_card(self)
 
     def split(self, **options: Any) -> SplitReport:
         """See :func:`tiktokactions.dataset_split`."""
-        from tiktokactions.commands.dataset_split import dataset_split
-
-        return dataset_split(self, **options)
+        return ta.dataset_split(self, **options)
 
     def subset(self, output: AnyPath, **options: Any) -> Subset:
         """See :func:`tiktokactions.dataset_subset`."""
-        from tiktokactions.commands.dataset_subset import dataset_subset
-
-        return dataset_subset(self, output, **options)
+        return ta.dataset_subset(self, output, **options)
 
     def export(self, output: AnyPath, **options: Any) -> Exported:
         """See :func:`tiktokactions.dataset_export`."""
-        from tiktokactions.commands.dataset_export import dataset_export
-
-        return dataset_export(self, output, **options)
+        return ta.dataset_export(self, output, **options)
 
     def merge(self, other: AnyPath, output: AnyPath) -> Merged:
         """See :func:`tiktokactions.dataset_merge`."""
-        from tiktokactions.commands.dataset_merge import dataset_merge
-
-        return dataset_merge(self, other, output)
+        return ta.dataset_merge(self, other, output)
 
     def diff(self, other: AnyPath | None = None, *, since: int | None = None) -> Difference:
         """See :func:`tiktokactions.dataset_diff`."""
-        from tiktokactions.commands.dataset_diff import dataset_diff
-
-        return dataset_diff(self, other, since=since)
+        return ta.dataset_diff(self, other, since=since)
 
 
 class Run(run.Run):
@@ -111,20 +94,14 @@ class Run(run.Run):
         vars(made).update(vars(trained))
         return made
 
-    def predict(self, videos: AnyPaths, **options: Any) -> list[Prediction] | FeaturesWritten:
+    def predict(self, videos: AnyPaths, **options: Any) -> list[Prediction] | ta.FeaturesWritten:
         """See :func:`tiktokactions.predict`."""
-        from tiktokactions.commands.predict import predict
-
-        return predict(self, videos, **options)
+        return ta.predict(self, videos, **options)
 
     def evaluate(self, data: AnyPath, output: AnyPath | None = None, **options: Any) -> run.Evaluation:
         """See :func:`tiktokactions.evaluate`."""
-        from tiktokactions.commands.evaluate import evaluate
-
-        return evaluate(self, data, output, **options)
+        return ta.evaluate(self, data, output, **options)
 
     def export(self, output: AnyPath, *, to: Literal["huggingface", "official"] = "huggingface") -> Path:
         """See :func:`tiktokactions.export`."""
-        from tiktokactions.commands.export import export
-
-        return export(self, output, to=to)
+        return ta.export(self, output, to=to)

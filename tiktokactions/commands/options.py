@@ -6,11 +6,15 @@ The command line, TOML files, docs/commands.md and the Python reference are deri
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
+
+from tiktokactions.errors import UsageError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -54,3 +58,30 @@ def takes(kind: type, *names: str) -> Callable[[Function], Function]:
         return function
 
     return mark
+
+
+def path_list(paths: AnyPaths) -> list[str]:
+    """One path or several, as strings."""
+    return [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
+
+
+def on_disk(path: str | os.PathLike[str], what: str) -> Path:
+    """As :func:`tiktokactions.files.on_disk`, which is loaded with the first path."""
+    from tiktokactions import files
+
+    return files.on_disk(path, what)
+
+
+def missing_for_training() -> list[str]:
+    return [name for name in ("torch", "safetensors") if importlib.util.find_spec(name) is None]
+
+
+def need_torch(decoder: str = "pyav") -> None:
+    """Raises :class:`UsageError` where what trains, or the decoder that was chosen, is not installed."""
+    missing = missing_for_training()
+    if missing:
+        raise UsageError(f"this command needs {' and '.join(missing)}: pip install 'tiktokactions[train]'")
+    if decoder == "torchcodec":
+        from tiktokactions.video.torchcodec_backend import import_torchcodec
+
+        import_torchcodec()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+import platform
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from tiktokactions.commands.options import AnyPaths, Passing, Typed, nothing, takes
+from tiktokactions.commands.options import AnyPaths, Passing, Typed, nothing, path_list, takes
+from tiktokactions.curation.options import CurateOptions
 from tiktokactions.errors import UsageError
 from tiktokactions.options import checked_options
 from tiktokactions.study.options import PlanOptions
-
-if TYPE_CHECKING:
-    from tiktokactions.study.plan import Needs
+from tiktokactions.study.plan import Needs, needs_of
 
 
 @takes(PlanOptions)
@@ -35,14 +35,11 @@ def plan(
     Example:
         tiktokactions plan --videos 340000 --measure videos/ --review-s 6 --gpu-step-s 0.9
     """
-    from tiktokactions.study.plan import needs_of
-
     settings = checked_options(PlanOptions, options)
-    inputs = [os.fspath(v) for v in ([measure] if isinstance(measure, (str, os.PathLike)) else measure)]
+    inputs = path_list(measure)
     if not inputs:
         return needs_of(settings, (), _machine(), None)
     from tiktokactions.curation.measure import measure as measure_videos
-    from tiktokactions.curation.options import CurateOptions
     from tiktokactions.curation.people import resolve_detector
     from tiktokactions.curation.sources import list_videos
 
@@ -60,8 +57,6 @@ def plan(
 
 def _machine() -> str:
     """Processor and number of cores, as a person would name this machine."""
-    import platform
-
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

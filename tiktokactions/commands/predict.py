@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tiktokactions.commands.errors import need_torch, on_disk
-from tiktokactions.commands.options import AnyPath, AnyPaths, nothing, takes
-from tiktokactions.commands.training_clips import note, split_unreadable
+from tiktokactions.clips.clip import Clip, Stored
+from tiktokactions.clips.read import read_clips
+from tiktokactions.commands.options import AnyPath, AnyPaths, need_torch, nothing, on_disk, path_list, takes
+from tiktokactions.commands.training_clips import split_unreadable
 from tiktokactions.errors import UsageError
-from tiktokactions.files import disk_errors
+from tiktokactions.files import disk_errors, is_address, located
 from tiktokactions.model.options import PredictOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
 
 if TYPE_CHECKING:
-    from tiktokactions.clips.clip import Clip
     from tiktokactions.model.predict import Prediction
 
 
@@ -55,12 +54,12 @@ def predict(
 
         finished = on_disk(run, "a run")
         target = None if features is None else on_disk(features, "a file of features")
-        inputs = [os.fspath(v) for v in ([videos] if isinstance(videos, (str, os.PathLike)) else videos)]
+        inputs = path_list(videos)
         found = _video_clips(inputs)
         if settings.skip_unreadable:
             found, lost = split_unreadable(found, settings, progress)
             for clip, reason in lost:
-                progress(note(f"left out: {clip.path}: {reason}"))
+                progress(TrainingProgress(f"left out: {clip.path}: {reason}"))
         if target is None:
             return predict(finished, found, settings, report=progress)
         length = write_features(finished, found, settings, target, report=progress)
@@ -79,10 +78,7 @@ class FeaturesWritten:
 
 def _video_clips(inputs: list[str]) -> list[Clip]:
     """The accepted clips of datasets, and every video of all other inputs."""
-    from tiktokactions.clips.clip import Clip, Stored
-    from tiktokactions.clips.read import read_clips
     from tiktokactions.curation.sources import list_videos
-    from tiktokactions.files import is_address, located
 
     datasets = [given for given in inputs if (located(given) / "dataset.json").is_file()]
     found = [clip for given in datasets for clip in read_clips(given, side="all").clips]

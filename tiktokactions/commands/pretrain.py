@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tiktokactions.commands.errors import need_torch, on_disk
 from tiktokactions.commands.nouns import Run
-from tiktokactions.commands.options import AnyPath, AnyPaths, nothing, takes
+from tiktokactions.commands.options import AnyPath, AnyPaths, need_torch, nothing, on_disk, path_list, takes
 from tiktokactions.commands.training_clips import clips_of, readable_clips
 from tiktokactions.errors import UsageError
 from tiktokactions.files import disk_errors
@@ -53,7 +51,7 @@ def pretrain(
     """
 
     settings = checked_options(PretrainOptions, options)
-    sources = [os.fspath(d) for d in ([data] if isinstance(data, (str, os.PathLike)) else data)]
+    sources = path_list(data)
     if not sources:
         raise UsageError("no data given: expected datasets, folders of videos or lists")
     if mix is not None and (len(mix) != len(sources) or min(mix) <= 0):
@@ -65,20 +63,11 @@ def pretrain(
         parts = [clips_of(source, "train", settings, unsplit_is_all=True) for source in sources]
         if dry_run:
             return Run(output, derived=dry_pretrain(sum(len(part.clips) for part in parts), settings))
-        parts = readable_clips(parts, settings, on_disk(output, "a run"), progress)
-        clips = [clip for part in parts for clip in part.clips]
-        run = pretrain(
-            clips,
-            settings,
-            on_disk(output, "a run"),
-            sources=sources,
-            shares=None if mix is None else _shares(mix, [len(part.clips) for part in parts]),
-            init=None if init is None else on_disk(init, "`init`"),
-            report=progress,
-        )
+        folder, weights = on_disk(output, "a run"), None if init is None else on_disk(init, "`init`")
+        parts = readable_clips(parts, settings, folder, progress)
+        clips, shares = [clip for part in parts for clip in part.clips], None
+        if mix is not None:  # for each clip its share of an epoch, so that every data has its weight whatever its size
+            sizes = [len(part.clips) for part in parts]
+            shares = [weight / size for weight, size in zip(mix, sizes, strict=True) for _ in range(size)]
+        run = pretrain(clips, settings, folder, sources=sources, shares=shares, init=weights, report=progress)
         return Run.of(run)
-
-
-def _shares(mix: Sequence[float], sizes: Sequence[int]) -> list[float]:
-    """For each clip its share of an epoch, so that every data has its weight whatever its size."""
-    return [weight / size for weight, size in zip(mix, sizes, strict=True) for _ in range(size)]

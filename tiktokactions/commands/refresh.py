@@ -7,29 +7,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
+from tiktokactions.collection.compliance import Checked, check_ids, forget_check, is_platform_id
 from tiktokactions.collection.options import CollectOptions
+from tiktokactions.collection.run import StoppedError
+from tiktokactions.collection.session import due_at, refresh_client
+from tiktokactions.collection.store import Collection, is_collection
 from tiktokactions.commands.options import AnyPath, Kept, nothing, takes
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place
+from tiktokactions.files import Place, located, write_json
+from tiktokactions.machine import DAY_S, utc_text
 from tiktokactions.options import checked_options
 from tiktokactions.takedown.folders import (
     TakenDown,
     edited,
     finish_takedown,
     held_in,
-    is_collection_folder,
     is_dataset_folder,
     take_down_everywhere,
     takedowns_of,
 )
 from tiktokactions.takedown.links import linked_group
 from tiktokactions.takedown.requests import ids_of_creator, read_ids
-
-if TYPE_CHECKING:
-    from tiktokactions.dataset.editing import Edit
 
 GONE = "no longer available (batch compliance)"
 
@@ -49,22 +50,22 @@ class RefreshResult:
     """What a refresh did."""
 
     target: str
-    checked: int
+    checked: int = 0
     """Ids that the API was asked about; 0 for a take-down."""
-    unchecked: int
+    unchecked: int = 0
     """Videos whose ids are not the platform's."""
-    gone: tuple[str, ...]
+    gone: tuple[str, ...] = ()
     """Ids that were removed now."""
-    before: tuple[str, ...]
+    before: tuple[str, ...] = ()
     """Named ids that had been removed earlier."""
-    unknown: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
     """Named ids of which nothing was held; they are kept out from now on."""
-    removed: tuple[TakenDown, ...]
-    next_due: str | None
-    requests: int
-    stopped: str
+    removed: tuple[TakenDown, ...] = ()
+    next_due: str | None = None
+    requests: int = 0
+    stopped: str = ""
     """Why the check ended early; empty where it went through."""
-    attention: tuple[str, ...]
+    attention: tuple[str, ...] = ()
 
 
 @takes(CollectOptions, "budget", "wait", "requests_a_day", "credentials", "speed")
@@ -99,32 +100,33 @@ def refresh(
         tiktokactions refresh collection/ --every-days 15
         tiktokactions refresh imported/ --remove 7300000000000000001
     """
-    from tiktokactions.files import located
-
     folder = located(target)
-    if not is_collection_folder(folder) and not is_dataset_folder(folder):
+    if not is_collection(folder) and not is_dataset_folder(folder):
         raise UsageError(f"{folder}: expected a collection or a dataset (no collection.sqlite, no dataset.json there)")
     if every_days is not None and every_days < 1:
         raise UsageError(f"`every_days` {every_days}: expected 1 or more")
     named, asked = read_ids(remove), checked_options(CollectOptions, options)
+    is_request = bool(named) or creator is not None
     with edited(folder) as edit:
         group, attention = linked_group(folder)
         finish_takedown(folder, edit)
-        if named or creator is not None:
-            return _take_down(folder, edit, group, named, creator, reason, attention, every_days)
-        return _check(folder, edit, group, asked, attention, every_days, lambda line: note(f"  {line}"))
+        checked_at = None
+        if is_request:
+            found = _asked_for(folder, group, named, creator)
+        else:
+            found, checked_at = _gone(folder, group, asked, lambda line: note(f"  {line}"))
+        ids = [*found.gone, *found.unknown]
+        removed, more = take_down_everywhere(folder, edit, group, ids, reason if is_request else GONE)
+        if not is_request and not found.stopped:
+            forget_check(folder)
+        due = _set_checked(folder, checked_at, every_days)
+        said = (*attention, *more, *_said_of(removed))
+        next_due = None if due is None else utc_text(due)[:10]
+        return replace(found, removed=tuple(removed), next_due=next_due, attention=said)
 
 
-def _take_down(
-    folder: Place,
-    edit: Edit | None,
-    group: list[Place],
-    named: Sequence[str],
-    creator: str | None,
-    reason: str,
-    attention: list[str],
-    every_days: int | None,
-) -> RefreshResult:
+def _asked_for(folder: Place, group: list[Place], named: Sequence[str], creator: str | None) -> RefreshResult:
+    """What a request is about, before anything is removed."""
     ids = dict.fromkeys(named)
     if creator is not None:
         if not creator.strip().lstrip("@"):
@@ -135,31 +137,18 @@ def _take_down(
         ids |= dict.fromkeys(sorted(theirs))
     dead = {video_id for path in group for video_id in takedowns_of(path)}
     held = {video_id for path in group for video_id in held_in(path, list(ids))}
-    todo = [video_id for video_id in ids if video_id not in dead or video_id in held]
-    removed, more = take_down_everywhere(folder, edit, group, todo, reason)
-    unknown = tuple(i for i in todo if i not in held)
-    due = _set_checked(folder, None, every_days)
-    return RefreshResult(
-        str(folder), 0, 0, tuple(i for i in todo if i in held), tuple(i for i in ids if i not in todo), unknown,
-        tuple(removed), _day(due), 0, "", (*attention, *more, *_said_of(removed)),
-    )  # fmt: skip
+    gone = tuple(i for i in ids if i in held)
+    before = tuple(i for i in ids if i in dead and i not in held)
+    unknown = tuple(i for i in ids if i not in dead and i not in held)
+    return RefreshResult(str(folder), gone=gone, before=before, unknown=unknown)
 
 
-def _check(
-    folder: Place,
-    edit: Edit | None,
-    group: list[Place],
-    options: CollectOptions,
-    attention: list[str],
-    every_days: int | None,
-    note: Callable[[str], None],
-) -> RefreshResult:
-    from tiktokactions.collection.compliance import Checked, check_ids, forget_check
-    from tiktokactions.collection.run import StoppedError
-    from tiktokactions.collection.session import refresh_client
-
+def _gone(
+    folder: Place, group: list[Place], options: CollectOptions, note: Callable[[str], None]
+) -> tuple[RefreshResult, float | None]:
+    """What the platform has no more, before anything is removed, and when all ids were checked (Unix time)."""
     ids, unchecked = _ids_to_check(folder)
-    collection = next((path for path in group if is_collection_folder(path)), None)
+    collection = next((path for path in group if is_collection(path)), None)
     stopped, requests, checked, now = "", 0, Checked(0, frozenset()), None
     if ids:
         with refresh_client(folder, collection, options, note) as (client, clock):
@@ -168,23 +157,14 @@ def _check(
             except StoppedError as error:
                 stopped = str(error)
             requests, now = client.sent, clock.now()
-    removed, more = take_down_everywhere(folder, edit, group, sorted(checked.gone), GONE)
-    if not stopped:
-        forget_check(folder)
-    due = _set_checked(folder, None if stopped else now, every_days)
-    return RefreshResult(
-        str(folder), checked.ids, unchecked, tuple(sorted(checked.gone)), (), (), tuple(removed), _day(due), requests,
-        stopped, (*attention, *more, *_said_of(removed)),
-    )  # fmt: skip
+    gone = tuple(sorted(checked.gone))
+    found = RefreshResult(str(folder), checked.ids, unchecked, gone, requests=requests, stopped=stopped)
+    return found, None if stopped else now
 
 
 def _ids_to_check(folder: Place) -> tuple[list[str], int]:
     """The platform's ids in a folder, and how many others it holds."""
-    from tiktokactions.collection.compliance import is_platform_id
-    from tiktokactions.collection.store import Collection
-    from tiktokactions.takedown.dataset import platform_ids
-
-    if is_collection_folder(folder):
+    if is_collection(folder):
         with Collection(folder) as collection:
             every = [row[0] for row in collection.database.execute("SELECT video_id FROM videos ORDER BY video_id")]
         ids = [video_id for video_id in every if is_platform_id(video_id)]
@@ -194,19 +174,16 @@ def _ids_to_check(folder: Place) -> tuple[list[str], int]:
         raise UsageError(f"{folder}: no manifest yet; finish 'tiktokactions curate' first")
     import pyarrow.parquet as pq
 
+    from tiktokactions.takedown.dataset import platform_ids
+
     ids = sorted(set(platform_ids(folder, is_platform_id)))
     return ids, pq.read_metadata(manifest).num_rows - len(ids)
 
 
 def _set_checked(folder: Place, at: float | None, every_days: int | None) -> float | None:
     """Write down that the ids were checked and how often they must be; when the next check is due (Unix time)."""
-    from tiktokactions.collection.session import due_at
-    from tiktokactions.collection.store import Collection
-    from tiktokactions.files import write_json
-    from tiktokactions.machine import DAY_S
-
     said = {name: value for name, value in (("checked_at", at), ("every_days", every_days)) if value is not None}
-    if is_collection_folder(folder):
+    if is_collection(folder):
         with Collection(folder) as collection:
             for name, value in said.items():
                 collection.set_setting(name, value)
@@ -216,13 +193,7 @@ def _set_checked(folder: Place, at: float | None, every_days: int | None) -> flo
     now = before | said
     if now != before:
         write_json(path, now)
-    return None if "checked_at" not in now else now["checked_at"] + now.get("every_days", EVERY_DAYS) * DAY_S
-
-
-def _day(unix_s: float | None) -> str | None:
-    from tiktokactions.machine import utc_text
-
-    return None if unix_s is None else utc_text(unix_s)[:10]
+    return now["checked_at"] + now.get("every_days", EVERY_DAYS) * DAY_S if "checked_at" in now else None
 
 
 def _said_of(removed: Iterable[TakenDown]) -> list[str]:
@@ -230,8 +201,7 @@ def _said_of(removed: Iterable[TakenDown]) -> list[str]:
     for found in removed:
         lines += [f"{found.folder}: {text}" for text in found.left]
         if found.copies:
-            lines.append(
-                f"{found.folder}: {len(found.copies)} videos were rejected as near-duplicates of removed ones and may show"
-                f" the same ({', '.join(found.copies[:5])}); look at them, the next 'curate' decides about them again"
-            )
+            few, then = ", ".join(found.copies[:5]), "the next 'curate' decides about them again"
+            twins = f"{len(found.copies)} videos were rejected as near-duplicates of removed ones and may show the same"
+            lines.append(f"{found.folder}: {twins} ({few}); look at them, {then}")
     return lines

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath, AnyPaths, Passing, nothing
+from tiktokactions.commands.options import AnyPath, AnyPaths, Passing, nothing, on_disk, path_list
 from tiktokactions.errors import UsageError
-from tiktokactions.files import disk_errors
+from tiktokactions.files import disk_errors, located, write_atomic
 
 
 @dataclass(frozen=True)
@@ -44,10 +42,9 @@ def report(
     Example:
         tiktokactions report data/ runs/pretrained runs/finetuned -o report.html
     """
-    from tiktokactions.files import located, write_atomic
     from tiktokactions.reporting.page import make_page
 
-    paths = [located(path) for path in ([inputs] if isinstance(inputs, (str, os.PathLike)) else inputs)]
+    paths = [located(path) for path in path_list(inputs)]
     target = on_disk(output, "a report")
     if not paths:
         raise UsageError("report: no folder given; expected DATASET, RUN, STUDY …")
@@ -56,12 +53,8 @@ def report(
     if target.is_dir():
         raise UsageError(f"{target}: is a folder, expected a file such as {target / 'report.html'}")
     with disk_errors():
-        page = make_page(
-            paths,
-            title=title or ", ".join(dict.fromkeys(path.resolve().name for path in paths)),
-            previews=previews,
-            report=progress,
-        )
+        names = ", ".join(dict.fromkeys(path.resolve().name for path in paths))
+        page = make_page(paths, title=title or names, previews=previews, report=progress)
         data = page.html.encode()
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(target, data)

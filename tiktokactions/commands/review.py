@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 from tiktokactions.commands.dataset import Dataset
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath, Kept, nothing, takes
+from tiktokactions.commands.options import AnyPath, Kept, nothing, on_disk, takes
 from tiktokactions.commands.review_apply import ReviewApplied, review_apply
-from tiktokactions.files import disk_errors
+from tiktokactions.files import DatasetBusyError, disk_errors
 from tiktokactions.options import checked_options
 from tiktokactions.reviews.options import ReviewOptions
-
-Report = Callable[[str], None]
 
 
 @takes(ReviewOptions)
@@ -33,22 +30,19 @@ def review(dataset: AnyPath, *, report: Kept = nothing, **options: Any) -> Revie
     Example:
         tiktokactions review data/
     """
-    from tiktokactions.files import DatasetBusyError
     from tiktokactions.reviews.desk import open_desk
     from tiktokactions.reviews.web import serve
 
     given = checked_options(ReviewOptions, options)
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
-    with disk_errors():
-        desk = open_desk(data, given, lambda videos: report(f"reading the dataset: {videos} videos"))
-        try:
-            serve(desk, report)
-        finally:
-            desk.close()
+    with (
+        disk_errors(),
+        closing(open_desk(data, given, lambda videos: report(f"reading the dataset: {videos} videos"))) as desk,
+    ):
+        serve(desk, report)
     report("applying what was decided")
     try:
         return review_apply(data, report=report)
     except DatasetBusyError as error:
-        raise DatasetBusyError(
-            f"{error} Every decision is kept; run 'tiktokactions review apply {data.folder}' afterwards."
-        ) from None
+        afterwards = f"run 'tiktokactions review apply {data.folder}' afterwards"
+        raise DatasetBusyError(f"{error} Every decision is kept; {afterwards}.") from None

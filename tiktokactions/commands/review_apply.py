@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tiktokactions.commands.dataset import Dataset
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath, Kept, nothing
+from tiktokactions.commands.options import AnyPath, Kept, nothing, on_disk
+from tiktokactions.curation.resume import Checkpoint
+from tiktokactions.dataset import dataset as noun
+from tiktokactions.dataset.editing import Edit
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place
+from tiktokactions.files import DatasetBusyError, Place, read_record, record_path
+from tiktokactions.records import REASONS
+from tiktokactions.reviews.decisions import Verdict
 from tiktokactions.reviews.options import METHODS, Method
+from tiktokactions.reviews.store import Store, set_setting, setting, store_path
 
 if TYPE_CHECKING:
-    from tiktokactions.dataset import dataset as noun
-    from tiktokactions.dataset.editing import Edit
-    from tiktokactions.reviews.decisions import Verdict
-    from tiktokactions.reviews.store import Store
     from tiktokactions.verdicts.settle import Settled
-
-
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -31,22 +30,22 @@ class ReviewApplied:
 
     dataset: str
     method: str
-    verdicts: int
+    verdicts: int = 0
     """Videos on which people came to a verdict."""
-    changed: int
+    changed: int = 0
     """Of them, new or other than when it was last applied; those taken back count too."""
-    conflicts: int
+    conflicts: int = 0
     """Videos over which people disagree: nothing was done with them."""
-    accepted: int
-    needs_review: int
-    rejected: int
-    cut: int
+    accepted: int = 0
+    needs_review: int = 0
+    rejected: int = 0
+    cut: int = 0
     """Clips cut anew."""
-    removed: int
+    removed: int = 0
     """Clips of rejected videos that were deleted; they can be cut again from their sources."""
-    problems: dict[str, str]
+    problems: dict[str, str] = field(default_factory=dict)
     """Videos that people accepted and that could not be: why."""
-    seconds: float
+    seconds: float = 0.0
 
 
 def review_apply(
@@ -70,8 +69,6 @@ def review_apply(
     Example:
         tiktokactions review apply data/
     """
-    from tiktokactions.reviews.store import Store, set_setting, setting, store_path
-
     if watch:
         watch_reviews(dataset, aggregate, report=report)
     began = time.perf_counter()
@@ -79,48 +76,37 @@ def review_apply(
         raise UsageError(f"`aggregate`: got {aggregate!r}, expected one of {', '.join(METHODS)}")
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
     if not store_path(data.folder).exists():
-        return _nothing_decided(data, aggregate or "majority", began)
-    with data.editing("review apply") as edit:
-        store = Store(data.folder)
-        try:
-            method = aggregate or setting(store, "aggregate", "majority")
-            if aggregate is not None:
-                set_setting(store, "aggregate", aggregate)
-            applied = _apply(edit, store, method, report)
-        finally:
-            store.close()
-    return replace(applied, seconds=round(time.perf_counter() - began, 3))
+        if not data.manifest.exists():
+            raise UsageError(f"{data.folder}: no manifest.parquet there; run 'curate' to its end first")
+        return ReviewApplied(str(data.folder), aggregate or "majority", **data.counts, seconds=_since(began))
+    with data.editing("review apply") as edit, closing(Store(data.folder)) as store:
+        method = aggregate or setting(store, "aggregate", "majority")
+        if aggregate is not None:
+            set_setting(store, "aggregate", aggregate)
+        applied = _apply(edit, store, method, report)
+    return replace(applied, seconds=_since(began))
+
+
+def _since(began: float) -> float:
+    return round(time.perf_counter() - began, 3)
 
 
 def watch_reviews(
     dataset: AnyPath, aggregate: Method | None = None, *, every_s: float = 10.0, report: Kept = nothing
 ) -> NoReturn:
     """Apply decisions whenever there are new ones, until interrupted."""
-    from tiktokactions.files import DatasetBusyError
-
     report("watching for decisions; Ctrl-C ends it")
     while True:
         try:
-            applied = review_apply(dataset, aggregate=aggregate, report=report)
-            if applied.changed:
-                report(
-                    f"{applied.changed} verdicts applied, {applied.cut} clips cut, {applied.conflicts} conflicts open"
-                )
+            done = review_apply(dataset, aggregate=aggregate, report=report)
+            if done.changed:
+                report(f"{done.changed} verdicts applied, {done.cut} clips cut, {done.conflicts} conflicts open")
         except DatasetBusyError as error:
             report(f"waiting: {error}")
         time.sleep(every_s)
 
 
-def _nothing_decided(data: Dataset, method: str, began: float) -> ReviewApplied:
-    if not data.manifest.exists():
-        raise UsageError(f"{data.folder}: no manifest.parquet there; run 'curate' to its end first")
-    seconds = round(time.perf_counter() - began, 3)
-    return ReviewApplied(
-        str(data.folder), method, 0, 0, 0, **data.counts, cut=0, removed=0, problems={}, seconds=seconds
-    )
-
-
-def _apply(edit: Edit, store: Store, method: Method, report: Report) -> ReviewApplied:
+def _apply(edit: Edit, store: Store, method: Method, report: Callable[[str], None]) -> ReviewApplied:
     from tiktokactions.reviews.aggregate import aggregate
     from tiktokactions.verdicts.decided import applied_verdicts
     from tiktokactions.verdicts.settle import Settled
@@ -148,13 +134,13 @@ def _apply(edit: Edit, store: Store, method: Method, report: Report) -> ReviewAp
         cut=settled.cut,
         removed=removed,
         problems=_not_accepted(edit.dataset, verdicts) | dict(settled.uncut),
-        seconds=0.0,
     )
 
 
-def _settle(edit: Edit, store: Store, changed: Mapping[str, Verdict], gone: Sequence[str], report: Report) -> Settled:
+def _settle(
+    edit: Edit, store: Store, changed: Mapping[str, Verdict], gone: Sequence[str], report: Callable[[str], None]
+) -> Settled:
     """Put the verdicts in force and settle the videos they are about; all videos if a run was interrupted before."""
-    from tiktokactions.curation.resume import Checkpoint
     from tiktokactions.verdicts.decided import write_verdicts
     from tiktokactions.verdicts.settle import settle, settle_videos
 
@@ -168,20 +154,13 @@ def _settle(edit: Edit, store: Store, changed: Mapping[str, Verdict], gone: Sequ
 
 
 def _clips(folder: Place, video_ids: Sequence[str]) -> dict[str, str | None]:
-    from tiktokactions.files import read_record, record_path
-
-    found: dict[str, str | None] = {}
-    for path in (record_path(folder, video_id) for video_id in video_ids):
-        if path.exists():
-            record = read_record(path)
-            found[record.video_id] = record.clip.path if record.clip is not None else None
-    return found
+    paths = (record_path(folder, video_id) for video_id in video_ids)
+    records = [read_record(path) for path in paths if path.exists()]
+    return {record.video_id: record.clip.path if record.clip is not None else None for record in records}
 
 
 def _not_accepted(data: noun.Dataset, verdicts: Mapping[str, Verdict]) -> dict[str, str]:
     """Videos that people accepted and that are not, with what stands in the way."""
-    from tiktokactions.records import REASONS
-
     wanted = {i for i, verdict in verdicts.items() if verdict.verdict == "accept"}
     problems = {}
     for row in _rows_of(data, wanted):

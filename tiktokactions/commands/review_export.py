@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from tiktokactions.commands.dataset import Dataset
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath
+from tiktokactions.commands.options import AnyPath, on_disk
 from tiktokactions.files import disk_errors
 
 
 def review_export(
-    dataset: AnyPath,
-    output: AnyPath,
-    *,
-    decisions: bool = False,
-    queue: str = "review",
-    media_url: str | None = None,
+    dataset: AnyPath, output: AnyPath, *, decisions: bool = False, queue: str = "review", media_url: str | None = None
 ) -> int:
     """Export tasks for an outside platform such as Label Studio, or what was decided; returns their number.
 
@@ -37,11 +33,7 @@ def review_export(
     from tiktokactions.reviews.tasks import export_decisions, export_tasks
 
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
-    with disk_errors():
-        desk = open_desk(data)
-        try:
-            if decisions:
-                return export_decisions(desk, on_disk(output, "an export"))
-            return export_tasks(desk, on_disk(output, "an export"), queue, media_url)
-        finally:
-            desk.close()
+    with disk_errors(), closing(open_desk(data)) as desk:
+        if decisions:
+            return export_decisions(desk, on_disk(output, "an export"))
+        return export_tasks(desk, on_disk(output, "an export"), queue, media_url)

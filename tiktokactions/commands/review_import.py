@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath
+from tiktokactions.commands.options import AnyPath, on_disk
 from tiktokactions.files import disk_errors
 
 if TYPE_CHECKING:
@@ -34,9 +34,5 @@ def review_import(dataset: AnyPath, answers: AnyPath, *, gold: bool = False) -> 
     from tiktokactions.reviews.desk import open_desk
 
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
-    with disk_errors():
-        desk = open_desk(data)
-        try:
-            return import_answers(desk, Path(answers), gold)
-        finally:
-            desk.close()
+    with disk_errors(), closing(open_desk(data)) as desk:
+        return import_answers(desk, Path(answers), gold)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath
+from tiktokactions.commands.options import AnyPath, on_disk
 from tiktokactions.files import disk_errors
-
-if TYPE_CHECKING:
-    pass
+from tiktokactions.reviews.people import invite
+from tiktokactions.reviews.store import Store
 
 
 @dataclass(frozen=True)
@@ -37,14 +35,7 @@ def review_invite(dataset: AnyPath, name: str, *, owner: bool = False) -> Invita
     Example:
         tiktokactions review invite data/ Ann
     """
-    from tiktokactions.reviews.people import invite
-    from tiktokactions.reviews.store import Store
-
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
-    with disk_errors():
-        store = Store(data.folder)
-        try:
-            person, token = invite(store, name, "owner" if owner else "reviewer")
-        finally:
-            store.close()
+    with disk_errors(), closing(Store(data.folder)) as store:
+        person, token = invite(store, name, "owner" if owner else "reviewer")
     return Invitation(person.name, person.role, token)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import closing
 
 from tiktokactions.commands.dataset import Dataset
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath
+from tiktokactions.commands.options import AnyPath, on_disk
 from tiktokactions.files import disk_errors
-
-if TYPE_CHECKING:
-    from tiktokactions.reviews.agreement import ReviewReport
+from tiktokactions.reviews.agreement import ReviewReport, review_report
+from tiktokactions.reviews.store import Store
 
 
 def review_status(dataset: AnyPath) -> ReviewReport:
@@ -25,13 +23,6 @@ def review_status(dataset: AnyPath) -> ReviewReport:
     Example:
         tiktokactions review status data/
     """
-    from tiktokactions.reviews.agreement import review_report
-    from tiktokactions.reviews.store import Store
-
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
-    with disk_errors():
-        store = Store(data.folder)
-        try:
-            return review_report(store)
-        finally:
-            store.close()
+    with disk_errors(), closing(Store(data.folder)) as store:
+        return review_report(store)

@@ -5,20 +5,20 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tiktokactions.commands.config import read_config
-from tiktokactions.commands.errors import need_torch
-from tiktokactions.commands.options import Config
+from tiktokactions.commands.options import Config, need_torch
+from tiktokactions.files import dataset_lock, write_json
+from tiktokactions.model.options import FinetuneOptions, PretrainOptions
 from tiktokactions.options import checked_options
-
-if TYPE_CHECKING:
-    from tiktokactions.study.options import StudyOptions
-    from tiktokactions.study.settings import Recipe
-    from tiktokactions.study.trials import Outcome, Trial
+from tiktokactions.study.options import StudyOptions
+from tiktokactions.study.settings import Recipe
+from tiktokactions.study.trials import Outcome, Trial, run_trials
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,6 @@ class StudyPlan:
 @contextlib.contextmanager
 def plan_folder(folder: Path, dry_run: bool) -> Iterator[Path]:
     """Where a study's plan is written: its folder, or for a dry run one that is gone afterwards."""
-    import tempfile
-
     if not dry_run:
         yield folder
         return
@@ -67,14 +65,9 @@ def plan_folder(folder: Path, dry_run: bool) -> Iterator[Path]:
 
 
 def checked_recipe(pretrain_config: Config, finetune_config: Config) -> Recipe:
-    from tiktokactions.model.options import FinetuneOptions, PretrainOptions
-    from tiktokactions.study.settings import Recipe
-
     recipe = Recipe(_told(pretrain_config, PretrainOptions), _told(finetune_config, FinetuneOptions))
-    pretraining = checked_options(PretrainOptions, recipe.pretrain)
-    finetuning = checked_options(FinetuneOptions, recipe.finetune)
-    for settings in (pretraining, finetuning):
-        need_torch(settings.decoder)
+    need_torch(checked_options(PretrainOptions, recipe.pretrain).decoder)
+    need_torch(checked_options(FinetuneOptions, recipe.finetune).decoder)
     return recipe
 
 
@@ -86,15 +79,12 @@ def study_plan(trials: Sequence[Trial], settings: StudyOptions) -> StudyPlan:
     from tiktokactions.study.cost import measured_cost
 
     largest = max(trials, key=lambda trial: (trial.pretrain_on is not None, trial.facts["size"]))
-    cost = measured_cost(largest)
-    seconds = 0.0
+    cost, size = measured_cost(largest), largest.facts["size"]
+    before = cost.steps.get("pretrain", 0) * cost.seconds_per_step.get("pretrain", 0.0)
+    seconds = len(trials) * cost.steps["finetune"] * cost.seconds_per_step["finetune"]
     for trial in trials:
-        share = (
-            trial.facts["size"] / largest.facts["size"] if settings.equal == "epochs" and largest.facts["size"] else 1.0
-        )
-        before = cost.steps.get("pretrain", 0) * cost.seconds_per_step.get("pretrain", 0.0)
-        seconds += cost.steps["finetune"] * cost.seconds_per_step["finetune"]
-        seconds += before * share if trial.pretrain_on is not None else 0.0
+        if trial.pretrain_on is not None:
+            seconds += before * (trial.facts["size"] / size if settings.equal == "epochs" and size else 1.0)
     names, jobs = [trial.name for trial in trials], settings.jobs
     return StudyPlan(names, settings.equal, seconds / min(jobs, len(trials)), jobs, cost.seconds_per_step, cost.steps)
 
@@ -102,9 +92,6 @@ def study_plan(trials: Sequence[Trial], settings: StudyOptions) -> StudyPlan:
 def run_study(
     trials: Sequence[Trial], folder: Path, settings: StudyOptions, retry: bool, report: Callable[[str], None]
 ) -> Outcome:
-    from tiktokactions.files import dataset_lock
-    from tiktokactions.study.trials import run_trials
-
     with dataset_lock(folder):
         return run_trials(trials, folder, jobs=settings.jobs, retry=retry, report=report, engine=settings.engine)
 
@@ -120,19 +107,16 @@ def study_result(
     warnings: Sequence[str] = (),
     sentence: str = "",
 ) -> StudyResult:
-
-    from tiktokactions.files import write_json
-
     result = StudyResult(
-        study=str(folder),
-        trials=len(trials),
-        finished=len(outcome.results),
-        failed=outcome.failed,
-        equal=equal,
-        table=table,
-        differences=list(pairs),
-        warnings=list(warnings),
-        sentence=sentence,
+        str(folder),
+        len(trials),
+        len(outcome.results),
+        outcome.failed,
+        equal,
+        table,
+        list(pairs),
+        list(warnings),
+        sentence,
     )
     write_json(folder / "result.json", dataclasses.asdict(result))
     return result

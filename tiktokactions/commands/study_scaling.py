@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tiktokactions.commands.errors import on_disk
 from tiktokactions.commands.extrapolate import extrapolate
-from tiktokactions.commands.options import AnyPath, Config, Kept, nothing, takes
+from tiktokactions.commands.options import AnyPath, Config, Kept, nothing, on_disk, takes
 from tiktokactions.commands.studies import (
     StudyPlan,
     StudyResult,
@@ -22,7 +21,10 @@ from tiktokactions.commands.studies import (
 from tiktokactions.errors import UsageError
 from tiktokactions.files import disk_errors
 from tiktokactions.options import checked_options
+from tiktokactions.study import scaling
 from tiktokactions.study.options import ScalingOptions
+from tiktokactions.study.subsets import parse_sizes
+from tiktokactions.study.tables import write_results
 
 
 @takes(ScalingOptions)
@@ -61,10 +63,6 @@ def study_scaling(
         tiktokactions study scaling videos/ --sizes 2:6:2 --repeats 3 --evaluate-on data/ -o scaling/
             --pretrain-config pretrain.toml --finetune-config finetune.toml
     """
-    from tiktokactions.study import scaling
-    from tiktokactions.study.subsets import parse_sizes
-    from tiktokactions.study.tables import write_results
-
     settings = checked_options(ScalingOptions, options)
     recipe = checked_recipe(pretrain_config, finetune_config)
     folder, parsed = on_disk(output, "a study"), parse_sizes(list(map(str, sizes)))

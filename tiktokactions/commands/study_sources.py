@@ -7,8 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
-from tiktokactions.commands.errors import on_disk
-from tiktokactions.commands.options import AnyPath, Config, Kept, Typed, nothing, takes
+from tiktokactions.commands.options import AnyPath, Config, Kept, Typed, nothing, on_disk, takes
 from tiktokactions.commands.studies import (
     StudyPlan,
     StudyResult,
@@ -20,7 +19,9 @@ from tiktokactions.commands.studies import (
 )
 from tiktokactions.files import disk_errors
 from tiktokactions.options import checked_options
+from tiktokactions.study import sources as room
 from tiktokactions.study.options import SourcesOptions
+from tiktokactions.study.settings import check_evaluation, pool_of
 
 
 @takes(SourcesOptions)
@@ -57,8 +58,6 @@ def study_sources(
         tiktokactions study sources ours=data/ theirs=videos/ scratch --size 2 --evaluate-on data/ -o sources/
             --pretrain-config pretrain.toml --finetune-config finetune.toml
     """
-    from tiktokactions.study import sources as room
-
     settings = checked_options(SourcesOptions, options)
     recipe = checked_recipe(pretrain_config, finetune_config)
     folder = on_disk(output, "a study")
@@ -69,29 +68,23 @@ def study_sources(
             return study_plan(trials, settings)
         warnings = _leaks(named, os.fspath(evaluate_on), report)
         outcome = run_study(trials, folder, settings, retry, report)
-        found = []
-        if outcome.results:
-            found = room.differences(room.correct_by_source(folder, outcome.results), settings.seed)
-            room.write_tables(folder, outcome.results, found)
-            room.draw_sources(folder, outcome.results, settings.equal)
-        pairs = [dataclasses.asdict(d) for d in found]
-        return study_result(
-            folder, trials, outcome, settings.equal, room.table(outcome.results), pairs=pairs, warnings=warnings
-        )
+        found, results = [], outcome.results
+        if results:
+            found = room.differences(room.correct_by_source(folder, results), settings.seed)
+            room.write_tables(folder, results, found)
+            room.draw_sources(folder, results, settings.equal)
+        pairs, table = [dataclasses.asdict(d) for d in found], room.table(results)
+        return study_result(folder, trials, outcome, settings.equal, table, pairs=pairs, warnings=warnings)
 
 
 def _leaks(sources: Mapping[str, str | None], evaluate_on: str, report: Callable[[str], None]) -> list[str]:
     """Warnings, one for each source that shares videos or creators with the test set."""
     from tiktokactions.study.overlap import find_overlap
-    from tiktokactions.study.settings import check_evaluation, pool_of
 
     tested = check_evaluation(evaluate_on)
     warnings = []
     for name, data in sources.items():
-        if data is None:
-            continue
-        warning = find_overlap(name, pool_of(data), tested, data, evaluate_on, report).warning
-        if warning:
-            warnings.append(warning)
-            report(f"warning: {warning}")
+        if data and (w := find_overlap(name, pool_of(data), tested, data, evaluate_on, report).warning):
+            warnings.append(w)
+            report(f"warning: {w}")
     return warnings

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tiktokactions.clips.clip import Clip, ClipSet
+from tiktokactions.clips.read import read_clips
+from tiktokactions.commands.options import AnyPath
+from tiktokactions.dataset.assignments import is_split
+from tiktokactions.files import located
 from tiktokactions.model.progress import TrainingProgress
-
-if TYPE_CHECKING:
-    from tiktokactions.clips.clip import Clip, ClipSet
+from tiktokactions.model.run import write_clips
 
 
-def clips_of(data: str | os.PathLike[str], side: Any, settings: Any, unsplit_is_all: bool = False) -> ClipSet:
+def clips_of(data: AnyPath, side: Any, settings: Any, unsplit_is_all: bool = False) -> ClipSet:
     """The clips of one side of some data; with ``unsplit_is_all`` all of a dataset that was never split."""
-    from tiktokactions.clips.read import read_clips
-    from tiktokactions.dataset.assignments import is_split
-    from tiktokactions.files import located
-
     folder = located(data)
     if unsplit_is_all and (folder / "dataset.json").is_file() and not is_split(folder):
         side = "all"
@@ -32,13 +30,13 @@ def readable_clips(
     """With ``skip_unreadable`` the clips that can be decoded; all others are listed in ``unreadable.csv``."""
     if not settings.skip_unreadable:
         return list(data)
-    from tiktokactions.model.run import write_clips
-
     good, lost = split_unreadable([clip for part in data for clip in part.clips], settings, progress)
     if lost:
         path = folder / "unreadable.csv"
         write_clips(path, [clip for clip, _ in lost], [reason for _, reason in lost])
-        progress(note(f"{len(lost)} of {len(good) + len(lost)} clips cannot be read and are left out: {path}"))
+        progress(
+            TrainingProgress(f"{len(lost)} of {len(good) + len(lost)} clips cannot be read and are left out: {path}")
+        )
     kept = set(good)
     return [replace(part, clips=tuple(clip for clip in part.clips if clip in kept)) for part in data]
 
@@ -49,11 +47,7 @@ def split_unreadable(
     from tiktokactions.model.hardware import Processes, worker_count
     from tiktokactions.model.loader import check_readable
 
-    progress(note(f"decoding {len(clips)} clips once to find those that cannot be read"))
+    progress(TrainingProgress(f"decoding {len(clips)} clips once to find those that cannot be read"))
     lost = check_readable(clips, worker_count(settings, Processes()))
     bad = {clip for clip, _ in lost}
     return [clip for clip in clips if clip not in bad], lost
-
-
-def note(message: str) -> TrainingProgress:
-    return TrainingProgress(message)

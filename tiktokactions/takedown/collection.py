@@ -14,6 +14,9 @@ from tiktokactions.collection.rows import hash_creator
 from tiktokactions.collection.store import MEDIA, SALT, Collection
 from tiktokactions.files import Place, delete, on_disk, write_atomic
 
+TABLES = ("videos", "found", "rejected", "downloads")
+"""Those that hold something of a video, apart from its tombstone."""
+
 
 def reasons(folder: Place) -> dict[str, str]:
     """The reason of each tombstone, by video id."""
@@ -30,11 +33,8 @@ def add_takedowns(folder: Place, ids: Iterable[str], at: str, reason: str) -> No
 def held_ids(folder: Place, ids: Iterable[str]) -> set[str]:
     """Those of ``ids`` that the collection holds anything of."""
     with Collection(folder) as collection:
-        return {
-            i for i in ids
-            if any(collection.database.execute(f"SELECT 1 FROM {table} WHERE video_id=? LIMIT 1", (i,)).fetchone()
-                   for table in ("videos", "found", "rejected", "downloads"))
-        }  # fmt: skip
+        asked = [f"SELECT 1 FROM {table} WHERE video_id=? LIMIT 1" for table in TABLES]
+        return {i for i in ids if any(collection.database.execute(sql, (i,)).fetchone() for sql in asked)}
 
 
 def ids_of_creator(folder: Place, name: str) -> set[str]:
@@ -49,9 +49,8 @@ def creator_names(folder: Place, name: str) -> frozenset[str]:
     """What this collection may call a creator: the name in lower case, and its hash."""
     plain = name.strip().lstrip("@").lower()
     salt = folder / SALT
-    return frozenset(
-        {plain, hash_creator(plain, bytes.fromhex(salt.read_text().strip()))} if salt.exists() else {plain}
-    )
+    hashed = {hash_creator(plain, bytes.fromhex(salt.read_text().strip()))} if salt.exists() else set()
+    return frozenset({plain, *hashed})
 
 
 def take_down_media(folder: Place, ids: frozenset[str]) -> int:
@@ -62,14 +61,12 @@ def take_down_media(folder: Place, ids: frozenset[str]) -> int:
 def _media_of(folder: Path, ids: frozenset[str]) -> Iterator[Path]:
     folders = {folder / MEDIA}
     with Collection(folder) as collection:
-        for video_id, path in collection.database.execute(
-            "SELECT video_id, path FROM downloads WHERE path IS NOT NULL"
-        ):
-            if video_id in ids:
-                # A path outside the collection was picked up from a folder of the user's.
-                folders.add((folder / path).parent)
-                if (folder / path).is_file():
-                    yield folder / path
+        rows = collection.database.execute("SELECT video_id, path FROM downloads WHERE path IS NOT NULL")
+        for path in [folder / path for video_id, path in rows if video_id in ids]:
+            # A path outside the collection was picked up from a folder of the user's.
+            folders.add(path.parent)
+            if path.is_file():
+                yield path
     for root in folders:
         for found in root.rglob("*") if root == folder / MEDIA else root.glob("*"):
             if found.name.partition(".")[0] in ids and not found.is_dir():
@@ -80,11 +77,8 @@ def take_down_rows(folder: Place, ids: frozenset[str]) -> int:
     """Delete all that the database says of them, apart from tombstones; returns how many videos it held."""
     with Collection(folder) as collection:
         with collection.transaction() as database:
-            count = 0
-            for video_id in ids:
-                count += database.execute("DELETE FROM videos WHERE video_id=?", (video_id,)).rowcount
-                for table in ("found", "rejected", "downloads"):
-                    database.execute(f"DELETE FROM {table} WHERE video_id=?", (video_id,))
+            names = [(video_id,) for video_id in ids]
+            count, *_ = [database.executemany(f"DELETE FROM {t} WHERE video_id=?", names).rowcount for t in TABLES]
         # Pages that were replaced would stay readable in the write-ahead log.
         collection.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return count
@@ -100,9 +94,9 @@ def take_down_from_exports(folder: Place, ids: frozenset[str]) -> int:
             continue
         lines = path.read_bytes().splitlines(keepends=True)
         kept = [line for line in lines if _id_of_line(line) not in ids]
-        if len(kept) < len(lines):
+        if gone := len(lines) - len(kept):
             write_atomic(path, b"".join(kept))
-            count += len(lines) - len(kept)
+            count += gone
     return count
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -44,8 +43,6 @@ from tiktokactions.records import VideoRecord
 
 _FEW = 500
 """Up to so many ids every folder of clips is asked for each; beyond, every folder is listed once."""
-_TWIN = re.compile(r"(.+)-[0-9a-f]{8}")
-"""Two different files that claim one id: the second has eight digits of its content behind the id."""
 
 
 # --- which videos ---------------------------------------------------------------------------------------------------
@@ -57,16 +54,14 @@ def held_ids(dataset: Place, ids: Iterable[str]) -> dict[str, str]:
     An id that is not held is there too, as curation would name it.
     """
     wanted = {safe_video_id(i): i for i in ids}
-    by_platform = {platform_id: platform_id for platform_id in wanted.values()}
-    found = dict(wanted)
+    found, by_platform = dict(wanted), set(wanted.values())
     for batch in _batches(dataset, ["video_id"]):
-        column = batch["video_id"]
-        maybe = column.filter(pc.match_substring_regex(column, "-[0-9a-f]{8}$"))
+        # Of two different files that claim one id, the second has eight digits of its content behind the id.
+        maybe = batch["video_id"].filter(pc.match_substring_regex(batch["video_id"], "-[0-9a-f]{8}$"))
         for video_id in maybe.to_pylist():
-            twin = _TWIN.fullmatch(video_id)
-            record = _record(dataset, video_id) if twin and twin[1] in wanted else None
+            record = _record(dataset, video_id) if video_id[:-9] in wanted else None
             if record is not None and record.source.id in by_platform:
-                found[video_id] = by_platform[record.source.id]
+                found[video_id] = record.source.id
     return found
 
 
@@ -90,10 +85,8 @@ def ids_of_creator(dataset: Place, names: frozenset[str], is_settled: bool) -> s
         said = pc.utf8_lower(pc.utf8_trim_whitespace(pc.fill_null(batch["creator"], "")))
         is_theirs = pc.is_in(pc.utf8_ltrim(said, "@"), value_set=pa.array(sorted(names), pa.string()))
         found.update(batch["video_id"].filter(is_theirs).to_pylist())
-    if not is_settled:
-        for record in all_records(dataset):
-            if (record.source.creator or "").strip().lower().lstrip("@") in names:
-                found.add(record.video_id)
+    records = () if is_settled else all_records(dataset)
+    found.update(r.video_id for r in records if (r.source.creator or "").strip().lower().lstrip("@") in names)
     return found
 
 
@@ -103,8 +96,7 @@ def platform_ids(dataset: Place, is_ours: Any) -> Iterator[str]:
     An id of sixteen digits that is the beginning of the file's own hash is none.
     """
     for batch in _batches(dataset, ["video_id", "sha256"]):
-        column = batch["video_id"]
-        batch = batch.filter(pc.match_substring_regex(column, "^[0-9]+(-[0-9a-f]{8})?$"))
+        batch = batch.filter(pc.match_substring_regex(batch["video_id"], "^[0-9]+(-[0-9a-f]{8})?$"))
         for video_id, sha256 in zip(batch["video_id"].to_pylist(), batch["sha256"].to_pylist(), strict=True):
             platform_id = video_id.partition("-")[0]
             if is_ours(platform_id) and not (sha256 or "-").startswith(video_id):
@@ -138,15 +130,11 @@ def take_down_media(dataset: Place, ids: frozenset[str]) -> int:
         NotTakenDownError: the operating system or a store refused some; all others are gone.
     """
     count, refused = 0, []
-    for video_id in ids:
-        record = _record(dataset, video_id)
-        if record is None:
-            continue
+    for record in filter(None, (_record(dataset, video_id) for video_id in ids)):
         for path in (record.source.path, *record.source.copies):
             try:
-                is_same = _is_same_file(path, record)
-                for name in (*sidecars(path), path) if is_same else ():
-                    count += delete(located(name))
+                if _is_same_file(path, record):
+                    count += sum(delete(located(name)) for name in (*sidecars(path), path))
             except (OSError, StoreError) as error:
                 refused.append(f"{path} ({getattr(error, 'strerror', None) or error})")
     if refused:
@@ -162,7 +150,8 @@ def sidecars(path: str) -> list[str]:
 
 def take_down_clips(dataset: Place, ids: frozenset[str]) -> int:
     """``clips/<any label>/<id>.mp4``: wherever a killed run may have left one."""
-    return sum(_take_down_named(folder, ids, ".mp4") for folder in listing(dataset / "clips")[1])
+    names = {f"{video_id}.mp4" for video_id in ids}
+    return sum(_take_down_clips_in(folder, names) for folder in listing(dataset / "clips")[1])
 
 
 def take_down_thumbnails(dataset: Place, ids: frozenset[str]) -> int:
@@ -180,40 +169,32 @@ def take_down_records(dataset: Place, ids: frozenset[str]) -> int:
 def count_rows(dataset: Place, ids: frozenset[str]) -> int:
     """Rows of ``manifest.parquet`` about these videos."""
     wanted = pa.array(sorted(ids), pa.string())
-    return sum(
-        int(pc.sum(pc.is_in(batch["video_id"], value_set=wanted)).as_py() or 0)
-        for batch in _batches(dataset, ["video_id"])
-    )
+    found = (pc.is_in(batch["video_id"], value_set=wanted) for batch in _batches(dataset, ["video_id"]))
+    return sum(int(pc.sum(is_theirs).as_py() or 0) for is_theirs in found)
 
 
 def take_down_rows(dataset: Place, ids: frozenset[str]) -> int:
     """Rows of ``manifest.parquet``; it is written anew only where one of them is there."""
     manifest, unwanted = dataset / "manifest.parquet", pa.array(sorted(ids), pa.string())
-    count = count_rows(dataset, ids)
-    if not count:
-        return 0
-    rewrite_manifest(
-        manifest,
-        manifest,
-        lambda batch: batch.filter(pc.invert(pc.is_in(batch["video_id"], value_set=unwanted))),
-        staging_folder(dataset),
-    )
+
+    def wanted(batch: Any) -> Any:
+        return batch.filter(pc.invert(pc.is_in(batch["video_id"], value_set=unwanted)))
+
+    if count := count_rows(dataset, ids):
+        rewrite_manifest(manifest, manifest, wanted, staging_folder(dataset))
     return count
 
 
 def take_down_from_splits(dataset: Place, ids: frozenset[str]) -> int:
     """Rows of ``splits/*.csv``, and what ``splits/report.json`` counts of them; how many videos had a side."""
-    folder = assignments_path(dataset).parent
-    if not folder.is_dir():
+    assignments, left = assignments_path(dataset), Counter[tuple[str, str]]()
+    if not assignments.parent.is_dir():
         return 0
-    left: Counter[tuple[str, str]] = Counter()
-    gone = 0
-    for path in sorted(folder.glob("*.csv")):
-        if path != assignments_path(dataset):
-            gone += _take_down_lines(dataset, path, ids, left)
+    lists = [path for path in sorted(assignments.parent.glob("*.csv")) if path != assignments]
+    gone = sum(_take_down_lines(dataset, path, ids, left) for path in lists)
     # Counted from what is left, so that a kill between the lists and the report does no harm.
-    _correct_report(dataset, folder / "report.json", left, ids)
-    return max(gone, _take_down_lines(dataset, assignments_path(dataset), ids, Counter()))
+    _correct_report(dataset, assignments.parent / "report.json", left, ids)
+    return max(gone, _take_down_lines(dataset, assignments, ids, Counter()))
 
 
 def _take_down_lines(dataset: Place, path: Place, ids: frozenset[str], left: Counter[tuple[str, str]]) -> int:
@@ -236,7 +217,7 @@ def _take_down_lines(dataset: Place, path: Place, ids: frozenset[str], left: Cou
             return 0
         writer.writerow(header)
         # A million rows: plain loops over positions.
-        id_at, label_at, side = header.index("video_id"), header.index("label") if "label" in header else -1, path.stem
+        id_at, label_at = header.index("video_id"), header.index("label") if "label" in header else -1
         labels: Counter[str] = Counter()
         for row in rows:
             if len(row) > id_at and row[id_at] in ids:
@@ -245,7 +226,7 @@ def _take_down_lines(dataset: Place, path: Place, ids: frozenset[str], left: Cou
             writer.writerow(row)
             if label_at >= 0:
                 labels[row[label_at]] += 1
-        left.update({(side, label): count for label, count in labels.items()})
+        left.update({(path.stem, label): count for label, count in labels.items()})
         target.flush()
         os.fsync(target.fileno())
     if gone:
@@ -261,17 +242,12 @@ def _correct_report(dataset: Place, path: Place, left: Counter[tuple[str, str]],
     report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     bridging = [i for i in report["bridging"] if i not in ids]
     sides = {side: sum(n for (name, _), n in left.items() if name == side) for side in report["wanted"]}
-    on_none = report["sides"].get(NOWHERE, 0) - len(report["bridging"]) + len(bridging)
     by_label = {
         label: {side: left[side, label] if side in sides else count for side, count in counts.items()}
         for label, counts in report["labels"].items()
     }
-    corrected = report | {
-        "bridging": bridging,
-        "sides": sides | {NOWHERE: on_none},
-        "clips": sum(sides.values()) + on_none,
-        "labels": by_label,
-    }
+    sides[NOWHERE] = report["sides"].get(NOWHERE, 0) - len(report["bridging"]) + len(bridging)
+    corrected = report | {"bridging": bridging, "sides": sides, "clips": sum(sides.values()), "labels": by_label}
     if corrected != report:
         write_json(path, corrected, staging_folder(dataset))
 
@@ -302,12 +278,9 @@ def _is_same_file(path: str, record: VideoRecord) -> bool:
         return False
 
 
-def _take_down_named(folder: Place, ids: frozenset[str], suffix: str) -> int:
-    if len(ids) <= _FEW:
-        count = sum(delete(folder / f"{i}{suffix}") for i in ids)
-    else:
-        names = [path.name for path in folder.iterdir()]
-        count = sum(delete(folder / name) for name in names if name.removesuffix(suffix) in ids)
+def _take_down_clips_in(folder: Place, names: set[str]) -> int:
+    wanted = names if len(names) <= _FEW else names.intersection(path.name for path in folder.iterdir())
+    count = sum(delete(folder / name) for name in wanted)
     if count:
         delete_empty(folder)
     return count

@@ -13,9 +13,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tiktokactions import __version__
+from tiktokactions.collection.store import is_collection
+from tiktokactions.curation.takedowns import NotTakenDownError, Takedown, add_takedowns, read_takedowns
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.editing import Edit, locked
-from tiktokactions.files import Place, delete
+from tiktokactions.dataset.info import read_info
+from tiktokactions.files import DatasetBusyError, Place, delete, write_atomic, write_json
+from tiktokactions.machine import Clock, utc_now, utc_text
+from tiktokactions.takedown import collection as of_collection
+from tiktokactions.takedown import reviews
 
 PENDING = ".removing.json"
 TABLES = "statistics, figures, card"
@@ -38,7 +45,6 @@ def dataset_artefacts(edit: Edit) -> tuple[Artefact, ...]:
     """In the order in which they go: what needs a video's record before the records. A new kind is one line here."""
     from tiktokactions.release import export as exports
     from tiktokactions.takedown import dataset as of_dataset
-    from tiktokactions.takedown import reviews
 
     return (
         Artefact("media", of_dataset.take_down_media),
@@ -57,8 +63,6 @@ def dataset_artefacts(edit: Edit) -> tuple[Artefact, ...]:
 
 def collection_artefacts() -> tuple[Artefact, ...]:
     """The same for a collection; its rows go last, because they say where the media lie."""
-    from tiktokactions.takedown import collection as of_collection
-
     return (
         Artefact("media", of_collection.take_down_media),
         Artefact("exports", of_collection.take_down_from_exports),
@@ -81,12 +85,6 @@ class TakenDown:
     """What could not be deleted."""
     copies: tuple[str, ...]
     """Videos that were rejected as near-duplicates of those."""
-
-
-def is_collection_folder(folder: Place) -> bool:
-    from tiktokactions.collection.store import is_collection
-
-    return is_collection(folder)
 
 
 def is_dataset_folder(folder: Place) -> bool:
@@ -129,8 +127,6 @@ def take_down_everywhere(
 
     ``folder`` is locked already, and being edited if it is a dataset.
     """
-    from tiktokactions.files import DatasetBusyError
-
     dead: dict[str, str] = dict.fromkeys(ids, reason)
     for path in group:
         dead = takedowns_of(path) | dead
@@ -151,8 +147,6 @@ def take_down_everywhere(
 
 
 def _begin(folder: Place, edit: Edit | None, ids: Sequence[str], reason: str) -> TakenDown | None:
-    from tiktokactions.machine import Clock, utc_text
-
     pending = _Pending(utc_text(Clock().now()), reason, sorted(ids), [])
     if is_dataset_folder(folder):
         from tiktokactions.takedown import dataset as of_dataset
@@ -179,8 +173,6 @@ def finish_takedown(folder: Place, edit: Edit | None) -> TakenDown | None:
 
 
 def _finish(folder: Place, edit: Edit | None, pending: _Pending) -> TakenDown | None:
-    from tiktokactions.curation.takedowns import NotTakenDownError
-
     ids = frozenset(pending.ids)
     if edit is not None and pending.held and TABLES not in pending.counts:
         edit.begin()
@@ -199,44 +191,31 @@ def _finish(folder: Place, edit: Edit | None, pending: _Pending) -> TakenDown | 
     delete(folder / PENDING)
     if not pending.held:
         return None
-    return TakenDown(
-        str(folder), len(pending.held), pending.counts, str(report), tuple(pending.left), tuple(pending.copies)
-    )  # fmt: skip
+    left, copies = tuple(pending.left), tuple(pending.copies)
+    return TakenDown(str(folder), len(pending.held), pending.counts, str(report), left, copies)
 
 
 def _write_pending(folder: Place, pending: _Pending) -> None:
-    from tiktokactions.files import write_atomic
-
     write_atomic(folder / PENDING, json.dumps(vars(pending)).encode())
 
 
 def takedowns_of(folder: Place) -> dict[str, str]:
     """Why each id was taken down that may not come back into this folder."""
-    if is_collection_folder(folder):
-        from tiktokactions.takedown.collection import reasons
-
-        return reasons(folder)
-    from tiktokactions.curation.takedowns import read_takedowns
-
+    if is_collection(folder):
+        return of_collection.reasons(folder)
     return {video_id: takedown.reason for video_id, takedown in read_takedowns(folder).items()}
 
 
 def _add_takedowns(folder: Place, pending: _Pending) -> None:
-    if is_collection_folder(folder):
-        from tiktokactions.takedown import collection
-
-        return collection.add_takedowns(folder, pending.ids, pending.at, pending.reason)
-    from tiktokactions.curation.takedowns import Takedown, add_takedowns
-
+    if is_collection(folder):
+        return of_collection.add_takedowns(folder, pending.ids, pending.at, pending.reason)
     add_takedowns(folder, [Takedown(i, pending.at, pending.reason, pending.contents.get(i, "")) for i in pending.ids])
 
 
 def held_in(folder: Place, ids: Sequence[str]) -> set[str]:
     """Those of the platform's ids of which a folder holds something."""
-    if is_collection_folder(folder):
-        from tiktokactions.takedown.collection import held_ids
-
-        return held_ids(folder, ids)
+    if is_collection(folder):
+        return of_collection.held_ids(folder, ids)
     from tiktokactions.takedown import dataset as of_dataset
 
     own = of_dataset.held_ids(folder, ids)
@@ -245,8 +224,6 @@ def held_in(folder: Place, ids: Sequence[str]) -> set[str]:
 
 def _take_down_history(dataset: Place, ids: frozenset[str]) -> int:
     from tiktokactions.dataset.history import take_down_from_history
-    from tiktokactions.dataset.info import read_info
-    from tiktokactions.machine import utc_now
 
     info = read_info(dataset)
     return 0 if info is None else take_down_from_history(dataset, ids, info.version + 1, utc_now())
@@ -279,19 +256,13 @@ def _take_down_from_subsets(dataset: Place, ids: frozenset[str]) -> int:
 
 
 def _report_of(folder: Place, pending: _Pending) -> dict[str, Any]:
-    from tiktokactions import __version__
-
-    return {
-        "format": 1, "folder": str(folder), "tiktokactions": __version__, "at": pending.at, "reason": pending.reason,
-        "ids": pending.held, "artefacts": pending.counts, "left": pending.left, "copies": pending.copies,
-        "attempts": pending.attempts,
-    }  # fmt: skip
+    said = {name: vars(pending)[name] for name in ("at", "reason", "left", "copies", "attempts")}
+    about = {"format": 1, "folder": str(folder), "tiktokactions": __version__}
+    return about | said | {"ids": pending.held, "artefacts": pending.counts}
 
 
 def write_report(folder: Place, at: str, said: Mapping[str, Any]) -> Place:
     """``removals/<time>.json``, signed: ``sha256`` is over everything else in it, ``previous`` is the report before."""
-    from tiktokactions.files import write_json
-
     reports = reports_of(folder)
     stem = at.replace(":", "-")
     # Written before, by a run that was killed between the report and the end of the take-down: the same place.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from tiktokactions.files import Place
-from tiktokactions.takedown.folders import is_collection_folder, is_dataset_folder
+from tiktokactions.collection.store import Collection, is_collection
+from tiktokactions.files import Place, located, staging_folder, write_json
+from tiktokactions.takedown.folders import is_dataset_folder
 
 LINKS = "collections.json"
 
@@ -14,8 +15,6 @@ LINKS = "collections.json"
 def link_collections(inputs: Iterable[str], dataset: Place) -> None:
     """Remember which collections a dataset is made of, on both sides, so that a take-down reaches both."""
     from tiktokactions.collection.session import collections_of
-    from tiktokactions.collection.store import Collection
-    from tiktokactions.files import staging_folder, write_json
 
     before = linked_collections(dataset)
     found = collections_of(inputs)
@@ -35,22 +34,15 @@ def linked_collections(dataset: Place) -> list[str]:
 
 def link_merged(datasets: Iterable[Place], merged: Place) -> None:
     """The collections that some datasets are made of know the dataset that was made of these, too."""
-    from tiktokactions.files import located
-
-    there = [
-        name for dataset in datasets for name in linked_collections(dataset) if is_collection_folder(located(name))
-    ]
-    link_collections(there, merged)
+    names = [name for dataset in datasets for name in linked_collections(dataset)]
+    link_collections([name for name in names if is_collection(located(name))], merged)
 
 
 def linked_group(folder: Place) -> tuple[list[Place], list[str]]:
     """The folder first, then those that it is linked with; and what is said of linked ones that are not there."""
-    from tiktokactions.collection.store import Collection
-    from tiktokactions.files import located
-
     group, missing = [folder.absolute()], []
     for path in group:
-        if is_collection_folder(path):
+        if is_collection(path):
             with Collection(path) as collection:
                 names = collection.setting("datasets") or []
         else:
@@ -58,7 +50,7 @@ def linked_group(folder: Place) -> tuple[list[Place], list[str]]:
         for name in map(located, names):
             if name in group:
                 continue
-            if is_collection_folder(name) or is_dataset_folder(name):
+            if is_collection(name) or is_dataset_folder(name):
                 group.append(name)
             elif str(name) not in missing:
                 missing.append(str(name))

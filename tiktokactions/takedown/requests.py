@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from tiktokactions.collection.store import is_collection
+from tiktokactions.dataset.info import read_info
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place
-from tiktokactions.takedown.folders import is_collection_folder
+from tiktokactions.files import Place, safe_video_id
+from tiktokactions.takedown import collection as of_collection
 
 
 def read_ids(names: Sequence[str]) -> list[str]:
@@ -38,8 +40,6 @@ def read_ids(names: Sequence[str]) -> list[str]:
 
 
 def _read_id(text: str, where: str) -> str:
-    from tiktokactions.files import safe_video_id
-
     address = re.search(r"/(?:video|photo)/(\d+)", text)
     video_id = address[1] if address else text.strip()
     if not video_id or safe_video_id(video_id) != video_id:
@@ -47,19 +47,15 @@ def _read_id(text: str, where: str) -> str:
     return video_id
 
 
-def ids_of_creator(group: Iterable[Place], creator: str) -> set[str]:
+def ids_of_creator(group: Sequence[Place], creator: str) -> set[str]:
     """What the folders of a group hold of a creator, stored by name or hashed."""
-    from tiktokactions.dataset.info import read_info
-    from tiktokactions.takedown import collection as of_collection
     from tiktokactions.takedown import dataset as of_dataset
 
-    names = frozenset({creator.strip().lstrip("@").lower()})
-    for path in group:
-        if is_collection_folder(path):
-            names |= of_collection.creator_names(path, creator)
+    plain = frozenset({creator.strip().lstrip("@").lower()})
+    names = plain.union(*(of_collection.creator_names(path, creator) for path in group if is_collection(path)))
     found: set[str] = set()
     for path in group:
-        if is_collection_folder(path):
+        if is_collection(path):
             found |= of_collection.ids_of_creator(path, creator)
         else:
             info = read_info(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from tiktokactions.curation.options import CurateOptions
@@ -24,20 +25,16 @@ def take_down_reviews(place: Place, ids: Iterable[str]) -> int:
     _forget_in_index(dataset, wanted)
     if not store_path(dataset).exists():
         return 0
-    store = Store(dataset)
     removed: set[str] = set()
-    try:
-        with store.database.connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            for video_id in wanted:
-                # Undo rows point at the rows they take back, and are about the same video.
-                for table in ("decisions", "gold", "sampled", "verdicts"):
-                    if connection.execute(f"DELETE FROM {table} WHERE video_id=?", (video_id,)).rowcount:
-                        removed.add(video_id)
-            connection.execute("COMMIT")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    finally:
-        store.close()
+    with closing(Store(dataset)) as store, store.database.connection() as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for video_id in wanted:
+            # Undo rows point at the rows they take back, and are about the same video.
+            for table in ("decisions", "gold", "sampled", "verdicts"):
+                if connection.execute(f"DELETE FROM {table} WHERE video_id=?", (video_id,)).rowcount:
+                    removed.add(video_id)
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return len(removed)
 
 
@@ -47,10 +44,6 @@ def _forget_in_index(dataset: Path, video_ids: Sequence[str]) -> None:
     shutil.rmtree(dataset / ".review" / "proxies", ignore_errors=True)
     if not index_path(dataset).exists():
         return
-    index = open_index(dataset, CurateOptions())
-    try:
+    with closing(open_index(dataset, CurateOptions())) as index, index.database.connection() as connection:
         forget(index, video_ids)
-        with index.database.connection() as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    finally:
-        index.close()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
