@@ -117,7 +117,7 @@ def test_a_take_down_goes_through_everything(mine: Path) -> None:
 def test_the_report_is_signed_and_chained(mine: Path, monkeypatch: pytest.MonkeyPatch, in_one_second: bool) -> None:
     times = ["2026-05-03T10:00:00Z"] * 3 if in_one_second else [f"2026-05-03T10:00:0{n}Z" for n in range(3)]
     for number, at in enumerate(times):
-        monkeypatch.setattr("tiktokactions.machine.utc_text", lambda seconds, at=at: at)
+        monkeypatch.setattr("tiktokactions.takedown.folders.utc_text", lambda seconds, at=at: at)
         api.refresh(mine / "data", remove=[id_of(number)], reason="a letter of 3 May")
     reports = [json.loads(path.read_bytes()) for path in reports_of(mine / "data")]
     assert [r["ids"] for r in reports] == [[id_of(n)] for n in range(3)]

@@ -44,7 +44,8 @@ def build_app(typed: Sequence[str], run: Callable[[Command, dict[str, Any]], int
             epilogue = examples(command) if parent in typed else ""
             groups[parent] = App(name=parent, help=GROUPS[parent], help_epilogue=epilogue, sort_key=number)
             root.command(groups[parent])
-        made, look = _only_listed, {"help": command.summary + ".", "sort_key": number}
+        made: Callable[..., Any] = _only_listed
+        look: dict[str, Any] = {"help": command.summary + ".", "sort_key": number}
         if command == meant:
             made = _callable_for(command, run)
             look |= {"help": command.description, "help_epilogue": examples(command)}

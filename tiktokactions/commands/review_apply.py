@@ -78,7 +78,8 @@ def review_apply(
     if not store_path(data.folder).exists():
         if not data.manifest.exists():
             raise UsageError(f"{data.folder}: no manifest.parquet there; run 'curate' to its end first")
-        return ReviewApplied(str(data.folder), aggregate or "majority", **data.counts, seconds=_since(began))
+        method = aggregate or "majority"
+        return ReviewApplied(str(data.folder), method, **data.counts, problems={}, seconds=_since(began))
     with data.editing("review apply") as edit, closing(Store(data.folder)) as store:
         method = aggregate or setting(store, "aggregate", "majority")
         if aggregate is not None:
