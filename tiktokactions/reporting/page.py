@@ -32,12 +32,7 @@ class Page:
 
 
 def make_page(
-    paths: Sequence[Place],
-    *,
-    title: str,
-    previews: int = 12,
-    largest: int = LARGEST,
-    report: Callable[[str], None] = lambda line: None,
+    paths: Sequence[Place], *, title: str, previews: int = 12, report: Callable[[str], None] = lambda line: None
 ) -> Page:
     """The whole report as HTML.
 
@@ -45,7 +40,6 @@ def make_page(
         paths: folders made by this program, in any order.
         title: of the page.
         previews: moving clips of each dataset.
-        largest: bytes that pictures may take together.
         report: receives a line for each input.
 
     Raises:
@@ -58,7 +52,7 @@ def make_page(
     for item in in_order(paths):
         report(f"{item.kind}: {item.path}")
         sections += _sections(item, previews)
-    sections, left_out = _within(sections, largest)
+    sections, left_out = _within(sections, LARGEST)
     # Each once, for the box at the end of the page.
     commands = [line for s in sections for block in s.blocks if isinstance(block, Commands) for line in block.lines]
     here = resources.files("tiktokactions.reporting")

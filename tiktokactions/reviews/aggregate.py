@@ -24,6 +24,9 @@ SAID_FROM_S = 5.0
 TIE = 1e-6
 """Two answers whose probabilities differ by less than this are a tie."""
 
+Answers = Sequence[tuple[str, str, str]]
+"""Of (task, worker, answer)."""
+
 
 @dataclass(frozen=True)
 class Aggregated:
@@ -101,9 +104,7 @@ def _weighed(
     return weighed
 
 
-def _announce(
-    answers: Sequence[tuple[str, str, str]], what: str, method: Method, report: Callable[[str], None]
-) -> None:
+def _announce(answers: Answers, what: str, method: Method, report: Callable[[str], None]) -> None:
     people, choices = len({who for _, who, _ in answers}), len({answer for _, _, answer in answers})
     each, more = SECONDS_PER_ANSWER[method]
     seconds = len(answers) * (each + more * choices)
@@ -112,7 +113,7 @@ def _announce(
         report(f"{method}: weighing {said}, takes about {seconds:.0f} s")
 
 
-def most_probable(answers: Sequence[tuple[str, str, str]], method: Method) -> dict[str, tuple[str, float]]:
+def most_probable(answers: Answers, method: Method) -> dict[str, tuple[str, float]]:
     """The most probable answer of each task and its probability, from (task, worker, answer); ties are left out.
 
     The same answers give the same result, in whatever order they come.

@@ -84,7 +84,7 @@ def _fresh(
     if wanted <= 0:
         return []
     place = connection.execute("SELECT rank, handed, empty FROM places WHERE reviewer=:me AND queue=:queue", values)
-    rank, handed, empty = tuple(place.fetchone() or (0, 0, 0))
+    rank, handed, empty = place.fetchone() or (0, 0, 0)
     rows = _scan(connection, values | {"from": rank, "to": 1 << 62})
     if len(rows) < wanted and rank and not empty:
         rows += _scan(connection, values | {"from": 0, "to": rank, "n": wanted - len(rows)})

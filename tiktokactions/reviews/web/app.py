@@ -103,12 +103,10 @@ def _handle_errors(app: FastAPI) -> None:
         found = [f"{'.'.join(map(str, e['loc'][1:])) or 'body'}: {e['msg']}" for e in error.errors()[:3]]
         return _problem(request, 422, "; ".join(found))
 
-    @app.exception_handler(UnknownVideoError)
-    async def unknown_video(request: Request, error: UnknownVideoError) -> Response:
-        return _problem(request, 404, "This video is not in the dataset.")
-
     @app.exception_handler(DecisionError)
     async def refused(request: Request, error: DecisionError) -> Response:
+        if isinstance(error, UnknownVideoError):
+            return _problem(request, 404, "This video is not in the dataset.")
         return _problem(request, 409, str(error))
 
     @app.exception_handler(sqlite3.Error)

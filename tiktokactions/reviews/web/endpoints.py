@@ -46,6 +46,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 UNKNOWN: dict[int | str, dict[str, Any]] = {
     404: {"model": shapes.Problem, "description": "No such video, person or page."}
 }
+PathId = Annotated[str, Path(max_length=200)]
 open_api = APIRouter(prefix="/api", responses=PROBLEMS)
 """For those who are not signed in yet."""
 api = APIRouter(prefix="/api", responses=PROBLEMS, dependencies=SECURITY)
@@ -232,7 +233,7 @@ def videos(
 
 
 @api.get("/videos/{video_id}", responses=UNKNOWN)
-def video(web: TheWeb, session: SignedIn, video_id: Annotated[str, Path(max_length=200)]) -> shapes.Item:
+def video(web: TheWeb, session: SignedIn, video_id: PathId) -> shapes.Item:
     """One video, as its page shows it."""
     return item_of(web, session, video_id)
 
@@ -258,7 +259,7 @@ def invite(web: TheWeb, session: OwnerMayChange, given: shapes.InvitationGiven) 
 
 
 @api.post("/reviewers/{reviewer}/disable", responses=UNKNOWN)
-def disable(web: TheWeb, session: OwnerMayChange, reviewer: Annotated[str, Path(max_length=200)]) -> shapes.Done:
+def disable(web: TheWeb, session: OwnerMayChange, reviewer: PathId) -> shapes.Done:
     """Shut a person out; what they decided stays."""
     known = people.reviewer(web.desk.store, reviewer)
     if known is None:
@@ -271,9 +272,7 @@ def disable(web: TheWeb, session: OwnerMayChange, reviewer: Annotated[str, Path(
 
 
 @api.post("/videos/{video_id}/gold", responses=UNKNOWN)
-def gold(
-    web: TheWeb, session: OwnerMayChange, video_id: Annotated[str, Path(max_length=200)], given: shapes.GoldGiven
-) -> shapes.Done:
+def gold(web: TheWeb, session: OwnerMayChange, video_id: PathId, given: shapes.GoldGiven) -> shapes.Done:
     """Make a video a gold item, whose answer is known, or end that."""
     readable_item(web, video_id)
     web.desk.set_gold(video_id, given.verdict, by=session.person.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Annotated
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, HTTPException, Request
@@ -17,6 +18,7 @@ from tiktokactions.reviews.web.served import file_response
 
 media = APIRouter(prefix="/media", include_in_schema=False)
 MISSING = "This file is missing."
+Part = Annotated[int, PathParameter(ge=0, le=10**6)]
 
 
 @media.api_route("/{video_id}/source", methods=["GET", "HEAD"])
@@ -39,12 +41,7 @@ async def of_the_dataset(web: TheWeb, session: SignedIn, request: Request, video
 
 @media.api_route("/{video_id}/scenes/{scene}/{part}", methods=["GET", "HEAD"])
 async def scene_copy(
-    web: TheWeb,
-    session: SignedIn,
-    request: Request,
-    video_id: str,
-    scene: int,
-    part: int = PathParameter(ge=0, le=10**6),
+    web: TheWeb, session: SignedIn, request: Request, video_id: str, scene: int, part: Part
 ) -> Response:
     """An H.264 copy of a part of a scene; the answer waits until it is made."""
     item = await run_sync(readable_item, web, video_id)
