@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 import multiprocessing
 import os
 import signal
@@ -47,14 +48,9 @@ def run_jobs(
     pool = pebble.ProcessPool(max_workers=workers, context=context, initializer=_start_worker, initargs=(os.getpid(),))
     waiting: dict[concurrent.futures.Future[Result], Job] = {}
     source = iter(jobs)
-    exhausted = False
     try:
         while True:
-            while not exhausted and len(waiting) < workers * (1 + AHEAD_PER_WORKER):
-                job = next(source, None)
-                if job is None:
-                    exhausted = True
-                    break
+            for job in itertools.islice(source, workers * (1 + AHEAD_PER_WORKER) - len(waiting)):
                 waiting[pool.schedule(work, args=(job,), timeout=timeout_s)] = job
             if not waiting:
                 break

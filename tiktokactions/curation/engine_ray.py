@@ -175,12 +175,10 @@ def run_jobs(
         EngineError: no ray, no cluster, workers that do not start, a machine that does not see ``sees``.
     """
     ray = connect()
-    gpus = _start_detectors(ray, detector)
     weights = ray.put(detector.path.read_bytes()) if detector is not None and detector.path is not None else None
-    make = functools.partial(
-        ray.remote(num_cpus=1, max_restarts=0)(_Worker).remote, work, detector, weights, gpus, tuple(sees)
-    )
-    crew = _Crew(ray, make, workers)
+    gpus = _start_detectors(ray, detector, weights)
+    worker = ray.remote(num_cpus=1, max_restarts=0)(_Worker)
+    crew = _Crew(ray, functools.partial(worker.remote, work, detector, weights, gpus, tuple(sees)), workers)
     busy: dict[Any, _Task[Job]] = {}
     again: deque[_Task[Job]] = deque()
     doubtful: list[_Task[Job]] = []
@@ -383,13 +381,12 @@ def with_weights_here(detector: ResolvedDetector, weights: bytes | None) -> Reso
 # --- people, on the GPUs of the cluster --------------------------------------------------------------------------------
 
 
-def _start_detectors(ray: Any, detector: ResolvedDetector | None) -> list[Any]:
+def _start_detectors(ray: Any, detector: ResolvedDetector | None, weights: Any) -> list[Any]:
     """One actor for each GPU; none where there is nothing to detect with."""
     count = int(ray.cluster_resources().get("GPU", 0))
-    if detector is None or detector.path is None or count == 0:
+    if weights is None or count == 0:
         return []
     actor = ray.remote(num_cpus=0, num_gpus=1, max_restarts=-1, max_task_retries=-1)(GpuDetector)
-    weights = ray.put(detector.path.read_bytes())
     return [actor.options(max_concurrency=1000).remote(detector, weights) for _ in range(count)]
 
 

@@ -43,16 +43,12 @@ LABEL_FIELDS = ("label", "labels", "hashtag", "hashtags", "hashtag_names", "tags
 def describe(path: str, said: dict[str, Any]) -> ListedVideo:
     """Sort what a list or a sidecar says into our fields; everything else becomes metadata."""
     said = _clean(said)
-    fields: dict[str, Any] = {}
-    used: set[str] = set()
-    for name, aliases in FIELDS.items():
-        alias = next((a for a in aliases if said.get(a) not in (None, "", [], {})), None)
-        if alias is not None:
-            fields[name] = str(said[alias])
-            used.add(alias)
+    given = {name: [a for a in aliases if said.get(a) not in (None, "", [], {})] for name, aliases in FIELDS.items()}
+    found_in = {name: aliases[0] for name, aliases in given.items() if aliases}
+    fields: dict[str, Any] = {name: str(said[alias]) for name, alias in found_in.items()}
     labels_in = next((name for name in LABEL_FIELDS if said.get(name)), "")
     labels = dict.fromkeys(split_labels(said.get(labels_in, ())))
-    used.add(labels_in)
+    used = {labels_in, *found_in.values()}
     metadata = {key: value for key, value in said.items() if key not in used and value not in (None, "")}
     return ListedVideo(path, tuple(labels), Source(path="", metadata=metadata, **fields))
 

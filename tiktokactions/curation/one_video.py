@@ -12,28 +12,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tiktokactions import __version__, video
+from tiktokactions import __version__, files, video
 from tiktokactions.curation.decide import decide, person_score
 from tiktokactions.curation.detectors import Detect
 from tiktokactions.curation.evidence import Evidence, KeptFrame, gather_evidence
 from tiktokactions.curation.options import CurateOptions, clip_fingerprint, decision_fingerprint, evidence_fingerprint
 from tiktokactions.curation.people import ResolvedDetector, open_detector
-from tiktokactions.curation.quality import frame_hashes, measure_quality
-from tiktokactions.files import (
-    Place,
-    absolute,
-    clip_relative_path,
-    is_address,
-    local_file,
-    move_into_place,
-    poster_path,
-    sha256_file,
-    staging_folder,
-    strip_path,
-    write_atomic,
-)
+from tiktokactions.curation.quality import Borders, frame_hashes, measure_quality
+from tiktokactions.files import Place
 from tiktokactions.machine import NO_SPACE
-from tiktokactions.records import ClipFile, PersonBox, Sample, Source, VideoRecord
+from tiktokactions.records import ClipFile, PersonBox, Probe, Sample, Source, VideoRecord
 
 STRIP_HEIGHT_PX = 160
 JPEG_QUALITY = 85
@@ -62,7 +50,7 @@ def curate_video(
         StoreError: the object store does not answer.
     """
     began = time.perf_counter()
-    source = source or Source(path=absolute(os.fspath(path)))
+    source = source or Source(path=files.absolute(os.fspath(path)))
     record = VideoRecord(
         video_id=video_id,
         source=source,
@@ -74,8 +62,8 @@ def curate_video(
     timings: dict[str, float] = {}
     local: Path | None = None
     try:
-        with local_file(path) as local:
-            if is_address(os.fspath(path)):
+        with files.local_file(path) as local:
+            if files.is_address(os.fspath(path)):
                 timings["fetch"] = time.perf_counter() - began
             if os.stat(local).st_size == 0:
                 raise video.VideoError("empty_file", "zero bytes")
@@ -122,7 +110,7 @@ def _look(
     began = time.perf_counter()
     quality = measure_quality(pictures, evidence.static_share, probe.width, probe.height)
     samples = tuple(
-        _sample(frame, picture, boxes, quality.borders, probe.width, probe.height)
+        _sample(frame, picture, boxes, quality.borders, probe)
         for frame, picture, boxes in zip(evidence.samples, pictures, people, strict=True)
     )
     timings["quality"] = time.perf_counter() - began
@@ -139,15 +127,10 @@ def _look(
 
 
 def _sample(
-    frame: KeptFrame,
-    picture: np.ndarray,
-    boxes: Sequence[PersonBox],
-    borders: tuple[float, float, float, float],
-    width: int,
-    height: int,
+    frame: KeptFrame, picture: np.ndarray, boxes: Sequence[PersonBox], borders: Borders, probe: Probe
 ) -> Sample:
     phash, mirrored = frame_hashes(picture, borders)
-    scale_x, scale_y = width / picture.shape[1], height / picture.shape[0]
+    scale_x, scale_y = probe.width / picture.shape[1], probe.height / picture.shape[0]
     people = []
     for box in boxes:
         x0, y0, x1, y1 = box.xyxy
@@ -158,9 +141,7 @@ def _sample(
 
 def _frames_inside(times_s: np.ndarray, record: VideoRecord) -> int:
     assert record.segment is not None
-    first, last = np.searchsorted(
-        times_s, [record.segment.start_s - video.SAME_TIME_S, record.segment.end_s - video.SAME_TIME_S]
-    )
+    first, last = np.searchsorted(times_s + video.SAME_TIME_S, [record.segment.start_s, record.segment.end_s])
     return int(last - first)
 
 
@@ -196,7 +177,7 @@ def make_clip(
     """
     assert record.segment is not None and record.probe is not None
     settings = video.ClipSettings(options.short_side, options.fps, options.crf, options.audio)
-    staged = staging_folder(dataset) / f"{uuid.uuid4().hex}.mp4"
+    staged = files.staging_folder(dataset) / f"{uuid.uuid4().hex}.mp4"
     staged.parent.mkdir(parents=True, exist_ok=True)
     try:
         began = time.perf_counter()
@@ -207,7 +188,7 @@ def make_clip(
         timings["cut"] = time.perf_counter() - began
         began = time.perf_counter()
         check_clip(staged, cut.frames)
-        relative = clip_relative_path(record.labels, record.video_id)
+        relative = files.clip_relative_path(record.labels, record.video_id)
         clip = ClipFile(
             path=relative,
             frames=cut.frames,
@@ -215,11 +196,11 @@ def make_clip(
             width=cut.width,
             height=cut.height,
             duration_s=float(cut.frames / cut.fps),
-            sha256=sha256_file(staged),
+            sha256=files.sha256_file(staged),
             size_bytes=staged.stat().st_size,
             settings=clip_fingerprint(options),
         )
-        move_into_place(staged, dataset / relative)
+        files.move_into_place(staged, dataset / relative)
         timings["check"] = time.perf_counter() - began
     finally:
         staged.unlink(missing_ok=True)
@@ -246,13 +227,13 @@ def _write_thumbnails(
     threshold = person_score(record, options)
     scores = [max((person.score for person in sample.people), default=0.0) for sample in record.samples]
     best = int(np.argmax(scores)) if max(scores) >= threshold else len(pictures) // 2
-    _write_jpeg(dataset, poster_path(dataset, record.video_id), pictures[best])
+    _write_jpeg(dataset, files.poster_path(dataset, record.video_id), pictures[best])
     height = min(STRIP_HEIGHT_PX, pictures[0].shape[0])
     tiles = [
         cv2.resize(p, (max(1, round(p.shape[1] * height / p.shape[0])), height), interpolation=cv2.INTER_AREA)
         for p in pictures
     ]
-    _write_jpeg(dataset, strip_path(dataset, record.video_id), np.concatenate(tiles, axis=1))
+    _write_jpeg(dataset, files.strip_path(dataset, record.video_id), np.concatenate(tiles, axis=1))
 
 
 def write_thumbnails_again(
@@ -281,4 +262,4 @@ def write_thumbnails_again(
 def _write_jpeg(dataset: Place, path: Place, image_bgr: np.ndarray) -> None:
     encoded, data = cv2.imencode(".jpg", image_bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     assert encoded
-    write_atomic(path, data.tobytes(), staging=staging_folder(dataset))
+    files.write_atomic(path, data.tobytes(), staging=files.staging_folder(dataset))

@@ -98,15 +98,14 @@ class CurateOptions:
 
     def group(self, *groups: Group) -> dict[str, Any]:
         """The options of these groups, as JSON types."""
-        return {
-            f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.metadata["group"] in groups
-        }
+        chosen = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.metadata["group"] in groups}
+        plain: dict[str, Any] = json.loads(json.dumps(chosen, default=str))  # a Fraction becomes text
+        return plain
 
 
 def evidence_fingerprint(options: CurateOptions, detector: DetectorInfo) -> str:
     """A name for the options and weights that shaped a record's evidence."""
-    settings = options.group("evidence") | {"detector": [detector.name, detector.sha256]}
-    return _hash(settings)
+    return _hash(options.group("evidence") | {"detector": [detector.name, detector.sha256]})
 
 
 def decision_fingerprint(options: CurateOptions) -> str:
@@ -119,9 +118,3 @@ def clip_fingerprint(options: CurateOptions) -> str:
 
 def _hash(settings: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Fraction):
-        return str(value)
-    return list(value) if isinstance(value, tuple) else value

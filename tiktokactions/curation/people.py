@@ -70,16 +70,13 @@ def resolve_detector(name: str, offline: bool | None = None) -> ResolvedDetector
     Raises:
         DetectorError: there is no such detector, its weights cannot be found, or they are of an unknown kind.
     """
-    kind, colon, argument = name.partition(":")
+    kind, _, argument = name.partition(":")
     if kind in ("onnx", "ultralytics") and argument:
         return _resolve_onnx(Path(argument).expanduser()) if kind == "onnx" else _resolve_ultralytics(argument, offline)
-    if not colon and name == "auto":
-        return _resolve_auto(offline)
-    if not colon and name == "yolox-nano":
-        return _resolve_yolox_nano(offline)
-    if not colon and name == "blazepose":
-        return _resolve_blazepose(offline)
-    if not colon and name == "none":
+    by_name = {"auto": _resolve_auto, "yolox-nano": _resolve_yolox_nano, "blazepose": _resolve_blazepose}
+    if name in by_name:
+        return by_name[name](offline)
+    if name == "none":
         return ResolvedDetector(DetectorInfo("none", "", 1.0), None, SMALLEST_LONG_SIDE)
     raise DetectorError(
         f"`detector` {name}: no such detector."

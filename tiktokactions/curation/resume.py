@@ -12,19 +12,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from tiktokactions import files
 from tiktokactions.curation.listed import ListedVideo, described, printable_path, with_description
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.takedowns import read_takedowns
-from tiktokactions.files import (
-    Place,
-    fingerprint,
-    is_address,
-    read_record,
-    record_files,
-    record_path,
-    safe_video_id,
-    sha256_file,
-)
+from tiktokactions.files import Place, sha256_file
 from tiktokactions.records import Source, VideoRecord, decode_record
 
 Fingerprint = tuple[int, int | str]
@@ -95,7 +87,7 @@ def read_checkpoint(dataset: Place) -> Checkpoint:
     checkpoint = Checkpoint(
         dead=frozenset(takedowns) | {takedown.sha256 for takedown in takedowns.values() if takedown.sha256}
     )
-    for path, data in record_files(dataset):
+    for path, data in files.record_files(dataset):
         record = decode_record(data, where=str(path))
         source = record.source
         checkpoint.known[record.video_id] = _Known(source.sha256, record.evidence_fingerprint, record.failure)
@@ -132,7 +124,7 @@ def jobs_left(
     with ThreadPoolExecutor(HASHED_AHEAD // 2) as threads:
         for video, digest in _hash_ahead(listed, checkpoint, submit or threads.submit):
             name = printable_path(video.path)
-            if checkpoint.dead and video.about.id and safe_video_id(video.about.id) in checkpoint.dead:
+            if checkpoint.dead and video.about.id and files.safe_video_id(video.about.id) in checkpoint.dead:
                 checkpoint.refused.add(name)
                 continue
             try:
@@ -159,7 +151,7 @@ def _hash_ahead(
     waiting: deque[tuple[ListedVideo, Digest]] = deque()
     for video in listed:
         digest: Digest = functools.partial(sha256_file, video.path)
-        if is_address(video.path):
+        if files.is_address(video.path):
             before = checkpoint.files.get(printable_path(video.path))
             if before is None or video.fingerprint is None or before.fingerprint != video.fingerprint:
                 digest = submit(sha256_file, video.path).result
@@ -182,7 +174,7 @@ class _Run:
     def job_of(self, video: ListedVideo, name: str, digest: Digest) -> Job | None:
         """None if the file is done, scheduled or taken down; what it adds to a known video is noted in the checkpoint."""
         checkpoint, before = self.checkpoint, self.checkpoint.files.get(name)
-        now = video.fingerprint or fingerprint(video.path)
+        now = video.fingerprint or files.fingerprint(video.path)
         if before is not None and before.fingerprint == now:
             if before.said not in (_said(video.labels, video.about), _said(video.labels)):
                 source = _source_of(video, name, now, checkpoint.known[before.video_id].sha256)
@@ -199,7 +191,7 @@ class _Run:
         if twin is not None:
             checkpoint.updates[twin].append(source)
             return self._again(video, twin)
-        video_id = safe_video_id(source.id) if source.id else sha256[:16]
+        video_id = files.safe_video_id(source.id) if source.id else sha256[:16]
         if video_id in checkpoint.known or video_id in checkpoint.scheduled:
             video_id = f"{video_id}-{sha256[:8]}"  # two files claim one id, and neither may overwrite the other
         checkpoint.by_content[sha256] = video_id
@@ -212,7 +204,7 @@ class _Run:
         known = self.checkpoint.known[video_id]
         if known.evidence_fingerprint == self.evidence_fingerprint and known.failure not in self.retried:
             return None
-        return Job(video.path, video_id, read_record(record_path(self.dataset, video_id)).source)
+        return Job(video.path, video_id, files.read_record(files.record_path(self.dataset, video_id)).source)
 
 
 def _unusable(video: ListedVideo, name: str, reason: str, detail: str, checkpoint: Checkpoint) -> Job | None:

@@ -128,28 +128,25 @@ def download(url: str, sha256: str, size_bytes: int) -> bytes:
         DetectorError: unreachable, an HTTP error, too slow, or not the expected file.
     """
     deadline = time.monotonic() + DOWNLOAD_TIMEOUT_S
-    parts: list[bytes] = []
-    got = 0
+    data = bytearray()
     try:
         with urllib.request.urlopen(url, timeout=SOCKET_TIMEOUT_S) as answer:
             # read1 returns what has arrived, so that a server that drips bytes meets the deadline, too.
-            while got <= size_bytes and (part := answer.read1(1 << 16)):
-                parts.append(part)
-                got += len(part)
+            while len(data) <= size_bytes and (part := answer.read1(1 << 16)):
+                data += part
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"{got} of {size_bytes} bytes after {DOWNLOAD_TIMEOUT_S:g} s")
+                    raise TimeoutError(f"{len(data)} of {size_bytes} bytes after {DOWNLOAD_TIMEOUT_S:g} s")
     except urllib.error.HTTPError as error:
         error.close()
         raise DetectorError(f"{url}: the server answered {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise DetectorError(f"{url}: could not be fetched: {reason or type(error).__name__}") from error
-    data = b"".join(parts)
-    if got != size_bytes:
-        amount = f"more than {size_bytes}" if got > size_bytes else str(got)
+    if len(data) != size_bytes:
+        amount = f"more than {size_bytes}" if len(data) > size_bytes else str(len(data))
         raise DetectorError(f"{url}: got {amount} bytes, expected {size_bytes}. Run again to fetch it anew.")
     _check(data, sha256, url)
-    return data
+    return bytes(data)
 
 
 def pip_download(requirement: str, folder: Path) -> Path:
@@ -197,7 +194,7 @@ def _run(command: list[str], timeout_s: float) -> str:
     return (errors or lines or [f"exit code {done.returncode}"])[-1]
 
 
-def _check(data: bytes, sha256: str, where: str) -> None:
+def _check(data: bytes | bytearray, sha256: str, where: str) -> None:
     got = hashlib.sha256(data).hexdigest()
     if got != sha256:
         raise DetectorError(f"{where}: has SHA-256 {got}, expected {sha256}: not the published file, not used.")

@@ -39,12 +39,9 @@ def screenshot(browser: str, address: str, picture: Path, width: int = 1280, hei
     picture.unlink(missing_ok=True)
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as profile:
-        settings = [
-            f"--user-data-dir={profile}",
-            f"--window-size={width},{height}",
-            f"--screenshot={picture.resolve()}",
-        ]
-        command = [browser, *FLAGS, *sandbox, *settings, f"--virtual-time-budget={PAGE_MS}", address]
+        page = [f"--window-size={width},{height}", f"--virtual-time-budget={PAGE_MS}", address]
+        target = [f"--user-data-dir={profile}", f"--screenshot={picture.resolve()}"]
+        command = [browser, *FLAGS, *sandbox, *target, *page]
         try:
             said = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False).stderr
         except subprocess.TimeoutExpired:

@@ -99,14 +99,14 @@ def joints_of(action: str, body: Body, times_s: np.ndarray, rng: np.random.Gener
     Raises:
         KeyError: an action that is not in ``ACTIONS``.
     """
-    pose = _held_pose(len(times_s), times_s, rng)
+    pose = _held_pose(times_s, rng)
     _MOVES[action](pose, times_s, rng)
     return _joints(body, pose)
 
 
-def _held_pose(frames: int, times_s: np.ndarray, rng: np.random.Generator) -> Pose:
+def _held_pose(times_s: np.ndarray, rng: np.random.Generator) -> Pose:
     """Standing still, but for the slight sway of the living; the same for every action."""
-    angles = np.zeros((2, 4, 2))
+    angles, frames = np.zeros((2, 4, 2)), len(times_s)
     both = rng.random() < 0.5
     arms = rng.choice(len(_HELD_ARMS), size=2, p=_HELD_ARM_SHARES)
     angles[0, :2] = _HELD_ARMS[arms[0]]

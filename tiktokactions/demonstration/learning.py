@@ -16,6 +16,8 @@ from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.model.run import Evaluation
 from tiktokactions.study.child import die_with_parent
 
+Report = Callable[[TrainingProgress], None]
+
 BATCH = 16
 _SHARED: dict[str, Any] = {
     "model": "tiny",
@@ -57,33 +59,24 @@ STUDY_SIZES = (120, 240, 480, 960)
 
 def study_recipes() -> tuple[dict[str, Any], dict[str, Any]]:
     """Shorter recipes for pre-training and fine-tuning, so that a study takes a few minutes."""
-    precision = {"precision": "bf16" if cpu_has_bf16() else "fp32"}
     one_view = {"epochs": 4, "validate_epochs": 0, "segments": 1, "crops": 1}
-    return PRETRAINING | precision | {"epochs": 2}, FINETUNING | precision | one_view
+    return PRETRAINING | _precision() | {"epochs": 2}, FINETUNING | _precision() | one_view
 
 
-def train_briefly(
-    output: Path, *, seed: int = 0, report: Callable[[TrainingProgress], None] = lambda progress: None
-) -> Evaluation:
+def train_briefly(output: Path, *, seed: int = 0, report: Report = lambda progress: None) -> Evaluation:
     """Fine-tune ``tiny`` from random weights on few rendered figures and test it on others, in about a minute.
 
     Args:
         output: folder for ``few_rendered/`` and ``runs/``; what is finished there is not done again.
         seed: of the training; the clips are always the same.
     """
-    rendered = render_actions(
-        output / "few_rendered",
-        train_figures=80,
-        test_figures=20,
-        progress=lambda line: report(TrainingProgress(line)),
-    )
-    train, test = (read_clips(rendered.folder, side=side) for side in ("train", "test"))
+    train, test = _rendered_sides(output / "few_rendered", report, train_figures=80, test_figures=20)
     report(TrainingProgress("training a classifier on rendered clips"))
     return _tune_and_test(train, test, output / "runs" / f"brief-{seed}", None, _tuning(seed), report)
 
 
 def learn_rendered_actions(
-    output: Path, *, seed: int = 0, report: Callable[[TrainingProgress], None] = lambda progress: None
+    output: Path, *, seed: int = 0, report: Report = lambda progress: None
 ) -> tuple[Evaluation, Evaluation]:
     """Render six actions, pre-train ``tiny`` on the train side, fine-tune it, and test it on figures it has never seen.
 
@@ -98,14 +91,13 @@ def learn_rendered_actions(
     """
     from tiktokactions.model.pretrain import pretrain
 
-    rendered = render_actions(output / "rendered", progress=lambda line: report(TrainingProgress(line)))
-    train, test = (read_clips(rendered.folder, side=side) for side in ("train", "test"))
+    train, test = _rendered_sides(output / "rendered", report)
     pretrained, tuned, other = (output / "runs" / f"{name}-{seed}" for name in ("pretrained", "finetuned", "scratch"))
     tuning = _tuning(seed)
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=die_with_parent) as second_core:
         scratch = second_core.submit(_tune_and_test, train, test, other, None, tuning)
         report(TrainingProgress("pre-training on rendered clips, without their labels"))
-        options = PretrainOptions(**(PRETRAINING | {"seed": seed, "precision": tuning["precision"]}))
+        options = PretrainOptions(**PRETRAINING, **_precision(), seed=seed)
         pretrain(train.clips, options, pretrained, sources=[train.source], report=report)
         report(TrainingProgress("fine-tuning on the same clips with their labels"))
         found = _tune_and_test(train, test, tuned, pretrained, tuning, report)
@@ -113,8 +105,18 @@ def learn_rendered_actions(
         return found, scratch.result()
 
 
+def _rendered_sides(folder: Path, report: Report, **figures: int) -> list[ClipSet]:
+    """The train and the test side of a rendered set, which is made if it is not there."""
+    render_actions(folder, progress=lambda line: report(TrainingProgress(line)), **figures)
+    return [read_clips(folder, side=side) for side in ("train", "test")]
+
+
 def _tuning(seed: int) -> dict[str, Any]:
-    return FINETUNING | {"seed": seed, "precision": "bf16" if cpu_has_bf16() else "fp32"}
+    return FINETUNING | _precision() | {"seed": seed}
+
+
+def _precision() -> dict[str, Any]:
+    return {"precision": "bf16" if cpu_has_bf16() else "fp32"}
 
 
 def _tune_and_test(
@@ -123,7 +125,7 @@ def _tune_and_test(
     run: Path,
     init: Path | None,
     tuning: dict[str, Any],
-    report: Callable[[TrainingProgress], None] = lambda progress: None,
+    report: Report = lambda progress: None,
 ) -> Evaluation:
     from tiktokactions.model.evaluate import evaluate
     from tiktokactions.model.finetune import finetune

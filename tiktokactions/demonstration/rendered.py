@@ -8,7 +8,7 @@ a look at the action; and no figure of one side is on another.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.video.frame import PictureType
 
 from tiktokactions.demonstration.figures_in_motion import ACTIONS, Body, joints_of
 from tiktokactions.demonstration.painting import Camera, Looks, paint_clip
@@ -46,10 +47,6 @@ model reaches on it says nothing about films of people. Made by a program, free 
 @dataclass(frozen=True)
 class RenderedSet:
     folder: Path
-    classes: tuple[str, ...]
-    train_clips: int
-    val_clips: int
-    test_clips: int
     made: int
     """Clips that this call rendered; the others were there."""
 
@@ -88,23 +85,24 @@ def render_actions(
     figures = {"train": train_figures, "val": val_figures, "test": test_figures}
     settings = {"rendered": True, "drawing": DRAWING, "seed": seed, "size": size, "frames": frames, "fps": fps}
     _check(figures, settings)
-    clips = {side: count * len(ACTIONS) for side, count in figures.items()}
     made = 0
     cv2.setNumThreads(1)  # pictures this small only lose by being split up
     with dataset_lock(output):
         _agree_with_what_is_there(output, settings, figures)
-        missing = {number: _missing(output, number) for number in _numbers(figures)}
+        numbers = [FIRST_FIGURE[side] + index for side in SIDES for index in range(figures[side])]
+        missing = {n: [action for action in ACTIONS if not _clip_path(output, n, action).exists()] for n in numbers}
         total = sum(map(len, missing.values()))
-        progress(f"rendering {total:,} of {sum(clips.values()):,} clips of drawn figures in {output}")
+        progress(f"rendering {total:,} of {sum(figures.values()) * len(ACTIONS):,} clips of drawn figures in {output}")
         for number, actions in missing.items():
             for path, pictures in _clips(output, number, actions, seed, size, np.arange(frames) / fps):
                 with unfinished(path, staging_folder(output)) as file:
-                    _encode(file, pictures, fps)
+                    painted = (av.VideoFrame.from_ndarray(picture, format="rgb24") for picture in pictures)
+                    write_h264(file, painted, size, size, fps, ENCODER)
                 made += 1
                 if made % max(1, total // 5) == 0 and made < total:
                     progress(f"rendered {made:,} of {total:,}")
         clear_staging(output)
-    return RenderedSet(output, ACTIONS, clips["train"], clips["val"], clips["test"], made)
+    return RenderedSet(output, made)
 
 
 def _check(figures: dict[str, int], settings: dict[str, int]) -> None:
@@ -140,18 +138,9 @@ def _agree_with_what_is_there(output: Path, settings: dict[str, int], figures: d
     write_json(path, settings | {"figures": figures}, staging)
 
 
-def _numbers(figures: dict[str, int]) -> Iterator[int]:
-    for side in SIDES:
-        yield from range(FIRST_FIGURE[side], FIRST_FIGURE[side] + figures[side])
-
-
 def _clip_path(output: Path, number: int, action: str) -> Path:
     side = max((first, side) for side, first in FIRST_FIGURE.items() if first <= number)[1]
     return output / side / action / f"fig{number:05d}.mp4"
-
-
-def _missing(output: Path, number: int) -> list[str]:
-    return [action for action in ACTIONS if not _clip_path(output, number, action).exists()]
 
 
 def _clips(
@@ -167,15 +156,17 @@ def _clips(
         yield _clip_path(output, number, action), paint_clip(body, looks, camera, joints, size, rng)
 
 
-def _encode(path: Path, frames_thwc: np.ndarray, fps: int) -> None:
-    """H.264 with the same settings and the same number of frames for every clip."""
+def write_h264(
+    path: Path, frames: Iterable[av.VideoFrame], width: int, height: int, fps: int, settings: dict[str, str]
+) -> None:
+    """Write frames at an even pace; ``settings`` are those of x264."""
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as output:
-        stream = output.add_stream("libx264", rate=fps, options=ENCODER)
-        stream.height, stream.width = frames_thwc.shape[1:3]
-        stream.pix_fmt = "yuv420p"
+        stream = output.add_stream("libx264", rate=fps, options=settings)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = Fraction(1, fps)
-        for number, picture in enumerate(frames_thwc):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, fps)
+        for number, frame in enumerate(frames):
+            # What a source said about its own timing and coding must not travel on.
+            frame.pts, frame.duration, frame.time_base = number, 1, Fraction(1, fps)
+            frame.pict_type = PictureType.NONE
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import av.filter
-from av.video.frame import PictureType
 
 from tiktokactions.demonstration.footage import BIKES, BUNNY, CAR, PARK, Footage, SamplesError, fetch_footage
+from tiktokactions.demonstration.rendered import write_h264
 from tiktokactions.files import clear_staging, staging_folder, unfinished
 
 __all__ = ["RECIPES", "Recipe", "SamplesError", "Shot", "make_sample_videos"]
@@ -79,8 +79,7 @@ RECIPES = (
     Recipe("walking/landscape.mp4", (Shot(PARK, 55, 205),), width=1280, height=720),
     Recipe("jumping/rooftop_loop.mp4", (Shot(PARK, 0, 115, _ON_THE_ROOF, passes=4),)),
     Recipe(
-        "jumping/leap.mp4",
-        (Shot(BUNNY, 60, 100, _RABBIT), Shot(PARK, 85, 215, _LEAP), Shot(BIKES, 187, 240, _DOORWAY)),
+        "jumping/leap.mp4", (Shot(BUNNY, 60, 100, _RABBIT), Shot(PARK, 85, 215, _LEAP), Shot(BIKES, 187, 240, _DOORWAY))
     ),
     Recipe("talking/in_the_car.mp4", (Shot(CAR, 0, 120, _LETTERBOX),)),
     Recipe("animation/meadow.mp4", (Shot(BUNNY, 0, 132, _RABBIT),)),
@@ -118,19 +117,9 @@ def make_sample_videos(folder: Path, log: Callable[[str], None]) -> list[Path]:
 
 
 def _join(recipe: Recipe, footage: dict[Footage, Path], target: Path) -> None:
-    with av.open(str(target), "w", options={"movflags": "faststart"}) as output:
-        stream = output.add_stream("libx264", rate=FPS, options={"preset": "superfast", "crf": str(recipe.crf)})
-        stream.width, stream.height, stream.pix_fmt = recipe.width, recipe.height, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, FPS)
-        number = 0
-        for shot in recipe.shots:
-            for frame in _shot_frames(shot, footage[shot.footage], recipe.width, recipe.height):
-                # What the footage said about its own timing and coding must not travel on.
-                frame.pts, frame.duration, frame.time_base = number, 1, Fraction(1, FPS)
-                frame.pict_type = PictureType.NONE
-                output.mux(stream.encode(frame))
-                number += 1
-        output.mux(stream.encode(None))
+    shots = (_shot_frames(shot, footage[shot.footage], recipe.width, recipe.height) for shot in recipe.shots)
+    settings = {"preset": "superfast", "crf": str(recipe.crf)}
+    write_h264(target, itertools.chain.from_iterable(shots), recipe.width, recipe.height, FPS, settings)
     if recipe.kept_bytes < 1:
         os.truncate(target, int(target.stat().st_size * recipe.kept_bytes))
 
@@ -152,18 +141,9 @@ def _filtered(shot: Shot, path: Path, description: str) -> Iterator[av.VideoFram
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         graph = av.filter.Graph()
-        last = graph.add_buffer(template=stream)
-        for step in description.split(","):
-            name, _, arguments = step.partition("=")
-            following = graph.add(name, arguments or None)
-            last.link_to(following)
-            last = following
-        sink = graph.add("buffersink")
-        last.link_to(sink)
-        graph.configure()
-        for index, frame in enumerate(container.decode(stream)):
-            if index >= shot.end:
-                break
-            if index >= shot.first:
-                graph.vpush(frame)
-                yield graph.vpull()
+        steps = (step.partition("=") for step in description.split(","))
+        filters = [graph.add(name, arguments or None) for name, _, arguments in steps]
+        graph.link_nodes(graph.add_buffer(template=stream), *filters, graph.add("buffersink")).configure()
+        for frame in itertools.islice(container.decode(stream), shot.first, shot.end):
+            graph.vpush(frame)
+            yield graph.vpull()
