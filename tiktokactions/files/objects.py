@@ -182,9 +182,7 @@ class ObjectPath:
             found = steady(str(self), lambda: filesystem(self.url).ls(self.key, detail=True))
         except (FileNotFoundError, NotADirectoryError):
             return
-        for info in found:
-            if info["name"].rstrip("/") != self.key:
-                yield info
+        yield from (info for info in found if info["name"].rstrip("/") != self.key)
 
 
 def entry_of(url: str, info: dict[str, Any]) -> Entry:

@@ -56,16 +56,13 @@ def cut_clip(
     Raises:
         VideoError: ``clip_failed`` where the frames cannot be found or encoded.
     """
-    for seek in (True, False):
+    for seek in (not probe.timestamps_repaired, False):
         with VideoFile(path) as video:
-            found, clip = _encode(
-                video, target, start_s, end_s, probe, settings, seek and not probe.timestamps_repaired
-            )
+            found, clip = _encode(video, target, start_s, end_s, probe, settings, seek)
         if found and (expected is None or found == expected):
             return clip
-    raise VideoError(
-        "clip_failed", f"{found} frames between {start_s:.3f} s and {end_s:.3f} s, expected {expected or 'some'}"
-    )
+    got = f"{found} frames between {start_s:.3f} s and {end_s:.3f} s"
+    raise VideoError("clip_failed", f"{got}, expected {expected or 'some'}")
 
 
 def _encode(

@@ -128,12 +128,6 @@ class VideoFile:
         ratio = self.stream.sample_aspect_ratio
         return Fraction(ratio) if ratio and Fraction(1, 8) <= ratio <= 8 else Fraction(1)
 
-    @property
-    def display_size(self) -> tuple[int, int]:
-        """Width and height of the upright, square-pixelled picture; final after the first frame was decoded."""
-        width = max(1, round(self.coded_width * self.sample_aspect_ratio))
-        return (self.coded_height, width) if self.rotation in (90, 270) else (width, self.coded_height)
-
     def frames(self) -> Iterator[Frame]:
         """Every frame from the first to the last, in display order. Damaged packets are skipped and counted."""
         self.times_s = array("d")
@@ -203,7 +197,8 @@ class VideoFile:
         if not self.times_s:
             raise VideoError("no_frames", f"{self.stream.codec_context.name} stream without one decodable frame")
         rate, variable = nominal_rate(self.times_s, self.header_rate)
-        width, height = self.display_size
+        square_px = max(1, round(self.coded_width * self.sample_aspect_ratio)), self.coded_height
+        width, height = reversed(square_px) if self.rotation in (90, 270) else square_px
         return Probe(
             container=self._container.format.name,
             codec=self.stream.codec_context.name,

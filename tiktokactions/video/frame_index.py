@@ -141,15 +141,14 @@ def times_from_stamps(pts: Sequence[int | None], time_base: Fraction, rate: Frac
 
 
 def _order_by_stamps(packets: Sequence[PacketFacts]) -> np.ndarray | None:
-    shown = [n for n, p in enumerate(packets) if not p.is_discarded]
-    stamps = [p.pts for p in packets]
-    if None in stamps or len(set(stamps)) < len(stamps):
+    stamps = [p.pts for p in packets if p.pts is not None]
+    if len(set(stamps)) < len(packets):
         return None
     # Pictures before the first keyframe, in the file or on the screen, have nothing to be predicted from: some decoders
     # show them, some do not.
-    if not packets[0].is_keyframe or stamps[0] != min(s for s in stamps if s is not None):
+    if not packets[0].is_keyframe or stamps[0] != min(stamps):
         return None
-    return np.array(sorted(shown, key=lambda n: packets[n].pts or 0), np.int64)
+    return np.array([n for n in np.argsort(stamps).tolist() if not packets[n].is_discarded], np.int64)
 
 
 def _order_of_mpeg4(packets: Sequence[PacketFacts], packed: bool) -> tuple[np.ndarray | None, np.ndarray]:

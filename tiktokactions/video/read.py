@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -44,6 +45,7 @@ KEPT_BYTES = 64 << 20
 from the disk a second time."""
 
 Backend = Literal["pyav", "torchcodec"]
+NumberedFrame = tuple[int, av.VideoFrame]
 
 
 class UnreadableError(TiktokactionsError, RuntimeError):
@@ -264,7 +266,7 @@ class ClipReader:
         except TorchcodecError as error:
             raise UnreadableError(self.path, str(error)) from error
 
-    def _decode_rising(self, numbers: np.ndarray) -> Iterator[tuple[int, av.VideoFrame]]:
+    def _decode_rising(self, numbers: np.ndarray) -> Iterator[NumberedFrame]:
         """Frames of the file by rising numbers. What seeking does not find is looked for from the file's beginning on:
         then those found before come once more."""
         try:
@@ -279,22 +281,22 @@ class ClipReader:
                 except _OrderError:
                     # Broken time stamps: the order in which frames come out is the one that counts.
                     self._index = self._count_frames()
-            yield from self._wanted(self._counted(int(numbers[-1])), numbers)
+            counted = itertools.islice(self._decode(0, len(self._facts), None), int(numbers[-1]) + 1)
+            yield from self._wanted(enumerate(counted), numbers)
         except _DecodingError as error:
             raise UnreadableError(self.path, str(error)) from error
 
-    def _wanted(
-        self, found: Iterator[tuple[int, av.VideoFrame]], numbers: np.ndarray
-    ) -> Iterator[tuple[int, av.VideoFrame]]:
+    def _wanted(self, found: Iterator[NumberedFrame], numbers: np.ndarray) -> Iterator[NumberedFrame]:
         missing = set(numbers.tolist())
         for number, frame in found:
+            _check(frame, number)
             if number in missing:
                 missing.remove(number)
                 yield number, frame
         if missing:
             raise _DecodingError(f"frame {min(missing)} of {self._index.frames} was not decoded")
 
-    def _sought(self, runs: Sequence[tuple[int, int]], wanted: set[int] | None) -> Iterator[tuple[int, av.VideoFrame]]:
+    def _sought(self, runs: Sequence[tuple[int, int]], wanted: set[int] | None) -> Iterator[NumberedFrame]:
         """Number and frame of what is decoded from each run of packets ``[first, end)``; None: leave nothing out."""
         number_of = self._index.frame_of_packet
         for first, end in runs:
@@ -309,15 +311,7 @@ class ClipReader:
                 if number <= last:
                     raise _OrderError(f"frame {number} came after frame {last}")
                 last = number
-                _check(frame, number)
                 yield number, frame
-
-    def _counted(self, last: int) -> Iterator[tuple[int, av.VideoFrame]]:
-        for number, frame in enumerate(self._decode(0, len(self._facts), None)):
-            _check(frame, number)
-            yield number, frame
-            if number == last:
-                return
 
     def _decode(self, first: int, end: int, wanted: set[int] | None) -> Iterator[av.VideoFrame]:
         """The frames of the packets ``[first, end)``; ``pts`` of a frame is the number of its packet.

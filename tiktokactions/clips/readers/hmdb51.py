@@ -25,11 +25,8 @@ def has_side(path: Path, side: str) -> bool:
 def read(request: Request) -> ClipSet:
     path = request.on_disk
     request.expect_side(["train", "test"])
-    files = {
-        found[1]: p
-        for p in path.glob("*_test_split*.txt")
-        if (found := SPLIT_FILE.fullmatch(p.name)) and int(found[2]) == request.fold
-    }
+    found = ((SPLIT_FILE.fullmatch(p.name), p) for p in path.glob("*_test_split*.txt"))
+    files = {match[1]: p for match, p in found if match and int(match[2]) == request.fold}
     if not files:
         raise DataError(
             f"{path}: no *_test_split{request.fold}.txt; `fold`: got {request.fold}, expected one of HMDB51's, 1 to 3"
@@ -46,9 +43,8 @@ def _names(file: Path, sides: tuple[str, ...]) -> list[str]:
     for number, line in numbered_lines(file):
         name, _, mark = line.rpartition(" ")
         if mark not in SIDE_OF_MARK or not name:
-            raise DataError(
-                f"{file}, line {number}: got {line!r}, expected a file name and 0, 1 or 2; correct the line"
-            )
+            expected = "expected a file name and 0, 1 or 2; correct the line"
+            raise DataError(f"{file}, line {number}: got {line!r}, {expected}")
         if SIDE_OF_MARK[mark] in sides:
             names.append(name.strip())
     return names

@@ -34,9 +34,6 @@ def table(path: Path, needed: Iterable[str] = ()) -> list[tuple[int, dict[str, s
     absent = sorted(set(needed) - set(header))
     if absent:
         raise DataError(f"{path}, line 1: got the columns {', '.join(header)}; expected {', '.join(absent)} too")
-    rows = []
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            values = [cell.strip() for cell in cells] + [""] * (len(header) - len(cells))
-            rows.append((reader.line_num, dict(zip(header, values, strict=False))))
-    return rows
+    absent_cells = dict.fromkeys(header, "")
+    rows = ((reader.line_num, [cell.strip() for cell in cells]) for cells in reader)
+    return [(line, absent_cells | dict(zip(header, cells, strict=False))) for line, cells in rows if any(cells)]
