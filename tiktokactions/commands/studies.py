@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from tiktokactions.commands.config import read_config
-from tiktokactions.commands.options import Config, need_torch
-from tiktokactions.files import dataset_lock, write_json
+from tiktokactions.commands.options import AnyPath, Config, need_torch, on_disk
+from tiktokactions.files import dataset_lock, disk_errors, write_json
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions
 from tiktokactions.options import checked_options
 from tiktokactions.study.options import StudyOptions
-from tiktokactions.study.settings import Recipe
+from tiktokactions.study.settings import Design
 from tiktokactions.study.trials import Outcome, Trial, run_trials
 
 
@@ -55,52 +55,49 @@ class StudyPlan:
 
 
 @contextlib.contextmanager
-def plan_folder(folder: Path, dry_run: bool) -> Iterator[Path]:
-    """Where a study's plan is written: its folder, or for a dry run one that is gone afterwards."""
-    if not dry_run:
-        yield folder
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        yield Path(scratch) / "study"
+def designed(
+    output: AnyPath,
+    evaluate_on: AnyPath,
+    settings: StudyOptions,
+    pretrain_config: Config,
+    finetune_config: Config,
+    dry_run: bool,
+) -> Iterator[Design]:
+    """The design of a study in its folder, or for a dry run in one that is gone afterwards."""
+    recipe: list[dict[str, Any]] = []
+    for config, kind in ((pretrain_config, PretrainOptions), (finetune_config, FinetuneOptions)):
+        recipe.append(read_config(config, kind) if isinstance(config, (str, os.PathLike)) else dict(config or {}))
+        need_torch(checked_options(kind, recipe[-1]).decoder)
+    folder = on_disk(output, "a study")
+    with disk_errors(), tempfile.TemporaryDirectory() as scratch:
+        yield Design(Path(scratch, "study") if dry_run else folder, os.fspath(evaluate_on), settings, *recipe)
 
 
-def checked_recipe(pretrain_config: Config, finetune_config: Config) -> Recipe:
-    recipe = Recipe(_told(pretrain_config, PretrainOptions), _told(finetune_config, FinetuneOptions))
-    need_torch(checked_options(PretrainOptions, recipe.pretrain).decoder)
-    need_torch(checked_options(FinetuneOptions, recipe.finetune).decoder)
-    return recipe
-
-
-def _told(config: Config, kind: type) -> dict[str, Any]:
-    return read_config(config, kind) if isinstance(config, (str, os.PathLike)) else dict(config or {})
-
-
-def study_plan(trials: Sequence[Trial], settings: StudyOptions) -> StudyPlan:
+def study_plan(study: Design, trials: Sequence[Trial]) -> StudyPlan:
     from tiktokactions.study.cost import measured_cost
 
     largest = max(trials, key=lambda trial: (trial.pretrain_on is not None, trial.facts["size"]))
-    cost, size = measured_cost(largest), largest.facts["size"]
-    before = cost.steps.get("pretrain", 0) * cost.seconds_per_step.get("pretrain", 0.0)
-    seconds = len(trials) * cost.steps["finetune"] * cost.seconds_per_step["finetune"]
+    cost = measured_cost(largest)
+    once = {name: steps * cost.seconds_per_step[name] for name, steps in cost.steps.items()}
+    seconds, equal, jobs = once["finetune"] * len(trials), study.options.equal, study.options.jobs
     for trial in trials:
         if trial.pretrain_on is not None:
-            seconds += before * (trial.facts["size"] / size if settings.equal == "epochs" and size else 1.0)
-    names, jobs = [trial.name for trial in trials], settings.jobs
-    return StudyPlan(names, settings.equal, seconds / min(jobs, len(trials)), jobs, cost.seconds_per_step, cost.steps)
+            share = trial.facts["size"] / largest.facts["size"] if equal == "epochs" else 1.0
+            seconds += once["pretrain"] * share
+    names = [trial.name for trial in trials]
+    return StudyPlan(names, equal, seconds / min(jobs, len(trials)), jobs, cost.seconds_per_step, cost.steps)
 
 
-def run_study(
-    trials: Sequence[Trial], folder: Path, settings: StudyOptions, retry: bool, report: Callable[[str], None]
-) -> Outcome:
-    with dataset_lock(folder):
-        return run_trials(trials, folder, jobs=settings.jobs, retry=retry, report=report, engine=settings.engine)
+def run_study(study: Design, trials: Sequence[Trial], retry: bool, report: Callable[[str], None]) -> Outcome:
+    options = study.options
+    with dataset_lock(study.folder):
+        return run_trials(trials, study.folder, jobs=options.jobs, retry=retry, report=report, engine=options.engine)
 
 
 def study_result(
-    folder: Path,
+    study: Design,
     trials: Sequence[Trial],
     outcome: Outcome,
-    equal: str,
     table: list[dict[str, Any]],
     *,
     pairs: Sequence[dict[str, Any]] = (),
@@ -108,15 +105,15 @@ def study_result(
     sentence: str = "",
 ) -> StudyResult:
     result = StudyResult(
-        str(folder),
-        len(trials),
-        len(outcome.results),
-        outcome.failed,
-        equal,
-        table,
-        list(pairs),
-        list(warnings),
-        sentence,
+        study=str(study.folder),
+        trials=len(trials),
+        finished=len(outcome.results),
+        failed=outcome.failed,
+        equal=study.options.equal,
+        table=table,
+        differences=list(pairs),
+        warnings=list(warnings),
+        sentence=sentence,
     )
-    write_json(folder / "result.json", dataclasses.asdict(result))
+    write_json(study.folder / "result.json", dataclasses.asdict(result))
     return result

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from tiktokactions.commands.extrapolate import extrapolate
-from tiktokactions.commands.options import AnyPath, Config, Kept, nothing, on_disk, takes
-from tiktokactions.commands.studies import (
-    StudyPlan,
-    StudyResult,
-    checked_recipe,
-    plan_folder,
-    run_study,
-    study_plan,
-    study_result,
-)
+from tiktokactions.commands.options import AnyPath, Config, Kept, nothing, takes
+from tiktokactions.commands.studies import StudyPlan, StudyResult, designed, run_study, study_plan, study_result
 from tiktokactions.errors import UsageError
-from tiktokactions.files import disk_errors
 from tiktokactions.options import checked_options
 from tiktokactions.study import scaling
 from tiktokactions.study.options import ScalingOptions
@@ -64,24 +54,18 @@ def study_scaling(
             --pretrain-config pretrain.toml --finetune-config finetune.toml
     """
     settings = checked_options(ScalingOptions, options)
-    recipe = checked_recipe(pretrain_config, finetune_config)
-    folder, parsed = on_disk(output, "a study"), parse_sizes(list(map(str, sizes)))
-    with disk_errors(), plan_folder(folder, dry_run) as planned:
-        trials = scaling.scaling_trials(os.fspath(data), parsed, os.fspath(evaluate_on), planned, settings, recipe)
+    parsed = parse_sizes(list(map(str, sizes)))
+    with designed(output, evaluate_on, settings, pretrain_config, finetune_config, dry_run) as study:
+        trials = scaling.scaling_trials(os.fspath(data), parsed, study)
         if dry_run:
-            return study_plan(trials, settings)
-        outcome = run_study(trials, folder, settings, retry, report)
+            return study_plan(study, trials)
+        outcome = run_study(study, trials, retry, report)
         sentence = ""
         if outcome.results:
-            results = write_results(folder, sorted(outcome.results, key=lambda r: (r.size, r.repeat)))
-            scaling.draw_scaling(folder, outcome.results, settings.equal)
-            sentence = _study_sentence(results, folder, settings.targets, report)
-        return study_result(folder, trials, outcome, settings.equal, scaling.table(outcome.results), sentence=sentence)
-
-
-def _study_sentence(results: Path, folder: Path, targets: Sequence[float], report: Callable[[str], None]) -> str:
-    try:
-        return extrapolate(results, folder / "extrapolation", targets=targets).sentence
-    except UsageError as error:
-        report(f"no extrapolation: {error}")
-        return ""
+            results = write_results(study.folder, sorted(outcome.results, key=lambda r: (r.size, r.repeat)))
+            scaling.draw_scaling(study.folder, outcome.results, settings.equal)
+            try:
+                sentence = extrapolate(results, study.folder / "extrapolation", targets=settings.targets).sentence
+            except UsageError as error:
+                report(f"no extrapolation: {error}")
+        return study_result(study, trials, outcome, scaling.table(outcome.results), sentence=sentence)

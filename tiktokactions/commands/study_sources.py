@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
-from tiktokactions.commands.options import AnyPath, Config, Kept, Typed, nothing, on_disk, takes
-from tiktokactions.commands.studies import (
-    StudyPlan,
-    StudyResult,
-    checked_recipe,
-    plan_folder,
-    run_study,
-    study_plan,
-    study_result,
-)
-from tiktokactions.files import disk_errors
+from tiktokactions.commands.options import AnyPath, Config, Kept, Typed, nothing, takes
+from tiktokactions.commands.studies import StudyPlan, StudyResult, designed, run_study, study_plan, study_result
 from tiktokactions.options import checked_options
 from tiktokactions.study import sources as room
 from tiktokactions.study.options import SourcesOptions
@@ -59,22 +49,20 @@ def study_sources(
             --pretrain-config pretrain.toml --finetune-config finetune.toml
     """
     settings = checked_options(SourcesOptions, options)
-    recipe = checked_recipe(pretrain_config, finetune_config)
-    folder = on_disk(output, "a study")
-    with disk_errors(), plan_folder(folder, dry_run) as planned:
+    with designed(output, evaluate_on, settings, pretrain_config, finetune_config, dry_run) as study:
         named = room.parse_sources(sources)
-        trials = room.source_trials(named, os.fspath(evaluate_on), planned, settings, recipe)
+        trials = room.source_trials(named, settings.size, study)
         if dry_run:
-            return study_plan(trials, settings)
-        warnings = _leaks(named, os.fspath(evaluate_on), report)
-        outcome = run_study(trials, folder, settings, retry, report)
-        found, results = [], outcome.results
-        if results:
-            found = room.differences(room.correct_by_source(folder, results), settings.seed)
-            room.write_tables(folder, results, found)
-            room.draw_sources(folder, results, settings.equal)
-        pairs, table = [dataclasses.asdict(d) for d in found], room.table(results)
-        return study_result(folder, trials, outcome, settings.equal, table, pairs=pairs, warnings=warnings)
+            return study_plan(study, trials)
+        warnings = _leaks(named, study.evaluate_on, report)
+        outcome = run_study(study, trials, retry, report)
+        found = []
+        if outcome.results:
+            found = room.differences(room.correct_by_source(study.folder, outcome.results), settings.seed)
+            room.write_tables(study.folder, outcome.results, found)
+            room.draw_sources(study.folder, outcome.results, settings.equal)
+        pairs = [dataclasses.asdict(d) for d in found]
+        return study_result(study, trials, outcome, room.table(outcome.results), pairs=pairs, warnings=warnings)
 
 
 def _leaks(sources: Mapping[str, str | None], evaluate_on: str, report: Callable[[str], None]) -> list[str]:
@@ -82,9 +70,12 @@ def _leaks(sources: Mapping[str, str | None], evaluate_on: str, report: Callable
     from tiktokactions.study.overlap import find_overlap
 
     tested = check_evaluation(evaluate_on)
-    warnings = []
-    for name, data in sources.items():
-        if data and (w := find_overlap(name, pool_of(data), tested, data, evaluate_on, report).warning):
-            warnings.append(w)
-            report(f"warning: {w}")
+    overlaps = [
+        find_overlap(name, pool_of(data), tested, data, evaluate_on, report)
+        for name, data in sources.items()
+        if data is not None
+    ]
+    warnings = [overlap.warning for overlap in overlaps if overlap.warning]
+    for warning in warnings:
+        report(f"warning: {warning}")
     return warnings

@@ -22,10 +22,6 @@ class Cost:
     """Of ``pretrain`` and ``finetune``."""
     seconds_per_step: dict[str, float]
 
-    @property
-    def seconds(self) -> float:
-        return sum(self.steps[name] * self.seconds_per_step[name] for name in self.steps)
-
 
 def measured_cost(trial: Trial, steps: int = 4) -> Cost:
     """Make a few steps of the trial's pre-training and fine-tuning on its own data, in a folder that is removed again.

@@ -22,7 +22,7 @@ LUCK = 1.1
 """The best of several laws looks better than it is: as much more error is allowed than beside a single given law. Chosen
 once, on simulated curves like the first twelve of ``benchmarks/coverage.py``: the coverage there is no independent evidence;
 that of those called unseen is."""
-PROBES = (0.15, 0.3, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.8, 4, 6, 10, 20, 50, 200, 1000)
+PROBES = np.array([0.15, 0.3, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.8, 4, 6, 10, 20, 50, 200, 1000])
 """Sizes at which the ends of the region are searched, as shares of the largest size."""
 HALVINGS = 11
 PULL = (-8.0, 1.0)
@@ -68,44 +68,37 @@ def credible_curves(fit: Fit, measured: Measurements, allowed: float, candidates
     Returns:
         (K, P) parameters; none where even the best fit is not good enough.
     """
-    shares, room = measured.sizes / measured.sizes[-1], allowed - measured.within
-    tried = np.vstack([fit.inside, candidates])
-    inside = tried[_errors(fit, shares, measured, tried) <= room]
+    room, tried = allowed - measured.within, np.vstack([fit.inside, candidates])
+    inside = tried[_errors(fit, measured, tried) <= room]
     if not len(inside):
         return inside
-    found = [inside]
-    probes = np.array(PROBES)
-    values = fit.family.value(probes, inside)
-    for way in (1.0, -1.0):
-        found.append(_pulled(fit, measured, room, inside[np.nanargmax(way * values, axis=0)], probes, way))
-    return np.vstack(found)
+    values = fit.family.value(PROBES, inside)
+    ways = {way: inside[np.nanargmax(way * values, axis=0)] for way in (1.0, -1.0)}
+    return np.vstack([inside, *(_pulled(fit, measured, room, starts, way) for way, starts in ways.items())])
 
 
-def _pulled(fit: Fit, measured: Measurements, room: float, starts: Array, probes: Array, way: float) -> Array:
+def _pulled(fit: Fit, measured: Measurements, room: float, starts: Array, way: float) -> Array:
     """For every probe the curve that is highest (``way`` 1) or lowest (-1) there: pulled as hard as its error allows."""
-    family, shares = fit.family, measured.sizes / measured.sizes[-1]
-    count, everywhere = len(probes), np.concatenate([shares, probes])
-    values = np.concatenate([measured.means, family.value(probes, fit.inside[None])[0] + way])
+    family, count = fit.family, len(PROBES)
+    curve = functools.partial(family.value, np.concatenate([measured.shares, PROBES]))
+    values = np.concatenate([measured.means, family.value(PROBES, fit.inside[None])[0] + way])
     weights = np.hstack([np.tile(measured.counts, (count, 1)), np.zeros((count, count))])
-    own = np.arange(count)
-    best, height = starts.copy(), way * family.value(probes, starts)[own, own]
+    own, bounds = np.arange(count), (family.lower, family.upper)
+    best, height = starts.copy(), way * family.value(PROBES, starts)[own, own]
     low, high = np.full(count, PULL[0]), np.full(count, PULL[1])
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        weights[own, len(shares) + own] = 10**middle
-        curve = functools.partial(family.value, everywhere)
-        ends = least_squares(
-            curve, best, values, weights, family.lower, family.upper, steps=20, gain=1e-6, patience=2
-        ).parameters
-        allowed = _errors(fit, shares, measured, ends) <= room
+        weights[own, own - count] = 10**middle
+        ends = least_squares(curve, best, values, weights, *bounds, steps=20, gain=1e-6, patience=2).parameters
+        allowed = _errors(fit, measured, ends) <= room
         low, high = np.where(allowed, middle, low), np.where(allowed, high, middle)
-        reached = way * family.value(probes, ends)[own, own]
+        reached = way * family.value(PROBES, ends)[own, own]
         further = allowed & (reached > height)
         best[further], height[further] = ends[further], reached[further]
     return best
 
 
-def _errors(fit: Fit, shares: Array, measured: Measurements, parameters: Array) -> Array:
+def _errors(fit: Fit, measured: Measurements, parameters: Array) -> Array:
     """(S,) squared errors of the means, each as often as it was measured."""
-    off = fit.family.value(shares, parameters) - measured.means
+    off = fit.family.value(measured.shares, parameters) - measured.means
     return np.nan_to_num(np.sum(measured.counts * off**2, axis=1), nan=np.inf)

@@ -8,12 +8,13 @@ caller's script again: a script without a guard would not survive it.
 from __future__ import annotations
 
 import contextlib
+import operator
 import os
 import pickle
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tiktokactions.machine import usable_cores
 from tiktokactions.study.child import die_with_parent
@@ -55,20 +56,29 @@ def fit_all(
         for process in others:
             ends.enter_context(process)
             ends.callback(process.kill)
-        found: dict[int, Fit] = {}
-        for number in numbers[::shares]:
-            report(families[number].name)
-            fit = fit_family(families[number], measured)
-            if fit is not None:
-                found[number] = fit
+        found = fit_share(measured, numbers[::shares], report)
         for process in others:
-            for number, inside, sse, aicc, flags in answer_of(process):
-                found[number] = Fit(families[number], inside, sse, aicc, flags)
+            found += answer_of(process)
     best: dict[str, Fit] = {}
-    for _, fit in sorted(found.items()):
+    for number, *plain in sorted(found, key=operator.itemgetter(0)):
+        fit = Fit(families[number], *plain)
         if fit.name not in best or fit.sse < best[fit.name].sse:
             best[fit.name] = fit
     return ranked(best.values())
+
+
+def fit_share(
+    measured: Measurements, numbers: Sequence[int], report: Callable[[str], None] = lambda name: None
+) -> list[Plain]:
+    """The families with these places in :func:`every_family`, fitted by this process."""
+    families = every_family()
+    found: list[Plain] = []
+    for number in numbers:
+        report(families[number].name)
+        fit = fit_family(families[number], measured)
+        if fit is not None:
+            found.append((number, fit.inside, fit.sse, fit.aicc, fit.flags))
+    return found
 
 
 def start_share(measured: Measurements, numbers: list[int]) -> subprocess.Popen[bytes]:
@@ -99,11 +109,7 @@ def answer_of(process: subprocess.Popen[bytes]) -> list[Plain]:
 def main() -> None:
     die_with_parent()
     warnings.simplefilter("ignore")  # the process that started this one shows them
-    measured, numbers = pickle.load(sys.stdin.buffer)
-    families = every_family()
-    fits = [(number, fit_family(families[number], measured)) for number in numbers]
-    found: list[Plain] = [(n, f.inside, f.sse, f.aicc, f.flags) for n, f in fits if f is not None]
-    sys.stdout.buffer.write(pickle.dumps(found))
+    sys.stdout.buffer.write(pickle.dumps(fit_share(*pickle.load(sys.stdin.buffer))))
 
 
 if __name__ == "__main__":

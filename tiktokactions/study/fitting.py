@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tiktokactions.study.families import FIXED_INTEGERS, PAPER, Family
 from tiktokactions.study.least_squares import Array, least_squares, trust_region
@@ -46,26 +47,22 @@ class Fit:
 
 def ranked(fits: Iterable[Fit]) -> list[Fit]:
     """By squared error; those within :data:`TIE` of the first of a group by the paper's order, then by parameters."""
+    paper = {name: place for place, name in enumerate(PAPER)}
     left = sorted(fits, key=lambda fit: fit.sse)
     found: list[Fit] = []
     while left:
         tied = [fit for fit in left if fit.sse <= left[0].sse * (1 + TIE) + 1e-15]
-        found += sorted(tied, key=lambda fit: (paper_place(fit.name), len(fit.family.parameters), fit.sse))
+        found += sorted(tied, key=lambda fit: (paper.get(fit.name, len(paper)), len(fit.family.parameters), fit.sse))
         left = left[len(tied) :]
     return found
 
 
-def paper_place(name: str) -> int:
-    return PAPER.index(name) if name in PAPER else len(PAPER)
-
-
 def fit_family(family: Family, measured: Measurements) -> Fit | None:
     """The least squares over all starts; None where the family is defined nowhere near the data."""
-    shares, means, counts = measured.sizes / measured.sizes[-1], measured.means, measured.counts
-    curve = functools.partial(family.value, shares)
+    means, counts, bounds = measured.means, measured.counts, (family.lower, family.upper)
+    curve = functools.partial(family.value, measured.shares)
     until = time.thread_time() + SECONDS_PER_FAMILY
-    starts = family.starts(shares, means)
-    bounds = (family.lower, family.upper)
+    starts = family.starts(measured.shares, means)
     rough = least_squares(curve, starts, means, counts, *bounds, steps=2 if family.slow else 15, until=until)
     order = np.argsort(rough.sse, kind="stable")[: 1 if family.slow else POLISHED_STARTS]
     fine = least_squares(curve, rough.parameters[order], means, counts, *bounds, steps=80, until=until)
@@ -95,31 +92,24 @@ def aicc(sse: float, measurements: int, parameters: int) -> float | None:
 
 def _flags(family: Family, measured: Measurements, ends: Array, sse: Array, best: int) -> list[str]:
     """Why a fit is not to be believed, in words that ``docs/study.md`` explains."""
-    flags = []
-    inside, count = ends[best], len(family.parameters)
-    if family.kind == "cdf" and family.name not in PAPER:
-        flags.append("not_in_paper")
-    if family.kind == "cdf" and (count == 2 or family.name in FIXED_INTEGERS):
-        flags.append("rigid_tail")
-    if len(measured.sizes) <= count or measured.total < count + 2:
-        flags.append("too_many_parameters")
+    inside, count, is_cdf = ends[best], len(family.parameters), family.kind == "cdf"
     room = 1e-6 * (family.upper - family.lower)
     at_bound = (inside <= family.lower + room) | (inside >= family.upper - room)
-    if np.any(at_bound & ~np.array(family.free_bounds)):
-        flags.append("at_bound")
-    shares = measured.sizes / measured.sizes[-1]
-    # A parameter at a bound that is allowed (asymptote 100 %) is settled; the others must be.
-    free = [i for i in range(count) if not at_bound[i]]
-    if _condition(family, shares, inside, free) > WORST_CONDITION:
-        flags.append("ill_conditioned")
     equal = ends[sse <= sse[best] * (1 + TIE) + 1e-12]
     beyond = family.value(np.array([1.0, 1.5, 3.0]), equal)
-    if np.nanmax(np.ptp(beyond, axis=0)) > 0.005:
-        flags.append("starts_disagree")
-    return flags
+    told = {
+        "not_in_paper": is_cdf and family.name not in PAPER,
+        "rigid_tail": is_cdf and (count == 2 or family.name in FIXED_INTEGERS),
+        "too_many_parameters": len(measured.sizes) <= count or measured.total < count + 2,
+        "at_bound": np.any(at_bound & ~np.array(family.free_bounds)),
+        # A parameter at a bound that is allowed (asymptote 100 %) is settled; the others must be.
+        "ill_conditioned": _condition(family, measured.shares, inside, np.flatnonzero(~at_bound)) > WORST_CONDITION,
+        "starts_disagree": np.nanmax(np.ptp(beyond, axis=0)) > 0.005,
+    }
+    return [flag for flag, holds in told.items() if holds]
 
 
-def _condition(family: Family, shares: Array, inside: Array, free: list[int]) -> float:
+def _condition(family: Family, shares: Array, inside: Array, free: NDArray[np.intp]) -> float:
     step = 1e-5 * np.maximum(np.abs(inside), 0.1)
     ways = np.vstack([inside + np.diag(step), inside - np.diag(step)])
     values = family.value(shares, ways)

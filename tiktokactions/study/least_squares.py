@@ -142,11 +142,6 @@ def trust_region(
         return _jacobian(errors, parameters[None], error(parameters)[None], none, upper)[0]
 
     inner = 1e-9 * (upper - lower)
-    found = optimize.least_squares(
-        error,
-        np.clip(start, lower + inner, upper - inner),
-        slope,
-        (lower, upper),
-        max_nfev=steps,
-    )
+    inside = np.clip(start, lower + inner, upper - inner)
+    found = optimize.least_squares(error, inside, slope, (lower, upper), max_nfev=steps)
     return found.x, 2 * float(found.cost)

@@ -31,6 +31,11 @@ class Measurements:
     metric: str = "accuracy"
 
     @property
+    def shares(self) -> Array:
+        """(N,) sizes as shares of the largest."""
+        return self.sizes / self.sizes[-1]
+
+    @property
     def means(self) -> Array:
         """(N,)"""
         return np.array([np.mean(r) for r in self.runs])
@@ -71,27 +76,26 @@ def read_measurements(source: Path, metric: str | None = None) -> Measurements:
         raise ResultsError(f"{path}: not found{hint}")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            delimiter = _delimiter(file.readline())
+            header = file.readline()
+            delimiter = next((d for d in ",;\t" if d in header), ",")
             file.seek(0)
             reader = csv.DictReader(file, delimiter=delimiter)
             names = [name.strip().lower() for name in reader.fieldnames or []]
-            whole = list(enumerate(reader, start=2))
-            rows = [
-                (line, {n: (v or "").strip() for n, v in zip(names, row.values(), strict=False)}) for line, row in whole
-            ]
+            rows = []
+            for line, row in enumerate(reader, start=2):
+                if None in row:
+                    raise ResultsError(
+                        f"{path}, line {line}: more fields than the {len(names)} columns {', '.join(names)}; write"
+                        " fractions with a point, not a comma"
+                    )
+                rows.append((line, {n: (v or "").strip() for n, v in zip(names, row.values(), strict=False)}))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ResultsError(f"{path}: not a CSV in UTF-8: {error}") from error
-    longer = next((line for line, row in whole if None in row), None)
-    if longer is not None:
-        raise ResultsError(
-            f"{path}, line {longer}: more fields than the {len(names)} columns {', '.join(names)}; write fractions with a"
-            " point, not a comma"
-        )
     size_column = next((c for c in SIZE_COLUMNS if c in names), None)
     accuracy_column = next((c for c in ((metric or "").lower(), *ACCURACY_COLUMNS) if c and c in names), None)
     if size_column is None or accuracy_column is None:
         raise ResultsError(f"{path}: columns {', '.join(names) or '(none)'}; expected 'size' and 'accuracy'")
-    chosen = metric or (accuracy_column if accuracy_column != "accuracy" else "accuracy")
+    chosen = metric or accuracy_column
     if "metric" in names:
         known = list(dict.fromkeys(row["metric"] for _, row in rows))
         wanted = [metric] if metric else ["top1", "accuracy", *(known if len(known) == 1 else [])]
@@ -133,20 +137,13 @@ def checked(runs_by_size: dict[float, list[float]], metric: str = "accuracy", so
         raise ResultsError(f"{source}: {len(sizes)} size(s) measured, expected three or more to see a curve")
     means = found.means
     if np.ptp(means) < 1e-9:
-        raise ResultsError(
-            f"{source}: every size has the accuracy {means[0]:.4f}: nothing grows, so nothing can be extrapolated"
-        )
-    slope = np.polyfit(np.log(sizes), means, 1, w=np.sqrt(found.counts))[0]
-    if slope <= 0:
+        raise ResultsError(f"{source}: every size has the accuracy {means[0]:.4f}: nothing grows to be extrapolated")
+    if np.polyfit(np.log(sizes), means, 1, w=np.sqrt(found.counts))[0] <= 0:
         raise ResultsError(
             f"{source}: accuracy falls with size ({means[0]:.4f} at {sizes[0]:g}, {means[-1]:.4f} at {sizes[-1]:g});"
             " expected growth. Are the columns right, and was every size trained alike?"
         )
     return found
-
-
-def _delimiter(header: str) -> str:
-    return "," if "," in header else next((d for d in ";\t" if d in header), ",")
 
 
 def _number(path: Path, line: int, column: str, text: str) -> float:

@@ -9,30 +9,14 @@ from typing import Any
 import numpy as np
 
 from tiktokactions.plots import ACCEPTED, REVIEW, new_figure, save_figure, style
-from tiktokactions.study.options import Equal, StudyOptions
-from tiktokactions.study.settings import (
-    Recipe,
-    StudyError,
-    check_evaluation,
-    keep_settings,
-    make_trial,
-    pool_of,
-    study_settings,
-    trial_seed,
-)
+from tiktokactions.study.options import Equal
+from tiktokactions.study.settings import Design, StudyError, check_evaluation, pool_of, trial_seed
 from tiktokactions.study.subsets import order
-from tiktokactions.study.tables import METRICS, summary
+from tiktokactions.study.tables import METRICS, grouped, summary
 from tiktokactions.study.trials import Trial, TrialResult
 
 
-def scaling_trials(
-    data: str,
-    sizes: Sequence[int],
-    evaluate_on: str,
-    study: Path,
-    options: StudyOptions,
-    recipe: Recipe,
-) -> list[Trial]:
+def scaling_trials(data: str, sizes: Sequence[int], study: Design) -> list[Trial]:
     """Write the study's settings and subsets, and return its trials, small sizes first, repeat by repeat.
 
     Raises:
@@ -44,21 +28,14 @@ def scaling_trials(
         raise StudyError(
             f"`sizes`: got {max(sizes)}, but {data} has {len(pool)} clips to pre-train on; expected at most that many"
         )
-    check_evaluation(evaluate_on)
-    settings = study_settings("scaling", evaluate_on, options, recipe) | {
-        "data": data,
-        "sizes": list(sizes),
-        # Equal steps are those of the largest size; a larger one added later would change what was equal.
-        "largest": max(sizes) if options.equal == "steps" else None,
-    }
-    keep_settings(study, settings, may_grow=("sizes", "repeats"))
+    check_evaluation(study.evaluate_on)
+    # Equal steps are those of the largest size; a larger one added later would change what was equal.
+    largest = max(sizes) if study.options.equal == "steps" else None
+    study.keep("scaling", may_grow=("sizes", "repeats"), data=data, sizes=list(sizes), largest=largest)
     trials = []
-    for repeat in range(options.repeats):
-        seed = trial_seed(options, repeat)
-        clips = order(pool, seed, options.stratified)
-        for size in sizes:
-            name, facts = f"size-{size:07d}-repeat-{repeat}", {"repeat": repeat, "seed": seed}
-            trials.append(make_trial(study, name, facts, clips[:size], max(sizes), recipe, evaluate_on, options.equal))
+    for repeat in range(study.options.repeats):
+        clips = order(pool, trial_seed(study.options, repeat), study.options.stratified)
+        trials += [study.trial(f"size-{n:07d}-repeat-{repeat}", clips[:n], max(sizes), repeat) for n in sizes]
     return trials
 
 
@@ -67,8 +44,9 @@ def draw_scaling(study: Path, results: Sequence[TrialResult], equal: Equal) -> l
     """Figure 3: top-1 and top-5 by size, every run a dot, the mean a line, the spread over repeats a bar."""
     figure = new_figure(8, 4.4)
     axes = figure.add_subplot()
+    groups = sorted(grouped(results, "size").items())
     for metric, name, colour in zip(METRICS, ("top-1", "top-5"), (ACCEPTED, REVIEW), strict=True):
-        by_size = {size: [100 * getattr(r, metric) for r in found] for size, found in _by_size(results).items()}
+        by_size = {size: [100 * getattr(r, metric) for r in found] for size, found in groups}
         means = [float(np.mean(values)) for values in by_size.values()]
         spread = [float(np.std(values, ddof=1)) if len(values) > 1 else 0.0 for values in by_size.values()]
         axes.errorbar(list(by_size), means, yerr=spread, color=colour, marker="o", ms=5, capsize=3, label=name)
@@ -87,9 +65,5 @@ def table(results: Sequence[TrialResult]) -> list[dict[str, Any]]:
     return [
         {"size": size, **summary(found)}
         | {name: int(np.mean([getattr(r, name) for r in found])) for name in ("pretrain_steps", "pretrain_epochs")}
-        for size, found in _by_size(results).items()
+        for size, found in sorted(grouped(results, "size").items())
     ]
-
-
-def _by_size(results: Sequence[TrialResult]) -> dict[int, list[TrialResult]]:
-    return {size: [r for r in results if r.size == size] for size in sorted({r.size for r in results})}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,11 +26,44 @@ class StudyError(UsageError):
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Options of ``pretrain`` and ``finetune`` that all trials share."""
+class Design:
+    """What all trials of a study share."""
 
+    folder: Path
+    """Of the study."""
+    evaluate_on: str
+    """What is fine-tuned and tested on."""
+    options: StudyOptions
     pretrain: Mapping[str, Any]
+    """Options of ``pretrain``."""
     finetune: Mapping[str, Any]
+    """Options of ``finetune``."""
+
+    def keep(self, kind: str, may_grow: Sequence[str], **more: Any) -> None:
+        """Write ``study.json``, see :func:`keep_settings`; the number of jobs changes no result and is not in it."""
+        same = {name: getattr(self.options, name) for name in ("equal", "stratified", "seed", "repeats")}
+        recipe = {"evaluate_on": self.evaluate_on, "pretrain": self.pretrain, "finetune": self.finetune}
+        keep_settings(self.folder, {"kind": kind, **same, **recipe, **more}, may_grow)
+
+    def trial(self, name: str, clips: Sequence[Clip] | None, largest: int, repeat: int, **facts: Any) -> Trial:
+        """A trial that pre-trains on these clips, which are listed in the study's folder, or starts from scratch without any.
+
+        Args:
+            largest: size of the study, see :func:`equal_epochs`.
+            facts: of the trial's result, besides ``repeat``, ``seed`` and ``size``.
+        """
+        seed = {"seed": trial_seed(self.options, repeat)}
+        facts |= {"repeat": repeat, **seed, "size": len(clips or ())}
+        if clips is None:
+            # From scratch there is no run to take the model's size from.
+            shape = {k: v for k, v in self.pretrain.items() if k in SHAPE}
+            return Trial(name, facts, None, {}, self.evaluate_on, {**shape, **self.finetune, **seed})
+        listed = self.folder / "subsets" / f"{name}.csv"
+        write_clips(listed, clips)
+        epochs = equal_epochs(len(clips), largest, self.pretrain, self.options.equal)
+        before = {**self.pretrain, "epochs": epochs, **seed}
+        facts["pretrain_epochs"] = epochs
+        return Trial(name, facts, listed, before, self.evaluate_on, {**self.finetune, **seed})
 
 
 def pool_of(data: str) -> list[Clip]:
@@ -79,12 +111,6 @@ def keep_settings(study: Path, settings: Mapping[str, Any], may_grow: Sequence[s
     write_json(path, settings)
 
 
-def study_settings(kind: str, evaluate_on: str, options: StudyOptions, recipe: Recipe) -> dict[str, Any]:
-    """What ``study.json`` says of every study; how many trials run at a time changes no result and is not in it."""
-    same = {name: getattr(options, name) for name in ("equal", "stratified", "seed", "repeats")}
-    return {"kind": kind, "evaluate_on": evaluate_on, **same, **dataclasses.asdict(recipe)}
-
-
 def trial_seed(options: StudyOptions, repeat: int) -> int:
     """One seed for all trials of a repeat: of the order of the videos, the weights and the training."""
     return options.seed * 1000 + repeat
@@ -97,33 +123,3 @@ def equal_epochs(size: int, largest: int, options: Mapping[str, Any], equal: Equ
         return epochs
     batch = int(options.get("batch_size", 32)) * int(options.get("accumulate", 1))
     return max(1, round(epochs * max(1, largest // batch) / max(1, size // batch)))
-
-
-def make_trial(
-    study: Path,
-    name: str,
-    facts: dict[str, Any],
-    clips: Sequence[Clip] | None,
-    largest: int,
-    recipe: Recipe,
-    data: str,
-    equal: Equal,
-) -> Trial:
-    """A trial that pre-trains on these clips, which are listed in the study's folder, or starts from scratch without any.
-
-    Args:
-        facts: of the trial's result; ``seed`` among them.
-        largest: size of the study, see :func:`equal_epochs`.
-        data: what is fine-tuned and tested on.
-    """
-    seed = {"seed": facts["seed"]}
-    if clips is None:
-        # From scratch there is no run to take the model's size from.
-        shape = {k: v for k, v in recipe.pretrain.items() if k in SHAPE}
-        return Trial(name, facts | {"size": 0}, None, {}, data, {**shape, **recipe.finetune, **seed})
-    listed = study / "subsets" / f"{name}.csv"
-    write_clips(listed, clips)
-    epochs = equal_epochs(len(clips), largest, recipe.pretrain, equal)
-    facts = {**facts, "size": len(clips), "pretrain_epochs": epochs}
-    before = {**recipe.pretrain, "epochs": epochs, **seed}
-    return Trial(name, facts, listed, before, data, {**recipe.finetune, **seed})

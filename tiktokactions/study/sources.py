@@ -13,19 +13,10 @@ import pyarrow.parquet as pq
 
 from tiktokactions.files import write_csv
 from tiktokactions.plots import ACCEPTED, INK, new_figure, save_figure, style
-from tiktokactions.study.options import Equal, SourcesOptions
-from tiktokactions.study.settings import (
-    Recipe,
-    StudyError,
-    check_evaluation,
-    keep_settings,
-    make_trial,
-    pool_of,
-    study_settings,
-    trial_seed,
-)
+from tiktokactions.study.options import Equal
+from tiktokactions.study.settings import Design, StudyError, check_evaluation, pool_of, trial_seed
 from tiktokactions.study.subsets import order
-from tiktokactions.study.tables import summary, write_results
+from tiktokactions.study.tables import grouped, summary, write_results
 from tiktokactions.study.trials import Trial, TrialResult
 
 SCRATCH = "scratch"
@@ -53,33 +44,24 @@ def parse_sources(texts: Sequence[str]) -> dict[str, str | None]:
     return found
 
 
-def source_trials(
-    sources: Mapping[str, str | None],
-    evaluate_on: str,
-    study: Path,
-    options: SourcesOptions,
-    recipe: Recipe,
-) -> list[Trial]:
+def source_trials(sources: Mapping[str, str | None], size: int | None, study: Design) -> list[Trial]:
     """Write the study's settings and lists, and return its trials: every source with every seed.
 
     Raises:
         StudyError: as :func:`tiktokactions.study.scaling.scaling_trials`.
     """
-    check_evaluation(evaluate_on)
+    check_evaluation(study.evaluate_on)
     pools = {name: pool_of(data) for name, data in sources.items() if data is not None}
     for name, pool in pools.items():
-        if options.size is not None and options.size > len(pool):
-            raise StudyError(f"`size` {options.size}: {name} has {len(pool)} clips, expected at most that many")
-    largest = options.size or max((len(pool) for pool in pools.values()), default=0)
-    settings = study_settings("sources", evaluate_on, options, recipe)
-    keep_settings(study, settings | {"sources": dict(sources), "size": options.size}, may_grow=("repeats",))
+        if size is not None and size > len(pool):
+            raise StudyError(f"`size` {size}: {name} has {len(pool)} clips, expected at most that many")
+    largest = size or max(map(len, pools.values()), default=0)
+    study.keep("sources", may_grow=("repeats",), sources=dict(sources), size=size)
     trials = []
-    for repeat, name in itertools.product(range(options.repeats), sources):
-        seed = trial_seed(options, repeat)
-        clips = order(pools[name], seed, options.stratified)[: options.size] if name in pools else None
-        facts = {"source": name, "repeat": repeat, "seed": seed}
-        trial_name = f"{name}-repeat-{repeat}"
-        trials.append(make_trial(study, trial_name, facts, clips, largest, recipe, evaluate_on, options.equal))
+    for repeat, name in itertools.product(range(study.options.repeats), sources):
+        seed = trial_seed(study.options, repeat)
+        clips = order(pools[name], seed, study.options.stratified)[:size] if name in pools else None
+        trials.append(study.trial(f"{name}-repeat-{repeat}", clips, largest, repeat, source=name))
     return trials
 
 
@@ -141,11 +123,8 @@ def write_tables(study: Path, results: Sequence[TrialResult], found: Sequence[Di
 
 def table(results: Sequence[TrialResult]) -> list[dict[str, Any]]:
     """For each source its summary and its number of videos."""
-    rows = []
-    for source in dict.fromkeys(r.source for r in results):
-        found = [r for r in results if r.source == source]
-        rows.append({"source": source, "size": found[0].size, **summary(found)})
-    return rows
+    by_source = grouped(results, "source")
+    return [{"source": source, "size": found[0].size, **summary(found)} for source, found in by_source.items()]
 
 
 @style()
@@ -158,9 +137,8 @@ def draw_sources(study: Path, results: Sequence[TrialResult], equal: Equal) -> l
     means, spread = [100 * r["top1"] for r in rows], [100 * (r["top1_sd"] or 0) for r in rows]
     places = np.arange(len(rows))[::-1]
     axes.barh(places, means, 0.6, xerr=spread, color=ACCEPTED, alpha=0.55, capsize=3, ecolor=INK)
-    for place, row in zip(places, rows, strict=True):
-        dots = [100 * r.top1 for r in results if r.source == row["source"]]
-        axes.plot(dots, np.full(len(dots), place), ".", color=INK)
+    for place, found in zip(places, grouped(results, "source").values(), strict=True):
+        axes.plot([100 * r.top1 for r in found], np.full(len(found), place), ".", color=INK)
     axes.set_yticks(places, names)
     axes.set_xlim(0, 100)
     axes.set_xlabel("top-1, %")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,6 +13,14 @@ from tiktokactions.files import write_csv
 from tiktokactions.study.trials import TrialResult
 
 METRICS: tuple[Literal["top1", "top5"], ...] = ("top1", "top5")
+
+
+def grouped(results: Iterable[TrialResult], fact: Literal["size", "source"]) -> dict[Any, list[TrialResult]]:
+    """The results with each value of this fact, in order of appearance."""
+    found: dict[Any, list[TrialResult]] = defaultdict(list)
+    for result in results:
+        found[getattr(result, fact)].append(result)
+    return found
 
 
 def summary(found: Sequence[TrialResult]) -> dict[str, int | float | None]:
@@ -28,14 +37,8 @@ def summary(found: Sequence[TrialResult]) -> dict[str, int | float | None]:
 def write_results(study: Path, results: Iterable[TrialResult], named: Sequence[str] = ("size",)) -> Path:
     """``results.csv``: two rows of every trial, its top-1 and its top-5; the ``named`` facts come first."""
     rows = [
-        [
-            *(getattr(result, name) for name in named),
-            f"{getattr(result, metric):.6f}",
-            result.repeat,
-            result.seed,
-            metric,
-        ]
-        for result in results
+        [*(getattr(r, name) for name in named), f"{getattr(r, metric):.6f}", r.repeat, r.seed, metric]
+        for r in results
         for metric in METRICS
     ]
     write_csv(study / "results.csv", [(*named, "accuracy", "run", "seed", "metric"), *rows])

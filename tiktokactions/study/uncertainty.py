@@ -73,11 +73,7 @@ class Ensemble:
 
 def believable(fits: Sequence[Fit]) -> list[Fit]:
     """The laws and the averaged CDFs whose fits have no flag against them."""
-    found = [
-        fit
-        for fit in fits
-        if (fit.family.kind == "law" or fit.name in AVERAGED) and not SPOILED.intersection(fit.flags)
-    ]
+    found = [f for f in fits if (f.family.kind == "law" or f.name in AVERAGED) and SPOILED.isdisjoint(f.flags)]
     paid = [fit for fit in found if fit.aicc is not None]
     if paid:
         return paid
@@ -92,9 +88,8 @@ def weights_of(fits: Sequence[Fit], measurements: int) -> Array:
     eight curves that share it are not eight witnesses.
     """
     scores = np.array([fit.aicc if fit.aicc is not None else measurements * np.log(fit.sse) for fit in fits])
-    cdfs = max(1, sum(fit.family.kind == "cdf" for fit in fits))
-    prior = np.array([1 / cdfs if fit.family.kind == "cdf" else 1.0 for fit in fits])
-    weights = prior * np.exp(-(scores - scores.min()) / 4)
+    is_cdf = np.array([fit.family.kind == "cdf" for fit in fits])
+    weights = np.where(is_cdf, 1 / max(1, is_cdf.sum()), 1.0) * np.exp(-(scores - scores.min()) / 4)
     return np.asarray(weights / weights.sum())
 
 
@@ -111,30 +106,25 @@ def ensemble(fits: Sequence[Fit], measured: Measurements, *, draws: int = 500, s
     if not chosen:
         return None
     rng = np.random.default_rng(seed)
-    draws_of = {fit.name: _refits(fit, measured, draws, rng) for fit in chosen}
+    drawn = {fit.name: _refits(fit, measured, draws, rng) for fit in chosen}
     # CDFs end at 100 % by assumption, so they share the average but do not make the interval where laws can.
     free = [fit for fit in chosen if fit.family.kind == "law"] or chosen
     allowed = allowance(free, measured, LEVEL)
-    credible = tuple(
-        (fit, credible_curves(fit, measured, errors, draws_of[fit.name]))
-        for fit, errors in zip(free, allowed.errors, strict=True)
-    )
-    weights = weights_of(chosen, measured.total)
-    return Ensemble(
-        tuple(chosen), weights, tuple(draws_of.values()), credible, float(measured.sizes[-1]), allowed.noise
-    )
+    credible = [(f, credible_curves(f, measured, e, drawn[f.name])) for f, e in zip(free, allowed.errors, strict=True)]
+    weights, largest = weights_of(chosen, measured.total), float(measured.sizes[-1])
+    return Ensemble(tuple(chosen), weights, tuple(drawn.values()), tuple(credible), largest, allowed.noise)
 
 
 def _refits(fit: Fit, measured: Measurements, draws: int, rng: np.random.Generator) -> Array:
-    shares, counts = measured.sizes / measured.sizes[-1], measured.counts.astype(int)
-    fitted = fit.family.value(shares, fit.inside[None])[0]
+    counts = measured.counts.astype(int)
+    curve = functools.partial(fit.family.value, measured.shares)
+    fitted = curve(fit.inside[None])[0]
     residuals = np.concatenate([np.array(r) - at for r, at in zip(measured.runs, fitted, strict=True)])
     freedom = measured.total - len(fit.inside)
     residuals = (residuals - residuals.mean()) * np.sqrt(measured.total / freedom)
     drawn = rng.choice(residuals, (draws, measured.total)) * np.sqrt(freedom / rng.chisquare(freedom, (draws, 1)))
     first = np.concatenate([[0], np.cumsum(counts)[:-1]])
     values = fitted + np.add.reduceat(drawn, first, axis=1) / counts
-    curve = functools.partial(fit.family.value, shares)
     starts = np.repeat(fit.inside[None], draws, 0)
     bounds = (fit.family.lower, fit.family.upper)
     return least_squares(curve, starts, values, measured.counts, *bounds, steps=REFIT_STEPS).parameters
@@ -174,7 +164,6 @@ def backtest(fits: Sequence[Fit], measured: Measurements) -> list[Backtest]:
         for fit in fits:
             again = fit_family(fit.family, part)
             if again is not None:
-                shares = measured.sizes[used:] / part.sizes[-1]
-                error = again.family.value(shares, again.inside[None])[0] - measured.means[used:]
-                found.append(Backtest(fit.name, used, tuple(float(e) for e in error)))
+                predicted = fit.family.value(measured.sizes[used:] / part.sizes[-1], again.inside[None])[0]
+                found.append(Backtest(fit.name, used, tuple((predicted - measured.means[used:]).tolist())))
     return found
