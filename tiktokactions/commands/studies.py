@@ -65,7 +65,8 @@ def designed(
 ) -> Iterator[Design]:
     """The design of a study in its folder, or for a dry run in one that is gone afterwards."""
     recipe: list[dict[str, Any]] = []
-    for config, kind in ((pretrain_config, PretrainOptions), (finetune_config, FinetuneOptions)):
+    kinds: list[type[PretrainOptions | FinetuneOptions]] = [PretrainOptions, FinetuneOptions]
+    for config, kind in zip((pretrain_config, finetune_config), kinds, strict=True):
         recipe.append(read_config(config, kind) if isinstance(config, (str, os.PathLike)) else dict(config or {}))
         need_torch(checked_options(kind, recipe[-1]).decoder)
     folder = on_disk(output, "a study")

@@ -60,8 +60,8 @@ def fit_all(
         for process in others:
             found += answer_of(process)
     best: dict[str, Fit] = {}
-    for number, *plain in sorted(found, key=operator.itemgetter(0)):
-        fit = Fit(families[number], *plain)
+    for number, inside, sse, aicc, flags in sorted(found, key=operator.itemgetter(0)):
+        fit = Fit(families[number], inside, sse, aicc, flags)
         if fit.name not in best or fit.sse < best[fit.name].sse:
             best[fit.name] = fit
     return ranked(best.values())

@@ -16,15 +16,7 @@ from tiktokactions.study.families import PAPER
 from tiktokactions.study.fitting import Fit
 from tiktokactions.study.measurements import Measurements
 from tiktokactions.study.options import TARGETS, Method
-from tiktokactions.study.uncertainty import (
-    LEVEL,
-    Backtest,
-    Ensemble,
-    backtest,
-    believable,
-    ensemble,
-    weighted_quantile,
-)
+from tiktokactions.study.uncertainty import LEVEL, Backtest, Ensemble, backtest, believable, ensemble, weighted_quantile
 
 WIDEST = 10.0
 """An interval of sizes whose ends differ by more than this factor is no answer to plan with."""
@@ -88,12 +80,26 @@ class Extrapolation:
         low, middle, high = self.curves.accuracy_intervals(np.array([size]))[0].tolist()
         return Expected(float(size), middle, low, high)
 
+    def weights(self) -> dict[str, float]:
+        """Each family's share of the answer, by name; empty where there is none."""
+        if self.curves is None:
+            return {}
+        return dict(zip((fit.name for fit in self.curves.fits), self.curves.weights.tolist(), strict=True))
+
+    def shown(self) -> list[Fit]:
+        """Fits for people. ``paper``: the ten families of Table 5 and every other CDF that fits no worse than the tenth of
+        them; ``honest``: the families that share the answer, and the ten best others; by squared error."""
+        if self.method == "paper":
+            cdfs = [fit for fit in self.fits if fit.family.kind == "cdf"]
+            last = max((i for i, fit in enumerate(cdfs) if fit.name in PAPER), default=9)
+            return [fit for i, fit in enumerate(cdfs) if i < 10 or fit.name in PAPER or i <= last < 40]
+        sharing = believable(self.fits)
+        others = [fit for fit in self.fits if fit not in sharing][:10]
+        return [fit for fit in self.fits if fit in sharing or fit in others]
+
     def as_json(self) -> dict[str, Any]:
         """All of it; ``families`` by squared error, ``answer`` by target. Sizes are videos, accuracies fractions."""
-        largest = float(self.measured.sizes[-1])
-        weights = {}
-        if self.curves is not None:
-            weights = dict(zip((f.name for f in self.curves.fits), self.curves.weights.tolist(), strict=True))
+        largest, weights = float(self.measured.sizes[-1]), self.weights()
         return {
             "method": self.method,
             "metric": self.measured.metric,
@@ -115,7 +121,7 @@ class Extrapolation:
                 for fit in self.fits
             ],
             "answer": {
-                f"{a.target:g}": {"size": a.size, "low": a.low, "high": a.high, "share_reaching": a.share_reaching}
+                f"{a.target:g}": {k: getattr(a, k) for k in ("size", "low", "high", "share_reaching")}
                 for a in self.answers
             },
             "level": LEVEL,
@@ -141,18 +147,12 @@ def extrapolate_measurements(
 
     Args:
         measured: three sizes or more.
-        targets: accuracies, fractions between 0 and 1.
+        targets: accuracies, fractions between 0 and 1 (the options check them).
         method: ``paper``: best-fitting CDFs and their inverses, no more; ``honest``: with all uncertainty.
         draws: bootstrap samples of each family.
         seed: of the bootstrap.
         report: receives names of families while they are fitted.
-
-    Raises:
-        ValueError: a target that is no fraction between 0 and 1.
     """
-    for target in targets:
-        if not 0 < target < 1:
-            raise UsageError(f"`targets`: got {target:g}, expected fractions between 0 and 1, e.g. 0.95")
     wanted = tuple(sorted(set(targets)))
     fits = tuple(fit_all(measured, report))
     if method == "paper":
@@ -279,7 +279,6 @@ def _notes(measured: Measurements, curves: Ensemble | None) -> tuple[str, ...]:
 def table_rows(found: Extrapolation) -> list[tuple[str, ...]]:
     """Rows for people: rank, family, squared error, AICc, sizes, remarks."""
     largest = float(found.measured.sizes[-1])
-    chosen = paper_table(found.fits) if found.method == "paper" else honest_table(found.fits)
     return [
         (
             fit.name,
@@ -288,23 +287,9 @@ def table_rows(found: Extrapolation) -> list[tuple[str, ...]]:
             *("-" if (s := size_at(fit, t, largest)) is None else videos_exact(s) for t in found.targets),
             ", ".join(f for f in fit.flags if found.method == "paper" or f != "not_in_paper"),
         )
-        for fit in chosen
+        for fit in found.shown()
     ]
 
 
 def videos_exact(size: float) -> str:
     return f"{size:,.0f}" if size < 1e10 else f"{size:.1e}"
-
-
-def paper_table(fits: Sequence[Fit]) -> list[Fit]:
-    """The ten families of Table 5 and every other CDF that fits no worse than the tenth of them, by squared error."""
-    cdfs = [fit for fit in fits if fit.family.kind == "cdf"]
-    last = max((i for i, fit in enumerate(cdfs) if fit.name in PAPER), default=9)
-    return cdfs[: max(last + 1, 10)] if last < 40 else [f for i, f in enumerate(cdfs) if i < 10 or f.name in PAPER]
-
-
-def honest_table(fits: Sequence[Fit]) -> list[Fit]:
-    """The families that share the answer, and the ten best others."""
-    sharing = believable(fits)
-    others = [fit for fit in fits if fit not in sharing][:10]
-    return [fit for fit in fits if fit in sharing or fit in others]

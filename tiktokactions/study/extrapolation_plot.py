@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tiktokactions.plots import ACCEPTED, INK, MUTED, REVIEW, new_figure, save_figure, style
-from tiktokactions.study.extrapolation import Extrapolation, honest_table, paper_table, videos
+from tiktokactions.study.extrapolation import Extrapolation, videos
 from tiktokactions.study.uncertainty import LEVEL
 
 if TYPE_CHECKING:
@@ -45,17 +45,13 @@ def _draw(axes: Axes, found: Extrapolation, reach: float) -> None:
     largest = float(measured.sizes[-1])
     first = max(float(measured.sizes[0]) * 0.7, 1e-9)
     sizes = np.geomspace(first, largest * reach, 160)
-    shown = paper_table(found.fits)[:10] if found.method == "paper" else honest_table(found.fits)
-    sharing = {f.name for f in shown}
-    if found.curves is not None:  # a curve that misses the points shares nothing and would only look like a possibility
-        weights = zip(found.curves.fits, found.curves.weights, strict=True)
-        sharing = {fit.name for fit, weight in weights if weight >= LEAST_SHOWN}
-    labelled = False
-    for fit in shown:
-        if fit.name in sharing and not fit.family.slow:
-            values = 100 * fit.family.value(sizes / largest, fit.inside[None])[0]
-            axes.plot(sizes, values, color=MUTED, lw=0.7, alpha=0.7, label=None if labelled else "fitted curves")
-            labelled = True
+    shown = [fit for fit in found.shown()[: 10 if found.method == "paper" else None] if not fit.family.slow]
+    weights = found.weights()
+    if weights:  # a curve that misses the points shares nothing and would only look like a possibility
+        shown = [fit for fit in shown if weights.get(fit.name, 0.0) >= LEAST_SHOWN]
+    for number, fit in enumerate(shown):
+        values = 100 * fit.family.value(sizes / largest, fit.inside[None])[0]
+        axes.plot(sizes, values, color=MUTED, lw=0.7, alpha=0.7, label=None if number else "fitted curves")
     if found.curves is not None:
         band = 100 * found.curves.accuracy_intervals(sizes)
         axes.fill_between(

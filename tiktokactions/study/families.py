@@ -10,14 +10,14 @@ import contextlib
 import functools
 import itertools
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from tiktokactions.study.least_squares import Array
-from tiktokactions.study.quadratures import OWN_QUADRATURES
+from tiktokactions.study.quadratures import OWN_QUADRATURES, Quadrature
 
 PAPER = ("t", "burr12", "invgamma", "betaprime", "f", "genpareto", "lomax", "loglaplace", "pareto", "invweibull")
 """The families of the paper's Table 5, in its order."""
@@ -58,11 +58,15 @@ class Family:
 
     def outside(self, inside: Array, largest: float) -> dict[str, float]:
         """The parameters in the user's units: sizes in videos."""
-        found = {}
-        for name, value, is_log in zip(self.parameters, inside, self.logarithmic, strict=True):
-            plain = float(np.exp(value) if is_log else value)
-            found[name] = plain * largest if name in ("loc", "scale", "size_scale") else plain
-        return found
+        with np.errstate(over="ignore"):
+            plain = np.where(self.logarithmic, np.exp(inside), inside)
+        units = [largest if name in ("loc", "scale", "size_scale") else 1.0 for name in self.parameters]
+        return dict(zip(self.parameters, (plain * units).tolist(), strict=True))
+
+
+def _plain(inside: Array, logs: Sequence[bool]) -> list[Array]:
+    """The first parameters (S, 1) as the curve takes them; ``logs``: which of them are logarithms inside."""
+    return [np.exp(inside[:, i, None]) if is_log else inside[:, i, None] for i, is_log in enumerate(logs)]
 
 
 @contextlib.contextmanager
@@ -81,22 +85,14 @@ def distributions() -> Mapping[str, Any]:
     """Every continuous distribution of the installed scipy, by name."""
     from scipy import stats
 
-    return {
-        name: found
-        for name, found in sorted(vars(stats).items())
-        if isinstance(found, stats.rv_continuous) and not name.startswith("_")
-    }
+    known = sorted(vars(stats).items())
+    return {name: d for name, d in known if isinstance(d, stats.rv_continuous) and not name.startswith("_")}
 
 
 def cdf_families() -> list[Family]:
     """All of them; a family with a whole number as shape comes once for each of its tried values."""
-    found = []
-    for name in distributions():
-        if name in FIXED_INTEGERS:
-            found += [cdf_family(name, fixed=(float(n),)) for n in FIXED_INTEGERS[name]]
-        else:
-            found.append(cdf_family(name))
-    return found
+    fixed = {name: [(float(n),) for n in numbers] for name, numbers in FIXED_INTEGERS.items()}
+    return [cdf_family(name, shapes) for name in distributions() for shapes in fixed.get(name, [()])]
 
 
 @functools.cache
@@ -124,6 +120,8 @@ def cdf_family(name: str, fixed: tuple[float, ...] = ()) -> Family:
             upper.append(min(high, 1e4))
             grids.append(np.array([-6, -2, -0.5, 0.5, 2, 6]))
     slow = name in SLOW
+    # Their arguments are those of scipy's distributions.
+    standard = OWN_QUADRATURES.get(name, distribution)
     combinations = list(itertools.product(*grids))
     corners = np.array(combinations, float).reshape(len(combinations), len(shapes))
 
@@ -134,9 +132,7 @@ def cdf_family(name: str, fixed: tuple[float, ...] = ()) -> Family:
 
     def shapes_of(parameters: Array) -> list[Array]:
         given = [np.full((len(parameters), 1), value) for value in fixed]
-        return given + [
-            np.exp(parameters[:, i, None]) if logs[i] else parameters[:, i, None] for i in range(len(shapes))
-        ]
+        return given + _plain(parameters, logs)
 
     corners = _allowed(distribution, corners, shapes_of)
     if slow:
@@ -149,24 +145,18 @@ def cdf_family(name: str, fixed: tuple[float, ...] = ()) -> Family:
     def value(sizes: Array, parameters: Array) -> Array:
         loc, scale = parameters[:, -2, None], np.exp(parameters[:, -1, None])
         with _quiet():
-            if name in OWN_QUADRATURES:
-                return OWN_QUADRATURES[name].cdf((sizes[None, :] - loc) / scale, *shapes_of(parameters))
-            return np.asarray(
-                distribution.cdf(sizes[None, :], *spread_over(sizes, shapes_of(parameters)), loc=loc, scale=scale)
-            )
+            standardised = (sizes[None, :] - loc) / scale
+            return np.asarray(standard.cdf(standardised, *spread_over(sizes, shapes_of(parameters))))
 
     def inverse(accuracies: Array, parameters: Array) -> Array:
         loc, scale = parameters[:, -2, None], np.exp(parameters[:, -1, None])
         with _quiet():
-            if name in OWN_QUADRATURES:
-                return loc + scale * OWN_QUADRATURES[name].ppf(accuracies[None, :], *shapes_of(parameters))
-            found = distribution.ppf(
-                accuracies[None, :], *spread_over(accuracies, shapes_of(parameters)), loc=loc, scale=scale
-            )
+            quantiles = standard.ppf(accuracies[None, :], *spread_over(accuracies, shapes_of(parameters)))
+            found = loc + scale * quantiles
         return np.where(np.isnan(found), np.inf, found)
 
     def starts(sizes: Array, accuracies: Array) -> Array:
-        return _through_two_points(distribution, corners, shapes_of, sizes, accuracies, slow)
+        return _through_two_points(standard, corners, shapes_of(corners), sizes, accuracies, slow)
 
     return Family(
         name=name,
@@ -185,38 +175,28 @@ def cdf_family(name: str, fixed: tuple[float, ...] = ()) -> Family:
 
 def _allowed(distribution: Any, corners: Array, shapes_of: Callable[[Array], list[Array]]) -> Array:
     """Those choices of shapes that the distribution accepts together."""
-    padded = np.hstack([corners, np.zeros((len(corners), 2))])
+    shapes = shapes_of(corners)
     with _quiet():
-        low = [
-            distribution.support(*(float(shape[i, 0]) for shape in shapes_of(padded)))[0] for i in range(len(corners))
-        ]
+        low = [distribution.support(*(float(shape[i, 0]) for shape in shapes))[0] for i in range(len(corners))]
     return corners[~np.isnan(np.array(low, float))]
 
 
 def _through_two_points(
-    distribution: Any,
-    corners: Array,
-    shapes_of: Callable[[Array], list[Array]],
-    sizes: Array,
-    accuracies: Array,
-    slow: bool,
+    standard: Any, corners: Array, shapes: list[Array], sizes: Array, accuracies: Array, slow: bool
 ) -> Array:
     """For every choice of shapes the loc and scale with which the CDF passes through two of the points."""
     last = len(sizes) - 1
     pairs = [(0, last)] if slow else list(dict.fromkeys([(0, last), (0, max(1, last // 2)), (min(1, last - 1), last)]))
-    padded = np.hstack([corners, np.zeros((len(corners), 2))])
     plain = np.array([[0.0, np.log(0.3)], [-0.5, 0.0]])
     found = [np.hstack([np.repeat(corners, len(plain), 0), np.tile(plain, (len(corners), 1))])]
     heights = np.clip(accuracies, 1e-3, 1 - 1e-3)
     with _quiet():
-        own = OWN_QUADRATURES.get(distribution.name)
-        if slow or own:  # their inverse is slower still: read it off a few values
+        if slow or isinstance(standard, Quadrature):  # their inverse is slower still: read it off a few values
             ladder = np.linspace(-4, 8, 9)
-            cdf = own.cdf if own else distribution.cdf
-            rungs = np.asarray(cdf(ladder[None, :], *shapes_of(padded)))
+            rungs = np.asarray(standard.cdf(ladder[None, :], *shapes))
             quantile = np.array([np.interp(heights, np.nan_to_num(row), ladder) for row in rungs])
         else:
-            quantile = np.asarray(distribution.ppf(heights[None, :], *shapes_of(padded)))
+            quantile = np.asarray(standard.ppf(heights[None, :], *shapes))
             quantile = np.broadcast_to(quantile, (len(corners), len(sizes)))
         for first, second in pairs:
             scale = (sizes[second] - sizes[first]) / (quantile[:, second] - quantile[:, first])
@@ -236,21 +216,15 @@ def _law(
 ) -> Family:
     """A law whose first parameter is the asymptote; those after it are positive, but ``floor``."""
     logs = tuple(p not in ("asymptote", "floor") for p in parameters)
-    lower = np.array([0.0 if not is_log else -9.2 for is_log in logs])
-    upper = np.array([1.0 if not is_log else 9.2 for is_log in logs])
-
-    def columns(inside: Array) -> list[Array]:
-        return [np.exp(inside[:, i, None]) if is_log else inside[:, i, None] for i, is_log in enumerate(logs)]
 
     def inverse(accuracies: Array, inside: Array) -> Array:
-        asymptote = inside[:, 0, None]
         with _quiet():
-            found = size_at(accuracies[None, :], *columns(inside))
-        return np.where(accuracies[None, :] < asymptote, np.nan_to_num(found, nan=np.inf, posinf=np.inf), np.inf)
+            found = size_at(accuracies[None, :], *_plain(inside, logs))
+        return np.where(accuracies[None, :] < inside[:, :1], np.nan_to_num(found, nan=np.inf, posinf=np.inf), np.inf)
 
     def quiet_value(sizes: Array, inside: Array) -> Array:
         with _quiet():
-            return value(sizes[None, :], *columns(inside))
+            return value(sizes[None, :], *_plain(inside, logs))
 
     def starts(sizes: Array, accuracies: Array) -> Array:
         top = float(accuracies.max())
@@ -264,9 +238,9 @@ def _law(
         kind="law",
         parameters=parameters,
         logarithmic=logs,
-        lower=lower,
-        upper=upper,
-        free_bounds=tuple(p in ("asymptote", "floor") for p in parameters),
+        lower=np.where(logs, -9.2, 0.0),
+        upper=np.where(logs, 9.2, 1.0),
+        free_bounds=tuple(not is_log for is_log in logs),
         value=quiet_value,
         starts=starts,
         inverse=inverse,

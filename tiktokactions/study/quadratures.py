@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tiktokactions.study.least_squares import Array
 
@@ -16,11 +15,23 @@ LOG_LOWEST, LOG_HIGHEST = -12.0, 28.0
 
 
 class Quadrature(NamedTuple):
-    """Both take standardised values (..., N) and the shapes (..., 1), and broadcast."""
+    """``cdf`` and ``ppf`` take standardised values, or shares, (..., N) and the shapes (..., 1), and broadcast."""
 
     cdf: Callable[..., Array]
-    ppf: Callable[..., Array]
-    """Infinite where it lies beyond every value that is looked at."""
+    spaced: Callable[[Array], Array]
+    """From the scale on which a quantile is looked for to the quantile."""
+    lowest: float
+    """Where on that scale the search begins."""
+
+    def ppf(self, share: Array, *shapes: Array) -> Array:
+        """Infinite where it lies beyond every value that is looked at."""
+        low = np.full(np.broadcast_shapes(share.shape, *(shape.shape for shape in shapes)), self.lowest)
+        high = np.full_like(low, LOG_HIGHEST)
+        for _ in range(48):
+            middle = (low + high) / 2
+            below = self.cdf(self.spaced(middle), *shapes) < share
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return np.where(high < LOG_HIGHEST - 0.1, self.spaced(high), np.inf)
 
 
 @functools.cache
@@ -52,12 +63,6 @@ def studentized_range_cdf(q: Array, k: Array, df: Array) -> Array:
     return np.asarray(np.clip(ranges @ share_weights, 0, 1))
 
 
-def _studentized_range_ppf(share: Array, k: Array, df: Array) -> Array:
-    low = np.full(np.broadcast_shapes(share.shape, k.shape, df.shape), LOG_LOWEST)
-    found = _bisect(lambda log_q: studentized_range_cdf(np.exp(log_q), k, df) < share, low, LOG_HIGHEST)
-    return np.where(found < LOG_HIGHEST - 0.1, np.exp(found), np.inf)
-
-
 def norminvgauss_cdf(x: Array, a: Array, b: Array) -> Array:
     """P(X <= x), X being normal with mean ``b V`` and variance ``V``, V inverse Gaussian with mean 1 / gamma.
 
@@ -77,23 +82,8 @@ def norminvgauss_cdf(x: Array, a: Array, b: Array) -> Array:
     return np.asarray(np.clip(np.sum(weights * below, axis=-1), 0, 1))
 
 
-def _norminvgauss_ppf(share: Array, a: Array, b: Array) -> Array:
-    low = np.full(np.broadcast_shapes(share.shape, a.shape, b.shape), -LOG_HIGHEST)
-    # sinh spaces both signs like logarithms.
-    found = _bisect(lambda s: norminvgauss_cdf(np.sinh(s), a, b) < share, low, LOG_HIGHEST)
-    return np.where(found < LOG_HIGHEST - 0.1, np.sinh(found), np.inf)
-
-
-def _bisect(is_below: Callable[[Array], NDArray[np.bool_]], low: Array, highest: float) -> Array:
-    high = np.full_like(low, highest)
-    for _ in range(48):
-        middle = (low + high) / 2
-        below = is_below(middle)
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return high
-
-
 OWN_QUADRATURES = {
-    "norminvgauss": Quadrature(norminvgauss_cdf, _norminvgauss_ppf),
-    "studentized_range": Quadrature(studentized_range_cdf, _studentized_range_ppf),
+    # sinh spaces both signs like logarithms.
+    "norminvgauss": Quadrature(norminvgauss_cdf, np.sinh, -LOG_HIGHEST),
+    "studentized_range": Quadrature(studentized_range_cdf, np.exp, LOG_LOWEST),
 }
