@@ -33,14 +33,11 @@ class Overlap:
 
     @property
     def warning(self) -> str | None:
-        said = []
-        if self.same_files:
-            said.append(f"{self.same_files} file(s) of the test set itself")
-        if self.near_duplicates:
-            one, other = self.near_duplicates[0]
+        said = [f"{self.same_files} file(s) of the test set itself"] if self.same_files else []
+        for one, other in self.near_duplicates[:1]:
             said.append(f"{len(self.near_duplicates)} near-duplicate(s) of test videos (e.g. {one} of {other})")
-        if self.creators:
-            said.append(f"{len(self.creators)} creator(s) of the test set (e.g. {self.creators[0]})")
+        for creator in self.creators[:1]:
+            said.append(f"{len(self.creators)} creator(s) of the test set (e.g. {creator})")
         if not said:
             return None
         return f"source '{self.source}' contains {', '.join(said)}: its result may be too good"
@@ -50,9 +47,9 @@ def find_overlap(
     source: str,
     clips: Sequence[Clip],
     tested: Sequence[Clip],
-    data: str | None = None,
-    test_data: str | None = None,
-    report: Callable[[str], None] = lambda line: None,
+    data: str,
+    test_data: str,
+    report: Callable[[str], None],
 ) -> Overlap:
     """Compare files, ten perceptual hashes of each video, and the creators that manifests name.
 
@@ -97,9 +94,9 @@ def hashes_of(clip: Clip) -> tuple[list[str], list[str]]:
     return [p for p, _ in pairs], [m for _, m in pairs]
 
 
-def creators(data: str | None, paths: set[str]) -> set[str]:
+def creators(data: str, paths: set[str]) -> set[str]:
     """Creators that a dataset's manifest names for these clips; none where the data is no dataset."""
-    if data is None or not (manifest := Path(data) / "manifest.parquet").is_file():
+    if not (manifest := Path(data) / "manifest.parquet").is_file():
         return set()
     rows = pq.read_table(manifest, columns=["creator", "clip_path"]).to_pylist()
     folder = Path(data).resolve()

@@ -9,7 +9,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tiktokactions.collection.client import PAGE
 from tiktokactions.collection.ledger import RECORDS_A_DAY, REQUESTS_A_DAY
@@ -56,7 +56,7 @@ def needs_of(
     if not sample:
         unknown = "unknown: `measure` VIDEOS measures a sample of your videos on this machine"
         lines += [Need(name, None, unit, unknown) for name, unit in _MEASURED]
-        return Needs(n, (*lines, *_people(options, None), *_gpu(options, None)), None, machine, detector, tuple(notes))
+        return Needs(n, (*lines, _people(options, None), *_gpu(options, None)), None, machine, detector, tuple(notes))
     raw = _total("raw videos", "GB", [c.source_bytes / 1e9 for c in sample], n, "MB", 1e3)
     clips = _total("clips", "GB", [c.clip_bytes / 1e9 for c in sample], n, "MB", 1e3)
     thumbs = _total("thumbnails", "GB", [c.thumbs_bytes / 1e9 for c in sample], n, "kB", 1e6)
@@ -65,7 +65,7 @@ def needs_of(
     accepted, uncertain = (_share(sample, status, n) for status in ("accepted", "needs_review"))
     lines += [_download(options, raw), raw, work, _days(options, work), accepted, uncertain, clips, thumbs, records]
     disk = _sum("disk, all of it", [raw, clips, thumbs, records])
-    lines += [disk, *_people(options, (accepted, uncertain)), *_gpu(options, accepted)]
+    lines += [disk, _people(options, (accepted, uncertain)), *_gpu(options, accepted)]
     slowed = sum(c.wall_s for c in sample) / max(1e-9, sum(c.core_s for c in sample))
     busy = [
         f"the machine was busy: a video took {slowed:.2f} times its CPU seconds. The plan counts CPU seconds, which run high"
@@ -122,14 +122,10 @@ def _sum(name: str, parts: Sequence[Need]) -> Need:
 
 def _quota(n: int) -> Need:
     """The Research API's quota: requests bind before records do; twice the pages and a tenth more where rows are hidden."""
-    best = math.ceil(n / PAGE)
-    likely = math.ceil(1.1 * math.ceil(2 * n / PAGE))
-    days = max(best / REQUESTS_A_DAY, n / RECORDS_A_DAY)
-    worse = max(likely / REQUESTS_A_DAY, n / RECORDS_A_DAY)
-    how = (
-        f"{n:,} / {PAGE} a request = {best:,} requests / {REQUESTS_A_DAY:,} a day; half of the rows hidden: {likely:,}"
-    )
-    return Need("API quota", days, "days", how, days, worse)
+    best, likely = math.ceil(n / PAGE), math.ceil(1.1 * math.ceil(2 * n / PAGE))
+    days, worse = (max(requests / REQUESTS_A_DAY, n / RECORDS_A_DAY) for requests in (best, likely))
+    requests = f"{n:,} / {PAGE} a request = {best:,} requests / {REQUESTS_A_DAY:,} a day"
+    return Need("API quota", days, "days", f"{requests}; half of the rows hidden: {likely:,}", days, worse)
 
 
 def _download(options: PlanOptions, raw: Need) -> Need:
@@ -146,16 +142,15 @@ def _days(options: PlanOptions, work: Need) -> Need:
     return _scaled(f"curate on {cores} cores", "days", work, 1 / cores / 24, f"{work.value:,.0f} h / {cores} / 24")
 
 
-def _people(options: PlanOptions, clips: tuple[Need, Need] | None) -> list[Need]:
+def _people(options: PlanOptions, clips: tuple[Need, Need] | None) -> Need:
     if clips is None:
-        return [Need("review", None, "h", "unknown: needs the share for review, `measure`, and `review_s`")]
-    accepted, uncertain = clips
+        return Need("review", None, "h", "unknown: needs the share for review, `measure`, and `review_s`")
     if options.review_s is None:
-        return [Need("review", None, "h", "unknown: `review_s` says how long a person takes for a clip")]
-    looked_at = [uncertain] if options.review == "needs_review" else [uncertain, accepted]
-    count = sum(need.value or 0 for need in looked_at)
+        return Need("review", None, "h", "unknown: `review_s` says how long a person takes for a clip")
+    accepted, uncertain = (need.value or 0 for need in clips)
+    count = uncertain if options.review == "needs_review" else uncertain + accepted
     how = f"{count:,.0f} clips × {options.reviewers} × {options.review_s:g} s / 3,600"
-    return [Need("review", count * options.reviewers * options.review_s / 3600, "h", how)]
+    return Need("review", count * options.reviewers * options.review_s / 3600, "h", how)
 
 
 def _gpu(options: PlanOptions, accepted: Need | None) -> list[Need]:
@@ -163,27 +158,23 @@ def _gpu(options: PlanOptions, accepted: Need | None) -> list[Need]:
     if accepted is None or accepted.value is None:
         found.append(Need("pre-training", None, "GPU-h", "unknown: needs the number of clips, `measure`"))
     else:
-        clips = round(accepted.value)
-        found.append(
-            _training("pre-training", clips, options.epochs, options.batch_size, options.gpu_step_s, options.gpus)
-        )
+        found.append(_training(options, round(accepted.value)))
     if options.finetune_videos is not None:
-        step_s, batch = options.gpu_finetune_step_s, options.finetune_batch_size
-        found.append(
-            _training("fine-tuning", options.finetune_videos, options.finetune_epochs, batch, step_s, options.gpus)
-        )
+        found.append(_training(options, options.finetune_videos, "finetune_"))
     return found
 
 
-def _training(name: str, clips: int, epochs: int, batch: int, step_s: float | None, gpus: int) -> Need:
+def _training(options: PlanOptions, clips: int, kind: Literal["", "finetune_"] = "") -> Need:
+    """``kind``: what the names of its options begin with."""
+    name, option = "fine-tuning" if kind else "pre-training", f"gpu_{kind}step_s"
+    epochs, batch, step_s = (getattr(options, n) for n in (f"{kind}epochs", f"{kind}batch_size", option))
     steps = epochs * (clips // batch)
     how = f"{epochs} epochs × {clips:,} clips / {batch} = {steps:,} steps"
-    option = "`gpu_step_s`" if name == "pre-training" else "`gpu_finetune_step_s`"
     if step_s is None:
-        return Need(
-            name, None, "GPU-h", f"{how}; the rest is unknown: {option} says how long a step takes on your GPUs"
-        )
-    return Need(name, steps * step_s * gpus / 3600, "GPU-h", f"{how} × {step_s:g} s × {gpus} GPUs / 3,600")
+        how += f"; the rest is unknown: `{option}` says how long a step takes on your GPUs"
+        return Need(name, None, "GPU-h", how)
+    how += f" × {step_s:g} s × {options.gpus} GPUs / 3,600"
+    return Need(name, steps * step_s * options.gpus / 3600, "GPU-h", how)
 
 
 # --- as text ---------------------------------------------------------------------------------------------------------
