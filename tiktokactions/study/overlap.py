@@ -44,12 +44,7 @@ class Overlap:
 
 
 def find_overlap(
-    source: str,
-    clips: Sequence[Clip],
-    tested: Sequence[Clip],
-    data: str,
-    test_data: str,
-    report: Callable[[str], None],
+    source: str, clips: Sequence[Clip], tested: Sequence[Clip], data: str, test_data: str, report: Callable[[str], None]
 ) -> Overlap:
     """Compare files, ten perceptual hashes of each video, and the creators that manifests name.
 

@@ -51,9 +51,7 @@ def resources(trial: Trial, has_gpus: bool) -> dict[str, int]:
     told = [options for options in (trial.pretrain_options, trial.finetune_options) if options]
     threads = max((int(options.get("threads") or 1) for options in told), default=1)
     workers = max((int(options.get("workers") or 0) for options in told), default=0)
-    return (
-        {"num_gpus": 1, "num_cpus": max(1, workers)} if has_gpus else {"num_gpus": 0, "num_cpus": max(threads, workers)}
-    )
+    return {"num_gpus": int(has_gpus), "num_cpus": max(1 if has_gpus else threads, workers)}
 
 
 def _run_here(run_trial: RunTrial, trial: Trial, study: Path, folder: str) -> Ended:

@@ -84,8 +84,7 @@ def correct_by_source(study: Path, results: Sequence[TrialResult]) -> dict[str, 
         path = study / "trials" / result.trial / "finetuned" / "evaluations" / "test" / "predictions.parquet"
         table = pq.read_table(path, columns=["path", "start_s", "end_s", "correct"]).to_pydict()
         here = list(zip(table["path"], table["start_s"], table["end_s"], strict=True))
-        if keys is None:
-            keys = here
+        keys = keys or here
         if here != keys:
             raise StudyError(f"{path}: other test videos than the first trial's; a study needs one test set")
         found.setdefault(result.source, []).append(np.array(table["correct"], float))

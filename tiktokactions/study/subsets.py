@@ -45,9 +45,8 @@ def parse_sizes(texts: Sequence[str]) -> list[int]:
         parts = text.replace("_", "").split(":")
         if len(parts) not in (1, 2, 3) or not all(part.isdigit() for part in parts):
             raise UsageError(f"`sizes`: got {text!r}, expected numbers or FIRST:LAST:STEP, e.g. 1000:6000:1000")
-        first, last, step = (*map(int, parts), *(1,) * 3)[:3] if len(parts) == 3 else (int(parts[0]), int(parts[-1]), 0)
-        if len(parts) == 2:
-            step = first
+        first, *more = map(int, parts)
+        last, step = (*(more or [first]), first)[:2]
         found.update(range(first, last + 1, step) if step else [first])
     if not found or min(found) < 1:
         raise UsageError(f"`sizes`: got {' '.join(texts)}, expected numbers of videos above 0")

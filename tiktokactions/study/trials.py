@@ -156,6 +156,7 @@ def _run_one(
     folder.mkdir(parents=True, exist_ok=True)
     delete(folder / "failed.json")
     gpu = slots.get()
+    only = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
     began = time.monotonic()
     try:
         for command in commands(trial, folder):
@@ -168,9 +169,7 @@ def _run_one(
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    env=os.environ
-                    | {PARENT: str(os.getpid())}
-                    | ({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}),
+                    env=os.environ | {PARENT: str(os.getpid())} | only,
                 )
             running.add(process)
             code = process.wait()
