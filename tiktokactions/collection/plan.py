@@ -175,9 +175,19 @@ def estimate(
         return max(requests / requests_a_day, records / RECORDS_A_DAY)
 
     return Estimate(
-        hashtags, per_hashtag, start, end, count, math.ceil(per_hashtag / count), best, likely, requests_a_day,
-        round(days_for(best), 2), round(days_for(likely), 2), records,
-    )  # fmt: skip
+        hashtags,
+        per_hashtag,
+        start,
+        end,
+        count,
+        math.ceil(per_hashtag / count),
+        best,
+        likely,
+        requests_a_day,
+        round(days_for(best), 2),
+        round(days_for(likely), 2),
+        records,
+    )
 
 
 def _draw(text: str) -> int:

@@ -56,10 +56,15 @@ class Wanted:
 
     def as_setting(self) -> dict[str, object]:
         return {
-            "per_hashtag": self.per_hashtag, "from": self.start.isoformat(), "to": self.end.isoformat(),
-            "region": list(self.regions), "random": self.random, "windows": self.windows, "seed": self.seed,
+            "per_hashtag": self.per_hashtag,
+            "from": self.start.isoformat(),
+            "to": self.end.isoformat(),
+            "region": list(self.regions),
+            "random": self.random,
+            "windows": self.windows,
+            "seed": self.seed,
             "hash_creators": self.hash_creators,
-        }  # fmt: skip
+        }
 
 
 class StoppedError(TiktokactionsError, RuntimeError):

@@ -122,9 +122,14 @@ class Faults:
 
 
 REHEARSAL = Faults(
-    search_id_warm_up_s=8, hidden_share=0.25, sparse_share=0.1, wrong_share=0.02, repeat_share=0.01, error_share=0.02,
+    search_id_warm_up_s=8,
+    hidden_share=0.25,
+    sparse_share=0.1,
+    wrong_share=0.02,
+    repeat_share=0.01,
+    error_share=0.02,
     rate_limit_share=0.005,
-)  # fmt: skip
+)
 """About as bad as the real API on a good day, by what its users report."""
 
 

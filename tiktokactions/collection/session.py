@@ -178,9 +178,15 @@ def _wanted(collection: Collection, options: CollectOptions, clock: Clock, note:
         if changed:
             note(changed)
     return Wanted(
-        options.per_hashtag, start, end, tuple(options.region), options.random, options.windows, options.seed,
+        options.per_hashtag,
+        start,
+        end,
+        tuple(options.region),
+        options.random,
+        options.windows,
+        options.seed,
         options.hash_creators,
-    )  # fmt: skip
+    )
 
 
 # --- status --------------------------------------------------------------------------------------------------------

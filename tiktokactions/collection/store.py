@@ -299,8 +299,14 @@ def carried(tags: str, asked: Set[str]) -> list[str]:
 def put_video(database: sqlite3.Connection, row: VideoRow, source: str, at: str) -> bool:
     """Store or update one video; True if it is new. An import never replaces what the API said."""
     values = (
-        row.video_id, json.dumps(row.hashtags, ensure_ascii=False), row.create_time, row.creator, source, row.raw, at,
-    )  # fmt: skip
+        row.video_id,
+        json.dumps(row.hashtags, ensure_ascii=False),
+        row.create_time,
+        row.creator,
+        source,
+        row.raw,
+        at,
+    )
     new = database.execute("INSERT OR IGNORE INTO videos VALUES(?,?,?,?,?,?,?)", values).rowcount == 1
     if not new:
         database.execute(

@@ -295,6 +295,11 @@ def _settle_all(edit: Edit, progress: Callable[[Progress], None]) -> CurateResul
 
 def _result_of(edit: Edit, settled: Settled, finished_before: int) -> CurateResult:
     return CurateResult(
-        str(edit.folder), sum(settled.counts.values()), **settled.counts, cut_again=settled.cut,
-        uncut=dict(settled.uncut), detector=edit.info.detector.name, finished_before=finished_before,
-    )  # fmt: skip
+        str(edit.folder),
+        sum(settled.counts.values()),
+        **settled.counts,
+        cut_again=settled.cut,
+        uncut=dict(settled.uncut),
+        detector=edit.info.detector.name,
+        finished_before=finished_before,
+    )

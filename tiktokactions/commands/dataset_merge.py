@@ -88,7 +88,14 @@ def dataset_merge(first: AnyPath, second: AnyPath, output: AnyPath, *, progress:
         if row["status"] == "rejected" and any(reason.startswith("duplicate_of:") for reason in row["reasons"])
     }
     return merge.Merged(
-        dataset=str(out), of=tuple(map(str, folders)), videos=len(linked.ids), accepted=merged.counts["accepted"],
-        in_both=copied.in_both, other_bytes=copied.other_bytes, duplicates=len(copied.accepted & copies),
-        off_sides=tuple(lost), taken_down=len(gone), reviews=reviews,
-    )  # fmt: skip
+        dataset=str(out),
+        of=tuple(map(str, folders)),
+        videos=len(linked.ids),
+        accepted=merged.counts["accepted"],
+        in_both=copied.in_both,
+        other_bytes=copied.other_bytes,
+        duplicates=len(copied.accepted & copies),
+        off_sides=tuple(lost),
+        taken_down=len(gone),
+        reviews=reviews,
+    )

@@ -212,9 +212,17 @@ def _study(place: _Place) -> Outcome:
     rendered = render_actions(place.folder / "rendered", progress=place.note).folder
     before, after = study_recipes()
     found = study_scaling(
-        rendered, study, sizes=STUDY_SIZES, evaluate_on=rendered, repeats=1, equal="steps", pretrain_config=before,
-        finetune_config=after, jobs=min(2, usable_cores()), report=place.note,
-    )  # fmt: skip
+        rendered,
+        study,
+        sizes=STUDY_SIZES,
+        evaluate_on=rendered,
+        repeats=1,
+        equal="steps",
+        pretrain_config=before,
+        finetune_config=after,
+        jobs=min(2, usable_cores()),
+        report=place.note,
+    )
     assert isinstance(found, StudyResult)
     rows = ", ".join(f"{row['size']} clips {row['top1']:.0%}" for row in found.table)
     return f"{NOT_FILMED}: top-1 by size of the pre-training data: {rows}", [study / "figures" / "accuracy_by_size.png"]

@@ -238,9 +238,14 @@ class Recorder:
     """Times the steps and writes a line of ``log.jsonl`` every few of them (and TensorBoard events, if installed)."""
 
     def __init__(
-        self, run: Path, state: TrainingState, options: PretrainOptions | FinetuneOptions, hw: Hardware, report: Report,
+        self,
+        run: Path,
+        state: TrainingState,
+        options: PretrainOptions | FinetuneOptions,
+        hw: Hardware,
+        report: Report,
         derived: Derived,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.run, self.state, self.hardware, self.report = run, state, hw, report
         self.derived, self.steps, self.per_epoch = derived, derived.steps, derived.steps_per_epoch
         self.every = options.log_steps

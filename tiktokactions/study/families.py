@@ -229,8 +229,10 @@ def _law(
     def starts(sizes: Array, accuracies: Array) -> Array:
         top = float(accuracies.max())
         tops = [min(1.0, top + share * (1 - top)) for share in (0.05, 0.3, 0.7, 0.95)]
-        rest = [np.log(np.asarray(g, float)) if is_log else np.asarray(g, float) * top
-                for g, is_log in zip(grids, logs[1:], strict=True)]  # fmt: skip
+        rest = [
+            np.log(np.asarray(g, float)) if is_log else np.asarray(g, float) * top
+            for g, is_log in zip(grids, logs[1:], strict=True)
+        ]
         return np.array(list(itertools.product(tops, *rest)))
 
     return Family(
