@@ -79,7 +79,7 @@ def newer(folder: Path) -> None:
         pytest.param(lambda folder: (folder / "dataset.json").unlink(), "no dataset.json there", id="no dataset"),
         pytest.param(lambda folder: shutil.rmtree(folder), "no dataset.json there", id="no folder"),
         pytest.param(damage, "not a valid dataset.json", id="damaged"),
-        pytest.param(newer, "format 99, this program reads up to 1: update", id="newer"),
+        pytest.param(newer, "format 99, this program reads up to 2: update", id="newer"),
     ],
 )
 def test_what_cannot_be_opened_is_refused(folder: Path, spoil: Callable[[Path], None], message: str) -> None:

@@ -121,7 +121,7 @@ def test_every_part_of_a_table_is_asked_for_again(tmp_path: Path, monkeypatch: p
     opened = SimpleNamespace(open=lambda key, mode, block_size: Flaky((tmp_path / "rows.parquet").read_bytes()))
     monkeypatch.setattr(objects, "filesystem", lambda url: opened)
     monkeypatch.setattr(stores, "FIRST_WAIT_S", 0.0)
-    with pq.ParquetFile(files.readable(ObjectPath("s3://b/rows.parquet"))) as file:
+    with pq.ParquetFile(files.opened(ObjectPath("s3://b/rows.parquet"), 4 << 20)) as file:
         assert pa.Table.from_batches(file.iter_batches(batch_size=5_000)) == rows
     assert len(failed) >= 4  # the footer, the columns, and each a second time
 

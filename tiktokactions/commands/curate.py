@@ -17,7 +17,7 @@ from tiktokactions.dataset.dataset import refuse_subset
 from tiktokactions.dataset.editing import Edit
 from tiktokactions.dataset.info import new_info, read_info, resolve_options
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, located, write_record
+from tiktokactions.files import Place, local_path, located, write_record
 from tiktokactions.records import DetectorInfo, VideoRecord
 from tiktokactions.takedown.links import link_collections
 
@@ -282,7 +282,9 @@ def _settle(edit: Edit, checkpoint: Checkpoint, changed: bool, report: Callable[
         return Settled(edit.dataset.counts, 0, {})
     edit.begin()
     report("settling verdicts and duplicates, writing the manifest")
-    settled = settle(edit, checkpoint)
+    # Looking for a million clips on a store takes a thousand requests: `redecide` and 'dataset verify' do that.
+    believed = edit.was_settled and bool(checkpoint.known) and local_path(edit.folder) is None
+    settled = settle(edit, checkpoint, believed)
     report("writing statistics, figures and card")
     return settled
 

@@ -15,7 +15,7 @@ from tiktokactions.collection.terms import ASK, TERMS
 from tiktokactions.commands.curate import CurateResult, Progress, curate_listed, told_detector
 from tiktokactions.commands.options import AnyPath, Passing, Typed, nothing, on_disk, takes
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, dataset_lock, delete, disk_errors, located, record_path, safe_video_id
+from tiktokactions.files import Place, dataset_lock, delete, disk_errors, located, recorded, safe_video_id
 from tiktokactions.machine import Clock, utc_text
 from tiktokactions.options import checked_options
 
@@ -160,7 +160,7 @@ def _curate_arriving(
 
     def let_go(video_id: str) -> None:
         path = files.pop(video_id, None)
-        if path is not None and record_path(dataset, safe_video_id(video_id)).is_file():
+        if path is not None and recorded(dataset, [safe_video_id(video_id)]):
             mark_curated(collection, video_id)
             if delete_raw and path.is_relative_to(collection.folder.absolute()):
                 delete(path)

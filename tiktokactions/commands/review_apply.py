@@ -14,7 +14,7 @@ from tiktokactions.curation.resume import Checkpoint
 from tiktokactions.dataset import dataset as noun
 from tiktokactions.dataset.editing import Edit
 from tiktokactions.errors import UsageError
-from tiktokactions.files import DatasetBusyError, Place, read_record, record_path
+from tiktokactions.files import DatasetBusyError, Place, records_of
 from tiktokactions.records import REASONS
 from tiktokactions.reviews.decisions import Verdict
 from tiktokactions.reviews.options import METHODS, Method
@@ -155,8 +155,7 @@ def _settle(
 
 
 def _clips(folder: Place, video_ids: Sequence[str]) -> dict[str, str | None]:
-    paths = (record_path(folder, video_id) for video_id in video_ids)
-    records = [read_record(path) for path in paths if path.exists()]
+    records = list(records_of(folder, video_ids))
     return {record.video_id: record.clip.path if record.clip is not None else None for record in records}
 
 

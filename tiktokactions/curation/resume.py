@@ -204,7 +204,7 @@ class _Run:
         known = self.checkpoint.known[video_id]
         if known.evidence_fingerprint == self.evidence_fingerprint and known.failure not in self.retried:
             return None
-        return Job(video.path, video_id, files.read_record(files.record_path(self.dataset, video_id)).source)
+        return Job(video.path, video_id, files.record_of(self.dataset, video_id).source)
 
 
 def _unusable(video: ListedVideo, name: str, reason: str, detail: str, checkpoint: Checkpoint) -> Job | None:

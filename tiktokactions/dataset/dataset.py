@@ -12,7 +12,7 @@ from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.info import DatasetInfo, info_path, read_info, resolve_options
 from tiktokactions.dataset.subset_mark import is_subset, parent_of
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, located, read_record, record_path
+from tiktokactions.files import Place, located, record_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -123,18 +123,17 @@ class Dataset:
         Raises:
             FileNotFoundError: there is no such video.
         """
-        return read_record(record_path(self.parent.folder, video_id))
+        return record_of(self.parent.folder, video_id)
 
     def records(self) -> Iterator[VideoRecord]:
         """The evidence about every video, read one by one."""
-        from tiktokactions.files import all_records
+        from tiktokactions.files import all_records, records_of
 
         if not self.is_subset:
             yield from all_records(self.folder)
             return
         for batch in self.batches(["video_id"]):
-            for video_id in batch["video_id"].to_pylist():
-                yield self.record(video_id)
+            yield from records_of(self.parent.folder, batch["video_id"].to_pylist())
 
     __iter__ = records
 

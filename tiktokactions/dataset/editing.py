@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tiktokactions.dataset.info import DatasetInfo, saved_options, write_info
-from tiktokactions.files import Place, dataset_lock, disk_errors
+from tiktokactions.dataset.info import DatasetInfo, format_of, saved_options, write_info
+from tiktokactions.files import Place, dataset_lock, disk_errors, settle_records
 from tiktokactions.machine import utc_now
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Edit:
             return
         self.has_begun = True
         by = self.by if self._settles else self.info.under_way
-        self.info = replace(self.info, settled=False, under_way=by, updated=utc_now())
+        newest = max(self.info.format, format_of(self.folder))
+        self.info = replace(self.info, settled=False, under_way=by, updated=utc_now(), format=newest)
         write_info(self.folder, self.info)
 
     def close(self) -> None:
@@ -66,9 +67,10 @@ class Edit:
 
         if not self.has_begun:
             return
+        settle_records(self.folder)
         if not self.manifest_fits and not self.dataset.is_subset:  # whose records lie elsewhere
             write_manifest(self.folder, self.dataset.records(), self.options)
-        info = next_version(self.folder, self.info)
+        info = replace(next_version(self.folder, self.info), format=format_of(self.folder))
         if self._settles:
             info = replace(info, settled=True, under_way="")
         write_card(self.dataset, info, write_statistics(self.dataset, self.options))

@@ -11,12 +11,13 @@ import msgspec
 from tiktokactions import __version__
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, staging_folder, write_atomic
+from tiktokactions.files import Place, local_path, staging_folder, write_atomic
 from tiktokactions.machine import utc_now
 from tiktokactions.options import checked_options
 from tiktokactions.records import DetectorInfo
 
-FORMAT = 1
+FORMAT, FORMAT_ON_STORES = 1, 2
+"""Where records lie in ranges of many, an earlier version of this program would see none and has to refuse."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,16 @@ def read_info(dataset: Place) -> DatasetInfo | None:
         info = msgspec.json.decode(path.read_bytes(), type=DatasetInfo)
     except msgspec.MsgspecError as error:
         raise UsageError(f"{path}: not a valid dataset.json: {error}") from error
-    if info.format > FORMAT:
-        raise UsageError(f"{path}: format {info.format}, this program reads up to {FORMAT}: update tiktokactions")
+    if info.format > FORMAT_ON_STORES:
+        raise UsageError(
+            f"{path}: format {info.format}, this program reads up to {FORMAT_ON_STORES}: update tiktokactions"
+        )
     return info
+
+
+def format_of(dataset: Place) -> int:
+    """The format that a dataset has at this place once it is settled."""
+    return FORMAT if local_path(dataset) is not None else FORMAT_ON_STORES
 
 
 def write_info(dataset: Place, info: DatasetInfo) -> None:

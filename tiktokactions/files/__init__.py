@@ -48,5 +48,16 @@ from tiktokactions.files.places import (
     sha256_file,
     what_is_there,
 )
-from tiktokactions.files.record_files import all_records, read_record, record_files, record_paths, write_record
+from tiktokactions.files.record_files import (
+    all_records,
+    delete_records,
+    read_record,
+    record_files,
+    record_of,
+    recorded,
+    records_of,
+    settle_records,
+    write_record,
+    writing_in_order,
+)
 from tiktokactions.files.stores import StoreError

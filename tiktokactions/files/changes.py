@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tiktokactions.errors import AccessError, DiskFullError, TiktokactionsError
@@ -147,6 +147,14 @@ def delete(place: Place) -> bool:
     about_to_change(place)
     (local or stored_path(place)).unlink(missing_ok=True)
     return True
+
+
+def delete_together(places: Sequence[Place]) -> None:
+    """Remove many files, some of which may be gone; of a store up to a thousand with one request."""
+    for first in range(0, len(places), objects.DELETED_TOGETHER):
+        part = places[first : first + objects.DELETED_TOGETHER]
+        about_to_change(part[0])
+        objects.delete_together([stored_path(place) for place in part])
 
 
 def delete_empty(folder: Place) -> None:

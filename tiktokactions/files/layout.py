@@ -24,6 +24,11 @@ def record_path(dataset: AnyPlace, video_id: str) -> AnyPlace:
     return dataset / "records" / shard(video_id) / f"{video_id}.json"
 
 
+def record_range(dataset: AnyPlace, name: str) -> AnyPlace:
+    """The settled records of a range of ids on an object store; ``name``: the range's two digits."""
+    return dataset / "records" / f"{name}.jsonl.gz"
+
+
 def clip_relative_path(labels: tuple[str, ...], video_id: str) -> str:
     """``clips/<first label or _none>/<video_id>.mp4``, relative to the dataset folder, forward slashes."""
     return f"clips/{label_folder(labels[0]) if labels else NO_LABEL_FOLDER}/{video_id}.mp4"

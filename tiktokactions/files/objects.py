@@ -6,21 +6,26 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import hashlib
 import io
 import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple, TextIO
 
 from tiktokactions.errors import UsageError
 from tiktokactions.files.stores import GCS, S3, filesystem, steady
+from tiktokactions.machine import scratch_file, scratch_folder
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.IGNORECASE | re.DOTALL)
 READ_TOGETHER = 128
 """Small objects (records) fetched at a time."""
+DELETED_TOGETHER = 1000
+KEPT_BYTES = 8 << 30
+"""Copies of tables and records that a process keeps: more than a million records need (about 2 GB)."""
 
 
 class Entry(NamedTuple):
@@ -219,6 +224,48 @@ def _read_batch(batch: list[ObjectPath]) -> Iterator[tuple[ObjectPath, bytes]]:
             yield path, data if isinstance(data, bytes) else path.read_bytes()  # those that failed, on their own
 
 
+def delete_together(paths: Sequence[ObjectPath]) -> None:
+    """At most ``DELETED_TOGETHER`` objects of one store, some of which may be gone; one request where the store can."""
+    with contextlib.suppress(FileNotFoundError):
+        store = filesystem(paths[0].url)
+        steady(paths[0].url, lambda: store.rm([path.key for path in paths]))
+
+
+def kept_copy(path: ObjectPath, entry: Entry | None = None) -> Path:
+    """A local copy of an object as it is now, kept for as long as this process lives, so that the next reading of the same
+    contents fetches nothing. Of many the oldest give way: all together hold at most ``KEPT_BYTES``, or one object.
+
+    ``entry``: what a listing says of it, so that the store is not asked again.
+
+    Raises:
+        FileNotFoundError: there is no such object.
+        OSError: no room for the copy.
+    """
+    entry = entry or path.entry()
+    named = hashlib.sha256(f"{path.url}\0{entry.etag}\0{entry.size_bytes}".encode()).hexdigest()[:32]
+    folder = scratch_folder() / "kept"
+    folder.mkdir(exist_ok=True)
+    copy = folder / f"{named}{path.suffix}"
+    if entry.etag and copy.is_file():
+        os.utime(copy)
+        return copy
+    _make_room(folder, entry.size_bytes)
+    with scratch_file(path.name) as fetched:
+        _fetch(path, fetched, entry.size_bytes)
+        os.replace(fetched, copy)
+    return copy
+
+
+def _make_room(folder: Path, size_bytes: int) -> None:
+    kept = sorted((file.stat().st_mtime_ns, file.stat().st_size, file.path) for file in os.scandir(folder))
+    held = size_bytes + sum(size for _, size, _ in kept)
+    for _, size, name in kept:
+        if held <= KEPT_BYTES:
+            return
+        held -= size
+        os.unlink(name)
+
+
 def upload(source: Path, target: ObjectPath) -> None:
     """A finished local file to where it belongs: there whole or not at all."""
     steady(str(target), lambda: filesystem(target.url).put_file(str(source), target.key))
@@ -233,14 +280,19 @@ def move(source: ObjectPath, target: ObjectPath) -> None:
 def download(url: str, target: Path) -> None:
     """An object as a local file, checked for its length. Raises as :func:`steady`."""
     path = ObjectPath(url)
+    _fetch(path, target, path.entry().size_bytes)
+
+
+def _fetch(path: ObjectPath, target: Path, size_bytes: int) -> None:
+    """``size_bytes``: what the store said a moment ago; it is asked again where something else arrives."""
 
     def fetch() -> None:
-        size_bytes = path.entry().size_bytes
-        filesystem(url).get_file(path.key, str(target))
-        if (got := target.stat().st_size) != size_bytes:
-            raise ConnectionError(f"got {got} of {size_bytes} bytes")
+        filesystem(path.url).get_file(path.key, str(target))
+        got = target.stat().st_size
+        if got != size_bytes and got != (now := path.entry().size_bytes):
+            raise ConnectionError(f"got {got} of {now} bytes")
 
-    steady(url, fetch)
+    steady(path.url, fetch)
 
 
 def read_range(path: ObjectPath, offset: int, size_bytes: int) -> bytes:

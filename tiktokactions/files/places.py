@@ -114,6 +114,16 @@ def listing(folder: Place) -> tuple[list[Place], list[Place]]:
     return [folder / name for name, is_dir in named if not is_dir], [folder / name for name, is_dir in named if is_dir]
 
 
+def readable_files(folder: Place) -> tuple[dict[str, Callable[[], Path]], list[Place]]:
+    """The files in a folder by name, each with what :func:`readable` does for it, and the folders, from one listing."""
+    if local_path(folder) is None:
+        entries, folders = stored_path(folder).entries()
+        copies = {(path := ObjectPath(e.url)).name: functools.partial(objects.kept_copy, path, e) for e in entries}
+        return dict(copies), [ObjectPath(url) for url in folders]
+    files, subfolders = listing(folder)
+    return {file.name: functools.partial(readable, file) for file in files}, subfolders
+
+
 def what_is_there(folder: Place) -> Callable[[str], bool]:
     """A function that says of a path below ``folder`` whether it is a file. A disk is asked each time; of a store each folder
     is listed once."""
@@ -181,9 +191,13 @@ def sha256_file(path: str | os.PathLike[str] | Place) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def readable(place: Place) -> Path | SteadyFile:
-    """What pyarrow can open: a local path, or a seekable file over an object."""
-    return local_path(place) or objects.opened(stored_path(place))
+def readable(place: Place) -> Path:
+    """A table as a local file: a local path as it is, of an object a copy that this process keeps for its next reading.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    return local_path(place) or objects.kept_copy(stored_path(place))
 
 
 def opened(place: Place, block_bytes: int) -> BinaryIO | SteadyFile:

@@ -18,9 +18,11 @@ from tiktokactions.files import (
     Place,
     all_records,
     delete,
+    delete_records,
     poster_path,
-    read_record,
-    record_path,
+    record_of,
+    recorded,
+    records_of,
     strip_path,
     write_record,
 )
@@ -93,9 +95,8 @@ def copy_videos(datasets: Sequence[Place], out: Path) -> Copied:
                 continue
             if record.status == "accepted":
                 accepted.add(record.video_id)
-            own = record_path(first, record.video_id)
-            if dataset is second and own.is_file():
-                kept = read_record(own)
+            if dataset is second and recorded(first, [record.video_id]):
+                kept = record_of(first, record.video_id)
                 if kept.source.sha256 == record.source.sha256:
                     both += 1
                     write_record(out, _one_video(kept, record, dataset, out))
@@ -118,10 +119,10 @@ def _one_video(first: VideoRecord, second: VideoRecord, dataset: Place, out: Pat
 
 def _take_away(out: Path, record: VideoRecord) -> None:
     """What an earlier merge of the two left of a video that was taken down since."""
-    own = record_path(out, record.video_id)
-    if own.is_file():
-        for path in (*_media(out, read_record(own)), own):
+    for own in records_of(out, [record.video_id]):
+        for path in _media(out, own):
             delete(path)
+    delete_records(out, [record.video_id])
 
 
 def _place(dataset: Place, out: Path, record: VideoRecord) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from tiktokactions.curation.decide import frame_scores, person_score
 from tiktokactions.curation.options import CurateOptions
-from tiktokactions.files import read_record, record_path
+from tiktokactions.files import record_of
 from tiktokactions.reviews.folding import catch_up, fold_those_judged, fold_videos, forget_decisions
 from tiktokactions.reviews.golden import gold
 from tiktokactions.reviews.index import INDEXES, ROWS_AT_ONCE, Index, VideoRow, forget, meta, set_meta, set_queue
@@ -102,7 +102,7 @@ def _update_videos(index: Index, manifest: Path, report: Callable[[int], None]) 
 def _told(index: Index, video_id: str) -> dict[str, Any]:
     """The columns that a manifest of an earlier version lacks, from the record."""
     try:
-        record = read_record(record_path(index.dataset, video_id))
+        record = record_of(index.dataset, video_id)
     except (FileNotFoundError, ValueError):  # 'dataset verify' reports it; the row of the manifest has to do here
         return {"title": None, "detector": None, "frame_scores": [], "person_score": 1.0}
     return {

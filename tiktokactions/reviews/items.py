@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tiktokactions.curation.decide import person_frames, person_score, propose_segment
 from tiktokactions.curation.options import CurateOptions
-from tiktokactions.files import is_address, poster_path, read_record, record_path, strip_path
+from tiktokactions.files import is_address, poster_path, record_of, strip_path
 from tiktokactions.records import Segment, VideoRecord
 from tiktokactions.reviews.decisions import Decision, DecisionError, checked_decision
 
@@ -75,7 +75,7 @@ def review_item(dataset: Path, settings: CurateOptions, video_id: str) -> Review
 def known_record(dataset: Path, video_id: str) -> VideoRecord:
     """Raises :class:`UnknownVideoError` for whatever is not the id of a record, paths and the like included."""
     try:
-        record = read_record(record_path(dataset, video_id)) if _VIDEO_ID.fullmatch(video_id) else None
+        record = record_of(dataset, video_id) if _VIDEO_ID.fullmatch(video_id) else None
     except (FileNotFoundError, UnicodeEncodeError):
         record = None
     if record is None or record.video_id != video_id:

@@ -26,14 +26,15 @@ from tiktokactions.files import (
     all_records,
     delete,
     delete_empty,
+    delete_records,
     fingerprint,
     listing,
     located,
     move_into_place,
     poster_path,
-    read_record,
     readable,
-    record_path,
+    record_of,
+    recorded,
     safe_video_id,
     staging_folder,
     strip_path,
@@ -68,7 +69,7 @@ def held_ids(dataset: Place, ids: Iterable[str]) -> dict[str, str]:
 def present(dataset: Place, ids: Iterable[str]) -> set[str]:
     """Those of the dataset's own ids that have a record or a row."""
     asked = set(ids)
-    found = {i for i in asked if record_path(dataset, i).is_file()}
+    found = recorded(dataset, asked)
     wanted = pa.array(sorted(asked), pa.string())
     for batch in _batches(dataset, ["video_id"]):
         found.update(batch["video_id"].filter(pc.is_in(batch["video_id"], value_set=wanted)).to_pylist())
@@ -160,7 +161,7 @@ def take_down_thumbnails(dataset: Place, ids: frozenset[str]) -> int:
 
 
 def take_down_records(dataset: Place, ids: frozenset[str]) -> int:
-    return sum(delete(record_path(dataset, i)) for i in ids)
+    return delete_records(dataset, ids)
 
 
 # --- tables ---------------------------------------------------------------------------------------------------------
@@ -265,7 +266,7 @@ def _batches(dataset: Place, columns: list[str]) -> Iterator[Any]:
 
 def _record(dataset: Place, video_id: str) -> VideoRecord | None:
     try:
-        return read_record(record_path(dataset, video_id))
+        return record_of(dataset, video_id)
     except FileNotFoundError:
         return None
 

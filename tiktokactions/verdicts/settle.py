@@ -25,16 +25,18 @@ from tiktokactions.files import (
     clip_relative_path,
     delete,
     delete_empty,
+    delete_records,
     fingerprint,
     local_file,
     move_into_place,
     poster_path,
-    read_record,
-    record_path,
+    record_of,
+    records_of,
     sha256_file,
     strip_path,
     what_is_there,
     write_record,
+    writing_in_order,
 )
 from tiktokactions.records import Source, VideoRecord
 from tiktokactions.verdicts.decided import (
@@ -58,8 +60,10 @@ class Settled:
     uncut: Mapping[str, str]
 
 
-def settle(edit: Edit, checkpoint: Checkpoint) -> Settled:
+def settle(edit: Edit, checkpoint: Checkpoint, believed: bool = False) -> Settled:
     """Bring every record to the verdict that the options and its fellow videos give it, and write the manifest.
+
+    ``believed``: clips that records tell of are there, nobody needs to look.
 
     Raises:
         OSError: the disk is full.
@@ -67,8 +71,11 @@ def settle(edit: Edit, checkpoint: Checkpoint) -> Settled:
     dataset, options = edit.folder, edit.options
     duplicates = {} if options.keep_duplicates else duplicates_of(dataset, options)
     to_cut: list[str] = []
-    decided = _decided(all_records(dataset), dataset, options, checkpoint, duplicates, to_cut)
-    counts = write_manifest(dataset, decided, options)
+    # Of a settled dataset on a store the records are believed: looking for a million clips takes a thousand listings.
+    is_there = (lambda relative: True) if believed else what_is_there(dataset)
+    with writing_in_order(dataset) as write:
+        decided = _decided(all_records(dataset), dataset, options, checkpoint, duplicates, to_cut, write, is_there)
+        counts = write_manifest(dataset, decided, options)
     uncut = dict(_cut_all(to_cut, dataset, options, checkpoint, duplicates))
     if to_cut:
         counts = write_manifest(dataset, all_records(dataset), options)
@@ -83,13 +90,15 @@ def settle_videos(edit: Edit, video_ids: Iterable[str]) -> Settled:
         OSError: the disk is full.
     """
     dataset, options = edit.folder, edit.options
-    paths = [record_path(dataset, video_id) for video_id in video_ids]
-    before = [read_record(path) for path in paths if path.exists()]
+    before = list(records_of(dataset, video_ids))
     duplicates = {r.video_id: twin for r in before if (twin := duplicate_of(r))}
     to_cut: list[str] = []
-    changed = {r.video_id: r for r in _decided(before, dataset, options, Checkpoint(), duplicates, to_cut)}
+    is_there = what_is_there(dataset)
+    with writing_in_order(dataset) as write:
+        decided = _decided(before, dataset, options, Checkpoint(), duplicates, to_cut, write, is_there)
+        changed = {record.video_id: record for record in decided}
     uncut = dict(_cut_all(to_cut, dataset, options, Checkpoint(), duplicates))
-    changed |= {video_id: read_record(record_path(dataset, video_id)) for video_id in to_cut}
+    changed |= {record.video_id: record for record in records_of(dataset, to_cut)}
     counts = update_manifest(dataset, changed, options)
     if counts is None:
         counts = write_manifest(dataset, all_records(dataset), options)
@@ -104,11 +113,12 @@ def _decided(
     checkpoint: Checkpoint,
     duplicates: Mapping[str, str],
     to_cut: list[str],
+    write: Callable[[VideoRecord], object],
+    is_there: Callable[[str], bool],
 ) -> Iterator[VideoRecord]:
     """Every record with its new verdict, written where that changes it. Those that need another clip are left as they
     are and their ids put into ``to_cut``."""
     verdicts = applied_verdicts(dataset)
-    is_there = what_is_there(dataset)
     for before in records:
         joined = join_updates(
             before, checkpoint.updates.get(before.video_id, ()), checkpoint.left.get(before.video_id, ())
@@ -123,13 +133,13 @@ def _decided(
             yield before
             continue
         after = _place_clip(dataset, after, before)
-        _write_if_changed(dataset, before, after)
+        if _differs(before, after):
+            write(after)
         yield after
 
 
-def _write_if_changed(dataset: Place, before: VideoRecord, after: VideoRecord) -> None:
-    if replace(after, decision_fingerprint=before.decision_fingerprint) != before:
-        write_record(dataset, after)
+def _differs(before: VideoRecord, after: VideoRecord) -> bool:
+    return replace(after, decision_fingerprint=before.decision_fingerprint) != before
 
 
 def _cut_all(
@@ -138,7 +148,7 @@ def _cut_all(
     """Cut these videos in worker processes; gives those that could not be cut, with the reason."""
     # A checkpoint holds every path of the dataset: workers only get what concerns the videos to cut.
     cut = functools.partial(
-        cut_again,
+        cut_record,
         dataset=dataset,
         options=options,
         updates={i: checkpoint.updates[i] for i in to_cut if i in checkpoint.updates},
@@ -148,10 +158,10 @@ def _cut_all(
     if not to_cut:
         return
     few = replace(options, workers=min(options.worker_count, len(to_cut))) if options.engine == "local" else options
-    for outcome in runner(few)(to_cut, cut):
+    for outcome in runner(few)(records_of(dataset, to_cut), cut):
         problem = outcome.result if outcome.failure is None else f"{outcome.failure}: {outcome.detail}"
         if problem:
-            yield outcome.job, problem
+            yield outcome.job.video_id, problem
 
 
 def cut_again(
@@ -162,11 +172,23 @@ def cut_again(
     left: Mapping[str, set[str]],
     duplicates: Mapping[str, str] | None = None,
 ) -> str:
+    """As :func:`cut_record`, for the video of this id."""
+    return cut_record(record_of(dataset, video_id), dataset, options, updates, left, duplicates)
+
+
+def cut_record(
+    before: VideoRecord,
+    dataset: Place,
+    options: CurateOptions,
+    updates: Mapping[str, list[Source]],
+    left: Mapping[str, set[str]],
+    duplicates: Mapping[str, str] | None = None,
+) -> str:
     """Decide one record again, cut its clip from the source, write the record. Returns what hindered it, or "".
 
     ``duplicates``: better copies by id; None: as the record itself says.
     """
-    before = read_record(record_path(dataset, video_id))
+    video_id = before.video_id
     joined = join_updates(before, updates.get(video_id, ()), left.get(video_id, ()))
     assert joined is not None
     decision = applied_verdict(dataset, video_id)
@@ -175,7 +197,9 @@ def cut_again(
     source = unchanged_source(after)
     if source is None:
         if decision is not None or decided_by_people(before):
-            _write_if_changed(dataset, before, without_source(joined, decide(joined, options, twin), decision))
+            waiting = without_source(joined, decide(joined, options, twin), decision)
+            if _differs(before, waiting):
+                write_record(dataset, waiting)
         return f"{after.source.path} is gone or has changed since it was curated: its clip cannot be cut again"
     timings = dict(after.timings)
     frames = frames_in_segment(replace(after, clip=None))  # an existing clip shows what was chosen before
@@ -235,8 +259,9 @@ def _delete_clip(dataset: Place, record: VideoRecord) -> None:
 def _remove(dataset: Place, record: VideoRecord) -> None:
     """Take away a video whose only file now holds another one."""
     _delete_clip(dataset, record)
-    for path in (poster_path, strip_path, record_path):
+    for path in (poster_path, strip_path):
         delete(path(dataset, record.video_id))
+    delete_records(dataset, [record.video_id])
 
 
 def unchanged_source(record: VideoRecord) -> str | None:

@@ -16,8 +16,8 @@ from tiktokactions.files import (
     delete,
     local_file,
     poster_path,
-    read_record,
     record_files,
+    record_of,
     record_path,
     sha256_file,
     strip_path,
@@ -143,7 +143,7 @@ def _repair_clip(dataset: Place, video_id: str, options: CurateOptions) -> str:
     hindered = cut_again(video_id, dataset, options, {}, {})
     if not hindered:
         return "cut again"
-    record = read_record(record_path(dataset, video_id))
+    record = record_of(dataset, video_id)
     rejected = fail(record, "clip_failed", hindered)
     write_record(dataset, replace(rejected, status="rejected", reasons=("clip_failed",)))
     if record.clip is not None:  # only now: no record may claim a clip that is gone
