@@ -52,7 +52,7 @@ def records(dataset: Path) -> dict[str, dict[str, Any]]:
 def rows(dataset: Path) -> list[dict[str, Any]]:
     """The manifest without what may differ between two runs."""
     return [
-        {k: v for k, v in row.items() if k != "timings"}
+        {k: v for k, v in row.items() if k not in ("timings", "record_sha256")}
         for row in pq.read_table(dataset / "manifest.parquet").to_pylist()
     ]
 

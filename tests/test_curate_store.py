@@ -54,14 +54,14 @@ def told(dataset: Place, videos: str) -> dict[str, Any]:
     found = {}
     for _, data in record_files(dataset):
         record = json.loads(data.replace(videos.rstrip("/").encode(), b"VIDEOS"))
-        del record["timings"], record["source"]["fingerprints"]
+        del record["timings"], record["sha256"], record["source"]["fingerprints"]
         found[record["video_id"]] = record
     return found
 
 
 def table(dataset: Place) -> list[dict[str, Any]]:
     rows = pq.read_table(readable(dataset / "manifest.parquet")).to_pylist()
-    return [{k: v for k, v in row.items() if k not in ("timings", "source_path")} for row in rows]
+    return [{k: v for k, v in row.items() if k not in ("timings", "source_path", "record_sha256")} for row in rows]
 
 
 def test_a_store_gives_the_dataset_of_a_disk(

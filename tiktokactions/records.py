@@ -7,7 +7,8 @@ in pixels of the *upright, square-pixelled* source picture (``Probe.width`` x ``
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import hashlib
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -269,6 +270,10 @@ class VideoRecord:
     versions: dict[str, str] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds (wall clock) spent per stage."""
+    poster_sha256: str = ""
+    """SHA-256 of ``thumbs/<video_id>.jpg``; empty where it was written before this was kept."""
+    strip_sha256: str = ""
+    """The same of ``thumbs/<video_id>.strip.jpg``."""
     format: int = RECORD_FORMAT
 
     def with_source(self, source: Source) -> VideoRecord:
@@ -283,8 +288,23 @@ class VideoRecord:
 
 
 def encode_record(record: VideoRecord) -> bytes:
-    """A record as one line of JSON (UTF-8, newline at the end), fields in the order they are declared."""
-    return msgspec.json.encode(record) + b"\n"
+    """A record as one line of JSON (UTF-8, newline at the end), fields in the order they are declared, sealed: the last
+    key, ``sha256``, is that of the line without this key and without the newline."""
+    plain = msgspec.json.encode(record)
+    return b'%s,%s%s"}\n' % (plain[:-1], _SEAL, hashlib.sha256(plain).hexdigest().encode())
+
+
+def record_seal(record: VideoRecord) -> str:
+    """The ``sha256`` that a record bears once it is read from its file; of an older file, would bear."""
+    return hashlib.sha256(msgspec.json.encode(record)).hexdigest()
+
+
+def is_as_sealed(data: bytes) -> bool:
+    """Whether the bytes of a record are those that were written; also true of those written before there were seals."""
+    plain, _, sha256 = data.rpartition(b"," + _SEAL)
+    if sha256 == hashlib.sha256(plain + b"}").hexdigest().encode() + b'"}\n':
+        return True
+    return bool(msgspec.json.decode(data).keys() <= {f.name for f in fields(VideoRecord)})
 
 
 def decode_record(data: bytes, where: str) -> VideoRecord:
@@ -305,6 +325,7 @@ def decode_record(data: bytes, where: str) -> VideoRecord:
 
 
 _DECODER = msgspec.json.Decoder(VideoRecord)
+_SEAL = b'"sha256":"'
 
 
 def to_builtins(record: Any) -> Any:

@@ -71,7 +71,7 @@ def told(dataset: Place) -> dict[str, Any]:
     found = {}
     for _, data in record_files(dataset):
         record = json.loads(data)
-        del record["timings"]
+        del record["timings"], record["sha256"]
         found[record["video_id"]] = record
     return found
 

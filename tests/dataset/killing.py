@@ -133,7 +133,7 @@ def state(data: Path) -> dict[str, Any]:
     dataset = Dataset(data)
     rows = []
     if dataset.manifest.is_file():
-        columns = [c for c in _columns(dataset) if c != "timings"]
+        columns = [c for c in _columns(dataset) if c not in ("timings", "record_sha256")]
         rows = [row for batch in dataset.batches(columns) for row in batch.to_pylist()]
     lists = {p.name: p.read_text() for p in (data / "splits").glob("*.csv")}
     stats = json.loads((data / "stats.json").read_text()) if (data / "stats.json").is_file() else {}

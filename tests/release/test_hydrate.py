@@ -32,9 +32,13 @@ def media(five_clips: Path, tmp_path: Path) -> Path:
     return folder
 
 
+DIFFERING = ("source", "poster_sha256", "strip_sha256")
+"""The paths; and the dataset's people are made up, so that its posters show other frames."""
+
+
 def records(data: Path) -> dict[str, dict[str, Any]]:
     found = [json.loads(path.read_bytes()) for path in sorted(data.glob("records/*/*.json"))]
-    return {r["video_id"]: {k: v for k, v in r.items() if k not in ("source", "timings")} for r in found}
+    return {r["video_id"]: {k: v for k, v in r.items() if k not in (*DIFFERING, "timings", "sha256")} for r in found}
 
 
 def test_records_come_back_identical(five_clips: Path, released: Path, media: Path, tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ def contents(dataset: Path) -> dict[str, Any]:
     found: dict[str, Any] = {
         path.relative_to(dataset).as_posix(): read(path)
         for path in sorted(dataset.rglob("*"))
-        if path.is_file() and not path.name.startswith((".lock", "reviews.sqlite"))
+        if path.is_file() and not path.name.startswith((".lock", "reviews.sqlite", "SHA256SUMS"))
     }
     info = json.loads(found.pop("dataset.json"))
     found["dataset.json"] = {name: value for name, value in info.items() if name not in ("created", "updated")}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.options import AnyPath
 from tiktokactions.dataset.tables import write_statistics
+from tiktokactions.files import noted_changes, update_sums
 
 if TYPE_CHECKING:
     from tiktokactions.dataset.statistics import Statistics
@@ -28,5 +29,7 @@ def dataset_stats(dataset: AnyPath) -> Statistics:
         tiktokactions dataset stats data/
     """
     data = Dataset(dataset)
-    with data.reading():
-        return write_statistics(data)
+    with data.reading(), noted_changes(data.folder) as notes:
+        stats = write_statistics(data)
+        update_sums(data.folder, notes.sha256)
+    return stats

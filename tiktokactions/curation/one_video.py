@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 import uuid
@@ -77,7 +78,7 @@ def curate_video(
                 expected = _frames_inside(evidence.scene_times_s, record)
                 record = replace(record, clip=make_clip(local, record, options, dataset, expected, timings))
         thumbnails_began = time.perf_counter()
-        _write_thumbnails(dataset, record, pictures, options)
+        record = _write_thumbnails(dataset, record, pictures, options)
         timings["thumbnails"] = time.perf_counter() - thumbnails_began
     except video.VideoError as error:
         known = replace(record, probe=error.probe or record.probe)
@@ -222,27 +223,31 @@ def check_clip(path: Path, frames: int) -> None:
 
 def _write_thumbnails(
     dataset: Place, record: VideoRecord, pictures: Sequence[np.ndarray], options: CurateOptions
-) -> None:
-    """Write the poster (the sampled frame with the best person, else the middle one) and the strip of all samples."""
+) -> VideoRecord:
+    """Write the poster (the sampled frame with the best person, else the middle one) and the strip of all samples; gives the
+    record with their checksums."""
     threshold = person_score(record, options)
     scores = [max((person.score for person in sample.people), default=0.0) for sample in record.samples]
     best = int(np.argmax(scores)) if max(scores) >= threshold else len(pictures) // 2
-    _write_jpeg(dataset, files.poster_path(dataset, record.video_id), pictures[best])
+    poster = _write_jpeg(dataset, files.poster_path(dataset, record.video_id), pictures[best])
     height = min(STRIP_HEIGHT_PX, pictures[0].shape[0])
     tiles = [
         cv2.resize(p, (max(1, round(p.shape[1] * height / p.shape[0])), height), interpolation=cv2.INTER_AREA)
         for p in pictures
     ]
-    _write_jpeg(dataset, files.strip_path(dataset, record.video_id), np.concatenate(tiles, axis=1))
+    strip = _write_jpeg(dataset, files.strip_path(dataset, record.video_id), np.concatenate(tiles, axis=1))
+    return replace(record, poster_sha256=poster, strip_sha256=strip)
 
 
 def write_thumbnails_again(
-    path: str | os.PathLike[str], record: VideoRecord, options: CurateOptions, dataset: Path
-) -> None:
-    """Write poster and strip of a record that was made elsewhere, from the file; nothing if the file does not decode."""
+    path: str | os.PathLike[str], record: VideoRecord, options: CurateOptions, dataset: Place
+) -> VideoRecord:
+    """Write poster and strip of a record that has none here, from its source, and give the record with their checksums;
+    nothing if the file does not decode."""
     wanted = {sample.frame for sample in record.samples}
+    record = replace(record, poster_sha256="", strip_sha256="")
     if not wanted or record.probe is None:
-        return
+        return record
     pictures: list[np.ndarray] = []
     try:
         with video.VideoFile(path) as opened:
@@ -254,12 +259,13 @@ def write_thumbnails_again(
                 if len(pictures) == len(wanted):
                     break
     except video.VideoError:
-        return
-    if len(pictures) == len(record.samples):
-        _write_thumbnails(dataset, record, pictures, options)
+        return record
+    return _write_thumbnails(dataset, record, pictures, options) if len(pictures) == len(record.samples) else record
 
 
-def _write_jpeg(dataset: Place, path: Place, image_bgr: np.ndarray) -> None:
+def _write_jpeg(dataset: Place, path: Place, image_bgr: np.ndarray) -> str:
+    """Gives the SHA-256 of the file."""
     encoded, data = cv2.imencode(".jpg", image_bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     assert encoded
     files.write_atomic(path, data.tobytes(), staging=files.staging_folder(dataset))
+    return hashlib.sha256(data.tobytes()).hexdigest()

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 
 from tiktokactions.errors import TiktokactionsError, UsageError
-from tiktokactions.files import Place, staging_folder, write_csv
+from tiktokactions.files import Place, csv_bytes, write_listed
 
 
 class NotTakenDownError(TiktokactionsError, OSError):
@@ -57,4 +57,4 @@ def add_takedowns(dataset: Place, takedowns: Iterable[Takedown]) -> None:
     """Add take-downs; those that exist keep their date and reason."""
     by_id = {takedown.video_id: takedown for takedown in takedowns} | read_takedowns(dataset)
     rows = (astuple(takedown) for _, takedown in sorted(by_id.items()))
-    write_csv(takedowns_path(dataset), [COLUMNS, *rows], staging_folder(dataset))
+    write_listed(dataset, takedowns_path(dataset).name, csv_bytes([COLUMNS, *rows]))

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tiktokactions.dataset.info import DatasetInfo, format_of, saved_options, write_info
-from tiktokactions.files import Place, dataset_lock, disk_errors, settle_records
+from tiktokactions.dataset.checksums import close_sums
+from tiktokactions.dataset.info import DatasetInfo, format_of, info_bytes, saved_options, write_info
+from tiktokactions.files import Place, dataset_lock, disk_errors, noted_changes, settle_records
 from tiktokactions.machine import utc_now
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Edit:
             self.info = replace(dataset.info, options=saved_options(options))
         self.by, self.has_begun = by, False
         self.was_settled = dataset.settled and dataset.manifest.is_file()
+        self._is_noted = dataset.settled and dataset.info.checksums
         self._settles = dataset.settled or dataset.info.under_way in TABLES_ONLY or by not in TABLES_ONLY
 
     def begin(self) -> None:
@@ -73,10 +75,13 @@ class Edit:
         info = replace(next_version(self.folder, self.info), format=format_of(self.folder))
         if self._settles:
             info = replace(info, settled=True, under_way="")
+        info = replace(info, checksums=True)
         write_card(self.dataset, info, write_statistics(self.dataset, self.options))
+        close_sums(self.folder, info_bytes(info), self._is_noted)
         write_info(self.folder, info)
         self.dataset.reload()
         self.info, self.has_begun, self.manifest_fits, self.was_settled = info, False, False, self._settles
+        self._is_noted = True
 
 
 def bring_manifest_up_to_date(dataset: Dataset) -> None:
@@ -95,5 +100,5 @@ def locked(folder: Place) -> Iterator[None]:
         DatasetBusyError: another run holds it.
         DiskFullError: no space left.
     """
-    with dataset_lock(folder), disk_errors(folder):
+    with dataset_lock(folder), disk_errors(folder), noted_changes(folder):
         yield

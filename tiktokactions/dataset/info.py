@@ -38,6 +38,8 @@ class DatasetInfo:
     format: int = FORMAT
     under_way: str = ""
     """While not settled: the command that changes the dataset or was killed while it did; empty if unknown."""
+    checksums: bool = False
+    """Whether ``SHA256SUMS`` was written with it."""
 
 
 def info_path(dataset: Place) -> Place:
@@ -70,8 +72,12 @@ def format_of(dataset: Place) -> int:
 
 
 def write_info(dataset: Place, info: DatasetInfo) -> None:
-    data = msgspec.json.format(msgspec.json.encode(info), indent=2) + b"\n"
-    write_atomic(info_path(dataset), data, staging=staging_folder(dataset))
+    write_atomic(info_path(dataset), info_bytes(info), staging=staging_folder(dataset))
+
+
+def info_bytes(info: DatasetInfo) -> bytes:
+    """``dataset.json``."""
+    return msgspec.json.format(msgspec.json.encode(info), indent=2) + b"\n"
 
 
 def new_info(dataset: Place, options: CurateOptions, detector: DetectorInfo) -> DatasetInfo:

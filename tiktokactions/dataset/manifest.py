@@ -13,7 +13,7 @@ from tiktokactions.curation.decide import frame_scores, person_frames, person_sc
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.assignments import read_sides
 from tiktokactions.files import Place, readable, staging_folder, unfinished
-from tiktokactions.records import STATUSES, VideoRecord
+from tiktokactions.records import STATUSES, VideoRecord, record_seal
 
 _TEXT, _TEXTS, _INT, _FLOAT = pa.string(), pa.list_(pa.string()), pa.int32(), pa.float64()
 SCHEMA = pa.schema(
@@ -42,6 +42,7 @@ SCHEMA = pa.schema(
             (pa.list_(_FLOAT), "frame_scores"),
             (_FLOAT, "person_score"),
             (pa.map_(_TEXT, _FLOAT), "timings"),
+            (_TEXT, "record_sha256"),
         )
         for name in names
     ]
@@ -78,6 +79,7 @@ def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None 
         "frame_scores": frame_scores(record),
         "person_score": person_score(record, options),
         "timings": list(record.timings.items()),
+        "record_sha256": record_seal(record),
     }
 
 

@@ -7,17 +7,31 @@ between the two is decided in this room alone.
 from tiktokactions.files.changes import (
     clear_staging,
     create,
+    csv_bytes,
     delete,
     delete_empty,
     delete_folder,
     disk_errors,
+    json_bytes,
     link_or_copy,
     move_into_place,
+    noted_changes,
     staging_folder,
+    take_notes,
     unfinished,
     write_atomic,
     write_csv,
     write_json,
+)
+from tiktokactions.files.checksums import (
+    SUMS,
+    ChecksumsError,
+    read_sums,
+    sum_files,
+    update_sums,
+    write_listed,
+    write_sums,
+    wrong_sums,
 )
 from tiktokactions.files.layout import (
     AnyPlace,

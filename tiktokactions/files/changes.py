@@ -5,24 +5,74 @@ from __future__ import annotations
 import contextlib
 import csv
 import errno
+import hashlib
 import io
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiktokactions.errors import AccessError, DiskFullError, TiktokactionsError
 from tiktokactions.files import objects
-from tiktokactions.files.places import Place, local_path, stored_path
+from tiktokactions.files.places import Place, absolute, local_path, sha256_file, stored_path
 from tiktokactions.machine import NO_SPACE, scratch_folder
 
 NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+NOT_NOTED = ("records", "clips", "thumbs", "quarantine", "SHA256SUMS", "dataset.json")
+"""Records have their checksums in themselves and in the manifest, and hold those of clips and thumbnails; the last two are
+written by whoever reads the notes."""
 
 
 def about_to_change(place: Place) -> None:
     """Called before each change takes effect. Does nothing; tests put something here that ends the process."""
+
+
+@dataclass(frozen=True, eq=False)
+class Notes:
+    """The SHA-256 of every file written below a folder, by relative path; empty where it was deleted."""
+
+    folder: str
+    sha256: dict[str, str] = field(default_factory=dict)
+
+    def name_of(self, place: Place) -> str:
+        """The relative path; empty for what is not noted: what lies elsewhere, hidden files, :data:`NOT_NOTED`."""
+        path = absolute(str(place))
+        name = path[len(self.folder) + 1 :] if path.startswith(f"{self.folder}/") else ""
+        return "" if name.startswith(".") or name.partition("/")[0] in NOT_NOTED else name
+
+
+_noting: list[Notes] = []
+
+
+@contextlib.contextmanager
+def noted_changes(folder: Place) -> Iterator[Notes]:
+    """Note what this process writes below ``folder`` while the block lasts: its checksum costs no second reading."""
+    notes = Notes(absolute(str(folder)))
+    _noting.append(notes)
+    try:
+        yield notes
+    finally:
+        _noting.remove(notes)
+
+
+def take_notes(folder: Place) -> dict[str, str]:
+    """What was noted below exactly this folder, which is forgotten now."""
+    taken: dict[str, str] = {}
+    for notes in _noting:
+        if notes.folder == absolute(str(folder)):
+            taken |= notes.sha256
+            notes.sha256.clear()
+    return taken
+
+
+def _note(place: Place, written: bytes | Place | None) -> None:
+    for notes in _noting:
+        if name := notes.name_of(place):
+            sha256 = hashlib.sha256(written).hexdigest() if isinstance(written, bytes) else ""
+            notes.sha256[name] = sha256 if written is None or isinstance(written, bytes) else sha256_file(written)
 
 
 def staging_folder(dataset: Place) -> Path:
@@ -70,6 +120,7 @@ def write_atomic(place: Place, data: bytes, staging: Path | None = None) -> None
     if local_path(place) is None:
         about_to_change(place)
         stored_path(place).write_bytes(data)
+        _note(place, data)
         return
     with unfinished(place, staging) as file:
         file.write_bytes(data)
@@ -81,13 +132,14 @@ def create(place: Place, data: bytes) -> None:
     if local is None:
         about_to_change(place)
         stored_path(place).create(data)
-        return
-    with tempfile.NamedTemporaryFile(dir=local.parent, prefix=".writing-") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-        # A link, not a rename: of two processes that make one, the first wins and both read the same.
-        link_or_copy(Path(file.name), local)
+    else:
+        with tempfile.NamedTemporaryFile(dir=local.parent, prefix=".writing-") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            # A link, not a rename: of two processes that make one, the first wins and both read the same.
+            link_or_copy(Path(file.name), local)
+    _note(place, data)
 
 
 def link_or_copy(source: Place, target: Path) -> None:
@@ -113,21 +165,34 @@ def write_json(
     place: Place, value: object, staging: Path | None = None, indent: int = 2, sort_keys: bool = False
 ) -> None:
     """As :func:`write_atomic`; UTF-8, with a newline at the end."""
+    write_atomic(place, json_bytes(value, indent, sort_keys), staging)
+
+
+def json_bytes(value: object, indent: int = 2, sort_keys: bool = False) -> bytes:
+    """A JSON file as :func:`write_json` writes it."""
     text = json.dumps(value, indent=indent, ensure_ascii=False, sort_keys=sort_keys)
-    write_atomic(place, f"{text}\n".encode("utf-8", "surrogatepass"), staging)
+    return f"{text}\n".encode("utf-8", "surrogatepass")
 
 
 def write_csv(place: Place, rows: Iterable[Iterable[object]], staging: Path | None = None) -> None:
     """As :func:`write_atomic`; the first row is the head, lines end in a newline alone."""
+    write_atomic(place, csv_bytes(rows), staging)
+
+
+def csv_bytes(rows: Iterable[Iterable[object]]) -> bytes:
+    """A CSV file as :func:`write_csv` writes it."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    write_atomic(place, text.getvalue().encode("utf-8", "surrogatepass"), staging)
+    return text.getvalue().encode("utf-8", "surrogatepass")
 
 
 def move_into_place(staged: Place, target: Place) -> None:
     """Bring a finished file or folder to where it belongs: a rename (same file system), or one upload to an object store."""
     source, local = local_path(staged), local_path(target)
     about_to_change(target)
+    if source is None or source.is_file():
+        _note(staged, None)
+        _note(target, staged)
     if local is not None:
         local.parent.mkdir(parents=True, exist_ok=True)
         os.replace(str(staged), local)
@@ -145,6 +210,7 @@ def delete(place: Place) -> bool:
     if not (place.is_file() if local is None else os.path.lexists(local)):
         return False
     about_to_change(place)
+    _note(place, None)
     (local or stored_path(place)).unlink(missing_ok=True)
     return True
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, delete, write_json
+from tiktokactions.files import Place, delete, json_bytes, write_json, write_listed
 from tiktokactions.release import formats
 from tiktokactions.release.rows import Export
 
@@ -92,7 +92,7 @@ def take_down_from_exports(dataset: Place, ids: Iterable[str]) -> int:
             for name in _files_before(out, entry["format"]):
                 delete(out / name)
     if remembered(dataset) != kept:
-        write_json(dataset / REMEMBERED, kept, indent=1)
+        write_listed(dataset, REMEMBERED, json_bytes(kept, indent=1))
     return changed
 
 
@@ -124,4 +124,4 @@ def _files_before(out: Path, name: str) -> list[str]:
 def _remember(export: Export, name: str, out: Path) -> None:
     entry = {"format": name, "path": str(out.resolve()), **_options(export)}
     others = [known for known in remembered(export.dataset.folder) if known["path"] != entry["path"]]
-    write_json(export.dataset.folder / REMEMBERED, [*others, entry], indent=1)
+    write_listed(export.dataset.folder, REMEMBERED, json_bytes([*others, entry], indent=1))

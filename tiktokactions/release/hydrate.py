@@ -177,8 +177,7 @@ def hydrate_one(found: Found, dataset: Path, options: CurateOptions, detector: s
             return f"failed: its clip has {cut.frames} frames here, {record.clip.frames} were released"
         # Another version of the encoder may write other bytes for the same frames: the record says what lies here.
         record = replace(record, clip=cut)
-    write_thumbnails_again(path, record, options, dataset)
-    write_record(dataset, record)
+    write_record(dataset, write_thumbnails_again(path, record, options, dataset))
     return "rebuilt"
 
 

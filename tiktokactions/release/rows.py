@@ -19,7 +19,7 @@ from tiktokactions.collection.rows import hash_creator
 from tiktokactions.curation.decide import person_score
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.statistics import labels_of_rows
-from tiktokactions.files import Place, create, delete, link_or_copy
+from tiktokactions.files import Place, create, delete, link_or_copy, sha256_file, update_sums
 from tiktokactions.records import PersonBox, Sample, VideoRecord
 from tiktokactions.splits.leak_groups import first_labels
 
@@ -186,6 +186,7 @@ def dataset_salt(dataset: Place) -> bytes:
     if not path.is_file():
         with contextlib.suppress(FileExistsError):  # another export made it meanwhile
             create(path, f"{secrets.token_hex(16)}\n".encode())
+            update_sums(dataset, {SALT_FILE: sha256_file(path)})
     return path.read_text(encoding="ascii").strip().encode()
 
 

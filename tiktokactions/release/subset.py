@@ -24,12 +24,22 @@ import pyarrow.parquet as pq
 
 from tiktokactions.copies.of_dataset import duplicates_of
 from tiktokactions.dataset.assignments import read_assignments, write_assignments
+from tiktokactions.dataset.checksums import close_sums
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.history import next_version
-from tiktokactions.dataset.info import read_info, write_info
+from tiktokactions.dataset.info import info_bytes, read_info, write_info
 from tiktokactions.dataset.manifest import rewrite_manifest
 from tiktokactions.dataset.subset_mark import MARK, is_subset
-from tiktokactions.files import Place, poster_path, unfinished, write_json
+from tiktokactions.files import (
+    Place,
+    json_bytes,
+    poster_path,
+    sha256_file,
+    unfinished,
+    update_sums,
+    write_json,
+    write_listed,
+)
 from tiktokactions.machine import utc_now
 from tiktokactions.release.subset_options import Choice, SubsetError
 
@@ -256,7 +266,9 @@ def write_subset(data: Dataset, chosen: list[Row], choice: Choice, output: Path)
     before = read_info(output) or replace(info, version=0, created=utc_now())
     own = replace(info, name=output.resolve().name, version=before.version, created=before.created, settled=True)
     _remember(dataset, output)
-    write_info(output, next_version(output, replace(own, updated=before.updated)))
+    own = next_version(output, replace(own, updated=before.updated, checksums=True))
+    close_sums(output, info_bytes(own), is_whole=False)
+    write_info(output, own)
 
 
 def remembered(dataset: Place) -> list[Path]:
@@ -269,7 +281,7 @@ def remembered(dataset: Place) -> list[Path]:
 def _remember(dataset: Place, subset: Path) -> None:
     known = remembered(dataset)
     if subset.resolve() not in known:
-        write_json(dataset / REMEMBERED, [str(path) for path in (*known, subset.resolve())], indent=1)
+        write_listed(dataset, REMEMBERED, json_bytes([str(path) for path in (*known, subset.resolve())], indent=1))
 
 
 def take_down_features(subset: Path, ids: frozenset[str]) -> None:
@@ -281,6 +293,7 @@ def take_down_features(subset: Path, ids: frozenset[str]) -> None:
         if pc.any(gone).as_py():
             with unfinished(path) as staged:
                 pq.write_table(table.filter(pc.invert(pc.fill_null(gone, False))), staged)
+            update_sums(subset, {path.name: sha256_file(path)})
 
 
 def without_copies(data: Dataset, rows: list[Row]) -> list[Row]:

@@ -24,13 +24,17 @@ class Database:
     survives the end of the process, the file never breaks, and no commit waits for the disk.
     """
 
-    def __init__(self, path: Path, schema: str, version: int, synchronous: str = "FULL") -> None:
+    def __init__(
+        self, path: Path, schema: str, version: int, synchronous: str = "FULL", with_every_write: str = ""
+    ) -> None:
         """Opens the file, creating it and its tables where they are missing.
+
+        ``with_every_write``: a statement that belongs to every transaction that writes.
 
         Raises:
             ValueError: the file was made by a newer program, or is no SQLite database.
         """
-        self.path, self._synchronous = path, synchronous
+        self.path, self._synchronous, self._with_every_write = path, synchronous, with_every_write
         self._free: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -90,6 +94,8 @@ class Database:
         with self.connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
+            if self._with_every_write:
+                connection.execute(self._with_every_write)
             connection.execute("COMMIT")
 
     def close(self) -> None:

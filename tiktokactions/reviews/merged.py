@@ -13,10 +13,10 @@ from typing import Any
 
 from tiktokactions.files import Place
 from tiktokactions.reviews.rows import insert
-from tiktokactions.reviews.store import Store, store_path
+from tiktokactions.reviews.store import WRITES, Store, store_path
 
-NOT_CARRIED = ("cookie_secret",)
-"""Settings of one folder only: they sign its sessions."""
+NOT_CARRIED = ("cookie_secret", WRITES)
+"""Settings of one folder only: what signs its sessions, and the count of its transactions."""
 RANK = {"outside": 0, "reviewer": 1, "owner": 2}
 
 

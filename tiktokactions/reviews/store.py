@@ -3,10 +3,15 @@ anything of it, so it cannot be made again."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from tiktokactions.files import AnyPlace, Place, on_disk
+from tiktokactions.files import AnyPlace, Place, local_path, on_disk, sha256_file, staging_folder, write_atomic
 from tiktokactions.machine import utc_now
 from tiktokactions.reviews.database import Database
 from tiktokactions.reviews.decisions import Decision, Verdict
@@ -49,15 +54,74 @@ CREATE TABLE verdicts(
 )"""
 
 
+WRITES = "writes"
+"""The setting that counts transactions."""
+STAMP = "reviews.sqlite.sha256"
+"""How ``reviews.sqlite`` was when it was last closed: its SHA-256, as ``sha256sum -c`` reads it, and its writes. Between two
+closings the count tells what people wrote from damage."""
+
+
 class Store:
     """``DATASET/reviews.sqlite``, opened. Every write is on disk when its function returns."""
 
     def __init__(self, dataset: Place) -> None:
         self.dataset = on_disk(dataset, "reviews.sqlite")
-        self.database = Database(store_path(self.dataset), SCHEMA, FORMAT, synchronous="FULL")
+        count = f"INSERT INTO settings VALUES('{WRITES}', '1') ON CONFLICT(name) DO UPDATE SET value = value + 1"
+        self.database = Database(store_path(self.dataset), SCHEMA, FORMAT, "FULL", count)
 
     def close(self) -> None:
+        writes = setting(self, WRITES, 0)
         self.database.close()
+        if writes and (read_stamp(self.dataset) or ("", 0))[1] != writes:
+            stamp(self.dataset, writes)
+
+
+def stamp(dataset: Path, writes: int) -> None:
+    """Remember how the reviews are, unless another process has them open: the last to close them does it."""
+    path = store_path(dataset)
+    if not path.with_name(f"{path.name}-wal").exists():
+        said = f"{sha256_file(path)}  {path.name}\n# {writes} writes\n"
+        write_atomic(dataset / STAMP, said.encode(), staging_folder(dataset))
+
+
+def read_stamp(dataset: Path) -> tuple[str, int] | None:
+    """SHA-256 and count of writes; None where there is no stamp, or none that can be read."""
+    path = dataset / STAMP
+    said = path.read_bytes().decode("utf-8", "replace") if path.is_file() else ""
+    found = re.fullmatch(r"([0-9a-f]{64})  reviews\.sqlite\n# ([0-9]+) writes\n", said)
+    return (found[1], int(found[2])) if found else None
+
+
+def check_reviews(place: Place) -> Iterator[tuple[str, str]]:
+    """What is wrong with a dataset's reviews: a file's name and what about it. Nothing is written."""
+    dataset = local_path(place)
+    if dataset is None or not (store_path(dataset).exists() or (dataset / STAMP).exists()):
+        return
+    path = store_path(dataset)
+    if not path.exists():
+        yield path.name, "is gone: what people decided cannot be made again"
+        return
+    is_open = path.with_name(f"{path.name}-wal").exists()
+    try:
+        how = "mode=ro" if is_open else "immutable=1"
+        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)) as connection:
+            damage = [row[0] for row in connection.execute("PRAGMA integrity_check(5)") if row[0] != "ok"]
+            damage += [f"{row[0]} {row[1]} points nowhere" for row in connection.execute("PRAGMA foreign_key_check")]
+            [row] = connection.execute(f"SELECT max(CASE name WHEN '{WRITES}' THEN value END) FROM settings")
+            writes = int(row[0] or 0)
+    except (sqlite3.DatabaseError, ValueError) as error:
+        damage = [str(error)]
+    if damage:
+        yield path.name, f"is damaged ({'; '.join(damage)}): put a copy of before in its place"
+        return
+    said = read_stamp(dataset)
+    if said is None:
+        if (dataset / STAMP).exists() or (writes and not is_open):
+            yield STAMP, "is gone or was changed"
+    elif writes < said[1] or (writes == said[1] and not is_open and sha256_file(path) != said[0]):
+        yield path.name, f"is not as it was closed: other bytes than {STAMP} says, though this program wrote nothing"
+    elif writes > said[1] and sha256_file(path) == said[0]:
+        yield STAMP, "was changed: it fits the file, but not its count of writes"
 
 
 def store_path(dataset: AnyPlace) -> AnyPlace:

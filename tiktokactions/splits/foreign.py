@@ -33,7 +33,18 @@ from tiktokactions.curation.engine_local import run_jobs
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.sources import list_videos
 from tiktokactions.dataset.dataset import Dataset
-from tiktokactions.files import Place, is_address, local_file, readable, staging_folder, unfinished, write_csv
+from tiktokactions.files import (
+    Place,
+    csv_bytes,
+    is_address,
+    local_file,
+    readable,
+    sha256_file,
+    staging_folder,
+    unfinished,
+    update_sums,
+    write_listed,
+)
 
 FIELDS = (
     *("video_id", "path", "label", "foreign_path", "own_start_s", "foreign_start_s", "seconds", "mirrored"),
@@ -104,7 +115,7 @@ def check_against(data: Dataset, foreign: Sequence[str], media: Path | None = No
     table = dataset / "splits" / "check_against" / "pairs.csv"
     blanks = ("",) * (len(FIELDS) - 5)
     unreadable = (("", "", "", path, *blanks, problem) for path, problem in unread)
-    write_csv(table, [FIELDS, *rows, *unreadable], staging_folder(dataset))
+    write_listed(dataset, "splits/check_against/pairs.csv", csv_bytes([FIELDS, *rows, *unreadable]))
     pairs = tuple(dict.fromkeys((video_id, label, path) for video_id, _, label, path, *_ in rows))
     return ForeignCheck(len(trained), len(listed) + len(missing), pairs, tuple(unread), str(table))
 
@@ -199,6 +210,7 @@ def _write(dataset: Place, store: Place, known: Iterable[Hashed]) -> None:
     ]
     with unfinished(store, staging_folder(dataset)) as staged:
         pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), staged)
+    update_sums(dataset, {store.relative_to(dataset).as_posix(): sha256_file(store)})
 
 
 def check_text(found: ForeignCheck) -> str:

@@ -19,7 +19,7 @@ from tiktokactions.curation.takedowns import NotTakenDownError, Takedown, add_ta
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.editing import Edit, locked
 from tiktokactions.dataset.info import read_info
-from tiktokactions.files import DatasetBusyError, Place, delete, write_atomic, write_json
+from tiktokactions.files import DatasetBusyError, Place, delete, json_bytes, write_atomic, write_listed
 from tiktokactions.machine import Clock, utc_now, utc_text
 from tiktokactions.takedown import collection as of_collection
 from tiktokactions.takedown import reviews
@@ -273,7 +273,7 @@ def write_report(folder: Place, at: str, said: Mapping[str, Any]) -> Place:
     earlier = [p for p in reports if p != path]
     signed = dict(said) | {"previous": _signed(earlier[-1]).get("sha256") if earlier else None}
     signed["sha256"] = signature(signed)
-    write_json(path, signed, sort_keys=True)
+    write_listed(folder, f"{REPORTS}/{path.name}", json_bytes(signed, sort_keys=True))
     return path
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 
 from tiktokactions.collection.store import Collection, is_collection
-from tiktokactions.files import Place, located, staging_folder, write_json
+from tiktokactions.files import Place, json_bytes, located, write_listed
 from tiktokactions.takedown.folders import is_dataset_folder
 
 LINKS = "collections.json"
@@ -24,7 +24,7 @@ def link_collections(inputs: Iterable[str], dataset: Place) -> None:
             if str(dataset.absolute()) not in known:
                 collection.set_setting("datasets", [*known, str(dataset.absolute())])
     if new := [str(path) for path in found if str(path) not in before]:
-        write_json(dataset / LINKS, [*before, *new], staging_folder(dataset))
+        write_listed(dataset, LINKS, json_bytes([*before, *new]))
 
 
 def linked_collections(dataset: Place) -> list[str]:

@@ -26,15 +26,15 @@ def take_down_reviews(place: Place, ids: Iterable[str]) -> int:
     if not store_path(dataset).exists():
         return 0
     removed: set[str] = set()
-    with closing(Store(dataset)) as store, store.database.connection() as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        for video_id in wanted:
-            # Undo rows point at the rows they take back, and are about the same video.
-            for table in ("decisions", "gold", "sampled", "verdicts"):
-                if connection.execute(f"DELETE FROM {table} WHERE video_id=?", (video_id,)).rowcount:
-                    removed.add(video_id)
-        connection.execute("COMMIT")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with closing(Store(dataset)) as store:
+        with store.database.write() as connection:
+            for video_id in wanted:
+                # Undo rows point at the rows they take back, and are about the same video.
+                for table in ("decisions", "gold", "sampled", "verdicts"):
+                    if connection.execute(f"DELETE FROM {table} WHERE video_id=?", (video_id,)).rowcount:
+                        removed.add(video_id)
+        with store.database.connection() as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return len(removed)
 
 

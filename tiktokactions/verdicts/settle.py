@@ -135,7 +135,9 @@ def _decided(
         after = _place_clip(dataset, after, before)
         if _differs(before, after):
             write(after)
-        yield after
+            yield after
+        else:  # as it is on the disk
+            yield before
 
 
 def _differs(before: VideoRecord, after: VideoRecord) -> bool:

@@ -22,7 +22,9 @@ HEAD = (
     *("start_s", "end_s", "split", "evidence"),
 )
 INFO_NAME = "ids.json"
-KEPT_OUT = ("source", "timings", "video_id", "labels", "status", "reasons", "format")
+KEPT_OUT = (
+    *("source", "timings", "video_id", "labels", "status", "reasons", "format", "poster_sha256", "strip_sha256"),
+)
 """Fields of a record that ``evidence`` leaves out: names and paths, and what has a column of its own."""
 
 
