@@ -47,7 +47,7 @@ def curate(folder: Path, name: str, rows: Any, label: str = "walk", **settings: 
 
 def give(dataset: Path, **sides: str) -> None:
     write_assignments(dataset, {i: Assignment(side) for i, side in sides.items()})
-    api.dataset_split(dataset)
+    api.dataset_split(dataset, sounds="on")
 
 
 def sides_of(dataset: Path) -> dict[str, str]:
@@ -228,7 +228,8 @@ PLANTED = {
     "copy": ("train", "a re-encoded copy of old0"),
     "same-creator": ("test", "bob's next video"),
     "same-sound": ("train", "another's video with old0's song"),
-    "bridge": ("none", "cem's video with gus's air: old2 is trained on, old3 tested on"),
+    "two-sounds": ("train", "cem's video with gus's air: old2 is trained on, old3 tested on; creators come first"),
+    "bridge": ("none", "cem's copy of gus's old3"),
     "stranger": (None, "nobody's relative"),
 }
 
@@ -237,8 +238,15 @@ PLANTED = {
 def planted(tmp_path_factory):
     """``old``, split; ``new`` with a relative of each kind; ``grown``: both, curated one after the other."""
     folder = tmp_path_factory.mktemp("planted")
-    new = ("copy,dan,", "same-creator,bob,", "same-sound,eve,song", "bridge,cem,air", "stranger,fay,")
-    for name, rows, looks in (("old", BEFORE, (0, 1, 2, 7)), ("new", new, (0, 3, 4, 5, 6))):
+    new = (
+        "copy,dan,",
+        "same-creator,bob,",
+        "same-sound,eve,song",
+        "two-sounds,cem,air",
+        "bridge,cem,",
+        "stranger,fay,",
+    )
+    for name, rows, looks in (("old", BEFORE, (0, 1, 2, 7)), ("new", new, (0, 3, 4, 5, 7, 6))):
         lines = ["path,id,label,creator,sound"]
         for row, look in zip(rows, looks, strict=True):
             path = folder / "videos" / f"{row.split(',')[0]}.mp4"
@@ -261,7 +269,7 @@ def test_planted_relatives_follow_or_stand_nowhere(planted, way, tmp_path):
     assert [found[f"old{n}"] for n in range(4)] == ["train", "test", "train", "test"]
     for name, (side, why) in PLANTED.items():
         assert found[name] == side or (side is None and found[name] != "none"), f"{name}: {why}"
-    api.dataset_subset(planted / way, tmp_path / "sub", by="random", size=8)
+    api.dataset_subset(planted / way, tmp_path / "sub", by="random", size=9)
     kept = sides_of(tmp_path / "sub")
     assert kept == {i: side for i, side in found.items() if side != "none"}, "what stands nowhere is in no subset"
     api.dataset_subset(planted / way, tmp_path / "train", by="balanced", size=3, sides=("train",))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tiktokactions.release.subset import Subset
     from tiktokactions.reviews.agreement import ReviewReport
     from tiktokactions.reviews.answers import TasksImported
-    from tiktokactions.splits.sides import SplitReport
+    from tiktokactions.splits.report import SplitReport
     from tiktokactions.study.extrapolation import Extrapolation
     from tiktokactions.study.plan import Needs
     from tiktokactions.verdicts.verify import Verification
@@ -260,14 +260,14 @@ def dataset_card(path: Path, typed: Typed) -> Told:
 
 def dataset_split(report: SplitReport, typed: Typed) -> Told:
     from tiktokactions.splits.foreign import check_text
-    from tiktokactions.splits.sides import report_text
+    from tiktokactions.splits.report import report_text
 
     check, json = report.check_against, to_builtins(report)
     if check is None:
         del json["check_against"]
     sides = f"\nSides: {typed['dataset'].rstrip('/')}/splits"
     lines = [report_text(report), *([check_text(check)] if check else []), sides]
-    attention = bool(report.bridging or (check and (check.pairs or check.unread)))
+    attention = bool(report.bridging or report.missed or (check and (check.pairs or check.unread)))
     return Told(lines, needs_attention=attention, json=json)
 
 

@@ -42,7 +42,8 @@ def dataset_merge(first: AnyPath, second: AnyPath, output: AnyPath, *, progress:
         tiktokactions dataset merge data/ more/ -o larger/
     """
     from tiktokactions.release import merge
-    from tiktokactions.splits.sides import linked_dataset, split_dataset
+    from tiktokactions.splits.sides import linked_dataset, options_before, resolve, split_dataset
+    from tiktokactions.splits.sounds import bound_sounds
     from tiktokactions.verdicts.settle import settle
 
     out = on_disk(output, "a merge")
@@ -70,7 +71,9 @@ def dataset_merge(first: AnyPath, second: AnyPath, output: AnyPath, *, progress:
         link_merged(folders, out)
         progress("settling verdicts and duplicates, writing the manifest")
         settle(edit, Checkpoint())
-        linked = linked_dataset(out, edit.options)
+        held = resolve(SplitOptions(), options_before(folders[0]) or options_before(folders[1]))
+        linked = linked_dataset(out, edit.options, held["sounds"])
+        linked, _ = bound_sounds(linked, read_assignments(folders[1]) | read_assignments(folders[0]), held["chain"])
         sides, lost = merge.merged_sides(folders, linked)
         if edit.info.version:  # of one that was never finished they were not given yet, and are drawn again alike
             sides |= {i: a for i, a in read_assignments(out).items() if i not in sides}

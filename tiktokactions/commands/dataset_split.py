@@ -14,7 +14,7 @@ from tiktokactions.options import checked_options
 from tiktokactions.splits.options import SplitOptions
 
 if TYPE_CHECKING:
-    from tiktokactions.splits.sides import SplitReport
+    from tiktokactions.splits.report import SplitReport
 
 
 @takes(SplitOptions)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tiktokactions.release.export import Exported
     from tiktokactions.release.merge import Merged
     from tiktokactions.release.subset import Subset
-    from tiktokactions.splits.sides import SplitReport
+    from tiktokactions.splits.report import SplitReport
     from tiktokactions.verdicts.verify import Verification
 
 

@@ -7,7 +7,7 @@ near-duplicates, and by their sound. Rejected near-duplicates join too: whoever 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -49,14 +49,20 @@ class Linked:
     is_used: np.ndarray
     """(V,) bool: accepted, with a clip; others only join."""
     label: np.ndarray
-    """(V,) int64: places in ``label_names``."""
+    """(V,) int64: places in ``label_names`` of the label that counts in lists and in training, the first."""
     label_names: tuple[str | None, ...]
+    labelled: np.ndarray
+    """(M,) int64: places in ``ids``, once for every label of the video (None counts as one)."""
+    labelled_as: np.ndarray
+    """(M,) int64: places in ``label_names``."""
     who: np.ndarray
     """(E,) int64: places in ``ids``."""
     what: np.ndarray
     """(E,) int64: numbers of values, different ones for different rules."""
     rule: np.ndarray
     """(E,) int64: places in :data:`RULES`."""
+    names: pa.Array
+    """Strings: what each of the numbers in ``what`` stands for."""
 
     def groups(self, without: np.ndarray | None = None, rule_off: str | None = None) -> np.ndarray:
         """(V,) int64: the number of each video's group.
@@ -81,6 +87,19 @@ class Linked:
         """(V,) bool: whether each video is one of these."""
         return np.fromiter((video_id in ids for video_id in self.ids), bool, len(self.ids)) if ids else self.none
 
+    def with_pairs(self, pairs: Iterable[tuple[str, str]]) -> Linked:
+        """With more near-duplicates: pairs of ids; those of videos that are not here are passed over."""
+        place = {video_id: number for number, video_id in enumerate(self.ids)}
+        both = [(place[a], place[b], a) for a, b in pairs if a in place and b in place]
+        first = len(self.names)
+        return replace(
+            self,
+            who=np.concatenate([self.who, np.array([at for a, b, _ in both for at in (a, b)], np.int64)]),
+            what=np.concatenate([self.what, np.repeat(np.arange(first, first + len(both)), 2)]),
+            rule=np.concatenate([self.rule, np.full(2 * len(both), RULES.index("duplicate"))]),
+            names=pa.concat_arrays([self.names, pa.array([name for *_, name in both], pa.string())]),
+        )
+
     @property
     def none(self) -> np.ndarray:
         return np.zeros(len(self.ids), bool)
@@ -98,7 +117,15 @@ def linked_videos(batches: Iterable[pa.RecordBatch], twins: Mapping[str, str] | 
     column = {name: _one(table[name]) for name in LINK_SCHEMA.names}
     everybody = np.arange(table.num_rows)
     ids = column["video_id"]
-    encoded = first_labels(column).dictionary_encode("encode")
+    lists = _label_lists(column)
+    is_bare = pc.fill_null(pc.equal(pc.list_value_length(lists), 0), True).to_numpy(zero_copy_only=False)
+    labelled = np.concatenate([pc.list_parent_indices(lists).to_numpy(), np.flatnonzero(is_bare)]).astype(np.int64)
+    encoded = pa.concat_arrays([pc.list_flatten(lists), pa.nulls(int(is_bare.sum()), pa.string())])
+    encoded = encoded.dictionary_encode("encode")
+    labelled_as = encoded.indices.to_numpy().astype(np.int64)
+    label = np.zeros(len(ids), np.int64)
+    label[labelled[::-1]] = labelled_as[::-1]  # of a place that is written more than once the last value stays
+    once = np.unique(np.stack([labelled, labelled_as]), axis=1)
     used = pc.and_(pc.equal(column["status"], "accepted"), pc.is_valid(column["clip_path"]))
 
     codes = pc.list_flatten(column["reasons"])
@@ -117,7 +144,7 @@ def linked_videos(batches: Iterable[pa.RecordBatch], twins: Mapping[str, str] | 
         "duplicate": [(everybody, ids), (copies, kept), (found.drop_null().to_numpy(), twin)],
         "sound": [(everybody, _renamed(column["sound"], lambda s: None if is_generic(s) else _folded(s)))],
     }
-    who, what, rule, values = [], [], [], 0
+    who, what, rule, named, values = [], [], [], [], 0
     for number, name in enumerate(RULES):
         places = np.concatenate([places for places, _ in by_rule[name]]).astype(np.int64)
         shared = pa.concat_arrays([names for _, names in by_rule[name]])
@@ -126,16 +153,20 @@ def linked_videos(batches: Iterable[pa.RecordBatch], twins: Mapping[str, str] | 
         who.append(places[is_said])
         what.append(numbered.indices.to_numpy().astype(np.int64) + values)
         rule.append(np.full(len(who[-1]), number))
+        named.append(numbered.dictionary)
         values += len(numbered.dictionary)
     return Linked(
         ids=tuple(ids.to_pylist()),
         paths=column["clip_path"],
         is_used=pc.fill_null(used, False).to_numpy(zero_copy_only=False),
-        label=encoded.indices.to_numpy().astype(np.int64),
+        label=label,
         label_names=tuple(encoded.dictionary.to_pylist()),
+        labelled=once[0],
+        labelled_as=once[1],
         who=np.concatenate(who),
         what=np.concatenate(what),
         rule=np.concatenate(rule),
+        names=pa.concat_arrays(named),
     )
 
 
@@ -145,10 +176,14 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
 
 def first_labels(columns: Mapping[str, pa.Array] | pa.RecordBatch) -> pa.Array:
     """The label that each row counts under, from its ``human_labels``, else its ``labels``; null where it has none."""
-    human = pc.fill_null(pc.greater(pc.list_value_length(columns["human_labels"]), 0), False)
-    lists = pc.if_else(human, columns["human_labels"], columns["labels"])
+    lists = _label_lists(columns)
     is_empty = pc.fill_null(pc.equal(pc.list_value_length(lists), 0), True).to_numpy(zero_copy_only=False)
     return lists.values.take(pa.array(lists.offsets.to_numpy()[:-1], mask=is_empty))
+
+
+def _label_lists(columns: Mapping[str, pa.Array] | pa.RecordBatch) -> pa.Array:
+    human = pc.fill_null(pc.greater(pc.list_value_length(columns["human_labels"]), 0), False)
+    return pc.if_else(human, columns["human_labels"], columns["labels"])
 
 
 def _renamed(column: pa.Array, name: Callable[[str], str | None]) -> pa.Array:
@@ -169,6 +204,38 @@ def named_groups(linked: Linked, without: Collection[str] = (), rule_off: str | 
     for video_id, number in zip(linked.ids, numbers, strict=True):
         name[number] = min(video_id, name.get(number, video_id))
     return {video_id: name[number] for video_id, number in zip(linked.ids, numbers, strict=True)}
+
+
+def torn_between(linked: Linked, side: np.ndarray, nowhere: np.ndarray) -> np.ndarray:
+    """(V,) bool: ``nowhere``, and the videos without a side that tie two sides to each other.
+
+    Whoever is related to two sides itself is one of them; its other relatives need not be.
+
+    Args:
+        side: (V,) int64: the side that a video has, -1 for none.
+        nowhere: (V,) bool: videos that join nothing.
+    """
+    torn, held = nowhere.copy(), side >= 0
+    while True:
+        group = linked.groups(torn)
+        pairs = np.unique(np.stack([group[held], side[held]]), axis=1)
+        is_between = (np.bincount(pairs[0], minlength=len(side))[group] > 1) & ~held & ~torn
+        if not (found := is_between & _related_to_two(linked, held, side)).any():
+            return torn | is_between
+        torn |= found
+
+
+def _related_to_two(linked: Linked, held: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """(V,) bool: the video itself shares something with videos of two sides."""
+    none = int(side.max(initial=0)) + 1
+    lowest, highest = np.full(len(linked.names), none), np.full(len(linked.names), -1)
+    is_held = held[linked.who]
+    np.minimum.at(lowest, linked.what[is_held], side[linked.who[is_held]])
+    np.maximum.at(highest, linked.what[is_held], side[linked.who[is_held]])
+    own_lowest, own_highest = np.full(len(side), none), np.full(len(side), -1)
+    np.minimum.at(own_lowest, linked.who, lowest[linked.what])
+    np.maximum.at(own_highest, linked.who, highest[linked.what])
+    return own_lowest < own_highest
 
 
 def moved_by_rule(linked: Linked, without: np.ndarray, whole: np.ndarray) -> dict[str, int]:

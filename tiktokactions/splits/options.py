@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from tiktokactions.options import option
+from tiktokactions.options import check_bounds, option
 
-DEFAULTS: dict[str, Any] = {"train": None, "val": 0.1, "test": 0.1, "folds": None, "seed": 0}
+DEFAULTS: dict[str, Any] = {
+    "train": None,
+    "val": 0.1,
+    "test": 0.1,
+    "folds": None,
+    "seed": 0,
+    "sounds": "auto",
+    "chain": 0.05,
+}
 SIDES = ("train", "val", "test")
 
 
@@ -24,4 +32,17 @@ class SplitOptions:
     test: float | None = option(None, "split", "share of the clips to test on, or their number (default: 0.1)")
     folds: int | None = option(None, "split", "split into this many folds instead, each the test side of the others")
     seed: int | None = option(None, "split", "seed of the order in which equals are placed (default: 0)")
+    sounds: Literal["auto", "on", "off"] | None = option(
+        None, "split", "keep videos of one sound together (default: auto, where the clips were written with sound)"
+    )
+    chain: float | None = option(
+        None,
+        "split",
+        "share of the clips that a group may reach through shared sounds (default: 0.05)",
+        least=0,
+        most=1,
+    )
     reassign: bool = option(False, "split", "forget the split before and make a new one")
+
+    def __post_init__(self) -> None:
+        check_bounds(self)

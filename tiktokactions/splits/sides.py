@@ -1,17 +1,15 @@
-"""``dataset split``: sides for training and testing that share no source, creator, near-duplicate or sound.
+"""``dataset split``: sides for training and testing that share no source, creator or near-duplicate.
 
-Groups (:mod:`tiktokactions.splits.leak_groups`) are placed whole, the largest first, each where its labels are missed
-most. What has a side keeps it: when the dataset grows, new videos follow their group, and one whose group stands on two
-sides already stands on none (``bridges_splits``).
+Groups (:mod:`tiktokactions.splits.leak_groups`) are placed whole (:mod:`tiktokactions.splits.placing`). What has a side
+keeps it: when the dataset grows, new videos follow their group, and one that ties two sides to each other stands on none
+(``bridges_splits``).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,39 +31,14 @@ from tiktokactions.dataset.editing import Edit
 from tiktokactions.dataset.manifest import SCHEMA, manifest_row, rewrite_manifest
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, all_records, delete, readable, staging_folder, write_csv, write_json
-from tiktokactions.splits.leak_groups import LINK_SCHEMA, RULES, Linked, linked_videos, moved_by_rule
+from tiktokactions.splits.leak_groups import LINK_SCHEMA, Linked, linked_videos, torn_between
 from tiktokactions.splits.options import DEFAULTS, SIDES, SplitOptions
+from tiktokactions.splits.placing import Group, place
+from tiktokactions.splits.report import SplitReport, aimed_at, counted, make_report
+from tiktokactions.splits.sounds import bound_sounds, without_sounds
 
 if TYPE_CHECKING:
-    from tiktokactions.splits.foreign import ForeignCheck
-
-
-@dataclass(frozen=True)
-class SplitReport:
-    """What ``dataset split`` did; the contents of ``splits/report.json``."""
-
-    dataset: str
-    clips: int
-    sides: dict[str, int]
-    """Clips on every side; ``none``: on none."""
-    wanted: dict[str, float]
-    """Clips that were asked for on every side."""
-    labels: dict[str, dict[str, int]]
-    """Clips of every label, by side."""
-    groups: int
-    largest_group: int
-    """Clips in the largest group, which stands on one side whole."""
-    moved: dict[str, int]
-    """For each rule the clips that stand with others only because of it."""
-    bridging: tuple[str, ...]
-    """Videos on no side: they belong to groups of two."""
-    missing_labels: dict[str, tuple[str, ...]]
-    """Labels that a side has no clip of."""
-    new: int
-    """Clips that were given a side this time."""
-    options: dict[str, Any]
-    check_against: ForeignCheck | None = None
-    """What was found among foreign videos, where that was asked for; not in ``splits/report.json``."""
+    pass
 
 
 def split_dataset(edit: Edit, given: SplitOptions) -> SplitReport:
@@ -76,15 +49,18 @@ def split_dataset(edit: Edit, given: SplitOptions) -> SplitReport:
     """
     dataset = edit.folder
     before = {} if given.reassign else read_assignments(dataset)
-    options = resolve(given, _options_before(dataset) if before else {})
-    linked = linked_dataset(dataset, edit.options)
-    clips = int(linked.is_used.sum())
+    options = resolve(given, options_before(dataset) if before else {})
+    linked = linked_dataset(dataset, edit.options, options["sounds"])
+    nowhere = linked.are({i for i, a in before.items() if a.side == NOWHERE})
+    clips = int((linked.is_used & ~nowhere).sum())
     if not clips:
         raise UsageError(f"{dataset}: no accepted clips, so there is nothing to split")
     wanted = wanted_clips(options, clips)
     _refuse_another_kind(dataset, before, wanted)
+    linked, apart = bound_sounds(linked, before, options["chain"])
     after = assign(linked, before, wanted, options["seed"])
-    report = make_report(dataset, linked, before, after, wanted, options)
+    rule = sounds_rule(options["sounds"], edit.options)
+    report = make_report(dataset, linked, before, after, wanted, options, rule, apart)
     edit.begin()
     # Before the sides: a split that was cut short is finished with its own options.
     told = dataclasses.asdict(report)
@@ -97,8 +73,28 @@ def split_dataset(edit: Edit, given: SplitOptions) -> SplitReport:
     return report
 
 
-def linked_dataset(dataset: Place, settings: CurateOptions) -> Linked:
-    """Every video of a dataset with what it shares with others, from the manifest, which is up to date."""
+def sounds_rule(sounds: str, settings: CurateOptions) -> str:
+    """Whether videos of one sound stand together, in words."""
+    if sounds == "off":
+        return "off, as asked"
+    return "off, since the clips carry no sound" if sounds == "auto" and not settings.audio else "on"
+
+
+def linked_dataset(dataset: Place, settings: CurateOptions, sounds: str = "auto") -> Linked:
+    """Every video of a dataset with what it shares with others, from the manifest, which is up to date.
+
+    ``sounds``: as in :class:`SplitOptions`; clips without sound share none, as far as it is ``auto``.
+    """
+    linked = _linked_dataset(dataset, settings)
+    if sounds_rule(sounds, settings) != "on":
+        return without_sounds(linked)
+    if sounds == "on":
+        return linked
+    silent = {r.video_id for r in all_records(dataset) if r.probe is not None and not r.probe.has_audio}
+    return without_sounds(linked, linked.are(silent))
+
+
+def _linked_dataset(dataset: Place, settings: CurateOptions) -> Linked:
     twins = duplicates_of(dataset, settings) if settings.keep_duplicates else {}
     with pq.ParquetFile(readable(dataset / "manifest.parquet")) as manifest:
         if set(LINK_SCHEMA.names) <= set(manifest.schema_arrow.names):
@@ -148,7 +144,8 @@ def wanted_clips(options: Mapping[str, Any], clips: int) -> dict[str, float]:
     return {side: float(value) for side, value in counts.items()}
 
 
-def _options_before(dataset: Place) -> dict[str, Any]:
+def options_before(dataset: Place) -> dict[str, Any]:
+    """What the split was made with, as written in its report; empty where there is none."""
     path = dataset / "splits" / "report.json"
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["options"] if path.exists() else {}
     return found
@@ -171,6 +168,8 @@ def assign(
 ) -> dict[str, Assignment]:
     """The side of every used video; those that had one keep it, whatever became of the dataset.
 
+    Where fewer clips are wanted than there are, the rest gets no side.
+
     Args:
         linked: used videos and those that only join.
         before: sides given earlier; videos that stand on none join nothing any more.
@@ -182,42 +181,37 @@ def assign(
     number = {name: i for i, name in enumerate(names)}
     had = np.fromiter((number[before[i].side] if i in before else -1 for i in linked.ids), int, len(linked.ids))
     nowhere = had == number.get(NOWHERE, -2)
-    group = linked.groups(nowhere)
-    total = np.bincount(linked.label[linked.is_used], minlength=len(linked.label_names)).tolist()
-    have: dict[str, Counter[int]] = {
-        side: Counter(linked.label[linked.is_used & (had == number[side])].tolist()) for side in wanted
-    }
-
-    # The sides that each group has members on, those that are no longer accepted included.
-    stands = (had >= 0) & ~nowhere
+    stands, new = (had >= 0) & ~nowhere, linked.is_used & (had < 0)
+    torn = torn_between(linked, np.where(nowhere, -1, had), nowhere)
+    group = linked.groups(torn)
+    # The side that each group has members on, those that are no longer accepted included.
     pairs = np.unique(group[stands] * len(names) + had[stands])
     sides_in = np.bincount(pairs // len(names), minlength=len(linked.ids) + 1)
     side_of = np.full(len(sides_in), -1)
     side_of[pairs // len(names)] = pairs % len(names)
-
-    new = linked.is_used & (had < 0)
-    for place in np.flatnonzero(new & (sides_in[group] > 1)).tolist():
-        after[linked.ids[place]] = Assignment(NOWHERE, BRIDGES)
+    for place_ in np.flatnonzero(new & torn).tolist():
+        after[linked.ids[place_]] = Assignment(NOWHERE, BRIDGES)
+    new &= ~torn
     given = {side: Assignment(side) for side in names}
-    for place in np.flatnonzero(new & (sides_in[group] == 1)).tolist():
-        side = names[side_of[group[place]]]
-        after[linked.ids[place]] = given[side]
-        have[side][int(linked.label[place])] += 1
+    follows = new & (sides_in[group] == 1)
+    for place_ in np.flatnonzero(follows).tolist():
+        after[linked.ids[place_]] = given[names[side_of[group[place_]]]]
+    now = np.where(follows, side_of[group], np.where(linked.is_used, had, -1))
 
-    placed = {side: sum(counts.values()) for side, counts in have.items()}
-    labels, clips = linked.label.tolist(), sum(total)
-    for members in _in_order(linked, np.flatnonzero(new & (sides_in[group] == 0)), group, seed):
-        side = _most_missed(Counter([labels[i] for i in members]), have, placed, wanted, total, clips)
-        placed[side] += len(members)
-        for i in members:
-            have[side][labels[i]] += 1
-            after[linked.ids[i]] = given[side]
+    fresh = np.flatnonzero(new & (sides_in[group] == 0))
+    groups = list(_in_order(linked, fresh, group, seed))
+    have, clips = counted(linked, now, len(wanted))
+    aims = aimed_at(list(wanted.values()), sum(clips) + len(fresh), len(groups) + sum(map(bool, clips)))
+    rest = np.zeros((1, have.shape[1]))
+    chosen = place(groups, np.concatenate([have, rest]), [*clips, 0], aims)
+    for members, side in zip(groups, chosen, strict=True):
+        if side < len(wanted):
+            after |= {linked.ids[i]: given[names[side]] for i in members.members}
     return after
 
 
-def _in_order(linked: Linked, fresh: np.ndarray, group: np.ndarray, seed: int) -> Iterator[list[int]]:
-    """The groups of some videos (their places), the largest first; those of one size in an order that the seed gives,
-    whatever the order of the videos."""
+def _in_order(linked: Linked, fresh: np.ndarray, group: np.ndarray, seed: int) -> Iterator[Group]:
+    """The groups of some videos (their places), in an order that the seed gives, whatever the order of the videos."""
     if not len(fresh):
         return
     ids = [linked.ids[i] for i in fresh.tolist()]
@@ -227,29 +221,22 @@ def _in_order(linked: Linked, fresh: np.ndarray, group: np.ndarray, seed: int) -
     first = np.full(len(sizes), len(fresh))
     np.minimum.at(first, which, by_id)
     drawn = np.argsort(first)[np.random.default_rng(seed).permutation(len(sizes))]
-    members = fresh[np.argsort(which, kind="stable")].tolist()
+    # The labels of every group, those of one group in an order that does not depend on the order of the videos.
+    names = sorted(range(len(linked.label_names)), key=lambda i: linked.label_names[i] or "")
+    rank = np.empty(len(names), np.int64)
+    rank[names] = np.arange(len(names))
+    of_video = np.full(len(linked.ids), -1)
+    of_video[fresh] = which
+    shown = of_video[linked.labelled] >= 0
+    cells = of_video[linked.labelled[shown]] * len(names) + rank[linked.labelled_as[shown]]
+    cell, times = np.unique(cells, return_counts=True)
+    starts = np.searchsorted(cell, np.arange(len(sizes) + 1) * len(names)).tolist()
+    labels = [*zip(np.array(names)[cell % len(names)].tolist(), times.tolist(), strict=True)]
+    members = fresh[np.lexsort((by_id, which))].tolist()
     ends = np.cumsum(sizes).tolist()
-    for number in drawn[np.argsort(-sizes[drawn], kind="stable")].tolist():
-        yield members[ends[number] - int(sizes[number]) : ends[number]]
-
-
-def _most_missed(
-    labels: Counter[int],
-    have: Mapping[str, Counter[int]],
-    placed: Mapping[str, int],
-    wanted: Mapping[str, float],
-    total: Sequence[int],
-    clips: int,
-) -> str:
-    """The side on which a group reduces the squared differences from the wanted clips of each label most."""
-
-    def cost(side: str) -> tuple[float, float]:
-        share = wanted[side] / clips
-        by_label = sum(n * (2 * (have[side][label] - share * total[label]) + n) for label, n in labels.items())
-        missing = placed[side] - wanted[side]
-        return round(by_label, 9), missing / max(wanted[side], 1e-9)
-
-    return min((side for side in wanted if wanted[side] > 0), key=cost)
+    for number in drawn.tolist():
+        its = members[ends[number] - int(sizes[number]) : ends[number]]
+        yield Group(its, tuple(labels[starts[number] : starts[number + 1]]))
 
 
 # --- what is written -----------------------------------------------------------------------------------------------
@@ -262,7 +249,7 @@ def write_lists(dataset: Place, linked: Linked, after: Mapping[str, Assignment],
             delete(old)
     paths, labels, used = linked.paths.to_pylist(), linked.label.tolist(), np.flatnonzero(linked.is_used).tolist()
     for side in sides:
-        chosen = [i for i in used if after[linked.ids[i]].side == side]
+        chosen = [i for i in used if linked.ids[i] in after and after[linked.ids[i]].side == side]
         rows = [(paths[i], linked.label_names[labels[i]] or "", linked.ids[i]) for i in chosen]
         target = dataset / "splits" / f"{side}.csv"
         write_csv(target, [("path", "label", "video_id"), *sorted(rows)], staging_folder(dataset))
@@ -278,65 +265,3 @@ def fill_manifest(dataset: Place, after: Mapping[str, Assignment]) -> None:
 
     manifest = dataset / "manifest.parquet"
     rewrite_manifest(manifest, manifest, with_sides, staging_folder(dataset))
-
-
-def make_report(
-    dataset: Place,
-    linked: Linked,
-    before: Mapping[str, Assignment],
-    after: Mapping[str, Assignment],
-    wanted: Mapping[str, float],
-    options: dict[str, Any],
-) -> SplitReport:
-    nowhere = linked.are({video_id for video_id, a in after.items() if a.side == NOWHERE})
-    group = linked.groups(nowhere)
-    sizes = np.bincount(group[linked.is_used])
-    used = np.flatnonzero(linked.is_used).tolist()
-    names = [linked.label_names[label] or "" for label in linked.label[linked.is_used].tolist()]
-    stands = [after[linked.ids[place]].side for place in used]
-    sides = Counter(stands)
-    by_label: dict[str, dict[str, int]] = {label: dict.fromkeys(wanted, 0) for label in sorted(set(names))}
-    for name, side in zip(names, stands, strict=True):
-        by_label[name][side] = by_label[name].get(side, 0) + 1
-    return SplitReport(
-        dataset=str(dataset),
-        clips=len(used),
-        sides={side: sides[side] for side in (*wanted, NOWHERE)},
-        wanted={side: round(value, 3) for side, value in wanted.items()},
-        labels=by_label,
-        groups=int((sizes > 0).sum()),
-        largest_group=int(sizes.max()),
-        moved=moved_by_rule(linked, nowhere, group),
-        bridging=tuple(sorted(linked.ids[i] for i in np.flatnonzero(linked.is_used & nowhere).tolist())),
-        missing_labels={
-            side: missing
-            for side in wanted
-            if wanted[side] > 0 and (missing := tuple(label for label, n in by_label.items() if not n[side]))
-        },
-        new=sum(linked.ids[i] not in before for i in used),
-        options=options,
-    )
-
-
-def report_text(report: SplitReport) -> str:
-    """The report as a person reads it."""
-    lines = [
-        f"{report.clips:,} clips in {report.groups:,} groups that stay together (the largest has {report.largest_group:,})"
-    ]
-    for side, count in report.sides.items():
-        if side in report.wanted:
-            lines.append(f"  {side:6} {count:>8,} clips ({report.wanted[side]:,.0f} wanted)")
-    rules = dict(zip(RULES, ("one source video", "one creator", "near-duplicates", "one sound"), strict=True))
-    moved = ", ".join(f"{rules[rule]} {count:,}" for rule, count in report.moved.items())
-    lines.append(f"clips that stand with others only because of: {moved}")
-    for side, missing in report.missing_labels.items():
-        named = _some([label or "(no label)" for label in missing])
-        lines.append(f"note: {side} has no clip of {len(missing)} labels: {named}")
-    if report.bridging:
-        many = f"{len(report.bridging)} videos belong to groups on two sides"
-        lines.append(f"attention: {many} and stand on none: {_some(report.bridging)}")
-    return "\n".join(lines)
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")

@@ -249,6 +249,8 @@ def _correct_report(dataset: Place, path: Place, left: Counter[tuple[str, str]],
     }
     sides[NOWHERE] = report["sides"].get(NOWHERE, 0) - len(report["bridging"]) + len(bridging)
     corrected = report | {"bridging": bridging, "sides": sides, "clips": sum(sides.values()), "labels": by_label}
+    if "chains" in report:
+        corrected["chains"] = []  # they name videos and creators; the next split tells them again
     if corrected != report:
         write_json(path, corrected, staging_folder(dataset))
 
