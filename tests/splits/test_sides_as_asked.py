@@ -134,17 +134,20 @@ def test_folds_are_balanced_like_those_of_scikit_learn():
     for seed in range(3):
         rows = random_rows(seed, 900, 15, 120)
         labels = np.array([row["labels"][0] for row in rows])
-        sides = split(rows, **{f"fold{i}": 180.0 for i in range(1, 6)})
+        folds: dict[str, Any] = {f"fold{i}": 180.0 for i in range(1, 6)}
+        sides = split(rows, **folds)
         assert set(Counter(sides.values()).values()) == {180}
         their_folds = model_selection.StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(
             rows, labels, [row["creator"] for row in rows]
         )
-        for found, folds in (
+        for found, chosen in (
             (ours, [np.array([sides[row["video_id"]] == f"fold{i}" for row in rows]) for i in range(1, 6)]),
             (theirs, [np.isin(np.arange(len(rows)), test) for _, test in their_folds]),
         ):
             found += [
-                abs((labels[fold] == name).sum() - (labels == name).sum() / 5) for fold in folds for name in set(labels)
+                abs((labels[fold] == name).sum() - (labels == name).sum() / 5)
+                for fold in chosen
+                for name in set(labels)
             ]
     # Theirs may differ in size, ours may not; that costs less than a tenth of a clip a label.
     assert np.mean(ours) <= np.mean(theirs) + 0.1 and max(ours) <= max(theirs) + 1, (np.mean(ours), np.mean(theirs))
