@@ -16,6 +16,9 @@ import msgspec
 
 from tiktokactions.errors import UsageError
 
+JsonObject = dict[str, Any]
+"""A JSON object, or a row of a table, as it was read: whoever takes a value out knows, or checks, what it is."""
+
 Status = Literal["accepted", "needs_review", "rejected"]
 STATUSES: tuple[Status, ...] = ("accepted", "needs_review", "rejected")
 
@@ -178,7 +181,7 @@ class Source:
     category: str | None = None
     uploaded: str | None = None
     sound: str | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: JsonObject = field(default_factory=dict)
 
     def derived_from(self) -> list[str]:
         """What the metadata say a video was cut from, as ``name:value``."""
@@ -328,6 +331,6 @@ _DECODER = msgspec.json.Decoder(VideoRecord)
 _SEAL = b'"sha256":"'
 
 
-def to_builtins(record: Any) -> Any:
+def to_builtins(record: object) -> Any:
     """Any record as dicts, lists, strings and numbers."""
     return msgspec.to_builtins(record)

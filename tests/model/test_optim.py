@@ -87,7 +87,10 @@ def test_frozen_weights_are_in_no_group(micro5):
 def test_each_group_learns_at_its_own_rate():
     weights = [torch.nn.Parameter(torch.zeros(2, 2)), torch.nn.Parameter(torch.zeros(2, 2))]
     optimizer = adamw(
-        [{"params": [w], "weight_decay": 0.0, "lr_scale": s} for w, s in zip(weights, (1, 0.5), strict=True)],
+        [
+            {"params": [w], "names": ["w"], "weight_decay": 0.0, "lr_scale": s}
+            for w, s in zip(weights, (1, 0.5), strict=True)
+        ],
         (0.9, 0.999),
     )
     set_lr(optimizer, 0.1)

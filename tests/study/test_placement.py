@@ -14,7 +14,7 @@ import pytest
 from tests.clusters import running_cluster
 from tests.model.made_clips import make_clips
 from tiktokactions.study.placement import resources
-from tiktokactions.study.trials import Trial
+from tiktokactions.study.trials import Facts, Trial
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,8 @@ from tiktokactions.study.trials import Trial
 def test_what_a_trial_takes(
     pretrain: dict[str, Any], finetune: dict[str, Any], has_gpus: bool, needs: dict[str, int]
 ) -> None:
-    assert resources(Trial("t", {}, None, pretrain, "data", finetune), has_gpus) == needs
+    facts: Facts = {"size": 1, "repeat": 0, "seed": 0, "source": ""}
+    assert resources(Trial("t", facts, None, pretrain, "data", finetune), has_gpus) == needs
 
 
 @pytest.mark.slow

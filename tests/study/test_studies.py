@@ -24,7 +24,7 @@ from tiktokactions.study.options import ExtrapolateOptions, ScalingOptions, Sour
 from tiktokactions.study.settings import StudyError, equal_epochs, keep_settings
 from tiktokactions.study.sources import differences, parse_sources
 from tiktokactions.study.subsets import order, parse_sizes
-from tiktokactions.study.trials import Trial, run_trials, wait_until_free
+from tiktokactions.study.trials import Facts, Trial, run_trials, wait_until_free
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,8 @@ def test_differences_are_paired():
 
 
 def test_a_crashed_trial_is_shown_and_retried_only_on_request(tmp_path):
-    trial = Trial("size-1-repeat-0", {"size": 1, "repeat": 0}, None, {}, str(tmp_path / "nothing-here"), {"epochs": 1})
+    facts: Facts = {"size": 1, "repeat": 0, "seed": 0, "source": ""}
+    trial = Trial("size-1-repeat-0", facts, None, {}, str(tmp_path / "nothing-here"), {"epochs": 1})
     first = run_trials([trial], tmp_path)
     assert not first.results and "nothing-here" in first.failed[trial.name]
     output = tmp_path / "trials" / trial.name / "output.txt"

@@ -17,13 +17,15 @@ from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from functools import cached_property
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import docstring_parser
 
 from tiktokactions.cli.words import with_dashes
 from tiktokactions.commands.options import Typed
 
+Hint = Any
+"""A class, a union, a ``Literal``, a ``list[...]`` or an ``Annotated``: typing has no name for all of them."""
 COMMANDS = {
     "hashtags": ("propose", "select", "explain"),
     "collect": ("run", "plan", "status", "import", "export"),
@@ -81,9 +83,9 @@ class Option:
 
     name: str
     """The parameter of the function."""
-    kind: Any
+    kind: Hint
     """Its type, with no ``None`` in it and no alternative that cannot be typed; ``list[...]`` if it takes several."""
-    default: Any
+    default: object
     """``inspect.Parameter.empty`` if it must be given."""
     help: str
     flags: tuple[str, ...] = ()
@@ -135,9 +137,11 @@ class Command:
         return source.decode().partition("\n")[0].strip('"').removesuffix(".")
 
     @cached_property
-    def function(self) -> Callable[..., Any]:
-        module = importlib.import_module(f"tiktokactions.commands.{self.name}")
-        return cast(Callable[..., Any], getattr(module, self.name))
+    def function(self) -> Callable[..., object]:
+        found: Callable[..., object] = getattr(
+            importlib.import_module(f"tiktokactions.commands.{self.name}"), self.name
+        )
+        return found
 
     @cached_property
     def docstring(self) -> docstring_parser.Docstring:
@@ -159,7 +163,7 @@ class Command:
         return getattr(self.function, "options", None)
 
     @cached_property
-    def parameters(self) -> dict[str, tuple[inspect.Parameter, Any]]:
+    def parameters(self) -> dict[str, tuple[inspect.Parameter, Hint]]:
         """The parameters that are not fields of the options dataclass, and their types."""
         names, function = vars(sys.modules[self.function.__module__]), self.function
         return {
@@ -215,7 +219,7 @@ def plain(text: str, parameters: Collection[str] = ()) -> str:
     return " ".join(re.sub(r":\w+:`~?([^`]*)`|``([^`]*)``", unmarked, text).split()).removesuffix(".")
 
 
-def _callback(annotation: Any) -> str:
+def _callback(annotation: Hint) -> str:
     """What a parameter is told if it is a callback, else ''."""
     marked = typing.get_origin(annotation) is Annotated
     called = typing.get_args(annotation)[0] if marked else annotation
@@ -224,7 +228,7 @@ def _callback(annotation: Any) -> str:
     return typing.get_args(annotation)[1] if marked else typing.get_args(called)[0][0].__name__
 
 
-def _option_of_field(field: dataclasses.Field[Any], annotation: Any) -> Option:
+def _option_of_field(field: dataclasses.Field[object], annotation: Hint) -> Option:
     kind, is_tuple = _kind_of(annotation)
     more, flag = field.metadata, field.metadata.get("flag", field.name.replace("_", "-"))
     help = _with_default(with_dashes(more["help"]), field.default)
@@ -234,7 +238,7 @@ def _option_of_field(field: dataclasses.Field[Any], annotation: Any) -> Option:
     return Option(field.name, kind, field.default, help, flags, negative, metavar, more["group"], none_word, is_tuple)
 
 
-def _option_of_parameter(parameter: inspect.Parameter, annotation: Any, help: str) -> Option:
+def _option_of_parameter(parameter: inspect.Parameter, annotation: Hint, help: str) -> Option:
     name, typed = parameter.name, Typed()
     if typing.get_origin(annotation) is Annotated:
         annotation, typed = typing.get_args(annotation)
@@ -251,14 +255,14 @@ def _option_of_parameter(parameter: inspect.Parameter, annotation: Any, help: st
     return Option(name, kind, parameter.default, help, flags, metavar=metavar, is_tuple=is_tuple)
 
 
-def _with_default(help: str, default: Any) -> str:
+def _with_default(help: str, default: object) -> str:
     if default is False or default in (None, (), "", inspect.Parameter.empty) or "default:" in help:
         return help
     shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
     return f"{help} (default: {shown})".strip()
 
 
-def _kind_of(annotation: Any) -> tuple[Any, bool]:
+def _kind_of(annotation: Hint) -> tuple[Hint, bool]:
     """The one type that is typed for an annotation, and whether the function expects a tuple of it."""
     is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
     alternatives = typing.get_args(annotation) if is_union else (annotation,)

@@ -8,11 +8,10 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any
 
 import tiktokactions
 from tiktokactions.cli.derive import Command
-from tiktokactions.cli.parser import STDIN, build_app
+from tiktokactions.cli.parser import STDIN, Typed, build_app
 from tiktokactions.cli.words import with_dashes
 from tiktokactions.errors import BUG, DONE, INTERRUPTED, USAGE, TiktokactionsError
 
@@ -38,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return DONE if {"--help", "-h", "--version"} & set(typed) else USAGE  # a group without its part shows its help
 
 
-def run(command: Command, typed: dict[str, Any]) -> int:
+def run(command: Command, typed: Typed) -> int:
     """Call a command with what was typed; the exit code."""
     from tiktokactions.files import disk_errors
 
@@ -62,7 +61,7 @@ def run(command: Command, typed: dict[str, Any]) -> int:
         return BUG
 
 
-def _call(command: Command, typed: dict[str, Any]) -> int:
+def _call(command: Command, typed: Typed) -> int:
     from tiktokactions.cli.progress import displays
     from tiktokactions.cli.results import told_of
     from tiktokactions.commands.config import read_config
@@ -87,7 +86,7 @@ def _call(command: Command, typed: dict[str, Any]) -> int:
     return told.exit_code
 
 
-def _warn_if_overdue(typed: dict[str, Any]) -> None:
+def _warn_if_overdue(typed: Typed) -> None:
     """One line on stderr for every collection among the paths typed, or around them, whose refresh is overdue."""
     from tiktokactions.collection.session import collections_of, refresh_warning
 

@@ -10,7 +10,7 @@ from datetime import date
 from fractions import Fraction
 from typing import Annotated, Any
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Group, Parameter, Token
 
 from tiktokactions import __version__
 from tiktokactions.cli.derive import GROUPS, SECTIONS, Command, Option, all_commands, command_meant
@@ -19,11 +19,13 @@ JSON = Option("as_json", bool, False, "print one JSON object instead of text", f
 CONFIG = Option(
     "config", str, None, "TOML file that sets any of the options below by name", ("--config",), metavar="FILE"
 )
+Typed = dict[str, Any]
+"""What was typed, by the names of the options, each of the type that its annotation names."""
 STDIN = "\0-"
 """Stands for ``-`` while cyclopts, which takes it for an option, looks at what was typed."""
 
 
-def build_app(typed: Sequence[str], run: Callable[[Command, dict[str, Any]], int]) -> App:
+def build_app(typed: Sequence[str], run: Callable[[Command, Typed], int]) -> App:
     """``run(command, given)`` is called with what was typed, and nothing that was not.
 
     Only the command that is meant has its parameters: to list the others their names will do.
@@ -44,7 +46,7 @@ def build_app(typed: Sequence[str], run: Callable[[Command, dict[str, Any]], int
             epilogue = examples(command) if parent in typed else ""
             groups[parent] = App(name=parent, help=GROUPS[parent], help_epilogue=epilogue, sort_key=number)
             root.command(groups[parent])
-        made: Callable[..., Any] = _only_listed
+        made: Callable[..., object] = _only_listed
         look: dict[str, Any] = {"help": command.summary + ".", "sort_key": number}
         if command == meant:
             made = _callable_for(command, run)
@@ -70,11 +72,11 @@ def examples(command: Command) -> str:
     return "\n".join(["Example:", *("  " + " \\\n      ".join(parts) for parts in folded)])
 
 
-def _callable_for(command: Command, run: Callable[[Command, dict[str, Any]], int]) -> Callable[..., int]:
+def _callable_for(command: Command, run: Callable[[Command, Typed], int]) -> Callable[..., int]:
     options = [*command.options, JSON, *([CONFIG] if command.takes is not None else [])]
     positional = [option for option in options if not option.flags]
 
-    def typed(*values: Any, **given: Any) -> int:
+    def typed(*values: object, **given: object) -> int:
         named = dict(zip((option.name for option in positional), values, strict=False)) | given
         lists = {name: value for name, value in named.items() if isinstance(value, list)}
         named |= {name: ["-" if word == STDIN else word for word in value] for name, value in lists.items()}
@@ -105,7 +107,7 @@ def _parameter(option: Option) -> inspect.Parameter:
     )
 
 
-def _converted(option: Option, kind: Any, tokens: Any) -> Any:
+def _converted(option: Option, kind: object, tokens: Sequence[Token]) -> object:
     word = tokens[0].value
     if word == option.none_word:
         return None

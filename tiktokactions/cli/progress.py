@@ -8,21 +8,24 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TypeVar
 
 from tiktokactions import DemoStep, Progress, TrainingProgress
 from tiktokactions.cli.words import with_dashes
 from tiktokactions.commands.options import nothing
 
 SECONDS_BETWEEN_LINES = 10.0
-Describe = Callable[[Any, float], tuple[int, int, str]]
+Told = TypeVar("Told", Progress, TrainingProgress)
+Describe = Callable[[Told, float], tuple[int, int, str]]
 """Of progress and the seconds since the start: how much is done, of how much, and the line that says it."""
+Show = Callable[..., None]
+"""Shows what a callback is told: progress of its kind, a step, or a line."""
 
 
 @contextlib.contextmanager
-def displays(callbacks: Mapping[str, str], as_json: bool) -> Iterator[dict[str, Callable[[Any], None]]]:
+def displays(callbacks: Mapping[str, str], as_json: bool) -> Iterator[dict[str, Show]]:
     """For each callback of a command, by what it is told, what shows it."""
-    shows: dict[str, AbstractContextManager[Callable[[Any], None]]] = {
+    shows: dict[str, AbstractContextManager[Show]] = {
         "Progress": show_progress(describe),
         "TrainingProgress": show_progress(describe_training),
         "DemoStep": contextlib.nullcontext(nothing if as_json else show_step),
@@ -45,14 +48,14 @@ def show_step(step: DemoStep) -> None:
 
 
 @contextlib.contextmanager
-def show_progress(describe: Describe) -> Iterator[Callable[[Any], None]]:
+def show_progress(describe: Describe[Told]) -> Iterator[Callable[[Told], None]]:
     """Shows messages, and progress as ``describe`` puts it; of several processes that train together only the first."""
     if os.environ.get("RANK", "0") != "0":
         yield nothing
         return
     began = last = time.monotonic()
 
-    def show_in_lines(progress: Progress | TrainingProgress) -> None:
+    def show_in_lines(progress: Told) -> None:
         nonlocal last
         now = time.monotonic()
         done, total, told = describe(progress, now - began)
@@ -73,7 +76,7 @@ def show_progress(describe: Describe) -> Iterator[Callable[[Any], None]]:
     with Bar(BarColumn(bar_width=30), TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
         task = bar.add_task("starting", total=None)
 
-        def show_in_bar(progress: Progress | TrainingProgress) -> None:
+        def show_in_bar(progress: Told) -> None:
             if progress.message:
                 bar.console.print(with_dashes(progress.message), markup=False, highlight=False)
                 return

@@ -6,15 +6,16 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiktokactions.cli.studies import extrapolation_lines, study_lines
 from tiktokactions.errors import ATTENTION, DONE
-from tiktokactions.records import to_builtins
+from tiktokactions.records import JsonObject, to_builtins
 from tiktokactions.text import aligned
 
 if TYPE_CHECKING:
     import tiktokactions as ta
+    from tiktokactions.cli.parser import Typed
     from tiktokactions.collection.plan import Estimate
     from tiktokactions.collection.session import CollectionStatus, CollectResult, Imported
     from tiktokactions.curation.people import DetectorStatus
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from tiktokactions.study.plan import Needs
     from tiktokactions.verdicts.verify import Verification
 
-Typed = Mapping[str, Any]
-
 
 @dataclass
 class Told:
@@ -45,14 +44,14 @@ class Told:
     attention: Sequence[str] = ()
     needs_attention: bool = False
     """Whether the exit code says so; it does if there are lines of ``attention``."""
-    json: Any = None
+    json: object = None
 
     @property
     def exit_code(self) -> int:
         return ATTENTION if self.attention or self.needs_attention else DONE
 
 
-def told_of(name: str, result: Any, typed: Typed) -> Told:
+def told_of(name: str, result: object, typed: Typed) -> Told:
     """What is said of the result of the command with this name, called with what was typed."""
     told: Told = globals()[name](result, typed)  # the functions below bear the names of the commands
     if told.json is None:
@@ -345,7 +344,7 @@ def evaluate(result: Evaluation, typed: Typed) -> Told:
     return Told(evaluation_lines(to_builtins(result)))
 
 
-def evaluation_lines(result: Mapping[str, Any]) -> list[str]:
+def evaluation_lines(result: JsonObject) -> list[str]:
     interval = f"95 % interval {result['top1_low']:.1%} to {result['top1_high']:.1%}"
     return [
         f"{result['data']}: {result['videos']:,} videos, {result['classes']} classes, {result['views']} views each",

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
+from typing import TypedDict
 
 import httpx
 
@@ -20,6 +20,7 @@ from tiktokactions.collection.ledger import Ledger, QuotaSpentError
 from tiktokactions.collection.rows import FIELDS, SAFE_FIELDS, as_id
 from tiktokactions.errors import ATTENTION, TiktokactionsError
 from tiktokactions.machine import Clock, utc_text
+from tiktokactions.records import JsonObject
 
 PAGE = 100
 _QUERY = "/v2/research/video/query/"
@@ -61,7 +62,7 @@ class BudgetSpentError(TiktokactionsError, RuntimeError):
 class Page:
     """One answer of the video query."""
 
-    rows: list[Any]
+    rows: list[object]
     cursor: int | None
     has_more: bool
     search_id: str | None
@@ -80,13 +81,21 @@ class Call:
     note: str
 
 
+class _Body(TypedDict, total=False):
+    """What is posted."""
+
+    json: JsonObject
+    files: Mapping[str, tuple[str, bytes, str]]
+    data: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Answer:
     status: int
     code: str
     """``error.code``, whatever the HTTP status; ``broken`` if the body is not a JSON object."""
     message: str = ""
-    data: dict[str, Any] = field(default_factory=dict)
+    data: JsonObject = field(default_factory=dict)
     text: str = ""
     log_id: str = ""
     retry_after_s: float = 0.0
@@ -125,7 +134,7 @@ class ResearchClient:
 
     def videos(
         self,
-        conditions: Mapping[str, Sequence[Mapping[str, Any]]],
+        conditions: Mapping[str, Sequence[Mapping[str, object]]],
         start: date,
         end: date,
         *,
@@ -140,7 +149,7 @@ class ResearchClient:
         Raises:
             SearchLostError, ServerFailsError, RefusedQueryError, ApiError, QuotaSpentError, BudgetSpentError
         """
-        body: dict[str, Any] = {
+        body: JsonObject = {
             "query": {key: list(value) for key, value in conditions.items() if value},
             "start_date": start.strftime("%Y%m%d"),
             "end_date": end.strftime("%Y%m%d"),
@@ -161,7 +170,7 @@ class ResearchClient:
             search_id=str(answer.data["search_id"]) if answer.data.get("search_id") else None,
         )
 
-    def _query(self, body: dict[str, Any], tries: int, what: str) -> _Answer:
+    def _query(self, body: JsonObject, tries: int, what: str) -> _Answer:
         def ask(fields: Sequence[str]) -> _Answer:
             return self._ask(f"{_QUERY}?fields={','.join(fields)}", what, {"json": body}, _is_page, tries)
 
@@ -182,14 +191,15 @@ class ResearchClient:
     def submit_ids(self, video_ids: Sequence[str]) -> int:
         """Begin a compliance check of at most 10,000 ids; returns the task's number (it exceeds 64 bits)."""
         files = {"file_data": ("ids.txt", "\n".join(video_ids).encode() + b"\n", "text/plain")}
-        request = {"files": files, "data": {"category": "video"}}
+        request: _Body = {"files": files, "data": {"category": "video"}}
         what = f"check {len(video_ids)} ids"
         answer = self._ask(f"{_CHECK}/create/", what, request, lambda a: _integer(a.data.get("task_id")) is not None)
         return int(answer.data["task_id"])
 
     def task_status(self, task_id: int) -> str:
         """``Completed``, ``Processing`` or ``Failed``."""
-        request, what = {"json": {"task_id": task_id}}, "status of the check"
+        request: _Body = {"json": {"task_id": task_id}}
+        what = "status of the check"
         answer = self._ask(f"{_CHECK}_status/get/", what, request, lambda a: isinstance(a.data.get("task_status"), str))
         return str(answer.data["task_status"])
 
@@ -199,7 +209,8 @@ class ResearchClient:
         Raises:
             ServerFailsError: an answer that is not a list of ids (nothing may be deleted because of one).
         """
-        request, what = {"json": {"task_id": task_id}}, "result of the check"
+        request: _Body = {"json": {"task_id": task_id}}
+        what = "result of the check"
         return set(_lines_of(self._ask(f"{_CHECK}/download/", what, request, _is_list_of_ids, plain_text=True)))
 
     # --- one request ------------------------------------------------------------------------------------------------
@@ -208,7 +219,7 @@ class ResearchClient:
         self,
         url: str,
         what: str,
-        request: dict[str, Any],
+        request: _Body,
         is_whole: Callable[[_Answer], bool],
         tries: int = 5,
         plain_text: bool = False,
@@ -255,7 +266,7 @@ class ResearchClient:
                     raise ServerFailsError(f"{code} (HTTP {answer.status}): {message}".rstrip(": "))
                 self._wait(wait_s, f"{code} (HTTP {answer.status})")
 
-    def _send(self, url: str, what: str, request: dict[str, Any], plain_text: bool) -> _Answer:
+    def _send(self, url: str, what: str, request: _Body, plain_text: bool) -> _Answer:
         token = self._fresh_token()
         if self._budget is not None and self.sent >= self._budget:
             raise BudgetSpentError(f"{self.sent} requests sent, which is this run's `budget`")
@@ -360,7 +371,7 @@ def _read(reply: httpx.Response, now: float, plain_text: bool) -> _Answer:
     return _Answer(reply.status_code, code, message, data or {}, reply.text, log_id, retry_after_s)
 
 
-def _json_object(text: str) -> dict[str, Any] | None:
+def _json_object(text: str) -> JsonObject | None:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -378,7 +389,7 @@ def _retry_after(text: str, now: float) -> float:
         return 0.0
 
 
-def _integer(value: Any) -> int | None:
+def _integer(value: object) -> int | None:
     if isinstance(value, str) and value.isdigit():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

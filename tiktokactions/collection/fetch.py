@@ -6,14 +6,18 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tiktokactions.collection.credentials import is_loopback
 from tiktokactions.collection.options import FetchOptions
 from tiktokactions.errors import TiktokactionsError, UsageError
 from tiktokactions.files import delete, move_into_place
+from tiktokactions.records import JsonObject
 from tiktokactions.video import VideoError, VideoFile
+
+if TYPE_CHECKING:
+    import yt_dlp
 
 ADDRESS = "https://www.tiktok.com/@_/video/{id}"
 """Works whatever the creator is called now, since only the id counts."""
@@ -85,7 +89,7 @@ def fetch(video_id: str, folder: Path, options: FetchOptions, expected_s: float 
     return Fetched(path, path.stat().st_size, tool_version())
 
 
-def settings(folder: Path, options: FetchOptions) -> dict[str, Any]:
+def settings(folder: Path, options: FetchOptions) -> dict[str, object]:
     """yt-dlp's options. As a library it does not retry downloads unless told to."""
     return {
         "format": FORMAT,
@@ -125,7 +129,7 @@ def _text(error: BaseException) -> str:
     return re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]*", r"\1", plain).split("; please report")[0].strip()
 
 
-def _is_photo_post(downloader: Any, video_id: str) -> bool:
+def _is_photo_post(downloader: yt_dlp.YoutubeDL, video_id: str) -> bool:
     from yt_dlp.utils import YoutubeDLError
 
     try:
@@ -136,7 +140,7 @@ def _is_photo_post(downloader: Any, video_id: str) -> bool:
     return bool(formats) and all(f.get("vcodec") == "none" for f in formats)
 
 
-def _file_of(info: Any, folder: Path, video_id: str) -> Path:
+def _file_of(info: JsonObject | None, folder: Path, video_id: str) -> Path:
     downloads = (info or {}).get("requested_downloads") or []
     if not downloads:
         raise FetchError("File is larger than max-filesize" if info else "nothing was downloaded")

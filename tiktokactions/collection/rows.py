@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tiktokactions.records import JsonObject
+
 SAFE_FIELDS = (
     *("id", "video_description", "create_time", "region_code", "share_count", "view_count", "like_count"),
     *("comment_count", "music_id", "hashtag_names", "username", "effect_ids", "playlist_id", "voice_to_text"),
@@ -45,14 +47,14 @@ def clean_hashtag(text: str) -> str:
     return text.strip().lstrip("#\uff03").strip().lower()
 
 
-def read_row(row: Any, salt: bytes | None = None) -> VideoRow | None:
+def read_row(row: object, salt: bytes | None = None) -> VideoRow | None:
     """One row of an answer or of an imported file; None if it has no usable id.
 
     With a ``salt``, :func:`hash_creator` replaces every creator's name in the row.
     """
     if not isinstance(row, Mapping):
         return None
-    clean: dict[str, Any] = _without_nuls(dict(row))
+    clean: JsonObject = _without_nuls(dict(row))
     video_id = as_id(clean.get("id", clean.get("video_id")))
     if video_id is None:
         return None
@@ -71,7 +73,7 @@ def read_row(row: Any, salt: bytes | None = None) -> VideoRow | None:
     )
 
 
-def as_id(value: Any) -> str | None:
+def as_id(value: object) -> str | None:
     """An id as text. A float is refused, since it has already lost its last digits."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if value > 0 else None
@@ -87,7 +89,7 @@ def hash_creator(name: str, salt: bytes) -> str:
     return "creator-" + hmac.new(salt, name.lower().encode(), hashlib.sha256).hexdigest()[:12]
 
 
-def hashed_creators(row: Mapping[str, Any], salt: bytes) -> dict[str, Any]:
+def hashed_creators(row: JsonObject, salt: bytes) -> JsonObject:
     """The row with every creator's name hashed: the author, the mentioned creators, and those in the caption."""
     found = dict(row)
     if found.get("username"):

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Annotated, Any, Literal, NamedTuple, Protocol
+from typing import Annotated, Literal, NamedTuple, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -28,12 +28,13 @@ import msgspec
 from tiktokactions.collection.credentials import Credentials
 from tiktokactions.collection.rows import FIELDS
 from tiktokactions.machine import Clock, utc_day
+from tiktokactions.records import JsonObject
 
 SANDBOX_CREDENTIALS = Credentials("sandbox-key", "sandbox-secret")
 _SEARCH_LIFE_S = 6 * 3600
 _FAILED = "Something is wrong. Please try again later."
 
-Video = dict[str, Any]
+Video = JsonObject
 Reply = tuple[int, dict[str, str], bytes]
 """HTTP status, headers, body."""
 
@@ -171,7 +172,7 @@ class ResearchServer:
     def __init__(self, world: World, clock: Clock, faults: Faults | None = None, *, seed: int = 0) -> None:
         self.world, self.clock = world, clock
         self.faults = Faults() if faults is None else faults
-        self.requests: deque[dict[str, Any]] = deque(maxlen=100_000)
+        self.requests: deque[JsonObject] = deque(maxlen=100_000)
         """The newest requests that carried a valid token: ``{"path", "day", "body"}``."""
         self._draw = random.Random(seed)
         self._tokens: dict[str, float] = {}
@@ -357,7 +358,7 @@ class ResearchServer:
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
-    def _data(self, data: dict[str, Any]) -> Reply:
+    def _data(self, data: Mapping[str, object]) -> Reply:
         error = {"code": "ok", "http_status_code": 200, "log_id": self._log_id(), "message": "ok."}
         return self._json(200, {"data": data, "error": error})
 
@@ -384,7 +385,7 @@ class ResearchServer:
         ]
         return self._draw.choice(replies)
 
-    def _json(self, status: int, body: Any) -> Reply:
+    def _json(self, status: int, body: object) -> Reply:
         return status, {"Content-Type": "application/json"}, json.dumps(body).encode()
 
     def _log_id(self) -> str:
@@ -414,7 +415,7 @@ def serve(server: ResearchServer) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(reply)
 
-        def log_message(self, format: str, *values: Any) -> None:
+        def log_message(self, format: str, *values: object) -> None:
             pass
 
     listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)

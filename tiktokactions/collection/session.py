@@ -8,11 +8,11 @@ import io
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tiktokactions.collection.client import ResearchClient
 from tiktokactions.collection.credentials import Credentials, CredentialsError, base_url, is_loopback, read_credentials
@@ -24,6 +24,7 @@ from tiktokactions.collection.run import Run, StoppedError, Wanted, begin, short
 from tiktokactions.collection.store import Collection, CollectionError, is_collection, put_video
 from tiktokactions.files import Place, dataset_lock, on_disk, write_atomic
 from tiktokactions.machine import DAY_S, Clock, JumpingClock, utc_day, utc_text
+from tiktokactions.records import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +329,7 @@ def collect_import(file: Path, output: Path, hash_creators: bool = False) -> Imp
 _PLAIN = {"creator": "username", "author": "username", "description": "video_description", "title": "video_description"}
 
 
-def _rows_of(file: Path) -> Iterator[tuple[int, Any]]:
+def _rows_of(file: Path) -> Iterator[tuple[int, object]]:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -350,9 +351,9 @@ def _rows_of(file: Path) -> Iterator[tuple[int, Any]]:
                 yield number, None
 
 
-def _from_csv(row: dict[str, Any]) -> dict[str, Any]:
+def _from_csv(row: Mapping[str, object]) -> JsonObject:
     """A row under the API's names. Lists are ``a b``, ``a,b`` or JSON; ids stay text; empty cells are left out."""
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
     for name, value in row.items():
         if not name or value in (None, "") or not isinstance(value, str):
             continue

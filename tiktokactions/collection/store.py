@@ -17,6 +17,7 @@ from tiktokactions.collection.plan import Window, choose
 from tiktokactions.collection.rows import VideoRow
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, create, on_disk
+from tiktokactions.records import JsonObject
 
 DATABASE = "collection.sqlite"
 SALT = "creator-salt"
@@ -133,10 +134,11 @@ class Collection:
     # --- settings ---------------------------------------------------------------------------------------------------
 
     def setting(self, name: str) -> Any:
+        """The JSON value kept under this name; None if there is none."""
         row = self.database.execute("SELECT value FROM settings WHERE name=?", (name,)).fetchone()
         return None if row is None else json.loads(row[0])
 
-    def set_setting(self, name: str, value: Any) -> None:
+    def set_setting(self, name: str, value: object) -> None:
         self.database.execute("INSERT OR REPLACE INTO settings VALUES(?,?)", (name, json.dumps(value)))
 
     def salt(self) -> bytes:
@@ -277,7 +279,7 @@ class Collection:
 
     # --- videos -----------------------------------------------------------------------------------------------------
 
-    def videos(self) -> Iterator[tuple[str, list[str], str | None, dict[str, Any]]]:
+    def videos(self) -> Iterator[tuple[str, list[str], str | None, JsonObject]]:
         """(id, labels, creator, row as it came) in the order of ids; labels as in :func:`carried`."""
         rows = self.database.execute("SELECT video_id, hashtags, creator, raw FROM videos ORDER BY video_id")
         asked = set(self.hashtags())

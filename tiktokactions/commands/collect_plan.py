@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tiktokactions.collection import session
 from tiktokactions.collection.options import CollectOptions
 from tiktokactions.collection.plan import Estimate
@@ -12,7 +10,7 @@ from tiktokactions.options import checked_options
 
 
 @takes(CollectOptions, "per_hashtag", "start", "end", "windows", "requests_a_day")
-def collect_plan(hashtags: AnyPath, *, report: Kept = nothing, **options: Any) -> Estimate:
+def collect_plan(hashtags: AnyPath, *, report: Kept = nothing, **options: object) -> Estimate:
     """Requests, days and records that a collection takes; sends nothing.
 
     Args:

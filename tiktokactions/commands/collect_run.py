@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tiktokactions.collection import session
 from tiktokactions.collection.options import CollectOptions
 from tiktokactions.commands.options import AnyPath, Kept, nothing, on_disk, takes
@@ -11,7 +9,9 @@ from tiktokactions.options import checked_options
 
 
 @takes(CollectOptions)
-def collect_run(hashtags: AnyPath, output: AnyPath, *, report: Kept = nothing, **options: Any) -> session.CollectResult:
+def collect_run(
+    hashtags: AnyPath, output: AnyPath, *, report: Kept = nothing, **options: object
+) -> session.CollectResult:
     """Collect metadata of the videos of hashtags (paper, section 3.3); the same command continues.
 
     Args:

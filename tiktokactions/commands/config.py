@@ -9,7 +9,6 @@ import typing
 from collections.abc import Collection
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -20,7 +19,7 @@ class ConfigError(UsageError):
     """A configuration file that cannot be used."""
 
 
-def read_config(file: str | os.PathLike[str], kind: type, names: Collection[str] = ()) -> dict[str, Any]:
+def read_config(file: str | os.PathLike[str], kind: type, names: Collection[str] = ()) -> dict[str, object]:
     """The options of a dataclass (of ``names`` only, if there are any) that a TOML file sets.
 
     Raises:
@@ -45,7 +44,7 @@ def read_config(file: str | os.PathLike[str], kind: type, names: Collection[str]
     return found
 
 
-def _fraction(kind: type, value: Any) -> Any:
+def _fraction(kind: type, value: object) -> Fraction:
     if kind is Fraction and type(value) in (int, float, str):
         return Fraction(str(value))
     raise NotImplementedError

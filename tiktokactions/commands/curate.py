@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiktokactions.commands.nouns import Dataset
 from tiktokactions.commands.options import AnyPath, AnyPaths, nothing, path_list, takes
@@ -73,7 +73,7 @@ def curate(
     *,
     redecide: bool = False,
     progress: Callable[[Progress], None] = nothing,
-    **options: Any,
+    **options: object,
 ) -> Dataset:
     """Turn raw videos into a dataset (paper, section 3.3), or decide an existing one again.
 
@@ -113,7 +113,7 @@ def curate(
     return data.after(replace(result, seconds=round(time.perf_counter() - began, 3)))
 
 
-def opened_or_new(folder: Place, options: dict[str, Any]) -> tuple[Dataset, CurateOptions]:
+def opened_or_new(folder: Place, options: dict[str, object]) -> tuple[Dataset, CurateOptions]:
     """The dataset, which may still have to be made, and what was typed, else what it was made with, else the defaults.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.dataset_check_against import dataset_check_against
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @takes(SplitOptions)
 def dataset_split(
-    dataset: AnyPath, *, check_against: Sequence[str] = (), media: AnyPath | None = None, **options: Any
+    dataset: AnyPath, *, check_against: Sequence[str] = (), media: AnyPath | None = None, **options: object
 ) -> SplitReport:
     """Give every accepted clip a side for training or testing, free of leaks; sides once given never change.
 

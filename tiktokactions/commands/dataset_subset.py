@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.options import AnyPath, nothing, on_disk
@@ -14,6 +14,7 @@ from tiktokactions.commands.predict import predict
 from tiktokactions.dataset.subset_mark import is_subset
 from tiktokactions.errors import UsageError
 from tiktokactions.model.progress import TrainingProgress
+from tiktokactions.records import JsonObject
 from tiktokactions.release.subset_options import By, Choice
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def dataset_subset(
 
 def _features(
     data: Dataset,
-    rows: list[dict[str, Any]],
+    rows: list[JsonObject],
     features: str | os.PathLike[str] | None,
     output: Path,
     progress: Callable[[TrainingProgress], None],

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from tiktokactions.collection.fetch import address_of, tool_version
 from tiktokactions.collection.options import DownloadOptions
@@ -54,7 +54,7 @@ def download(
     detector: str | None = None,
     progress: Callable[[Progress], None] = nothing,
     report: Passing = nothing,
-    **options: Any,
+    **options: object,
 ) -> DownloadResult:
     """Download the videos of a collection, or take them from a folder; opt-in, says what you must be entitled to.
 
@@ -146,7 +146,7 @@ def _curate_arriving(
     dataset: Place,
     delete_raw: bool,
     progress: Callable[[Progress], None],
-    options: dict[str, Any],
+    options: dict[str, object],
 ) -> CurateResult:
     """Curate files as they come. A raw file goes when its record is on the disk; what an earlier run left is swept first."""
     from tiktokactions.collection.download import mark_curated, media_files

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from tiktokactions.commands.options import AnyPath, need_torch, nothing, on_disk, takes
 from tiktokactions.commands.training_clips import clips_of, readable_clips
@@ -21,7 +20,7 @@ def evaluate(
     output: AnyPath | None = None,
     *,
     progress: Callable[[TrainingProgress], None] = nothing,
-    **options: Any,
+    **options: object,
 ) -> Evaluation:
     """Test a fine-tuned run on labelled videos: 5 × 3 views of each from one decode, probabilities averaged.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 from tiktokactions.commands.options import AnyPath, Passing, nothing, on_disk, takes
 from tiktokactions.files import disk_errors, write_json
@@ -17,7 +16,7 @@ from tiktokactions.study.options import ExtrapolateOptions
 
 @takes(ExtrapolateOptions)
 def extrapolate(
-    results: AnyPath, output: AnyPath | None = None, *, report: Passing = nothing, **options: Any
+    results: AnyPath, output: AnyPath | None = None, *, report: Passing = nothing, **options: object
 ) -> Extrapolation:
     """How many videos a target accuracy needs, and how far that can be trusted (paper, section 7 and Table 5).
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from tiktokactions.clips.clip import ClipSet, Side
 from tiktokactions.clips.read import has_side
@@ -26,7 +25,7 @@ def finetune(
     init: AnyPath | None = None,
     dry_run: bool = False,
     progress: Callable[[TrainingProgress], None] = nothing,
-    **options: Any,
+    **options: object,
 ) -> Run:
     """Fine-tune a classifier on labelled videos and test it (paper, section 4.2 and Table 3).
 

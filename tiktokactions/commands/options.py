@@ -12,16 +12,16 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from tiktokactions.errors import UsageError
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., object])
 
 AnyPath = str | os.PathLike[str]
 """A file or folder: a path, the address of an object in a store, or a noun that lies there (Dataset, Run)."""
 AnyPaths = AnyPath | Sequence[AnyPath]
-Config = Mapping[str, Any] | AnyPath | None
+Config = Mapping[str, object] | AnyPath | None
 """Options of another command: a TOML file, or a dict."""
 Kept = Annotated[Callable[[str], None], "kept"]
 """Receives lines worth keeping: the command line prints each on standard error."""

@@ -6,7 +6,7 @@ import os
 import platform
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from tiktokactions.commands.options import AnyPaths, Passing, Typed, nothing, path_list, takes
 from tiktokactions.curation.options import CurateOptions
@@ -18,7 +18,7 @@ from tiktokactions.study.plan import Needs, needs_of
 
 @takes(PlanOptions)
 def plan(
-    measure: Annotated[AnyPaths, Typed("measure", "VIDEOS")] = (), *, report: Passing = nothing, **options: Any
+    measure: Annotated[AnyPaths, Typed("measure", "VIDEOS")] = (), *, report: Passing = nothing, **options: object
 ) -> Needs:
     """What so many videos need: cores, disk, GPUs, quota and people, each number with its arithmetic.
 

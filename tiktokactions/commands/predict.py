@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiktokactions.clips.clip import Clip, Stored
 from tiktokactions.clips.read import read_clips
@@ -27,7 +27,7 @@ def predict(
     *,
     features: AnyPath | None = None,
     progress: Callable[[TrainingProgress], None] = nothing,
-    **options: Any,
+    **options: object,
 ) -> list[Prediction] | FeaturesWritten:
     """The labels of any videos, or their features.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from tiktokactions.commands.nouns import Run
 from tiktokactions.commands.options import AnyPath, AnyPaths, need_torch, nothing, on_disk, path_list, takes
@@ -24,7 +23,7 @@ def pretrain(
     mix: Sequence[float] | None = None,
     dry_run: bool = False,
     progress: Callable[[TrainingProgress], None] = nothing,
-    **options: Any,
+    **options: object,
 ) -> Run:
     """Pre-train VideoMAE V2 on videos without using their labels (paper, section 4.1 and Table 2).
 

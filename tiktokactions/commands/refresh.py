@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from tiktokactions.collection.compliance import Checked, check_ids, forget_check, is_platform_id
 from tiktokactions.collection.options import CollectOptions
@@ -77,7 +76,7 @@ def refresh(
     creator: str | None = None,
     reason: str = ASKED,
     note: Kept = nothing,
-    **options: Any,
+    **options: object,
 ) -> RefreshResult:
     """Check ids again and remove everywhere what is gone, or what was asked to go.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Any
 
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.options import AnyPath, Kept, nothing, on_disk, takes
@@ -14,7 +13,7 @@ from tiktokactions.reviews.options import ReviewOptions
 
 
 @takes(ReviewOptions)
-def review(dataset: AnyPath, *, report: Kept = nothing, **options: Any) -> ReviewApplied:
+def review(dataset: AnyPath, *, report: Kept = nothing, **options: object) -> ReviewApplied:
     """Show the pages where people judge and label clips, until interrupted; then apply what they decided.
 
     A dataset that has the name of a part is given as a path: tiktokactions review ./apply

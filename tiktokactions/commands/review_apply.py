@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.options import AnyPath, Kept, nothing, on_disk
@@ -15,7 +15,7 @@ from tiktokactions.dataset import dataset as noun
 from tiktokactions.dataset.editing import Edit
 from tiktokactions.errors import UsageError
 from tiktokactions.files import DatasetBusyError, Place, records_of
-from tiktokactions.records import REASONS
+from tiktokactions.records import REASONS, JsonObject
 from tiktokactions.reviews.decisions import Verdict
 from tiktokactions.reviews.options import METHODS, Method
 from tiktokactions.reviews.store import Store, set_setting, setting, store_path
@@ -75,13 +75,13 @@ def review_apply(
     if aggregate is not None and aggregate not in METHODS:
         raise UsageError(f"`aggregate`: got {aggregate!r}, expected one of {', '.join(METHODS)}")
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
+    method: Method = aggregate or "majority"
     if not store_path(data.folder).exists():
         if not data.manifest.exists():
             raise UsageError(f"{data.folder}: no manifest.parquet there; run 'curate' to its end first")
-        method = aggregate or "majority"
         return ReviewApplied(str(data.folder), method, **data.counts, problems={}, seconds=_since(began))
     with data.editing("review apply") as edit, closing(Store(data.folder)) as store:
-        method = aggregate or setting(store, "aggregate", "majority")
+        method = aggregate if aggregate is not None else setting(store, "aggregate", method)
         if aggregate is not None:
             set_setting(store, "aggregate", aggregate)
         applied = _apply(edit, store, method, report)
@@ -181,7 +181,7 @@ def _sources_came_back(data: noun.Dataset, verdicts: Mapping[str, Verdict]) -> b
     )
 
 
-def _rows_of(data: noun.Dataset, video_ids: set[str]) -> Iterator[dict[str, Any]]:
+def _rows_of(data: noun.Dataset, video_ids: set[str]) -> Iterator[JsonObject]:
     import pyarrow as pa
     import pyarrow.compute as pc
 

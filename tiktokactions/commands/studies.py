@@ -9,15 +9,16 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tiktokactions.commands.config import read_config
 from tiktokactions.commands.options import AnyPath, Config, need_torch, on_disk
 from tiktokactions.files import dataset_lock, disk_errors, write_json
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions
 from tiktokactions.options import checked_options
+from tiktokactions.records import JsonObject
 from tiktokactions.study.options import StudyOptions
 from tiktokactions.study.settings import Design
+from tiktokactions.study.tables import Row
 from tiktokactions.study.trials import Outcome, Trial, run_trials
 
 
@@ -32,8 +33,8 @@ class StudyResult:
     """Trials that crashed, with the last lines they printed."""
     equal: str
     """``epochs`` or ``steps``: what was the same for all in pre-training."""
-    table: list[dict[str, Any]]
-    differences: list[dict[str, Any]]
+    table: list[Row]
+    differences: list[JsonObject]
     warnings: list[str]
     sentence: str
     """What the extrapolation says; empty where there was none."""
@@ -64,7 +65,7 @@ def designed(
     dry_run: bool,
 ) -> Iterator[Design]:
     """The design of a study in its folder, or for a dry run in one that is gone afterwards."""
-    recipe: list[dict[str, Any]] = []
+    recipe: list[dict[str, object]] = []
     kinds: list[type[PretrainOptions | FinetuneOptions]] = [PretrainOptions, FinetuneOptions]
     for config, kind in zip((pretrain_config, finetune_config), kinds, strict=True):
         recipe.append(read_config(config, kind) if isinstance(config, (str, os.PathLike)) else dict(config or {}))
@@ -99,9 +100,9 @@ def study_result(
     study: Design,
     trials: Sequence[Trial],
     outcome: Outcome,
-    table: list[dict[str, Any]],
+    table: list[Row],
     *,
-    pairs: Sequence[dict[str, Any]] = (),
+    pairs: Sequence[JsonObject] = (),
     warnings: Sequence[str] = (),
     sentence: str = "",
 ) -> StudyResult:

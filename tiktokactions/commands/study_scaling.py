@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 from tiktokactions.commands.extrapolate import extrapolate
 from tiktokactions.commands.options import AnyPath, Config, Kept, nothing, takes
@@ -29,7 +28,7 @@ def study_scaling(
     retry: bool = False,
     dry_run: bool = False,
     report: Kept = nothing,
-    **options: Any,
+    **options: object,
 ) -> StudyResult | StudyPlan:
     """How accuracy grows with the pre-training data (paper, section 5): nested subsets, ordinary runs, one curve.
 

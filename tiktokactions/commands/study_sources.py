@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from tiktokactions.commands.options import AnyPath, Config, Kept, Typed, nothing, takes
 from tiktokactions.commands.studies import StudyPlan, StudyResult, designed, run_study, study_plan, study_result
@@ -25,7 +25,7 @@ def study_sources(
     retry: bool = False,
     dry_run: bool = False,
     report: Kept = nothing,
-    **options: Any,
+    **options: object,
 ) -> StudyResult | StudyPlan:
     """Which pre-training source serves best (paper, section 6): the same network and fine-tuning, several seeds.
 

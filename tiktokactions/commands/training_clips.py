@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from tiktokactions.clips.clip import Clip, ClipSet
+from tiktokactions.clips.clip import Clip, ClipSet, Side
 from tiktokactions.clips.read import read_clips
 from tiktokactions.commands.options import AnyPath
 from tiktokactions.dataset.assignments import is_split
 from tiktokactions.files import located
+from tiktokactions.model.options import DataOptions, EvaluateOptions, FinetuneOptions, PretrainOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.model.run import write_clips
 
+ReadingOptions = PretrainOptions | FinetuneOptions | EvaluateOptions
 
-def clips_of(data: AnyPath, side: Any, settings: Any, unsplit_is_all: bool = False) -> ClipSet:
+
+def clips_of(data: AnyPath, side: Side, settings: DataOptions, unsplit_is_all: bool = False) -> ClipSet:
     """The clips of one side of some data; with ``unsplit_is_all`` all of a dataset that was never split."""
     folder = located(data)
     if unsplit_is_all and (folder / "dataset.json").is_file() and not is_split(folder):
@@ -25,7 +27,7 @@ def clips_of(data: AnyPath, side: Any, settings: Any, unsplit_is_all: bool = Fal
 
 
 def readable_clips(
-    data: Sequence[ClipSet], settings: Any, folder: Path, progress: Callable[[TrainingProgress], None]
+    data: Sequence[ClipSet], settings: ReadingOptions, folder: Path, progress: Callable[[TrainingProgress], None]
 ) -> list[ClipSet]:
     """With ``skip_unreadable`` the clips that can be decoded; all others are listed in ``unreadable.csv``."""
     if not settings.skip_unreadable:
@@ -42,7 +44,7 @@ def readable_clips(
 
 
 def split_unreadable(
-    clips: Sequence[Clip], settings: Any, progress: Callable[[TrainingProgress], None]
+    clips: Sequence[Clip], settings: ReadingOptions, progress: Callable[[TrainingProgress], None]
 ) -> tuple[list[Clip], list[tuple[Clip, str]]]:
     from tiktokactions.model.hardware import Processes, worker_count
     from tiktokactions.model.loader import check_readable

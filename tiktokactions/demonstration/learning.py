@@ -6,7 +6,6 @@ import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from tiktokactions.clips.clip import ClipSet
 from tiktokactions.clips.read import read_clips
@@ -14,12 +13,15 @@ from tiktokactions.demonstration.rendered import render_actions
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions, PretrainOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.model.run import Evaluation
+from tiktokactions.options import checked_options
 from tiktokactions.study.child import die_with_parent
 
 Report = Callable[[TrainingProgress], None]
 
+Recipe = dict[str, object]
+"""Options of a training, by name."""
 BATCH = 16
-_SHARED: dict[str, Any] = {
+_SHARED: Recipe = {
     "model": "tiny",
     "stride": 2,
     "batch_size": BATCH,
@@ -30,7 +32,7 @@ _SHARED: dict[str, Any] = {
     "workers": 0,
     "threads": 1,
 }
-PRETRAINING: dict[str, Any] = _SHARED | {
+PRETRAINING: Recipe = _SHARED | {
     "mask_ratio": 0.75,
     "normalize_target": False,
     "epochs": 8,
@@ -40,7 +42,7 @@ PRETRAINING: dict[str, Any] = _SHARED | {
 """So short a pre-training reconstructs the mean colour of a square and nothing of the figure: no pictures of that.
 The paper's mask ratio of 0.9 and normalised targets learn too slowly for a few minutes on a CPU. One thread: a model this
 small gains nothing from a second one, and the comparison with random weights can have it."""
-FINETUNING: dict[str, Any] = _SHARED | {
+FINETUNING: Recipe = _SHARED | {
     "epochs": 8,
     "min_lr": 1e-6 * 256 / BATCH,
     "layer_decay": 1.0,
@@ -57,7 +59,7 @@ FINETUNING: dict[str, Any] = _SHARED | {
 STUDY_SIZES = (120, 240, 480, 960)
 
 
-def study_recipes() -> tuple[dict[str, Any], dict[str, Any]]:
+def study_recipes() -> tuple[Recipe, Recipe]:
     """Shorter recipes for pre-training and fine-tuning, so that a study takes a few minutes."""
     one_view = {"epochs": 4, "validate_epochs": 0, "segments": 1, "crops": 1}
     return PRETRAINING | _precision() | {"epochs": 2}, FINETUNING | _precision() | one_view
@@ -97,7 +99,7 @@ def learn_rendered_actions(
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=die_with_parent) as second_core:
         scratch = second_core.submit(_tune_and_test, train, test, other, None, tuning)
         report(TrainingProgress("pre-training on rendered clips, without their labels"))
-        options = PretrainOptions(**PRETRAINING, **_precision(), seed=seed)
+        options = checked_options(PretrainOptions, PRETRAINING | _precision() | {"seed": seed})
         pretrain(train.clips, options, pretrained, sources=[train.source], report=report)
         report(TrainingProgress("fine-tuning on the same clips with their labels"))
         found = _tune_and_test(train, test, tuned, pretrained, tuning, report)
@@ -111,11 +113,11 @@ def _rendered_sides(folder: Path, report: Report, **figures: int) -> list[ClipSe
     return [read_clips(folder, side=side) for side in ("train", "test")]
 
 
-def _tuning(seed: int) -> dict[str, Any]:
+def _tuning(seed: int) -> Recipe:
     return FINETUNING | _precision() | {"seed": seed}
 
 
-def _precision() -> dict[str, Any]:
+def _precision() -> Recipe:
     return {"precision": "bf16" if cpu_has_bf16() else "fp32"}
 
 
@@ -124,13 +126,13 @@ def _tune_and_test(
     test: ClipSet,
     run: Path,
     init: Path | None,
-    tuning: dict[str, Any],
+    tuning: Recipe,
     report: Report = lambda progress: None,
 ) -> Evaluation:
     from tiktokactions.model.evaluate import evaluate
     from tiktokactions.model.finetune import finetune
 
-    finetune(train, FinetuneOptions(**tuning), run, init=init, report=report)
+    finetune(train, checked_options(FinetuneOptions, tuning), run, init=init, report=report)
     views = EvaluateOptions(segments=1, crops=3, device="cpu", workers=0, threads=1, precision="fp32")
     return evaluate(run, test, views, run / "evaluations" / "test", report=report)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from tiktokactions.errors import UsageError
 from tiktokactions.hashtags.words import (
@@ -21,6 +20,7 @@ from tiktokactions.hashtags.words import (
     split_compound,
     split_hashtag,
 )
+from tiktokactions.records import JsonObject
 
 GENERALIZATION, SPECIFICATION = "generalization", "specification"
 NOUN_SUBSTITUTION, NOUN_VERB_ORDER = "noun substitution", "noun-verb order"
@@ -80,7 +80,7 @@ def read_knowledge(path: Path | None = None) -> Knowledge:
     """The shipped file or an edited copy; raises ``HashtagError`` if a table is missing or a value is of another type."""
     shipped = files("tiktokactions.hashtags").joinpath("data/knowledge.toml")
     try:
-        said: dict[str, Any] = tomllib.loads((path or shipped).read_text(encoding="utf-8"))
+        said: JsonObject = tomllib.loads((path or shipped).read_text(encoding="utf-8"))
         return Knowledge(
             light_verbs=frozenset(said["light_verbs"]),
             action_nouns=frozenset(said["action_nouns"]),

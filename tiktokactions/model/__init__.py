@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiktokactions.model.config import SIZES, ModelConfig, model_config
 
@@ -16,7 +16,7 @@ __all__ = ["SIZES", "ModelConfig", "classifier", "model_config", "pretraining_mo
 _NEED_TORCH = {"pretraining_model": "autoencoder", "classifier": "classification"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load what needs torch when it is asked for."""
     if name not in _NEED_TORCH:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

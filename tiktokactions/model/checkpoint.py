@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -103,7 +102,7 @@ def _optimizer_state(state: TrainingState) -> tuple[dict[str, Tensor], dict[str,
     steps: dict[str, float] = {}
     for name, parameter in state.model.named_parameters():
         if parameter in state.optimizer.state:
-            kept: dict[str, Any] = state.optimizer.state[parameter]
+            kept: dict[str, Tensor] = state.optimizer.state[parameter]
             steps[name] = float(kept["step"])
             moments |= {f"{moment}/{name}": kept[moment] for moment in ("exp_avg", "exp_avg_sq")}
     return moments, steps

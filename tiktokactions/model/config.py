@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from tiktokactions.errors import UsageError
 
@@ -79,15 +79,16 @@ def _expect(holds: bool, name: str, got: object, expected: str) -> None:
         raise UsageError(f"model {name}: got {got}, expected {expected}")
 
 
-SIZES: dict[str, dict[str, Any]] = {
-    "tiny": {"embed_dim": 192, "depth": 4, "heads": 3, "decoder_dim": 96, "decoder_heads": 3}
-    | {"decoder_depth": 2, "height": 64, "width": 64},
-    "vit-s": {"embed_dim": 384, "depth": 12, "heads": 6, "decoder_dim": 192, "decoder_heads": 3},
-    "vit-b": {"embed_dim": 768, "depth": 12, "heads": 12, "decoder_dim": 384, "decoder_heads": 6},
-    "vit-l": {"embed_dim": 1024, "depth": 24, "heads": 16, "decoder_dim": 512, "decoder_heads": 8},
-    "vit-h": {"embed_dim": 1280, "depth": 32, "heads": 16, "decoder_dim": 512, "decoder_heads": 8},
-    "vit-g": {"embed_dim": 1408, "depth": 40, "heads": 16, "decoder_dim": 512, "decoder_heads": 8}
-    | {"mlp_ratio": 48 / 11, "patch": 14},
+SIZES = {
+    size.name: size
+    for size in (
+        ModelConfig("tiny", 192, 4, 3, 96, 3, decoder_depth=2, height=64, width=64),
+        ModelConfig("vit-s", 384, 12, 6, 192, 3),
+        ModelConfig("vit-b", 768, 12, 12, 384, 6),
+        ModelConfig("vit-l", 1024, 24, 16, 512, 8),
+        ModelConfig("vit-h", 1280, 32, 16, 512, 8),
+        ModelConfig("vit-g", 1408, 40, 16, 512, 8, mlp_ratio=48 / 11, patch=14),
+    )
 }
 """The sizes of VideoMAE V2 (the paper's is vit-b) and ``tiny``, which learns on a CPU in minutes."""
 
@@ -109,8 +110,40 @@ def model_config(
     """
     if name not in SIZES:
         raise UsageError(f"model: got {name!r}, expected one of {', '.join(SIZES)}")
+    return resized(
+        SIZES[name],
+        image_size=image_size,
+        frames=frames,
+        tubelet=tubelet,
+        patch=patch,
+        decoder_depth=decoder_depth,
+        classes=classes,
+    )
+
+
+def resized(
+    config: ModelConfig,
+    *,
+    image_size: int | tuple[int, int] | None = None,
+    frames: int | None = None,
+    tubelet: int | None = None,
+    patch: int | None = None,
+    decoder_depth: int | None = None,
+    classes: int | None = None,
+) -> ModelConfig:
+    """The same model with another geometry where one is given. Raises ``ValueError`` for sizes that do not divide."""
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size or (None, None)
-    asked = {"height": height, "width": width, "frames": frames, "tubelet": tubelet, "patch": patch}
-    asked |= {"decoder_depth": decoder_depth, "classes": classes}
-    given = {key: value for key, value in asked.items() if value is not None}
-    return ModelConfig(name=name, **(SIZES[name] | given))
+
+    def chosen(given: int | None, own: int) -> int:
+        return own if given is None else given
+
+    return dataclasses.replace(
+        config,
+        height=chosen(height, config.height),
+        width=chosen(width, config.width),
+        frames=chosen(frames, config.frames),
+        tubelet=chosen(tubelet, config.tubelet),
+        patch=chosen(patch, config.patch),
+        decoder_depth=chosen(decoder_depth, config.decoder_depth),
+        classes=chosen(classes, config.classes),
+    )

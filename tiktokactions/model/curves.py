@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,6 +17,10 @@ from tiktokactions.model.run import read_log
 from tiktokactions.model.samples import PretrainClips
 from tiktokactions.model.vit import patchify
 from tiktokactions.plots import ACCEPTED, MUTED, REVIEW, new_figure, save_figure, style
+from tiktokactions.records import JsonObject
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FRAMES_SHOWN = 8
 CLIP_ROW_IN = 0.75
@@ -40,7 +44,7 @@ def draw_curves(run: Path) -> list[Path]:
     return save_figure(figure, run / "curves")
 
 
-def _curve(axes: Any, lines: list[dict[str, Any]], name: str, label: str, color: str = ACCEPTED) -> None:
+def _curve(axes: Axes, lines: list[JsonObject], name: str, label: str, color: str = ACCEPTED) -> None:
     marker = "o" if len(lines) < 30 else None
     axes.plot([x["step"] for x in lines], [x[name] for x in lines], color=color, marker=marker, markersize=3)
     axes.set_ylabel(label)

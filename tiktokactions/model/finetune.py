@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from tiktokactions.clips.clip import ClipSet
 from tiktokactions.errors import UsageError
 from tiktokactions.model.checkpoint import TrainingState
 from tiktokactions.model.classification import VideoClassifier, classifier, draw_drops, soft_target_loss
-from tiktokactions.model.config import ModelConfig, model_config
+from tiktokactions.model.config import ModelConfig, model_config, resized
 from tiktokactions.model.evaluate import label_numbers, refuse_unlabelled, top_accuracy
 from tiktokactions.model.hardware import (
     Hardware,
@@ -240,18 +239,22 @@ def finetuning_config(options: FinetuneOptions, read: ReadWeights | None, classe
     Raises:
         ValueError: a size that differs from that of the first weights.
     """
-    geometry: dict[str, Any] = {"frames": options.frames, "tubelet": options.tubelet, "patch": options.patch}
     if read is None:
-        return model_config(options.model or "vit-b", image_size=options.image_size, classes=classes, **geometry)
-    known = read.config or config_of(
-        read.tensors, frames=options.frames, image_size=options.image_size, source=read.source
+        known = model_config(options.model or "vit-b")
+    else:
+        known = read.config or config_of(
+            read.tensors, frames=options.frames, image_size=options.image_size, source=read.source
+        )
+        if options.model not in (None, known.name):
+            raise UsageError(f"`model` {options.model}: the first weights are of {known.name}; leave `model` out")
+    return resized(
+        known,
+        image_size=options.image_size,
+        frames=options.frames,
+        tubelet=options.tubelet,
+        patch=options.patch,
+        classes=classes,
     )
-    if options.model not in (None, known.name):
-        raise UsageError(f"`model` {options.model}: the first weights are of {known.name}; leave `model` out")
-    given = {name: value for name, value in geometry.items() if value is not None}
-    if options.image_size is not None:
-        given |= {"height": options.image_size, "width": options.image_size}
-    return dataclasses.replace(known, **given, classes=classes)
 
 
 def usable_tensors(read: ReadWeights, labels: tuple[str, ...]) -> dict[str, Tensor]:

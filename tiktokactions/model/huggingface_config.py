@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tiktokactions.model.autoencoder import IMAGENET_MEAN, IMAGENET_STD
 from tiktokactions.model.config import ModelConfig
 from tiktokactions.model.official import Kind, mlp_ratio, named
 from tiktokactions.model.tensor_files import WeightsError
 from tiktokactions.model.vit import NORM_EPS
+from tiktokactions.records import JsonObject
 
 _LARGEST_EPS = 1e-5
 """Of layer norms; ours is 1e-6, and up to here the difference cannot be seen in the outputs."""
 _PAIRS = ("image_size", "patch_size")
 """Settings that are a side or [height, width]."""
 _ARCHITECTURES = {"pretrain": "VideoMAEForPreTraining", "finetune": "VideoMAEForVideoClassification"}
-_DEFAULTS: dict[str, Any] = {
+_DEFAULTS: JsonObject = {
     "image_size": 224,
     "patch_size": 16,
     "num_channels": 3,
@@ -52,9 +52,9 @@ _OUR_NAMES = {
 # --- writing -------------------------------------------------------------------------------------------------------
 
 
-def describe(config: ModelConfig, kind: Kind, labels: Sequence[str] | None, where: str) -> dict[str, Any]:
+def describe(config: ModelConfig, kind: Kind, labels: Sequence[str] | None, where: str) -> JsonObject:
     """config.json."""
-    described: dict[str, Any] = {
+    described: JsonObject = {
         "architectures": [_ARCHITECTURES[kind]],
         "model_type": "videomae",
         **_DEFAULTS,
@@ -83,7 +83,7 @@ def _unnamed(index: int) -> str:
     return f"LABEL_{index}"
 
 
-def preprocessing(config: ModelConfig) -> dict[str, Any]:
+def preprocessing(config: ModelConfig) -> JsonObject:
     """preprocessor_config.json: our evaluation view, but that transformers smooths where it makes frames smaller."""
     return {
         "image_processor_type": "VideoMAEImageProcessor",
@@ -103,7 +103,7 @@ def preprocessing(config: ModelConfig) -> dict[str, Any]:
 # --- reading -------------------------------------------------------------------------------------------------------
 
 
-def checked_settings(described: dict[str, Any], kind: Kind, where: Path) -> dict[str, Any]:
+def checked_settings(described: JsonObject, kind: Kind, where: Path) -> JsonObject:
     """A config.json with its defaults. Raises :class:`WeightsError` naming every setting that we cannot follow."""
     settings = _DEFAULTS | described
     _expect_numbers(settings, where)
@@ -129,7 +129,7 @@ def checked_settings(described: dict[str, Any], kind: Kind, where: Path) -> dict
     return settings
 
 
-def _expect_numbers(settings: dict[str, Any], where: Path) -> None:
+def _expect_numbers(settings: JsonObject, where: Path) -> None:
     for name, default in _DEFAULTS.items():
         value = settings[name]
         values = value if name in _PAIRS and isinstance(value, list) and len(value) == 2 else [value]
@@ -138,7 +138,7 @@ def _expect_numbers(settings: dict[str, Any], where: Path) -> None:
             raise WeightsError(f"{where}: {name}: got {value!r}, expected something like {default!r}")
 
 
-def config_from(settings: dict[str, Any], classes: int, where: Path) -> ModelConfig:
+def config_from(settings: JsonObject, classes: int, where: Path) -> ModelConfig:
     """Our configuration. Raises :class:`WeightsError` for sizes that do not divide."""
     height, width = _pair(settings["image_size"])
     patch, patch_width = _pair(settings["patch_size"])
@@ -163,7 +163,7 @@ def _pair(value: int | Sequence[int]) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 
-def labels_from(described: dict[str, Any], where: Path) -> tuple[str, ...] | None:
+def labels_from(described: JsonObject, where: Path) -> tuple[str, ...] | None:
     """The classes in order; None where they are only numbered or not given."""
     by_id = described.get("id2label")
     if not by_id:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from multiprocessing.context import ForkServerContext, SpawnContext
 from types import TracebackType
-from typing import Any
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -30,7 +31,19 @@ from tiktokactions.video import UnreadableError
 
 __all__ = ["Batches", "check_readable", "epoch_order", "evaluation_batches", "frame_indices", "test_views"]
 
+Sample = dict[str, Tensor]
 Batch = dict[str, Tensor]
+Loader = DataLoader[Sample | UnreadableError]
+Join = Callable[[list[Tensor]], Tensor]
+
+
+class Clips(Protocol):
+    """A dataset of :mod:`tiktokactions.model.samples`: a sample for every clip and epoch."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: Key) -> Sample: ...
+
 
 AHEAD = 2
 """Batches that each worker prepares before they are asked for."""
@@ -81,7 +94,7 @@ class Batches:
 
     def __init__(
         self,
-        dataset: Dataset[Any],
+        dataset: Clips,
         *,
         batch_size: int,
         seed: int,
@@ -90,10 +103,10 @@ class Batches:
         workers: int = 0,
         pin_memory: bool = False,
     ) -> None:
-        self._clips = len(dataset)  # type: ignore[arg-type]
+        self._clips = len(dataset)
         self._batch_size, self._seed, self._shares, self._processes = batch_size, seed, shares, processes
         self._keys = _Keys()
-        self._loader: DataLoader[Any] | None = _loader(dataset, self._keys, workers, pin_memory, torch.cat)
+        self._loader: Loader | None = _loader(dataset, self._keys, workers, pin_memory, torch.cat)
 
     def __enter__(self) -> Batches:
         return self
@@ -127,7 +140,7 @@ class Batches:
 
 
 def evaluation_batches(
-    dataset: Dataset[Any], batch_size: int, workers: int = 0, *, pin_memory: bool = False
+    dataset: Clips, batch_size: int, workers: int = 0, *, pin_memory: bool = False
 ) -> Iterator[Batch]:
     """All clips of ``ValidationClips`` or ``TestClips`` in their order; the last batch may be smaller.
 
@@ -138,7 +151,7 @@ def evaluation_batches(
         UnreadableError: a clip cannot be read; the message names it.
     """
     keys = _Keys()
-    indices = range(len(dataset))  # type: ignore[arg-type]
+    indices = range(len(dataset))
     batches = [[(0, i) for i in indices[n : n + batch_size]] for n in range(0, len(indices), batch_size)]
     loader = _loader(dataset, keys, min(workers, len(batches)), pin_memory, torch.stack)
     try:
@@ -162,20 +175,20 @@ class _Keys:
         return len(self.batches)
 
 
-class _ErrorsAsItems(Dataset[Any]):
+class _ErrorsAsItems(Dataset[Sample | UnreadableError]):
     """Hands an unreadable clip on as an item: exceptions of several arguments do not survive torch's workers."""
 
-    def __init__(self, dataset: Dataset[Any]) -> None:
+    def __init__(self, dataset: Clips) -> None:
         self.dataset = dataset
 
-    def __getitem__(self, key: Key) -> Any:
+    def __getitem__(self, key: Key) -> Sample | UnreadableError:
         try:
             return self.dataset[key]
         except UnreadableError as error:
             return error
 
 
-def _loader(dataset: Dataset[Any], keys: _Keys, workers: int, pin_memory: bool, join: Any) -> DataLoader[Any]:
+def _loader(dataset: Clips, keys: _Keys, workers: int, pin_memory: bool, join: Join) -> Loader:
     return DataLoader(
         _ErrorsAsItems(dataset),
         batch_sampler=keys,
@@ -190,15 +203,17 @@ def _loader(dataset: Dataset[Any], keys: _Keys, workers: int, pin_memory: bool, 
     )
 
 
-def _collate(items: list[Any], join: Any) -> Any:
+def _collate(items: list[Sample | UnreadableError], join: Join) -> Batch | UnreadableError:
+    samples = []
     for item in items:
         if isinstance(item, UnreadableError):
             return item
-    batch = {name: join([item[name] for item in items]) for name in items[0] if name != "index"}
-    return batch | {"index": torch.stack([item["index"] for item in items])}
+        samples.append(item)
+    batch = {name: join([sample[name] for sample in samples]) for name in samples[0] if name != "index"}
+    return batch | {"index": torch.stack([sample["index"] for sample in samples])}
 
 
-def _readable(loader: DataLoader[Any], keys: _Keys, batches: Sequence[list[Key]]) -> Iterator[Batch]:
+def _readable(loader: Loader, keys: _Keys, batches: Sequence[list[Key]]) -> Iterator[Batch]:
     keys.batches = batches
     for batch in loader:
         if isinstance(batch, UnreadableError):
@@ -206,7 +221,7 @@ def _readable(loader: DataLoader[Any], keys: _Keys, batches: Sequence[list[Key]]
         yield batch
 
 
-def _worker_context() -> Any:
+def _worker_context() -> SpawnContext | ForkServerContext:
     """Workers are forked from a fresh process, never from this one, whose threads would not survive it."""
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
@@ -222,7 +237,7 @@ def _start_worker(number: int, environment: dict[str, str]) -> None:
     cv2.setNumThreads(0)
 
 
-def _end_workers(loader: DataLoader[Any]) -> None:
+def _end_workers(loader: Loader) -> None:
     # torch ends workers when an iterator is garbage; somebody may hold it for longer than its batches are wanted.
     iterator = getattr(loader, "_iterator", None)
     if iterator is not None:
@@ -258,7 +273,7 @@ def _unreadable(clip: Clip) -> str | None:
     return None
 
 
-def _reason(future: Any) -> str | None:
+def _reason(future: pebble.ProcessFuture) -> str | None:
     try:
         return future.result()
     except pebble.ProcessExpired as error:

@@ -10,7 +10,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -31,7 +31,7 @@ _UNSUPPORTED = {
     "logit_scale": "cosine attention",
     "relative_position_bias_table": "relative positions",
 }
-_DECODER_HEADS = {size["decoder_dim"]: size["decoder_heads"] for size in SIZES.values()} | {640: 8}
+_DECODER_HEADS = {size.decoder_dim: size.decoder_heads for size in SIZES.values()} | {640: 8}
 """By width; 640 is the huge model of the first VideoMAE."""
 
 
@@ -194,8 +194,8 @@ def config_of(
             f"{source}: expected patch_embed.proj.weight and blocks.0.mlp.fc1.weight (with or without 'encoder.'), the "
             f"tensors of VideoMAE, got {', '.join(list(official)[:5]) or 'nothing'} …"
         )
-    base: dict[str, Any] = next((size for size in SIZES.values() if size["embed_dim"] == got["embed_dim"]), {})
-    heads = heads or base.get("heads")
+    base = next((size for size in SIZES.values() if size.embed_dim == got["embed_dim"]), None)
+    heads = heads or (base.heads if base else None)
     if heads is None:
         raise WeightsError(
             f"{source}: width {got['embed_dim']} is none of the published sizes; give its number of heads"
@@ -210,11 +210,11 @@ def config_of(
                 heads=heads,
                 decoder_dim=decoder_dim,
                 decoder_heads=decoder_heads,
-                decoder_depth=got.get("decoder_depth", base.get("decoder_depth", 4)),
+                decoder_depth=got.get("decoder_depth", base.decoder_depth if base else 4),
                 mlp_ratio=mlp_ratio(got["embed_dim"], got["mlp_dim"]),
                 frames=frames or 16,
-                height=height or base.get("height", 224),
-                width=width or base.get("width", 224),
+                height=height or (base.height if base else 224),
+                width=width or (base.width if base else 224),
                 classes=got.get("classes", 0),
             )
         )
@@ -223,12 +223,12 @@ def config_of(
 
 
 def _decoder_of(
-    got: dict[str, int], base: dict[str, Any], heads: int, decoder_heads: int | None, source: str
+    got: dict[str, int], base: ModelConfig | None, heads: int, decoder_heads: int | None, source: str
 ) -> tuple[int, int]:
     """Width and heads of the decoder; without one in the weights the published, or one of half the encoder's heads."""
     if "decoder_dim" not in got:
         halves = max(1, heads // 2)
-        return (base["decoder_dim"], base["decoder_heads"]) if base else (got["embed_dim"] // heads * halves, halves)
+        return (base.decoder_dim, base.decoder_heads) if base else (got["embed_dim"] // heads * halves, halves)
     dim = got["decoder_dim"]
     known = decoder_heads or _DECODER_HEADS.get(dim)
     if known is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -53,9 +53,19 @@ def layer_number(name: str, depth: int) -> int:
     return depth + 1
 
 
+class Group(TypedDict):
+    """Parameters that are updated alike, as torch's optimizers take them."""
+
+    params: list[nn.Parameter]
+    names: list[str]
+    weight_decay: float
+    lr_scale: float
+    """Of the learning rate."""
+
+
 def parameter_groups(
     model: nn.Module, weight_decay: float, *, layer_decay: float = 1.0, depth: int | None = None
-) -> list[dict[str, Any]]:
+) -> list[Group]:
     """Groups for an optimizer, one for each pair of layer and weight decay.
 
     Args:
@@ -63,11 +73,11 @@ def parameter_groups(
         depth: number of blocks; needed where ``layer_decay`` is not 1.
 
     Returns:
-        dicts with ``params``, ``names``, ``weight_decay`` and ``lr_scale``; frozen parameters are left out.
+        the groups; frozen parameters are in none of them.
     """
     if layer_decay != 1 and depth is None:
         raise ValueError("parameter_groups: layer_decay needs the depth of the model")
-    groups: dict[tuple[int, float], dict[str, Any]] = {}
+    groups: dict[tuple[int, float], Group] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
@@ -80,9 +90,9 @@ def parameter_groups(
     return list(groups.values())
 
 
-def adamw(groups: list[dict[str, Any]], betas: tuple[float, float]) -> torch.optim.AdamW:
+def adamw(groups: list[Group], betas: tuple[float, float]) -> torch.optim.AdamW:
     """AdamW in one fused kernel, on CUDA and on the CPU; the rate is set before every step."""
-    return torch.optim.AdamW(groups, lr=0.0, betas=betas, eps=ADAM_EPS, fused=True)
+    return torch.optim.AdamW([dict(group) for group in groups], lr=0.0, betas=betas, eps=ADAM_EPS, fused=True)
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

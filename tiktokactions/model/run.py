@@ -30,7 +30,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
 
@@ -40,6 +40,7 @@ from tiktokactions.errors import UsageError
 from tiktokactions.files import write_atomic, write_json
 from tiktokactions.machine import utc_now
 from tiktokactions.model.config import ModelConfig
+from tiktokactions.records import JsonObject
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -111,7 +112,7 @@ class RunInfo:
     model: ModelConfig
     labels: tuple[str, ...] | None
     """Class names in the order of the outputs; None for pre-training."""
-    options: dict[str, Any]
+    options: JsonObject
     """The fields of ``PretrainOptions`` or ``FinetuneOptions`` as JSON has them."""
     data: TrainingData
     derived: Derived
@@ -197,7 +198,7 @@ class Run:
         return self.info.labels
 
     @property
-    def options(self) -> Mapping[str, Any]:
+    def options(self) -> Mapping[str, object]:
         """The options that the run was begun with."""
         return self.info.options
 
@@ -231,11 +232,11 @@ class Run:
         found = sorted((self.path / "evaluations").glob("*/result.json"))
         return {path.parent.name: read_record(path, Evaluation) for path in found}
 
-    def log(self) -> list[dict[str, Any]]:
+    def log(self) -> list[JsonObject]:
         """The lines of ``log.jsonl``, see :func:`read_log`."""
         return read_log(self.path)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """``run``, ``steps``, ``loss`` and more, as in ``result.json``; ``test``: the evaluation that fine-tuning ended with.
 
         Of a dry run the derived numbers. Raises ``RunError`` as ``result`` does.
@@ -269,7 +270,7 @@ def read_run(run: Path) -> RunInfo:
 def read_record(path: Path, kind: type[RecordType]) -> RecordType:
     """A frozen dataclass from a JSON file. Raises ``RunError`` where the file does not hold one."""
     try:
-        data = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        data = msgspec.json.decode(path.read_bytes(), type=JsonObject)
         if data.get("format", FORMAT) > FORMAT:
             raise RunError(f"{path}: made by a newer tiktokactions; update this one")
         return msgspec.convert(data, kind)
@@ -290,7 +291,7 @@ def differences(old: RunInfo, new: RunInfo, ignore: Sequence[str]) -> list[str]:
     return found
 
 
-def filled(record: DataclassInstance) -> dict[str, Any]:
+def filled(record: DataclassInstance) -> JsonObject:
     """The fields of a record that say something: those that are not None."""
     return {name: value for name, value in dataclasses.asdict(record).items() if value is not None}
 
@@ -328,7 +329,7 @@ def write_clips(path: Path, clips: Iterable[Clip], reasons: Iterable[str] | None
 # --- log -----------------------------------------------------------------------------------------------------------
 
 
-def read_log(run: Path) -> list[dict[str, Any]]:
+def read_log(run: Path) -> list[JsonObject]:
     """The lines of ``log.jsonl``; a last line that was cut off in the middle is left out."""
     path = run / "log.jsonl"
     if not path.exists():
@@ -346,6 +347,6 @@ def rewind_log(run: Path, step: int) -> None:
     write_atomic(run / "log.jsonl", "".join(f"{line}\n" for line in kept).encode())
 
 
-def append_log(run: Path, line: dict[str, Any]) -> None:
+def append_log(run: Path, line: JsonObject) -> None:
     with (run / "log.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")

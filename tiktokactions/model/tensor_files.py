@@ -12,7 +12,6 @@ import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
 
 import safetensors.torch
 import torch
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from tiktokactions.errors import UsageError
 from tiktokactions.files.changes import unfinished
+from tiktokactions.records import JsonObject
 
 Tensors = dict[str, Tensor]
 
@@ -47,7 +47,7 @@ def read_safetensors(path: Path) -> Tensors:
         raise WeightsError(f"{path}: not a readable safetensors file ({error}). Fetch or export it again.") from error
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> JsonObject:
     """The JSON object in a file. Raises :class:`WeightsError` where there is none."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -74,7 +74,7 @@ class Inert:
         pass
 
 
-def read_torch_file(path: Path) -> Any:
+def read_torch_file(path: Path) -> object:
     """What ``torch.save`` wrote, with tensors on the CPU and :class:`Inert` in place of all other objects.
 
     Official checkpoints hold an ``argparse.Namespace`` and more beside their tensors. Nothing of it is imported or
@@ -84,7 +84,7 @@ def read_torch_file(path: Path) -> Any:
     Raises:
         WeightsError: the file is damaged, no such file, or asks for what the restricted unpickler refuses.
     """
-    stand_ins: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = []
+    stand_ins: list[Callable[..., object] | tuple[Callable[..., object], str]] = []
     try:
         with open(path, "rb") as file:
             is_zip = file.read(4) == b"PK\x03\x04"
@@ -116,7 +116,7 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[-1].strip() if lines else 'no details'}"
 
 
-def state_dict_in(checkpoint: Any, source: str) -> Tensors:
+def state_dict_in(checkpoint: object, source: str) -> Tensors:
     """The weights inside what :func:`read_torch_file` returned: under model, module or state_dict, or all of it.
 
     Raises:
@@ -163,7 +163,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
             raise OSError(number, os.strerror(number), str(path)) from error
 
 
-def write_torch_file(path: Path, data: dict[str, Any]) -> None:
+def write_torch_file(path: Path, data: Mapping[str, object]) -> None:
     """``torch.save``, so that ``path`` holds the old file or all of the new one."""
     # By name, torch refuses files that begin with a dot.
     with unfinished(path) as name, name.open("wb") as file:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
@@ -41,6 +41,9 @@ from tiktokactions.model.run import (
 )
 from tiktokactions.model.samples import FinetuneClips, PretrainClips
 from tiktokactions.model.tensor_files import write_safetensors
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 Report = Callable[[TrainingProgress], None]
 Batch = TypeVar("Batch")
@@ -77,7 +80,7 @@ def derived_numbers(
     options: PretrainOptions | FinetuneOptions,
     clips: int,
     processes: int,
-    **more: Any,
+    **more: int,
 ) -> Derived:
     """Every number that follows from the options, computed here and nowhere else; ``more``: those of one training only."""
     is_probe = isinstance(options, FinetuneOptions) and options.linear_probe
@@ -278,7 +281,7 @@ class Recorder:
             return
         now = time.perf_counter()
         seconds = now - self.line_began
-        numbers: dict[str, Any] = {
+        numbers = {
             "loss": sum(self.state.pending) / len(self.state.pending),
             "lr": lr,
             "grad_norm": None if norm is None else float(norm),
@@ -292,9 +295,18 @@ class Recorder:
         self.line_began, self.line_step, self.loading_s = now, step, 0.0
         left_s = (now - self.began) / max(1, step - self.first_step) * (self.steps - step)
         self.note(**numbers)
-        told = {k: numbers[k] for k in ("loss", "lr", "clips_per_s", "loading_share")}
-        epoch = (step - 1) // self.per_epoch + 1
-        self.report(TrainingProgress(step=step, steps=self.steps, epoch=epoch, **told, seconds_left=left_s))
+        self.report(
+            TrainingProgress(
+                step=step,
+                steps=self.steps,
+                epoch=(step - 1) // self.per_epoch + 1,
+                loss=numbers["loss"],
+                lr=lr,
+                clips_per_s=numbers["clips_per_s"],
+                loading_share=numbers["loading_share"],
+                seconds_left=left_s,
+            )
+        )
 
     def note(self, **numbers: float | None) -> None:
         """Write a line of numbers that belong to the last step: of its training, or of a look at the val side."""
@@ -309,7 +321,7 @@ class Recorder:
             self.events.flush()
 
 
-def _tensorboard(folder: Path, step: int) -> Any | None:
+def _tensorboard(folder: Path, step: int) -> SummaryWriter | None:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

@@ -9,7 +9,6 @@ import itertools
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,7 +20,7 @@ from tiktokactions.dataset.figures import FIGURES, draw_figures
 from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.dataset.statistics import NO_LABEL, Statistics, dataset_statistics, labels_of_rows
 from tiktokactions.files import Place, poster_path, strip_path
-from tiktokactions.records import REASONS, to_builtins
+from tiktokactions.records import REASONS, JsonObject, to_builtins
 from tiktokactions.reporting.blocks import Block, Commands, Picture, Preview, Previews, Section, Text, facts, table
 from tiktokactions.reporting.numbers import count, hours, share
 from tiktokactions.reporting.pictures import figure, preview, smaller, strip
@@ -136,12 +135,12 @@ def _samples(data: Dataset, wanted: int) -> list[Block]:
     return [Previews(tuple(shown), caption) for shown, caption in told if shown]
 
 
-def _caption(row: dict[str, Any]) -> str:
+def _caption(row: JsonObject) -> str:
     names = row["human_labels"] or row["labels"]
     return ", ".join(f"#{name}" for name in names[:3]) or "no label"
 
 
-def _chosen(data: Dataset, status: str, wanted: int) -> list[dict[str, Any]]:
+def _chosen(data: Dataset, status: str, wanted: int) -> list[JsonObject]:
     """At most ``wanted`` rows of the manifest with this status, one label after the other in turn; always the same rows."""
     if wanted < 1:
         return []
@@ -157,7 +156,7 @@ def _chosen(data: Dataset, status: str, wanted: int) -> list[dict[str, Any]]:
     labels = sorted(best, key=lambda label: (label == NO_LABEL, hashlib.sha256(label.encode()).hexdigest()))
     turns = itertools.zip_longest(*(best[label] for label in labels))
     picked = list(dict.fromkeys(ranked[1] for turn in turns for ranked in turn if ranked))[:wanted]
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, JsonObject] = {}
     for batch in data.batches(columns):
         found = batch.filter(pc.is_in(batch["video_id"], value_set=pa.array(picked, pa.string())))
         rows |= {row["video_id"]: row for row in found.to_pylist()}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-from typing import Any
 
 from tiktokactions.files import Place
+from tiktokactions.records import JsonObject
 from tiktokactions.reporting.blocks import Block, Commands, Section, Text, facts, table
 from tiktokactions.reporting.numbers import count, percent
 from tiktokactions.reporting.pictures import figure
@@ -37,7 +37,7 @@ def study_sections(folder: Place) -> list[Section]:
     return sections
 
 
-def _progress(folder: Place, result: dict[str, Any] | None) -> list[Block]:
+def _progress(folder: Place, result: JsonObject | None) -> list[Block]:
     finished = len(list((folder / "trials").glob("*/result.json")))
     failed = len(list((folder / "trials").glob("*/failed.json")))
     if result is None:
@@ -47,7 +47,7 @@ def _progress(folder: Place, result: dict[str, Any] | None) -> list[Block]:
     return [facts((f"{finished} of {result['trials']}", "trials finished"), (count(failed), "crashed")), *crashes]
 
 
-def _rows(rows: list[dict[str, Any]], equal: str) -> list[Block]:
+def _rows(rows: list[JsonObject], equal: str) -> list[Block]:
     told = [
         (count(row["size"]), count(row["runs"]), *(percent(row[name], 2) for name in ("top1", "top1_sd", "top5")))
         for row in rows
@@ -109,7 +109,7 @@ def _size(value: float | None) -> str:
     return "–" if value is None else count(value) if value < 1e12 else f"{value:.1e}"
 
 
-def _read(path: Place) -> dict[str, Any]:
+def _read(path: Place) -> JsonObject:
     return json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tiktokactions.reviews.consensus import Consensus, agreed, consensus
 from tiktokactions.reviews.decisions import Decision, Verdict
@@ -13,6 +13,9 @@ from tiktokactions.reviews.golden import gold
 from tiktokactions.reviews.ledger import in_force_by_video
 from tiktokactions.reviews.options import Method
 from tiktokactions.reviews.store import Store, reviewers_per_video
+
+if TYPE_CHECKING:
+    from crowdkit.aggregation import GLAD, MACE, DawidSkene
 
 ITERATIONS, RESTARTS = 50, 5
 """How often a model estimates anew, and (MACE) from how many starting points."""
@@ -137,7 +140,7 @@ def most_probable(answers: Answers, method: Method) -> dict[str, tuple[str, floa
     return found
 
 
-def _model(method: Method) -> Any:
+def _model(method: Method) -> GLAD | MACE | DawidSkene:
     from crowdkit.aggregation import GLAD, MACE, DawidSkene
 
     if method == "dawid-skene":

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from tiktokactions.errors import UsageError
+from tiktokactions.records import JsonObject
 from tiktokactions.reviews.decisions import Decision, DecisionError, Judgement
 from tiktokactions.reviews.desk import Desk
 from tiktokactions.reviews.golden import set_gold
@@ -94,7 +94,7 @@ def _key(answer: Decision, desk: Desk) -> str:
 # --- reading the files ---------------------------------------------------------------------------------------------
 
 
-def _rows(path: Path) -> Iterator[tuple[str, Any]]:
+def _rows(path: Path) -> Iterator[tuple[str, object]]:
     """(where, row) of every answer in a file; a row that cannot be read is given as the error."""
     try:
         if path.suffix == ".json":
@@ -112,7 +112,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Any]]:
         raise UsageError(f"{path}: not {path.suffix[1:].upper()} that can be read: {str(error)[:200]}") from error
 
 
-def _lines(path: Path) -> Iterator[tuple[str, Any]]:
+def _lines(path: Path) -> Iterator[tuple[str, object]]:
     with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
@@ -122,7 +122,7 @@ def _lines(path: Path) -> Iterator[tuple[str, Any]]:
                     yield f"line {number}", DecisionError(f"not JSON: {str(error)[:100]}")
 
 
-def _csv_row(row: Mapping[str | None, Any]) -> dict[str, Any] | DecisionError:
+def _csv_row(row: Mapping[str | None, str | None]) -> dict[str, str] | DecisionError:
     if None in row:
         return DecisionError("more cells than the header has names")
     cells = {str(name).strip(): (value or "").strip() for name, value in row.items()}
@@ -132,7 +132,7 @@ def _csv_row(row: Mapping[str | None, Any]) -> dict[str, Any] | DecisionError:
     return {name: value for name, value in cells.items() if value}
 
 
-def _label_studio_rows(tasks: Any) -> Iterator[tuple[str, Any]]:
+def _label_studio_rows(tasks: object) -> Iterator[tuple[str, object]]:
     """The annotations of an export: ``JSON`` (tasks with annotations) or ``JSON_MIN`` (a flat object each)."""
     if not isinstance(tasks, list):
         raise UsageError("expected a list of tasks, as Label Studio exports it")
@@ -153,11 +153,11 @@ def _label_studio_rows(tasks: Any) -> Iterator[tuple[str, Any]]:
                 yield where, error
 
 
-def _flat(video_id: Any, annotation: Any) -> dict[str, Any]:
+def _flat(video_id: object, annotation: object) -> JsonObject:
     """An annotation of Label Studio as the flat object that the other formats have."""
     if not isinstance(annotation, dict) or not isinstance(annotation.get("result", []), list):
         raise DecisionError("expected an object with a list of results")
-    row: dict[str, Any] = {
+    row: JsonObject = {
         "video_id": video_id,
         "annotator": annotation.get("annotator", annotation.get("completed_by")),
         "client_key": annotation.get("unique_id"),
@@ -177,7 +177,7 @@ def _flat(video_id: Any, annotation: Any) -> dict[str, Any]:
 # --- from a row to a decision --------------------------------------------------------------------------------------
 
 
-def _answer(row: Any) -> Decision:
+def _answer(row: object) -> Decision:
     """A decision whose client key and time are empty where the file has none; ``reviewer`` is the annotator's name."""
     if isinstance(row, DecisionError):
         raise row
@@ -212,7 +212,7 @@ def _answer(row: Any) -> Decision:
     )
 
 
-def _names(value: Any, what: str) -> list[str]:
+def _names(value: object, what: str) -> list[str]:
     """One name, several joined by ``|``, a list, or Label Studio's ``{"choices": […]}``."""
     if isinstance(value, dict):
         value = value.get("choices", value.get("text"))
@@ -224,7 +224,7 @@ def _names(value: Any, what: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _annotator(value: Any) -> str:
+def _annotator(value: object) -> str:
     """The name of the person who answered: as given, or from Label Studio's ``completed_by``."""
     if isinstance(value, dict):
         value = value.get("email") or value.get("username") or value.get("id")
@@ -233,7 +233,7 @@ def _annotator(value: Any) -> str:
     return _text(value, "annotator") if value else "outside"
 
 
-def _text(value: Any, what: str) -> str:
+def _text(value: object, what: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value or len(value) > 500:
@@ -241,7 +241,7 @@ def _text(value: Any, what: str) -> str:
     return value
 
 
-def _time(value: Any) -> str | None:
+def _time(value: object) -> str | None:
     """A time as it is kept (UTC, milliseconds); None where there is none that can be read."""
     if not isinstance(value, str):
         return None
@@ -252,7 +252,7 @@ def _time(value: Any) -> str | None:
         return None
 
 
-def _number(value: Any, what: str) -> float | None:
+def _number(value: object, what: str) -> float | None:
     if value is None:
         return None
     try:
@@ -264,7 +264,7 @@ def _number(value: Any, what: str) -> float | None:
     return number
 
 
-def _whole(value: Any) -> int | None:
+def _whole(value: object) -> int | None:
     number = _number(value, "scene")
     if number is not None and number != int(number):
         raise DecisionError(f"scene: got {number:g}, expected a whole number")

@@ -6,14 +6,14 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from tiktokactions.errors import UsageError
+from tiktokactions.records import JsonObject
 from tiktokactions.reviews.rows import column, column_names, shown, to_json
 
 VERDICTS = ("accept", "reject", "skip", "unsure")
 TEXT_AT_MOST, NAMES_AT_MOST = 100, 50
-SECONDS: dict[str, Any] = {"ge": 0, "le": 1e7, "allow_inf_nan": False}
+SECONDS: JsonObject = {"ge": 0, "le": 1e7, "allow_inf_nan": False}
 CLIENT_KEY = re.compile(r"^[A-Za-z0-9_.:\-]{8,128}$")
 
 
@@ -67,7 +67,7 @@ class Decision(Judgement, _Taken):
     origin: str = "web"
     undoes: int | None = None
     """The row that an ``undo`` takes back; it stays in the table."""
-    previous: dict[str, Any] | None = None
+    previous: JsonObject | None = None
     """What that row said."""
     repeated: bool = column(False, "written", "Nothing was written: this client_key was known.", kept=False)
     """Nothing was written: a decision with this client key was there already."""
@@ -109,7 +109,7 @@ class Gold:
     labels: tuple[str, ...] | None
 
 
-def value_of(decision: Decision) -> dict[str, Any]:
+def value_of(decision: Decision) -> JsonObject:
     """What a decision says, as JSON types."""
     return to_json(decision, [*column_names(Judgement), "queue"])
 

@@ -6,7 +6,6 @@ import json
 import re
 import sqlite3
 from dataclasses import dataclass
-from typing import Any
 
 from tiktokactions.errors import UsageError
 from tiktokactions.reviews.index import Index, VideoRow
@@ -86,7 +85,8 @@ def browse(
     direction, beyond = ("DESC", "<") if down != backwards else ("ASC", ">")
     order = f"{key} {direction}" if column == "video_id" else f"v.{column} {direction}, v.video_id {direction}"
     where = " AND ".join(conditions) or "1"
-    place, place_values = "", []
+    place = ""
+    place_values: list[str | float] = []
     if cursor is not None and column == "video_id":
         place, place_values = f" AND {key} {beyond} ?", [cursor[1]]
     elif cursor is not None:
@@ -111,7 +111,7 @@ def browse(
     )
 
 
-def _conditions(filters: Filters) -> tuple[list[str], list[Any]]:
+def _conditions(filters: Filters) -> tuple[list[str], list[str | float]]:
     reason = None if filters.reason is None else re.sub(r"([\\%_])", r"\\\1", filters.reason)
     with_value = {
         "l.label=?": filters.label,
@@ -130,7 +130,7 @@ def _conditions(filters: Filters) -> tuple[list[str], list[Any]]:
     return conditions, list(known.values())
 
 
-def _cursor(text: str | None, column: str) -> tuple[Any, str] | None:
+def _cursor(text: str | None, column: str) -> tuple[float, str] | None:
     if text is None:
         return None
     try:

@@ -6,13 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from tiktokactions.curation.decide import frame_scores, person_score
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.files import record_of
+from tiktokactions.records import JsonObject
 from tiktokactions.reviews.folding import catch_up, fold_those_judged, fold_videos, forget_decisions
 from tiktokactions.reviews.golden import gold
 from tiktokactions.reviews.index import INDEXES, ROWS_AT_ONCE, Index, VideoRow, forget, meta, set_meta, set_queue
@@ -72,7 +72,7 @@ def _update_videos(index: Index, manifest: Path, report: Callable[[int], None]) 
     known = {row[0]: row[1] for row in index.database.rows("SELECT video_id, row_hash FROM videos")}
     rows_at_once = ROWS_AT_ONCE if known else ROWS_AT_FIRST
     about = person_settings(index.settings)
-    changed: list[dict[str, Any]] = []
+    changed: list[JsonObject] = []
     new: list[str] = []
     again: list[str] = []
     looked_at = 0
@@ -99,7 +99,7 @@ def _update_videos(index: Index, manifest: Path, report: Callable[[int], None]) 
     return new
 
 
-def _told(index: Index, video_id: str) -> dict[str, Any]:
+def _told(index: Index, video_id: str) -> JsonObject:
     """The columns that a manifest of an earlier version lacks, from the record."""
     try:
         record = record_of(index.dataset, video_id)
@@ -113,7 +113,7 @@ def _told(index: Index, video_id: str) -> dict[str, Any]:
     }
 
 
-def _video_row(index: Index, row: dict[str, Any], row_hash: str) -> dict[str, Any]:
+def _video_row(index: Index, row: JsonObject, row_hash: str) -> JsonObject:
     scores = row["frame_scores"]
     wanted = max(1, index.settings.min_person_frames)
     # How far the frame that is still missing is from counting: the one that would make the video qualify.
@@ -134,7 +134,7 @@ def _video_row(index: Index, row: dict[str, Any], row_hash: str) -> dict[str, An
     }
 
 
-def _write_videos(index: Index, rows: list[dict[str, Any]], again: list[str]) -> None:
+def _write_videos(index: Index, rows: list[JsonObject], again: list[str]) -> None:
     """``again``: those of them that are there already."""
     if not rows:
         return
@@ -160,7 +160,7 @@ def _write_videos(index: Index, rows: list[dict[str, Any]], again: list[str]) ->
             connection.execute("PRAGMA cache_size=-2000")  # as it is by default
 
 
-def searched_text(row: Mapping[str, Any]) -> str:
+def searched_text(row: Mapping[str, object]) -> str:
     """What the gallery's text filter looks in: id, creator, title and file name, without regard to case."""
     return "\n".join(str(row[name] or "") for name in ("video_id", "creator", "title", "file_name")).casefold()
 

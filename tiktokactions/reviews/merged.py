@@ -9,12 +9,14 @@ import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tiktokactions.files import Place
+from tiktokactions.records import JsonObject
 from tiktokactions.reviews.rows import insert
 from tiktokactions.reviews.store import WRITES, Store, store_path
 
+Row = JsonObject
+"""Of a table, by its columns."""
 NOT_CARRIED = ("cookie_secret", WRITES)
 """Settings of one folder only: what signs its sessions, and the count of its transactions."""
 RANK = {"outside": 0, "reviewer": 1, "owner": 2}
@@ -79,11 +81,11 @@ def merge_reviews(datasets: Sequence[Place], out: Path, unwanted: Sequence[Colle
             store.close()
 
 
-def _rows(store: Store, table: str, order: str) -> list[dict[str, Any]]:
+def _rows(store: Store, table: str, order: str) -> list[Row]:
     return [dict(row) for row in store.database.rows(f"SELECT * FROM {table} ORDER BY {order}")]
 
 
-def _add_decisions(connection: sqlite3.Connection, parts: Sequence[Sequence[dict[str, Any]]]) -> int:
+def _add_decisions(connection: sqlite3.Connection, parts: Sequence[Sequence[Row]]) -> int:
     """Append what is not there yet; how many rows of a later dataset the ones before had already."""
     known = {row["client_key"]: row for row in map(dict, connection.execute("SELECT * FROM decisions"))}
     undone = {row["undoes"] for row in known.values()}
@@ -108,7 +110,7 @@ def _add_decisions(connection: sqlite3.Connection, parts: Sequence[Sequence[dict
     return in_both
 
 
-def _by_time(parts: Sequence[Sequence[dict[str, Any]]]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _by_time(parts: Sequence[Sequence[Row]]) -> Iterator[tuple[int, Row]]:
     """(dataset, row) in the order of time, each dataset's rows in their own order (imported ones may be older than those
     before them)."""
 
@@ -120,7 +122,7 @@ def _by_time(parts: Sequence[Sequence[dict[str, Any]]]) -> Iterator[tuple[int, d
         yield number, dict(parts[number][place])
 
 
-def _free_key(known: Mapping[str, Mapping[str, Any]], row: Mapping[str, Any]) -> str:
+def _free_key(known: Mapping[str, Row], row: Row) -> str:
     """The row's client key; where another decision has it, one that is always the same for this row."""
     key = str(row["client_key"])
     there = known.get(key)
@@ -130,7 +132,7 @@ def _free_key(known: Mapping[str, Mapping[str, Any]], row: Mapping[str, Any]) ->
     return hashlib.sha256("\0".join([key, *(str(row[name]) for name in same)]).encode()).hexdigest()
 
 
-def _add_reviewer(connection: sqlite3.Connection, row: Mapping[str, Any]) -> None:
+def _add_reviewer(connection: sqlite3.Connection, row: Row) -> None:
     """One person of one id: the first name and token, the higher role; shut out where one of the two shut them out."""
     token = connection.execute("SELECT id FROM reviewers WHERE token_sha256=?", (row["token_sha256"],)).fetchone()
     row = dict(row) | ({"token_sha256": None} if token is not None and token["id"] != row["id"] else {})

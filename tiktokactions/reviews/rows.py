@@ -11,29 +11,35 @@ from collections.abc import Callable, Mapping
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tiktokactions.records import JsonObject
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Record = TypeVar("Record", bound="DataclassInstance")
 T = TypeVar("T")
+Hint = Any
+"""A class, a ``Literal`` or a ``tuple[...]``: typing has no name for all of them."""
+Cell = str | int | float | None
+"""What SQLite keeps."""
 SQL_TYPES = {bool: "INTEGER", int: "INTEGER", float: "REAL"}
 """Everything else is text; tuples and dicts are JSON."""
 
 
-def shown(views: str = "", description: str = "", *, kept: bool = True, **bounds: Any) -> dict[str, Any]:
+def shown(views: str = "", description: str = "", *, kept: bool = True, **bounds: object) -> dict[str, object]:
     """Metadata of a field. ``views``: the shapes on the wire that have it; ``kept`` False: it has no column."""
     about = {"description": description} if description else {}
     return {"views": views.split(), "kept": kept, "about": about | bounds}
 
 
-def column(default: T, views: str = "", description: str = "", *, kept: bool = True, **bounds: Any) -> T:
+def column(default: T, views: str = "", description: str = "", *, kept: bool = True, **bounds: object) -> T:
     """A field that may be left out, with the metadata of :func:`shown`."""
     field: T = dataclasses.field(default=default, metadata=shown(views, description, kept=kept, **bounds))
     return field
 
 
 @functools.cache
-def kinds_of(kind: type[DataclassInstance]) -> dict[str, tuple[Any, bool]]:
+def kinds_of(kind: type[DataclassInstance]) -> dict[str, tuple[Hint, bool]]:
     """Of every field the type without ``None``, and whether it may be ``None``."""
     hints = typing.get_type_hints(kind)
     found = {}
@@ -70,25 +76,25 @@ def column_definitions(kind: type[DataclassInstance], rules: Mapping[str, str], 
     return ",\n".join(lines)
 
 
-def _kept(value: Any) -> Any:
+def _kept(value: Any) -> Cell:
     if isinstance(value, (tuple, dict)):
         return json.dumps(value, ensure_ascii=False)
     return int(value) if isinstance(value, bool) else value
 
 
-def to_row(record: DataclassInstance) -> dict[str, Any]:
+def to_row(record: DataclassInstance) -> dict[str, Cell]:
     """Column by column, as SQLite keeps it."""
     return {name: _kept(getattr(record, name)) for name in column_names(type(record))}
 
 
 @functools.cache
-def _readers(kind: type[DataclassInstance]) -> list[tuple[str, Callable[[Any], Any] | None]]:
-    by_type: dict[Any, Callable[[Any], Any]] = {tuple: _tuple, dict: json.loads, bool: bool}
+def _readers(kind: type[DataclassInstance]) -> list[tuple[str, Callable[..., object] | None]]:
+    by_type: dict[Hint, Callable[..., object]] = {tuple: _tuple, dict: json.loads, bool: bool}
     types = {name: kinds_of(kind)[name][0] for name in column_names(kind)}
     return [(name, by_type.get(typing.get_origin(of_type) or of_type)) for name, of_type in types.items()]
 
 
-def _tuple(text: str) -> tuple[Any, ...]:
+def _tuple(text: str) -> tuple[object, ...]:
     return tuple(json.loads(text))
 
 
@@ -101,13 +107,13 @@ def from_row(kind: type[Record], row: sqlite3.Row) -> Record:
     return kind(**values)
 
 
-def insert(connection: sqlite3.Connection, table: str, row: Mapping[str, Any], how: str = "INSERT") -> int:
+def insert(connection: sqlite3.Connection, table: str, row: Mapping[str, Cell], how: str = "INSERT") -> int:
     """Add a row, named by columns; returns its number. ``how``: ``INSERT OR IGNORE`` and the like."""
     names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
     return connection.execute(f"{how} INTO {table}({names}) VALUES({marks})", row).lastrowid or 0
 
 
-def to_json(record: DataclassInstance, names: typing.Iterable[str]) -> dict[str, Any]:
+def to_json(record: DataclassInstance, names: typing.Iterable[str]) -> JsonObject:
     """Some fields as JSON types."""
     values = {name: getattr(record, name) for name in names}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}

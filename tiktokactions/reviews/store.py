@@ -9,7 +9,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from tiktokactions.files import AnyPlace, Place, local_path, on_disk, sha256_file, staging_folder, write_atomic
 from tiktokactions.machine import utc_now
@@ -17,6 +17,7 @@ from tiktokactions.reviews.database import Database
 from tiktokactions.reviews.decisions import Decision, Verdict
 from tiktokactions.reviews.rows import column_definitions
 
+Setting = TypeVar("Setting")
 FORMAT = 1
 _RULES = {
     "id": "PRIMARY KEY AUTOINCREMENT",
@@ -132,12 +133,12 @@ def now_utc() -> str:
     return utc_now("milliseconds")
 
 
-def setting(store: Store, name: str, default: Any) -> Any:
+def setting(store: Store, name: str, default: Setting) -> Setting:
     row = store.database.first("SELECT value FROM settings WHERE name=?", (name,))
     return default if row is None else json.loads(row["value"])
 
 
-def set_setting(store: Store, name: str, value: Any) -> None:
+def set_setting(store: Store, name: str, value: object) -> None:
     """Remember a JSON value; an unchanged one is not written again."""
     if setting(store, name, None) != value:
         store.database.run(

@@ -7,12 +7,12 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from tiktokactions.errors import UsageError
 from tiktokactions.files import write_atomic
+from tiktokactions.records import JsonObject
 from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.desk import Desk
 from tiktokactions.reviews.items import UnknownVideoError, known_record, why
@@ -78,7 +78,7 @@ def open_videos(desk: Desk, queue: str) -> list[str]:
     return [row[0] for row in desk.index.database.rows(sql, {"queue": queue})]
 
 
-def _task_row(desk: Desk, video_id: str, media_url: str | None) -> dict[str, Any]:
+def _task_row(desk: Desk, video_id: str, media_url: str | None) -> JsonObject:
     row = desk.index.database.first("SELECT * FROM videos WHERE video_id=?", (video_id,))
     try:
         reason = why(known_record(desk.dataset, video_id), desk.settings)
@@ -146,7 +146,7 @@ def export_decisions(desk: Desk, output: Path) -> int:
     return len(rows)
 
 
-def _annotated_tasks(desk: Desk, names: dict[str, str]) -> Iterator[dict[str, Any]]:
+def _annotated_tasks(desk: Desk, names: dict[str, str]) -> Iterator[JsonObject]:
     for video_id, decisions in sorted(in_force_by_video(desk.store).items()):
         judgements = [decision for decision in decisions if decision.verdict != "skip"]
         known = desk.index.database.first("SELECT 1 FROM videos WHERE video_id=?", (video_id,))
@@ -157,7 +157,7 @@ def _annotated_tasks(desk: Desk, names: dict[str, str]) -> Iterator[dict[str, An
             }
 
 
-def _annotation(decision: Decision, names: dict[str, str]) -> dict[str, Any]:
+def _annotation(decision: Decision, names: dict[str, str]) -> JsonObject:
     labels = [*(decision.labels or ()), *([NO_ACTION] if decision.no_action else [])]
     result = [_result("verdict", "choices", {"choices": [decision.verdict]})]
     if labels:
@@ -174,18 +174,18 @@ def _annotation(decision: Decision, names: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _result(name: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
+def _result(name: str, kind: str, value: JsonObject) -> JsonObject:
     return {"from_name": name, "to_name": "video", "type": kind, "value": value}
 
 
 # --- bytes ---------------------------------------------------------------------------------------------------------
 
 
-def _json_bytes(value: Any) -> bytes:
+def _json_bytes(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
-def _write_rows(output: Path, columns: Iterable[str], rows: Iterable[dict[str, Any]], free_text: set[str]) -> None:
+def _write_rows(output: Path, columns: Iterable[str], rows: Iterable[JsonObject], free_text: set[str]) -> None:
     """As JSON lines or CSV, where cells of free text that a spreadsheet would take for a formula get an apostrophe before
     them; the import takes it away again."""
     if output.suffix == ".jsonl":

@@ -6,11 +6,11 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from tiktokactions.errors import UsageError
+from tiktokactions.records import JsonObject
 from tiktokactions.study.every_family import fit_all
 from tiktokactions.study.families import PAPER
 from tiktokactions.study.fitting import Fit
@@ -97,7 +97,7 @@ class Extrapolation:
         others = [fit for fit in self.fits if fit not in sharing][:10]
         return [fit for fit in self.fits if fit in sharing or fit in others]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """All of it; ``families`` by squared error, ``answer`` by target. Sizes are videos, accuracies fractions."""
         largest, weights = float(self.measured.sizes[-1]), self.weights()
         return {

@@ -12,12 +12,15 @@ import itertools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from tiktokactions.study.least_squares import Array
 from tiktokactions.study.quadratures import OWN_QUADRATURES, Quadrature
+
+if TYPE_CHECKING:
+    from scipy import stats
 
 PAPER = ("t", "burr12", "invgamma", "betaprime", "f", "genpareto", "lomax", "loglaplace", "pareto", "invweibull")
 """The families of the paper's Table 5, in its order."""
@@ -81,7 +84,7 @@ def _quiet() -> Iterator[None]:
 
 
 @functools.cache
-def distributions() -> Mapping[str, Any]:
+def distributions() -> Mapping[str, stats.rv_continuous]:
     """Every continuous distribution of the installed scipy, by name."""
     from scipy import stats
 
@@ -173,7 +176,7 @@ def cdf_family(name: str, fixed: tuple[float, ...] = ()) -> Family:
     )
 
 
-def _allowed(distribution: Any, corners: Array, shapes_of: Callable[[Array], list[Array]]) -> Array:
+def _allowed(distribution: stats.rv_continuous, corners: Array, shapes_of: Callable[[Array], list[Array]]) -> Array:
     """Those choices of shapes that the distribution accepts together."""
     shapes = shapes_of(corners)
     with _quiet():
@@ -182,7 +185,12 @@ def _allowed(distribution: Any, corners: Array, shapes_of: Callable[[Array], lis
 
 
 def _through_two_points(
-    standard: Any, corners: Array, shapes: list[Array], sizes: Array, accuracies: Array, slow: bool
+    standard: stats.rv_continuous | Quadrature,
+    corners: Array,
+    shapes: list[Array],
+    sizes: Array,
+    accuracies: Array,
+    slow: bool,
 ) -> Array:
     """For every choice of shapes the loc and scale with which the CDF passes through two of the points."""
     last = len(sizes) - 1
@@ -212,7 +220,11 @@ def _through_two_points(
 
 
 def _law(
-    name: str, parameters: tuple[str, ...], value: Callable[..., Array], size_at: Callable[..., Array], *grids: Any
+    name: str,
+    parameters: tuple[str, ...],
+    value: Callable[..., Array],
+    size_at: Callable[..., Array],
+    *grids: Sequence[float],
 ) -> Family:
     """A law whose first parameter is the asymptote; those after it are positive, but ``floor``."""
     logs = tuple(p not in ("asymptote", "floor") for p in parameters)

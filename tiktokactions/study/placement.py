@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tiktokactions.model.options import FinetuneOptions, PretrainOptions
+from tiktokactions.options import checked_options
+
 if TYPE_CHECKING:
     from tiktokactions.study.trials import Trial, TrialResult
 
@@ -48,9 +51,9 @@ def on_cluster(study: Path, run_trial: RunTrial) -> Iterator[Callable[[Trial], F
 
 def resources(trial: Trial, has_gpus: bool) -> dict[str, int]:
     """What a trial takes of a machine: a GPU and the CPUs that decode for it, or the CPUs of model and decoding."""
-    told = [options for options in (trial.pretrain_options, trial.finetune_options) if options]
-    threads = max((int(options.get("threads") or 1) for options in told), default=1)
-    workers = max((int(options.get("workers") or 0) for options in told), default=0)
+    before = checked_options(PretrainOptions, trial.pretrain_options)
+    after = checked_options(FinetuneOptions, trial.finetune_options)
+    threads, workers = max(before.threads or 1, after.threads or 1), max(before.workers or 0, after.workers or 0)
     return {"num_gpus": int(has_gpus), "num_cpus": max(1 if has_gpus else threads, workers)}
 
 

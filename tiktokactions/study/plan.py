@@ -9,11 +9,12 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from tiktokactions.collection.client import PAGE
 from tiktokactions.collection.ledger import RECORDS_A_DAY, REQUESTS_A_DAY
 from tiktokactions.machine import usable_cores
+from tiktokactions.records import JsonObject
 from tiktokactions.study.options import PlanOptions
 from tiktokactions.text import markdown_table
 
@@ -35,13 +36,21 @@ class Need:
     high: float | None = None
 
 
+class Sample(TypedDict):
+    """The videos that were measured: their number, the mean of each cost, and every one of them."""
+
+    videos: int
+    mean: dict[str, float]
+    each: list[JsonObject]
+
+
 @dataclass(frozen=True)
 class Needs:
     """The plan, and the sample that it stands on."""
 
     videos: int
     needs: tuple[Need, ...]
-    sample: dict[str, Any] | None
+    sample: Sample | None
     machine: str
     detector: str | None
     notes: tuple[str, ...] = ()
@@ -71,7 +80,7 @@ def needs_of(
         f"the machine was busy: a video took {slowed:.2f} times its CPU seconds. The plan counts CPU seconds, which run high"
         " then too: measure again on an idle machine for a sharper number"
     ]
-    told = {"videos": len(sample), "mean": _means(sample), "each": [dataclasses.asdict(c) for c in sample]}
+    told: Sample = {"videos": len(sample), "mean": _means(sample), "each": [dataclasses.asdict(c) for c in sample]}
     return Needs(n, tuple(lines), told, machine, detector, (*notes, *(busy if slowed > 1.2 else ())))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from tiktokactions.plots import ACCEPTED, REVIEW, new_figure, save_figure, style
 from tiktokactions.study.options import Equal
 from tiktokactions.study.settings import Design, StudyError, check_evaluation, pool_of, trial_seed
 from tiktokactions.study.subsets import order
-from tiktokactions.study.tables import METRICS, grouped, summary
+from tiktokactions.study.tables import METRICS, Row, grouped, summary
 from tiktokactions.study.trials import Trial, TrialResult
 
 
@@ -44,7 +43,7 @@ def draw_scaling(study: Path, results: Sequence[TrialResult], equal: Equal) -> l
     """Figure 3: top-1 and top-5 by size, every run a dot, the mean a line, the spread over repeats a bar."""
     figure = new_figure(8, 4.4)
     axes = figure.add_subplot()
-    groups = sorted(grouped(results, "size").items())
+    groups = sorted(grouped(results, lambda r: r.size).items())
     for metric, name, colour in zip(METRICS, ("top-1", "top-5"), (ACCEPTED, REVIEW), strict=True):
         by_size = {size: [100 * getattr(r, metric) for r in found] for size, found in groups}
         means = [float(np.mean(values)) for values in by_size.values()]
@@ -60,10 +59,14 @@ def draw_scaling(study: Path, results: Sequence[TrialResult], equal: Equal) -> l
     return save_figure(figure, study / "figures" / "accuracy_by_size")
 
 
-def table(results: Sequence[TrialResult]) -> list[dict[str, Any]]:
+def table(results: Sequence[TrialResult]) -> list[Row]:
     """For each size its summary, and the steps and epochs of pre-training."""
     return [
-        {"size": size, **summary(found)}
-        | {name: int(np.mean([getattr(r, name) for r in found])) for name in ("pretrain_steps", "pretrain_epochs")}
-        for size, found in sorted(grouped(results, "size").items())
+        {
+            "size": size,
+            **summary(found),
+            "pretrain_steps": int(np.mean([r.pretrain_steps for r in found])),
+            "pretrain_epochs": int(np.mean([r.pretrain_epochs for r in found])),
+        }
+        for size, found in sorted(grouped(results, lambda r: r.size).items())
     ]

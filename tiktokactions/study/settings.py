@@ -6,16 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tiktokactions.clips.clip import Clip
 from tiktokactions.clips.read import has_side, read_clips
 from tiktokactions.dataset.assignments import is_split
 from tiktokactions.errors import UsageError
 from tiktokactions.files import located, write_json
+from tiktokactions.model.options import PretrainOptions
 from tiktokactions.model.run import write_clips
+from tiktokactions.options import checked_options
 from tiktokactions.study.options import Equal, StudyOptions
-from tiktokactions.study.trials import Trial
+from tiktokactions.study.trials import Facts, Trial
 
 SHAPE = ("model", "image_size", "frames", "tubelet", "patch")
 """Options of ``pretrain`` that fine-tuning takes over from its run."""
@@ -34,26 +35,27 @@ class Design:
     evaluate_on: str
     """What is fine-tuned and tested on."""
     options: StudyOptions
-    pretrain: Mapping[str, Any]
+    pretrain: Mapping[str, object]
     """Options of ``pretrain``."""
-    finetune: Mapping[str, Any]
+    finetune: Mapping[str, object]
     """Options of ``finetune``."""
 
-    def keep(self, kind: str, may_grow: Sequence[str], **more: Any) -> None:
+    def keep(self, kind: str, may_grow: Sequence[str], **more: object) -> None:
         """Write ``study.json``, see :func:`keep_settings`; the number of jobs changes no result and is not in it."""
         same = {name: getattr(self.options, name) for name in ("equal", "stratified", "seed", "repeats")}
         recipe = {"evaluate_on": self.evaluate_on, "pretrain": self.pretrain, "finetune": self.finetune}
         keep_settings(self.folder, {"kind": kind, **same, **recipe, **more}, may_grow)
 
-    def trial(self, name: str, clips: Sequence[Clip] | None, largest: int, repeat: int, **facts: Any) -> Trial:
+    def trial(self, name: str, clips: Sequence[Clip] | None, largest: int, repeat: int, source: str = "") -> Trial:
         """A trial that pre-trains on these clips, which are listed in the study's folder, or starts from scratch without any.
 
         Args:
             largest: size of the study, see :func:`equal_epochs`.
-            facts: of the trial's result, besides ``repeat``, ``seed`` and ``size``.
+            source: of a comparison of sources.
         """
-        seed = {"seed": trial_seed(self.options, repeat)}
-        facts |= {"repeat": repeat, **seed, "size": len(clips or ())}
+        number = trial_seed(self.options, repeat)
+        seed = {"seed": number}
+        facts: Facts = {"size": len(clips or ()), "repeat": repeat, "seed": number, "source": source}
         if clips is None:
             # From scratch there is no run to take the model's size from.
             shape = {k: v for k, v in self.pretrain.items() if k in SHAPE}
@@ -89,7 +91,7 @@ def check_evaluation(data: str) -> tuple[Clip, ...]:
     return read_clips(data, side="test").clips
 
 
-def keep_settings(study: Path, settings: Mapping[str, Any], may_grow: Sequence[str]) -> None:
+def keep_settings(study: Path, settings: Mapping[str, object], may_grow: Sequence[str]) -> None:
     """Write ``study.json``; a study that is there already must have the same settings, but for what may grow.
 
     Raises:
@@ -116,10 +118,10 @@ def trial_seed(options: StudyOptions, repeat: int) -> int:
     return options.seed * 1000 + repeat
 
 
-def equal_epochs(size: int, largest: int, options: Mapping[str, Any], equal: Equal) -> int:
+def equal_epochs(size: int, largest: int, options: Mapping[str, object], equal: Equal) -> int:
     """Epochs of pre-training on ``size`` videos; with equal steps as many as make the steps of the largest size."""
-    epochs = int(options.get("epochs", 200))
+    recipe = checked_options(PretrainOptions, options)
     if equal == "epochs":
-        return epochs
-    batch = int(options.get("batch_size", 32)) * int(options.get("accumulate", 1))
-    return max(1, round(epochs * max(1, largest // batch) / max(1, size // batch)))
+        return recipe.epochs
+    batch = recipe.batch_size * recipe.accumulate
+    return max(1, round(recipe.epochs * max(1, largest // batch) / max(1, size // batch)))

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,7 +15,7 @@ from tiktokactions.plots import ACCEPTED, INK, new_figure, save_figure, style
 from tiktokactions.study.options import Equal
 from tiktokactions.study.settings import Design, StudyError, check_evaluation, pool_of, trial_seed
 from tiktokactions.study.subsets import order
-from tiktokactions.study.tables import grouped, summary, write_results
+from tiktokactions.study.tables import Row, grouped, summary, write_results
 from tiktokactions.study.trials import Trial, TrialResult
 
 SCRATCH = "scratch"
@@ -79,7 +78,7 @@ class Difference:
 def correct_by_source(study: Path, results: Sequence[TrialResult]) -> dict[str, np.ndarray]:
     """For each source, whether each test video was right: (runs, videos), the videos in one order for all."""
     found: dict[str, list[np.ndarray]] = {}
-    keys: list[tuple[Any, ...]] | None = None
+    keys: list[tuple[str, float | None, float | None]] | None = None
     for result in results:
         path = study / "trials" / result.trial / "finetuned" / "evaluations" / "test" / "predictions.parquet"
         table = pq.read_table(path, columns=["path", "start_s", "end_s", "correct"]).to_pydict()
@@ -120,9 +119,9 @@ def write_tables(study: Path, results: Sequence[TrialResult], found: Sequence[Di
     write_csv(study / "differences.csv", [("first", "second", "difference", "low_95", "high_95"), *rows])
 
 
-def table(results: Sequence[TrialResult]) -> list[dict[str, Any]]:
+def table(results: Sequence[TrialResult]) -> list[Row]:
     """For each source its summary and its number of videos."""
-    by_source = grouped(results, "source")
+    by_source = grouped(results, lambda r: r.source)
     return [{"source": source, "size": found[0].size, **summary(found)} for source, found in by_source.items()]
 
 
@@ -136,7 +135,7 @@ def draw_sources(study: Path, results: Sequence[TrialResult], equal: Equal) -> l
     means, spread = [100 * r["top1"] for r in rows], [100 * (r["top1_sd"] or 0) for r in rows]
     places = np.arange(len(rows))[::-1]
     axes.barh(places, means, 0.6, xerr=spread, color=ACCEPTED, alpha=0.55, capsize=3, ecolor=INK)
-    for place, found in zip(places, grouped(results, "source").values(), strict=True):
+    for place, found in zip(places, grouped(results, lambda r: r.source).values(), strict=True):
         axes.plot([100 * r.top1 for r in found], np.full(len(found), place), ".", color=INK)
     axes.set_yticks(places, names)
     axes.set_xlim(0, 100)

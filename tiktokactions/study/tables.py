@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, NotRequired, TypedDict, TypeVar
 
 import numpy as np
 
 from tiktokactions.files import write_csv
 from tiktokactions.study.trials import TrialResult
 
+Fact = TypeVar("Fact", int, str)
 METRICS: tuple[Literal["top1", "top5"], ...] = ("top1", "top5")
 
 
-def grouped(results: Iterable[TrialResult], fact: Literal["size", "source"]) -> dict[Any, list[TrialResult]]:
+class Summary(TypedDict):
+    """Several runs: accuracies are means over them, ``top1_sd`` is the standard deviation (None of a single run)."""
+
+    runs: int
+    top1: float
+    top1_sd: float | None
+    top5: float
+
+
+class Row(Summary):
+    """A line of a study's table: the runs of one size or of one source."""
+
+    size: int
+    source: NotRequired[str]
+    pretrain_steps: NotRequired[int]
+    pretrain_epochs: NotRequired[int]
+
+
+def grouped(results: Iterable[TrialResult], fact: Callable[[TrialResult], Fact]) -> dict[Fact, list[TrialResult]]:
     """The results with each value of this fact, in order of appearance."""
-    found: dict[Any, list[TrialResult]] = defaultdict(list)
+    found: dict[Fact, list[TrialResult]] = defaultdict(list)
     for result in results:
-        found[getattr(result, fact)].append(result)
+        found[fact(result)].append(result)
     return found
 
 
-def summary(found: Sequence[TrialResult]) -> dict[str, int | float | None]:
-    """Number of runs, mean and standard deviation (None of a single run) of top-1, mean of top-5."""
+def summary(found: Sequence[TrialResult]) -> Summary:
     top1 = [result.top1 for result in found]
     return {
         "runs": len(found),

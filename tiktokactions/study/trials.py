@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, NotRequired, TypedDict
 
 from tiktokactions.files import DatasetBusyError, dataset_lock, delete, write_atomic, write_json
 from tiktokactions.model.run import Run, read_record
@@ -28,18 +28,27 @@ LAST_STEP_S = 120.0
 """How long a trial waits for a run folder that another process still holds."""
 
 
+class Facts(TypedDict):
+    """What is known of a trial before it runs; its ``result.json`` repeats it."""
+
+    size: int
+    repeat: int
+    seed: int
+    source: str
+    pretrain_epochs: NotRequired[int]
+
+
 @dataclass(frozen=True)
 class Trial:
     """One pre-training (or none), one fine-tuning, one test."""
 
     name: str
-    facts: Mapping[str, Any]
-    """What ``result.json`` begins with: size or source, repeat, seed."""
+    facts: Facts
     pretrain_on: Path | None
     """A list of clips; None: from scratch."""
-    pretrain_options: Mapping[str, Any]
+    pretrain_options: Mapping[str, object]
     finetune_on: str
-    finetune_options: Mapping[str, Any]
+    finetune_options: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,7 @@ class TrialResult:
     repeat: int
     seed: int
     finetune_steps: int
-    finetune_loss: float
+    finetune_loss: float | None
     top1: float
     top5: float
     mean_class_accuracy: float
@@ -216,16 +225,25 @@ def commands(trial: Trial, folder: Path) -> list[list[str]]:
 def collect(trial: Trial, folder: Path, seconds: float) -> TrialResult:
     """The result of a trial from those of its runs."""
     tuned = Run(folder / "finetuned")
-    tested, facts = tuned.evaluations["test"], dict(trial.facts)
-    if trial.pretrain_on is not None:
-        before = Run(folder / "pretrained").result
-        facts |= {"pretrain_steps": before.steps, "pretrain_loss": before.loss}
-    facts |= {name: getattr(tested, name) for name in ("top1", "top5", "mean_class_accuracy", "videos", "views")}
-    facts |= {"finetune_steps": tuned.result.steps, "finetune_loss": tuned.result.loss}
-    return TrialResult(trial=trial.name, **facts, seconds_of_last_start=seconds)
+    tested = tuned.evaluations["test"]
+    before = None if trial.pretrain_on is None else Run(folder / "pretrained").result
+    return TrialResult(
+        trial=trial.name,
+        **trial.facts,
+        finetune_steps=tuned.result.steps,
+        finetune_loss=tuned.result.loss,
+        top1=tested.top1,
+        top5=tested.top5,
+        mean_class_accuracy=tested.mean_class_accuracy,
+        videos=tested.videos,
+        views=tested.views,
+        pretrain_steps=0 if before is None else before.steps,
+        pretrain_loss=None if before is None else before.loss,
+        seconds_of_last_start=seconds,
+    )
 
 
-def write_toml(path: Path, options: Mapping[str, Any]) -> Path:
+def write_toml(path: Path, options: Mapping[str, object]) -> Path:
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in sorted(options.items()) if value is not None]
     write_atomic(path, "".join(lines).encode())
     return path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
@@ -74,7 +74,7 @@ class TorchcodecReader:
         yield from zip(numbers.tolist(), pictures, strict=True)
 
 
-def import_torchcodec() -> Any:
+def import_torchcodec() -> ModuleType:
     """``torchcodec.decoders``; raises ``DecoderError`` with what to do where that fails."""
     try:
         return importlib.import_module("torchcodec.decoders")

@@ -13,6 +13,7 @@ from typing import Any
 from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request
 from tiktokactions.clips.readers.media import MediaFolder, listed_clips
 from tiktokactions.clips.readers.text import read_text
+from tiktokactions.records import JsonObject
 
 PREFIXES = ("", "something-something-v2-")
 SIDES = {"train": "train", "val": "val", "validation": "val", "test": "test"}
@@ -78,7 +79,7 @@ def _without_brackets(template: str) -> str:
     return template.replace("[", "").replace("]", "")
 
 
-def _label(item: dict[str, Any], answers: dict[str, str], known: set[str], file: Path) -> str | None:
+def _label(item: JsonObject, answers: dict[str, str], known: set[str], file: Path) -> str | None:
     said = item.get("template") or answers.get(str(item["id"]))
     if said is None:
         return None
@@ -91,7 +92,7 @@ def _label(item: dict[str, Any], answers: dict[str, str], known: set[str], file:
     return label
 
 
-def _items(path: Path) -> list[dict[str, Any]]:
+def _items(path: Path) -> list[JsonObject]:
     found = _json(path)
     if not isinstance(found, list) or not all(isinstance(item, dict) and "id" in item for item in found):
         raise DataError(

@@ -6,7 +6,6 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -16,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from tiktokactions import __version__
+from tiktokactions.records import JsonObject
 from tiktokactions.reviews.decisions import DecisionError
 from tiktokactions.reviews.desk import Desk
 from tiktokactions.reviews.items import UnknownVideoError
@@ -82,7 +82,7 @@ def _name_the_cookie(app: FastAPI) -> None:
     """The cookie's name depends on the dataset: the description says which it is here."""
     describe = app.openapi
 
-    def openapi() -> dict[str, Any]:
+    def openapi() -> JsonObject:
         described = describe()
         described["components"]["securitySchemes"]["APIKeyCookie"]["name"] = app.state.web.sessions.cookie_name
         return described

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 from pydantic import BaseModel
 
-from tiktokactions.records import Status
+from tiktokactions.records import JsonObject, Status
 from tiktokactions.reviews import ledger, people
 from tiktokactions.reviews.decisions import DecisionError
 from tiktokactions.reviews.desk import LabelChoice
@@ -40,12 +40,10 @@ _SAID = {
     415: "The body is not application/json.",
     422: "What was sent makes no sense.",
 }
-PROBLEMS: dict[int | str, dict[str, Any]] = {
+PROBLEMS: dict[int | str, JsonObject] = {
     code: {"model": shapes.Problem, "description": text} for code, text in _SAID.items()
 }
-UNKNOWN: dict[int | str, dict[str, Any]] = {
-    404: {"model": shapes.Problem, "description": "No such video, person or page."}
-}
+UNKNOWN: dict[int | str, JsonObject] = {404: {"model": shapes.Problem, "description": "No such video, person or page."}}
 PathId = Annotated[str, Path(max_length=200)]
 open_api = APIRouter(prefix="/api", responses=PROBLEMS)
 """For those who are not signed in yet."""
@@ -246,7 +244,7 @@ def item_of(web: Web, session: Session, video_id: str) -> shapes.Item:
 
 
 @api.get("/report")
-def report(web: TheWeb, session: Owner) -> dict[str, Any]:
+def report(web: TheWeb, session: Owner) -> JsonObject:
     """Agreement, speed, precision; the fields that `tiktokactions review status` prints as JSON."""
     return dataclasses.asdict(web.desk.report())
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from starlette.responses import HTMLResponse, Response
 
-from tiktokactions.records import REASONS, STATUSES
+from tiktokactions.records import REASONS, STATUSES, JsonObject
 from tiktokactions.reviews import golden, people
 from tiktokactions.reviews.gallery import ORDERS
 from tiktokactions.reviews.web import shapes
@@ -61,7 +61,7 @@ async def let_in(request: Request) -> Response:
 
 
 def _page(
-    web: Web, request: Request, session: Session | None, template: str, status_code: int = 200, **values: Any
+    web: Web, request: Request, session: Session | None, template: str, status_code: int = 200, **values: object
 ) -> Response:
     common = {
         "page_version": web.page_version,
@@ -77,7 +77,7 @@ def _page(
     return response
 
 
-def _boot(web: Web, session: Session, **values: Any) -> dict[str, Any]:
+def _boot(web: Web, session: Session, **values: object) -> JsonObject:
     """What the script of a page starts from."""
     return {
         "mark": web.sessions.mark(session),
@@ -109,8 +109,10 @@ def one_video(web: TheWeb, session: Visitor, request: Request, video_id: str) ->
     item = item_of(web, session, video_id)
     boot = _boot(web, session, queue="gallery", single=True, items=[item.model_dump()], progress=None)
     known = golden.gold(web.desk.store).get(video_id) if session.is_owner else None
-    told: dict[str, Any] = {"boot": boot, "first": video_id, "gold": "" if known is None else known.verdict}
-    return _page(web, request, session, "review.html", tab="gallery", queue="gallery", **told)
+    verdict = "" if known is None else known.verdict
+    return _page(
+        web, request, session, "review.html", tab="gallery", queue="gallery", boot=boot, first=video_id, gold=verdict
+    )
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------

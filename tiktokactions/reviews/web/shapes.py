@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import typing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import quote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
+from tiktokactions.records import JsonObject
 from tiktokactions.reviews.decisions import NAMES_AT_MOST, TEXT_AT_MOST, Decision
 from tiktokactions.reviews.index import VideoRow
 from tiktokactions.reviews.items import ReviewItem
@@ -44,7 +45,7 @@ class Problem(BaseModel):
 
 class _DecisionGiven(_Given):
     def as_decision(self) -> Decision:
-        values: dict[str, Any] = self.model_dump()
+        values = self.model_dump()
         return Decision(**values | {name: tuple(v) for name, v in values.items() if isinstance(v, list)})
 
 
@@ -54,9 +55,9 @@ class _OfRecord(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-def _given(kind: type[DataclassInstance]) -> dict[str, Any]:
+def _given(kind: type[DataclassInstance]) -> dict[str, object]:
     """What a page may send of a record, each field within its bounds."""
-    fields = {}
+    fields: dict[str, object] = {}
     for field in (f for f in dataclasses.fields(kind) if "given" in f.metadata.get("views", ())):
         of_type, is_optional = kinds_of(kind)[field.name]
         about = dict(field.metadata["about"])
@@ -74,7 +75,7 @@ def _given(kind: type[DataclassInstance]) -> dict[str, Any]:
     return fields
 
 
-def _told(kind: type[DataclassInstance], *views: str) -> dict[str, Any]:
+def _told(kind: type[DataclassInstance], *views: str) -> dict[str, object]:
     """What is sent of a record."""
     hints = typing.get_type_hints(kind)
     described = {f.name: f.metadata.get("about", {}).get("description") for f in dataclasses.fields(kind)}
@@ -212,7 +213,7 @@ class NextAnswer(BaseModel):
 class UndoAnswer(BaseModel):
     undone: DecisionAnswer | None = Field(description="null: there was nothing to take back.")
     item: Item | None = Field(description="The video to be judged anew.")
-    previous: dict[str, Any] | None = Field(description="What was said of it.")
+    previous: JsonObject | None = Field(description="What was said of it.")
 
 
 class GalleryAnswer(BaseModel):

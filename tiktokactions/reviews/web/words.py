@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 
 def percent(share: float | None) -> str:
@@ -31,6 +30,6 @@ def count(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
-FILTERS: dict[str, Callable[[Any], str]] = {
+FILTERS: dict[str, Callable[..., str]] = {
     formatted.__name__: formatted for formatted in (percent, two_digits, seconds, moment, plain, count)
 }
