@@ -46,10 +46,10 @@ def readable_clips(
 def split_unreadable(
     clips: Sequence[Clip], settings: ReadingOptions, progress: Callable[[TrainingProgress], None]
 ) -> tuple[list[Clip], list[tuple[Clip, str]]]:
-    from tiktokactions.model.hardware import Processes, worker_count
+    from tiktokactions.model.hardware import worker_count
     from tiktokactions.model.loader import check_readable
 
     progress(TrainingProgress(f"decoding {len(clips)} clips once to find those that cannot be read"))
-    lost = check_readable(clips, worker_count(settings, Processes()))
+    lost = check_readable(clips, worker_count(settings))
     bad = {clip for clip, _ in lost}
     return [clip for clip in clips if clip not in bad], lost

@@ -94,7 +94,7 @@ SIZES = {
 
 
 def model_config(
-    name: str = "vit-b",
+    name: str | ModelConfig = "vit-b",
     *,
     image_size: int | tuple[int, int] | None = None,
     frames: int | None = None,
@@ -103,35 +103,16 @@ def model_config(
     decoder_depth: int | None = None,
     classes: int | None = None,
 ) -> ModelConfig:
-    """A size by its name, with another geometry where one is given. ``image_size`` is a side or (height, width).
+    """A size by its name, or a given model, with another geometry where one is given.
+
+    ``image_size`` is a side or (height, width).
 
     Raises:
         ValueError: unknown name, or sizes that do not divide.
     """
-    if name not in SIZES:
+    if isinstance(name, str) and name not in SIZES:
         raise UsageError(f"model: got {name!r}, expected one of {', '.join(SIZES)}")
-    return resized(
-        SIZES[name],
-        image_size=image_size,
-        frames=frames,
-        tubelet=tubelet,
-        patch=patch,
-        decoder_depth=decoder_depth,
-        classes=classes,
-    )
-
-
-def resized(
-    config: ModelConfig,
-    *,
-    image_size: int | tuple[int, int] | None = None,
-    frames: int | None = None,
-    tubelet: int | None = None,
-    patch: int | None = None,
-    decoder_depth: int | None = None,
-    classes: int | None = None,
-) -> ModelConfig:
-    """The same model with another geometry where one is given. Raises ``ValueError`` for sizes that do not divide."""
+    config = SIZES[name] if isinstance(name, str) else name
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size or (None, None)
 
     def chosen(given: int | None, own: int) -> int:

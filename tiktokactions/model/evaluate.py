@@ -102,7 +102,7 @@ def run_views(
     dataset = TestClips([clips[i] for i in mine], model.config, options, stride, sampling)
     found: dict[int, Tensor] = {}
     began = time.perf_counter()
-    batches = evaluation_batches(dataset, 1, worker_count(options, machine.processes))
+    batches = evaluation_batches(dataset, 1, worker_count(options))
     for done, batch in enumerate(batches, start=1):
         outputs = []
         for views in batch["video"][0].split(options.views_per_pass):

@@ -15,7 +15,7 @@ from tiktokactions.clips.clip import ClipSet
 from tiktokactions.errors import UsageError
 from tiktokactions.model.checkpoint import TrainingState
 from tiktokactions.model.classification import VideoClassifier, classifier, draw_drops, soft_target_loss
-from tiktokactions.model.config import ModelConfig, model_config, resized
+from tiktokactions.model.config import ModelConfig, model_config
 from tiktokactions.model.evaluate import label_numbers, refuse_unlabelled, top_accuracy
 from tiktokactions.model.hardware import (
     Hardware,
@@ -210,7 +210,7 @@ def validate(
     dataset = ValidationClips(val.clips, names, model.config, options)
     model.eval()
     logits, labels = [], []
-    for batch in evaluation_batches(dataset, options.batch_size, worker_count(options, machine.processes)):
+    for batch in evaluation_batches(dataset, options.batch_size, worker_count(options)):
         with machine.autocast():
             logits.append(model(machine.send(batch["video"])).float().cpu())
         labels.append(batch["label"])
@@ -247,7 +247,7 @@ def finetuning_config(options: FinetuneOptions, read: ReadWeights | None, classe
         )
         if options.model not in (None, known.name):
             raise UsageError(f"`model` {options.model}: the first weights are of {known.name}; leave `model` out")
-    return resized(
+    return model_config(
         known,
         image_size=options.image_size,
         frames=options.frames,

@@ -137,7 +137,7 @@ def alone(run: Path, processes: Processes) -> contextlib.AbstractContextManager[
     return dataset_lock(run) if processes.is_first else contextlib.nullcontext()
 
 
-def worker_count(options: RunOptions, processes: Processes) -> int:
+def worker_count(options: RunOptions) -> int:
     """Processes that decode, for each that trains: one core each, at most 24."""
     if options.workers is not None:
         return options.workers

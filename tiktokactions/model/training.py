@@ -179,7 +179,7 @@ def batches_of(
         seed=options.seed,
         shares=shares,
         processes=(machine.processes.rank, machine.processes.world),
-        workers=worker_count(options, machine.processes),
+        workers=worker_count(options),
         pin_memory=machine.is_cuda,
     )
 

@@ -6,8 +6,7 @@ const $ = (id) => document.getElementById(id);
 const clean = (text) => text.trim().replace(/^#/, "").replace(/\s+/g, " ");
 
 export class Labels {
-  constructor(onChange) {
-    this.onChange = onChange;
+  constructor() {
     this.choices = [];
     this.at = -1;
     const search = $("label-search");
@@ -56,7 +55,6 @@ export class Labels {
       chip.addEventListener("click", () => { tags.splice(tags.indexOf(tag), 1); this.draw(); });
       return chip;
     }));
-    this.onChange?.();
   }
 
   toggle(index) {

@@ -51,7 +51,7 @@ function restoredChoice(item, previous) {
 // --- showing ---------------------------------------------------------------------------------------------------------
 
 const deck = new Deck($("screen"), () => drawNotice());
-const labels = new Labels(() => {});
+const labels = new Labels();
 const timeline = new Timeline({ onScene: lookAtScene, onSegment: moveSegment, onSeek: (time_s) => seek(time_s) });
 
 function viewFor(item) {
