@@ -1,0 +1,203 @@
+"""What is kept of a video to recognise copies of it: corners that survive crops, and small pictures that tell the motion.
+
+A description is made of frames that were decoded anyway and takes about 30 kB. Two parts of it do two jobs:
+
+- *corners*: the strongest corners of a few frames over an image pyramid, each with a 256-bit upright BRIEF code
+  (Calonder 2010). Edits move and scale a picture but hardly ever turn it, so the codes are not turned either. The pattern
+  of compared points is its own mirror image: the code of the mirrored corner is the same bits in another order.
+- *thumbs*: grey pictures of 32 x 32 pixels, up to eight a second, which say what moves where and when.
+"""
+
+from __future__ import annotations
+
+import functools
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+VERSION = 1
+LONG_SIDE_PX = 288
+"""Frames are shrunk to this before corners are looked for."""
+FRAMES = 5
+"""Frames whose corners are kept, evenly spread."""
+CORNERS = 80
+"""Corners kept of a frame, over all levels of the pyramid."""
+LEVEL_SCALES = tuple(1.35**-level for level in range(5))
+PATCH_PX = 24
+CODE_BITS = 256
+CODE_BYTES = CODE_BITS // 8
+THUMB_PX = 32
+THUMBS_PER_SECOND = 8
+MOST_THUMBS = 64
+_HEADER = struct.Struct("<BHHHH")
+
+
+@dataclass(frozen=True)
+class Description:
+    """``size_px``: width and height of the frames that the corners lie in."""
+
+    size_px: tuple[int, int]
+    points_xy: NDArray[np.float32]
+    """(N, 2) pixels."""
+    scales: NDArray[np.float32]
+    """(N,) size of each corner: 1 at the finest level of the pyramid."""
+    frames: NDArray[np.uint8]
+    """(N,) which of the frames each corner was found in."""
+    codes: NDArray[np.uint8]
+    """(N, 32)."""
+    times_s: NDArray[np.float32]
+    """(T,) times of the thumbs."""
+    thumbs: NDArray[np.uint8]
+    """(T, 32, 32) grey."""
+
+    @property
+    def mirrored_codes(self) -> NDArray[np.uint8]:
+        """(N, 32): the codes of the same corners in the mirrored picture."""
+        return np.concatenate([self.codes[:, CODE_BYTES // 2 :], self.codes[:, : CODE_BYTES // 2]], axis=1)
+
+    def to_bytes(self) -> bytes:
+        """Compact and the same on every machine; read back by :meth:`from_bytes`.
+
+        The thumbs lose a little, as a JPEG does."""
+        points, thumbs = len(self.points_xy), len(self.times_s)
+        levels = np.rint(np.log(self.scales) / np.log(1 / LEVEL_SCALES[1])).astype(np.uint8)
+        sheet = self.thumbs.transpose(1, 0, 2).reshape(THUMB_PX, thumbs * THUMB_PX)
+        encoded, jpeg = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, 80])
+        assert encoded
+        return b"".join(
+            [
+                _HEADER.pack(VERSION, *self.size_px, points, thumbs),
+                np.rint(self.points_xy * 8).astype("<u2").tobytes(),
+                levels.tobytes(),
+                self.frames.tobytes(),
+                self.codes.tobytes(),
+                self.times_s.astype("<f4").tobytes(),
+                jpeg.tobytes(),
+            ]
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Description:
+        """Raises:
+        ValueError: the bytes are not a description, or one of another version.
+        """
+        version, width, height, points, thumbs = _HEADER.unpack_from(data)
+        if version != VERSION:
+            raise ValueError(f"description of version {version}, expected {VERSION}")
+        at = _HEADER.size
+
+        def part(size: int) -> bytes:
+            nonlocal at
+            at += size
+            return data[at - size : at]
+
+        points_xy = (np.frombuffer(part(4 * points), "<u2").reshape(-1, 2) / 8).astype(np.float32)
+        scales = (LEVEL_SCALES[1] ** -np.frombuffer(part(points), np.uint8).astype(np.float64)).astype(np.float32)
+        frames = np.frombuffer(part(points), np.uint8)
+        codes = np.frombuffer(part(CODE_BYTES * points), np.uint8).reshape(-1, CODE_BYTES)
+        times_s = np.frombuffer(part(4 * thumbs), "<f4").astype(np.float32)
+        sheet = cv2.imdecode(np.frombuffer(data, np.uint8, -1, at), cv2.IMREAD_GRAYSCALE)
+        if sheet is None:
+            raise ValueError("description without its thumbs")
+        pictures = np.asarray(sheet, np.uint8).reshape(THUMB_PX, thumbs, THUMB_PX).transpose(1, 0, 2)
+        return cls((width, height), points_xy, scales, frames, codes, times_s, pictures)
+
+
+def thumb_indices(times_s: Sequence[float]) -> list[int]:
+    """The frames that become thumbs: at most eight a second and :data:`MOST_THUMBS` in all, evenly spread."""
+    chosen: list[int] = []
+    gap_s = max(1 / THUMBS_PER_SECOND, (times_s[-1] - times_s[0]) / (MOST_THUMBS - 1)) if len(times_s) else 0.0
+    for number, time_s in enumerate(times_s):
+        if not chosen or time_s >= times_s[0] + gap_s * len(chosen) - 1e-3:
+            chosen.append(number)
+    return chosen[:MOST_THUMBS]
+
+
+def describe(frames: Sequence[NDArray[np.uint8]], times_s: Sequence[float]) -> Description:
+    """Describe a video by frames of one size in order, uint8 ``(height, width)`` grey or ``(height, width, 3)``, and their
+    times in seconds. Eight frames a second are enough; more are thinned.
+
+    Raises:
+        ValueError: no frames, or not one time for each.
+    """
+    if not len(frames) == len(times_s) > 0:
+        raise ValueError(f"got {len(frames)} frames and {len(times_s)} times, expected as many of both, at least one")
+    chosen = thumb_indices(times_s)
+    thumbs = np.stack([_shrunk(frames[i], (THUMB_PX, THUMB_PX)) for i in chosen])
+    height, width = frames[0].shape[:2]
+    shrink = LONG_SIDE_PX / max(width, height)
+    size_px = max(8, round(width * shrink)), max(8, round(height * shrink))
+    looked_at = sorted({round((i + 0.5) * len(frames) / FRAMES - 0.5) for i in range(FRAMES)} & set(range(len(frames))))
+    parts = [_corners(_shrunk(frames[number], size_px)) for number in looked_at or [0]]
+    return Description(
+        size_px,
+        np.concatenate([points for points, _, _ in parts]),
+        np.concatenate([scales for _, scales, _ in parts]),
+        np.repeat(np.arange(len(parts), dtype=np.uint8), [len(scales) for _, scales, _ in parts]),
+        np.concatenate([codes for _, _, codes in parts]),
+        np.array([times_s[i] for i in chosen], np.float32),
+        thumbs,
+    )
+
+
+def _shrunk(frame: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Grey, of ``size`` (width, height)."""
+    grey = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _corners(grey: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
+    """Points (N, 2), scales (N,) and codes (N, 32) of one frame, strongest first on each level."""
+    height, width = grey.shape
+    points, scales, codes = [np.empty((0, 2), np.float32)], [np.empty(0, np.float32)], [np.empty((0, 32), np.uint8)]
+    pattern = _pattern()
+    margin = PATCH_PX // 2 + 1
+    area = sum(scale * scale for scale in LEVEL_SCALES)
+    for scale in LEVEL_SCALES:
+        size = round(width * scale), round(height * scale)
+        if min(size) < 2 * margin + 8:
+            break
+        level = grey if scale == 1 else cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+        wanted = int(CORNERS * scale * scale / area) + 4
+        inside = level[margin:-margin, margin:-margin]
+        found = cv2.goodFeaturesToTrack(inside, 4 * wanted, 0.001, 6)
+        if found is None:
+            continue
+        xy = _spread(np.asarray(found, np.float32).reshape(-1, 2), size, wanted).round().astype(int) + margin
+        smooth = cv2.GaussianBlur(level, (5, 5), 1.4)
+        x, y = xy[:, :1], xy[:, 1:]
+        bits = smooth[y + pattern[:, 1], x + pattern[:, 0]] < smooth[y + pattern[:, 3], x + pattern[:, 2]]
+        points.append((xy * (width / size[0], height / size[1])).astype(np.float32))
+        scales.append(np.full(len(xy), 1 / scale, np.float32))
+        codes.append(np.packbits(bits, axis=1))
+    return np.concatenate(points), np.concatenate(scales), np.concatenate(codes)
+
+
+def _spread(points_xy: NDArray[np.float32], size: tuple[int, int], wanted: int) -> NDArray[np.float32]:
+    """The ``wanted`` first of points sorted by strength, in turn from 4 x 4 tiles: a caption must not take them all."""
+    column, row = (points_xy * 4 / size).astype(int).T
+    tile = row * 4 + column
+    by_tile = np.argsort(tile, kind="stable")
+    sizes = np.bincount(tile, minlength=16)
+    turn = np.empty(len(tile), int)
+    turn[by_tile] = np.arange(len(tile)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return points_xy[np.argsort(turn, kind="stable")[:wanted]]
+
+
+@functools.cache
+def _pattern() -> NDArray[np.int64]:
+    """(256, 4): x and y of the two points that each bit compares. Bit i + 128 is the mirror image of bit i."""
+    random = np.random.default_rng(0)
+    half: list[NDArray[np.int64]] = []
+    while len(half) < CODE_BITS // 2:
+        points = np.clip(random.normal(0, PATCH_PX / 5, 4).round(), -PATCH_PX // 2 + 1, PATCH_PX // 2 - 1).astype(
+            np.int64
+        )
+        if (points[:2] != points[2:]).any():
+            half.append(points)
+    drawn = np.array(half)
+    return np.concatenate([drawn, drawn * (-1, 1, -1, 1)])
