@@ -1,4 +1,4 @@
-"""What a person reads when a command has ended, and the exit code. One function for each command that needs one, no logic."""
+"""What a command prints when it has ended, and its exit code. One function for each command, no logic."""
 
 from __future__ import annotations
 
