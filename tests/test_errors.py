@@ -181,7 +181,7 @@ SHOWS_COMMANDS = {"reporting/origins.py", "reporting/runs.py", "reporting/studie
 """The report shows the commands that make its results again, to be pasted into a shell."""
 EXAMPLE = re.compile(r"\n    Example:\n(        .*\n)+")
 """The end of a command's docstring: how it is typed."""
-FLAG = re.compile(r"(?<![\w-])--[a-z]")
+FLAG = re.compile(r"(?<![\w-])--[a-z]|another -o\b|`-o`")
 
 
 def test_only_the_command_line_knows_flags() -> None:

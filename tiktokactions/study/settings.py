@@ -105,7 +105,7 @@ def keep_settings(study: Path, settings: Mapping[str, object], may_grow: Sequenc
         if changed:
             told = ", ".join(f"{k} was {before.get(k)!r}, now {now.get(k)!r}" for k in changed)
             raise StudyError(
-                f"{study}: is a study with other settings ({told}); its results would not compare. Use another -o"
+                f"{study}: is a study with other settings ({told}); its results would not compare. Use another `output`"
             )
     elif study.is_dir() and any(study.iterdir()):
         raise StudyError(f"{study}: not empty and not a study; choose a new folder")
