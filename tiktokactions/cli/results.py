@@ -171,6 +171,12 @@ def curate(made: ta.Dataset, typed: Typed) -> Told:
     twins = f", {result.identical} identical to another file" if result.identical else ""
     earlier = f", {result.finished_before} finished before" if result.finished_before else ""
     again = f", {result.cut_again} clips cut again" if result.cut_again else ""
+    if result.waits_for:
+        lines = [
+            f"shard {result.shard}: {result.curated} curated in {result.seconds:.1f} s{twins}{earlier}",
+            f"not settled yet: waiting for shard {', '.join(result.waits_for)}",
+        ]
+        return Told(lines, json=to_builtins(result))
     lines = [
         f"{result.videos} videos in {result.dataset} (people seen by {result.detector})",
         *status_lines(result),
