@@ -207,7 +207,7 @@ def _listed(inputs: list[str], folder: Place) -> list[ListedVideo]:
 
 
 def _curate_shard(
-    inputs: list[str], data: Dataset, typed: dict[str, Any], shard: Shard, progress: Callable[[Progress], None]
+    inputs: list[str], data: Dataset, typed: dict[str, object], shard: Shard, progress: Callable[[Progress], None]
 ) -> CurateResult:
     """Curate one part beside other machines; whoever finds all parts done settles the dataset."""
     from tiktokactions.curation.engines import session

@@ -14,7 +14,7 @@ from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.people import ResolvedDetector
 from tiktokactions.curation.resume import Fetch, discard
 from tiktokactions.files import Place, local_file, local_path, located
-from tiktokactions.machine import scratch_file
+from tiktokactions.files.places import local_bytes
 
 Run = Callable[[Iterable[Any], Callable[..., Any]], Generator[Outcome[Any, Any], None, None]]
 """From jobs and the work to do on each, to outcomes as they come."""
@@ -58,9 +58,7 @@ def copy_here(path: str, copy: object) -> Iterator[Path]:
         from tiktokactions.curation import engine_ray
 
         if (data := engine_ray.contents(copy)) is not None:
-            with scratch_file(path) as local:
-                local.write_bytes(data)
-                del data
+            with local_bytes(data, path) as local:
                 yield local
             return
     with local_file(path) as local:

@@ -19,6 +19,7 @@ from tiktokactions.curation.listed import ListedVideo, described, printable_path
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.takedowns import read_takedowns
 from tiktokactions.files import Place, sha256_file
+from tiktokactions.files.places import fetched_copy
 from tiktokactions.machine import scratch_folder
 from tiktokactions.records import Source, VideoRecord, decode_record
 
@@ -193,11 +194,8 @@ def fetch_here(path: str) -> Fetched:
     folder.mkdir(exist_ok=True)
     if sum(entry.stat().st_size for entry in os.scandir(folder)) > FETCHED_BYTES:
         return _hashed(path)
-    with files.local_file(path) as local:
-        kept = folder / local.name
-        sha256 = sha256_file(local)
-        os.replace(local, kept)
-    return Fetched(sha256, str(kept))
+    copy = fetched_copy(path, folder)
+    return Fetched(sha256_file(copy), str(copy))
 
 
 def discard(copy: object) -> None:
