@@ -30,6 +30,7 @@ from tiktokactions.curation.resume import Fetched
 from tiktokactions.errors import UsageError
 from tiktokactions.files import local_file, sha256_file, write_atomic
 from tiktokactions.machine import scratch_folder
+from tiktokactions.records import JsonObject
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -380,7 +381,7 @@ class _Worker:
             here = with_weights_here(detector, weights)
             self.work = functools.partial(work, detector=here, detect=_detect_on(gpus, here) if gpus else None)
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> JsonObject:
         import ray
 
         return {

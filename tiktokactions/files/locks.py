@@ -20,7 +20,6 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import filelock
 
@@ -29,6 +28,7 @@ from tiktokactions.files.changes import clear_staging, link_or_copy
 from tiktokactions.files.places import Place, listing, local_path, stored_path
 from tiktokactions.files.stores import StoreError
 from tiktokactions.machine import is_alive
+from tiktokactions.records import JsonObject
 
 SHARDS = ".shards"
 """The folder in a dataset where shards at work leave their leases and say how far they are."""
@@ -156,7 +156,7 @@ def first_living(leases: Sequence[Place]) -> str | None:
     return None
 
 
-def _is_from_here(holder: dict[str, Any]) -> bool:
+def _is_from_here(holder: JsonObject) -> bool:
     return holder.get("host") == socket.gethostname() and isinstance(holder.get("process"), int)
 
 
@@ -186,7 +186,7 @@ def held_lease(path: Place, dataset: Place | None = None, owner: str = "") -> It
                 _unlink(path)
 
 
-def _acquire(path: Place, dataset: Place, mine: dict[str, Any]) -> None:
+def _acquire(path: Place, dataset: Place, mine: JsonObject) -> None:
     while True:
         try:
             _create(path, _encoded(mine, 0))
@@ -206,7 +206,7 @@ def _acquire(path: Place, dataset: Place, mine: dict[str, Any]) -> None:
             _unlink(path)
 
 
-def _is_left(path: Place, holder: dict[str, Any]) -> bool:
+def _is_left(path: Place, holder: JsonObject) -> bool:
     if _is_from_here(holder):
         return holder["process"] != os.getpid() and not is_alive(holder["process"])
     print(f"{path}: held by {holder.get('owner')}; watching whether it is alive", file=sys.stderr, flush=True)
@@ -218,7 +218,7 @@ def _is_left(path: Place, holder: dict[str, Any]) -> bool:
     return True
 
 
-def _renew(path: Place, mine: dict[str, Any], ended: threading.Event, lost: threading.Event) -> None:
+def _renew(path: Place, mine: JsonObject, ended: threading.Event, lost: threading.Event) -> None:
     for beat in itertools.count(1):
         if ended.wait(LEASE_S / RENEWALS):
             return
@@ -231,7 +231,7 @@ def _renew(path: Place, mine: dict[str, Any], ended: threading.Event, lost: thre
             continue  # tried again with the next beat; whoever waits sees no change and takes over
 
 
-def _holder(path: Place) -> dict[str, Any]:
+def _holder(path: Place) -> JsonObject:
     try:
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -269,5 +269,5 @@ def _unlink(path: Place) -> None:
     (local_path(path) or stored_path(path)).unlink(missing_ok=True)
 
 
-def _encoded(mine: dict[str, Any], beat: int) -> bytes:
+def _encoded(mine: JsonObject, beat: int) -> bytes:
     return json.dumps(mine | {"beat": beat}).encode()

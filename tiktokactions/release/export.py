@@ -7,11 +7,11 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, delete, json_bytes, write_json, write_listed
+from tiktokactions.records import JsonObject
 from tiktokactions.release import formats
 from tiktokactions.release.rows import Export
 
@@ -62,10 +62,10 @@ def export_dataset(export: Export, name: str, out: Path) -> Exported:
     return Exported(name, str(out), sum(sides.values()), sides, len(relative), size, notes)
 
 
-def remembered(dataset: Place) -> list[dict[str, Any]]:
+def remembered(dataset: Place) -> list[JsonObject]:
     """Every export that was made of this dataset: ``format``, ``path`` (absolute), options."""
     path = dataset / REMEMBERED
-    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    found: list[JsonObject] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     return found
 
 
@@ -102,7 +102,7 @@ def _videos(export: Export, name: str) -> list[str]:
     return sorted(video_id for batch in batches for video_id in batch["video_id"].to_pylist())
 
 
-def _options(export: Export) -> dict[str, Any]:
+def _options(export: Export) -> JsonObject:
     return {name: getattr(export, name) for name in ("sides", "labels", "shard_mb", "frames")}
 
 
