@@ -8,6 +8,7 @@ a star end a command with exit code 2)::
     TiktokactionsError
     ├── UsageError (ValueError)        what was asked for makes no sense, or a file does not hold what it should
     │   ├── InputError, EngineError                    curate
+    │   ├── ChecksumsError, RangeError                 files of a dataset
     │   ├── HashtagError, PlanError, CredentialsError, CollectionError
     │   ├── DataError, MergeError, ExportError, ReleaseError, SubsetError, HistoryError
     │   ├── DecisionError              reviews

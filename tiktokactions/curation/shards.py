@@ -1,4 +1,4 @@
-"""``curate --shard i/n``: several machines share the videos of one dataset over a disk or a store, without a cluster.
+"""Shards (``curate`` with ``shard``): several machines share the videos of one dataset over a disk or a store.
 
 ``.shards/i-of-n.json`` in the dataset says what settings a shard has and whether it has finished; ``.shards/i-of-n.lease``
 is renewed while it runs. Both are gone once all is settled.
