@@ -256,6 +256,8 @@ def dataset_verify(found: Verification, typed: Typed) -> Told:
     lines = [f"{p.kind}: {p.path}: {p.detail}" + (f" -> {p.repaired}" if p.repaired else "") for p in found.problems]
     counts = f"{len(found.problems)} problems, {len(found.open_problems)} left"
     lines.append(f"{found.records} records and {found.clips} clips checked, {counts}")
+    lines += [f"{found.restored} files brought back"] if found.restored else []
+    lines += [f"Bring back what was moved to quarantine: {found.restore}"] if found.restore else []
     return Told(lines, needs_attention=bool(found.open_problems))
 
 

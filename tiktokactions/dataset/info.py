@@ -56,7 +56,7 @@ def read_info(dataset: Place) -> DatasetInfo | None:
         return None
     try:
         info = msgspec.json.decode(path.read_bytes(), type=DatasetInfo)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not a valid dataset.json: {error}") from error
     if info.format > FORMAT_ON_STORES:
         raise UsageError(

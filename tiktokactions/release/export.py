@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, delete, json_bytes, write_json, write_listed
+from tiktokactions.files import SUMS, Place, delete, json_bytes, sum_files, write_json, write_listed, write_sums
 from tiktokactions.records import JsonObject
 from tiktokactions.release import formats
 from tiktokactions.release.rows import Export
@@ -56,6 +56,7 @@ def export_dataset(export: Export, name: str, out: Path) -> Exported:
     mark = {"format": name, "dataset": export.dataset.name, **_options(export), "files": relative}
     mark |= {"videos": _videos(export, name)}
     write_json(out / MARK, mark, indent=1)
+    write_sums(out, sum_files(out, [*relative, MARK]))
     _remember(export, name, out)
     size = sum((out / path).stat().st_size for path in relative)
     sides, notes = dict(export.counts), (*export.unmatched, *export.notes)
@@ -89,7 +90,7 @@ def take_down_from_exports(dataset: Place, ids: Iterable[str]) -> int:
         if export.counts or entry["format"] == "ids":
             export_dataset(export, entry["format"], out)
         else:
-            for name in _files_before(out, entry["format"]):
+            for name in (*_files_before(out, entry["format"]), SUMS):
                 delete(out / name)
     if remembered(dataset) != kept:
         write_listed(dataset, REMEMBERED, json_bytes(kept, indent=1))
