@@ -1,4 +1,4 @@
-"""``quarantine/<date>/``: what ``verify --repair`` found no place for, under the paths that it had; nothing is deleted.
+"""``quarantine/<date>/``: what a repair found no place for, under the paths that it had; nothing is deleted.
 
 ``list.jsonl`` names every file before the first is moved (``path``, ``why``, ``sha256``, and ``replaced`` where the program
 made the file anew), so a run that is killed in between leaves nothing that the list does not know.
