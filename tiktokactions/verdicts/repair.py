@@ -1,4 +1,4 @@
-"""The repair of a dataset: restores what can be restored, makes again what can be made again, and moves the rest to quarantine.
+"""The repair of a dataset: what can be is restored or made again, the rest moves to quarantine.
 
 A missing clip says nothing about its video: the record stays as it is, and what hinders the repair is told.
 """
