@@ -60,6 +60,7 @@ bench: $(DEV)
 	$(RUN) -m benchmarks.learn
 	$(RUN) -m benchmarks.extrapolate
 	$(RUN) -m benchmarks.coverage
+	$(RUN) -m benchmarks.copies
 
 clean:
 	rm -rf .venv demo site build dist .pytest_cache .mypy_cache .ruff_cache

@@ -20,6 +20,7 @@ from tests.stores import Store
 from tiktokactions.cli import main
 from tiktokactions.files import Place, located, readable, record_files
 from tiktokactions.files.objects import ObjectPath
+from tiktokactions.machine import scratch_folder
 
 NO_PEOPLE: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "workers": 1}
 
@@ -74,6 +75,9 @@ def test_a_store_gives_the_dataset_of_a_disk(
     result = json.loads(capsys.readouterr().out)
     assert (result["dataset"], result["videos"], result["accepted"], result["rejected"]) == (str(dataset), 4, 3, 1)
     assert told(dataset, source) == told(on_disk, str(videos))
+    read = [p for m, p in store.asked if m == "GET" and p.startswith(f"/{ObjectPath(source.rstrip('/')).key}/")]
+    assert sorted(read) == sorted(set(read)) and len([p for p in read if p.endswith(".mp4")]) == 4  # each once
+    assert not list((scratch_folder() / "fetched").iterdir())
     assert main(["dataset", "split", str(dataset), "--val", "0", "--test", "0.5"]) == 0
     assert table(dataset) == table(on_disk)
     for record in told(dataset, source).values():

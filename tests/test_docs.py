@@ -30,7 +30,7 @@ from tests.conftest import REPOSITORY
 from tests.curation.tiny_onnx import write_constant_model
 from tests.made_videos import numbered_frames, write_video
 from tiktokactions import cli
-from tiktokactions.cli import derive
+from tiktokactions.cli import derive, parser
 
 DRY_RUN = ("--engine ray", "s3://", "gs://", "--device cuda", "torchrun ", "tiktokactions study ")
 """Need a cluster, credentials, a GPU or many minutes: run with --dry-run."""
@@ -400,3 +400,38 @@ def test_docs_name_every_command_and_option(command):
     wanted = {command.typed, *(flag for option in command.options for flag in option.flags if flag.startswith("--"))}
     missing = sorted(name for name in wanted if not re.search(rf"{re.escape(name)}(?![\w-])", prose))
     assert not missing, f"not in README.md or docs/: {', '.join(missing)}"
+
+
+OTHERS_FLAGS = set(
+    "gallery nproc-per-node nnodes standalone rdzv-backend rdzv-endpoint rdzv-id job-name nodes ntasks ntasks-per-node"
+    " gpus-per-node cpus-per-task time requeue exclude head address num-cpus block".split()
+)
+"""Of a benchmark, torchrun, Slurm and Ray."""
+FLAG = re.compile(r"(?<![\w-])--([a-z][\w-]*)")
+
+
+def unknown_flags(text: str) -> list[str]:
+    """Flags in a text that no command of ours has."""
+    options = [o for command in derive.all_commands() for o in (*command.options, parser.JSON, parser.CONFIG)]
+    ours = {flag for option in options for flag in (*option.flags, option.negative)} | {"--help", "--version"}
+    return [f"--{name}" for name in FLAG.findall(text) if name not in OTHERS_FLAGS and f"--{name}" not in ours]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("curate with `--min-clip-s 3` and `--json`", []),
+        ("`--no-flip`, and `sbatch --time=1`", []),
+        ("`--min-clip`", ["--min-clip"]),
+        ("a -- b, ---", []),
+    ],
+    ids=["ours", "negative, and another program's", "none of ours", "dashes"],
+)
+def test_flags_are_recognised(text, expected):
+    assert unknown_flags(text) == expected
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, id=name) for name in documents() if name != "docs/log.md"])
+def test_docs_name_no_option_that_is_not_there(name):
+    """The log is about the past; everywhere else an option that is named can be typed."""
+    assert not unknown_flags(documents()[name])

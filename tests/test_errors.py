@@ -33,7 +33,7 @@ INTERNAL = {
     "BodyTooLargeError",
 }
 """Control flow between neighbours: no caller of a public function ever meets one, and their docstrings say so."""
-NEEDS_ATTENTION = {"DiskFullError", "NonFiniteLossError", "ServerFailsError", "StoreError"}
+NEEDS_ATTENTION = {"RepairError", "DiskFullError", "NonFiniteLossError", "ServerFailsError", "StoreError"}
 
 
 def exceptions_of_the_package() -> Iterator[type[Exception]]:
@@ -177,11 +177,12 @@ STARTS_PROGRAMS = {
     "study/trials.py",
 }
 """They start pip, a browser, or a command of ours as a process of its own, whose arguments are flags."""
-SHOWS_COMMANDS = {"reporting/origins.py", "reporting/runs.py", "reporting/studies.py"}
-"""The report shows the commands that make its results again, to be pasted into a shell."""
+SHOWS_COMMANDS = {"reporting/origins.py", "reporting/runs.py", "reporting/studies.py", "verdicts/quarantine.py"}
+"""The report shows the commands that make its results again, a quarantine the one that empties it, to be pasted into a
+shell."""
 EXAMPLE = re.compile(r"\n    Example:\n(        .*\n)+")
 """The end of a command's docstring: how it is typed."""
-FLAG = re.compile(r"(?<![\w-])--[a-z]")
+FLAG = re.compile(r"(?<![\w-])--[a-z]|another -o\b|`-o`")
 
 
 def test_only_the_command_line_knows_flags() -> None:

@@ -155,8 +155,10 @@ def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
 def foreign_private_names(source: str, module: str, modules: set[str]) -> Iterator[str]:
     """Names with one underscore that a file takes from another one, by import or as an attribute of it."""
     tree = ast.parse(source)
-    ours: set[str] = set()
+    ours = set(modules)
     for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            ours |= {alias.asname for alias in node.names if alias.asname and alias.name in modules}
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE:
             for alias in node.names:
                 if alias.name.startswith("_") and not alias.name.startswith("__"):
@@ -166,12 +168,11 @@ def foreign_private_names(source: str, module: str, modules: set[str]) -> Iterat
     for node in ast.walk(tree):
         if (
             isinstance(node, ast.Attribute)
-            and isinstance(node.value, ast.Name)
-            and node.value.id in ours
+            and ast.unparse(node.value) in ours
             and node.attr.startswith("_")
             and not node.attr.startswith("__")
         ):
-            yield f"{module}, line {node.lineno}: {node.value.id}.{node.attr}"
+            yield f"{module}, line {node.lineno}: {ast.unparse(node.value)}.{node.attr}"
 
 
 @pytest.mark.parametrize(
@@ -193,6 +194,8 @@ def test_the_circle_rule_itself(graph, expected):
         pytest.param("from tiktokactions.files import located", 0, id="public"),
         pytest.param("from tiktokactions.files import _steady", 1, id="imported"),
         pytest.param("from tiktokactions import files\nfiles._steady()", 1, id="as an attribute"),
+        pytest.param("import tiktokactions.files as room\nroom._steady()", 1, id="under another name"),
+        pytest.param("import tiktokactions.files\ntiktokactions.files._steady()", 1, id="by its whole name"),
         pytest.param("from tiktokactions import __version__", 0, id="dunder"),
         pytest.param("from os import _exit", 0, id="another package's"),
     ],
@@ -210,6 +213,17 @@ def sources() -> dict[str, str]:
 def test_no_file_imports_itself_by_way_of_others(sources):
     modules = set(sources)
     assert not circles({module: runtime_imports(source, modules) for module, source in sources.items()})
+
+
+def test_imports_name_the_whole_path(sources):
+    """The rules above read whole names; ``from . import x`` would pass them by."""
+    found = [
+        f"{module}, line {node.lineno}: {ast.unparse(node)}"
+        for module, source in sources.items()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert not found, "\n".join(found)
 
 
 def test_private_names_stay_in_their_files(sources):

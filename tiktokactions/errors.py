@@ -8,6 +8,7 @@ a star end a command with exit code 2)::
     TiktokactionsError
     ├── UsageError (ValueError)        what was asked for makes no sense, or a file does not hold what it should
     │   ├── InputError, EngineError                    curate
+    │   ├── ChecksumsError, RangeError                 files of a dataset
     │   ├── HashtagError, PlanError, CredentialsError, CollectionError
     │   ├── DataError, MergeError, ExportError, ReleaseError, SubsetError, HistoryError
     │   ├── DecisionError              reviews
@@ -25,6 +26,7 @@ a star end a command with exit code 2)::
     ├── UnreadableError (RuntimeError) a clip that training cannot read
     ├── DecoderError (RuntimeError)    the decoder that was chosen cannot be loaded
     ├── NonFiniteLossError * (RuntimeError)
+    ├── RepairError *                  a repair that would move more than anybody expects
     ├── NotTakenDownError (OSError)    what had to be removed is still there
     ├── ApiError (RuntimeError)        the Research API refused
     │   └── RefusedQueryError

@@ -8,6 +8,7 @@ in pixels of the *upright, square-pixelled* source picture (``Probe.width`` x ``
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Any, Literal
@@ -318,7 +319,7 @@ def decode_record(data: bytes, where: str) -> VideoRecord:
     """
     try:
         record = _DECODER.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(f"{where}: not a valid record: {error}") from error
     if record.format > RECORD_FORMAT:
         raise UsageError(
@@ -329,6 +330,25 @@ def decode_record(data: bytes, where: str) -> VideoRecord:
 
 _DECODER = msgspec.json.Decoder(VideoRecord)
 _SEAL = b'"sha256":"'
+
+
+def one_bit_turned(data: bytes) -> Iterator[bytes]:
+    """A sealed record as it would be with one bit turned so that its seal fits: what one flipped bit made of it, undone."""
+    plain, seal, sha256 = data.rpartition(b"," + _SEAL)
+    if not seal or len(sha256) != 67:
+        return
+    whole = hashlib.sha256(plain + b"}").hexdigest().encode() + b'"}\n'
+    if sum(one != other for one, other in zip(whole, sha256, strict=True)) == 1:
+        yield plain + seal + whole
+    hashed = hashlib.sha256()
+    for place, byte in enumerate(plain):
+        rest = plain[place + 1 :] + b"}"
+        for bit in range(8):
+            tried = hashed.copy()
+            tried.update(bytes([byte ^ 1 << bit]) + rest)
+            if tried.hexdigest().encode() == sha256[:64]:
+                yield plain[:place] + bytes([byte ^ 1 << bit]) + rest[:-1] + seal + sha256
+        hashed.update(bytes([byte]))
 
 
 def to_builtins(record: object) -> Any:

@@ -108,7 +108,7 @@ COMMANDS = {
     "curate": Command(lambda world: shutil.rmtree(world / "data"), curate),
     "curate, grown": Command(add_videos, curate),
     "redecide": Command(lambda world: None, lambda world: ta.curate(world / "data", redecide=True, max_clip_s=3.5)),
-    "verify, repair": Command(damage, lambda world: ta.dataset_verify(world / "data", repair=True)),
+    "verify, repair": Command(damage, lambda world: ta.dataset_verify(world / "data", repair=True, yes=True)),
     "split": Command(lambda world: None, lambda world: ta.dataset_split(world / "data", val=0.34, test=0.33)),
     "merge": Command(
         two_datasets, lambda world: ta.dataset_merge(world / "data", world / "second", world / "merged"), "merged"

@@ -79,17 +79,17 @@ SECTIONS = {
 
 @dataclass(frozen=True)
 class Option:
-    """One thing that can be typed: a positional argument, or an option with its flags."""
+    """Something that can be typed: a positional argument, or an option with its flags."""
 
     name: str
     """The parameter of the function."""
     kind: Hint
-    """Its type, with no ``None`` in it and no alternative that cannot be typed; ``list[...]`` if it takes several."""
+    """Its type, without ``None`` and alternatives that cannot be typed; ``list[...]`` if it takes several values."""
     default: object
     """``inspect.Parameter.empty`` if it must be given."""
     help: str
     flags: tuple[str, ...] = ()
-    """None: it is positional."""
+    """Empty: it is positional."""
     negative: str = ""
     """The flag that means no, if there is one."""
     metavar: str = ""
@@ -117,7 +117,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Command:
-    """One command: what is typed for it, and what it is in Python. Only what is asked for is imported."""
+    """One command: how it is typed, and its function. Only the command that is called gets imported."""
 
     words: tuple[str, ...]
 
@@ -132,7 +132,7 @@ class Command:
 
     @cached_property
     def summary(self) -> str:
-        """The first line of its file, read without importing it: the list of all commands has to come at once."""
+        """The first line of its file, read without importing it, so that the list of all commands is quick."""
         source = pkgutil.get_data("tiktokactions.commands", f"{self.name}.py") or b""
         return source.decode().partition("\n")[0].strip('"').removesuffix(".")
 
@@ -174,7 +174,7 @@ class Command:
 
     @cached_property
     def callbacks(self) -> dict[str, str]:
-        """Parameters that are told progress, and what they are told: ``Progress``, ``kept`` ..."""
+        """Parameters that receive progress, and what they receive: ``Progress``, ``kept`` ..."""
         found = {name: _callback(annotation) for name, (_, annotation) in self.parameters.items()}
         return {name: told for name, told in found.items() if told}
 
@@ -220,7 +220,7 @@ def plain(text: str, parameters: Collection[str] = ()) -> str:
 
 
 def _callback(annotation: Hint) -> str:
-    """What a parameter is told if it is a callback, else ''."""
+    """What a parameter receives if it is a callback, else ''."""
     marked = typing.get_origin(annotation) is Annotated
     called = typing.get_args(annotation)[0] if marked else annotation
     if typing.get_origin(called) is not collections.abc.Callable:

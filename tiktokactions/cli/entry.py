@@ -1,4 +1,4 @@
-"""Where every run begins and every error ends: parse, call the command, print its result, choose the exit code."""
+"""The entry point: parses, calls the command, prints its result or error, and chooses the exit code."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run(command: Command, typed: Typed) -> int:
         print("\ninterrupted: what was in flight is discarded, the same command continues from here", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone (a pager, head): nothing is left to be said to it.
+        # The reader of our output is gone (a pager, head), so there is nobody to talk to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except TiktokactionsError as error:
@@ -76,7 +76,7 @@ def _call(command: Command, typed: Typed) -> int:
     with displays(command.callbacks, as_json) as shown:
         result = getattr(tiktokactions, command.name)(**options | typed | shown)
     if os.environ.get("RANK", "0") != "0":
-        return DONE  # of several processes that train together only the first speaks
+        return DONE  # of several processes that train together, only the first prints
     told = told_of(command.name, result, typed)
     lines = json.dumps(told.json) if as_json else with_dashes("\n".join(told.lines))
     if lines:

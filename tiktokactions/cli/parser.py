@@ -1,4 +1,4 @@
-"""The commands as cyclopts sees them: functions whose parameters are the options, called with what was typed."""
+"""The commands for cyclopts: functions whose parameters are the options, called with what was typed."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ STDIN = "\0-"
 
 
 def build_app(typed: Sequence[str], run: Callable[[Command, Typed], int]) -> App:
-    """``run(command, given)`` is called with what was typed, and nothing that was not.
+    """``run(command, given)`` is called with exactly what was typed.
 
-    Only the command that is meant has its parameters: to list the others their names will do.
+    Only the command that is meant gets its parameters: the others are only listed.
     """
     meant = command_meant(typed)
     root = App(

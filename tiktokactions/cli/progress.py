@@ -1,4 +1,4 @@
-"""How a run looks while it runs: a bar on a terminal, a line every few seconds elsewhere. Always on standard error."""
+"""Shows the progress of a run: a bar on a terminal, a line every few seconds elsewhere. Always on standard error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Show = Callable[..., None]
 
 @contextlib.contextmanager
 def displays(callbacks: Mapping[str, str], as_json: bool) -> Iterator[dict[str, Show]]:
-    """For each callback of a command, by what it is told, what shows it."""
+    """For each callback of a command, a function that shows what it receives."""
     shows: dict[str, AbstractContextManager[Show]] = {
         "Progress": show_progress(describe),
         "TrainingProgress": show_progress(describe_training),
@@ -126,7 +126,7 @@ def clock(seconds: float) -> str:
 
 @contextlib.contextmanager
 def show_line() -> Iterator[Callable[[str], None]]:
-    """One line on a terminal that is written over; nothing elsewhere: it would be noise."""
+    """One line on a terminal that is overwritten each time; nothing elsewhere, where it would be noise."""
     if not sys.stderr.isatty():
         yield nothing
         return

@@ -1,4 +1,4 @@
-"""What a person reads when a command has ended, and the exit code. One function for each command that needs one, no logic."""
+"""What a command prints when it has ended, and its exit code. One function for each command, no logic."""
 
 from __future__ import annotations
 
@@ -171,6 +171,12 @@ def curate(made: ta.Dataset, typed: Typed) -> Told:
     twins = f", {result.identical} identical to another file" if result.identical else ""
     earlier = f", {result.finished_before} finished before" if result.finished_before else ""
     again = f", {result.cut_again} clips cut again" if result.cut_again else ""
+    if result.waits_for:
+        lines = [
+            f"shard {result.shard}: {result.curated} curated in {result.seconds:.1f} s{twins}{earlier}",
+            f"not settled yet: waiting for shard {', '.join(result.waits_for)}",
+        ]
+        return Told(lines, json=to_builtins(result))
     lines = [
         f"{result.videos} videos in {result.dataset} (people seen by {result.detector})",
         *status_lines(result),
@@ -250,6 +256,8 @@ def dataset_verify(found: Verification, typed: Typed) -> Told:
     lines = [f"{p.kind}: {p.path}: {p.detail}" + (f" -> {p.repaired}" if p.repaired else "") for p in found.problems]
     counts = f"{len(found.problems)} problems, {len(found.open_problems)} left"
     lines.append(f"{found.records} records and {found.clips} clips checked, {counts}")
+    lines += [f"{found.restored} files brought back"] if found.restored else []
+    lines += [f"Bring back what was moved to quarantine: {found.restore}"] if found.restore else []
     return Told(lines, needs_attention=bool(found.open_problems))
 
 

@@ -1,4 +1,4 @@
-"""Clips that are not files on this disk, as files: cut out of tar files, or fetched from object stores through a cache.
+"""Makes local files of other clips: cuts them out of tar files, or fetches them from object stores through a cache.
 
 Several processes share the cache, whose size is limited. An entry appears by a rename and disappears when it is unlinked.
 A reader holds its own link to the entry, so it never sees half of one and never loses it.
@@ -24,11 +24,11 @@ from tiktokactions.video import UnreadableError
 DEFAULT_CACHE_GB = 20.0
 CACHE_VARIABLE = "TIKTOKACTIONS_CLIP_CACHE_GB"
 LOOK_AFTER = 1 / 256
-"""A process looks at the whole cache after it has added this share of it."""
+"""A process checks the size of the whole cache after it has added this share to it."""
 LARGEST = 1 / 32
 """Clips that would be a larger share of the cache are not kept."""
 FILL_TO = 0.8
-"""Entries that were used longest ago are deleted until this share is left: room for what 32 processes add meanwhile."""
+"""The least recently used entries are deleted down to this share, which leaves room for what 32 processes add meanwhile."""
 
 _added_bytes = 0
 
@@ -77,7 +77,7 @@ def _link_from_cache(stored: Stored, mine: Path) -> None:
     entry = cache_folder("clips") / name[:2] / name
     with contextlib.suppress(FileNotFoundError):
         os.utime(entry)  # used now
-        link_or_copy(entry, mine)  # held by a link of this process's own
+        link_or_copy(entry, mine)  # this process's own link keeps it
         return
     _fetch(stored, mine)
     size_bytes = mine.stat().st_size
@@ -94,7 +94,7 @@ def _link_from_cache(stored: Stored, mine: Path) -> None:
 
 
 def _fetch(stored: Stored, target: Path) -> None:
-    """A stored file, or one member of a tar file, to where temporary files go: often memory, else the page cache."""
+    """Copy a stored file, or one member of a tar file, to the folder for temporary files, which often is in memory."""
     if stored.offset is None:
         link_or_copy(located(stored.file), target)
         return

@@ -1,4 +1,4 @@
-"""The nouns of what training reads: a clip, the clips of one side of some data, and what a reader is asked for."""
+"""The nouns of training data: a clip, the clips of one side, and the request to a reader."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class DataError(UsageError):
 
 @dataclass(frozen=True)
 class Stored:
-    """Where the bytes of a clip are that is not a local file: in an object on a store, in a tar file, or both."""
+    """Where a clip's bytes are if it is not a local file: in an object on a store, in a tar file, or both."""
 
     file: str
     """The file or the object."""
     version: str
     """Changes with the contents, so that a cache notices."""
     offset: int | None = None
-    """Where it begins in ``file``, in bytes; None: it is the whole of it."""
+    """Where it begins in ``file``, in bytes; None: it is the whole file."""
     size_bytes: int | None = None
 
 
@@ -79,11 +79,11 @@ class Request:
 
     @property
     def on_disk(self) -> Path:
-        """``path`` for readers of what only a disk holds."""
+        """``path`` for readers that need a local folder."""
         return on_disk(self.path, "data of this kind")
 
     def expect_side(self, known: Sequence[str]) -> None:
-        """Raises ``DataError`` where one side is asked for and the data do not have it."""
+        """Raises ``DataError`` if the data do not have the side asked for."""
         if self.side != "all" and self.side not in known:
             has = ", ".join(known) or "no sides"
             raise DataError(

@@ -53,9 +53,9 @@ def read_clips(
 
 
 def has_side(data: str | os.PathLike[str], side: Side) -> bool:
-    """Whether data tell this side from the others: a split dataset, official splits, folders or lists of sides.
+    """Whether data have this side: a split dataset, official splits, folders or lists of sides.
 
-    A side that Kinetics or Something-Something publish without labels is none to validate or test on: False.
+    False for a side that Kinetics or Something-Something publish without labels, since it cannot be tested on.
     """
     path = located(data)
     reader = _reader_of(path)

@@ -1,4 +1,4 @@
-"""Which ids are still valid: the API's batch compliance, 10,000 ids at a time, resumable, and asked twice before it counts.
+"""Asks which ids are still valid: the API's batch compliance, 10,000 ids at a time, resumable, and asked twice.
 
 An id counts as gone only if two tasks say so: the second asks about the ids that the first did not return.
 ``refresh.sqlite`` remembers tasks and answers, so that a check that was stopped or killed goes on without asking again.

@@ -215,7 +215,7 @@ def counts(collection: Collection) -> dict[str, int]:
 
 
 def write_sidecar(collection: Collection, video_id: str) -> None:
-    """Write ``media/<id>.json``: what the collection knows of a video, for all that read a folder of videos."""
+    """Write ``media/<id>.json``: what the collection knows about a video, for programs that read a folder of videos."""
     found = collection.database.execute("SELECT raw FROM videos WHERE video_id=?", (video_id,)).fetchone()
     if found is not None:
         said = described_row(collection, video_id, json.loads(found[0]))

@@ -1,4 +1,4 @@
-"""Which windows of time a hashtag is asked for, what that costs, and which of the videos found are kept.
+"""Plans the windows of time that a hashtag is asked for and their cost, and chooses the videos that are kept.
 
 The API gives the newest videos first, so a single window would give only the last hours of a busy hashtag. Therefore the
 period is cut into windows that do not overlap and leave nothing out; where they end differs between hashtags.
@@ -53,7 +53,7 @@ class Estimate:
     start: date
     end: date
     windows: int
-    """Of one hashtag."""
+    """Windows of one hashtag."""
     rows_per_window: int
     requests_at_best: int
     """If every page is full and nothing fails; at least one request for each window."""
@@ -165,7 +165,7 @@ def choose(found: Mapping[str, Sequence[str]], wanted: int, hashtag: str, seed: 
 def estimate(
     hashtags: int, per_hashtag: int, start: date, end: date, requests_a_day: int, windows: int | None = None
 ) -> Estimate:
-    """The requests and days that a collection will take. The limit on requests binds before the one on records."""
+    """The requests and days that a collection will take. The limit on requests is reached before the one on records."""
     count = len(windows_of("", start, end, per_hashtag, windows))
     best = hashtags * max(count, math.ceil(per_hashtag / PAGE))
     likely = math.ceil(1.1 * hashtags * max(count, math.ceil(2 * per_hashtag / PAGE)))

@@ -134,7 +134,7 @@ class Collection:
     # --- settings ---------------------------------------------------------------------------------------------------
 
     def setting(self, name: str) -> Any:
-        """The JSON value kept under this name; None if there is none."""
+        """The JSON value stored under this name; None if there is none."""
         row = self.database.execute("SELECT value FROM settings WHERE name=?", (name,)).fetchone()
         return None if row is None else json.loads(row[0])
 

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 from tiktokactions.commands.nouns import Dataset
 from tiktokactions.commands.options import AnyPath, AnyPaths, nothing, path_list, takes
-from tiktokactions.curation.options import CurateOptions, evidence_fingerprint
-from tiktokactions.curation.resume import Checkpoint, Job, jobs_left, read_checkpoint
+from tiktokactions.curation.options import CurateOptions, clip_fingerprint, decision_fingerprint, evidence_fingerprint
+from tiktokactions.curation.resume import Checkpoint, Job, discard, jobs_left, join_updates, read_checkpoint
+from tiktokactions.curation.shards import Shard, finish, forget, join, parse_shard, part_of
 from tiktokactions.dataset.dataset import refuse_subset
 from tiktokactions.dataset.editing import Edit
 from tiktokactions.dataset.info import new_info, read_info, resolve_options
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, local_path, located, write_record
+from tiktokactions.files import DatasetBusyError, Place, disk_errors, local_path, located, records_of, write_record
+from tiktokactions.files.locks import shard_lock
 from tiktokactions.records import DetectorInfo, VideoRecord
 from tiktokactions.takedown.links import link_collections
 
@@ -64,6 +66,10 @@ class CurateResult:
     detector: str = ""
     removed: int = 0
     """Files that were skipped because their videos had been removed (``removed.csv``)."""
+    shard: str = ""
+    waits_for: tuple[str, ...] = ()
+    """Of a run with ``shard``: the shards that have not finished. While there are any, nothing is settled, and the counts
+    are those of this run alone."""
 
 
 @takes(CurateOptions)
@@ -72,6 +78,7 @@ def curate(
     output: AnyPath | None = None,
     *,
     redecide: bool = False,
+    shard: str | None = None,
     progress: Callable[[Progress], None] = nothing,
     **options: object,
 ) -> Dataset:
@@ -82,6 +89,8 @@ def curate(
             the dataset.
         output: the dataset; the same command continues where it stopped.
         redecide: draw all verdicts again from the records, without decoding; only clips that now differ are cut.
+        shard: ``i/n``: only the i-th of n parts, while other machines do the others with the same command on the same disk or
+            store. The last to finish settles the dataset; so does the command without it.
         progress: called in this process after every video.
         **options: any field of :class:`tiktokactions.curation.options.CurateOptions`; what is not given is taken from the
             dataset if it exists, else is the default.
@@ -108,8 +117,14 @@ def curate(
     make_scene_detector(settings)
     if redecide:
         _refuse_new_evidence(data, settings)
-    with data.editing("curate", settings) as edit, session(settings):
-        result = _settle_all(edit, progress) if redecide else _curate_all(inputs, edit, progress)
+    if shard is not None:
+        if redecide:
+            raise UsageError("`redecide` takes no `shard`: it decodes nothing")
+        result = _curate_shard(inputs, data, options, parse_shard(shard), progress)
+        data.reload()
+    else:
+        with data.editing("curate", settings) as edit, session(settings):
+            result = _settle_all(edit, progress) if redecide else _curate_all(inputs, edit, progress)
     return data.after(replace(result, seconds=round(time.perf_counter() - began, 3)))
 
 
@@ -175,13 +190,74 @@ def _refuse_new_evidence(data: Dataset, settings: CurateOptions) -> None:
 
 
 def _curate_all(inputs: list[str], edit: Edit, progress: Callable[[Progress], None]) -> CurateResult:
+    detector, listed = told_detector(edit, progress), _listed(inputs, edit.folder)
+    result = curate_listed(listed, len(listed), inputs, [listed[0].path], edit, detector, progress)
+    edit.close()
+    forget(edit.folder)  # what shards left: none is at work, and all that they did is settled
+    return result
+
+
+def _listed(inputs: list[str], folder: Place) -> list[ListedVideo]:
     from tiktokactions.curation.sources import list_videos
 
-    detector = told_detector(edit, progress)
-    listed = list(list_videos(inputs, leave_out=edit.folder))
+    listed = list(list_videos(inputs, leave_out=folder))
     if not listed:
         raise UsageError(f"{', '.join(inputs)}: no file found there")
-    return curate_listed(listed, len(listed), inputs, [listed[0].path], edit, detector, progress)
+    return listed
+
+
+def _curate_shard(
+    inputs: list[str], data: Dataset, typed: dict[str, object], shard: Shard, progress: Callable[[Progress], None]
+) -> CurateResult:
+    """Curate one part beside other machines; whoever finds all parts done settles the dataset."""
+    from tiktokactions.curation.engines import session
+
+    with shard_lock(data.folder, shard.name, f"shard {shard}"), disk_errors():
+        data, settings = opened_or_new(data.folder, typed)  # which another shard may have made meanwhile
+        with session(settings):
+            result = _work_on_part(inputs, Edit(data, "curate", settings), shard, progress)
+    if result.waits_for:
+        return result
+    progress(Progress(message="all shards are done: settling"))
+    try:
+        with data.editing("curate", settings) as edit, session(settings):
+            settled = _curate_all(inputs, edit, progress)
+    except DatasetBusyError as error:  # two that finish at once: one of them settles
+        progress(Progress(message=f"{error} It settles the dataset."))
+        return result
+    return replace(settled, curated=result.curated, identical=result.identical, shard=str(shard))
+
+
+def _work_on_part(inputs: list[str], edit: Edit, shard: Shard, progress: Callable[[Progress], None]) -> CurateResult:
+    detector, listed = told_detector(edit, progress), _listed(inputs, edit.folder)
+    edit.info = replace(edit.info, detector=detector.info)
+    fingerprint = evidence_fingerprint(edit.options, detector.info)
+    settings = f"{fingerprint} {decision_fingerprint(edit.options)} {clip_fingerprint(edit.options)}"
+    join(edit.folder, shard, settings)
+    mine = part_of(listed, shard)
+    worked = _work_off(mine, len(mine), inputs, [listed[0].path], edit, detector, progress)
+    checkpoint = worked.checkpoint
+    if checkpoint.updates:  # kept, so that whoever settles need not read those files again
+        edit.begin()
+    for record in records_of(edit.folder, checkpoint.updates):
+        joined = join_updates(record, checkpoint.updates[record.video_id])
+        if joined is not None and joined != record:
+            write_record(edit.folder, joined)
+    curated = sum(worked.counts.values())
+    return CurateResult(
+        str(edit.folder),
+        curated,
+        worked.counts["accepted"],
+        worked.counts["needs_review"],
+        worked.counts["rejected"],
+        curated=curated,
+        identical=checkpoint.identical,
+        finished_before=checkpoint.finished,
+        detector=detector.info.name,
+        removed=len(checkpoint.refused),
+        shard=str(shard),
+        waits_for=tuple(finish(edit.folder, shard, settings)),
+    )
 
 
 def curate_listed(
@@ -203,10 +279,42 @@ def curate_listed(
         reads: a path of each place that videos are read from, which other machines of a cluster must see.
         recorded: told the id of every video once its record is on the disk.
     """
-    from tiktokactions.curation.engines import hasher, runner, sees
+    before = edit.dataset.info
+    edit.info = replace(edit.info, detector=detector.info)
+    worked = _work_off(listed, total, inputs, reads, edit, detector, progress, recorded)
+    checkpoint, curated = worked.checkpoint, sum(worked.counts.values())
+    changed = bool(curated or checkpoint.updates or checkpoint.left) or before.options != edit.info.options
+    kept = [known for i, known in checkpoint.known.items() if i not in checkpoint.scheduled]
+    fingerprint = evidence_fingerprint(edit.options, detector.info)
+    outdated = sum(known.evidence_fingerprint != fingerprint for known in kept)
+    settled = _settle(edit, checkpoint, changed, worked.report)
+    result = _result_of(edit, settled, checkpoint.finished)
+    identical, removed = checkpoint.identical, len(checkpoint.refused)
+    return replace(result, curated=curated, identical=identical, outdated=outdated, removed=removed)
+
+
+@dataclass(frozen=True)
+class _Worked:
+    checkpoint: Checkpoint
+    counts: dict[str, int]
+    """Videos of this run by status."""
+    report: Callable[[str], None]
+
+
+def _work_off(
+    listed: Iterable[ListedVideo],
+    total: int,
+    inputs: Sequence[str],
+    reads: Sequence[str],
+    edit: Edit,
+    detector: ResolvedDetector,
+    progress: Callable[[Progress], None],
+    recorded: Callable[[str], None] = lambda video_id: None,
+) -> _Worked:
+    """Curate what is left to do, each video into its record. Nothing is settled; arguments as in :func:`curate_listed`."""
+    from tiktokactions.curation.engines import fetcher, runner, sees
 
     dataset, settings, before = edit.folder, edit.options, edit.dataset.info
-    edit.info = replace(edit.info, detector=detector.info)
     if before.version == 0:
         edit.begin()
     link_collections(inputs, dataset)
@@ -219,7 +327,7 @@ def curate_listed(
         progress(Progress(total, earlier, sum(counts.values()), **counts, message=message))
 
     def usable_jobs() -> Iterator[Job]:
-        for job in jobs_left(listed, checkpoint, dataset, settings, fingerprint, hasher(settings)):
+        for job in jobs_left(listed, checkpoint, dataset, settings, fingerprint, fetcher(settings)):
             edit.begin()
             if job.failure is None:
                 yield job
@@ -235,17 +343,11 @@ def curate_listed(
     for outcome in run(usable_jobs(), work):
         if outcome.failure is not None:
             write_record(dataset, _failed(outcome.job, outcome.failure, outcome.detail or "", settings, detector))
+        discard(outcome.job.copy)
         counts[outcome.result or "rejected"] += 1
         recorded(outcome.job.video_id)
         report()
-    curated = sum(counts.values())
-    changed = bool(curated or checkpoint.updates or checkpoint.left) or before.options != edit.info.options
-    kept = [known for i, known in checkpoint.known.items() if i not in checkpoint.scheduled]
-    outdated = sum(known.evidence_fingerprint != fingerprint for known in kept)
-    settled = _settle(edit, checkpoint, changed, report)
-    result = _result_of(edit, settled, checkpoint.finished)
-    identical, removed = checkpoint.identical, len(checkpoint.refused)
-    return replace(result, curated=curated, identical=identical, outdated=outdated, removed=removed)
+    return _Worked(checkpoint, counts, report)
 
 
 def _curate_job(
@@ -254,7 +356,7 @@ def _curate_job(
     """In a worker: curate one video and write its record, the last thing that happens to it."""
     from tiktokactions.curation.one_video import curate_video
 
-    record = curate_video(job.path, options, detector, dataset, job.video_id, job.source, detect)
+    record = curate_video(job.path, options, detector, dataset, job.video_id, job.source, detect, job.copy)
     write_record(dataset, record)
     return record.status
 
@@ -299,7 +401,9 @@ def _result_of(edit: Edit, settled: Settled, finished_before: int) -> CurateResu
     return CurateResult(
         str(edit.folder),
         sum(settled.counts.values()),
-        **settled.counts,
+        settled.counts["accepted"],
+        settled.counts["needs_review"],
+        settled.counts["rejected"],
         cut_again=settled.cut,
         uncut=dict(settled.uncut),
         detector=edit.info.detector.name,

@@ -21,7 +21,7 @@ def dataset_hydrate(
     """Make a dataset again from its released ids, where its videos are at hand.
 
     Args:
-        ids: ``ids.csv`` written by 'dataset export' in the format ``ids``; ``ids.json`` lies beside it.
+        ids: ``ids.csv`` written by 'dataset export' in the format 'ids'; ``ids.json`` lies beside it.
         output: the dataset; the same command continues in it.
         media: a folder of videos, or a collection; files are found by the id in their name, else by their bytes.
         workers: processes (default: one per core).

@@ -39,7 +39,7 @@ COMMANDS = {
     "extrapolate": "tiktokactions extrapolate RESULTS.csv -o OUT",
     "report": "tiktokactions report DATASET RUN... STUDY -o report.html",
 }
-"""What does each step for the user's own data."""
+"""The command that does each step with the user's own data."""
 
 
 class StepSkippedError(TiktokactionsError):
@@ -55,7 +55,7 @@ class DemoStep:
     told: str
     """What came out, in a sentence; or why nothing did."""
     command: str
-    """What does it for the user's own data."""
+    """The command that does it with the user's own data."""
     files: tuple[str, ...] = ()
     skipped: bool = False
 

@@ -55,9 +55,9 @@ class Dataset(dataset.Dataset):
         """See :func:`tiktokactions.dataset_stats`."""
         return ta.dataset_stats(self)
 
-    def verify(self, *, repair: bool = False) -> Verification:
+    def verify(self, *, repair: bool = False, yes: bool = False, restore: str | None = None) -> Verification:
         """See :func:`tiktokactions.dataset_verify`."""
-        return ta.dataset_verify(self, repair=repair)
+        return ta.dataset_verify(self, repair=repair, yes=yes, restore=restore)
 
     def card(self) -> Place:
         """See :func:`tiktokactions.dataset_card`."""

@@ -26,12 +26,12 @@ Config = Mapping[str, object] | AnyPath | None
 Kept = Annotated[Callable[[str], None], "kept"]
 """Receives lines worth keeping: the command line prints each on standard error."""
 Passing = Annotated[Callable[[str], None], "passing"]
-"""Receives lines of which each replaces the one before: shown on a terminal only."""
+"""Receives lines that each replace the one before; they are only shown on a terminal."""
 
 
 @dataclass(frozen=True)
 class Typed:
-    """How a parameter is typed where its name does not say it: ``Annotated[Sequence[str], Typed("from")]``."""
+    """How a parameter is typed if not by its name: ``Annotated[Sequence[str], Typed("from")]``."""
 
     flag: str = ""
     metavar: str = ""

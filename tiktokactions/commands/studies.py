@@ -47,12 +47,12 @@ class StudyPlan:
     trials: list[str]
     equal: str
     seconds: float
-    """Of all trials with so many jobs at a time; an estimate."""
+    """An estimate for all trials, with ``jobs`` at a time."""
     jobs: int
     measured: dict[str, float]
     """Seconds of one step, measured on the largest trial just now."""
     steps: dict[str, int]
-    """Of the largest trial."""
+    """Steps of the largest trial, by command."""
 
 
 @contextlib.contextmanager
@@ -64,7 +64,7 @@ def designed(
     finetune_config: Config,
     dry_run: bool,
 ) -> Iterator[Design]:
-    """The design of a study in its folder, or for a dry run in one that is gone afterwards."""
+    """The design of a study in its folder; for a dry run, in a temporary one."""
     recipe: list[dict[str, object]] = []
     kinds: list[type[PretrainOptions | FinetuneOptions]] = [PretrainOptions, FinetuneOptions]
     for config, kind in zip((pretrain_config, finetune_config), kinds, strict=True):

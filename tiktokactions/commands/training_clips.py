@@ -29,7 +29,7 @@ def clips_of(data: AnyPath, side: Side, settings: DataOptions, unsplit_is_all: b
 def readable_clips(
     data: Sequence[ClipSet], settings: ReadingOptions, folder: Path, progress: Callable[[TrainingProgress], None]
 ) -> list[ClipSet]:
-    """With ``skip_unreadable`` the clips that can be decoded; all others are listed in ``unreadable.csv``."""
+    """With ``skip_unreadable``, only the clips that can be decoded; the others are listed in ``unreadable.csv``."""
     if not settings.skip_unreadable:
         return list(data)
     good, lost = split_unreadable([clip for part in data for clip in part.clips], settings, progress)

@@ -20,16 +20,17 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
 from tiktokactions import __version__
 from tiktokactions.curation.engine_local import Outcome
 from tiktokactions.curation.people import ResolvedDetector, open_detector
+from tiktokactions.curation.resume import Fetched
 from tiktokactions.errors import UsageError
-from tiktokactions.files import sha256_file, write_atomic
+from tiktokactions.files import local_file, sha256_file, write_atomic
 from tiktokactions.machine import scratch_folder
+from tiktokactions.records import JsonObject
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -42,6 +43,8 @@ NODE_DEATH_SEEN_S = 45.0
 """By then Ray's health check has noticed that a machine is gone (3 s, five times, and a connection that times out)."""
 FAILED_STARTS = 3
 """The run ends after this many workers in a row could not be started."""
+SHARED_BYTES = 1 << 30
+"""Larger objects are not passed on within the cluster: whoever decodes one reads it from the store again."""
 LOOK_AGAIN_S = 5.0
 """How often the cluster is asked for its size, since machines may join during a run."""
 GPU_BATCH = 128
@@ -129,11 +132,36 @@ def session() -> Iterator[None]:
             ray.shutdown()
 
 
-def submit_on_cluster(function: Callable[[str], str], path: str) -> Future[str]:
-    """Run ``function(path)`` somewhere on the cluster, beside the workers: it waits for the network, not for a CPU."""
+def fetch_on_cluster(path: str) -> Callable[[], Fetched]:
+    """Read an object somewhere on the cluster, beside the workers: it waits for the network, not for a CPU. Its bytes stay
+    in Ray's object store, from where the worker has them, on whatever machine."""
     import ray
 
-    return ray.remote(num_cpus=0, scheduling_strategy="SPREAD")(function).remote(path).future()
+    task: Any = ray.remote(num_cpus=0, num_returns=2, scheduling_strategy="SPREAD")(_read)
+    sha256, data = task.remote(path)
+
+    def fetched() -> Fetched:
+        digest, is_there = ray.get(sha256)
+        return Fetched(digest, data if is_there else None)
+
+    return fetched
+
+
+def _read(path: str) -> tuple[tuple[str, bool], bytes]:
+    with local_file(path) as local:
+        fits = local.stat().st_size <= SHARED_BYTES
+        return (sha256_file(local), fits), local.read_bytes() if fits else b""
+
+
+def contents(reference: Any) -> bytes | None:
+    """In a worker: the bytes that :func:`fetch_on_cluster` read; None where they went away with their machine."""
+    import ray
+
+    try:
+        data: bytes = ray.get(reference)
+    except ray.exceptions.ObjectLostError:
+        return None
+    return data
 
 
 Deaths = tuple[tuple[str, float], ...]
@@ -353,7 +381,7 @@ class _Worker:
             here = with_weights_here(detector, weights)
             self.work = functools.partial(work, detector=here, detect=_detect_on(gpus, here) if gpus else None)
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> JsonObject:
         import ray
 
         return {

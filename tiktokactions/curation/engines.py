@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from tiktokactions.curation import engine_local
 from tiktokactions.curation.engine_local import Outcome
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.people import ResolvedDetector
-from tiktokactions.curation.resume import Submit
-from tiktokactions.files import Place, local_path, located
+from tiktokactions.curation.resume import Fetch, discard
+from tiktokactions.files import Place, local_file, local_path, located
+from tiktokactions.files.places import local_bytes
 
 Run = Callable[[Iterable[Any], Callable[..., Any]], Generator[Outcome[Any, Any], None, None]]
 """From jobs and the work to do on each, to outcomes as they come."""
@@ -36,13 +38,31 @@ def runner(options: CurateOptions, detector: ResolvedDetector | None = None, see
     return lambda jobs, work: engine_ray.run_jobs(jobs, work, options.workers, options.timeout_s, detector, sees)
 
 
-def hasher(options: CurateOptions) -> Submit | None:
-    """Where the contents of objects are hashed; None means in threads of this process."""
+def fetcher(options: CurateOptions) -> Fetch | None:
+    """Where objects are read; None means in threads of this process."""
     if options.engine == "local":
         return None
     from tiktokactions.curation import engine_ray
 
-    return engine_ray.submit_on_cluster
+    return engine_ray.fetch_on_cluster
+
+
+@contextlib.contextmanager
+def copy_here(path: str, copy: object) -> Iterator[Path]:
+    """In a worker: the file of a job on this machine, gone afterwards where it is a copy. Errors as ``files.local_file``."""
+    if isinstance(copy, str) and os.path.exists(copy):
+        yield Path(copy)
+        discard(copy)
+        return
+    if copy is not None and not isinstance(copy, str):
+        from tiktokactions.curation import engine_ray
+
+        if (data := engine_ray.contents(copy)) is not None:
+            with local_bytes(data, path) as local:
+                yield local
+            return
+    with local_file(path) as local:
+        yield local
 
 
 def sees(dataset: Place, videos: Sequence[str]) -> list[str]:

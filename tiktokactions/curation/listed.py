@@ -8,7 +8,7 @@ from typing import Any
 
 from tiktokactions.errors import UsageError
 from tiktokactions.files import is_address
-from tiktokactions.records import Source
+from tiktokactions.records import JsonObject, Source
 
 
 class InputError(UsageError):
@@ -40,12 +40,12 @@ FIELDS: dict[str, tuple[str, ...]] = {
 LABEL_FIELDS = ("label", "labels", "hashtag", "hashtags", "hashtag_names", "tags")
 
 
-def describe(path: str, said: dict[str, Any]) -> ListedVideo:
+def describe(path: str, said: JsonObject) -> ListedVideo:
     """Sort what a list or a sidecar says into our fields; everything else becomes metadata."""
     said = _clean(said)
     given = {name: [a for a in aliases if said.get(a) not in (None, "", [], {})] for name, aliases in FIELDS.items()}
     found_in = {name: aliases[0] for name, aliases in given.items() if aliases}
-    fields: dict[str, Any] = {name: str(said[alias]) for name, alias in found_in.items()}
+    fields: JsonObject = {name: str(said[alias]) for name, alias in found_in.items()}
     labels_in = next((name for name in LABEL_FIELDS if said.get(name)), "")
     labels = dict.fromkeys(split_labels(said.get(labels_in, ())))
     used = {labels_in, *found_in.values()}
@@ -88,7 +88,7 @@ def printable_path(path: str) -> str:
     return path if is_address(path) else os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def described(source: Source) -> dict[str, Any]:
+def described(source: Source) -> JsonObject:
     """What a source says about a video, apart from where it is."""
     return {name: getattr(source, name) for name in (*FIELDS, "metadata")}
 

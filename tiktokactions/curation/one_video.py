@@ -16,6 +16,7 @@ import numpy as np
 from tiktokactions import __version__, files, video
 from tiktokactions.curation.decide import decide, person_score
 from tiktokactions.curation.detectors import Detect
+from tiktokactions.curation.engines import copy_here
 from tiktokactions.curation.evidence import Evidence, KeptFrame, gather_evidence
 from tiktokactions.curation.options import CurateOptions, clip_fingerprint, decision_fingerprint, evidence_fingerprint
 from tiktokactions.curation.people import ResolvedDetector, open_detector
@@ -38,11 +39,13 @@ def curate_video(
     video_id: str,
     source: Source | None = None,
     detect: Detect | None = None,
+    copy: object = None,
 ) -> VideoRecord:
     """Curate one file into ``dataset`` (clip and thumbnails) and return its record, which the caller writes.
 
     ``detect`` looks for people in place of the detector's own model, for example on a GPU elsewhere. An object of a store is
-    copied to this machine for as long as that takes.
+    copied to this machine for as long as that takes, unless ``copy`` is what was fetched of it already
+    (:class:`~tiktokactions.curation.resume.Fetched`), which is gone afterwards.
 
     The result depends only on the file and the arguments. A file that cannot be used gives a rejected record, not an error.
 
@@ -63,7 +66,7 @@ def curate_video(
     timings: dict[str, float] = {}
     local: Path | None = None
     try:
-        with files.local_file(path) as local:
+        with copy_here(os.fspath(path), copy) as local:
             if files.is_address(os.fspath(path)):
                 timings["fetch"] = time.perf_counter() - began
             if os.stat(local).st_size == 0:

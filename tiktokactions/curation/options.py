@@ -7,11 +7,11 @@ import hashlib
 import json
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 from tiktokactions.machine import usable_cores
 from tiktokactions.options import Check, check_bounds, check_options, option
-from tiktokactions.records import DetectorInfo
+from tiktokactions.records import DetectorInfo, JsonObject
 
 SceneDetectorName = Literal["content", "adaptive", "histogram", "hash", "threshold"]
 
@@ -96,10 +96,10 @@ class CurateOptions:
     def worker_count(self) -> int:
         return self.workers or usable_cores()
 
-    def group(self, *groups: Group) -> dict[str, Any]:
+    def group(self, *groups: Group) -> JsonObject:
         """The options of these groups, as JSON types."""
         chosen = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.metadata["group"] in groups}
-        plain: dict[str, Any] = json.loads(json.dumps(chosen, default=str))  # a Fraction becomes text
+        plain: JsonObject = json.loads(json.dumps(chosen, default=str))  # a Fraction becomes text
         return plain
 
 
@@ -116,5 +116,5 @@ def clip_fingerprint(options: CurateOptions) -> str:
     return _hash(options.group("clip"))
 
 
-def _hash(settings: dict[str, Any]) -> str:
+def _hash(settings: JsonObject) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,12 +19,28 @@ from tiktokactions.curation.listed import ListedVideo, described, printable_path
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.takedowns import read_takedowns
 from tiktokactions.files import Place, sha256_file
+from tiktokactions.files.places import fetched_copy
+from tiktokactions.machine import scratch_folder
 from tiktokactions.records import Source, VideoRecord, decode_record
 
 Fingerprint = tuple[int, int | str]
 """Size in bytes, and the modification time in ns, or the ETag on an object store."""
-Submit = Callable[[Callable[[str], str], str], "Future[str]"]
-"""Starts ``function(path)`` somewhere else, like ``concurrent.futures.Executor.submit``."""
+
+
+class Fetched(NamedTuple):
+    """What reading a file once told."""
+
+    sha256: str
+    copy: Any = None
+    """Of an object: the path of its copy on this machine, or whatever the engine gives its workers for it. None: whoever
+    decodes it reads it himself."""
+
+
+Read = Callable[[], Fetched]
+Fetch = Callable[[str], Read]
+"""Starts reading an object somewhere; what it gives waits for the end."""
+FETCHED_BYTES = 8 << 30
+"""Copies of objects that wait on this machine for their turn; beyond, an object is read twice."""
 HASHED_AHEAD = 16
 """How many videos are listed ahead of their turn: objects are read then, so that waiting for the store does not add up."""
 
@@ -52,6 +70,8 @@ class Job:
     source: Source
     failure: tuple[str, str] | None = None
     """Reason and detail if the parent process has already found the file unusable."""
+    copy: Any = None
+    """See :class:`Fetched`."""
 
 
 @dataclass
@@ -59,6 +79,8 @@ class Checkpoint:
     """The state of a dataset before a run, and what the run finds out on the way."""
 
     files: dict[str, _File] = field(default_factory=dict)
+    others: defaultdict[str, list[_File]] = field(default_factory=lambda: defaultdict(list))
+    """Paths that two records claim, because a run ended before the older one had let go; those beside ``files``."""
     known: dict[str, _Known] = field(default_factory=dict)
     by_content: dict[str, str] = field(default_factory=dict)
     """SHA-256 of a file's bytes -> video id."""
@@ -95,6 +117,8 @@ def read_checkpoint(dataset: Place) -> Checkpoint:
             checkpoint.by_content[source.sha256] = record.video_id
         for name in (source.path, *source.copies):
             said = _said(source.labels.get(name, ()), source if name == source.path else None)
+            if name in checkpoint.files:
+                checkpoint.others[name].append(checkpoint.files[name])
             checkpoint.files[name] = _File(record.video_id, source.fingerprints.get(name, (-1, -1)), said)
     return checkpoint
 
@@ -104,31 +128,30 @@ def _said(labels: tuple[str, ...], about: Source | None = None) -> int:
     return hash((labels, msgspec.json.encode(described(about)) if about is not None else b""))
 
 
-Digest = Callable[[], str]
-
-
 def jobs_left(
     listed: Iterable[ListedVideo],
     checkpoint: Checkpoint,
     dataset: Place,
     options: CurateOptions,
     evidence_fingerprint: str,
-    submit: Submit | None = None,
+    fetch: Fetch | None = None,
 ) -> Iterator[Job]:
     """The videos without a finished record, in the order given. Here each file is hashed, once in its life.
 
     Byte-identical files are one video: the first becomes a job, the others go to ``checkpoint.updates``. Objects of a store
-    are hashed a few at a time, in threads or wherever ``submit`` starts it.
+    are read a few at a time, in threads or wherever ``fetch`` does it, and their copies go with the jobs.
     """
     run = _Run(checkpoint, dataset, evidence_fingerprint, RETRIED if options.retry_failed else frozenset())
     with ThreadPoolExecutor(HASHED_AHEAD // 2) as threads:
-        for video, digest in _hash_ahead(listed, checkpoint, submit or threads.submit):
+        for video, read in _hash_ahead(
+            listed, checkpoint, fetch or (lambda path: threads.submit(fetch_here, path).result)
+        ):
             name = printable_path(video.path)
             if checkpoint.dead and video.about.id and files.safe_video_id(video.about.id) in checkpoint.dead:
                 checkpoint.refused.add(name)
                 continue
             try:
-                job = run.job_of(video, name, digest)
+                job = run.job_of(video, name, read)
             except FileNotFoundError:
                 job = _unusable(video, name, "vanished", "the file is no longer there", checkpoint)
             except OSError as error:
@@ -145,20 +168,40 @@ def jobs_left(
 
 
 def _hash_ahead(
-    listed: Iterable[ListedVideo], checkpoint: Checkpoint, submit: Submit
-) -> Iterator[tuple[ListedVideo, Digest]]:
-    """Every video with a function that gives its SHA-256. A local file is read when it is called, an object before that."""
-    waiting: deque[tuple[ListedVideo, Digest]] = deque()
+    listed: Iterable[ListedVideo], checkpoint: Checkpoint, fetch: Fetch
+) -> Iterator[tuple[ListedVideo, Read]]:
+    """Every video with a function that reads it. A local file is read when it is called, an object before that."""
+    waiting: deque[tuple[ListedVideo, Read]] = deque()
     for video in listed:
-        digest: Digest = functools.partial(sha256_file, video.path)
+        read: Read = functools.partial(_hashed, video.path)
         if files.is_address(video.path):
             before = checkpoint.files.get(printable_path(video.path))
             if before is None or video.fingerprint is None or before.fingerprint != video.fingerprint:
-                digest = submit(sha256_file, video.path).result
-        waiting.append((video, digest))
+                read = fetch(video.path)
+        waiting.append((video, read))
         if len(waiting) == HASHED_AHEAD:
             yield waiting.popleft()
     yield from waiting
+
+
+def _hashed(path: str) -> Fetched:
+    return Fetched(sha256_file(path))
+
+
+def fetch_here(path: str) -> Fetched:
+    """Read an object; its copy stays on this machine until :func:`discard`, unless too many bytes wait there already."""
+    folder = scratch_folder() / "fetched"
+    folder.mkdir(exist_ok=True)
+    if sum(entry.stat().st_size for entry in os.scandir(folder)) > FETCHED_BYTES:
+        return _hashed(path)
+    copy = fetched_copy(path, folder)
+    return Fetched(sha256_file(copy), str(copy))
+
+
+def discard(copy: object) -> None:
+    """Remove a copy that nobody needs any more."""
+    if isinstance(copy, str):
+        Path(copy).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -171,16 +214,36 @@ class _Run:
     retried: Collection[str]
     """Failures that are tried again."""
 
-    def job_of(self, video: ListedVideo, name: str, digest: Digest) -> Job | None:
+    def job_of(self, video: ListedVideo, name: str, read: Read) -> Job | None:
         """None if the file is done, scheduled or taken down; what it adds to a known video is noted in the checkpoint."""
         checkpoint, before = self.checkpoint, self.checkpoint.files.get(name)
         now = video.fingerprint or files.fingerprint(video.path)
+        if name in checkpoint.others:
+            before = self._rightful(name, now)
         if before is not None and before.fingerprint == now:
             if before.said not in (_said(video.labels, video.about), _said(video.labels)):
                 source = _source_of(video, name, now, checkpoint.known[before.video_id].sha256)
                 checkpoint.updates[before.video_id].append(source)
             return self._again(video, before.video_id)
-        sha256 = digest()
+        fetched = read()
+        job = self._job_of_contents(video, name, now, fetched.sha256)
+        if job is None:
+            discard(fetched.copy)
+            return None
+        return replace(job, copy=fetched.copy)
+
+    def _rightful(self, name: str, now: Fingerprint) -> _File:
+        """Of the records that claim a path the one that knows its present contents; the others let go of it."""
+        claims = [self.checkpoint.files[name], *self.checkpoint.others.pop(name)]
+        rightful = next((claim for claim in claims if claim.fingerprint == now), claims[0])
+        for claim in claims:
+            if claim is not rightful:
+                self.checkpoint.left[claim.video_id].add(name)
+        self.checkpoint.files[name] = rightful
+        return rightful
+
+    def _job_of_contents(self, video: ListedVideo, name: str, now: Fingerprint, sha256: str) -> Job | None:
+        checkpoint, before = self.checkpoint, self.checkpoint.files.get(name)
         if sha256 in checkpoint.dead or (not video.about.id and sha256[:16] in checkpoint.dead):
             checkpoint.refused.add(name)
             return None

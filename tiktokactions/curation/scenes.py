@@ -6,7 +6,6 @@ import bisect
 import inspect
 from array import array
 from fractions import Fraction
-from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +15,7 @@ from scenedetect.detectors import AdaptiveDetector, ContentDetector, HashDetecto
 
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.errors import UsageError
+from tiktokactions.records import JsonObject
 
 ANALYSIS_LONG_SIDE = 256
 """PySceneDetect's own automatic downscale; its thresholds were tuned at this size."""
@@ -68,7 +68,7 @@ def make_scene_detector(options: CurateOptions) -> SceneDetector:
     """
     kind, threshold_name = _DETECTORS[options.scenes]
     known = scene_parameters(options.scenes)
-    settings: dict[str, Any] = {"min_scene_len": options.min_scene_frames}
+    settings: JsonObject = {"min_scene_len": options.min_scene_frames}
     if options.scene_threshold is not None:
         settings[threshold_name] = options.scene_threshold
     for item in options.scene_param:

@@ -13,13 +13,12 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from tiktokactions.curation.from_collection import list_collection
 from tiktokactions.curation.listed import FIELDS, InputError, ListedVideo, clean_label, describe
 from tiktokactions.files import Place, absolute, is_address, local_path, located, real_path
 from tiktokactions.files.objects import READ_TOGETHER, Entry, ObjectPath, find_objects, read_together
-from tiktokactions.records import Source
+from tiktokactions.records import JsonObject, Source
 
 
 def list_videos(inputs: Sequence[str], leave_out: Place | None = None) -> Iterator[ListedVideo]:
@@ -154,7 +153,7 @@ def _sidecar_names(video: str) -> list[str]:
     return [name for name in (f"{stem}.json", f"{stem}.info.json", f"{video}.json") if name != video]
 
 
-def _said_by(name: str, data: bytes) -> dict[str, Any]:
+def _said_by(name: str, data: bytes) -> JsonObject:
     try:
         said = json.loads(data)
     except ValueError as error:
@@ -260,13 +259,13 @@ def _merge(first: Source, second: Source) -> Source:
     return Source(path="", metadata=second.metadata | first.metadata, **chosen)
 
 
-def _csv_rows(text: str, header: list[str]) -> Iterator[dict[str, Any]]:
+def _csv_rows(text: str, header: list[str]) -> Iterator[JsonObject]:
     for row in csv.reader(io.StringIO(text)):
         if [cell.strip().lower() for cell in row] != header and any(cell.strip() for cell in row):
             yield dict(zip(header, row, strict=False))
 
 
-def _text_row(line: str, folder: Place) -> dict[str, Any]:
+def _text_row(line: str, folder: Place) -> JsonObject:
     """``path``, ``path<TAB>label``, or ``path label`` if the whole line is not the name of a file."""
     path, _, label = line.strip("\r\n").partition("\t")
     remote = is_address(path) or local_path(folder) is None

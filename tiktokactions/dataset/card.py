@@ -11,14 +11,13 @@ import shlex
 from collections.abc import Iterable
 from importlib.resources import files
 from string import Template
-from typing import Any
 
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.figures import needs_names_figure
 from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.dataset.statistics import NO_LABEL, STAGES, Statistics
 from tiktokactions.dataset.statistics_text import bin_rows, share
-from tiktokactions.records import REASONS, STATUSES
+from tiktokactions.records import REASONS, STATUSES, JsonObject
 from tiktokactions.text import markdown_table, printable
 
 CARD_LABELS = 50
@@ -156,7 +155,7 @@ def _making(stats: Statistics, info: DatasetInfo) -> str:
     return "\n\n".join(parts)
 
 
-def _settings(options: dict[str, Any]) -> str:
+def _settings(options: JsonObject) -> str:
     fields = {f.name: f for f in dataclasses.fields(CurateOptions)}
     rows = []
     for name, value in options.items():

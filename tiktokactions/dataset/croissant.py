@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
-from typing import Any
 
 from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.dataset.statistics import Statistics
 from tiktokactions.files import Place, fingerprint, sha256_file
+from tiktokactions.records import JsonObject
 
 
-def croissant(dataset: Place, info: DatasetInfo, stats: Statistics) -> dict[str, Any]:
+def croissant(dataset: Place, info: DatasetInfo, stats: Statistics) -> JsonObject:
     """The JSON-LD of a dataset whose manifest is written."""
     template = files(__package__).joinpath("croissant_template.json").read_text(encoding="utf-8")
-    plain: dict[str, Any] = json.loads(template)
+    plain: JsonObject = json.loads(template)
     manifest = dataset / "manifest.parquet"
     size_bytes = fingerprint(str(manifest))[0]
     plain["distribution"][0] |= {"contentSize": f"{size_bytes} B", "sha256": sha256_file(manifest)}

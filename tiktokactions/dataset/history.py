@@ -12,13 +12,14 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.dataset.statistics import read_batches
 from tiktokactions.errors import UsageError
 from tiktokactions.files import AnyPlace, Place, staging_folder, write_csv
 from tiktokactions.machine import utc_now
+from tiktokactions.records import JsonObject
 
 FIELDS = ("version", "date", "change", "video_id", "state")
 COLUMNS = ["video_id", "status", "labels", "human_labels", "clip_path", "clip_start_s", "clip_end_s", "split"]
@@ -43,7 +44,7 @@ def history_path(dataset: AnyPlace) -> AnyPlace:
     return dataset / "history.csv"
 
 
-def accepted_rows(dataset: Place) -> Iterator[dict[str, Any]]:
+def accepted_rows(dataset: Place) -> Iterator[JsonObject]:
     """The manifest's rows of clips that are in the dataset."""
     for batch in read_batches(dataset / "manifest.parquet", COLUMNS):
         for row in batch.to_pylist():
@@ -51,7 +52,7 @@ def accepted_rows(dataset: Place) -> Iterator[dict[str, Any]]:
                 yield row
 
 
-def state_of(row: dict[str, Any]) -> str:
+def state_of(row: JsonObject) -> str:
     """What a clip is: its labels and its part of the source."""
     names = row["human_labels"] or row["labels"] or []
     what = "\0".join((*names, f"{row['clip_start_s']:.6f}", f"{row['clip_end_s']:.6f}"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -14,7 +13,7 @@ from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, local_path, staging_folder, write_atomic
 from tiktokactions.machine import utc_now
 from tiktokactions.options import checked_options
-from tiktokactions.records import DetectorInfo
+from tiktokactions.records import DetectorInfo, JsonObject
 
 FORMAT, FORMAT_ON_STORES = 1, 2
 """Where records lie in ranges of many, an earlier version of this program would see none and has to refuse."""
@@ -31,7 +30,7 @@ class DatasetInfo:
     updated: str
     settled: bool
     """False while a run is under way and after one was killed: verdicts and tables may not fit the records then."""
-    options: dict[str, Any]
+    options: JsonObject
     """The resolved options of ``curate``, by name; a later run takes from here what is not typed."""
     detector: DetectorInfo
     versions: dict[str, str]
@@ -57,7 +56,7 @@ def read_info(dataset: Place) -> DatasetInfo | None:
         return None
     try:
         info = msgspec.json.decode(path.read_bytes(), type=DatasetInfo)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not a valid dataset.json: {error}") from error
     if info.format > FORMAT_ON_STORES:
         raise UsageError(
@@ -95,12 +94,12 @@ def new_info(dataset: Place, options: CurateOptions, detector: DetectorInfo) -> 
     )
 
 
-def saved_options(options: CurateOptions) -> dict[str, Any]:
+def saved_options(options: CurateOptions) -> JsonObject:
     """The options that belong to the dataset; how a run was carried out (workers ...) does not."""
     return options.group("evidence", "decision", "clip")
 
 
-def resolve_options(info: DatasetInfo | None, typed: dict[str, Any]) -> CurateOptions:
+def resolve_options(info: DatasetInfo | None, typed: JsonObject) -> CurateOptions:
     """What was typed, else what the dataset was made with, else the defaults.
 
     Raises:

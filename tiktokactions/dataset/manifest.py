@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +12,7 @@ from tiktokactions.curation.decide import frame_scores, person_frames, person_sc
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.assignments import read_sides
 from tiktokactions.files import Place, readable, staging_folder, unfinished
-from tiktokactions.records import STATUSES, VideoRecord, record_seal
+from tiktokactions.records import STATUSES, JsonObject, VideoRecord, record_seal
 
 _TEXT, _TEXTS, _INT, _FLOAT = pa.string(), pa.list_(pa.string()), pa.int32(), pa.float64()
 SCHEMA = pa.schema(
@@ -52,7 +51,7 @@ SCHEMA = pa.schema(
 ROWS_PER_BATCH = 5000
 
 
-def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None = None) -> dict[str, Any]:
+def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None = None) -> JsonObject:
     """One record as a row of the manifest; ``split``: the side it was given by ``dataset split``."""
     source, probe, scene, quality, segment = record.source, record.probe, record.scene, record.quality, record.segment
     row = _fields(record, "video_id", "labels", "human_labels", "human_tags", "status", "reasons")
@@ -83,7 +82,7 @@ def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None 
     }
 
 
-def _fields(part: object, *names: str) -> dict[str, Any]:
+def _fields(part: object, *names: str) -> JsonObject:
     """Fields of a part of a record; null where the part is not there."""
     return {name: getattr(part, name) if part is not None else None for name in names}
 
@@ -100,7 +99,7 @@ def write_manifest(dataset: Place, records: Iterable[VideoRecord], options: Cura
         unfinished(dataset / "manifest.parquet", staging_folder(dataset)) as staged,
         pq.ParquetWriter(staged, SCHEMA, compression="zstd") as writer,
     ):
-        rows: list[dict[str, Any]] = []
+        rows: list[JsonObject] = []
         for record in records:
             counts[record.status] += 1
             rows.append(manifest_row(record, options, sides.get(record.video_id)))

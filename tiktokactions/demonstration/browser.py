@@ -17,7 +17,7 @@ FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
 )
 PAGE_MS = 3000
-"""What the page's own clock shows when the picture is taken: enough to load a video and play some of it."""
+"""The page's own clock when the picture is taken: time enough to load a video and play some of it."""
 PATIENCE_S = 60.0
 
 
@@ -34,7 +34,7 @@ def screenshot(browser: str, address: str, picture: Path, width: int = 1280, hei
     """Write what a page looks like, ``width`` x ``height`` pixels, as PNG.
 
     Raises:
-        BrowserError: no picture after a minute; the message ends with what the browser said last.
+        BrowserError: no picture after a minute; the message ends with the browser's last words.
     """
     picture.unlink(missing_ok=True)
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []

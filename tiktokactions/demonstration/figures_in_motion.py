@@ -39,7 +39,7 @@ _HELD_LEGS = (
     ((34, 12), (-22, 8), (34, 12), (-22, 8)),  # knees bent
     ((62, 12), (-12, 6), (2, 2), (0, 2)),  # on one leg
 )
-# How often each is held. The more of the first, the easier the set: a raised arm then is a moving arm more often.
+# How often each is held. The more of the first, the easier the set, since fewer arms are raised without moving.
 _HELD_ARM_SHARES = (0.64, *6 * (0.06,))
 _HELD_LEG_SHARES = (0.7, 0.12, 0.06, 0.06, 0.06)
 
@@ -88,7 +88,7 @@ class Pose:
     lift: np.ndarray
     """Height of the lower foot above the floor, (T,)."""
     travel: np.ndarray
-    """Way gone forward, (T,)."""
+    """Distance walked, (T,)."""
     support: tuple[float, float] | None = (0.5, 0.5)
     """Which foot stays where it is, in shares; None: the pelvis moves evenly instead."""
 
@@ -105,7 +105,7 @@ def joints_of(action: str, body: Body, times_s: np.ndarray, rng: np.random.Gener
 
 
 def _held_pose(times_s: np.ndarray, rng: np.random.Generator) -> Pose:
-    """Standing still, but for the slight sway of the living; the same for every action."""
+    """Standing still with a slight sway, the same for every action."""
     angles, frames = np.zeros((2, 4, 2)), len(times_s)
     both = rng.random() < 0.5
     arms = rng.choice(len(_HELD_ARMS), size=2, p=_HELD_ARM_SHARES)
@@ -125,7 +125,7 @@ def _held_pose(times_s: np.ndarray, rng: np.random.Generator) -> Pose:
 
 
 def _turns(times_s: np.ndarray, rng: np.random.Generator, slowest_hz: float, fastest_hz: float) -> np.ndarray:
-    """How often the action has been gone through at each time, from a random start, in turns."""
+    """The repetitions of the action up to each time, from a random start."""
     return rng.random() + rng.uniform(slowest_hz, fastest_hz) * times_s
 
 

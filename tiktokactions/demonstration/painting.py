@@ -37,7 +37,7 @@ class Looks:
 
     @staticmethod
     def draw(rng: np.random.Generator, picture_side: int) -> Looks:
-        """A person in front of something, clothes unlike the wall."""
+        """A person in front of a background, in clothes that differ from the wall."""
         background = _background(rng, 2 * round(picture_side * OVERSAMPLING * 0.625))
         wall = background.reshape(-1, 3).mean(axis=0)
         clothes = [_vivid(rng) for _ in range(12)]
@@ -65,7 +65,7 @@ def _hsv(hue: float, saturation: float, value: float) -> Colour:
 
 
 def _background(rng: np.random.Generator, side: int) -> np.ndarray:
-    """A wall and a floor, each a gradient with a texture, and a few things standing about."""
+    """A wall and a floor, each a gradient with a texture, and a few objects."""
     picture = np.empty((side, side, 3), np.float32)
     edge = side // 2  # an even side: both parts are of one height
     for part, darker in ((slice(None, edge), 0.0), (slice(edge, None), 0.12)):
@@ -120,7 +120,7 @@ def _put_something(picture: np.ndarray, rng: np.random.Generator, edge: int) -> 
 
 @dataclass(frozen=True)
 class Camera:
-    """How one clip is filmed; drawn without a look at the action."""
+    """How one clip is filmed, whatever the action."""
 
     yaw: float
     """Radians by which the figure is turned away from the camera."""

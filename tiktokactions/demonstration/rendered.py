@@ -1,8 +1,8 @@
 """A rendered action set: clips of drawn figures, small enough to pre-train and fine-tune on within minutes on a CPU.
 
 It shows that training works, not how well: nobody was filmed. Every figure (a body, its clothes and the room behind it)
-does every action once, so that looks say nothing about the label; camera and light are drawn anew for each clip without
-a look at the action; and no figure of one side is on another.
+does every action once, so that looks say nothing about the label; camera and light are random for each clip and do
+not depend on the action; and no figure is on two sides.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def render_actions(
     settings = {"rendered": True, "drawing": DRAWING, "seed": seed, "size": size, "frames": frames, "fps": fps}
     _check(figures, settings)
     made = 0
-    cv2.setNumThreads(1)  # pictures this small only lose by being split up
+    cv2.setNumThreads(1)  # pictures this small gain nothing from threads
     with dataset_lock(output):
         _agree_with_what_is_there(output, settings, figures)
         numbers = [FIRST_FIGURE[side] + index for side in SIDES for index in range(figures[side])]
@@ -118,7 +118,7 @@ def _check(figures: dict[str, int], settings: dict[str, int]) -> None:
 
 
 def _agree_with_what_is_there(output: Path, settings: dict[str, int], figures: dict[str, int]) -> None:
-    """Settings and README are written before the first clip: a folder with clips says what they are."""
+    """Check the folder's settings; they and the README are written before the first clip."""
     path = output / SETTINGS_FILE
     if path.exists():
         there = json.loads(path.read_bytes())
@@ -146,7 +146,7 @@ def _clip_path(output: Path, number: int, action: str) -> Path:
 def _clips(
     output: Path, number: int, actions: list[str], seed: int, size: int, times_s: np.ndarray
 ) -> Iterator[tuple[Path, np.ndarray]]:
-    """Where a clip of this figure goes, and its pictures; each depends on nothing but the arguments."""
+    """The path and the pictures of each clip of this figure; they depend only on the arguments."""
     rng = np.random.default_rng([seed, number])
     body, looks = Body.draw(rng), Looks.draw(rng, size)
     for action in actions:
@@ -165,7 +165,7 @@ def write_h264(
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = Fraction(1, fps)
         for number, frame in enumerate(frames):
-            # What a source said about its own timing and coding must not travel on.
+            # Drop the timing and coding of the source.
             frame.pts, frame.duration, frame.time_base = number, 1, Fraction(1, fps)
             frame.pict_type = PictureType.NONE
             output.mux(stream.encode(frame))

@@ -1,4 +1,4 @@
-"""Sample videos: footage cut and joined into what a hashtag brings in, good and bad, sorted into folders by label."""
+"""Sample videos: footage, cut and joined into typical results of a hashtag, good and bad, in folders by label."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tiktokactions.files import clear_staging, staging_folder, unfinished
 
 __all__ = ["RECIPES", "Recipe", "SamplesError", "Shot", "make_sample_videos"]
 
-FPS = 30  # all footage is shown frame by frame at this rate, whatever its own
+FPS = 30  # all footage is played frame by frame at this rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,15 @@
-"""One run at a time writes to a dataset.
+"""One run at a time writes to a dataset, or several shards of one.
 
 On an object store the lock is a lease object that its holder renews. Once nobody renews it, others may take it over. The
-clocks of two machines are never compared: a run that finds a lease watches whether it changes.
+clocks of two machines are never compared: a run that finds a lease watches whether it changes. A shard has a lease on a disk
+as well: whoever wants the dataset's lock looks for leases afterwards, and a shard looks for the lock after it has its lease,
+so at least one of the two sees the other.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -15,18 +18,20 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import filelock
 
 from tiktokactions.errors import TiktokactionsError
-from tiktokactions.files.changes import clear_staging
-from tiktokactions.files.objects import ObjectPath
-from tiktokactions.files.places import Place, local_path, stored_path
+from tiktokactions.files.changes import clear_staging, link_or_copy
+from tiktokactions.files.places import Place, listing, local_path, stored_path
 from tiktokactions.files.stores import StoreError
 from tiktokactions.machine import is_alive
+from tiktokactions.records import JsonObject
 
+SHARDS = ".shards"
+"""The folder in a dataset where shards at work leave their leases and say how far they are."""
 LEASE_S = 60.0
 """A lease that has not been renewed for this long belongs to nobody."""
 RENEWALS = 4
@@ -53,6 +58,7 @@ def dataset_lock(dataset: Place) -> Iterator[None]:
     folder = local_path(dataset)
     if folder is None:
         with held_lease(stored_path(dataset / ".lock")):
+            _refuse_shards(dataset)
             yield
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,10 +67,11 @@ def dataset_lock(dataset: Place) -> Iterator[None]:
     try:
         lock.acquire()
     except filelock.Timeout:
-        who = owner.read_text().strip() if owner.exists() else "another run"
-        raise _busy(dataset, who) from None
+        _refuse_shards(dataset)
+        raise _busy(dataset, _told_owner(folder)) from None
     try:
-        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+        owner.write_text(f"{_me()}\n")
+        _refuse_shards(dataset)
         clear_staging(dataset)
         yield
     finally:
@@ -73,53 +80,134 @@ def dataset_lock(dataset: Place) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def held_lease(path: ObjectPath) -> Iterator[None]:
-    """Hold the lease object ``path`` of a dataset.
+def shard_lock(dataset: Place, name: str, who: str) -> Iterator[None]:
+    """Hold the lease of a shard: others of another name may hold theirs, but nobody the dataset's lock.
+
+    Raises:
+        DatasetBusyError: somebody changes the dataset, or this very shard is at work elsewhere.
+    """
+    folder, lease = local_path(dataset), dataset / SHARDS / f"{name}.lease"
+    with contextlib.ExitStack() as held:
+        if folder is not None:
+            lease.parent.mkdir(parents=True, exist_ok=True)  # type: ignore[attr-defined]
+            held.enter_context(_shared(folder))
+        held.enter_context(held_lease(lease, dataset, f"{who} ({_me()})"))
+        lock = dataset / ".lock"
+        if folder is None and (holder := _holder(lock)) and not _is_left(lock, holder):
+            raise _busy(dataset, str(holder.get("owner", "another run")))
+        yield
+
+
+@contextlib.contextmanager
+def _shared(folder: Path) -> Iterator[None]:
+    """The lock file, held together with other shards; where the file system has no such locks, leases alone have to do."""
+    import fcntl
+
+    with (folder / ".lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _busy(folder, _told_owner(folder)) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+                raise
+        yield
+
+
+def _told_owner(folder: Path) -> str:
+    try:
+        return (folder / ".lock-owner").read_text().strip() or "another run"
+    except FileNotFoundError:
+        return "another run"
+
+
+def _me() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def _refuse_shards(dataset: Place) -> None:
+    """Raises :class:`DatasetBusyError` where a shard is at work; leases of shards that have died are removed."""
+    leases = [path for path in listing(dataset / SHARDS)[0] if path.suffix == ".lease"]
+    if (living := first_living(leases)) is not None:
+        raise _busy(dataset, living)
+    for path in leases:
+        _unlink(path)
+
+
+def first_living(leases: Sequence[Place]) -> str | None:
+    """Who holds one of these leases, if anybody does. Those of other machines are watched until one is renewed."""
+    held = {path: holder for path in leases if (holder := _holder(path))}
+    elsewhere = {path: holder for path, holder in held.items() if not _is_from_here(holder)}
+    for path, holder in held.items():
+        if path not in elsewhere and is_alive(holder["process"]):
+            return str(holder["owner"])
+    if elsewhere:
+        first = next(iter(elsewhere.values()))
+        print(f"held by {first.get('owner')}; watching whether it is alive", file=sys.stderr, flush=True)
+    until = time.monotonic() + LEASE_S
+    while elsewhere and time.monotonic() < until:
+        time.sleep(LEASE_S / RENEWALS / 4)
+        for path, holder in list(elsewhere.items()):
+            now = _holder(path)
+            if now and now != holder:
+                return str(now.get("owner", "another run"))
+            if not now:
+                del elsewhere[path]
+    return None
+
+
+def _is_from_here(holder: JsonObject) -> bool:
+    return holder.get("host") == socket.gethostname() and isinstance(holder.get("process"), int)
+
+
+@contextlib.contextmanager
+def held_lease(path: Place, dataset: Place | None = None, owner: str = "") -> Iterator[None]:
+    """Hold the lease ``path`` of a dataset (default: the folder that it lies in); ``owner``: who we are, for others to read.
 
     Raises:
         DatasetBusyError: a living run holds it, or took it over because ours could not be renewed in time.
     """
     host, process = socket.gethostname(), os.getpid()
-    owner = f"process {process} on {host}"
-    mine = {"owner": owner, "host": host, "process": process, "token": uuid.uuid4().hex}
-    _acquire(path, mine)
+    dataset = dataset or path.parent
+    mine = {"owner": owner or _me(), "host": host, "process": process, "token": uuid.uuid4().hex}
+    _acquire(path, dataset, mine)
     ended, lost = threading.Event(), threading.Event()
     keeper = threading.Thread(target=_renew, args=(path, mine, ended, lost), daemon=True)
     keeper.start()
     try:
         yield
         if lost.is_set():
-            raise _busy(path.parent, "another run took over, as this one could not reach the store for a while,")
+            raise _busy(dataset, "another run took over, as this one could not reach the store for a while,")
     finally:
         ended.set()
         keeper.join()
         with contextlib.suppress(StoreError):
             if not lost.is_set() and _holder(path).get("token") == mine["token"]:
-                path.unlink(missing_ok=True)
+                _unlink(path)
 
 
-def _acquire(path: ObjectPath, mine: dict[str, Any]) -> None:
+def _acquire(path: Place, dataset: Place, mine: JsonObject) -> None:
     while True:
         try:
-            path.create(_encoded(mine, 0))
+            _create(path, _encoded(mine, 0))
         except FileExistsError:
             pass
         except FileNotFoundError as error:
-            raise StoreError(f"{path.parent}: cannot be written to: {error}. Does the bucket exist?") from error
+            raise StoreError(f"{dataset}: cannot be written to: {error}. Does the bucket exist?") from error
         holder = _holder(path)
         if holder.get("token") == mine["token"]:
             return
         if not holder:
             continue
         if not _is_left(path, holder):
-            raise _busy(path.parent, str(holder.get("owner", "another run")))
+            raise _busy(dataset, str(holder.get("owner", "another run")))
         # Two that take over at once: the store lets one of them create the lease, the other finds it held.
         if _holder(path).get("token") == holder.get("token"):
-            path.unlink(missing_ok=True)
+            _unlink(path)
 
 
-def _is_left(path: ObjectPath, holder: dict[str, Any]) -> bool:
-    if holder.get("host") == socket.gethostname() and isinstance(holder.get("process"), int):
+def _is_left(path: Place, holder: JsonObject) -> bool:
+    if _is_from_here(holder):
         return holder["process"] != os.getpid() and not is_alive(holder["process"])
     print(f"{path}: held by {holder.get('owner')}; watching whether it is alive", file=sys.stderr, flush=True)
     until = time.monotonic() + LEASE_S
@@ -130,7 +218,7 @@ def _is_left(path: ObjectPath, holder: dict[str, Any]) -> bool:
     return True
 
 
-def _renew(path: ObjectPath, mine: dict[str, Any], ended: threading.Event, lost: threading.Event) -> None:
+def _renew(path: Place, mine: JsonObject, ended: threading.Event, lost: threading.Event) -> None:
     for beat in itertools.count(1):
         if ended.wait(LEASE_S / RENEWALS):
             return
@@ -138,12 +226,12 @@ def _renew(path: ObjectPath, mine: dict[str, Any], ended: threading.Event, lost:
             if _holder(path).get("token") != mine["token"]:
                 lost.set()
                 return
-            path.write_bytes(_encoded(mine, beat))
+            _write(path, _encoded(mine, beat))
         except (StoreError, OSError):
             continue  # tried again with the next beat; whoever waits sees no change and takes over
 
 
-def _holder(path: ObjectPath) -> dict[str, Any]:
+def _holder(path: Place) -> JsonObject:
     try:
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -153,5 +241,33 @@ def _holder(path: ObjectPath) -> dict[str, Any]:
     return found if isinstance(found, dict) else {"owner": "an unreadable lease", "token": "?"}
 
 
-def _encoded(mine: dict[str, Any], beat: int) -> bytes:
+def _create(path: Place, data: bytes) -> None:
+    """Raises ``FileExistsError`` where there is one already."""
+    local = local_path(path)
+    if local is None:
+        stored_path(path).create(data)
+        return
+    written = local.with_name(f"{local.name}-{uuid.uuid4().hex}")
+    written.write_bytes(data)
+    try:
+        link_or_copy(written, local)  # there with its contents or not at all, on a network's disk as well
+    finally:
+        written.unlink()
+
+
+def _write(path: Place, data: bytes) -> None:
+    local = local_path(path)
+    if local is None:
+        stored_path(path).write_bytes(data)
+        return
+    written = local.with_name(f"{local.name}-{uuid.uuid4().hex}")
+    written.write_bytes(data)
+    os.replace(written, local)
+
+
+def _unlink(path: Place) -> None:
+    (local_path(path) or stored_path(path)).unlink(missing_ok=True)
+
+
+def _encoded(mine: JsonObject, beat: int) -> bytes:
     return json.dumps(mine | {"beat": beat}).encode()

@@ -14,11 +14,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, NamedTuple, TextIO
+from typing import BinaryIO, NamedTuple, TextIO
 
 from tiktokactions.errors import UsageError
 from tiktokactions.files.stores import GCS, S3, filesystem, steady
 from tiktokactions.machine import scratch_file, scratch_folder
+from tiktokactions.records import JsonObject
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.IGNORECASE | re.DOTALL)
 READ_TOGETHER = 128
@@ -182,7 +183,7 @@ class ObjectPath:
         """Raises ``FileNotFoundError``, ``PermissionError``."""
         return entry_of(self.url, steady(str(self), lambda: filesystem(self.url).info(self.key)))
 
-    def _listed(self) -> Iterator[dict[str, Any]]:
+    def _listed(self) -> Iterator[JsonObject]:
         try:
             found = steady(str(self), lambda: filesystem(self.url).ls(self.key, detail=True))
         except (FileNotFoundError, NotADirectoryError):
@@ -190,7 +191,7 @@ class ObjectPath:
         yield from (info for info in found if info["name"].rstrip("/") != self.key)
 
 
-def entry_of(url: str, info: dict[str, Any]) -> Entry:
+def entry_of(url: str, info: JsonObject) -> Entry:
     """``etag`` is the store's; where there is none (not S3, not GCS) the time of the last change stands for it."""
     etag = info.get("ETag") or info.get("etag") or info.get("md5Hash") or info.get("mtime") or info.get("created") or ""
     return Entry(url, int(info.get("size") or 0), str(etag).strip('"'))

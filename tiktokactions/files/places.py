@@ -8,6 +8,7 @@ import functools
 import hashlib
 import itertools
 import os
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import BinaryIO, Protocol, Self, TextIO
@@ -184,6 +185,27 @@ def local_file(path: str | os.PathLike[str] | Place) -> Iterator[Path]:
         except (FileNotFoundError, PermissionError) as error:
             raise type(error)(error.errno, error.strerror or str(error), str(path)) from error
         yield copy
+
+
+def fetched_copy(url: str, folder: Path) -> Path:
+    """An object as a new file in a local folder, for the caller to remove. Raises as :func:`local_file`."""
+    copy = folder / f"{uuid.uuid4().hex}{Path(url).suffix[:8]}"
+    try:
+        objects.download(url, copy)
+    except BaseException as error:
+        copy.unlink(missing_ok=True)
+        if isinstance(error, FileNotFoundError | PermissionError):
+            raise type(error)(error.errno, error.strerror or str(error), url) from error
+        raise
+    return copy
+
+
+@contextlib.contextmanager
+def local_bytes(data: bytes, like: str) -> Iterator[Path]:
+    """Bytes as a local file with the suffix of ``like``, gone afterwards."""
+    with scratch_file(like) as local:
+        local.write_bytes(data)
+        yield local
 
 
 def sha256_file(path: str | os.PathLike[str] | Place) -> str:

@@ -14,10 +14,11 @@ import os
 import random
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tiktokactions.errors import ATTENTION, TiktokactionsError
 from tiktokactions.machine import NO_SPACE
+from tiktokactions.records import JsonObject
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -41,7 +42,7 @@ class StoreError(TiktokactionsError, RuntimeError):
 def filesystem(url: str) -> AbstractFileSystem:
     """fsspec keeps one instance for each process and set of options."""
     protocol = url.partition("://")[0]
-    options: dict[str, Any] = {"use_listings_cache": False}
+    options: JsonObject = {"use_listings_cache": False}
     if protocol in S3:
         retries = {"mode": "standard", "max_attempts": 2}
         options["config_kwargs"] = {"connect_timeout": 10, "read_timeout": 60, "retries": retries}
@@ -59,7 +60,7 @@ def filesystem(url: str) -> AbstractFileSystem:
         raise StoreError(f"{url}: no such kind of store ({error}); expected s3://, gs:// or a local path") from error
 
 
-def _google_filesystem(options: dict[str, Any]) -> AbstractFileSystem:
+def _google_filesystem(options: JsonObject) -> AbstractFileSystem:
     # Not the class that fsspec knows as gs://, which asks by gRPC first what kind every bucket is.
     from aiohttp import ClientTimeout
     from fsspec.config import conf

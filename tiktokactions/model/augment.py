@@ -25,7 +25,7 @@ Box = tuple[int, int, int, int]
 
 SCALES = (1.0, 0.875, 0.75, 0.66)
 SNAP_PX = 3
-"""A crop whose side is this close to the target's takes the target's."""
+"""A crop side this close to the target's becomes equal to it."""
 CROP_RATIO = (3 / 4, 4 / 3)
 CROP_TRIES = ERASE_TRIES = 10
 ERASED_AREA = (0.02, 1 / 3)
@@ -45,7 +45,7 @@ def normalise(video: Tensor) -> Tensor:
 
 
 def normalise_(video: Tensor) -> Tensor:
-    """:func:`normalise` in the memory of a float32 video: fresh memory costs a CPU more than the arithmetic."""
+    """:func:`normalise` in place, for a float32 video: on a CPU, fresh memory costs more than the arithmetic."""
     mean = torch.tensor(MEAN, device=video.device).view(3, 1, 1, 1) * 255
     scale = 1 / (torch.tensor(STD, device=video.device).view(3, 1, 1, 1) * 255)
     return video.sub_(mean).mul_(scale)
@@ -83,7 +83,7 @@ def multiscale_crop_box(width: int, height: int, size: Size, rng: np.random.Gene
 
 
 def multiscale_pairs(width: int, height: int, size: Size) -> list[tuple[int, int]]:
-    """Every (crop width, crop height) that can be drawn; repeated ones are as much more likely."""
+    """Every (crop width, crop height) that can be drawn; repeated ones are more likely."""
     base = min(width, height)
     sides = [max(1, int(base * scale)) for scale in SCALES]
     heights = [size[0] if abs(side - size[0]) < SNAP_PX else side for side in sides]

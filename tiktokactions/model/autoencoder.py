@@ -56,7 +56,7 @@ class MaskedAutoencoder(nn.Module):
         encoded = self.encoder(patchify(video, self.config), visible, self.checkpoint_activations)
         seen = self.encoder_to_decoder(encoded) + self.decoder_positions[visible]
         asked = self.mask_token + self.decoder_positions[decoded]
-        # (B, V + K, E): a seen token that is decoded stands there twice
+        # (B, V + K, E): a visible token that is also decoded occurs twice
         x = torch.cat((seen, asked.to(seen.dtype)), dim=1)
         return self.decoder(x, decoded.shape[1], self.checkpoint_activations)
 
@@ -89,7 +89,7 @@ class Decoder(nn.Module):
 
     def forward(self, x: Tensor, decoded: int, checkpoint_activations: bool = False) -> Tensor:
         """(B, V + K, E) to (B, K, t·p·p·3): only the last K tokens are reconstructed."""
-        # What the final block makes of the other tokens would be thrown away: it does not compute them.
+        # The final block skips the other tokens, whose outputs would be thrown away.
         x = run_blocks(self.blocks, x, None, checkpoint_activations, last=decoded)
         return self.head(self.norm(x[:, -decoded:]))
 

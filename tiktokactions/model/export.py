@@ -1,4 +1,4 @@
-"""Hand a model on: as a folder of Hugging Face ``transformers``, or as a checkpoint for the official code."""
+"""Exports a model: as a folder for Hugging Face ``transformers``, or as a checkpoint for the official code."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def export(
 
 
 def _normalised_target(weights: ReadWeights) -> bool:
-    """What pre-training reconstructed: a run tells it, elsewhere the method's default is taken."""
+    """What pre-training reconstructed: as a run says, else the method's default."""
     folder = Path(weights.source).parent
     if weights.format != "run" or not (folder / "run.json").is_file():
         return True

@@ -1,4 +1,4 @@
-"""Where a model runs: the device, the precision it can do, and the processes that share the work (torchrun)."""
+"""Where a model runs: the device, its precision, and the processes that share the work (torchrun)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tiktokactions.machine import usable_cores
 from tiktokactions.model.options import Precision, RunOptions
 
 MOST_WORKERS = 24
-"""Table 2 and 3 of the paper."""
+"""As in Tables 2 and 3 of the paper."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Hardware:
         return torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
 
     def send(self, tensor: Tensor) -> Tensor:
-        """To the device; from pinned memory without waiting."""
+        """Copy to the device; from pinned memory without waiting."""
         return tensor.to(self.device, non_blocking=True)
 
     def mean(self, value: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ def alone(run: Path, processes: Processes) -> contextlib.AbstractContextManager[
 
 
 def worker_count(options: RunOptions) -> int:
-    """Processes that decode, for each that trains: one core each, at most 24."""
+    """Decoding processes for each training process: one per core, at most 24."""
     if options.workers is not None:
         return options.workers
     return min(MOST_WORKERS, max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
@@ -153,7 +153,7 @@ def share_gradients(model: nn.Module, hardware: Hardware) -> nn.Module:
 
 
 def local_gradients(model: nn.Module, wait: bool) -> contextlib.AbstractContextManager[None]:
-    """While gradients of several batches are added up, leave averaging to the last of them."""
+    """While the gradients of several batches add up, average over processes only after the last one."""
     if wait and isinstance(model, nn.parallel.DistributedDataParallel):
         return model.no_sync()
     return contextlib.nullcontext()

@@ -1,8 +1,8 @@
 """Batches of clips: their order, the processes that read them, and what happens to a clip that cannot be read.
 
 The order of an epoch is one permutation that follows from (seed, epoch). Batch ``b`` of all processes together is its
-``b``-th slice of ``batch_size × processes`` clips, of which each process takes its own part; a last slice that is too
-short is left out. So a run that is resumed, or spread over more processes, sees the batches of an undisturbed one.
+``b``-th slice of ``batch_size × processes`` clips, and each process takes its part of it; a last slice that is too short
+is left out. So a run that is resumed, or spread over more processes, sees the same batches as an undisturbed one.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def epoch_order(clips: int, seed: int, epoch: int, shares: Sequence[float] | Non
         raise UsageError(
             f"shares: got {len(weights)} numbers for {clips} clips, expected one each, 0 or more, not all 0"
         )
-    # One comb of equally spaced teeth over the clips laid end to end, each as long as its share.
+    # Lay the clips end to end, each as long as its share, and take those that equally spaced teeth hit.
     ends = np.cumsum(weights[order])
     teeth = (np.arange(clips) + rng.random()) * (ends[-1] / clips)
     return rng.permutation(order[np.searchsorted(ends, teeth, side="right")])
@@ -164,7 +164,7 @@ def evaluation_batches(
 
 
 class _Keys:
-    """A batch sampler whose batches are set for every epoch; workers that stay ask it anew."""
+    """A batch sampler whose batches are set for every epoch; persistent workers ask it again each time."""
 
     batches: Sequence[list[Key]] = ()
 
@@ -231,14 +231,14 @@ def _worker_context() -> SpawnContext | ForkServerContext:
 
 
 def _start_worker(number: int, environment: dict[str, str]) -> None:
-    # The process that workers are forked from may be older than a store's keys or the size of the cache.
+    # The server process that workers are forked from may have started before these variables were set.
     os.environ.update(environment)
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
 
 
 def _end_workers(loader: Loader) -> None:
-    # torch ends workers when an iterator is garbage; somebody may hold it for longer than its batches are wanted.
+    # torch ends workers when their iterator is garbage; somebody may still hold it.
     iterator = getattr(loader, "_iterator", None)
     if iterator is not None:
         iterator._shutdown_workers()
@@ -249,7 +249,7 @@ def _end_workers(loader: Loader) -> None:
 
 
 def check_readable(clips: Sequence[Clip], workers: int = 0) -> list[tuple[Clip, str]]:
-    """Decode every clip from end to end; those that cannot be read, with the reason.
+    """Decode every clip from end to end; returns those that cannot be read, with the reason.
 
     Args:
         clips: as given to a dataset.

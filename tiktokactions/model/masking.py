@@ -1,4 +1,4 @@
-"""Which tokens the encoder does not see, and which the decoder does not reconstruct (VideoMAE V2, dual masking).
+"""The tokens that the encoder does not see, and those that the decoder does not reconstruct (VideoMAE V2, dual masking).
 
 In both masks True means *left out*: ``tube_mask`` is True where a token is hidden from the encoder, ``running_cell_mask``
 where it is not decoded. Tokens are numbered ``(t' · H' + h') · W' + w'``.
@@ -38,7 +38,7 @@ def tube_mask(grid: Grid, ratio: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def running_cell_mask(grid: Grid, ratio: float, rng: np.random.Generator) -> np.ndarray:
-    """A cell mask whose pattern runs on by one site with every time slot, from a random start.
+    """A cell mask whose pattern moves by one site with every time slot, from a random start.
 
     Returns:
         bool (T'·H'·W',), True = not decoded.

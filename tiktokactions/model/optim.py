@@ -1,4 +1,4 @@
-"""AdamW as the reference sets it up: which weights decay, how fast each layer learns, and the rate at every step."""
+"""AdamW with the reference's settings: which weights decay, how fast each layer learns, and the rate at every step."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def scaled_lr(base_lr: float, batch: int) -> float:
 def schedule(
     lr: float, min_lr: float, *, epochs: int, steps_per_epoch: int, warmup_epochs: float = 0, warmup_lr: float = 0.0
 ) -> list[float]:
-    """The learning rate of every optimizer step: a linear warm-up, then half a cosine that never quite ends.
+    """The learning rate of every optimizer step: a linear warm-up, then half a cosine that ends just above ``min_lr``.
 
     Raises:
         ValueError: a warm-up longer than the training.
@@ -34,7 +34,7 @@ def schedule(
     left = epochs * steps_per_epoch - warmup
     if left < 0:
         raise UsageError(f"`warmup_epochs`: got {warmup_epochs:g}, expected at most `epochs` ({epochs})")
-    # Both ends belong to the warm-up: its last step runs at the full rate already.
+    # The warm-up includes both ends: its last step already runs at the full rate.
     rising = [warmup_lr + (lr - warmup_lr) * i / (warmup - 1) if warmup > 1 else warmup_lr for i in range(warmup)]
     return rising + [min_lr + 0.5 * (lr - min_lr) * (1 + math.cos(math.pi * i / left)) for i in range(left)]
 

@@ -5,11 +5,11 @@ RUN/
   run.json               kind, model, labels, options, data, derived numbers, versions
   clips.csv              every clip that is trained on
   unreadable.csv         clips left out because they cannot be decoded, with the reason
-  checkpoints/           the last ones, to continue from after an interruption
+  checkpoints/           the newest ones, to continue after an interruption
   log.jsonl              one line every few steps
   model.safetensors      the final weights, official key names
   average.safetensors    the averaged weights, where an average is kept
-  result.json            the last word: written when the run is finished
+  result.json            written last, when the run is finished
   evaluations/           tests of a fine-tuned run, a folder each
   curves.svg, .png       learning curves
 ```
@@ -138,12 +138,12 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How well a run does on labelled videos; accuracies are fractions."""
+    """The test of a run on labelled videos; accuracies are fractions."""
 
     videos: int
     top1: float
     top1_low: float
-    """End of the 95 % interval (Wilson): what other videos of the same kind could have given."""
+    """Lower end of the 95 % interval (Wilson) that other videos of the same kind would give."""
     top1_high: float
     top5: float
     mean_class_accuracy: float
@@ -279,7 +279,7 @@ def read_record(path: Path, kind: type[RecordType]) -> RecordType:
 
 
 def differences(old: RunInfo, new: RunInfo, ignore: Sequence[str]) -> list[str]:
-    """What keeps a run from being continued with these options, in words; empty where nothing does."""
+    """Why a run cannot be continued with these options, in words; empty if it can."""
     plain = json.loads(json.dumps(new.options))  # tuples become lists, as in the file
     names = sorted((old.options.keys() | plain.keys()) - set(ignore))
     pairs = [(name, old.options.get(name), plain.get(name)) for name in names]
@@ -292,7 +292,7 @@ def differences(old: RunInfo, new: RunInfo, ignore: Sequence[str]) -> list[str]:
 
 
 def filled(record: DataclassInstance) -> JsonObject:
-    """The fields of a record that say something: those that are not None."""
+    """The fields of a record that are not None."""
     return {name: value for name, value in dataclasses.asdict(record).items() if value is not None}
 
 
@@ -308,7 +308,7 @@ def package_versions() -> dict[str, str]:
 
 
 def clips_fingerprint(clips: Sequence[Clip], labels: Sequence[str]) -> str:
-    """Names a list of clips: their paths, parts and labels in order, not their contents."""
+    """A hash of a list of clips: of their paths, parts and labels in order, not of their contents."""
     told = hashlib.sha256("\0".join(labels).encode())
     for clip in clips:
         told.update(repr((clip.path, clip.label, clip.start_s, clip.end_s)).encode())
@@ -342,7 +342,7 @@ def read_log(run: Path) -> list[JsonObject]:
 
 
 def rewind_log(run: Path, step: int) -> None:
-    """Keep the lines up to ``step``: those after the checkpoint that training goes on from are written again."""
+    """Keep the lines up to ``step``, the checkpoint that training continues from; later ones are written again."""
     kept = [json.dumps(line) for line in read_log(run) if line["step"] <= step]
     write_atomic(run / "log.jsonl", "".join(f"{line}\n" for line in kept).encode())
 

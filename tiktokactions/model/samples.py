@@ -1,4 +1,4 @@
-"""Clips as a model takes them: read, cut to views, augmented, masked. One decode per video, however many samples it gives.
+"""Clips as a model takes them: read, cut into views, augmented, masked. Each video is decoded once for all of its samples.
 
 What is random in a sample depends only on (seed, epoch, index, copy): not on the process that computes it, nor on the order.
 Layouts: T frames, H × W pixels, N tokens, K samples of one video (``num_samples``), V test views.
@@ -31,7 +31,7 @@ Key = tuple[int, int]
 
 def sample_rng(seed: int, epoch: int, index: int, copy: int | None = None) -> np.random.Generator:
     """The random numbers of one sample; without ``copy`` those that all samples of a clip share (which frames are read)."""
-    # Seeds that differ in trailing zeros only are one seed to numpy, so copies count from 1.
+    # numpy ignores trailing zeros of a seed, so copies count from 1.
     return np.random.default_rng([seed, epoch, index, 0 if copy is None else copy + 1])
 
 
@@ -71,8 +71,8 @@ class PretrainClips(_Clips):
     """Masked clips for pre-training.
 
     ``dataset[epoch, index]`` is ``video`` uint8 (K, 3, T, H, W), ``encoder_mask`` and ``decoder_mask`` bool (K, N) (True:
-    hidden from the encoder; not decoded), ``index`` int64. Pixels are left as they are stored: normalising them is the
-    model's device's work, and they travel to it four times as fast.
+    hidden from the encoder; not decoded), ``index`` int64. Pixels stay bytes: they reach the
+    device four times as fast, and it normalises them.
 
     Raises:
         UnreadableError: on access, the clip cannot be read.

@@ -77,9 +77,9 @@ class Inert:
 def read_torch_file(path: Path) -> object:
     """What ``torch.save`` wrote, with tensors on the CPU and :class:`Inert` in place of all other objects.
 
-    Official checkpoints hold an ``argparse.Namespace`` and more beside their tensors. Nothing of it is imported or
-    called: torch's restricted unpickler stops at each class or function that it does not know and names it, and is given
-    the stand-in under that name.
+    Official checkpoints hold an ``argparse.Namespace`` and more beside their tensors. None of it is imported or called:
+    torch's restricted unpickler stops at each class or function that it does not know and names it, and then gets the
+    stand-in under that name.
 
     Raises:
         WeightsError: the file is damaged, no such file, or asks for what the restricted unpickler refuses.
@@ -157,7 +157,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
             # transformers refuses files without this entry.
             safetensors.torch.save_file(plain, file, metadata={"format": "pt"})
         except SafetensorError as error:
-            # It tells what the operating system said in words only: "... (os error 28)".
+            # The number of the system's error is only in the text: "... (os error 28)".
             said = re.search(r"os error (\d+)", str(error))
             number = int(said[1]) if said else errno.EIO
             raise OSError(number, os.strerror(number), str(path)) from error

@@ -82,7 +82,7 @@ def derived_numbers(
     processes: int,
     **more: int,
 ) -> Derived:
-    """Every number that follows from the options, computed here and nowhere else; ``more``: those of one training only."""
+    """Every number that follows from the options; ``more``: those that only one kind of training has."""
     is_probe = isinstance(options, FinetuneOptions) and options.linear_probe
     per_epoch = 0 if is_probe else steps_per_epoch(clips, options, processes)
     batch = options.batch_size * options.accumulate * processes
@@ -102,7 +102,7 @@ def derived_numbers(
 
 
 def described(derived: Derived, config: ModelConfig, machine: Hardware) -> Iterator[str]:
-    """The numbers in words."""
+    """The derived numbers in sentences."""
     classes = f" {derived.classes} classes," if derived.classes else ""
     yield (
         f"{config.name}: {derived.parameters:,} parameters,{classes} clips of {config.frames} × {config.height} ×"
@@ -126,12 +126,12 @@ def described(derived: Derived, config: ModelConfig, machine: Hardware) -> Itera
 
 
 def open_run(run: Path, info: RunInfo, clips: Sequence[Clip], machine: Hardware, report: Report) -> bool:
-    """Begin a run, or make sure that an existing one was begun with the same clips and options; False where it is finished.
+    """Begin a run, or check that an existing one has the same clips and options. Returns False if it is finished.
 
     Raises:
         RunError: the folder holds something else; the message lists every difference.
     """
-    if machine.processes.is_first:  # if it stops, all of them are ended
+    if machine.processes.is_first:  # if it raises, torchrun ends the others
         _open(run, info, clips)
     if Run(run).finished:
         report(TrainingProgress(f"{run}: finished before, nothing to do"))
@@ -158,7 +158,7 @@ def _open(run: Path, info: RunInfo, clips: Sequence[Clip]) -> None:
 
 
 def resume(run: Path, state: TrainingState, hardware: Hardware, report: Report) -> None:
-    """Go on from the last checkpoint, if there is one."""
+    """Continue from the last checkpoint, if there is one."""
     saved = checkpoints(run)
     if saved:
         load_checkpoint(saved[-1], state, hardware.device)
@@ -200,12 +200,12 @@ def end_run(run: Path, state: TrainingState, recorder: Recorder, machine: Hardwa
 
 
 def check_finite(loss: float, own: float, step: int, clips: Sequence[Clip], parts: Iterable[dict[str, Tensor]]) -> None:
-    """Raises ``NonFiniteLossError`` where the loss of any process is not a number that can be learned from.
+    """Raises ``NonFiniteLossError`` if the loss of any process is infinite or not a number.
 
     Args:
         loss: the mean over all processes.
-        own: that of this process.
-        clips, parts: what the step was trained on, to name the files that its batches were cut from.
+        own: the loss of this process.
+        clips, parts: the step's data, to name the files in the message.
     """
     if math.isfinite(loss):
         return
@@ -309,7 +309,7 @@ class Recorder:
         )
 
     def note(self, **numbers: float | None) -> None:
-        """Write a line of numbers that belong to the last step: of its training, or of a look at the val side."""
+        """Write a line of numbers about the last step, from training or from validation."""
         if not self.hardware.processes.is_first:
             return
         line = {"epoch": round(self.state.step / self.per_epoch, 4), **numbers}
@@ -333,7 +333,7 @@ def _tensorboard(folder: Path, step: int) -> SummaryWriter | None:
 
 
 class Saver:
-    """Writes checkpoints by the clock, by steps, and when somebody wants the run to stop."""
+    """Writes checkpoints every few minutes, every few steps, and when the run is asked to stop."""
 
     def __init__(
         self, run: Path, state: TrainingState, options: PretrainOptions | FinetuneOptions, hardware: Hardware
@@ -343,10 +343,10 @@ class Saver:
         self.interrupted = threading.Event()
 
     def step_done(self) -> bool:
-        """Save if it is time to; True where the run is to stop here (``stop_after_steps``).
+        """Save if it is time; returns True if the run must stop here (``stop_after_steps``).
 
         Raises:
-            KeyboardInterrupt: somebody asked for an end; the checkpoint is written.
+            KeyboardInterrupt: the run was asked to stop; the checkpoint is written.
         """
         step, options = self.state.step, self.options
         stop = options.stop_after_steps is not None and step >= options.stop_after_steps
@@ -362,9 +362,9 @@ class Saver:
 
     @contextlib.contextmanager
     def finish_step_before_stopping(self) -> Iterator[None]:
-        """Let Ctrl-C and SIGTERM end the run after the step under way, with a checkpoint; a second one ends it at once.
+        """Let Ctrl-C and SIGTERM end the run after the current step, with a checkpoint; a second one ends it at once.
 
-        Not with several processes, which would wait for each other: there the last checkpoint counts.
+        This does nothing with several processes, which would wait for each other: they fall back on the last checkpoint.
         """
         if self.hardware.processes.world > 1 or threading.current_thread() is not threading.main_thread():
             yield

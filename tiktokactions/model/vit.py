@@ -142,7 +142,7 @@ class Block(nn.Module):
 def _zero_touching(parameters: Iterable[nn.Parameter]) -> Tensor:
     """A zero that depends on all parameters: their gradient is then zero and not absent, as with no clip left out.
 
-    Without a gradient they would escape weight decay and momentum, and DDP would wait for ever.
+    Without a gradient they would escape weight decay and momentum, and DDP would wait forever.
     """
     return torch.stack([p.sum() * 0 for p in parameters]).sum()
 
@@ -153,7 +153,7 @@ def run_blocks(
     """``x`` (B, N, D) through all blocks. ``keep``: bool (depth, 2, B); ``last``: of the final block; see :class:`Block`."""
     for index, block in enumerate(blocks):
         kept = None if keep is None else keep[index]
-        # A hook on the final block sees all of its tokens.
+        # A hook on the final block must see all of its tokens.
         computed = last if index == len(blocks) - 1 and not block._forward_hooks else None
         if checkpoint_activations and torch.is_grad_enabled():
             x = checkpoint(block, x, kept, computed, use_reentrant=False)

@@ -140,7 +140,7 @@ def _read_run(folder: Path, weights: Path) -> ReadWeights:
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of the tensors, by official names."""
+    """What happened to the tensors, by official names."""
 
     what: str
     loaded: tuple[str, ...]
@@ -158,9 +158,9 @@ class LoadReport:
 def load_into(model: nn.Module, tensors: Tensors, *, what: str) -> LoadReport:
     """Copy weights into a model of ours, or change nothing and raise.
 
-    All must fit by name and shape but for this: a classifier takes the encoder out of pre-training weights (its last
-    norm, the bridge and the decoder are left out; ``fc_norm`` and ``head`` start fresh), starts with a fresh head where
-    the weights have none or another number of classes, and with a fresh ``fc_norm`` where there is an encoder alone.
+    All must fit by name and shape, with these exceptions. From pre-training weights a classifier takes the encoder only,
+    without its last norm; ``fc_norm`` and ``head`` start fresh. The head also starts fresh if the weights have none, or
+    another number of classes; ``fc_norm`` also if there is only an encoder.
 
     Args:
         model: a :class:`MaskedAutoencoder` or :class:`VideoClassifier`, not yet compiled or distributed.

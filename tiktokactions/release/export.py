@@ -7,11 +7,11 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, delete, json_bytes, write_json, write_listed
+from tiktokactions.files import SUMS, Place, delete, json_bytes, sum_files, write_json, write_listed, write_sums
+from tiktokactions.records import JsonObject
 from tiktokactions.release import formats
 from tiktokactions.release.rows import Export
 
@@ -56,16 +56,17 @@ def export_dataset(export: Export, name: str, out: Path) -> Exported:
     mark = {"format": name, "dataset": export.dataset.name, **_options(export), "files": relative}
     mark |= {"videos": _videos(export, name)}
     write_json(out / MARK, mark, indent=1)
+    write_sums(out, sum_files(out, [*relative, MARK]))
     _remember(export, name, out)
     size = sum((out / path).stat().st_size for path in relative)
     sides, notes = dict(export.counts), (*export.unmatched, *export.notes)
     return Exported(name, str(out), sum(sides.values()), sides, len(relative), size, notes)
 
 
-def remembered(dataset: Place) -> list[dict[str, Any]]:
+def remembered(dataset: Place) -> list[JsonObject]:
     """Every export that was made of this dataset: ``format``, ``path`` (absolute), options."""
     path = dataset / REMEMBERED
-    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    found: list[JsonObject] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     return found
 
 
@@ -89,7 +90,7 @@ def take_down_from_exports(dataset: Place, ids: Iterable[str]) -> int:
         if export.counts or entry["format"] == "ids":
             export_dataset(export, entry["format"], out)
         else:
-            for name in _files_before(out, entry["format"]):
+            for name in (*_files_before(out, entry["format"]), SUMS):
                 delete(out / name)
     if remembered(dataset) != kept:
         write_listed(dataset, REMEMBERED, json_bytes(kept, indent=1))
@@ -102,7 +103,7 @@ def _videos(export: Export, name: str) -> list[str]:
     return sorted(video_id for batch in batches for video_id in batch["video_id"].to_pylist())
 
 
-def _options(export: Export) -> dict[str, Any]:
+def _options(export: Export) -> JsonObject:
     return {name: getattr(export, name) for name in ("sides", "labels", "shard_mb", "frames")}
 
 

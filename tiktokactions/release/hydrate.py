@@ -26,7 +26,7 @@ from tiktokactions.dataset.assignments import Assignment, write_assignments
 from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.errors import UsageError
 from tiktokactions.files import delete, read_record, record_path, sha256_file, write_csv, write_record
-from tiktokactions.records import DetectorInfo, Source, VideoRecord
+from tiktokactions.records import DetectorInfo, JsonObject, Source, VideoRecord
 from tiktokactions.release.formats.ids import INFO_NAME
 from tiktokactions.video import VideoError
 
@@ -70,7 +70,7 @@ class Hydrated:
     seconds: float
 
 
-def read_info_of_release(ids: Path) -> tuple[dict[str, Any], DetectorInfo]:
+def read_info_of_release(ids: Path) -> tuple[JsonObject, DetectorInfo]:
     """The settings beside ``ids.csv``, and the detector that was used.
 
     Raises:

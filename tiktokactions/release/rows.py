@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +19,7 @@ from tiktokactions.curation.decide import person_score
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.statistics import labels_of_rows
 from tiktokactions.files import Place, create, delete, link_or_copy, sha256_file, update_sums
-from tiktokactions.records import PersonBox, Sample, VideoRecord
+from tiktokactions.records import JsonObject, PersonBox, Sample, VideoRecord
 from tiktokactions.splits.leak_groups import first_labels
 
 COLUMNS = [
@@ -39,7 +38,7 @@ class ExportedClip:
     """An accepted clip. ``row``: its row of the manifest."""
 
     dataset: Dataset
-    row: dict[str, Any]
+    row: JsonObject
     side: str
     """``train``, ``val``, ``test`` (a fold by its name), or ``all`` where the dataset was never split."""
     salt: bytes
@@ -80,7 +79,7 @@ class ExportedClip:
     def record(self) -> VideoRecord:
         return self.dataset.record(self.video_id)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JsonObject:
         """What every format with room for it says of a clip; plain JSON, no names."""
         return {
             "video_id": self.video_id,

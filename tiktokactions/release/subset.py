@@ -41,6 +41,7 @@ from tiktokactions.files import (
     write_listed,
 )
 from tiktokactions.machine import utc_now
+from tiktokactions.records import JsonObject
 from tiktokactions.release.subset_options import Choice, SubsetError
 
 REMEMBERED = "subsets.json"
@@ -69,7 +70,7 @@ class Subset:
     """What was asked for and is not there."""
 
 
-Row = dict[str, Any]
+Row = JsonObject
 
 
 def candidates_of(data: Dataset, choice: Choice) -> list[Row]:

@@ -1,4 +1,4 @@
-"""What a report is made of: sections of plain blocks. The parts fill them, the page lays them out."""
+"""The parts of a report: sections of plain blocks. Other files fill them, and the page lays them out."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Preview:
-    """A clip that moves (``uri``, where there is one) and stands still (``still``)."""
+    """A moving clip (``uri``, possibly empty) and its still picture (``still``)."""
 
     uri: str
     still: str
@@ -61,7 +61,7 @@ class Previews:
 
 @dataclass(frozen=True)
 class Commands:
-    """The commands that make the same again, one a line."""
+    """The commands that repeat the work, one per line."""
 
     lines: tuple[str, ...]
     kind: str = "commands"

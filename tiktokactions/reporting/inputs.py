@@ -1,4 +1,4 @@
-"""What a report can be about, recognised by the files in a folder."""
+"""The kinds of folders that a report can show, recognised by their files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ORDER: tuple[Kind, ...] = get_args(Kind)
 
 
 class ReportError(UsageError):
-    """A folder that a report cannot be about; the message says which can."""
+    """A folder that a report cannot show; the message lists those that it can."""
 
 
 @dataclass(frozen=True)

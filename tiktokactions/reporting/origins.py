@@ -36,7 +36,7 @@ def hashtag_section(folder: Place) -> Section:
 
 
 def collection_section(folder: Place) -> Section:
-    """What was found of what was wanted, and what is missing."""
+    """How many of the wanted videos were found, and what is missing."""
     found = collect_status(folder)
     rows = [(tag.hashtag, count(tag.found), count(tag.wanted), tag.shortfall) for tag in found.hashtags]
     blocks: list[Block] = [

@@ -20,7 +20,7 @@ from tiktokactions.reporting.runs import run_section
 from tiktokactions.reporting.studies import extrapolation_section, study_sections
 
 LARGEST = 9_500_000
-"""Bytes of all pictures together; the last ones that do not fit are left out, and the page says so."""
+"""Bytes of all pictures together. Those that do not fit are left out, and the page says so."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def make_page(
 
     Args:
         paths: folders made by this program, in any order.
-        title: of the page.
+        title: title of the page.
         previews: moving clips of each dataset.
         report: receives a line for each input.
 

@@ -23,7 +23,7 @@ MEASURES: dict[str, tuple[str, np.ndarray]] = {
     "border_share": ("share of flat border", np.linspace(0, 1, _STEPS + 1)),
     "person_frames": ("sampled frames with a person", np.arange(-0.5, 11)),
 }
-"""Column of the manifest, what it is, edges of its bins (values beyond are counted in the outermost)."""
+"""By column of the manifest: its name for people, and the edges of its bins (the outermost also count what lies beyond)."""
 
 
 def quality_counts(data: Dataset) -> dict[str, np.ndarray]:

@@ -21,7 +21,7 @@ HOW_NOT_WHAT = ("save_minutes", "save_steps", "keep", "log_steps", "stop_after_s
 
 
 def run_section(folder: Path) -> Section:
-    """What a run did, and how well it does where it was tested.
+    """What a run did, and the results of its tests.
 
     Raises:
         RunError: ``run.json`` is damaged.

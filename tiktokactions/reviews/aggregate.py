@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 ITERATIONS, RESTARTS = 50, 5
 """How often a model estimates anew, and (MACE) from how many starting points."""
 SECONDS_PER_ANSWER = {"dawid-skene": (1e-4, 5e-6), "mace": (8e-4, 1.2e-4), "glad": (5.6e-3, 4e-6)}
-"""Seconds that one answer takes, and seconds on top for each of the answers to choose from; measured with 10,000 answers of
-20 people, on one core."""
+"""Seconds for one answer, and more for each possible answer; measured on one core with 10,000 answers of 20 people."""
 SAID_FROM_S = 5.0
 """Work that takes longer than this is announced."""
 TIE = 1e-6
@@ -34,15 +33,15 @@ Answers = Sequence[tuple[str, str, str]]
 @dataclass(frozen=True)
 class Aggregated:
     verdicts: dict[str, Verdict]
-    """Of the videos that have their ``k`` judgements and no conflict over the verdict."""
+    """Verdicts of the videos that have their ``k`` judgements and no conflict over the verdict."""
     conflicts: dict[str, str]
-    """Videos that somebody has to settle, and what each conflict is about (as in ``Consensus``)."""
+    """Videos that somebody has to settle, and the kind of each conflict (as in ``Consensus``)."""
 
 
 def aggregate(
     store: Store, method: Method = "majority", report: Callable[[str], None] = lambda text: None
 ) -> Aggregated:
-    """What people came to on every video.
+    """The outcome for every video.
 
     ``majority`` needs more than half. The others estimate from all judgements together how reliable each person is, and
     weigh them: Dawid and Skene (1979) by a confusion matrix per person, MACE (Hovy et al., 2013) by how often a person
@@ -124,12 +123,12 @@ def most_probable(answers: Answers, method: Method) -> dict[str, tuple[str, floa
     if not answers:
         return {}
     if len({answer for _, _, answer in answers}) == 1:
-        return {task: (answer, 1.0) for task, _, answer in answers}  # nothing to tell apart, and nothing to learn from
+        return {task: (answer, 1.0) for task, _, answer in answers}  # all say the same: there is nothing to estimate
     import numpy
     import pandas
 
     table = pandas.DataFrame(sorted(answers), columns=["task", "worker", "label"])
-    with warnings.catch_warnings(action="ignore"):  # crowd-kit uses what newer versions of pandas deprecate
+    with warnings.catch_warnings(action="ignore"):  # crowd-kit uses functions that newer versions of pandas deprecate
         probabilities = _model(method).fit_predict_proba(table)
     found: dict[str, tuple[str, float]] = {}
     answers_of_model = [str(name) for name in probabilities.columns]

@@ -1,4 +1,4 @@
-"""How well people agree with each other, and with the truth where it is known: kappa, alpha, precision, attention, speed."""
+"""How well people agree with each other and with known answers: kappa, alpha, precision, attention, speed."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tiktokactions.reviews.store import Store, reviewers_per_video
 
 
 def cohen_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
-    """Cohen's kappa of two people (J. Cohen, 1960): agreement beyond that of two who answer at random with the shares
-    that each of them gave. ``pairs``: what each of the two said of the same video.
+    """Cohen's kappa of two people (J. Cohen, 1960): agreement beyond what two people would reach who answer at random,
+    each with their own shares of answers. ``pairs``: what the two said about the same video.
 
     None where it is undefined: no pairs, or both gave the same answer to every video.
     """
@@ -39,7 +39,7 @@ def cohen_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
 def krippendorff_alpha(units: Sequence[Sequence[Hashable]]) -> float | None:
     """Krippendorff's alpha for nominal values (K. Krippendorff, 2011): any number of people, missing values left out.
 
-    ``units``: for each video what was said of it, in any order; one value alone says nothing about agreement.
+    ``units``: for each video what was said about it, in any order; a single value says nothing about agreement.
     None where it is undefined: fewer than two values to compare, or only one value throughout.
     """
     compared = [list(values) for values in units if len(values) > 1]
@@ -93,8 +93,8 @@ class PairAgreement:
 
 @dataclass(frozen=True)
 class LabelPrecision:
-    """Of the accepted clips of a hashtag that were drawn for quality control, the share that people found right: the
-    action is seen, and where they named actions it is among them."""
+    """The share of a hashtag's accepted clips, drawn for quality control, that people found right: the action is seen,
+    and if they named actions, it is among them."""
 
     label: str
     judged: int
@@ -228,7 +228,7 @@ def _figures(
 
 
 def is_right(decision: Decision, answer: Gold) -> bool:
-    """Whether a gold item was answered as it should be; labels count only where both name some."""
+    """Whether a gold item was answered correctly; labels count only if both sides name some."""
     if decision.verdict != answer.verdict:
         return False
     return answer.labels is None or decision.labels is None or set(answer.labels) == set(decision.labels)
@@ -250,7 +250,7 @@ def precision_of_sample(
                 continue
             judged[label] += 1
             named = outcome.labels
-            # Of the sample as a whole a clip is right where one of its hashtags is.
+            # In the sample as a whole, a clip is right if one of its hashtags is.
             fits = not named or (label in named if label else not labels or bool(set(labels) & set(named)))
             right[label] += outcome.verdict == "accept" and fits
 

@@ -1,4 +1,4 @@
-"""Turns answers given elsewhere into decisions: Label Studio's exports, CSV, JSON lines. Nonsensical rows are listed."""
+"""Turns answers given elsewhere into decisions: Label Studio's exports, CSV, JSON lines. Refused rows are listed."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ ORIGINS = {".json": "label-studio", ".csv": "csv", ".jsonl": "jsonl"}
 class TasksImported:
     added: int
     known: int
-    """Answers that an earlier import, or the pages, had brought."""
+    """Answers that were there already, from an earlier import or from the pages."""
     refused: list[str]
-    """Which row, and why."""
+    """A line for each refused row: which row, and why."""
 
 
 def import_answers(desk: Desk, path: Path, as_gold: bool = False) -> TasksImported:
@@ -83,7 +83,7 @@ def import_answers(desk: Desk, path: Path, as_gold: bool = False) -> TasksImport
 
 
 def _key(answer: Decision, desk: Desk) -> str:
-    """The client key of an answer: the one it was exported with, if it is ours, else one that follows from its content."""
+    """The client key of an answer: the one it was exported with, if that is ours, else one made from its content."""
     if answer.client_key and has_decision(desk.store, answer.client_key, answer.video_id):
         return answer.client_key
     said = [getattr(answer, name) for name in column_names(Judgement)]
@@ -95,7 +95,7 @@ def _key(answer: Decision, desk: Desk) -> str:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, object]]:
-    """(where, row) of every answer in a file; a row that cannot be read is given as the error."""
+    """(where, row) for every answer in a file; instead of a row that cannot be read, the error."""
     try:
         if path.suffix == ".json":
             yield from _label_studio_rows(json.loads(path.read_text(encoding="utf-8-sig")))
@@ -189,7 +189,7 @@ def _answer(row: object) -> Decision:
     labels = [*_names(row.get("labels"), "labels"), *_names(row.get("other_labels"), "other_labels")]
     no_action = NO_ACTION in labels or str(row.get("no_action", "")).lower() in ("1", "true", "yes")
     if no_action:
-        # Nobody acts: that is a rejection, however it was ticked.
+        # Nobody acts: that is a rejection, whatever else was ticked.
         verdict, labels = ["reject"] if verdict in (["accept"], ["reject"], []) else verdict, []
     if len(verdict) != 1:
         raise DecisionError(f"verdict: got {len(verdict)} values, expected one of accept, reject, unsure, skip")
@@ -242,7 +242,7 @@ def _text(value: object, what: str) -> str:
 
 
 def _time(value: object) -> str | None:
-    """A time as it is kept (UTC, milliseconds); None where there is none that can be read."""
+    """A time as it is stored (UTC, milliseconds); None if it cannot be read."""
     if not isinstance(value, str):
         return None
     try:

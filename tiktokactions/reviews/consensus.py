@@ -1,4 +1,4 @@
-"""What several people's decisions on one video come to: a verdict, or a conflict for somebody to settle."""
+"""Joins several people's decisions on one video: into a verdict, or a conflict that somebody has to settle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tiktokactions.reviews.decisions import Decision, Gold, Judgement
 
 @dataclass(frozen=True)
 class Consensus:
-    """What people came to on a video."""
+    """The outcome of all decisions on a video."""
 
     judged: int
     """People who judged it (unsure ones too, skips not)."""
@@ -21,7 +21,7 @@ class Consensus:
     confidence: float = 0.0
     """Share of the judgements that agree with the verdict."""
     conflict: str | None = None
-    """``verdict``: people disagree; ``unsure``: too few dared to decide; ``labels``: accepted, but as different actions."""
+    """``verdict``: people disagree; ``unsure``: too few dared to decide; ``labels``: accepted, but with different actions."""
     is_final: bool = False
     """Decided by the owner, or a gold item: no further judgement is wanted."""
 
@@ -63,7 +63,7 @@ def consensus(decisions: Sequence[Decision], k: int, answer: Gold | None = None)
 def agreed(
     votes: Sequence[Decision], verdict: str, people: int, confidence: float, is_final: bool = False
 ) -> Consensus:
-    """What follows from a verdict: the rest of the judgement, from those who share it."""
+    """The rest of the judgement that goes with a verdict, from those who share it."""
     sharing = [d for d in votes if d.verdict == verdict]
     tags = _more_than_half([d.tags for d in sharing if d.tags])
     if verdict == "reject":

@@ -1,4 +1,4 @@
-"""The nouns of the review: a decision, a person, a known answer; and what makes a decision make sense in itself."""
+"""The nouns of the review: a decision, a person, a known answer; and the checks of a decision on its own."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ CLIENT_KEY = re.compile(r"^[A-Za-z0-9_.:\-]{8,128}$")
 
 
 class DecisionError(UsageError):
-    """A decision that cannot be taken; the text is fit to be shown to the person who took it."""
+    """A decision that is refused. The message can be shown to the person who made it."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is said of a video. Decisions and verdicts, their tables, their exports and what goes over the wire take these
+    """What is said about a video. Decisions and verdicts, their tables, their exports and the web interface all take these
     fields from here."""
 
     verdict: str = field(metadata=shown("given answer judgement", choices=VERDICTS))
@@ -44,12 +44,12 @@ class Judgement:
 
 @dataclass(frozen=True)
 class _Taken:
-    """Who took a decision, when, and on which video."""
+    """Who made a decision, when, and on which video."""
 
     id: int = field(default=0, kw_only=True, metadata=shown("answer"))
-    """Of the row; 0 until it is written."""
+    """The number of the row; 0 until it is written."""
     client_key: str = field(metadata=shown("given answer", pattern=CLIENT_KEY.pattern))
-    """Made where the decision was taken, new for every decision: it shows that a decision was sent before."""
+    """Made by the client, new for every decision, so that a decision that is sent twice is recognised."""
     at_utc: str = field(default="", kw_only=True, metadata=shown("written"))
     reviewer: str = field(default="", kw_only=True, metadata=shown("judgement"))
     video_id: str = field(metadata=shown("given answer", min_length=1, max_length=200))
@@ -80,7 +80,7 @@ class _OfVideo:
 
 @dataclass(frozen=True)
 class Verdict(Judgement, _OfVideo):
-    """What people came to on a video: a row of the table ``verdicts``."""
+    """What people agreed on about a video: a row of the table ``verdicts``."""
 
     labels: tuple[str, ...] = ()
     judgements: int = 0
@@ -118,7 +118,7 @@ def checked_decision(new: Decision) -> Decision:
     """The decision with its texts normalised.
 
     Raises:
-        DecisionError: a field that makes no sense, whatever the video is.
+        DecisionError: a field that makes no sense for any video.
     """
     if not CLIENT_KEY.fullmatch(new.client_key):
         raise DecisionError(f"client_key: got {new.client_key[:80]!r}, expected 8 to 128 letters, digits or _.:-")
@@ -150,7 +150,7 @@ def clean_texts(texts: Iterable[str], what: str) -> tuple[str, ...]:
 
 
 def clean_label(text: str) -> str:
-    """A label or tag as it is kept: composed (NFC), without a leading ``#``, runs of blanks as one.
+    """A label or tag as it is stored: in NFC, without a leading ``#``, each run of spaces as one.
 
     Raises:
         DecisionError: empty, longer than 100 characters, or with characters that cannot be shown.

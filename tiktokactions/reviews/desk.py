@@ -28,7 +28,7 @@ from tiktokactions.reviews.queue import QueueItem
 from tiktokactions.reviews.store import Store
 
 COUNTS_LIVE_S, COUNTS_LIVE = 1.0, 20
-"""Counts are reused for 20 times as long as counting took, but for one second at most."""
+"""Counts are reused for 20 times as long as they took, at most one second."""
 REPORT_LIVES_S = 10.0
 
 
@@ -57,7 +57,7 @@ class Desk:
 
     dataset: Path
     settings: CurateOptions
-    """As the dataset was made: thresholds and the length of its clips."""
+    """The settings that the dataset was made with: thresholds and the length of its clips."""
     options: ReviewOptions
     store: Store
     index: Index
@@ -73,7 +73,7 @@ class Desk:
         self.store.close()
 
     def refresh(self, report: Callable[[int], None] = lambda videos: None) -> bool:
-        """Take in a manifest that has changed (after ``apply`` or ``curate``); cheap where it has not. Says whether."""
+        """Read the manifest again if it has changed (after ``apply`` or ``curate``); returns whether it had."""
         changed = index_manifest(self.index, self.store, report)
         if changed:
             queue.refill_queues(self.index)
@@ -96,7 +96,7 @@ class Desk:
         return items.review_item(self.dataset, self.settings, video_id)
 
     def decide(self, reviewer: str, new: Decision, adjudication: bool = False) -> Decision:
-        """Check a decision against its video and append it; durable when this returns. Its lease ends.
+        """Check a decision against its video and append it. It is on the disk when this returns, and the lease ends.
 
         Raises:
             DecisionError: the decision makes no sense; ``UnknownVideoError`` for a video that is not in the dataset.
@@ -124,7 +124,7 @@ class Desk:
         queue.release(self.index, reviewer, video_ids)
 
     def set_gold(self, video_id: str, verdict: str | None, by: str = "owner") -> None:
-        """Make a video a gold item, whose answer is known; with None it is none any more.
+        """Make a video a gold item, whose answer is known; with None it stops being one.
 
         Raises:
             DecisionError: an unknown video, or an answer that makes no sense.
@@ -187,7 +187,7 @@ class Desk:
 
     def report(self) -> ReviewReport:
         """Agreement, speed, precision: the owner's figures, at most ten seconds old."""
-        with self._remembered.lock:  # one request computes it, the others wait for that
+        with self._remembered.lock:  # one request computes it, the others wait
             known = self._remembered.report
             if known is None or time.monotonic() - known[0] > REPORT_LIVES_S:
                 known = (time.monotonic(), review_report(self.store, queue.count_leases(self.index)))

@@ -1,4 +1,4 @@
-"""What people decided, taken into the index: who has judged what, which videos are closed, where people disagree."""
+"""Brings what people decided into the index: who has judged what, which videos are closed, where people disagree."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tiktokactions.reviews.store import Store, reviewers_per_video
 
 
 def catch_up(index: Index, store: Store) -> None:
-    """Take in the decisions appended since the last time, by whatever process."""
+    """Take in the decisions that any process has appended since the last time."""
     while True:
         seen = int(meta(index, "decisions_seen") or 0)
         new = decisions_after(store, seen)
@@ -26,7 +26,7 @@ def catch_up(index: Index, store: Store) -> None:
 
 
 def fold_videos(index: Index, store: Store, video_ids: Sequence[str], last_id: int | None = None) -> None:
-    """Take in the decisions on some videos again; ``last_id``: the newest row that is taken in with that."""
+    """Take in the decisions on some videos again; ``last_id``: the newest row that they include."""
     k, known_answers = reviewers_per_video(store), gold(store)
     said: dict[str, list[Decision]] = {video_id: [] for video_id in video_ids}
     with index.database.write() as connection:
@@ -61,7 +61,7 @@ def _write_state(
 
 
 def fold_those_judged(index: Index, store: Store, new: Sequence[str]) -> None:
-    """Take in the decisions on new videos: somebody may have judged them before they came (imported answers, for example)."""
+    """Take in the decisions on new videos: they may have been judged before (by imported answers, for example)."""
     judged = {row[0] for row in store.database.rows("SELECT DISTINCT video_id FROM decisions")}
     fold_videos(index, store, sorted(judged.intersection(new)))
 

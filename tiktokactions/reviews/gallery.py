@@ -26,12 +26,12 @@ class Filters:
     text: str | None = None
     """Part of an id, creator, title or file name, without regard to case."""
     score_min: float | None = None
-    """Of the surest person in the sampled frames."""
+    """The highest score of a person in the sampled frames."""
     score_max: float | None = None
     judged: str | None = None
     """``yes``, ``no`` or ``conflict``."""
     order: str = "id"
-    """``id``, ``score`` or ``duration``, with ``-`` before it from high to low. Unknown values count as lowest."""
+    """``id``, ``score`` or ``duration``; with a ``-`` in front from high to low. Unknown values count as lowest."""
 
     def __post_init__(self) -> None:
         if self.order.removeprefix("-") not in ORDERS:
@@ -44,9 +44,9 @@ class Filters:
 class GalleryPage:
     rows: list[VideoRow]
     next: str | None
-    """Give it as ``after`` for the page behind this one; None: this is the last."""
+    """Pass it as ``after`` for the next page; None: this is the last."""
     previous: str | None
-    """Give it as ``before`` for the page ahead of this one; None: this is the first."""
+    """Pass it as ``before`` for the previous page; None: this is the first."""
     total: int | None
     """Videos that pass the filters; None: more than 10,000."""
 
@@ -66,7 +66,7 @@ class LabelCount:
 def browse(
     index: Index, filters: Filters, after: str | None = None, before: str | None = None, limit: int = 60
 ) -> GalleryPage:
-    """A page of the gallery, found by where it begins and never by counting from the start.
+    """A page of the gallery. It is found by its first row, never by counting from the start.
 
     Raises:
         ValueError: a cursor that did not come from a page of the same order.
@@ -148,7 +148,7 @@ def _cursor_text(row: sqlite3.Row, column: str) -> str:
 
 def label_funnel(index: Index, limit: int | None = None) -> list[LabelCount]:
     """Every label with its videos by status, the largest first."""
-    # From the few that were judged to their labels; left to itself SQLite reads every label's videos.
+    # Go from the few judged videos to their labels; left to itself, SQLite reads the videos of every label.
     judged = index.database.rows(
         "SELECT l.label, count(*) FROM videos v CROSS JOIN labels l ON l.video_id=v.video_id"
         " WHERE v.judged>0 GROUP BY l.label"

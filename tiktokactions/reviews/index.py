@@ -1,5 +1,5 @@
 """``.review/index.sqlite``: what the queue and the gallery look up, derived from the manifest, the records and the
-decisions. It may be deleted at any time: leases are kept nowhere else, but they expire anyway."""
+decisions. It may be deleted at any time: only the leases are lost, and they expire anyway."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _BOTH, _MANIFEST, _GALLERY = shown("manifest gallery"), shown("manifest"), shown
 
 @dataclass(frozen=True)
 class VideoRow:
-    """A row of the table ``videos``: what the manifest says of a video, and how far its judging is."""
+    """A row of the table ``videos``: what the manifest says about a video, and how far its review has come."""
 
     video_id: str = field(metadata=_BOTH)
     row_hash: str
-    """Of its row in the manifest."""
+    """Hash of its row in the manifest."""
     status: str = field(metadata=_BOTH)
     reasons: tuple[str, ...] = field(metadata=_BOTH)
     labels: tuple[str, ...] = field(metadata=_BOTH)
@@ -37,7 +37,7 @@ class VideoRow:
     person_frames: int | None = field(metadata=_BOTH)
     sampled_frames: int | None = field(metadata=_BOTH)
     best_score: float | None = field(metadata=_GALLERY)
-    """Of the surest person in the sampled frames; None where nobody looked."""
+    """The highest score of a person in the sampled frames; None where nobody looked for people."""
     score_key: float
     """To order by: ``best_score``, with -1 where it is unknown."""
     duration_key: float
@@ -112,7 +112,7 @@ def index_path(dataset: Path) -> Path:
 
 
 def open_index(dataset: Path, settings: CurateOptions) -> Index:
-    """Open the index; one that another version of this program made, or that is damaged, is made anew.
+    """Open the index. A damaged one, or one that another version of this program made, is rebuilt.
 
     Raises:
         ValueError: the folder cannot be written.
@@ -122,7 +122,7 @@ def open_index(dataset: Path, settings: CurateOptions) -> Index:
         database = Database(path, SCHEMA, FORMAT, synchronous="NORMAL")
     except ValueError as error:
         if isinstance(error.__cause__, sqlite3.OperationalError):
-            raise  # locked, or no room: that is no reason to take it from under another process
+            raise  # locked, or the disk is full: no reason to delete it while another process uses it
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         database = Database(path, SCHEMA, FORMAT, synchronous="NORMAL")
@@ -137,7 +137,7 @@ def forget(index: Index, video_ids: Sequence[str]) -> None:
 
 
 def set_queue(index: Index, queue: str, video_ids: Sequence[str]) -> None:
-    """A queue holds these videos, in this order; only what differs from before is written."""
+    """Fill a queue with these videos, in this order; only what has changed is written."""
     sql = "SELECT video_id, rank FROM queue WHERE queue=?"
     before = {row[0]: row[1] for row in index.database.rows(sql, (queue,))}
     moved = [(queue, i, rank) for rank, i in enumerate(video_ids) if before.pop(i, None) != rank]

@@ -1,4 +1,4 @@
-"""Takes the manifest into the index: which videos there are, their evidence, and the queue of those that need review."""
+"""Reads the manifest into the index: which videos there are, their evidence, and the queue of those that need review."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _COLUMNS = ["source_path" if name == "file_name" else name for name in in_view(V
 _FROM_RECORDS = ["title", "detector", "frame_scores", "person_score"]
 """A manifest of an earlier version of this program lacks some of these; the records are read then."""
 ROWS_AT_FIRST = 50_000
-"""Rows per transaction while the index is empty and serves nobody: larger ones write each page of the file fewer times."""
+"""Rows per transaction while nobody uses the index yet: large ones write each page of the file less often."""
 CACHE_AT_FIRST_KB = 256_000
 
 
 def index_manifest(index: Index, store: Store, report: Callable[[int], None] = lambda videos: None) -> bool:
-    """Bring the index up to the manifest and the decisions; says whether the manifest had changed.
+    """Bring the index up to date with the manifest and the decisions; returns whether the manifest had changed.
 
     Rows are compared by a hash, and only the records of those that changed are read, so that a rebuild after some
     decisions takes seconds with 300,000 videos. Requests are served meanwhile: it writes in small transactions.
@@ -103,7 +103,7 @@ def _told(index: Index, video_id: str) -> JsonObject:
     """The columns that a manifest of an earlier version lacks, from the record."""
     try:
         record = record_of(index.dataset, video_id)
-    except (FileNotFoundError, ValueError):  # 'dataset verify' reports it; the row of the manifest has to do here
+    except (FileNotFoundError, ValueError):  # 'dataset verify' reports it; here the row of the manifest must be enough
         return {"title": None, "detector": None, "frame_scores": [], "person_score": 1.0}
     return {
         "title": record.source.title,
@@ -116,7 +116,7 @@ def _told(index: Index, video_id: str) -> JsonObject:
 def _video_row(index: Index, row: JsonObject, row_hash: str) -> JsonObject:
     scores = row["frame_scores"]
     wanted = max(1, index.settings.min_person_frames)
-    # How far the frame that is still missing is from counting: the one that would make the video qualify.
+    # How far the score of the first frame that does not count, but would make the video qualify, is below the threshold.
     margin = row["person_score"] - scores[wanted - 1] if len(scores) >= wanted else None
     seen = row["detector"] not in (None, "none")
     best_score = max(scores, default=0.0) if seen and row["sampled_frames"] else None
@@ -135,7 +135,7 @@ def _video_row(index: Index, row: JsonObject, row_hash: str) -> JsonObject:
 
 
 def _write_videos(index: Index, rows: list[JsonObject], again: list[str]) -> None:
-    """``again``: those of them that are there already."""
+    """``again``: the ids of those that are in the index already."""
     if not rows:
         return
     names = list(rows[0])

@@ -36,9 +36,9 @@ class ReviewItem:
     """Why a person should look at it, as a sentence."""
     clip_path: Path | None
     source_path: Path | None
-    """Outside the dataset folder: to be served by the video's id alone."""
+    """Outside the dataset folder: served only by the video's id."""
     source: str | None
-    """Where a stand-in can be made from: ``source_path``, else an address on an object store, which nobody has looked at."""
+    """What a stand-in can be made from: ``source_path``, else an address on an object store, which was not checked."""
     poster_path: Path | None
     strip_path: Path | None
 
@@ -73,7 +73,7 @@ def review_item(dataset: Path, settings: CurateOptions, video_id: str) -> Review
 
 
 def known_record(dataset: Path, video_id: str) -> VideoRecord:
-    """Raises :class:`UnknownVideoError` for whatever is not the id of a record, paths and the like included."""
+    """Raises :class:`UnknownVideoError` for anything that is not the id of a record, such as a path."""
     try:
         record = record_of(dataset, video_id) if _VIDEO_ID.fullmatch(video_id) else None
     except (FileNotFoundError, UnicodeEncodeError):

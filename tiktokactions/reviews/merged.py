@@ -40,9 +40,9 @@ class MergedReviews:
 def merge_reviews(datasets: Sequence[Place], out: Path, unwanted: Sequence[Collection[str]]) -> MergedReviews:
     """Carry decisions, people, settings, gold items and applied verdicts into ``out``, all in one transaction.
 
-    What ``out`` holds already stays, so it may be repeated. Where two say something of the same thing, the first holds;
-    decisions of both are kept, in the order in which they were taken, so that of one person's decisions on a video the
-    newest is in force. Without any reviews nothing is made.
+    What ``out`` already holds stays, so the merge may be repeated. Where two datasets disagree, the first one counts. The
+    decisions of both are kept in the order of time, so that a person's newest decision on a video is in force. Without any
+    reviews nothing is written.
 
     Args:
         datasets: the first one's settings, people and verdicts hold.
@@ -86,7 +86,7 @@ def _rows(store: Store, table: str, order: str) -> list[Row]:
 
 
 def _add_decisions(connection: sqlite3.Connection, parts: Sequence[Sequence[Row]]) -> int:
-    """Append what is not there yet; how many rows of a later dataset the ones before had already."""
+    """Append what is not there yet; returns how many rows of a later dataset were in an earlier one."""
     known = {row["client_key"]: row for row in map(dict, connection.execute("SELECT * FROM decisions"))}
     undone = {row["undoes"] for row in known.values()}
     keys = [{row["client_key"] for row in part} for part in parts]
@@ -123,7 +123,7 @@ def _by_time(parts: Sequence[Sequence[Row]]) -> Iterator[tuple[int, Row]]:
 
 
 def _free_key(known: Mapping[str, Row], row: Row) -> str:
-    """The row's client key; where another decision has it, one that is always the same for this row."""
+    """The row's client key; where another decision has it, a different one that is always the same for this row."""
     key = str(row["client_key"])
     there = known.get(key)
     same = ("reviewer", "video_id", "verdict")
@@ -133,7 +133,7 @@ def _free_key(known: Mapping[str, Row], row: Row) -> str:
 
 
 def _add_reviewer(connection: sqlite3.Connection, row: Row) -> None:
-    """One person of one id: the first name and token, the higher role; shut out where one of the two shut them out."""
+    """Add a person, or join two of one id: the first name and token, the higher role, shut out if either one was."""
     token = connection.execute("SELECT id FROM reviewers WHERE token_sha256=?", (row["token_sha256"],)).fetchone()
     row = dict(row) | ({"token_sha256": None} if token is not None and token["id"] != row["id"] else {})
     there = connection.execute("SELECT * FROM reviewers WHERE id=?", (row["id"],)).fetchone()

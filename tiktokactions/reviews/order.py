@@ -23,8 +23,8 @@ def order_that_teaches(waiting: Sequence[Waiting], accepted: Mapping[str, int]) 
 
     Videos that lack one frame with a person come before those that lack two, and so on; those in which nobody looked for
     people come last. Among equals labels take turns, each turn beginning with the label that has the fewest videos
-    (``accepted`` ones, and those placed so far); within a label the smallest ``margin`` comes first. What is equal even
-    then is ordered by a hash of its id, which says nothing about the video.
+    (``accepted`` ones, and those placed so far); within a label the smallest ``margin`` comes first. Remaining
+    ties are ordered by a hash of the id, which says nothing about the video.
     """
     groups: dict[float, dict[str, list[Waiting]]] = {}
     for video in sorted(waiting, key=_nearness, reverse=True):  # the nearest at the end, where they are taken from

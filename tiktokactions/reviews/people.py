@@ -13,7 +13,7 @@ _PEOPLE = "SELECT *, token_sha256 NOTNULL AS has_token FROM reviewers"
 
 
 def invite(store: Store, name: str, role: str = "reviewer") -> tuple[Reviewer, str]:
-    """A new person and the token that lets them in; only its SHA-256 is kept. Again: a new token, the old one ends.
+    """A new person and the token that lets them in; only its SHA-256 is kept. A second invitation ends the first.
 
     Raises:
         DecisionError: a name that cannot be shown, or the owner's.
@@ -43,7 +43,7 @@ def _with_token(store: Store, name: str, role: str, token: str) -> Reviewer:
 
 
 def reviewer_id(name: str) -> str:
-    """How a name is compared: without regard to case."""
+    """The form in which names are compared: case does not matter."""
     return clean_label(name).casefold()
 
 
@@ -82,7 +82,7 @@ def reviewer(store: Store, person: str) -> Reviewer | None:
 
 
 def reviewers(store: Store) -> list[Reviewer]:
-    """Everybody, those who came first at the head."""
+    """Everybody, in the order in which they came."""
     return [from_row(Reviewer, row) for row in store.database.rows(f"{_PEOPLE} ORDER BY created_utc, id")]
 
 

@@ -1,4 +1,4 @@
-"""Who is shown which video next: leases that expire, k judgements, gold items, skipped videos last."""
+"""Decides who is shown which video next: leases that expire, k judgements, gold items, skipped videos last."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WANTED = (
     "(SELECT v.judged FROM videos v WHERE v.video_id=q.video_id)"
     " + (SELECT count(*) FROM leases l WHERE l.video_id=q.video_id AND l.reviewer<>:me) < :k"
 )
-"""Fewer judgements are made or under way than are wanted: one more person may look at it."""
+"""Fewer judgements are made or under way than are wanted, so one more person may look at it."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ def _fresh(
         " WHERE l.reviewer=:me AND l.queue=:queue",
         values,
     ).fetchone()[0]
-    # Everything before the first video handed out or held is judged, skipped, or in other hands. (What others give
-    # back there is found when the queue is searched from its start, or by those who stand further ahead.)
+    # Everything before the first video handed out or held is judged, skipped or held by others. (What others give back
+    # there is found when the queue is searched from its start, or by people who are not that far yet.)
     ahead = [row["rank"] for row in rows if row["rank"] >= rank] + ([held] if held is not None else [])
     of_queue = "SELECT coalesce(max(rank), -1) + 1 FROM queue WHERE queue=:queue AND open"
     end = connection.execute(of_queue, values).fetchone()[0]
@@ -122,7 +122,7 @@ def _scan(connection: sqlite3.Connection, values: dict[str, object]) -> list[sql
 
 
 def _unseen_gold(connection: sqlite3.Connection, values: dict[str, object], answers: Sequence[str]) -> list[str]:
-    """Gold items that the person was not shown yet; in another order for everybody."""
+    """Gold items that the person has not seen yet, in a different order for everybody."""
     if not answers:
         return []
     sql = "SELECT video_id FROM judged WHERE reviewer=:me UNION ALL SELECT video_id FROM leases WHERE reviewer=:me"
@@ -229,7 +229,7 @@ def fill_label_queue(index: Index, queue: str) -> None:
 def refill_queues(index: Index) -> None:
     """Bring the queues that were filled on request up to a changed dataset."""
     name = ""
-    # Jumping from name to name costs one look-up each, where DISTINCT would read the whole index.
+    # Jumping from name to name costs one look-up each; DISTINCT would read the whole index.
     while name := index.database.rows("SELECT min(queue) FROM queue WHERE queue>?", (name,))[0][0]:
         if name.startswith("label:"):
             fill_label_queue(index, name)

@@ -1,4 +1,4 @@
-"""Rows of SQLite and JSON from frozen dataclasses: a field is declared once, its column and its key follow from it."""
+"""Rows of SQLite and JSON from frozen dataclasses: a field is declared once, and its column and key follow from it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SQL_TYPES = {bool: "INTEGER", int: "INTEGER", float: "REAL"}
 
 
 def shown(views: str = "", description: str = "", *, kept: bool = True, **bounds: object) -> dict[str, object]:
-    """Metadata of a field. ``views``: the shapes on the wire that have it; ``kept`` False: it has no column."""
+    """Metadata of a field. ``views``: the messages that contain it; ``kept`` False: it has no column."""
     about = {"description": description} if description else {}
     return {"views": views.split(), "kept": kept, "about": about | bounds}
 
@@ -40,7 +40,7 @@ def column(default: T, views: str = "", description: str = "", *, kept: bool = T
 
 @functools.cache
 def kinds_of(kind: type[DataclassInstance]) -> dict[str, tuple[Hint, bool]]:
-    """Of every field the type without ``None``, and whether it may be ``None``."""
+    """For every field its type without ``None``, and whether it may be ``None``."""
     hints = typing.get_type_hints(kind)
     found = {}
     for field in dataclasses.fields(kind):
@@ -52,7 +52,7 @@ def kinds_of(kind: type[DataclassInstance]) -> dict[str, tuple[Hint, bool]]:
 
 
 def in_view(kind: type[DataclassInstance], view: str) -> list[str]:
-    """Names of the fields that a shape on the wire shows, in order."""
+    """Names of the fields that a message contains, in order."""
     return [field.name for field in dataclasses.fields(kind) if view in field.metadata.get("views", ())]
 
 
@@ -61,7 +61,7 @@ def column_names(kind: type[DataclassInstance]) -> list[str]:
 
 
 def column_definitions(kind: type[DataclassInstance], rules: Mapping[str, str], defaults: bool = True) -> str:
-    """The columns of a table, a line each. ``rules``: what SQL says of a column instead of what follows from its type."""
+    """The columns of a table, a line each. ``rules``: constraints of a column that replace those of its type."""
     fields = {field.name: field for field in dataclasses.fields(kind)}
     lines = []
     for name in column_names(kind):
@@ -83,7 +83,7 @@ def _kept(value: Any) -> Cell:
 
 
 def to_row(record: DataclassInstance) -> dict[str, Cell]:
-    """Column by column, as SQLite keeps it."""
+    """The values of the columns, as SQLite stores them."""
     return {name: _kept(getattr(record, name)) for name in column_names(type(record))}
 
 
@@ -114,6 +114,6 @@ def insert(connection: sqlite3.Connection, table: str, row: Mapping[str, Cell], 
 
 
 def to_json(record: DataclassInstance, names: typing.Iterable[str]) -> JsonObject:
-    """Some fields as JSON types."""
+    """These fields as JSON types."""
     values = {name: getattr(record, name) for name in names}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}

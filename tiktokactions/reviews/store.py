@@ -1,5 +1,5 @@
 """``reviews.sqlite``: everything that people decided, and the settings of the review. No other file of a dataset holds
-anything of it, so it cannot be made again."""
+any of it, so it cannot be rebuilt."""
 
 from __future__ import annotations
 

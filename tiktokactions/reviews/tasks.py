@@ -1,4 +1,4 @@
-"""Files for other platforms, with tasks to label or with decisions: Label Studio's JSON, CSV, JSON lines."""
+"""Writes files for other platforms, with tasks to label or with decisions: Label Studio's JSON, CSV, JSON lines."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ EXPORTED = {
     for name in column_names(Decision)
     if name not in ("id", "page_version", "previous")
 }
-"""Fields of a decision in an export, and what they are called there."""
+"""Fields of a decision in an export, with their names there."""
 
 
 def kind_of(path: Path) -> str:
-    """Raises ``ValueError`` for a file name that ends in nothing known."""
+    """The format, by the end of the file name. Raises ``ValueError`` for an unknown one."""
     if path.suffix not in KINDS:
         raise UsageError(f"{path}: expected a name that ends in {', '.join(KINDS)}")
     return path.suffix
@@ -104,7 +104,7 @@ def media_address(clip_path: str | None, media_url: str | None) -> str:
 
 
 def labelling_configuration(desk: Desk) -> str:
-    """Label Studio's page for these tasks; the names in it are those that the import understands."""
+    """Label Studio's page for these tasks, with the names that the import understands."""
     labels = [count.label for count in desk.label_funnel(LABELS_OFFERED)]
     choices = "\n".join(f"    <Choice value={quoteattr(label)}/>" for label in [*labels, NO_ACTION])
     return f"""\

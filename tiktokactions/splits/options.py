@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from tiktokactions.options import check_bounds, option
+from tiktokactions.records import JsonObject
 
-DEFAULTS: dict[str, Any] = {
+DEFAULTS: JsonObject = {
     "train": None,
     "val": 0.1,
     "test": 0.1,

@@ -6,12 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tiktokactions.dataset.assignments import NOWHERE, Assignment
 from tiktokactions.files import Place
+from tiktokactions.records import JsonObject
 from tiktokactions.splits.leak_groups import RULES, Linked, moved_by_rule
 from tiktokactions.splits.placing import nearest_sum, whole_numbers
 from tiktokactions.splits.sounds import SoundApart
@@ -87,7 +88,7 @@ class SplitReport:
     """Clips that no side was to have."""
     new: int
     """Clips that were given a side this time."""
-    options: dict[str, Any]
+    options: JsonObject
     check_against: ForeignCheck | None = None
     """What was found among foreign videos, where that was asked for; not in ``splits/report.json``."""
 
@@ -115,7 +116,7 @@ def make_report(
     before: Mapping[str, Assignment],
     after: Mapping[str, Assignment],
     wanted: Mapping[str, float],
-    options: dict[str, Any],
+    options: JsonObject,
     sounds: str,
     apart: tuple[SoundApart, ...],
 ) -> SplitReport:

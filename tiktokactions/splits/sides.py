@@ -31,6 +31,7 @@ from tiktokactions.dataset.editing import Edit
 from tiktokactions.dataset.manifest import SCHEMA, manifest_row, rewrite_manifest
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, all_records, delete, readable, staging_folder, write_csv, write_json
+from tiktokactions.records import JsonObject
 from tiktokactions.splits.leak_groups import LINK_SCHEMA, Linked, linked_videos, torn_between
 from tiktokactions.splits.options import DEFAULTS, SIDES, SplitOptions
 from tiktokactions.splits.placing import Group, place
@@ -107,7 +108,7 @@ def _linked_dataset(dataset: Place, settings: CurateOptions) -> Linked:
 # --- what is asked for ---------------------------------------------------------------------------------------------
 
 
-def resolve(given: SplitOptions, before: Mapping[str, Any]) -> dict[str, Any]:
+def resolve(given: SplitOptions, before: Mapping[str, Any]) -> JsonObject:
     """What was typed, else what the split before was made with, else the defaults."""
     typed = {name: value for name in DEFAULTS if (value := getattr(given, name)) is not None}
     if any(name in typed for name in SIDES):
@@ -144,10 +145,10 @@ def wanted_clips(options: Mapping[str, Any], clips: int) -> dict[str, float]:
     return {side: float(value) for side, value in counts.items()}
 
 
-def options_before(dataset: Place) -> dict[str, Any]:
+def options_before(dataset: Place) -> JsonObject:
     """What the split was made with, as written in its report; empty where there is none."""
     path = dataset / "splits" / "report.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["options"] if path.exists() else {}
+    found: JsonObject = json.loads(path.read_text(encoding="utf-8"))["options"] if path.exists() else {}
     return found
 
 

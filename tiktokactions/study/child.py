@@ -1,6 +1,6 @@
 """Run the package's command line so that it ends with the study that started it: ``python -m tiktokactions.study.child``.
 
-A study that is killed must not leave trainings behind that hold their run folders, or starting it again would meet them.
+A killed study must not leave trainings behind that hold their run folders, or the next start would run into them.
 """
 
 from __future__ import annotations
@@ -27,6 +27,6 @@ def die_with_parent() -> None:
 if __name__ == "__main__":
     die_with_parent()
     if os.environ.get(PARENT, str(os.getppid())) != str(os.getppid()):
-        sys.exit(130)  # it was gone before it could be asked about
+        sys.exit(130)  # the parent ended before this process could watch it
     sys.argv[0] = "tiktokactions"
     runpy.run_module("tiktokactions", run_name="__main__", alter_sys=True)

@@ -16,15 +16,15 @@ from tiktokactions.study.trials import Trial, commands
 
 @dataclass(frozen=True)
 class Cost:
-    """What a trial costs: steps from a dry run, seconds a step measured by making a few."""
+    """What a trial costs: steps, from a dry run, and seconds per step, measured over a few steps."""
 
     steps: dict[str, int]
-    """Of ``pretrain`` and ``finetune``."""
+    """By command: ``pretrain`` and ``finetune``."""
     seconds_per_step: dict[str, float]
 
 
 def measured_cost(trial: Trial, steps: int = 4) -> Cost:
-    """Make a few steps of the trial's pre-training and fine-tuning on its own data, in a folder that is removed again.
+    """Run a few steps of the trial's pre-training and fine-tuning on its own data, in a folder that is removed afterwards.
 
     Raises:
         StudyError: a command of the trial does not run.
@@ -33,7 +33,7 @@ def measured_cost(trial: Trial, steps: int = 4) -> Cost:
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for command in commands(trial, Path(scratch)):
-            if "--init" in command:  # the weights are not there yet, and cost the same
+            if "--init" in command:  # the weights do not exist yet, and make no difference to the cost
                 at = command.index("--init")
                 shape = {k: v for k, v in trial.pretrain_options.items() if k in SHAPE and v is not None}
                 told = [word for k, v in shape.items() for word in ("--" + k.replace("_", "-"), str(v))]
@@ -43,7 +43,7 @@ def measured_cost(trial: Trial, steps: int = 4) -> Cost:
             few = max(1, min(steps, total[name] - 1))  # never to the end, where testing begins
             _output([*command, "--stop-after-steps", str(few), "--log-steps", "1"])
             log = [json.loads(line)["seconds"] for line in (run / "log.jsonl").read_text().splitlines()]
-            # The first step warms up; what follows is what most of the time goes into.
+            # The first step warms up; the others are typical.
             seconds[name] = statistics.median(log[1:] or log)
     return Cost(total, seconds)
 

@@ -1,8 +1,8 @@
 """Every family fitted to the measurements, each core with its share of them.
 
-A share is a process of its own, ``python -m tiktokactions.study.every_family``: what it is to do comes by standard input, its
-fits go to standard output, pickled by the same user's own processes. Not :mod:`multiprocessing`, whose workers import the
-caller's script again: a script without a guard would not survive it.
+Each share has its own process, ``python -m tiktokactions.study.every_family``: its task comes by standard input, and its fits
+go to standard output. Both are pickled by processes of the same user. :mod:`multiprocessing` will not do: its workers import
+the caller's script again, which breaks scripts without a main guard.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tiktokactions.study.least_squares import Array
 from tiktokactions.study.measurements import Measurements
 
 MOST_PROCESSES = 8
-"""A process takes more than a second to start: a ninth would cost more than it saves."""
+"""A process takes more than a second to start, so a ninth would cost more than it saves."""
 
 Plain = tuple[int, Array, float, float | None, tuple[str, ...]]
 """A fit without its family, whose functions cannot be pickled: its place in :func:`every_family` instead."""
@@ -96,7 +96,7 @@ def start_share(measured: Measurements, numbers: list[int]) -> subprocess.Popen[
 
 
 def answer_of(process: subprocess.Popen[bytes]) -> list[Plain]:
-    """Its fits, when it has ended; RuntimeError where it ended without them."""
+    """The fits of a share, once its process has ended. Raises ``RuntimeError`` if it ended without them."""
     assert process.stdout is not None
     with process.stdout:
         answer = process.stdout.read()

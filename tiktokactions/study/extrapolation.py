@@ -1,4 +1,4 @@
-"""What size reaches a target accuracy: the paper's answer (section 7, Table 5), and what can honestly be said."""
+"""Which size reaches a target accuracy: the paper's answer (section 7, Table 5), and an honest one."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tiktokactions.study.options import TARGETS, Method
 from tiktokactions.study.uncertainty import LEVEL, Backtest, Ensemble, backtest, believable, ensemble, weighted_quantile
 
 WIDEST = 10.0
-"""An interval of sizes whose ends differ by more than this factor is no answer to plan with."""
+"""An interval of sizes whose ends differ by more than this factor is too wide to plan with."""
 SHOWN = (1, 1.5, 2, 3, 5, 10)
-"""Multiples of the largest size whose accuracy is told."""
+"""Multiples of the largest size at which the accuracy is predicted."""
 NEXT_SIZE_LIMIT = 2.0
 """The next size to measure is looked for up to this many times the largest."""
 
@@ -50,7 +50,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class Extrapolation:
-    """Everything that was found out."""
+    """The result of an extrapolation."""
 
     method: Method
     measured: Measurements

@@ -29,7 +29,7 @@ AVERAGED = ("t", "invgamma", "lomax", "invweibull", "lognorm", "weibull_min", "g
 SLOW = {"gausshyper", "levy_stable", "genhyperbolic", "geninvgauss", "irwinhall"}
 """Families whose CDF scipy integrates or sums for every single value: few starts and steps, or minutes would go by."""
 SLOWEST = {"gausshyper"}
-"""The slowest of these, at milliseconds per value: one start, stopped when its time is up."""
+"""The slowest of these, at milliseconds per value: a single start, stopped when its time is up."""
 LARGEST_CORNERS = {"studentized_range": 6}
 """The number of starts for families whose CDF takes a millisecond per curve."""
 FIXED_INTEGERS = {"irwinhall": (1, 2, 3, 5), "kstwo": (1, 5, 20), "ksone": (1, 5, 20)}
@@ -50,7 +50,7 @@ class Family:
     """(P,) bounds, inside."""
     upper: Array
     free_bounds: tuple[bool, ...]
-    """Where ending at a bound is no sign of trouble: an asymptote of 100 %."""
+    """Parameters that may end at a bound without being suspicious, such as an asymptote of 100 %."""
     value: Callable[[Array, Array], Array]
     """(sizes (N,) as shares of the largest, parameters (S, P)) to accuracies (S, N)."""
     starts: Callable[[Array, Array], Array]
@@ -74,7 +74,7 @@ def _plain(inside: Array, logs: Sequence[bool]) -> list[Array]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Trying parameters that make no sense is part of the search; scipy need not say so every time."""
+    """Silence scipy's warnings: trying parameters that make no sense is part of the search."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -123,13 +123,13 @@ def cdf_family(name: str, fixed: tuple[float, ...] = ()) -> Family:
             upper.append(min(high, 1e4))
             grids.append(np.array([-6, -2, -0.5, 0.5, 2, 6]))
     slow = name in SLOW
-    # Their arguments are those of scipy's distributions.
+    # Our quadratures take the same arguments as scipy's distributions.
     standard = OWN_QUADRATURES.get(name, distribution)
     combinations = list(itertools.product(*grids))
     corners = np.array(combinations, float).reshape(len(combinations), len(shapes))
 
     def spread_over(values: Array, shapes: list[Array]) -> list[Array]:
-        # Some of scipy's CDFs index one argument with a mask of another: all must be of one shape.
+        # Some of scipy's CDFs index one argument with a mask of another, so all must have the same shape.
         size = (len(shapes[0]) if shapes else 1, values.shape[-1])
         return [np.broadcast_to(shape, size).copy() for shape in shapes]
 

@@ -108,7 +108,7 @@ def read_measurements(source: Path, metric: str | None = None) -> Measurements:
     for line, row in rows:
         size = _number(path, line, size_column, row.get(size_column, ""))
         said = row.get(accuracy_column, "")
-        # A spreadsheet that writes semicolons writes decimal commas, too. Sizes keep theirs: '1,000' may be a thousand.
+        # A spreadsheet that writes semicolons writes decimal commas, too. Sizes keep theirs, since '1,000' may be a thousand.
         accuracy = _number(path, line, accuracy_column, said if delimiter == "," else said.replace(",", "."))
         if size <= 0:
             raise ResultsError(f"{path}, line {line}: size {size:g}, expected a number of videos above 0")

@@ -1,4 +1,4 @@
-"""Trials on a Ray cluster: each is placed where its GPU, or its CPUs where there are none, is free."""
+"""Trials on a Ray cluster: each is placed where a GPU is free, or enough CPUs if the cluster has no GPUs."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     """Runs one trial on this machine: trial, study, GPU slots, running processes."""
 
 NODE_DEATHS = 5
-"""How often a trial whose machine died is placed anew; it goes on from its last checkpoint."""
+"""How often a trial is placed again if its machine dies; it continues from its last checkpoint."""
 
 
 @contextmanager
 def on_cluster(study: Path, run_trial: RunTrial) -> Iterator[Callable[[Trial], Future[Ended]]]:
-    """Gives what starts a trial on the cluster. Every machine must see the study's folder and the data.
+    """Gives a function that starts a trial on the cluster. Every machine must see the study's folder and the data.
 
     Raises:
         EngineError: no ray, no cluster.
@@ -50,7 +50,7 @@ def on_cluster(study: Path, run_trial: RunTrial) -> Iterator[Callable[[Trial], F
 
 
 def resources(trial: Trial, has_gpus: bool) -> dict[str, int]:
-    """What a trial takes of a machine: a GPU and the CPUs that decode for it, or the CPUs of model and decoding."""
+    """What a trial needs from a machine: a GPU and CPUs for decoding, or CPUs for model and decoding."""
     before = checked_options(PretrainOptions, trial.pretrain_options)
     after = checked_options(FinetuneOptions, trial.finetune_options)
     threads, workers = max(before.threads or 1, after.threads or 1), max(before.workers or 0, after.workers or 0)

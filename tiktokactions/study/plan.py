@@ -1,6 +1,6 @@
-"""What a number of videos needs: cores, disk, GPU hours, days of API quota, hours of people; each with its arithmetic.
+"""Plans what a number of videos needs: cores, disk, GPU hours, days of API quota, hours of people; each with its arithmetic.
 
-Measured costs are multiplied, given ones are used. Anything else is unknown, and the plan says what would tell.
+Costs are measured on a sample or given. Anything else is unknown, and the plan says how to find out.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Sample(TypedDict):
 
 @dataclass(frozen=True)
 class Needs:
-    """The plan, and the sample that it stands on."""
+    """The plan, and the sample that it is based on."""
 
     videos: int
     needs: tuple[Need, ...]
@@ -122,7 +122,7 @@ def _scaled(name: str, unit: str, of: Need, times: float, arithmetic: str) -> Ne
 
 
 def _sum(name: str, parts: Sequence[Need]) -> Need:
-    """The range is that of parts which are high or low together."""
+    """The range assumes that all parts are high together, or low together."""
     values = [need.value or 0.0 for need in parts]
     bounds = [(need.low, need.high) for need in parts if need.low is not None and need.high is not None]
     low, high = (sum(pair[0] for pair in bounds), sum(pair[1] for pair in bounds)) if bounds else (None, None)
@@ -130,7 +130,7 @@ def _sum(name: str, parts: Sequence[Need]) -> Need:
 
 
 def _quota(n: int) -> Need:
-    """The Research API's quota: requests bind before records do; twice the pages and a tenth more where rows are hidden."""
+    """The Research API's quota: requests run out before records do; twice the pages and a tenth more if rows are hidden."""
     best, likely = math.ceil(n / PAGE), math.ceil(1.1 * math.ceil(2 * n / PAGE))
     days, worse = (max(requests / REQUESTS_A_DAY, n / RECORDS_A_DAY) for requests in (best, likely))
     requests = f"{n:,} / {PAGE} a request = {best:,} requests / {REQUESTS_A_DAY:,} a day"

@@ -1,4 +1,4 @@
-"""The settings of a study: what is pre-trained on, what every trial is tested on, and what must not change meanwhile."""
+"""The settings of a study: the data for pre-training and testing, and what must not change while the study runs."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Design:
     """What all trials of a study share."""
 
     folder: Path
-    """Of the study."""
+    """The study's folder."""
     evaluate_on: str
-    """What is fine-tuned and tested on."""
+    """The data for fine-tuning and testing."""
     options: StudyOptions
     pretrain: Mapping[str, object]
     """Options of ``pretrain``."""
@@ -41,17 +41,17 @@ class Design:
     """Options of ``finetune``."""
 
     def keep(self, kind: str, may_grow: Sequence[str], **more: object) -> None:
-        """Write ``study.json``, see :func:`keep_settings`; the number of jobs changes no result and is not in it."""
+        """Write ``study.json``, see :func:`keep_settings`. The number of jobs is left out, since it changes no result."""
         same = {name: getattr(self.options, name) for name in ("equal", "stratified", "seed", "repeats")}
         recipe = {"evaluate_on": self.evaluate_on, "pretrain": self.pretrain, "finetune": self.finetune}
         keep_settings(self.folder, {"kind": kind, **same, **recipe, **more}, may_grow)
 
     def trial(self, name: str, clips: Sequence[Clip] | None, largest: int, repeat: int, source: str = "") -> Trial:
-        """A trial that pre-trains on these clips, which are listed in the study's folder, or starts from scratch without any.
+        """A trial that pre-trains on these clips, which are listed in the study's folder; without any it starts from scratch.
 
         Args:
             largest: size of the study, see :func:`equal_epochs`.
-            source: of a comparison of sources.
+            source: name of the source, in a comparison of sources.
         """
         number = trial_seed(self.options, repeat)
         seed = {"seed": number}
@@ -92,7 +92,7 @@ def check_evaluation(data: str) -> tuple[Clip, ...]:
 
 
 def keep_settings(study: Path, settings: Mapping[str, object], may_grow: Sequence[str]) -> None:
-    """Write ``study.json``; a study that is there already must have the same settings, but for what may grow.
+    """Write ``study.json``. An existing study must have the same settings, except for those that may grow.
 
     Raises:
         StudyError: the folder holds something else, or other settings.
@@ -105,7 +105,7 @@ def keep_settings(study: Path, settings: Mapping[str, object], may_grow: Sequenc
         if changed:
             told = ", ".join(f"{k} was {before.get(k)!r}, now {now.get(k)!r}" for k in changed)
             raise StudyError(
-                f"{study}: is a study with other settings ({told}); its results would not compare. Use another -o"
+                f"{study}: is a study with other settings ({told}); its results would not compare. Use another `output`"
             )
     elif study.is_dir() and any(study.iterdir()):
         raise StudyError(f"{study}: not empty and not a study; choose a new folder")
@@ -119,7 +119,7 @@ def trial_seed(options: StudyOptions, repeat: int) -> int:
 
 
 def equal_epochs(size: int, largest: int, options: Mapping[str, object], equal: Equal) -> int:
-    """Epochs of pre-training on ``size`` videos; with equal steps as many as make the steps of the largest size."""
+    """Epochs of pre-training on ``size`` videos; with equal steps, enough for as many steps as the largest size takes."""
     recipe = checked_options(PretrainOptions, options)
     if equal == "epochs":
         return recipe.epochs

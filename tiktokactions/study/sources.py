@@ -76,7 +76,7 @@ class Difference:
 
 
 def correct_by_source(study: Path, results: Sequence[TrialResult]) -> dict[str, np.ndarray]:
-    """For each source, whether each test video was right: (runs, videos), the videos in one order for all."""
+    """For each source, whether each test video was classified correctly: (runs, videos), in the same order for all."""
     found: dict[str, list[np.ndarray]] = {}
     keys: list[tuple[str, float | None, float | None]] | None = None
     for result in results:

@@ -66,11 +66,11 @@ class TrialResult:
     top5: float
     mean_class_accuracy: float
     videos: int
-    """Tested on."""
+    """Videos tested on."""
     views: int
-    """Of each video."""
+    """Views of each video."""
     source: str = ""
-    """Of a comparison of sources."""
+    """Name of the source, in a comparison of sources."""
     pretrain_epochs: int = 0
     pretrain_steps: int = 0
     pretrain_loss: float | None = None
@@ -79,7 +79,7 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it went: ``results`` of all finished trials, ``failed`` with the last lines that each printed, by name."""
+    """``results`` of all finished trials; ``failed``: the crashed ones by name, with the last lines that each printed."""
 
     results: list[TrialResult]
     failed: dict[str, str]
@@ -94,8 +94,8 @@ def run_trials(
     report: Report = lambda line: None,
     engine: Literal["local", "ray"] = "local",
 ) -> Outcome:
-    """Run what is not finished, ``jobs`` at a time, one GPU for each where there are several; or with the engine ``ray`` as
-    many at a time as the cluster has room for.
+    """Run the unfinished trials, ``jobs`` at a time, each on its own GPU if there are several; with the engine ``ray``, as
+    many at a time as fit on the cluster.
 
     A trial that was interrupted goes on from its last checkpoint. One that crashed before is only run with ``retry``.
     """
@@ -186,7 +186,7 @@ def _run_one(
             if code != 0:
                 lines = (folder / "output.txt").read_text(encoding="utf-8", errors="replace").splitlines()
                 last = "\n".join(lines[-TAIL_LINES:])
-                if code not in (130, -2, -9, -15):  # killed from outside: not the trial's fault, it goes on next time
+                if code not in (130, -2, -9, -15):  # killed from outside: not the trial's fault; it continues next time
                     write_json(folder / "failed.json", {"exit_code": code, "command": command, "last_lines": last})
                 return None, last or f"exit code {code}"
         result = collect(trial, folder, round(time.monotonic() - began, 1))
@@ -197,7 +197,7 @@ def _run_one(
 
 
 def wait_until_free(run: Path, patience_s: float = LAST_STEP_S) -> None:
-    """Wait for a training that a killed study left behind: it ends after its step, with a checkpoint to go on from."""
+    """Wait for a training that a killed study left behind: it ends after its current step, with a checkpoint."""
     begun = time.monotonic()
     while True:
         try:
@@ -205,12 +205,12 @@ def wait_until_free(run: Path, patience_s: float = LAST_STEP_S) -> None:
                 return
         except DatasetBusyError:
             if time.monotonic() - begun > patience_s:
-                return  # the trial itself says who holds it
+                return  # the trial itself will say who holds it
             time.sleep(0.1)
 
 
 def commands(trial: Trial, folder: Path) -> list[list[str]]:
-    """The trial as a person would type it; options lie in TOML files beside it."""
+    """The trial's commands as a person would type them; their options are in TOML files beside them."""
     found, init = [], []
     if trial.pretrain_on is not None:
         config = write_toml(folder / "pretrain.toml", trial.pretrain_options)

@@ -40,7 +40,7 @@ from tiktokactions.files import (
     strip_path,
     write_json,
 )
-from tiktokactions.records import VideoRecord
+from tiktokactions.records import JsonObject, VideoRecord
 
 _FEW = 500
 """Up to so many ids every folder of clips is asked for each; beyond, every folder is listed once."""
@@ -240,7 +240,7 @@ def _take_down_lines(dataset: Place, path: Place, ids: frozenset[str], left: Cou
 def _correct_report(dataset: Place, path: Place, left: Counter[tuple[str, str]], ids: frozenset[str]) -> None:
     if not path.is_file():
         return
-    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    report: JsonObject = json.loads(path.read_text(encoding="utf-8"))
     bridging = [i for i in report["bridging"] if i not in ids]
     sides = {side: sum(n for (name, _), n in left.items() if name == side) for side in report["wanted"]}
     by_label = {

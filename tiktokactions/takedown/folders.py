@@ -21,6 +21,7 @@ from tiktokactions.dataset.editing import Edit, locked
 from tiktokactions.dataset.info import read_info
 from tiktokactions.files import DatasetBusyError, Place, delete, json_bytes, write_atomic, write_listed
 from tiktokactions.machine import Clock, utc_now, utc_text
+from tiktokactions.records import JsonObject
 from tiktokactions.takedown import collection as of_collection
 from tiktokactions.takedown import reviews
 
@@ -255,7 +256,7 @@ def _take_down_from_subsets(dataset: Place, ids: frozenset[str]) -> int:
 # --- the report -----------------------------------------------------------------------------------------------------
 
 
-def _report_of(folder: Place, pending: _Pending) -> dict[str, Any]:
+def _report_of(folder: Place, pending: _Pending) -> JsonObject:
     said = {name: vars(pending)[name] for name in ("at", "reason", "left", "copies", "attempts")}
     about = {"format": 1, "folder": str(folder), "tiktokactions": __version__}
     return about | said | {"ids": pending.held, "artefacts": pending.counts}
@@ -289,6 +290,6 @@ def signature(report: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _signed(path: Place) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+def _signed(path: Place) -> JsonObject:
+    found: JsonObject = json.loads(path.read_text(encoding="utf-8"))
     return found

@@ -1,48 +1,76 @@
-"""Is a dataset what it says it is? Every record parses, every clip is there and plays, nothing lies about unclaimed."""
+"""Is a dataset what it says it is? Every file is as it was written, and none says what another denies. Nothing is changed.
+
+Records seal themselves and hold the checksums of clip, poster and strip; the manifest holds that of every record; all other
+files stand in ``SHA256SUMS``. Where a dataset of before lacks one of these, what can be compared still is.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Literal
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tiktokactions.curation.engine_local import run_jobs
-from tiktokactions.curation.one_video import check_clip, fail
+from tiktokactions.curation.one_video import check_clip
 from tiktokactions.curation.options import CurateOptions
-from tiktokactions.dataset.editing import Edit
+from tiktokactions.dataset.assignments import NOWHERE, assignments_path, read_sides
+from tiktokactions.dataset.checksums import EDITED_BY_PEOPLE, files_of_ours
+from tiktokactions.dataset.dataset import Dataset
+from tiktokactions.dataset.history import accepted_rows, history_path, state_of, states_at
+from tiktokactions.dataset.manifest import ROWS_PER_BATCH, SCHEMA, manifest_row
+from tiktokactions.errors import UsageError
 from tiktokactions.files import (
+    SUMS,
+    ChecksumsError,
     Place,
-    delete,
+    listing,
     local_file,
     poster_path,
+    read_sums,
+    readable,
     record_files,
-    record_of,
     record_path,
     sha256_file,
     strip_path,
-    write_record,
+    wrong_sums,
 )
-from tiktokactions.records import ClipFile, decode_record
-from tiktokactions.verdicts.settle import cut_again
+from tiktokactions.records import ClipFile, VideoRecord, decode_record, is_as_sealed
+from tiktokactions.reviews.store import STAMP, check_reviews, store_path
+from tiktokactions.verdicts.quarantine import QUARANTINE
 from tiktokactions.video import VideoError
 
+# fmt: off
 ProblemKind = Literal[
-    "bad_record", "misplaced_record", "missing_clip", "clip_changed", "clip_broken", "orphan_clip", "orphan_thumbnail"
+    "unsettled", "bad_record", "misplaced_record", "missing_record", "record_differs", "missing_clip", "clip_changed",
+    "clip_broken", "orphan_clip", "missing_thumbnail", "thumbnail_changed", "orphan_thumbnail", "missing_file",
+    "file_changed", "foreign_file", "table_differs", "reviews_damaged", "export_damaged", "not_restored",
 ]
-CLIP_PROBLEMS = {"missing_clip", "clip_changed", "clip_broken"}
+# fmt: on
 CHECK_TIMEOUT_S = 300.0
+MARKS = ("export.json", "subset.json", "dataset.json", "run.json", "study.json", "release.json")
+"""A folder with one of these is what it says, and no part of the dataset that it lies in."""
 
 
 @dataclass(frozen=True)
 class Problem:
     kind: ProblemKind
     path: str
-    """Relative to the dataset folder."""
+    """Relative to the dataset folder; of an export from the root."""
     video_id: str
     detail: str
     repaired: str = ""
     """What was done about it, empty where nothing was."""
+    sha256: str = ""
+    """Of the file as it is now."""
+    wanted: str = ""
+    """The SHA-256 that the dataset says it has."""
+    lost: bool = False
+    """Whether something is gone for good, whatever was done."""
 
 
 @dataclass(frozen=True)
@@ -50,106 +78,364 @@ class Verification:
     records: int
     clips: int
     problems: tuple[Problem, ...]
+    files: int = 0
+    """Files of the dataset, those included that nothing claims."""
+    restored: int = 0
+    """Files that were brought back from quarantine."""
+    restore: str = ""
+    """The command that brings back what was moved to quarantine; empty if nothing was."""
 
     @property
     def open_problems(self) -> tuple[Problem, ...]:
-        return tuple(problem for problem in self.problems if not problem.repaired)
+        return tuple(problem for problem in self.problems if not problem.repaired or problem.lost)
 
 
-def verify_dataset(dataset: Place, workers: int | None = None) -> Verification:
-    """Check a dataset folder: records parse and lie where they belong; clips exist, match their checksum, decode to as
-    many frames as recorded; no clip and no thumbnail is without a record."""
-    problems: list[Problem] = []
-    clips: dict[str, tuple[str, ClipFile]] = {}
-    ids: set[str] = set()
-    for path, data in record_files(dataset):
-        name = _relative(dataset, path)
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The files that a record says are there: path and SHA-256 of each."""
+
+    video_id: str
+    clip: ClipFile | None
+    thumbnails: tuple[tuple[str, str], ...]
+
+
+@dataclass
+class _Read:
+    """What the records say."""
+
+    ids: set[str] = field(default_factory=set)
+    """Those that cannot be read included, by file name."""
+    damaged: set[str] = field(default_factory=set)
+    claims: dict[str, Claim] = field(default_factory=dict)
+
+
+def verify_dataset(data: Dataset, exports: Iterable[Place] = (), workers: int | None = None) -> Verification:
+    """Check a whole dataset, without changing anything.
+
+    Args:
+        data: a dataset, not a subset.
+        exports: folders with exports of it; those that are not there are passed over.
+        workers: processes that read clips (default: as for curation).
+    """
+    folder, problems, read = data.folder, list[Problem](), _Read()
+    if not data.settled:
+        what = f"'{data.info.under_way or 'curate'}' is under way or was interrupted: run it again"
+        problems.append(Problem("unsettled", "dataset.json", "", what))
+    # The tables of an unsettled dataset are being written.
+    wrong = list(_listed_files(folder)) if data.info.checksums and data.settled else []
+    known_wrong = {problem.path for problem in wrong}
+    with_manifest = data.settled and not known_wrong & {"manifest.parquet", "splits/assignments.csv"}
+    problems += wrong
+    problems += _check_records(data, read, with_manifest)
+    problems += _check_claims(folder, read.claims, workers)
+    unclaimed, files = _unclaimed(data, read)
+    problems += unclaimed
+    if data.settled:
+        problems += (problem for problem in _tables(data, known_wrong) if problem.path not in known_wrong)
+    problems += (Problem("reviews_damaged", name, "", detail) for name, detail in check_reviews(folder))
+    for out in exports:
+        problems += _check_export(out)
+    clips = sum(claim.clip is not None for claim in read.claims.values())
+    ordered = sorted(problems, key=lambda problem: (problem.path, problem.kind))
+    return Verification(len(read.ids), clips, tuple(ordered), files + len(read.ids))
+
+
+def unreadable_dataset(folder: Place, error: Exception) -> Verification:
+    """The same of a dataset whose ``dataset.json`` is gone or damaged: without it only the listed files can be judged."""
+    problems = [Problem("file_changed", "dataset.json", "", f"{error}; put a copy of before in its place")]
+    problems += (problem for problem in _listed_files(folder) if problem.path != "dataset.json")
+    return Verification(0, 0, tuple(problems))
+
+
+# --- records and what they claim ---------------------------------------------------------------------------------------
+
+
+def _check_records(data: Dataset, read: _Read, with_manifest: bool) -> Iterator[Problem]:
+    """Every record; with the manifest, whose rows must be those that the records give."""
+    rows = _Rows(data) if with_manifest and data.manifest.is_file() else None
+    for path, raw in record_files(data.folder):
+        name = relative(data.folder, path)
         try:
-            record = decode_record(data, where=str(path))
-        except ValueError as error:
-            problems.append(Problem("bad_record", name, path.stem, str(error)))
-            ids.add(path.stem)
+            record = decode_record(raw, where=str(path))
+            problem = "" if is_as_sealed(raw) else "was changed since it was written: its seal does not fit"
+        except UsageError as error:
+            record, problem = None, str(error)
+        if record is None or problem:
+            yield Problem("bad_record", name, path.stem, problem, sha256="")
+            read.ids.add(path.stem)
+            read.damaged.add(path.stem)
             continue
-        ids.add(record.video_id)
-        if path != record_path(dataset, record.video_id):
-            problems.append(Problem("misplaced_record", name, record.video_id, "its id belongs to another file name"))
-        elif record.clip is not None:
-            clips[record.clip.path] = (record.video_id, record.clip)
-        elif record.status != "rejected":
-            problems.append(Problem("missing_clip", name, record.video_id, f"{record.status} but without a clip"))
-    problems += _check_clips(dataset, clips, workers)
-    problems += _orphans(dataset, set(clips), ids)
-    return Verification(len(ids), len(clips), tuple(sorted(problems, key=lambda problem: (problem.path, problem.kind))))
+        if path != record_path(data.folder, record.video_id):
+            yield Problem("misplaced_record", name, record.video_id, f"is the record of {record.video_id}")
+            read.ids.update((path.stem, record.video_id))
+            read.damaged.update((path.stem, record.video_id))
+            read.claims.setdefault(record.video_id, _claim(data.folder, record))
+            continue
+        read.ids.add(record.video_id)
+        read.claims[record.video_id] = _claim(data.folder, record)
+        if record.clip is None and record.status != "rejected":
+            yield Problem("missing_clip", name, record.video_id, f"{record.status} but without a clip")
+        if rows is not None:
+            yield from rows.compare(record)
+    if rows is not None:
+        yield from rows.end(read.damaged)
 
 
-def _check_clips(dataset: Place, clips: dict[str, tuple[str, ClipFile]], workers: int | None) -> Iterator[Problem]:
-    jobs = [clip for _, clip in clips.values()]
+def _claim(folder: Place, record: VideoRecord) -> Claim:
+    thumbnails = (
+        (relative(folder, poster_path(folder, record.video_id)), record.poster_sha256),
+        (relative(folder, strip_path(folder, record.video_id)), record.strip_sha256),
+    )
+    return Claim(record.video_id, record.clip, tuple(one for one in thumbnails if one[1]))
+
+
+def _check_claims(folder: Place, claims: Mapping[str, Claim], workers: int | None) -> Iterator[Problem]:
+    jobs = list(claims.values())
     count = workers or CurateOptions().worker_count
-    check = functools.partial(check_one_clip, dataset=dataset)
+    check = functools.partial(check_claim, folder=folder)
     for outcome in run_jobs(jobs, check, max(1, min(count, len(jobs))), CHECK_TIMEOUT_S):
-        kind, detail = outcome.result or ("clip_broken", f"{outcome.failure}: {outcome.detail}")
-        if kind:
-            yield Problem(kind, outcome.job.path, clips[outcome.job.path][0], detail)
+        if outcome.result is not None:
+            yield from outcome.result
+        elif outcome.job.clip is not None:
+            what = f"{outcome.failure}: {outcome.detail}"
+            yield Problem("clip_broken", outcome.job.clip.path, outcome.job.video_id, what)
 
 
-def check_one_clip(clip: ClipFile, dataset: Place) -> tuple[ProblemKind | Literal[""], str]:
-    """What is wrong with a clip: kind and detail, both empty where nothing is."""
-    path = dataset / clip.path
+def check_claim(claim: Claim, folder: Place) -> list[Problem]:
+    """In a worker: what is wrong with the files of one record."""
+    found = []
+    for name, wanted in claim.thumbnails:
+        now = sha256_file(folder / name) if (folder / name).is_file() else ""
+        if now != wanted:
+            kind: ProblemKind = "thumbnail_changed" if now else "missing_thumbnail"
+            found.append(Problem(kind, name, claim.video_id, _differs(now, wanted), sha256=now, wanted=wanted))
+    if claim.clip is not None:
+        about, detail, now = _check_clip(claim.clip, folder)
+        if about:
+            found.append(Problem(about, claim.clip.path, claim.video_id, detail, sha256=now, wanted=claim.clip.sha256))
+    return found
+
+
+def _check_clip(clip: ClipFile, folder: Place) -> tuple[ProblemKind | Literal[""], str, str]:
+    path = folder / clip.path
     if not path.is_file():
-        return "missing_clip", "the file is gone"
+        return "missing_clip", _differs("", clip.sha256), ""
     with local_file(path) as local:
-        sha256 = sha256_file(local)
-        if sha256 != clip.sha256:
-            return "clip_changed", f"SHA-256 {sha256[:12]}, the record says {clip.sha256[:12]}"
+        now = sha256_file(local)
+        if now != clip.sha256:
+            return "clip_changed", _differs(now, clip.sha256), now
         try:
             check_clip(local, clip.frames)
         except VideoError as error:
-            return "clip_broken", error.detail
-    return "", ""
+            return "clip_broken", error.detail, now
+    return "", "", now
 
 
-def _orphans(dataset: Place, clips: set[str], ids: set[str]) -> Iterator[Problem]:
-    for path in sorted((dataset / "clips").glob("*/*")):
-        name = _relative(dataset, path)
-        if name not in clips:
-            yield Problem("orphan_clip", name, path.stem, "no record claims this file")
-    for path in sorted((dataset / "thumbs").glob("*")):
-        video_id = path.name.removesuffix(".jpg").removesuffix(".strip")
-        if video_id not in ids:
-            yield Problem("orphan_thumbnail", _relative(dataset, path), video_id, "no record claims this file")
+def _differs(now: str, wanted: str) -> str:
+    return f"SHA-256 {now[:12]}, the record says {wanted[:12]}" if now else "the file is gone"
 
 
-def repair_dataset(edit: Edit, found: Verification) -> Verification:
-    """Remove records that cannot be read (a rerun of ``curate`` makes them anew) and files that no record claims; cut
-    missing or broken clips again from their source, and reject (``clip_failed``) the video where that is impossible."""
-    edit.begin()
-    problems = [replace(problem, repaired=_repair(edit.folder, problem, edit.options)) for problem in found.problems]
-    return replace(found, problems=tuple(problems))
+class _Rows:
+    """The manifest, read beside the records, which give the rows that it must have in about the same order."""
+
+    def __init__(self, data: Dataset) -> None:
+        self.data, self.sides = data, read_sides(data.folder)
+        self.rows: dict[str, dict[str, Any]] = {}
+        with pq.ParquetFile(readable(data.manifest)) as file:
+            self.names = [name for name in SCHEMA.names if name in file.schema_arrow.names]
+        self.batches = self._batches()
+        self.expected: list[dict[str, Any]] = []
+        self.without: list[str] = []
+
+    def _batches(self) -> Iterator[list[dict[str, Any]]]:
+        with pq.ParquetFile(readable(self.data.manifest)) as file:
+            for batch in file.iter_batches(ROWS_PER_BATCH, columns=self.names):
+                yield batch.to_pylist()
+
+    def compare(self, record: VideoRecord) -> Iterator[Problem]:
+        self.expected.append(manifest_row(record, self.data.options, self.sides.get(record.video_id)))
+        if len(self.expected) == ROWS_PER_BATCH:
+            yield from self._compare()
+
+    def _compare(self) -> Iterator[Problem]:
+        expected = pa.Table.from_pylist(self.expected, schema=SCHEMA).select(self.names).to_pylist()
+        self.expected = []
+        for row in expected:
+            video_id = row["video_id"]
+            while video_id not in self.rows and (batch := next(self.batches, None)) is not None:
+                self.rows |= {other["video_id"]: other for other in batch}
+            said = self.rows.pop(video_id, None)
+            if said is None:
+                self.without.append(video_id)
+                continue
+            if "record_sha256" in said and said["record_sha256"] is None:  # taken over from an older manifest
+                said["record_sha256"] = row["record_sha256"]
+            if differing := [name for name in self.names if said[name] != row[name]]:
+                name = relative(self.data.folder, record_path(self.data.folder, video_id))
+                detail = f"is not the one that manifest.parquet was written from: another {', '.join(differing)}"
+                yield Problem("record_differs", name, video_id, detail)
+
+    def end(self, damaged: set[str]) -> Iterator[Problem]:
+        """What is left when all records were read."""
+        yield from self._compare()
+        for batch in self.batches:
+            self.rows |= {row["video_id"]: row for row in batch}
+        for video_id in self.without:
+            yield Problem(
+                "table_differs", "manifest.parquet", video_id, f"has no row of {video_id}, which has a record"
+            )
+        for video_id, row in self.rows.items():
+            if video_id not in damaged:
+                name = relative(self.data.folder, record_path(self.data.folder, video_id))
+                detail = f"is gone; the manifest has its row (source: {row['source_path']})"
+                yield Problem("missing_record", name, video_id, detail)
 
 
-def _repair(dataset: Place, problem: Problem, options: CurateOptions) -> str:
-    if problem.kind in CLIP_PROBLEMS:
-        return _repair_clip(dataset, problem.video_id, options)
-    delete(dataset / problem.path)
-    if problem.kind == "bad_record":
-        # Its clip and thumbnails are unclaimed now and go with it; the video is curated anew by the next run.
-        for leftover in (poster_path(dataset, problem.video_id), strip_path(dataset, problem.video_id)):
-            delete(leftover)
-        return "removed; run 'curate' with its video again"
-    return "removed"
+# --- files that no record vouches for -----------------------------------------------------------------------------------
 
 
-def _repair_clip(dataset: Place, video_id: str, options: CurateOptions) -> str:
-    hindered = cut_again(video_id, dataset, options, {}, {})
-    if not hindered:
-        return "cut again"
-    record = record_of(dataset, video_id)
-    rejected = fail(record, "clip_failed", hindered)
-    write_record(dataset, replace(rejected, status="rejected", reasons=("clip_failed",)))
-    if record.clip is not None:  # only now: no record may claim a clip that is gone
-        delete(dataset / record.clip.path)
-    return f"rejected (clip_failed): {hindered}"
+def _listed_files(folder: Place) -> Iterator[Problem]:
+    """What ``SHA256SUMS`` says."""
+    try:
+        sums = read_sums(folder)
+    except ChecksumsError as error:
+        yield Problem("file_changed", SUMS, "", str(error), sha256=sha256_file(folder / SUMS))
+        return
+    if sums is None:
+        yield Problem("missing_file", SUMS, "", "is gone: what the tables were like is not known")
+        return
+    wrong = wrong_sums(folder, sums)
+    for name, now in wrong.items():
+        if now == "missing":
+            yield Problem("missing_file", name, "", f"is gone; {SUMS} lists it", wanted=sums[name][-1])
+            continue
+        what = "was changed since it was written"
+        if name in EDITED_BY_PEOPLE:
+            what += "; if you did that, 'dataset card' takes it as it is, and writes README.md anew"
+        yield Problem("file_changed", name, "", what, sha256=now, wanted=sums[name][-1])
+    if "dataset.json" in wrong and len(wrong) > 1:
+        yield Problem("file_changed", SUMS, "", "is of another time than dataset.json and what it lists")
 
 
-def _relative(dataset: Place, path: Place) -> str:
-    return path.relative_to(dataset).as_posix()
+def _unclaimed(data: Dataset, read: _Read) -> tuple[list[Problem], int]:
+    """Files that nothing claims, and how many there are beside the records."""
+    folder, found, files = data.folder, list[Problem](), 0
+    clips = {claim.clip.path for claim in read.claims.values() if claim.clip is not None}
+    known = {*files_of_ours(folder), SUMS, STAMP, *_reviews_files(folder)}
+    for name in _names_below(folder, ""):
+        top = name.partition("/")[0]
+        if top == "records" and (name.count("/"), name[-5:]) in ((2, ".json"), (1, "nl.gz")):
+            continue
+        files += 1
+        kind: ProblemKind | Literal[""] = ""
+        video_id = name.rpartition("/")[2].removesuffix(".mp4").removesuffix(".jpg").removesuffix(".strip")
+        if top == "clips":
+            kind = "" if name in clips else "orphan_clip"
+        elif top == "thumbs":
+            kind = "" if video_id in read.ids and name.count("/") == 1 and name.endswith(".jpg") else "orphan_thumbnail"
+        elif name not in known:
+            kind, video_id = "foreign_file", ""
+        if kind:
+            found.append(Problem(kind, name, video_id, "no record claims this file", sha256=sha256_file(folder / name)))
+    return found, files
+
+
+def _names_below(folder: Place, below: str) -> Iterator[str]:
+    """Every file, without hidden ones, the quarantine, and folders that are things of their own."""
+    files, folders = listing(folder / below if below else folder)
+    prefix = f"{below}/" if below else ""
+    if below and any(file.name in MARKS for file in files):
+        return
+    yield from (f"{prefix}{file.name}" for file in files if not file.name.startswith("."))
+    for inner in folders:
+        if not inner.name.startswith(".") and f"{prefix}{inner.name}" != QUARANTINE:
+            yield from _names_below(folder, f"{prefix}{inner.name}")
+
+
+def _reviews_files(folder: Place) -> list[str]:
+    name = store_path(folder).name
+    return [name, f"{name}-wal", f"{name}-shm"]
+
+
+# --- tables against each other --------------------------------------------------------------------------------------------
+
+
+def _tables(data: Dataset, known_wrong: set[str]) -> Iterator[Problem]:
+    """Tables that say something else than the manifest; a table that is known to be damaged is not read."""
+    folder = data.folder
+    if not data.manifest.is_file():
+        yield Problem("missing_file", "manifest.parquet", "", "is gone")
+        return
+    if "manifest.parquet" in known_wrong:
+        return
+    try:
+        yield from _statistics_differ(data)
+        yield from _history_differs(data)
+    except (UsageError, pa.ArrowException, OSError) as error:
+        yield Problem("table_differs", "manifest.parquet", "", f"cannot be read: {error}")
+    if assignments_path(folder).is_file() and "splits/assignments.csv" not in known_wrong:
+        yield from _lists_differ(folder)
+
+
+def _statistics_differ(data: Dataset) -> Iterator[Problem]:
+    path = data.folder / "stats.json"
+    if not path.is_file():
+        return
+    try:
+        said = json.loads(path.read_bytes())
+        status = {name: said["status"][name] for name in data.counts}
+    except (ValueError, KeyError, TypeError) as error:
+        yield Problem("table_differs", path.name, "", f"cannot be read: {error!r}")
+        return
+    if status != data.counts:
+        yield Problem("table_differs", path.name, "", f"counts {status}, the manifest {data.counts}")
+
+
+def _history_differs(data: Dataset) -> Iterator[Problem]:
+    path = history_path(data.folder)
+    if not path.is_file() or not data.version:
+        return
+    rows = {row["video_id"]: state_of(row) for row in accepted_rows(data.folder)}
+    try:
+        states = states_at(data.folder, data.version)
+    except (UsageError, UnicodeDecodeError) as error:
+        if rows:
+            yield Problem("table_differs", path.name, "", f"cannot be read: {error}")
+        return
+    if states != rows:
+        others = sorted(i for i in states.keys() | rows.keys() if states.get(i) != rows.get(i))
+        yield Problem("table_differs", path.name, "", f"ends with another state of {', '.join(others[:5])}")
+
+
+def _lists_differ(folder: Place) -> Iterator[Problem]:
+    """The lists of the sides name no video of another side."""
+    import csv
+
+    try:
+        sides = read_sides(folder)
+    except (UsageError, UnicodeDecodeError) as error:
+        yield Problem("table_differs", "splits/assignments.csv", "", str(error))
+        return
+    for side in sorted(set(sides.values()) - {NOWHERE}):
+        path = folder / "splits" / f"{side}.csv"
+        if path.is_file():
+            with path.open(encoding="utf-8", errors="replace", newline="") as file:
+                others = [i for row in csv.DictReader(file) if sides.get(i := row.get("video_id") or "") != side]
+            if others:
+                detail = f"lists {len(others)} videos of other sides, for example {others[0]}"
+                yield Problem("table_differs", f"splits/{side}.csv", "", detail)
+
+
+def _check_export(out: Place) -> Iterator[Problem]:
+    try:
+        sums = read_sums(out) or {}
+    except ChecksumsError as error:
+        yield Problem("export_damaged", str(out / SUMS), "", f"{error}; export it again")
+        return
+    for name, now in wrong_sums(out, sums).items():
+        what = "is gone" if now == "missing" else "was changed since it was written"
+        yield Problem("export_damaged", str(out / name), "", f"{what}; export it again")
+
+
+def relative(folder: Place, path: Place) -> str:
+    return path.relative_to(folder).as_posix()

@@ -1,7 +1,7 @@
 """Reading and writing video: the only room that touches the decoder and the encoder (PyAV, no ffmpeg binary).
 
-Here alone live variable frame rates, broken time stamps, rotation, non-square pixels, colour range and damaged packets.
-Everything outside sees frames with a number and a time, small pictures, and clips.
+Variable frame rates, broken time stamps, rotation, non-square pixels, colour range and damaged packets are handled here and
+nowhere else. Everything outside sees frames with a number and a time, small pictures, and clips.
 """
 
 from __future__ import annotations

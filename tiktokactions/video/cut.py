@@ -1,4 +1,4 @@
-"""Cutting: the frames of an interval as a clip made for training, and the check that it is what it should be."""
+"""Cutting: encodes the frames of an interval as a clip for training, and counts the frames of a clip."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def cut_clip(
 
     A source with even spacing gives each of its frames once; an uneven one, or another ``settings.fps``, is sampled at
     the output's times, always from frames inside the interval. ``expected`` is the number of source frames inside it:
-    where seeking finds another number the video is read from its start instead.
+    if seeking finds another number, the video is read from its start instead.
 
     Raises:
         VideoError: ``clip_failed`` where the frames cannot be found or encoded.

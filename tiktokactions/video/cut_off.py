@@ -1,4 +1,4 @@
-"""Is the end of a file missing? Decoders do not tell: to them it is a shorter video."""
+"""Finds out whether the end of a file is missing. Decoders do not say: to them it is a shorter video."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 def what_is_missing(
     path: str, container: av.container.InputContainer, stream: av.VideoStream, packets: int, last_is_damaged: bool
 ) -> str | None:
-    """In words what says that the file is cut off; None where nothing does.
+    """The sign that the file is cut off, in words; None if there is none.
 
     Args:
         path: of the file.
@@ -36,7 +36,7 @@ def what_is_missing(
 
 
 def matroska_size(path: str) -> int | None:
-    """How many bytes a Matroska or WebM file has by its own account; None where it does not say (live recordings)."""
+    """The size in bytes that a Matroska or WebM file states; None if it does not (live recordings)."""
     with open(path, "rb") as file:
         size = 0
         for element in (_EBML, _SEGMENT):

@@ -1,4 +1,4 @@
-"""Decoding: frames with a number and a time, and what is known of a file once all of them were seen."""
+"""Decoding: frames with a number and a time, and what is known about a file once all of them have been decoded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,live_flv,asf,ogg,gif,apng,webp_pipe,mjpeg,rm,dv,mxf,wtv,"
     "h264,hevc,m4v,mpegvideo,vc1,ivf,obu,nut,yuv4mpegpipe,swf,vob,amv,av1,jpeg_pipe,png_pipe,bmp_pipe,tiff_pipe,image2"
 )
-"""Demuxers a file may be opened with. Left out on purpose: playlists (hls, concat, dash), which open other files and
+"""Demuxers that may open a file. Left out on purpose: playlists (hls, concat, dash), which open other files and
 addresses, and ``tty``, which reads any text as a film."""
 
 CONTAINERS_WITHOUT_TIMESTAMPS = {"avi", "h264", "hevc", "m4v", "mpegvideo", "vc1", "mjpeg"}
@@ -78,8 +78,8 @@ class _Clock:
 class VideoFile:
     """An open video. Use as a context manager; read with :meth:`frames` or :meth:`frames_between`.
 
-    ``skip_loop_filter``: FFmpeg's setting of the same name. ``noref`` leaves frames that no other frame is predicted from
-    unfiltered: a little coarser to look at, and every other frame is exactly as it should be.
+    ``skip_loop_filter``: FFmpeg's setting of the same name. ``noref`` skips the filter for frames that no other frame
+    is predicted from: they look a little coarser, and all other frames are exact.
 
     Raises:
         VideoError: ``not_a_video``, ``truncated``, ``no_video_stream``, ``too_small``.
@@ -106,7 +106,7 @@ class VideoFile:
         codec.options = {"skip_loop_filter": skip_loop_filter}
         self.header_rate = header_rate(self.stream)
         self.guessed_rate = Fraction(self.stream.guessed_rate or self.header_rate)
-        """The rate the frames were captured for, as far as the header tells: not lowered by frames left out."""
+        """The capture rate, as far as the header says; missing frames do not lower it."""
         self.by_counting = bool(set(self._container.format.name.split(",")) & CONTAINERS_WITHOUT_TIMESTAMPS)
         self.rotation = 0
         """Degrees clockwise that turn the coded picture upright; known after the first frame."""
@@ -163,7 +163,7 @@ class VideoFile:
         if first is None or first.picture.pts is None or base is None:
             return
         zero = first.picture.pts
-        # Some containers land after the wanted time: try again from further back, at last from the very start.
+        # Some containers land after the wanted time: try again from further back, and finally from the start.
         for margin_s in (0.0, 2.0, 10.0):
             if margin_s >= start_s:
                 break
@@ -260,7 +260,7 @@ def open_container(path: str) -> av.container.InputContainer:
         if head[4:8] == b"ftyp":
             why = "an MP4 file without its index (moov): the end of the file is missing"
             raise VideoError("truncated", why) from error
-        # Without the path, which the record has in its place: reasons travel further than paths.
+        # Without the path, which the record holds separately: reasons are published, paths are not.
         told = getattr(error, "strerror", None) or str(error).split(";")[0]
         raise VideoError("not_a_video", told) from error
 
@@ -300,7 +300,7 @@ def nominal_rate(times_s: Iterable[float], header_rate: Fraction) -> tuple[Fract
     # Containers that count in milliseconds shift frames by up to one, which is no unevenness.
     variable = bool((np.abs(gaps_s - middle_s) > max(0.25 * middle_s, 0.0015)).any())
     if variable:
-        # The lower quartile: as many gaps may be widened by a missing frame as not.
+        # The lower quartile, since up to half of the gaps may be wider because of missing frames.
         measured, tolerance = 1 / float(np.percentile(gaps_s, 25, method="lower")), 0.05
     else:
         measured, tolerance = (len(times) - 1) / float(times[-1] - times[0]), max(1e-3, 0.5 / len(times) ** 1.5)

@@ -1,4 +1,4 @@
-"""Which packet of a file holds which frame, found out without decoding where that can be known.
+"""Finds out which packet of a file holds which frame, without decoding where possible.
 
 A packet is numbered by its place in the file, a frame by its place on the screen; B-frames make the two differ. Frame
 ``i`` is the ``i``-th frame that decoding the file from its first packet to its last would yield.
@@ -21,8 +21,8 @@ ONE_FRAME_A_PACKET = INTRA_ONLY | {"h264", "hevc", "vp9", "av1", "libdav1d", "li
 """Every packet of a sound file shows one frame at its time stamp. (Packets of VP8 may hold frames that are never shown.)"""
 
 SKIPS_EXACTLY = {"h264", "mpeg4"}
-"""FFmpeg can leave out frames here that no other frame needs, and all others stay the same to the bit. HEVC's mark for
-such frames holds within a temporal layer only; VP9 and AV1 learn from every frame."""
+"""For these codecs FFmpeg can leave out frames that no other frame needs, and all others stay the same to the bit. HEVC's
+mark for such frames is valid only within a temporal layer; VP9 and AV1 adapt with every frame."""
 
 LONGEST_EMPTY_VOP = 19
 """Bytes: an MPEG-4 picture up to this size may say "nothing coded here", and no frame comes out (FFmpeg's bound)."""
@@ -45,16 +45,16 @@ class PacketFacts(NamedTuple):
 
 @dataclass(frozen=True)
 class FrameIndex:
-    """Where the frames of a file are. Arrays over frames are in the order of the screen, over packets in the file's."""
+    """Where the frames of a file are. Arrays over frames are in display order, arrays over packets in file order."""
 
     packet_of_frame: np.ndarray | None
-    """int64 (frames,); None where frames can be counted only: then decode from the first packet and count."""
+    """int64 (frames,); None if frames can only be counted: then decode from the first packet and count."""
     frame_of_packet: np.ndarray
     """int64 (packets,); -1 where a packet shows nothing."""
     starts: np.ndarray
     """int64: packets at which decoding may begin, rising."""
     is_droppable: np.ndarray
-    """bool (packets,): FFmpeg may be told to leave out what it holds, if nobody wants to see it."""
+    """bool (packets,): FFmpeg may leave out the packet's frame if nobody asked for it."""
     times_s: np.ndarray
     """float64 (frames,): seconds since the first frame."""
 
@@ -63,7 +63,7 @@ class FrameIndex:
         return len(self.times_s)
 
     def runs(self, frames: np.ndarray) -> list[tuple[int, int]]:
-        """The packets ``[first, end)`` to decode, in turn, for the given rising frame numbers."""
+        """The packets ``[first, end)`` to decode, one run after the other, for the given rising frame numbers."""
         assert self.packet_of_frame is not None
         runs: list[tuple[int, int]] = []
         for frame in frames.tolist():
@@ -77,7 +77,7 @@ class FrameIndex:
 
     def _start_for(self, packet: int, frame: int) -> int:
         for start in self.starts[: np.searchsorted(self.starts, packet, side="right")][::-1]:
-            # Frames that stand behind a keyframe but are shown before it may need what stands before the keyframe.
+            # Frames that follow a keyframe in the file but are shown before it may need earlier packets.
             if self.frame_of_packet[start] <= frame:
                 return int(start)
         return 0

@@ -1,7 +1,7 @@
 """Pictures: decoded frames made small, upright and comparable.
 
 A *picture* is planar I420 in limited range, uint8 ``(height * 3 // 2, width)``, both sides even: the luma of ``height``
-rows, then the two quarter-size chroma planes. It is what decoders give and encoders take, at half the memory of BGR.
+rows, then the two quarter-size chroma planes. Decoders produce it and encoders take it, and it needs half the memory of BGR.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _is_full_range(picture: av.VideoFrame) -> bool:
 
 
 def shrink(picture: av.VideoFrame, width: int, height: int) -> np.ndarray:
-    """A decoded frame as a picture ``(height * 3 // 2, width)`` (see above), still as the camera held it.
+    """A decoded frame as a picture ``(height * 3 // 2, width)`` (see above), not yet turned upright.
 
     Averages before it samples: for clips, thumbnails and detection.
     """

@@ -15,7 +15,7 @@ EXACT_IN = {"mov", "mp4", "matroska", "webm"}
 
 
 def begins_anew(codec: str, header: bytes, packet: bytes) -> bool:
-    """Whether nothing behind a keyframe is predicted from what stands before it.
+    """Whether nothing after a keyframe is predicted from frames before it.
 
     torchcodec begins at keyframes whatever they are. H.264 and HEVC have kinds that a decoder needs some frames to recover
     from (open groups of pictures, intra refresh); pictures of its other codecs have not.
@@ -39,7 +39,7 @@ class DecoderError(TiktokactionsError, RuntimeError):
 
 
 class TorchcodecError(Exception):
-    """What torchcodec said of a file. Internal: the reader turns to PyAV or raises an ``UnreadableError``."""
+    """An error of torchcodec. Internal: the reader falls back on PyAV or raises an ``UnreadableError``."""
 
 
 class TorchcodecReader:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from tiktokactions.files import write_atomic, write_json
+from tiktokactions.records import JsonObject
 from tiktokactions.release.rows import Export, ExportedClip, place_file
 
 KIND = "eta.core.datasets.LabeledVideoDataset"
@@ -30,13 +30,13 @@ def write(export: Export, out: Path) -> list[Path]:
     return [out / "manifest.json", *(out / entry[kind] for entry in index for kind in ("data", "labels"))]
 
 
-def video_labels(export: Export, clip: ExportedClip) -> dict[str, Any]:
+def video_labels(export: Export, clip: ExportedClip) -> JsonObject:
     """One clip in ETA's VideoLabels form: frames count from 1, boxes are relative to the picture."""
     record = clip.record()
     assert record.probe is not None and record.clip is not None
     facts = clip.facts()
     said = {name: facts[name] for name in ("label", "split", "creator", "video_id")}
-    frames: dict[str, Any] = {}
+    frames: JsonObject = {}
     for sample in record.samples:
         people = export.people(record, sample)
         if not clip.start_s <= sample.time_s < clip.end_s or not people:
@@ -52,7 +52,7 @@ def video_labels(export: Export, clip: ExportedClip) -> dict[str, Any]:
     return {"attrs": {"attrs": attributes}, "frames": frames}
 
 
-def _person(xyxy: tuple[float, float, float, float], score: float, width: int, height: int) -> dict[str, Any]:
+def _person(xyxy: tuple[float, float, float, float], score: float, width: int, height: int) -> JsonObject:
     x0, y0, x1, y1 = xyxy
     corners = {"top_left": {"x": x0 / width, "y": y0 / height}, "bottom_right": {"x": x1 / width, "y": y1 / height}}
     return {"type": "eta.core.objects.DetectedObject", "label": "person", "bounding_box": corners, "confidence": score}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from tiktokactions.files import write_atomic, write_json
+from tiktokactions.records import JsonObject
 from tiktokactions.release.rows import Export, ExportedClip, place_file
 
 MODEL = "hashtags"
@@ -40,7 +40,7 @@ def config(labels: tuple[str, ...]) -> str:
 """
 
 
-def _task(clip: ExportedClip, name: str) -> dict[str, Any]:
+def _task(clip: ExportedClip, name: str) -> JsonObject:
     data = {"video": f"/data/local-files/?d={name}"} | clip.facts()
     value = {"choices": list(clip.labels)}
     choices = {"from_name": "action", "to_name": "video", "type": "choices", "value": value}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tiktokactions.files import unfinished
+from tiktokactions.records import JsonObject
 from tiktokactions.release.rows import Export
 
 SCHEMA = pa.schema(
@@ -54,11 +54,11 @@ def write(export: Export, out: Path) -> list[Path]:
     return paths
 
 
-def _part_numbers(most_bytes: int) -> Callable[[dict[str, Any]], int]:
+def _part_numbers(most_bytes: int) -> Callable[[JsonObject], int]:
     """For ``itertools.groupby``: the part that a row belongs to; one with more than ``most_bytes`` of video is full."""
     number = size = 0
 
-    def part(row: dict[str, Any]) -> int:
+    def part(row: JsonObject) -> int:
         nonlocal number, size
         if size > most_bytes:
             number, size = number + 1, 0

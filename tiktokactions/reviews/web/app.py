@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Static(StaticFiles):
-    """Asked for anew every time, sent only where it has changed."""
+    """Browsers ask for these files every time, and get them only if they have changed."""
 
     def file_response(self, *arguments: object, **settings: object) -> Response:
         response = super().file_response(*arguments, **settings)  # type: ignore[arg-type]
@@ -47,8 +47,8 @@ class _Static(StaticFiles):
 
 
 def create_app(desk: Desk) -> FastAPI:
-    """The pages of a desk as an ASGI application. With another host than this machine, or an owner's token, nobody gets in
-    without a token."""
+    """The pages of a desk as an ASGI application. Nobody gets in without a token if other machines can reach it, or if an
+    owner's token is set."""
     templates = Jinja2Templates(HERE / "templates")
     templates.env.filters.update(FILTERS)
     tokens_needed = not is_loopback(desk.options.host) or desk.options.owner_token is not None
@@ -91,11 +91,11 @@ def _name_the_cookie(app: FastAPI) -> None:
 
 
 def _handle_errors(app: FastAPI) -> None:
-    """Messages for people; what only the operator may see goes to the log."""
+    """Errors as messages for people; details for the operator go to the log."""
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
-        text = NO_PAGE if error.detail == "Not Found" else str(error.detail)  # the framework's own word for it
+        text = NO_PAGE if error.detail == "Not Found" else str(error.detail)  # the framework's own wording
         return _problem(request, error.status_code, text, error.headers)
 
     @app.exception_handler(RequestValidationError)
@@ -120,7 +120,7 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> Response:
-        # The server logs the trace; this answer is made outside the middleware and needs its headers.
+        # The server logs the traceback. This answer is made outside the middleware, so it needs the headers here.
         return _problem(request, 500, "Something went wrong here; the server's log says what.", SECURITY_HEADERS)
 
 

@@ -1,4 +1,4 @@
-"""What every handler needs: the desk, the sessions, the stand-ins, the templates; and who is asking."""
+"""What every handler needs: the desk, the sessions, the stand-ins, the templates, and who is asking."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Web:
     proxies: Proxies
     templates: Jinja2Templates
     page_version: str
-    """Goes into every decision: which pages it was taken on."""
+    """Stored with every decision: the version of the pages it was made on."""
 
 
 def assets_version() -> str:
-    """The package's version and a hash of everything that a browser is given."""
+    """The package's version and a hash of everything that is sent to browsers."""
     files = sorted(p for folder in ("static", "templates") for p in (HERE / folder).iterdir() if p.is_file())
     content = hashlib.sha256(b"".join(p.read_bytes() for p in files)).hexdigest()
     return f"{__version__}-{content[:8]}"
@@ -52,7 +52,7 @@ _COOKIE = APIKeyCookie(
 
 
 def readable_item(web: Web, video_id: str) -> ReviewItem:
-    """Raises ``UnknownVideoError``, and for a damaged record 404: its message, which names a path, is the operator's."""
+    """Raises ``UnknownVideoError``; for a damaged record 404, and the message, which names a path, goes to the log."""
     try:
         return web.desk.item(video_id)
     except UnknownVideoError:
@@ -89,7 +89,7 @@ def owner_may_change(request: Request) -> Session:
 
 
 async def the_web(request: Request) -> Web:
-    """Not a plain function: those are handed to a thread each."""
+    """Async, because FastAPI would run a plain function in a thread of its own."""
     return web_of(request)
 
 

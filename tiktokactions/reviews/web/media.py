@@ -31,7 +31,7 @@ async def source(web: TheWeb, session: SignedIn, request: Request, video_id: str
 
 @media.api_route("/{video_id}/{what}", methods=["GET", "HEAD"])
 async def of_the_dataset(web: TheWeb, session: SignedIn, request: Request, video_id: str, what: str) -> Response:
-    """``clip``, ``poster`` or ``strip``: a file that must lie in the dataset, wherever links or a made-up record point."""
+    """``clip``, ``poster`` or ``strip``: a file that must lie in the dataset, wherever links or a forged record point."""
     item = await run_sync(readable_item, web, video_id)
     path = {"clip": item.clip_path, "poster": item.poster_path, "strip": item.strip_path}.get(what)
     if path is None or not path.resolve().is_relative_to(web.desk.dataset.resolve()):
@@ -50,7 +50,7 @@ async def scene_copy(
         raise HTTPException(404, MISSING)
     try:
         future = await run_sync(web.proxies.proxy_of, item.source, probe, item.record.scenes[scene], part)
-        # Shielded: when one viewer leaves, the others still get the copy.
+        # Shielded: if one viewer leaves, the others still get the copy.
         path = await asyncio.shield(asyncio.wrap_future(future))
     except (ProxyError, StoreError) as error:
         raise HTTPException(404, str(error)) from error

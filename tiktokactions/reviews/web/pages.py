@@ -18,13 +18,13 @@ from tiktokactions.reviews.web.endpoints import GalleryQuery, item_of, next_answ
 from tiktokactions.reviews.web.sessions import Session
 
 HELD_AHEAD = 5
-"""Videos reserved for an open page: the one on show and those that are loaded behind it."""
+"""Videos reserved for an open page: the one on screen and those that load behind it."""
 FUNNEL_ROWS = 200
 pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 class VisitorNeededError(Exception):
-    """A page was asked for by somebody who is not signed in. Internal: the server answers it with :func:`let_in`."""
+    """Somebody who is not signed in asked for a page. Internal: the server answers with :func:`let_in`."""
 
 
 def visitor(request: Request) -> Session:
@@ -48,10 +48,10 @@ PageOwner = Annotated[Session, Depends(page_owner)]
 
 
 async def let_in(request: Request) -> Response:
-    """What a stranger sees. On this machine everybody comes in under a name; elsewhere an invitation is asked for.
+    """What somebody sees who is not signed in. On this machine a name is enough; elsewhere an invitation is needed.
 
-    The cookie is of the strict kind: the first page that is opened from a link elsewhere comes without it. So that page
-    only loads itself again, which then is this site's own doing.
+    The cookie is strict: a page that is opened from a link on another site is requested without it. Such a page only
+    reloads itself, and that request comes from this site.
     """
     web = web_of(request)
     if request.headers.get("sec-fetch-site") == "cross-site":
@@ -78,7 +78,7 @@ def _page(
 
 
 def _boot(web: Web, session: Session, **values: object) -> JsonObject:
-    """What the script of a page starts from."""
+    """The data that the script of a page starts with."""
     return {
         "mark": web.sessions.mark(session),
         "reviewer": session.person.id,

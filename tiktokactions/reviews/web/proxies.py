@@ -19,7 +19,7 @@ from tiktokactions.video import ClipSettings, VideoError, cut_clip
 
 PART_S = 60.0
 WINDOW_S = 120.0
-"""Of a long scene part ``n`` shows the 120 s from its second 60·n on: every segment lies whole in one part."""
+"""Part ``n`` of a long scene shows 120 s from second 60·n, so that every segment lies in a single part."""
 SHORT_SIDE, CRF = 480, 26
 FOLDER_BYTES_AT_MOST = 2_000_000_000
 WAITING_AT_MOST = 16
@@ -33,11 +33,11 @@ PLAYS_EVERYWHERE = {
 
 
 class ProxyError(TiktokactionsError, RuntimeError):
-    """A stand-in could not be made; the text is fit to be shown."""
+    """A stand-in could not be made; the message can be shown on the page."""
 
 
 def plays_in_browsers(probe: Probe | None, path: Path) -> bool:
-    """Whether Chromium, Firefox and Safari play the file itself, at the times that the record counts in."""
+    """Whether Chromium, Firefox and Safari play the file itself, with the times of the record."""
     if probe is None or probe.timestamps_repaired or abs(probe.start_s) > 0.01:
         return False
     return path.suffix.lower() in PLAYS_EVERYWHERE.get((probe.codec, probe.pixel_format), ())
@@ -53,7 +53,7 @@ class ProxyJob:
 
 
 def make_proxy(job: ProxyJob) -> str | None:
-    """Encode one stand-in; what went wrong, or None. Runs in a process of its own: a bad file costs only itself."""
+    """Encode one stand-in; returns what went wrong, or None. Its own process keeps a bad file from harming the rest."""
     target = Path(job.target)
     unfinished = target.with_name(f".{target.stem}-{secrets.token_hex(4)}.part")
     side = min(SHORT_SIDE, job.probe.width, job.probe.height)
@@ -75,7 +75,7 @@ def make_proxy(job: ProxyJob) -> str | None:
 
 
 class Proxies:
-    """The folder of stand-ins and the thread that has them made, one after the other."""
+    """The folder of stand-ins, and the thread that makes them one after the other."""
 
     def __init__(self, folder: Path, bytes_at_most: int = FOLDER_BYTES_AT_MOST) -> None:
         self.folder, self.bytes_at_most = folder, bytes_at_most
@@ -103,7 +103,7 @@ class Proxies:
         ready: concurrent.futures.Future[Path] = concurrent.futures.Future()
         with self._lock:
             if target.exists():
-                os.utime(target)  # used now: not the first to go
+                os.utime(target)  # used now, so not the first to be deleted
                 ready.set_result(target)
                 return ready
             known = self._under_way.get(target.name)

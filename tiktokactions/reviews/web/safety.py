@@ -1,4 +1,4 @@
-"""What keeps the pages safe to open: the checks that every request passes, and the headers that every answer carries."""
+"""Security of the pages: the checks that every request must pass, and the headers of every answer."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def own_names(host: str) -> frozenset[str]:
 
 
 def host_is_ours(header: str | None, names: Collection[str], loopback_only: bool) -> bool:
-    """A page of somebody else can make its own name point here (DNS rebinding), but not an address: addresses pass, names
-    only if they are ours."""
+    """Another site can make its own name point here (DNS rebinding), but not an address: so addresses pass, and names only
+    if they are ours."""
     found = _HOST.fullmatch(header or "")
     if found is None:
         return False

@@ -1,6 +1,6 @@
 """Files over HTTP with ranges (RFC 9110, section 14), so that every browser can seek in a video: starlette's answers, with
-two differences. A ``Range`` that starlette refuses with 400 is passed over, as the RFC has it, and so are several ranges at
-once; and every answer says that it accepts ranges."""
+two differences. A ``Range`` that starlette refuses with 400 is ignored, as the RFC says, and so are several ranges at once;
+and every answer says that ranges are accepted."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _is_one_range(header: str) -> bool:
 
 
 def file_mark(path: Path) -> str:
-    """Changes when the file does; goes into its address, so that browsers may keep what they have."""
+    """Changes when the file does. It is part of the file's address, so that browsers may cache the file."""
     return FileResponse(path, stat_result=path.stat()).headers["etag"].strip('"')
 
 

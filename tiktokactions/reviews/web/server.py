@@ -105,7 +105,7 @@ def _terminated_like_interrupted() -> Iterator[None]:
 
 @contextlib.contextmanager
 def kept_up_to_date(desk: Desk) -> Iterator[None]:
-    """Keep up with what ``apply`` or ``curate`` change while the pages are served."""
+    """Follow changes that ``apply`` or ``curate`` make while the pages are served."""
     over = threading.Event()
 
     def refresh() -> None:
@@ -113,7 +113,7 @@ def kept_up_to_date(desk: Desk) -> Iterator[None]:
             try:
                 desk.refresh()
             except (ValueError, OSError, sqlite3.Error) as error:
-                # A manifest that is being written can be read the next time.
+                # A manifest that is being written can be read next time.
                 _log.warning("the dataset could not be read again: %s", error)
 
     thread = threading.Thread(target=refresh, name="refresh", daemon=True)

@@ -1,4 +1,4 @@
-"""Who sits at the browser: names on this machine alone, tokens everywhere else; and the mark that every change must carry.
+"""Who is at the browser: names on this machine, tokens everywhere else; and the mark that every change must carry.
 
 A session is a cookie: the person's token where they have one, else their name, signed. Pages carry a second value that is
 derived from it and that no other site can read; requests that change something must send it back.
@@ -26,7 +26,7 @@ OWNER = "owner"
 TOKEN_HEADER = "X-Review-Token"
 COOKIE_LIVES_S = 180 * 24 * 3600
 HERE_S = 90.0
-"""Who was seen so recently counts as being here: an open page says so every 30 s."""
+"""Somebody seen within this time counts as present: an open page reports every 30 s."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Session:
 
 
 class Sessions:
-    """``tokens_needed``: names alone let nobody in."""
+    """``tokens_needed``: a name is not enough to get in."""
 
     def __init__(self, store: Store, dataset: Path, tokens_needed: bool) -> None:
         self.store, self.tokens_needed = store, tokens_needed
@@ -54,7 +54,7 @@ class Sessions:
         self._lock = threading.Lock()
 
     def session_of(self, request: Request) -> Session | None:
-        """Who sends a request; None for strangers."""
+        """Who sent a request; None for strangers."""
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         cookie = None if kind.lower() == "bearer" else request.cookies.get(self.cookie_name, "")
         if cookie is None:
@@ -77,7 +77,7 @@ class Sessions:
             person = people.reviewer(self.store, base64.urlsafe_b64decode(head.split(".")[1]).decode())
         except (ValueError, IndexError):
             return None
-        # A name that was given a token meanwhile is its holder's; the owner of a server on this machine sits at it.
+        # A name that has a token by now belongs to its holder, except the owner's: they sit at this machine.
         taken = person is None or person.disabled or (person.has_token and person.id != OWNER)
         return None if taken else person
 
@@ -118,7 +118,7 @@ class Sessions:
 
     def may_change(self, session: Session, request: Request) -> bool:
         if session.cookie is None:
-            return True  # no browser sends a token of its own accord
+            return True  # browsers never send such a token by themselves
         return hmac.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), self.mark(session).encode())
 
     def keep(self, response: Response, session: Session) -> None:

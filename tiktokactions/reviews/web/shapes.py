@@ -1,4 +1,4 @@
-"""What goes over the wire between page and server, and how a video's record becomes that."""
+"""The messages between page and server, and how a video's record becomes one."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ VideoId = Annotated[str, Field(min_length=1, max_length=200)]
 QueueName = Annotated[str, Field(max_length=150)]
 Text = Annotated[str, Field(max_length=TEXT_AT_MOST)]
 Texts = Annotated[list[Text], Field(max_length=NAMES_AT_MOST)]
-# JSON knows no whole numbers: 12.0 is one. It stands after the bounds, else they are not in the OpenAPI description.
+# JSON has no whole numbers: 12.0 may be one. This stands after the bounds, or OpenAPI would not describe them.
 WHOLE = BeforeValidator(lambda v: int(v) if isinstance(v, float) and v.is_integer() else v)
 
 
 class _Given(BaseModel):
-    """What a page sends: nothing unknown in it, and nothing of another kind."""
+    """What a page sends: no unknown fields, no values of another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -138,14 +138,16 @@ class InvitationGiven(NameGiven):
 
 
 class GoldGiven(_Given):
-    verdict: Literal["accept", "reject"] | None = Field(description="The right answer; null: no gold item any more.")
+    verdict: Literal["accept", "reject"] | None = Field(
+        description="The right answer; null: stop using it as a gold item."
+    )
 
 
 class SessionAnswer(BaseModel):
     reviewer: str
     name: str
     role: str
-    token: str = Field(description="To be sent back as X-Review-Token with every POST that relies on the cookie.")
+    token: str = Field(description="Send it back as X-Review-Token with every POST that relies on the cookie.")
 
 
 class Segment(_OfRecord):
@@ -218,8 +220,8 @@ class UndoAnswer(BaseModel):
 
 class GalleryAnswer(BaseModel):
     videos: list[VideoAnswer]
-    next: str | None = Field(description="Give it as `after` for the page behind this one.")
-    previous: str | None = Field(description="Give it as `before` for the page ahead of this one.")
+    next: str | None = Field(description="Pass it as `after` for the next page.")
+    previous: str | None = Field(description="Pass it as `before` for the previous page.")
     total: int | None = Field(description="null: more than 10,000.")
 
 
@@ -227,7 +229,7 @@ class InvitationAnswer(BaseModel):
     reviewer: str
     role: str
     token: str
-    path: str = Field(description="Of the link, to be put behind the server's address.")
+    path: str = Field(description="Path of the link, to append to the server's address.")
 
 
 class Done(BaseModel):
