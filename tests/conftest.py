@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests import made_videos, stores
+from tiktokactions.splits.options import DEFAULTS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = (REPOSITORY / os.environ.get("TIKTOKACTIONS_TEST_DATA", "../shared")).resolve()
@@ -57,6 +58,14 @@ def _has_cuda() -> bool:
     except ImportError:
         return False
     return bool(torch.cuda.is_available())
+
+
+@pytest.fixture(autouse=True, scope="module")
+def without_certificate() -> Iterator[None]:
+    """Splits compare their clips frame by frame; only the tests of that ask for it (``certify``)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(DEFAULTS, "certify", 0)
+        yield
 
 
 @pytest.fixture(scope="session")

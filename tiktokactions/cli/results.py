@@ -266,6 +266,7 @@ def dataset_card(path: Path, typed: Typed) -> Told:
 
 
 def dataset_split(report: SplitReport, typed: Typed) -> Told:
+    from tiktokactions.splits.certificate import certificate_text
     from tiktokactions.splits.foreign import check_text
     from tiktokactions.splits.report import report_text
 
@@ -273,8 +274,15 @@ def dataset_split(report: SplitReport, typed: Typed) -> Told:
     if check is None:
         del json["check_against"]
     sides = f"\nSides: {typed['dataset'].rstrip('/')}/splits"
-    lines = [report_text(report), *([check_text(check)] if check else []), sides]
-    attention = bool(report.bridging or report.missed or (check and (check.pairs or check.unread)))
+    certificate = report.certificate
+    lines = [report_text(report), *([certificate_text(certificate)] if certificate else [])]
+    lines += [*([check_text(check)] if check else []), sides]
+    attention = bool(
+        report.bridging
+        or report.missed
+        or (certificate and certificate.left)
+        or (check and (check.pairs or check.unread))
+    )
     return Told(lines, needs_attention=attention, json=json)
 
 

@@ -16,6 +16,7 @@ DEFAULTS: JsonObject = {
     "seed": 0,
     "sounds": "auto",
     "chain": 0.05,
+    "certify": 2000,
 }
 SIDES = ("train", "val", "test")
 
@@ -42,6 +43,9 @@ class SplitOptions:
         "share of the clips that a group may reach through shared sounds (default: 0.05)",
         least=0,
         most=1,
+    )
+    certify: int | None = option(
+        None, "split", "clips compared for the certificate at most; 0 makes none (default: 2000)", least=0
     )
     reassign: bool = option(False, "split", "forget the split before and make a new one")
 

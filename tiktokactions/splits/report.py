@@ -18,6 +18,7 @@ from tiktokactions.splits.placing import nearest_sum, whole_numbers
 from tiktokactions.splits.sounds import SoundApart
 
 if TYPE_CHECKING:
+    from tiktokactions.splits.certificate import Certificate
     from tiktokactions.splits.foreign import ForeignCheck
 
 CHAINS = 5
@@ -89,6 +90,8 @@ class SplitReport:
     new: int
     """Clips that were given a side this time."""
     options: JsonObject
+    certificate: Certificate | None = None
+    """Copies between the sides; not in ``splits/report.json``, but in ``splits/certificate.json``."""
     check_against: ForeignCheck | None = None
     """What was found among foreign videos, where that was asked for; not in ``splits/report.json``."""
 

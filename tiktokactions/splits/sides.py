@@ -32,6 +32,7 @@ from tiktokactions.dataset.manifest import SCHEMA, manifest_row, rewrite_manifes
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, all_records, delete, readable, staging_folder, write_csv, write_json
 from tiktokactions.records import JsonObject
+from tiktokactions.splits.certificate import LEAKS, certify, compare_clips, known_copies, sampled, write_certificate
 from tiktokactions.splits.leak_groups import LINK_SCHEMA, Linked, linked_videos, torn_between
 from tiktokactions.splits.options import DEFAULTS, SIDES, SplitOptions
 from tiktokactions.splits.placing import Group, place
@@ -58,20 +59,40 @@ def split_dataset(edit: Edit, given: SplitOptions) -> SplitReport:
         raise UsageError(f"{dataset}: no accepted clips, so there is nothing to split")
     wanted = wanted_clips(options, clips)
     _refuse_another_kind(dataset, before, wanted)
-    linked, apart = bound_sounds(linked, before, options["chain"])
-    after = assign(linked, before, wanted, options["seed"])
+    linked, apart = bound_sounds(linked.with_pairs(known_copies(dataset, before)), before, options["chain"])
+    after = first = assign(linked, before, wanted, options["seed"])
+    compared = certificate = None
+    if options["certify"]:
+        compared = compare_clips(dataset, _to_compare(linked, first, options), edit.options)
+        # Two videos with sides of their own stay where they are, whatever they show.
+        new = [(c.video_id, c.other_id) for c in compared.copies if not {c.video_id, c.other_id} <= before.keys()]
+        if new:
+            linked, more_apart = bound_sounds(linked.with_pairs(new), before, options["chain"])
+            apart += more_apart
+            after = assign(linked, before, wanted, options["seed"])
+        certificate = certify(dataset, linked, compared, first, after, edit.options, options["seed"])
     rule = sounds_rule(options["sounds"], edit.options)
     report = make_report(dataset, linked, before, after, wanted, options, rule, apart)
+    report = dataclasses.replace(report, certificate=certificate)
     edit.begin()
     # Before the sides: a split that was cut short is finished with its own options.
     told = dataclasses.asdict(report)
-    del told["check_against"]
+    del told["check_against"], told["certificate"]
     write_json(dataset / "splits" / "report.json", told, staging_folder(dataset))
+    write_certificate(dataset, certificate, compared, first, after)
     write_assignments(dataset, after)
     write_lists(dataset, linked, after, list(wanted))
     fill_manifest(dataset, after)
     edit.manifest_fits = True
     return report
+
+
+def _to_compare(linked: Linked, after: Mapping[str, Assignment], options: JsonObject) -> dict[str, str]:
+    """Paths of the clips to compare, by id."""
+    paths = dict(zip(linked.ids, linked.paths.to_pylist(), strict=True))
+    used = [linked.ids[i] for i in np.flatnonzero(linked.is_used).tolist()]
+    side_of = {i: after[i].side for i in used if i in after and after[i].side != NOWHERE}
+    return {i: paths[i] for i in sampled(list(side_of), side_of, options["certify"], options["seed"])}
 
 
 def sounds_rule(sounds: str, settings: CurateOptions) -> str:
@@ -246,7 +267,7 @@ def _in_order(linked: Linked, fresh: np.ndarray, group: np.ndarray, seed: int) -
 def write_lists(dataset: Place, linked: Linked, after: Mapping[str, Assignment], sides: list[str]) -> None:
     """``splits/<side>.csv`` with ``path`` (relative to the dataset), ``label``, ``video_id``."""
     for old in (dataset / "splits").glob("*.csv"):
-        if old != assignments_path(dataset) and old.stem not in sides:
+        if old not in (assignments_path(dataset), dataset / LEAKS) and old.stem not in sides:
             delete(old)
     paths, labels, used = linked.paths.to_pylist(), linked.label.tolist(), np.flatnonzero(linked.is_used).tolist()
     for side in sides:

@@ -192,7 +192,9 @@ def take_down_from_splits(dataset: Place, ids: frozenset[str]) -> int:
     if not assignments.parent.is_dir():
         return 0
     lists = [path for path in sorted(assignments.parent.glob("*.csv")) if path != assignments]
-    gone = sum(_take_down_lines(dataset, path, ids, left) for path in lists)
+    copies = assignments.parent / "leaks.csv"
+    _take_down_lines(dataset, copies, ids, Counter())
+    gone = sum(_take_down_lines(dataset, path, ids, left) for path in lists if path != copies)
     # Counted from what is left, so that a kill between the lists and the report does no harm.
     _correct_report(dataset, assignments.parent / "report.json", left, ids)
     return max(gone, _take_down_lines(dataset, assignments, ids, Counter()))
@@ -218,10 +220,11 @@ def _take_down_lines(dataset: Place, path: Place, ids: frozenset[str], left: Cou
             return 0
         writer.writerow(header)
         # A million rows: plain loops over positions.
-        id_at, label_at = header.index("video_id"), header.index("label") if "label" in header else -1
+        id_at, other_at = header.index("video_id"), header.index("other_id") if "other_id" in header else -1
+        label_at = header.index("label") if "label" in header else -1
         labels: Counter[str] = Counter()
         for row in rows:
-            if len(row) > id_at and row[id_at] in ids:
+            if len(row) > max(id_at, other_at) and (row[id_at] in ids or (other_at >= 0 and row[other_at] in ids)):
                 gone += 1
                 continue
             writer.writerow(row)
