@@ -49,8 +49,10 @@ def test_a_bucket_to_a_bucket_is_as_from_disk_to_disk(
         assert api.dataset_export(f"{bucket}/data", tmp_path / form, format=form).clips == 3
     clips = [path.read_bytes() for path in (tmp_path / "labelstudio" / "clips").glob("*.mp4")]
     assert sorted(clips) == sorted(path.read_bytes() for path in (tmp_path / "data" / "clips").rglob("*.mp4"))
-    with pytest.raises(api.UsageError, match="an export cannot lie on an object store"):
-        api.dataset_export(f"{bucket}/data", f"{bucket}/out", format="ids")
+    api.dataset_export(f"{bucket}/data", f"{bucket}/out", format="ids")
+    api.dataset_export(f"{bucket}/data", tmp_path / "ids", format="ids")
+    there = {path.name: path.read_bytes() for path in located(f"{bucket}/out").iterdir()}
+    assert there == {path.name: path.read_bytes() for path in (tmp_path / "ids").iterdir()}
 
 
 def test_a_bucket_that_is_not_there_is_said(bucket: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -159,7 +159,6 @@ def bytes_at(path: Place) -> bytes:
         ("dataset subset data --size 1 -o s3://b/sub", "a subset"),
         ("dataset merge s3://b/data other -o merged", "what is merged"),
         ("dataset merge data other -o s3://b/merged", "a merge"),
-        ("dataset export data --format ids -o s3://b/ids", "an export"),
         ("dataset hydrate ids.csv --media videos -o s3://b/data", "what hydrate writes"),
         ("dataset hydrate ids.csv --media s3://b/videos -o data", "the media of hydrate"),
         ("dataset diff data other -o s3://b/diff.csv", "a difference"),

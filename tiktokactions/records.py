@@ -28,6 +28,7 @@ REASONS: dict[str, str] = {
     "enough_people": "a person in at least min_person_frames of the sampled frames",
     "people_not_required": "accepted without person evidence (min_person_frames is 0)",
     "human_accepted": "a person looked at it and accepted it",
+    "released_accepted": "accepted in the release that this dataset was made of; the file here is another download",
     # needs_review
     "few_person_frames": "a person in fewer than min_person_frames of the sampled frames",
     "no_detector": "curated without a detector: nobody has looked for people yet",
@@ -56,6 +57,7 @@ REASONS: dict[str, str] = {
     "blurred": "less sharp than min_sharpness",
     "orientation": "not in the orientation asked for",
     "human_rejected": "a person looked at it and rejected it",
+    "released_rejected": "rejected in the release that this dataset was made of; the file here is another download",
     "human_no_action": "a person looked at it and saw nobody act in it",
 }
 """Every reason code and what it means. ``duplicate_of`` is followed by ``:<video_id>``, and stays beside the code of a
@@ -183,6 +185,8 @@ class Source:
     uploaded: str | None = None
     sound: str | None = None
     metadata: JsonObject = field(default_factory=dict)
+    released_labels: tuple[str, ...] | None = None
+    """Of a hydrated video: its labels in the release, which hold whatever its file's folder or list says here."""
 
     def derived_from(self) -> list[str]:
         """What the metadata say a video was cut from, as ``name:value``."""
@@ -282,6 +286,8 @@ class VideoRecord:
 
     def with_source(self, source: Source) -> VideoRecord:
         """The record with another source, its labels united anew: those of ``path`` first, then of the copies in order."""
+        if source.released_labels is not None:
+            return replace(self, source=source, labels=source.released_labels)
         labels = dict.fromkeys(label for path in (source.path, *source.copies) for label in source.labels.get(path, ()))
         return replace(self, source=source, labels=tuple(labels))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import hashlib
 import io
 import json
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -20,7 +22,7 @@ from tests.release.conftest import ROWS
 from tiktokactions import cli
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.manifest import write_manifest
-from tiktokactions.files import all_records
+from tiktokactions.files import ObjectPath, all_records, write_record
 from tiktokactions.release import export as exports
 from tiktokactions.release import formats
 from tiktokactions.release.formats import NAMES, Format
@@ -75,6 +77,8 @@ def test_the_same_bytes_from_a_copy_elsewhere(five_clips: Path, tmp_path: Path, 
     if name == "videomae":
         for path in (tmp_path / "out").glob("*.csv"):
             path.write_text(path.read_text().replace(str(copy), str(five_clips)))
+        del before["SHA256SUMS"]
+        (tmp_path / "out" / "SHA256SUMS").unlink()
     assert bytes_of(tmp_path / "out") == before
 
 
@@ -367,3 +371,199 @@ def test_the_command(five_clips: Path, tmp_path: Path, capsys: pytest.CaptureFix
     ]
     assert cli.main(arguments) == 1 and "--labels: no clip fits nothing" in capsys.readouterr().err
     assert cli.main([*arguments[:4], "kinetics", *arguments[5:7], "nothing", "-o", str(tmp_path / "y")]) == 2
+
+
+# --- whatever happens on the way -------------------------------------------------------------------------------------
+
+KILLED = """
+import json, os, shutil, sys
+import tiktokactions as ta
+from tiktokactions.files import changes
+
+data, folder, name = sys.argv[1:4]
+made = 0
+
+def child(work):
+    pid = os.fork()
+    if pid == 0:
+        work()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+def export(end_before=None):
+    def count(place):
+        global made
+        made += 1
+        if made == end_before:
+            os.kill(os.getpid(), 9)
+    changes.about_to_change = count
+    ta.dataset_export(data, f"{folder}/out", format=name)
+    with open(f"{folder}/made", "w") as file:
+        file.write(str(made))
+
+assert child(export) == 0
+count = int(open(f"{folder}/made").read())
+shutil.move(f"{folder}/out", f"{folder}/whole")
+places = range(1, count + 1) if sys.argv[4] == "all" else sorted({1 + round(i * (count - 1) / 4) for i in range(5)})
+told = {}
+for k in places:
+    shutil.rmtree(f"{folder}/out", ignore_errors=True)
+    open(f"{data}/exports.json", "w").write("[]")
+    assert child(lambda: export(k)) == -9, k
+    clips = [os.path.join(at, n) for at, _, names in os.walk(f"{folder}/out") for n in names if n.endswith((".mp4", ".tar"))]
+    known = f"{folder}/out" in [entry["path"] for entry in json.load(open(f"{data}/exports.json"))]
+    assert child(export) == 0, k
+    whole = {n for n in os.listdir(f"{folder}/out") if not n.startswith(".writing")}
+    told[k] = [bool(clips) and not known, sorted(whole) != sorted(os.listdir(f"{folder}/whole"))]
+print(json.dumps(told))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "places"),
+    [("huggingface", "some"), *(pytest.param(name, "all", marks=pytest.mark.slow) for name in NAMES)],
+    ids=str,
+)
+def test_a_killed_export_is_known_and_goes_on(data: Path, tmp_path: Path, name: Format, places: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(data), str(tmp_path), name, places],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert len(found) >= 5
+    assert not [k for k, (unknown, _) in found.items() if unknown], "clips lie where no take-down looks"
+    assert not [k for k, (_, other) in found.items() if other], "the same command makes it whole"
+
+
+def test_what_no_export_wrote_is_not_overwritten(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    api.dataset_export(data, out, format="kinetics", sides=["train"])
+    (out / "mine.txt").write_text("notes")
+    api.dataset_export(data, out, format="kinetics", sides=["train"])
+    (out / "val.csv").write_text("my own list")
+    before = bytes_of(out)
+    with pytest.raises(api.UsageError, match=r"holds val.csv, which no export wrote"):
+        api.dataset_export(data, out, format="kinetics")
+    assert (out / "val.csv").read_text() == "my own list" and (out / "mine.txt").read_text() == "notes"
+    assert {n: b for n, b in bytes_of(out).items() if n != exports.MARK} == {
+        n: b for n, b in before.items() if n != exports.MARK
+    }
+
+
+def test_a_take_down_reaches_a_killed_export(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    api.dataset_export(data, out, format="huggingface")
+    said = json.loads((out / exports.MARK).read_text())
+    (out / exports.MARK).write_text(json.dumps({k: v for k, v in said.items() if k != "videos"} | {"unfinished": True}))
+    (out / ".export" / "train").mkdir(parents=True)
+    shutil.copy(next((out / "train").glob("*.mp4")), out / ".export" / "train")
+    gone = "with.dots.in.it"
+    for path in data.glob(f"records/*/{gone}.json"):
+        path.unlink()
+    write_manifest(data, all_records(data), Dataset(data).options)
+    assert exports.take_down_from_exports(data, {gone}) == 1
+    assert not (out / ".export").exists() and not list(out.rglob(f"{gone}*")) and list(out.rglob("*.mp4"))
+
+
+def test_checksums_and_certificate(data: Path, tmp_path: Path) -> None:
+    (data / "splits" / "certificate.json").write_text('{"leaks": 0}')
+    api.dataset_export(data, tmp_path / "out", format="webdataset")
+    done = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=tmp_path / "out", capture_output=True, text=True)
+    assert done.returncode == 0 and "certificate.json: OK" in done.stdout, done.stdout + done.stderr
+    said = json.loads((tmp_path / "out" / exports.MARK).read_text())
+    assert set(said["files"]) == {p.name for p in (tmp_path / "out").iterdir()} - {exports.MARK}
+
+
+@pytest.fixture
+def half_labelled(data: Path) -> Path:
+    """A copy of which the first clip of the training side has no label."""
+    video_id = ROWS[0][1]
+    for record in list(all_records(data)):
+        if record.video_id == video_id:
+            source = dataclasses.replace(record.source, labels={})
+            write_record(data, record.with_source(source))
+    write_manifest(data, all_records(data), Dataset(data).options)
+    return data
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_unlabelled_clips_have_the_same_members(half_labelled: Path, tmp_path: Path) -> None:
+    wds = pytest.importorskip("webdataset")
+    out = tmp_path / "out"
+    api.dataset_export(half_labelled, out, format="webdataset")
+    [tar] = out.glob("train-*.tar")
+    found = list(wds.WebDataset(str(tar), shardshuffle=False).to_tuple("mp4", "cls"))
+    assert sorted(int(number) for _, number in found)[0] == -1 and len(found) == 3
+    script = (
+        "import datasets, sys\n"
+        "datasets.config.TORCHCODEC_AVAILABLE = False\n"
+        "found = datasets.load_dataset('webdataset', data_dir=sys.argv[1])\n"
+        "print({side: part.num_rows for side, part in found.items()})\n"
+    )
+    home = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf"), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script, str(out)], env=home, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "{'train': 3, 'validation': 1, 'test': 1}"
+
+
+def test_counts_are_those_of_the_lines(half_labelled: Path, tmp_path: Path) -> None:
+    done = api.dataset_export(half_labelled, tmp_path / "k", format="kinetics", root=half_labelled)
+    assert done.sides == {"train": 2, "val": 1, "test": 1} and "1 clips without a label" in done.notes[0]
+    seen = 0
+    for side, count in done.sides.items():
+        rows = list(csv.DictReader(io.StringIO((tmp_path / "k" / f"{side}.csv").read_text(encoding="utf-8"))))
+        assert len(rows) == count
+        seen += sum((half_labelled / row["path"]).is_file() for row in rows)
+    assert seen == done.clips == 4
+
+
+def test_lists_with_a_root_hold_relative_paths(half_labelled: Path, tmp_path: Path) -> None:
+    done = api.dataset_export(half_labelled, tmp_path / "v", format="videomae", root=tmp_path)
+    lines = [
+        line for name in ("train", "val", "test") for line in (tmp_path / "v" / f"{name}.csv").read_text().splitlines()
+    ]
+    lines += (tmp_path / "v" / "pretrain.csv").read_text().splitlines()
+    assert len(lines) == 4 + 3 and done.clips == 5, "the clip without a label is there for pre-training"
+    for line in lines:
+        path = line.split(" ")[0]
+        assert not path.startswith("/") and (tmp_path / path).is_file()
+
+
+def test_odd_pictures_have_the_size_that_is_said(tmp_path: Path) -> None:
+    import cv2
+
+    frames = [np.full((121, 161, 3), 40 + number, np.uint8) for number in range(100)]
+    import av
+
+    (tmp_path / "videos").mkdir()
+    with av.open(str(tmp_path / "videos" / "odd.mp4"), "w") as file:
+        stream = file.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 161, 121, "yuv444p"
+        for frame in frames:
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
+        file.mux(stream.encode())
+    api.curate(tmp_path / "videos", tmp_path / "data", detector="none", min_person_frames=0, workers=1)
+    api.dataset_export(tmp_path / "data", tmp_path / "out", format="coco", frames=True)
+    for image in json.loads((tmp_path / "out" / "person_boxes.json").read_text())["images"]:
+        picture = cv2.imread(str(tmp_path / "out" / "images" / image["file_name"]))
+        assert picture is not None and picture.shape[1::-1] == (image["width"], image["height"]) == (161, 121)
+
+
+def test_an_export_on_a_store(data: Path, tmp_path: Path, store: Any) -> None:
+    """Written, made anew, and reached by a take-down; the same bytes as on a disk."""
+    bucket = store.make_bucket("exports")
+    api.dataset_export(data, f"{bucket}/shards", format="webdataset")
+    api.dataset_export(data, f"{bucket}/shards", format="webdataset")
+    api.dataset_export(data, tmp_path / "shards", format="webdataset")
+    there = {path.name: path.read_bytes() for path in ObjectPath(f"{bucket}/shards").iterdir()}
+    here = {path.name: path.read_bytes() for path in (tmp_path / "shards").iterdir()}
+    assert there == here
+    gone = "with.dots.in.it"
+    for path in data.glob(f"records/*/{gone}.json"):
+        path.unlink()
+    write_manifest(data, all_records(data), Dataset(data).options)
+    assert exports.take_down_from_exports(data, {gone}) == 2
+    assert key_of(gone).encode() not in (ObjectPath(f"{bucket}/shards") / "train-000000.tar").read_bytes()

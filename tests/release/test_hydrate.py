@@ -119,3 +119,105 @@ def test_the_command(released: Path, media: Path, tmp_path: Path, capsys: pytest
     assert cli.main([*arguments, "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["missing"] == 1
     assert cli.main([*arguments[:4], str(tmp_path / "nowhere"), "-o", out]) == 2
+
+
+# --- what people decided ---------------------------------------------------------------------------------------------
+
+JAB, NOBODY, UNSEEN, GONE = (row[1] for row in ROWS[:4])
+
+
+@pytest.fixture(scope="module")
+def judged(five_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of a dataset in which one video got another label and segment, one was rejected, one was taken down."""
+    folder = tmp_path_factory.mktemp("judged")
+    data = shutil.copytree(five_clips, folder / "data")
+    (data / "exports.json").unlink(missing_ok=True)
+    lines = (
+        "video_id,reviewer,verdict,labels,start_s,end_s",
+        f"{JAB},anna,accept,jab,0.2,3.9",
+        f"{NOBODY},anna,reject,,,",
+    )
+    (folder / "answers.csv").write_text("\n".join(lines))
+    assert api.review_import(data, folder / "answers.csv").added == 2
+    assert api.review_apply(data).verdicts == 2
+    kept = (five_clips.parent / "videos" / ROWS[3][0]).read_bytes()
+    api.refresh(data, remove=[GONE])  # which takes the source too, and other tests want it
+    (five_clips.parent / "videos" / ROWS[3][0]).write_bytes(kept)
+    api.dataset_export(data, folder / "released", format="ids")
+    return folder
+
+
+def said_of(data: Path) -> dict[str, tuple[Any, ...]]:
+    import pyarrow.parquet as pq
+
+    columns = ("video_id", "status", "labels", "human_labels", "clip_start_s", "clip_end_s")
+    rows = pq.read_table(data / "manifest.parquet", columns=list(columns)).to_pylist()
+    return {row["video_id"]: tuple(row.values()) for row in rows}
+
+
+def other_bytes(path: Path) -> None:
+    """Another download of the same video: a box without meaning at its end."""
+    with path.open("ab") as file:
+        file.write(b"\0\0\0\10free")
+
+
+@pytest.mark.parametrize("bytes_are", ["the same", "others"])
+def test_what_people_decided_survives(judged: Path, five_clips: Path, tmp_path: Path, bytes_are: str) -> None:
+    media = tmp_path / "media"
+    media.mkdir()
+    for name, video_id, *_ in ROWS[:5]:
+        shutil.copy(five_clips.parent / "videos" / name, media / f"{video_id}.mp4")
+        (media / f"{video_id}.jpg").write_bytes(b"a thumbnail")
+        if bytes_are == "others":
+            other_bytes(media / f"{video_id}.mp4")
+    released = judged / "released" / "ids.csv"
+    again = tmp_path / "again"
+    done = api.dataset_hydrate(released, again, media=media, workers=1)
+    assert (done.rebuilt, done.curated_anew) == ((4, 0) if bytes_are == "the same" else (0, 4))
+    assert done.taken_down == 0 and GONE not in said_of(again), "no longer listed"
+    wanted = {i: row for i, row in said_of(judged / "data").items() if i != ROWS[5][1]}
+    assert wanted[JAB][3:] == (["jab"], 0.2, 3.9) and wanted[NOBODY][1] == "rejected"
+    assert said_of(again) == wanted
+    api.curate(again, redecide=True)
+    assert said_of(again) == wanted
+    for thumbnail in media.glob("*.jpg"):
+        thumbnail.unlink()
+    api.curate(media, again, workers=1)
+    assert said_of(again) == wanted, "its labels hold, and what was taken down does not come back from its file"
+    assert api.review_apply(again).changed == 0
+    assert said_of(again) == wanted
+    assert api.dataset_hydrate(released, again, media=media, workers=1).finished_before == 4
+    assert said_of(again) == wanted
+    assert api.dataset_verify(again).problems == ()
+
+
+def test_what_is_taken_down_later_leaves_a_hydrated_copy(judged: Path, five_clips: Path, tmp_path: Path) -> None:
+    release = shutil.copytree(judged / "released", tmp_path / "released")
+    media = tmp_path / "media"
+    media.mkdir()
+    shutil.copy(five_clips.parent / "videos" / ROWS[0][0], media / f"{JAB}.mp4")
+    shutil.copy(five_clips.parent / "videos" / ROWS[2][0], media / f"{UNSEEN}.mp4")
+    api.dataset_hydrate(release / "ids.csv", tmp_path / "again", media=media, workers=1)
+    assert {JAB, UNSEEN} == set(said_of(tmp_path / "again"))
+    with (release / "removed.csv").open("a") as file:
+        file.write(f"{JAB},2026-01-01T00:00:00Z,on request,\n")
+    done = api.dataset_hydrate(release / "ids.csv", tmp_path / "again", media=media, workers=1)
+    assert set(said_of(tmp_path / "again")) == {UNSEEN} and done.taken_down == 1
+    assert not list((tmp_path / "again").glob(f"clips/*/{JAB}.mp4"))
+
+
+def test_a_released_verdict_holds_where_the_evidence_differs(released: Path, media: Path, tmp_path: Path) -> None:
+    """The release rejected it, but not for what can be seen in the file that is here."""
+    lines = released.read_text(encoding="utf-8").replace(",accepted,people_not_required,", ",rejected,static,")
+    released.write_text(lines, encoding="utf-8")
+    other_bytes(media / f"{JAB}.mp4")
+    api.dataset_hydrate(released, tmp_path / "again", media=media, workers=1)
+    for _ in range(2):
+        record = records(tmp_path / "again")[JAB]
+        assert (record["status"], record["reasons"], record["clip"]) == ("rejected", ["released_rejected"], None)
+        api.curate(tmp_path / "again", redecide=True)
+
+
+def test_no_reviewer_is_named(judged: Path) -> None:
+    for path in (judged / "released").iterdir():
+        assert b"anna" not in path.read_bytes(), path

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.options import AnyPath, Passing, nothing, on_disk
+from tiktokactions.curation.takedowns import read_takedowns
+from tiktokactions.dataset.assignments import Assignment
+from tiktokactions.dataset.editing import Edit
 from tiktokactions.dataset.info import read_info, resolve_options
 from tiktokactions.errors import UsageError
+from tiktokactions.files import recorded
 from tiktokactions.machine import utc_now
+from tiktokactions.takedown.folders import take_down_everywhere
 
 if TYPE_CHECKING:
-    from tiktokactions.release.hydrate import Hydrated
+    from tiktokactions.release.hydrate import Found, Hydrated, Released
+    from tiktokactions.release.media import MediaIndex
+    from tiktokactions.reviews.decisions import Verdict
 
 
 def dataset_hydrate(
@@ -34,6 +44,8 @@ def dataset_hydrate(
         tiktokactions dataset hydrate released/ids.csv --media videos/ -o hydrated/
     """
     from tiktokactions.release import hydrate
+    from tiktokactions.release.media import MediaIndex
+    from tiktokactions.verdicts.settle import settle_videos
 
     began = time.perf_counter()
     listing, folder = on_disk(ids, "a released list"), on_disk(output, "what hydrate writes")
@@ -41,7 +53,7 @@ def dataset_hydrate(
     if not videos.is_dir():
         raise UsageError(f"`media` {media}: no such folder; expected the videos, or a collection with its media")
     told, seen_by = hydrate.read_info_of_release(listing)
-    released = list(hydrate.read_ids(listing))
+    sides = {n.video_id: Assignment(n.side) for n in hydrate.read_names(listing) if n.side}
     folder.mkdir(parents=True, exist_ok=True)
     info = read_info(folder)
     if info is None and any(not entry.name.startswith(".") for entry in folder.iterdir()):
@@ -49,20 +61,88 @@ def dataset_hydrate(
     fresh = hydrate.info_of(told, folder, utc_now(), seen_by, told["versions"])
     if info is not None and (info.options, info.detector) != (fresh.options, fresh.detector):
         raise UsageError(f"{folder}: is a dataset with other settings; choose a new folder")
-    with Dataset.new(folder, info or fresh).editing("hydrate") as edit:
+    with Dataset.new(folder, info or fresh).editing("hydrate") as edit, contextlib.ExitStack() as stack:
+        if info is not None:
+            _take_down(edit, listing)
+        index = stack.enter_context(MediaIndex(videos))
         edit.begin()
         options = resolve_options(edit.info, {} if workers is None else {"workers": workers})
-        found, gone = hydrate.find_media(released, videos)
-        progress(f"{len(found)} of {len(released)} videos found in {media}")
-        counts = {"rebuilt": 0, "anew": 0, "finished": 0}
-        missing = [(r.record.video_id, r.record.status, "no file with its id or its bytes") for r in gone]
-        for item, outcome in hydrate.hydrate_all(found, folder, options, seen_by.name):
-            if outcome in counts:
-                counts[outcome] += 1
+        dead = hydrate.keep_out(folder, listing, index)
+        if index.want((n.platform_id, n.video_id) for n in hydrate.read_names(listing)):
+            progress(f"reading the files in {media} whose names are no ids")
+            index.read_the_others()
+        hydrate.take_over_verdicts(folder, hydrate.verdicts_of(listing, dead))
+        run = _Run(listing, index, dead)
+        for item, outcome in hydrate.hydrate_all(run.found(), folder, options, seen_by.name):
+            run.note(item, outcome)
+            progress(f"{sum(run.counts.values())} of {run.listed} videos")
+        hydrate.take_over_verdicts(folder, run.released)
+        hydrate.write_sides(folder, {i: side for i, side in sides.items() if i not in dead})
+        hydrate.write_missing(folder, run.missing)
+        if run.to_settle:
+            settle_videos(edit, run.to_settle)
+            edit.manifest_fits = False  # of an earlier run's manifest it wrote only their rows again
+    counts, seconds = run.counts, round(time.perf_counter() - began, 3)
+    return hydrate.Hydrated(
+        dataset=str(folder),
+        listed=run.listed,
+        rebuilt=counts["rebuilt"],
+        curated_anew=counts["anew"],
+        missing=len(run.missing),
+        finished_before=counts["finished"],
+        seconds=seconds,
+        taken_down=run.taken_down,
+    )
+
+
+class _Run:
+    """What became of every listed video."""
+
+    def __init__(self, listing: Path, index: MediaIndex, dead: set[str]) -> None:
+        self.listing, self.index, self.dead = listing, index, dead
+        self.listed = self.taken_down = 0
+        self.counts = {"rebuilt": 0, "anew": 0, "finished": 0}
+        self.missing: list[tuple[str, str, str]] = []
+        self.to_settle: list[str] = []
+        """Videos whose evidence alone does not come to the verdict of the release."""
+        self.released: list[Verdict] = []
+
+    def found(self) -> Iterator[Found]:
+        """Released videos with their files, one by one."""
+        from tiktokactions.release.hydrate import Found, read_ids
+
+        for released in read_ids(self.listing):
+            self.listed += 1
+            name = released.named
+            if self.dead & {name.video_id, name.platform_id, name.sha256[:16]}:
+                self.taken_down += 1
+                continue
+            path = self.index.named(name.platform_id, name.video_id) or self.index.with_bytes(name.sha256)
+            if path is None:
+                self._miss(released, "no file with its id or its bytes")
             else:
-                missing.append((item.released.record.video_id, item.released.record.status, outcome))
-            progress(f"{sum(counts.values())} of {len(found)} videos")
-        hydrate.write_sides(folder, released)
-        hydrate.write_missing(folder, missing)
-    seconds, sums = round(time.perf_counter() - began, 3), (counts["rebuilt"], counts["anew"], len(missing))
-    return hydrate.Hydrated(str(folder), len(released), *sums, counts["finished"], seconds)
+                yield Found(released, path)
+
+    def note(self, item: Found, outcome: str) -> None:
+        from tiktokactions.release.hydrate import TO_SETTLE, released_verdict
+
+        kind = outcome.removesuffix(TO_SETTLE)
+        if kind not in self.counts:
+            self._miss(item.released, outcome)
+            return
+        self.counts[kind] += 1
+        if kind != outcome:
+            record = item.released.record
+            self.to_settle.append(record.video_id)
+            if not item.released.is_decided and (verdict := released_verdict(record)) is not None:
+                self.released.append(verdict)
+
+    def _miss(self, released: Released, why: str) -> None:
+        self.missing.append((released.named.video_id, released.record.status, why))
+
+
+def _take_down(edit: Edit, listing: Path) -> None:
+    """Take down what this dataset still holds of the publisher's take-downs."""
+    held = recorded(edit.folder, read_takedowns(listing.parent))
+    if held:
+        take_down_everywhere(edit.folder, edit, [edit.folder.absolute()], sorted(held), "taken down by the publisher")

@@ -16,7 +16,7 @@ from tiktokactions.dataset.editing import Edit
 from tiktokactions.errors import UsageError
 from tiktokactions.files import DatasetBusyError, Place, records_of
 from tiktokactions.records import REASONS, JsonObject
-from tiktokactions.reviews.decisions import Verdict
+from tiktokactions.reviews.decisions import RELEASED, Verdict
 from tiktokactions.reviews.options import METHODS, Method
 from tiktokactions.reviews.store import Store, set_setting, setting, store_path
 
@@ -116,7 +116,8 @@ def _apply(edit: Edit, store: Store, method: Method, report: Callable[[str], Non
     found, before = aggregate(store, method, report), applied_verdicts(folder)
     verdicts = found.verdicts
     changed = {i: verdict for i, verdict in verdicts.items() if verdict != before.get(i)}
-    gone = sorted(set(before) - set(verdicts))
+    # Nobody here has judged those of a release: there is nothing to take back.
+    gone = sorted(i for i in set(before) - set(verdicts) if before[i].method != RELEASED)
     removed = 0
     if changed or gone or not edit.was_settled or _sources_came_back(edit.dataset, verdicts):
         report(f"{len(changed) + len(gone)} verdicts are new")

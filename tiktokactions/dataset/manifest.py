@@ -129,9 +129,11 @@ def update_manifest(
 ) -> dict[str, int] | None:
     """Write the rows of some videos anew, the others as they are, and count all by status.
 
-    None, and nothing written, where the manifest lacks one of them or was written by another version of this program.
+    None, and nothing written, where there is no manifest, or one that lacks one of them or that another version wrote.
     """
     sides, manifest = read_sides(dataset), dataset / "manifest.parquet"
+    if not manifest.is_file():
+        return None
     ids = pq.read_table(readable(manifest), columns=["video_id"])["video_id"].to_pylist()
     if not changed.keys() <= set(ids) or not pq.read_schema(readable(manifest)).equals(SCHEMA):
         return None

@@ -176,7 +176,11 @@ def json_bytes(value: object, indent: int = 2, sort_keys: bool = False) -> bytes
 
 def write_csv(place: Place, rows: Iterable[Iterable[object]], staging: Path | None = None) -> None:
     """As :func:`write_atomic`; the first row is the head, lines end in a newline alone."""
-    write_atomic(place, csv_bytes(rows), staging)
+    with (
+        unfinished(place, staging) as staged,
+        staged.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file,
+    ):
+        csv.writer(file, lineterminator="\n").writerows(rows)
 
 
 def csv_bytes(rows: Iterable[Iterable[object]]) -> bytes:

@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import importlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
-from tiktokactions.files import SUMS, Place, delete, json_bytes, sum_files, write_json, write_listed, write_sums
+from tiktokactions.files import (
+    SUMS,
+    Place,
+    delete,
+    delete_empty,
+    delete_folder,
+    json_bytes,
+    local_path,
+    located,
+    move_into_place,
+    sum_files,
+    what_is_there,
+    write_atomic,
+    write_json,
+    write_listed,
+    write_sums,
+)
+from tiktokactions.machine import scratch_folder
 from tiktokactions.records import JsonObject
 from tiktokactions.release import formats
 from tiktokactions.release.rows import Export
 
 MARK = "export.json"
 """In the folder of an export: what it is, and the files that belong to it."""
+STAGING = ".export"
+CERTIFICATE = "certificate.json"
+csv.field_size_limit(sys.maxsize)  # of the evidence in a list of ids
 REMEMBERED = "exports.json"
 """In the dataset: where exports went."""
 
@@ -37,30 +60,76 @@ class Exported:
     """What could not be had."""
 
 
-def export_dataset(export: Export, name: str, out: Path) -> Exported:
+def export_dataset(export: Export, name: str, out: Place) -> Exported:
     """Write a format into ``out``, take away what an earlier export left there, and remember it in the dataset.
+
+    It is made in a folder of its own and then moved, so that the one before stays whole until this one is.
 
     Raises:
         ExportError: an unknown format, a folder that holds something else, or nothing to export.
     """
     if name not in formats.NAMES:
         raise ExportError(f"`format`: got {name!r}, expected one of {', '.join(formats.NAMES)}")
-    out = Path(out)
     before = _files_before(out, name)
     if not export.counts and name != "ids":
         raise ExportError(f"{export.dataset.folder}: no accepted clip fits; 'dataset stats' says what there is")
-    written: list[Path] = importlib.import_module(f"{formats.__name__}.{name}").write(export, out)
-    relative = sorted({path.relative_to(out).as_posix() for path in written})
-    for gone in sorted(set(before) - set(relative)):
-        delete(out / gone)
-    mark = {"format": name, "dataset": export.dataset.name, **_options(export), "files": relative}
-    mark |= {"videos": _videos(export, name)}
-    write_json(out / MARK, mark, indent=1)
-    write_sums(out, sum_files(out, [*relative, MARK]))
+    mark: JsonObject = {"format": name, "dataset": export.dataset.name, **_options(export), "files": before}
+    mark.pop("root")  # where something lies on this machine is nobody else's
+    # Both before the first clip: a take-down finds what is left of an export that was killed.
     _remember(export, name, out)
-    size = sum((out / path).stat().st_size for path in relative)
-    sides, notes = dict(export.counts), (*export.unmatched, *export.notes)
-    return Exported(name, str(out), sum(sides.values()), sides, len(relative), size, notes)
+    write_json(out / MARK, mark | {"unfinished": True}, indent=1)
+    staging = _staging(out)
+    delete_folder(staging)  # of one that was killed
+    export = replace(export, folder=out)
+    write: Callable[[Export, Path], list[Path]] = importlib.import_module(f"{formats.__name__}.{name}").write
+    written = sorted(path.relative_to(staging).as_posix() for path in write(export, staging))
+    written += _certificate(export, staging)
+    sums = sum_files(staging, written)
+    size = sum((staging / path).stat().st_size for path in written)
+    _refuse_others(out, before, written)
+    write_json(out / MARK, mark | {"unfinished": True, "files": sorted({*before, *written})}, indent=1)
+    for path in written:
+        move_into_place(staging / path, out / path)
+    for gone in sorted(set(before) - {*written, SUMS}):
+        delete(out / gone)
+        if "/" in gone:
+            delete_empty((out / gone).parent)
+    delete_folder(staging)
+    written = sorted([*written, SUMS])
+    mark |= {"files": written} | ({} if name == "ids" else {"videos": _videos(export)})
+    finished = json_bytes(mark, indent=1)
+    write_sums(out, sums | {MARK: (hashlib.sha256(finished).hexdigest(),)})
+    write_atomic(out / MARK, finished)
+    sides = {side: count - export.left_out[side] for side, count in export.counts.items()}
+    notes = (*export.unmatched, *export.notes)
+    return Exported(name, str(out), sum(sides.values()), sides, len(written), size, notes)
+
+
+def _staging(out: Place) -> Path:
+    """Where an export is made before it takes the place of the one before: wholly ours, so that a killed one can go. Of a
+    store: the scratch folder of this process."""
+    local = local_path(out)
+    return scratch_folder() / "export" if local is None else local / STAGING
+
+
+def _certificate(export: Export, staging: Path) -> list[str]:
+    """The certificate of the dataset's splits, where there is one, goes along."""
+    source = export.dataset.folder / "splits" / CERTIFICATE
+    if not source.is_file():
+        return []
+    write_atomic(staging / CERTIFICATE, source.read_bytes())
+    return [CERTIFICATE]
+
+
+def _refuse_others(out: Place, before: Collection[str], written: Sequence[str]) -> None:
+    """Raises ``ExportError`` where a file lies in the way that no export wrote."""
+    is_there, ours = what_is_there(out), {*before, SUMS}
+    others = [path for path in written if path not in ours and is_there(path)]
+    if others:
+        delete_folder(_staging(out))
+        raise ExportError(
+            f"{out}: holds {', '.join(others[:3])}, which no export wrote; move it away or choose another folder"
+        )
 
 
 def remembered(dataset: Place) -> list[JsonObject]:
@@ -78,42 +147,56 @@ def take_down_from_exports(dataset: Place, ids: Iterable[str]) -> int:
     gone = set(ids)
     kept, changed = [], 0
     for entry in remembered(dataset):
-        out = Path(entry["path"])
+        out = located(entry["path"])
         if not (out / MARK).is_file():
             continue
         kept.append(entry)
-        if gone.isdisjoint(json.loads((out / MARK).read_text(encoding="utf-8"))["videos"]):
+        if not _may_hold(out, gone):
             continue
         changed += 1
         sides, labels = tuple(entry["sides"]), tuple(entry["labels"])
-        export = Export(Dataset(dataset), sides, labels, entry["shard_mb"], entry["frames"])
+        root = entry.get("root", "")
+        export = Export(Dataset(dataset), sides, labels, entry["shard_mb"], entry["frames"], root=root)
         if export.counts or entry["format"] == "ids":
             export_dataset(export, entry["format"], out)
         else:
-            for name in (*_files_before(out, entry["format"]), SUMS):
+            delete_folder(_staging(out))
+            for name in {*_files_before(out, entry["format"]), SUMS}:
                 delete(out / name)
     if remembered(dataset) != kept:
         write_listed(dataset, REMEMBERED, json_bytes(kept, indent=1))
     return changed
 
 
-def _videos(export: Export, name: str) -> list[str]:
-    """The ids in an export: those of its clips, or of every video if rejected ones are listed too."""
-    batches = export.dataset.batches(["video_id"]) if name == "ids" else export.batches(["video_id"])
-    return sorted(video_id for batch in batches for video_id in batch["video_id"].to_pylist())
+def _may_hold(out: Place, gone: set[str]) -> bool:
+    """Whether an export has one of these videos; one that was killed may have any."""
+    mark = json.loads((out / MARK).read_text(encoding="utf-8"))
+    if mark.get("unfinished"):
+        return True
+    if "videos" in mark:
+        return not gone.isdisjoint(mark["videos"])
+    if not (out / "ids.csv").is_file():
+        return False
+    with (out / "ids.csv").open(encoding="utf-8", newline="") as file:
+        return any(row and row[0] in gone for row in csv.reader(file))
+
+
+def _videos(export: Export) -> list[str]:
+    """The ids of the clips in an export; a list of ids says so itself."""
+    return sorted(video_id for batch in export.batches(["video_id"]) for video_id in batch["video_id"].to_pylist())
 
 
 def _options(export: Export) -> JsonObject:
-    return {name: getattr(export, name) for name in ("sides", "labels", "shard_mb", "frames")}
+    return {name: getattr(export, name) for name in ("sides", "labels", "shard_mb", "frames", "root")}
 
 
-def _files_before(out: Path, name: str) -> list[str]:
+def _files_before(out: Place, name: str) -> list[str]:
     """The files of the export that lies in ``out``; a folder with anything else in it is not written to."""
     mark = out / MARK
     if mark.is_file():
         said = json.loads(mark.read_text(encoding="utf-8"))
-        if said["format"] != name:
-            raise ExportError(f"{out}: holds an export in the format {said['format']}; choose another folder")
+        if said.get("format") != name or "files" not in said:
+            raise ExportError(f"{out}: holds an export in the format {said.get('format')}; choose another folder")
         return list(said["files"])
     if out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
         raise ExportError(f"{out}: not empty and not an export; choose a new or an empty folder")
@@ -122,7 +205,7 @@ def _files_before(out: Path, name: str) -> list[str]:
     return []
 
 
-def _remember(export: Export, name: str, out: Path) -> None:
+def _remember(export: Export, name: str, out: Place) -> None:
     entry = {"format": name, "path": str(out.resolve()), **_options(export)}
     others = [known for known in remembered(export.dataset.folder) if known["path"] != entry["path"]]
     write_listed(export.dataset.folder, REMEMBERED, json_bytes([*others, entry], indent=1))

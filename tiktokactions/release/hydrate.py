@@ -1,26 +1,33 @@
 """``dataset hydrate``: a dataset made again from its released ids, where the videos can still be had.
 
 A file with the very bytes that were curated gets the released record back, and its clip is cut from it. A file with other
-bytes (another download of the same video) is curated anew under the same settings, because frame numbers may have moved.
+bytes (another download of the same video) is curated anew under the same settings, because frame numbers may have moved; its
+clip shows the released seconds, and where its evidence would come to another verdict, the released one is put in force. What
+people decided goes into ``reviews.sqlite``, where every later run of ``curate`` finds it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
+import itertools
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from tiktokactions.copies.of_dataset import duplicate_of
+from tiktokactions.curation.decide import decide
 from tiktokactions.curation.engine_local import run_jobs
 from tiktokactions.curation.one_video import curate_video, frames_in_segment, make_clip, write_thumbnails_again
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.people import ResolvedDetector, resolve_detector
+from tiktokactions.curation.takedowns import add_takedowns, read_takedowns
 from tiktokactions.curation.weights import DetectorError
 from tiktokactions.dataset.assignments import Assignment, write_assignments
 from tiktokactions.dataset.info import DatasetInfo
@@ -28,9 +35,17 @@ from tiktokactions.errors import UsageError
 from tiktokactions.files import delete, read_record, record_path, sha256_file, write_csv, write_record
 from tiktokactions.records import DetectorInfo, JsonObject, Source, VideoRecord
 from tiktokactions.release.formats.ids import INFO_NAME
+from tiktokactions.release.media import MediaIndex
+from tiktokactions.reviews.decisions import RELEASED, Verdict
+from tiktokactions.reviews.store import Store
+from tiktokactions.verdicts.decided import applied_verdicts, for_cutting, write_verdicts
 from tiktokactions.video import VideoError
 
+T = TypeVar("T")
 MISSING = "missing.csv"
+TO_SETTLE = ", to settle"
+VERDICTS_TOGETHER = 10_000
+"""Written to ``reviews.sqlite`` in one transaction."""
 csv.field_size_limit(sys.maxsize)  # a record with many scenes is longer than the usual 128 kB
 
 
@@ -39,14 +54,24 @@ class ReleaseError(UsageError):
 
 
 @dataclass(frozen=True)
-class Released:
-    """One row of ``ids.csv``."""
+class Named:
+    """Of a row of ``ids.csv`` what is read quickly."""
 
-    record: VideoRecord
-    """As released: without ``source`` and ``timings``."""
+    video_id: str
     platform_id: str
     sha256: str
     side: str
+
+
+@dataclass(frozen=True)
+class Released:
+    """One row of ``ids.csv``."""
+
+    named: Named
+    record: VideoRecord
+    """As released: without ``source`` and ``timings``."""
+    is_decided: bool
+    """Whether people came to a verdict."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +93,8 @@ class Hydrated:
     missing: int
     finished_before: int
     seconds: float
+    taken_down: int = 0
+    """Listed, but taken down by the publisher or here: they stay out."""
 
 
 def read_info_of_release(ids: Path) -> tuple[JsonObject, DetectorInfo]:
@@ -86,17 +113,31 @@ def read_info_of_release(ids: Path) -> tuple[JsonObject, DetectorInfo]:
         raise ReleaseError(f"{path}: not the settings of a release: {error}") from error
 
 
+def read_names(ids: Path) -> Iterator[Named]:
+    """Ids, checksums and sides of a release, without its evidence. Raises ``ReleaseError`` as :func:`read_ids`."""
+    return _rows(ids, _named)
+
+
 def read_ids(ids: Path) -> Iterator[Released]:
     """Raises ``ReleaseError`` naming the line where a row is not what ``dataset export`` writes as ``ids``."""
+    return _rows(ids, _released)
+
+
+def _rows(ids: Path, parse: Callable[[Mapping[str, str]], T]) -> Iterator[T]:
     try:
         with ids.open(encoding="utf-8", newline="") as file:
             for number, row in enumerate(csv.DictReader(file), start=2):
                 try:
-                    yield _released(row)
+                    parsed = parse(row)
                 except (KeyError, TypeError, ValueError) as error:
                     raise ReleaseError(f"{ids}, line {number}: not a row of a release: {error!r}") from error
+                yield parsed
     except (OSError, UnicodeDecodeError) as error:
         raise ReleaseError(f"{ids}: {error}") from error
+
+
+def _named(row: Mapping[str, str]) -> Named:
+    return Named(row["video_id"], row["platform_id"], row["sha256"], row["split"])
 
 
 def _released(row: Mapping[str, str]) -> Released:
@@ -107,35 +148,73 @@ def _released(row: Mapping[str, str]) -> Released:
         "status": row["status"],
         "reasons": [code for code in row["reasons"].split(";") if code],
     }
-    return Released(msgspec.convert(plain, VideoRecord), row["platform_id"], row["sha256"], row["split"])
+    return Released(_named(row), msgspec.convert(plain, VideoRecord), bool(_decided(row)))
 
 
-def find_media(released: list[Released], folder: Path) -> tuple[list[Found], list[Released]]:
-    """For each video its file: one that is named by its id, else one with its bytes. Files are hashed only where a video
-    was not found by name."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-    by_name = {file.stem: str(file) for file in reversed(files)}  # of one name the first
-    found = [Found(r, path) for r in released if (path := _named(r, by_name)) is not None]
-    named = {item.released.record.video_id for item in found}
-    left = [r for r in released if r.record.video_id not in named]
-    if left:
-        taken = {item.path for item in found}
-        by_bytes = {sha256_file(file): str(file) for file in files if str(file) not in taken}
-        found += [Found(r, by_bytes[r.sha256]) for r in left if r.sha256 in by_bytes]
-        left = [r for r in left if r.sha256 not in by_bytes]
-    return found, left
+def _decided(row: Mapping[str, str]) -> str:
+    """What says that people decided: a column, or in older releases the reasons."""
+    return row.get("decided") or ("human_" in row["reasons"] and row["reasons"]) or ""
 
 
-def _named(released: Released, by_name: Mapping[str, str]) -> str | None:
-    names = (released.platform_id, released.record.video_id)
-    return next((by_name[name] for name in names if name and name in by_name), None)
+def _verdict(row: Mapping[str, str]) -> Verdict | None:
+    if not _decided(row):
+        return None
+    if written := row.get("decided"):
+        return msgspec.convert(json.loads(written) | {"video_id": row["video_id"], "method": RELEASED}, Verdict)
+    record = _released(row).record
+    said = Verdict(
+        record.video_id,
+        "accept" if "human_accepted" in record.reasons else "reject",
+        labels=record.human_labels,
+        tags=record.human_tags,
+        no_action="human_no_action" in record.reasons,
+        judgements=1,
+        method=RELEASED,
+    )
+    segment = record.segment
+    if segment is not None and segment.max_clip_s == 0:  # as the program never sets it
+        return replace(said, start_s=segment.start_s, end_s=segment.end_s)
+    return said
+
+
+def verdicts_of(ids: Path, dead: Collection[str]) -> Iterator[Verdict]:
+    """What people came to on the videos of a release that were not taken down."""
+    found = (verdict for verdict in _rows(ids, _verdict) if verdict is not None)
+    return (verdict for verdict in found if verdict.video_id not in dead)
+
+
+def keep_out(dataset: Path, ids: Path, media: MediaIndex) -> set[str]:
+    """Take over the publisher's take-downs (``removed.csv`` beside ``ids.csv``) with the bytes of the files that bear their
+    ids here; gives the ids of all that was taken down, whoever did it."""
+    published = read_takedowns(ids.parent).values()
+    found = [(takedown, media.named(takedown.video_id)) for takedown in published]
+    here = [(takedown, sha256_file(path)) for takedown, path in found if path is not None]
+    # Under its bytes too: a curation of this folder knows a file without a list or a sidecar by nothing else.
+    by_bytes = [replace(t, video_id=sha256[:16], sha256=sha256) for t, sha256 in here if sha256 != t.sha256]
+    if published:
+        add_takedowns(dataset, [*published, *by_bytes])
+    return set(read_takedowns(dataset))
+
+
+def take_over_verdicts(dataset: Path, verdicts: Iterable[Verdict]) -> None:
+    """Put what a release says people came to into ``reviews.sqlite``, where nothing is in force yet."""
+    known = applied_verdicts(dataset)
+    coming = iter(verdicts)
+    while some := list(itertools.islice(coming, VERDICTS_TOGETHER)):
+        new = {verdict.video_id: verdict for verdict in some if verdict.video_id not in known}
+        if new:
+            store = Store(dataset)
+            try:
+                write_verdicts(store, new, ())
+            finally:
+                store.close()
 
 
 def hydrate_all(
-    found: list[Found], dataset: Path, options: CurateOptions, detector: str
+    found: Iterable[Found], dataset: Path, options: CurateOptions, detector: str
 ) -> Iterator[tuple[Found, str]]:
-    """Make the records and clips in worker processes; for each video ``rebuilt``, ``anew``, ``finished`` or, after
-    ``failed:``, what hindered it."""
+    """Make the records and clips in worker processes; for each video ``rebuilt``, ``anew``, ``finished`` (both
+    perhaps with :data:`TO_SETTLE`: its evidence alone gives another verdict) or, after ``failed:``, what hindered it."""
     work = functools.partial(hydrate_one, dataset=dataset, options=options, detector=detector)
     for outcome in run_jobs(found, work, options.worker_count, options.timeout_s):
         yield outcome.job, outcome.result or f"failed: {outcome.failure}: {outcome.detail}"
@@ -147,9 +226,9 @@ def hydrate_one(found: Found, dataset: Path, options: CurateOptions, detector: s
     stat = Path(path).stat()
     target = record_path(dataset, released.video_id)
     if target.is_file():
-        known = read_record(target).source
-        if known.fingerprints.get(known.path) == (stat.st_size, stat.st_mtime_ns) and known.path == path:
-            return "finished"
+        known = read_record(target)
+        if known.source.fingerprints.get(path) == (stat.st_size, stat.st_mtime_ns) and known.source.path == path:
+            return "finished" + _unsettled(known, found.released)
     sha256 = sha256_file(path)
     source = Source(
         path=path,
@@ -157,19 +236,22 @@ def hydrate_one(found: Found, dataset: Path, options: CurateOptions, detector: s
         labels={path: released.labels},
         sha256=sha256,
         size_bytes=stat.st_size,
-        id=found.released.platform_id or None,
+        id=found.released.named.platform_id or None,
+        released_labels=released.labels,
     )
-    if sha256 != found.released.sha256:
+    if sha256 != found.released.named.sha256:
         try:
             seen_by = _detector(detector)
         except DetectorError as error:
             return f"failed: other bytes than those released, so people must be looked for again, but: {error}"
-        write_record(dataset, curate_video(path, options, seen_by, dataset, released.video_id, source))
-        return "anew"
+        fresh = curate_video(path, options, seen_by, dataset, released.video_id, source).with_source(source)
+        fresh = _as_released(fresh, released, options, dataset)
+        write_record(dataset, fresh)
+        return "anew" + _unsettled(fresh, found.released)
     record = replace(released, source=source)
     if record.clip is not None:
         try:
-            cut = make_clip(path, record, options, dataset, frames_in_segment(record), {})
+            cut = make_clip(path, for_cutting(record), options, dataset, frames_in_segment(record), {})
         except VideoError as error:
             return f"failed: {error}"
         if cut.frames != record.clip.frames:
@@ -181,14 +263,44 @@ def hydrate_one(found: Found, dataset: Path, options: CurateOptions, detector: s
     return "rebuilt"
 
 
+def _unsettled(record: VideoRecord, released: Released) -> str:
+    same_bytes = record.source.sha256 == released.named.sha256
+    differs = released.is_decided or record.status != released.record.status
+    return TO_SETTLE if differs and not same_bytes else ""
+
+
+def _as_released(fresh: VideoRecord, released: VideoRecord, options: CurateOptions, dataset: Path) -> VideoRecord:
+    """Another download, as near to the release as its evidence allows: a duplicate of the same video, and with the clip of
+    the released seconds. Statuses that still differ, and what people decided, are settled afterwards."""
+    twin = duplicate_of(released)
+    if twin is not None:
+        fresh = decide(fresh, options, twin)
+    elif fresh.clip is not None and released.segment is not None and released.segment != fresh.segment:
+        assert fresh.probe is not None
+        wanted = replace(fresh, clip=None, segment=released.segment)
+        if released.segment.end_s <= fresh.probe.duration_s + 1 / fresh.probe.fps:
+            with contextlib.suppress(VideoError):  # then it keeps the seconds of its own evidence
+                cut = make_clip(fresh.source.path, for_cutting(wanted), options, dataset, frames_in_segment(wanted), {})
+                return replace(wanted, clip=cut)
+    return fresh
+
+
+def released_verdict(record: VideoRecord) -> Verdict | None:
+    """The verdict of a release on a video that no person decided about; None for one that waits for a review."""
+    if record.status == "needs_review":
+        return None
+    verdict = Verdict(record.video_id, "accept" if record.status == "accepted" else "reject", method=RELEASED)
+    segment = record.segment
+    return verdict if segment is None else replace(verdict, start_s=segment.start_s, end_s=segment.end_s)
+
+
 @functools.cache
 def _detector(name: str) -> ResolvedDetector:
     return resolve_detector(name)
 
 
-def write_sides(dataset: Path, released: list[Released]) -> None:
+def write_sides(dataset: Path, sides: Mapping[str, Assignment]) -> None:
     """The sides that the release gave, also of videos that are missing here: they must not come back on another side."""
-    sides = {r.record.video_id: Assignment(r.side) for r in released if r.side}
     if sides:
         write_assignments(dataset, sides)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -18,7 +19,7 @@ from tiktokactions.collection.rows import hash_creator
 from tiktokactions.curation.decide import person_score
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.statistics import labels_of_rows
-from tiktokactions.files import Place, create, delete, link_or_copy, sha256_file, update_sums
+from tiktokactions.files import Place, create, delete, link_or_copy, local_path, sha256_file, update_sums
 from tiktokactions.records import JsonObject, PersonBox, Sample, VideoRecord
 from tiktokactions.splits.leak_groups import first_labels
 
@@ -111,8 +112,14 @@ class Export:
     """Only clips with one of these; empty: all."""
     shard_mb: int = 256
     frames: bool = False
+    root: str = ""
+    """Lists of clips name their paths relative to this folder; empty: as the program that reads them expects."""
+    folder: Place | None = None
+    """Where the export will lie when it is finished."""
     notes: list[str] = field(default_factory=list)
     """What a writer wants its user to know; it adds to them."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Clips of each side that a writer had no place for; it adds to them."""
 
     def clips(self) -> Iterator[ExportedClip]:
         """Accepted clips with a side, in the manifest's order."""
@@ -136,6 +143,13 @@ class Export:
                 has_one[rows[pc.is_in(names, value_set=pa.array(self.labels)).to_numpy(zero_copy_only=False)]] = True
                 chosen = pc.and_(chosen, pa.array(has_one))
             yield batch.filter(chosen)
+
+    def listed(self, place: Place) -> str:
+        """How a list of clips names a file: from ``root``, else from the root of this machine, or by its address."""
+        local = local_path(place)
+        if local is None or not self.root:
+            return str(place.resolve())
+        return Path(os.path.relpath(local.resolve(), Path(self.root).resolve())).as_posix()
 
     def people(self, record: VideoRecord, sample: Sample) -> list[PersonBox]:
         """The persons of a sampled frame that count: from the dataset's score threshold on."""

@@ -11,6 +11,8 @@ from tiktokactions.errors import UsageError
 from tiktokactions.records import JsonObject
 from tiktokactions.reviews.rows import column, column_names, shown, to_json
 
+RELEASED = "released"
+"""How a verdict came about that was taken over from a release. What people of this dataset decide stands above it."""
 VERDICTS = ("accept", "reject", "skip", "unsure")
 TEXT_AT_MOST, NAMES_AT_MOST = 100, 50
 SECONDS: JsonObject = {"ge": 0, "le": 1e7, "allow_inf_nan": False}
@@ -84,6 +86,7 @@ class Verdict(Judgement, _OfVideo):
 
     labels: tuple[str, ...] = ()
     judgements: int = 0
+    """How many people's; 0 of a released verdict that no person came to."""
     confidence: float = 0.0
     """Share of agreeing judgements, or the model's probability of the verdict."""
     method: str = "majority"

@@ -11,7 +11,7 @@ from dataclasses import replace
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.files import Place
 from tiktokactions.records import Segment, VideoRecord
-from tiktokactions.reviews.decisions import Verdict
+from tiktokactions.reviews.decisions import RELEASED, Verdict
 from tiktokactions.reviews.items import segment_of
 from tiktokactions.reviews.rows import from_row, insert, to_row
 from tiktokactions.reviews.store import Store, store_path
@@ -59,9 +59,10 @@ def with_verdict(record: VideoRecord, verdict: Verdict | None, options: CurateOp
     record = replace(record, human_labels=verdict.labels, human_tags=verdict.tags)
     if record.failure is not None:
         return record
+    by = "human" if verdict.judgements or verdict.method != RELEASED else RELEASED
     twins = tuple(reason for reason in record.reasons if reason.startswith("duplicate_of:"))
     if verdict.verdict == "reject":
-        reason = "human_no_action" if verdict.no_action else "human_rejected"
+        reason = "human_no_action" if verdict.no_action else f"{by}_rejected"
         return replace(record, status="rejected", reasons=(reason, *twins), segment=None)
     if verdict.start_s is not None and verdict.end_s is not None:
         segment: Segment | None = Segment(verdict.start_s, verdict.end_s)
@@ -69,7 +70,7 @@ def with_verdict(record: VideoRecord, verdict: Verdict | None, options: CurateOp
         segment = segment_of(record, options)
     if segment is None:
         return record
-    return replace(record, status="accepted", reasons=("human_accepted", *twins), segment=segment)
+    return replace(record, status="accepted", reasons=(f"{by}_accepted", *twins), segment=segment)
 
 
 def decided_by_people(record: VideoRecord) -> bool:

@@ -125,6 +125,10 @@ def _write_wanted(source: str, wanted: dict[int, Path], probe: Probe) -> None:
 
 
 def _upright(picture: av.VideoFrame, rotation: int, probe: Probe) -> np.ndarray:
+    import cv2
+
     turned = rotation in (90, 270)
     width, height = (probe.height, probe.width) if turned else (probe.width, probe.height)
-    return to_bgr(upright(shrink(picture, width - width % 2, height - height % 2), rotation))
+    even = to_bgr(upright(shrink(picture, width - width % 2, height - height % 2), rotation))
+    # Planar pictures have even sides; boxes are in pixels of the true size, and readers check that both are the same.
+    return even if even.shape[:2] == (probe.height, probe.width) else cv2.resize(even, (probe.width, probe.height))

@@ -1,4 +1,7 @@
-"""WebDataset: numbered tar shards of each side; a sample is ``<key>.mp4``, ``<key>.json``, ``<key>.cls``."""
+"""WebDataset: numbered tar shards of each side; a sample is ``<key>.mp4``, ``<key>.json``, ``<key>.cls``.
+
+Readers want the same members in every sample, so ``.cls`` of a clip without a label is -1.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from pathlib import Path
 
 from tiktokactions.files import unfinished, write_atomic
 from tiktokactions.release.rows import Export, ExportedClip
+
+UNLABELLED = -1
 
 
 def write(export: Export, out: Path) -> list[Path]:
@@ -32,10 +37,9 @@ def key_of(video_id: str) -> str:
 def _members(clip: ExportedClip, numbers: dict[str, int]) -> list[tuple[str, bytes]]:
     key = key_of(clip.video_id)
     facts = json.dumps(clip.facts(), ensure_ascii=False, sort_keys=True).encode()
-    members = [(f"{key}.mp4", clip.path.read_bytes()), (f"{key}.json", facts)]
-    if clip.label is not None:
-        members.append((f"{key}.cls", str(numbers[clip.label]).encode()))
-    return members
+    number = UNLABELLED if clip.label is None else numbers[clip.label]
+    members = [("mp4", clip.path.read_bytes()), ("json", facts), ("cls", str(number).encode())]
+    return [(f"{key}.{kind}", data) for kind, data in members]
 
 
 def write_shards(samples: Iterable[list[tuple[str, bytes]]], out: Path, side: str, most_bytes: int) -> list[Path]:
