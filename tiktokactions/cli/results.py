@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tiktokactions.release.export import Exported
     from tiktokactions.release.hydrate import Hydrated
     from tiktokactions.release.merge import Merged
+    from tiktokactions.release.release import Released
     from tiktokactions.release.subset import Subset
     from tiktokactions.reviews.agreement import ReviewReport
     from tiktokactions.reviews.answers import TasksImported
@@ -282,6 +283,13 @@ def dataset_export(done: Exported, typed: Typed) -> Told:
     sides = ", ".join(f"{side} {count:,}" for side, count in done.sides.items())
     line = f"{done.output}: {done.clips:,} clips ({sides}) in {done.files:,} files, {done.bytes / 1e6:,.1f} MB"
     return Told([line], done.notes)
+
+
+def release(done: Released, typed: Typed) -> Told:
+    sides = ", ".join(f"{side} {count:,}" for side, count in done.sides.items())
+    lines = [f"{done.release}: {done.clips:,} clips ({sides}), {done.files:,} files; compare: sha256sum -c SHA256SUMS"]
+    lines += [f"on the hub: {done.pushed}"] if done.pushed else []
+    return Told([*lines, *done.notes])
 
 
 def dataset_subset(done: Subset, typed: Typed) -> Told:
