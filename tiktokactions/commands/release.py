@@ -22,7 +22,7 @@ def release(
     *,
     sides: Sequence[str] = (),
     labels: Sequence[str] = (),
-    clips: bool = True,
+    ids_only: bool = False,
     publisher: str | None = None,
     licence: str | None = None,
     contact: str | None = None,
@@ -42,7 +42,7 @@ def release(
         output: a new folder or prefix of a store, or that of an earlier release of this dataset, which is brought up to date.
         sides: only clips on these sides, for example train val.
         labels: only clips with one of these labels.
-        clips: release the clips; without them the list of ids and seconds, from which 'dataset hydrate' makes the dataset.
+        ids_only: no clips, only the list of ids and seconds, from which 'dataset hydrate' makes the dataset again.
         publisher: who publishes it. This and the next three are kept in ``publisher.toml`` and asked for once.
         licence: the licence, as an SPDX name or in your own words.
         contact: whom people in the videos may write to.
@@ -59,7 +59,6 @@ def release(
 
     Example:
         tiktokactions release data/ -o released/ --publisher "A lab" --licence CC-BY-NC-4.0 --contact lab@example.org
-        tiktokactions release data/ -o released/ --push user/name
     """
     from tiktokactions.files import disk_errors, located, on_disk
     from tiktokactions.release import hub
@@ -77,7 +76,7 @@ def release(
         who = _publisher(data, {name: said for name, said in facts.items() if said is not None})
         export = Export(data, tuple(sides), tuple(labels))
         text = GATED if gated else ""
-        done = write_release(export, out, who, gated=text, has_clips=clips, hub=push or "")
+        done = write_release(export, out, who, gated=text, has_clips=not ids_only, hub=push or "")
     if push is not None:
         address = hub.push(on_disk(output, ""), push, private=private, gated=gated, report=progress)
         done = replace(done, pushed=address)

@@ -42,7 +42,7 @@ def croissant_text(dataset: Place, info: DatasetInfo, stats: Statistics) -> str:
     return json.dumps(croissant(dataset, info, stats), indent=2, ensure_ascii=False) + "\n"
 
 
-def making(info: DatasetInfo, stats: Statistics) -> dict[str, Any]:
+def making(info: DatasetInfo, stats: Statistics) -> JsonObject:
     """The terms that say how it was made."""
     judged = stats.reasons.get("human_accepted", 0) + stats.reasons.get("human_rejected", 0)
     return {

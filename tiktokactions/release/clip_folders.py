@@ -14,7 +14,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiktokactions.errors import UsageError
 from tiktokactions.files import (
@@ -29,6 +29,7 @@ from tiktokactions.files import (
     sha256_file,
     unfinished,
 )
+from tiktokactions.records import JsonObject
 from tiktokactions.release.rows import COLUMNS, UNSPLIT, Export, ExportedClip
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def schema(is_for_loader: bool = False) -> pa.Schema:
     return pa.schema([*(pa.field(name, pa.string()) for name in places), *fields])
 
 
-def row_of(clip: ExportedClip, file: ClipFile, path: str) -> dict[str, Any]:
+def row_of(clip: ExportedClip, file: ClipFile, path: str) -> JsonObject:
     of_file = {name: getattr(file, name) for name in ("fps", "duration_s", "width", "height", "size_bytes", "sha256")}
     split = None if clip.side == UNSPLIT else split_of(clip.side)
     return {"path": path, "file_name": path.rpartition("/")[2]} | clip.facts() | {"split": split} | of_file

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from importlib.resources import files
-from typing import Any
 
 from tiktokactions.dataset import croissant
 from tiktokactions.dataset.publisher import Publisher
 from tiktokactions.dataset.statistics import Statistics
 from tiktokactions.files import Place, fingerprint, sha256_file
+from tiktokactions.records import JsonObject
 from tiktokactions.release.clip_folders import schema, split_of
 from tiktokactions.release.rows import Export
 
@@ -30,11 +30,11 @@ _MEANINGS = {
 
 def release_croissant(
     export: Export, out: Place, stats: Statistics, publisher: Publisher, has_clips: bool
-) -> dict[str, Any]:
+) -> JsonObject:
     """The JSON-LD of a release whose tables are written."""
     info = export.dataset.info
     template = files(croissant.__package__).joinpath("croissant_template.json").read_text(encoding="utf-8")
-    plain: dict[str, Any] = json.loads(template)
+    plain: JsonObject = json.loads(template)
     plain |= croissant.making(info, stats)
     plain |= {
         "conformsTo": ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"],
@@ -57,10 +57,10 @@ def release_croissant(
     return plain
 
 
-def _distribution(out: Place, has_clips: bool) -> list[dict[str, Any]]:
+def _distribution(out: Place, has_clips: bool) -> list[JsonObject]:
     name = "manifest.parquet" if has_clips else "ids.csv"
     table = out / name
-    found: list[dict[str, Any]] = [
+    found: list[JsonObject] = [
         {
             "@type": "cr:FileObject",
             "@id": "manifest",
@@ -80,7 +80,7 @@ def _distribution(out: Place, has_clips: bool) -> list[dict[str, Any]]:
     return found
 
 
-def _record_sets(export: Export) -> list[dict[str, Any]]:
+def _record_sets(export: Export) -> list[JsonObject]:
     splits = [{"splits/name": split_of(side)} for side in export.counts]
     urls = {"train": "cr:TrainingSplit", "validation": "cr:ValidationSplit", "test": "cr:TestSplit"}
     named = [row | {"splits/url": urls[name]} if (name := row["splits/name"]) in urls else row for row in splits]
@@ -122,7 +122,7 @@ def _record_sets(export: Export) -> list[dict[str, Any]]:
     ]
 
 
-def _column(name: str, kind: str) -> dict[str, Any]:
+def _column(name: str, kind: str) -> JsonObject:
     """A column of the manifest; ``kind`` as Arrow writes it."""
     repeated = {"repeated": True} if kind.startswith("list") else {}
     split = {"references": {"field": {"@id": "splits/name"}}} if name == "split" else {}

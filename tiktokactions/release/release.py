@@ -10,7 +10,6 @@ import json
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from tiktokactions.curation.takedowns import NotTakenDownError, add_takedowns, read_takedowns
 from tiktokactions.dataset.dataset import Dataset
@@ -33,6 +32,7 @@ from tiktokactions.files import (
     write_listed,
     write_sums,
 )
+from tiktokactions.records import JsonObject
 from tiktokactions.release.card import write_card
 from tiktokactions.release.clip_folders import write_data
 from tiktokactions.release.formats import ids
@@ -101,7 +101,7 @@ def write_release(
     return _write(export, out, publisher, gated, has_clips)
 
 
-def read_mark(out: Place) -> dict[str, Any] | None:
+def read_mark(out: Place) -> JsonObject | None:
     """What ``release.json`` says; None where there is none.
 
     Raises:
@@ -111,16 +111,16 @@ def read_mark(out: Place) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        said: JsonObject = json.loads(path.read_text(encoding="utf-8"))
         return said if "id" in said else None
     except ValueError as error:
         raise UsageError(f"{path}: not JSON ({error}); choose another folder, or delete this one") from None
 
 
-def remembered(dataset: Place) -> list[dict[str, Any]]:
+def remembered(dataset: Place) -> list[JsonObject]:
     """Every release that was begun: ``id``, ``path`` and ``dataset`` (both absolute), ``hub``, options."""
     path = dataset / REMEMBERED
-    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    found: list[JsonObject] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     return found
 
 
@@ -166,7 +166,7 @@ def _write(export: Export, out: Place, publisher: Publisher, gated: str, has_cli
         paths += write_data(export, out)
         sums |= _sums_of_clips(out)
     delete(out / "removed.csv")
-    paths += [path for path in ids.write(export, out) if path.name != "removed.csv"]
+    paths += [path for path in ids.write(export, out) if path.name != "removed.csv"]  # type: ignore[arg-type]
     if takedowns := read_takedowns(export.dataset.parent.folder).values():
         add_takedowns(out, (replace(takedown, reason=WITHHELD) for takedown in takedowns))
         paths.append(out / "removed.csv")
@@ -188,8 +188,6 @@ def _write(export: Export, out: Place, publisher: Publisher, gated: str, has_cli
     write_sums(out, sums)
     clips = sum(export.counts.values())
     told = (*export.unmatched, *export.notes)
-    if not has_certificate:
-        told = (*told, "no leak certificate: 'tiktokactions dataset split' writes one with the sides")
     return Released(str(out), clips, dict(export.counts), len(sums) + 1, has_certificate, notes=told)
 
 
@@ -247,7 +245,7 @@ def _require_empty(out: Place) -> None:
         raise UsageError(f"{out}: not empty and not a release; choose a new or an empty folder")
 
 
-def _remember(dataset: Place, mark: dict[str, Any], out: Place, hub: str) -> None:
+def _remember(dataset: Place, mark: JsonObject, out: Place, hub: str) -> None:
     told = {name: mark[name] for name in ("id", "sides", "labels", "gated", "has_clips")}
     before = next((known for known in remembered(dataset) if known["id"] == mark["id"]), {"hub": ""})
     entry = told | {"path": absolute(str(out)), "dataset": absolute(str(dataset)), "hub": hub or before["hub"]}
