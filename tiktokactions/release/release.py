@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from tiktokactions.curation.takedowns import NotTakenDownError, add_takedowns, read_takedowns
+from tiktokactions.curation.takedowns import add_takedowns, read_takedowns
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.publisher import Publisher, read_publisher
 from tiktokactions.errors import UsageError
@@ -67,14 +67,12 @@ class Released:
     files: int
     certificate: bool
     """Whether a certificate says what leaks between the sides."""
-    pushed: str = ""
-    """Its address on the hub."""
     notes: tuple[str, ...] = ()
     """What could not be had."""
 
 
 def write_release(
-    export: Export, out: Place, publisher: Publisher, *, gated: str = "", has_clips: bool = True, hub: str = ""
+    export: Export, out: Place, publisher: Publisher, *, gated: str = "", has_clips: bool = True
 ) -> Released:
     """Write or finish a release; what is there already is not copied again.
 
@@ -82,7 +80,6 @@ def write_release(
         publisher: whose :attr:`~Publisher.missing` is empty.
         gated: the text that people agree to on the hub, if any.
         has_clips: False writes the list of ids alone.
-        hub: where it will lie there, which a take-down has to name.
 
     Raises:
         UsageError: nothing to release, a damaged clip, or a place that holds something else.
@@ -96,7 +93,7 @@ def write_release(
         raise UsageError(f"{out}: holds a release of another dataset; choose another folder")
     options = {"sides": export.sides, "labels": export.labels, "gated": gated, "has_clips": has_clips}
     mark = {"format": 1, "id": said["id"] if said else secrets.token_hex(8), "dataset": export.dataset.name} | options
-    _remember(export.dataset.folder, mark, out, hub)
+    _remember(export.dataset.folder, mark, out)
     write_json(out / MARK, mark)
     return _write(export, out, publisher, gated, has_clips)
 
@@ -118,7 +115,7 @@ def read_mark(out: Place) -> JsonObject | None:
 
 
 def remembered(dataset: Place) -> list[JsonObject]:
-    """Every release that was begun: ``id``, ``path`` and ``dataset`` (both absolute), ``hub``, options."""
+    """Every release that was begun: ``id``, ``path`` and ``dataset`` (both absolute), options."""
     path = dataset / REMEMBERED
     found: list[JsonObject] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     return found
@@ -129,11 +126,8 @@ def take_down_from_releases(dataset: Place, ids: Iterable[str]) -> int:
 
     A release that was killed before its tables were written loses the clips of these videos and stays to be finished.
     One that was moved or deleted is forgotten here: whoever moved it has to remove the videos there.
-
-    Raises:
-        NotTakenDownError: copies on the hub, which only a push changes. The others are done.
     """
-    gone, kept, changed, on_hub = frozenset(ids), [], 0, []
+    gone, kept, changed = frozenset(ids), [], 0
     for entry in remembered(dataset):
         if not _is_ours(dataset, entry["id"]):
             kept.append(entry)
@@ -144,8 +138,6 @@ def take_down_from_releases(dataset: Place, ids: Iterable[str]) -> int:
             continue
         kept.append(entry)
         changed += 1
-        if entry["hub"]:
-            on_hub.append(entry["hub"])
         if (out / SUMS).is_file() or (out / "ids.csv").is_file() or (out / "manifest.parquet").is_file():
             export = Export(Dataset(dataset), tuple(entry["sides"]), tuple(entry["labels"]))
             _write(export, out, read_publisher(export.dataset.parent.folder), entry["gated"], entry["has_clips"])
@@ -153,8 +145,6 @@ def take_down_from_releases(dataset: Place, ids: Iterable[str]) -> int:
             _delete_clips(out / "data", gone)
     if remembered(dataset) != kept:
         write_listed(dataset, REMEMBERED, json_bytes(kept))
-    if on_hub:
-        raise NotTakenDownError(f"{', '.join(on_hub)}: still on the hub; run 'tiktokactions release' with `push` again")
     return changed
 
 
@@ -245,10 +235,9 @@ def _require_empty(out: Place) -> None:
         raise UsageError(f"{out}: not empty and not a release; choose a new or an empty folder")
 
 
-def _remember(dataset: Place, mark: JsonObject, out: Place, hub: str) -> None:
+def _remember(dataset: Place, mark: JsonObject, out: Place) -> None:
     told = {name: mark[name] for name in ("id", "sides", "labels", "gated", "has_clips")}
-    before = next((known for known in remembered(dataset) if known["id"] == mark["id"]), {"hub": ""})
-    entry = told | {"path": absolute(str(out)), "dataset": absolute(str(dataset)), "hub": hub or before["hub"]}
+    entry = told | {"path": absolute(str(out)), "dataset": absolute(str(dataset))}
     others = [known for known in remembered(dataset) if known["id"] != mark["id"] and known["path"] != entry["path"]]
     write_listed(dataset, REMEMBERED, json_bytes([*others, entry]))
 
