@@ -202,7 +202,7 @@ def killed_anywhere(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
             "remembered before its first clip"
         )
         assert not (out / "SHA256SUMS").exists()
-        ta.release(data, out)
+        ta.release(data, out, **WHO)
         check(out)
         assert {path.name: path.stat().st_ino for path in out.rglob("*.mp4")}.items() >= there.items(), (
             "nothing is redone"
@@ -217,7 +217,7 @@ def test_a_killed_release_is_finished_by_the_same_command(
 
 @pytest.mark.slow
 def test_a_release_killed_at_any_write_is_finished(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    killed_anywhere(data, tmp_path, monkeypatch, list(range(24)))
+    killed_anywhere(data, tmp_path, monkeypatch, list(range(20)))
 
 
 def test_a_take_down_reaches_releases(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

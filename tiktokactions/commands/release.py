@@ -50,7 +50,7 @@ def release(
             else.
 
     Example:
-        tiktokactions release data/ -o released/ --publisher "A lab" --licence CC-BY-NC-4.0 --contact lab@example.org
+        tiktokactions release data/ -o public/ --publisher "A lab" --licence CC-BY-NC-4.0 --contact lab@example.org
     """
     from tiktokactions.files import disk_errors, located
     from tiktokactions.release.card import GATED

@@ -148,11 +148,8 @@ import datasets
 
 clips = datasets.load_dataset("FOLDER_OR_NAME_ON_THE_HUB", streaming=True)
 ```"""
-_HYDRATING = """Here are no clips, only which seconds of which videos they are. Who has the videos makes the clips of them:
-
-```bash
-tiktokactions dataset hydrate ids.csv --media VIDEOS -o DATASET
-```"""
+_HYDRATING = """Here are no clips, only which seconds of which videos they are. Whoever has the videos makes the
+clips of them with `tiktokactions dataset hydrate` and `ids.csv`."""
 
 
 def _quoted(text: str) -> str:
