@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tiktokactions.commands.predict import FeaturesWritten, predict
     from tiktokactions.commands.pretrain import pretrain
     from tiktokactions.commands.refresh import RefreshResult, refresh
+    from tiktokactions.commands.release import release
     from tiktokactions.commands.report import ReportWritten, report
     from tiktokactions.commands.review import review
     from tiktokactions.commands.review_apply import ReviewApplied, review_apply
@@ -106,6 +107,7 @@ __all__ = [
     "predict",
     "pretrain",
     "refresh",
+    "release",
     "report",
     "review",
     "review_apply",

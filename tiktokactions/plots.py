@@ -96,14 +96,15 @@ def new_figure(width_in: float = 8.0, height_in: float = 4.0) -> Figure:
     return Figure(figsize=(width_in, height_in), facecolor="white", layout=layout)
 
 
-def save_figure(figure: Figure, stem: AnyPlace) -> list[AnyPlace]:
-    """Write ``<stem>.svg`` and ``<stem>.png`` (each whole or not at all) and return the two paths.
+def save_figure(figure: Figure, stem: AnyPlace, suffixes: Sequence[str] = (".svg", ".png")) -> list[AnyPlace]:
+    """Write ``<stem>.svg`` and ``<stem>.png`` (each whole or not at all) and return the paths.
 
     The bytes depend on the drawing and the matplotlib version only: no dates, no random ids.
     """
-    paths = [stem.with_name(f"{stem.name}.svg"), stem.with_name(f"{stem.name}.png")]
+    paths = [stem.with_name(f"{stem.name}{suffix}") for suffix in suffixes]
     with style():
-        for path, metadata in zip(paths, ({"Date": None, "Creator": None}, {"Software": None}), strict=True):
+        for path in paths:
+            metadata = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
             buffer = io.BytesIO()
             figure.savefig(buffer, format=path.suffix[1:], dpi=PNG_DPI, metadata=metadata)
             write_atomic(path, buffer.getvalue())

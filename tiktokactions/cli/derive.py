@@ -34,6 +34,7 @@ COMMANDS = {
     "curate": (),
     "review": ("", "apply", "status", "invite", "export", "import"),
     "dataset": ("stats", "verify", "card", "split", "export", "subset", "hydrate", "merge", "diff"),
+    "release": (),
     "pretrain": (),
     "finetune": (),
     "evaluate": (),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tiktokactions.release.export import Exported
     from tiktokactions.release.hydrate import Hydrated
     from tiktokactions.release.merge import Merged
+    from tiktokactions.release.release import Released
     from tiktokactions.release.subset import Subset
     from tiktokactions.reviews.agreement import ReviewReport
     from tiktokactions.reviews.answers import TasksImported
@@ -290,6 +291,13 @@ def dataset_export(done: Exported, typed: Typed) -> Told:
     sides = ", ".join(f"{side} {count:,}" for side, count in done.sides.items())
     line = f"{done.output}: {done.clips:,} clips ({sides}) in {done.files:,} files, {done.bytes / 1e6:,.1f} MB"
     return Told([line], done.notes)
+
+
+def release(done: Released, typed: Typed) -> Told:
+    sides = ", ".join(f"{side} {count:,}" for side, count in done.sides.items())
+    lines = [f"{done.release}: {done.clips:,} clips ({sides}), {done.files:,} files; compare: sha256sum -c SHA256SUMS"]
+    lines += [] if done.certificate else ["no leak certificate: there is no split, or one that has none"]
+    return Told(lines, done.notes)
 
 
 def dataset_subset(done: Subset, typed: Typed) -> Told:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tiktokactions.release.diff import Difference
     from tiktokactions.release.export import Exported
     from tiktokactions.release.merge import Merged
+    from tiktokactions.release.release import Released
     from tiktokactions.release.subset import Subset
     from tiktokactions.splits.report import SplitReport
     from tiktokactions.verdicts.verify import Verification
@@ -74,6 +75,10 @@ class Dataset(dataset.Dataset):
     def export(self, output: AnyPath, **options: Any) -> Exported:
         """See :func:`tiktokactions.dataset_export`."""
         return ta.dataset_export(self, output, **options)
+
+    def release(self, output: AnyPath, **options: Any) -> Released:
+        """See :func:`tiktokactions.release`."""
+        return ta.release(self, output, **options)
 
     def merge(self, other: AnyPath, output: AnyPath) -> Merged:
         """See :func:`tiktokactions.dataset_merge`."""

@@ -15,6 +15,7 @@ from string import Template
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.figures import needs_names_figure
 from tiktokactions.dataset.info import DatasetInfo
+from tiktokactions.dataset.publisher import Publisher
 from tiktokactions.dataset.statistics import NO_LABEL, STAGES, Statistics
 from tiktokactions.dataset.statistics_text import bin_rows, share
 from tiktokactions.records import REASONS, STATUSES, JsonObject
@@ -24,7 +25,7 @@ CARD_LABELS = 50
 """Labels listed by name; the others are counted."""
 
 
-def dataset_card(stats: Statistics, info: DatasetInfo) -> str:
+def dataset_card(stats: Statistics, info: DatasetInfo, publisher: Publisher | None = None) -> str:
     """The text of README.md. The same statistics and the same ``dataset.json`` give the same text."""
     per_label = stats.clips_per_label
     waiting = f"- {stats.to_judge:,} videos still wait for a person's judgement; their clips are proposals.\n"
@@ -41,9 +42,10 @@ def dataset_card(stats: Statistics, info: DatasetInfo) -> str:
         composition=_composition(stats),
         figures=_figures(stats),
         labels=_labels(stats),
-        making=_making(stats, info),
+        making=making_section(stats, info),
         waiting=waiting if stats.to_judge else "",
         command=curate_command(info),
+        publisher=_publisher(publisher or Publisher()),
     )
 
 
@@ -125,7 +127,8 @@ def _labels(stats: Statistics) -> str:
     return "\n\n".join(parts)
 
 
-def _making(stats: Statistics, info: DatasetInfo) -> str:
+def making_section(stats: Statistics, info: DatasetInfo) -> str:
+    """How the clips came about: the steps, the settings, the versions."""
     options, detector = info.options, info.detector
     if detector.name == "none":
         looked = "No person detector was run."
@@ -153,6 +156,13 @@ def _making(stats: Statistics, info: DatasetInfo) -> str:
     versions = [[_code(name), markdown(version)] for name, version in sorted(info.versions.items())]
     parts += ["### Settings", _settings(options), "### Versions", _table(["Package", "Version"], versions)]
     return "\n\n".join(parts)
+
+
+def _publisher(publisher: Publisher) -> str:
+    """What ``publisher.toml`` says; nothing where there is none."""
+    titles = {"name": "Published by", "licence": "Licence", "contact": "Contact", "citation": "Citation"}
+    rows = [[title, markdown(value)] for name, title in titles.items() if (value := getattr(publisher, name))]
+    return f"## Publisher\n\n{_table(['', ''], rows)}\n\n" if rows else ""
 
 
 def _settings(options: JsonObject) -> str:

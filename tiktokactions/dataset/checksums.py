@@ -25,7 +25,15 @@ EDITED_BY_PEOPLE = ("README.md", "publisher.toml")
 """Files in which people may write. `dataset card` takes what they wrote as it is, or writes it anew."""
 ROOT = (
     *("dataset.json", "manifest.parquet", "history.csv", "stats.json", "croissant.json", "subset.json", "merge.json"),
-    *("exports.json", "subsets.json", "collections.json", "creator-salt", "removed.csv", "missing.csv"),
+    *(
+        "exports.json",
+        "releases.json",
+        "subsets.json",
+        "collections.json",
+        "creator-salt",
+        "removed.csv",
+        "missing.csv",
+    ),
     *("features.parquet", *EDITED_BY_PEOPLE),
 )
 FOLDERS: dict[str, tuple[str, ...]] = {

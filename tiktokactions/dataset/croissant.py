@@ -22,16 +22,30 @@ def croissant(dataset: Place, info: DatasetInfo, stats: Statistics) -> JsonObjec
     manifest = dataset / "manifest.parquet"
     size_bytes = fingerprint(str(manifest))[0]
     plain["distribution"][0] |= {"contentSize": f"{size_bytes} B", "sha256": sha256_file(manifest)}
+    return (
+        plain
+        | {
+            "name": info.name,
+            "description": f"{stats.funnel.accepted:,} clips of human actions ({stats.clip_hours:,.1f} hours) from"
+            f" {stats.videos:,} videos: the longest scene of each, cut to 3.5 to 10 seconds, accepted where people were seen"
+            " in it.",
+            "version": f"{info.version}.0.0",
+            "dateCreated": info.created,
+            "dateModified": info.updated,
+            "datePublished": info.updated,
+        }
+        | making(info, stats)
+    )
+
+
+def croissant_text(dataset: Place, info: DatasetInfo, stats: Statistics) -> str:
+    return json.dumps(croissant(dataset, info, stats), indent=2, ensure_ascii=False) + "\n"
+
+
+def making(info: DatasetInfo, stats: Statistics) -> JsonObject:
+    """The terms that say how it was made."""
     judged = stats.reasons.get("human_accepted", 0) + stats.reasons.get("human_rejected", 0)
-    return plain | {
-        "name": info.name,
-        "description": f"{stats.funnel.accepted:,} clips of human actions ({stats.clip_hours:,.1f} hours) from"
-        f" {stats.videos:,} videos: the longest scene of each, cut to 3.5 to 10 seconds, accepted where people were seen"
-        " in it.",
-        "version": f"{info.version}.0.0",
-        "dateCreated": info.created,
-        "dateModified": info.updated,
-        "datePublished": info.updated,
+    return {
         "rai:dataPreprocessingProtocol": [
             f"Scenes by PySceneDetect ({info.options.get('scenes', 'content')} detector), the longest scene kept.",
             f"{info.options.get('samples', 10)} frames of it searched for people by {info.detector.name}; at least"
@@ -41,7 +55,3 @@ def croissant(dataset: Place, info: DatasetInfo, stats: Statistics) -> JsonObjec
         "rai:dataAnnotationProtocol": "Labels are hashtags as they were typed, replaced by what people said where"
         f" they looked: {judged:,} videos were judged by people.",
     }
-
-
-def croissant_text(dataset: Place, info: DatasetInfo, stats: Statistics) -> str:
-    return json.dumps(croissant(dataset, info, stats), indent=2, ensure_ascii=False) + "\n"

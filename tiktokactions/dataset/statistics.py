@@ -178,8 +178,13 @@ def dataset_statistics(manifest: Place, min_person_frames: int = 4) -> Statistic
         FileNotFoundError: there is no manifest; the message says how to make one.
         ValueError: not a Parquet file, or without the columns of :data:`manifest.SCHEMA`.
     """
+    return statistics_of(read_batches(manifest, COLUMNS), min_person_frames)
+
+
+def statistics_of(batches: Iterable[pa.RecordBatch], min_person_frames: int = 4) -> Statistics:
+    """Count rows of a manifest, which have the columns :data:`COLUMNS`."""
     tally = _Tally()
-    for batch in read_batches(manifest, COLUMNS):
+    for batch in batches:
         _count(batch, tally, min_person_frames)
     return _summarise(tally, min_person_frames)
 

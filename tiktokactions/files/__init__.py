@@ -16,6 +16,7 @@ from tiktokactions.files.changes import (
     link_or_copy,
     move_into_place,
     noted_changes,
+    place_checked,
     staging_folder,
     take_notes,
     unfinished,
@@ -48,6 +49,7 @@ from tiktokactions.files.objects import ObjectPath, is_address
 from tiktokactions.files.places import (
     Place,
     absolute,
+    file_sizes,
     fingerprint,
     listing,
     local_file,

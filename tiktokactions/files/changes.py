@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tiktokactions.errors import AccessError, DiskFullError, TiktokactionsError
 from tiktokactions.files import objects
-from tiktokactions.files.places import Place, absolute, local_path, sha256_file, stored_path
+from tiktokactions.files.places import Place, absolute, local_file, local_path, sha256_file, stored_path
 from tiktokactions.machine import NO_SPACE, scratch_folder
 
 NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -159,6 +159,31 @@ def link_or_copy(source: Place, target: Path) -> None:
         raise
     except OSError:  # another file system, or one without links
         shutil.copy(local, target)
+
+
+def place_checked(source: Place, target: Place, sha256: str) -> bool:
+    """The file at one more place, whole or not at all; False, and nothing done, where its bytes have another checksum.
+
+    A hard link where both lie on one disk that has links, else a copy.
+    """
+    with local_file(source) as local:
+        if sha256_file(local) != sha256:
+            return False
+        placed = local_path(target)
+        if placed is None:
+            about_to_change(target)
+            objects.upload(local, stored_path(target))
+            return True
+        placed.parent.mkdir(parents=True, exist_ok=True)
+        delete(placed)
+        about_to_change(placed)
+        if local_path(source) is not None:
+            with contextlib.suppress(OSError):
+                os.link(local, placed)
+                return True
+        with unfinished(placed) as copy:
+            shutil.copyfile(local, copy)
+    return True
 
 
 def write_json(

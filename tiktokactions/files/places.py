@@ -115,6 +115,17 @@ def listing(folder: Place) -> tuple[list[Place], list[Place]]:
     return [folder / name for name, is_dir in named if not is_dir], [folder / name for name, is_dir in named if is_dir]
 
 
+def file_sizes(folder: Place) -> dict[str, int]:
+    """The files in a folder by name with their sizes in bytes, from one listing; empty where there is no such folder."""
+    if local_path(folder) is None:
+        return {ObjectPath(entry.url).name: entry.size_bytes for entry in stored_path(folder).entries()[0]}
+    try:
+        with os.scandir(str(folder)) as found:
+            return {entry.name: entry.stat().st_size for entry in found if entry.is_file()}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+
+
 def readable_files(folder: Place) -> tuple[dict[str, Callable[[], Path]], list[Place]]:
     """The files in a folder by name, each with what :func:`readable` does for it, and the folders, from one listing."""
     if local_path(folder) is None:

@@ -45,6 +45,7 @@ class Artefact:
 def dataset_artefacts(edit: Edit) -> tuple[Artefact, ...]:
     """In the order in which they go: what needs a video's record before the records. A new kind is one line here."""
     from tiktokactions.release import export as exports
+    from tiktokactions.release import release as releases
     from tiktokactions.takedown import dataset as of_dataset
 
     return (
@@ -59,6 +60,7 @@ def dataset_artefacts(edit: Edit) -> tuple[Artefact, ...]:
         Artefact(TABLES, lambda folder, ids: _close(edit)),
         Artefact("subsets", _take_down_from_subsets),
         Artefact("exports", exports.take_down_from_exports),
+        Artefact("releases", releases.take_down_from_releases),
     )
 
 

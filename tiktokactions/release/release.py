@@ -1,0 +1,253 @@
+"""``release``: a dataset as others get it, in a folder or a store, complete and checkable; finished by running it again.
+
+``release.json`` marks the place before the first clip is there, and ``SHA256SUMS`` comes last: a release without it is not
+finished. The dataset remembers its releases in ``releases.json``, so that a take-down reaches them.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from tiktokactions.curation.takedowns import add_takedowns, read_takedowns
+from tiktokactions.dataset.dataset import Dataset
+from tiktokactions.dataset.publisher import Publisher, read_publisher
+from tiktokactions.errors import UsageError
+from tiktokactions.files import (
+    SUMS,
+    Place,
+    absolute,
+    clear_staging,
+    delete,
+    json_bytes,
+    listing,
+    local_path,
+    located,
+    readable,
+    sha256_file,
+    write_atomic,
+    write_json,
+    write_listed,
+    write_sums,
+)
+from tiktokactions.records import JsonObject
+from tiktokactions.release.card import write_card
+from tiktokactions.release.clip_folders import write_data
+from tiktokactions.release.formats import ids
+from tiktokactions.release.rows import Export
+
+MARK = "release.json"
+REMEMBERED = "releases.json"
+CERTIFICATE = "certificate.json"
+WITHHELD = "taken down by the publisher"
+"""The published reason of a take-down: the true one may say something of a person."""
+KEPT = (
+    "README.md",
+    "manifest.parquet",
+    "croissant.json",
+    "ids.csv",
+    "ids.json",
+    "removed.csv",
+    CERTIFICATE,
+    MARK,
+    SUMS,
+)
+"""The files in the root of a release; folders are ``data`` and ``figures``."""
+
+
+@dataclass(frozen=True)
+class Released:
+    """What was released, and where."""
+
+    release: str
+    clips: int
+    sides: dict[str, int]
+    files: int
+    certificate: bool
+    """Whether a certificate says what leaks between the sides."""
+    notes: tuple[str, ...] = ()
+    """What could not be had."""
+
+
+def write_release(
+    export: Export, out: Place, publisher: Publisher, *, gated: str = "", has_clips: bool = True
+) -> Released:
+    """Write or finish a release; what is there already is not copied again.
+
+    Args:
+        publisher: whose :attr:`~Publisher.missing` is empty.
+        gated: the text that people agree to on the hub, if any.
+        has_clips: False writes the list of ids alone.
+
+    Raises:
+        UsageError: nothing to release, a damaged clip, or a place that holds something else.
+    """
+    if not export.counts:
+        raise UsageError(f"{export.dataset.folder}: no accepted clip fits; 'dataset stats' says what there is")
+    said = read_mark(out)
+    if said is None:
+        _require_empty(out)
+    elif not _is_ours(export.dataset.folder, said["id"]):
+        raise UsageError(f"{out}: holds a release of another dataset; choose another folder")
+    options = {"sides": export.sides, "labels": export.labels, "gated": gated, "has_clips": has_clips}
+    mark = {"format": 1, "id": said["id"] if said else secrets.token_hex(8), "dataset": export.dataset.name} | options
+    _remember(export.dataset.folder, mark, out)
+    write_json(out / MARK, mark)
+    return _write(export, out, publisher, gated, has_clips)
+
+
+def read_mark(out: Place) -> JsonObject | None:
+    """What ``release.json`` says; None where there is none.
+
+    Raises:
+        UsageError: it is damaged.
+    """
+    path = out / MARK
+    if not path.is_file():
+        return None
+    try:
+        said: JsonObject = json.loads(path.read_text(encoding="utf-8"))
+        return said if "id" in said else None
+    except ValueError as error:
+        raise UsageError(f"{path}: not JSON ({error}); choose another folder, or delete this one") from None
+
+
+def remembered(dataset: Place) -> list[JsonObject]:
+    """Every release that was begun: ``id``, ``path`` and ``dataset`` (both absolute), options."""
+    path = dataset / REMEMBERED
+    found: list[JsonObject] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return found
+
+
+def take_down_from_releases(dataset: Place, ids: Iterable[str]) -> int:
+    """Write every release of this dataset anew without what is no longer in it; how many.
+
+    A release that was killed before its tables were written loses the clips of these videos and stays to be finished.
+    One that was moved or deleted is forgotten here: whoever moved it has to remove the videos there.
+    """
+    gone, kept, changed = frozenset(ids), [], 0
+    for entry in remembered(dataset):
+        if not _is_ours(dataset, entry["id"]):
+            kept.append(entry)
+            continue
+        out = located(entry["path"])
+        mark = read_mark(out)
+        if mark is None or mark["id"] != entry["id"]:
+            continue
+        kept.append(entry)
+        changed += 1
+        if (out / SUMS).is_file() or (out / "ids.csv").is_file() or (out / "manifest.parquet").is_file():
+            export = Export(Dataset(dataset), tuple(entry["sides"]), tuple(entry["labels"]))
+            _write(export, out, read_publisher(export.dataset.parent.folder), entry["gated"], entry["has_clips"])
+        else:
+            _delete_clips(out / "data", gone)
+    if remembered(dataset) != kept:
+        write_listed(dataset, REMEMBERED, json_bytes(kept))
+    return changed
+
+
+def _write(export: Export, out: Place, publisher: Publisher, gated: str, has_clips: bool) -> Released:
+    delete(out / SUMS)
+    sums: dict[str, tuple[str, ...]] = {}
+    paths: list[Place] = []
+    if has_clips:
+        paths += write_data(export, out)
+        sums |= _sums_of_clips(out)
+    delete(out / "removed.csv")
+    paths += [path for path in ids.write(export, out) if path.name != "removed.csv"]  # type: ignore[arg-type]
+    if takedowns := read_takedowns(export.dataset.parent.folder).values():
+        add_takedowns(out, (replace(takedown, reason=WITHHELD) for takedown in takedowns))
+        paths.append(out / "removed.csv")
+    certificate = export.dataset.folder / "splits" / CERTIFICATE
+    has_certificate = certificate.is_file() and set(export.counts) != {"all"}
+    if has_certificate:
+        write_atomic(out / CERTIFICATE, certificate.read_bytes())
+        paths.append(out / CERTIFICATE)
+    else:
+        delete(out / CERTIFICATE)
+    notes = _contents(paths, has_certificate, has_clips)
+    paths += write_card(export, out, publisher, notes=notes, gated=gated, has_clips=has_clips)
+    _clear(out, paths)
+    for path in (*paths, out / MARK):
+        name = path.as_posix()[len(out.as_posix()) + 1 :]
+        if name not in sums:
+            sums[name] = (sha256_file(path),)
+    clear_staging(out)
+    write_sums(out, sums)
+    clips = sum(export.counts.values())
+    told = (*export.unmatched, *export.notes)
+    return Released(str(out), clips, dict(export.counts), len(sums) + 1, has_certificate, notes=told)
+
+
+def _sums_of_clips(out: Place) -> dict[str, tuple[str, ...]]:
+    """The checksums with which the clips were placed."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(readable(out / "manifest.parquet")) as file:
+        rows = (batch.to_pylist() for batch in file.iter_batches(columns=["path", "sha256"]))
+        return {row["path"]: (row["sha256"],) for part in rows for row in part}
+
+
+def _contents(paths: list[Place], has_certificate: bool, has_clips: bool) -> list[str]:
+    notes = [
+        "`ids.csv`, `ids.json`: ids, seconds, labels, verdicts and evidence of every video, from which"
+        " `tiktokactions dataset hydrate` makes the dataset again"
+    ]
+    if any(path.name == "removed.csv" for path in paths):
+        notes.append("`removed.csv`: videos that were taken down and have to stay out of every copy")
+    if has_certificate:
+        notes.append(f"`{CERTIFICATE}`: what leaks between the splits, measured on these clips")
+    elif has_clips:
+        notes.append("no leak certificate: nobody has measured what leaks between the splits, if there are any")
+    return [*notes, "`SHA256SUMS`: checksums of all files; `sha256sum -c SHA256SUMS` compares"]
+
+
+def _clear(out: Place, written: list[Place]) -> None:
+    """Take away what an earlier run left: figures, tables and unfinished files."""
+    names = {str(path) for path in written}
+    for file in (*listing(out)[0], *listing(out / "figures")[0]):
+        is_left = file.name.startswith(".writing-") or (file.name not in KEPT and file.suffix == ".png")
+        stale = file.name in KEPT and file.name not in (MARK, SUMS)
+        if str(file) not in names and (is_left or stale):
+            delete(file)
+    if not any("/data/" in path.as_posix()[len(out.as_posix()) :] for path in written):
+        _delete_clips(out / "data", None)
+
+
+def _delete_clips(folder: Place, ids: frozenset[str] | None) -> None:
+    """Clips of these videos, or all of them, below a folder."""
+    files, folders = listing(folder)
+    for file in files:
+        if ids is None or file.stem in ids:
+            delete(file)
+    for below in folders:
+        _delete_clips(below, ids)
+
+
+def _require_empty(out: Place) -> None:
+    local = local_path(out)
+    if local is not None and local.exists() and not local.is_dir():
+        raise UsageError(f"{out}: expected a folder, got a file")
+    files, folders = listing(out)
+    if files or folders:
+        raise UsageError(f"{out}: not empty and not a release; choose a new or an empty folder")
+
+
+def _remember(dataset: Place, mark: JsonObject, out: Place) -> None:
+    told = {name: mark[name] for name in ("id", "sides", "labels", "gated", "has_clips")}
+    entry = told | {"path": absolute(str(out)), "dataset": absolute(str(dataset))}
+    others = [known for known in remembered(dataset) if known["id"] != mark["id"] and known["path"] != entry["path"]]
+    write_listed(dataset, REMEMBERED, json_bytes([*others, entry]))
+
+
+def _is_ours(dataset: Place, release_id: str) -> bool:
+    """Whether this dataset made a release. A copy of the dataset did not, as long as the original lies where it was."""
+    entry = next((known for known in remembered(dataset) if known["id"] == release_id), None)
+    if entry is None:
+        return False
+    original = entry["dataset"]
+    if original == absolute(str(dataset)):
+        return True
+    return not any(known["id"] == release_id for known in remembered(located(original)))
