@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import tiktokactions as api
-from tests.release.test_growth import A, B, curate
+from tests.releases.test_growth import A, B, curate
 from tiktokactions.dataset.history import read_events, states_at
 from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.ledger import add_decision

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from tiktokactions.hashtags.select import Candidate, Selection
     from tiktokactions.model.predict import Prediction
     from tiktokactions.model.run import Evaluation, Run
-    from tiktokactions.release.diff import Difference
-    from tiktokactions.release.export import Exported
-    from tiktokactions.release.hydrate import Hydrated
-    from tiktokactions.release.merge import Merged
-    from tiktokactions.release.release import Released
-    from tiktokactions.release.subset import Subset
+    from tiktokactions.releases.diff import Difference
+    from tiktokactions.releases.export import Exported
+    from tiktokactions.releases.hydrate import Hydrated
+    from tiktokactions.releases.merge import Merged
+    from tiktokactions.releases.release import Released
+    from tiktokactions.releases.subset import Subset
     from tiktokactions.reviews.agreement import ReviewReport
     from tiktokactions.reviews.answers import TasksImported
     from tiktokactions.splits.report import SplitReport
@@ -335,7 +335,7 @@ def dataset_merge(merged: Merged, typed: Typed) -> Told:
 
 
 def dataset_diff(found: Difference, typed: Typed) -> Told:
-    from tiktokactions.release.diff import difference_text
+    from tiktokactions.releases.diff import difference_text
 
     return Told([difference_text(found)], needs_attention=bool(found.crossed))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.options import AnyPath, on_disk
 from tiktokactions.errors import UsageError
-from tiktokactions.release.diff import Difference, changes_since, compare_datasets, write_difference
+from tiktokactions.releases.diff import Difference, changes_since, compare_datasets, write_difference
 
 
 def dataset_diff(

@@ -10,10 +10,10 @@ from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.options import AnyPath
 from tiktokactions.errors import UsageError
 from tiktokactions.files import absolute, located
-from tiktokactions.release.formats import Format
+from tiktokactions.releases.formats import Format
 
 if TYPE_CHECKING:
-    from tiktokactions.release.export import Exported
+    from tiktokactions.releases.export import Exported
 
 
 def dataset_export(
@@ -47,8 +47,8 @@ def dataset_export(
         tiktokactions dataset export data/ --format webdataset -o shards/
         tiktokactions dataset export data/ --format ids -o released/
     """
-    from tiktokactions.release.export import export_dataset
-    from tiktokactions.release.rows import Export
+    from tiktokactions.releases.export import export_dataset
+    from tiktokactions.releases.rows import Export
 
     if shard_mb < 1:
         raise UsageError(f"`shard_mb`: got {shard_mb}, expected 1 or more")

@@ -20,8 +20,8 @@ from tiktokactions.machine import utc_now
 from tiktokactions.takedown.folders import take_down_everywhere
 
 if TYPE_CHECKING:
-    from tiktokactions.release.hydrate import Found, Hydrated, Released
-    from tiktokactions.release.media import MediaIndex
+    from tiktokactions.releases.hydrate import Found, Hydrated, Released
+    from tiktokactions.releases.media import MediaIndex
     from tiktokactions.reviews.decisions import Verdict
 
 
@@ -43,8 +43,8 @@ def dataset_hydrate(
     Example:
         tiktokactions dataset hydrate released/ids.csv --media videos/ -o hydrated/
     """
-    from tiktokactions.release import hydrate
-    from tiktokactions.release.media import MediaIndex
+    from tiktokactions.releases import hydrate
+    from tiktokactions.releases.media import MediaIndex
     from tiktokactions.verdicts.settle import settle_videos
 
     began = time.perf_counter()
@@ -109,7 +109,7 @@ class _Run:
 
     def found(self) -> Iterator[Found]:
         """Released videos with their files, one by one."""
-        from tiktokactions.release.hydrate import Found, read_ids
+        from tiktokactions.releases.hydrate import Found, read_ids
 
         for released in read_ids(self.listing):
             self.listed += 1
@@ -124,7 +124,7 @@ class _Run:
                 yield Found(released, path)
 
     def note(self, item: Found, outcome: str) -> None:
-        from tiktokactions.release.hydrate import TO_SETTLE, released_verdict
+        from tiktokactions.releases.hydrate import TO_SETTLE, released_verdict
 
         kind = outcome.removesuffix(TO_SETTLE)
         if kind not in self.counts:

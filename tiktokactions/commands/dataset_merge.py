@@ -17,7 +17,7 @@ from tiktokactions.splits.options import SplitOptions
 from tiktokactions.takedown.links import link_merged
 
 if TYPE_CHECKING:
-    from tiktokactions.release.merge import Merged
+    from tiktokactions.releases.merge import Merged
 
 
 def dataset_merge(first: AnyPath, second: AnyPath, output: AnyPath, *, progress: Kept = nothing) -> Merged:
@@ -41,7 +41,7 @@ def dataset_merge(first: AnyPath, second: AnyPath, output: AnyPath, *, progress:
     Example:
         tiktokactions dataset merge data/ more/ -o larger/
     """
-    from tiktokactions.release import merge
+    from tiktokactions.releases import merge
     from tiktokactions.splits.sides import linked_dataset, options_before, resolve, split_dataset
     from tiktokactions.splits.sounds import bound_sounds
     from tiktokactions.verdicts.settle import settle

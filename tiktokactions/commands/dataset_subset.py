@@ -15,12 +15,12 @@ from tiktokactions.dataset.subset_mark import is_subset
 from tiktokactions.errors import UsageError
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.records import JsonObject
-from tiktokactions.release.subset_options import By, Choice
+from tiktokactions.releases.subset_options import By, Choice
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from tiktokactions.release.subset import Subset
+    from tiktokactions.releases.subset import Subset
 
 
 def dataset_subset(
@@ -42,7 +42,7 @@ def dataset_subset(
         dataset: a folder made by 'curate'.
         output: a new folder, or an earlier subset of the same dataset, which is made anew.
         by: ``random`` (seeded, nested), ``balanced`` (one of each label in turn), ``labels`` (all clips of these),
-            ``quality`` (weights: ``tiktokactions.release.subset.QUALITY_WEIGHTS``) or ``diverse`` (greedy k-center).
+            ``quality`` (weights: ``tiktokactions.releases.subset.QUALITY_WEIGHTS``) or ``diverse`` (greedy k-center).
         size: number of clips; may be left out with ``labels``, which then chooses all of them.
         seed: seed of the random order, which also decides between equals.
         labels: only clips with one of these labels.
@@ -58,8 +58,8 @@ def dataset_subset(
     Example:
         tiktokactions dataset subset data/ --size 2 --by balanced -o subset/
     """
-    from tiktokactions.release import subset as subsets
-    from tiktokactions.release.rows import unmatched
+    from tiktokactions.releases import subset as subsets
+    from tiktokactions.releases.rows import unmatched
 
     out = on_disk(output, "a subset")
     data = Dataset.whole(on_disk(dataset, "what a subset is taken of"))
@@ -95,7 +95,7 @@ def _features(
     progress: Callable[[TrainingProgress], None],
 ) -> np.ndarray:
     """What clips are compared by: looks, features in a file, or those of a run, computed now and kept in the subset."""
-    from tiktokactions.release import subset as subsets
+    from tiktokactions.releases import subset as subsets
 
     if features is None:
         return subsets.features_of_looks(data, rows)

@@ -39,7 +39,7 @@ def dataset_verify(
     Example:
         tiktokactions dataset verify data/
     """
-    from tiktokactions.release.export import remembered
+    from tiktokactions.releases.export import remembered
     from tiktokactions.verdicts.quarantine import restore as bring_back
     from tiktokactions.verdicts.repair import repair_dataset
     from tiktokactions.verdicts.verify import Problem, unreadable_dataset, verify_dataset

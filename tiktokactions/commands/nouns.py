@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from tiktokactions.dataset.statistics import Statistics
     from tiktokactions.files import Place
     from tiktokactions.model.predict import Prediction
-    from tiktokactions.release.diff import Difference
-    from tiktokactions.release.export import Exported
-    from tiktokactions.release.merge import Merged
-    from tiktokactions.release.release import Released
-    from tiktokactions.release.subset import Subset
+    from tiktokactions.releases.diff import Difference
+    from tiktokactions.releases.export import Exported
+    from tiktokactions.releases.merge import Merged
+    from tiktokactions.releases.release import Released
+    from tiktokactions.releases.subset import Subset
     from tiktokactions.splits.report import SplitReport
     from tiktokactions.verdicts.verify import Verification
 

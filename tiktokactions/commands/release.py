@@ -12,7 +12,7 @@ from tiktokactions.errors import UsageError
 
 if TYPE_CHECKING:
     from tiktokactions.dataset.publisher import Publisher
-    from tiktokactions.release.release import Released
+    from tiktokactions.releases.release import Released
 
 
 def release(
@@ -53,9 +53,9 @@ def release(
         tiktokactions release data/ -o public/ --publisher "A lab" --licence CC-BY-NC-4.0 --contact lab@example.org
     """
     from tiktokactions.files import disk_errors, located
-    from tiktokactions.release.card import GATED
-    from tiktokactions.release.release import write_release
-    from tiktokactions.release.rows import Export
+    from tiktokactions.releases.card import GATED
+    from tiktokactions.releases.release import write_release
+    from tiktokactions.releases.rows import Export
 
     out = located(output)
     data = Dataset(dataset)

@@ -44,8 +44,8 @@ class Artefact:
 
 def dataset_artefacts(edit: Edit) -> tuple[Artefact, ...]:
     """In the order in which they go: what needs a video's record before the records. A new kind is one line here."""
-    from tiktokactions.release import export as exports
-    from tiktokactions.release import release as releases
+    from tiktokactions.releases import export as exports
+    from tiktokactions.releases import release as releases
     from tiktokactions.takedown import dataset as of_dataset
 
     return (
@@ -240,7 +240,7 @@ def _close(edit: Edit) -> int:
 
 def _take_down_from_subsets(dataset: Place, ids: frozenset[str]) -> int:
     """Rows of the subsets that were taken of a dataset and still lie where they were written."""
-    from tiktokactions.release import subset as subsets
+    from tiktokactions.releases import subset as subsets
     from tiktokactions.takedown import dataset as of_dataset
 
     count = 0

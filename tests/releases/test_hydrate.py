@@ -12,7 +12,7 @@ import pytest
 
 import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
-from tests.release.conftest import ROWS
+from tests.releases.conftest import ROWS
 from tiktokactions import cli
 
 

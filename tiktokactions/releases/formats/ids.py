@@ -18,7 +18,7 @@ from tiktokactions.curation.takedowns import COLUMNS, read_takedowns, takedowns_
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.files import write_csv, write_json
 from tiktokactions.records import VideoRecord, to_builtins
-from tiktokactions.release.rows import Export
+from tiktokactions.releases.rows import Export
 from tiktokactions.reviews.decisions import Verdict
 from tiktokactions.verdicts.decided import applied_verdicts
 

@@ -11,8 +11,8 @@ from tiktokactions.dataset.publisher import Publisher
 from tiktokactions.dataset.statistics import Statistics
 from tiktokactions.files import Place, fingerprint, sha256_file
 from tiktokactions.records import JsonObject
-from tiktokactions.release.clip_folders import schema, split_of
-from tiktokactions.release.rows import Export
+from tiktokactions.releases.clip_folders import schema, split_of
+from tiktokactions.releases.rows import Export
 
 _TYPES = {"string": "sc:Text", "double": "sc:Float", "int32": "sc:Integer", "int64": "sc:Integer", "bool": "sc:Boolean"}
 _MEANINGS = {

@@ -30,7 +30,7 @@ from tiktokactions.files import (
     unfinished,
 )
 from tiktokactions.records import JsonObject
-from tiktokactions.release.rows import COLUMNS, UNSPLIT, Export, ExportedClip
+from tiktokactions.releases.rows import COLUMNS, UNSPLIT, Export, ExportedClip
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tiktokactions.files import unfinished, write_atomic
-from tiktokactions.release.rows import Export, ExportedClip
+from tiktokactions.releases.rows import Export, ExportedClip
 
 UNLABELLED = -1
 

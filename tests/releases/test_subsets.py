@@ -13,12 +13,12 @@ import pytest
 
 import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
-from tests.release.conftest import ROWS
+from tests.releases.conftest import ROWS
 from tiktokactions import cli
 from tiktokactions.clips.read import read_clips
 from tiktokactions.dataset.subset_mark import is_subset
-from tiktokactions.release.subset import choose, farthest_first, features_from_file, place_of, quality_scores
-from tiktokactions.release.subset_options import Choice, SubsetError
+from tiktokactions.releases.subset import choose, farthest_first, features_from_file, place_of, quality_scores
+from tiktokactions.releases.subset_options import Choice, SubsetError
 from tiktokactions.study.cost import Cost
 from tiktokactions.study.trials import Trial
 

@@ -18,15 +18,15 @@ import pyarrow.parquet as pq
 import pytest
 
 import tiktokactions as api
-from tests.release.conftest import ROWS
+from tests.releases.conftest import ROWS
 from tiktokactions import cli
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.manifest import write_manifest
 from tiktokactions.files import ObjectPath, all_records, write_record
-from tiktokactions.release import export as exports
-from tiktokactions.release import formats
-from tiktokactions.release.formats import NAMES, Format
-from tiktokactions.release.formats.webdataset import key_of, write_shards
+from tiktokactions.releases import export as exports
+from tiktokactions.releases import formats
+from tiktokactions.releases.formats import NAMES, Format
+from tiktokactions.releases.formats.webdataset import key_of, write_shards
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_huggingface_is_opened_by_datasets(five_clips: Path, tmp_path: Path) -> 
 
 
 def test_parquet_holds_the_clips(five_clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tiktokactions.release.formats import parquet
+    from tiktokactions.releases.formats import parquet
 
     monkeypatch.setattr(parquet, "GROUP_BYTES", 1)
     api.dataset_export(five_clips, tmp_path / "out", format="parquet")

@@ -18,7 +18,7 @@ from tiktokactions.cli import main
 from tiktokactions.clips.read import read_clips
 from tiktokactions.dataset.assignments import Assignment, read_assignments, write_assignments
 from tiktokactions.dataset.history import HistoryError, history_path, read_events, states_at
-from tiktokactions.release.merge import MergeError, merged_sides
+from tiktokactions.releases.merge import MergeError, merged_sides
 
 SETTINGS: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "keep_duplicates": True, "workers": 1}
 A = ((0, "a0", "ann", "s"), (1, "a1", "bob", "s"), (2, "a2", "cem", ""), (3, "both", "dora", ""))

@@ -7,7 +7,7 @@ from xml.sax.saxutils import quoteattr
 
 from tiktokactions.files import write_atomic, write_json
 from tiktokactions.records import JsonObject
-from tiktokactions.release.rows import Export, ExportedClip, place_file
+from tiktokactions.releases.rows import Export, ExportedClip, place_file
 
 MODEL = "hashtags"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tiktokactions.dataset.publisher import read_publisher
 from tiktokactions.files import AnyPlace
-from tiktokactions.release.card import write_card
-from tiktokactions.release.clip_folders import write_data
-from tiktokactions.release.rows import Export
+from tiktokactions.releases.card import write_card
+from tiktokactions.releases.clip_folders import write_data
+from tiktokactions.releases.rows import Export
 
 
 def write(export: Export, out: AnyPlace) -> list[AnyPlace]:

@@ -15,9 +15,9 @@ from tiktokactions.dataset.publisher import Publisher
 from tiktokactions.dataset.statistics import COLUMNS, NO_LABEL, Statistics, statistics_of
 from tiktokactions.dataset.statistics_text import bin_rows
 from tiktokactions.files import AnyPlace, write_atomic
-from tiktokactions.release.clip_folders import split_of
-from tiktokactions.release.croissant import release_croissant
-from tiktokactions.release.rows import Export
+from tiktokactions.releases.clip_folders import split_of
+from tiktokactions.releases.croissant import release_croissant
+from tiktokactions.releases.rows import Export
 from tiktokactions.text import markdown_table
 
 CARD_LABELS = 50

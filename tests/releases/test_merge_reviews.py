@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import tiktokactions as api
-from tests.release.test_growth import curate
+from tests.releases.test_growth import curate
 from tiktokactions.cli import main
 from tiktokactions.curation.takedowns import Takedown, add_takedowns
 from tiktokactions.files import record_files, record_path
@@ -218,7 +218,7 @@ def contents(dataset: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("module", "name", "calls"),
     [
-        ("tiktokactions.release.merge", "write_record", 4),
+        ("tiktokactions.releases.merge", "write_record", 4),
         ("tiktokactions.verdicts.settle", "write_manifest", 0),
         ("tiktokactions.splits.sides", "fill_manifest", 0),
         ("tiktokactions.dataset.info", "write_info", 1),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tiktokactions.files import local_file, located, move_into_place
 from tiktokactions.records import Probe
-from tiktokactions.release.rows import Export, ExportedClip
+from tiktokactions.releases.rows import Export, ExportedClip
 from tiktokactions.video import VideoError, VideoFile, shrink, to_bgr, upright
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tiktokactions.files import write_csv
-from tiktokactions.release.rows import UNSPLIT, Export
+from tiktokactions.releases.rows import UNSPLIT, Export
 
 
 def write(export: Export, out: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tiktokactions.errors import UsageError
 from tiktokactions.files import write_atomic
-from tiktokactions.release.rows import Export, ExportedClip, place_file
+from tiktokactions.releases.rows import Export, ExportedClip, place_file
 
 
 def write(export: Export, out: Path) -> list[Path]:

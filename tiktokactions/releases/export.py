@@ -32,8 +32,8 @@ from tiktokactions.files import (
 )
 from tiktokactions.machine import scratch_folder
 from tiktokactions.records import JsonObject
-from tiktokactions.release import formats
-from tiktokactions.release.rows import Export
+from tiktokactions.releases import formats
+from tiktokactions.releases.rows import Export
 
 MARK = "export.json"
 """In the folder of an export: what it is, and the files that belong to it."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tiktokactions.files import write_atomic, write_json
 from tiktokactions.records import JsonObject
-from tiktokactions.release.rows import Export, ExportedClip, place_file
+from tiktokactions.releases.rows import Export, ExportedClip, place_file
 
 KIND = "eta.core.datasets.LabeledVideoDataset"
 

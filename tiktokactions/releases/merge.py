@@ -27,7 +27,7 @@ from tiktokactions.files import (
     write_record,
 )
 from tiktokactions.records import Source, VideoRecord
-from tiktokactions.release.rows import place_file
+from tiktokactions.releases.rows import place_file
 from tiktokactions.reviews.merged import MergedReviews
 from tiktokactions.splits.leak_groups import Linked, named_groups
 

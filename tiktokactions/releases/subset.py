@@ -42,7 +42,7 @@ from tiktokactions.files import (
 )
 from tiktokactions.machine import utc_now
 from tiktokactions.records import JsonObject
-from tiktokactions.release.subset_options import Choice, SubsetError
+from tiktokactions.releases.subset_options import Choice, SubsetError
 
 REMEMBERED = "subsets.json"
 """In the dataset: where subsets of it were written, so that a take-down reaches them."""

@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import tiktokactions as ta
-from tests.release.conftest import ROWS
+from tests.releases.conftest import ROWS
 from tiktokactions import cli
 from tiktokactions.dataset.publisher import read_publisher
 from tiktokactions.files import Place, changes, located
-from tiktokactions.release import clip_folders
-from tiktokactions.release.release import REMEMBERED, remembered
+from tiktokactions.releases import clip_folders
+from tiktokactions.releases.release import REMEMBERED, remembered
 
 WHO: dict[str, Any] = {"publisher": "A lab", "licence": "CC-BY-NC-4.0", "contact": "lab@example.org"}
 GONE = "7300000000000000003"

@@ -34,8 +34,8 @@ from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.errors import UsageError
 from tiktokactions.files import delete, read_record, record_path, sha256_file, write_csv, write_record
 from tiktokactions.records import DetectorInfo, JsonObject, Source, VideoRecord
-from tiktokactions.release.formats.ids import INFO_NAME
-from tiktokactions.release.media import MediaIndex
+from tiktokactions.releases.formats.ids import INFO_NAME
+from tiktokactions.releases.media import MediaIndex
 from tiktokactions.reviews.decisions import RELEASED, Verdict
 from tiktokactions.reviews.store import Store
 from tiktokactions.verdicts.decided import applied_verdicts, for_cutting, write_verdicts

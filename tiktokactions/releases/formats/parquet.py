@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from tiktokactions.files import unfinished
 from tiktokactions.records import JsonObject
-from tiktokactions.release.rows import Export
+from tiktokactions.releases.rows import Export
 
 SCHEMA = pa.schema(
     [

@@ -33,10 +33,10 @@ from tiktokactions.files import (
     write_sums,
 )
 from tiktokactions.records import JsonObject
-from tiktokactions.release.card import write_card
-from tiktokactions.release.clip_folders import write_data
-from tiktokactions.release.formats import ids
-from tiktokactions.release.rows import Export
+from tiktokactions.releases.card import write_card
+from tiktokactions.releases.clip_folders import write_data
+from tiktokactions.releases.formats import ids
+from tiktokactions.releases.rows import Export
 
 MARK = "release.json"
 REMEMBERED = "releases.json"

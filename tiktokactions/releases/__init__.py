@@ -1,0 +1,1 @@
+"""Releases and exports (one file per format), hydrate, subset, merge, diff."""
