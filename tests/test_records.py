@@ -18,6 +18,7 @@ from tiktokactions.records import (
     VideoRecord,
     decode_record,
     encode_record,
+    is_as_sealed,
 )
 
 RECORD = VideoRecord(
@@ -95,3 +96,8 @@ def test_records_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         RECORD.status = "accepted"  # type: ignore[misc]
     assert msgspec.to_builtins(RECORD)["status"] == "rejected"
+
+
+def test_a_flipped_bit_in_a_name_is_told() -> None:
+    """Unknown names are ignored when a record is read, so only the seal can tell that one is no text any more."""
+    assert not is_as_sealed(b'{"video_id":"a","\x8c":1}\n')

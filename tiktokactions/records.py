@@ -314,7 +314,10 @@ def is_as_sealed(data: bytes) -> bool:
     plain, _, sha256 = data.rpartition(b"," + _SEAL)
     if sha256 == hashlib.sha256(plain + b"}").hexdigest().encode() + b'"}\n':
         return True
-    return bool(msgspec.json.decode(data).keys() <= {f.name for f in fields(VideoRecord)})
+    try:
+        return bool(msgspec.json.decode(data).keys() <= {f.name for f in fields(VideoRecord)})
+    except UnicodeDecodeError:  # a name that no reader looks at, its bits flipped
+        return False
 
 
 def decode_record(data: bytes, where: str) -> VideoRecord:
