@@ -59,7 +59,7 @@ def break_a_record(root: Path) -> None:
     """A record that cannot be read is removed by ``verify --repair``: its clip goes."""
     for path in (root / "a" / "records").glob("*/a2.json"):
         path.write_text("{")
-    api.dataset_verify(root / "a", repair=True)
+    api.dataset_verify(root / "a", repair=True, yes=True)
 
 
 def replace_in_b(root: Path) -> None:

@@ -32,6 +32,7 @@ from tiktokactions.collection.store import Collection
 from tiktokactions.curation.takedowns import read_takedowns
 from tiktokactions.dataset.assignments import read_assignments
 from tiktokactions.files import record_path
+from tiktokactions.records import decode_record, encode_record
 from tiktokactions.takedown import dataset as of_dataset
 from tiktokactions.takedown.folders import PENDING, reports_of, signature
 
@@ -67,11 +68,14 @@ def mine(whole: Path, tmp_path: Path) -> Path:
     shutil.copytree(whole, tmp_path / "mine")
     root = tmp_path / "mine"
     for path in root.glob("data/records/*/*.json"):
-        path.write_text(path.read_text().replace(str(whole), str(root)))
+        moved = json.loads(path.read_text().replace(str(whole), str(root)))
+        del moved["sha256"]
+        path.write_bytes(encode_record(decode_record(json.dumps(moved).encode(), where=str(path))))
     with Collection(root / "col") as collection:
         assert collection.setting("datasets") == [str(whole / "data")]
         collection.set_setting("datasets", [str(root / "data")])
     (root / "data/collections.json").write_text(json.dumps([str(root / "col")]))
+    api.dataset_verify(root / "data", repair=True, yes=True)
     return root
 
 
@@ -96,8 +100,8 @@ def test_a_take_down_goes_through_everything(mine: Path) -> None:
     assert traces(mine, gone, "bob") == []
     counts = {Path(found.folder).name: found.artefacts for found in result.removed}
     assert counts == {
-        "data": {"media": 2, "reviews": 0, "clips": 1, "thumbnails": 2, "splits": 1, "records": 1, "manifest rows": 1,
-                 "history": 1, "statistics, figures, card": 1, "subsets": 0, "exports": 0},
+        "data": {"media": 2, "reviews": 0, "clips": 1, "thumbnails": 2, "splits": 1, "records": 1, "quarantine": 1,
+                 "manifest rows": 1, "history": 1, "statistics, figures, card": 1, "subsets": 0, "exports": 0, "releases": 0},
         "col": {"media": 0, "exports": 1, "rows": 1},
     }  # fmt: skip
     raw = (mine / "col/collection.sqlite").read_bytes()

@@ -24,6 +24,7 @@ from tiktokactions.machine import Clock, utc_now, utc_text
 from tiktokactions.records import JsonObject
 from tiktokactions.takedown import collection as of_collection
 from tiktokactions.takedown import reviews
+from tiktokactions.verdicts.quarantine import take_down_from_quarantine
 
 PENDING = ".removing.json"
 TABLES = "statistics, figures, card"
@@ -55,6 +56,7 @@ def dataset_artefacts(edit: Edit) -> tuple[Artefact, ...]:
         Artefact("thumbnails", of_dataset.take_down_thumbnails),
         Artefact("splits", of_dataset.take_down_from_splits),
         Artefact("records", of_dataset.take_down_records),
+        Artefact("quarantine", take_down_from_quarantine),
         Artefact("manifest rows", of_dataset.take_down_rows),
         Artefact("history", _take_down_history),
         Artefact(TABLES, lambda folder, ids: _close(edit)),

@@ -49,11 +49,15 @@ def open_quarantine(folder: Place, entries: Iterable[Kept]) -> tuple[str, str]:
     taken = {one.name for one in listing(folder / QUARANTINE)[1]}
     name = next(n for n in (date, *(f"{date}-{i}" for i in range(2, len(taken) + 3))) if n not in taken)
     place = f"{QUARANTINE}/{name}"
-    lines = "".join(f"{json.dumps(asdict(entry), ensure_ascii=False)}\n" for entry in entries)
     command = f"tiktokactions dataset verify {shlex.quote(str(folder.absolute()))} --restore {place}"
     write_atomic(folder / place / HOW, f"{command}\n".encode(), staging_folder(folder))
-    write_atomic(folder / place / LIST, lines.encode("utf-8", "surrogatepass"), staging_folder(folder))
+    write_atomic(folder / place / LIST, _lines(entries), staging_folder(folder))
     return place, command
+
+
+def _lines(entries: Iterable[Kept]) -> bytes:
+    lines = "".join(f"{json.dumps(asdict(entry), ensure_ascii=False)}\n" for entry in entries)
+    return lines.encode("utf-8", "surrogatepass")
 
 
 def put_away(folder: Place, place: str, name: str) -> None:
@@ -111,6 +115,23 @@ def restore(folder: Place, place: str) -> tuple[list[str], dict[str, str]]:
         for empty in (quarantine, quarantine.parent):
             delete_empty(empty)
     return back, left
+
+
+def take_down_from_quarantine(folder: Place, ids: frozenset[str]) -> int:
+    """Delete what lies in quarantine of these videos, and every table there that the program has made anew since: an old
+    manifest names them. How many files went."""
+    count = 0
+    for quarantine in listing(folder / QUARANTINE)[1]:
+        entries, stays = list(_entries(quarantine)), []
+        for kept in entries:
+            of_one_video = kept.path.startswith(("clips/", "thumbs/", "records/"))
+            if kept.path.rpartition("/")[2].partition(".")[0] in ids or (kept.replaced and not of_one_video):
+                count += delete(quarantine / kept.path)
+            else:
+                stays.append(kept)
+        if len(stays) < len(entries):
+            write_atomic(quarantine / LIST, _lines(stays), staging_folder(folder))
+    return count
 
 
 def _unreadable(name: str, source: Place) -> str:
