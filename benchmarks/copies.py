@@ -30,6 +30,9 @@ DATA = Path(os.environ.get("TIKTOKACTIONS_TEST_DATA", "../shared")).resolve() / 
 SOURCES = 35
 PER_SECOND, LONG_SIDE_PX, LONGEST_S = 12, 416, 10.0
 
+TWINS = ("demo.mp4", "demo_spatiotemporal_det.mp4")
+"""Two files of one footage, the second with boxes drawn into it: a match of these is right."""
+
 
 def sources() -> list[Path]:
     clips = sorted(p for p in (DATA / "clips").rglob("*") if p.suffix in (".mp4", ".avi", ".mkv"))
@@ -122,7 +125,9 @@ def main(arguments: list[str] | None = None) -> int:
     settle_s = time.process_time() - began
     pairs = {(match.a, match.b) for match in matched}
     found = [copy for copy in compared if tuple(sorted((copy, f"{copy[:2]}/source"))) in pairs]
-    false = [pair for pair in pairs if pair[0][:2] != pair[1][:2] and "room" not in pair[0] + pair[1]]
+    twins = {f"{number:02d}" for number, source in enumerate(chosen) if source.name in TWINS}
+    strangers = [pair for pair in pairs if pair[0][:2] != pair[1][:2] and not {pair[0][:2], pair[1][:2]} <= twins]
+    false = [pair for pair in strangers if "room" not in pair[0] + pair[1]]
     false_room = [pair for pair in pairs if "room" in pair[0] + pair[1]]
     different = sum(a[:2] != b[:2] for a, b in itertools.combinations(made, 2))
     by_name = Counter(copy[3:] for copy in found)

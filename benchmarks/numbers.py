@@ -85,6 +85,18 @@ def _curate(result: Any) -> dict[str, float]:
     }
 
 
+def _copies(result: Any) -> dict[str, float]:
+    return {
+        **{
+            name: result[name]
+            for name in ("found", "found_if_compared", "pairs", "different_pairs", "one_room", "pair_ms")
+        },
+        "false": len(result["false"]),
+        "false_one_room": len(result["false_one_room"]),
+        "kb": result["bytes"] / 1000,
+    }
+
+
 def _dataset_scale(result: Any) -> dict[str, float]:
     rows = {row["command"]: row for row in result["measured"]}
     names = {
@@ -191,6 +203,7 @@ def _learn(_: Any) -> dict[str, float]:
 
 READERS = {
     "curate": _curate,
+    "copies": _copies,
     "dataset_scale": _dataset_scale,
     "million": _million,
     "people": _people,

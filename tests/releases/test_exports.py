@@ -459,7 +459,7 @@ def test_a_take_down_reaches_a_killed_export(data: Path, tmp_path: Path) -> None
     said = json.loads((out / exports.MARK).read_text())
     (out / exports.MARK).write_text(json.dumps({k: v for k, v in said.items() if k != "videos"} | {"unfinished": True}))
     (out / ".export" / "train").mkdir(parents=True)
-    shutil.copy(next((out / "train").glob("*.mp4")), out / ".export" / "train")
+    shutil.copy(next((out / "data" / "train").glob("*.mp4")), out / ".export" / "train")
     gone = "with.dots.in.it"
     for path in data.glob(f"records/*/{gone}.json"):
         path.unlink()

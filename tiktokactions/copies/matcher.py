@@ -52,9 +52,9 @@ FEWEST_THUMBS = 6
 IN_STEP = 0.45
 IN_STEP_SAME_FRAMING = 0.65
 """Where both pictures have the same framing, as two clips of one fixed camera have, more is asked."""
-SAME_FRAMING = 0.03
-STILL_MOTION = 0.03
-"""Mean change of the registered pictures, in standard deviations of a picture, below which nothing moves."""
+SAME_FRAMING = 0.05
+STILL_MOTION = 0.05
+"""Change of the cells that change most, in standard deviations of a picture, below which nothing moves."""
 STILL_LIKENESS = 0.99
 STILL_DURATION_SHARE = 0.05
 
@@ -128,10 +128,8 @@ def _compare(a: Description, b: Description, mirrored: bool, names: tuple[str, s
     if step is None:
         return None
     score, a_start_s, b_start_s, seconds, speed, motion = step
-    scale, shift_x, shift_y = placed
-    width, height = b.size_px
-    off = max(abs(scale - 1), abs(shift_x) / width, abs(shift_y) / height)
-    same_framing = not mirrored and a.size_px == b.size_px and off < SAME_FRAMING
+    scale = placed[0]
+    same_framing = not mirrored and a.size_px == b.size_px and abs(scale - 1) < SAME_FRAMING
     if score < (IN_STEP_SAME_FRAMING if same_framing else IN_STEP):
         length_a, length_b = np.ptp(a.times_s), np.ptp(b.times_s)
         equally_long = abs(length_a - length_b) <= STILL_DURATION_SHARE * max(length_a, length_b)
@@ -266,7 +264,9 @@ def _in_step(
     if best is None:
         return None
     speed, shift_s, inside_a, nearest_b = best
-    size_a, size_b = (float(flat.std(axis=0).mean()) for flat in (flat_a[inside_a], flat_b[nearest_b[inside_a]]))
+    size_a, size_b = (
+        float(np.quantile(flat.std(axis=0), 0.95)) for flat in (flat_a[inside_a], flat_b[nearest_b[inside_a]])
+    )
     score_s = best_score
     begins = int(np.flatnonzero(inside_a)[0])
     seconds = float(np.ptp(times_a[inside_a]))

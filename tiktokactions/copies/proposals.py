@@ -21,7 +21,7 @@ NEIGHBOURS = 6
 INDEXED = 120
 """Codes of a video in the index."""
 NEAR_BITS = 48
-FEWEST_VOTES = 4
+FEWEST_VOTES = 3
 SCALE_STEP = 0.4
 """Octaves within which scales agree."""
 SHIFT_CELL_PX = 32

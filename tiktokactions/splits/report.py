@@ -43,6 +43,8 @@ class Missed:
     """Clips of the label, or of the dataset, on all sides."""
     groups: int
     """Groups that these clips form."""
+    kept: int
+    """Clips of these that keep the side that their group had before."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,7 @@ def _missed(
             sizes = np.unique(group[free], return_counts=True)[1].tolist()
             possible = fixed_clips[at] + nearest_sum(sizes, aims[at] - fixed_clips[at])
             groups = len(np.unique(group[on_sides]))
-            found.append(Missed(side, None, aims[at], possible, clips[at], sum(clips), groups))
+            found.append(Missed(side, None, aims[at], possible, clips[at], sum(clips), groups, int(sum(fixed_clips))))
     share = np.array(aims) / max(sum(aims), 1)
     total = chosen.sum(axis=0)
     quota = share[:, None] * total
@@ -202,7 +204,7 @@ def _missed(
                 possible = there + nearest_sum(sizes, quota[at, label] - there)
                 groups = len(np.unique(shown[1][its & is_shown]))
                 told = round(float(quota[at, label]), 2), possible, int(chosen[at, label]), int(total[label]), groups
-                found.append(Missed(side, names[label], *told))
+                found.append(Missed(side, names[label], *told, int(fixed[:, label].sum())))
     return tuple(found)
 
 
@@ -288,18 +290,23 @@ def _apart_text(apart: Sequence[SoundApart]) -> list[str]:
     ]
 
 
+def _given(one: Missed) -> str:
+    kept = f", and {one.kept:,} clips on the sides that they had" if one.kept else ""
+    return f"whole groups ({one.groups:,} of them){kept}"
+
+
 def _missed_text(missed: Sequence[Missed]) -> list[str]:
     whole = [one for one in missed if one.label is None]
     labels = [one for one in missed if one.label is not None]
     lines = [
-        f"attention: {one.side}: wanted {one.wanted:g} of {one.clips:,} clips, possible {one.possible:,} with whole groups"
-        f" ({one.groups:,} of them), chosen {one.chosen:,}"
+        f"attention: {one.side}: wanted {one.wanted:g} of {one.clips:,} clips, possible {one.possible:,} with {_given(one)},"
+        f" chosen {one.chosen:,}"
         for one in whole
     ]
     for one in labels[:10]:
         lines.append(
             f"attention: {one.side}, {one.label or '(no label)'}: wanted {one.wanted:g} of {one.clips:,} clips,"
-            f" possible {one.possible:,} with whole groups ({one.groups:,} of them), chosen {one.chosen:,}"
+            f" possible {one.possible:,} with {_given(one)}, chosen {one.chosen:,}"
         )
     if len(labels) > 10:
         lines.append(
