@@ -33,8 +33,9 @@ demo: $(TRAIN)
 demo-all: $(TRAIN)
 	.venv/bin/tiktokactions demo -o demo --full
 
+# Some of them: make test TESTS=tests/splits
 test: $(DEV)
-	$(RUN) -m pytest -n 2 --dist loadfile
+	$(RUN) -m pytest -n 2 --dist loadfile $(TESTS)
 
 test-all: $(DEV)
 	$(RUN) -m pytest -n 2 --dist loadfile -m ''
