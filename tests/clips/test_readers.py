@@ -13,6 +13,7 @@ from tests.conftest import SHARED
 from tiktokactions.clips.clip import ClipSet, DataError
 from tiktokactions.clips.read import has_side, read_clips
 from tiktokactions.dataset.manifest import SCHEMA
+from tiktokactions.errors import UsageError
 
 
 def put(root: Path, *names: str) -> Path:
@@ -99,6 +100,15 @@ def dataset(tmp_path):
     put(tmp_path, "dataset.json|{}", "clips/a.mp4", "clips/b.mp4", "clips/c.mp4")
     pq.write_table(pa.Table.from_pylist(ROWS, schema=SCHEMA), tmp_path / "manifest.parquet")
     return tmp_path
+
+
+@pytest.mark.parametrize("ask", [read_clips, has_side], ids=["clips", "side"])
+def test_a_dataset_of_a_newer_program_is_refused(dataset, ask):
+    (dataset / "dataset.json").write_text('{"format": 99, "name": ["of", "another", "shape"]}')
+    with pytest.raises(
+        UsageError, match=r"dataset\.json: format 99, this program reads up to \d: update tiktokactions"
+    ):
+        ask(dataset, side="test")
 
 
 def test_a_dataset_that_is_not_split(dataset):

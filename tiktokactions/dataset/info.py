@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
@@ -54,15 +55,33 @@ def read_info(dataset: Place) -> DatasetInfo | None:
     path = info_path(dataset)
     if not path.exists():
         return None
+    refuse_newer(dataset)
+    return _decoded(path, DatasetInfo)
+
+
+def refuse_newer(dataset: Place) -> None:
+    """Of a newer format nothing else in ``dataset.json`` need have the type that it has here.
+
+    Raises:
+        UsageError: a newer program made the dataset.
+    """
+    path = info_path(dataset)
+    if (number := _decoded(path, _Format).format) > FORMAT_ON_STORES:
+        raise UsageError(f"{path}: format {number}, this program reads up to {FORMAT_ON_STORES}: update tiktokactions")
+
+
+class _Format(msgspec.Struct):
+    format: int = 1
+
+
+Decoded = TypeVar("Decoded")
+
+
+def _decoded(path: Place, kind: type[Decoded]) -> Decoded:
     try:
-        info = msgspec.json.decode(path.read_bytes(), type=DatasetInfo)
+        return msgspec.json.decode(path.read_bytes(), type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not a valid dataset.json: {error}") from error
-    if info.format > FORMAT_ON_STORES:
-        raise UsageError(
-            f"{path}: format {info.format}, this program reads up to {FORMAT_ON_STORES}: update tiktokactions"
-        )
-    return info
 
 
 def format_of(dataset: Place) -> int:

@@ -6,17 +6,20 @@ import pyarrow.parquet as pq
 
 from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request, Stored, labels_in_order
 from tiktokactions.dataset.assignments import is_split, sides_of_fold
+from tiktokactions.dataset.info import refuse_newer
 from tiktokactions.files import Place, fingerprint, local_path, readable, what_is_there
 
 COLUMNS = ["video_id", "status", "labels", "human_labels", "clip_path"]
 
 
 def has_side(path: Place, side: str) -> bool:
+    refuse_newer(path)
     return is_split(path) and side in sides_of_fold(path, 1).values()
 
 
 def read(request: Request) -> ClipSet:
     """Accepted clips; the label is the first human one, else the first hashtag."""
+    refuse_newer(request.path)
     manifest = request.path / "manifest.parquet"
     if not manifest.exists():
         raise DataError(f"{request.path}: no manifest.parquet; run: tiktokactions dataset stats {request.path}")
