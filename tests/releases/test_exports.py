@@ -497,16 +497,30 @@ def test_unlabelled_clips_have_the_same_members(half_labelled: Path, tmp_path: P
     [tar] = out.glob("train-*.tar")
     found = list(wds.WebDataset(str(tar), shardshuffle=False).to_tuple("mp4", "cls"))
     assert sorted(int(number) for _, number in found)[0] == -1 and len(found) == 3
+    assert opened_by_datasets(out, tmp_path) == "{'train': 3, 'validation': 1, 'test': 1}"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_shards_without_sides_are_opened_too(half_labelled: Path, tmp_path: Path) -> None:
+    shutil.rmtree(half_labelled / "splits")
+    write_manifest(half_labelled, all_records(half_labelled), Dataset(half_labelled).options)
+    done = api.dataset_export(half_labelled, tmp_path / "out", format="webdataset")
+    assert done.sides == {"all": 5}
+    assert opened_by_datasets(tmp_path / "out", tmp_path) == "{'train': 5}"
+
+
+def opened_by_datasets(out: Path, home: Path) -> str:
+    pytest.importorskip("datasets")
     script = (
         "import datasets, sys\n"
         "datasets.config.TORCHCODEC_AVAILABLE = False\n"
         "found = datasets.load_dataset('webdataset', data_dir=sys.argv[1])\n"
         "print({side: part.num_rows for side, part in found.items()})\n"
     )
-    home = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf"), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", script, str(out)], env=home, capture_output=True, text=True)
+    env = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(home / "hf"), "PATH": "/usr/bin:/bin", "HOME": str(home)}
+    done = subprocess.run([sys.executable, "-c", script, str(out)], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "{'train': 3, 'validation': 1, 'test': 1}"
+    return done.stdout.strip()
 
 
 def test_counts_are_those_of_the_lines(half_labelled: Path, tmp_path: Path) -> None:

@@ -19,14 +19,20 @@ UNLABELLED = -1
 
 
 def write(export: Export, out: Path) -> list[Path]:
-    """``<side>-000000.tar`` …, each up to about ``export.shard_mb``, and ``classes.txt`` (``.cls``: which line of it)."""
+    """``<side>-000000.tar`` … (``train-all-000000.tar`` … without sides), each up to about ``export.shard_mb``, and
+    ``classes.txt`` (``.cls``: which line of it)."""
     numbers = {name: number for number, name in enumerate(export.classes)}
     paths: list[Path] = []
     for side in export.counts:
         samples = (_members(clip, numbers) for clip in export.clips() if clip.side == side)
-        paths += write_shards(samples, out, side, export.shard_mb * 1_000_000)
+        paths += write_shards(samples, out, _shard_name(side), export.shard_mb * 1_000_000)
     write_atomic(out / "classes.txt", "".join(f"{name}\n" for name in export.classes).encode())
     return [*paths, out / "classes.txt"]
+
+
+def _shard_name(side: str) -> str:
+    """``datasets`` takes shards by these words in their names, and without one every file of the folder for a shard."""
+    return side if side in ("train", "val", "test") else f"train-{side}"
 
 
 def key_of(video_id: str) -> str:
@@ -42,8 +48,8 @@ def _members(clip: ExportedClip, numbers: dict[str, int]) -> list[tuple[str, byt
     return [(f"{key}.{kind}", data) for kind, data in members]
 
 
-def write_shards(samples: Iterable[list[tuple[str, bytes]]], out: Path, side: str, most_bytes: int) -> list[Path]:
-    """The tar files of one side, from the names and bytes of each sample's members."""
+def write_shards(samples: Iterable[list[tuple[str, bytes]]], out: Path, name: str, most_bytes: int) -> list[Path]:
+    """``<name>-000000.tar`` …, from the names and bytes of each sample's members."""
     number = size = 0
 
     def shard_of(members: list[tuple[str, bytes]]) -> int:
@@ -56,10 +62,10 @@ def write_shards(samples: Iterable[list[tuple[str, bytes]]], out: Path, side: st
 
     paths: list[Path] = []
     for place, shard in itertools.groupby(samples, shard_of):
-        paths.append(out / f"{side}-{place:06d}.tar")
+        paths.append(out / f"{name}-{place:06d}.tar")
         with unfinished(paths[-1]) as staged, tarfile.TarFile(staged, "w", format=tarfile.PAX_FORMAT) as tar:
-            for name, data in itertools.chain.from_iterable(shard):
-                info = tarfile.TarInfo(name)  # no owner, no time: the same bytes every time
+            for member, data in itertools.chain.from_iterable(shard):
+                info = tarfile.TarInfo(member)  # no owner, no time: the same bytes every time
                 info.size, info.mode = len(data), 0o644
                 tar.addfile(info, io.BytesIO(data))
     return paths
