@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -157,8 +158,6 @@ def bytes_at(path: Place) -> bytes:
     [
         ("dataset subset s3://b/data --size 1 -o sub", "what a subset is taken of"),
         ("dataset subset data --size 1 -o s3://b/sub", "a subset"),
-        ("dataset merge s3://b/data other -o merged", "what is merged"),
-        ("dataset merge data other -o s3://b/merged", "a merge"),
         ("dataset hydrate ids.csv --media videos -o s3://b/data", "what hydrate writes"),
         ("dataset hydrate ids.csv --media s3://b/videos -o data", "the media of hydrate"),
         ("dataset diff data other -o s3://b/diff.csv", "a difference"),
@@ -188,6 +187,25 @@ def test_what_needs_a_disk_says_so(
     assert main(typed.split()) == 2
     assert f": {what} cannot lie on an object store; name a place on a disk" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hashtags.csv", "videos"]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_merge_onto_a_store_is_that_of_a_disk(videos: Path, on_disk: Path, bucket: str, tmp_path: Path) -> None:
+    """Of a dataset on a disk and one on a store; what people decided needs a disk."""
+    write_video(tmp_path / "more" / "jump" / "d.mp4", numbered_frames(110, 96, 128, first=7000))
+    api.curate(tmp_path / "more", f"{bucket}/more", **NO_PEOPLE)
+    merges = [located(f"{bucket}/merged"), tmp_path / "merged"]
+    for out in merges:
+        found = api.dataset_merge([on_disk, f"{bucket}/more"], str(out))
+        assert (found.videos, found.accepted, found.shared) == (5, 4, 0)
+        assert api.dataset_verify(str(out)).problems == ()
+    assert told(merges[0], str(videos)) == told(merges[1], str(videos))
+    copied = tmp_path / "reviewed"
+    shutil.copytree(on_disk, copied)
+    api.review_invite(copied, "ann")
+    with pytest.raises(api.UsageError, match=r"reviews\.sqlite cannot lie on an object store"):
+        api.dataset_merge([copied, f"{bucket}/more"], f"{bucket}/both")
+    assert not located(f"{bucket}/both").exists()
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -111,7 +111,7 @@ COMMANDS = {
     "verify, repair": Command(damage, lambda world: ta.dataset_verify(world / "data", repair=True, yes=True)),
     "split": Command(lambda world: None, lambda world: ta.dataset_split(world / "data", val=0.34, test=0.33)),
     "merge": Command(
-        two_datasets, lambda world: ta.dataset_merge(world / "data", world / "second", world / "merged"), "merged"
+        two_datasets, lambda world: ta.dataset_merge([world / "data", world / "second"], world / "merged"), "merged"
     ),
     "hydrate": Command(
         share,

@@ -30,7 +30,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("history")
     curate(folder, "a", A)
     curate(folder, "b", B[1:], label="jump")
-    api.dataset_merge(folder / "a", folder / "b", folder / "c")
+    api.dataset_merge([folder / "a", folder / "b"], folder / "c")
     api.dataset_subset(folder / "a", folder / "sub", size=2)
     api.dataset_export(folder / "a", folder / "ids", format="ids")
     return folder
@@ -64,7 +64,7 @@ def break_a_record(root: Path) -> None:
 
 def replace_in_b(root: Path) -> None:
     curate(root, "b", ((7, "b7", "hal", ""), *B[1:]), label="jump")
-    api.dataset_merge(root / "a", root / "b", root / "c")
+    api.dataset_merge([root / "a", root / "b"], root / "c")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from tiktokactions.cli import main
 from tiktokactions.clips.read import read_clips
 from tiktokactions.dataset.assignments import Assignment, read_assignments, write_assignments
 from tiktokactions.dataset.history import HistoryError, history_path, read_events, states_at
+from tiktokactions.files import all_records, record_of
 from tiktokactions.releases.merge import MergeError, merged_sides
 
 SETTINGS: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "keep_duplicates": True, "workers": 1}
@@ -73,8 +74,8 @@ def test_sides_hold_when_merged(pair, tmp_path):
     a, b = pair
     give(a, a0="train", a1="train", a2="test", both="train")
     give(b, b0="test", b1="test", both="train", b2="train")
-    merged = api.dataset_merge(a, b, tmp_path / "c")
-    assert (merged.videos, merged.accepted, merged.in_both, merged.off_sides) == (7, 7, 1, ("b0",))
+    merged = api.dataset_merge([a, b], tmp_path / "c")
+    assert (merged.videos, merged.accepted, merged.shared, merged.off_sides) == (7, 7, 1, ("b0",))
     assert sides_of(tmp_path / "c") == {
         **{"a0": "train", "a1": "train", "a2": "test", "both": "train"},
         **{"b0": "none", "b1": "test", "b2": "train"},
@@ -93,14 +94,14 @@ def test_a_clip_trained_on_here_and_tested_on_there_stands_nowhere(pair, tmp_pat
     give(a, a0="train", a1="train", a2="test", both="train")
     give(b, b0="train", b1="test", both="test", b2="train")
     assert api.dataset_diff(a, b).crossed == ("both",)
-    assert api.dataset_merge(a, b, tmp_path / "c").off_sides == ("both",)
+    assert api.dataset_merge([a, b], tmp_path / "c").off_sides == ("both",)
     assert sides_of(tmp_path / "c")["both"] == "none"
 
 
 def test_a_merge_of_unsplit_datasets_is_not_split(pair, tmp_path):
-    merged = api.dataset_merge(pair[0], pair[1], tmp_path / "c")
+    merged = api.dataset_merge(pair, tmp_path / "c")
     assert merged.off_sides == () and not read_assignments(tmp_path / "c")
-    again = api.dataset_merge(pair[0], pair[1], tmp_path / "c")
+    again = api.dataset_merge(pair, tmp_path / "c")
     assert (again.videos, again.accepted) == (7, 7)
 
 
@@ -108,7 +109,7 @@ def test_new_videos_of_a_merge_follow_their_relatives(pair, tmp_path):
     """B was never split: what A has no relative of is placed, what it has one of follows it."""
     a, b = pair
     give(a, a0="test", a1="test", a2="train", both="train")
-    api.dataset_merge(a, b, tmp_path / "c")
+    api.dataset_merge([a, b], tmp_path / "c")
     found = sides_of(tmp_path / "c")
     assert found["b0"] == "test" and set(found) == {"a0", "a1", "a2", "both", "b0", "b1", "b2"}
 
@@ -127,9 +128,31 @@ def test_near_duplicates_across_datasets_are_found(tmp_path):
     one, two = tmp_path / "a" / "data", tmp_path / "b" / "data"
     give(one, a7="train", a8="train")
     give(two, b7="test", b8="train")
-    merged = api.dataset_merge(one, two, tmp_path / "c")
+    merged = api.dataset_merge([one, two], tmp_path / "c")
     assert merged.duplicates == 1 and merged.accepted == 3
     assert sides_of(tmp_path / "c")["b7"] == "none" and merged.off_sides == ("b7",)
+
+
+def test_three_datasets_are_merged_at_once_as_one_after_the_other(pair, tmp_path):
+    """The third holds another video under an id of the first, and one of the second's videos under another id."""
+    a, b = pair
+    c = curate(a.parent, "c", ((5, "mine", "eve", ""), (7, "a0", "gus", "")), label="jump")
+    give(a, a0="train", a1="train", a2="test", both="train")
+    give(b, b0="train", b1="test", both="train", b2="test")
+    give(c, mine="test", a0="test")
+    merged = api.dataset_merge([a, b, c], tmp_path / "abc")
+    (other,) = merged.renamed
+    assert other.startswith("a0-") and (merged.videos, merged.accepted, merged.shared) == (8, 8, 2)
+    moved = record_of(tmp_path / "abc", other)
+    assert moved.source.creator == "gus" and moved.clip is not None and moved.clip.path == f"clips/jump/{other}.mp4"
+    assert (sides_of(tmp_path / "abc")["a0"], sides_of(tmp_path / "abc")[other]) == ("train", "test")
+    assert api.dataset_verify(tmp_path / "abc").problems == ()
+    api.dataset_merge([a, b], tmp_path / "ab")
+    api.dataset_merge([tmp_path / "ab", c], tmp_path / "ab-c")
+    assert sides_of(tmp_path / "ab-c") == sides_of(tmp_path / "abc")
+    assert {record.video_id: record.clip for record in all_records(tmp_path / "ab-c")} == {
+        record.video_id: record.clip for record in all_records(tmp_path / "abc")
+    }
 
 
 @pytest.mark.parametrize(
@@ -153,31 +176,31 @@ def test_near_duplicates_across_datasets_are_found(tmp_path):
         ({"a": "train"}, {"c": "none"}, [video("a"), video("c")], {"a": "train", "c": "none"}),
     ],
 )
-def test_bridges_between_datasets(first, second, videos, expected, tmp_path):
-    folders = [tmp_path / "one", tmp_path / "two"]
-    for folder, sides in zip(folders, (first, second), strict=True):
-        write_assignments(folder, {i: Assignment(side) for i, side in sides.items()})
-    after, _ = merged_sides(folders, linked(videos))
+def test_bridges_between_datasets(first, second, videos, expected):
+    parts = {n: {i: Assignment(side) for i, side in sides.items()} for n, sides in (("a", first), ("b", second))}
+    after, _ = merged_sides(parts, linked(videos))
     assert {i: a.side for i, a in after.items()} == expected
 
 
 def test_what_cannot_be_merged(pair, tmp_path):
     a, b = pair
-    with pytest.raises(api.UsageError, match="three different folders"):
-        api.dataset_merge(a, b, a)
+    with pytest.raises(api.UsageError, match="have to be different folders"):
+        api.dataset_merge([a, b], a)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("keep")
-    with pytest.raises(api.UsageError, match="not empty and not a merge of these two"):
-        api.dataset_merge(a, b, tmp_path / "full")
+    with pytest.raises(api.UsageError, match="not empty and not a merge of these"):
+        api.dataset_merge([a, b], tmp_path / "full")
+    with pytest.raises(api.UsageError, match="got 1 dataset, expected two or more"):
+        api.dataset_merge(a, tmp_path / "d")
     write_assignments(tmp_path / "f", {"a": Assignment("fold1"), "b": Assignment("fold2")})
     write_assignments(tmp_path / "s", {"c": Assignment("train")})
     with pytest.raises(MergeError, match="is split into fold1, fold2"):
-        merged_sides([tmp_path / "f", tmp_path / "s"], linked([]))
+        merged_sides({name: read_assignments(tmp_path / name) for name in "fs"}, linked([]))
     info = json.loads((b / "dataset.json").read_text())
     info["options"]["samples"] = 5
     (b / "dataset.json").write_text(json.dumps(info))
     with pytest.raises(api.UsageError, match=r"different `samples` \(10 and 5\)"):
-        api.dataset_merge(a, b, tmp_path / "d")
+        api.dataset_merge([a, b], tmp_path / "d")
 
 
 # --- versions and differences -------------------------------------------------------------------------------------------
@@ -258,7 +281,7 @@ def planted(tmp_path_factory):
     shutil.copytree(folder / "old", folder / "grown")
     api.curate(folder / "new.csv", folder / "grown", **(SETTINGS | {"min_clip_s": 1.0}))
     api.dataset_split(folder / "grown")
-    api.dataset_merge(folder / "old", folder / "new", folder / "merged")
+    api.dataset_merge([folder / "old", folder / "new"], folder / "merged")
     return folder
 
 

@@ -100,8 +100,20 @@ def test_verdicts_labels_and_decisions_of_both_are_carried(pair, tmp_path, capsy
     assert record(c, "both")["reasons"] == ["human_rejected"], "ann's newest decision is in B"
     before = decisions_of(c)
     assert main(["dataset", "merge", *map(str, pair), "-o", str(c)]) == 0
-    assert "decisions of 2 people carried over (1 were in both, 0 left out" in capsys.readouterr().out
+    assert "decisions of 2 people carried over (1 were in more than one, 0 left out" in capsys.readouterr().out
     assert decisions_of(c) == before and record(c, "both")["reasons"] == ["human_rejected"]
+
+
+def test_a_video_that_gets_another_id_keeps_what_people_said_of_it(pair, tmp_path):
+    claims = curate(tmp_path / "other", "claims", ((8, "a0", "gus", ""),), label="jump")
+    decide(claims, ("c-key-001", "09", "zoe", "a0=accept"), labels=("crawl",))
+    api.review_apply(claims)
+    (other,) = api.dataset_merge([pair[0], claims], tmp_path / "c").renamed
+    assert (record(tmp_path / "c", "a0")["reasons"], record(tmp_path / "c", "a0")["human_labels"]) == (
+        *(["human_rejected"], []),
+    )
+    assert record(tmp_path / "c", other)["human_labels"] == ["crawl"]
+    assert [row[4] for row in decisions_of(tmp_path / "c")] == ["both", "a0", other]
 
 
 def decisions_of(dataset: Path) -> list[tuple[Any, ...]]:
@@ -114,13 +126,13 @@ def decisions_of(dataset: Path) -> list[tuple[Any, ...]]:
 def test_what_was_taken_down_in_one_stays_out(pair, tmp_path, capsys):
     a, b = pair
     c = tmp_path / "c"
-    api.dataset_merge(a, b, c)
+    api.dataset_merge([a, b], c)
     add_takedowns(a, [Takedown("b0", "2026-11-01", "asked to go")])
     assert main(["dataset", "merge", *map(str, pair), "-o", str(c)]) == 0
-    assert "1 videos left out: taken down in one of the two" in capsys.readouterr().out
+    assert "1 videos left out: taken down in one of them" in capsys.readouterr().out
     assert not record_path(c, "b0").exists() and not list((c / "clips").glob("*/b0.mp4"))
     assert "b0" in (c / "removed.csv").read_text()
-    again = api.dataset_merge(a, b, tmp_path / "d")
+    again = api.dataset_merge([a, b], tmp_path / "d")
     assert (again.taken_down, again.reviews.left_out) == (1, 1)
     assert "b0" not in {row[4] for row in decisions_of(tmp_path / "d")}
 
@@ -137,10 +149,10 @@ def test_people_settings_and_gold(tmp_path):
         set_gold(store, "g", verdict)
         set_setting(store, "aggregate", verdict)
         set_setting(store, "cookie_secret", verdict)
-    set_gold(two, "other bytes", "accept")
+    set_gold(two, "taken down", "accept")
     for store in (one, two):
         store.close()
-    found = merge_reviews(folders[:2], folders[2], [(), ("other bytes",)])
+    found = merge_reviews(folders[:2], folders[2], ("taken down",), [{}, {}])
     assert found == MergedReviews(decisions=0, reviewers=2, gold=1)
     out = Store(folders[2])
     ann, bob = reviewer_of_token(out, token), reviewer(out, "bob")
@@ -149,7 +161,7 @@ def test_people_settings_and_gold(tmp_path):
     assert gold(out)["g"].verdict == setting(out, "aggregate", "") == "accept"
     assert setting(out, "cookie_secret", None) is None
     out.close()
-    assert merge_reviews([tmp_path / "none", tmp_path / "nil"], tmp_path / "x", [(), ()]) == MergedReviews()
+    assert merge_reviews([tmp_path / "none", tmp_path / "nil"], tmp_path / "x", (), [{}, {}]) == MergedReviews()
     assert not (tmp_path / "x").exists()
 
 
@@ -161,7 +173,7 @@ def test_one_key_of_two_decisions_keeps_both(tmp_path):
     decide(tmp_path / "three", ("same-key", "01", "zoe", "v=reject"))
     folders = [tmp_path / name for name in ("one", "two", "three")]
     for _ in range(2):
-        found = merge_reviews(folders, tmp_path / "out", [(), (), ()])
+        found = merge_reviews(folders, tmp_path / "out", (), [{}, {}, {}])
         assert (found.decisions, found.reviewers) == (4, 2)
         rows = decisions_of(tmp_path / "out")
         assert sorted((row[3], row[4], row[5]) for row in rows) == [
@@ -186,7 +198,7 @@ def counted(*given, **named):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*given, **named)
 setattr(module, name, counted)
-api.dataset_merge(*sys.argv[1:4])
+api.dataset_merge(sys.argv[1:3], sys.argv[3])
 """
 
 
@@ -227,11 +239,11 @@ def contents(dataset: Path) -> dict[str, Any]:
 def test_a_killed_merge_ends_as_an_undisturbed_one(module, name, calls, pair, tmp_path):
     first, second = pair
     api.dataset_split(first)
-    api.dataset_merge(first, second, tmp_path / "whole" / "c")
+    api.dataset_merge([first, second], tmp_path / "whole" / "c")
     killed = tmp_path / "killed" / "c"
     arguments = [*map(str, pair), str(killed), module, name, str(calls)]
     ended = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, timeout=120)
     assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
     assert any(True for _ in record_files(killed)), "killed before anything was written"
-    api.dataset_merge(first, second, killed)
+    api.dataset_merge([first, second], killed)
     assert contents(killed) == contents(tmp_path / "whole" / "c")

@@ -317,21 +317,23 @@ def dataset_hydrate(done: Hydrated, typed: Typed) -> Told:
 
 
 def dataset_merge(merged: Merged, typed: Typed) -> Told:
-    twins = f"{merged.in_both:,} were in both, {merged.duplicates:,} are near-duplicates of others now"
+    twins = f"{merged.shared:,} were in more than one, {merged.duplicates:,} are near-duplicates of others now"
     lines = [f"{merged.videos:,} videos, {merged.accepted:,} accepted; {twins}"]
     if (reviews := merged.reviews).decisions:
-        rest = f"{reviews.in_both:,} were in both, {reviews.left_out:,} left out with their videos"
-        anew = f"where people judged one video in both, 'tiktokactions review apply {merged.dataset}' draws it anew"
+        rest = f"{reviews.in_both:,} were in more than one, {reviews.left_out:,} left out with their videos"
+        anew = f"where people judged one video in several, 'tiktokactions review apply {merged.dataset}' draws it anew"
         carried = f"{reviews.decisions:,} decisions of {reviews.reviewers:,} people carried over ({rest})"
         lines.append(f"{carried}, {reviews.verdicts:,} verdicts in force; {anew}")
     if merged.taken_down:
-        lines.append(f"{merged.taken_down:,} videos left out: taken down in one of the two")
+        lines.append(f"{merged.taken_down:,} videos left out: taken down in one of them")
     if merged.off_sides:
-        why = f"relatives stand on another in {typed['first']}"
-        lines.append(f"{len(merged.off_sides):,} videos lost their side: {why}")
-    named = f"{len(merged.other_bytes):,} ids stand for different files; the first stayed: "
-    attention = [named + ", ".join(merged.other_bytes[:5])] if merged.other_bytes else []
-    return Told([*lines, f"\nDataset: {merged.dataset}"], attention, needs_attention=bool(merged.off_sides))
+        lines.append(
+            f"{len(merged.off_sides):,} videos lost their side: relatives stand on another in an earlier dataset"
+        )
+    if merged.renamed:
+        told = "different videos that claimed one id were kept, the later under a new one"
+        lines.append(f"{len(merged.renamed):,} {told}: {', '.join(merged.renamed[:5])}")
+    return Told([*lines, f"\nDataset: {merged.dataset}"], needs_attention=bool(merged.off_sides))
 
 
 def dataset_diff(found: Difference, typed: Typed) -> Told:

@@ -1,18 +1,18 @@
-"""Make one dataset of two."""
+"""Make one dataset of several."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
-from tiktokactions.commands.options import AnyPath, Kept, nothing, on_disk
+from tiktokactions.commands.options import AnyPath, AnyPaths, Kept, nothing, on_disk, path_list
 from tiktokactions.curation.resume import Checkpoint
 from tiktokactions.dataset.assignments import read_assignments, write_assignments
 from tiktokactions.dataset.info import new_info, read_info
 from tiktokactions.errors import UsageError
-from tiktokactions.files import write_atomic
+from tiktokactions.files import json_bytes, located, write_atomic
 from tiktokactions.reviews.merged import merge_reviews
+from tiktokactions.reviews.store import store_path
 from tiktokactions.splits.options import SplitOptions
 from tiktokactions.takedown.links import link_merged
 
@@ -20,17 +20,16 @@ if TYPE_CHECKING:
     from tiktokactions.releases.merge import Merged
 
 
-def dataset_merge(first: AnyPath, second: AnyPath, output: AnyPath, *, progress: Kept = nothing) -> Merged:
-    """Make one dataset of two, without leaks between its sides.
+def dataset_merge(datasets: AnyPaths, output: AnyPath, *, progress: Kept = nothing) -> Merged:
+    """Make one dataset of two or more, without leaks between its sides.
 
-    The settings are those of the first. Verdicts are drawn anew over all videos together. Where the two hold relatives on
-    different sides, the first dataset's sides hold. What people decided in either is carried over; what was taken down in
-    either stays out.
+    The settings are those of the first. Verdicts are drawn anew over all videos together. Where they hold relatives on
+    different sides, the sides of the earlier dataset hold. What people decided in any is carried over; what was taken down
+    in any stays out. Of two different videos that claim one id, the later gets another.
 
     Args:
-        first: the dataset whose settings and sides hold; it stays as it is.
-        second: the dataset to add; it stays as it is.
-        output: a new folder, or that of a merge of the same two, which is brought up to date.
+        datasets: two or more; the settings and sides of earlier ones hold. All stay as they are.
+        output: a new folder, or that of a merge of the same datasets, which is brought up to date.
         progress: receives a line now and then.
 
     Raises:
@@ -46,43 +45,50 @@ def dataset_merge(first: AnyPath, second: AnyPath, output: AnyPath, *, progress:
     from tiktokactions.splits.sounds import bound_sounds
     from tiktokactions.verdicts.settle import settle
 
-    out = on_disk(output, "a merge")
-    parts = [Dataset.whole(on_disk(part, "what is merged")) for part in (first, second)]
+    out = located(output)
+    parts = [Dataset.whole(part) for part in path_list(datasets)]
     folders = [part.folder.resolve() for part in parts]
-    if len({*folders, out.resolve()}) < 3:
-        raise UsageError(f"dataset merge: {first}, {second} and {output} have to be three different folders")
+    if len(parts) < 2:
+        raise UsageError(f"dataset merge: got {len(parts)} dataset, expected two or more")
+    if len({*folders, out.resolve()}) <= len(folders):
+        raise UsageError("dataset merge: the datasets and the output have to be different folders")
     for part in parts:
         part.require_settled()
     mark = out / "merge.json"
-    told = json.dumps({"of": [str(folder) for folder in folders]}, indent=2) + "\n"
-    is_ours = mark.is_file() and mark.read_text(encoding="utf-8") == told
+    told = json_bytes({"of": [str(folder) for folder in folders]})
+    is_ours = mark.is_file() and mark.read_bytes() == told
     if not is_ours and out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir()):
-        raise UsageError(f"{out}: not empty and not a merge of these two; choose a new or an empty folder")
+        raise UsageError(f"{out}: not empty and not a merge of these; choose a new or an empty folder")
     merge.check_settings(*parts)
+    if any(store_path(folder).exists() for folder in folders):
+        on_disk(out, "reviews.sqlite")
     merged = Dataset.new(out, read_info(out) or new_info(out, parts[0].options, parts[0].info.detector))
     with merged.editing("merge") as edit:
-        write_atomic(mark, told.encode())
+        write_atomic(mark, told)
         edit.begin()
         progress("copying records, linking clips")
         copied = merge.copy_videos(folders, out)
         progress("carrying over what people decided")
-        gone = copied.taken_down
-        reviews = merge_reviews(folders, out, [gone, gone.union(copied.other_bytes)])
+        reviews = merge_reviews(folders, out, copied.taken_down, copied.renamed)
         link_merged(folders, out)
         progress("settling verdicts and duplicates, writing the manifest")
         settle(edit, Checkpoint())
-        held = resolve(SplitOptions(), options_before(folders[0]) or options_before(folders[1]))
+        before = {str(folder): read_assignments(folder) for folder in folders}
+        sides_of = {
+            name: {new_id.get(i, i): a for i, a in sides.items()}
+            for (name, sides), new_id in zip(before.items(), copied.renamed, strict=True)
+        }
+        held = resolve(SplitOptions(), next(filter(None, map(options_before, folders)), {}))
         linked = linked_dataset(out, edit.options, held["sounds"])
-        linked, _ = bound_sounds(linked, read_assignments(folders[1]) | read_assignments(folders[0]), held["chain"])
-        sides, lost = merge.merged_sides(folders, linked)
+        linked, _ = bound_sounds(linked, merge.first_sides(sides_of), held["chain"])
+        sides, lost = merge.merged_sides(sides_of, linked)
         if edit.info.version:  # of one that was never finished they were not given yet, and are drawn again alike
             sides |= {i: a for i, a in read_assignments(out).items() if i not in sides}
         if sides:
             write_assignments(out, sides)
-            for folder in reversed(folders):
-                report = folder / "splits" / "report.json"
-                if report.is_file():
-                    write_atomic(out / "splits" / "report.json", report.read_bytes())
+            reports = (folder / "splits" / "report.json" for folder in folders)
+            if (report := next((report for report in reports if report.is_file()), None)) is not None:
+                write_atomic(out / "splits" / "report.json", report.read_bytes())
             split_dataset(edit, SplitOptions())
     copies = {
         row["video_id"]
@@ -95,10 +101,10 @@ def dataset_merge(first: AnyPath, second: AnyPath, output: AnyPath, *, progress:
         of=tuple(map(str, folders)),
         videos=len(linked.ids),
         accepted=merged.counts["accepted"],
-        in_both=copied.in_both,
-        other_bytes=copied.other_bytes,
+        shared=len(copied.shared),
+        renamed=tuple(sorted(new for ids in copied.renamed for old, new in ids.items() if new.startswith(f"{old}-"))),
         duplicates=len(copied.accepted & copies),
         off_sides=tuple(lost),
-        taken_down=len(gone),
+        taken_down=len(copied.taken_down),
         reviews=reviews,
     )

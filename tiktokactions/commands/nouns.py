@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import tiktokactions as ta
 from tiktokactions.commands import dataset
-from tiktokactions.commands.options import AnyPath, AnyPaths
+from tiktokactions.commands.options import AnyPath, AnyPaths, path_list
 from tiktokactions.errors import UsageError
 from tiktokactions.model import run
 
@@ -80,9 +80,9 @@ class Dataset(dataset.Dataset):
         """See :func:`tiktokactions.release`."""
         return ta.release(self, output, **options)
 
-    def merge(self, other: AnyPath, output: AnyPath) -> Merged:
+    def merge(self, others: AnyPaths, output: AnyPath) -> Merged:
         """See :func:`tiktokactions.dataset_merge`."""
-        return ta.dataset_merge(self, other, output)
+        return ta.dataset_merge([self, *path_list(others)], output)
 
     def diff(self, other: AnyPath | None = None, *, since: int | None = None) -> Difference:
         """See :func:`tiktokactions.dataset_diff`."""

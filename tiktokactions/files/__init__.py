@@ -16,7 +16,7 @@ from tiktokactions.files.changes import (
     link_or_copy,
     move_into_place,
     noted_changes,
-    place_checked,
+    place_file,
     staging_folder,
     take_notes,
     unfinished,

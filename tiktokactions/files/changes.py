@@ -161,13 +161,14 @@ def link_or_copy(source: Place, target: Path) -> None:
         shutil.copy(local, target)
 
 
-def place_checked(source: Place, target: Place, sha256: str) -> bool:
-    """The file at one more place, whole or not at all; False, and nothing done, where its bytes have another checksum.
+def place_file(source: Place, target: Place, sha256: str = "") -> bool:
+    """The file at one more place, whole or not at all; False, and nothing done, where its bytes have another checksum than
+    the one that is given.
 
     A hard link where both lie on one disk that has links, else a copy.
     """
     with local_file(source) as local:
-        if sha256_file(local) != sha256:
+        if sha256 and sha256_file(local) != sha256:
             return False
         placed = local_path(target)
         if placed is None:

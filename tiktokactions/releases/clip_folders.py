@@ -24,7 +24,7 @@ from tiktokactions.files import (
     file_sizes,
     listing,
     local_path,
-    place_checked,
+    place_file,
     records_of,
     sha256_file,
     unfinished,
@@ -151,7 +151,7 @@ def _place(clip: ExportedClip, file: ClipFile, target: Place, size_bytes: int | 
     if size_bytes == file.size_bytes and _is_there(clip.path, target, file.sha256):
         return
     try:
-        if place_checked(clip.path, target, file.sha256):
+        if place_file(clip.path, target, file.sha256):
             return
     except FileNotFoundError:
         pass

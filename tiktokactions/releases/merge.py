@@ -1,17 +1,18 @@
-"""``dataset merge``: two datasets as one. Clips are hard links where the file system can; verdicts are drawn anew over all
-videos together, so that near-duplicates between the two are found; the first dataset's sides hold; what people decided in
-either is carried over (:mod:`tiktokactions.reviews.merged`), and what was taken down in either stays out.
+"""``dataset merge``: several datasets as one. Clips are hard links where the file system can; verdicts are drawn anew over
+all videos together, so that near-duplicates between them are found; sides of earlier datasets hold; what people decided in
+any is carried over (:mod:`tiktokactions.reviews.merged`), and what was taken down in any stays out.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 from tiktokactions.curation.takedowns import add_takedowns, read_takedowns
-from tiktokactions.dataset.assignments import BRIDGES, NOWHERE, Assignment, read_assignments
+from tiktokactions.dataset.assignments import BRIDGES, NOWHERE, Assignment
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
 from tiktokactions.files import (
@@ -19,17 +20,18 @@ from tiktokactions.files import (
     all_records,
     delete,
     delete_records,
+    place_file,
     poster_path,
     record_of,
-    recorded,
     records_of,
     strip_path,
     write_record,
 )
 from tiktokactions.records import Source, VideoRecord
-from tiktokactions.releases.rows import place_file
 from tiktokactions.reviews.merged import MergedReviews
 from tiktokactions.splits.leak_groups import Linked, named_groups
+
+Sides = Mapping[str, Assignment]
 
 
 class MergeError(UsageError):
@@ -42,93 +44,120 @@ class Merged:
     of: tuple[str, ...]
     videos: int
     accepted: int
-    in_both: int
-    """Videos that both held; their paths and labels were united."""
-    other_bytes: tuple[str, ...]
-    """Videos of one id with different bytes: the first dataset's stayed."""
+    shared: int
+    """Videos that more than one of them held; their paths and labels were united."""
+    renamed: tuple[str, ...]
+    """Different videos that claimed the id of another: the later one's new id."""
     duplicates: int
     """Videos rejected now as near-duplicates of another that were accepted before."""
     off_sides: tuple[str, ...]
-    """Videos of the second dataset that lost their side, because the first holds a relative on another."""
+    """Videos that lost their side, because an earlier dataset holds a relative on another."""
     taken_down: int
-    """Videos that were taken down in one of the two: they were left out."""
+    """Videos that were taken down in one of the datasets: they were left out."""
     reviews: MergedReviews
 
 
-def check_settings(one: Dataset, two: Dataset) -> None:
-    """Raises ``MergeError`` where the evidence of the two cannot be compared."""
-    a, b = one.options.group("evidence"), two.options.group("evidence")
-    # Which detector saw a video stands in its record; frames, scenes and hashes must have been taken alike.
-    differing = [name for name, value in a.items() if b[name] != value and name != "detector"]
-    if differing:
-        told = ", ".join(f"`{name}` ({a[name]} and {b[name]})" for name in differing)
-        raise MergeError(
-            f"{one.folder} and {two.folder} were curated with different {told}; curate one of them again alike"
-        )
+def check_settings(first: Dataset, *others: Dataset) -> None:
+    """Raises ``MergeError`` where the evidence of two of them cannot be compared."""
+    a = first.options.group("evidence")
+    for other in others:
+        b = other.options.group("evidence")
+        # Which detector saw a video stands in its record; frames, scenes and hashes must have been taken alike.
+        differing = [name for name, value in a.items() if b[name] != value and name != "detector"]
+        if differing:
+            told = ", ".join(f"`{name}` ({a[name]} and {b[name]})" for name in differing)
+            raise MergeError(
+                f"{first.folder} and {other.folder} were curated with different {told}; curate one of them again alike"
+            )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Copied:
-    """What :func:`copy_videos` found; ids of videos."""
+    """What :func:`copy_videos` found; ids of videos are those in the merged dataset unless said otherwise."""
 
-    in_both: int
-    other_bytes: tuple[str, ...]
-    accepted: frozenset[str]
+    shared: set[str] = field(default_factory=set)
+    accepted: set[str] = field(default_factory=set)
     """Accepted in one of them."""
-    taken_down: frozenset[str]
-    """Left out, because the video, or its bytes, were taken down in one of the two or in the merged dataset."""
+    taken_down: set[str] = field(default_factory=set)
+    """Left out, because the video, or its bytes, were taken down in one of them or in the merged dataset; own ids."""
+    renamed: list[dict[str, str]] = field(default_factory=list)
+    """For each dataset the videos that have another id in the merged one: own id -> new id."""
 
 
-def copy_videos(datasets: Sequence[Place], out: Path) -> Copied:
-    """Take-downs, records, clips and thumbnails into ``out``; may be repeated after a kill."""
-    first, second = datasets
-    both, other, accepted, taken_down = 0, [], set(), set()
-    takedowns = {i: takedown for folder in (second, first, out) for i, takedown in read_takedowns(folder).items()}
+def copy_videos(datasets: Sequence[Place], out: Place) -> Copied:
+    """Take-downs, records, clips and thumbnails into ``out``, each record once; may be repeated after a kill.
+
+    As in ``curate``, the same bytes are one video, and of two different files that claim one id the later gets the
+    beginning of its SHA-256 behind it.
+    """
+    copied = Copied()
+    takedowns = {i: takedown for folder in (*datasets[::-1], out) for i, takedown in read_takedowns(folder).items()}
     if takedowns:
         add_takedowns(out, takedowns.values())
     dead = {takedown.sha256 for takedown in takedowns.values() if takedown.sha256}
+    contents: dict[str, str] = {}  # id -> SHA-256 of what is in ``out``, and the other way round
+    ids: dict[str, str] = {}
     for dataset in datasets:
+        renamed: dict[str, str] = {}
         for record in all_records(dataset):
-            if record.video_id in takedowns or record.source.id in takedowns or record.source.sha256 in dead:
-                taken_down.add(record.video_id)
+            own_id, sha256 = record.video_id, record.source.sha256
+            if own_id in takedowns or record.source.id in takedowns or sha256 in dead:
+                copied.taken_down.add(own_id)
                 _take_away(out, record)
                 continue
+            video_id = ids.get(sha256) or own_id
+            if contents.get(video_id, sha256) != sha256:
+                video_id = _other_id(record)
+            if video_id != own_id:
+                renamed[own_id] = video_id
+            if video_id in contents:
+                copied.shared.add(video_id)
+                write_record(out, _one_video(record_of(out, video_id), record, dataset, out))
+            else:
+                contents[video_id] = sha256
+                if sha256:
+                    ids[sha256] = video_id
+                write_record(out, _place(dataset, out, record, video_id))
             if record.status == "accepted":
-                accepted.add(record.video_id)
-            if dataset is second and recorded(first, [record.video_id]):
-                kept = record_of(first, record.video_id)
-                if kept.source.sha256 == record.source.sha256:
-                    both += 1
-                    write_record(out, _one_video(kept, record, dataset, out))
-                else:
-                    other.append(record.video_id)
-                continue
-            write_record(out, record)
-            _place(dataset, out, record)
-    return Copied(both, tuple(sorted(other)), frozenset(accepted), frozenset(taken_down))
+                copied.accepted.add(video_id)
+        copied.renamed.append(renamed)
+    return copied
 
 
-def _one_video(first: VideoRecord, second: VideoRecord, dataset: Place, out: Path) -> VideoRecord:
-    """A video that both hold: the first one's record, with the clip of the second where it has none itself (people
+def _one_video(first: VideoRecord, second: VideoRecord, dataset: Place, out: Place) -> VideoRecord:
+    """A video that two hold: the first one's record, with the clip of the second where it has none itself (people
     accepted it there, say; its source may be gone)."""
     if first.clip is None and second.clip is not None:
-        _place(dataset, out, second)
+        second = _place(dataset, out, second, first.video_id)
         first = replace(first, clip=second.clip, segment=second.segment)
     return first.with_source(_united(first.source, second.source))
 
 
-def _take_away(out: Path, record: VideoRecord) -> None:
-    """What an earlier merge of the two left of a video that was taken down since."""
-    for own in records_of(out, [record.video_id]):
+def _take_away(out: Place, record: VideoRecord) -> None:
+    """What an earlier merge of the same datasets left of a video that was taken down since."""
+    ids = [record.video_id, _other_id(record)]
+    for own in records_of(out, ids):
         for path in _media(out, own):
             delete(path)
-    delete_records(out, [record.video_id])
+    delete_records(out, ids)
 
 
-def _place(dataset: Place, out: Path, record: VideoRecord) -> None:
-    for path in _media(dataset, record):
+def _other_id(record: VideoRecord) -> str:
+    """The id of a video in a merge where an earlier one has its own."""
+    contents = record.source.sha256 or hashlib.sha256(record.source.path.encode()).hexdigest()
+    return f"{record.video_id}-{contents[:8]}"
+
+
+def _place(dataset: Place, out: Place, record: VideoRecord, video_id: str) -> VideoRecord:
+    """Clip and pictures under the id in the merged dataset; returns the record of that id."""
+    clip = record.clip
+    if clip is not None and video_id != record.video_id:
+        clip = replace(clip, path=f"{clip.path.rpartition('/')[0]}/{video_id}.mp4")
+    placed = replace(record, video_id=video_id, clip=clip)
+    for source, target in zip(_media(dataset, record), _media(out, placed), strict=True):
         with contextlib.suppress(FileNotFoundError):  # settling cuts again what is not there
-            place_file(path, out / path.relative_to(dataset))
+            place_file(source, target)
+    return placed
 
 
 def _media(dataset: Place, record: VideoRecord) -> list[Place]:
@@ -155,43 +184,60 @@ def _united(one: Source, two: Source) -> Source:
     )
 
 
-def merged_sides(datasets: Sequence[Place], linked: Linked) -> tuple[dict[str, Assignment], list[str]]:
-    """Sides of both datasets over all videos, and the ids of those that lost theirs.
+def first_sides(parts: Mapping[str, Sides]) -> dict[str, Assignment]:
+    """Every video's side in the first dataset that gives it one."""
+    return {i: a for sides in reversed(list(parts.values())) for i, a in sides.items()}
 
-    The first dataset's sides hold. A group (:mod:`~tiktokactions.splits.leak_groups`) may reach across the two; where the
-    first holds members on one side, the second's members on another stand on none, and where it holds none, the second's
-    do with respect to what links them only now.
+
+def merged_sides(parts: Mapping[str, Sides], linked: Linked) -> tuple[dict[str, Assignment], list[str]]:
+    """Sides of all datasets over all videos, and the ids of those that lost theirs.
+
+    Sides of earlier datasets hold. A group (:mod:`~tiktokactions.splits.leak_groups`) may reach across datasets; where
+    earlier ones hold members on one side, a later one's members on another stand on none, and where they hold none, the
+    later one's do with respect to what links them only now.
+
+    Args:
+        parts: for each dataset, by its name, the sides of its videos by their ids in the merged one.
 
     Raises:
-        MergeError: one was split into folds and the other was not.
+        MergeError: one was split into folds and another was not.
     """
-    first, second = (read_assignments(dataset) for dataset in datasets)
-    kinds = [{a.side for a in sides.values()} - {NOWHERE} for sides in (first, second)]
-    folds = [any(side.startswith("fold") for side in kind) for kind in kinds]
-    if first and second and (folds[0] != folds[1] or (folds[0] and kinds[0] != kinds[1])):
-        raise MergeError(
-            f"{datasets[0]} is split into {', '.join(sorted(kinds[0]))} and {datasets[1]} into"
-            f" {', '.join(sorted(kinds[1]))}; split one of them again alike (`reassign`)"
-        )
-    after = second | first
+    _check_kinds(parts)
+    after = first_sides(parts)
     nowhere = {i for i, a in after.items() if a.side == NOWHERE}
     group_of = named_groups(linked, nowhere)
-    held = _sides_by_group(first, group_of, nowhere)
-    taken = _sides_by_group({i: a for i, a in second.items() if i not in first}, group_of, nowhere)
-    lost = []
-    for video_id, given in second.items():
-        if given.side == NOWHERE:
-            continue
-        sides = {given.side}
-        if video_id in first:
-            # Trained on in one, tested on in the other: neither result could be trusted with it.
-            sides |= {first[video_id].side} - {NOWHERE}
-        elif (group := group_of.get(video_id)) is not None:
-            sides = held.get(group) or taken[group]
-        if sides != {given.side}:
-            lost.append(video_id)
-    after |= dict.fromkeys(lost, Assignment(NOWHERE, BRIDGES))
-    return after, sorted(lost)
+    lost: set[str] = set()
+    first, *others = parts.values()
+    before = dict(first)
+    for sides in others:
+        held = _sides_by_group(before, group_of, nowhere)
+        taken = _sides_by_group({i: a for i, a in sides.items() if i not in before}, group_of, nowhere)
+        for video_id, given in sides.items():
+            if given.side == NOWHERE:
+                continue
+            found = {given.side}
+            if video_id in before:
+                # Trained on in one, tested on in another: neither result could be trusted with it.
+                found |= {before[video_id].side} - {NOWHERE}
+            elif (group := group_of.get(video_id)) is not None:
+                found = held.get(group) or taken[group]
+            if found != {given.side}:
+                lost.add(video_id)
+        before = dict(sides) | before
+        # What lost its side holds none against those that come later.
+        nowhere |= lost
+    return after | dict.fromkeys(lost, Assignment(NOWHERE, BRIDGES)), sorted(lost)
+
+
+def _check_kinds(parts: Mapping[str, Sides]) -> None:
+    kinds = {name: {a.side for a in sides.values()} - {NOWHERE} for name, sides in parts.items() if sides}
+    for (one, first), (two, second) in itertools.combinations(kinds.items(), 2):
+        folds = [any(side.startswith("fold") for side in kind) for kind in (first, second)]
+        if folds[0] != folds[1] or (folds[0] and first != second):
+            raise MergeError(
+                f"{one} is split into {', '.join(sorted(first))} and {two} into"
+                f" {', '.join(sorted(second))}; split one of them again alike (`reassign`)"
+            )
 
 
 def _sides_by_group(

@@ -19,7 +19,7 @@ from tiktokactions.collection.rows import hash_creator
 from tiktokactions.curation.decide import person_score
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.statistics import labels_of_rows
-from tiktokactions.files import Place, create, delete, link_or_copy, local_path, sha256_file, update_sums
+from tiktokactions.files import Place, create, local_path, sha256_file, update_sums
 from tiktokactions.records import JsonObject, PersonBox, Sample, VideoRecord
 from tiktokactions.splits.leak_groups import first_labels
 
@@ -201,10 +201,3 @@ def dataset_salt(dataset: Place) -> bytes:
             create(path, f"{secrets.token_hex(16)}\n".encode())
             update_sums(dataset, {SALT_FILE: sha256_file(path)})
     return path.read_text(encoding="ascii").strip().encode()
-
-
-def place_file(source: Place, target: Path) -> None:
-    """The file under another name: a hard link where the file system can, else a copy. Clips are never changed in place."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    delete(target)
-    link_or_copy(source, target)

@@ -8,7 +8,6 @@ import itertools
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tiktokactions.files import Place
 from tiktokactions.records import JsonObject
@@ -29,48 +28,59 @@ class MergedReviews:
     decisions: int = 0
     """Rows of ``decisions``, undone ones and undos included."""
     in_both: int = 0
-    """Rows that both datasets held: the same client key, person and video; there is one of each."""
+    """Rows that more than one dataset held: the same client key, person and video; there is one of each."""
     left_out: int = 0
-    """Rows about videos that are not in the merged dataset: taken down, or other bytes under the same id."""
+    """Rows about videos that are not in the merged dataset, because they were taken down."""
     reviewers: int = 0
     verdicts: int = 0
     gold: int = 0
 
 
-def merge_reviews(datasets: Sequence[Place], out: Path, unwanted: Sequence[Collection[str]]) -> MergedReviews:
+def merge_reviews(
+    datasets: Sequence[Place], out: Place, unwanted: Collection[str], renamed: Sequence[Mapping[str, str]]
+) -> MergedReviews:
     """Carry decisions, people, settings, gold items and applied verdicts into ``out``, all in one transaction.
 
-    What ``out`` already holds stays, so the merge may be repeated. Where two datasets disagree, the first one counts. The
-    decisions of both are kept in the order of time, so that a person's newest decision on a video is in force. Without any
+    What ``out`` already holds stays, so the merge may be repeated. Where datasets disagree, the first one counts. The
+    decisions of all are kept in the order of time, so that a person's newest decision on a video is in force. Without any
     reviews nothing is written.
 
     Args:
         datasets: the first one's settings, people and verdicts hold.
         out: the merged dataset.
-        unwanted: for each dataset the videos about which nothing is carried.
+        unwanted: videos about which nothing is carried.
+        renamed: for each dataset the videos that have another id in ``out``: own id -> new id.
+
+    Raises:
+        UsageError: there are reviews, and ``out`` lies on an object store.
     """
-    there = [(folder, ids) for folder, ids in zip(datasets, unwanted, strict=True) if store_path(folder).exists()]
+    there = [(folder, ids) for folder, ids in zip(datasets, renamed, strict=True) if store_path(folder).exists()]
     if not there:
         return MergedReviews()
     stores = [Store(folder) for folder, _ in there]
     target = Store(out)
+
+    def wanted_rows(store: Store, new_id: Mapping[str, str], table: str, order: str) -> Iterator[Row]:
+        for row in _rows(store, table, order):
+            if row["video_id"] not in unwanted:
+                yield row | {"video_id": new_id.get(row["video_id"], row["video_id"])}
+
     try:
         with target.database.write() as connection:
-            rows = [_rows(store, "decisions", "id") for store in stores]
-            about = zip(rows, there, strict=True)
-            parts = [[row for row in part if row["video_id"] not in ids] for part, (_, ids) in about]
-            left_out = sum(map(len, rows)) - sum(map(len, parts))
+            about = list(zip(stores, (ids for _, ids in there), strict=True))
+            parts = [list(wanted_rows(store, ids, "decisions", "id")) for store, ids in about]
+            rows = (int(store.database.rows("SELECT count(*) FROM decisions")[0][0]) for store in stores)
+            left_out = sum(rows) - sum(map(len, parts))
             in_both = _add_decisions(connection, parts)
-            for store, (_, ids) in zip(stores, there, strict=True):
+            for store, ids in about:
                 for row in _rows(store, "reviewers", "created_utc, id"):
                     _add_reviewer(connection, row)
                 for row in _rows(store, "settings", "name"):
                     if row["name"] not in NOT_CARRIED:
                         insert(connection, "settings", row, "INSERT OR IGNORE")
                 for table in ("gold", "sampled", "verdicts"):
-                    for row in _rows(store, table, "video_id"):
-                        if row["video_id"] not in ids:
-                            insert(connection, table, row, "INSERT OR IGNORE")
+                    for row in wanted_rows(store, ids, table, "video_id"):
+                        insert(connection, table, row, "INSERT OR IGNORE")
         count = {
             table: int(target.database.rows(f"SELECT count(*) FROM {table}")[0][0])
             for table in ("decisions", "reviewers", "verdicts", "gold")

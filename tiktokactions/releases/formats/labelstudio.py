@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-from tiktokactions.files import write_atomic, write_json
+from tiktokactions.files import place_file, write_atomic, write_json
 from tiktokactions.records import JsonObject
-from tiktokactions.releases.rows import Export, ExportedClip, place_file
+from tiktokactions.releases.rows import Export, ExportedClip
 
 MODEL = "hashtags"
 

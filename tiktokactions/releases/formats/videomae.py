@@ -6,8 +6,8 @@ import io
 from pathlib import Path
 
 from tiktokactions.errors import UsageError
-from tiktokactions.files import write_atomic
-from tiktokactions.releases.rows import Export, ExportedClip, place_file
+from tiktokactions.files import place_file, write_atomic
+from tiktokactions.releases.rows import Export, ExportedClip
 
 
 def write(export: Export, out: Path) -> list[Path]:
