@@ -282,6 +282,8 @@ class VideoRecord:
     """SHA-256 of ``thumbs/<video_id>.jpg``; empty where it was written before this was kept."""
     strip_sha256: str = ""
     """The same of ``thumbs/<video_id>.strip.jpg``."""
+    description_sha256: str = ""
+    """The same of ``thumbs/<video_id>.description``, by which copies are recognised; empty where there is none."""
     format: int = RECORD_FORMAT
 
     def with_source(self, source: Source) -> VideoRecord:

@@ -85,12 +85,13 @@ def test_a_description_survives_its_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "per_second", "expected"), [(1, 8, 8), (4, 30, 32), (60, 30, 64), (0.1, 10, 1)], ids=str
+    ("seconds", "per_second", "expected"), [(1, 8, 8), (4, 30, 32), (12, 30, 64), (60, 30, 129), (0.1, 10, 1)], ids=str
 )
 def test_thumbs_are_thinned_evenly(seconds: float, per_second: int, expected: int) -> None:
     times_s = [number / per_second for number in range(round(seconds * per_second))]
     chosen = thumb_indices(times_s)
-    assert abs(len(chosen) - expected) <= 1 and chosen[0] == 0
+    assert abs(len(chosen) - expected) <= 1
+    assert times_s[chosen[0]] == pytest.approx(max(0, (times_s[-1] - 32) / 2), abs=1 / per_second)
     gaps = np.diff([times_s[i] for i in chosen])
     assert len(gaps) == 0 or gaps.max() <= 2 * gaps.min() + 1e-9
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.made_videos import numbered_frames, read_number, write_video
 from tiktokactions import video
+from tiktokactions.curation.description import describe
 from tiktokactions.curation.evidence import Evidence, decode_motion, encode_motion, gather_evidence
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.scenes import sample_indices
@@ -40,6 +41,18 @@ def test_scenes_and_samples_of_a_cut_video(detector: str, tmp_path: Path) -> Non
     assert [s.index for s in evidence.samples] == expected == numbers_of(evidence)
     assert [s.time_s for s in evidence.samples] == pytest.approx([i / 30 for i in expected])
     assert len(evidence.scene_times_s) == scene.frames
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_the_longest_scene_is_described_upright(rotation: int, tmp_path: Path) -> None:
+    frames = list(numbered_frames(200, 320, 240, cuts=(60,)))
+    description = evidence_of(write_video(tmp_path / "v.mp4", frames, rotation=rotation)).description
+    assert description is not None
+    expected = describe([frame[:, :, ::-1] for frame in frames[60:]], [i / 30 for i in range(60, 200)])
+    assert description.size_px == expected.size_px
+    assert description.times_s == pytest.approx(expected.times_s, abs=1 / 16)
+    assert np.abs(description.thumbs[0].astype(float) - expected.thumbs[0]).mean() < 12
+    assert len(description.codes) > 100
 
 
 def test_the_first_of_equally_long_scenes_is_taken(tmp_path: Path) -> None:

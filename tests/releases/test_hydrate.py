@@ -32,7 +32,7 @@ def media(five_clips: Path, tmp_path: Path) -> Path:
     return folder
 
 
-DIFFERING = ("source", "poster_sha256", "strip_sha256")
+DIFFERING = ("source", "poster_sha256", "strip_sha256", "description_sha256")
 """The paths; and the dataset's people are made up, so that its posters show other frames."""
 
 

@@ -66,6 +66,9 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     "a clip was cut short": (lambda d: os.truncate(first(d, "clips/*/*"), 3000), {"clip_changed"}),
     "a record is damaged": (lambda d: first(d, "records/*/*.json").write_text("{"), {"bad_record", "orphan_clip"}),
     "a clip nobody knows": (stray_clip, {"orphan_clip"}),
+    "a description is gone": (lambda d: first(d, "thumbs/*.description").unlink(), {"missing_thumbnail"}),
+    "a description changed": (lambda d: flip_bytes(first(d, "thumbs/*.description")), {"thumbnail_changed"}),
+    "a description nobody knows": (lambda d: (d / "thumbs/x.description").write_text("x"), {"orphan_thumbnail"}),
     "a thumbnail nobody knows": (lambda d: (d / "thumbs/x.strip.jpg").write_text("x"), {"orphan_thumbnail"}),
 }
 

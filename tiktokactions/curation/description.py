@@ -1,11 +1,13 @@
 """What is kept of a video to recognise copies of it: corners that survive crops, and small pictures that tell the motion.
 
-A description is made of frames that were decoded anyway and takes about 30 kB. Two parts of it do two jobs:
+A description is made of frames that were decoded anyway. Two parts of it do two jobs:
 
 - *corners*: the strongest corners of a few frames over an image pyramid, each with a 256-bit upright BRIEF code
   (Calonder 2010). Edits move and scale a picture but hardly ever turn it, so the codes are not turned either. The pattern
   of compared points is its own mirror image: the code of the mirrored corner is the same bits in another order.
-- *thumbs*: grey pictures of 32 x 32 pixels, up to eight a second, which say what moves where and when.
+- *thumbs*: grey pictures of 32 x 32 pixels, four to eight a second, which say what moves where and when.
+
+Of footage that is longer than :data:`LONGEST_S` the middle is described.
 """
 
 from __future__ import annotations
@@ -31,8 +33,10 @@ PATCH_PX = 24
 CODE_BITS = 256
 CODE_BYTES = CODE_BITS // 8
 THUMB_PX = 32
-THUMBS_PER_SECOND = 8
+THUMBS_PER_SECOND, FEWEST_PER_SECOND = 8, 4
 MOST_THUMBS = 64
+"""So many are kept, unless that would be fewer than :data:`FEWEST_PER_SECOND`."""
+LONGEST_S = 32.0
 _HEADER = struct.Struct("<BHHHH")
 
 
@@ -108,18 +112,38 @@ class Description:
 
 
 def thumb_indices(times_s: Sequence[float]) -> list[int]:
-    """The frames that become thumbs: at most eight a second and :data:`MOST_THUMBS` in all, evenly spread."""
+    """The frames that become thumbs, evenly spread over the footage, or over the middle of long footage."""
     chosen: list[int] = []
-    gap_s = max(1 / THUMBS_PER_SECOND, (times_s[-1] - times_s[0]) / (MOST_THUMBS - 1)) if len(times_s) else 0.0
+    if not len(times_s):
+        return chosen
+    begin_s, end_s = middle_of(times_s[0], times_s[-1])
+    gap_s = min(max(1 / THUMBS_PER_SECOND, (end_s - begin_s) / (MOST_THUMBS - 1)), 1 / FEWEST_PER_SECOND)
     for number, time_s in enumerate(times_s):
-        if not chosen or time_s >= times_s[0] + gap_s * len(chosen) - 1e-3:
+        if begin_s + gap_s * len(chosen) - 1e-3 <= time_s <= end_s + 1e-3:
             chosen.append(number)
-    return chosen[:MOST_THUMBS]
+    return chosen
+
+
+def middle_of(start_s: float, end_s: float) -> tuple[float, float]:
+    """Which seconds of footage are described."""
+    left_out_s = max(0.0, (end_s - start_s - LONGEST_S) / 2)
+    return start_s + left_out_s, end_s - left_out_s
+
+
+def slot(time_s: float) -> int:
+    """Of the frames in one slot the first may become a thumb."""
+    return int(time_s * THUMBS_PER_SECOND + 1e-3)
+
+
+def corner_times(times_s: Sequence[float]) -> list[float]:
+    """Times at which frames are looked at for corners, spread evenly over those of the thumbs."""
+    length_s = times_s[-1] - times_s[0]
+    return [times_s[0] + (i + 0.5) / FRAMES * length_s for i in range(FRAMES)]
 
 
 def describe(frames: Sequence[NDArray[np.uint8]], times_s: Sequence[float]) -> Description:
-    """Describe a video by frames of one size in order, uint8 ``(height, width)`` grey or ``(height, width, 3)``, and their
-    times in seconds. Eight frames a second are enough; more are thinned.
+    """Describe a video by frames of one size in order, uint8 ``(height, width)`` grey or ``(height, width, 3)`` BGR, and
+    their times in seconds. Eight frames a second are enough; more are thinned.
 
     Raises:
         ValueError: no frames, or not one time for each.
@@ -127,26 +151,55 @@ def describe(frames: Sequence[NDArray[np.uint8]], times_s: Sequence[float]) -> D
     if not len(frames) == len(times_s) > 0:
         raise ValueError(f"got {len(frames)} frames and {len(times_s)} times, expected as many of both, at least one")
     chosen = thumb_indices(times_s)
-    thumbs = np.stack([_shrunk(frames[i], (THUMB_PX, THUMB_PX)) for i in chosen])
-    height, width = frames[0].shape[:2]
+    thumbs = [_shrunk(frames[i], (THUMB_PX, THUMB_PX)) for i in chosen]
+    thumb_times_s = [times_s[i] for i in chosen]
+    looked_at = sorted({int(np.abs(np.subtract(times_s, time_s)).argmin()) for time_s in corner_times(thumb_times_s)})
+    return described([frames[i] for i in looked_at], thumbs, thumb_times_s)
+
+
+def described(
+    looked_at: Sequence[NDArray[np.uint8]], thumbs: Sequence[NDArray[np.uint8]], times_s: Sequence[float]
+) -> Description:
+    """Put together of what was chosen: ``looked_at``, upright frames in which corners are looked for, as of
+    :func:`describe`; ``thumbs``, (32, 32) each, and their ``times_s``."""
+    height, width = looked_at[0].shape[:2]
     shrink = LONG_SIDE_PX / max(width, height)
     size_px = max(8, round(width * shrink)), max(8, round(height * shrink))
-    looked_at = sorted({round((i + 0.5) * len(frames) / FRAMES - 0.5) for i in range(FRAMES)} & set(range(len(frames))))
-    parts = [_corners(_shrunk(frames[number], size_px)) for number in looked_at or [0]]
+    parts = [_corners(_shrunk(frame, size_px)) for frame in looked_at]
     return Description(
         size_px,
         np.concatenate([points for points, _, _ in parts]),
         np.concatenate([scales for _, scales, _ in parts]),
         np.repeat(np.arange(len(parts), dtype=np.uint8), [len(scales) for _, scales, _ in parts]),
         np.concatenate([codes for _, _, codes in parts]),
-        np.array([times_s[i] for i in chosen], np.float32),
-        thumbs,
+        np.array(times_s, np.float32),
+        np.stack(thumbs),
     )
+
+
+class Thumbs:
+    """The thumbs of a whole video, gathered while it is decoded, eight a second: a kilobyte each."""
+
+    def __init__(self) -> None:
+        self.times_s: list[float] = []
+        self._thumbs: list[NDArray[np.uint8]] = []
+
+    def add(self, time_s: float, luma: NDArray[np.uint8]) -> None:
+        """The next frame, (height, width), not yet turned upright."""
+        if not self.times_s or slot(time_s) > slot(self.times_s[-1]):
+            self.times_s.append(time_s)
+            self._thumbs.append(_shrunk(luma, (THUMB_PX, THUMB_PX)))
+
+    def between(self, start_s: float, end_s: float, rotation: int) -> tuple[list[NDArray[np.uint8]], list[float]]:
+        """Upright thumbs of the footage in ``[start_s, end_s)`` and their times; none of one without a frame among these."""
+        there = [i for i, time_s in enumerate(self.times_s) if start_s - 1e-3 <= time_s < end_s - 1e-3]
+        chosen = [there[i] for i in thumb_indices([self.times_s[i] for i in there])]
+        return [np.rot90(self._thumbs[i], -rotation // 90) for i in chosen], [self.times_s[i] for i in chosen]
 
 
 def _shrunk(frame: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Grey, of ``size`` (width, height)."""
-    grey = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    grey = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
     return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from tiktokactions import video
+from tiktokactions.curation.description import Description, Thumbs, corner_times, described
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.scenes import CutFinder, analysis_size, make_scene_detector, sample_indices
 from tiktokactions.records import Motion, Probe, Scene
@@ -51,6 +52,8 @@ class Evidence:
     """Times of all frames of the longest scene, float64 ``(n,)``."""
     motion: Motion
     static_share: float
+    description: Description | None
+    """Of the longest scene; None if no frame of it is there that could be described."""
     decode_s: float
     analyse_s: float
 
@@ -102,7 +105,7 @@ def gather_evidence(source: video.VideoFile, options: CurateOptions, long_side: 
     candidate_size = video.fit_size(square_width, source.coded_height, long_side=long_side)
     cuts = CutFinder(make_scene_detector(options), source.guessed_rate)
     candidates = _Candidates()
-    changes = _ChangeMeter()
+    changes, thumbs = _ChangeMeter(), Thumbs()
     boundaries, longest_s, longest_kept = [0], -1.0, list[KeptFrame]()
     decode_s = analyse_s = 0.0
 
@@ -125,6 +128,7 @@ def gather_evidence(source: video.VideoFile, options: CurateOptions, long_side: 
         image_bgr, luma = scaler(frame.picture)
         candidates.add(KeptFrame(frame.number, frame.time_s, video.shrink(frame.picture, *candidate_size)))
         changes.add(luma)
+        thumbs.add(frame.time_s, luma)
         close_scenes(sorted(cuts.feed(frame.time_s, image_bgr)))
         clock = time.perf_counter()
         analyse_s += clock - decoded
@@ -141,7 +145,20 @@ def gather_evidence(source: video.VideoFile, options: CurateOptions, long_side: 
     times_s = np.array(source.times_s[scene.start_frame : scene.end_frame])
     motion, static_share = changes.of_scene(scene, times_s, probe.rotation)
     samples = tuple(nearest_kept(longest_kept, scene, options.samples))
-    return Evidence(probe, scenes, longest, samples, times_s, motion, static_share, decode_s, analyse_s)
+    description = _described(longest_kept, *thumbs.between(scene.start_s, scene.end_s, probe.rotation), probe.rotation)
+    analyse_s += time.perf_counter() - clock
+    return Evidence(probe, scenes, longest, samples, times_s, motion, static_share, description, decode_s, analyse_s)
+
+
+def _described(
+    kept: Sequence[KeptFrame], thumbs: Sequence[np.ndarray], times_s: Sequence[float], rotation: int
+) -> Description | None:
+    if not thumbs:
+        return None
+    kept_s = np.array([frame.time_s for frame in kept])
+    nearest = sorted({int(np.abs(kept_s - time_s).argmin()) for time_s in corner_times(times_s)})
+    pictures = (video.upright(kept[i].picture, rotation) for i in nearest)
+    return described([video.split_planes(picture)[0] for picture in pictures], thumbs, times_s)
 
 
 def nearest_kept(kept: Sequence[KeptFrame], scene: Scene, samples: int) -> list[KeptFrame]:

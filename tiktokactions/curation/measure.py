@@ -12,7 +12,7 @@ from tiktokactions.curation.engine_local import run_jobs
 from tiktokactions.curation.one_video import curate_video
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.people import ResolvedDetector, open_detector
-from tiktokactions.files import local_file, poster_path, sha256_file, strip_path, write_record
+from tiktokactions.files import local_file, sha256_file, thumbnail_paths, write_record
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,6 @@ def _measure_one(path: str, options: CurateOptions, detector: ResolvedDetector, 
         record = curate_video(local, options, detector, folder, video_id)
     record_file = write_record(folder, record)
     core_s, wall_s = time.process_time() - core_began, time.perf_counter() - wall_began
-    thumbs = (poster_path(folder, video_id), strip_path(folder, video_id))
     return VideoCost(
         path=path,
         core_s=core_s,
@@ -72,7 +71,7 @@ def _measure_one(path: str, options: CurateOptions, detector: ResolvedDetector, 
         duration_s=record.probe.duration_s if record.probe is not None else 0.0,
         source_bytes=size_bytes,
         clip_bytes=record.clip.size_bytes if record.clip is not None else 0,
-        thumbs_bytes=sum(file.stat().st_size for file in thumbs if file.exists()),
+        thumbs_bytes=sum(file.stat().st_size for file in thumbnail_paths(folder, video_id) if file.exists()),
         record_bytes=record_file.stat().st_size,
         status=record.status,
         reasons=record.reasons,

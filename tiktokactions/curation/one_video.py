@@ -15,6 +15,7 @@ import numpy as np
 
 from tiktokactions import __version__, files, video
 from tiktokactions.curation.decide import decide, person_score
+from tiktokactions.curation.description import Description, describe, middle_of, slot
 from tiktokactions.curation.detectors import Detect
 from tiktokactions.curation.engines import copy_here
 from tiktokactions.curation.evidence import Evidence, KeptFrame, gather_evidence
@@ -81,7 +82,7 @@ def curate_video(
                 expected = _frames_inside(evidence.scene_times_s, record)
                 record = replace(record, clip=make_clip(local, record, options, dataset, expected, timings))
         thumbnails_began = time.perf_counter()
-        record = _write_thumbnails(dataset, record, pictures, options)
+        record = _write_thumbnails(dataset, record, pictures, evidence.description, options)
         timings["thumbnails"] = time.perf_counter() - thumbnails_began
     except video.VideoError as error:
         known = replace(record, probe=error.probe or record.probe)
@@ -225,10 +226,14 @@ def check_clip(path: Path, frames: int) -> None:
 
 
 def _write_thumbnails(
-    dataset: Place, record: VideoRecord, pictures: Sequence[np.ndarray], options: CurateOptions
+    dataset: Place,
+    record: VideoRecord,
+    pictures: Sequence[np.ndarray],
+    description: Description | None,
+    options: CurateOptions,
 ) -> VideoRecord:
-    """Write the poster (the sampled frame with the best person, else the middle one) and the strip of all samples; gives the
-    record with their checksums."""
+    """Write the poster (the sampled frame with the best person, else the middle one), the strip of all samples and the
+    description; gives the record with their checksums."""
     threshold = person_score(record, options)
     scores = [max((person.score for person in sample.people), default=0.0) for sample in record.samples]
     best = int(np.argmax(scores)) if max(scores) >= threshold else len(pictures) // 2
@@ -239,36 +244,55 @@ def _write_thumbnails(
         for p in pictures
     ]
     strip = _write_jpeg(dataset, files.strip_path(dataset, record.video_id), np.concatenate(tiles, axis=1))
-    return replace(record, poster_sha256=poster, strip_sha256=strip)
+    described = ""
+    if description is not None:
+        described = _write(dataset, files.description_path(dataset, record.video_id), description.to_bytes())
+    return replace(record, poster_sha256=poster, strip_sha256=strip, description_sha256=described)
 
 
 def write_thumbnails_again(
     path: str | os.PathLike[str], record: VideoRecord, options: CurateOptions, dataset: Place
 ) -> VideoRecord:
-    """Write poster and strip of a record that has none here, from its source, and give the record with their checksums;
-    nothing if the file does not decode."""
+    """Write poster, strip and description of a record that has none here, from its source, and give the record with their
+    checksums; nothing if the file does not decode."""
     wanted = {sample.frame for sample in record.samples}
-    record = replace(record, poster_sha256="", strip_sha256="")
-    if not wanted or record.probe is None:
+    record = replace(record, poster_sha256="", strip_sha256="", description_sha256="")
+    if not wanted or record.scene is None:
         return record
+    begin_s, end_s = middle_of(record.scene.start_s, record.scene.end_s)
     pictures: list[np.ndarray] = []
+    looked_at: list[np.ndarray] = []
+    times_s: list[float] = []
     try:
         with video.VideoFile(path) as opened:
             for frame in opened.frames():
-                if frame.number in wanted:
+                if len(pictures) == len(wanted) and frame.time_s >= end_s:
+                    break
+                is_new = not times_s or slot(frame.time_s) > slot(times_s[-1])
+                is_described = begin_s <= frame.time_s < end_s - video.SAME_TIME_S and is_new
+                if frame.number in wanted or is_described:
                     coded = (frame.picture.width, frame.picture.height)
                     small = video.shrink(frame.picture, *video.fit_size(*coded, long_side=THUMBNAIL_LONG_SIDE_PX))
-                    pictures.append(video.to_bgr(video.upright(small, opened.rotation)))
-                if len(pictures) == len(wanted):
-                    break
+                    small = video.upright(small, opened.rotation)
+                    if frame.number in wanted:
+                        pictures.append(video.to_bgr(small))
+                    if is_described:
+                        looked_at.append(video.split_planes(small)[0])
+                        times_s.append(frame.time_s)
     except video.VideoError:
         return record
-    return _write_thumbnails(dataset, record, pictures, options) if len(pictures) == len(record.samples) else record
+    if len(pictures) != len(record.samples):
+        return record
+    return _write_thumbnails(dataset, record, pictures, describe(looked_at, times_s) if times_s else None, options)
 
 
 def _write_jpeg(dataset: Place, path: Place, image_bgr: np.ndarray) -> str:
     """Gives the SHA-256 of the file."""
     encoded, data = cv2.imencode(".jpg", image_bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     assert encoded
-    files.write_atomic(path, data.tobytes(), staging=files.staging_folder(dataset))
-    return hashlib.sha256(data.tobytes()).hexdigest()
+    return _write(dataset, path, data.tobytes())
+
+
+def _write(dataset: Place, path: Place, data: bytes) -> str:
+    files.write_atomic(path, data, staging=files.staging_folder(dataset))
+    return hashlib.sha256(data).hexdigest()

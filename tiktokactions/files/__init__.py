@@ -37,12 +37,14 @@ from tiktokactions.files.checksums import (
 from tiktokactions.files.layout import (
     AnyPlace,
     clip_relative_path,
+    description_path,
     label_folder,
     poster_path,
     record_path,
     safe_video_id,
     shard,
     strip_path,
+    thumbnail_paths,
 )
 from tiktokactions.files.locks import DatasetBusyError, dataset_lock
 from tiktokactions.files.objects import ObjectPath, is_address

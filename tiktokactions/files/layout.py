@@ -43,6 +43,16 @@ def strip_path(dataset: AnyPlace, video_id: str) -> AnyPlace:
     return dataset / "thumbs" / f"{video_id}.strip.jpg"
 
 
+def description_path(dataset: AnyPlace, video_id: str) -> AnyPlace:
+    """What is kept of a video to recognise copies of it."""
+    return dataset / "thumbs" / f"{video_id}.description"
+
+
+def thumbnail_paths(dataset: AnyPlace, video_id: str) -> tuple[AnyPlace, AnyPlace, AnyPlace]:
+    """All that lies in ``thumbs`` of a video."""
+    return poster_path(dataset, video_id), strip_path(dataset, video_id), description_path(dataset, video_id)
+
+
 def label_folder(label: str) -> str:
     """A folder name for a label that can never lead outside its parent: no separators, no ``..``, at most 100 bytes."""
     name = _UNSAFE_IN_FOLDER.sub("_", label).strip(" .")

@@ -21,10 +21,9 @@ from tiktokactions.files import (
     delete,
     delete_records,
     place_file,
-    poster_path,
     record_of,
     records_of,
-    strip_path,
+    thumbnail_paths,
     write_record,
 )
 from tiktokactions.records import Source, VideoRecord
@@ -161,7 +160,7 @@ def _place(dataset: Place, out: Place, record: VideoRecord, video_id: str) -> Vi
 
 
 def _media(dataset: Place, record: VideoRecord) -> list[Place]:
-    files = [poster_path(dataset, record.video_id), strip_path(dataset, record.video_id)]
+    files = [*thumbnail_paths(dataset, record.video_id)]
     return files if record.clip is None else [dataset / record.clip.path, *files]
 
 

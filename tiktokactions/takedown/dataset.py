@@ -31,13 +31,12 @@ from tiktokactions.files import (
     listing,
     located,
     move_into_place,
-    poster_path,
     readable,
     record_of,
     recorded,
     safe_video_id,
     staging_folder,
-    strip_path,
+    thumbnail_paths,
     write_json,
 )
 from tiktokactions.records import JsonObject, VideoRecord
@@ -156,8 +155,9 @@ def take_down_clips(dataset: Place, ids: frozenset[str]) -> int:
 
 
 def take_down_thumbnails(dataset: Place, ids: frozenset[str]) -> int:
-    """Posters and strips."""
-    return sum(delete(path) for i in ids for path in (poster_path(dataset, i), strip_path(dataset, i)))
+    """Posters and strips, and what copies were recognised by; how many pictures went."""
+    gone = [path for i in ids for path in thumbnail_paths(dataset, i) if delete(path)]
+    return sum(path.suffix == ".jpg" for path in gone)
 
 
 def take_down_records(dataset: Place, ids: frozenset[str]) -> int:

@@ -38,12 +38,11 @@ from tiktokactions.files import (
     local_file,
     located,
     on_disk,
-    poster_path,
     record_files,
     record_of,
     record_path,
     staging_folder,
-    strip_path,
+    thumbnail_paths,
     update_sums,
     write_atomic,
     write_record,
@@ -138,7 +137,7 @@ def _plan(folder: Place, problems: tuple[Problem, ...]) -> _Plan:
             if name in plan.back or name in taken or _source(folder, problem.video_id):
                 plan.away[name] = away(replaced=True)
         elif kind == "bad_record":
-            pictures = (relative(folder, path(folder, problem.video_id)) for path in (poster_path, strip_path))
+            pictures = (relative(folder, path) for path in thumbnail_paths(folder, problem.video_id))
             if data := _healed(folder / name):
                 plan.healed[name] = data
                 clip = decode_record(data, where=name).clip

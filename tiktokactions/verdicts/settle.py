@@ -29,11 +29,10 @@ from tiktokactions.files import (
     fingerprint,
     local_file,
     move_into_place,
-    poster_path,
     record_of,
     records_of,
     sha256_file,
-    strip_path,
+    thumbnail_paths,
     what_is_there,
     write_record,
     writing_in_order,
@@ -261,8 +260,8 @@ def _delete_clip(dataset: Place, record: VideoRecord) -> None:
 def _remove(dataset: Place, record: VideoRecord) -> None:
     """Take away a video whose only file now holds another one."""
     _delete_clip(dataset, record)
-    for path in (poster_path, strip_path):
-        delete(path(dataset, record.video_id))
+    for path in thumbnail_paths(dataset, record.video_id):
+        delete(path)
     delete_records(dataset, [record.video_id])
 
 

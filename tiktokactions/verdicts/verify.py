@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -30,13 +31,12 @@ from tiktokactions.files import (
     Place,
     listing,
     local_file,
-    poster_path,
     read_sums,
     readable,
     record_files,
     record_path,
     sha256_file,
-    strip_path,
+    thumbnail_paths,
     wrong_sums,
 )
 from tiktokactions.records import ClipFile, VideoRecord, decode_record, is_as_sealed
@@ -182,10 +182,9 @@ def _check_records(data: Dataset, read: _Read, with_manifest: bool) -> Iterator[
 
 
 def _claim(folder: Place, record: VideoRecord) -> Claim:
-    thumbnails = (
-        (relative(folder, poster_path(folder, record.video_id)), record.poster_sha256),
-        (relative(folder, strip_path(folder, record.video_id)), record.strip_sha256),
-    )
+    sums = record.poster_sha256, record.strip_sha256, record.description_sha256
+    names = (relative(folder, path) for path in thumbnail_paths(folder, record.video_id))
+    thumbnails = zip(names, sums, strict=True)
     return Claim(record.video_id, record.clip, tuple(one for one in thumbnails if one[1]))
 
 
@@ -328,11 +327,12 @@ def _unclaimed(data: Dataset, read: _Read) -> tuple[list[Problem], int]:
             continue
         files += 1
         kind: ProblemKind | Literal[""] = ""
-        video_id = name.rpartition("/")[2].removesuffix(".mp4").removesuffix(".jpg").removesuffix(".strip")
+        video_id = re.sub(r"(\.mp4|(\.strip)?\.jpg|\.description)$", "", name.rpartition("/")[2])
         if top == "clips":
             kind = "" if name in clips else "orphan_clip"
         elif top == "thumbs":
-            kind = "" if video_id in read.ids and name.count("/") == 1 and name.endswith(".jpg") else "orphan_thumbnail"
+            is_ours = video_id in read.ids and name.count("/") == 1 and name.endswith((".jpg", ".description"))
+            kind = "" if is_ours else "orphan_thumbnail"
         elif name not in known:
             kind, video_id = "foreign_file", ""
         if kind:

@@ -8,5 +8,5 @@ from __future__ import annotations
 
 from tiktokactions.video.cut import ClipSettings, CutClip, count_frames, cut_clip, library_versions
 from tiktokactions.video.decode import SAME_TIME_S, Frame, VideoError, VideoFile, nominal_rate
-from tiktokactions.video.pictures import AnalysisScaler, fit_size, shrink, to_bgr, upright
+from tiktokactions.video.pictures import AnalysisScaler, fit_size, shrink, split_planes, to_bgr, upright
 from tiktokactions.video.read import Backend, ClipReader, UnreadableError

@@ -29,6 +29,7 @@ HEAD = (
 INFO_NAME = "ids.json"
 KEPT_OUT = (
     *("source", "timings", "video_id", "labels", "status", "reasons", "format", "poster_sha256", "strip_sha256"),
+    "description_sha256",
 )
 """Fields of a record that ``evidence`` leaves out: names and paths, and what has a column of its own."""
 WITHHELD = "taken down by the publisher"
