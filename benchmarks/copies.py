@@ -48,8 +48,7 @@ def read(path: Path) -> Footage:
             if frame.time_s > LONGEST_S:
                 break
             if frame.time_s * PER_SECOND + 1e-6 >= len(times_s):
-                size = video.fit_size(frame.picture.width, frame.picture.height, long_side=LONG_SIDE_PX)
-                frames.append(video.to_bgr(video.upright(video.shrink(frame.picture, *size), opened.rotation)))
+                frames.append(frame.bgr(*frame.fitted(LONG_SIDE_PX)))
                 times_s.append(frame.time_s)
     height, width = (side // 2 * 2 for side in frames[0].shape[:2])
     return Footage(tuple(frame[:height, :width] for frame in frames), tuple(times_s))

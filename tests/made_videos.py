@@ -130,6 +130,20 @@ def write_video(
     return path
 
 
+def video_stream(
+    out: av.container.OutputContainer,
+    codec: str,
+    rate: int,
+    size: tuple[int, int],
+    pixels: str = "yuv420p",
+    **options: str,
+) -> av.VideoStream:
+    """A new stream of a file that is written packet by packet; ``size``: width and height."""
+    stream = cast(av.VideoStream, out.add_stream(codec, rate=rate, options=options))
+    stream.width, stream.height, stream.pix_fmt = *size, pixels
+    return stream
+
+
 def _as_stored(upright: np.ndarray, rotation: int, sample_aspect_ratio: Fraction) -> np.ndarray:
     stored = np.ascontiguousarray(np.rot90(upright, k=rotation // 90))
     if sample_aspect_ratio == 1:

@@ -18,8 +18,8 @@ import pytest
 from tests.conftest import SHARED
 from tests.made_videos import numbered_frames, read_number, write_video
 from tiktokactions.video import ClipReader, UnreadableError, read
+from tiktokactions.video.container import open_container, video_stream
 from tiktokactions.video.cut_off import matroska_size
-from tiktokactions.video.decode import open_container, video_stream
 from tiktokactions.video.frame_index import (
     PacketFacts,
     index_packets,

@@ -38,6 +38,7 @@ REASONS: dict[str, str] = {
     "unreadable": "the operating system refused to open the file",
     "vanished": "the file was listed but was gone when its turn came",
     "not_a_video": "not a media file of a known kind",
+    "unsupported": "a video of a kind that FFmpeg does not read, such as an animated WebP",
     "no_video_stream": "sound only, or no stream that can be decoded",
     "no_frames": "not one frame could be decoded",
     "single_frame": "only one frame: a picture, not a video",
@@ -64,8 +65,8 @@ REASONS: dict[str, str] = {
 human verdict, because copies must not be split over training and test."""
 
 FAILURES = frozenset(
-    "empty_file unreadable vanished not_a_video no_video_stream no_frames single_frame truncated corrupt too_small"
-    " too_long clip_failed timeout worker_crashed".split()
+    "empty_file unreadable vanished not_a_video unsupported no_video_stream no_frames single_frame truncated corrupt"
+    " too_small too_long clip_failed timeout worker_crashed".split()
 )
 """Reason codes of videos that gave no usable evidence."""
 
@@ -146,6 +147,7 @@ class Probe:
     timestamps_repaired: bool
     """True where time stamps were missing or ran backwards and were rebuilt from the nominal frame rate."""
     duration_s: float
+    """Seconds of picture: holes in the time stamps do not count."""
     duration_s_from_header: float | None
     frames: int
     frames_from_header: int | None
@@ -154,6 +156,10 @@ class Probe:
     """Time stamp of the first frame in the container's own clock; every other time here counts from it."""
     bit_rate: int | None
     has_audio: bool
+    mirrored: bool = False
+    """Whether the picture is mirrored left to right after it was turned."""
+    leading_frames: int = 0
+    """Packets in front of the first keyframe, which no frame can be made of."""
 
     @property
     def frame_rate(self) -> Fraction:
@@ -257,6 +263,8 @@ class VideoRecord:
     probe: Probe | None = None
     scenes: tuple[Scene, ...] = ()
     longest_scene: int | None = None
+    scene_sizes: tuple[tuple[int, int], ...] = ()
+    """Width and height of the upright picture in each scene, where the size changes within the video; else empty."""
     samples: tuple[Sample, ...] = ()
     motion: Motion | None = None
     quality: Quality | None = None

@@ -108,8 +108,8 @@ def hash_video(path: Path, per_second: int) -> Sequenced:
         for frame in opened.frames():
             while PICTURES_AT_ONCE * len(parts) + len(pictures) <= frame.time_s * per_second + 1e-6:
                 if not any(size):
-                    size = video.fit_size(frame.picture.width, frame.picture.height, long_side=LONG_SIDE_PX)
-                pictures.append(video.to_bgr(video.upright(video.shrink(frame.picture, *size), opened.rotation)))
+                    size = frame.fitted(LONG_SIDE_PX)
+                pictures.append(frame.bgr(*size))
                 if len(pictures) == PICTURES_AT_ONCE:
                     parts.append(hash_pictures(pictures))
                     pictures = []

@@ -21,6 +21,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tiktokactions.video.orientation import Orientation
+
 VERSION = 1
 LONG_SIDE_PX = 288
 """Frames are shrunk to this before corners are looked for."""
@@ -190,11 +192,13 @@ class Thumbs:
             self.times_s.append(time_s)
             self._thumbs.append(_shrunk(luma, (THUMB_PX, THUMB_PX)))
 
-    def between(self, start_s: float, end_s: float, rotation: int) -> tuple[list[NDArray[np.uint8]], list[float]]:
+    def between(
+        self, start_s: float, end_s: float, orientation: Orientation
+    ) -> tuple[list[NDArray[np.uint8]], list[float]]:
         """Upright thumbs of the footage in ``[start_s, end_s)`` and their times; none of one without a frame among these."""
         there = [i for i, time_s in enumerate(self.times_s) if start_s - 1e-3 <= time_s < end_s - 1e-3]
         chosen = [there[i] for i in thumb_indices([self.times_s[i] for i in there])]
-        return [np.rot90(self._thumbs[i], -rotation // 90) for i in chosen], [self.times_s[i] for i in chosen]
+        return [orientation.of_pixels(self._thumbs[i]) for i in chosen], [self.times_s[i] for i in chosen]
 
 
 def _shrunk(frame: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import collections
-import itertools
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from tiktokactions.curation.description import Description, Thumbs, corner_times
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.scenes import CutFinder, analysis_size, make_scene_detector, sample_indices
 from tiktokactions.records import Motion, Probe, Scene
+from tiktokactions.video.orientation import Orientation
 
 GRID = 8
 """Motion is kept per cell of an 8x8 grid, fine enough to separate a person's surroundings from the rest."""
@@ -46,6 +47,8 @@ class Evidence:
     probe: Probe
     scenes: tuple[Scene, ...]
     longest_scene: int
+    scene_sizes: tuple[tuple[int, int], ...]
+    """Width and height in each scene, if they are not all the same."""
     samples: tuple[KeptFrame, ...]
     """The sampled frames of the longest scene, in order."""
     scene_times_s: np.ndarray
@@ -99,65 +102,81 @@ def gather_evidence(source: video.VideoFile, options: CurateOptions, long_side: 
     Raises:
         VideoError: ``too_long``, ``truncated``, ``corrupt``, ``single_frame``, ``no_frames``.
     """
-    _check_length(source.duration_s_from_header, options)
-    scaler = video.AnalysisScaler(*analysis_size(source.coded_width, source.coded_height))
-    square_width = round(source.coded_width * source.sample_aspect_ratio)
-    candidate_size = video.fit_size(square_width, source.coded_height, long_side=long_side)
-    cuts = CutFinder(make_scene_detector(options), source.guessed_rate)
+    _check_length(source, options)
+    cuts = scaler = None
     candidates = _Candidates()
     changes, thumbs = _ChangeMeter(), Thumbs()
-    boundaries, longest_s, longest_kept = [0], -1.0, list[KeptFrame]()
+    starts, shapes = [0], [source.shape]
+    longest_s, longest_kept = -1.0, list[KeptFrame]()
     decode_s = analyse_s = 0.0
 
-    def close_scenes(found: list[int]) -> None:
+    def close_scene(end: int) -> None:
+        """The current scene ends before frame ``end``; keep its candidates if it is the longest so far."""
         nonlocal longest_s, longest_kept
-        for cut in found:
-            if cut > boundaries[-1]:
-                finished = candidates.split(cut)
-                duration_s = source.times_s[cut] - source.times_s[boundaries[-1]]
-                if duration_s > longest_s:
-                    longest_s, longest_kept = duration_s, finished
-                boundaries.append(cut)
+        finished = candidates.split(end)
+        duration_s = source.timeline.end_s(end - 1) - source.times_s[starts[-1]]
+        if duration_s > longest_s:
+            longest_s, longest_kept = duration_s, finished
+
+    def open_scenes(found: list[int]) -> None:
+        for cut in sorted(found):
+            if cut > starts[-1]:
+                close_scene(cut)
+                starts.append(cut)
+                shapes.append(shapes[-1])
 
     clock = time.perf_counter()
     for frame in source.frames():
         decoded = time.perf_counter()
         decode_s += decoded - clock
         if frame.time_s > options.max_source_s:
-            _check_length(frame.time_s, options)
+            _check_length(source, options)
+        if frame.starts_anew or cuts is None or scaler is None:
+            if cuts is not None:
+                open_scenes(cuts.finish())
+                open_scenes([frame.number])
+            shapes[-1] = frame.shape
+            cuts = CutFinder(make_scene_detector(options), source.guessed_rate, frame.number)
+            scaler = video.AnalysisScaler(*analysis_size(frame.shape.coded_width, frame.shape.coded_height))
+            candidate_size = video.fit_size(*frame.shape.stored_size, long_side=long_side)
+            changes.forget()
         image_bgr, luma = scaler(frame.picture)
         candidates.add(KeptFrame(frame.number, frame.time_s, video.shrink(frame.picture, *candidate_size)))
         changes.add(luma)
         thumbs.add(frame.time_s, luma)
-        close_scenes(sorted(cuts.feed(frame.time_s, image_bgr)))
+        open_scenes(cuts.feed(frame.time_s, image_bgr))
         clock = time.perf_counter()
         analyse_s += clock - decoded
-    probe = source.probe()
-    _check_health(probe)
-    close_scenes(cuts.finish())
-    edges_s = [*source.times_s, probe.duration_s]
-    frame_ranges = itertools.pairwise([*boundaries, len(source.times_s)])
-    scenes = tuple(Scene(edges_s[start], edges_s[end], start, end) for start, end in frame_ranges)
-    if scenes[-1].duration_s > longest_s:
-        longest_kept = candidates.kept
-    longest = max(range(len(scenes)), key=lambda i: scenes[i].duration_s)
+    _check_health(source)
+    assert cuts is not None
+    open_scenes(cuts.finish())
+    close_scene(len(source.times_s))
+    ends = [*starts[1:], len(source.times_s)]
+    spans_s = [(source.times_s[start], source.timeline.end_s(end - 1)) for start, end in zip(starts, ends, strict=True)]
+    longest = max(range(len(spans_s)), key=lambda i: spans_s[i][1] - spans_s[i][0])
+    probe = source.probe(shapes[longest])
+    scenes = tuple(Scene(*span_s, start, end) for span_s, start, end in zip(spans_s, starts, ends, strict=True))
+    sizes = tuple(shape.size for shape in shapes) if len({shape.size for shape in shapes}) > 1 else ()
     scene = scenes[longest]
     times_s = np.array(source.times_s[scene.start_frame : scene.end_frame])
-    motion, static_share = changes.of_scene(scene, times_s, probe.rotation)
+    orientation = shapes[longest].orientation
+    motion, static_share = changes.of_scene(scene, times_s, orientation)
     samples = tuple(nearest_kept(longest_kept, scene, options.samples))
-    description = _described(longest_kept, *thumbs.between(scene.start_s, scene.end_s, probe.rotation), probe.rotation)
+    description = _described(longest_kept, *thumbs.between(scene.start_s, scene.end_s, orientation), orientation)
     analyse_s += time.perf_counter() - clock
-    return Evidence(probe, scenes, longest, samples, times_s, motion, static_share, description, decode_s, analyse_s)
+    return Evidence(
+        probe, scenes, longest, sizes, samples, times_s, motion, static_share, description, decode_s, analyse_s
+    )
 
 
 def _described(
-    kept: Sequence[KeptFrame], thumbs: Sequence[np.ndarray], times_s: Sequence[float], rotation: int
+    kept: Sequence[KeptFrame], thumbs: Sequence[np.ndarray], times_s: Sequence[float], orientation: Orientation
 ) -> Description | None:
     if not thumbs:
         return None
     kept_s = np.array([frame.time_s for frame in kept])
     nearest = sorted({int(np.abs(kept_s - time_s).argmin()) for time_s in corner_times(times_s)})
-    pictures = (video.upright(kept[i].picture, rotation) for i in nearest)
+    pictures = (video.upright(kept[i].picture, *orientation) for i in nearest)
     return described([video.split_planes(picture)[0] for picture in pictures], thumbs, times_s)
 
 
@@ -168,19 +187,20 @@ def nearest_kept(kept: Sequence[KeptFrame], scene: Scene, samples: int) -> list[
     return [kept[i] for i in sorted({int(np.abs(indices - frame).argmin()) for frame in wanted})]
 
 
-def _check_length(duration_s: float | None, options: CurateOptions) -> None:
-    if duration_s is not None and duration_s > options.max_source_s:
+def _check_length(source: video.VideoFile, options: CurateOptions) -> None:
+    seconds = source.shown_s(options.max_source_s)
+    if seconds > options.max_source_s:
         raise video.VideoError(
             "too_long",
-            f"{duration_s:.0f} s or more, `max_source_s` is {options.max_source_s:g}: raise it or cut the video",
+            f"{seconds:.0f} s or more, `max_source_s` is {options.max_source_s:g}: raise it or cut the video",
         )
 
 
-def _check_health(probe: Probe) -> None:
+def _check_health(source: video.VideoFile) -> None:
     """Reject damaged videos, because what they show cannot be trusted."""
-    expected_s = probe.duration_s_from_header
-    if expected_s is not None and probe.duration_s < expected_s - max(0.5, 0.05 * expected_s):
-        raise video.VideoError("truncated", f"decoded {probe.duration_s:.2f} s of {expected_s:.2f} s", probe)
+    probe, missing = source.probe(), source.missing()
+    if missing:
+        raise video.VideoError("truncated", f"{missing}; decoded {probe.duration_s:.2f} s", probe)
     if probe.corrupt_frames:
         raise video.VideoError("corrupt", f"{probe.corrupt_frames} damaged of {probe.frames} frames", probe)
     if probe.frames == 1:
@@ -194,6 +214,10 @@ class _ChangeMeter:
         self._before: np.ndarray | None = None
         self._cells = bytearray()
 
+    def forget(self) -> None:
+        """The next frame is not compared with the one before."""
+        self._before = None
+
     def add(self, luma: np.ndarray) -> None:
         change = cv2.absdiff(luma, luma if self._before is None else self._before)
         cv2.threshold(change, NOISE_LEVELS, 0, cv2.THRESH_TOZERO, dst=change)
@@ -201,7 +225,7 @@ class _ChangeMeter:
         self._before = luma
         self._cells += cells.astype(np.float16).tobytes()
 
-    def of_scene(self, scene: Scene, times_s: np.ndarray, rotation: int) -> tuple[Motion, float]:
+    def of_scene(self, scene: Scene, times_s: np.ndarray, orientation: Orientation) -> tuple[Motion, float]:
         """The motion per second of a scene on the upright grid, and the share of its frames that repeat the one before.
 
         The first frame of the scene is left out, because the cut changes it.
@@ -209,12 +233,13 @@ class _ChangeMeter:
         cells = np.frombuffer(bytes(self._cells), np.float16).reshape(-1, GRID, GRID)
         cells = cells[scene.start_frame : scene.end_frame].astype(np.float32)
         seconds = np.floor(times_s - scene.start_s + video.SAME_TIME_S).astype(int)
-        grid = np.zeros((int(seconds[-1]) + 1, GRID, GRID), np.float32)
+        length = math.ceil(scene.duration_s - video.SAME_TIME_S)  # longer than its frames where the last one is held
+        grid = np.zeros((max(length, int(seconds[-1]) + 1), GRID, GRID), np.float32)
         frames = np.zeros(len(grid), np.int64)
         np.add.at(grid, seconds[1:], cells[1:])
         np.add.at(frames, seconds[1:], 1)
         grid /= np.maximum(frames, 1)[:, None, None]
-        grid = np.rot90(grid, -rotation // 90, axes=(1, 2))
+        grid = np.moveaxis(orientation.of_pixels(np.moveaxis(grid, 0, -1)), -1, 0)
         still = float((cells[1:].mean(axis=(1, 2)) < STILL).mean()) if len(cells) > 1 else 1.0
         return encode_motion(grid), round(still, 4)
 

@@ -108,7 +108,9 @@ def _look(
 ) -> tuple[VideoRecord, list[np.ndarray]]:
     """Fill in the evidence: people, hashes and quality of the sampled frames. Also gives their upright pictures (BGR)."""
     probe = evidence.probe
-    pictures = [video.to_bgr(video.upright(frame.picture, probe.rotation)) for frame in evidence.samples]
+    pictures = [
+        video.to_bgr(video.upright(frame.picture, probe.rotation, probe.mirrored)) for frame in evidence.samples
+    ]
     began = time.perf_counter()
     people = detect(pictures)
     timings["detect"] = time.perf_counter() - began
@@ -124,6 +126,7 @@ def _look(
         probe=probe,
         scenes=evidence.scenes,
         longest_scene=evidence.longest_scene,
+        scene_sizes=evidence.scene_sizes,
         samples=samples,
         motion=evidence.motion,
         quality=quality,
@@ -271,9 +274,7 @@ def write_thumbnails_again(
                 is_new = not times_s or slot(frame.time_s) > slot(times_s[-1])
                 is_described = begin_s <= frame.time_s < end_s - video.SAME_TIME_S and is_new
                 if frame.number in wanted or is_described:
-                    coded = (frame.picture.width, frame.picture.height)
-                    small = video.shrink(frame.picture, *video.fit_size(*coded, long_side=THUMBNAIL_LONG_SIDE_PX))
-                    small = video.upright(small, opened.rotation)
+                    small = frame.upright(*frame.fitted(THUMBNAIL_LONG_SIDE_PX))
                     if frame.number in wanted:
                         pictures.append(video.to_bgr(small))
                     if is_described:

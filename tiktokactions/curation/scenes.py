@@ -111,10 +111,11 @@ class CutFinder:
     """Takes frames in order and gives the frame numbers at which new scenes begin, as soon as the detector is sure.
 
     The detector gets *nominal* frame numbers (time x nominal rate), so that its "15 frames" take as long in a video with
-    dropped frames as in one without. The numbers given are those of frames that exist.
+    dropped frames as in one without. The numbers given are those of frames that exist, counted from ``first``.
     """
 
-    def __init__(self, detector: SceneDetector, rate: Fraction) -> None:
+    def __init__(self, detector: SceneDetector, rate: Fraction, first: int = 0) -> None:
+        self._first = first
         self._detector = detector
         self._zero = FrameTimecode(0, rate)
         self._rate = float(rate)
@@ -123,7 +124,7 @@ class CutFinder:
         self._last = self._zero
 
     def feed(self, time_s: float, image_bgr: np.ndarray) -> list[int]:
-        """The new cuts that this frame revealed: 0-based frame numbers, each at most once, never 0."""
+        """The new cuts that this frame revealed: 0-based frame numbers, each at most once, never the first."""
         nominal = round(time_s * self._rate)
         if self._nominal and nominal <= self._nominal[-1]:
             nominal = self._nominal[-1] + 1
@@ -139,7 +140,7 @@ class CutFinder:
         indices = dict.fromkeys(bisect.bisect_left(self._nominal, cut.frame_num) for cut in found)
         new = [index for index in indices if index < len(self._nominal) and index not in self._cuts]
         self._cuts.update(new)
-        return new
+        return [self._first + index for index in new]
 
 
 def sample_indices(frames: int, samples: int = 10) -> list[int]:

@@ -278,7 +278,7 @@ def _as_released(fresh: VideoRecord, released: VideoRecord, options: CurateOptio
     elif fresh.clip is not None and released.segment is not None and released.segment != fresh.segment:
         assert fresh.probe is not None
         wanted = replace(fresh, clip=None, segment=released.segment)
-        if released.segment.end_s <= fresh.probe.duration_s + 1 / fresh.probe.fps:
+        if released.segment.end_s <= fresh.scenes[-1].end_s + 1 / fresh.probe.fps:
             with contextlib.suppress(VideoError):  # then it keeps the seconds of its own evidence
                 cut = make_clip(fresh.source.path, for_cutting(wanted), options, dataset, frames_in_segment(wanted), {})
                 return replace(wanted, clip=cut)

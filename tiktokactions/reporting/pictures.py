@@ -11,7 +11,7 @@ from PIL import Image
 
 from tiktokactions.files import Place, local_file
 from tiktokactions.reporting.blocks import Picture, Preview
-from tiktokactions.video import SAME_TIME_S, VideoError, VideoFile, fit_size, shrink, to_bgr
+from tiktokactions.video import SAME_TIME_S, VideoError, VideoFile
 
 LARGE_SVG = 400_000
 """An SVG of this many bytes or more is replaced by its PNG, where that is smaller."""
@@ -80,8 +80,7 @@ def _frames(clip: Path) -> list[Image.Image]:
                 if frame.time_s >= PREVIEW_S:
                     break
                 if frame.time_s * PREVIEW_FPS >= len(frames) - SAME_TIME_S:
-                    size = fit_size(frame.picture.width, frame.picture.height, long_side=PREVIEW_SIDE)
-                    frames.append(Image.fromarray(to_bgr(shrink(frame.picture, *size))[..., ::-1]))
+                    frames.append(Image.fromarray(frame.bgr(*frame.fitted(PREVIEW_SIDE))[..., ::-1]))
     except (VideoError, OSError):
         return []
     return frames

@@ -122,8 +122,8 @@ def clip_pictures(path: str) -> tuple[list[np.ndarray], list[float]]:
         for frame in opened.frames():
             if frame.time_s * PER_SECOND >= len(pictures) - 1e-3:
                 if not any(size):
-                    size = video.fit_size(frame.picture.width, frame.picture.height, long_side=LONG_SIDE_PX)
-                pictures.append(video.to_bgr(video.upright(video.shrink(frame.picture, *size), opened.rotation)))
+                    size = frame.fitted(LONG_SIDE_PX)
+                pictures.append(frame.bgr(*size))
                 times_s.append(frame.time_s)
     return pictures, times_s
 

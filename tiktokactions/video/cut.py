@@ -17,8 +17,9 @@ from av.video.reformatter import ColorRange
 
 from tiktokactions.machine import NO_SPACE
 from tiktokactions.records import Probe
-from tiktokactions.video.decode import VideoError, VideoFile, open_container
-from tiktokactions.video.pictures import fit_size, plane_pixels, shrink, split_planes, upright
+from tiktokactions.video.container import VideoError, open_container
+from tiktokactions.video.decode import VideoFile
+from tiktokactions.video.pictures import fit_size, plane_pixels, split_planes
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,12 @@ def cut_clip(
     Raises:
         VideoError: ``clip_failed`` where the frames cannot be found or encoded.
     """
+    # Frames that are evenly spaced on the whole need not be so here: the last one may be held.
+    fits = expected is None or abs(expected / probe.frame_rate - (end_s - start_s)) <= 1 / probe.frame_rate
+    evenly = settings.fps in (None, probe.frame_rate) and not probe.variable_frame_rate and fits
     for seek in (not probe.timestamps_repaired, False):
         with VideoFile(path) as video:
-            found, clip = _encode(video, target, start_s, end_s, probe, settings, seek)
+            found, clip = _encode(video, target, start_s, end_s, probe, settings, seek, evenly)
         if found and (expected is None or found == expected):
             return clip
     got = f"{found} frames between {start_s:.3f} s and {end_s:.3f} s"
@@ -66,11 +70,21 @@ def cut_clip(
 
 
 def _encode(
-    video: VideoFile, target: Path, start_s: float, end_s: float, probe: Probe, settings: ClipSettings, seek: bool
+    video: VideoFile,
+    target: Path,
+    start_s: float,
+    end_s: float,
+    probe: Probe,
+    settings: ClipSettings,
+    seek: bool,
+    evenly: bool,
 ) -> tuple[int, CutClip]:
     rate = settings.fps or probe.frame_rate
-    width, height = fit_size(probe.width, probe.height, short_side=settings.short_side)
-    coded = (height, width) if probe.rotation in (90, 270) else (width, height)
+    frames = video.frames_between(start_s, end_s, seek=seek)
+    first = next(frames, None)
+    if first is None:
+        return 0, CutClip(0, rate, 0, 0)
+    width, height = fit_size(*first.shape.size, short_side=settings.short_side)
     found = written = 0
     try:
         with av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as output:
@@ -81,19 +95,18 @@ def _encode(
 
             def counted() -> Iterator[tuple[float, np.ndarray]]:
                 nonlocal found
-                for frame in video.frames_between(start_s, end_s, seek=seek):
+                for frame in itertools.chain([first], frames):
                     found += 1
-                    yield frame.time_s, upright(shrink(frame.picture, *coded), probe.rotation)
+                    yield frame.time_s, frame.upright(width, height)
 
-            evenly = settings.fps in (None, probe.frame_rate) and not probe.variable_frame_rate
-            for picture in (p for _, p in counted()) if evenly else _resampled(counted(), end_s, rate):
+            for picture in (p for _, p in counted()) if evenly else _resampled(counted(), start_s, end_s, rate):
                 frame = _to_frame(picture)
                 frame.pts, frame.time_base = written, 1 / rate
                 output.mux(stream.encode(frame))
                 written += 1
             output.mux(stream.encode(None))
             if sound is not None:
-                _copy_sound(output, sound, video.path, start_s, end_s)
+                _copy_sound(output, sound, video.path, start_s + probe.start_s, end_s + probe.start_s)
     except av.error.FFmpegError as error:
         if error.errno in NO_SPACE:
             raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
@@ -101,20 +114,20 @@ def _encode(
     return found, CutClip(written, rate, width, height)
 
 
-def _resampled(frames: Iterator[tuple[float, np.ndarray]], end_s: float, rate: Fraction) -> Iterator[np.ndarray]:
-    """At each output time the frame that is on screen then, give or take half an output frame."""
-    shown = next(frames, None)
-    if shown is None:
-        return
-    start_s = shown[0]
+def _resampled(
+    frames: Iterator[tuple[float, np.ndarray]], start_s: float, end_s: float, rate: Fraction
+) -> Iterator[np.ndarray]:
+    """At each output time the frame that is on screen then, give or take half an output frame; the first one from the
+    start on."""
+    shown = next(frames)[1]
     total = max(1, round((end_s - start_s) * float(rate)))
     number = 0
-    for following in frames:
-        while number < total and start_s + (number + 0.5) / rate < following[0]:
-            yield shown[1]
+    for time_s, following in frames:
+        while number < total and start_s + (number + 0.5) / rate < time_s:
+            yield shown
             number += 1
         shown = following
-    yield from itertools.repeat(shown[1], total - number)
+    yield from itertools.repeat(shown, total - number)
 
 
 def _video_output(
@@ -144,14 +157,12 @@ def _to_frame(picture: np.ndarray) -> av.VideoFrame:
 def _copy_sound(
     output: av.container.OutputContainer, sound: av.AudioStream, path: str, start_s: float, end_s: float
 ) -> None:
-    """The sound between two times, re-encoded as AAC so that it begins with the clip's first frame."""
+    """The sound between two times of the container's clock, re-encoded as AAC; it begins with the clip's first frame."""
     with open_container(path) as source:
-        audio, video = source.streams.audio[0], source.streams.video[0]
-        # Times count from the first video frame; audio stamps run on the container's clock.
-        zero_s = float((video.start_time or 0) * (video.time_base or 0))
+        audio = source.streams.audio[0]
         resampler = av.AudioResampler(format="fltp", layout="stereo", rate=48000)
-        first, last = (round((t + zero_s) * 48000) for t in (start_s, end_s))
-        source.seek(max(0, int((start_s + zero_s - 1) * av.time_base)))
+        first, last = round(start_s * 48000), round(end_s * 48000)
+        source.seek(max(0, int((start_s - 1) * av.time_base)))
         written = position = 0
         started = False
         for packet in source.demux(audio):

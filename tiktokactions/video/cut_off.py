@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from fractions import Fraction
 from typing import BinaryIO
 
 import av
@@ -27,12 +28,43 @@ def what_is_missing(
     kind = container.format.name
     if "mp4" in kind and packets < len(stream.index_entries):
         return f"{packets} of {len(stream.index_entries)} packets are there"
-    if "matroska" in kind:
-        size = os.path.getsize(path)
-        expected = matroska_size(path)
-        if expected is not None and size < expected:
-            return f"{size:,} of {expected:,} bytes are there"
+    expected = matroska_size(path) if "matroska" in kind else avi_size(path) if kind == "avi" else None
+    size = os.path.getsize(path)
+    if expected is not None and size < expected:
+        return f"{size:,} of {expected:,} bytes are there"
     return None
+
+
+def end_of_track_s(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
+    """When the last frame leaves the screen in the container's clock, as the file says of this very stream; None if it
+    does not. The container's duration may be that of the sound or of a subtitle."""
+    kind = container.format.name
+    base = stream.time_base or Fraction(0)
+    if ("mp4" in kind or kind == "avi") and stream.duration:
+        return float(((stream.start_time or 0) + stream.duration) * base)
+    if "matroska" in kind and container.duration:
+        whole_s = container.duration / av.time_base
+        hours, _, rest = stream.metadata.get("DURATION", "").partition(":")
+        minutes, _, seconds = rest.partition(":")
+        try:
+            return min(int(hours) * 3600 + int(minutes) * 60 + float(seconds), whole_s)
+        except ValueError:
+            return whole_s if len(container.streams) == 1 else None
+    return None
+
+
+def avi_size(path: str) -> int | None:
+    """The size in bytes that an AVI file states, over all its parts; None if it does not (a recording that was stopped)."""
+    size, end = os.path.getsize(path), 0
+    with open(path, "rb") as file:
+        while end < size:
+            file.seek(end)
+            head = file.read(8)
+            length = int.from_bytes(head[4:], "little")
+            if head[:4] != b"RIFF" or not length:
+                break
+            end += 8 + length + length % 2
+    return end or None
 
 
 def matroska_size(path: str) -> int | None:

@@ -2,43 +2,54 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import os
 from array import array
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
 import av
 import numpy as np
 
-from tiktokactions.errors import TiktokactionsError
 from tiktokactions.records import Probe
-
-CONTAINERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,live_flv,asf,ogg,gif,apng,webp_pipe,mjpeg,rm,dv,mxf,wtv,"
-    "h264,hevc,m4v,mpegvideo,vc1,ivf,obu,nut,yuv4mpegpipe,swf,vob,amv,av1,jpeg_pipe,png_pipe,bmp_pipe,tiff_pipe,image2"
-)
-"""Demuxers that may open a file. Left out on purpose: playlists (hls, concat, dash), which open other files and
-addresses, and ``tty``, which reads any text as a film."""
+from tiktokactions.video.container import FASTEST_RATE, VideoError, header_rate, open_container, video_stream
+from tiktokactions.video.cut_off import end_of_track_s, what_is_missing
+from tiktokactions.video.orientation import Orientation, orientation_of
+from tiktokactions.video.pictures import fit_size, shrink, to_bgr, upright
+from tiktokactions.video.timing import SAME_TIME_S, Timeline
 
 CONTAINERS_WITHOUT_TIMESTAMPS = {"avi", "h264", "hevc", "m4v", "mpegvideo", "vc1", "mjpeg"}
-"""Their packets carry no presentation times: frames are timed by counting, and never sought to."""
+"""Their packets carry no presentation times: frames are timed by counting (in AVI, by the place of their packets), and never
+sought to."""
 
 SMALLEST_SIDE_PX = 16
-SAME_TIME_S = 1e-6
-STANDARD_RATES = [Fraction(n, d) for n, d in ((24000, 1001), (30000, 1001), (60000, 1001))] + [
-    Fraction(n) for n in (5, 6, 8, 10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 90, 100, 120, 240)
-]
+LARGEST_EMPTY_PACKET = 7
+"""Bytes: a packet up to this size may say that its frame was dropped."""
 
 
-class VideoError(TiktokactionsError):
-    """A video that cannot be used. ``reason`` is one of ``records.FAILURES``; ``probe`` is there where it was decoded."""
+class Shape(NamedTuple):
+    """How pictures are stored, and how they are turned to be upright."""
 
-    def __init__(self, reason: str, detail: str, probe: Probe | None = None) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail, self.probe = reason, detail, probe
+    coded_width: int
+    coded_height: int
+    sample_aspect_ratio: Fraction = Fraction(1)
+    orientation: Orientation = Orientation()
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """Width and height with square pixels, not yet turned."""
+        return max(1, round(self.coded_width * self.sample_aspect_ratio)), self.coded_height
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the upright picture with square pixels."""
+        return self.turned(*self.stored_size)
+
+    def turned(self, width: int, height: int) -> tuple[int, int]:
+        """The size of a stored picture that is upright as ``(width, height)``, and the other way round."""
+        return (height, width) if self.orientation.rotation in (90, 270) else (width, height)
 
 
 class Frame(NamedTuple):
@@ -47,32 +58,20 @@ class Frame(NamedTuple):
     time_s: float
     """Seconds since the first frame."""
     picture: av.VideoFrame
+    shape: Shape
+    starts_anew: bool = False
+    """No scene reaches across: the first frame, and the first after a hole in the time stamps or a change of shape."""
 
+    def upright(self, width: int, height: int) -> np.ndarray:
+        """The upright picture at a size with even sides, planar (:mod:`tiktokactions.video.pictures`)."""
+        return upright(shrink(self.picture, *self.shape.turned(width, height)), *self.shape.orientation)
 
-@dataclass
-class _Clock:
-    """Turns time stamps into seconds since the first frame; rebuilds those that are missing or run backwards."""
+    def bgr(self, width: int, height: int) -> np.ndarray:
+        """The same as BGR, uint8 (height, width, 3)."""
+        return to_bgr(self.upright(width, height))
 
-    time_base: Fraction
-    frame_interval_s: float
-    by_counting: bool
-    first_pts: int | None = None
-    last_s: float = -math.inf
-    repaired: bool = False
-
-    def time_s(self, index: int, pts: int | None) -> float:
-        if self.by_counting:
-            return index * self.frame_interval_s
-        if index == 0:
-            self.first_pts = pts
-        seconds = -math.inf
-        if pts is not None and self.first_pts is not None:
-            seconds = (pts - self.first_pts) * self.time_base.numerator / self.time_base.denominator
-        if seconds <= self.last_s or seconds == -math.inf:
-            self.repaired = True
-            seconds = 0.0 if index == 0 else self.last_s + self.frame_interval_s
-        self.last_s = seconds
-        return seconds
+    def fitted(self, long_side: int) -> tuple[int, int]:
+        return fit_size(*self.shape.size, long_side=long_side)
 
 
 class VideoFile:
@@ -82,7 +81,7 @@ class VideoFile:
     is predicted from: they look a little coarser, and all other frames are exact.
 
     Raises:
-        VideoError: ``not_a_video``, ``truncated``, ``no_video_stream``, ``too_small``.
+        VideoError: ``not_a_video``, ``truncated``, ``no_video_stream``, ``unsupported``, ``too_small``.
         OSError: the file cannot be opened at all (missing, no permission).
     """
 
@@ -92,24 +91,35 @@ class VideoFile:
         try:
             self.stream = video_stream(self._container)
             codec = self.stream.codec_context
-            self.coded_width, self.coded_height = codec.width, codec.height
             if min(codec.width, codec.height) < SMALLEST_SIDE_PX:
                 found = f"{codec.width}x{codec.height} pixels"
                 raise VideoError("too_small", f"{found}, expected {SMALLEST_SIDE_PX} or more a side")
         except VideoError:
             self._container.close()
             raise
-        self.times_s = array("d")
-        """Time of every frame decoded by :meth:`frames`."""
-        self.corrupt_frames = 0
-        self._repaired = False
         codec.options = {"skip_loop_filter": skip_loop_filter}
+        ratio = self.stream.sample_aspect_ratio
+        self._aspect = Fraction(ratio) if ratio and Fraction(1, 8) <= ratio <= 8 else Fraction(1)
+        self.shape = Shape(codec.width, codec.height, self._aspect)
+        """Of the newest frame; before the first, without its orientation."""
         self.header_rate = header_rate(self.stream)
-        self.guessed_rate = Fraction(self.stream.guessed_rate or self.header_rate)
+        guessed = self.stream.guessed_rate
+        self.guessed_rate = Fraction(guessed) if guessed and guessed <= FASTEST_RATE else self.header_rate
         """The capture rate, as far as the header says; missing frames do not lower it."""
-        self.by_counting = bool(set(self._container.format.name.split(",")) & CONTAINERS_WITHOUT_TIMESTAMPS)
-        self.rotation = 0
-        """Degrees clockwise that turn the coded picture upright; known after the first frame."""
+        self._kinds = set(self._container.format.name.split(","))
+        self.by_counting = bool(self._kinds & CONTAINERS_WITHOUT_TIMESTAMPS)
+        self._base = self.stream.time_base or Fraction(1, 90000)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._is_stamped = not self.by_counting or "avi" in self._kinds
+        self.timeline = Timeline(self._base if self._is_stamped else 1 / self.header_rate, self.header_rate)
+        self.corrupt_frames = 0
+        self.leading_frames = 0
+        """Packets before the first keyframe: nothing can be predicted from what is not there."""
+        self._packets = 0
+        self._last_is_damaged = False
+        self._last_stamp = 0
 
     def __enter__(self) -> VideoFile:
         return self
@@ -118,28 +128,41 @@ class VideoFile:
         self._container.close()
 
     @property
+    def times_s(self) -> array[float]:
+        """Time of every frame decoded by :meth:`frames`."""
+        return self.timeline.times_s
+
+    @property
+    def coded_width(self) -> int:
+        return self.shape.coded_width
+
+    @property
+    def coded_height(self) -> int:
+        return self.shape.coded_height
+
+    @property
+    def rotation(self) -> int:
+        return self.shape.orientation.rotation
+
+    @property
     def duration_s_from_header(self) -> float | None:
         if self.stream.duration:
             return float(self.stream.duration * (self.stream.time_base or 0))
         return self._container.duration / av.time_base if self._container.duration else None
 
-    @property
-    def sample_aspect_ratio(self) -> Fraction:
-        ratio = self.stream.sample_aspect_ratio
-        return Fraction(ratio) if ratio and Fraction(1, 8) <= ratio <= 8 else Fraction(1)
-
     def frames(self) -> Iterator[Frame]:
         """Every frame from the first to the last, in display order. Damaged packets are skipped and counted."""
-        self.times_s = array("d")
-        self.corrupt_frames = 0
-        clock = _Clock(self.stream.time_base or Fraction(1, 90000), float(1 / self.header_rate), self.by_counting)
-        for index, picture in enumerate(self._pictures()):
-            if index == 0:
-                self.rotation = round(-picture.rotation) % 360 // 90 * 90
-            time_s = clock.time_s(index, picture.pts)
-            self.times_s.append(time_s)
-            self._repaired = clock.repaired
-            yield Frame(index, time_s, picture)
+        self._reset()
+        newest: tuple[int, int, int] | None = None
+        for index, (picture, stamp) in enumerate(self._pictures()):
+            looks = picture.width, picture.height, picture.rotation
+            is_new = looks != newest
+            if is_new:  # a change of the matrix that leaves all three as they are is not noticed
+                newest, self.shape = looks, self._shape_of(picture)
+            stamp = stamp if self._is_stamped else index
+            time_s, starts_anew = self.timeline.add(stamp, picture.duration or 0, is_new)
+            yield Frame(index, time_s, picture, self.shape, starts_anew)
+        self.timeline.finish(0.0 if self.missing() else (self._promised_end_s() or 0.0))
 
     def frames_between(self, start_s: float, end_s: float, seek: bool = True) -> Iterator[Frame]:
         """The frames with ``start_s <= time_s < end_s``, found by seeking where that can be trusted.
@@ -152,15 +175,14 @@ class VideoFile:
         with VideoFile(self.path) as fresh:
             from_start = (frame for frame in fresh.frames() if frame.time_s >= start_s - SAME_TIME_S)
             for number, frame in enumerate(from_start):
-                self.rotation = fresh.rotation
                 if frame.time_s >= end_s - SAME_TIME_S:
                     return
                 yield frame._replace(number=number)
 
     def _frames_after_seek(self, start_s: float, end_s: float) -> Iterator[Frame]:
-        base = self.stream.time_base
+        base = self._base
         first = next(self.frames(), None)
-        if first is None or first.picture.pts is None or base is None:
+        if first is None or first.picture.pts is None:
             return
         zero = first.picture.pts
         # Some containers land after the wanted time: try again from further back, and finally from the start.
@@ -172,59 +194,109 @@ class VideoFile:
             except av.error.FFmpegError:
                 continue
             wanted, landed_before_start = 0, False
-            for picture in self._pictures():
-                if picture.pts is None:
+            for picture, stamp in self._pictures():
+                if stamp is None:
                     break
-                time_s = (picture.pts - zero) * base.numerator / base.denominator
+                time_s = (stamp - zero) * base.numerator / base.denominator
                 landed_before_start = landed_before_start or time_s <= start_s + SAME_TIME_S
                 if not landed_before_start:
                     break
                 if time_s >= end_s - SAME_TIME_S:
                     return
                 if time_s >= start_s - SAME_TIME_S:
-                    yield Frame(wanted, time_s, picture)
+                    if not wanted:
+                        self.shape = self._shape_of(picture)
+                    yield Frame(wanted, time_s, picture, self.shape)
                     wanted += 1
             if wanted:
                 return
         yield from self.frames_between(start_s, end_s, seek=False)
 
-    def probe(self) -> Probe:
-        """What is known after :meth:`frames` was read to its end.
+    def shown_s(self, enough_s: float) -> float:
+        """Seconds of picture that were decoded so far, without holes. Before decoding, those of the packets, which are only
+        looked through where the header says more than ``enough_s``: it counts holes too."""
+        if self.times_s:
+            return self.timeline.shown_s
+        if (self.duration_s_from_header or 0.0) <= enough_s:
+            return 0.0
+        with open_container(self.path) as container:
+            packets = container.demux(video_stream(container))
+            stamps = sorted(
+                stamp for p in packets if p.size and (stamp := p.dts if p.pts is None else p.pts) is not None
+            )
+        timeline = Timeline(self._base, self.header_rate)
+        for stamp in stamps:
+            timeline.add(stamp, 0)
+        return timeline.shown_s if stamps else 0.0
+
+    def missing(self) -> str | None:
+        """The sign that the end of the file is missing, in words, once :meth:`frames` was read to its end."""
+        sign = what_is_missing(self.path, self._container, self.stream, self._packets, self._last_is_damaged)
+        promised_s = self._promised_end_s()
+        if sign or promised_s is None or "mov" not in self._kinds or self._packets >= self.stream.frames > 0:
+            return sign
+        if self._packets_end_s < promised_s - max(0.5, 0.05 * promised_s):  # fragments that are not there
+            return f"{self._packets_end_s:.2f} s of {promised_s:.2f} s of its video are there"
+        return None
+
+    def _promised_end_s(self) -> float | None:
+        end_s = end_of_track_s(self._container, self.stream)
+        return None if end_s is None else end_s - self._start_s
+
+    @property
+    def _start_s(self) -> float:
+        """Time stamp of the first frame in the container's own clock."""
+        return float((self.timeline.first_pts or 0) * self.timeline.time_base)
+
+    @property
+    def _packets_end_s(self) -> float:
+        return float(self._last_stamp * self._base) - self._start_s
+
+    def probe(self, shape: Shape | None = None) -> Probe:
+        """What is known after :meth:`frames` was read to its end. ``shape``: of the pictures that matter, where it changes.
 
         Raises:
             VideoError: ``no_frames``.
         """
         if not self.times_s:
             raise VideoError("no_frames", f"{self.stream.codec_context.name} stream without one decodable frame")
-        rate, variable = nominal_rate(self.times_s, self.header_rate)
-        square_px = max(1, round(self.coded_width * self.sample_aspect_ratio)), self.coded_height
-        width, height = reversed(square_px) if self.rotation in (90, 270) else square_px
+        self.timeline.finish()
+        rate, variable = self.timeline.nominal_rate()
+        shape = shape or self.shape
+        width, height = shape.size
         return Probe(
             container=self._container.format.name,
             codec=self.stream.codec_context.name,
             pixel_format=str(self.stream.codec_context.pix_fmt),
             width=width,
             height=height,
-            coded_width=self.coded_width,
-            coded_height=self.coded_height,
-            rotation=self.rotation,
-            sample_aspect_ratio=str(self.sample_aspect_ratio),
+            coded_width=shape.coded_width,
+            coded_height=shape.coded_height,
+            rotation=shape.orientation.rotation,
+            mirrored=shape.orientation.mirrored,
+            sample_aspect_ratio=str(shape.sample_aspect_ratio),
             fps=round(float(rate), 6),
             fps_exact=str(rate),
             variable_frame_rate=variable,
-            timestamps_repaired=self._repaired,
-            duration_s=self.times_s[-1] + float(1 / rate),  # the last frame lasts as long as most do
+            timestamps_repaired=self.timeline.repaired,
+            duration_s=self.timeline.shown_s,
             duration_s_from_header=self.duration_s_from_header,
             frames=len(self.times_s),
             frames_from_header=self.stream.frames or None,
             corrupt_frames=self.corrupt_frames,
-            start_s=float((self.stream.start_time or 0) * (self.stream.time_base or 0)),
+            leading_frames=self.leading_frames,
+            start_s=self._start_s,
             bit_rate=self.stream.bit_rate or self._container.bit_rate or None,
             has_audio=bool(self._container.streams.audio),
         )
 
-    def _pictures(self) -> Iterator[av.VideoFrame]:
-        """Decode on, counting damage instead of stopping at it."""
+    def _shape_of(self, picture: av.VideoFrame) -> Shape:
+        return Shape(picture.width, picture.height, self._aspect, orientation_of(picture))
+
+    def _pictures(self) -> Iterator[tuple[av.VideoFrame, int | None]]:
+        """Decode on: pictures with their time stamps. Damage is counted instead of stopping at it."""
+        places: list[int] = []  # AVI: of the packets whose pictures have not come out yet
+        has_keyframe = has_begun = False
         packets = self._container.demux(self.stream)
         while True:
             try:
@@ -234,78 +306,23 @@ class VideoFile:
             except (av.error.FFmpegError, OSError):
                 self.corrupt_frames += 1
                 return
+            if packet.size:
+                self._packets += 1
+                self._last_is_damaged = packet.is_corrupt
+                self._last_stamp = max(self._last_stamp, (packet.pts or packet.dts or 0) + (packet.duration or 0))
+                has_keyframe = has_keyframe or packet.is_keyframe
+                self.leading_frames += not has_keyframe
             try:
                 pictures = packet.decode()
             except av.error.FFmpegError:
-                self.corrupt_frames += 1
+                self.corrupt_frames += has_keyframe
                 continue
+            if "avi" in self._kinds and packet.dts is not None and (packet.size > LARGEST_EMPTY_PACKET or pictures):
+                heapq.heappush(places, packet.dts)
             for picture in pictures:
                 assert isinstance(picture, av.VideoFrame)
-                if (picture.width, picture.height) != (self.coded_width, self.coded_height):
-                    picture = picture.reformat(self.coded_width, self.coded_height)
-                self.corrupt_frames += bool(picture.is_corrupt)
-                yield picture
-
-
-def open_container(path: str) -> av.container.InputContainer:
-    options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
-    try:
-        # "file:" keeps a name such as "a:b.mp4" or "-x.mp4" from being read as an address or an option.
-        return av.open(f"file:{path}", options=options, metadata_errors="replace")
-    except (FileNotFoundError, PermissionError, IsADirectoryError):
-        raise
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        with open(path, "rb") as file:
-            head = file.read(12)
-        if head[4:8] == b"ftyp":
-            why = "an MP4 file without its index (moov): the end of the file is missing"
-            raise VideoError("truncated", why) from error
-        # Without the path, which the record holds separately: reasons are published, paths are not.
-        told = getattr(error, "strerror", None) or str(error).split(";")[0]
-        raise VideoError("not_a_video", told) from error
-
-
-def video_stream(container: av.container.InputContainer) -> av.VideoStream:
-    streams = [s for s in container.streams.video if s.codec_context is not None]
-    # Cover art travels as a one-picture video stream beside the sound.
-    streams = [s for s in streams if not s.disposition & av.stream.Disposition.attached_pic]
-    if not streams:
-        raise VideoError("no_video_stream", f"{len(container.streams.audio)} audio streams and no video")
-    stream = streams[0]
-    if not stream.codec_context.width or not stream.codec_context.height:
-        raise VideoError("no_video_stream", f"the {stream.codec_context.name} stream has no picture size")
-    stream.thread_type = "NONE"  # one thread per video: cores are better used by one worker each (measured)
-    stream.codec_context.thread_count = 1
-    return stream
-
-
-def header_rate(stream: av.VideoStream) -> Fraction:
-    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
-        if rate and Fraction(1, 10) <= rate <= 1000:
-            return Fraction(rate)
-    return Fraction(25)
-
-
-def nominal_rate(times_s: Iterable[float], header_rate: Fraction) -> tuple[Fraction, bool]:
-    """The frame rate a video was made for, and whether its frames are unevenly spaced.
-
-    Evenly spaced frames have the rate they were measured at, as the header's or the nearest standard fraction. Otherwise
-    the shorter spacing counts: frames that a camera or an encoder left out do not lower the rate.
-    """
-    times = np.asarray(times_s, dtype=np.float64)
-    if len(times) < 3:
-        return header_rate, False
-    gaps_s = np.diff(times)
-    middle_s = float(np.median(gaps_s))
-    # Containers that count in milliseconds shift frames by up to one, which is no unevenness.
-    variable = bool((np.abs(gaps_s - middle_s) > max(0.25 * middle_s, 0.0015)).any())
-    if variable:
-        # The lower quartile, since up to half of the gaps may be wider because of missing frames.
-        measured, tolerance = 1 / float(np.percentile(gaps_s, 25, method="lower")), 0.05
-    else:
-        measured, tolerance = (len(times) - 1) / float(times[-1] - times[0]), max(1e-3, 0.5 / len(times) ** 1.5)
-    candidates = ([] if variable else [header_rate]) + STANDARD_RATES
-    best = min(candidates, key=lambda rate: abs(float(rate) / measured - 1))
-    if abs(float(best) / measured - 1) <= tolerance:
-        return best, variable
-    return Fraction(measured).limit_denominator(1001), variable
+                stamp = heapq.heappop(places) if places else picture.pts
+                has_begun = has_begun or not self.leading_frames or picture.key_frame
+                if has_begun:
+                    self.corrupt_frames += bool(picture.is_corrupt)
+                    yield picture, stamp

@@ -101,12 +101,16 @@ def _resize(source: np.ndarray, target: np.ndarray) -> None:
     cv2.resize(source, (width, height), dst=target, interpolation=cv2.INTER_LINEAR)
 
 
-def upright(picture: np.ndarray, rotation: int) -> np.ndarray:
-    """Turn a picture clockwise by 0, 90, 180 or 270 degrees."""
-    if rotation == 0:
+def upright(picture: np.ndarray, rotation: int, mirrored: bool = False) -> np.ndarray:
+    """Turn a picture clockwise by 0, 90, 180 or 270 degrees, then mirror it left to right."""
+    if not rotation and not mirrored:
         return picture
-    turn = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}[rotation]
-    planes = [cv2.rotate(np.ascontiguousarray(p), turn) for p in split_planes(picture)]
+    planes = [np.ascontiguousarray(plane) for plane in split_planes(picture)]
+    if rotation:
+        turn = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}[rotation]
+        planes = [cv2.rotate(plane, turn) for plane in planes]
+    if mirrored:
+        planes = [cv2.flip(plane, 1) for plane in planes]
     height, width = planes[0].shape
     return np.concatenate([p.reshape(-1) for p in planes]).reshape(height * 3 // 2, width)
 

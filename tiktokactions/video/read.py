@@ -14,15 +14,9 @@ from av.stream import Discard
 from av.video.reformatter import VideoReformatter
 
 from tiktokactions.errors import TiktokactionsError, UsageError
+from tiktokactions.video.container import VideoError, header_rate, open_container, video_stream
 from tiktokactions.video.cut_off import what_is_missing
-from tiktokactions.video.decode import (
-    CONTAINERS_WITHOUT_TIMESTAMPS,
-    SAME_TIME_S,
-    VideoError,
-    header_rate,
-    open_container,
-    video_stream,
-)
+from tiktokactions.video.decode import CONTAINERS_WITHOUT_TIMESTAMPS
 from tiktokactions.video.frame_index import (
     FrameIndex,
     PacketFacts,
@@ -31,7 +25,9 @@ from tiktokactions.video.frame_index import (
     says_packed,
     times_from_stamps,
 )
+from tiktokactions.video.orientation import orientation_of
 from tiktokactions.video.pictures import packed_pixels
+from tiktokactions.video.timing import SAME_TIME_S
 from tiktokactions.video.torchcodec_backend import (
     EXACT_IN,
     TorchcodecError,
@@ -217,7 +213,7 @@ class ClipReader:
 
     def _open_torchcodec(self) -> TorchcodecReader | None:
         """None where its frames or colours would not be PyAV's: other containers, hidden frames, keyframes that nothing can
-        begin with, more than 8 bits, interlaced pictures."""
+        begin with, more than 8 bits, interlaced or mirrored pictures."""
         import_torchcodec()
         is_exact = bool(set(self._container.format.name.split(",")) & EXACT_IN)
         if not is_exact or self._index.packet_of_frame is None or self._index.frames != len(self._facts):
@@ -225,7 +221,8 @@ class ClipReader:
         if any(part.bits > 8 for part in self._stream.format.components) or not self._begins_anew_at_keyframes():
             return None
         try:
-            if next(self._decode(0, len(self._facts), None)).interlaced_frame:
+            first = next(self._decode(0, len(self._facts), None))
+            if first.interlaced_frame or first.rotation % 90 or orientation_of(first).mirrored:
                 return None
         except (_DecodingError, StopIteration):
             return None  # a damaged file, which PyAV tells of when it is read
@@ -259,7 +256,7 @@ class ClipReader:
         if self._torchcodec is None:
             for number, frame in self._decode_rising(numbers):
                 rgb = self._to_rgb.reformat(frame, *self._size, "rgb24", threads=1)
-                yield number, np.rot90(packed_pixels(rgb), k=round(frame.rotation / 90))
+                yield number, orientation_of(frame).of_pixels(packed_pixels(rgb))
             return
         try:
             yield from self._torchcodec.frames(numbers)

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 from tiktokactions.files import local_file, located, move_into_place
 from tiktokactions.records import Probe
 from tiktokactions.releases.rows import Export, ExportedClip
-from tiktokactions.video import VideoError, VideoFile, shrink, to_bgr, upright
+from tiktokactions.video import Frame, VideoError, VideoFile
 
 if TYPE_CHECKING:
-    import av
     import numpy as np
 
 PERSON = {"id": 1, "name": "person", "supercategory": "person"}
@@ -116,7 +115,7 @@ def _write_wanted(source: str, wanted: dict[int, Path], probe: Probe) -> None:
             if frame.number in wanted:
                 target = wanted[frame.number]
                 target.parent.mkdir(parents=True, exist_ok=True)
-                picture = _upright(frame.picture, video.rotation, probe)
+                picture = _upright(frame, probe)
                 if not cv2.imwrite(str(target), picture, [cv2.IMWRITE_JPEG_QUALITY, 92]):
                     raise OSError(f"{target}: could not be written")
                 del wanted[frame.number]
@@ -124,11 +123,9 @@ def _write_wanted(source: str, wanted: dict[int, Path], probe: Probe) -> None:
                 return
 
 
-def _upright(picture: av.VideoFrame, rotation: int, probe: Probe) -> np.ndarray:
+def _upright(frame: Frame, probe: Probe) -> np.ndarray:
     import cv2
 
-    turned = rotation in (90, 270)
-    width, height = (probe.height, probe.width) if turned else (probe.width, probe.height)
-    even = to_bgr(upright(shrink(picture, width - width % 2, height - height % 2), rotation))
+    even = frame.bgr(probe.width - probe.width % 2, probe.height - probe.height % 2)
     # Planar pictures have even sides; boxes are in pixels of the true size, and readers check that both are the same.
     return even if even.shape[:2] == (probe.height, probe.width) else cv2.resize(even, (probe.width, probe.height))

@@ -263,7 +263,8 @@ def item_answer(
     if clip_url is not None and record.segment is not None:
         clip = Media(url=clip_url, start_s=record.segment.start_s, end_s=record.segment.end_s)
     if source_url is not None and probe is not None:
-        source = Media(url=source_url, start_s=0.0, end_s=probe.duration_s)
+        end_s = record.scenes[-1].end_s if record.scenes else probe.duration_s
+        source = Media(url=source_url, start_s=0.0, end_s=end_s)
     samples = []
     for sample in record.samples:
         people = [Person(xyxy=p.xyxy, score=p.score, counts=p.score >= item.person_score) for p in sample.people]
