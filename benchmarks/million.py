@@ -105,6 +105,7 @@ def _row(number: int, rng: np.random.Generator, records: int, detector: str) -> 
         "derived_from": [],
         "title": f"{name} number {number}",
         "frame_scores": [round(0.95 * people - 0.01 * i, 4) if people > 0.1 else 0.05 for i in range(10)],
+        "clip_frame_scores": [round(0.95 * people - 0.01 * i, 4) if people > 0.1 else 0.05 for i in range(10)],
         "person_score": 0.5,
         "timings": [("decode", 1.3), ("detect", 0.1), ("total", 1.4)],
     }

@@ -25,12 +25,12 @@ STATUSES: tuple[Status, ...] = ("accepted", "needs_review", "rejected")
 
 REASONS: dict[str, str] = {
     # accepted
-    "enough_people": "a person in at least min_person_frames of the sampled frames",
+    "enough_people": "a person in at least min_person_frames of the clip's sampled frames",
     "people_not_required": "accepted without person evidence (min_person_frames is 0)",
     "human_accepted": "a person looked at it and accepted it",
     "released_accepted": "accepted in the release that this dataset was made of; the file here is another download",
     # needs_review
-    "few_person_frames": "a person in fewer than min_person_frames of the sampled frames",
+    "few_person_frames": "a person in fewer than min_person_frames of the clip's sampled frames",
     "no_detector": "curated without a detector: nobody has looked for people yet",
     "source_missing": "a person accepted it, but its source is gone or has changed: the clip they chose cannot be cut",
     # rejected: the file could not be used
@@ -84,7 +84,7 @@ class PersonBox:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One of the (at most ten) sampled frames of the longest scene and what was seen in it."""
+    """One of the (at most ten) sampled frames of the longest scene, or of the clip, and what was seen in it."""
 
     time_s: float
     frame: int
@@ -251,6 +251,14 @@ class ClipFile:
     size_bytes: int
     settings: str
     """Hash of the settings it was cut with; another value means it must be cut again."""
+    samples: tuple[Sample, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Ten of its frames, spread like those of a scene, and what was seen in them: ``frame`` counts within the clip,
+    ``time_s`` is the source's. Unset where nobody looked, so that records of before keep their bytes and their seal."""
+
+    @property
+    def searched(self) -> tuple[Sample, ...]:
+        """Its :attr:`samples`; empty where nobody looked."""
+        return () if self.samples is msgspec.UNSET else self.samples
 
 
 @dataclass(frozen=True, slots=True)

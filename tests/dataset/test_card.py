@@ -136,7 +136,7 @@ def test_every_named_field_is_a_column_of_the_manifest(tmp_path: Path) -> None:
         ("yolox-nano", CurateOptions(person_score=0.6), "a box counts from score 0.6 on"),
         ("none", CurateOptions(), "No person detector was run."),
         (None, CurateOptions(), "No person detector was run."),
-        ("blazepose", CurateOptions(min_person_frames=6), "a person in at least 6 of these frames qualify"),
+        ("blazepose", CurateOptions(min_person_frames=6), "a person in at least 6 of the clip's frames qualify"),
         ("blazepose", CurateOptions(min_person_frames=0), "Videos qualify without a person in them."),
         ("blazepose", CurateOptions(keep_duplicates=True), "Near-duplicates are kept."),
     ],

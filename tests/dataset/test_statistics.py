@@ -127,6 +127,12 @@ def test_people_stage_follows_the_threshold_except_where_a_person_accepted(
     assert stats.funnel.accepted == 3  # verdicts are taken as they are
 
 
+def test_the_people_stage_counts_the_frames_of_the_clip(manifest: WriteManifest) -> None:
+    scene = row("a", "accepted", "enough_people", longest_scene_s=40.0, person_frames=2, clip_person_frames=5)
+    gone = row("b", "needs_review", "few_person_frames", longest_scene_s=30.0, person_frames=5, clip_person_frames=0)
+    assert dataset_statistics(manifest([scene, gone])).funnel.people == 1
+
+
 def test_seconds_hours_and_stages(manifest: WriteManifest) -> None:
     stats = dataset_statistics(manifest(EIGHT))
     assert stats.clip_hours == pytest.approx((10 + 4 + 5) / 3600, abs=1e-6)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tiktokactions.copies.duplicates import HashedVideos, find_duplicates
-from tiktokactions.curation.decide import verdict
+from tiktokactions.curation.decide import refusals
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.files import Place, all_records
 from tiktokactions.records import VideoRecord
@@ -20,7 +20,7 @@ def duplicates_of(dataset: Place, options: CurateOptions) -> dict[str, str]:
     worth: list[tuple[float, ...]] = []
     for record in all_records(dataset):
         scene = record.scene
-        if record.failure is None and scene is not None and verdict(record, options)[0] != "rejected":
+        if record.failure is None and scene is not None and not refusals(record, options):
             hashes = [sample.phash for sample in record.samples]
             mirrored = [sample.phash_mirrored for sample in record.samples]
             hashed.add(record.video_id, hashes, mirrored, scene.duration_s)

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tiktokactions.curation.evidence import decode_motion
 from tiktokactions.curation.options import CurateOptions, decision_fingerprint
-from tiktokactions.curation.segment import choose_segment, fits_whole, relevance_per_second
+from tiktokactions.curation.segment import best_score, choose_segment, fits_whole, relevance_per_step
 from tiktokactions.errors import UsageError
-from tiktokactions.records import Quality, Segment, Status, VideoRecord
+from tiktokactions.records import ClipFile, Quality, Sample, Segment, Status, VideoRecord
 
 
 def decide(record: VideoRecord, options: CurateOptions, duplicate_of: str | None = None) -> VideoRecord:
     """The record with a new ``status``, ``reasons`` and ``segment`` from its evidence; its ``clip`` stays.
 
     The checks in order: usable at all, long enough, quality thresholds, duplicates, people. A video that fails several of
-    the middle ones gets every reason.
+    the middle ones gets every reason. Until the clip of a segment is cut, the scene's frames stand for the clip's.
     """
-    status, reasons = verdict(record, options, duplicate_of)
-    segment = propose_segment(record, options) if status != "rejected" else None
+    reasons = refusals(record, options, duplicate_of)
     made_with = decision_fingerprint(options)
-    return replace(record, status=status, reasons=tuple(reasons), segment=segment, decision_fingerprint=made_with)
+    if reasons:
+        return replace(record, status="rejected", reasons=tuple(reasons), segment=None, decision_fingerprint=made_with)
+    segment = propose_segment(record, options)
+    status, reason = _by_people(replace(record, segment=segment, clip=clip_of(record, segment)), options)
+    return replace(record, status=status, reasons=(reason,), segment=segment, decision_fingerprint=made_with)
 
 
-def verdict(record: VideoRecord, options: CurateOptions, duplicate_of: str | None = None) -> tuple[Status, list[str]]:
-    """Only status and reasons; cheaper than :func:`decide`, which also proposes the segment."""
+def refusals(record: VideoRecord, options: CurateOptions, duplicate_of: str | None = None) -> list[str]:
+    """Why a video is rejected whoever is in it; empty if it is not."""
     if record.failure is not None:
-        return "rejected", [record.failure]
+        return [record.failure]
     scene = record.scene
     if scene is None or record.probe is None:
         raise UsageError(
@@ -40,15 +44,17 @@ def verdict(record: VideoRecord, options: CurateOptions, duplicate_of: str | Non
         reasons += _quality_reasons(record.quality, options)
     if duplicate_of is not None and not options.keep_duplicates:
         reasons.append(f"duplicate_of:{duplicate_of}")
-    if reasons:
-        return "rejected", reasons
+    return reasons
+
+
+def _by_people(record: VideoRecord, options: CurateOptions) -> tuple[Status, str]:
     if options.min_person_frames == 0:
-        return "accepted", ["people_not_required"]
-    if record.detector is None or record.detector.name == "none":
-        return "needs_review", ["no_detector"]
+        return "accepted", "people_not_required"
+    if detects_nobody(record):
+        return "needs_review", "no_detector"
     if person_frames(record, options) >= options.min_person_frames:
-        return "accepted", ["enough_people"]
-    return "needs_review", ["few_person_frames"]
+        return "accepted", "enough_people"
+    return "needs_review", "few_person_frames"
 
 
 def _quality_reasons(quality: Quality, options: CurateOptions) -> list[str]:
@@ -71,31 +77,55 @@ def person_score(record: VideoRecord, options: CurateOptions) -> float:
     return record.detector.default_score if record.detector is not None else 1.0
 
 
+def detects_nobody(record: VideoRecord) -> bool:
+    """Whether nobody has looked for people, and nobody will."""
+    return record.detector is None or record.detector.name == "none"
+
+
+def searched_frames(record: VideoRecord) -> tuple[Sample, ...]:
+    """The frames that the verdict is drawn on: the clip's; the scene's where there is no clip yet, or one of before."""
+    return (record.clip is not None and record.clip.searched) or record.samples
+
+
 def person_frames(record: VideoRecord, options: CurateOptions) -> int:
-    """How many sampled frames show at least one person."""
-    return sum(score >= person_score(record, options) for score in frame_scores(record))
+    """How many of the frames that the verdict is drawn on show at least one person."""
+    return people_in(searched_frames(record), person_score(record, options))
 
 
-def frame_scores(record: VideoRecord) -> list[float]:
+def people_in(samples: Sequence[Sample], person_score: float) -> int:
+    """How many of these frames show a person with at least this score."""
+    return sum(score >= person_score for score in frame_scores(samples))
+
+
+def frame_scores(samples: Sequence[Sample]) -> list[float]:
     """The highest score of a person in each sampled frame, best frame first."""
-    return sorted((max((p.score for p in s.people), default=0.0) for s in record.samples), reverse=True)
+    return sorted((best_score(sample) for sample in samples), reverse=True)
 
 
-def propose_segment(record: VideoRecord, options: CurateOptions) -> Segment:
+def clip_of(record: VideoRecord, segment: Segment) -> ClipFile | None:
+    """The clip of a record if it shows this segment."""
+    old = record.segment
+    return record.clip if old is not None and (old.start_s, old.end_s) == (segment.start_s, segment.end_s) else None
+
+
+def propose_segment(record: VideoRecord, options: CurateOptions, looks: Sequence[Sample] = ()) -> Segment:
     """Where the clip lies in the source; a proposal for videos under review.
 
-    The record keeps its segment if that was chosen with the same settings, or would be the same again.
+    The record keeps its segment if that was chosen with the same settings, or would be the same again. Every choice of a
+    segment comes by here. ``looks``: further frames of the scene and who is in them.
     """
     scene, probe, old = record.scene, record.probe, record.segment
     assert scene is not None and probe is not None and record.motion is not None
     threshold, longest_s = person_score(record, options), options.max_clip_s
-    if old is not None and (old.person_score, old.max_clip_s) == (threshold, longest_s):
+    if not looks and old is not None and (old.person_score, old.max_clip_s) == (threshold, longest_s):
         return old
     if fits_whole(scene, longest_s, 1 / probe.fps):
         chosen = Segment(scene.start_s, scene.end_s)
     else:
+        known = [*record.samples, *looks, *(record.clip.searched if record.clip is not None else ())]
+        known = sorted((s for s in known if scene.start_s <= s.time_s < scene.end_s), key=lambda sample: sample.time_s)
         grid = decode_motion(record.motion)
-        relevance = relevance_per_second(grid, record.samples, scene.start_s, probe.width, probe.height, threshold)
+        relevance = relevance_per_step(grid, known, scene, probe.width, probe.height, threshold)
         chosen = choose_segment(scene, relevance, longest_s)
     if old is not None and (old.start_s, old.end_s) == (chosen.start_s, chosen.end_s):
         return old

@@ -39,6 +39,9 @@ class KeptFrame:
     picture: np.ndarray
     """Planar, as coded (not turned upright); see :mod:`tiktokactions.video`."""
 
+    def upright_bgr(self, probe: Probe) -> np.ndarray:
+        return video.to_bgr(video.upright(self.picture, probe.rotation, probe.mirrored))
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -51,6 +54,8 @@ class Evidence:
     """Width and height in each scene, if they are not all the same."""
     samples: tuple[KeptFrame, ...]
     """The sampled frames of the longest scene, in order."""
+    kept: tuple[KeptFrame, ...]
+    """All frames of that scene that were kept, in order."""
     scene_times_s: np.ndarray
     """Times of all frames of the longest scene, float64 ``(n,)``."""
     motion: Motion
@@ -164,8 +169,9 @@ def gather_evidence(source: video.VideoFile, options: CurateOptions, long_side: 
     samples = tuple(nearest_kept(longest_kept, scene, options.samples))
     description = _described(longest_kept, *thumbs.between(scene.start_s, scene.end_s, orientation), orientation)
     analyse_s += time.perf_counter() - clock
+    kept = tuple(longest_kept)
     return Evidence(
-        probe, scenes, longest, sizes, samples, times_s, motion, static_share, description, decode_s, analyse_s
+        probe, scenes, longest, sizes, samples, kept, times_s, motion, static_share, description, decode_s, analyse_s
     )
 
 

@@ -11,25 +11,31 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 
 from tiktokactions import __version__, files, video
-from tiktokactions.curation.decide import decide, person_score
+from tiktokactions.curation.decide import decide, detects_nobody, person_score, propose_segment
 from tiktokactions.curation.description import Description, describe, middle_of, slot
 from tiktokactions.curation.detectors import Detect
 from tiktokactions.curation.engines import copy_here
 from tiktokactions.curation.evidence import Evidence, KeptFrame, gather_evidence
 from tiktokactions.curation.options import CurateOptions, clip_fingerprint, decision_fingerprint, evidence_fingerprint
 from tiktokactions.curation.people import ResolvedDetector, open_detector
-from tiktokactions.curation.quality import Borders, frame_hashes, measure_quality
+from tiktokactions.curation.quality import frame_hashes, measure_quality
+from tiktokactions.curation.scenes import sample_indices
+from tiktokactions.curation.segment import doubtful_times
 from tiktokactions.files import Place
 from tiktokactions.machine import NO_SPACE
-from tiktokactions.records import ClipFile, PersonBox, Probe, Sample, Source, VideoRecord
+from tiktokactions.records import ClipFile, PersonBox, Probe, Sample, Segment, Source, VideoRecord
 
+SEARCH_ROUNDS = 4
+"""How often the segment may move, or what is known of its people be refined, before it is cut."""
 STRIP_HEIGHT_PX = 160
 JPEG_QUALITY = 85
 THUMBNAIL_LONG_SIDE_PX = 416
-"""Errors of a full disk, quota or file-size limit: no fault of the video, the run has to stop."""
+SEARCHED_LONG_SIDE_PX = 640
+"""Frames of larger clips are shrunk to this before people are looked for."""
 
 
 def curate_video(
@@ -76,11 +82,14 @@ def curate_video(
             with video.VideoFile(local, skip_loop_filter="noref") as opened:
                 evidence = gather_evidence(opened, options, detector.long_side)
             timings |= {"decode": evidence.decode_s, "analyse": evidence.analyse_s}
-            record, pictures = _look(record, evidence, detect or open_detector(detector), timings)
+            detect = detect or open_detector(detector)
+            record, pictures = _look(record, evidence, detect, timings)
             record = decide(record, options)
             if record.status != "rejected":
+                record = replace(record, segment=_placed(record, evidence.kept, options, detect, timings))
                 expected = _frames_inside(evidence.scene_times_s, record)
-                record = replace(record, clip=make_clip(local, record, options, dataset, expected, timings))
+                record = replace(record, clip=make_clip(local, record, options, dataset, expected, timings, detect))
+                record = decide(record, options)  # now on the clip's own frames
         thumbnails_began = time.perf_counter()
         record = _write_thumbnails(dataset, record, pictures, evidence.description, options)
         timings["thumbnails"] = time.perf_counter() - thumbnails_began
@@ -108,16 +117,12 @@ def _look(
 ) -> tuple[VideoRecord, list[np.ndarray]]:
     """Fill in the evidence: people, hashes and quality of the sampled frames. Also gives their upright pictures (BGR)."""
     probe = evidence.probe
-    pictures = [
-        video.to_bgr(video.upright(frame.picture, probe.rotation, probe.mirrored)) for frame in evidence.samples
-    ]
-    began = time.perf_counter()
-    people = detect(pictures)
-    timings["detect"] = time.perf_counter() - began
+    pictures = [frame.upright_bgr(probe) for frame in evidence.samples]
+    people = _people_in(pictures, probe, detect, timings)
     began = time.perf_counter()
     quality = measure_quality(pictures, evidence.static_share, probe.width, probe.height)
     samples = tuple(
-        _sample(frame, picture, boxes, quality.borders, probe)
+        Sample(frame.time_s, frame.index, boxes, *frame_hashes(picture, quality.borders))
         for frame, picture, boxes in zip(evidence.samples, pictures, people, strict=True)
     )
     timings["quality"] = time.perf_counter() - began
@@ -134,17 +139,39 @@ def _look(
     return seen, pictures
 
 
-def _sample(
-    frame: KeptFrame, picture: np.ndarray, boxes: Sequence[PersonBox], borders: Borders, probe: Probe
-) -> Sample:
-    phash, mirrored = frame_hashes(picture, borders)
-    scale_x, scale_y = probe.width / picture.shape[1], probe.height / picture.shape[0]
-    people = []
-    for box in boxes:
-        x0, y0, x1, y1 = box.xyxy
-        xyxy = round(x0 * scale_x, 1), round(y0 * scale_y, 1), round(x1 * scale_x, 1), round(y1 * scale_y, 1)
-        people.append(PersonBox(xyxy, round(box.score, 4)))
-    return Sample(frame.time_s, frame.index, tuple(people), phash, mirrored)
+def _people_in(
+    pictures: Sequence[np.ndarray], probe: Probe, detect: Detect, timings: dict[str, float]
+) -> list[tuple[PersonBox, ...]]:
+    """The people in upright pictures (BGR) of a video, in pixels of the source."""
+    began = time.perf_counter()
+    found = []
+    for picture, boxes in zip(pictures, detect(pictures), strict=True):
+        scale = np.array([probe.width / picture.shape[1], probe.height / picture.shape[0]] * 2)
+        found.append(tuple(PersonBox(tuple((scale * b.xyxy).round(1).tolist()), round(b.score, 4)) for b in boxes))
+    timings["detect"] = timings.get("detect", 0.0) + time.perf_counter() - began
+    return found
+
+
+def _placed(
+    record: VideoRecord, kept: Sequence[KeptFrame], options: CurateOptions, detect: Detect, timings: dict[str, float]
+) -> Segment:
+    """The segment of a record, moved for as long as a look at further kept frames shows that people are elsewhere."""
+    assert record.scene is not None and record.probe is not None and record.segment is not None
+    segment, looks, score = record.segment, list[Sample](), person_score(record, options)
+    if segment.duration_s >= record.scene.duration_s or detects_nobody(record):
+        return segment
+    times_s = np.array([frame.time_s for frame in kept])
+    for _ in range(SEARCH_ROUNDS):
+        known = sorted((*record.samples, *looks), key=lambda sample: sample.time_s)
+        doubtful = doubtful_times(known, segment.start_s, segment.end_s, score)
+        wanted = {int(np.abs(times_s - time_s).argmin()) for time_s in doubtful}
+        frames = [kept[i] for i in sorted(wanted) if times_s[i] not in {sample.time_s for sample in known}]
+        if not frames:
+            break
+        people = _people_in([frame.upright_bgr(record.probe) for frame in frames], record.probe, detect, timings)
+        looks += [Sample(frame.time_s, frame.index, boxes) for frame, boxes in zip(frames, people, strict=True)]
+        segment = propose_segment(record, options, looks)
+    return segment
 
 
 def _frames_inside(times_s: np.ndarray, record: VideoRecord) -> int:
@@ -176,8 +203,11 @@ def make_clip(
     dataset: Place,
     expected_frames: int | None,
     timings: dict[str, float],
+    detect: Detect | None = None,
 ) -> ClipFile:
     """Cut a record's segment, check the clip by decoding it, and only then move it into the dataset.
+
+    ``detect``: who looks for people in ten of the frames that are encoded.
 
     Raises:
         VideoError: ``clip_failed``.
@@ -189,11 +219,16 @@ def make_clip(
     staged.parent.mkdir(parents=True, exist_ok=True)
     try:
         began = time.perf_counter()
-        segment = record.segment
+        segment, samples = record.segment, _samples_of_whole_scene(record)
+        show = sample_indices(_frames_of_clip(record, options, expected_frames), options.samples)
+        if samples or detect is None or detects_nobody(record):
+            show = []
         cut = video.cut_clip(
-            os.fspath(path), staged, segment.start_s, segment.end_s, record.probe, settings, expected_frames
+            os.fspath(path), staged, segment.start_s, segment.end_s, record.probe, settings, expected_frames, show
         )
         timings["cut"] = time.perf_counter() - began
+        if detect is not None and cut.pictures:
+            samples = _samples_of_clip(cut, record, detect, timings)
         began = time.perf_counter()
         check_clip(staged, cut.frames)
         relative = files.clip_relative_path(record.labels, record.video_id)
@@ -207,12 +242,53 @@ def make_clip(
             sha256=files.sha256_file(staged),
             size_bytes=staged.stat().st_size,
             settings=clip_fingerprint(options),
+            samples=samples or msgspec.UNSET,
         )
         files.move_into_place(staged, dataset / relative)
         timings["check"] = time.perf_counter() - began
     finally:
         staged.unlink(missing_ok=True)
     return clip
+
+
+def _samples_of_whole_scene(record: VideoRecord) -> tuple[Sample, ...]:
+    """Where the clip is the whole scene: the scene's frames, counted within the clip."""
+    scene, segment, probe = record.scene, record.segment, record.probe
+    assert scene is not None and segment is not None and probe is not None
+    if detects_nobody(record) or (scene.start_s, scene.end_s) != (segment.start_s, segment.end_s):
+        return ()
+    frames = [
+        round((s.time_s - scene.start_s) * probe.fps) if probe.variable_frame_rate else s.frame - scene.start_frame
+        for s in record.samples
+    ]
+    return tuple(Sample(s.time_s, frame, s.people) for s, frame in zip(record.samples, frames, strict=True))
+
+
+def _frames_of_clip(record: VideoRecord, options: CurateOptions, expected: int | None) -> int:
+    """How many frames the clip will have; about how many where the source's are unevenly spaced."""
+    assert record.segment is not None and record.probe is not None
+    rate = options.fps or record.probe.frame_rate
+    evenly = rate == record.probe.frame_rate and not record.probe.variable_frame_rate
+    return expected if evenly and expected is not None else round(record.segment.duration_s * rate)
+
+
+def _samples_of_clip(
+    cut: video.CutClip, record: VideoRecord, detect: Detect, timings: dict[str, float]
+) -> tuple[Sample, ...]:
+    assert record.segment is not None and record.probe is not None
+    pictures = [_at_most(video.to_bgr(picture), SEARCHED_LONG_SIDE_PX) for _, picture in cut.pictures]
+    people = _people_in(pictures, record.probe, detect, timings)
+    start_s, fps = record.segment.start_s, float(cut.fps)
+    return tuple(
+        Sample(round(start_s + number / fps, 6), number, boxes)
+        for (number, _), boxes in zip(cut.pictures, people, strict=True)
+    )
+
+
+def _at_most(image_bgr: np.ndarray, long_side_px: int) -> np.ndarray:
+    height, width = image_bgr.shape[:2]
+    size = video.fit_size(width, height, long_side=long_side_px)
+    return image_bgr if size == (width, height) else cv2.resize(image_bgr, size, interpolation=cv2.INTER_AREA)
 
 
 def check_clip(path: Path, frames: int) -> None:

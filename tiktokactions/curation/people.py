@@ -4,6 +4,7 @@ are; ``open_detector`` runs in each worker and loads them.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.metadata
 import importlib.util
@@ -100,6 +101,22 @@ def open_detector(resolved: ResolvedDetector) -> Detect:
     if resolved.info.name.startswith("ultralytics:"):
         return open_ultralytics(resolved.path)
     return open_onnx(resolved.path)
+
+
+@functools.lru_cache(maxsize=4)
+def detector_of(info: DetectorInfo | None, asked: str) -> Detect | None:
+    """The detector that a record tells of, or None if this machine does not have its weights; nothing is fetched.
+
+    ``asked``: the option ``detector``, which may know the path of a file that ``info`` only names.
+    """
+    if info is None:
+        return None
+    for name in (info.name, asked):
+        with contextlib.suppress(DetectorError):
+            found = resolve_detector(name, offline=True)
+            if found.info.sha256 == info.sha256:
+                return open_detector(found)
+    return None
 
 
 def detector_statuses() -> list[DetectorStatus]:

@@ -121,7 +121,7 @@ def _labels(stats: Statistics) -> str:
     if rest := named[CARD_LABELS:]:
         clips = sum(f.accepted for f in rest)
         parts.append(f"And {len(rest):,} other labels with {clips:,} clips together; `stats.json` lists all of them.")
-    people = f"a person in at least {stats.min_person_frames} of the sampled frames, or accepted by a person"
+    people = f"a person in at least {stats.min_person_frames} of the clip's sampled frames, or accepted by a person"
     people = people if stats.min_person_frames else "not required here"
     parts.append(f"A video with several labels counts under each. *People*: {people}.")
     return "\n\n".join(parts)
@@ -141,12 +141,12 @@ def making_section(stats: Statistics, info: DatasetInfo) -> str:
     frames = options["min_person_frames"]
     steps = [
         f"Scenes are found with PySceneDetect's {_code(options['scenes'])} detector; the longest scene is kept.",
-        f"{options['samples']} frames are sampled evenly from it. {looked}",
-        f"Videos with a person in at least {frames} of these frames qualify; others wait for a person's judgement."
+        f"{options['samples']} frames are sampled evenly from it, and as many from the clip that is cut of it. {looked}",
+        f"Videos with a person in at least {frames} of the clip's frames qualify; others wait for a person's judgement."
         if frames
         else "Videos qualify without a person in them.",
         f"Scenes shorter than {options['min_clip_s']:g} s are rejected; of those longer than"
-        f" {options['max_clip_s']:g} s the part with the most motion in and around people is taken.",
+        f" {options['max_clip_s']:g} s the part with people and the most motion in and around them is taken.",
         "Near-duplicates are kept." if options["keep_duplicates"] else "Of near-duplicates the best copy is kept.",
         "The clip is cut to the frame, opened again and checked.",
     ]

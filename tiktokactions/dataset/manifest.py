@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tiktokactions.curation.decide import frame_scores, person_frames, person_score
+from tiktokactions.curation.decide import frame_scores, people_in, person_frames, person_score, searched_frames
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.assignments import read_sides
 from tiktokactions.files import Place, readable, staging_folder, unfinished
@@ -40,6 +40,8 @@ SCHEMA = pa.schema(
             (_TEXT, "title"),
             (pa.list_(_FLOAT), "frame_scores"),
             (_FLOAT, "person_score"),
+            (pa.list_(_FLOAT), "clip_frame_scores"),
+            (_INT, "clip_person_frames"),
             (pa.map_(_TEXT, _FLOAT), "timings"),
             (_TEXT, "record_sha256"),
         )
@@ -54,6 +56,7 @@ ROWS_PER_BATCH = 5000
 def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None = None) -> JsonObject:
     """One record as a row of the manifest; ``split``: the side it was given by ``dataset split``."""
     source, probe, scene, quality, segment = record.source, record.probe, record.scene, record.quality, record.segment
+    threshold = person_score(record, options)
     row = _fields(record, "video_id", "labels", "human_labels", "human_tags", "status", "reasons")
     row |= _fields(source, "category", "creator", "size_bytes", "sound", "title")
     row |= _fields(probe, "duration_s", "fps", "width", "height")
@@ -62,7 +65,8 @@ def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None 
     row |= {f"clip_{name}": value for name, value in _fields(segment, "start_s", "end_s").items()}
     if scene is not None:
         row["longest_scene_s"] = scene.duration_s
-        row["person_frames"], row["sampled_frames"] = person_frames(record, options), len(record.samples)
+        row["person_frames"], row["sampled_frames"] = people_in(record.samples, threshold), len(record.samples)
+        row["clip_person_frames"] = person_frames(record, options)
     if quality is not None:
         left, top, right, bottom = quality.borders
         row["border_share"] = 1 - (1 - left - right) * (1 - top - bottom)
@@ -75,8 +79,9 @@ def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None 
         "copies": len(source.copies),
         "sha256": source.sha256 or None,
         "derived_from": source.derived_from(),
-        "frame_scores": frame_scores(record),
-        "person_score": person_score(record, options),
+        "frame_scores": frame_scores(record.samples),
+        "clip_frame_scores": frame_scores(searched_frames(record)),
+        "person_score": threshold,
         "timings": list(record.timings.items()),
         "record_sha256": record_seal(record),
     }

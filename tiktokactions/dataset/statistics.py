@@ -53,6 +53,8 @@ COLUMNS = [
     *("longest_scene_s", "person_frames", "clip_start_s", "clip_end_s", "split", "detector", "orientation"),
     *("copies", "size_bytes", "timings"),
 ]
+LATER_COLUMNS = ("clip_person_frames",)
+"""Read with the others where a manifest has them."""
 STAGES = ("seen", "readable", "long_enough", "people", "accepted", "needs_review")
 
 
@@ -207,7 +209,8 @@ def read_batches(manifest: Place, columns: Sequence[str]) -> Iterator[pa.RecordB
             f"{manifest}: lacks the columns {', '.join(missing)}; written by another version of tiktokactions?"
             " Run 'tiktokactions curate' to write it anew."
         )
-    return file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns))
+    later = [name for name in LATER_COLUMNS if name in file.schema_arrow.names]
+    return file.iter_batches(batch_size=BATCH_ROWS, columns=[*columns, *later])
 
 
 def labels_of_rows(batch: pa.RecordBatch) -> tuple[np.ndarray, pa.Array]:
@@ -285,7 +288,11 @@ def _stage_flags(batch: pa.RecordBatch, tally: _Tally, min_person_frames: int) -
 
     readable = ~has(FAILURES)
     long_enough = readable & ~has({"too_short"}) & ~np.isnan(_numbers(batch, "longest_scene_s"))
-    seen_people = np.nan_to_num(_numbers(batch, "person_frames")) >= min_person_frames
+    # The verdict is drawn on the clip; in a manifest of before, on the scene.
+    is_known = "clip_person_frames" in batch.schema.names
+    frames = _numbers(batch, "clip_person_frames") if is_known else np.full(batch.num_rows, np.nan)
+    frames = np.where(np.isnan(frames), _numbers(batch, "person_frames"), frames)
+    seen_people = np.nan_to_num(frames) >= min_person_frames
     people = long_enough & (seen_people | has({"human_accepted"}))
     accepted = _mask(pc.equal(batch["status"], "accepted"))
     review = _mask(pc.equal(batch["status"], "needs_review"))

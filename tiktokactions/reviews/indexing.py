@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from tiktokactions.curation.decide import frame_scores, person_score
+from tiktokactions.curation.decide import frame_scores, person_score, searched_frames
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.files import record_of
 from tiktokactions.records import JsonObject
@@ -21,7 +21,7 @@ from tiktokactions.reviews.rows import in_view
 from tiktokactions.reviews.store import Store, reviewers_per_video
 
 _COLUMNS = ["source_path" if name == "file_name" else name for name in in_view(VideoRow, "manifest")]
-_FROM_RECORDS = ["title", "detector", "frame_scores", "person_score"]
+_FROM_RECORDS = ["title", "detector", "clip_frame_scores", "person_score"]
 """A manifest of an earlier version of this program lacks some of these; the records are read then."""
 ROWS_AT_FIRST = 50_000
 """Rows per transaction while nobody uses the index yet: large ones write each page of the file less often."""
@@ -104,17 +104,17 @@ def _told(index: Index, video_id: str) -> JsonObject:
     try:
         record = record_of(index.dataset, video_id)
     except (FileNotFoundError, ValueError):  # 'dataset verify' reports it; here the row of the manifest must be enough
-        return {"title": None, "detector": None, "frame_scores": [], "person_score": 1.0}
+        return {"title": None, "detector": None, "clip_frame_scores": [], "person_score": 1.0}
     return {
         "title": record.source.title,
         "detector": record.detector.name if record.detector is not None else None,
-        "frame_scores": frame_scores(record),
+        "clip_frame_scores": frame_scores(searched_frames(record)),
         "person_score": person_score(record, index.settings),
     }
 
 
 def _video_row(index: Index, row: JsonObject, row_hash: str) -> JsonObject:
-    scores = row["frame_scores"]
+    scores = row["clip_frame_scores"]
     wanted = max(1, index.settings.min_person_frames)
     # How far the score of the first frame that does not count, but would make the video qualify, is below the threshold.
     margin = row["person_score"] - scores[wanted - 1] if len(scores) >= wanted else None
@@ -129,7 +129,7 @@ def _video_row(index: Index, row: JsonObject, row_hash: str) -> JsonObject:
         "score_key": -1.0 if best_score is None else best_score,
         "duration_key": -1.0 if row["duration_s"] is None else row["duration_s"],
         "margin": margin if seen else None,
-        "missing_frames": wanted - (row["person_frames"] or 0) if seen else None,
+        "missing_frames": wanted - sum(score >= row["person_score"] for score in scores) if seen else None,
         **{name: msgspec.json.encode(row[name] or []).decode() for name in ("reasons", "labels", "human_labels")},
     }
 

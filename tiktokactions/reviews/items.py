@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tiktokactions.curation.decide import person_frames, person_score, propose_segment
+from tiktokactions.curation.decide import person_frames, person_score, propose_segment, searched_frames
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.files import is_address, poster_path, record_of, strip_path
 from tiktokactions.records import Segment, VideoRecord
@@ -110,7 +110,7 @@ def why(record: VideoRecord, settings: CurateOptions) -> str:
         return "accepted by people, but its source is gone and the clip cannot be cut"
     if "no_detector" in reasons:
         return "nobody has looked for people in it yet"
-    seen = f"people in {person_frames(record, settings)} of {len(record.samples)} frames"
+    seen = f"people in {person_frames(record, settings)} of {len(searched_frames(record))} frames"
     if "few_person_frames" in reasons:
         return f"{seen}, {settings.min_person_frames} needed"
     if record.status == "accepted":

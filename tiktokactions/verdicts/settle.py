@@ -16,6 +16,7 @@ from tiktokactions.curation.decide import decide
 from tiktokactions.curation.engines import runner
 from tiktokactions.curation.one_video import fail, frames_in_segment, make_clip
 from tiktokactions.curation.options import CurateOptions, clip_fingerprint
+from tiktokactions.curation.people import detector_of
 from tiktokactions.curation.resume import Checkpoint, join_updates
 from tiktokactions.dataset.editing import Edit
 from tiktokactions.dataset.manifest import update_manifest, write_manifest
@@ -206,14 +207,18 @@ def cut_record(
     frames = frames_in_segment(replace(after, clip=None))  # an existing clip shows what was chosen before
     try:
         with local_file(source) as local:
-            clip = make_clip(local, for_cutting(after), options, dataset, frames, timings)
+            detect = detector_of(after.detector, options.detector)
+            clip = make_clip(local, for_cutting(after), options, dataset, frames, timings, detect)
     except VideoError as error:
         after = with_verdict(decide(fail(after, error.reason, error.detail), options), decision, options)
         _delete_clip(dataset, before)
     else:
         if before.clip is not None and before.clip.path != clip.path:
             _delete_clip(dataset, before)
-        after = replace(after, clip=clip, timings={name: round(seconds, 4) for name, seconds in timings.items()})
+        timings = {name: round(seconds, 4) for name, seconds in timings.items()}
+        after = replace(after, clip=clip, timings=timings)
+        if decision is None:  # now on the clip's own frames
+            after = decide(after, options, twin)
     write_record(dataset, after)
     return ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -43,16 +43,25 @@ class CutClip:
     fps: Fraction
     width: int
     height: int
+    pictures: tuple[tuple[int, np.ndarray], ...] = ()
+    """Frames that were asked for: number within the clip, and the picture as it went into the encoder."""
 
 
 def cut_clip(
-    path: str, target: Path, start_s: float, end_s: float, probe: Probe, settings: ClipSettings, expected: int | None
+    path: str,
+    target: Path,
+    start_s: float,
+    end_s: float,
+    probe: Probe,
+    settings: ClipSettings,
+    expected: int | None,
+    show: Sequence[int] = (),
 ) -> CutClip:
     """Encode the frames of ``[start_s, end_s)`` to ``target``, upright, square-pixelled, at a constant frame rate.
 
     A source with even spacing gives each of its frames once; an uneven one, or another ``settings.fps``, is sampled at
     the output's times, always from frames inside the interval. ``expected`` is the number of source frames inside it:
-    if seeking finds another number, the video is read from its start instead.
+    if seeking finds another number, the video is read from its start instead. ``show``: the clip's frames to give back.
 
     Raises:
         VideoError: ``clip_failed`` where the frames cannot be found or encoded.
@@ -62,7 +71,7 @@ def cut_clip(
     evenly = settings.fps in (None, probe.frame_rate) and not probe.variable_frame_rate and fits
     for seek in (not probe.timestamps_repaired, False):
         with VideoFile(path) as video:
-            found, clip = _encode(video, target, start_s, end_s, probe, settings, seek, evenly)
+            found, clip = _encode(video, target, start_s, end_s, probe, settings, seek, evenly, show)
         if found and (expected is None or found == expected):
             return clip
     got = f"{found} frames between {start_s:.3f} s and {end_s:.3f} s"
@@ -78,6 +87,7 @@ def _encode(
     settings: ClipSettings,
     seek: bool,
     evenly: bool,
+    show: Sequence[int],
 ) -> tuple[int, CutClip]:
     rate = settings.fps or probe.frame_rate
     frames = video.frames_between(start_s, end_s, seek=seek)
@@ -86,6 +96,7 @@ def _encode(
         return 0, CutClip(0, rate, 0, 0)
     width, height = fit_size(*first.shape.size, short_side=settings.short_side)
     found = written = 0
+    shown: list[tuple[int, np.ndarray]] = []
     try:
         with av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as output:
             stream = _video_output(output, video, rate, width, height, settings.crf)
@@ -100,10 +111,14 @@ def _encode(
                     yield frame.time_s, frame.upright(width, height)
 
             for picture in (p for _, p in counted()) if evenly else _resampled(counted(), start_s, end_s, rate):
+                if written in show:
+                    shown.append((written, picture))
                 frame = _to_frame(picture)
                 frame.pts, frame.time_base = written, 1 / rate
                 output.mux(stream.encode(frame))
                 written += 1
+            if written and written <= max(show, default=-1) and (not shown or shown[-1][0] < written - 1):
+                shown.append((written - 1, picture))  # unevenly spaced: how many there would be was not quite known
             output.mux(stream.encode(None))
             if sound is not None:
                 _copy_sound(output, sound, video.path, start_s + probe.start_s, end_s + probe.start_s)
@@ -111,7 +126,7 @@ def _encode(
         if error.errno in NO_SPACE:
             raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
         raise VideoError("clip_failed", f"the encoder refused: {error}") from error
-    return found, CutClip(written, rate, width, height)
+    return found, CutClip(written, rate, width, height, tuple(shown))
 
 
 def _resampled(
