@@ -19,6 +19,7 @@ import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
 from tests.stores import Store
 from tiktokactions.cli import main
+from tiktokactions.clips.read import read_clips
 from tiktokactions.files import Place, located, readable, record_files
 from tiktokactions.files.objects import ObjectPath
 from tiktokactions.machine import scratch_folder
@@ -156,8 +157,6 @@ def bytes_at(path: Place) -> bytes:
 @pytest.mark.parametrize(
     ("typed", "what"),
     [
-        ("dataset subset s3://b/data --size 1 -o sub", "what a subset is taken of"),
-        ("dataset subset data --size 1 -o s3://b/sub", "a subset"),
         ("dataset hydrate ids.csv --media videos -o s3://b/data", "what hydrate writes"),
         ("dataset hydrate ids.csv --media s3://b/videos -o data", "the media of hydrate"),
         ("dataset diff data other -o s3://b/diff.csv", "a difference"),
@@ -206,6 +205,27 @@ def test_a_merge_onto_a_store_is_that_of_a_disk(videos: Path, on_disk: Path, buc
     with pytest.raises(api.UsageError, match=r"reviews\.sqlite cannot lie on an object store"):
         api.dataset_merge([copied, f"{bucket}/more"], f"{bucket}/both")
     assert not located(f"{bucket}/both").exists()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_subsets_of_a_stored_dataset(on_disk: Path, videos: Path, bucket: str, tmp_path: Path) -> None:
+    """On the store and on a disk: read, exported, and reached by a take-down. A store sees no clips on a disk."""
+    source, dataset = put(videos, bucket), f"{bucket}/data"
+    api.curate(source, dataset, **NO_PEOPLE)
+    subsets = (f"{bucket}/sub", str(tmp_path / "sub"))
+    for out in subsets:
+        chosen = api.dataset_subset(dataset, out, size=3, by="diverse")
+        assert (chosen.clips, chosen.labels) == (3, {"dance": 2, "swim": 1})
+        clips = read_clips(out, side="all").clips
+        assert {clip.path for clip in clips} == {clip.path for clip in read_clips(dataset, side="all").clips}
+        assert all(clip.stored for clip in clips), "their copies on this machine are known by the dataset's version"
+        assert api.dataset_export(out, tmp_path / f"list-{len(out)}", format="videomae").clips == 3
+    api.refresh(dataset, remove=["7231"])
+    for out in subsets:
+        left = {clip.video_id for clip in read_clips(out, side="all").clips}
+        assert left == {clip.video_id for clip in clips} - {"7231"}
+    with pytest.raises(api.UsageError, match="from a store nobody sees those in"):
+        api.dataset_subset(on_disk, f"{bucket}/other", size=1)
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -61,7 +61,7 @@ def dataset_merge(datasets: AnyPaths, output: AnyPath, *, progress: Kept = nothi
         raise UsageError(f"{out}: not empty and not a merge of these; choose a new or an empty folder")
     merge.check_settings(*parts)
     if any(store_path(folder).exists() for folder in folders):
-        on_disk(out, "reviews.sqlite")
+        on_disk(output, "reviews.sqlite")
     merged = Dataset.new(out, read_info(out) or new_info(out, parts[0].options, parts[0].info.detector))
     with merged.editing("merge") as edit:
         write_atomic(mark, told)

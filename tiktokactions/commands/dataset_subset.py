@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
-from tiktokactions.commands.options import AnyPath, nothing, on_disk
+from tiktokactions.commands.options import AnyPath, nothing
 from tiktokactions.commands.predict import predict
 from tiktokactions.dataset.subset_mark import is_subset
 from tiktokactions.errors import UsageError
+from tiktokactions.files import Place, located, unfinished
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.records import JsonObject
 from tiktokactions.releases.subset_options import By, Choice
@@ -61,8 +62,8 @@ def dataset_subset(
     from tiktokactions.releases import subset as subsets
     from tiktokactions.releases.rows import unmatched
 
-    out = on_disk(output, "a subset")
-    data = Dataset.whole(on_disk(dataset, "what a subset is taken of"))
+    out = located(output)
+    data = Dataset.whole(dataset)
     folder = data.folder
     with data.reading():
         choice = Choice(by, size, seed, tuple(labels), cap, tuple(sides))
@@ -91,7 +92,7 @@ def _features(
     data: Dataset,
     rows: list[JsonObject],
     features: str | os.PathLike[str] | None,
-    output: Path,
+    output: Place,
     progress: Callable[[TrainingProgress], None],
 ) -> np.ndarray:
     """What clips are compared by: looks, features in a file, or those of a run, computed now and kept in the subset."""
@@ -99,11 +100,11 @@ def _features(
 
     if features is None:
         return subsets.features_of_looks(data, rows)
-    path, run = Path(features), Path(features)
+    path = run = Path(features)
     if (run / "run.json").is_file():
-        output.mkdir(parents=True, exist_ok=True)
-        path = output / "features.parquet"
-        predict(run, [data.folder / row["clip_path"] for row in rows], features=path, progress=progress)
+        with unfinished(output / "features.parquet") as path:
+            predict(run, [str(data.folder / row["clip_path"]) for row in rows], features=path, progress=progress)
+            return subsets.features_from_file(path, rows)
     if not path.is_file():
         raise UsageError(f"`features` {features}: expected a run, or a file that 'predict' wrote with `features`")
     return subsets.features_from_file(path, rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tiktokactions.files import Place
+from tiktokactions.files import Place, seen_from
 
 MARK = "subset.json"
 
@@ -18,4 +18,4 @@ def parent_of(folder: Place) -> Place:
     if not is_subset(folder):
         return folder
     of: str = json.loads((folder / MARK).read_text(encoding="utf-8"))["of"]
-    return folder / of
+    return seen_from(folder, of)

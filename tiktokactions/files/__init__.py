@@ -63,6 +63,7 @@ from tiktokactions.files.places import (
     read_together,
     readable,
     real_path,
+    seen_from,
     sha256_file,
     what_is_there,
 )

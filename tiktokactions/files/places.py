@@ -136,19 +136,22 @@ def readable_files(folder: Place) -> tuple[dict[str, Callable[[], Path]], list[P
     return {file.name: functools.partial(readable, file) for file in files}, subfolders
 
 
+def seen_from(folder: Place, path: str) -> Place:
+    """The place that a file in ``folder`` names: relative to the folder, or by its address on a store."""
+    return located(path) if is_address(path) else folder / path
+
+
 def what_is_there(folder: Place) -> Callable[[str], bool]:
-    """A function that says of a path below ``folder`` whether it is a file. A disk is asked each time; of a store each folder
-    is listed once."""
-    if local_path(folder) is not None:
-        return lambda relative: (folder / relative).is_file()
+    """A function that says whether there is a file where ``folder`` sees a path. A disk is asked each time; of a store each
+    folder is listed once."""
 
     @functools.cache
     def names_in(parent: str) -> set[str]:
-        return {file.name for file in listing(folder / parent)[0]}
+        return {file.name for file in listing(seen_from(folder, parent))[0]}
 
-    def is_there(relative: str) -> bool:
-        parent, _, name = relative.rpartition("/")
-        return name in names_in(parent)
+    def is_there(path: str) -> bool:
+        place = seen_from(folder, path)
+        return place.is_file() if local_path(place) is not None else place.name in names_in(path.rpartition("/")[0])
 
     return is_there
 

@@ -19,7 +19,7 @@ from tiktokactions.collection.rows import hash_creator
 from tiktokactions.curation.decide import person_score
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.statistics import labels_of_rows
-from tiktokactions.files import Place, create, local_path, sha256_file, update_sums
+from tiktokactions.files import Place, create, local_path, seen_from, sha256_file, update_sums
 from tiktokactions.records import JsonObject, PersonBox, Sample, VideoRecord
 from tiktokactions.splits.leak_groups import first_labels
 
@@ -59,8 +59,8 @@ class ExportedClip:
         return self.labels[0] if self.labels else None
 
     @property
-    def path(self) -> Path:
-        return self.dataset.folder / self.row["clip_path"]
+    def path(self) -> Place:
+        return seen_from(self.dataset.folder, self.row["clip_path"])
 
     @property
     def start_s(self) -> float:

@@ -33,7 +33,10 @@ from tiktokactions.dataset.subset_mark import MARK, is_subset
 from tiktokactions.files import (
     Place,
     json_bytes,
+    local_path,
+    located,
     poster_path,
+    readable,
     sha256_file,
     unfinished,
     update_sums,
@@ -234,7 +237,8 @@ def features_of_looks(data: Dataset, rows: list[Row]) -> np.ndarray:
 def _colours(path: Place) -> np.ndarray:
     import cv2
 
-    picture = cv2.imread(str(path))
+    data = path.read_bytes() if path.is_file() else b""
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if picture is None:
         return np.zeros(6, np.float32)
     hsv = cv2.cvtColor(picture, cv2.COLOR_BGR2HSV).reshape(-1, 3).astype(np.float32) / (180, 255, 255)
@@ -245,22 +249,33 @@ def _colours(path: Place) -> np.ndarray:
 # --- what is written -----------------------------------------------------------------------------------------------
 
 
-def write_subset(data: Dataset, chosen: list[Row], choice: Choice, output: Path) -> None:
-    """Manifest, sides and description of a subset; clips stay where they are."""
+def write_subset(data: Dataset, chosen: list[Row], choice: Choice, output: Place) -> None:
+    """Manifest, sides and description of a subset; clips stay where they are.
+
+    Raises:
+        SubsetError: a subset on a store of a dataset on this machine's disk.
+    """
     dataset, info = data.folder, data.info
     ids = pa.array(sorted(row["video_id"] for row in chosen), pa.string())
-    back = Path(os.path.relpath(str(dataset.resolve()), output.resolve()))
-    output.mkdir(parents=True, exist_ok=True)
+    if local_path(dataset) is None:
+        back = str(dataset)
+    elif local_path(output) is None:
+        raise SubsetError(
+            f"{output}: a subset holds no clips, and from a store nobody sees those in {dataset};"
+            " take it on this disk, or export the clips"
+        )
+    else:
+        back = Path(os.path.relpath(str(dataset.resolve()), str(output.resolve()))).as_posix()
 
     def chosen_rows(batch: pa.RecordBatch) -> pa.RecordBatch:
         kept = batch.filter(pc.is_in(batch["video_id"], value_set=ids))
-        paths = pa.array([(back / path).as_posix() for path in kept["clip_path"].to_pylist()], pa.string())
+        paths = pa.array([f"{back}/{path}" for path in kept["clip_path"].to_pylist()], pa.string())
         return kept.set_column(kept.schema.get_field_index("clip_path"), "clip_path", paths)
 
     rewrite_manifest(data.manifest, output / "manifest.parquet", chosen_rows)
     if sides := read_assignments(dataset):
         write_assignments(output, {i: sides[i] for i in ids.to_pylist() if i in sides})
-    told = {"of": back.as_posix(), **asdict(choice), "of_version": info.version}
+    told = {"of": back, **asdict(choice), "of_version": info.version}
     if choice.by == "quality":
         told["weights"] = QUALITY_WEIGHTS
     write_json(output / MARK, told)
@@ -272,24 +287,24 @@ def write_subset(data: Dataset, chosen: list[Row], choice: Choice, output: Path)
     write_info(output, own)
 
 
-def remembered(dataset: Place) -> list[Path]:
+def remembered(dataset: Place) -> list[Place]:
     """Subsets that were taken of a dataset, as far as they lie where they were written."""
     path = dataset / REMEMBERED
     names = json.loads(path.read_text(encoding="utf-8", errors="surrogatepass")) if path.is_file() else []
-    return [Path(name) for name in names if is_subset(Path(name))]
+    return [place for place in map(located, names) if is_subset(place)]
 
 
-def _remember(dataset: Place, subset: Path) -> None:
+def _remember(dataset: Place, subset: Place) -> None:
     known = remembered(dataset)
     if subset.resolve() not in known:
         write_listed(dataset, REMEMBERED, json_bytes([str(path) for path in (*known, subset.resolve())], indent=1))
 
 
-def take_down_features(subset: Path, ids: frozenset[str]) -> None:
+def take_down_features(subset: Place, ids: frozenset[str]) -> None:
     """Forget what clips were compared by, where it holds one of these videos."""
     path = subset / "features.parquet"
     if path.is_file():
-        table = pq.read_table(path)
+        table = pq.read_table(readable(path))
         gone = pc.is_in(table["video_id"], value_set=pa.array(sorted(ids), pa.string()))
         if pc.any(gone).as_py():
             with unfinished(path) as staged:

@@ -19,7 +19,7 @@ from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.figures import FIGURES, draw_figures
 from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.dataset.statistics import NO_LABEL, Statistics, dataset_statistics, labels_of_rows
-from tiktokactions.files import Place, poster_path, strip_path
+from tiktokactions.files import Place, poster_path, seen_from, strip_path
 from tiktokactions.records import REASONS, JsonObject, to_builtins
 from tiktokactions.reporting.blocks import Block, Commands, Picture, Preview, Previews, Section, Text, facts, table
 from tiktokactions.reporting.numbers import count, hours, share
@@ -122,7 +122,7 @@ def _samples(data: Dataset, wanted: int) -> list[Block]:
     """Accepted clips, spread over the labels, the same ones every time; and strips of some that wait for a person."""
     moving: list[Preview] = []
     for row in _chosen(data, "accepted", wanted):
-        clip, poster = data.folder / row["clip_path"], poster_path(data.folder, row["video_id"])
+        clip, poster = seen_from(data.folder, row["clip_path"]), poster_path(data.folder, row["video_id"])
         moving += preview(clip, poster, _caption(row))
     doubtful: list[Preview] = []
     for row in _chosen(data, "needs_review", min(4, wanted)):

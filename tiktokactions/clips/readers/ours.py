@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request, Stored, labels_in_order
 from tiktokactions.dataset.assignments import is_split, sides_of_fold
 from tiktokactions.dataset.info import refuse_newer
-from tiktokactions.files import Place, fingerprint, local_path, readable, what_is_there
+from tiktokactions.dataset.subset_mark import parent_of
+from tiktokactions.files import Place, fingerprint, local_path, readable, seen_from, what_is_there
 
 COLUMNS = ["video_id", "status", "labels", "human_labels", "clip_path"]
 
@@ -31,8 +32,9 @@ def read(request: Request) -> ClipSet:
     sides = None if request.side == "all" else sides_of_fold(request.path, request.fold)
     clips, labels, gone = [], [], []
     is_there = what_is_there(request.path)
-    # Whatever changed a clip has written the manifest too.
-    version = None if local_path(manifest) else str(fingerprint(str(manifest))[1])
+    # Whatever changed a clip has written the manifest of the dataset that holds it too.
+    holds = parent_of(request.path) / "manifest.parquet"
+    version = None if local_path(holds) else str(fingerprint(str(holds))[1])
     for batch in pq.ParquetFile(readable(manifest)).iter_batches(columns=COLUMNS, batch_size=10_000):
         for row in batch.to_pylist():
             if row["status"] != "accepted" or row["clip_path"] is None:
@@ -41,7 +43,7 @@ def read(request: Request) -> ClipSet:
             labels.append(label)
             if sides is not None and sides.get(row["video_id"]) != request.side:
                 continue
-            path = str(request.path.resolve() / row["clip_path"])
+            path = str(seen_from(request.path.resolve(), row["clip_path"]))
             if not is_there(row["clip_path"]):
                 gone.append(row["clip_path"])
             stored = None if version is None else Stored(path, version)
