@@ -43,7 +43,7 @@ REASONS: dict[str, str] = {
     "no_frames": "not one frame could be decoded",
     "single_frame": "only one frame: a picture, not a video",
     "truncated": "the file ends before its last frame",
-    "corrupt": "frames inside the video are damaged",
+    "corrupt": "frames inside the video are damaged, and no undamaged scene is long enough (or damaged is reject)",
     "too_small": "the picture is smaller than 16 pixels on a side",
     "too_long": "longer than max_source_s",
     "clip_failed": "the clip could not be cut or did not pass its check",
@@ -108,6 +108,12 @@ class Scene:
     @property
     def frames(self) -> int:
         return self.end_frame - self.start_frame
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    start_s: float
+    end_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +279,8 @@ class VideoRecord:
     longest_scene: int | None = None
     scene_sizes: tuple[tuple[int, int], ...] = ()
     """Width and height of the upright picture in each scene, where the size changes within the video; else empty."""
+    damaged: tuple[Stretch, ...] = ()
+    """What lies in no scene because it shows damage."""
     samples: tuple[Sample, ...] = ()
     motion: Motion | None = None
     quality: Quality | None = None

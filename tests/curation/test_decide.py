@@ -19,6 +19,7 @@ PROBE = Probe(
     duration_s=8.0, duration_s_from_header=8.0, frames=240, frames_from_header=240, corrupt_frames=0, start_s=0.0,
     bit_rate=None, has_audio=False,
 )  # fmt: skip
+DAMAGED = replace(PROBE, corrupt_frames=3)
 
 
 def record(people: int = 4, score: float = 0.8, scene_s: float = 8.0, **changes: Any) -> VideoRecord:
@@ -51,6 +52,9 @@ def record(people: int = 4, score: float = 0.8, scene_s: float = 8.0, **changes:
         (record(scene_s=3.4), {}, "rejected", ["too_short"]),
         (record(scene_s=3.4999999), {}, "accepted", ["enough_people"]),
         (record(scene_s=3.4), {"min_clip_s": 3.0}, "accepted", ["enough_people"]),
+        (record(probe=DAMAGED), {}, "accepted", ["enough_people"]),
+        (record(probe=DAMAGED), {"damaged": "reject"}, "rejected", ["corrupt"]),
+        (record(probe=DAMAGED, scene_s=2.0), {}, "rejected", ["corrupt"]),
         (record(failure="corrupt"), {"min_person_frames": 0}, "rejected", ["corrupt"]),
         (record(), {"max_static_share": 0.1}, "rejected", ["static"]),
         (record(), {"max_border": 0.15}, "rejected", ["borders"]),

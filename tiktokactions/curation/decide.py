@@ -36,10 +36,13 @@ def refusals(record: VideoRecord, options: CurateOptions, duplicate_of: str | No
         raise UsageError(
             f"record {record.video_id} has neither a failure nor a scene: it is incomplete, curate it again"
         )
+    is_damaged = record.probe.corrupt_frames > 0
+    if is_damaged and options.damaged == "reject":
+        return ["corrupt"]
     reasons = []
     # Time stamps are rounded to the container's clock: a scene of 105 frames at 30 fps may measure 3.499 s.
     if scene.duration_s < options.min_clip_s - 0.25 / record.probe.fps:
-        reasons.append("too_short")
+        reasons.append("corrupt" if is_damaged else "too_short")
     if record.quality is not None:
         reasons += _quality_reasons(record.quality, options)
     if duplicate_of is not None and not options.keep_duplicates:

@@ -16,7 +16,7 @@ from tiktokactions import video
 from tiktokactions.curation.description import Description, Thumbs, corner_times, described
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.scenes import CutFinder, analysis_size, make_scene_detector, sample_indices
-from tiktokactions.records import Motion, Probe, Scene
+from tiktokactions.records import Motion, Probe, Scene, Stretch
 from tiktokactions.video.orientation import Orientation
 
 GRID = 8
@@ -28,6 +28,7 @@ STILL = 0.02
 
 KEPT_PER_SCENE = 300
 """A scene of up to this many frames keeps all; a longer one keeps every second, fourth ... so that 150 to 300 stay."""
+_CELL_BYTES = GRID * GRID * 2
 RECENT = 64
 """The newest frames are always kept, because a detector may report a cut some frames late."""
 
@@ -52,6 +53,8 @@ class Evidence:
     longest_scene: int
     scene_sizes: tuple[tuple[int, int], ...]
     """Width and height in each scene, if they are not all the same."""
+    damaged: tuple[Stretch, ...]
+    """What no scene contains, because it shows damage."""
     samples: tuple[KeptFrame, ...]
     """The sampled frames of the longest scene, in order."""
     kept: tuple[KeptFrame, ...]
@@ -98,8 +101,43 @@ class _Candidates:
         return finished
 
 
+class _Scenes:
+    """The scenes so far, and the candidates of the longest."""
+
+    def __init__(self, source: video.VideoFile) -> None:
+        self._source = source
+        self.found: list[Scene] = []
+        self.shapes: list[video.Shape] = []
+        self.candidates = _Candidates()
+        self.longest = 0
+        self.longest_kept: list[KeptFrame] = []
+        self._start, self._shape = 0, source.shape
+
+    def begin(self, first: int, shape: video.Shape) -> None:
+        self._start, self._shape = first, shape
+
+    def cut(self, cuts: list[int]) -> None:
+        for cut in sorted(cuts):
+            if cut > self._start:
+                self.end(cut)
+                self._start = cut
+
+    def end(self, end: int) -> None:
+        """The current scene ends before frame ``end``."""
+        kept = self.candidates.split(end)
+        scene = Scene(self._source.times_s[self._start], self._source.timeline.end_s(end - 1), self._start, end)
+        if not self.found or scene.duration_s > self.found[self.longest].duration_s:
+            self.longest, self.longest_kept = len(self.found), kept
+        self.found.append(scene)
+        self.shapes.append(self._shape)
+
+    @property
+    def end_s(self) -> float:
+        return self.found[-1].end_s if self.found else 0.0
+
+
 def gather_evidence(source: video.VideoFile, options: CurateOptions, long_side: int) -> Evidence:
-    """Decode a video once from start to end.
+    """Decode a video once from start to end; a damaged one twice more, to leave out what shows damage.
 
     Frames are shrunk twice: to PySceneDetect's analysis size for cuts and motion, and to ``long_side`` pixels as
     candidates for the samples. Memory grows only by 140 bytes a frame with the length of the video.
@@ -108,28 +146,21 @@ def gather_evidence(source: video.VideoFile, options: CurateOptions, long_side: 
         VideoError: ``too_long``, ``truncated``, ``corrupt``, ``single_frame``, ``no_frames``.
     """
     _check_length(source, options)
+    evidence = _one_pass(source, options, long_side)
+    if evidence is None:
+        with video.VideoFile(source.path, source.skip_loop_filter, source.find_damage()) as undamaged:
+            evidence = _one_pass(undamaged, options, long_side)
+    assert evidence is not None
+    return evidence
+
+
+def _one_pass(source: video.VideoFile, options: CurateOptions, long_side: int) -> Evidence | None:
+    """None if there is damage and nobody knows yet where."""
     cuts = scaler = None
-    candidates = _Candidates()
-    changes, thumbs = _ChangeMeter(), Thumbs()
-    starts, shapes = [0], [source.shape]
-    longest_s, longest_kept = -1.0, list[KeptFrame]()
+    scenes, changes, thumbs = _Scenes(source), _ChangeMeter(), Thumbs()
+    damaged: list[Stretch] = []
     decode_s = analyse_s = 0.0
-
-    def close_scene(end: int) -> None:
-        """The current scene ends before frame ``end``; keep its candidates if it is the longest so far."""
-        nonlocal longest_s, longest_kept
-        finished = candidates.split(end)
-        duration_s = source.timeline.end_s(end - 1) - source.times_s[starts[-1]]
-        if duration_s > longest_s:
-            longest_s, longest_kept = duration_s, finished
-
-    def open_scenes(found: list[int]) -> None:
-        for cut in sorted(found):
-            if cut > starts[-1]:
-                close_scene(cut)
-                starts.append(cut)
-                shapes.append(shapes[-1])
-
+    number = -1
     clock = time.perf_counter()
     for frame in source.frames():
         decoded = time.perf_counter()
@@ -138,40 +169,51 @@ def gather_evidence(source: video.VideoFile, options: CurateOptions, long_side: 
             _check_length(source, options)
         if frame.starts_anew or cuts is None or scaler is None:
             if cuts is not None:
-                open_scenes(cuts.finish())
-                open_scenes([frame.number])
-            shapes[-1] = frame.shape
+                scenes.cut(cuts.finish())
+                scenes.end(number + 1)
+            if source.damage is not None and frame.number in source.damage.breaks:
+                damaged.append(Stretch(scenes.end_s, frame.time_s))
+            scenes.begin(frame.number, frame.shape)
             cuts = CutFinder(make_scene_detector(options), source.guessed_rate, frame.number)
             scaler = video.AnalysisScaler(*analysis_size(frame.shape.coded_width, frame.shape.coded_height))
             candidate_size = video.fit_size(*frame.shape.stored_size, long_side=long_side)
-            changes.forget()
+        number = frame.number
         image_bgr, luma = scaler(frame.picture)
-        candidates.add(KeptFrame(frame.number, frame.time_s, video.shrink(frame.picture, *candidate_size)))
-        changes.add(luma)
+        picture = video.shrink(frame.picture, *candidate_size)
+        scenes.candidates.add(KeptFrame(number, frame.time_s, picture))
+        changes.add(number, luma, frame.starts_anew)
         thumbs.add(frame.time_s, luma)
-        open_scenes(cuts.feed(frame.time_s, image_bgr))
+        scenes.cut(cuts.feed(frame.time_s, image_bgr))
         clock = time.perf_counter()
         analyse_s += clock - decoded
-    _check_health(source)
+    _check_health(source, number)
+    if source.corrupt_frames and source.damage is None:
+        return None
     assert cuts is not None
-    open_scenes(cuts.finish())
-    close_scene(len(source.times_s))
-    ends = [*starts[1:], len(source.times_s)]
-    spans_s = [(source.times_s[start], source.timeline.end_s(end - 1)) for start, end in zip(starts, ends, strict=True)]
-    longest = max(range(len(spans_s)), key=lambda i: spans_s[i][1] - spans_s[i][0])
-    probe = source.probe(shapes[longest])
-    scenes = tuple(Scene(*span_s, start, end) for span_s, start, end in zip(spans_s, starts, ends, strict=True))
-    sizes = tuple(shape.size for shape in shapes) if len({shape.size for shape in shapes}) > 1 else ()
-    scene = scenes[longest]
+    scenes.cut(cuts.finish())
+    scenes.end(number + 1)
+    if source.corrupt_frames and source.end_s > scenes.end_s + 1.5 / source.header_rate:
+        damaged.append(Stretch(scenes.end_s, source.end_s))
+    scene, shape = scenes.found[scenes.longest], scenes.shapes[scenes.longest]
     times_s = np.array(source.times_s[scene.start_frame : scene.end_frame])
-    orientation = shapes[longest].orientation
-    motion, static_share = changes.of_scene(scene, times_s, orientation)
-    samples = tuple(nearest_kept(longest_kept, scene, options.samples))
-    description = _described(longest_kept, *thumbs.between(scene.start_s, scene.end_s, orientation), orientation)
-    analyse_s += time.perf_counter() - clock
-    kept = tuple(longest_kept)
+    motion, static_share = changes.of_scene(scene, times_s, shape.orientation)
+    sizes = tuple(shape.size for shape in scenes.shapes)
+    shown = thumbs.between(scene.start_s, scene.end_s, shape.orientation)
+    description = _described(scenes.longest_kept, *shown, shape.orientation)
     return Evidence(
-        probe, scenes, longest, sizes, samples, kept, times_s, motion, static_share, description, decode_s, analyse_s
+        probe=source.probe(shape),
+        scenes=tuple(scenes.found),
+        longest_scene=scenes.longest,
+        scene_sizes=sizes if len(set(sizes)) > 1 else (),
+        damaged=tuple(damaged),
+        samples=tuple(nearest_kept(scenes.longest_kept, scene, options.samples)),
+        kept=tuple(scenes.longest_kept),
+        scene_times_s=times_s,
+        motion=motion,
+        static_share=static_share,
+        description=description,
+        decode_s=decode_s,
+        analyse_s=analyse_s + time.perf_counter() - clock,
     )
 
 
@@ -202,12 +244,12 @@ def _check_length(source: video.VideoFile, options: CurateOptions) -> None:
         )
 
 
-def _check_health(source: video.VideoFile) -> None:
-    """Reject damaged videos, because what they show cannot be trusted."""
+def _check_health(source: video.VideoFile, last: int) -> None:
+    """Reject videos of which too little is there. ``last``: number of the last frame without damage, -1 for none."""
     probe, missing = source.probe(), source.missing()
     if missing:
         raise video.VideoError("truncated", f"{missing}; decoded {probe.duration_s:.2f} s", probe)
-    if probe.corrupt_frames:
+    if last < 0:
         raise video.VideoError("corrupt", f"{probe.corrupt_frames} damaged of {probe.frames} frames", probe)
     if probe.frames == 1:
         raise video.VideoError("single_frame", "a picture rather than a video", probe)
@@ -220,11 +262,11 @@ class _ChangeMeter:
         self._before: np.ndarray | None = None
         self._cells = bytearray()
 
-    def forget(self) -> None:
-        """The next frame is not compared with the one before."""
-        self._before = None
-
-    def add(self, luma: np.ndarray) -> None:
+    def add(self, number: int, luma: np.ndarray, starts_anew: bool) -> None:
+        """The next frame; one that starts anew is not compared with the one before."""
+        if starts_anew:
+            self._before = None
+            self._cells += bytes(_CELL_BYTES * number - len(self._cells))  # frames that show damage
         change = cv2.absdiff(luma, luma if self._before is None else self._before)
         cv2.threshold(change, NOISE_LEVELS, 0, cv2.THRESH_TOZERO, dst=change)
         cells = cv2.resize(change.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_AREA)

@@ -132,6 +132,7 @@ def _look(
         scenes=evidence.scenes,
         longest_scene=evidence.longest_scene,
         scene_sizes=evidence.scene_sizes,
+        damaged=evidence.damaged,
         samples=samples,
         motion=evidence.motion,
         quality=quality,

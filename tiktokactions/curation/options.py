@@ -49,6 +49,9 @@ class CurateOptions:
     )
     min_clip_s: float = option(3.5, "decision", "reject videos whose longest scene is shorter than this (too_short)")
     max_clip_s: float = option(10.0, "decision", "take the most relevant part of this length from longer scenes")
+    damaged: Literal["keep", "reject"] = option(
+        "keep", "decision", "judge damaged videos by their longest undamaged scene, or 'reject' them (corrupt)"
+    )
     keep_duplicates: bool = option(False, "decision", "keep near-duplicates of other videos")
     max_static_share: float | None = option(
         None, "decision", "reject videos with a larger share of motionless frames (static)"

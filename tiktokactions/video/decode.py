@@ -16,6 +16,7 @@ import numpy as np
 from tiktokactions.records import Probe
 from tiktokactions.video.container import FASTEST_RATE, VideoError, header_rate, open_container, video_stream
 from tiktokactions.video.cut_off import end_of_track_s, what_is_missing
+from tiktokactions.video.damage import Damage, PacketSeen, find_damage
 from tiktokactions.video.orientation import Orientation, orientation_of
 from tiktokactions.video.pictures import fit_size, shrink, to_bgr, upright
 from tiktokactions.video.timing import SAME_TIME_S, Timeline
@@ -79,14 +80,19 @@ class VideoFile:
 
     ``skip_loop_filter``: FFmpeg's setting of the same name. ``noref`` skips the filter for frames that no other frame
     is predicted from: they look a little coarser, and all other frames are exact.
+    ``damage``: frames that are left out, though they are counted.
 
     Raises:
         VideoError: ``not_a_video``, ``truncated``, ``no_video_stream``, ``unsupported``, ``too_small``.
         OSError: the file cannot be opened at all (missing, no permission).
     """
 
-    def __init__(self, path: str | os.PathLike[str], skip_loop_filter: str = "default") -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], skip_loop_filter: str = "default", damage: Damage | None = None
+    ) -> None:
         self.path = os.fspath(path)
+        self.damage = damage
+        self.skip_loop_filter = skip_loop_filter
         self._container = open_container(self.path)
         try:
             self.stream = video_stream(self._container)
@@ -120,6 +126,7 @@ class VideoFile:
         self._packets = 0
         self._last_is_damaged = False
         self._last_stamp = 0
+        self._seen: list[PacketSeen] = []
 
     def __enter__(self) -> VideoFile:
         return self
@@ -160,9 +167,12 @@ class VideoFile:
             if is_new:  # a change of the matrix that leaves all three as they are is not noticed
                 newest, self.shape = looks, self._shape_of(picture)
             stamp = stamp if self._is_stamped else index
-            time_s, starts_anew = self.timeline.add(stamp, picture.duration or 0, is_new)
-            yield Frame(index, time_s, picture, self.shape, starts_anew)
-        self.timeline.finish(0.0 if self.missing() else (self._promised_end_s() or 0.0))
+            breaks = is_new or (self.damage is not None and index in self.damage.breaks)
+            time_s, starts_anew = self.timeline.add(stamp, picture.duration or 0, breaks)
+            if self.damage is None or index not in self.damage.frames:
+                yield Frame(index, time_s, picture, self.shape, starts_anew)
+        is_whole = not self.corrupt_frames and not self.missing()
+        self.timeline.finish((self._promised_end_s() or 0.0) if is_whole else 0.0)
 
     def frames_between(self, start_s: float, end_s: float, seek: bool = True) -> Iterator[Frame]:
         """The frames with ``start_s <= time_s < end_s``, found by seeking where that can be trusted.
@@ -239,6 +249,11 @@ class VideoFile:
             return f"{self._packets_end_s:.2f} s of {promised_s:.2f} s of its video are there"
         return None
 
+    @property
+    def end_s(self) -> float:
+        """When the video ends, by its frames and by what the file says."""
+        return max(self.timeline.run_ends_s[-1], self._promised_end_s() or 0.0)
+
     def _promised_end_s(self) -> float | None:
         end_s = end_of_track_s(self._container, self.stream)
         return None if end_s is None else end_s - self._start_s
@@ -293,7 +308,18 @@ class VideoFile:
     def _shape_of(self, picture: av.VideoFrame) -> Shape:
         return Shape(picture.width, picture.height, self._aspect, orientation_of(picture))
 
-    def _pictures(self) -> Iterator[tuple[av.VideoFrame, int | None]]:
+    def find_damage(self) -> Damage:
+        """Decode the whole file once more to tell which frames can be trusted."""
+        with VideoFile(self.path) as fresh:
+            return fresh._find_damage()
+
+    def _find_damage(self) -> Damage:
+        shown = [(stamp, bool(p.is_corrupt)) for p, stamp in self._pictures(notes_packets=True)]
+        if not self._is_stamped or any(stamp is None for stamp, _ in shown):
+            shown = [(number, is_damaged) for number, (_, is_damaged) in enumerate(shown)]
+        return find_damage(self._seen, [(stamp or 0, is_damaged) for stamp, is_damaged in shown])
+
+    def _pictures(self, notes_packets: bool = False) -> Iterator[tuple[av.VideoFrame, int | None]]:
         """Decode on: pictures with their time stamps. Damage is counted instead of stopping at it."""
         places: list[int] = []  # AVI: of the packets whose pictures have not come out yet
         has_keyframe = has_begun = False
@@ -314,10 +340,16 @@ class VideoFile:
                 self.leading_frames += not has_keyframe
             try:
                 pictures = packet.decode()
+                is_lost = False
             except av.error.FFmpegError:
+                pictures, is_lost = [], has_keyframe
                 self.corrupt_frames += has_keyframe
-                continue
-            if "avi" in self._kinds and packet.dts is not None and (packet.size > LARGEST_EMPTY_PACKET or pictures):
+            if notes_packets and packet.size:
+                stamp = packet.dts if packet.pts is None else packet.pts
+                place = len(self._seen) if stamp is None or not self._is_stamped else stamp
+                self._seen.append(PacketSeen(place, packet.is_keyframe, is_lost or packet.is_corrupt))
+            is_shown = pictures or (packet.size > LARGEST_EMPTY_PACKET and not is_lost)
+            if "avi" in self._kinds and packet.dts is not None and is_shown:
                 heapq.heappush(places, packet.dts)
             for picture in pictures:
                 assert isinstance(picture, av.VideoFrame)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import av
 import numpy as np
@@ -27,7 +27,7 @@ def orientation_of(picture: av.VideoFrame) -> Orientation:
     if data is None:
         return Orientation()
     # x' = a x + c y, y' = b x + d y, in 1/65536; y points down (ISO/IEC 14496-12, 6.2.2).
-    a, b, _, c, d = np.frombuffer(data, np.int32)[:5].tolist()
+    a, b, _, c, d = np.frombuffer(cast(bytes, data), np.int32)[:5].tolist()
     if not any((a, b, c, d)):
         return Orientation()
     mirrored = a * d - b * c < 0

@@ -1,0 +1,89 @@
+"""The good part of a damaged file is kept, and no more than that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.made_videos import numbered_frames, read_number, write_video
+from tiktokactions.curation.evidence import Evidence, gather_evidence
+from tiktokactions.curation.options import CurateOptions
+from tiktokactions.video import VideoError, VideoFile
+from tiktokactions.video.damage import PacketSeen, find_damage
+
+# In the file's order: (stamp, keyframe). Stamp 3 is shown after 1 and 2, which are predicted from it.
+GOPS = [
+    (0, True),
+    (3, False),
+    (1, False),
+    (2, False),
+    (4, True),
+    (7, False),
+    (5, False),
+    (6, False),
+    (8, True),
+    (9, False),
+]
+
+
+@pytest.mark.parametrize(
+    ("lost", "flagged", "damaged", "breaks"),
+    [
+        ([], [], [], []),
+        ([], [9], [9], [9]),
+        ([], [3], [1, 2, 3], [1, 4]),
+        ([], [7], [5, 6, 7], [5, 8]),
+        ([], [8], [8, 9], [8]),
+        ([], [0, 5], [0, 1, 2, 3, 5, 6, 7], [0, 4, 5, 8]),
+        ([2], [], [1, 3], [1, 4]),
+    ],
+    ids=["none", "the last", "what B-frames need", "second group", "keyframe", "two", "a lost packet"],
+)
+def test_damage_reaches_to_the_next_keyframe(
+    lost: list[int], flagged: list[int], damaged: list[int], breaks: list[int]
+) -> None:
+    packets = [PacketSeen(stamp, is_key, stamp in lost) for stamp, is_key in GOPS]
+    shown = sorted(stamp for stamp, _ in GOPS if stamp not in lost)
+    found = find_damage(packets, [(stamp, stamp in flagged) for stamp in shown])
+    assert sorted(shown[number] for number in found.frames) == damaged
+    assert {shown[number] for number in found.breaks} >= set(breaks) & set(shown)
+
+
+def write_damaged(path: Path, places: list[float], keyframe_every: int = 20) -> Path:
+    options = {"g": str(keyframe_every), "x264-params": "scenecut=0"}
+    write_video(path, numbered_frames(120, 96, 96), fps=20, b_frames=2, options=options)
+    data = bytearray(path.read_bytes())
+    noise = np.random.default_rng(0).integers(0, 256, 150, np.uint8).tobytes()
+    for place in places:
+        start = int(len(data) * place)
+        data[start : start + len(noise)] = noise
+    path.write_bytes(data)
+    return path
+
+
+def evidence_of(path: Path) -> Evidence:
+    with VideoFile(path) as source:
+        return gather_evidence(source, CurateOptions(min_scene_frames=2), 416)
+
+
+@pytest.mark.parametrize("places", [[0.3], [0.3, 0.6]], ids=["once", "twice"])
+def test_scenes_leave_damage_out(places: list[float], tmp_path: Path) -> None:
+    path = write_damaged(tmp_path / "v.mp4", places)
+    evidence = evidence_of(path)
+    assert len(evidence.scenes) == len(places) + 1
+    assert evidence.probe.corrupt_frames >= len(places)
+    for stretch, before, after in zip(evidence.damaged, evidence.scenes, evidence.scenes[1:], strict=False):
+        assert (stretch.start_s, stretch.end_s) == (before.end_s, after.start_s)
+    with VideoFile(path) as opened:
+        seen = {frame.number: frame.bgr(96, 96) for frame in opened.frames()}
+    for scene in evidence.scenes:
+        for number in range(scene.start_frame, scene.end_frame):
+            assert read_number(seen[number]) / 20 == pytest.approx(opened.times_s[number], abs=0.01)
+
+
+def test_a_file_with_nothing_undamaged_is_corrupt(tmp_path: Path) -> None:
+    path = write_damaged(tmp_path / "v.mp4", [0.04], keyframe_every=999)
+    with pytest.raises(VideoError, match="corrupt"):
+        evidence_of(path)
