@@ -28,6 +28,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 from tests.curation.tiny_onnx import write_constant_model
+from tests.hub import Hub, running_hub
 from tests.made_videos import numbered_frames, write_video
 from tiktokactions import cli
 from tiktokactions.cli import derive, parser
@@ -151,6 +152,14 @@ def tools(tmp_path_factory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def hub() -> Iterator[Hub]:
+    """The hub to which a page pushes, in the name that it uses."""
+    with running_hub() as hub:
+        hub.users = {"hf_lab": "a-lab"}
+        yield hub
+
+
 def environment_of(tools: Path) -> dict[str, str]:
     return os.environ | {
         "PATH": f"{tools / 'bin'}{os.pathsep}{os.environ['PATH']}",
@@ -215,15 +224,16 @@ def run_here(words: list[str], folder: Path, tools: Path) -> subprocess.Complete
 
 
 @pytest.fixture(scope="session")
-def run(tools) -> Callable[[str, Path], subprocess.CompletedProcess[str]]:
+def run(tools, hub) -> Callable[[str, Path], subprocess.CompletedProcess[str]]:
     def run_in(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
-        if text.startswith("tiktokactions ") and not set(text) & set("|&;<>$`*?~("):  # nothing for a shell
+        # Without anything for a shell, and without huggingface_hub, which reads its settings once.
+        if text.startswith("tiktokactions ") and not set(text) & set("|&;<>$`*?~(") and "--push" not in text:
             return run_here(shlex.split(text)[1:], folder, tools)
         try:
             return subprocess.run(
                 ["sh", "-c", text],
                 cwd=folder,
-                env=environment_of(tools),
+                env=environment_of(tools) | {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_lab"},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

@@ -297,6 +297,7 @@ def release(done: Released, typed: Typed) -> Told:
     sides = ", ".join(f"{side} {count:,}" for side, count in done.sides.items())
     lines = [f"{done.release}: {done.clips:,} clips ({sides}), {done.files:,} files; compare: sha256sum -c SHA256SUMS"]
     lines += [] if done.certificate else ["no leak certificate: there is no split, or one that has none"]
+    lines += [f"on the hub: {done.pushed}"] if done.pushed else []
     return Told(lines, done.notes)
 
 

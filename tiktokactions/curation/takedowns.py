@@ -15,7 +15,14 @@ from tiktokactions.files import Place, csv_bytes, write_listed
 
 
 class NotTakenDownError(TiktokactionsError, OSError):
-    """The operating system refused to delete files; the message names them."""
+    """What had to be removed is still there: the operating system refused to delete it, or it lies elsewhere.
+
+    ``taken_down``: how much did go.
+    """
+
+    def __init__(self, message: str, taken_down: int = 0) -> None:
+        super().__init__(message)
+        self.taken_down = taken_down
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ _ASKED = {
     "licence": 'Under which licence (an SPDX name like "CC-BY-4.0", or your own words)?',
     "contact": "Whom may people in the videos write to (an address)?",
     "citation": "How should it be cited (may stay empty)?",
+    "terms": "What must people agree to before they see a gated release (empty: the usual terms)?",
+    "asked": "What must they tell of themselves, separated by commas?",
 }
 
 
@@ -29,6 +31,10 @@ class Publisher:
     licence: str = ""
     contact: str = ""
     citation: str = ""
+    terms: str = ""
+    """What people agree to before they see a gated release."""
+    asked: str = "Name, Affiliation"
+    """What they tell of themselves then, separated by commas."""
 
     @property
     def missing(self) -> list[str]:

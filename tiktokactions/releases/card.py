@@ -105,8 +105,7 @@ def _text(
         loading=_LOADING if has_clips else _HYDRATING,
         making=making_section(stats, export.dataset.info),
         publisher=markdown(publisher.name) or "not said",
-        licence=markdown(publisher.licence)
-        or "not said; the terms of the platform and of the videos' owners apply to every clip",
+        licence=markdown(publisher.licence) or NO_LICENCE,
         contact=markdown(publisher.contact) or "not said",
         citation=f"{markdown(publisher.citation)}\n\n" if publisher.citation else "",
     )
@@ -121,7 +120,8 @@ def _header(export: Export, stats: Statistics, publisher: Publisher, gated: str,
     lines += ["task_categories:", "- video-classification", "tags:", "- video", "- human-action-recognition"]
     lines += ["- tiktokactions", "size_categories:", f"- {size_category(stats.funnel.accepted)}"]
     if gated:
-        lines += [f"extra_gated_prompt: {_quoted(gated)}", "extra_gated_fields:", "  Name: text", "  Affiliation: text"]
+        lines += [f"extra_gated_prompt: {_quoted(gated)}", "extra_gated_fields:"]
+        lines += [f"  {_quoted(name.strip())}: text" for name in publisher.asked.split(",") if name.strip()]
         lines += ["  I agree to these terms: checkbox"]
     splits = {split_of(side): None for side in export.counts} if has_clips else {}
     if splits:

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from tiktokactions.curation.takedowns import add_takedowns, read_takedowns
+from tiktokactions.curation.takedowns import NotTakenDownError, add_takedowns, read_takedowns
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.publisher import Publisher, read_publisher
 from tiktokactions.errors import UsageError
@@ -69,6 +69,8 @@ class Released:
     """Whether a certificate says what leaks between the sides."""
     notes: tuple[str, ...] = ()
     """What could not be had."""
+    pushed: str = ""
+    """Its address on the hub."""
 
 
 def write_release(
@@ -126,17 +128,23 @@ def take_down_from_releases(dataset: Place, ids: Iterable[str]) -> int:
 
     A release that was killed before its tables were written loses the clips of these videos and stays to be finished.
     One that was moved or deleted is forgotten here: whoever moved it has to remove the videos there.
+
+    Raises:
+        NotTakenDownError: all this is done, but some were pushed to the hub.
     """
-    gone, kept, changed = frozenset(ids), [], 0
+    gone, kept, changed, pushed = frozenset(ids), [], 0, []
     for entry in remembered(dataset):
         if not _is_ours(dataset, entry["id"]):
             kept.append(entry)
             continue
         out = located(entry["path"])
+        pushed += [f"{name} (release {entry['path']})" for name in entry.get("pushed", ())]
         mark = read_mark(out)
-        if mark is None or mark["id"] != entry["id"]:
+        is_there = mark is not None and mark["id"] == entry["id"]
+        if is_there or entry.get("pushed"):
+            kept.append(entry)
+        if not is_there:
             continue
-        kept.append(entry)
         changed += 1
         if (out / SUMS).is_file() or (out / "ids.csv").is_file() or (out / "manifest.parquet").is_file():
             export = Export(Dataset(dataset), tuple(entry["sides"]), tuple(entry["labels"]))
@@ -145,6 +153,9 @@ def take_down_from_releases(dataset: Place, ids: Iterable[str]) -> int:
             _delete_clips(out / "data", gone)
     if remembered(dataset) != kept:
         write_listed(dataset, REMEMBERED, json_bytes(kept))
+    if pushed:
+        where = ", ".join(pushed)
+        raise NotTakenDownError(f"what lies on the hub goes with the next 'release' with `push`: {where}", changed)
     return changed
 
 
@@ -235,11 +246,20 @@ def _require_empty(out: Place) -> None:
         raise UsageError(f"{out}: not empty and not a release; choose a new or an empty folder")
 
 
-def _remember(dataset: Place, mark: JsonObject, out: Place) -> None:
+def remember_push(dataset: Place, out: Place, name: str) -> None:
+    """So that a take-down can say where else the clips are."""
+    mark = read_mark(out)
+    assert mark is not None
+    _remember(dataset, mark, out, name)
+
+
+def _remember(dataset: Place, mark: JsonObject, out: Place, pushed: str = "") -> None:
     told = {name: mark[name] for name in ("id", "sides", "labels", "gated", "has_clips")}
     entry = told | {"path": absolute(str(out)), "dataset": absolute(str(dataset))}
-    others = [known for known in remembered(dataset) if known["id"] != mark["id"] and known["path"] != entry["path"]]
-    write_listed(dataset, REMEMBERED, json_bytes([*others, entry]))
+    same = [known for known in remembered(dataset) if known["id"] == mark["id"] or known["path"] == entry["path"]]
+    others = [known for known in remembered(dataset) if known not in same]
+    names = dict.fromkeys([*(name for known in same for name in known.get("pushed", ())), *filter(None, [pushed])])
+    write_listed(dataset, REMEMBERED, json_bytes([*others, entry | ({"pushed": list(names)} if names else {})]))
 
 
 def _is_ours(dataset: Place, release_id: str) -> bool:

@@ -189,7 +189,7 @@ def _finish(folder: Place, edit: Edit | None, pending: _Pending) -> TakenDown | 
             try:
                 pending.counts[artefact.name] = artefact.take_down(folder, ids)
             except NotTakenDownError as error:
-                pending.counts[artefact.name] = 0
+                pending.counts[artefact.name] = error.taken_down
                 pending.left.append(f"{artefact.name}: {error}")
             _write_pending(folder, pending)
         report = write_report(folder, pending.at, _report_of(folder, pending))
