@@ -31,6 +31,7 @@ from tiktokactions.records import DetectorInfo, to_builtins
 
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
 TALL = 0.5
+MOST_FALSE_POSITIVES = 0.03
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,14 @@ def shrink(image_bgr: np.ndarray, long_side: int) -> np.ndarray:
 
 
 def measure(detect: Detect, photos: list[Photo], long_side: int) -> tuple[list[float], float]:
-    """Best person score of every photo (0 where there is no box), and the median milliseconds per photo."""
+    """Best person score of every photo (0 where there is no box), and the median CPU milliseconds per photo."""
     images = [shrink(photo.image_bgr, long_side) for photo in photos]
     detect(images[:2])  # the first calls pay for memory and caches
     best, spent_ms = [], []
     for image in images:
-        start = time.perf_counter()
+        start = time.process_time()
         people = detect([image])[0]
-        spent_ms.append((time.perf_counter() - start) * 1000)
+        spent_ms.append((time.process_time() - start) * 1000)
         best.append(people[0].score if people else 0.0)
     return best, statistics.median(spent_ms)
 
@@ -87,6 +88,11 @@ def scores_at(threshold: float, best: list[float], photos: list[Photo]) -> dict[
         "recall_tall": share([yes for photo, yes in zip(photos, said, strict=True) if photo.is_tall]),
         "false_positive_rate": share([yes for photo, yes in zip(photos, said, strict=True) if not photo.has_person]),
     }
+
+
+def lowest_score(sweep: list[dict[str, float | None]]) -> float:
+    """The lowest threshold with at most :data:`MOST_FALSE_POSITIVES`: the default score of a detector."""
+    return min(s["threshold"] or 0.0 for s in sweep if (s["false_positive_rate"] or 0.0) <= MOST_FALSE_POSITIVES)
 
 
 def resolve_or_say_why(name: str, shared: Path) -> ResolvedDetector | None:
@@ -130,7 +136,7 @@ def main() -> int:
             continue
         best, ms = measure(open_detector(resolved), photos, resolved.long_side)
         info, sweep = resolved.info, [scores_at(threshold, best, photos) for threshold in THRESHOLDS]
-        print_sweep(f"{info.name} (SHA-256 {info.sha256[:12]}): {ms:.1f} ms per frame, one thread", sweep, info)
+        print_sweep(f"{info.name} (SHA-256 {info.sha256[:12]}): {ms:.1f} CPU ms per frame, one thread", sweep, info)
         size_and_speed = {"long_side": resolved.long_side, "ms_per_frame": round(ms, 2)}
         results.append({"detector": to_builtins(info), **size_and_speed, "sweep": sweep})
     if not results:

@@ -243,6 +243,10 @@ class DetectorInfo:
     """The score from which this detector's boxes count unless the user sets another."""
 
 
+WEAKER = {"blazepose": "the weaker detector: it misses more people than yolox-nano does"}
+"""What the summary of a run and the card of a dataset say of some detectors."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClipFile:
     """A clip on disk. ``path`` is relative to the dataset folder, with forward slashes."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from tests.curation.tiny_onnx import write_constant_model
+from tests.curation.tiny_onnx import Node, Tensor, write_constant_model, write_graph
 from tiktokactions.curation import weights
 from tiktokactions.curation.boxes import yolox_grid
 from tiktokactions.curation.detectors import KEEP_SCORE, Detect, load_onnx, open_blazepose, open_onnx, person_class
@@ -107,6 +108,130 @@ def test_end_to_end_layout(tmp_path: Path) -> None:
     ((first, second),) = open_onnx(path)([picture(320, 320)])
     assert first.xyxy == pytest.approx((10, 20, 30, 40))
     assert second.score == pytest.approx(0.8)
+
+
+# Layouts of the exports of D-FINE, DEIM, DEIMv2 (images, orig_target_sizes -> labels, boxes, scores) and of RF-DETR (input ->
+# dets, labels), with random weights. How bright a picture is in which colour moves every score.
+COLOURS = np.array([[0.5], [-0.7], [0.9]], np.float32)
+"""Weights of red, green and blue."""
+QUERIES = 30
+
+
+def write_detr(
+    path: Path, batch: int | str, names: Sequence[str], classes: int = 0, sizes: str = "int64"
+) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(5)
+    corner, side = random.uniform(0.1, 0.5, (1, QUERIES, 2)), random.uniform(0.1, 0.4, (1, QUERIES, 2))
+    weights = {"colours": COLOURS, "none": np.zeros(1, np.float32), "last": np.array([2]), "middle": np.array([1])}
+    means: list[Node] = [
+        ("ReduceMean", ["pictures"], "means", {"axes": [2, 3], "keepdims": 0}),
+        ("MatMul", ["means", "colours"], "tone", {}),
+    ]
+    if classes:
+        weights["w_boxes"] = np.concatenate([corner + side / 2, side], axis=2).astype(np.float32)
+        weights["w_logits"] = random.normal(-1, 2, (1, QUERIES, classes)).astype(np.float32)
+        nodes = [
+            *means,
+            ("Unsqueeze", ["tone", "last"], "deep", {}),
+            ("Mul", ["deep", "none"], "zero", {}),
+            ("Add", ["w_boxes", "zero"], names[0], {}),
+            ("Add", ["w_logits", "deep"], names[1], {}),
+        ]
+        gives: dict[str, Tensor] = {
+            names[0]: ((batch, QUERIES, 4), "float32"),
+            names[1]: ((batch, QUERIES, classes), "float32"),
+        }
+        takes: dict[str, Tensor] = {"pictures": ((batch, 3, 64, 96), "float32")}
+    else:
+        weights["w_boxes"] = np.concatenate([corner, corner + side], axis=2).astype(np.float32)
+        weights["w_scores"] = random.normal(0, 1, (1, QUERIES)).astype(np.float32)
+        weights["w_labels"] = random.integers(0, 3, (1, QUERIES)).astype(np.float32)
+        nodes = [
+            *means,
+            ("Add", ["w_scores", "tone"], "sum", {}),
+            ("Sigmoid", ["sum"], names[2], {}),
+            ("Mul", [names[2], "none"], "zero", {}),
+            ("Add", ["w_labels", "zero"], "float_labels", {}),
+            ("Cast", ["float_labels"], names[0], {"to": 7}),
+            ("Cast", ["sizes"], "float_sizes", {"to": 1}),
+            ("Concat", ["float_sizes", "float_sizes"], "both", {"axis": 1}),
+            ("Unsqueeze", ["both", "middle"], "scale", {}),
+            ("Mul", ["w_boxes", "scale"], names[1], {}),
+        ]
+        shapes: dict[str, Tensor] = {names[0]: ((batch, QUERIES), "int64"), names[1]: ((batch, QUERIES, 4), "float32")}
+        gives = shapes | {names[2]: ((batch, QUERIES), "float32")}
+        takes = {"pictures": ((batch, 3, 64, 96), "float32"), "sizes": ((batch, 2), sizes)}
+    write_graph(path, nodes, takes, gives, weights)
+    return weights
+
+
+def coloured(height: int, width: int, bgr: tuple[int, int, int]) -> np.ndarray:
+    return np.full((height, width, 3), bgr, np.uint8)
+
+
+def tone(bgr: tuple[int, int, int], normalised: bool) -> float:
+    rgb = np.array(bgr[::-1]) / 255
+    rgb = (rgb - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225] if normalised else rgb
+    return float((rgb @ COLOURS)[0])
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-logits))
+
+
+@pytest.mark.parametrize("batch", [1, 4, "N"])
+@pytest.mark.parametrize(("stem", "sizes"), [("dfine", "int64"), ("deimv2_hgnetv2", "float32"), ("dinov3", "int32")])
+def test_detr_layout_of_labels_boxes_and_scores(tmp_path: Path, stem: str, sizes: str, batch: int | str) -> None:
+    """One picture is three times as large: boxes are in its own pixels."""
+    path, dark, bright = tmp_path / "m.onnx", (20, 90, 160), (200, 90, 160)
+    weights = write_detr(path, batch, [f"{stem}/labels", "boxes", "scores"], sizes=sizes)
+    found = open_onnx(path)([coloured(40, 60, dark), coloured(120, 180, bright)])
+    person = weights["w_labels"][0] == 0
+    for people, colour, size in zip(found, (dark, bright), ((60, 40), (180, 120)), strict=True):
+        scores = sigmoid(weights["w_scores"][0] + tone(colour, normalised=stem == "dinov3"))
+        kept = person & (scores >= KEEP_SCORE)
+        expected = sorted(
+            zip(scores[kept], (weights["w_boxes"][0] * np.array([*size, *size]))[kept].tolist(), strict=True)
+        )
+        assert len(expected) > 5
+        assert [p.score for p in people] == pytest.approx([score for score, _ in expected][::-1], abs=1e-4)
+        np.testing.assert_allclose([p.xyxy for p in people], [box for _, box in expected][::-1], atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("names", "classes", "person", "normalised"),
+    [
+        (["dets", "labels"], 91, 1, True),
+        (["dets", "labels"], 4, 0, True),
+        (["pred_boxes", "logits"], 80, 0, False),
+    ],
+    ids=["RF-DETR, COCO", "RF-DETR, four classes", "Hugging Face"],
+)
+def test_detr_layout_of_boxes_and_logits(
+    tmp_path: Path, names: list[str], classes: int, person: int, normalised: bool
+) -> None:
+    path, colour = tmp_path / "m.onnx", (60, 120, 90)
+    weights = write_detr(path, "N", names, classes)
+    (people,) = open_onnx(path)([coloured(50, 100, colour)])
+    scores = sigmoid(weights["w_logits"][0, :, person] + tone(colour, normalised))
+    boxes = weights["w_boxes"][0]
+    corners = np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], axis=1)
+    expected = corners * [100, 50, 100, 50]
+    order = np.argsort(-scores)[: int((scores >= KEEP_SCORE).sum())]
+    assert [p.score for p in people] == pytest.approx(scores[order], abs=1e-4)
+    np.testing.assert_allclose([p.xyxy for p in people], expected[order], atol=0.01)
+
+
+def test_boxes_in_pixels_beside_scores_are_no_detr(tmp_path: Path) -> None:
+    weights = write_detr(tmp_path / "m.onnx", 1, ["boxes", "scores"], classes=80)
+    big = np.array(weights["w_boxes"]) * 640
+    nodes: list[Node] = [("Identity", ["a"], "boxes", {}), ("Identity", ["b"], "scores", {})]
+    gives = {"boxes": (big.shape, "float32"), "scores": ((1, QUERIES, 80), "float32")}
+    write_graph(
+        tmp_path / "nas.onnx", nodes, {"x": ((1, 3, 64, 64), "float32")}, gives, {"a": big, "b": weights["w_logits"]}
+    )
+    with pytest.raises(DetectorError, match="or a DETR's labels, boxes and scores"):
+        load_onnx(tmp_path / "nas.onnx")
 
 
 def test_no_pictures(tmp_path: Path) -> None:

@@ -132,6 +132,14 @@ def test_a_whole_scene_is_judged_by_its_own_ten_frames(tmp_path: Path) -> None:
     assert [(s.frame, s.people) for s in record.clip.searched] == [(s.frame, s.people) for s in record.samples]
 
 
+def test_a_whole_scene_with_people_in_part_of_it_is_searched_as_it_was_written(tmp_path: Path) -> None:
+    record = curated(tmp_path, scene(8, [(0, 3.5)], (4, 8)))
+    assert record.clip is not None
+    seen = seen_in_clip(record, tmp_path / "data")
+    assert [bool(s.people) for s in record.clip.searched] == [seen[s.frame] for s in record.clip.searched]
+    assert record.clip.searched != tuple(replace(s, phash="", phash_mirrored="") for s in record.samples)
+
+
 def test_a_new_threshold_needs_no_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record = curated(tmp_path, scene(30, [(12, 18)], (0, 10)))
     monkeypatch.setattr(av, "open", None)

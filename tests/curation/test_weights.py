@@ -188,13 +188,14 @@ def test_folder_that_cannot_be_written(models: Path) -> None:
 WHEEL = "mediapipe-0.10.14-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
 
 
-def make_wheel(folder: Path, member: str = weights.BLAZEPOSE_MEMBER) -> Path:
+def make_wheel(folder: Path, member: str = weights.BLAZEPOSE_MEMBERS[0]) -> Path:
     """A wheel that pip takes for the real one, with other contents."""
     folder.mkdir(exist_ok=True)
     info = "mediapipe-0.10.14.dist-info"
     tags = "Tag: cp311-cp311-manylinux_2_17_x86_64\nTag: cp311-cp311-manylinux2014_x86_64\n"
     with zipfile.ZipFile(folder / WHEEL, "w") as wheel:
         wheel.writestr(member, RELEASE)
+        wheel.writestr(weights.BLAZEPOSE_MEMBERS[1], b"")
         wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: mediapipe\nVersion: 0.10.14\n")
         wheel.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\n{tags}")
         wheel.writestr(f"{info}/RECORD", "")
@@ -217,16 +218,16 @@ def test_blazepose_comes_out_of_the_wheel_that_pip_fetches(
     make_wheel(local_pip)
     monkeypatch.setattr(weights, "BLAZEPOSE_SHA256", SHA256)
     path = weights.blazepose_file()
-    assert path == models / "pose_detection.tflite"
+    assert path == models / "blazepose.tflite2"
     assert path.read_bytes() == RELEASE
-    assert os.listdir(models) == ["pose_detection.tflite"]
+    assert os.listdir(models) == ["blazepose.tflite2"]
     monkeypatch.setattr(weights, "pip_download", lambda *_: pytest.fail("pip was called again"))
     assert weights.blazepose_file() == path
 
 
 def test_damaged_blazepose_is_fetched_anew(models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     models.mkdir()
-    (models / "pose_detection.tflite").write_bytes(RELEASE[:100])
+    (models / "blazepose.tflite2").write_bytes(RELEASE[:100])
     monkeypatch.setattr(weights, "BLAZEPOSE_SHA256", SHA256)
     monkeypatch.setattr(weights, "pip_download", lambda *_: make_wheel(tmp_path / "wheels"))
     assert not weights.has_blazepose()
@@ -235,7 +236,7 @@ def test_damaged_blazepose_is_fetched_anew(models: Path, monkeypatch: pytest.Mon
 
 def test_wheel_with_another_file_is_refused(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "pip_download", lambda *_: make_wheel(tmp_path))
-    with pytest.raises(DetectorError, match=rf"pose_detection.tflite: has SHA-256 {SHA256}, expected 9ba9dd3d"):
+    with pytest.raises(DetectorError, match=rf"pose_landmark_full.tflite: has SHA-256 {SHA256}, expected babf2824"):
         weights.blazepose_file()
     assert not models.exists()
 
@@ -243,10 +244,10 @@ def test_wheel_with_another_file_is_refused(models: Path, tmp_path: Path, monkey
 def test_wheel_without_the_file_or_no_wheel_at_all(tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, member="mediapipe/other.tflite")
     with pytest.raises(DetectorError, match=r"cannot take mediapipe/modules.* out of it"):
-        weights.wheel_member(wheel, weights.BLAZEPOSE_MEMBER, SHA256)
+        weights.wheel_members(wheel, weights.BLAZEPOSE_MEMBERS, SHA256)
     wheel.write_bytes(b"not a zip file")
     with pytest.raises(DetectorError, match="cannot take"):
-        weights.wheel_member(wheel, weights.BLAZEPOSE_MEMBER, SHA256)
+        weights.wheel_members(wheel, weights.BLAZEPOSE_MEMBERS, SHA256)
 
 
 def test_pip_that_finds_nothing_is_quoted(models: Path, local_pip: Path) -> None:
@@ -268,7 +269,7 @@ def test_blazepose_from_the_registry(models: Path) -> None:
         path = weights.blazepose_file(offline=False)
     except DetectorError as error:
         pytest.skip(f"the package registry cannot be reached: {error}")
-    assert path.stat().st_size == 2_959_046
+    assert path.stat().st_size == 2_959_046 + 6_440_512
     assert sha256_file(path) == weights.BLAZEPOSE_SHA256
 
 

@@ -1,4 +1,4 @@
-"""Tiny ONNX files for tests, written byte by byte: a model that takes pictures and answers one fixed array.
+"""Tiny ONNX files for tests, written byte by byte: a model that takes pictures and answers one fixed array, or any graph.
 
 Written here so that the tests need no ONNX library. Field numbers: onnx.proto3.
 """
@@ -10,7 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-ELEMENT_TYPES = {"float32": 1, "float16": 10}
+ELEMENT_TYPES = {"float32": 1, "int32": 6, "int64": 7, "float16": 10}
+Tensor = tuple[Sequence[int | str], str]
+"""Shape, with names where a side is free, and type."""
+Node = tuple[str, Sequence[str], str, Mapping[str, int | Sequence[int]]]
+"""Operator, inputs, output and attributes."""
 
 
 def write_constant_model(
@@ -21,18 +25,40 @@ def write_constant_model(
     element: str = "float32",
 ) -> Path:
     """``takes``: the shape of the input, names where a side is free. ``gives``: the output whatever the input."""
-    kind = ELEMENT_TYPES[element]
-    answer = gives.astype(element)
-    dims = b"".join(_number(1, side) for side in answer.shape)
-    initializer = dims + _number(2, kind) + _bytes(8, b"answer") + _bytes(9, answer.tobytes())
-    node = _bytes(1, b"answer") + _bytes(2, b"output") + _bytes(4, b"Identity")
-    graph = (
-        _bytes(1, node)
-        + _bytes(2, b"constant")
-        + _bytes(5, initializer)
-        + _bytes(11, _value("images", takes, kind))
-        + _bytes(12, _value("output", answer.shape, kind))
+    node: Node = ("Identity", ["answer"], "output", {})
+    constants = {"answer": gives.astype(element)}
+    return write_graph(
+        path, [node], {"images": (takes, element)}, {"output": (gives.shape, element)}, constants, metadata
     )
+
+
+def write_graph(
+    path: Path,
+    nodes: Sequence[Node],
+    takes: Mapping[str, Tensor],
+    gives: Mapping[str, Tensor],
+    constants: Mapping[str, np.ndarray],
+    metadata: Mapping[str, str] | None = None,
+) -> Path:
+    """``nodes`` in the order in which they are computed."""
+    graph = _bytes(2, b"tiny")
+    for operator, inputs, output, attributes in nodes:
+        node = b"".join(_bytes(1, name.encode()) for name in inputs) + _bytes(2, output.encode())
+        node += _bytes(4, operator.encode())
+        for name, value in attributes.items():
+            if isinstance(value, int):
+                told = _number(3, value) + _number(20, 2)
+            else:
+                told = b"".join(_number(8, v) for v in value) + _number(20, 7)
+            node += _bytes(5, _bytes(1, name.encode()) + told)
+        graph += _bytes(1, node)
+    for name, array in constants.items():
+        dims = b"".join(_number(1, side) for side in array.shape)
+        kind = ELEMENT_TYPES[str(array.dtype)]
+        graph += _bytes(5, dims + _number(2, kind) + _bytes(8, name.encode()) + _bytes(9, array.tobytes()))
+    for field, tensors in ((11, takes), (12, gives)):
+        for name, (shape, element) in tensors.items():
+            graph += _bytes(field, _value(name, shape, ELEMENT_TYPES[element]))
     model = _number(1, 8) + _bytes(8, _number(2, 13)) + _bytes(7, graph)
     for key, text in (metadata or {}).items():
         model += _bytes(14, _bytes(1, key.encode()) + _bytes(2, text.encode()))

@@ -137,6 +137,7 @@ def test_every_named_field_is_a_column_of_the_manifest(tmp_path: Path) -> None:
         ("none", CurateOptions(), "No person detector was run."),
         (None, CurateOptions(), "No person detector was run."),
         ("blazepose", CurateOptions(min_person_frames=6), "a person in at least 6 of the clip's frames qualify"),
+        ("blazepose", CurateOptions(), "It is the weaker detector: it misses more people"),
         ("blazepose", CurateOptions(min_person_frames=0), "Videos qualify without a person in them."),
         ("blazepose", CurateOptions(keep_duplicates=True), "Near-duplicates are kept."),
     ],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tiktokactions.cli.studies import extrapolation_lines, study_lines
 from tiktokactions.errors import ATTENTION, DONE
-from tiktokactions.records import JsonObject, to_builtins
+from tiktokactions.records import WEAKER, JsonObject, to_builtins
 from tiktokactions.text import aligned
 
 if TYPE_CHECKING:
@@ -183,6 +183,8 @@ def curate(made: ta.Dataset, typed: Typed) -> Told:
         *status_lines(result),
         f"{result.curated} curated in {result.seconds:.1f} s{twins}{earlier}{again}",
     ]
+    if result.detector in WEAKER:
+        lines.append(f"{result.detector} is {WEAKER[result.detector]}")
     if result.removed:
         lines.append(f"{result.removed} files skipped: their videos were removed from this dataset (removed.csv)")
     attention = by_video(result.uncut)

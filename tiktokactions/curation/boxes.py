@@ -1,14 +1,15 @@
 """Boxes: letterboxing, decoding and non-maximum suppression, the arithmetic between a picture and a detector's numbers.
 
 Legend of shapes: N candidate boxes, C classes. A canvas is the picture as a model sees it. Boxes are (x0, y0, x1, y1).
-Nothing here opens a model; the layouts are those of YOLOX, of ultralytics' YOLOv8 exports and of MediaPipe's BlazePose.
+Nothing here opens a model; the layouts are those of YOLOX, of ultralytics' YOLOv8 exports, of the DETR family and of
+MediaPipe's BlazePose.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -18,8 +19,8 @@ from tiktokactions.records import PersonBox
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-Family = Literal["yolox", "yolov8", "end-to-end"]
-"""The kinds of ONNX detectors; ``end-to-end`` exports do their own non-maximum suppression."""
+Family = Literal["yolox", "yolov8", "end-to-end", "detr"]
+"""The kinds of ONNX detectors; ``end-to-end`` exports do their own non-maximum suppression, and ``detr`` needs none."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,47 @@ def decode_end_to_end(output: Floats, person: int = 0) -> tuple[Floats, Floats]:
     return output[:, :4], np.where(output[:, 5].round() == person, output[:, 4], np.float32(0))
 
 
+# --- DETR ------------------------------------------------------------------------------------------------------------
+
+COCO_IDS = 91
+"""Classes of a model that counts them by COCO's own ids, of which 0 is nobody and 1 a person."""
+LARGEST_SHARE = 2.0
+"""Boxes with larger numbers are in pixels, not in shares of the picture."""
+
+
+def detr_roles(outputs: Sequence[NDArray[Any]], names: Sequence[str]) -> dict[str, int] | None:
+    """Which output is which, by shape, type and, where that leaves a doubt, name; None if these are not a DETR's.
+
+    D-FINE, DEIM, DEIMv2 and RT-DETR end in ``labels`` (B, Q), whole numbers, ``boxes`` (B, Q, 4) in pixels of the sizes given
+    to the model, and ``scores`` (B, Q). RF-DETR ends in ``dets`` (B, Q, 4), centre and size as shares of the picture, and
+    ``labels`` (B, Q, C), logits; Hugging Face's exports in ``logits`` and ``pred_boxes`` of the same kind.
+    """
+    whole = [i for i, output in enumerate(outputs) if output.ndim == 2 and np.issubdtype(output.dtype, np.integer)]
+    flat = [i for i, output in enumerate(outputs) if output.ndim == 2 and np.issubdtype(output.dtype, np.floating)]
+    deep = [i for i, output in enumerate(outputs) if output.ndim == 3]
+    fours = sorted(
+        (i for i in deep if outputs[i].shape[2] == 4), key=lambda i: not names[i].endswith(("dets", "boxes"))
+    )
+    if len(whole) == len(flat) == len(deep) == len(fours) == 1:
+        return {"labels": whole[0], "boxes": fours[0], "scores": flat[0]}
+    if len(deep) == 2 and fours and not whole and not flat and np.abs(outputs[fours[0]]).max() <= LARGEST_SHARE:
+        return {"boxes": fours[0], "logits": next(i for i in deep if i != fours[0])}
+    return None
+
+
+def decode_detr(labels: NDArray[Any], scores: Floats, person: int) -> Floats:
+    """Person scores (Q,) of one output that names a class for each of its boxes."""
+    return np.where(labels == person, scores, np.float32(0))
+
+
+def decode_detr_logits(dets: Floats, logits: Floats, size_wh: tuple[int, int], person: int) -> tuple[Floats, Floats]:
+    """Boxes (Q, 4) in pixels of a picture and person scores (Q,) from shares (Q, 4) and logits (Q, C)."""
+    centre, half = dets[:, :2], dets[:, 2:] / 2
+    scores = 1 / (1 + np.exp(-np.clip(logits[:, person], -80, 80)))
+    size = np.array(size_wh * 2, np.float32)
+    return np.concatenate([centre - half, centre + half], axis=1) * size, scores.astype(np.float32)
+
+
 # --- BlazePose -----------------------------------------------------------------------------------------------------
 
 BLAZEPOSE_SIDE = 224  # pixels, the model's canvas
@@ -175,3 +217,17 @@ def body_boxes(keypoints: Floats) -> Floats:
     along = np.abs(keypoints[:, 1] - hips) / np.maximum(radius, 1e-6)  # the body's direction: (0, 1) is upright
     reach = radius * np.minimum(1, along + along[:, ::-1] / 2)
     return np.concatenate([hips - reach, hips + reach], axis=1).astype(np.float32)
+
+
+BODY_SIDE = 256  # pixels, the landmark model's canvas
+BODY_ROOM = 1.25  # MediaPipe's: the square is that much larger than the circle around the body
+
+
+def body_picture(image_bgr: Image, keypoints: Floats) -> Image:
+    """The square around a body, turned upright, as the landmark model sees it, from its detection's keypoints (4, 2)."""
+    hips, ahead = keypoints[0], keypoints[1] - keypoints[0]
+    radius = max(float(np.linalg.norm(ahead)), 1.0)
+    right, down = np.array([-ahead[1], ahead[0]]) / radius, -ahead / radius
+    turn = np.stack([right, down]) * (BODY_SIDE / (2 * BODY_ROOM * radius))
+    matrix = np.concatenate([turn, (BODY_SIDE / 2 - turn @ hips)[:, None]], axis=1)
+    return np.asarray(cv2.warpAffine(image_bgr, matrix, (BODY_SIDE, BODY_SIDE)), np.uint8)

