@@ -166,6 +166,11 @@ class Probe:
     """Whether the picture is mirrored left to right after it was turned."""
     leading_frames: int = 0
     """Packets in front of the first keyframe, which no frame can be made of."""
+    color_matrix: str = ""
+    """``bt601``, ``bt709`` or ``bt2020`` …: of the clip and of the pictures; empty where the file does not say."""
+    hdr: str = ""
+    """``pq`` or ``hlg`` where the source is of high dynamic range; clip and pictures are BT.709."""
+    interlaced_frames: int = 0
 
     @property
     def frame_rate(self) -> Fraction:
@@ -231,6 +236,8 @@ class Quality:
     sharpness: float
     """Variance of the Laplacian of the luma at 416 pixels on the long side."""
     orientation: Literal["portrait", "landscape", "square"]
+    interlaced_share: float = 0.0
+    """Share of the video's frames that show two moments in alternate lines; the clip shows one of them."""
 
 
 @dataclass(frozen=True, slots=True)

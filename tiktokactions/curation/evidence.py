@@ -41,7 +41,8 @@ class KeptFrame:
     """Planar, as coded (not turned upright); see :mod:`tiktokactions.video`."""
 
     def upright_bgr(self, probe: Probe) -> np.ndarray:
-        return video.to_bgr(video.upright(self.picture, probe.rotation, probe.mirrored))
+        picture = video.upright(self.picture, probe.rotation, probe.mirrored)
+        return video.to_bgr(picture, video.matrix_named(probe.color_matrix))
 
 
 @dataclass(frozen=True)

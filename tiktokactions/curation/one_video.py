@@ -119,6 +119,7 @@ def _look(
     people = _people_in(pictures, probe, detect, timings)
     began = time.perf_counter()
     quality = measure_quality(pictures, evidence.static_share, probe.width, probe.height)
+    quality = replace(quality, interlaced_share=round(probe.interlaced_frames / probe.frames, 4))
     samples = tuple(
         Sample(frame.time_s, frame.index, boxes, *frame_hashes(picture, quality.borders))
         for frame, picture, boxes in zip(evidence.samples, pictures, people, strict=True)
@@ -334,7 +335,7 @@ def write_thumbnails_again(
                 if frame.number in wanted or is_described:
                     small = frame.upright(*frame.fitted(THUMBNAIL_LONG_SIDE_PX))
                     if frame.number in wanted:
-                        pictures.append(video.to_bgr(small))
+                        pictures.append(video.to_bgr(small, frame.shape.colour.matrix))
                     if is_described:
                         looked_at.append(video.split_planes(small)[0])
                         times_s.append(frame.time_s)

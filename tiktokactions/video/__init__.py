@@ -6,6 +6,7 @@ nowhere else. Everything outside sees frames with a number and a time, small pic
 
 from __future__ import annotations
 
+from tiktokactions.video.colour import matrix_named
 from tiktokactions.video.container import VideoError
 from tiktokactions.video.cut import ClipSettings, CutClip, count_frames, cut_clip, library_versions, look_through
 from tiktokactions.video.decode import Frame, Shape, VideoFile

@@ -17,9 +17,10 @@ from av.video.reformatter import ColorRange
 
 from tiktokactions.machine import NO_SPACE
 from tiktokactions.records import Probe
+from tiktokactions.video.colour import Colour
 from tiktokactions.video.container import VideoError, open_container
 from tiktokactions.video.decode import VideoFile
-from tiktokactions.video.pictures import fit_size, plane_pixels, split_planes
+from tiktokactions.video.pictures import fit_size, to_frame
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _encode(
     found = written = 0
     try:
         with av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as output:
-            stream = _video_output(output, video, rate, width, height, settings.crf)
+            stream = _video_output(output, first.shape.colour, rate, width, height, settings.crf)
             # Streams have to be declared before the first packet is written.
             has_sound = settings.audio and probe.has_audio
             sound = output.add_stream("aac", rate=48000, layout="stereo") if has_sound else None
@@ -100,7 +101,7 @@ def _encode(
                     yield frame.time_s, frame.upright(width, height)
 
             for picture in (p for _, p in counted()) if evenly else _resampled(counted(), start_s, end_s, rate):
-                frame = _to_frame(picture)
+                frame = to_frame(picture)
                 frame.pts, frame.time_base = written, 1 / rate
                 output.mux(stream.encode(frame))
                 written += 1
@@ -131,27 +132,16 @@ def _resampled(
 
 
 def _video_output(
-    output: av.container.OutputContainer, video: VideoFile, rate: Fraction, width: int, height: int, crf: int
+    output: av.container.OutputContainer, colour: Colour, rate: Fraction, width: int, height: int, crf: int
 ) -> av.VideoStream:
     options = {"preset": PRESET, "crf": str(crf), "g": str(KEYFRAME_INTERVAL), "bf": "0", "coder": "cavlc"}
     stream = output.add_stream("libx264", rate=rate, options=options | {"threads": "1"})
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-    codec, source = stream.codec_context, video.stream.codec_context
+    codec = stream.codec_context
     codec.time_base = 1 / rate
     codec.color_range = ColorRange.MPEG  # limited; shrink() has converted full-range sources
-    codec.colorspace = source.colorspace
-    codec.color_primaries = source.color_primaries
-    codec.color_trc = source.color_trc
+    codec.colorspace, codec.color_primaries, codec.color_trc = colour.matrix, colour.primaries, colour.transfer
     return stream
-
-
-def _to_frame(picture: np.ndarray) -> av.VideoFrame:
-    width, height = picture.shape[1], picture.shape[0] * 2 // 3
-    frame = av.VideoFrame(width, height, "yuv420p")
-    for plane, source in zip(frame.planes, split_planes(picture), strict=True):
-        plane_pixels(plane)[:] = source
-    frame.color_range = ColorRange.MPEG
-    return frame
 
 
 def _copy_sound(

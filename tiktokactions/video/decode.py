@@ -14,6 +14,7 @@ import av
 import numpy as np
 
 from tiktokactions.records import Probe
+from tiktokactions.video.colour import Colour, colour_of
 from tiktokactions.video.container import FASTEST_RATE, VideoError, header_rate, open_container, video_stream
 from tiktokactions.video.cut_off import end_of_track_s, what_is_missing
 from tiktokactions.video.damage import Damage, PacketSeen, find_damage
@@ -37,6 +38,7 @@ class Shape(NamedTuple):
     coded_height: int
     sample_aspect_ratio: Fraction = Fraction(1)
     orientation: Orientation = Orientation()
+    colour: Colour = Colour()
 
     @property
     def stored_size(self) -> tuple[int, int]:
@@ -69,7 +71,7 @@ class Frame(NamedTuple):
 
     def bgr(self, width: int, height: int) -> np.ndarray:
         """The same as BGR, uint8 (height, width, 3)."""
-        return to_bgr(self.upright(width, height))
+        return to_bgr(self.upright(width, height), self.shape.colour.matrix)
 
     def fitted(self, long_side: int) -> tuple[int, int]:
         return fit_size(*self.shape.size, long_side=long_side)
@@ -121,6 +123,7 @@ class VideoFile:
         self._is_stamped = not self.by_counting or "avi" in self._kinds
         self.timeline = Timeline(self._base if self._is_stamped else 1 / self.header_rate, self.header_rate)
         self.corrupt_frames = 0
+        self.interlaced_frames = 0
         self.leading_frames = 0
         """Packets before the first keyframe: nothing can be predicted from what is not there."""
         self._packets = 0
@@ -160,11 +163,12 @@ class VideoFile:
     def frames(self) -> Iterator[Frame]:
         """Every frame from the first to the last, in display order. Damaged packets are skipped and counted."""
         self._reset()
-        newest: tuple[int, int, int] | None = None
+        newest: tuple[int, ...] | None = None
         for index, (picture, stamp) in enumerate(self._pictures()):
-            looks = picture.width, picture.height, picture.rotation
+            looks = picture.width, picture.height, picture.rotation, picture.colorspace
             is_new = looks != newest
-            if is_new:  # a change of the matrix that leaves all three as they are is not noticed
+            self.interlaced_frames += picture.interlaced_frame
+            if is_new:
                 newest, self.shape = looks, self._shape_of(picture)
             stamp = stamp if self._is_stamped else index
             breaks = is_new or (self.damage is not None and index in self.damage.breaks)
@@ -289,6 +293,9 @@ class VideoFile:
             coded_height=shape.coded_height,
             rotation=shape.orientation.rotation,
             mirrored=shape.orientation.mirrored,
+            color_matrix=shape.colour.matrix_name,
+            hdr=shape.colour.hdr,
+            interlaced_frames=self.interlaced_frames,
             sample_aspect_ratio=str(shape.sample_aspect_ratio),
             fps=round(float(rate), 6),
             fps_exact=str(rate),
@@ -306,7 +313,7 @@ class VideoFile:
         )
 
     def _shape_of(self, picture: av.VideoFrame) -> Shape:
-        return Shape(picture.width, picture.height, self._aspect, orientation_of(picture))
+        return Shape(picture.width, picture.height, self._aspect, orientation_of(picture), colour_of(picture))
 
     def find_damage(self) -> Damage:
         """Decode the whole file once more to tell which frames can be trusted."""

@@ -12,6 +12,8 @@ import numpy as np
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, VideoReformatter
 
+from tiktokactions.video.colour import HDR, MATRIX_NAMES, UNSPECIFIED, to_standard_range
+
 _PLANAR_8_BIT = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
 _TO_LIMITED_LUMA = np.round(16 + np.arange(256) * (219 / 255)).astype(np.uint8)
 _TO_LIMITED_CHROMA = np.round(128 + (np.arange(256) - 128.0) * (224 / 255)).astype(np.uint8)
@@ -42,11 +44,12 @@ class AnalysisScaler:
     """
 
     def __init__(self, width: int, height: int) -> None:
+        self._size = width, height
         self._to_bgr = VideoReformatter()
         self._small = {name: av.VideoFrame(width, height, name) for name in ("yuv420p", "yuvj420p")}
 
     def __call__(self, picture: av.VideoFrame) -> tuple[np.ndarray, np.ndarray]:
-        picture = _planar(picture)
+        picture = _planar(picture, *self._size)
         small = self._small["yuvj420p" if _is_full_range(picture) else "yuv420p"]
         for plane, target in zip(picture.planes, small.planes, strict=True):
             pixels = plane_pixels(target)
@@ -55,8 +58,11 @@ class AnalysisScaler:
         return packed_pixels(bgr), plane_pixels(small.planes[0]).copy()
 
 
-def _planar(picture: av.VideoFrame) -> av.VideoFrame:
-    """The frame itself if its planes are 8-bit luma and chroma, else converted (10-bit, RGB, palette, alpha ...)."""
+def _planar(picture: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+    """The frame itself if its planes are 8-bit luma and chroma, else converted (10-bit, RGB, palette, alpha ...). High
+    dynamic range is made small first, since its conversion is slow."""
+    if picture.color_trc in HDR:
+        return to_standard_range(picture.reformat(width, height))
     if picture.format.name in _PLANAR_8_BIT:
         return picture
     return picture.reformat(format="yuvj420p" if _is_full_range(picture) else "yuv420p")
@@ -69,12 +75,15 @@ def _is_full_range(picture: av.VideoFrame) -> bool:
 def shrink(picture: av.VideoFrame, width: int, height: int) -> np.ndarray:
     """A decoded frame as a picture ``(height * 3 // 2, width)`` (see above), not yet turned upright.
 
-    Averages before it samples: for clips, thumbnails and detection.
+    Averages before it samples: for clips, thumbnails and detection. Of interlaced frames only the upper field is taken:
+    the two show different moments.
     """
-    picture = _planar(picture)
+    is_interlaced = picture.interlaced_frame
+    picture = _planar(picture, width, height)
     out = np.empty((height * 3 // 2, width), np.uint8)
     for plane, target in zip(picture.planes, split_planes(out), strict=True):
-        _resize(plane_pixels(plane), target)
+        pixels = plane_pixels(plane)
+        _resize(pixels[::2] if is_interlaced and len(pixels) > 1 else pixels, target)
     if _is_full_range(picture):
         cv2.LUT(out[:height], _TO_LIMITED_LUMA, dst=out[:height])
         cv2.LUT(out[height:], _TO_LIMITED_CHROMA, dst=out[height:])
@@ -125,6 +134,19 @@ def split_planes(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return picture[:height], chroma[0], chroma[1]
 
 
-def to_bgr(picture: np.ndarray) -> np.ndarray:
-    """A picture as BGR uint8 ``(height, width, 3)``."""
-    return cv2.cvtColor(picture, cv2.COLOR_YUV2BGR_I420)
+def to_bgr(picture: np.ndarray, matrix: int = UNSPECIFIED) -> np.ndarray:
+    """A picture as BGR uint8 ``(height, width, 3)``. ``matrix``: the one it is coded with
+    (:class:`tiktokactions.video.colour.Colour`)."""
+    if MATRIX_NAMES.get(matrix, "bt601") == "bt601":
+        return cv2.cvtColor(picture, cv2.COLOR_YUV2BGR_I420)
+    frame = to_frame(picture)
+    frame.colorspace = matrix
+    return packed_pixels(VideoReformatter().reformat(frame, format="bgr24", threads=1))
+
+
+def to_frame(picture: np.ndarray) -> av.VideoFrame:
+    frame = av.VideoFrame(picture.shape[1], picture.shape[0] * 2 // 3, "yuv420p")
+    for plane, source in zip(frame.planes, split_planes(picture), strict=True):
+        plane_pixels(plane)[:] = source
+    frame.color_range = ColorRange.MPEG
+    return frame
