@@ -73,10 +73,31 @@ def test_json_of_prediction(runs, work, capsys):
     assert code == 0 and "%" in out
 
 
+def test_a_bad_file_is_told_and_the_others_are_predicted(runs, work, tmp_path, capsys):
+    shutil.copytree(work / "squares" / "test", tmp_path / "odd" / "test")
+    (tmp_path / "odd" / "test" / "left" / "bad.mp4").write_bytes(b"not a video")
+    quick = ["--workers", "0", "--segments", "1", "--crops", "1"]
+    code, out, err = typed(capsys, "predict", runs / "finetuned", tmp_path / "odd", *quick)
+    assert code == 1 and out.count(".mp4") == 4 and "%" in out
+    assert re.search(r"attention: .*bad\.mp4: not_a_video", err)
+    code, out, _ = typed(capsys, "predict", runs / "finetuned", tmp_path / "odd", *quick, "--json")
+    assert code == 1 and [p["reason"] is None for p in json.loads(out)].count(False) == 1
+    tested = tmp_path / "tested"
+    code, out, _ = typed(capsys, "evaluate", runs / "finetuned", tmp_path / "odd", "-o", tested, *quick)
+    assert code == 1 and "4 videos" in out and "1 more cannot be read" in out
+    code, _, _ = typed(
+        capsys, "evaluate", runs / "finetuned", tmp_path / "odd", "-o", tested, *quick, "--skip-unreadable"
+    )
+    assert code == 0
+
+
 def test_features_of_a_pretrained_run(runs, work, capsys):
     code, out, _ = typed(capsys, "predict", runs / "pretrained", work / "squares", "--features", work / "f.parquet",
                          "--workers", "0", "--segments", "1", "--crops", "1", "--json")  # fmt: skip
-    assert code == 0 and json.loads(out) == {"features": str(work / "f.parquet"), "videos": 8, "length": 192}
+    assert code == 0 and json.loads(out) == {
+        **{"features": str(work / "f.parquet"), "videos": 8, "length": 192},
+        "unreadable": {},
+    }
 
 
 def test_export(runs, work, capsys):
@@ -141,6 +162,8 @@ def test_what_cannot_be_read_is_left_out_and_listed(work, tmp_path, capsys):
         rows = list(csv.DictReader((run / "unreadable.csv").read_text().splitlines()))
         assert [Path(row["path"]).name for row in rows] == ["one.mp4", "other.mp4"]
         assert all(row["reason"].startswith("not_a_video") for row in rows)
+        code, _, err = typed(capsys, *command, "-o", run, "--skip-unreadable", *small)
+        assert code == 0 and "2 of 10 clips cannot be read" in err and "decoding" not in err  # remembered
 
 
 def test_a_decoder_that_is_not_installed(work, tmp_path, monkeypatch, capsys):

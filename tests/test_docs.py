@@ -18,6 +18,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from tests.hub import Hub, running_hub
 from tests.made_videos import numbered_frames, write_video
 from tiktokactions import cli
 from tiktokactions.cli import derive, parser
+from tiktokactions.model.run import read_log
 
 DRY_RUN = ("--engine ray", "s3://", "gs://", "--device cuda", "torchrun ", "tiktokactions study ")
 """Need a cluster, credentials, a GPU or many minutes: run with --dry-run."""
@@ -359,6 +361,80 @@ def test_commands_in_the_docs_run(command, run, tools, workspace, ran_before):
         done = run(text + dry, workspace)
     ran_before[" ".join(text.split())] = done
     assert done.returncode == 0, f"{command}\nexit code {done.returncode}\n{done.stdout}{done.stderr}"
+
+
+SMALL = {"pretrain": "--model tiny --num-samples 1 --pictures-epochs 0", "finetune": "--model tiny --num-samples 2"}
+"""What makes a recipe of the docs one of seconds on two CPU processes, by its command."""
+
+
+def torchrun_lines() -> list[Command]:
+    """Every torchrun of the docs, those for several machines too, as it runs on this one: two processes, CPU, tiny."""
+    found = []
+    for name, text in documents().items():
+        for line in re.finditer(r"^(?:srun )?torchrun (?:.*\\\n)*.*-m tiktokactions .*", text, flags=re.MULTILINE):
+            typed = " ".join(line[0].removeprefix("srun ").replace("\\\n", " ").split())
+            ours = typed.partition(" -m tiktokactions ")[2]
+            ours = re.sub(r" (-o|--init) \S*/(\S+)", rf" \1 runs/{len(found)}-\2", ours)
+            ours = re.sub(r" --(batch-size|workers) \S+", "", ours)
+            small = SMALL[ours.split()[0]]
+            small += " --epochs 1 --batch-size 1 --workers 0 --threads 1 --device cpu --save-steps 1"
+            started = "torchrun --standalone --nproc-per-node 2 -m tiktokactions"
+            found.append(Command(name, text[: line.start()].count("\n") + 1, f"{started} {ours} {small}"))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [pytest.param(c, id=str(c)) for c in torchrun_lines()])
+def test_torchrun_in_the_docs_runs_to_its_end(command, run, workspace):
+    done = run("tiktokactions dataset split data/ && " + command.text, workspace)
+    assert done.returncode == 0, f"{command}\nexit code {done.returncode}\n{done.stdout}{done.stderr}"
+    assert ": finished, " in done.stdout
+    assert "finetune" not in command.text or "mean class accuracy" in done.stdout
+
+
+@pytest.mark.slow
+def test_processes_of_torchrun_do_what_one_does(run, workspace):
+    """Train, test and predict together; one process with twice the batch finishes what two began; SIGTERM saves."""
+    small = f"{SMALL['pretrain']} --epochs 4 --workers 1 --threads 1 --device cpu --log-steps 1"
+    torchrun = "torchrun --standalone --nproc-per-node 2 -m tiktokactions"
+    for text in (
+        f"{torchrun} pretrain data/ -o runs/begun {small} --batch-size 1 --stop-after-steps 2",
+        f"tiktokactions pretrain data/ -o runs/begun {small} --batch-size 2",
+        f"{torchrun} pretrain data/ -o runs/two {small} --batch-size 1",
+    ):
+        done = run(text, workspace)
+        assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
+    losses = [[line["loss"] for line in read_log(workspace / "runs" / name)] for name in ("begun", "two")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    quick = "--device cpu --workers 0 --segments 1 --crops 1"
+    tuning = "--init runs/two --epochs 1 --batch-size 1 --mixup 0 --cutmix 0"
+    for text in (
+        f"{torchrun} finetune data/ -o runs/tuned {tuning} {quick}",
+        f"{torchrun} evaluate runs/tuned data/ {quick}",
+        f"{torchrun} predict runs/tuned videos/ {quick}",
+    ):
+        done = run(text, workspace)
+        assert done.returncode == 0 and done.stdout, f"{text}\n{done.stdout}{done.stderr}"
+    assert done.stdout.count(".mp4") == 8
+    done = run(f"{torchrun} dataset stats data/", workspace)
+    assert done.returncode == 1 and "error: torchrun starts pretrain, finetune, evaluate, predict" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_signal_to_torchrun_saves(workspace, tools):
+    options = f"{SMALL['pretrain']} --epochs 100000 --batch-size 1 --workers 1 --threads 1 --device cpu --log-steps 1"
+    text = f"exec torchrun --standalone --nproc-per-node 2 -m tiktokactions pretrain data/ -o runs/signal {options}"
+    with subprocess.Popen(
+        ["sh", "-c", text], cwd=workspace, env=environment_of(tools), stderr=subprocess.DEVNULL
+    ) as job:
+        waits_until = time.monotonic() + SECONDS_AT_MOST
+        while not read_log(workspace / "runs" / "signal"):
+            assert job.poll() is None and time.monotonic() < waits_until
+            time.sleep(0.5)
+        job.terminate()
+        job.wait(SECONDS_AT_MOST)
+    [saved] = (workspace / "runs" / "signal" / "checkpoints").iterdir()
+    assert int(saved.name.removeprefix("step-")) >= read_log(workspace / "runs" / "signal")[-1]["step"]
 
 
 @pytest.mark.parametrize(

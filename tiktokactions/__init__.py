@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tiktokactions.commands.hashtags_select import hashtags_select
     from tiktokactions.commands.nouns import Dataset, Run
     from tiktokactions.commands.plan import plan
-    from tiktokactions.commands.predict import FeaturesWritten, predict
+    from tiktokactions.commands.predict import predict
     from tiktokactions.commands.pretrain import pretrain
     from tiktokactions.commands.refresh import RefreshResult, refresh
     from tiktokactions.commands.release import release
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from tiktokactions.commands.study_scaling import study_scaling
     from tiktokactions.commands.study_sources import study_sources
     from tiktokactions.errors import AccessError, DiskFullError, NotFoundError, TiktokactionsError, UsageError
+    from tiktokactions.model.predictions import FeaturesWritten
     from tiktokactions.model.progress import TrainingProgress
 
 __all__ = [
@@ -126,7 +127,7 @@ _ELSEWHERE = {
     "DemoStep": "commands.demo",
     "DiskFullError": "errors",
     "DownloadResult": "commands.download",
-    "FeaturesWritten": "commands.predict",
+    "FeaturesWritten": "model.predictions",
     "Invitation": "commands.review_invite",
     "NotFoundError": "errors",
     "Progress": "commands.curate",

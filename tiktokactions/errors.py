@@ -26,6 +26,7 @@ a star end a command with exit code 2)::
     ├── UnreadableError (RuntimeError) a clip that training cannot read
     ├── DecoderError (RuntimeError)    the decoder that was chosen cannot be loaded
     ├── NonFiniteLossError * (RuntimeError)
+    ├── OutOfMemoryError, ProcessLostError (RuntimeError)   training
     ├── RepairError *                  a repair that would move more than anybody expects
     ├── NotTakenDownError (OSError)    what had to be removed is still there
     ├── ApiError (RuntimeError)        the Research API refused

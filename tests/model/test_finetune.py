@@ -330,15 +330,60 @@ def test_predictions(finished, test):
 
 def test_features(finished, test, tmp_path):
     asked = PredictOptions(workers=0, segments=2, crops=1, device="cpu")
-    assert write_features(finished, test.clips, asked, tmp_path / "features.parquet") == 192
+    assert write_features(finished, test.clips, asked, tmp_path / "features.parquet").length == 192
     rows = pq.read_table(tmp_path / "features.parquet").to_pylist()
     assert [row["path"] for row in rows] == [clip.path for clip in test.clips]
     assert all(len(row["feature"]) == 192 for row in rows)
     assert rows[0]["feature"] != rows[1]["feature"]
 
 
-def test_an_unreadable_video_is_named(finished, test, tmp_path):
+@pytest.fixture
+def odd(test, tmp_path):
+    """The test clips with one in their middle that cannot be read."""
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"junk")
-    with pytest.raises(UnreadableError, match=r"broken\.mp4"):
-        predict(finished, [dataclasses.replace(test.clips[0], path=str(broken))], PredictOptions(workers=0))
+    clips = (*test.clips[:2], dataclasses.replace(test.clips[0], path=str(broken)), *test.clips[2:])
+    return dataclasses.replace(test, clips=clips)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_prediction_is_given_as_soon_as_it_is_made(finished, odd, workers):
+    given = []
+    quick = PredictOptions(workers=workers, segments=1, crops=1, device="cpu")
+    found = predict(finished, odd.clips, quick, each=given.append)
+    assert given == found and [p.path for p in found] == [clip.path for clip in odd.clips]
+    assert [bool(p.top) for p in found] == [True, True, False, True, True]
+    assert found[2].reason is not None and found[2].reason.startswith("not_a_video")
+
+
+def test_features_have_a_row_for_what_cannot_be_read(finished, odd, tmp_path):
+    told = write_features(finished, odd.clips, PredictOptions(workers=0, segments=1, crops=1), tmp_path / "f.parquet")
+    rows = pq.read_table(tmp_path / "f.parquet").to_pylist()
+    assert [row["feature"] is None for row in rows] == [False, False, True, False, False]
+    assert told.unreadable == {rows[2]["path"]: rows[2]["reason"]}
+
+
+def test_what_was_done_stays_after_an_interruption(finished, test, tmp_path):
+    def stop(progress):
+        if progress.step == 3:
+            raise KeyboardInterrupt
+
+    quick = PredictOptions(workers=0, segments=1, crops=1, device="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        write_features(finished, test.clips, quick, tmp_path / "f.parquet", report=stop)
+    assert pq.read_table(tmp_path / "f.partial.parquet").num_rows == 3 and not (tmp_path / "f.parquet").exists()
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(finished, test, quick, tmp_path / "tested", report=stop)
+    assert len((tmp_path / "tested" / "predictions.jsonl").read_text().splitlines()) == 3
+
+
+def test_an_evaluation_goes_on_past_what_cannot_be_read(finished, odd, test, tmp_path):
+    result = evaluate(finished, odd, LOOKS, tmp_path / "odd")
+    whole = evaluate(finished, test, LOOKS, tmp_path / "whole")
+    assert (result.unreadable, result.videos, result.top1) == (1, 4, whole.top1)
+    rows = pq.read_table(tmp_path / "odd" / "predictions.parquet").to_pylist()
+    assert [row["reason"] is None for row in rows] == [True, True, False, True, True]
+    assert rows[2]["predicted"] is None and rows[2]["label"] == odd.clips[2].label
+    only = dataclasses.replace(odd, clips=odd.clips[2:3])
+    with pytest.raises(UnreadableError, match=r"broken\.mp4: not_a_video"):
+        evaluate(finished, only, LOOKS, tmp_path / "none")

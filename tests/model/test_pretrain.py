@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +51,9 @@ def clips(tmp_path_factory):
     return make_clips(tmp_path_factory.mktemp("squares"), 3).clips
 
 
-def run(clips, folder, report=lambda progress: None, init=None, **options):
-    return pretrain(clips, PretrainOptions(**(QUICK | options)), folder, sources=["made"], init=init, report=report)
+def run(clips, folder, report=lambda progress: None, init=None, resume_from=None, **options):
+    settings, begin = PretrainOptions(**(QUICK | options)), {"init": init, "resume_from": resume_from}
+    return pretrain(clips, settings, folder, sources=["made"], **begin, report=report)
 
 
 def losses(folder):
@@ -152,8 +155,11 @@ KILLED = """
 import os, signal, sys
 from tests.model.test_pretrain import QUICK, make_clips, pretrain, PretrainOptions
 from pathlib import Path
+from multiprocessing import active_children
 def report(progress):
-    if progress.step == int(sys.argv[3]): os.kill(os.getpid(), signal.SIGKILL)
+    if progress.step == int(sys.argv[3]):
+        Path(sys.argv[2]).with_suffix(".pids").write_text(" ".join(str(c.pid) for c in active_children()))
+        os.kill(os.getpid(), signal.SIGKILL)
 clips = make_clips(Path(sys.argv[1]), 3).clips
 options = QUICK | {"save_steps": 2, "accumulate": 1, "workers": int(sys.argv[4])}
 pretrain(clips, PretrainOptions(**options), Path(sys.argv[2]), sources=["made"], report=report)
@@ -169,6 +175,12 @@ def test_kill_9_loses_nothing(clips, tmp_path, repository, workers):
         return subprocess.run(command, cwd=repository, env=os.environ | {"PYTHONPATH": str(repository)}, check=False)
 
     assert start(3).returncode == -signal.SIGKILL  # after a checkpoint at 2
+    left = [int(pid) for pid in (tmp_path / "killed.pids").read_text().split()]
+    assert len(left) == workers
+    waits_until = time.monotonic() + 30
+    while left := [pid for pid in left if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < waits_until, f"loader workers {left} outlive their training"
+        time.sleep(0.2)
     assert [p.name for p in checkpoints(tmp_path / "killed")] == ["step-00000002"]
     assert start(5).returncode == -signal.SIGKILL
     assert start(99).returncode == 0
@@ -215,6 +227,16 @@ def test_another_recipe_needs_another_folder(clips, tmp_path):
     with pytest.raises(RunError, match="clips: were 12, are 8"):
         run(clips[:8], tmp_path / "run")
     run(clips, tmp_path / "run", threads=2, log_steps=3)  # how it is carried out may change
+
+
+def test_a_run_belongs_to_the_videos_of_its_steps(clips, tmp_path):
+    run(clips, tmp_path / "whole")
+    run(clips, tmp_path / "run", stop_after_steps=4)
+    with pytest.raises(RunError, match="videos in a step: was 4, is 6"):
+        run(clips, tmp_path / "run", batch_size=3, accumulate=2)
+    run(clips, tmp_path / "run", batch_size=2, accumulate=2)
+    for (_, a), (_, b) in zip(losses(tmp_path / "run"), losses(tmp_path / "whole"), strict=True):
+        assert a == pytest.approx(b, rel=1e-5)
 
 
 def test_two_runs_in_one_folder_are_refused(clips, tmp_path):
@@ -283,6 +305,35 @@ def test_two_processes_learn_what_one_does(clips, tmp_path, repository):
         assert torch.allclose(tensor, two[name], atol=1e-5), name
 
 
+def test_going_on_from_a_step_in_another_folder(clips, tmp_path):
+    """With another rate; without one it is the same run, but for its name."""
+    run(clips, tmp_path / "whole", save_steps=4, keep=9)
+    step = tmp_path / "whole" / "checkpoints" / "step-00000004"
+    run(clips, tmp_path / "same", resume_from=step)
+    assert_same_weights(tmp_path / "same", tmp_path / "whole")
+    assert losses(tmp_path / "same") == losses(tmp_path / "whole")[4:]
+    run(clips, tmp_path / "slower", resume_from=step, base_lr=0.002, stop_after_steps=6)
+    run(clips, tmp_path / "slower", resume_from=step, base_lr=0.002)
+    assert [number for number, _ in losses(tmp_path / "slower")] == [5, 6, 7, 8, 9]
+    assert losses(tmp_path / "slower")[-1] != losses(tmp_path / "whole")[-1]
+    info: Any = read_run(tmp_path / "slower")
+    assert info.init.path == str(step)
+
+
+@pytest.mark.parametrize(
+    ("step", "options", "message"),
+    [
+        ("checkpoints/step-00000003", {}, "no checkpoint there; expected one of step-00000004, step-00000008"),
+        ("checkpoints/step-00000004", {"frames": 8}, "of another model"),
+        ("checkpoints/step-00000008", {"epochs": 2}, "expected one before step 6, the last of this run"),
+    ],
+)
+def test_steps_that_no_run_can_go_on_from(clips, tmp_path, step, options, message):
+    run(clips, tmp_path / "run", save_steps=4)
+    with pytest.raises(RunError, match=message):
+        run(clips, tmp_path / "new", resume_from=tmp_path / "run" / step, **options)
+
+
 # --- bad input --------------------------------------------------------------------------------------------------------
 
 
@@ -291,6 +342,18 @@ def test_a_diverging_run_stops_and_names_the_clips(clips, tmp_path):
         run(clips, tmp_path / "run", epochs=300, base_lr=1e12, warmup_epochs=0, normalize_target=False)
     assert len([line for line in str(caught.value).splitlines() if ".mp4" in line]) == 4
     assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_no_checkpoint_holds_weights_that_a_run_cannot_go_on_from(clips, tmp_path):
+    """The step that ruins them is found out by the next one, before they are saved; the advice leads on."""
+    run(clips, tmp_path / "run", save_steps=1, stop_after_steps=2)
+    ruin = {"base_lr": 1e12, "warmup_epochs": 0, "normalize_target": False}
+    with pytest.raises(NonFiniteLossError, match="with `resume_from`") as caught:
+        run(clips, tmp_path / "ruined", resume_from=tmp_path / "run", epochs=300, save_steps=1, **ruin)
+    found = re.search(r"`resume_from` (\S+)", str(caught.value))
+    assert found is not None
+    assert all(tensor.isfinite().all() for tensor in load_file(Path(found[1]) / "model.safetensors").values())
+    assert run(clips, tmp_path / "again", resume_from=Path(found[1]), epochs=30, clip_grad=1.0).finished
 
 
 def test_too_few_clips(clips, tmp_path):

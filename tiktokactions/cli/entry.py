@@ -13,11 +13,13 @@ import tiktokactions
 from tiktokactions.cli.derive import Command
 from tiktokactions.cli.parser import STDIN, Typed, build_app
 from tiktokactions.cli.words import with_dashes
-from tiktokactions.errors import BUG, DONE, INTERRUPTED, USAGE, TiktokactionsError
+from tiktokactions.errors import BUG, DONE, INTERRUPTED, USAGE, TiktokactionsError, UsageError
 
 BUG_REPORT = "This is a bug in tiktokactions, not a mistake of yours: please report it with the lines above."
 WARNED = ("collect", "curate", "download", "hashtags")
 """Commands that say when the refresh of a collection they name is overdue."""
+TOGETHER = ("pretrain", "finetune", "evaluate", "predict")
+"""Commands that several processes carry out together."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,6 +68,8 @@ def _call(command: Command, typed: Typed) -> int:
     from tiktokactions.cli.results import told_of
     from tiktokactions.commands.config import read_config
 
+    if "TORCHELASTIC_RUN_ID" in os.environ and command.name not in TOGETHER:
+        raise UsageError(f"torchrun starts {', '.join(TOGETHER)}; '{' '.join(command.words)}' starts its own processes")
     as_json, config = typed.pop("as_json", False), typed.pop("config", None)
     if command.words[0] in WARNED:
         _warn_if_overdue(typed)

@@ -13,6 +13,7 @@ from typing import TypeVar
 from tiktokactions import DemoStep, Progress, TrainingProgress
 from tiktokactions.cli.words import with_dashes
 from tiktokactions.commands.options import nothing
+from tiktokactions.model.predictions import Prediction
 
 SECONDS_BETWEEN_LINES = 10.0
 Told = TypeVar("Told", Progress, TrainingProgress)
@@ -29,6 +30,7 @@ def displays(callbacks: Mapping[str, str], as_json: bool) -> Iterator[dict[str, 
         "Progress": show_progress(describe),
         "TrainingProgress": show_progress(describe_training),
         "DemoStep": contextlib.nullcontext(nothing if as_json else show_step),
+        "Prediction": contextlib.nullcontext(nothing if as_json else show_prediction),
         "kept": contextlib.nullcontext(show_kept),
         "passing": show_line(),
     }
@@ -45,6 +47,12 @@ def show_step(step: DemoStep) -> None:
     for path in step.files:
         print(f"  {path}")
     print(f"  with your own data:  {step.command}\n", flush=True)
+
+
+def show_prediction(prediction: Prediction) -> None:
+    if os.environ.get("RANK", "0") == "0" and prediction.reason is None:
+        guesses = [f"  {guess.probability:7.2%}  {guess.label}" for guess in prediction.top]
+        print(prediction.path, *guesses, sep="\n", flush=True)
 
 
 @contextlib.contextmanager

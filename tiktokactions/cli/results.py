@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tiktokactions.curation.people import DetectorStatus
     from tiktokactions.dataset.statistics import Statistics
     from tiktokactions.hashtags.select import Candidate, Selection
-    from tiktokactions.model.predict import Prediction
+    from tiktokactions.model.predictions import Prediction
     from tiktokactions.model.run import Evaluation, Run
     from tiktokactions.releases.diff import Difference
     from tiktokactions.releases.export import Exported
@@ -363,32 +364,51 @@ def finetune(run: Run, typed: Typed) -> Told:
         lines.append(f"cross-validated top-1 on the train side: {result['cross_validated_top1']:.1%}")
     if "test" in result:
         lines += evaluation_lines(result["test"])
-    elif result.get("finished"):
+        return Told(lines, needs_attention=is_incomplete(result["test"]), json=result)
+    if result.get("finished"):
         why = "the data have no test side, and no --test was given"
         lines.append(f"not tested: {why}; 'evaluate' tests it on other data")
     return Told(lines, json=result)
 
 
 def evaluate(result: Evaluation, typed: Typed) -> Told:
-    return Told(evaluation_lines(to_builtins(result)))
+    told = to_builtins(result)
+    return Told(evaluation_lines(told), needs_attention=is_incomplete(told))
+
+
+def is_incomplete(evaluation: JsonObject) -> bool:
+    """Whether videos could not be read, and nobody had said that they may be left out."""
+    return bool(evaluation["unreadable"]) and not evaluation["skip_unreadable"]
 
 
 def evaluation_lines(result: JsonObject) -> list[str]:
+    lost = bool(result["unreadable"])
     interval = f"95 % interval {result['top1_low']:.1%} to {result['top1_high']:.1%}"
     return [
         f"{result['data']}: {result['videos']:,} videos, {result['classes']} classes, {result['views']} views each",
         f"  top-1               {result['top1']:.2%}  ({interval})",
         f"  top-5               {result['top5']:.2%}",
         f"  mean class accuracy {result['mean_class_accuracy']:.2%}",
+        *([f"  {result['unreadable']:,} more cannot be read: see 'reason' in predictions.parquet"] * lost),
         f"  predictions, table and confusion matrix: {result['folder']}",
     ]
 
 
 def predict(result: list[Prediction] | ta.FeaturesWritten, typed: Typed) -> Told:
-    if not isinstance(result, list):
-        return Told([f"{result.features}: {result.videos} videos, {result.length} numbers each"])
-    guesses = [[p.path, *(f"  {guess.probability:7.2%}  {guess.label}" for guess in p.top)] for p in result]
-    return Told([line for lines in guesses for line in lines])
+    if isinstance(result, list):  # each was shown when it was made
+        return Told([], unread({p.path: p.reason for p in result if p.reason is not None}, typed))
+    lines = [f"{result.features}: {result.videos} videos, {result.length} numbers each"]
+    return Told(lines, unread(result.unreadable, typed))
+
+
+def unread(reasons: Mapping[str, str], typed: Typed) -> list[str]:
+    """The videos that could not be read; nothing to attend to where the caller had said that they may be left out."""
+    lines = by_video(reasons)
+    if not typed.get("skip_unreadable"):
+        return lines
+    for line in lines:
+        print(f"left out: {line}", file=sys.stderr)
+    return []
 
 
 def export(path: Path, typed: Typed) -> Told:

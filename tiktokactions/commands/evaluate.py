@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tiktokactions.commands.options import AnyPath, need_torch, nothing, on_disk, takes
-from tiktokactions.commands.training_clips import clips_of, readable_clips
+from tiktokactions.commands.training_clips import clips_of
 from tiktokactions.files import disk_errors, located
 from tiktokactions.model.options import EvaluateOptions
 from tiktokactions.model.progress import TrainingProgress
@@ -24,6 +24,8 @@ def evaluate(
 ) -> Evaluation:
     """Test a fine-tuned run on labelled videos: 5 × 3 views of each from one decode, probabilities averaged.
 
+    A video that cannot be read is a row with its reason.
+
     Args:
         run: a finished run of 'finetune'.
         data: a split dataset, official splits, a list or a folder of class folders.
@@ -33,7 +35,7 @@ def evaluate(
 
     Raises:
         UsageError: data, run or options that make no sense, or the extra ``train`` is not installed.
-        UnreadableError: a clip cannot be read; the message names it.
+        UnreadableError: no clip can be read; the message names the first.
 
     Example:
         tiktokactions evaluate runs/finetuned data/
@@ -47,5 +49,4 @@ def evaluate(
         name = f"{located(data).resolve().stem}-{settings.side}"
         tested = on_disk(run, "a run")
         folder = tested / "evaluations" / name if output is None else on_disk(output, "an evaluation")
-        [tested_on] = readable_clips([clips_of(data, settings.side, settings)], settings, folder, progress)
-        return evaluate(tested, tested_on, settings, folder, report=progress)
+        return evaluate(tested, clips_of(data, settings.side, settings), settings, folder, report=progress)

@@ -8,7 +8,7 @@ from tiktokactions.clips.clip import ClipSet, Side
 from tiktokactions.clips.read import has_side
 from tiktokactions.commands.nouns import Run
 from tiktokactions.commands.options import AnyPath, need_torch, nothing, on_disk, takes
-from tiktokactions.commands.training_clips import clips_of, readable_clips
+from tiktokactions.commands.training_clips import clips_of, first_of, readable_clips
 from tiktokactions.files import disk_errors
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions
 from tiktokactions.model.progress import TrainingProgress
@@ -23,6 +23,7 @@ def finetune(
     val: AnyPath | None = None,
     test: AnyPath | None = None,
     init: AnyPath | None = None,
+    resume_from: AnyPath | None = None,
     dry_run: bool = False,
     progress: Callable[[TrainingProgress], None] = nothing,
     **options: object,
@@ -35,6 +36,7 @@ def finetune(
         val: other data to look at after epochs (default: the data's val side, if it has one).
         test: other data to test on at the end (default: the data's test side, if it has one).
         init: weights to begin with: a run, a ``.pth`` file or a Hugging Face folder.
+        resume_from: a checkpoint of another run (``RUN/checkpoints/step-N``) to go on from, with other rates if you like.
         dry_run: return every derived number without training.
         progress: called every few steps.
         **options: any field of :class:`tiktokactions.model.options.FinetuneOptions`.
@@ -58,19 +60,18 @@ def finetune(
         looked_at, tested_on = _other_side(data, val, "val", settings), _other_side(data, test, "test", settings)
         for other in (*looked_at, *tested_on):
             label_numbers(other, require_labels(train), train.source)  # now, not after hours of training
-        weights = None if init is None else on_disk(init, "`init`")
+        begin = first_of(init=init, resume_from=resume_from)
         if dry_run:
-            return Run(output, derived=dry_finetune(train, settings, weights))
+            return Run(output, derived=dry_finetune(train, settings, begin.get("init")))
         folder = on_disk(output, "a run")
         [train, *looked_at] = readable_clips([train, *looked_at], settings, folder, progress)
         val_clips = next((v for v in looked_at if v.clips), None)
-        run = finetune(train, settings, folder, val=val_clips, init=weights, report=progress)
+        run = finetune(train, settings, folder, val=val_clips, **begin, report=progress)
         if not run.finished or not tested_on:
             return Run.of(run)
         given = {name: value for name, value in vars(settings).items() if name in vars(EvaluateOptions())}
         tests = folder / "evaluations" / "test"
-        [clips] = readable_clips(tested_on, settings, tests, progress)
-        evaluate(folder, clips, EvaluateOptions(**given | {"stride": None}), tests, report=progress)
+        evaluate(folder, tested_on[0], EvaluateOptions(**given | {"stride": None}), tests, report=progress)
         return Run.of(run)
 
 

@@ -14,7 +14,7 @@ from tiktokactions.model import run
 if TYPE_CHECKING:
     from tiktokactions.dataset.statistics import Statistics
     from tiktokactions.files import Place
-    from tiktokactions.model.predict import Prediction
+    from tiktokactions.model.predictions import Prediction
     from tiktokactions.releases.diff import Difference
     from tiktokactions.releases.export import Exported
     from tiktokactions.releases.merge import Merged

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tiktokactions.clips.clip import Clip, Stored
 from tiktokactions.clips.read import read_clips
 from tiktokactions.commands.options import AnyPath, AnyPaths, need_torch, nothing, on_disk, path_list, takes
-from tiktokactions.commands.training_clips import split_unreadable
 from tiktokactions.errors import UsageError
 from tiktokactions.files import disk_errors, is_address, located
 from tiktokactions.model.options import PredictOptions
+from tiktokactions.model.predictions import FeaturesWritten, Prediction
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
-
-if TYPE_CHECKING:
-    from tiktokactions.model.predict import Prediction
 
 
 @takes(PredictOptions)
@@ -26,21 +21,22 @@ def predict(
     videos: AnyPaths,
     *,
     features: AnyPath | None = None,
+    each: Callable[[Prediction], None] = nothing,
     progress: Callable[[TrainingProgress], None] = nothing,
     **options: object,
 ) -> list[Prediction] | FeaturesWritten:
-    """The labels of any videos, or their features.
+    """The labels of any videos, or their features. A video that cannot be read has its reason instead.
 
     Args:
         run: a finished run of 'finetune'; for features also of 'pretrain'.
         videos: files, folders, globs, lists, or datasets (their accepted clips).
         features: a ``.parquet`` file to write: one pooled feature per video instead of labels.
+        each: given every prediction as soon as it is made.
         progress: called after every video.
         **options: any field of :class:`tiktokactions.model.options.PredictOptions`.
 
     Raises:
         UsageError: as :func:`evaluate`.
-        UnreadableError: a video cannot be read; the message names it.
 
     Example:
         tiktokactions predict runs/finetuned videos/walking/one.mp4
@@ -56,24 +52,9 @@ def predict(
         target = None if features is None else on_disk(features, "a file of features")
         inputs = path_list(videos)
         found = _video_clips(inputs)
-        if settings.skip_unreadable:
-            found, lost = split_unreadable(found, settings, progress)
-            for clip, reason in lost:
-                progress(TrainingProgress(f"left out: {clip.path}: {reason}"))
         if target is None:
-            return predict(finished, found, settings, report=progress)
-        length = write_features(finished, found, settings, target, report=progress)
-        return FeaturesWritten(str(target), len(found), length)
-
-
-@dataclass(frozen=True)
-class FeaturesWritten:
-    """A file of features: one row per video."""
-
-    features: str
-    videos: int
-    length: int
-    """Numbers in a feature."""
+            return predict(finished, found, settings, each=each, report=progress)
+        return write_features(finished, found, settings, target, report=progress)
 
 
 def _video_clips(inputs: list[str]) -> list[Clip]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tiktokactions.commands.nouns import Run
 from tiktokactions.commands.options import AnyPath, AnyPaths, need_torch, nothing, on_disk, path_list, takes
-from tiktokactions.commands.training_clips import clips_of, readable_clips
+from tiktokactions.commands.training_clips import clips_of, first_of, readable_clips
 from tiktokactions.errors import UsageError
 from tiktokactions.files import disk_errors
 from tiktokactions.model.options import PretrainOptions
@@ -20,6 +20,7 @@ def pretrain(
     output: AnyPath,
     *,
     init: AnyPath | None = None,
+    resume_from: AnyPath | None = None,
     mix: Sequence[float] | None = None,
     dry_run: bool = False,
     progress: Callable[[TrainingProgress], None] = nothing,
@@ -31,6 +32,7 @@ def pretrain(
         data: datasets, folders of videos or lists; of data with a test side only the train side is used.
         output: the run folder; the same command continues where it stopped.
         init: weights to begin with, on a fresh schedule: a run, a ``.pth`` file or a Hugging Face folder.
+        resume_from: a checkpoint of another run (``RUN/checkpoints/step-N``) to go on from, with other rates if you like.
         mix: one weight for each of the data: how much of an epoch comes from it.
         dry_run: return every derived number without training.
         progress: called every few steps.
@@ -62,11 +64,12 @@ def pretrain(
         parts = [clips_of(source, "train", settings, unsplit_is_all=True) for source in sources]
         if dry_run:
             return Run(output, derived=dry_pretrain(sum(len(part.clips) for part in parts), settings))
-        folder, weights = on_disk(output, "a run"), None if init is None else on_disk(init, "`init`")
+        folder = on_disk(output, "a run")
+        begin = first_of(init=init, resume_from=resume_from)
         parts = readable_clips(parts, settings, folder, progress)
         clips, shares = [clip for part in parts for clip in part.clips], None
         if mix is not None:  # for each clip its share of an epoch, so that every data has its weight whatever its size
             sizes = [len(part.clips) for part in parts]
             shares = [weight / size for weight, size in zip(mix, sizes, strict=True) for _ in range(size)]
-        run = pretrain(clips, settings, folder, sources=sources, shares=shares, init=weights, report=progress)
+        run = pretrain(clips, settings, folder, sources=sources, shares=shares, **begin, report=progress)
         return Run.of(run)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tiktokactions.clips.clip import Clip, ClipSet, Side
 from tiktokactions.clips.read import read_clips
-from tiktokactions.commands.options import AnyPath
+from tiktokactions.commands.options import AnyPath, on_disk
 from tiktokactions.dataset.assignments import is_split
-from tiktokactions.files import located
-from tiktokactions.model.options import DataOptions, EvaluateOptions, FinetuneOptions, PretrainOptions
+from tiktokactions.errors import UsageError
+from tiktokactions.files import located, write_json
+from tiktokactions.model.options import DataOptions, FinetuneOptions, PretrainOptions
 from tiktokactions.model.progress import TrainingProgress
-from tiktokactions.model.run import write_clips
-
-ReadingOptions = PretrainOptions | FinetuneOptions | EvaluateOptions
+from tiktokactions.model.run import clips_fingerprint, write_clips
 
 
 def clips_of(data: AnyPath, side: Side, settings: DataOptions, unsplit_is_all: bool = False) -> ClipSet:
@@ -26,30 +26,56 @@ def clips_of(data: AnyPath, side: Side, settings: DataOptions, unsplit_is_all: b
     return read_clips(data, side=side, media=settings.media, fold=settings.fold)
 
 
+def first_of(**given: AnyPath | None) -> dict[str, Path]:
+    """What a training begins with, by its option; at most one of them."""
+    found = {name: on_disk(path, f"`{name}`") for name, path in given.items() if path is not None}
+    if len(found) > 1:
+        raise UsageError(f"{' and '.join(f'`{name}`' for name in found)}: expected one of them, a run begins once")
+    return found
+
+
 def readable_clips(
-    data: Sequence[ClipSet], settings: ReadingOptions, folder: Path, progress: Callable[[TrainingProgress], None]
+    data: Sequence[ClipSet],
+    settings: PretrainOptions | FinetuneOptions,
+    folder: Path,
+    progress: Callable[[TrainingProgress], None],
 ) -> list[ClipSet]:
-    """With ``skip_unreadable``, only the clips that can be decoded; the others are listed in ``unreadable.csv``."""
+    """With ``skip_unreadable``, only the clips that can be decoded; the others are listed in ``unreadable.csv``.
+
+    The first process decodes them, once: ``readable.json`` remembers which clips were looked at.
+    """
     if not settings.skip_unreadable:
         return list(data)
-    good, lost = split_unreadable([clip for part in data for clip in part.clips], settings, progress)
-    if lost:
-        path = folder / "unreadable.csv"
-        write_clips(path, [clip for clip, _ in lost], [reason for _, reason in lost])
-        progress(
-            TrainingProgress(f"{len(lost)} of {len(good) + len(lost)} clips cannot be read and are left out: {path}")
-        )
-    kept = set(good)
-    return [replace(part, clips=tuple(clip for clip in part.clips if clip in kept)) for part in data]
+    from tiktokactions.model.hardware import hardware
+
+    clips = [clip for part in data for clip in part.clips]
+    with hardware(settings) as machine:
+        first = machine.processes.is_first
+        lost = set(machine.everyones(_unreadable(clips, settings, folder, progress) if first else [])[0])
+    return [replace(part, clips=tuple(clip for clip in part.clips if clip not in lost)) for part in data]
 
 
-def split_unreadable(
-    clips: Sequence[Clip], settings: ReadingOptions, progress: Callable[[TrainingProgress], None]
-) -> tuple[list[Clip], list[tuple[Clip, str]]]:
+def _unreadable(
+    clips: Sequence[Clip],
+    settings: PretrainOptions | FinetuneOptions,
+    folder: Path,
+    progress: Callable[[TrainingProgress], None],
+) -> list[Clip]:
     from tiktokactions.model.hardware import worker_count
     from tiktokactions.model.loader import check_readable
 
-    progress(TrainingProgress(f"decoding {len(clips)} clips once to find those that cannot be read"))
-    lost = check_readable(clips, worker_count(settings))
-    bad = {clip for clip, _ in lost}
-    return [clip for clip in clips if clip not in bad], lost
+    list_path, memory = folder / "unreadable.csv", folder / "readable.json"
+    looked_at = clips_fingerprint(clips, ())
+    known = json.loads(memory.read_bytes()) if memory.is_file() else {}
+    if known.get("looked_at") == looked_at:
+        lost = [clips[number] for number in known["unreadable"]]
+    else:
+        progress(TrainingProgress(f"decoding {len(clips)} clips once to find those that cannot be read"))
+        found = check_readable(clips, worker_count(settings))
+        lost = [clip for clip, _ in found]
+        write_clips(list_path, lost, [reason for _, reason in found])
+        numbers = [number for number, clip in enumerate(clips) if clip in set(lost)]
+        write_json(memory, {"looked_at": looked_at, "unreadable": numbers})
+    if lost:
+        progress(TrainingProgress(f"{len(lost)} of {len(clips)} clips cannot be read and are left out: {list_path}"))
+    return lost

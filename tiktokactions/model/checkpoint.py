@@ -14,6 +14,7 @@ the seed, the epoch, the clip and the step.
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,6 +70,18 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted((run / "checkpoints").glob("step-*"))
 
 
+def step_of(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))
+
+
+def copy_checkpoint(folder: Path, run: Path) -> None:
+    """Give a run the checkpoint of another one; it is there whole or not at all."""
+    staged = run / "checkpoints" / f".writing-{folder.name}"
+    delete_folder(staged)
+    shutil.copytree(folder, staged)
+    move_into_place(staged, run / "checkpoints" / folder.name)
+
+
 def load_checkpoint(folder: Path, state: TrainingState, device: torch.device) -> None:
     """Bring ``state`` to where it was when the checkpoint was written.
 
@@ -79,6 +92,8 @@ def load_checkpoint(folder: Path, state: TrainingState, device: torch.device) ->
         said = json.loads((folder / "state.json").read_bytes())
         state.model.load_state_dict(load_file(folder / "model.safetensors", device=str(device)))
         moments = load_file(folder / "optimizer.safetensors", device=str(device))
+        if state.average is not None and not (folder / "average.safetensors").is_file():
+            raise UsageError(f"{folder}: holds no averaged weights; leave out `ema`")
         if state.average is not None:
             state.average.tensors = load_file(folder / "average.safetensors", device=str(device))
     except (OSError, RuntimeError, SafetensorError, json.JSONDecodeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -89,6 +90,12 @@ class Drops:
         """The clips ``first <= i < end`` of the batch."""
         features = None if self.keep_features is None else self.keep_features[first:end]
         return Drops(self.keep_branches[:, :, first:end], features)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Drops]) -> Drops:
+        """Of all clips of these, one after the other."""
+        features = [part.keep_features for part in parts if part.keep_features is not None]
+        return cls(torch.cat([part.keep_branches for part in parts], dim=2), torch.cat(features) if features else None)
 
 
 def draw_drops(model: VideoClassifier, clips: int, generator: torch.Generator | None) -> Drops | None:

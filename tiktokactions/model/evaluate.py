@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
 import time
-from collections import ChainMap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,20 +13,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-import torch.distributed as dist
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from tiktokactions.clips.clip import Clip, ClipSet
 from tiktokactions.errors import UsageError
-from tiktokactions.files import write_csv, write_json
+from tiktokactions.files import delete, write_csv, write_json
 from tiktokactions.files.changes import unfinished
 from tiktokactions.intervals import wilson_interval
 from tiktokactions.model.augment import normalise
 from tiktokactions.model.classification import VideoClassifier, classifier
 from tiktokactions.model.confusion import draw_confusion
 from tiktokactions.model.hardware import Hardware, hardware, worker_count
-from tiktokactions.model.loader import evaluation_batches
+from tiktokactions.model.loader import clips_one_by_one
 from tiktokactions.model.options import EvaluateOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.model.run import Evaluation, Run, RunError, RunInfo
@@ -33,6 +33,8 @@ from tiktokactions.model.samples import TestClips
 from tiktokactions.model.training import Report
 from tiktokactions.model.views import Sampling
 from tiktokactions.model.weights import load_into, read_weights
+from tiktokactions.records import JsonObject
+from tiktokactions.video import UnreadableError
 
 # --- merging views and counting ------------------------------------------------------------------------------------
 
@@ -80,7 +82,6 @@ def load_run(run: Path) -> tuple[VideoClassifier, RunInfo]:
 # --- views of videos through the model -----------------------------------------------------------------------------
 
 
-@torch.inference_mode()
 def run_views(
     model: VideoClassifier,
     clips: Sequence[Clip],
@@ -92,31 +93,42 @@ def run_views(
     *,
     merge: Callable[[Tensor], Tensor],
     features: bool = False,
-) -> list[Tensor]:
-    """What ``merge`` makes of the views of each clip: of float32 (views, classes), or (views, D) with ``features``.
+) -> Iterator[Tensor | UnreadableError]:
+    """For each clip in turn what ``merge`` makes of its views, or why it cannot be read.
 
-    Several processes share the clips; each returns all of them.
+    ``merge`` takes float32 (views, classes), or (views, D) with ``features``. Several processes share the clips, one each
+    at a time, and every process gets the results of all.
     """
     model.to(machine.device).eval()
-    mine = range(machine.processes.rank, len(clips), machine.processes.world)
-    dataset = TestClips([clips[i] for i in mine], model.config, options, stride, sampling)
-    found: dict[int, Tensor] = {}
+    rank, world = machine.processes.rank, machine.processes.world
+    dataset = TestClips(clips[rank::world], model.config, options, stride, sampling)
     began = time.perf_counter()
-    batches = evaluation_batches(dataset, 1, worker_count(options))
-    for done, batch in enumerate(batches, start=1):
-        outputs = []
-        for views in batch["video"][0].split(options.views_per_pass):
-            video = normalise(machine.send(views))
-            with machine.autocast():
-                outputs.append((model.features(video) if features else model(video)).float().cpu())
-        rate = done / (time.perf_counter() - began)
-        report(TrainingProgress(step=done, steps=len(mine), clips_per_s=rate, seconds_left=(len(mine) - done) / rate))
-        found[mine[int(batch["index"][0])]] = merge(torch.cat(outputs))
-    if machine.processes.world > 1:
-        everywhere: list[dict[int, Tensor]] = [{}] * machine.processes.world
-        dist.all_gather_object(everywhere, found)
-        found = dict(ChainMap(*everywhere))
-    return [found[number] for number in range(len(clips))]
+    with contextlib.closing(clips_one_by_one(dataset, worker_count(options))) as own:
+        for first in range(0, len(clips), world):
+            found: Tensor | UnreadableError | None = None  # in the last round there may be fewer clips than processes
+            batch = next(own, None)
+            if isinstance(batch, UnreadableError):
+                found = batch
+            elif batch is not None:
+                found = merge(_outputs(model, batch["video"][0], options, machine, features))
+            yield from (value for value in machine.everyones(found) if value is not None)
+            done = min(first + world, len(clips))
+            rate = done / (time.perf_counter() - began)
+            left_s = (len(clips) - done) / rate
+            report(TrainingProgress(step=done, steps=len(clips), clips_per_s=rate, seconds_left=left_s))
+
+
+@torch.inference_mode()
+def _outputs(
+    model: VideoClassifier, views: Tensor, options: EvaluateOptions, machine: Hardware, features: bool
+) -> Tensor:
+    """float32 (views, classes), or (views, D) with ``features``, of uint8 (views, 3, T, H, W)."""
+    outputs = []
+    for part in views.split(options.views_per_pass):
+        video = normalise(machine.send(part))
+        with machine.autocast():
+            outputs.append((model.features(video) if features else model(video)).float().cpu())
+    return torch.cat(outputs)
 
 
 # --- evaluate ------------------------------------------------------------------------------------------------------
@@ -127,10 +139,13 @@ def evaluate(
 ) -> Evaluation:
     """Test a fine-tuned run on labelled clips and write everything about it to ``output``.
 
+    A clip that cannot be read is a row with its reason, and the numbers are those of the others. While the test runs, every
+    clip that is done is a line of ``predictions.jsonl``; at the end ``predictions.parquet`` takes its place.
+
     Raises:
         RunError: the run is not a finished fine-tuning.
         ValueError: labels that the run does not know.
-        UnreadableError: a clip cannot be read.
+        UnreadableError: no clip can be read; the message names the first.
     """
     began = time.perf_counter()
     model, info = load_run(run)
@@ -140,16 +155,26 @@ def evaluate(
     with hardware(options) as machine:
         sampling = trained_sampling(info, options)
         found = run_views(model, data.clips, options, machine, report, *sampling, merge=merge_views)
-        probabilities = torch.stack(found)
-        counts = confusion_counts(probabilities.argmax(-1), labels, len(info.labels))
+        is_first, growing = machine.processes.is_first, output / "predictions.jsonl"
+        rows: list[JsonObject] = []
+        with lines_of(growing) if is_first else contextlib.nullcontext(nowhere) as write:
+            for clip, label, outcome in zip(data.clips, labels.tolist(), found, strict=True):
+                rows.append(prediction_row(clip, label, outcome, info.labels))
+                write(rows[-1])
+        read = [number for number, row in enumerate(rows) if row["reason"] is None]
+        if not read:
+            raise UnreadableError(data.clips[0].path, str(rows[0]["reason"]))
+        probabilities = torch.tensor([rows[number]["probabilities"] for number in read], dtype=torch.float64)
+        tested = labels[read]
+        counts = confusion_counts(probabilities.argmax(-1), tested, len(info.labels))
         hits, videos = counts.diagonal(), counts.sum(1)
-        low, high = wilson_interval(int(hits.sum()), len(labels))
+        low, high = wilson_interval(int(hits.sum()), len(tested))
         result = Evaluation(
-            videos=len(labels),
-            top1=int(hits.sum()) / len(labels),
+            videos=len(tested),
+            top1=int(hits.sum()) / len(tested),
             top1_low=low,
             top1_high=high,
-            top5=top_accuracy(probabilities, labels, 5),
+            top5=top_accuracy(probabilities, tested, 5),
             mean_class_accuracy=float((hits[videos > 0] / videos[videos > 0]).mean()),
             classes=len(info.labels),
             views=options.segments * options.crops,
@@ -157,14 +182,45 @@ def evaluate(
             run=str(run),
             data=data.source,
             folder=str(output),
+            unreadable=len(rows) - len(tested),
+            skip_unreadable=options.skip_unreadable,
         )
-        if machine.processes.is_first:
-            output.mkdir(parents=True, exist_ok=True)
-            write_predictions(output / "predictions.parquet", data.clips, info.labels, probabilities, labels.tolist())
+        if is_first:
+            write_predictions(output / "predictions.parquet", rows, info.labels)
+            delete(growing)
             write_csv(output / "per_class.csv", _class_rows(counts, info.labels))
             draw_confusion(output / "confusion", counts, info.labels, result.top1)
             write_json(output / "result.json", dataclasses.asdict(result))
+        machine.everyones(None)  # the others may read these files
     return result
+
+
+def prediction_row(clip: Clip, label: int, outcome: Tensor | UnreadableError, names: Sequence[str]) -> JsonObject:
+    """A row of ``predictions.parquet``: of a clip that cannot be read its reason, of others the probabilities."""
+    row: JsonObject = {"path": clip.path, "start_s": clip.start_s, "end_s": clip.end_s, "label": names[label]}
+    if isinstance(outcome, UnreadableError):
+        unknown = dict.fromkeys(("predicted", "probability", "probabilities", "correct"))
+        return row | unknown | {"reason": outcome.detail}
+    best = int(outcome.argmax())
+    guess = {"predicted": names[best], "probability": float(outcome.max()), "probabilities": outcome.tolist()}
+    return row | guess | {"correct": best == label, "reason": None}
+
+
+@contextlib.contextmanager
+def lines_of(path: Path) -> Iterator[Callable[[JsonObject], None]]:
+    """Writes objects to a file of JSON lines, each at once, so that what is done stays whatever happens next."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", errors="surrogateescape") as file:
+
+        def write(line: JsonObject) -> None:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.flush()
+
+        yield write
+
+
+def nowhere(line: JsonObject) -> None:
+    """What the other processes do with their rows: the first one writes them."""
 
 
 def trained_sampling(info: RunInfo, options: EvaluateOptions) -> tuple[int, Sampling]:
@@ -218,21 +274,19 @@ def confusion_counts(predicted: Tensor, labels: Tensor, classes: int) -> np.ndar
     return flat.view(classes, classes).numpy()
 
 
-def write_predictions(
-    path: Path, clips: Sequence[Clip], names: Sequence[str], probabilities: Tensor, labels: Sequence[int]
-) -> None:
-    """``predictions.parquet``: one row per video, in the order given."""
-    predicted = probabilities.argmax(-1).tolist()
+def write_predictions(path: Path, rows: Sequence[JsonObject], names: Sequence[str]) -> None:
+    """``predictions.parquet``: the rows of :func:`prediction_row` in the order of the clips."""
     columns = {
-        "path": [clip.path for clip in clips],
-        "start_s": [clip.start_s for clip in clips],
-        "end_s": [clip.end_s for clip in clips],
-        "predicted": [names[i] for i in predicted],
-        "probability": probabilities.max(-1).values.tolist(),
-        "probabilities": probabilities.float().tolist(),
-        "label": [names[i] for i in labels],
-        "correct": [a == b for a, b in zip(predicted, labels, strict=True)],
+        "path": pa.string(),
+        "start_s": pa.float64(),
+        "end_s": pa.float64(),
+        "predicted": pa.string(),
+        "probability": pa.float64(),
+        "probabilities": pa.list_(pa.float32()),
+        "label": pa.string(),
+        "correct": pa.bool_(),
+        "reason": pa.string(),
     }
-    table = pa.table(columns).replace_schema_metadata({"labels": "\n".join(names)})
+    table = pa.Table.from_pylist(rows, pa.schema(columns, {"labels": "\n".join(names)}))
     with unfinished(path) as staged:
         pq.write_table(table, staged, compression="zstd")

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -14,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 from tiktokactions.clips.clip import ClipSet
 from tiktokactions.errors import UsageError
 from tiktokactions.model.checkpoint import TrainingState
-from tiktokactions.model.classification import VideoClassifier, classifier, draw_drops, soft_target_loss
+from tiktokactions.model.classification import VideoClassifier, classifier, soft_target_loss
 from tiktokactions.model.config import ModelConfig, model_config
 from tiktokactions.model.evaluate import label_numbers, refuse_unlabelled, top_accuracy
 from tiktokactions.model.hardware import (
@@ -26,8 +25,8 @@ from tiktokactions.model.hardware import (
     share_gradients,
     worker_count,
 )
+from tiktokactions.model.layout import Layout, layout_of, mixed, step_drops
 from tiktokactions.model.loader import evaluation_batches
-from tiktokactions.model.mixing import mix
 from tiktokactions.model.official import config_of
 from tiktokactions.model.optim import AverageWeights, adamw, parameter_groups, schedule
 from tiktokactions.model.options import FinetuneOptions
@@ -41,16 +40,15 @@ from tiktokactions.model.training import (
     Saver,
     batches_of,
     check_finite,
+    clipped_gradient,
     derived_numbers,
     end_run,
+    first_checkpoint,
     open_run,
     optimizer_step,
     resume,
 )
 from tiktokactions.model.weights import ReadWeights, load_into, read_weights
-
-DROPS_STREAM, MIX_STREAM = 1, 2
-"""Tell apart the random numbers that are drawn from one seed and step."""
 
 
 def finetune(
@@ -60,6 +58,7 @@ def finetune(
     *,
     val: ClipSet | None = None,
     init: Path | None = None,
+    resume_from: Path | None = None,
     report: Report = lambda progress: None,
 ) -> Run:
     """Fine-tune a classifier on labelled clips; a run that exists is continued, a finished one is left as it is.
@@ -68,6 +67,7 @@ def finetune(
         train: what to train on.
         val: looked at after epochs; nothing is chosen by it.
         init: weights to begin with (a run folder or a file); None: random ones.
+        resume_from: a checkpoint of another run to go on from, optimizer and schedule included.
 
     Raises:
         RunError, WeightsError, UnreadableError, NonFiniteLossError: see :func:`tiktokactions.model.pretrain.pretrain`.
@@ -91,12 +91,16 @@ def finetune(
             loaded = load_into(model, usable_tensors(read, labels), what=str(init))
             report(TrainingProgress(str(loaded)))
             first_weights = FirstWeights(str(init), len(loaded.loaded), loaded.fresh)
+        if resume_from is not None:
+            resume_from = first_checkpoint(resume_from, "finetune", config, derived.steps)
+            first_weights = FirstWeights(str(resume_from), len(model.state_dict()))
         info = RunInfo("finetune", config, labels, dataclasses.asdict(options), data, derived, first_weights)
-        if not open_run(run, info, train.clips, machine, report):
+        begun = open_run(run, info, train.clips, machine, report, resume_from)
+        if begun is None:
             return Run(run)
         if options.linear_probe:
             return Run(run, fit_probe(model, train, options, run, machine, report))
-        return Run(run, _train(model, train, val, options, derived, run, machine, report))
+        return Run(run, _train(model, train, val, options, derived, layout_of(begun, options), run, machine, report))
 
 
 def _train(
@@ -105,6 +109,7 @@ def _train(
     val: ClipSet | None,
     options: FinetuneOptions,
     derived: Derived,
+    begun: Layout,
     run: Path,
     machine: Hardware,
     report: Report,
@@ -122,7 +127,7 @@ def _train(
             block.skip_dropped = False  # type: ignore[assignment]
         trained = torch.compile(trained)  # type: ignore[assignment]
 
-    per_epoch = derived.steps_per_epoch
+    per_epoch, copies = derived.steps_per_epoch, options.num_samples
     rates = schedule(
         derived.lr, derived.min_lr, epochs=options.epochs, steps_per_epoch=per_epoch, warmup_epochs=options.warmup
     )
@@ -139,17 +144,24 @@ def _train(
             for _ in range(done, per_epoch):
                 parts = [next(stream) for _ in range(options.accumulate)]
                 losses = []
+                drops = step_drops(model, options, begun, state.step)
                 for part, batch in enumerate(parts):
+                    first = (part * machine.processes.world + machine.processes.rank) * options.batch_size
                     with local_gradients(trained, wait=batch is not parts[-1]):
-                        number = state.step * options.accumulate + part
-                        loss = batch_loss(model, trained, batch, number, options, machine)
+                        video, classes = machine.send(batch["video"]), model.config.classes
+                        video, target = mixed(video, batch["label"], classes, options, begun, state.step, first)
+                        kept = None if drops is None else drops.part(first * copies, first * copies + len(video))
+                        with machine.autocast():
+                            logits = trained(video, kept)
+                        loss = soft_target_loss(logits, machine.send(target))
                         state.scaler.scale(loss / options.accumulate).backward()
                     losses.append(loss.detach())
                 own = torch.stack(losses).mean()
-                mean_loss = machine.mean(own).item()
-                check_finite(mean_loss, own.item(), state.step, train.clips, parts)
+                mean_loss, norm = saver.mean_loss(own), clipped_gradient(state, options.clip_grad)
+                check_finite(run, state, mean_loss, own.item(), norm, train.clips, parts)
+                saver.gradient_is_finite()
                 lr = rates[state.step]
-                norm = optimizer_step(state, lr, options.clip_grad, recorder.wants_line())
+                optimizer_step(state, lr)
                 if state.average is not None:
                     state.average.update(model)
                 recorder.step_done(mean_loss, lr, norm)
@@ -159,33 +171,6 @@ def _train(
                 recorder.note(val_top1=validate(model, val, train.labels, options, machine))
 
     return end_run(run, state, recorder, machine)
-
-
-def batch_loss(
-    model: VideoClassifier,
-    trained: nn.Module,
-    batch: dict[str, Tensor],
-    number: int,
-    options: FinetuneOptions,
-    machine: Hardware,
-) -> Tensor:
-    """The loss of one batch of this process; ``number`` counts batches from the start and seeds what is random in it."""
-    rank, world = machine.processes.rank, machine.processes.world
-    video, label, classes = machine.send(batch["video"]), batch["label"], model.config.classes
-    clips = len(video)
-    # Drawn for the batches of all processes, each of which takes its own: what one process alone would have drawn.
-    seed = np.random.SeedSequence((options.seed, DROPS_STREAM, number)).generate_state(1, np.uint64)[0]
-    generator = torch.Generator().manual_seed(int(seed >> np.uint64(1)))
-    drops = draw_drops(model, clips * world, generator)
-    if drops is not None:
-        drops = drops.part(rank * clips, (rank + 1) * clips)
-    rng = np.random.default_rng([options.seed, MIX_STREAM, number, rank])
-    video, target = mix(
-        video, label, classes, rng, mixup=options.mixup, cutmix=options.cutmix, smoothing=options.smoothing
-    )
-    with machine.autocast():
-        logits = trained(video, drops)
-    return soft_target_loss(logits, machine.send(target))
 
 
 def freeze(model: VideoClassifier, blocks: int) -> None:

@@ -2,24 +2,51 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import datetime
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from tiktokactions.errors import UsageError
+from tiktokactions.errors import TiktokactionsError, UsageError
 from tiktokactions.files import dataset_lock
 from tiktokactions.machine import usable_cores
 from tiktokactions.model.options import Precision, RunOptions
 
 MOST_WORKERS = 24
 """As in Tables 2 and 3 of the paper."""
+
+WAIT_AT_MOST = datetime.timedelta(hours=12)
+"""How long processes wait for each other: one may decode or test for long, and torchrun ends all when one has died."""
+
+Value = TypeVar("Value")
+
+_NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|killed by signal: Killed")
+"""How torch says so on a CPU, and of a worker that the system killed."""
+_LESS_MEMORY = {
+    "accumulate": "lower `batch_size` and raise `accumulate` as much, which makes the same step",
+    "checkpoint_activations": "set `checkpoint_activations`",
+    "num_samples": "lower `num_samples`",
+    "views_per_pass": "lower `views_per_pass`",
+    "workers": "lower `workers`",
+}
+"""What helps, by the option that is needed for it."""
+
+
+class OutOfMemoryError(TiktokactionsError, RuntimeError):
+    """The device or the machine has less memory than was asked for; the message names what to lower."""
+
+
+class ProcessLostError(TiktokactionsError, RuntimeError):
+    """One of several processes that train together has ended; its own message says why."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +94,14 @@ class Hardware:
         dist.all_reduce(value)
         return value / self.processes.world
 
+    def everyones(self, value: Value) -> list[Value]:
+        """This value of every process, in the order of their ranks. Returns when all of them have come so far."""
+        if self.processes.world == 1:
+            return [value]
+        values = [value] * self.processes.world
+        dist.all_gather_object(values, value)
+        return values
+
     def describe(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.is_cuda else "CPU"
         many = f" × {self.processes.world} processes" if self.processes.world > 1 else ""
@@ -87,14 +122,28 @@ def hardware(options: RunOptions) -> Iterator[Hardware]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
         torch.set_float32_matmul_precision("high")
-    joined = processes.world > 1 and not dist.is_initialized()
-    if joined:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
+    if processes.world > 1 and not dist.is_initialized():
+        # Once and for all: a group that is left and joined again waits for ever at torchrun's store.
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=WAIT_AT_MOST)
+        atexit.register(dist.destroy_process_group)
+    with _told_in_a_line(options):
         yield Hardware(device, _dtype(options.precision, device), processes)
-    finally:
-        if joined:
-            dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _told_in_a_line(options: RunOptions) -> Iterator[None]:
+    """Turn what is no bug into errors of ours: memory that is not there, and another process that has ended."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        said = str(error)
+        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or re.search(_NO_MEMORY, said):
+            asked = re.search(r"allocate [\d.]+ \w+", said)
+            less = "; ".join(advice for name, advice in _LESS_MEMORY.items() if hasattr(options, name))
+            raise OutOfMemoryError(f"out of memory{f' ({asked[0]})' if asked else ''}: {less}") from error
+        if isinstance(error, dist.DistBackendError) or "Connection closed by peer" in said:
+            raise ProcessLostError("another process of this run has ended; its message says why") from error
+        raise
 
 
 def processes_told() -> Processes:

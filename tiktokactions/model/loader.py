@@ -7,16 +7,12 @@ is left out. So a run that is resumed, or spread over more processes, sees the s
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
-from multiprocessing.context import ForkServerContext, SpawnContext
 from types import TracebackType
 from typing import Protocol
 
-import cv2
 import numpy as np
 import pebble
 import torch
@@ -27,6 +23,7 @@ from tiktokactions.clips.clip import Clip
 from tiktokactions.errors import UsageError
 from tiktokactions.model.samples import Key, open_clip
 from tiktokactions.model.views import frame_indices, test_views
+from tiktokactions.model.workers import worker_context, worker_start
 from tiktokactions.video import UnreadableError
 
 __all__ = ["Batches", "check_readable", "epoch_order", "evaluation_batches", "frame_indices", "test_views"]
@@ -136,7 +133,8 @@ class Batches:
         per_batch = self._batch_size * world
         firsts = (batch * per_batch + rank * self._batch_size for batch in range(first_batch, len(self)))
         batches = [[(epoch, i) for i in order[first : first + self._batch_size].tolist()] for first in firsts]
-        return _readable(self._loader, self._keys, batches)
+        self._keys.batches = batches
+        return _raised(self._loader)
 
 
 def evaluation_batches(
@@ -150,12 +148,25 @@ def evaluation_batches(
     Raises:
         UnreadableError: a clip cannot be read; the message names it.
     """
+    with contextlib.closing(_batches_in_order(dataset, batch_size, workers, pin_memory)) as batches:
+        yield from _raised(batches)
+
+
+def clips_one_by_one(dataset: Clips, workers: int = 0) -> Generator[Batch | UnreadableError]:
+    """As :func:`evaluation_batches` of one clip each, with the error in the place of a clip that cannot be read."""
+    return _batches_in_order(dataset, 1, workers, False)
+
+
+def _batches_in_order(
+    dataset: Clips, batch_size: int, workers: int, pin_memory: bool
+) -> Generator[Batch | UnreadableError]:
     keys = _Keys()
     indices = range(len(dataset))
     batches = [[(0, i) for i in indices[n : n + batch_size]] for n in range(0, len(indices), batch_size)]
     loader = _loader(dataset, keys, min(workers, len(batches)), pin_memory, torch.stack)
     try:
-        yield from _readable(loader, keys, batches)
+        keys.batches = batches
+        yield from loader
     finally:
         _end_workers(loader)
 
@@ -196,8 +207,8 @@ def _loader(dataset: Clips, keys: _Keys, workers: int, pin_memory: bool, join: J
         collate_fn=partial(_collate, join=join),
         pin_memory=pin_memory,
         generator=torch.Generator(),  # torch draws a seed for every epoch; not from the run's random numbers
-        multiprocessing_context=_worker_context() if workers else None,
-        worker_init_fn=partial(_start_worker, environment=dict(os.environ)),
+        multiprocessing_context=worker_context() if workers else None,
+        worker_init_fn=worker_start(),
         prefetch_factor=AHEAD if workers else None,
         persistent_workers=workers > 0,
     )
@@ -213,28 +224,11 @@ def _collate(items: list[Sample | UnreadableError], join: Join) -> Batch | Unrea
     return batch | {"index": torch.stack([sample["index"] for sample in samples])}
 
 
-def _readable(loader: Loader, keys: _Keys, batches: Sequence[list[Key]]) -> Iterator[Batch]:
-    keys.batches = batches
-    for batch in loader:
+def _raised(batches: Iterable[Batch | UnreadableError]) -> Iterator[Batch]:
+    for batch in batches:
         if isinstance(batch, UnreadableError):
             raise batch
         yield batch
-
-
-def _worker_context() -> SpawnContext | ForkServerContext:
-    """Workers are forked from a fresh process, never from this one, whose threads would not survive it."""
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
-def _start_worker(number: int, environment: dict[str, str]) -> None:
-    # The server process that workers are forked from may have started before these variables were set.
-    os.environ.update(environment)
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
 
 
 def _end_workers(loader: Loader) -> None:
@@ -258,8 +252,7 @@ def check_readable(clips: Sequence[Clip], workers: int = 0) -> list[tuple[Clip, 
     if workers == 0:
         reasons = [_unreadable(clip) for clip in clips]
     else:
-        start = partial(_start_worker, 0, dict(os.environ))
-        with pebble.ProcessPool(max_workers=workers, context=_worker_context(), initializer=start) as pool:
+        with pebble.ProcessPool(max_workers=workers, context=worker_context(), initializer=worker_start()) as pool:
             reasons = [_reason(future) for future in [pool.schedule(_unreadable, args=(clip,)) for clip in clips]]
     return [(clip, reason) for clip, reason in zip(clips, reasons, strict=True) if reason is not None]
 

@@ -23,7 +23,7 @@ class DataOptions:
     media: str | None = option(None, "data", "folder of the videos that a list or a split file names")
     fold: int = option(1, "data", "number of the official split or fold to use (UCF101, HMDB51: 1 to 3)", least=1)
     skip_unreadable: bool = option(
-        False, "data", "decode every clip first, leave out and list those that cannot be read"
+        False, "data", "leave out and list clips that cannot be read (training decodes all of them once for that)"
     )
     decoder: Decoder = option("pyav", "data", "what decodes the clips")
 

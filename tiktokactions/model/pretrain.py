@@ -36,8 +36,10 @@ from tiktokactions.model.training import (
     Saver,
     batches_of,
     check_finite,
+    clipped_gradient,
     derived_numbers,
     end_run,
+    first_checkpoint,
     open_run,
     optimizer_step,
     resume,
@@ -55,6 +57,7 @@ def pretrain(
     sources: Sequence[str],
     shares: Sequence[float] | None = None,
     init: Path | None = None,
+    resume_from: Path | None = None,
     report: Report = lambda progress: None,
 ) -> Run:
     """Pre-train a model on clips; a run that exists is continued, a finished one is left as it is.
@@ -65,6 +68,7 @@ def pretrain(
         sources: where the clips came from, for the record.
         shares: for each clip how often it is drawn relative to others; None: every clip once an epoch.
         init: weights to begin with (a run folder or a file), for continued pre-training with a fresh schedule.
+        resume_from: a checkpoint of another run to go on from, optimizer and schedule included.
 
     Raises:
         RunError: the run folder holds a run with other settings.
@@ -80,8 +84,11 @@ def pretrain(
         mixed = None if shares is None else clips_fingerprint((), [repr(share) for share in shares])
         data = TrainingData(tuple(sources), len(clips), clips_fingerprint(clips, ()), mixed)
         first_weights = None if init is None else _load(model, init, report)
+        if resume_from is not None:
+            resume_from = first_checkpoint(resume_from, "pretrain", config, derived.steps)
+            first_weights = FirstWeights(str(resume_from), len(model.state_dict()))
         info = RunInfo("pretrain", config, None, dataclasses.asdict(options), data, derived, first_weights)
-        if not open_run(run, info, clips, machine, report):
+        if open_run(run, info, clips, machine, report, resume_from) is None:
             return Run(run)
         return Run(run, _train(model, clips, shares, options, derived, run, machine, report))
 
@@ -127,10 +134,11 @@ def _train(
                         state.scaler.scale(loss).backward()
                     losses.append(loss.detach())
                 own = torch.stack(losses).sum()
-                mean_loss = machine.mean(own).item()
-                check_finite(mean_loss, own.item(), state.step, clips, parts)
+                mean_loss, norm = saver.mean_loss(own), clipped_gradient(state, options.clip_grad)
+                check_finite(run, state, mean_loss, own.item(), norm, clips, parts)
+                saver.gradient_is_finite()
                 lr = rates[state.step]
-                norm = optimizer_step(state, lr, options.clip_grad, recorder.wants_line())
+                optimizer_step(state, lr)
                 recorder.step_done(mean_loss, lr, norm)
                 if saver.step_done():
                     return TrainingResult(state.step, mean_loss, finished=False)

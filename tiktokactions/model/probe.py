@@ -24,6 +24,7 @@ from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.model.run import TrainingResult, write_result
 from tiktokactions.model.tensor_files import write_safetensors
 from tiktokactions.model.training import Report
+from tiktokactions.video import UnreadableError
 
 PENALTIES = tuple(10.0**power for power in range(-5, 2))
 FOLDS = 5
@@ -42,7 +43,7 @@ def fit_probe(
     found = run_views(
         model, train.clips, looks, machine, report, options.stride, options.sampling, merge=Tensor.double, features=True
     )
-    features = torch.stack(found)  # (clips, views, D)
+    features = torch.stack([raised(views) for views in found])  # (clips, views, D)
     labels = label_numbers(train, train.labels, train.source)
     report(
         TrainingProgress(f"fitting the last layer, penalty by {FOLDS}-fold cross-validation over {len(labels)} clips")
@@ -57,7 +58,15 @@ def fit_probe(
     if machine.processes.is_first:
         write_safetensors(run / "model.safetensors", model.state_dict())
         write_result(run, result)
+    machine.everyones(None)  # what comes next reads these files
     return result
+
+
+def raised(outcome: Tensor | UnreadableError) -> Tensor:
+    """Raises the error, where it is one."""
+    if isinstance(outcome, UnreadableError):
+        raise outcome
+    return outcome
 
 
 def choose_penalty(features: Tensor, labels: Tensor, classes: int, seed: int) -> tuple[float, float]:

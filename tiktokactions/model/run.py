@@ -155,6 +155,10 @@ class Evaluation:
     data: str
     folder: str
     """Where predictions, table and pictures are."""
+    unreadable: int = 0
+    """Videos that could not be read: the numbers above are without them."""
+    skip_unreadable: bool = False
+    """Whether the caller had said that such videos may be left out."""
 
 
 class Run:
@@ -284,7 +288,8 @@ def differences(old: RunInfo, new: RunInfo, ignore: Sequence[str]) -> list[str]:
     names = sorted((old.options.keys() | plain.keys()) - set(ignore))
     pairs = [(name, old.options.get(name), plain.get(name)) for name in names]
     pairs += [("command", old.kind, new.kind), ("model", old.model, new.model), ("`init`", old.init, new.init)]
-    pairs.append(("processes", old.derived.processes, new.derived.processes))
+    if new.derived.steps:  # a linear probe takes none
+        pairs.append(("videos in a step", old.derived.videos_per_step, new.derived.videos_per_step))
     found = [f"{name}: was {a}, is {b}" for name, a, b in pairs if a != b]
     if old.data.fingerprint != new.data.fingerprint:
         found.append(f"clips: were {old.data.clips}, are {new.data.clips}, or others of the same number")

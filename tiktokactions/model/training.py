@@ -17,7 +17,14 @@ from torch import Tensor
 from tiktokactions.clips.clip import Clip
 from tiktokactions.errors import UsageError
 from tiktokactions.model.autoencoder import MaskedAutoencoder
-from tiktokactions.model.checkpoint import TrainingState, checkpoints, load_checkpoint, save_checkpoint
+from tiktokactions.model.checkpoint import (
+    TrainingState,
+    checkpoints,
+    copy_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    step_of,
+)
 from tiktokactions.model.classification import VideoClassifier
 from tiktokactions.model.config import ModelConfig
 from tiktokactions.model.curves import draw_curves
@@ -28,6 +35,7 @@ from tiktokactions.model.options import FinetuneOptions, PretrainOptions
 from tiktokactions.model.progress import NonFiniteLossError, TrainingProgress
 from tiktokactions.model.run import (
     Derived,
+    Kind,
     Run,
     RunError,
     RunInfo,
@@ -48,10 +56,16 @@ if TYPE_CHECKING:
 Report = Callable[[TrainingProgress], None]
 Batch = TypeVar("Batch")
 CHANGEABLE = (
-    *("device", "workers", "threads", "compile", "checkpoint_activations", "save_minutes", "save_steps", "keep"),
+    *("batch_size", "accumulate", "device", "workers", "threads", "compile", "checkpoint_activations"),
+    *("save_minutes", "save_steps", "keep", "skip_unreadable"),
     *("log_steps", "stop_after_steps", "pictures_epochs", "validate_epochs", "media", "decoder", "segments", "crops"),
 )
-"""Options that may differ when a run is continued: they do not change what is learned."""
+"""Options that may differ when a run is continued: they do not change what is learned. Of batches, accumulation and
+processes it is their product that counts: the videos in a step."""
+
+
+MADE_BEFORE = ("unreadable.csv", "readable.json")
+"""Files that may lie in the folder of a run before it begins."""
 
 
 class TooFewClipsError(UsageError):
@@ -125,23 +139,58 @@ def described(derived: Derived, config: ModelConfig, machine: Hardware) -> Itera
 # --- beginning and ending a run ------------------------------------------------------------------------------------
 
 
-def open_run(run: Path, info: RunInfo, clips: Sequence[Clip], machine: Hardware, report: Report) -> bool:
-    """Begin a run, or check that an existing one has the same clips and options. Returns False if it is finished.
+def open_run(
+    run: Path,
+    info: RunInfo,
+    clips: Sequence[Clip],
+    machine: Hardware,
+    report: Report,
+    resume_from: Path | None = None,
+) -> RunInfo | None:
+    """Begin a run, or check that an existing one has the same clips and options.
+
+    Args:
+        resume_from: a checkpoint of another run that this one begins with, optimizer and step included.
+
+    Returns:
+        What it was begun with; None if it is finished.
 
     Raises:
         RunError: the folder holds something else; the message lists every difference.
     """
+    begun = None
     if machine.processes.is_first:  # if it raises, torchrun ends the others
-        _open(run, info, clips)
-    if Run(run).finished:
+        _open(run, info, clips, resume_from)
+        begun = None if Run(run).finished else Run(run).info
+    begun = machine.everyones(begun)[0]
+    if begun is None:
         report(TrainingProgress(f"{run}: finished before, nothing to do"))
-        return False
+        return None
     for line in described(info.derived, info.model, machine):
         report(TrainingProgress(line))
-    return True
+    return begun
 
 
-def _open(run: Path, info: RunInfo, clips: Sequence[Clip]) -> None:
+def first_checkpoint(given: Path, kind: Kind, config: ModelConfig, steps: int) -> Path:
+    """The checkpoint that ``given`` is, or the last one of the run that it is.
+
+    Raises:
+        RunError: it is neither, or is of another model or later than this run's steps.
+    """
+    if (given / "run.json").is_file():
+        given = (checkpoints(given) or [given / "checkpoints" / "step-"])[-1]
+    if not (given / "state.json").is_file():
+        there = ", ".join(path.name for path in checkpoints(given.parent.parent)) or "RUN/checkpoints/step-N"
+        raise RunError(f"`resume_from` {given}: no checkpoint there; expected one of {there}")
+    of = Run(given.parent.parent)
+    if (of.kind, of.config) != (kind, config):
+        raise RunError(f"`resume_from` {given}: of another model ({of.kind}, {of.config}), expected {kind}, {config}")
+    if step_of(given) >= steps:
+        raise RunError(f"`resume_from` {given}: expected one before step {steps}, the last of this run")
+    return given
+
+
+def _open(run: Path, info: RunInfo, clips: Sequence[Clip], resume_from: Path | None) -> None:
     if (run / "run.json").exists():
         different = differences(Run(run).info, info, CHANGEABLE)
         if different:
@@ -149,20 +198,33 @@ def _open(run: Path, info: RunInfo, clips: Sequence[Clip]) -> None:
                 f"{run}: begun with other settings; choose another `output`, or the same settings to go on.\n  "
                 + "\n  ".join(different)
             )
-    elif run.is_dir() and any(not e.name.startswith(".") and e.name != "unreadable.csv" for e in run.iterdir()):
+    elif run.is_dir() and any(not e.name.startswith(".") and e.name not in MADE_BEFORE for e in run.iterdir()):
         raise RunError(f"{run}: the folder is neither empty nor a run; choose a new or an empty one")
     else:
         run.mkdir(parents=True, exist_ok=True)
         write_clips(run / "clips.csv", clips)
         write_run(run, info)
+    if resume_from is not None and not checkpoints(run):
+        copy_checkpoint(resume_from, run)
 
 
 def resume(run: Path, state: TrainingState, hardware: Hardware, report: Report) -> None:
-    """Continue from the last checkpoint, if there is one."""
+    """Continue from the last checkpoint, if there is one.
+
+    Raises:
+        RunError: the processes do not see the same checkpoint.
+    """
     saved = checkpoints(run)
     if saved:
         load_checkpoint(saved[-1], state, hardware.device)
         report(TrainingProgress(f"going on from step {state.step} ({saved[-1]})"))
+    steps = hardware.everyones(state.step)
+    if len(set(steps)) > 1:
+        seen = ", ".join(f"process {rank}: {step or 'none'}" for rank, step in enumerate(steps))
+        raise RunError(
+            f"{run}: the processes see checkpoints of different steps ({seen}); expected one folder that all machines"
+            " share"
+        )
     if hardware.processes.is_first:
         rewind_log(run, state.step)
 
@@ -193,45 +255,63 @@ def end_run(run: Path, state: TrainingState, recorder: Recorder, machine: Hardwa
             write_safetensors(run / "average.safetensors", state.average.tensors)
         draw_curves(run)
         write_result(run, result)
+    machine.everyones(None)  # what comes next reads these files
     return result
 
 
 # --- one step ------------------------------------------------------------------------------------------------------
 
 
-def check_finite(loss: float, own: float, step: int, clips: Sequence[Clip], parts: Iterable[dict[str, Tensor]]) -> None:
-    """Raises ``NonFiniteLossError`` if the loss of any process is infinite or not a number.
+def clipped_gradient(state: TrainingState, clip_grad: float | None) -> float:
+    """Limit the gradient that the step has collected; returns its norm before that."""
+    parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
+    state.scaler.unscale_(state.optimizer)
+    if clip_grad is not None:
+        return torch.nn.utils.clip_grad_norm_(parameters, clip_grad).item()
+    return gradient_norm(parameters).item()
+
+
+def check_finite(
+    run: Path,
+    state: TrainingState,
+    loss: float,
+    own: float,
+    norm: float,
+    clips: Sequence[Clip],
+    parts: Iterable[dict[str, Tensor]],
+) -> None:
+    """Raises ``NonFiniteLossError`` if the loss of any process, or the gradient, is infinite or not a number.
 
     Args:
         loss: the mean over all processes.
         own: the loss of this process.
+        norm: of the gradient. In fp16 it may be infinite: the scaler leaves out that step and lowers its scale.
         clips, parts: the step's data, to name the files in the message.
     """
-    if math.isfinite(loss):
+    if math.isfinite(loss) and (math.isfinite(norm) or state.scaler.is_enabled()):
         return
     paths = dict.fromkeys(clips[number].path for batch in parts for number in batch["index"].tolist())
-    named = "\n  ".join(paths) if not math.isfinite(own) else "(in another process, see its message)"
+    elsewhere = math.isfinite(own) and not math.isfinite(loss)
+    named = "(in another process, see its message)" if elsewhere else "\n  ".join(paths)
+    what = f"gradient of step {state.step + 1} has the norm {norm}"
+    if not math.isfinite(loss):
+        what = f"loss of step {state.step + 1} is {loss}"
+    kept = checkpoints(run)
+    go_on = f"Go on before it with `resume_from` {kept[-1]} and" if kept else "Begin again with"
+    older = f" ({kept[0].name} is kept too)" if len(kept) > 1 else ""
     raise NonFiniteLossError(
-        f"the loss of step {step + 1} is {loss}; nothing of this step was applied. The clips of the batch:\n  {named}\n"
-        "Lower `base_lr`, set `clip_grad`, or use `precision` bf16 or fp32."
+        f"the {what}; nothing of this step was applied. The clips of the batch:\n  {named}\n"
+        f"{go_on} another `output`{older}, and a lower `base_lr`, a `clip_grad`, or `precision` bf16 or fp32."
     )
 
 
-def optimizer_step(state: TrainingState, lr: float, clip_grad: float | None, wants_norm: bool) -> Tensor | None:
-    """Apply the gradients at this learning rate and clear them; returns their norm before clipping, if wanted."""
-    parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
-    state.scaler.unscale_(state.optimizer)
-    norm = None
-    if clip_grad is not None:
-        norm = torch.nn.utils.clip_grad_norm_(parameters, clip_grad)
-    elif wants_norm:
-        norm = gradient_norm(parameters)
+def optimizer_step(state: TrainingState, lr: float) -> None:
+    """Apply the gradients at this learning rate and clear them."""
     set_lr(state.optimizer, lr)
     state.scaler.step(state.optimizer)
     state.scaler.update()
     state.optimizer.zero_grad(set_to_none=True)
     state.step += 1
-    return norm
 
 
 # --- log -----------------------------------------------------------------------------------------------------------
@@ -269,11 +349,7 @@ class Recorder:
         """Since this start of the run."""
         return round(time.perf_counter() - self.began, 3)
 
-    def wants_line(self) -> bool:
-        """Whether the step about to be taken ends with a line."""
-        return (self.state.step + 1) % self.every == 0 or self.state.step + 1 == self.steps
-
-    def step_done(self, loss: float, lr: float, norm: Tensor | None, **more: float) -> None:
+    def step_done(self, loss: float, lr: float, norm: float, **more: float) -> None:
         """Count a step; ``more`` are further numbers for its line."""
         self.state.pending.append(loss)
         step = self.state.step
@@ -284,7 +360,7 @@ class Recorder:
         numbers = {
             "loss": sum(self.state.pending) / len(self.state.pending),
             "lr": lr,
-            "grad_norm": None if norm is None else float(norm),
+            "grad_norm": norm,
             **more,
             "clips_per_s": round((step - self.line_step) * self.derived.clips_per_step / seconds, 3),
             "loading_share": round(min(1.0, self.loading_s / seconds), 4),
@@ -333,46 +409,71 @@ def _tensorboard(folder: Path, step: int) -> SummaryWriter | None:
 
 
 class Saver:
-    """Writes checkpoints every few minutes, every few steps, and when the run is asked to stop."""
+    """Writes checkpoints every few minutes, every few steps, and when the run is asked to stop.
+
+    A checkpoint that is due waits for the next step's loss and gradient: with weights whose gradient is not finite no
+    run can go on.
+    """
 
     def __init__(
         self, run: Path, state: TrainingState, options: PretrainOptions | FinetuneOptions, hardware: Hardware
     ) -> None:
         self.run, self.state, self.options, self.hardware = run, state, options, hardware
-        self.saved_at, self.saved_step = time.monotonic(), state.step
+        self.saved_at, self.saved_step, self.is_due = time.monotonic(), state.step, False
         self.interrupted = threading.Event()
+        self.all_stop = False
+
+    def mean_loss(self, own: Tensor) -> float:
+        """The mean of the loss over all processes, which tell each other at the same time whether one was interrupted."""
+        if self.hardware.processes.world == 1:
+            return own.item()
+        interrupted = torch.tensor(float(self.interrupted.is_set()), device=own.device)
+        loss, share = self.hardware.mean(torch.stack([own, interrupted])).tolist()
+        self.all_stop = share > 0
+        return loss
+
+    def gradient_is_finite(self) -> None:
+        """The weights have proved good: write the checkpoint that is due of them."""
+        if self.is_due:
+            self._save()
 
     def step_done(self) -> bool:
-        """Save if it is time; returns True if the run must stop here (``stop_after_steps``).
+        """Note whether it is time to save; returns True if the run must stop here (``stop_after_steps``).
 
         Raises:
             KeyboardInterrupt: the run was asked to stop; the checkpoint is written.
         """
         step, options = self.state.step, self.options
         stop = options.stop_after_steps is not None and step >= options.stop_after_steps
+        interrupted = self.all_stop if self.hardware.processes.world > 1 else self.interrupted.is_set()
         by_clock = time.monotonic() - self.saved_at > options.save_minutes * 60
-        by_steps = options.save_steps is not None and step % options.save_steps == 0
-        if stop or by_clock or by_steps or self.interrupted.is_set():
-            if self.hardware.processes.is_first and self.saved_step != step:
-                save_checkpoint(self.run, self.state, options.keep)
-            self.saved_at, self.saved_step = time.monotonic(), step
-        if self.interrupted.is_set():
+        self.is_due = by_clock or (options.save_steps is not None and step % options.save_steps == 0)
+        if stop or interrupted:
+            self._save()
+            self.hardware.everyones(None)  # torchrun kills those who still write when the first has ended
+        if interrupted:
             raise KeyboardInterrupt
         return stop
+
+    def _save(self) -> None:
+        if self.hardware.processes.is_first and self.saved_step != self.state.step:
+            save_checkpoint(self.run, self.state, self.options.keep)
+        self.saved_at, self.saved_step, self.is_due = time.monotonic(), self.state.step, False
 
     @contextlib.contextmanager
     def finish_step_before_stopping(self) -> Iterator[None]:
         """Let Ctrl-C and SIGTERM end the run after the current step, with a checkpoint; a second one ends it at once.
 
-        This does nothing with several processes, which would wait for each other: they fall back on the last checkpoint.
+        Of several processes one that is interrupted ends all after the same step. They take no notice of a second signal:
+        torchrun sends several, and ends who is still there after half a minute.
         """
-        if self.hardware.processes.world > 1 or threading.current_thread() is not threading.main_thread():
+        if threading.current_thread() is not threading.main_thread():
             yield
             return
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
         def ask(number: int, frame: object) -> None:
-            if self.interrupted.is_set():
+            if self.interrupted.is_set() and self.hardware.processes.world == 1:
                 raise KeyboardInterrupt
             self.interrupted.set()
 

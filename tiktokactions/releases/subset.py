@@ -210,7 +210,7 @@ def features_from_file(path: Path, rows: list[Row]) -> np.ndarray:
         raise SubsetError(told) from error
     ids = (video_id or Path(name).stem for name, video_id in zip(table["path"], table["video_id"], strict=True))
     by_id = dict(zip(ids, table["feature"], strict=True))
-    missing = [row["video_id"] for row in rows if row["video_id"] not in by_id]
+    missing = [row["video_id"] for row in rows if by_id.get(row["video_id"]) is None]
     if missing:
         raise SubsetError(f"{path}: no feature for {len(missing)} clips (for example {', '.join(missing[:3])})")
     found = np.array([by_id[row["video_id"]] for row in rows], np.float32)
