@@ -163,11 +163,15 @@ def measure(task: str, rounds: int, steps: int) -> dict[str, dict[str, Any]]:
             continue
         ours, theirs = context.Pipe()
         context.Process(target=serve, args=(theirs, make, precision), daemon=True).start()
+        theirs.close()  # or a contender that crashes would leave us waiting for its answer for ever
         ends[name], found[name] = ours, {"cpu_s": [], "memory_gb": 0.0}
     for number in range(-1, rounds):
         for name, end in ends.items():
-            end.send(WARM_UP_STEPS if number < 0 else steps)
-            seconds, memory = end.recv()
+            try:
+                end.send(WARM_UP_STEPS if number < 0 else steps)
+                seconds, memory = end.recv()
+            except (EOFError, OSError):
+                raise SystemExit(f"{task}, {name}: this contender has ended; its own message says why") from None
             found[name]["memory_gb"] = memory
             if number >= 0:
                 found[name]["cpu_s"].append(seconds)
