@@ -32,6 +32,7 @@ REASONS: dict[str, str] = {
     # needs_review
     "few_person_frames": "a person in fewer than min_person_frames of the clip's sampled frames",
     "no_detector": "curated without a detector: nobody has looked for people yet",
+    "static": "a still picture, or a slow zoom over one; rejected with more motionless frames than max_static_share",
     "source_missing": "a person accepted it, but its source is gone or has changed: the clip they chose cannot be cut",
     # rejected: the file could not be used
     "empty_file": "the file has zero bytes",
@@ -52,7 +53,6 @@ REASONS: dict[str, str] = {
     # rejected: the video could be used but does not qualify
     "too_short": "the longest scene is shorter than min_clip_s",
     "duplicate_of": "a near-duplicate; the better copy's id follows the colon",
-    "static": "more motionless frames than max_static_share",
     "borders": "more flat border than max_border",
     "dark": "darker than min_brightness",
     "blurred": "less sharp than min_sharpness",
@@ -238,6 +238,8 @@ class Quality:
     orientation: Literal["portrait", "landscape", "square"]
     interlaced_share: float = 0.0
     """Share of the video's frames that show two moments in alternate lines; the clip shows one of them."""
+    zoomed_share: float = 0.0
+    """Share of the successive sampled frames that are one still picture, evenly zoomed or moved."""
 
 
 @dataclass(frozen=True, slots=True)

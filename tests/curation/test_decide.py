@@ -38,6 +38,10 @@ def record(people: int = 4, score: float = 0.8, scene_s: float = 8.0, **changes:
     return replace(made, **changes)
 
 
+def still(**shares: float) -> Quality:
+    return replace(Quality(0.2, (0.0, 0.1, 0.0, 0.1), 90.0, 500.0, "portrait"), **shares)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("made", "options", "status", "reasons"),
     [
@@ -52,6 +56,13 @@ def record(people: int = 4, score: float = 0.8, scene_s: float = 8.0, **changes:
         (record(scene_s=3.4), {}, "rejected", ["too_short"]),
         (record(scene_s=3.4999999), {}, "accepted", ["enough_people"]),
         (record(scene_s=3.4), {"min_clip_s": 3.0}, "accepted", ["enough_people"]),
+        (record(quality=still(static_share=1.0)), {}, "needs_review", ["static"]),
+        (record(quality=still(zoomed_share=0.8)), {}, "needs_review", ["static"]),
+        (record(quality=still(static_share=0.9)), {}, "accepted", ["enough_people"]),
+        (record(quality=still(zoomed_share=0.6)), {}, "accepted", ["enough_people"]),
+        (record(quality=still(static_share=1.0)), {"static": "keep"}, "accepted", ["enough_people"]),
+        (record(quality=still(static_share=1.0), people=0), {"min_person_frames": 0}, "needs_review", ["static"]),
+        (record(quality=still(static_share=1.0), people=0), {}, "needs_review", ["few_person_frames"]),
         (record(probe=DAMAGED), {}, "accepted", ["enough_people"]),
         (record(probe=DAMAGED), {"damaged": "reject"}, "rejected", ["corrupt"]),
         (record(probe=DAMAGED, scene_s=2.0), {}, "rejected", ["corrupt"]),

@@ -11,6 +11,10 @@ from tiktokactions.curation.segment import best_score, choose_segment, fits_whol
 from tiktokactions.errors import UsageError
 from tiktokactions.records import ClipFile, Quality, Sample, Segment, Status, VideoRecord
 
+STATIC_SHARE = 0.95
+"""A scene is a still picture if this share of its frames repeats the one before (ten a second in a file of 60: 0.83)."""
+ZOOMED_SHARE = 0.7
+
 
 def decide(record: VideoRecord, options: CurateOptions, duplicate_of: str | None = None) -> VideoRecord:
     """The record with a new ``status``, ``reasons`` and ``segment`` from its evidence; its ``clip`` stays.
@@ -23,7 +27,7 @@ def decide(record: VideoRecord, options: CurateOptions, duplicate_of: str | None
     if reasons:
         return replace(record, status="rejected", reasons=tuple(reasons), segment=None, decision_fingerprint=made_with)
     segment = propose_segment(record, options)
-    status, reason = _by_people(replace(record, segment=segment, clip=clip_of(record, segment)), options)
+    status, reason = _by_content(replace(record, segment=segment, clip=clip_of(record, segment)), options)
     return replace(record, status=status, reasons=(reason,), segment=segment, decision_fingerprint=made_with)
 
 
@@ -48,6 +52,15 @@ def refusals(record: VideoRecord, options: CurateOptions, duplicate_of: str | No
     if duplicate_of is not None and not options.keep_duplicates:
         reasons.append(f"duplicate_of:{duplicate_of}")
     return reasons
+
+
+def _by_content(record: VideoRecord, options: CurateOptions) -> tuple[Status, str]:
+    status, reason = _by_people(record, options)
+    quality = record.quality
+    is_still = quality is not None and (quality.static_share >= STATIC_SHARE or quality.zoomed_share >= ZOOMED_SHARE)
+    if status == "accepted" and is_still and options.static == "review":
+        return "needs_review", "static"
+    return status, reason
 
 
 def _by_people(record: VideoRecord, options: CurateOptions) -> tuple[Status, str]:

@@ -25,6 +25,7 @@ from tiktokactions.curation.people import ResolvedDetector, open_detector
 from tiktokactions.curation.quality import frame_hashes, measure_quality
 from tiktokactions.curation.scenes import sample_indices
 from tiktokactions.curation.segment import doubtful_times
+from tiktokactions.curation.still import evenly_moved_share
 from tiktokactions.files import Place
 from tiktokactions.machine import NO_SPACE
 from tiktokactions.records import ClipFile, PersonBox, Probe, Sample, Segment, Source, VideoRecord
@@ -119,7 +120,8 @@ def _look(
     people = _people_in(pictures, probe, detect, timings)
     began = time.perf_counter()
     quality = measure_quality(pictures, evidence.static_share, probe.width, probe.height)
-    quality = replace(quality, interlaced_share=round(probe.interlaced_frames / probe.frames, 4))
+    interlaced_share = round(probe.interlaced_frames / probe.frames, 4)
+    quality = replace(quality, interlaced_share=interlaced_share, zoomed_share=evenly_moved_share(pictures))
     samples = tuple(
         Sample(frame.time_s, frame.index, boxes, *frame_hashes(picture, quality.borders))
         for frame, picture, boxes in zip(evidence.samples, pictures, people, strict=True)

@@ -53,6 +53,9 @@ class CurateOptions:
         "keep", "decision", "judge damaged videos by their longest undamaged scene, or 'reject' them (corrupt)"
     )
     keep_duplicates: bool = option(False, "decision", "keep near-duplicates of other videos")
+    static: Literal["review", "keep"] = option(
+        "review", "decision", "send still pictures, and slow zooms over one, to review (static), or 'keep' them"
+    )
     max_static_share: float | None = option(
         None, "decision", "reject videos with a larger share of motionless frames (static)"
     )
