@@ -20,6 +20,7 @@ import torch
 
 from tests.model.small_models import FIVE, TWO, equal, finetuned, make_run, official_checkpoint, pretrained
 from tiktokactions.model.official import official_names
+from tiktokactions.model.vit import sine_positions
 from tiktokactions.model.weights import WeightsError, read_weights
 
 # --- what is read --------------------------------------------------------------------------------------------------
@@ -98,11 +99,20 @@ def test_deepspeed_folder(tmp_path):
         read_weights(tmp_path)
 
 
-def test_position_tables_are_left_out(tmp_path):
-    state = finetuned().state_dict()
-    safetensors.torch.save_file(state | {"pos_embed": torch.zeros(1, 16, 48)}, tmp_path / "w.safetensors")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_stored_sines_are_left_out(tmp_path, dtype):
+    state, sines = finetuned().state_dict(), sine_positions(16, 48)[None].to(dtype)
+    safetensors.torch.save_file(state | {"pos_embed": sines}, tmp_path / "w.safetensors")
     read = read_weights(tmp_path / "w.safetensors")
     assert read.format == "safetensors" and equal(read.tensors, dict(sorted(state.items())))
+
+
+@pytest.mark.parametrize("name", ["pos_embed", "encoder.pos_embed", "module.pos_embed"])
+def test_learned_positions_are_refused(tmp_path, name):
+    learned = sine_positions(16, 48)[None] + 0.05
+    safetensors.torch.save_file(finetuned().state_dict() | {name: learned}, tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match="pos_embed: these positions were learned"):
+        read_weights(tmp_path / "w.safetensors")
 
 
 def test_run_folder(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import asdict
 
@@ -24,7 +25,8 @@ from tiktokactions.model.classification import classifier
 from tiktokactions.model.config import ModelConfig, model_config
 from tiktokactions.model.export import export
 from tiktokactions.model.official import config_of, mlp_ratio, official_shapes
-from tiktokactions.model.weights import WeightsError, load_into, read_weights
+from tiktokactions.model.vit import patchify, positions_of, sine_positions
+from tiktokactions.model.weights import WeightsError, load_into, read_weights, with_positions
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +65,24 @@ def test_names_and_shapes_are_the_reference_s(vectors, entry, name, classes):
     assert official_shapes(model_config(name, classes=classes), "finetune" if classes else "pretrain") == reference
 
 
+def test_the_giant_decoder_is_the_reference_s():
+    """pretrain_videomae_giant_patch14_224 takes one mlp_ratio, 48/11, for its encoder and its decoder of width 512."""
+    config = model_config("vit-g")
+    with torch.device("meta"):
+        state = pretraining_model(config).state_dict()
+    shapes = official_shapes(config, "pretrain")
+    assert {name: tuple(tensor.shape) for name, tensor in state.items()} == shapes
+    assert shapes["encoder.blocks.39.mlp.fc1.weight"] == (6144, 1408)
+    assert shapes["decoder.blocks.3.mlp.fc1.weight"] == (2234, 512)
+    assert shapes["decoder.blocks.0.mlp.fc2.weight"] == (512, 2234)
+    assert shapes["decoder.head.weight"] == (3 * 2 * 14 * 14, 512)
+    given = {name: torch.empty(1).expand(shape) for name, shape in shapes.items()}
+    assert config_of(given) == config
+    narrow = dataclasses.replace(config, decoder_mlp_ratio=4.0)
+    given = {name: torch.empty(1).expand(shape) for name, shape in official_shapes(narrow, "pretrain").items()}
+    assert config_of(given) == narrow
+
+
 def test_what_shapes_do_not_tell_can_be_given():
     state = pretrained().state_dict()
     with pytest.raises(WeightsError, match="width 48 is none of the published sizes; give its number of heads"):
@@ -87,6 +107,68 @@ def test_the_huge_model_of_the_first_version():
 @pytest.mark.parametrize(("embed_dim", "mlp_dim"), [(1408, 6144), (768, 3072), (112, 3904), (176, 960)])
 def test_mlp_ratio_gives_the_width_back(embed_dim, mlp_dim):
     assert int(embed_dim * mlp_ratio(embed_dim, mlp_dim)) == mlp_dim
+
+
+# --- another geometry --------------------------------------------------------------------------------------------
+
+
+def test_positions_of_another_size_are_interpolated():
+    small = SMALL
+    own = positions_of(small, 48)
+    assert torch.equal(own, sine_positions(small.tokens, 48))
+    larger = dataclasses.replace(small, height=64, width=128, position_grid=small.grid)
+    table = positions_of(larger, 48).view(2, 4, 8, 48)
+    # Where both grids have their middle in one place, the pairs of the larger one surround the number of the smaller.
+    assert torch.allclose(table.mean((1, 2)), own.view(2, 2, 4, 48).mean((1, 2)), atol=0.1)
+    assert not torch.allclose(positions_of(dataclasses.replace(larger, position_grid=None), 48).view_as(table), table)
+    longer = dataclasses.replace(small, frames=8, position_grid=small.grid)
+    slots = positions_of(longer, 48).view(4, 8, 48)
+    assert torch.allclose(slots[0], own.view(2, 8, 48)[0]) and torch.allclose(slots[3], own.view(2, 8, 48)[1])
+    assert torch.allclose(slots[1], 0.75 * slots[0] + 0.25 * slots[3], atol=1e-6)
+
+
+@pytest.mark.parametrize(("positions", "grid"), [("interpolate", (2, 2, 4)), ("sines", None)])
+def test_a_model_of_another_size_keeps_the_grid_that_its_weights_learned(tmp_path, positions, grid):
+    read = read_weights(make_run(tmp_path / "run", FIVE, "finetune", finetuned().state_dict(), list("abcde")))
+    assert with_positions(dataclasses.replace(FIVE, height=64), read, positions).position_grid == grid
+    assert with_positions(FIVE, read, positions) == FIVE
+    assert with_positions(FIVE, None, positions) == FIVE
+
+
+def test_interpolated_positions_are_not_exported(tmp_path):
+    config = dataclasses.replace(FIVE, height=64, position_grid=(2, 2, 4))
+    run = make_run(tmp_path / "run", config, "finetune", finetuned(config).state_dict(), list("abcde"))
+    for to, output in (("huggingface", tmp_path / "folder"), ("official", tmp_path / "w.pth")):
+        with pytest.raises(WeightsError, match=r"interpolated from a grid of .* train with `positions` 'sines'"):
+            export(run, output, to=to)
+
+
+@pytest.mark.parametrize("tubelet", [4, 1])
+def test_tubelets_of_another_length_see_and_say_the_same(tubelet):
+    """A clip whose frames are equal gives the same tokens, and each token says the same of all its frames."""
+    torch.manual_seed(0)
+    source = pretrained()
+    model = pretrained(seed=5, config=dataclasses.replace(SMALL, frames=2 * tubelet, tubelet=tubelet))
+    report = load_into(model, source.state_dict(), what="source")
+    assert f"tubelets of 2 frames become tubelets of {tubelet}" in str(report)
+    picture = torch.rand(1, 3, 1, 32, 64)
+    embedded = [
+        m.encoder.patch_embed(patchify(picture.expand(-1, -1, m.config.frames, -1, -1), m.config))
+        for m in (source, model)
+    ]
+    assert torch.allclose(*embedded, atol=1e-5)
+    x = torch.rand(1, 3, 24)
+    said = [m.decoder.head(x).view(1, 3, m.config.tubelet, -1).mean(2) for m in (source, model)]
+    assert torch.allclose(*said, atol=1e-5)
+
+
+def test_a_patch_embedding_of_pictures_is_inflated():
+    state = finetuned().state_dict()
+    image = {**state, "patch_embed.proj.weight": state["patch_embed.proj.weight"].sum(2)}
+    model = finetuned(seed=7)
+    load_into(model, image, what="pictures")
+    expected = image["patch_embed.proj.weight"][:, :, None] / 2
+    assert torch.allclose(model.patch_embed.proj.weight, expected.expand(-1, -1, 2, -1, -1))
 
 
 # --- into a model --------------------------------------------------------------------------------------------------
@@ -166,9 +248,9 @@ def changed(state, *, without=(), **more):
             id="other patch",
         ),
         pytest.param(
-            lambda: finetuned(ModelConfig(**(asdict(FIVE) | {"tubelet": 4, "depth": 3}))).state_dict(),
+            lambda: finetuned(ModelConfig(**(asdict(FIVE) | {"frames": 6, "tubelet": 3, "depth": 3}))).state_dict(),
             finetuned,
-            ["depth: got 3, expected 2, tubelet: got 4, expected 2", "not expected: blocks.2.norm1.weight"],
+            ["depth: got 3, expected 2, tubelet: got 3, expected 2", "not expected: blocks.2.norm1.weight"],
             id="other tubelet and depth",
         ),
         pytest.param(

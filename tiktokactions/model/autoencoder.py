@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from tiktokactions.model.config import TOKEN_CHANNELS, ModelConfig
-from tiktokactions.model.vit import NORM_EPS, PatchEmbedding, make_blocks, patchify, run_blocks, sine_positions
+from tiktokactions.model.vit import NORM_EPS, PatchEmbedding, make_blocks, patchify, positions_of, run_blocks
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-DECODER_MLP_RATIO = 4
 
 
 def pretraining_model(config: ModelConfig) -> MaskedAutoencoder:
@@ -33,7 +32,7 @@ class MaskedAutoencoder(nn.Module):
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
         self.encoder_to_decoder = nn.Linear(config.embed_dim, config.decoder_dim, bias=False)
-        self.register_buffer("decoder_positions", sine_positions(config.tokens, config.decoder_dim), persistent=False)
+        self.register_buffer("decoder_positions", positions_of(config, config.decoder_dim), persistent=False)
         nn.init.trunc_normal_(self.mask_token, std=0.02, a=-0.02, b=0.02)
         self.checkpoint_activations = False
 
@@ -69,7 +68,7 @@ class Encoder(nn.Module):
         self.patch_embed = PatchEmbedding(config, config.embed_dim)
         self.blocks = make_blocks(config.embed_dim, config.depth, config.heads, config.mlp_dim)
         self.norm = nn.LayerNorm(config.embed_dim, eps=NORM_EPS)
-        self.register_buffer("positions", sine_positions(config.tokens, config.embed_dim), persistent=False)
+        self.register_buffer("positions", positions_of(config, config.embed_dim), persistent=False)
         self.apply(_initialise)
 
     def forward(self, patches: Tensor, visible: Tensor, checkpoint_activations: bool = False) -> Tensor:
@@ -82,7 +81,7 @@ class Decoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         dim = config.decoder_dim
-        self.blocks = make_blocks(dim, config.decoder_depth, config.decoder_heads, DECODER_MLP_RATIO * dim)
+        self.blocks = make_blocks(dim, config.decoder_depth, config.decoder_heads, config.decoder_mlp_dim)
         self.norm = nn.LayerNorm(dim, eps=NORM_EPS)
         self.head = nn.Linear(dim, config.token_values)
         self.apply(_initialise)

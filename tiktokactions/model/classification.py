@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from tiktokactions.errors import UsageError
 from tiktokactions.model.config import ModelConfig
-from tiktokactions.model.vit import NORM_EPS, PatchEmbedding, make_blocks, patchify, run_blocks, sine_positions
+from tiktokactions.model.vit import NORM_EPS, PatchEmbedding, make_blocks, patchify, positions_of, run_blocks
 
 
 def classifier(
@@ -46,7 +46,7 @@ class VideoClassifier(nn.Module):
         self.blocks = make_blocks(config.embed_dim, config.depth, config.heads, config.mlp_dim, drop_path)
         self.fc_norm = nn.LayerNorm(config.embed_dim, eps=NORM_EPS)
         self.head = nn.Linear(config.embed_dim, config.classes)
-        self.register_buffer("positions", sine_positions(config.tokens, config.embed_dim), persistent=False)
+        self.register_buffer("positions", positions_of(config, config.embed_dim), persistent=False)
         self.checkpoint_activations = False
         self.apply(_initialise)
         with torch.no_grad():

@@ -27,7 +27,7 @@ class ModelConfig:
     decoder_heads: int
     decoder_depth: int = 4
     mlp_ratio: float = 4.0
-    """Width of the MLP over ``embed_dim``; the decoder's is always 4."""
+    """Width of the MLP over ``embed_dim``."""
     frames: int = 16
     height: int = 224
     width: int = 224
@@ -37,6 +37,10 @@ class ModelConfig:
     """Pixels on a token's side."""
     classes: int = 0
     """Outputs of the classifier; 0 for pre-training."""
+    decoder_mlp_ratio: float | None = None
+    """Of the decoder; None: as the encoder's, which is the reference's."""
+    position_grid: tuple[int, int, int] | None = None
+    """The grid whose table of positions is interpolated to this model's; None: the table is computed for its own."""
 
     def __post_init__(self) -> None:
         for name in ("embed_dim", "depth", "heads", "decoder_dim", "decoder_heads", "frames", "height", "width"):
@@ -72,6 +76,10 @@ class ModelConfig:
     @property
     def mlp_dim(self) -> int:
         return int(self.embed_dim * self.mlp_ratio)
+
+    @property
+    def decoder_mlp_dim(self) -> int:
+        return int(self.decoder_dim * (self.decoder_mlp_ratio or self.mlp_ratio))
 
 
 def _expect(holds: bool, name: str, got: object, expected: str) -> None:

@@ -48,7 +48,7 @@ from tiktokactions.model.training import (
     optimizer_step,
     resume,
 )
-from tiktokactions.model.weights import ReadWeights, load_into, read_weights
+from tiktokactions.model.weights import ReadWeights, load_into, read_weights, with_positions
 
 
 def finetune(
@@ -232,7 +232,7 @@ def finetuning_config(options: FinetuneOptions, read: ReadWeights | None, classe
         )
         if options.model not in (None, known.name):
             raise UsageError(f"`model` {options.model}: the first weights are of {known.name}; leave `model` out")
-    return model_config(
+    config = model_config(
         known,
         image_size=options.image_size,
         frames=options.frames,
@@ -240,6 +240,7 @@ def finetuning_config(options: FinetuneOptions, read: ReadWeights | None, classe
         patch=options.patch,
         classes=classes,
     )
+    return with_positions(config, read, options.positions)
 
 
 def usable_tensors(read: ReadWeights, labels: tuple[str, ...]) -> dict[str, Tensor]:

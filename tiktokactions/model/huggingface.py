@@ -22,7 +22,15 @@ import torch
 from tiktokactions.files import write_json
 from tiktokactions.model.config import ModelConfig
 from tiktokactions.model.huggingface_config import checked_settings, config_from, describe, labels_from, preprocessing
-from tiktokactions.model.official import Kind, expect_shapes, kind_of, official_names, official_shapes
+from tiktokactions.model.official import (
+    Kind,
+    expect_own_positions,
+    expect_shapes,
+    expect_sines,
+    kind_of,
+    official_names,
+    official_shapes,
+)
 from tiktokactions.model.tensor_files import (
     Tensors,
     WeightsError,
@@ -70,6 +78,7 @@ def to_huggingface(
         raise WeightsError(f"{folder}: an encoder alone has no outputs; export a pre-training model or a classifier")
     advice = "Export with the configuration that the weights were trained with."
     expect_shapes(official, official_shapes(config, kind), str(folder), advice)
+    expect_own_positions(config, str(folder))
     described = describe(config, kind, labels, str(folder)) | {"norm_pix_loss": normalised_target}
     write_safetensors(folder / "model.safetensors", _their_tensors(official, config, kind))
     write_json(folder / "config.json", described)
@@ -156,7 +165,7 @@ def from_huggingface(folder: str | Path) -> tuple[ModelConfig, Tensors, tuple[st
     folder = Path(folder)
     where = folder / "config.json"
     described = read_json(where)
-    theirs = _with_stored_names(_their_files(folder))
+    theirs = _with_stored_names(_their_files(folder), str(folder))
     kind: Kind = "finetune" if "classifier.weight" in theirs else kind_of(theirs)
     settings = checked_settings(described, kind, where)
     labels = labels_from(described, where) if kind == "finetune" else None
@@ -191,13 +200,16 @@ def _read_bin(path: Path) -> Tensors:
     return state_dict_in(read_torch_file(path), str(path))
 
 
-def _with_stored_names(tensors: Tensors) -> Tensors:
+def _with_stored_names(tensors: Tensors, source: str) -> Tensors:
     """With the prefix that a bare ``VideoMAEModel`` leaves out, and biases by their names in files."""
     bare = not any(name.startswith(_ENCODER) for name in tensors)
     renamed: Tensors = {}
     for name, tensor in tensors.items():
-        if name.endswith("position_embeddings") or name.endswith("attention.key.bias"):
-            continue  # tables are computed; the same number added to all scores of a query is lost in the softmax
+        if name.endswith("position_embeddings"):
+            expect_sines(name, tensor, source)
+            continue
+        if name.endswith("attention.key.bias"):
+            continue  # the same number added to all scores of a query is lost in the softmax
         name = f"{_ENCODER}{name}" if bare and name.startswith(("embeddings.", "encoder.", "layernorm.")) else name
         for current, stored in (("query.bias", "q_bias"), ("value.bias", "v_bias")):
             if name.endswith(f"attention.attention.{current}"):

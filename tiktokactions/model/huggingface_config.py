@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tiktokactions.model.autoencoder import IMAGENET_MEAN, IMAGENET_STD
 from tiktokactions.model.config import ModelConfig
-from tiktokactions.model.official import Kind, mlp_ratio, named
+from tiktokactions.model.official import Kind, mlp_ratios, named
 from tiktokactions.model.tensor_files import WeightsError
 from tiktokactions.model.vit import NORM_EPS
 from tiktokactions.records import JsonObject
@@ -65,7 +65,7 @@ def describe(config: ModelConfig, kind: Kind, labels: Sequence[str] | None, wher
         "layer_norm_eps": NORM_EPS,
         "qkv_bias": True,  # the name that versions 4 and 5 both take
         "use_mean_pooling": kind == "finetune",  # False is what gives the encoder of pre-training its last norm
-        "decoder_intermediate_size": 4 * config.decoder_dim,
+        "decoder_intermediate_size": config.decoder_mlp_dim,
     }
     if kind == "finetune":
         labels = [_unnamed(index) for index in range(config.classes)] if labels is None else labels
@@ -118,9 +118,7 @@ def checked_settings(described: JsonObject, kind: Kind, where: Path) -> JsonObje
     if kind == "finetune":
         checks.append(("use_mean_pooling", mean_pooling, "true (a classifier of the mean over all tokens)"))
     if kind == "pretrain":
-        mlp_dim = 4 * settings["decoder_hidden_size"]
         checks.append(("use_mean_pooling", not mean_pooling, "false (an encoder with its last norm)"))
-        checks.append(("decoder_intermediate_size", settings["decoder_intermediate_size"] == mlp_dim, str(mlp_dim)))
     wrong = [f"{name}: got {settings.get(name)!r}, expected {ours}" for name, is_ours, ours in checks if not is_ours]
     if wrong:
         raise WeightsError(
@@ -148,7 +146,10 @@ def config_from(settings: JsonObject, classes: int, where: Path) -> ModelConfig:
         config = ModelConfig(
             name="custom",
             **{ours: settings[theirs] for theirs, ours in _OUR_NAMES.items()},
-            mlp_ratio=mlp_ratio(settings["hidden_size"], settings["intermediate_size"]),
+            **mlp_ratios(
+                *(settings["hidden_size"], settings["intermediate_size"]),
+                *(settings["decoder_hidden_size"], settings["decoder_intermediate_size"]),
+            ),
             height=height,
             width=width,
             patch=patch,

@@ -1,7 +1,7 @@
 """The official state dict of VideoMAE and VideoMAE V2: its names, its shapes, and the model that they belong to.
 
 Pre-training has ``encoder.*``, ``encoder_to_decoder.weight``, ``mask_token`` and ``decoder.*``; the classifier has the
-encoder's names without their prefix, ``fc_norm.*`` and ``head.*``. Position tables are computed, never stored.
+encoder's names without their prefix, ``fc_norm.*`` and ``head.*``. Position tables are computed; stored sines are dropped.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tiktokactions.model.config import SIZES, ModelConfig, model_config
 from tiktokactions.model.tensor_files import Tensors, WeightsError
+from tiktokactions.model.vit import sine_positions
 
 Kind = Literal["pretrain", "finetune", "encoder"]
 """Encoder and decoder; encoder and classifier; the encoder alone."""
@@ -62,8 +63,34 @@ def official_names(tensors: Mapping[str, Tensor], source: str) -> Tensors:
         )
     if kind_of(renamed) != "pretrain":
         renamed = {name.removeprefix("encoder."): tensor for name, tensor in renamed.items()}
-    kept = {name: tensor for name, tensor in renamed.items() if name.rpartition(".")[2] != "pos_embed"}
-    return {name: tensor.detach().to(torch.float32) for name, tensor in kept.items()}
+    kept: Tensors = {}
+    for name, tensor in renamed.items():
+        if name.rpartition(".")[2] == "pos_embed":
+            expect_sines(name, tensor, source)
+            continue
+        is_image = name.endswith("patch_embed.proj.weight") and tensor.ndim == 4  # of pictures: a token has one frame
+        kept[name] = (tensor[:, :, None] if is_image else tensor).detach().to(torch.float32)
+    return kept
+
+
+def expect_sines(name: str, table: Tensor, source: str) -> None:
+    """Raises :class:`WeightsError` for positions that were learned: our models compute theirs."""
+    sines = sine_positions(*table.shape[-2:])
+    close = 1e-4 if table.dtype in (torch.float32, torch.float64) else 1e-2
+    if not torch.allclose(table.detach().float().reshape(-1, *table.shape[-2:]).cpu(), sines, rtol=0, atol=close):
+        raise WeightsError(
+            f"{source}: {name}: these positions were learned, which is not supported: VideoMAE V2 was published with"
+            " sines. Use weights that were trained with sines."
+        )
+
+
+def expect_own_positions(config: ModelConfig, where: str) -> None:
+    """Raises :class:`WeightsError` for a model whose positions are interpolated, which no other program does."""
+    if config.position_grid not in (None, config.grid):
+        raise WeightsError(
+            f"{where}: the positions of this model are interpolated from a grid of {config.position_grid}, and other"
+            " programs compute their own; train with `positions` 'sines' to export"
+        )
 
 
 def _unwrapped(name: str) -> str:
@@ -93,7 +120,7 @@ def official_shapes(config: ModelConfig, kind: Kind) -> Shapes:
         return shapes
     dim = config.decoder_dim
     for index in range(config.decoder_depth):
-        shapes |= _block_shapes(f"decoder.blocks.{index}.", dim, 4 * dim)
+        shapes |= _block_shapes(f"decoder.blocks.{index}.", dim, config.decoder_mlp_dim)
     shapes |= _norm("encoder.norm", config.embed_dim) | _norm("decoder.norm", dim)
     shapes |= _linear("decoder.head", config.token_values, dim)
     return shapes | {"encoder_to_decoder.weight": (dim, config.embed_dim), "mask_token": (1, 1, dim)}
@@ -147,6 +174,9 @@ def measures(tensors: Mapping[str, Tensor]) -> dict[str, int]:
     bridge, head = tensors.get("encoder_to_decoder.weight"), tensors.get("head.weight")
     if bridge is not None and bridge.ndim == 2:
         found |= {"decoder_dim": bridge.shape[0], "decoder_depth": _count_blocks(tensors, "decoder.blocks.")}
+    second = tensors.get("decoder.blocks.0.mlp.fc1.weight")
+    if second is not None and second.ndim == 2:
+        found["decoder_mlp_dim"] = second.shape[0]
     if head is not None:
         found["classes"] = head.shape[0]
     return found
@@ -162,7 +192,8 @@ def differences(tensors: Mapping[str, Tensor], config: ModelConfig) -> str:
     expected = {name: getattr(config, name) for name in ("embed_dim", "depth", "patch", "tubelet", "mlp_dim")}
     got = measures(tensors)
     if "decoder_dim" in got:
-        expected |= {"decoder_dim": config.decoder_dim, "decoder_depth": config.decoder_depth}
+        names = ("decoder_dim", "decoder_depth", "decoder_mlp_dim")
+        expected |= {name: getattr(config, name) for name in names}
     return ", ".join(f"{k}: got {got[k]}, expected {v}" for k, v in expected.items() if k in got and got[k] != v)
 
 
@@ -211,7 +242,7 @@ def config_of(
                 decoder_dim=decoder_dim,
                 decoder_heads=decoder_heads,
                 decoder_depth=got.get("decoder_depth", base.decoder_depth if base else 4),
-                mlp_ratio=mlp_ratio(got["embed_dim"], got["mlp_dim"]),
+                **mlp_ratios(got["embed_dim"], got["mlp_dim"], decoder_dim, got.get("decoder_mlp_dim")),
                 frames=frames or 16,
                 height=height or (base.height if base else 224),
                 width=width or (base.width if base else 224),
@@ -240,6 +271,15 @@ def mlp_ratio(embed_dim: int, mlp_dim: int) -> float:
     """The ratio for which ``int(embed_dim * ratio)`` is exactly ``mlp_dim``."""
     ratio = mlp_dim / embed_dim
     return ratio if int(embed_dim * ratio) == mlp_dim else math.nextafter(ratio, math.inf)
+
+
+def mlp_ratios(embed_dim: int, mlp_dim: int, decoder_dim: int, decoder_mlp_dim: int | None) -> dict[str, float]:
+    """The ratios of encoder and decoder; the decoder's only where it is another."""
+    ratio = mlp_ratio(embed_dim, mlp_dim)
+    if decoder_mlp_dim in (None, int(decoder_dim * ratio)):
+        return {"mlp_ratio": ratio}
+    assert decoder_mlp_dim is not None
+    return {"mlp_ratio": ratio, "decoder_mlp_ratio": mlp_ratio(decoder_dim, decoder_mlp_dim)}
 
 
 def named(config: ModelConfig) -> ModelConfig:

@@ -46,6 +46,11 @@ class RunOptions:
 class TrainingOptions(RunOptions):
     """What both trainings share."""
 
+    positions: Literal["interpolate", "sines"] = option(
+        "interpolate",
+        "model",
+        "at another size than that of `init`: interpolate its positions, or compute sines anew, as the reference does",
+    )
     seed: int = option(0, "run", "seed of weights, order, masks and augmentation")
     compile: bool = option(False, "run", "compile the model (torch.compile)")
     checkpoint_activations: bool = option(False, "run", "recompute activations instead of keeping them: less memory")

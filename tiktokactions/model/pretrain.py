@@ -44,7 +44,7 @@ from tiktokactions.model.training import (
     optimizer_step,
     resume,
 )
-from tiktokactions.model.weights import load_into, read_weights
+from tiktokactions.model.weights import ReadWeights, load_into, read_weights, with_positions
 
 PICTURED_CLIPS = 4
 
@@ -77,13 +77,14 @@ def pretrain(
         NonFiniteLossError: training diverged.
     """
     with hardware(options) as machine, alone(run, machine.processes):
-        config = pretraining_config(options)
+        read = None if init is None else read_weights(init)
+        config = with_positions(pretraining_config(options), read, options.positions)
         torch.manual_seed(options.seed)
         model = pretraining_model(config)
         derived = pretraining_numbers(model, options, len(clips), machine.processes.world)
         mixed = None if shares is None else clips_fingerprint((), [repr(share) for share in shares])
         data = TrainingData(tuple(sources), len(clips), clips_fingerprint(clips, ()), mixed)
-        first_weights = None if init is None else _load(model, init, report)
+        first_weights = None if read is None else _load(model, read, str(init), report)
         if resume_from is not None:
             resume_from = first_checkpoint(resume_from, "pretrain", config, derived.steps)
             first_weights = FirstWeights(str(resume_from), len(model.state_dict()))
@@ -199,13 +200,12 @@ def pretraining_numbers(model: MaskedAutoencoder, options: PretrainOptions, clip
     return derived_numbers(model, options, clips, processes, **tokens)
 
 
-def _load(model: MaskedAutoencoder, init: Path, report: Report) -> FirstWeights:
-    read = read_weights(init)
+def _load(model: MaskedAutoencoder, read: ReadWeights, init: str, report: Report) -> FirstWeights:
     if read.config is not None and read.config.heads != model.config.heads:
         raise UsageError(f"`init` {init}: {read.config.heads} attention heads, expected {model.config.heads} (`model`)")
-    loaded = load_into(model, read.tensors, what=str(init))
+    loaded = load_into(model, read.tensors, what=init)
     report(TrainingProgress(str(loaded)))
-    return FirstWeights(str(init), len(loaded.loaded))
+    return FirstWeights(init, len(loaded.loaded))
 
 
 def _is_pictured(epoch: int, options: PretrainOptions) -> bool:

@@ -57,11 +57,11 @@ Report = Callable[[TrainingProgress], None]
 Batch = TypeVar("Batch")
 CHANGEABLE = (
     *("batch_size", "accumulate", "device", "workers", "threads", "compile", "checkpoint_activations"),
-    *("save_minutes", "save_steps", "keep", "skip_unreadable"),
+    *("save_minutes", "save_steps", "keep", "skip_unreadable", "positions"),
     *("log_steps", "stop_after_steps", "pictures_epochs", "validate_epochs", "media", "decoder", "segments", "crops"),
 )
 """Options that may differ when a run is continued: they do not change what is learned. Of batches, accumulation and
-processes it is their product that counts: the videos in a step."""
+processes it is their product that counts: the videos in a step. Of positions it is the model that they lead to."""
 
 
 MADE_BEFORE = ("unreadable.csv", "readable.json")

@@ -5,6 +5,7 @@ Shapes: B clips, N tokens, D channels, T × H × W pixels; (T', H', W') is the g
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -48,6 +49,21 @@ def sine_positions(tokens: int, dim: int) -> Tensor:
     frequency = torch.pow(10000.0, -2 * torch.floor(column / 2) / dim)
     angle = torch.arange(tokens, dtype=torch.float64)[:, None] * frequency
     return torch.where(column % 2 == 0, angle.sin(), angle.cos()).float()
+
+
+def positions_of(config: ModelConfig, dim: int) -> Tensor:
+    """The table of a model: float32 (N, D). Of another grid than its own, bicubic in space and then linear in time.
+
+    Sines count tokens along the rows, so that a table computed for another size gives a place other numbers than the
+    weights have learned.
+    """
+    if config.position_grid is None or config.position_grid == config.grid:
+        return sine_positions(config.tokens, dim)
+    slots, rows, columns = config.grid
+    table = sine_positions(math.prod(config.position_grid), dim).view(*config.position_grid, dim)
+    spread = F.interpolate(table.permute(0, 3, 1, 2), (rows, columns), mode="bicubic")  # (slots, D, rows, columns)
+    over_time = F.interpolate(spread.permute(2, 3, 1, 0).flatten(0, 1), slots, mode="linear")  # (places, D, slots)
+    return over_time.permute(2, 0, 1).reshape(config.tokens, dim)
 
 
 class PatchEmbedding(nn.Module):

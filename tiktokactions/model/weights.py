@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,16 @@ from tiktokactions.model.autoencoder import MaskedAutoencoder
 from tiktokactions.model.classification import VideoClassifier
 from tiktokactions.model.config import ModelConfig
 from tiktokactions.model.huggingface import from_huggingface
-from tiktokactions.model.official import Kind, differences, expect_shapes, kind_of, official_names, official_shapes
+from tiktokactions.model.official import (
+    Kind,
+    config_of,
+    differences,
+    expect_shapes,
+    kind_of,
+    measures,
+    official_names,
+    official_shapes,
+)
 from tiktokactions.model.run import Kind as KindOfRun
 from tiktokactions.model.run import Run, RunError, read_record
 from tiktokactions.model.tensor_files import Tensors, WeightsError, read_safetensors, read_torch_file, state_dict_in
@@ -135,6 +145,46 @@ def _read_run(folder: Path, weights: Path) -> ReadWeights:
     return ReadWeights(str(weights), "run", kind, tensors, config, labels)
 
 
+def trained_grid(read: ReadWeights) -> tuple[int, int, int] | None:
+    """The grid whose positions these weights have learned: as their files tell, else that of the published model."""
+    try:
+        config = read.config or config_of(read.tensors, source=read.source)
+    except WeightsError:
+        return None  # a geometry that was never published
+    return config.position_grid or config.grid
+
+
+def with_positions(
+    config: ModelConfig, read: ReadWeights | None, positions: Literal["interpolate", "sines"]
+) -> ModelConfig:
+    """A model that begins with these weights: where its grid is another than theirs, its positions are interpolated."""
+    grid = None if read is None or positions == "sines" else trained_grid(read)
+    return dataclasses.replace(config, position_grid=None if grid == config.grid else grid)
+
+
+def inflated(tensors: Tensors, tubelet: int) -> Tensors:
+    """The same function of clips whose tokens have ``tubelet`` frames, where one number of frames divides the other.
+
+    A patch embedding sees every frame several times with a share of its weights, or the sum of several frames' weights;
+    a decoder says every frame several times, or the mean of several.
+    """
+    found = dict(tensors)
+    for name, tensor in tensors.items():
+        if name.endswith("patch_embed.proj.weight") and tensor.ndim == 5:
+            own = tensor.shape[2]
+            if tubelet % own == 0:
+                found[name] = tensor.repeat_interleave(tubelet // own, 2) / (tubelet // own)
+            elif own % tubelet == 0:
+                found[name] = tensor.unflatten(2, (tubelet, own // tubelet)).sum(3)
+            for part in {"decoder.head.weight", "decoder.head.bias"} & tensors.keys():  # rows: frame, pixel, channel
+                if tubelet % own == 0:
+                    frames = tensors[part].unflatten(0, (own, -1)).repeat_interleave(tubelet // own, 0)
+                    found[part] = frames.flatten(0, 1)
+                elif own % tubelet == 0:
+                    found[part] = tensors[part].unflatten(0, (tubelet, own // tubelet, -1)).mean(1).flatten(0, 1)
+    return found
+
+
 # --- into a model --------------------------------------------------------------------------------------------------
 
 
@@ -172,6 +222,11 @@ def load_into(model: nn.Module, tensors: Tensors, *, what: str) -> LoadReport:
         TypeError: another model.
     """
     official = official_names(tensors, what)
+    told: tuple[str, ...] = ()
+    own = measures(official).get("tubelet")
+    if isinstance(model, (VideoClassifier, MaskedAutoencoder)) and own not in (None, model.config.tubelet):
+        official = inflated(official, model.config.tubelet)
+        told = (f"tubelets of {own} frames become tubelets of {model.config.tubelet}",)
     if isinstance(model, VideoClassifier):
         plan = _for_classifier(official, model.config, what)
     elif isinstance(model, MaskedAutoencoder):
@@ -186,7 +241,7 @@ def load_into(model: nn.Module, tensors: Tensors, *, what: str) -> LoadReport:
     expect_shapes(taken, wanted, what, _advice(official, model.config))
     model.load_state_dict(taken, strict=not fresh)
     left_out = tuple(name for name in official if name not in plan.taken)
-    return LoadReport(what, tuple(taken), fresh, left_out, plan.notes)
+    return LoadReport(what, tuple(taken), fresh, left_out, (*plan.notes, *told))
 
 
 @dataclass(frozen=True)
