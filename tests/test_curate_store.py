@@ -20,6 +20,7 @@ from tests.made_videos import numbered_frames, write_video
 from tests.stores import Store
 from tiktokactions.cli import main
 from tiktokactions.clips.read import read_clips
+from tiktokactions.curation.listed import MissingError
 from tiktokactions.files import Place, located, readable, record_files
 from tiktokactions.files.objects import ObjectPath
 from tiktokactions.machine import scratch_folder
@@ -293,11 +294,13 @@ def test_lists_name_objects(videos: Path, bucket: str, tmp_path: Path) -> None:
     source = put(videos, bucket)
     (tmp_path / "list.csv").write_text(f"path,label,creator\n{source}dance/b.mp4,jump,me\n{source}gone.mp4,jump,me\n")
     (ObjectPath(source) / "list.txt").write_bytes(b"swim/c.mp4\trow\n")
-    result = api.curate([str(tmp_path / "list.csv"), f"{source}list.txt"], tmp_path / "data", **NO_PEOPLE).last_run
-    assert (result.videos, result.accepted) == (3, 2)
+    lists = [str(tmp_path / "list.csv"), f"{source}list.txt"]
+    with pytest.raises(MissingError, match=f"1 of 2 videos are not there: {source}gone.mp4"):
+        api.curate(lists, tmp_path / "data", **NO_PEOPLE)
+    result = api.curate(lists, tmp_path / "data", skip_missing=True, **NO_PEOPLE).last_run
+    assert (result.videos, result.accepted) == (2, 2)
     by_path = {r["source"]["path"]: r for r in told(tmp_path / "data", source).values()}
     assert {path: (r["labels"], r["status"], r["reasons"]) for path, r in by_path.items()} == {
         "VIDEOS/dance/b.mp4": (["jump"], "accepted", ["people_not_required"]),
         "VIDEOS/swim/c.mp4": (["row"], "accepted", ["people_not_required"]),
-        "VIDEOS/gone.mp4": (["jump"], "rejected", ["vanished"]),
     }

@@ -21,6 +21,7 @@ ROOMS = [
         "machine",
         "text",
         "files",
+        "metadata",
         "intervals",
         "video",
         "plots",

@@ -1,11 +1,52 @@
-"""Text for people: what may be printed, and tables with aligned columns."""
+"""Text from outside, cleaned once for all rooms; and text for people: what may be printed, tables with aligned columns."""
 
 from __future__ import annotations
 
+import math
+import re
 import unicodedata
 from collections.abc import Collection, Sequence
+from typing import Any
+
+_HASHTAG = re.compile(r"(?<![/&])[#\uff03]([^\s#\uff03@.,;:!?()\[\]{}<>|\"'/\\…“”«»、。，！？：；（）]+)")
 
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def cleaned(value: Any) -> Any:
+    """A JSON value that UTF-8, JSON and SQLite can hold.
+
+    Lone surrogates (of a caption that was cut inside an emoji) become question marks, NULs vanish, NaN and infinities become
+    None, integers beyond 64 bits text. Everything else stays as it is.
+    """
+    if isinstance(value, str):
+        return (
+            value
+            if value.isalnum() and value.isascii()
+            else value.replace("\x00", "").encode("utf-8", "replace").decode()
+        )
+    if isinstance(value, dict):
+        return {cleaned(str(key)): cleaned(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [cleaned(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, int) and abs(value) >= 2**63 else value
+
+
+def clean_label(text: str) -> str:
+    """A label as it is stored: in NFC, without a leading ``#``, each run of blanks as one."""
+    return " ".join(unicodedata.normalize("NFC", cleaned(text)).split()).lstrip("#\uff03").strip()
+
+
+def clean_hashtag(text: str) -> str:
+    """A label in lower case: ``#ShoeRepair`` and ``shoerepair`` are the same, however their accents are stored."""
+    return clean_label(text).lower()
+
+
+def hashtags_in(caption: str) -> list[str]:
+    """The hashtags of a caption, cleaned, each once, in order."""
+    return list(dict.fromkeys(filter(None, map(clean_hashtag, _HASHTAG.findall(caption)))))
 
 
 def printable(text: str, length: int | None = None) -> str:

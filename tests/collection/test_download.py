@@ -23,6 +23,7 @@ from tiktokactions.collection.failures import classify
 from tiktokactions.collection.fetch import FORMAT, FORMAT_SORT, address_of, settings
 from tiktokactions.collection.options import FetchOptions
 from tiktokactions.collection.store import Collection
+from tiktokactions.curation.sources import list_videos
 
 pytest.importorskip("yt_dlp", reason="needs the extra 'download'")
 IDS = [f"73000000000000000{n:02d}" for n in range(1, 7)]
@@ -259,9 +260,16 @@ def test_a_folder_of_files_is_picked_up_without_a_request(
     mine.mkdir()
     (mine / f"{IDS[0]}.mp4").write_bytes(video)
     (mine / "stranger.mp4").write_bytes(video)
+    (mine / f"Waltz [{IDS[1]}].mp4").write_bytes(video)
+    (mine / f"Waltz [{IDS[1]}].jpg").write_bytes(b"cover")
+    (mine / "untitled.mp4").write_bytes(video)
+    (mine / "untitled.info.json").write_text(json.dumps({"id": IDS[2], "extractor": "TikTok"}))
     result = api.download(collection, from_folder=str(mine))
-    assert (result.picked_up, result.downloaded) == (1, 0) and not server.asked
+    assert (result.picked_up, result.downloaded) == (3, 0) and not server.asked
     assert (mine / f"{IDS[0]}.mp4").is_file()
+    (collection / "media").mkdir(exist_ok=True)
+    (collection / "media" / f"{IDS[0]}.json").write_text("{}")  # as earlier versions left one
+    assert {video.about.id for video in list_videos([str(collection)])} == set(IDS[:3]), "a sidecar counts as a video"
     assert api.download(collection, from_folder=str(mine)).picked_up == 0
 
 

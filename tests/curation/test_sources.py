@@ -6,11 +6,12 @@ import io
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tiktokactions.curation.listed import InputError, ListedVideo, printable_path, split_labels
-from tiktokactions.curation.sources import list_videos
+from tiktokactions.curation.listed import InputError, ListedVideo, MissingError, printable_path
+from tiktokactions.curation.sources import Listing, list_videos
 from tiktokactions.files.objects import ObjectPath
 
 
@@ -20,14 +21,14 @@ def put(folder: Path, *names: str, content: bytes = b"x") -> None:
         (folder / name).write_bytes(content)
 
 
-def listed(*inputs: object, leave_out: Path | None = None) -> dict[str, ListedVideo]:
-    videos = list(list_videos([str(i) for i in inputs], leave_out))
+def listed(*inputs: object, **how: Any) -> dict[str, ListedVideo]:
+    videos = list(list_videos([str(i) for i in inputs], Listing(**how)))
     assert len({v.path for v in videos}) == len(videos)
     return {os.path.basename(v.path): v for v in videos}
 
 
-def labels(*inputs: object) -> dict[str, tuple[str, ...]]:
-    return {name: video.labels for name, video in listed(*inputs).items()}
+def labels(*inputs: object, **how: Any) -> dict[str, tuple[str, ...]]:
+    return {name: video.labels for name, video in listed(*inputs, **how).items()}
 
 
 def test_a_folder_gives_every_regular_file_labelled_by_its_folder(tmp_path: Path) -> None:
@@ -90,6 +91,68 @@ def test_labels_come_from_the_sidecar_else_from_the_folder(
     assert labels(tmp_path) == {"a.mp4": expected}
 
 
+TIKTOK = {"id": "73", "extractor_key": "TikTok", "uploader": "ann", "description": "my #Squats #legday"}
+YOUTUBE = {"id": "x", "extractor_key": "Youtube", "uploader": "Fit", "tags": ["fitness", "how to"]}
+GALLERY = {
+    **{"id": "73", "category": "tiktok", "subcategory": "user", "desc": "no tags", "author": {"uniqueId": "ann"}},
+    **{"challenges": [{"title": "squats"}], "music": {"id": "6"}, "createTime": "1700000000"},
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "folder", "order", "expected"),
+    [
+        pytest.param(TIKTOK, "", None, ("squats", "legday"), id="caption where nothing else names any"),
+        pytest.param(TIKTOK, "lunge", None, ("lunge",), id="the class folder before the caption"),
+        pytest.param(TIKTOK, "lunge", "caption,folder", ("squats", "legday"), id="or after it"),
+        pytest.param(TIKTOK, "lunge", "list", (), id="or neither"),
+        pytest.param(TIKTOK, "Ann", None, ("squats", "legday"), id="a creator's folder is no class"),
+        pytest.param(GALLERY, "ann", None, ("squats",), id="gallery-dl"),
+        pytest.param(GALLERY, "lunge", None, ("lunge",), id="gallery-dl in a class folder"),
+        pytest.param(GALLERY, "lunge", "sidecar,folder", ("squats",), id="gallery-dl by wish"),
+        pytest.param(YOUTUBE, "squat", None, ("squat",), id="keywords never override the class folder"),
+        pytest.param(YOUTUBE, "squat", "sidecar,folder", ("squat",), id="whatever the order"),
+        pytest.param(YOUTUBE, "", None, ("fitness", "how to"), id="keywords last of all"),
+        pytest.param({"label": "tango"}, "lunge", None, ("tango",), id="a label that somebody wrote"),
+        pytest.param({"label": "tango"}, "lunge", "folder,sidecar", ("lunge",), id="and by wish not"),
+    ],
+)
+def test_where_labels_come_from(
+    said: dict[str, Any], folder: str, order: str | None, expected: tuple[str, ...], tmp_path: Path
+) -> None:
+    put(tmp_path, f"{folder or '.'}/a.mp4")
+    (tmp_path / folder / "a.info.json").write_text(json.dumps(said))
+    how = {} if order is None else {"labels_from": order.split(",")}
+    assert labels(tmp_path, **how) == {"a.mp4": expected}
+
+
+def test_an_object_is_never_a_creator(tmp_path: Path) -> None:
+    put(tmp_path, "a.mp4", "b.mp4")
+    (tmp_path / "a.mp4.json").write_text(json.dumps(GALLERY))
+    (tmp_path / "b.json").write_text(json.dumps({"creator": {"name": "ann"}, "id": 7.3e18}))
+    about = {name: video.about for name, video in listed(tmp_path).items()}
+    a, b = about["a.mp4"], about["b.mp4"]
+    assert (a.id, a.creator, a.uploaded, a.sound, a.category) == ("73", "ann", "2023-11-14T22:13:20Z", "6", None)
+    assert (b.id, b.creator) == (None, None)
+    assert b.metadata["sidecar_error"].startswith("id: the id 7.3e+18 was rounded")
+    assert b.metadata["sidecar_error"].endswith("creator: expected a name, got an object")
+
+
+def test_names_of_files_have_ids_and_companions_are_no_videos(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        *(f"{name}.{end}" for name in ("7300000000000000001",) for end in ("mp4", "jpg", "description", "en.vtt")),
+    )
+    put(tmp_path, "Leg day [7300000000000000002].webm", "@ann_video_7300000000000000003.mp4", "plain.mp4")
+    found = {name: (video.about.id, video.about.creator) for name, video in listed(tmp_path).items()}
+    assert found == {
+        "7300000000000000001.mp4": ("7300000000000000001", None),
+        "Leg day [7300000000000000002].webm": ("7300000000000000002", None),
+        "@ann_video_7300000000000000003.mp4": ("7300000000000000003", "ann"),
+        "plain.mp4": (None, None),
+    }
+
+
 def test_a_sidecar_fills_the_source_fields_and_keeps_the_rest(tmp_path: Path) -> None:
     put(tmp_path, "a.mp4", "b.mp4", "orphan.json")
     said = {
@@ -109,6 +172,14 @@ def test_a_sidecar_fills_the_source_fields_and_keeps_the_rest(tmp_path: Path) ->
     assert about.metadata == {"view_count": 5}
     assert "b.json" in videos["b.mp4"].about.metadata["sidecar_error"]
     assert set(videos) == {"a.mp4", "b.mp4", "orphan.json"}, "a JSON file beside no video is a file like any other"
+
+
+def test_companions_that_were_named_themselves_are_no_videos(tmp_path: Path) -> None:
+    put(tmp_path, "a.mp4", "a.jpg", "a.info.json", "b.jpg")
+    every = sorted(tmp_path.iterdir())
+    (tmp_path / "list.txt").write_text("\n".join(path.name for path in every))
+    for inputs in (every, [f"{tmp_path}/*.[jm]*"], [tmp_path / "list.txt"]):
+        assert set(listed(*inputs)) == {"a.mp4", "b.jpg"}
 
 
 def test_lone_surrogates_and_infinities_in_a_sidecar_are_made_harmless(tmp_path: Path) -> None:
@@ -133,15 +204,45 @@ def test_a_csv_list_names_paths_labels_and_anything_else(tmp_path: Path) -> None
         f'"{tmp_path}/v/c.mp4",playing piano,,,\n'
         "missing.mp4,gone,,,\n"
     )
-    videos = listed(tmp_path / "list.csv")
+    with pytest.raises(MissingError, match=r"1 of 4 videos are not there: .*/missing\.mp4\. Correct") as caught:
+        listed(tmp_path / "list.csv")
+    assert caught.value.exit_code == 1
+    videos = listed(tmp_path / "list.csv", skip_missing=True)
     assert {name: v.labels for name, v in videos.items()} == {
         "a.mp4": ("salsa", "tango", "waltz"),
         "b.mp4": ("sidecar",),
         "c.mp4": ("playing piano",),
-        "missing.mp4": ("gone",),
     }
     assert (videos["b.mp4"].about.category, videos["b.mp4"].about.creator) == ("sports", "bob")
-    assert videos["a.mp4"].about.metadata == {}
+    assert (videos["a.mp4"].about.creator, videos["a.mp4"].about.metadata) == ("ana", {"mood": "happy"})
+
+
+@pytest.mark.parametrize("between", [",", ";", "\t", "|"], ids=["comma", "semicolon", "tab", "bar"])
+def test_lists_with_any_separator_and_cells_of_any_length(between: str, tmp_path: Path) -> None:
+    put(tmp_path, "a.mp4")
+    rows = [["path", "label", "comments"], ["a.mp4", "squat", "x" * 200_000]]
+    (tmp_path / "list.csv").write_text("\n".join(between.join(row) for row in rows))
+    assert labels(tmp_path / "list.csv") == {"a.mp4": ("squat",)}
+
+
+@pytest.mark.parametrize("missing", ["b.mp4", "https://example.org/v/1.mp4"], ids=["path", "page of the web"])
+def test_what_a_list_names_but_is_not_there(missing: str, tmp_path: Path) -> None:
+    put(tmp_path, "a.mp4")
+    (tmp_path / "list.txt").write_text(f"a.mp4\n{missing}\n")
+    with pytest.raises(MissingError, match=f"1 of 2 videos are not there: .*{missing}"):
+        listed(tmp_path / "list.txt")
+    listing = Listing(skip_missing=True)
+    assert [os.path.basename(video.path) for video in list_videos([str(tmp_path / "list.txt")], listing)] == ["a.mp4"]
+    assert len(listing.missing) == 1
+
+
+def test_an_address_that_is_not_there(bucket: str, tmp_path: Path) -> None:
+    ObjectPath(f"{bucket}/in/a.mp4").write_bytes(b"video")
+    (tmp_path / "list.txt").write_text(f"{bucket}/in/a.mp4\n{bucket}/in/b.mp4\n")
+    with pytest.raises(MissingError, match=f"1 of 2 videos are not there: {bucket}/in/b.mp4"):
+        listed(tmp_path / "list.txt")
+    [video] = listed(tmp_path / "list.txt", skip_missing=True).values()
+    assert video.fingerprint is not None, "the store is not asked a second time"
 
 
 def test_a_csv_column_of_our_own_is_kept(tmp_path: Path) -> None:
@@ -178,22 +279,6 @@ def test_inputs_that_make_no_sense(entry: str, message: str, tmp_path: Path, mon
     put(tmp_path, "latin.txt", content=b"caf\xe9.mp4\n")
     with pytest.raises(InputError, match=message):
         list(list_videos([entry]))
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("salsa", ["salsa"]),
-        ("playing piano", ["playing piano"]),
-        ("#salsa #tango", ["salsa", "tango"]),
-        ("#salsa,#tango", ["salsa", "tango"]),
-        ("salsa; tango|waltz", ["salsa", "tango", "waltz"]),
-        (["#a", " b ", ""], ["a", "b"]),
-        ("  #  ", []),
-    ],
-)
-def test_split_labels(value: object, expected: list[str]) -> None:
-    assert split_labels(value) == expected
 
 
 @pytest.mark.parametrize("kind", ["bucket", "google_bucket"])

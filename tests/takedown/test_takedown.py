@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -415,3 +416,40 @@ def test_killed_anywhere_it_is_finished_by_what_comes_next(mine: Path, repositor
     assert not api.dataset_verify(mine / "data").problems
     reports = [json.loads(path.read_bytes()) for path in reports_of(mine / "data")]
     assert [r["ids"] for r in reports] == [ids] and all(r["sha256"] == signature(r) for r in reports)
+
+
+def test_a_folder_of_gallery_dl(tmp_path: Path) -> None:
+    """Creators are names, ids come from the names of files, and what accompanies a video goes with it."""
+    folder = tmp_path / "tiktok" / "anna.example"
+    ids = [f"730000000000000000{n}" for n in range(3)]
+    for number, video_id in enumerate(ids):
+        write_video(folder / f"{video_id} leg day.mp4", numbered_frames(110, 96, 64, first=1000 * number))
+        (folder / f"{video_id} leg day [cover].jpg").write_bytes(b"cover")
+        if number < 2:
+            said = {"id": video_id, "desc": "leg day #squats", "author": {"id": "1", "uniqueId": "anna.example"}}
+            more = {"category": "tiktok", "subcategory": "user"}
+            (folder / f"{video_id} leg day.mp4.json").write_text(json.dumps(said | more))
+    data = tmp_path / "data"
+    api.curate(tmp_path / "tiktok", data, **NO_PEOPLE)
+    api.dataset_split(data, train=0.4, val=0.3, test=0.3)
+    assert len({assignment.side for assignment in read_assignments(data).values()}) == 1, "one creator, several sides"
+    result = api.refresh(data, remove=[ids[2]])
+    assert (result.gone, result.unknown) == ((ids[2],), ())
+    assert sorted(path.name[:19] for path in folder.iterdir()) == [i for i in ids[:2] for _ in range(3)]
+    assert set(api.refresh(data, creator="@Anna.Example").gone) == set(ids[:2])
+    assert list(folder.iterdir()) == []
+
+
+def test_a_dataset_that_knows_a_video_by_its_content_only(tmp_path: Path) -> None:
+    """Made before the names of files were read: the id is in the path alone."""
+    video_id = "7300000000000000001"
+    write_video(tmp_path / "in" / "plain.mp4", numbered_frames(110, 96, 64))
+    data = tmp_path / "data"
+    api.curate(tmp_path / "in", data, **NO_PEOPLE)
+    [path] = data.glob("records/*/*.json")
+    old = path.read_text().replace("plain.mp4", f"{video_id}.mp4")
+    path.write_bytes(encode_record(decode_record(re.sub(r',"sha256":"\w+"}', "}", old).encode(), where="")))
+    os.rename(tmp_path / "in" / "plain.mp4", tmp_path / "in" / f"{video_id}.mp4")
+    api.dataset_verify(data, repair=True, yes=True)
+    assert api.refresh(data, remove=[video_id]).gone == (video_id,)
+    assert list((tmp_path / "in").iterdir()) == [] and not list(data.glob("records/*/*.json"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tiktokactions.cli.studies import extrapolation_lines, study_lines
 from tiktokactions.errors import ATTENTION, DONE
 from tiktokactions.records import WEAKER, JsonObject, to_builtins
-from tiktokactions.text import aligned
+from tiktokactions.text import aligned, printable
 
 if TYPE_CHECKING:
     import tiktokactions as ta
@@ -123,7 +123,17 @@ def collect_status(status: CollectionStatus, typed: Typed) -> Told:
 
 
 def collect_import(found: Imported, typed: Typed) -> Told:
-    return Told([f"{found.rows} rows, {found.new} new videos, {len(found.rejected)} rejected"], found.rejected)
+    lines = [f"{found.rows} rows, {found.new} new videos, {len(found.rejected)} rejected"]
+    if found.tools:
+        lines.append("read as: " + ", ".join(f"{tool} ({rows})" for tool, rows in found.tools.items()))
+    if found.columns:
+        lines.append("columns: " + ", ".join(f"{place} → {name}" for place, name in found.columns.items()))
+    if found.not_understood:
+        lines.append("not understood: " + ", ".join(found.not_understood))
+    lines += [f"does not fit: {told}" for told in found.misfits]
+    if found.unknown:
+        lines.append("no row says: " + ", ".join(found.unknown))
+    return Told([printable(line) for line in lines], found.rejected)
 
 
 def collect_export(count: int, typed: Typed) -> Told:

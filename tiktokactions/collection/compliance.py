@@ -28,7 +28,6 @@ _TASKS_AT_MOST = 3
 _NONE_VALID = 100
 """If none of at least this many ids is valid, the answer is not believed."""
 _STALE_S = 2 * DAY_S
-_TIKTOK_BEGAN = 1_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +36,6 @@ class Checked:
 
     ids: int
     gone: frozenset[str]
-
-
-def is_platform_id(video_id: str) -> bool:
-    """TikTok's ids are numbers whose upper 32 bits are the time of the upload (Unix seconds)."""
-    return video_id.isascii() and video_id.isdigit() and len(video_id) <= 20 and int(video_id) >> 32 >= _TIKTOK_BEGAN
 
 
 def check_ids(

@@ -21,12 +21,14 @@ from tiktokactions.collection.options import DownloadOptions
 from tiktokactions.collection.store import MEDIA, Collection, carried
 from tiktokactions.files import write_json
 from tiktokactions.machine import Clock, utc_text
+from tiktokactions.metadata.names import id_in_name, rank
+from tiktokactions.metadata.sidecars import read_sidecar
+from tiktokactions.metadata.tables import read_post
 
 MOST_ATTEMPTS = 3
 """For one video in one run; the next run tries again."""
 BREAKER = 10
 """A run stops after this many failures in a row that look like a block."""
-SIDECARS = (".json", ".jpg", ".part", ".ytdl", ".txt", ".csv")
 
 
 @dataclass(frozen=True)
@@ -52,20 +54,28 @@ class Tally:
 
 
 def pick_up(collection: Collection, tally: Tally, folder: Path | None = None) -> Iterator[Arrived]:
-    """Register files named by id that are there already: in ``folder``, else in the collection's own media (where a run may
-    have been killed between a file and its row)."""
+    """Register files that are there already and whose name or sidecar has the id: in ``folder``, else in the collection's
+    own media (where a run may have been killed between a file and its row)."""
     wanted = set(_open_ids(collection))
     root = folder if folder is not None else collection.folder / MEDIA
     for path in sorted(root.rglob("*")) if root.is_dir() else ():
-        video_id = path.name.partition(".")[0]
-        usable = path.is_file() and path.suffix.lower() not in SIDECARS and ".unfinished" not in path.parts
-        if video_id in wanted and usable and path.stat().st_size:
+        usable = path.is_file() and not rank(path.name) and ".unfinished" not in path.parts
+        video_id = next((i for i in ids_of_file(path) if i in wanted), "") if usable and path.stat().st_size else ""
+        if video_id:
             wanted.discard(video_id)
             row = path.absolute() if folder is not None else path.relative_to(collection.folder)
             _put(collection, video_id, "done", "", "picked up", Fetched(row, path.stat().st_size, ""))
-            write_sidecar(collection, video_id)
+            if folder is None:  # a file that lies elsewhere keeps the sidecars that it has there
+                write_sidecar(collection, video_id)
             tally.picked_up += 1
             yield Arrived(video_id, path.absolute())
+
+
+def ids_of_file(path: Path) -> Iterator[str]:
+    """What a file's video may be called: by its name up to the first dot, by the id in its name, by its sidecar."""
+    yield path.name.partition(".")[0]
+    yield id_in_name(str(path)) or ""
+    yield read_post(read_sidecar(path)[0]).id or ""
 
 
 def download_all(

@@ -6,9 +6,7 @@ period is cut into windows that do not overlap and leave nothing out; where they
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +17,8 @@ from pathlib import Path
 from tiktokactions.collection.client import PAGE
 from tiktokactions.collection.ledger import RECORDS_A_DAY
 from tiktokactions.collection.options import PlanError
-from tiktokactions.collection.rows import clean_hashtag
+from tiktokactions.metadata.documents import DocumentError, table_rows, text_of
+from tiktokactions.text import clean_hashtag
 
 LONGEST_WINDOW_DAYS = 30
 LAG_DAYS = 3
@@ -72,10 +71,9 @@ def read_hashtags(path: Path) -> list[str]:
         PlanError: there is no such file, no such column or no hashtag, or one of them holds a blank.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        rows = table_rows(text_of(path.read_bytes(), str(path)))
+    except (OSError, DocumentError) as error:
         raise PlanError(f"{path}: expected a CSV file with a column 'hashtag' ({error})") from None
-    rows = list(csv.reader(io.StringIO(text.replace("\x00", ""))))
     names = [cell.strip().lower() for cell in rows[0]] if rows else []
     if "hashtag" in names:
         column, rows = names.index("hashtag"), rows[1:]

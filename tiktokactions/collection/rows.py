@@ -11,9 +11,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from tiktokactions.metadata.values import MisfitError, as_key
 from tiktokactions.records import JsonObject
+from tiktokactions.text import clean_hashtag, cleaned, hashtags_in
 
 SAFE_FIELDS = (
     *("id", "video_description", "create_time", "region_code", "share_count", "view_count", "like_count"),
@@ -25,7 +26,6 @@ FIELDS = (
     *("is_stem_verified", "video_duration", "favorites_count", "hashtag_info_list", "sticker_info_list"),
     *("effect_info_list", "video_mention_list", "video_label", "video_tag"),
 )
-_TAG = re.compile(r"#([^\s#@.,;:!?()\[\]{}\"'/\\]+)")
 _MENTION = re.compile(r"@[\w.\-]+")
 
 
@@ -35,16 +35,11 @@ class VideoRow:
 
     video_id: str
     hashtags: tuple[str, ...]
-    """In lower case, from ``hashtag_names``, or from the caption if that key is missing."""
+    """In lower case and NFC, from ``hashtag_names``, or from the caption if that key is missing."""
     create_time: int | None
     creator: str | None
     raw: str
-    """The JSON object as it came, without NULs, and with hashed creators if that was asked for."""
-
-
-def clean_hashtag(text: str) -> str:
-    """The text without ``#``, blanks around it, and capitals: ``#ShoeRepair`` and ``shoerepair`` are the same."""
-    return text.strip().lstrip("#\uff03").strip().lower()
+    """The JSON object as it came, :func:`tiktokactions.text.cleaned`, and with hashed creators if that was asked for."""
 
 
 def read_row(row: object, salt: bytes | None = None) -> VideoRow | None:
@@ -54,12 +49,12 @@ def read_row(row: object, salt: bytes | None = None) -> VideoRow | None:
     """
     if not isinstance(row, Mapping):
         return None
-    clean: JsonObject = _without_nuls(dict(row))
+    clean: JsonObject = cleaned(dict(row))
     video_id = as_id(clean.get("id", clean.get("video_id")))
     if video_id is None:
         return None
     names = clean.get("hashtag_names")
-    tags = map(str, names) if isinstance(names, list) else _TAG.findall(str(clean.get("video_description") or ""))
+    tags = map(str, names) if isinstance(names, list) else hashtags_in(str(clean.get("video_description") or ""))
     if salt is not None:
         clean = hashed_creators(clean, salt)
     created = clean.get("create_time")
@@ -74,12 +69,11 @@ def read_row(row: object, salt: bytes | None = None) -> VideoRow | None:
 
 
 def as_id(value: object) -> str | None:
-    """An id as text. A float is refused, since it has already lost its last digits."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value) if value > 0 else None
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,100}", value.strip()):
-        return value.strip()
-    return None
+    """An id as text; None if it is none of a platform. A float is none, since it has already lost its last digits."""
+    try:
+        return as_key(value)
+    except MisfitError:
+        return None
 
 
 def hash_creator(name: str, salt: bytes) -> str:
@@ -101,13 +95,3 @@ def hashed_creators(row: JsonObject, salt: bytes) -> JsonObject:
         if isinstance(found.get(key), str):
             found[key] = _MENTION.sub(lambda m: "@" + hash_creator(m[0][1:].rstrip("."), salt), found[key])
     return found
-
-
-def _without_nuls(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\x00", "")
-    if isinstance(value, dict):
-        return {_without_nuls(key): _without_nuls(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nuls(item) for item in value]
-    return value

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 from tiktokactions.collection.client import ResearchClient
 from tiktokactions.collection.credentials import Credentials, CredentialsError, base_url, is_loopback, read_credentials
+from tiktokactions.collection.imports import read_imports
 from tiktokactions.collection.ledger import REQUESTS_A_DAY, Ledger, ledger_path
 from tiktokactions.collection.options import CollectOptions
 from tiktokactions.collection.plan import Estimate, estimate, period, read_hashtags
-from tiktokactions.collection.rows import clean_hashtag, hash_creator, hashed_creators, read_row
+from tiktokactions.collection.rows import hash_creator, hashed_creators, read_row
 from tiktokactions.collection.run import Run, StoppedError, Wanted, begin, shortfall
-from tiktokactions.collection.store import Collection, CollectionError, is_collection, put_video
+from tiktokactions.collection.store import DATABASE, Collection, CollectionError, is_collection, put_video
 from tiktokactions.files import Place, dataset_lock, on_disk, write_atomic
 from tiktokactions.machine import DAY_S, Clock, JumpingClock, utc_day, utc_text
-from tiktokactions.records import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,80 +290,55 @@ class Imported:
     new: int
     rejected: tuple[str, ...]
     """``FILE, row N: why`` for every row that was not imported."""
+    tools: dict[str, int] = field(default_factory=dict)
+    """Rows by the tool that wrote them."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """Which column became what."""
+    misfits: tuple[str, ...] = ()
+    """Columns with values that did not fit, each with the first place."""
+    not_understood: dict[str, int] = field(default_factory=dict)
+    """Rows by columns that no table understands."""
+    unknown: tuple[str, ...] = ()
+    """Of id, creator, date, caption, hashtags, sound, region and views those that no row says."""
 
 
 def collect_import(file: Path, output: Path, hash_creators: bool = False) -> Imported:
-    """Import metadata from another tool or an official export: JSON lines, one JSON list, or CSV with a header.
+    """Import what other tools wrote: files of any name, lists of links, folders of downloads (see docs/collect.md).
 
-    Column names are the Research API's (``id`` or ``video_id``, ``username``, ``hashtag_names`` …) or plain ones
-    (``hashtag``, ``creator``, ``description``).
+    A row never takes away what an earlier one said: it adds to it.
 
     Raises:
-        CollectionError: a file that cannot be read, or holds no row at all.
+        CollectionError: a file that cannot be read, or says nothing of any video.
     """
-    rows = list(_rows_of(file))
-    if not rows:
-        raise CollectionError(f"{file}: expected JSON lines or CSV with one video a row, got no row")
-    rejected: list[str] = []
+    with contextlib.ExitStack() as stack:
+        known = stack.enter_context(Collection(output)).setting("wanted") if (output / DATABASE).is_file() else None
+    hashed = hash_creators or bool((known or {}).get("hash_creators"))
+    found = read_imports(file, hashed)
     new = 0
     with dataset_lock(output), Collection(output, create=True) as collection:
-        hashed = hash_creators or bool((collection.setting("wanted") or {}).get("hash_creators"))
         salt = collection.salt() if hashed else None
         now = Clock().now()
         with collection.transaction() as database:
-            for number, raw in rows:
-                row = read_row(raw, salt)
-                if row is None:
-                    rejected.append(f"{file}, row {number}: no usable id (ids must be text or whole numbers)")
-                elif collection.is_removed(row.video_id):
-                    rejected.append(f"{file}, row {number}: {row.video_id} was removed from this collection")
+            for where, said in found.rows:
+                row = read_row(collection.imported(said["id"]) | said, salt)
+                assert row is not None
+                if collection.is_removed(row.video_id):
+                    found.rejected.append(f"{where}: {row.video_id} was removed from this collection")
                 else:
                     new += put_video(database, row, "import", utc_text(now))
         if collection.setting("checked_at") is None:
             collection.set_setting("checked_at", now)
-    return Imported(len(rows), new, tuple(rejected))
-
-
-_PLAIN = {"creator": "username", "author": "username", "description": "video_description", "title": "video_description"}
-
-
-def _rows_of(file: Path) -> Iterator[tuple[int, object]]:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CollectionError(f"{file}: cannot be read ({error})") from None
-    if file.suffix.lower() == ".csv":
-        yield from enumerate(map(_from_csv, csv.DictReader(io.StringIO(text.replace("\x00", "")))), start=2)
-        return
-    if text.lstrip().startswith("["):
-        try:
-            yield from enumerate(json.loads(text), start=1)
-        except ValueError as error:
-            raise CollectionError(f"{file}: not JSON ({error})") from None
-        return
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            try:
-                yield number, json.loads(line)
-            except ValueError:
-                yield number, None
-
-
-def _from_csv(row: Mapping[str, object]) -> JsonObject:
-    """A row under the API's names. Lists are ``a b``, ``a,b`` or JSON; ids stay text; empty cells are left out."""
-    found: JsonObject = {}
-    for name, value in row.items():
-        if not name or value in (None, "") or not isinstance(value, str):
-            continue
-        name = _PLAIN.get(name.strip().lower(), name.strip().lower())
-        if name in ("hashtag", "hashtags", "label", "labels", "tags", "hashtag_names"):
-            tags = json.loads(value) if value.startswith("[") else value.replace(",", " ").replace(";", " ").split()
-            found["hashtag_names"] = [clean_hashtag(str(tag)) for tag in tags]
-        elif name.endswith("_count") or name in ("create_time", "video_duration"):
-            found[name] = int(value) if value.lstrip("-").isdigit() else value
-        else:
-            found[name] = value
-    return found
+    misfits = tuple(f"{column}: {told}" for column, told in found.misfits.items())
+    return Imported(
+        found.count,
+        new,
+        tuple(found.rejected),
+        dict(found.tools),
+        found.columns,
+        misfits,
+        dict(found.left_out),
+        found.unknown,
+    )
 
 
 def collect_export(folder: Path, output: Path, plain_creators: bool = False) -> int:

@@ -286,6 +286,12 @@ class Collection:
         for video_id, tags, creator, raw in rows:
             yield video_id, carried(tags, asked), creator, json.loads(raw)
 
+    def imported(self, video_id: str) -> JsonObject:
+        """What earlier imports said of a video; nothing if there were none, or if the API has told of it."""
+        query = "SELECT raw FROM videos WHERE video_id=? AND source='import'"
+        row = self.database.execute(query, (video_id,)).fetchone()
+        return {} if row is None else dict(json.loads(row[0]))
+
     def count_videos(self) -> int:
         return self.number("SELECT count(*) FROM videos")
 

@@ -1,4 +1,4 @@
-"""Take metadata from a file, without a key."""
+"""Take metadata from files of other tools, without a key."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from tiktokactions.commands.options import AnyPath, on_disk
 
 
 def collect_import(file: AnyPath, output: AnyPath, *, hash_creators: bool = False) -> session.Imported:
-    """Take metadata from JSON lines or CSV, without a key; everything after collecting works with it.
+    """Take what you hold of videos, without a key; everything after collecting works with it.
 
     Args:
-        file: ``.jsonl``, ``.json`` or ``.csv`` with one video a row.
+        file: what another tool wrote (docs/collect.md names them), a list of links, or a folder of downloads.
         output: the folder of the collection.
         hash_creators: store creators' names hashed with a local salt.
 

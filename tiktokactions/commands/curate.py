@@ -190,17 +190,25 @@ def _refuse_new_evidence(data: Dataset, settings: CurateOptions) -> None:
 
 
 def _curate_all(inputs: list[str], edit: Edit, progress: Callable[[Progress], None]) -> CurateResult:
-    detector, listed = told_detector(edit, progress), _listed(inputs, edit.folder)
+    listed = _listed(inputs, edit, progress)
+    detector = told_detector(edit, progress)
     result = curate_listed(listed, len(listed), inputs, [listed[0].path], edit, detector, progress)
     edit.close()
     forget(edit.folder)  # what shards left: none is at work, and all that they did is settled
     return result
 
 
-def _listed(inputs: list[str], folder: Place) -> list[ListedVideo]:
-    from tiktokactions.curation.sources import list_videos
+def _listed(inputs: list[str], edit: Edit, progress: Callable[[Progress], None]) -> list[ListedVideo]:
+    from tiktokactions.curation.sources import Listing, list_videos
 
-    listed = list(list_videos(inputs, leave_out=folder))
+    settings = edit.options
+    hint = ", or go on without them with `skip_missing`"
+    listing = Listing(edit.folder, settings.labels_from, settings.skip_missing, hint=hint)
+    listed = list(list_videos(inputs, listing))
+    if listing.missing:
+        progress(Progress(message=f"left out, not there: {', '.join(listing.missing)}"))
+    if unfit := [video.about.metadata["sidecar_error"] for video in listed if "sidecar_error" in video.about.metadata]:
+        progress(Progress(message=f"{len(unfit)} sidecars are not understood in part: {unfit[0]}"))
     if not listed:
         raise UsageError(f"{', '.join(inputs)}: no file found there")
     return listed
@@ -229,7 +237,8 @@ def _curate_shard(
 
 
 def _work_on_part(inputs: list[str], edit: Edit, shard: Shard, progress: Callable[[Progress], None]) -> CurateResult:
-    detector, listed = told_detector(edit, progress), _listed(inputs, edit.folder)
+    listed = _listed(inputs, edit, progress)
+    detector = told_detector(edit, progress)
     edit.info = replace(edit.info, detector=detector.info)
     fingerprint = evidence_fingerprint(edit.options, detector.info)
     settings = f"{fingerprint} {decision_fingerprint(edit.options)} {clip_fingerprint(edit.options)}"

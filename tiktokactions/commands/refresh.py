@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from tiktokactions.collection.compliance import Checked, check_ids, forget_check, is_platform_id
+from tiktokactions.collection.compliance import Checked, check_ids, forget_check
 from tiktokactions.collection.options import CollectOptions
 from tiktokactions.collection.run import StoppedError
 from tiktokactions.collection.session import due_at, refresh_client
@@ -18,6 +18,7 @@ from tiktokactions.commands.options import AnyPath, Kept, nothing, takes
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, located, write_json
 from tiktokactions.machine import DAY_S, utc_text
+from tiktokactions.metadata.names import is_platform_id
 from tiktokactions.options import checked_options
 from tiktokactions.takedown.folders import (
     TakenDown,

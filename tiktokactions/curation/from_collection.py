@@ -9,6 +9,7 @@ from pathlib import Path
 from tiktokactions.collection.download import described_row, media_files
 from tiktokactions.collection.store import MEDIA, Collection
 from tiktokactions.curation.listed import ListedVideo, describe
+from tiktokactions.metadata.names import rank
 
 
 def list_collection(folder: Path, files_below: Callable[[Path], Iterator[ListedVideo]]) -> Iterator[ListedVideo]:
@@ -24,8 +25,10 @@ def list_collection(folder: Path, files_below: Callable[[Path], Iterator[ListedV
                 listed.add(str(arrived.path))
                 yield listed_video(collection, arrived.video_id, arrived.path)
         for video in files_below(folder / MEDIA) if (folder / MEDIA).is_dir() else ():
-            if video.path not in listed:
-                yield _from_row(collection, Path(video.path).name.partition(".")[0], video.path) or video
+            # What lies there beside no video belongs to one that was taken from elsewhere, or has been let go.
+            if video.path not in listed and not rank(video.path):
+                ids = dict.fromkeys((Path(video.path).name.partition(".")[0], video.about.id or ""))
+                yield next(filter(None, (_from_row(collection, i, video.path) for i in ids)), video)
 
 
 def _from_row(collection: Collection, video_id: str, path: str) -> ListedVideo | None:

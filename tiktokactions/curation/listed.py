@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from datetime import UTC, datetime
 
-from tiktokactions.errors import UsageError
+from tiktokactions.errors import ATTENTION, UsageError
 from tiktokactions.files import is_address
+from tiktokactions.metadata.names import account_in_name, id_in_name
+from tiktokactions.metadata.tables import API, LIST, Post, read_post, values_at
 from tiktokactions.records import JsonObject, Source
+from tiktokactions.text import clean_label, cleaned
+
+LABEL_SOURCES = ("list", "folder", "sidecar", "caption")
+"""Where labels come from, in the order of the default: the first that names any gives them all."""
 
 
 class InputError(UsageError):
     """The inputs cannot be read as videos; the message says what was expected."""
+
+
+class MissingError(InputError):
+    """A list names videos that are not there."""
+
+    exit_code = ATTENTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,61 +39,76 @@ class ListedVideo:
     """Only the descriptive fields are set (id, creator, title, category, uploaded, sound, metadata)."""
     fingerprint: tuple[int, str] | None = None
     """Size and ETag, if the listing of an object store gave them, so that nobody has to ask again."""
+    named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The labels of each source, of which :func:`labelled` makes ``labels``."""
 
 
-FIELDS: dict[str, tuple[str, ...]] = {
-    "id": ("id", "video_id"),
-    "creator": ("creator", "uploader", "username", "author", "uploader_id", "channel"),
-    "title": ("title", "fulltitle", "video_description", "description"),
-    "category": ("category",),
-    "uploaded": ("uploaded", "upload_date", "create_time", "timestamp"),
-    "sound": ("sound", "music_id", "track"),
-}
-"""Our names and those of yt-dlp and the TikTok Research API; the first match wins."""
-LABEL_FIELDS = ("label", "labels", "hashtag", "hashtags", "hashtag_names", "tags")
+FIELDS = ("id", "creator", "title", "category", "uploaded", "sound")
 
 
-def describe(path: str, said: JsonObject) -> ListedVideo:
-    """Sort what a list or a sidecar says into our fields; everything else becomes metadata."""
-    said = _clean(said)
-    given = {name: [a for a in aliases if said.get(a) not in (None, "", [], {})] for name, aliases in FIELDS.items()}
-    found_in = {name: aliases[0] for name, aliases in given.items() if aliases}
-    fields: JsonObject = {name: str(said[alias]) for name, alias in found_in.items()}
-    labels_in = next((name for name in LABEL_FIELDS if said.get(name)), "")
-    labels = dict.fromkeys(split_labels(said.get(labels_in, ())))
-    used = {labels_in, *found_in.values()}
-    metadata = {key: value for key, value in said.items() if key not in used and value not in (None, "")}
-    return ListedVideo(path, tuple(labels), Source(path="", metadata=metadata, **fields))
+def describe(path: str, said: JsonObject, problem: str = "") -> ListedVideo:
+    """What a list or a sidecar, and the name of the file, say about it; what became no field is metadata.
+
+    ``problem``: why a sidecar could not be read. It, and what did not fit, stand in ``metadata["sidecar_error"]``.
+    """
+    post = read_post(said)
+    fields: JsonObject = {
+        "id": post.id or id_in_name(path),
+        "creator": post.creator or account_in_name(path),
+        "title": post.title or post.caption,
+        "category": post.category,
+        "uploaded": _uploaded(post, said),
+        "sound": post.sound or post.sound_title,
+    }
+    places = dict(post.places)
+    if post.title is not None:
+        places.pop("caption", None)
+    if post.sound is not None:
+        places.pop("sound_title", None)
+    ours = (*FIELDS, "created", "caption", "sound_title", "hashtags", "labels", "keywords")
+    used = {place.partition(".")[0].removesuffix("[]") for name in ours for place in places.get(name, ())}
+    metadata = {key: value for key, value in cleaned(said).items() if key not in used and value not in (None, "")}
+    misfits = [f"{place}: {told}" for place, told in post.problems.items()]
+    if problems := "; ".join(filter(None, (problem, *misfits))):
+        metadata["sidecar_error"] = problems
+    return ListedVideo(path, about=Source(path="", metadata=metadata, **fields), named=_named(post))
 
 
-def split_labels(value: Any) -> list[str]:
-    """Labels from a list or from text: ``#a #b``, ``a;b``, ``a|b``; a single phrase stays one label."""
-    if isinstance(value, (list, tuple)):
-        parts = [str(part) for part in value]
-    elif "#" in str(value):
-        parts = str(value).replace(";", " ").replace("|", " ").replace(",", " ").split("#")
-    else:
-        parts = str(value).replace("|", ";").split(";")
-    return [label for label in (clean_label(part) for part in parts) if label]
-
-
-def clean_label(label: str) -> str:
-    return " ".join(_clean(label).strip().lstrip("#").split())
-
-
-def _clean(value: Any) -> Any:
-    """A value that JSON and UTF-8 can hold: lone surrogates (of broken encodings) become question marks."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {str(_clean(str(k))): _clean(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_clean(v) for v in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+def _uploaded(post: Post, said: JsonObject) -> str | None:
+    """``2023-11-14T22:13:20Z``; a date without a time stays as it was given."""
+    if post.created is None:
         return None
-    if isinstance(value, int) and abs(value) >= 2**63:
-        return str(value)
-    return value
+    given = str(values_at(said, post.places["created"][0])).strip()
+    if len(given) == 8 or (len(given) == 10 and not given.isdigit()):
+        return given
+    return datetime.fromtimestamp(post.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _named(post: Post) -> dict[str, tuple[str, ...]]:
+    """Labels by source. What a person wrote into a sidecar by hand counts as a list does; hashtags that a tool found in a
+    caption count after the folder that a person chose, and keywords, made for search engines, last of all."""
+    hashtags = post.hashtags or ()
+    said = post.labels or hashtags
+    return {
+        "list": said if post.labels or post.tool in (LIST.tool, API.tool) else (),
+        "sidecar": said,
+        "caption": hashtags or post.caption_hashtags,
+        "keywords": post.keywords or (),
+    }
+
+
+def with_folder(video: ListedVideo, folder: str | None) -> ListedVideo:
+    """With the name of its folder as a label, unless that is the creator's."""
+    label = clean_label(folder or "")
+    is_creator = label.lower().lstrip("@") == (video.about.creator or account_in_name(video.path) or "").lower()
+    return replace(video, named={**video.named, "folder": (label,) if label and not is_creator else ()})
+
+
+def labelled(video: ListedVideo, order: Sequence[str]) -> ListedVideo:
+    """With the labels of the first source in ``order`` that names any."""
+    wanted = (*order, "keywords") if "sidecar" in order else order
+    labels = next((video.named[source] for source in wanted if video.named.get(source)), ())
+    return replace(video, labels=labels, named={})
 
 
 def printable_path(path: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from tiktokactions.curation.listed import LABEL_SOURCES
 from tiktokactions.machine import usable_cores
 from tiktokactions.options import Check, check_bounds, check_options, option
 from tiktokactions.records import DetectorInfo, JsonObject
@@ -75,6 +76,12 @@ class CurateOptions:
     crf: int = option(23, "clip", "x264 quality of the clips, lower is better and larger", least=0, most=51)
     audio: bool = option(False, "clip", "keep the sound")
 
+    labels_from: tuple[str, ...] = option(
+        LABEL_SOURCES,
+        "run",
+        "where labels come from, with commas between: the first of these that names any gives them all",
+    )
+    skip_missing: bool = option(False, "run", "go on without the files that a list names but that are not there")
     engine: Literal["local", "ray"] = option(
         "local", "run", "processes of this machine, or a Ray cluster (extra 'ray'; RAY_ADDRESS, see docs/scale.md)"
     )
@@ -85,8 +92,10 @@ class CurateOptions:
     def __post_init__(self) -> None:
         if self.fps is not None:  # from Python a plain number will do
             object.__setattr__(self, "fps", Fraction(str(self.fps)))
+        object.__setattr__(self, "labels_from", tuple(n.strip() for part in self.labels_from for n in part.split(",")))
         check_bounds(self)
         checks: list[Check] = [
+            ({*self.labels_from} <= {*LABEL_SOURCES}, "labels_from", f"some of {','.join(LABEL_SOURCES)}"),
             (self.min_scene_frames >= 0, "min_scene_frames", "0 or more"),
             (self.person_score is None or 0 < self.person_score <= 1, "person_score", "between 0 and 1"),
             (self.min_clip_s > 0, "min_clip_s", "above 0"),

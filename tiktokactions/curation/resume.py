@@ -142,11 +142,13 @@ def jobs_left(
     are read a few at a time, in threads or wherever ``fetch`` does it, and their copies go with the jobs.
     """
     run = _Run(checkpoint, dataset, evidence_fingerprint, RETRIED if options.retry_failed else frozenset())
+    seen: set[str] = set()
     with ThreadPoolExecutor(HASHED_AHEAD // 2) as threads:
         for video, read in _hash_ahead(
             listed, checkpoint, fetch or (lambda path: threads.submit(fetch_here, path).result)
         ):
             name = printable_path(video.path)
+            seen.add(name)
             if checkpoint.dead and video.about.id and files.safe_video_id(video.about.id) in checkpoint.dead:
                 checkpoint.refused.add(name)
                 continue
@@ -165,6 +167,38 @@ def jobs_left(
                 checkpoint.finished += 1
             else:
                 checkpoint.identical += 1
+    _let_go(checkpoint, seen)
+
+
+def _let_go(checkpoint: Checkpoint, seen: Collection[str]) -> None:
+    """Paths that are gone leave their records: of a file that was moved and found again, and of one that never was there."""
+    vanished = {i for i, known in checkpoint.known.items() if known.failure == "vanished"}
+    if not checkpoint.updates and not vanished:
+        return
+    for name, file in checkpoint.files.items():
+        found_again = [update.path for update in checkpoint.updates.get(file.video_id, ())]
+        if name not in seen and (
+            (found_again and _is_gone(name, found_again)) or (file.video_id in vanished and not _is_there(name))
+        ):
+            checkpoint.left[file.video_id].add(name)
+
+
+def _is_gone(name: str, found_again: Iterable[str]) -> bool:
+    """Whether a file was taken away: not where a whole disk is absent, so that nobody can tell."""
+    folder = name.rpartition("/")[0]
+    above = folder.rpartition("/")[0]
+    can_tell = files.is_address(name) or os.path.isdir(folder) or any(p.startswith(f"{above}/") for p in found_again)
+    return can_tell and "\\x" not in name and not _is_there(name)
+
+
+def _is_there(name: str) -> bool:
+    try:
+        files.fingerprint(name)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # it may not be looked at
+    return True
 
 
 def _hash_ahead(
@@ -297,16 +331,15 @@ def join_updates(record: VideoRecord, updates: Iterable[Source], left: Iterable[
     """
     source = record.source
     fingerprints, labels = dict(source.fingerprints), dict(source.labels)
-    paths = [source.path, *source.copies]
+    gone = set(left)
+    paths = [path for path in (source.path, *source.copies) if path not in gone]
     for update in updates:
-        if update.path == source.path:
+        if update.path == source.path or (not paths and update.path not in gone):
             source = with_description(source, update)
-        elif update.path not in paths:
+        if update.path not in paths and update.path not in gone:
             paths.append(update.path)
         fingerprints |= update.fingerprints
         labels |= update.labels
-    gone = set(left)
-    paths = [path for path in paths if path not in gone]
     if not paths:
         return None
     source = replace(

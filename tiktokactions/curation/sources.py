@@ -2,57 +2,95 @@
 
 from __future__ import annotations
 
-import csv
 import glob
-import io
 import itertools
-import json
 import os
 import stat
 import sys
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tiktokactions.curation.from_collection import list_collection
-from tiktokactions.curation.listed import FIELDS, InputError, ListedVideo, clean_label, describe
+from tiktokactions.curation.listed import (
+    FIELDS,
+    LABEL_SOURCES,
+    InputError,
+    ListedVideo,
+    MissingError,
+    describe,
+    labelled,
+    with_folder,
+)
 from tiktokactions.files import Place, absolute, is_address, local_path, located, real_path
 from tiktokactions.files.objects import READ_TOGETHER, Entry, ObjectPath, find_objects, read_together
+from tiktokactions.metadata.documents import DocumentError, column_names, table_rows, text_of
+from tiktokactions.metadata.names import rank, sidecar_names, without_companions
+from tiktokactions.metadata.sidecars import read_sidecar, said_by
 from tiktokactions.records import JsonObject, Source
 
+_MISSING_NAMED = 20
+"""Paths that an error names at most."""
 
-def list_videos(inputs: Sequence[str], leave_out: Place | None = None) -> Iterator[ListedVideo]:
-    """Every regular file that the inputs name, except sidecars, each once.
 
-    ``inputs``: files, folders (recursive), globs, ``.txt``/``.csv`` lists, ``-`` for a list on standard input; on a disk or
-    as addresses of an object store (``s3://bucket/prefix/``), of which every folder is listed once. Folders are
-    walked in sorted order and no link is followed twice. ``leave_out`` (the dataset folder) is not walked into.
+@dataclass
+class Listing:
+    """How inputs are listed, and what was missing."""
+
+    leave_out: Place | None = None
+    """The dataset folder, which is not walked into."""
+    labels_from: Sequence[str] = LABEL_SOURCES
+    skip_missing: bool = False
+    """Go on without the files that a list names but that are not there."""
+    missing: list[str] = field(default_factory=list)
+    hint: str = ""
+    """What else can be done than to correct the list."""
+    alone: dict[str, set[str]] = field(default_factory=dict)
+    """By folder: the names of those that accompany no other file."""
+
+    def stands_alone(self, path: Path) -> bool:
+        """Whether a file that was named itself, as by ``videos/*``, accompanies no other one beside it."""
+        folder = str(path.parent)
+        if rank(path.name) and folder not in self.alone:
+            self.alone[folder] = set(without_companions(os.listdir(folder)))
+        return not rank(path.name) or path.name in self.alone[folder]
+
+
+def list_videos(inputs: Sequence[str], listing: Listing | None = None) -> Iterator[ListedVideo]:
+    """Every regular file that the inputs name, except what accompanies another file, each once.
+
+    ``inputs``: files, folders (recursive), globs, ``.txt``/``.csv``/``.tsv`` lists, ``-`` for a list on standard input; on a
+    disk or as addresses of an object store (``s3://bucket/prefix/``), of which every folder is listed once. Folders are
+    walked in sorted order and no link is followed twice.
 
     Raises:
         InputError: an input does not exist, a glob has no match, or a list cannot be read.
+        MissingError: a list names files that are not there, unless ``listing.skip_missing``.
     """
+    listing = listing or Listing()
     seen: set[str] = set()
     for entry in inputs:
-        for video in _expand(entry, leave_out):
+        for video in _expand(entry, listing):
             # Not resolved strictly: a file that vanished or may not be opened still becomes a row.
             real = real_path(video.path)
             if real not in seen:
                 seen.add(real)
-                yield video
+                yield labelled(video, listing.labels_from)
 
 
-def _expand(entry: str, leave_out: Place | None) -> Iterator[ListedVideo]:
+def _expand(entry: str, listing: Listing) -> Iterator[ListedVideo]:
     if entry == "-":
-        yield from _from_list(sys.stdin.read(), "standard input", Path.cwd())
+        yield from _from_list(sys.stdin.read(), "standard input", Path.cwd(), listing)
         return
     if is_address(entry):
-        yield from _from_store(entry, leave_out)
+        yield from _from_store(entry, listing)
         return
     path = Path(entry)
     if (path / "collection.sqlite").is_file():
-        yield from list_collection(path, lambda folder: _from_folder(folder, leave_out))
+        yield from list_collection(path, lambda folder: _from_folder(folder, listing.leave_out))
     elif _is_list(path):
-        yield from _from_list_file(path)
+        yield from _from_list_file(path, listing)
     else:
         # A name that exists is that file or folder, whatever its characters mean in a glob.
         is_glob = glob.has_magic(entry) and not os.path.lexists(path)
@@ -64,19 +102,22 @@ def _expand(entry: str, leave_out: Place | None) -> Iterator[ListedVideo]:
                 f"{entry}: {what}. Expected a video, a folder, a glob, a .txt or .csv list, or - for stdin."
             )
         for match in found:
-            yield from _from_folder(match, leave_out) if match.is_dir() else _from_files([match], label=None)
+            if match.is_dir():
+                yield from _from_folder(match, listing.leave_out)
+            elif listing.stands_alone(match):
+                yield from _from_files([match], label=None)
 
 
 def _is_list(path: Place) -> bool:
-    return path.suffix.lower() in (".txt", ".csv") and path.is_file()
+    return path.suffix.lower() in (".txt", ".csv", ".tsv") and path.is_file()
 
 
-def _from_list_file(path: Place) -> Iterator[ListedVideo]:
+def _from_list_file(path: Place, listing: Listing) -> Iterator[ListedVideo]:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected a UTF-8 list of videos, got other bytes ({error})") from None
-    yield from _from_list(text, str(path), path.parent)
+        text = text_of(path.read_bytes(), str(path))
+    except DocumentError as error:
+        raise InputError(f"{path}: expected a UTF-8 list of videos ({error})") from None
+    yield from _from_list(text, str(path), path.parent, listing)
 
 
 def _from_folder(root: Path, leave_out: Place | None) -> Iterator[ListedVideo]:
@@ -99,11 +140,15 @@ def _from_folder(root: Path, leave_out: Place | None) -> Iterator[ListedVideo]:
 
 
 def _from_files(paths: Sequence[Path], label: str | None) -> Iterator[ListedVideo]:
-    videos = set(_without_sidecars([path.name for path in paths]))
+    videos = set(without_companions([path.name for path in paths]))
     for path in paths:
         if path.name in videos and _is_regular(path):
-            sidecar = read_sidecar(path)
-            yield replace(sidecar, labels=sidecar.labels or _label(label))
+            yield with_folder(_described(path), label)
+
+
+def _described(path: Path) -> ListedVideo:
+    """A file with what its name and its sidecar say."""
+    return describe(os.path.abspath(path), *read_sidecar(path))
 
 
 def _is_regular(path: Path) -> bool:
@@ -115,58 +160,10 @@ def _is_regular(path: Path) -> bool:
         return True  # it is there but may not be read: its row will say so
 
 
-def _label(folder_name: str | None) -> tuple[str, ...]:
-    return (clean_label(folder_name),) if folder_name else ()
-
-
-def _without_sidecars(names: Collection[str]) -> list[str]:
-    """All but ``NAME.json`` and ``NAME.info.json`` beside a ``NAME.*``, and ``NAME.mp4.json`` beside ``NAME.mp4``."""
-    json_names = {name for name in names if name.lower().endswith(".json")}
-    stems = {os.path.splitext(name)[0] for name in names if name not in json_names}
-
-    def is_sidecar(name: str) -> bool:
-        stem = name[:-5]
-        return stem in stems or stem in names or (stem.lower().endswith(".info") and stem[:-5] in stems)
-
-    return [name for name in names if not (name in json_names and is_sidecar(name))]
-
-
-def read_sidecar(path: Path) -> ListedVideo:
-    """What ``NAME.json``, ``NAME.info.json`` or ``NAME.mp4.json`` beside a video says about it; nothing if there is none.
-
-    A sidecar that is not a JSON object is reported in ``metadata["sidecar_error"]``; the video is used all the same.
-    """
-    absolute = os.path.abspath(path)
-    for name in _sidecar_names(path.name):
-        sidecar = path.parent / name
-        if not os.path.isfile(sidecar):
-            continue
-        try:
-            return describe(absolute, _said_by(name, sidecar.read_bytes()))
-        except OSError as error:
-            return describe(absolute, {"sidecar_error": f"{name}: {error}"})
-    return ListedVideo(path=absolute)
-
-
-def _sidecar_names(video: str) -> list[str]:
-    stem = os.path.splitext(video)[0]
-    return [name for name in (f"{stem}.json", f"{stem}.info.json", f"{video}.json") if name != video]
-
-
-def _said_by(name: str, data: bytes) -> JsonObject:
-    try:
-        said = json.loads(data)
-    except ValueError as error:
-        return {"sidecar_error": f"{name}: {error}"}
-    if not isinstance(said, dict):
-        return {"sidecar_error": f"{name}: expected a JSON object, got {type(said).__name__}"}
-    return said
-
-
 # --- object stores -------------------------------------------------------------------------------------------------
 
 
-def _from_store(entry: str, leave_out: Place | None) -> Iterator[ListedVideo]:
+def _from_store(entry: str, listing: Listing) -> Iterator[ListedVideo]:
     if glob.has_magic(entry):
         matches = find_objects(entry)
         if not matches:
@@ -175,12 +172,12 @@ def _from_store(entry: str, leave_out: Place | None) -> Iterator[ListedVideo]:
         return
     root = ObjectPath(entry)
     if _is_list(root):
-        yield from _from_list_file(root)
+        yield from _from_list_file(root, listing)
         return
     pending, found = [root], False
     while pending:
         folder = pending.pop()
-        if folder == leave_out:
+        if folder == listing.leave_out:
             continue
         objects, folders = folder.entries()
         hidden = sorted(folder.behind_nothing(), key=_parent)
@@ -203,66 +200,101 @@ def _parent(entry: Entry) -> str:
 def _from_objects(objects: Sequence[Entry], label: str | None) -> Iterator[ListedVideo]:
     """The videos among the objects of one folder, as :func:`_from_files`; sidecars are fetched many at a time."""
     by_name = {entry.url.rsplit("/", 1)[1]: entry for entry in objects}
-    videos = _without_sidecars(by_name)
+    videos = without_companions(by_name)
     for first in range(0, len(videos), READ_TOGETHER):
         part = videos[first : first + READ_TOGETHER]
-        beside = {name: next((s for s in _sidecar_names(name) if s in by_name), "") for name in part}
+        beside = {name: next((s for s in sidecar_names(name) if s in by_name), "") for name in part}
         wanted = [ObjectPath(by_name[sidecar].url) for sidecar in beside.values() if sidecar]
-        said = {path.name: _said_by(path.name, data) for path, data in read_together(wanted)}
+        said = {path.name: said_by(path.name, data) for path, data in read_together(wanted)}
         for name in part:
             entry = by_name[name]
-            video = describe(entry.url, said.get(beside[name], {}))
-            yield replace(video, labels=video.labels or _label(label), fingerprint=(entry.size_bytes, entry.etag))
+            video = with_folder(describe(entry.url, *said.get(beside[name], ({},))), label)
+            yield replace(video, fingerprint=(entry.size_bytes, entry.etag))
 
 
-# --- what lists and sidecars say -----------------------------------------------------------------------------------
+# --- lists -----------------------------------------------------------------------------------
 
 
-def _from_list(text: str, name: str, folder: Place) -> Iterator[ListedVideo]:
+def _from_list(text: str, name: str, folder: Place, listing: Listing) -> Iterator[ListedVideo]:
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
         raise InputError(f"{name}: an empty list; expected one video path a line, or CSV with a 'path' column")
-    header = [column.strip().lower() for column in next(csv.reader([lines[0]]))]
+    table = table_rows(text)
+    header = column_names(table[0]) if table else []
     if "path" in header:
-        rows = _csv_rows(text, header)
-    elif name.lower().endswith(".csv"):
+        rows = [dict(zip(header, cells, strict=False)) for cells in table if column_names(cells) != header]
+    elif name.lower().endswith((".csv", ".tsv")):
         raise InputError(f"{name}: expected a header with a 'path' column, got {lines[0][:80]!r}")
     else:
-        rows = (_text_row(line, folder) for line in lines)
+        rows = [_text_row(line, folder) for line in lines]
     # A path in several rows is one video with the labels of all of them.
     merged: dict[str, ListedVideo] = {}
     for row in rows:
         given = str(row.pop("path", "") or "").strip()
-        if not given:
-            continue
-        path = _locate(given, folder)
-        listed = describe(path, row)
-        # On an object store that would take three requests a line, so there the list has to say everything.
-        beside = ListedVideo(path) if is_address(path) else read_sidecar(Path(path))
-        before = merged.get(path)
-        labels = (before.labels if before else ()) + (listed.labels or beside.labels)
-        labels = labels or _folder_label(path, folder)
-        merged[path] = ListedVideo(path, tuple(dict.fromkeys(labels)), _merge(listed.about, beside.about))
-    yield from merged.values()
+        if given:
+            path = _locate(given, folder)
+            merged[path] = _joined(merged.get(path), describe(path, row))
+    yield from _that_are_there(merged, name, folder, listing)
 
 
-def _folder_label(path: str, folder: Place) -> tuple[str, ...]:
-    """The name of a file's folder, if that lies below the list's own folder."""
-    parent = str(located(path)).rpartition("/")[0]
-    is_below = parent.startswith(os.path.join(absolute(str(folder)), ""))
-    return (clean_label(parent.rpartition("/")[2]),) if is_below else ()
+def _joined(before: ListedVideo | None, listed: ListedVideo) -> ListedVideo:
+    """Two rows of one path. All hashtags of a list count as the list's, whatever tool wrote it."""
+    labels = (before.named["list"] if before else ()) + listed.named["sidecar"]
+    about = _merge(listed.about, before.about) if before else listed.about
+    return replace(listed, about=about, named={**listed.named, "list": tuple(dict.fromkeys(labels)), "sidecar": ()})
+
+
+def _that_are_there(
+    listed: dict[str, ListedVideo], name: str, folder: Place, listing: Listing
+) -> Iterator[ListedVideo]:
+    """The files of a list with what lies beside them.
+
+    Raises:
+        MissingError: some are not there.
+    """
+    with ThreadPoolExecutor(READ_TOGETHER // 4) as threads:
+        there = dict(zip(listed, threads.map(_looked_up, listed), strict=True))
+    missing = [path for path, found in there.items() if found is None]
+    if missing and not listing.skip_missing:
+        few = ", ".join(missing[:_MISSING_NAMED]) + (" ..." if len(missing) > _MISSING_NAMED else "")
+        told = f"{len(missing)} of {len(listed)} videos are not there: {few}"
+        raise MissingError(f"{name}: {told}. Correct the list{listing.hint}")
+    listing.missing += missing
+    for path, video in listed.items():
+        if (found := there[path]) is not None and (is_address(path) or listing.stands_alone(Path(path))):
+            # On an object store sidecars would take three requests a line, so there the list has to say everything.
+            beside = found if isinstance(found, ListedVideo) else ListedVideo(path)
+            parent = str(located(path)).rpartition("/")[0]
+            is_below = parent.startswith(os.path.join(absolute(str(folder)), ""))
+            about = _merge(video.about, beside.about)
+            named = {
+                source: video.named.get(source) or beside.named.get(source, ()) for source in _sources(video, beside)
+            }
+            joined = ListedVideo(path, about=about, fingerprint=beside.fingerprint, named=named)
+            yield with_folder(joined, parent.rpartition("/")[2] if is_below else None)
+
+
+def _sources(*videos: ListedVideo) -> list[str]:
+    return list(dict.fromkeys(source for video in videos for source in video.named))
+
+
+def _looked_up(path: str) -> ListedVideo | None:
+    """What lies beside a listed file; None if the file is not there."""
+    if not is_address(path):
+        return _described(Path(path)) if os.path.lexists(path) else None
+    if path.lower().startswith(("http://", "https://")):
+        return None  # a page of the web: 'download' fetches videos, and what it fetched can be curated
+    try:
+        entry = ObjectPath(path).entry()
+    except FileNotFoundError:
+        return None
+    return ListedVideo(path, fingerprint=(entry.size_bytes, entry.etag))
 
 
 def _merge(first: Source, second: Source) -> Source:
     """The fields of ``first``, or those of ``second`` where ``first`` has none."""
     chosen = {name: getattr(first, name) or getattr(second, name) for name in FIELDS}
     return Source(path="", metadata=second.metadata | first.metadata, **chosen)
-
-
-def _csv_rows(text: str, header: list[str]) -> Iterator[JsonObject]:
-    for row in csv.reader(io.StringIO(text)):
-        if [cell.strip().lower() for cell in row] != header and any(cell.strip() for cell in row):
-            yield dict(zip(header, row, strict=False))
 
 
 def _text_row(line: str, folder: Place) -> JsonObject:

@@ -29,6 +29,8 @@ from tiktokactions.hashtags.principles import (
     read_hashtag,
     shared_principle,
 )
+from tiktokactions.metadata.documents import DocumentError, table_rows, text_of
+from tiktokactions.text import clean_hashtag
 
 STARTER = "starter"
 """The name of the shipped list of action hashtags, wherever candidates are read."""
@@ -359,20 +361,21 @@ def csv_rows(path: Path, *needed: str) -> list[dict[str, str]]:
     """The rows of a CSV file or of the shipped starter list; raises ``HashtagError`` if a needed column is missing."""
     shipped = files("tiktokactions.hashtags").joinpath("data/starter.csv")
     try:
-        text = (shipped if str(path) == STARTER else path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        table = table_rows(text_of((shipped if str(path) == STARTER else path).read_bytes(), str(path)))
+    except (OSError, DocumentError) as error:
         raise HashtagError(f"{path}: expected a CSV file ({error})") from None
-    reader = csv.DictReader(io.StringIO(text.replace("\x00", "")))
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or []]
-    missing = [name for name in needed if name not in reader.fieldnames]
+    columns = [name.strip().lower() for name in table[0]] if table else []
+    missing = [name for name in needed if name not in columns]
     if missing:
-        raise HashtagError(f"{path}: expected a column {missing[0]!r}, got {', '.join(reader.fieldnames) or 'nothing'}")
-    return [{name: (row[name] or "").strip() for name in reader.fieldnames} for row in reader]
+        raise HashtagError(f"{path}: expected a column {missing[0]!r}, got {', '.join(columns) or 'nothing'}")
+    return [
+        dict(itertools.zip_longest(columns, map(str.strip, row[: len(columns)]), fillvalue="")) for row in table[1:]
+    ]
 
 
 def tag_of(text: str) -> str:
-    """A hashtag as it is compared: in lower case, without ``#`` and blanks."""
-    return "".join(text.lower().lstrip("#").split())
+    """A hashtag as it is compared: in lower case and NFC, without ``#`` and blanks."""
+    return "".join(clean_hashtag(text).split())
 
 
 def plain(views: float | None) -> str:

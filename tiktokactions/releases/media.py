@@ -8,15 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
-from tiktokactions.collection.download import SIDECARS
 from tiktokactions.files import safe_video_id, sha256_file
 from tiktokactions.machine import scratch_file
-
-BESIDE = frozenset(SIDECARS) | set(
-    ".jpeg .png .webp .heic .avif .bmp .image .m4a .mp3 .aac .opus .wav .vtt .srt .ass .lrc .description .nfo .xml .html .md"
-    " .sqlite .tmp".split()
-)
-"""Suffixes of what lies beside videos: thumbnails, sound, subtitles, what was said about them, unfinished downloads."""
+from tiktokactions.metadata.names import id_in_name, rank
 
 
 class MediaIndex:
@@ -27,11 +21,13 @@ class MediaIndex:
         self._database = sqlite3.connect(self._scratch.__enter__())
         self._database.executescript(
             "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
-            "CREATE TABLE files(path BLOB PRIMARY KEY, name TEXT, sha256 TEXT, wanted INTEGER DEFAULT 0) WITHOUT ROWID"
+            "CREATE TABLE files(path BLOB PRIMARY KEY, name TEXT, post TEXT, sha256 TEXT, wanted INTEGER DEFAULT 0)"
+            " WITHOUT ROWID"
         )
-        rows = ((os.fsencode(path), safe_video_id(Path(path).stem)) for path in _files(folder))
-        self._database.executemany("INSERT OR IGNORE INTO files(path, name) VALUES(?, ?)", rows)
-        self._database.execute("CREATE INDEX by_name ON files(name)")
+        rows = ((os.fsencode(path), safe_video_id(Path(path).stem), id_in_name(path)) for path in _files(folder))
+        self._database.executemany("INSERT OR IGNORE INTO files(path, name, post) VALUES(?, ?, ?)", rows)
+        for column in ("name", "post"):
+            self._database.execute(f"CREATE INDEX by_{column} ON files({column})")
 
     def __enter__(self) -> Self:
         return self
@@ -41,9 +37,10 @@ class MediaIndex:
         self._scratch.__exit__(None, None, None)
 
     def named(self, *ids: str) -> str | None:
-        """The first file whose name without its suffix is one of the ids, an earlier id before a later one."""
+        """The first file whose name without its suffix is one of the ids, or holds it, an earlier id before a later one."""
         for video_id in filter(None, ids):
-            row = self._first("SELECT path FROM files WHERE name=? ORDER BY path", safe_video_id(video_id))
+            query = "SELECT path FROM files WHERE name=?1 OR post=?1 ORDER BY name=?1 DESC, path"
+            row = self._first(query, safe_video_id(video_id))
             if row is not None:
                 return row
         return None
@@ -86,7 +83,5 @@ def _files(folder: Path) -> Iterator[str]:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(entry.path)
-                elif (
-                    not entry.name.startswith(".") and Path(entry.name).suffix.lower() not in BESIDE and entry.is_file()
-                ):
+                elif not entry.name.startswith(".") and not rank(entry.name) and entry.is_file():
                     yield entry.path

@@ -13,6 +13,7 @@ from pathlib import Path
 from tiktokactions.collection.rows import hash_creator
 from tiktokactions.collection.store import MEDIA, SALT, Collection
 from tiktokactions.files import Place, delete, on_disk, write_atomic
+from tiktokactions.metadata.names import companions, id_in_name
 
 TABLES = ("videos", "found", "rejected", "downloads")
 """Those that hold something of a video, apart from its tombstone."""
@@ -59,17 +60,19 @@ def take_down_media(folder: Place, ids: frozenset[str]) -> int:
 
 
 def _media_of(folder: Path, ids: frozenset[str]) -> Iterator[Path]:
-    folders = {folder / MEDIA}
     with Collection(folder) as collection:
         rows = collection.database.execute("SELECT video_id, path FROM downloads WHERE path IS NOT NULL")
-        for path in [folder / path for video_id, path in rows if video_id in ids]:
-            # A path outside the collection was picked up from a folder of the user's.
-            folders.add(path.parent)
-            if path.is_file():
-                yield path
-    for root in folders:
+        paths = {folder / path for video_id, path in rows if video_id in ids}
+    yield from (path for path in paths if path.is_file())
+    for parent in {
+        path.parent for path in paths
+    }:  # one outside the collection was picked up from a folder of the user's
+        ours = [path.name for path in paths if path.parent == parent]
+        beside = [found.name for found in parent.iterdir()] if parent.is_dir() else []
+        yield from (parent / name for name in companions(ours, beside))
+    for root in {folder / MEDIA, *(path.parent for path in paths)}:
         for found in root.rglob("*") if root == folder / MEDIA else root.glob("*"):
-            if found.name.partition(".")[0] in ids and not found.is_dir():
+            if {found.name.partition(".")[0], id_in_name(found.name)} & ids and not found.is_dir():
                 yield found
 
 

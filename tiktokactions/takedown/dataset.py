@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -39,6 +39,7 @@ from tiktokactions.files import (
     thumbnail_paths,
     write_json,
 )
+from tiktokactions.metadata.names import companions, id_in_name
 from tiktokactions.records import JsonObject, VideoRecord
 
 _FEW = 500
@@ -55,13 +56,20 @@ def held_ids(dataset: Place, ids: Iterable[str]) -> dict[str, str]:
     """
     wanted = {safe_video_id(i): i for i in ids}
     found, by_platform = dict(wanted), set(wanted.values())
-    for batch in _batches(dataset, ["video_id"]):
-        # Of two different files that claim one id, the second has eight digits of its content behind the id.
-        maybe = batch["video_id"].filter(pc.match_substring_regex(batch["video_id"], "-[0-9a-f]{8}$"))
-        for video_id in maybe.to_pylist():
-            record = _record(dataset, video_id) if video_id[:-9] in wanted else None
-            if record is not None and record.source.id in by_platform:
-                found[video_id] = record.source.id
+    for batch in _batches(dataset, ["video_id", "source_path"]):
+        # Of two different files that claim one id, the second has eight digits of its content behind the id. A dataset that
+        # was made before names of files were read has a video of such a name under its content.
+        is_second = pc.match_substring_regex(batch["video_id"], "-[0-9a-f]{8}$")
+        is_unnamed = pc.match_substring_regex(batch["video_id"], "^[0-9a-f]{16}$")
+        has_number = pc.match_substring_regex(pc.fill_null(batch["source_path"], ""), "[0-9]{17}")
+        maybe = batch.filter(pc.or_(is_second, pc.and_(is_unnamed, has_number)))
+        for video_id, path in zip(maybe["video_id"].to_pylist(), maybe["source_path"].to_pylist(), strict=True):
+            named = id_in_name(path)
+            if video_id[:-9] in wanted or named in by_platform:
+                record = _record(dataset, video_id)
+                claimed = named if record is None else record.source.id or named
+                if claimed in by_platform:
+                    found[video_id] = str(claimed)
     return found
 
 
@@ -129,23 +137,33 @@ def take_down_media(dataset: Place, ids: frozenset[str]) -> int:
     Raises:
         NotTakenDownError: the operating system or a store refused some; all others are gone.
     """
-    count, refused = 0, []
+    count, refused, ours = 0, [], defaultdict[str, list[str]](list)
     for record in filter(None, (_record(dataset, video_id) for video_id in ids)):
         for path in (record.source.path, *record.source.copies):
+            folder, _, name = path.rpartition("/")
             try:
                 if _is_same_file(path, record):
-                    count += sum(delete(located(name)) for name in (*sidecars(path), path))
+                    ours[folder or "/"].append(name)
             except (OSError, StoreError) as error:
-                refused.append(f"{path} ({getattr(error, 'strerror', None) or error})")
+                refused.append(_refusal(path, error))
+    for folder, names in ours.items():
+        try:  # what accompanies a video goes before it: a killed take-down finds the rest by the video
+            beside = companions(names, [path.name for path in listing(located(folder))[0]])
+        except (OSError, StoreError) as error:
+            beside = []
+            refused.append(_refusal(folder, error))
+        for name in (*beside, *names):
+            try:
+                count += delete(located(folder) / name)
+            except (OSError, StoreError) as error:
+                refused.append(_refusal(f"{folder}/{name}", error))
     if refused:
         raise NotTakenDownError(f"{len(refused)} source files could not be deleted: {', '.join(refused[:20])}")
     return count
 
 
-def sidecars(path: str) -> list[str]:
-    """What may lie beside a video and describe it: the names that curation reads."""
-    stem = os.path.splitext(path)[0]
-    return [f"{stem}.json", f"{stem}.info.json", f"{path}.json"]
+def _refusal(path: str, error: Exception) -> str:
+    return f"{path} ({getattr(error, 'strerror', None) or error})"
 
 
 def take_down_clips(dataset: Place, ids: frozenset[str]) -> int:

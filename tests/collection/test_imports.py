@@ -1,0 +1,104 @@
+"""What comes into a collection from files of other tools and from folders of downloads, and what is said of the rest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tiktokactions.collection.session import collect_import
+from tiktokactions.collection.store import Collection, CollectionError
+
+IDS = ("7301444403200000001", "7301448698167296002")
+ITEM = {
+    "id": IDS[0], "desc": "so fun @bob #Boxing", "createTime": 1_700_000_000,
+    "author": {"uniqueId": "ann", "nickname": "Ann"},
+    "stats": {"playCount": 100, "diggCount": 5}, "music": {"id": "71", "title": "t"}, "nickname": "Ann", "isAd": False,
+}  # fmt: skip
+AS_API = {
+    "id": IDS[0], "username": "ann", "create_time": 1_700_000_000, "video_description": "so fun @bob #Boxing",
+    "music_id": "71", "music_title": "t", "view_count": 100, "like_count": 5,
+}  # fmt: skip
+
+
+def stored(folder: Path) -> dict[str, tuple[list[str], str | None, dict[str, Any]]]:
+    with Collection(folder) as collection:
+        return {video_id: (labels, creator, raw) for video_id, labels, creator, raw in collection.videos()}
+
+
+def test_a_row_of_another_tool_is_kept_under_the_names_of_the_api(tmp_path: Path) -> None:
+    (tmp_path / "x.dat").write_text(json.dumps([ITEM]))
+    found = collect_import(tmp_path / "x.dat", tmp_path / "c")
+    assert stored(tmp_path / "c") == {IDS[0]: (["boxing"], "ann", AS_API | {"nickname": "Ann", "isAd": False})}
+    assert found.tools == {"TikTok's own JSON (TikTokApi, Zeeschuimer)": 1}
+    assert found.columns["author.uniqueId"] == "creator" and found.columns["stats.playCount"] == "views"
+    assert found.not_understood == {"nickname": 1, "isAd": 1} and found.unknown == ("region",)
+
+
+def test_where_creators_are_hashed_nothing_else_may_name_them(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text(json.dumps([ITEM]))
+    collect_import(tmp_path / "x.json", tmp_path / "c", hash_creators=True)
+    [(_, creator, raw)] = stored(tmp_path / "c").values()
+    assert creator is not None and creator.startswith("creator-") and raw["username"] == creator
+    assert not {"ann", "Ann", "bob"} & set(json.dumps(raw).replace('"', " ").replace("@", " ").split())
+
+
+def test_a_later_file_adds_and_takes_nothing_away(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text(json.dumps([ITEM]))
+    (tmp_path / "links.txt").write_text(f"https://www.tiktok.com/@ann/video/{IDS[0]}\n")
+    (tmp_path / "counts.csv").write_text(f"id;views\n{IDS[0]};200\n")
+    for name, new in (("x.json", 1), ("links.txt", 0), ("counts.csv", 0)):
+        assert collect_import(tmp_path / name, tmp_path / "c").new == new
+    [(labels, _, raw)] = stored(tmp_path / "c").values()
+    assert labels == ["boxing"] and raw.items() >= (AS_API | {"view_count": 200}).items()
+
+
+@pytest.mark.parametrize(
+    ("rows", "rejected"),
+    [
+        pytest.param(["7.30144E+18,m", "7301444403200000000,m"], 2, id="a spreadsheet"),
+        pytest.param(
+            ["7301444403200000000,m", *(f"{int(IDS[0]) + 7 * n},m" for n in range(1, 2500))], 0, id="by chance"
+        ),
+        pytest.param(["12.5,m", "a b,m", ",m"], 3, id="no ids"),
+    ],
+)
+def test_ids_that_a_spreadsheet_rounded_are_refused(tmp_path: Path, rows: list[str], rejected: int) -> None:
+    (tmp_path / "v.csv").write_text("\n".join(["id,username", *rows]))
+    found = collect_import(tmp_path / "v.csv", tmp_path / "c")
+    assert (found.rows, found.new, len(found.rejected)) == (len(rows), len(rows) - rejected, rejected)
+    assert all("row " in told for told in found.rejected)
+
+
+def test_decomposed_accents_are_one_hashtag(tmp_path: Path) -> None:
+    (tmp_path / "v.csv").write_text(f"id,hashtags\n{IDS[0]},cafe\u0301\n{IDS[1]},Café\n", encoding="utf-8")
+    collect_import(tmp_path / "v.csv", tmp_path / "c")
+    assert [labels for labels, *_ in stored(tmp_path / "c").values()] == [["café"], ["café"]]
+
+
+def test_a_folder_of_downloads(tmp_path: Path) -> None:
+    folder = tmp_path / "in" / "tiktok" / "ann"
+    folder.mkdir(parents=True)
+    for name in (f"{IDS[0]} so fun.mp4", f"{IDS[0]} so fun [cover].jpg", "holiday.mp4", f"@bob_video_{IDS[1]}.mp4"):
+        (folder / name).write_bytes(b"x")
+    (folder / f"{IDS[0]} so fun.mp4.json").write_text(json.dumps(ITEM | {"category": "tiktok", "subcategory": "user"}))
+    (tmp_path / "in" / "only.info.json").write_text(json.dumps({"id": "73", "uploader": "eve", "extractor": "TikTok"}))
+    (tmp_path / "in" / "video_data.csv").write_text(f"video_id,video_playcount,author_username\n{IDS[1]},9,bob\n")
+    found = collect_import(tmp_path / "in", tmp_path / "c")
+    assert found.tools == {"yt-dlp": 1, "pyktok": 1, "gallery-dl": 1, "files named by their ids": 2}
+    assert (found.rows, found.new) == (5, 3) and "holiday.mp4: no id" in found.rejected[0]
+    rows = stored(tmp_path / "c")
+    assert {i: creator for i, (_, creator, _) in rows.items()} == {IDS[0]: "ann", IDS[1]: "bob", "73": "eve"}
+    assert rows[IDS[1]][2]["view_count"] == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "no column that any known tool writes"), ("a,b\n1,2\n", "got a, b"), ("id\n", "got no row")],
+)
+def test_files_that_say_nothing(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "v.csv").write_text(text)
+    with pytest.raises(CollectionError, match=message):
+        collect_import(tmp_path / "v.csv", tmp_path / "c")
