@@ -31,6 +31,8 @@ REASONS: dict[str, str] = {
     "released_accepted": "accepted in the release that this dataset was made of; the file here is another download",
     # needs_review
     "few_person_frames": "a person in fewer than min_person_frames of the clip's sampled frames",
+    "small_people": "the largest person takes less of the picture than min_person_share",
+    "still_people": "people move less, compared with the rest of the picture, than min_person_motion",
     "no_detector": "curated without a detector: nobody has looked for people yet",
     "static": "a still picture, or a slow zoom over one; rejected with more motionless frames than max_static_share",
     "source_missing": "a person accepted it, but its source is gone or has changed: the clip they chose cannot be cut",
@@ -273,6 +275,13 @@ class ClipFile:
     samples: tuple[Sample, ...] | msgspec.UnsetType = msgspec.UNSET
     """Ten of its frames, spread like those of a scene, and what was seen in them: ``frame`` counts within the clip,
     ``time_s`` is the source's. Unset where nobody looked, so that records of before keep their bytes and their seal."""
+
+    person_share: float | msgspec.UnsetType = msgspec.UNSET
+    """Share of the picture that the largest person's box takes, the median over the samples that show one. Presenters in a
+    corner, and people on a screen that is filmed, take little."""
+    person_motion: float | msgspec.UnsetType = msgspec.UNSET
+    """Motion per pixel where people are, as a share of that and of motion elsewhere: 0.5 where both are alike, near 1 where
+    only people move, near 0 where everything else does, as behind a presenter."""
 
     @property
     def searched(self) -> tuple[Sample, ...]:

@@ -11,7 +11,18 @@ import pytest
 from tiktokactions.curation.decide import decide, person_frames
 from tiktokactions.curation.evidence import encode_motion
 from tiktokactions.curation.options import CurateOptions
-from tiktokactions.records import DetectorInfo, PersonBox, Probe, Quality, Sample, Scene, Source, VideoRecord
+from tiktokactions.records import (
+    ClipFile,
+    DetectorInfo,
+    PersonBox,
+    Probe,
+    Quality,
+    Sample,
+    Scene,
+    Segment,
+    Source,
+    VideoRecord,
+)
 
 PROBE = Probe(
     container="mp4", codec="h264", pixel_format="yuv420p", width=400, height=800, coded_width=400, coded_height=800,
@@ -80,6 +91,33 @@ def test_verdicts(made: VideoRecord, options: dict[str, Any], status: str, reaso
     assert (decided.status, list(decided.reasons)) == (status, reasons)
     assert (decided.segment is None) == (status == "rejected")
     assert decided.samples == made.samples, "evidence is never touched"
+
+
+def with_clip(share: float | None, motion: float | None) -> VideoRecord:
+    told = {name: v for name, v in {"person_share": share, "person_motion": motion}.items() if v is not None}
+    clip = ClipFile("clips/x/v.mp4", 240, 30.0, 320, 640, 8.0, "0", 1, "s", **told)
+    return replace(record(), clip=clip, segment=Segment(0, 8.0))
+
+
+@pytest.mark.parametrize(
+    ("share", "motion", "options", "reasons"),
+    [
+        (0.04, 0.2, {}, ["enough_people"]),
+        (0.04, 0.2, {"min_person_share": 0.05}, ["small_people"]),
+        (0.05, 0.2, {"min_person_share": 0.05}, ["enough_people"]),
+        (0.04, 0.2, {"min_person_share": 0.05, "min_person_motion": 0.3}, ["small_people", "still_people"]),
+        (0.3, 0.0, {"min_person_motion": 0.3}, ["still_people"]),
+        (0.3, None, {"min_person_motion": 0.3}, ["enough_people"]),
+        (None, None, {"min_person_share": 0.9, "min_person_motion": 0.9}, ["enough_people"]),
+    ],
+    ids=["no threshold", "small", "just large enough", "both", "nobody moves", "not known", "a clip of before"],
+)
+def test_small_and_still_people_are_for_review(
+    share: float | None, motion: float | None, options: dict[str, Any], reasons: list[str]
+) -> None:
+    decided = decide(with_clip(share, motion), CurateOptions(**options))
+    assert list(decided.reasons) == reasons
+    assert decided.status == ("accepted" if reasons == ["enough_people"] else "needs_review")
 
 
 def test_duplicates_are_rejected_unless_they_are_to_be_kept() -> None:

@@ -153,10 +153,25 @@ def test_a_new_threshold_needs_no_decoding(tmp_path: Path, monkeypatch: pytest.M
     assert searched_frames(record) != record.samples
 
 
+def test_who_fills_the_picture_and_who_stands_before_it(tmp_path: Path) -> None:
+    """Somebody who hops about over a still picture, and over one that moves as a whole."""
+    alone = curated(tmp_path / "alone", scene(8, [(0, 8)], (0, 0))).clip
+    before = curated(tmp_path / "before", scene(8, [(0, 8)], (0, 8))).clip
+    assert alone is not None
+    assert before is not None
+    assert alone.person_share == pytest.approx(24 * 40 / (160 * 96), rel=0.1)
+    assert isinstance(alone.person_motion, float)
+    assert isinstance(before.person_motion, float)
+    assert alone.person_motion > 0.9
+    assert before.person_motion < 0.6
+
+
 def test_records_of_before_keep_their_verdict_and_their_bytes(tmp_path: Path) -> None:
     record = curated(tmp_path, scene(40, [(21, 26)], (0, 12)))
     assert record.clip is not None
-    before = replace(record, clip=replace(record.clip, samples=msgspec.UNSET))
+    before = replace(
+        record, clip=replace(record.clip, **dict.fromkeys(("samples", "person_share", "person_motion"), msgspec.UNSET))
+    )
     assert decide(before, CurateOptions()).status == "needs_review", "by the scene, as it was decided then"
     assert set(msgspec.json.decode(encode_record(before))["clip"]) == {
         *("path", "frames", "fps", "width", "height", "duration_s", "sha256", "size_bytes", "settings")

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tiktokactions.curation.segment import choose_segment, doubtful_times, fits_whole, relevance_per_step
+from tiktokactions.curation.segment import (
+    choose_segment,
+    doubtful_times,
+    fits_whole,
+    person_motion,
+    person_share,
+    relevance_per_step,
+)
 from tiktokactions.records import PersonBox, Sample, Scene
 
 LONG = Scene(5.0, 45.0, 150, 1350)
@@ -129,3 +136,25 @@ def test_where_people_stand_still_any_motion_decides() -> None:
 def test_times_at_which_one_has_to_look(seconds: list[float], people: list[int], expected_s: list[float]) -> None:
     times_s = doubtful_times(looks(seconds, [bool(p) for p in people]), 2.0, 12.0, person_score=0.4)
     assert times_s == expected_s
+
+
+@pytest.mark.parametrize(
+    ("here", "elsewhere", "expected"),
+    [(4.0, 0.0, 1.0), (0.0, 4.0, 0.0), (3.0, 3.0, 0.5), (1.0, 3.0, 0.25), (0.0, 0.0, None)],
+    ids=["only people", "a presenter before a game", "a pan", "more elsewhere", "nothing moves"],
+)
+def test_motion_of_people_beside_the_rest(here: float, elsewhere: float, expected: float | None) -> None:
+    grid = np.full((30, 8, 8), elsewhere, np.float32)
+    grid[:, :6, :2] = here  # the box below touches these cells
+    seen = looks([3.0, 9.0, 15.0], [True, False, True])
+    seen += [Sample(20.0, 600, (PersonBox((0, 0, 400, 400), 0.9),)), Sample(99.0, 2970, seen[0].people)]
+    assert person_motion(grid, seen, 0.0, 400, 400, 0.4) == expected
+    assert person_motion(grid, seen, 0.0, 400, 400, 0.95) is None
+
+
+def test_share_of_the_largest_person() -> None:
+    two = (PersonBox((0, 0, 40, 40), 0.9), PersonBox((100, 0, 300, 200), 0.5))
+    seen = [Sample(0, 0, two), Sample(1, 1, two[:1]), Sample(2, 2, two), Sample(3, 3)]
+    assert person_share(seen, 400, 400, 0.4) == 0.25
+    assert person_share(seen, 400, 400, 0.8) == 0.01
+    assert person_share(seen[3:], 400, 400, 0.4) is None

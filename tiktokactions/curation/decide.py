@@ -27,8 +27,8 @@ def decide(record: VideoRecord, options: CurateOptions, duplicate_of: str | None
     if reasons:
         return replace(record, status="rejected", reasons=tuple(reasons), segment=None, decision_fingerprint=made_with)
     segment = propose_segment(record, options)
-    status, reason = _by_content(replace(record, segment=segment, clip=clip_of(record, segment)), options)
-    return replace(record, status=status, reasons=(reason,), segment=segment, decision_fingerprint=made_with)
+    status, *reasons = _by_content(replace(record, segment=segment, clip=clip_of(record, segment)), options)
+    return replace(record, status=status, reasons=tuple(reasons), segment=segment, decision_fingerprint=made_with)
 
 
 def refusals(record: VideoRecord, options: CurateOptions, duplicate_of: str | None = None) -> list[str]:
@@ -54,23 +54,30 @@ def refusals(record: VideoRecord, options: CurateOptions, duplicate_of: str | No
     return reasons
 
 
-def _by_content(record: VideoRecord, options: CurateOptions) -> tuple[Status, str]:
-    status, reason = _by_people(record, options)
+def _by_content(record: VideoRecord, options: CurateOptions) -> tuple[Status, *tuple[str, ...]]:
+    """Status and reasons."""
+    status, *reasons = _by_people(record, options)
     quality = record.quality
     is_still = quality is not None and (quality.static_share >= STATIC_SHARE or quality.zoomed_share >= ZOOMED_SHARE)
     if status == "accepted" and is_still and options.static == "review":
         return "needs_review", "static"
-    return status, reason
+    return status, *reasons
 
 
-def _by_people(record: VideoRecord, options: CurateOptions) -> tuple[Status, str]:
+def _by_people(record: VideoRecord, options: CurateOptions) -> tuple[Status, *tuple[str, ...]]:
     if options.min_person_frames == 0:
         return "accepted", "people_not_required"
     if detects_nobody(record):
         return "needs_review", "no_detector"
-    if person_frames(record, options) >= options.min_person_frames:
-        return "accepted", "enough_people"
-    return "needs_review", "few_person_frames"
+    if person_frames(record, options) < options.min_person_frames:
+        return "needs_review", "few_person_frames"
+    # Clips of before have no scores: what is not known holds nothing against them.
+    scores = (
+        ("small_people", record.clip and record.clip.person_share, options.min_person_share),
+        ("still_people", record.clip and record.clip.person_motion, options.min_person_motion),
+    )
+    doubts = [name for name, score, least in scores if isinstance(score, float) and least is not None and score < least]
+    return ("needs_review", *doubts) if doubts else ("accepted", "enough_people")
 
 
 def _quality_reasons(quality: Quality, options: CurateOptions) -> list[str]:

@@ -19,12 +19,12 @@ from tiktokactions.curation.decide import decide, detects_nobody, people_in, per
 from tiktokactions.curation.description import Description, describe, middle_of, slot
 from tiktokactions.curation.detectors import Detect
 from tiktokactions.curation.engines import copy_here
-from tiktokactions.curation.evidence import Evidence, KeptFrame, gather_evidence
+from tiktokactions.curation.evidence import Evidence, KeptFrame, decode_motion, gather_evidence
 from tiktokactions.curation.options import CurateOptions, clip_fingerprint, decision_fingerprint, evidence_fingerprint
 from tiktokactions.curation.people import ResolvedDetector, open_detector
 from tiktokactions.curation.quality import frame_hashes, measure_quality
 from tiktokactions.curation.scenes import sample_indices
-from tiktokactions.curation.segment import doubtful_times
+from tiktokactions.curation.segment import doubtful_times, person_motion, person_share
 from tiktokactions.curation.still import evenly_moved_share
 from tiktokactions.files import Place
 from tiktokactions.machine import NO_SPACE
@@ -247,11 +247,24 @@ def make_clip(
             size_bytes=staged.stat().st_size,
             settings=clip_fingerprint(options),
             samples=samples or msgspec.UNSET,
+            **_scores(samples, record, options),
         )
         files.move_into_place(staged, dataset / relative)
     finally:
         staged.unlink(missing_ok=True)
     return clip
+
+
+def _scores(samples: Sequence[Sample], record: VideoRecord, options: CurateOptions) -> dict[str, float]:
+    """What tells an action that fills the picture from a presenter in a corner; only what can be said of this clip."""
+    scene, probe = record.scene, record.probe
+    assert scene is not None and probe is not None and record.motion is not None
+    size_and_score = probe.width, probe.height, person_score(record, options)
+    scores = {
+        "person_share": person_share(samples, *size_and_score),
+        "person_motion": person_motion(decode_motion(record.motion), samples, scene.start_s, *size_and_score),
+    }
+    return {name: score for name, score in scores.items() if score is not None}
 
 
 def _clear_samples(record: VideoRecord, options: CurateOptions) -> tuple[Sample, ...]:

@@ -65,6 +65,12 @@ class CurateOptions:
     min_sharpness: float | None = option(
         None, "decision", "reject videos with a lower variance of the Laplacian (blurred)"
     )
+    min_person_share: float | None = option(
+        None, "decision", "review clips whose largest person takes less of the picture, 0 to 1 (small_people)"
+    )
+    min_person_motion: float | None = option(
+        None, "decision", "review clips whose people move less beside the rest, 0 to 1, 0.5 alike (still_people)"
+    )
     orientation: Literal["any", "portrait", "landscape", "square"] = option(
         "any", "decision", "reject videos of another orientation (orientation)"
     )

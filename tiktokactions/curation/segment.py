@@ -86,14 +86,45 @@ def doubtful_times(samples: Sequence[Sample], start_s: float, end_s: float, pers
     return sorted(time_s for time_s in middles_s if start_s <= time_s <= end_s)
 
 
-def _people_mask(sample: Sample, width: int, height: int, person_score: float, cells: int) -> np.ndarray:
+def person_share(samples: Sequence[Sample], width: int, height: int, person_score: float) -> float | None:
+    """The median share of the picture that the largest person takes, over the frames with one; None without any."""
+    shares = [
+        max((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in boxes) / (width * height)
+        for sample in samples
+        if (boxes := [person.xyxy for person in sample.people if person.score >= person_score])
+    ]
+    return round(float(np.median(shares)), 4) if shares else None
+
+
+def person_motion(
+    grid: np.ndarray, samples: Sequence[Sample], start_s: float, width: int, height: int, person_score: float
+) -> float | None:
+    """Motion where people are, as a share of that and motion elsewhere (both per pixel): 0.5 where they are alike.
+
+    ``grid``: as in :func:`relevance_per_step`; it begins at the source time ``start_s``. Each sample is compared in its own
+    second. None if nobody is seen, people fill the picture, or nothing moves.
+    """
+    here, elsewhere = [], []
+    for sample in samples:
+        mask = _people_mask(sample, width, height, person_score, grid.shape[1], around=0.0)
+        second = int(sample.time_s - start_s)
+        if mask.any() and not mask.all() and 0 <= second < len(grid):
+            here.append(float(grid[second][mask].mean()))
+            elsewhere.append(float(grid[second][~mask].mean()))
+    total = sum(here) + sum(elsewhere)
+    return round(sum(here) / total, 4) if total > 0 else None
+
+
+def _people_mask(
+    sample: Sample, width: int, height: int, person_score: float, cells: int, around: float = AROUND
+) -> np.ndarray:
     """Grid cells that a grown person box touches, bool ``(cells, cells)``."""
     mask = np.zeros((cells, cells), bool)
     for person in sample.people:
         if person.score < person_score:
             continue
         x0, y0, x1, y1 = person.xyxy
-        grow_x, grow_y = AROUND * (x1 - x0), AROUND * (y1 - y0)
+        grow_x, grow_y = around * (x1 - x0), around * (y1 - y0)
         columns = _cells((x0 - grow_x) / width, (x1 + grow_x) / width, cells)
         rows = _cells((y0 - grow_y) / height, (y1 + grow_y) / height, cells)
         mask[rows, columns] = True

@@ -42,6 +42,7 @@ SCHEMA = pa.schema(
             (_FLOAT, "person_score"),
             (pa.list_(_FLOAT), "clip_frame_scores"),
             (_INT, "clip_person_frames"),
+            (_FLOAT, "person_share", "person_motion"),
             (pa.map_(_TEXT, _FLOAT), "timings"),
             (_TEXT, "record_sha256"),
         )
@@ -62,6 +63,8 @@ def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None 
     row |= _fields(probe, "duration_s", "fps", "width", "height")
     row |= _fields(quality, "static_share", "brightness", "sharpness", "orientation")
     row |= {f"clip_{name}": value for name, value in _fields(record.clip, "path", "frames").items()}
+    scores = _fields(record.clip, "person_share", "person_motion")
+    row |= {name: score if isinstance(score, float) else None for name, score in scores.items()}
     row |= {f"clip_{name}": value for name, value in _fields(segment, "start_s", "end_s").items()}
     if scene is not None:
         row["longest_scene_s"] = scene.duration_s

@@ -43,6 +43,10 @@ class ReviewItem:
     strip_path: Path | None
 
 
+DOUBTS = {"small_people": "they are small", "still_people": "they move less than the rest of the picture"}
+"""Why a clip that shows enough people should be looked at all the same."""
+
+
 def review_item(dataset: Path, settings: CurateOptions, video_id: str) -> ReviewItem:
     """Read a video's record.
 
@@ -113,6 +117,8 @@ def why(record: VideoRecord, settings: CurateOptions) -> str:
     seen = f"people in {person_frames(record, settings)} of {len(searched_frames(record))} frames"
     if "few_person_frames" in reasons:
         return f"{seen}, {settings.min_person_frames} needed"
+    if doubts := [doubt for reason, doubt in DOUBTS.items() if reason in reasons]:
+        return f"{seen}, but {' and '.join(doubts)}"
     if record.status == "accepted":
         return f"accepted by people; {seen}" if "human_accepted" in reasons else f"accepted: {seen}"
     return "rejected: " + ", ".join(reasons).replace("_", " ")
