@@ -94,7 +94,8 @@ def test_verdicts(made: VideoRecord, options: dict[str, Any], status: str, reaso
 
 
 def with_clip(share: float | None, motion: float | None) -> VideoRecord:
-    told = {name: v for name, v in {"person_share": share, "person_motion": motion}.items() if v is not None}
+    told: dict[str, Any] = {"person_share": share, "person_motion": motion}
+    told = {name: value for name, value in told.items() if value is not None}
     clip = ClipFile("clips/x/v.mp4", 240, 30.0, 320, 640, 8.0, "0", 1, "s", **told)
     return replace(record(), clip=clip, segment=Segment(0, 8.0))
 
