@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,3 +52,14 @@ def five_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_assignments(data, {row[1]: Assignment(side) for row, side in zip(ROWS, sides, strict=False)})
     api.dataset_split(data)
     return data
+
+
+@pytest.fixture
+def sources_stay(five_clips: Path, tmp_path: Path) -> Iterator[None]:
+    """For a test that takes down: a copy of the dataset has the sources of the original."""
+    videos = five_clips.parent / "videos"
+    shutil.copytree(videos, tmp_path / "sources", copy_function=os.link)
+    yield
+    for path in (tmp_path / "sources").iterdir():
+        if not (videos / path.name).exists():
+            os.link(path, videos / path.name)

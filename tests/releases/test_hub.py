@@ -202,6 +202,7 @@ def test_what_is_not_there_afterwards_is_told(hub: hubs.Hub, out: Path, monkeypa
         push_release(out, NAME, private=False, gated=False)
 
 
+@pytest.mark.usefixtures("sources_stay")
 def test_a_take_down_reaches_the_hub_with_the_next_push(
     hub: hubs.Hub, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

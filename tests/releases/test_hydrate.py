@@ -14,6 +14,7 @@ import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
 from tests.releases.conftest import ROWS
 from tiktokactions import cli
+from tiktokactions.curation.takedowns import Takedown, published
 
 
 @pytest.fixture
@@ -191,7 +192,10 @@ def test_what_people_decided_survives(judged: Path, five_clips: Path, tmp_path: 
     assert api.dataset_verify(again).problems == ()
 
 
-def test_what_is_taken_down_later_leaves_a_hydrated_copy(judged: Path, five_clips: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_sealed", [True, False], ids=["sealed", "a list of before"])
+def test_what_is_taken_down_later_leaves_a_hydrated_copy(
+    judged: Path, five_clips: Path, tmp_path: Path, is_sealed: bool
+) -> None:
     release = shutil.copytree(judged / "released", tmp_path / "released")
     media = tmp_path / "media"
     media.mkdir()
@@ -199,11 +203,14 @@ def test_what_is_taken_down_later_leaves_a_hydrated_copy(judged: Path, five_clip
     shutil.copy(five_clips.parent / "videos" / ROWS[2][0], media / f"{UNSEEN}.mp4")
     api.dataset_hydrate(release / "ids.csv", tmp_path / "again", media=media, workers=1)
     assert {JAB, UNSEEN} == set(said_of(tmp_path / "again"))
+    [told] = published([Takedown(JAB, "2026-01-01T00:00:00Z", "on request")], b"secret")
     with (release / "removed.csv").open("a") as file:
-        file.write(f"{JAB},2026-01-01T00:00:00Z,on request,\n")
+        file.write(f"{told.video_id if is_sealed else JAB},{told.removed},on request,\n")
     done = api.dataset_hydrate(release / "ids.csv", tmp_path / "again", media=media, workers=1)
     assert set(said_of(tmp_path / "again")) == {UNSEEN} and done.taken_down == 1
     assert not list((tmp_path / "again").glob(f"clips/*/{JAB}.mp4"))
+    api.curate(media, tmp_path / "again", workers=1)
+    assert set(said_of(tmp_path / "again")) == {UNSEEN}, "nor does it come back with its file"
 
 
 def test_a_released_verdict_holds_where_the_evidence_differs(released: Path, media: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 import tiktokactions as ta
 from tests.releases.conftest import ROWS
 from tiktokactions import cli
+from tiktokactions.curation.takedowns import Dead, read_takedowns
 from tiktokactions.dataset.publisher import read_publisher
 from tiktokactions.files import Place, changes, located
 from tiktokactions.releases import clip_folders
@@ -220,6 +221,7 @@ def test_a_release_killed_at_any_write_is_finished(data: Path, tmp_path: Path, m
     killed_anywhere(data, tmp_path, monkeypatch, list(range(20)))
 
 
+@pytest.mark.usefixtures("sources_stay")
 def test_a_take_down_reaches_releases(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ta.release(data, tmp_path / "out", **WHO)
     assert killed_release(data, tmp_path / "killed", 12, monkeypatch)
@@ -232,15 +234,25 @@ def test_a_take_down_reaches_releases(data: Path, tmp_path: Path, monkeypatch: p
     check(tmp_path / "out")
     for folder in (tmp_path / "out", tmp_path / "killed"):
         assert not list(folder.rglob(f"{GONE}.mp4"))
-    for name in ("manifest.parquet", "ids.csv", "README.md", "croissant.json", "data/train/metadata.parquet"):
+    for name in (
+        "manifest.parquet",
+        "ids.csv",
+        "removed.csv",
+        "README.md",
+        "croissant.json",
+        "data/train/metadata.parquet",
+    ):
         assert GONE.encode() not in (tmp_path / "out" / name).read_bytes()
-    assert GONE in (tmp_path / "out" / "removed.csv").read_text(encoding="utf-8")
+    told = read_takedowns(tmp_path / "out")
+    assert len(told) == 1 and GONE not in (tmp_path / "out" / "removed.csv").read_text(encoding="utf-8")
+    assert GONE in Dead(told.values()) and ROWS[0][1] not in Dead(told.values())
     ta.release(data, tmp_path / "killed")
     check(tmp_path / "killed")
     assert not list((tmp_path / "killed").rglob(f"{GONE}.mp4"))
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("sources_stay")
 def test_a_release_on_a_store(data: Path, bucket: str) -> None:
     done = ta.release(data, f"{bucket}/released", **WHO)
     place = located(f"{bucket}/released")

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.options import AnyPath, Passing, nothing, on_disk
-from tiktokactions.curation.takedowns import read_takedowns
+from tiktokactions.curation.takedowns import WITHHELD, Dead, read_takedowns
 from tiktokactions.dataset.assignments import Assignment
 from tiktokactions.dataset.editing import Edit
 from tiktokactions.dataset.info import read_info, resolve_options
 from tiktokactions.errors import UsageError
-from tiktokactions.files import recorded
+from tiktokactions.files import all_records, recorded
 from tiktokactions.machine import utc_now
 from tiktokactions.takedown.folders import take_down_everywhere
 
@@ -114,7 +114,7 @@ class _Run:
         for released in read_ids(self.listing):
             self.listed += 1
             name = released.named
-            if self.dead & {name.video_id, name.platform_id, name.sha256[:16]}:
+            if self.dead & name.names:
                 self.taken_down += 1
                 continue
             path = self.index.named(name.platform_id, name.video_id) or self.index.with_bytes(name.sha256)
@@ -143,6 +143,11 @@ class _Run:
 
 def _take_down(edit: Edit, listing: Path) -> None:
     """Take down what this dataset still holds of the publisher's take-downs."""
-    held = recorded(edit.folder, read_takedowns(listing.parent))
+    dead = Dead(read_takedowns(listing.parent).values())
+    held = set(recorded(edit.folder, dead.plain))
+    if dead.sealed:
+        held |= dead.among(
+            name for record in all_records(edit.folder) for name in (record.video_id, record.source.id or "")
+        )
     if held:
-        take_down_everywhere(edit.folder, edit, [edit.folder.absolute()], sorted(held), "taken down by the publisher")
+        take_down_everywhere(edit.folder, edit, [edit.folder.absolute()], sorted(held), WITHHELD)

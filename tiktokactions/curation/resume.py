@@ -17,7 +17,7 @@ import msgspec
 from tiktokactions import files
 from tiktokactions.curation.listed import ListedVideo, described, printable_path, with_description
 from tiktokactions.curation.options import CurateOptions
-from tiktokactions.curation.takedowns import read_takedowns
+from tiktokactions.curation.takedowns import Dead, read_takedowns
 from tiktokactions.files import Place, sha256_file
 from tiktokactions.files.places import fetched_copy
 from tiktokactions.machine import scratch_folder
@@ -89,8 +89,8 @@ class Checkpoint:
     """Video id -> further paths and changed labels to join into its record, each as a source with one path."""
     left: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Video id -> paths that now hold something else."""
-    dead: frozenset[str] = frozenset()
-    """Ids and contents (SHA-256) that were taken down and must stay out."""
+    dead: Dead = field(default_factory=Dead)
+    """What was taken down and must stay out."""
     refused: set[str] = field(default_factory=set)
     """Listed paths of such videos, which are skipped without even a row."""
     finished: int = 0
@@ -105,10 +105,7 @@ def read_checkpoint(dataset: Place) -> Checkpoint:
     Raises:
         UsageError: a record that cannot be parsed, with its path.
     """
-    takedowns = read_takedowns(dataset)
-    checkpoint = Checkpoint(
-        dead=frozenset(takedowns) | {takedown.sha256 for takedown in takedowns.values() if takedown.sha256}
-    )
+    checkpoint = Checkpoint(dead=Dead(read_takedowns(dataset).values()))
     for path, data in files.record_files(dataset):
         record = decode_record(data, where=str(path))
         source = record.source
@@ -149,7 +146,9 @@ def jobs_left(
         ):
             name = printable_path(video.path)
             seen.add(name)
-            if checkpoint.dead and video.about.id and files.safe_video_id(video.about.id) in checkpoint.dead:
+            video_id = files.safe_video_id(video.about.id) if video.about.id else ""
+            # What has a record was compared with sealed ids when it came, or when they did.
+            if video_id in (checkpoint.dead.plain if video_id in checkpoint.known else checkpoint.dead):
                 checkpoint.refused.add(name)
                 continue
             try:

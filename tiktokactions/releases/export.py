@@ -16,6 +16,7 @@ from tiktokactions.errors import UsageError
 from tiktokactions.files import (
     SUMS,
     Place,
+    absolute,
     delete,
     delete_empty,
     delete_folder,
@@ -73,6 +74,7 @@ def export_dataset(export: Export, name: str, out: Place) -> Exported:
     before = _files_before(out, name)
     if not export.counts and name != "ids":
         raise ExportError(f"{export.dataset.folder}: no accepted clip fits; 'dataset stats' says what there is")
+    known, said = remembered(export.dataset.folder), (out / MARK).read_bytes() if (out / MARK).is_file() else None
     mark: JsonObject = {"format": name, "dataset": export.dataset.name, **_options(export), "files": before}
     mark.pop("root")  # where something lies on this machine is nobody else's
     # Both before the first clip: a take-down finds what is left of an export that was killed.
@@ -82,11 +84,17 @@ def export_dataset(export: Export, name: str, out: Place) -> Exported:
     delete_folder(staging)  # of one that was killed
     export = replace(export, folder=out)
     write: Callable[[Export, Path], list[Path]] = importlib.import_module(f"{formats.__name__}.{name}").write
-    written = sorted(path.relative_to(staging).as_posix() for path in write(export, staging))
-    written += _certificate(export, staging)
+    try:
+        written = sorted(path.relative_to(staging).as_posix() for path in write(export, staging))
+        written += _certificate(export, staging)
+        _refuse_others(out, before, written)
+    except UsageError:  # nothing was written: nothing is there to be made anew by a take-down, or taken for ours
+        delete_folder(staging)
+        delete(out / MARK) if said is None else write_atomic(out / MARK, said)
+        write_listed(export.dataset.folder, REMEMBERED, json_bytes(known, indent=1))
+        raise
     sums = sum_files(staging, written)
     size = sum((staging / path).stat().st_size for path in written)
-    _refuse_others(out, before, written)
     write_json(out / MARK, mark | {"unfinished": True, "files": sorted({*before, *written})}, indent=1)
     for path in written:
         move_into_place(staging / path, out / path)
@@ -126,7 +134,6 @@ def _refuse_others(out: Place, before: Collection[str], written: Sequence[str]) 
     is_there, ours = what_is_there(out), {*before, SUMS}
     others = [path for path in written if path not in ours and is_there(path)]
     if others:
-        delete_folder(_staging(out))
         raise ExportError(
             f"{out}: holds {', '.join(others[:3])}, which no export wrote; move it away or choose another folder"
         )
@@ -148,6 +155,9 @@ def take_down_from_exports(dataset: Place, ids: Iterable[str]) -> int:
     kept, changed = [], 0
     for entry in remembered(dataset):
         out = located(entry["path"])
+        if not made_by(dataset, entry, REMEMBERED):
+            kept.append(entry)
+            continue
         if not (out / MARK).is_file():
             continue
         kept.append(entry)
@@ -206,6 +216,18 @@ def _files_before(out: Place, name: str) -> list[str]:
 
 
 def _remember(export: Export, name: str, out: Place) -> None:
-    entry = {"format": name, "path": str(out.resolve()), **_options(export)}
+    of = absolute(str(export.dataset.folder))
+    entry = {"format": name, "path": str(out.resolve()), "dataset": of, **_options(export)}
     others = [known for known in remembered(export.dataset.folder) if known["path"] != entry["path"]]
     write_listed(export.dataset.folder, REMEMBERED, json_bytes([*others, entry], indent=1))
+
+
+def made_by(dataset: Place, entry: JsonObject, name: str) -> bool:
+    """Whether this dataset made what it remembers in the file ``name``: a copy of a dataset did not make what the original
+    made, as long as that lies where it was."""
+    here = absolute(str(dataset))
+    original = entry.get("dataset", here)
+    path = located(original) / name
+    if original == here or not path.is_file():
+        return True
+    return all(known["path"] != entry["path"] for known in json.loads(path.read_text(encoding="utf-8")))

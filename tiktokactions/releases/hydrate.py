@@ -27,12 +27,13 @@ from tiktokactions.curation.engine_local import run_jobs
 from tiktokactions.curation.one_video import curate_video, frames_in_segment, make_clip, write_thumbnails_again
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.people import ResolvedDetector, resolve_detector
-from tiktokactions.curation.takedowns import add_takedowns, read_takedowns
+from tiktokactions.curation.takedowns import WITHHELD, Dead, Takedown, add_takedowns, read_takedowns
 from tiktokactions.curation.weights import DetectorError
 from tiktokactions.dataset.assignments import Assignment, write_assignments
 from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.errors import UsageError
 from tiktokactions.files import delete, read_record, record_path, sha256_file, write_csv, write_record
+from tiktokactions.machine import utc_now
 from tiktokactions.records import DetectorInfo, JsonObject, Source, VideoRecord
 from tiktokactions.releases.formats.ids import INFO_NAME
 from tiktokactions.releases.media import MediaIndex
@@ -61,6 +62,11 @@ class Named:
     platform_id: str
     sha256: str
     side: str
+
+    @property
+    def names(self) -> set[str]:
+        """What a take-down may call it."""
+        return {self.video_id, self.platform_id, self.sha256, self.sha256[:16]} - {""}
 
 
 @dataclass(frozen=True)
@@ -184,16 +190,22 @@ def verdicts_of(ids: Path, dead: Collection[str]) -> Iterator[Verdict]:
 
 
 def keep_out(dataset: Path, ids: Path, media: MediaIndex) -> set[str]:
-    """Take over the publisher's take-downs (``removed.csv`` beside ``ids.csv``) with the bytes of the files that bear their
-    ids here; gives the ids of all that was taken down, whoever did it."""
-    published = read_takedowns(ids.parent).values()
-    found = [(takedown, media.named(takedown.video_id)) for takedown in published]
-    here = [(takedown, sha256_file(path)) for takedown, path in found if path is not None]
+    """Take over the publisher's take-downs (``removed.csv`` beside ``ids.csv``), sealed as they are, and in plain those of
+    what is at hand, with the bytes of its files; gives the names of all that was taken down, whoever did it."""
+    published = read_takedowns(ids.parent)
+    dead = Dead([*published.values(), *read_takedowns(dataset).values()])
+    listed = (name for row in read_names(ids) for name in row.names)
+    known = dead.among(itertools.chain(listed, media.names())) if dead.plain or dead.sealed else set()
+    files = (media.named(name) for name in known)
     # Under its bytes too: a curation of this folder knows a file without a list or a sidecar by nothing else.
-    by_bytes = [replace(t, video_id=sha256[:16], sha256=sha256) for t, sha256 in here if sha256 != t.sha256]
+    contents = {sha256_file(path) for path in files if path is not None}
+    contents |= {name for name in known if len(name) == 64}
     if published:
-        add_takedowns(dataset, [*published, *by_bytes])
-    return set(read_takedowns(dataset))
+        of_day = utc_now()[:10]
+        here = [Takedown(name, of_day, WITHHELD) for name in known if len(name) < 64]
+        by_bytes = [Takedown(sha256[:16], of_day, WITHHELD, sha256) for sha256 in sorted(contents)]
+        add_takedowns(dataset, [*here, *by_bytes, *published.values()])
+    return {*read_takedowns(dataset), *known, *contents}
 
 
 def take_over_verdicts(dataset: Path, verdicts: Iterable[Verdict]) -> None:

@@ -36,6 +36,10 @@ class MediaIndex:
         self._database.close()
         self._scratch.__exit__(None, None, None)
 
+    def names(self) -> Iterator[str]:
+        """Of all files, without their suffixes."""
+        return (row[0] for row in self._database.execute("SELECT DISTINCT name FROM files"))
+
     def named(self, *ids: str) -> str | None:
         """The first file whose name without its suffix is one of the ids, or holds it, an earlier id before a later one."""
         for video_id in filter(None, ids):

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tiktokactions.curation.takedowns import add_takedowns, read_takedowns
+from tiktokactions.curation.takedowns import Dead, add_takedowns, names_of, read_takedowns
 from tiktokactions.dataset.assignments import BRIDGES, NOWHERE, Assignment
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
@@ -93,14 +93,14 @@ def copy_videos(datasets: Sequence[Place], out: Place) -> Copied:
     takedowns = {i: takedown for folder in (*datasets[::-1], out) for i, takedown in read_takedowns(folder).items()}
     if takedowns:
         add_takedowns(out, takedowns.values())
-    dead = {takedown.sha256 for takedown in takedowns.values() if takedown.sha256}
+    dead = Dead(takedowns.values())
     contents: dict[str, str] = {}  # id -> SHA-256 of what is in ``out``, and the other way round
     ids: dict[str, str] = {}
     for dataset in datasets:
         renamed: dict[str, str] = {}
         for record in all_records(dataset):
             own_id, sha256 = record.video_id, record.source.sha256
-            if own_id in takedowns or record.source.id in takedowns or sha256 in dead:
+            if any(name in dead for name in names_of(record)):
                 copied.taken_down.add(own_id)
                 _take_away(out, record)
                 continue

@@ -6,12 +6,12 @@ finished. The dataset remembers its releases in ``releases.json``, so that a tak
 
 from __future__ import annotations
 
+import hashlib
 import json
-import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from tiktokactions.curation.takedowns import NotTakenDownError, add_takedowns, read_takedowns
+from tiktokactions.curation.takedowns import NotTakenDownError
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.publisher import Publisher, read_publisher
 from tiktokactions.errors import UsageError
@@ -35,14 +35,13 @@ from tiktokactions.files import (
 from tiktokactions.records import JsonObject
 from tiktokactions.releases.card import write_card
 from tiktokactions.releases.clip_folders import write_data
+from tiktokactions.releases.export import made_by
 from tiktokactions.releases.formats import ids
 from tiktokactions.releases.rows import Export
 
 MARK = "release.json"
 REMEMBERED = "releases.json"
 CERTIFICATE = "certificate.json"
-WITHHELD = "taken down by the publisher"
-"""The published reason of a take-down: the true one may say something of a person."""
 KEPT = (
     "README.md",
     "manifest.parquet",
@@ -91,10 +90,13 @@ def write_release(
     said = read_mark(out)
     if said is None:
         _require_empty(out)
-    elif not _is_ours(export.dataset.folder, said["id"]):
+    elif not _is_ours(export.dataset.folder, said["id"], out):
         raise UsageError(f"{out}: holds a release of another dataset; choose another folder")
     options = {"sides": export.sides, "labels": export.labels, "gated": gated, "has_clips": has_clips}
-    mark = {"format": 1, "id": said["id"] if said else secrets.token_hex(8), "dataset": export.dataset.name} | options
+    own = hashlib.sha256(b"release" + export.salt).hexdigest()[
+        :16
+    ]  # of the dataset, so that two runs write the same bytes
+    mark = {"format": 1, "id": said["id"] if said else own, "dataset": export.dataset.name} | options
     _remember(export.dataset.folder, mark, out)
     write_json(out / MARK, mark)
     return _write(export, out, publisher, gated, has_clips)
@@ -134,7 +136,7 @@ def take_down_from_releases(dataset: Place, ids: Iterable[str]) -> int:
     """
     gone, kept, changed, pushed = frozenset(ids), [], 0, []
     for entry in remembered(dataset):
-        if not _is_ours(dataset, entry["id"]):
+        if not made_by(dataset, entry, REMEMBERED):
             kept.append(entry)
             continue
         out = located(entry["path"])
@@ -166,11 +168,7 @@ def _write(export: Export, out: Place, publisher: Publisher, gated: str, has_cli
     if has_clips:
         paths += write_data(export, out)
         sums |= _sums_of_clips(out)
-    delete(out / "removed.csv")
-    paths += [path for path in ids.write(export, out) if path.name != "removed.csv"]  # type: ignore[arg-type]
-    if takedowns := read_takedowns(export.dataset.parent.folder).values():
-        add_takedowns(out, (replace(takedown, reason=WITHHELD) for takedown in takedowns))
-        paths.append(out / "removed.csv")
+    paths += ids.write(export, out)  # type: ignore[arg-type]
     certificate = export.dataset.folder / "splits" / CERTIFICATE
     has_certificate = certificate.is_file() and set(export.counts) != {"all"}
     if has_certificate:
@@ -256,18 +254,14 @@ def remember_push(dataset: Place, out: Place, name: str) -> None:
 def _remember(dataset: Place, mark: JsonObject, out: Place, pushed: str = "") -> None:
     told = {name: mark[name] for name in ("id", "sides", "labels", "gated", "has_clips")}
     entry = told | {"path": absolute(str(out)), "dataset": absolute(str(dataset))}
-    same = [known for known in remembered(dataset) if known["id"] == mark["id"] or known["path"] == entry["path"]]
+    same = [known for known in remembered(dataset) if known["path"] == entry["path"]]
     others = [known for known in remembered(dataset) if known not in same]
     names = dict.fromkeys([*(name for known in same for name in known.get("pushed", ())), *filter(None, [pushed])])
     write_listed(dataset, REMEMBERED, json_bytes([*others, entry | ({"pushed": list(names)} if names else {})]))
 
 
-def _is_ours(dataset: Place, release_id: str) -> bool:
-    """Whether this dataset made a release. A copy of the dataset did not, as long as the original lies where it was."""
-    entry = next((known for known in remembered(dataset) if known["id"] == release_id), None)
-    if entry is None:
-        return False
-    original = entry["dataset"]
-    if original == absolute(str(dataset)):
-        return True
-    return not any(known["id"] == release_id for known in remembered(located(original)))
+def _is_ours(dataset: Place, release_id: str, out: Place) -> bool:
+    """Whether this dataset made the release that lies there, or made it elsewhere and it was moved."""
+    same = [known for known in remembered(dataset) if known["id"] == release_id]
+    here = [known for known in same if known["path"] == absolute(str(out))]
+    return any(made_by(dataset, known, REMEMBERED) for known in here or same)

@@ -15,7 +15,7 @@ from typing import Any
 
 from tiktokactions import __version__
 from tiktokactions.collection.store import is_collection
-from tiktokactions.curation.takedowns import NotTakenDownError, Takedown, add_takedowns, read_takedowns
+from tiktokactions.curation.takedowns import SEALED, NotTakenDownError, Takedown, add_takedowns, read_takedowns
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.editing import Edit, locked
 from tiktokactions.dataset.info import read_info
@@ -208,7 +208,8 @@ def takedowns_of(folder: Place) -> dict[str, str]:
     """Why each id was taken down that may not come back into this folder."""
     if is_collection(folder):
         return of_collection.reasons(folder)
-    return {video_id: takedown.reason for video_id, takedown in read_takedowns(folder).items()}
+    found = read_takedowns(folder).items()
+    return {video_id: takedown.reason for video_id, takedown in found if not video_id.startswith(SEALED)}
 
 
 def _add_takedowns(folder: Place, pending: _Pending) -> None:

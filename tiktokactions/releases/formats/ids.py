@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tiktokactions.curation.takedowns import COLUMNS, read_takedowns, takedowns_path
+from tiktokactions.curation.takedowns import COLUMNS, published, read_takedowns, takedowns_path
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.files import write_csv, write_json
 from tiktokactions.records import VideoRecord, to_builtins
@@ -32,8 +32,6 @@ KEPT_OUT = (
     "description_sha256",
 )
 """Fields of a record that ``evidence`` leaves out: names and paths, and what has a column of its own."""
-WITHHELD = "taken down by the publisher"
-"""The published reason of a take-down: the true one may say something of a person."""
 
 
 def write(export: Export, out: Path) -> list[Path]:
@@ -46,10 +44,9 @@ def write(export: Export, out: Path) -> list[Path]:
     write_csv(out / "ids.csv", _rows(export))
     write_json(out / INFO_NAME, told | {"format": 1})
     written = [out / "ids.csv", out / INFO_NAME]
-    takedowns = read_takedowns(data.parent.folder).values()
-    if takedowns:
-        published = (astuple(replace(takedown, reason=WITHHELD)) for takedown in takedowns)
-        write_csv(takedowns_path(out), [COLUMNS, *published])
+    if takedowns := read_takedowns(data.parent.folder).values():
+        rows = sorted(astuple(takedown) for takedown in published(takedowns, export.salt))
+        write_csv(takedowns_path(out), [COLUMNS, *rows])
         written.append(out / takedowns_path(out).name)
     return written
 
