@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -19,7 +20,7 @@ from tiktokactions.clips.clip import ClipSet
 from tiktokactions.model.evaluate import evaluate, load_run, merge_views, top_accuracy
 from tiktokactions.model.finetune import dry_finetune, finetune
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions, PredictOptions, PretrainOptions
-from tiktokactions.model.predict import predict, write_features
+from tiktokactions.model.predict import predict, windows_of, write_features, write_window_features
 from tiktokactions.model.pretrain import pretrain
 from tiktokactions.model.run import RunError, read_log, read_run
 from tiktokactions.video import UnreadableError
@@ -375,6 +376,41 @@ def test_what_was_done_stays_after_an_interruption(finished, test, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         evaluate(finished, test, quick, tmp_path / "tested", report=stop)
     assert len((tmp_path / "tested" / "predictions.jsonl").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("window_s", "step_s", "expected"),
+    [
+        (5.0, None, [(0, 2)]),
+        (1.0, None, [(0, 1), (1, 2)]),
+        (1.0, 0.5, [(0, 1), (0.5, 1.5), (1, 2)]),
+        (0.75, 0.5, [(0, 0.75), (0.5, 1.25), (1, 1.75), (1.5, 2)]),
+        (0.5, 1.0, [(0, 0.5), (1, 1.5)]),
+    ],
+    ids=["longer than the video", "side by side", "overlapping", "a short one at the end", "with gaps"],
+)
+def test_windows_of_a_video(test, window_s, step_s, expected):
+    """24 frames at 12 a second."""
+    found = windows_of(test.clips[0], PredictOptions(window_s=window_s, step_s=step_s))
+    assert [(w.start_s, w.end_s) for w in found] == [pytest.approx(times) for times in expected]
+    assert {w.path for w in found} == {test.clips[0].path}
+
+
+def test_labels_and_features_over_time(finished, odd, tmp_path):
+    asked = PredictOptions(workers=0, segments=1, crops=1, device="cpu", window_s=1.0, step_s=0.5)
+    labels = predict(finished, odd.clips[1:3], asked)
+    assert [(p.start_s, p.end_s) for p in labels[:3]] == [pytest.approx(t) for t in ((0, 1), (0.5, 1.5), (1, 2))]
+    assert labels[3].reason is not None and all(p.top for p in labels[:3])
+    told = write_window_features(finished, odd.clips, asked, tmp_path / "timeline")
+    assert list(told.unreadable) == [odd.clips[2].path]
+    said = json.loads((tmp_path / "timeline" / "database.json").read_text())["database"]
+    names = ["0", "0-2", "broken", "0-3", "0-4"]  # files of one name in class folders
+    assert list(said) == names and said["broken"]["reason"].startswith("not_a_video")
+    assert sorted(p.stem for p in (tmp_path / "timeline").glob("*.npy")) == ["0", "0-2", "0-3", "0-4"]
+    rows = np.load(tmp_path / "timeline" / "0-2.npy")
+    assert rows.shape == (3, 192) and rows.dtype == np.float32 and not np.array_equal(rows[0], rows[2])
+    timing = {name: said["0-2"][name] for name in ("duration", "fps", "feat_stride", "num_frames", "windows")}
+    assert timing == pytest.approx({"duration": 2, "fps": 12, "feat_stride": 6, "num_frames": 12, "windows": 3})
 
 
 def test_an_evaluation_goes_on_past_what_cannot_be_read(finished, odd, test, tmp_path):

@@ -52,7 +52,8 @@ def show_step(step: DemoStep) -> None:
 def show_prediction(prediction: Prediction) -> None:
     if os.environ.get("RANK", "0") == "0" and prediction.reason is None:
         guesses = [f"  {guess.probability:7.2%}  {guess.label}" for guess in prediction.top]
-        print(prediction.path, *guesses, sep="\n", flush=True)
+        when = "" if prediction.start_s is None else f"  {prediction.start_s:.2f} to {prediction.end_s or 0:.2f} s"
+        print(f"{prediction.path}{when}", *guesses, sep="\n", flush=True)
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ def predict(
     Args:
         run: a finished run of 'finetune'; for features also of 'pretrain'.
         videos: files, folders, globs, lists, or datasets (their accepted clips).
-        features: a ``.parquet`` file to write: one pooled feature per video instead of labels.
+        features: instead of labels a ``.parquet`` file of one feature per video, or with ``window_s`` a folder of ``.npy``.
         each: given every prediction as soon as it is made.
         progress: called after every video.
         **options: any field of :class:`tiktokactions.model.options.PredictOptions`.
@@ -41,12 +41,13 @@ def predict(
     Example:
         tiktokactions predict runs/finetuned videos/walking/one.mp4
         tiktokactions predict runs/finetuned videos/ --features features.parquet
+        tiktokactions predict runs/finetuned videos/walking/one.mp4 --window-s 2 --step-s 1
     """
 
     settings = checked_options(PredictOptions, options)
     need_torch(settings.decoder)
     with disk_errors():
-        from tiktokactions.model.predict import predict, write_features
+        from tiktokactions.model.predict import predict, write_features, write_window_features
 
         finished = on_disk(run, "a run")
         target = None if features is None else on_disk(features, "a file of features")
@@ -54,7 +55,13 @@ def predict(
         found = _video_clips(inputs)
         if target is None:
             return predict(finished, found, settings, each=each, report=progress)
-        return write_features(finished, found, settings, target, report=progress)
+        if settings.window_s is None:
+            return write_features(finished, found, settings, target, report=progress)
+        if target.suffix == ".parquet":
+            raise UsageError(
+                f"`features` {features}: with `window_s` expected a folder, which gets a .npy for each video"
+            )
+        return write_window_features(finished, found, settings, target, report=progress)
 
 
 def _video_clips(inputs: list[str]) -> list[Clip]:

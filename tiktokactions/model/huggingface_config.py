@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tiktokactions.model.autoencoder import IMAGENET_MEAN, IMAGENET_STD
 from tiktokactions.model.config import ModelConfig
-from tiktokactions.model.official import Kind, mlp_ratios, named
+from tiktokactions.model.official import Kind, decoder_mlp_ratio, mlp_ratio, named
 from tiktokactions.model.tensor_files import WeightsError
 from tiktokactions.model.vit import NORM_EPS
 from tiktokactions.records import JsonObject
@@ -143,12 +143,13 @@ def config_from(settings: JsonObject, classes: int, where: Path) -> ModelConfig:
     if patch != patch_width:
         raise WeightsError(f"{where}: patch_size: got {settings['patch_size']}, expected a square")
     try:
+        ratio = mlp_ratio(settings["hidden_size"], settings["intermediate_size"])
         config = ModelConfig(
             name="custom",
             **{ours: settings[theirs] for theirs, ours in _OUR_NAMES.items()},
-            **mlp_ratios(
-                *(settings["hidden_size"], settings["intermediate_size"]),
-                *(settings["decoder_hidden_size"], settings["decoder_intermediate_size"]),
+            mlp_ratio=ratio,
+            decoder_mlp_ratio=decoder_mlp_ratio(
+                ratio, settings["decoder_hidden_size"], settings["decoder_intermediate_size"]
             ),
             height=height,
             width=width,

@@ -233,16 +233,21 @@ def config_of(
         )
     decoder_dim, decoder_heads = _decoder_of(got, base, heads, decoder_heads, source)
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size or (None, None)
+    ratio = mlp_ratio(got["embed_dim"], got["mlp_dim"])
     try:
         return named(
             ModelConfig(
                 name="custom",
-                **{measure: got[measure] for measure in ("embed_dim", "depth", "tubelet", "patch")},
+                embed_dim=got["embed_dim"],
+                depth=got["depth"],
+                tubelet=got["tubelet"],
+                patch=got["patch"],
                 heads=heads,
                 decoder_dim=decoder_dim,
                 decoder_heads=decoder_heads,
                 decoder_depth=got.get("decoder_depth", base.decoder_depth if base else 4),
-                **mlp_ratios(got["embed_dim"], got["mlp_dim"], decoder_dim, got.get("decoder_mlp_dim")),
+                mlp_ratio=ratio,
+                decoder_mlp_ratio=decoder_mlp_ratio(ratio, decoder_dim, got.get("decoder_mlp_dim")),
                 frames=frames or 16,
                 height=height or (base.height if base else 224),
                 width=width or (base.width if base else 224),
@@ -273,13 +278,9 @@ def mlp_ratio(embed_dim: int, mlp_dim: int) -> float:
     return ratio if int(embed_dim * ratio) == mlp_dim else math.nextafter(ratio, math.inf)
 
 
-def mlp_ratios(embed_dim: int, mlp_dim: int, decoder_dim: int, decoder_mlp_dim: int | None) -> dict[str, float]:
-    """The ratios of encoder and decoder; the decoder's only where it is another."""
-    ratio = mlp_ratio(embed_dim, mlp_dim)
-    if decoder_mlp_dim in (None, int(decoder_dim * ratio)):
-        return {"mlp_ratio": ratio}
-    assert decoder_mlp_dim is not None
-    return {"mlp_ratio": ratio, "decoder_mlp_ratio": mlp_ratio(decoder_dim, decoder_mlp_dim)}
+def decoder_mlp_ratio(ratio: float, decoder_dim: int, mlp_dim: int | None) -> float | None:
+    """The decoder's own ratio; None where it is the encoder's, ``ratio``, or there is no decoder."""
+    return None if mlp_dim in (None, int(decoder_dim * ratio)) else mlp_ratio(decoder_dim, mlp_dim or 0)
 
 
 def named(config: ModelConfig) -> ModelConfig:

@@ -198,6 +198,10 @@ class PredictOptions(EvaluateOptions):
     """Every option of ``tiktokactions predict``."""
 
     top: int = option(5, "test", "labels shown for each video", least=1)
+    window_s: float | None = option(
+        None, "test", "seconds of a window: labels or features of long videos over time", above=0
+    )
+    step_s: float | None = option(None, "test", "seconds from one window to the next (default: `window_s`)", above=0)
 
 
 def _check_training(options: PretrainOptions | FinetuneOptions) -> None:

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
 from tiktokactions.clips.clip import Clip
-from tiktokactions.files import move_into_place
+from tiktokactions.files import move_into_place, unfinished, write_json
 from tiktokactions.model.evaluate import load_run, merge_views, run_views, trained_sampling
 from tiktokactions.model.hardware import Hardware, hardware
 from tiktokactions.model.options import PredictOptions
 from tiktokactions.model.predictions import FeaturesWritten, LabelProbability, Prediction
 from tiktokactions.model.run import RunError
+from tiktokactions.model.samples import open_clip
 from tiktokactions.model.training import Report
-from tiktokactions.video import UnreadableError
+from tiktokactions.records import JsonObject
+from tiktokactions.video import SAME_TIME_S, UnreadableError
 
 Each = Callable[[Prediction], None]
 
@@ -36,11 +42,13 @@ def predict(
     """The labels of videos, in the order given; one that cannot be read has a reason instead.
 
     Args:
+        clips: with ``window_s`` every one of them is predicted window by window.
         each: given every prediction as soon as it is made.
 
     Raises:
         RunError: not a finished fine-tuning.
     """
+    clips = windowed(clips, options)
     model, info = load_run(run)
     if info.labels is None:
         raise RunError(f"{run}: a pre-trained run knows no labels; use `features`, or fine-tune it first")
@@ -60,6 +68,85 @@ def _prediction(clip: Clip, outcome: Tensor | UnreadableError, labels: Sequence[
     top = outcome.topk(min(most, len(labels)))
     pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
     return Prediction(clip.path, tuple(LabelProbability(labels[i], p) for i, p in pairs), clip.start_s, clip.end_s)
+
+
+# --- windows -------------------------------------------------------------------------------------------------------
+
+
+def windowed(clips: Sequence[Clip], options: PredictOptions) -> list[Clip]:
+    """Each clip cut into windows, as the options ask; what cannot be read stays as it is, and its reason comes later."""
+    return [window for clip in clips for window in windows_of(clip, options)]
+
+
+def windows_of(clip: Clip, options: PredictOptions) -> list[Clip]:
+    """Windows from the clip's first frame on, ``step_s`` apart, until one reaches its end; the last may be shorter."""
+    if options.window_s is None:
+        return [clip]
+    try:
+        with open_clip(clip, options.decoder) as reader:
+            begin_s, end_s = reader.span_s
+    except UnreadableError:
+        return [clip]
+    step_s = options.step_s or options.window_s
+    more = max(0, math.ceil((end_s - begin_s - options.window_s) / step_s - SAME_TIME_S))
+    starts_s = [begin_s + number * step_s for number in range(more + 1) if number * step_s < end_s - begin_s]
+    ends_s = [min(start_s + options.window_s, end_s) for start_s in starts_s]
+    return [replace(clip, start_s=a, end_s=b) for a, b in zip(starts_s, ends_s, strict=True)]
+
+
+def write_window_features(
+    run: Path, clips: Sequence[Clip], options: PredictOptions, output: Path, *, report: Report = lambda progress: None
+) -> FeaturesWritten:
+    """Write the features of every video over time, as code for temporal action detection reads them.
+
+    ``<video>.npy`` is float32 (windows, D), as ActionFormer, TriDet and OpenTAD take it; ``database.json`` has for every
+    video its path, ``duration`` and ``fps``, and in frames what these call ``feat_stride`` and ``num_frames``. A file is
+    there as soon as its video is done. A video with a window that cannot be read has no file and a ``reason``.
+
+    Raises:
+        RunError: the run is not finished.
+    """
+    model, info = load_run(run)
+    database: dict[str, JsonObject] = {}
+    unreadable: dict[str, str] = {}
+    with hardware(options) as machine:
+        is_first, sampling = machine.processes.is_first, trained_sampling(info, options)
+        parts = [(clip, windows_of(clip, options)) for clip in clips]
+        windows = [window for _, cut in parts for window in cut]
+        mean = partial(torch.mean, dim=0)
+        found = run_views(model, windows, options, machine, report, *sampling, merge=mean, features=True)
+        for clip, cut in parts:
+            outcomes = list(itertools.islice(found, len(cut)))
+            bad = next((outcome for outcome in outcomes if isinstance(outcome, UnreadableError)), None)
+            name = _free_name(clip.video_id or Path(clip.path).stem, database)
+            database[name] = {"path": clip.path}
+            if bad is not None:
+                unreadable[clip.path] = database[name]["reason"] = bad.detail
+                continue
+            database[name] |= _timing(clip, cut, options)
+            if is_first:
+                rows = torch.stack([outcome for outcome in outcomes if isinstance(outcome, Tensor)])
+                output.mkdir(parents=True, exist_ok=True)
+                with unfinished(output / f"{name}.npy") as staged:
+                    np.save(staged, rows.numpy())
+        if is_first:
+            write_json(output / "database.json", {"version": "tiktokactions", "database": database})
+        machine.everyones(None)
+    return FeaturesWritten(str(output), len(clips), model.config.embed_dim, unreadable)
+
+
+def _free_name(name: str, taken: Mapping[str, object]) -> str:
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(free for free in names if free not in taken)
+
+
+def _timing(clip: Clip, windows: Sequence[Clip], options: PredictOptions) -> JsonObject:
+    with open_clip(clip, options.decoder) as reader:
+        begin_s, end_s = reader.span_s
+        fps = reader.frames / (end_s - begin_s)
+    window_s = options.window_s or end_s - begin_s
+    frames = {"feat_stride": (options.step_s or window_s) * fps, "num_frames": window_s * fps}
+    return {"duration": end_s - begin_s, "fps": fps, **frames, "windows": len(windows)}
 
 
 # --- features ------------------------------------------------------------------------------------------------------

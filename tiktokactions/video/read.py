@@ -124,6 +124,12 @@ class ClipReader:
         """How many frames there are (in the part)."""
         return self._end - self._first
 
+    @property
+    def span_s(self) -> tuple[float, float]:
+        """When its first frame begins and its last one ends, in seconds since the file's first frame."""
+        times_s = self._index.times_s
+        return float(times_s[self._first]), float(times_s[self._end - 1] + 1 / self._rate)
+
     def read(
         self, indices: Sequence[int] | np.ndarray, each: Callable[[np.ndarray], np.ndarray] | None = None
     ) -> np.ndarray:
