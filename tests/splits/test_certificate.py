@@ -68,6 +68,9 @@ def test_a_copy_is_put_with_its_original(dataset, capsys):
     assert found.planted == sum(of for _, of in found.by_kind.values()) > 5 and found.planted_found > found.planted / 2
     assert found.recall_low < (found.recall or 0) <= found.recall_high
     assert json.loads((dataset / "splits" / "certificate.json").read_text())["planted"] == found.planted
+    assert found.remaining_low_s == 0 and found.remaining_high_s is not None and found.remaining_high is not None
+    assert bool(found.remaining_high_s) == bool(found.remaining_high), "clips have seconds"
+    assert "## Leaks between the splits\n\n7 of 7 clips were compared" in (dataset / "README.md").read_text()
     assert {(row["video_id"], row["other_id"]) for row in leaks(dataset)} == {("v0", "v6")}
     assert api.dataset_verify(dataset).problems == ()
 

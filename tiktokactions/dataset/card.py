@@ -18,6 +18,7 @@ from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.dataset.publisher import Publisher
 from tiktokactions.dataset.statistics import NO_LABEL, STAGES, Statistics
 from tiktokactions.dataset.statistics_text import bin_rows, share
+from tiktokactions.files import Place
 from tiktokactions.records import REASONS, STATUSES, WEAKER, JsonObject
 from tiktokactions.text import markdown_table, printable
 
@@ -25,7 +26,7 @@ CARD_LABELS = 50
 """Labels listed by name; the others are counted."""
 
 
-def dataset_card(stats: Statistics, info: DatasetInfo, publisher: Publisher | None = None) -> str:
+def dataset_card(stats: Statistics, info: DatasetInfo, publisher: Publisher | None = None, leaks: str = "") -> str:
     """The text of README.md. The same statistics and the same ``dataset.json`` give the same text."""
     per_label = stats.clips_per_label
     waiting = f"- {stats.to_judge:,} videos still wait for a person's judgement; their clips are proposals.\n"
@@ -42,7 +43,7 @@ def dataset_card(stats: Statistics, info: DatasetInfo, publisher: Publisher | No
         composition=_composition(stats),
         figures=_figures(stats),
         labels=_labels(stats),
-        making=making_section(stats, info),
+        making=making_section(stats, info) + (f"\n\n{leaks}" if leaks else ""),
         waiting=waiting if stats.to_judge else "",
         command=curate_command(info),
         publisher=_publisher(publisher or Publisher()),
@@ -158,6 +159,29 @@ def making_section(stats: Statistics, info: DatasetInfo) -> str:
     versions = [[_code(name), markdown(version)] for name, version in sorted(info.versions.items())]
     parts += ["### Settings", _settings(options), "### Versions", _table(["Package", "Version"], versions)]
     return "\n\n".join(parts)
+
+
+def leaks_section(dataset: Place) -> str:
+    """What the certificate of the splits says; nothing where there is none."""
+    path = dataset / "splits" / "certificate.json"
+    if not path.is_file():
+        return ""
+    told = json.loads(path.read_text(encoding="utf-8"))
+    text = (
+        f"{told['compared']:,} of {told['clips']:,} clips were compared with each other. {told['found']:,} had a copy on"
+        f" another side; {told['moved']:,} of these were put with their copies, {told['left']:,} were left."
+    )
+    if told["planted"]:
+        text += f" Of {told['planted']:,} copies planted for the test {told['planted_found']:,} were found"
+        most, longest = told["remaining_high"], told.get("remaining_high_s")
+        seconds = "" if longest is None else f" ({told['remaining_low_s']:,.0f} to {longest:,.0f} seconds)"
+        rest = (
+            ""
+            if most is None
+            else f", so {told['remaining_low']:,} to {most:,} clips{seconds} may still have one (95 %)"
+        )
+        text += f" ({told['recall']:.0%}){rest}."
+    return f"## Leaks between the splits\n\n{text} See `certificate.json`."
 
 
 def _publisher(publisher: Publisher) -> str:

@@ -30,12 +30,13 @@ def write_statistics(dataset: Dataset, settings: CurateOptions | None = None) ->
 
 def write_card(dataset: Dataset, info: DatasetInfo, stats: Statistics) -> Place:
     """``README.md`` for people and ``croissant.json`` for machines, from the same numbers; returns the first."""
-    from tiktokactions.dataset.card import dataset_card
+    from tiktokactions.dataset.card import dataset_card, leaks_section
     from tiktokactions.dataset.croissant import croissant_text
     from tiktokactions.dataset.publisher import read_publisher
     from tiktokactions.files import write_atomic
 
     path = dataset.folder / "README.md"
-    write_atomic(path, dataset_card(stats, info, read_publisher(dataset.folder)).encode())
+    leaks = leaks_section(dataset.folder)
+    write_atomic(path, dataset_card(stats, info, read_publisher(dataset.folder), leaks).encode())
     write_atomic(dataset.folder / "croissant.json", croissant_text(dataset.folder, info, stats).encode())
     return path

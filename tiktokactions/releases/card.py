@@ -9,7 +9,7 @@ from importlib.resources import files
 from string import Template
 
 from tiktokactions import plots
-from tiktokactions.dataset.card import making_section, markdown, size_category
+from tiktokactions.dataset.card import leaks_section, making_section, markdown, size_category
 from tiktokactions.dataset.figures import clips_per_label, durations, sample_frames, sample_posters
 from tiktokactions.dataset.publisher import Publisher
 from tiktokactions.dataset.statistics import COLUMNS, NO_LABEL, Statistics, statistics_of
@@ -17,7 +17,7 @@ from tiktokactions.dataset.statistics_text import bin_rows
 from tiktokactions.files import AnyPlace, write_atomic
 from tiktokactions.releases.clip_folders import split_of
 from tiktokactions.releases.croissant import release_croissant
-from tiktokactions.releases.rows import Export
+from tiktokactions.releases.rows import UNSPLIT, Export
 from tiktokactions.text import markdown_table
 
 CARD_LABELS = 50
@@ -79,6 +79,7 @@ def _text(
     has_clips: bool,
 ) -> str:
     name = export.dataset.name
+    leaks = leaks_section(export.dataset.folder) if set(export.counts) != {UNSPLIT} and has_clips else ""
     rows = [[markdown(split_of(side)), f"{count:,}"] for side, count in export.counts.items()]
     labels = [[markdown(f.label), f"{f.accepted:,}"] for f in stats.labels if f.label != NO_LABEL]
     rest = (
@@ -103,7 +104,7 @@ def _text(
         labels=f"{table}\n\n{rest}".strip() or "No clip has a label.",
         files=_files(has_clips, notes),
         loading=_LOADING if has_clips else _HYDRATING,
-        making=making_section(stats, export.dataset.info),
+        making="\n\n".join(filter(None, [making_section(stats, export.dataset.info), leaks])),
         publisher=markdown(publisher.name) or "not said",
         licence=markdown(publisher.licence) or NO_LICENCE,
         contact=markdown(publisher.contact) or "not said",

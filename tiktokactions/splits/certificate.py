@@ -32,7 +32,7 @@ from tiktokactions import video
 from tiktokactions.curation.engine_local import run_jobs
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.assignments import NOWHERE, Assignment
-from tiktokactions.files import Place, delete, local_file, staging_folder, write_csv, write_json
+from tiktokactions.files import Place, delete, local_file, readable, staging_folder, write_csv, write_json
 from tiktokactions.splits.leak_groups import Linked
 
 if TYPE_CHECKING:
@@ -94,6 +94,9 @@ class Certificate:
     """Estimate of the leaked clips that remain, with an interval of at least 95 %; null: nothing is known."""
     remaining_low: int
     remaining_high: int | None
+    remaining_low_s: float
+    """The same in seconds of clips: of those that are known, and of the longest that could be meant."""
+    remaining_high_s: float | None
     seed: int
     matcher: int
     """Version of the matcher's descriptions."""
@@ -244,6 +247,9 @@ def certify(
     estimate = len(found) / (recall * share) if recall and share else None
     most = largest_total(len(found), low * share)
     gone = len(found) - len(left)
+    most = None if most is None else min(most - gone, len(stands))
+    seconds = _clip_seconds(dataset)
+    longest = sorted((seconds.get(i, 0.0) for i, side in stands.items() if side != "train"), reverse=True)
     return Certificate(
         clips=len(stands),
         compared=sum(seen.values()),
@@ -260,10 +266,22 @@ def certify(
         recall_high=round(high, 4),
         remaining=None if estimate is None else round(estimate - gone, 2),
         remaining_low=len(left),
-        remaining_high=None if most is None else min(most - gone, len(stands)),
+        remaining_high=most,
+        remaining_low_s=round(sum(seconds.get(i, 0.0) for i in left), 1),
+        remaining_high_s=None if most is None else round(sum(longest[:most]), 1),
         seed=seed,
         matcher=VERSION,
     )
+
+
+def _clip_seconds(dataset: Place) -> dict[str, float]:
+    """How long each clip is."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(readable(dataset / "manifest.parquet"), columns=["video_id", "clip_start_s", "clip_end_s"])
+    lengths = pc.fill_null(pc.subtract(rows["clip_end_s"], rows["clip_start_s"]), 0.0)
+    return dict(zip(rows["video_id"].to_pylist(), lengths.to_pylist(), strict=True))
 
 
 def _pairs_across(sides: Mapping[str, int]) -> int:
@@ -376,7 +394,14 @@ def certificate_text(found: Certificate) -> str:
             f" {found.planted_found:,} of {found.planted:,} copies planted of these clips were found"
         )
         most = "any number of" if found.remaining_high is None else f"{found.remaining_high:,}"
-        lines.append(f"  remaining: {found.remaining_low:,} to {most} clips with a copy on another side (95 %)")
+        at_most = (
+            ""
+            if found.remaining_high_s is None
+            else f", {found.remaining_low_s:,.0f} to {found.remaining_high_s:,.0f} s"
+        )
+        lines.append(
+            f"  remaining: {found.remaining_low:,} to {most} clips{at_most} with a copy on another side (95 %)"
+        )
     if found.left:
         lines.append(
             f"attention: {found.left:,} clips have a copy on another side, and both had their sides before:"
