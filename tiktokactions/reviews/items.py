@@ -43,7 +43,11 @@ class ReviewItem:
     strip_path: Path | None
 
 
-DOUBTS = {"small_people": "they are small", "still_people": "they move less than the rest of the picture"}
+DOUBTS = {
+    "small_people": "they are small",
+    "still_people": "they move less than the rest of the picture",
+    "static": "it is a still picture, or a zoom over one",
+}
 """Why a clip that shows enough people should be looked at all the same."""
 
 
