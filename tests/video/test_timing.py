@@ -105,6 +105,12 @@ def test_the_nominal_rate_is_one_that_people_record(gaps_ms: list[float], rate: 
     assert float(nominal_rate(times_s, Fraction(30))[0]) == pytest.approx(rate, rel=0.02)
 
 
+def test_two_rates_one_after_the_other_are_uneven() -> None:
+    gaps_s = [1 / 30] * 100 + [1 / 25] * 100
+    assert nominal_rate(np.cumsum([0, *gaps_s]), Fraction(28)) == (30, True)
+    assert nominal_rate(np.cumsum([0, *gaps_s[:100]]), Fraction(28)) == (30, False)
+
+
 # --- files ---------------------------------------------------------------------------------------------------------
 
 

@@ -59,7 +59,8 @@ def cut_clip(
         VideoError: ``clip_failed`` where the frames cannot be found or encoded.
     """
     # Frames that are evenly spaced on the whole need not be so here: the last one may be held.
-    fits = expected is None or abs(expected / probe.frame_rate - (end_s - start_s)) <= 1 / probe.frame_rate
+    tolerance_s = max(1 / float(probe.frame_rate), 0.002 * (end_s - start_s))
+    fits = expected is None or abs(expected / float(probe.frame_rate) - (end_s - start_s)) <= tolerance_s
     evenly = settings.fps in (None, probe.frame_rate) and not probe.variable_frame_rate and fits
     for seek in (not probe.timestamps_repaired, False):
         with VideoFile(path) as video:

@@ -145,6 +145,9 @@ def nominal_rate(times_s: Iterable[float], header_rate: Fraction, holes: Sequenc
     # Containers that count in milliseconds shift frames by up to one, which is no unevenness.
     variable = bool((np.abs(gaps_s - middle_s) > max(0.25 * middle_s, 0.0015)).any())
     average = len(gaps_s) / float(gaps_s.sum())
+    # Nor may gaps that are nearly alike add up: half a video at 30 and half at 25 a second is uneven.
+    drift_s = np.abs(np.cumsum(gaps_s) - np.arange(1, len(gaps_s) + 1) / average).max()
+    variable = variable or bool(drift_s > middle_s + 0.0015)
     measured, tolerance = average, max(1e-3, 0.5 / (len(gaps_s) + 1) ** 1.5)
     if variable:
         # The lower quartile, since up to half of the gaps may be wider because of missing frames.

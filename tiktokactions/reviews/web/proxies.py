@@ -38,7 +38,7 @@ class ProxyError(TiktokactionsError, RuntimeError):
 
 def plays_in_browsers(probe: Probe | None, path: Path) -> bool:
     """Whether Chromium, Firefox and Safari play the file itself, with the times of the record."""
-    if probe is None or probe.timestamps_repaired or abs(probe.start_s) > 0.01:
+    if probe is None or probe.timestamps_repaired or probe.mirrored or abs(probe.start_s) > 0.01:
         return False
     return path.suffix.lower() in PLAYS_EVERYWHERE.get((probe.codec, probe.pixel_format), ())
 
