@@ -164,6 +164,7 @@ def test_redecide_reports_clips_whose_source_is_gone(mine: Path, tmp_path: Path)
     [
         ({"scenes": "adaptive"}, "`scenes`: shapes the evidence"),
         ({"samples": 20}, "`samples`: shapes the evidence"),
+        ({"labels_from": ("caption",)}, "`labels_from`: shapes the evidence or the labels"),
         ({"colour": 1}, "unknown option colour"),
         ({"scene_param": ("x=1",)}, "the content detector has no 'x'"),
     ],

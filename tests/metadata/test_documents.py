@@ -59,6 +59,8 @@ WATCHED = {
         pytest.param("\n".join(f'"{link}",seen' for link in LINKS), id="links among other things"),
         pytest.param("".join(f"Date: 2023-11-14 UTC\nLink: {link}\n\n" for link in LINKS), id="download your data as text"),
         pytest.param("\n".join(IDS), id="ids"),
+        pytest.param("\n".join(f"{i},ann" for i in IDS), id="a table without a header"),
+        pytest.param("\n".join(f"videos/@ann_video_{i}.mp4" for i in IDS), id="names of files"),
         pytest.param("id,username\n" + "\n".join(f"{i},ann" for i in IDS), id="commas"),
         pytest.param("sep=;\nVideo ID;User name\n" + "\n".join(f"{i};ann" for i in IDS), id="semicolons of Excel"),
         pytest.param("id\tusername\n" + "\n".join(f"{i}\tann" for i in IDS), id="tabs"),

@@ -78,6 +78,7 @@ def test_an_address(address: str, video_id: str | None, account: str | None) -> 
             [f"{ID} leg day.mp4"],
             id="cover",
         ),
+        pytest.param([f"{ID}_01 x.jpg", f"{ID}_02 x.jpg", f"{ID} x [66].mp3"], [f"{ID} x [66].mp3"], id="a photo post"),
         pytest.param(["a.mp4", "a.mov", "a.gif"], ["a.mp4", "a.mov", "a.gif"], id="videos of one stem"),
         pytest.param(["a b.mp4", "a.jpg"], ["a b.mp4", "a.jpg"], id="another stem"),
         pytest.param(["a.mp4", "a.mp4.part", "a.mp4.ytdl"], ["a.mp4"], id="unfinished"),
@@ -86,6 +87,11 @@ def test_an_address(address: str, video_id: str | None, account: str | None) -> 
 def test_companions_are_no_videos(names: list[str], videos: list[str]) -> None:
     assert without_companions(names) == videos
     assert set(companions(videos, names)) == set(names) - set(videos)
+
+
+def test_what_gallery_dl_says_of_a_folder_is_no_video() -> None:
+    assert without_companions(["a.mp4", "info.json"]) == ["a.mp4"]
+    assert without_companions(["info.json"]) == ["info.json"]
 
 
 def test_companions_of_one_video_among_others() -> None:

@@ -59,6 +59,7 @@ SECTIONS = {
     "evidence": "what is looked at (another value decodes the videos again)",
     "decision": "what qualifies (can be changed later with --redecide)",
     "clip": "the clips",
+    "labels": "the labels",
     "collection": "what is collected",
     "api": "the API",
     "split": "the sides",

@@ -181,12 +181,12 @@ def dataset_folder(inputs: list[str], output: str | os.PathLike[str] | None, red
 
 
 def _refuse_new_evidence(data: Dataset, settings: CurateOptions) -> None:
-    old = data.options.group("evidence")
-    changed = [name for name, value in settings.group("evidence").items() if value != old[name]]
+    old = data.options.group("evidence", "labels")
+    changed = [name for name, value in settings.group("evidence", "labels").items() if value != old[name]]
     if changed:
         names = ", ".join(f"`{name}`" for name in changed)
         instead = f"Give the videos instead: tiktokactions curate VIDEOS -o {data.folder} ..."
-        raise UsageError(f"{names}: shapes the evidence, which `redecide` does not make anew. {instead}")
+        raise UsageError(f"{names}: shapes the evidence or the labels, which `redecide` does not make anew. {instead}")
 
 
 def _curate_all(inputs: list[str], edit: Edit, progress: Callable[[Progress], None]) -> CurateResult:

@@ -16,9 +16,9 @@ from tiktokactions.records import DetectorInfo, JsonObject
 
 SceneDetectorName = Literal["content", "adaptive", "histogram", "hash", "threshold"]
 
-Group = Literal["evidence", "decision", "clip", "run"]
+Group = Literal["evidence", "decision", "clip", "labels", "run"]
 """What a changed option requires: ``evidence`` to decode the video again, ``decision`` only a new verdict, ``clip`` to cut
-the clip again, ``run`` nothing."""
+the clip again, ``labels`` to list the videos again, ``run`` nothing."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class CurateOptions:
 
     labels_from: tuple[str, ...] = option(
         LABEL_SOURCES,
-        "run",
+        "labels",
         "where labels come from, with commas between: the first of these that names any gives them all",
     )
     skip_missing: bool = option(False, "run", "go on without the files that a list names but that are not there")

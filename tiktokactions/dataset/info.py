@@ -115,7 +115,7 @@ def new_info(dataset: Place, options: CurateOptions, detector: DetectorInfo) -> 
 
 def saved_options(options: CurateOptions) -> JsonObject:
     """The options that belong to the dataset; how a run was carried out (workers ...) does not."""
-    return options.group("evidence", "decision", "clip")
+    return options.group("evidence", "decision", "clip", "labels")
 
 
 def resolve_options(info: DatasetInfo | None, typed: JsonObject) -> CurateOptions:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiktokactions.errors import UsageError
-from tiktokactions.metadata.names import id_in_address
+from tiktokactions.metadata.names import id_in_name
 from tiktokactions.metadata.tables import LIST, known_columns, table_of
 from tiktokactions.metadata.values import as_id, parsed
 from tiktokactions.records import JsonObject
@@ -108,7 +108,7 @@ def rows_of(data: bytes, name: str) -> Iterator[Row]:
     rows = table_rows(text)
     if rows and any(_column(cell) in known_columns() for cell in rows[0]):
         yield from _table_rows(rows)
-    elif id_in_address(text) or re.search(r"^\W*\d{15,20}\W*$", text, re.MULTILINE) or "://" in text:
+    elif "://" in text or re.search(r"^\W*\d{15,20}\W*$", text, re.MULTILINE) or id_in_name(text.partition("\n")[0]):
         yield from _lines(text)
     else:
         shown = ", ".join(cell.strip()[:40] for cell in rows[0][:12]) if rows else "nothing"
@@ -159,6 +159,8 @@ def _lines(text: str) -> Iterator[Row]:
         word = line.strip().strip("\"',;")
         if not links and re.fullmatch(r"[A-Za-z0-9_-]{6,100}|\d([.,]\d+)?[eE]\+?\d+", word):
             yield Row(number, {"id": word}, is_table=True)
+        elif not links and (video_id := id_in_name(line)):
+            yield Row(number, {"id": video_id}, is_table=True)
         elif not links and word and not re.match(r"[\w ]+: ", line):
             yield Row(number, None, f"expected an id or the address of a video, got {word[:60]!r}")
 

@@ -83,8 +83,9 @@ def without_companions(names: Collection[str]) -> list[str]:
     """The names of a folder without those that accompany another: pictures, descriptions, subtitles, comments, metadata.
 
     A companion shares the other's stem (``a.jpg``, ``a.en.vtt``, ``a.info.json`` and ``a.mp4.json`` of ``a.mp4``) or the
-    platform's id. Without the other it is a file like any other.
+    platform's id; ``info.json`` is gallery-dl's, of the whole folder. Without the other it is a file like any other.
     """
+    names = [name for name in names if name != "info.json" or len(names) == 1]
     ranks: dict[str, int] = {}
     for name in names:
         for key in _keys(name):

@@ -10,11 +10,16 @@ from tiktokactions.collection.store import is_collection
 from tiktokactions.dataset.info import read_info
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, safe_video_id
+from tiktokactions.metadata.documents import column_names, table_rows, text_of
+from tiktokactions.metadata.names import id_in_address, id_in_name, rank
 from tiktokactions.takedown import collection as of_collection
+
+_COLUMNS = ("video_id", "id", "url", "link", "tiktok_url", "video_url")
 
 
 def read_ids(names: Sequence[str]) -> list[str]:
-    """Ids out of ids, addresses of videos, and files with one of these a line (or a column ``video_id`` or ``id``).
+    """Ids out of ids, addresses of videos, names of files that hold one, and files with one of these a line (or in a column
+    ``video_id``, ``id``, ``url`` or ``link``).
 
     Raises:
         UsageError: something else.
@@ -22,17 +27,16 @@ def read_ids(names: Sequence[str]) -> list[str]:
     found: dict[str, None] = {}
     for name in names:
         path = Path(name)
-        if not path.is_file():
+        if not path.is_file() or (id_in_name(name) and not rank(name)):
             found[_read_id(name, name)] = None
             continue
         try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
+            rows = table_rows(text_of(path.read_bytes(), str(path)))
+        except OSError as error:
             raise UsageError(f"{path}: expected a list of ids ({error})") from None
-        cells = [[cell.strip().strip('"') for cell in line.split(",")] for line in lines if line.strip()]
-        header = [cell.lower() for cell in cells[0]] if cells else []
-        column = next((header.index(title) for title in ("video_id", "id") if title in header), None)
-        for number, row in enumerate(cells, start=1):
+        header = column_names(rows[0]) if rows else []
+        column = next((header.index(title) for title in _COLUMNS if title in header), None)
+        for number, row in enumerate(rows, start=1):
             if number > 1 or column is None:
                 place = column or 0
                 found[_read_id(row[place] if place < len(row) else "", f"{path}, line {number}")] = None
@@ -40,8 +44,11 @@ def read_ids(names: Sequence[str]) -> list[str]:
 
 
 def _read_id(text: str, where: str) -> str:
-    address = re.search(r"/(?:video|photo)/(\d+)", text)
-    video_id = address[1] if address else text.strip()
+    text = text.strip()
+    elsewhere = re.search(r"/(?:video|photo)/(\d+)", text)
+    video_id = (
+        id_in_address(text) or (elsewhere and elsewhere[1]) or (id_in_name(text) if "." in text else None) or text
+    )
     if not video_id or safe_video_id(video_id) != video_id:
         raise UsageError(f"{where}: expected an id, the address of a video, or a file that lists them, got {text!r}")
     return video_id
