@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import time
 from pathlib import Path
 
 import cv2
@@ -13,18 +12,7 @@ import pytest
 import tiktokactions as api
 from tests.made_videos import write_video
 from tiktokactions.cli import main
-from tiktokactions.copies import passages
-from tiktokactions.copies.passages import (
-    FOREIGN_PER_SECOND,
-    OWN_PER_SECOND,
-    Sequenced,
-    candidates,
-    find_passages,
-    hash_pictures,
-    hash_video,
-)
 from tiktokactions.dataset.assignments import Assignment, write_assignments
-from tiktokactions.video import VideoFile, shrink, to_bgr
 
 Pictures = list[np.ndarray]
 
@@ -137,79 +125,4 @@ def test_lists(split: Path, tmp_path: Path, name: str, text: str, media: bool, c
     assert "compared with 2 foreign videos" in told and "1 near-duplicates" in told
     assert "1 files could not be compared" in told
     table = (split / "splits" / "check_against" / "pairs.csv").read_text()
-    assert f'Walk/gone.avi,,,,,,,"named in {tmp_path / name}, not in' in table
-
-
-# --- matching alone ---------------------------------------------------------------------------------------------------
-
-
-def sequence(seed: int, frames: int = 80) -> Sequenced:
-    """Random hashes that change by one bit of ten from frame to frame."""
-    rng = np.random.default_rng(seed)
-    looks = rng.integers(0, 2, (1, 256)) ^ (np.cumsum(rng.random((frames, 256)) < 0.02, axis=0) % 2)
-    bits = np.packbits(looks.astype(np.uint8), axis=1)
-    return Sequenced(bits, bits[:, ::-1].copy(), np.full_like(bits, 255), np.ones(frames, bool))
-
-
-def part(clip: Sequenced, frames: slice) -> Sequenced:
-    return Sequenced(clip.plain[frames], clip.mirrored[frames], clip.sure[frames], clip.present[frames])
-
-
-def test_no_clips_have_no_passages() -> None:
-    none = np.zeros((0, 32), np.uint8)
-    empty = Sequenced(none, none, none, np.zeros(0, bool))
-    assert list(find_passages([], [])) == list(find_passages([sequence(1)], [])) == []
-    assert list(find_passages([empty, sequence(1)], [empty])) == []
-
-
-def test_mirrored_hashes_are_those_of_the_mirror_image() -> None:
-    plain, turned = hash_pictures(moving(5, 4)), hash_pictures(mirrored(moving(5, 4)))
-    differing = np.unpackbits(plain.mirrored ^ turned.plain, axis=1).sum(axis=1)
-    assert differing.max() <= 4
-
-
-@pytest.mark.parametrize("at_once", [1, 7, 40])
-def test_long_films_are_hashed_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
-    write_video(tmp_path / "film.mp4", moving(6), fps=12)
-    whole = hash_video(tmp_path / "film.mp4", FOREIGN_PER_SECOND)
-    monkeypatch.setattr(passages, "PICTURES_AT_ONCE", at_once)
-    parts = hash_video(tmp_path / "film.mp4", FOREIGN_PER_SECOND)
-    assert len(whole.plain) == 40
-    for name in ("plain", "mirrored", "sure", "present"):
-        assert np.array_equal(getattr(parts, name), getattr(whole, name)), name
-
-
-def test_flat_pictures_have_no_hash() -> None:
-    assert not hash_pictures([np.full((60, 80, 3), 90, np.uint8)] * 3).present.any()
-
-
-def test_hundreds_of_clips_are_compared_in_no_time() -> None:
-    own = [sequence(seed) for seed in range(300)]
-    foreign = [part(c, slice(7, 67, 2)) for c in own[:5]]
-    foreign += [sequence(1000 + seed, 35) for seed in range(300)]
-    began = time.process_time()
-    found = list(find_passages(own, foreign))
-    assert [(one.own, one.foreign) for one in found] == [(i, i) for i in range(5)]
-    assert all(one.own_start_s == pytest.approx(0.7, abs=0.11) and one.distance == 0 for one in found)
-    assert time.process_time() - began < 20
-    assert len(candidates(own, foreign)) < 0.05 * len(own) * len(foreign)
-
-
-def test_real_footage_is_found_and_told_apart(shared_data: Path, tmp_path: Path) -> None:
-    """Three seconds of real videos, re-encoded in half the size: each is found in its own video and (nearly) no other."""
-    chosen = sorted(shared_data.glob("actions7/*/full__*.mp4"))[::3] + sorted(shared_data.glob("clips/web/juicer*.mp4"))
-    own = [hash_video(path, OWN_PER_SECOND) for path in chosen]
-    parts, of = [], []
-    for number, path in enumerate(chosen):
-        with VideoFile(path) as file:
-            pictures = [shrink(f.picture, 160, 120) for f in file.frames_between(0.37, 3.37)]
-            rate = round(len(pictures) / 3)
-        if rate >= FOREIGN_PER_SECOND:
-            write_video(tmp_path / f"{number}.mp4", [to_bgr(picture) for picture in pictures], fps=rate, crf=30)
-            parts.append(hash_video(tmp_path / f"{number}.mp4", FOREIGN_PER_SECOND))
-            of.append(number)
-    found = {(one.own, one.foreign) for one in find_passages(own, parts)}
-    true = {(number, place) for place, number in enumerate(of)}
-    assert len(true) >= 10
-    assert len(found & true) >= 0.8 * len(true)
-    assert len(found - true) <= 0.1 * len(true)
+    assert f'Walk/gone.avi,,,,,,"named in {tmp_path / name}, not in' in table

@@ -3,16 +3,18 @@ blurred copy of itself, put into a corner, sped up, trimmed, filtered.
 
 Two tests, one after the other, on what :mod:`tiktokactions.curation.description` kept:
 
-1. **Geometry.** Corners of the two with like codes must agree on one scale and shift (RANSAC). This says *where* the picture
-   of one lies in the picture of the other. Two clips filmed in one room, or with one watermark, pass it too.
+1. **Geometry.** Corners of the two with like codes must agree on one scale and shift (RANSAC), or their whole pictures inside
+   flat borders must be alike. This says *where* the picture of one lies in the picture of the other. Two clips filmed in one
+   room, or with one watermark, pass it too.
 2. **In step.** The thumbs are brought into register by that scale and shift, and every cell of them says how it changes in
    half a second: a wall, a caption that stays and the brightness count for nothing, a cut or a flash counts once. The
    correlation of these changes, at the best shift in time and at speeds of 1, 1.1 and 1 / 1.1, is the score. Most copies
    reach 0.6 to 1; other footage under the same captions, watermark or end card stays under 0.35. Only the same person doing
-   the same action before the same camera comes near 0.6, so more is asked of two pictures with one framing.
+   the same action before the same camera comes near 0.6, so more is asked of two pictures with one framing, and of whole
+   pictures.
 
-Footage in which nothing moves has no step. It is a copy if the registered pictures are the same to within noise and it is
-equally long.
+Of footage in which hardly anything moves, noise drowns the step. It is a copy if the registered pictures are the same to
+within noise and what moves is a little in step, or nothing moves and it is equally long.
 """
 
 from __future__ import annotations
@@ -24,12 +26,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tiktokactions.copies.proposals import FEWEST_VOTES, Index
-from tiktokactions.curation.description import THUMB_PX, Description
+from tiktokactions.copies.proposals import FEWEST_VOTES, WHOLE, Index, indexed
+from tiktokactions.copies.whole_pictures import inside, whole_pictures
+from tiktokactions.curation.description import THUMB_PX, Description, mirror_codes
 
 NEAR_BITS = 56
 """Codes of the same corner differ in at most this many of 256 bits."""
 FEWEST_CORNERS = 6
+FEWEST_WHOLE = 3
+WHOLE_STRETCH = 0.15
+"""Whole pictures are compared whose shapes (log of width / height) differ by no more."""
 REACH_PX = 4.0
 """A corner agrees with a scale and shift if it lands within this distance, at :data:`description.LONG_SIDE_PX`."""
 MOST_TURN = 0.1
@@ -53,9 +59,10 @@ IN_STEP = 0.45
 IN_STEP_SAME_FRAMING = 0.65
 """Where both pictures have the same framing, as two clips of one fixed camera have, more is asked."""
 SAME_FRAMING = 0.05
-STILL_MOTION = 0.05
-"""Change of the cells that change most, in standard deviations of a picture, below which nothing moves."""
-STILL_LIKENESS = 0.99
+STILL_MOTION, HARDLY_MOTION = 0.02, 0.08
+"""Change of the cells that change most, in standard deviations of a picture: below it nothing moves, or hardly anything."""
+HARDLY_IN_STEP = 0.2
+STILL_LIKENESS = 0.985
 STILL_DURATION_SHARE = 0.05
 
 
@@ -96,14 +103,15 @@ def matches(
     ids = sorted(descriptions)
     index = Index()
     for video_id in ids:
-        index.add(descriptions[video_id])
+        index.add(indexed(descriptions[video_id]))
     is_new = None if new is None else np.array([video_id in new for video_id in ids], bool)
-    found = []
-    for one, other in index.pairs(is_new, FEWEST_VOTES // 2 if strongest else FEWEST_VOTES).tolist():
+    found: dict[tuple[str, str], Match] = {}
+    for one, other, mirrored in index.pairs(is_new, FEWEST_VOTES // 2 if strongest else FEWEST_VOTES).tolist():
         names = ids[one], ids[other]
-        if between is None or _across(names, between):
-            found.append(same_footage(descriptions[names[0]], descriptions[names[1]], names))
-    return [match for match in found if match is not None]
+        if names not in found and (between is None or _across(names, between)):
+            match = same_footage(descriptions[names[0]], descriptions[names[1]], names, bool(mirrored))
+            found |= {names: match} if match is not None else {}
+    return [*found.values()]
 
 
 def _across(names: tuple[str, str], between: tuple[Set[str], Set[str]]) -> bool:
@@ -111,15 +119,34 @@ def _across(names: tuple[str, str], between: tuple[Set[str], Set[str]]) -> bool:
     return (one in between[0] and other in between[1]) or (one in between[1] and other in between[0])
 
 
-def same_footage(a: Description, b: Description, names: tuple[str, str] = ("", "")) -> Match | None:
-    """Compare two videos, as they are and mirrored. None where they are not the same footage."""
+def same_footage(
+    a: Description, b: Description, names: tuple[str, str] = ("", ""), mirrored: bool | None = None
+) -> Match | None:
+    """Compare two videos, as they are or ``mirrored``, or both (None). Gives None where they are not the same footage."""
+    if mirrored is not None:
+        return _compare(a, b, mirrored, names)
     return _compare(a, b, False, names) or _compare(a, b, True, names)
 
 
 def _compare(a: Description, b: Description, mirrored: bool, names: tuple[str, str]) -> Match | None:
-    placed = placement(a, b, mirrored)
-    if placed is None:
-        return None
+    for find in (placement, whole_placement):
+        if (placed := find(a, b, mirrored)) is not None:
+            same_framing = not mirrored and a.size_px == b.size_px and abs(placed[0] - 1) < SAME_FRAMING
+            needed = IN_STEP_SAME_FRAMING if same_framing or find is whole_placement else IN_STEP
+            if (match := _at(placed, needed, a, b, mirrored, names)) is not None:
+                return match
+    return None
+
+
+def _at(
+    placed: tuple[float, float, float],
+    needed: float,
+    a: Description,
+    b: Description,
+    mirrored: bool,
+    names: tuple[str, str],
+) -> Match | None:
+    """The match of two videos that lie over each other like this, if their score is what is ``needed``."""
     registered = _registered(a, b, placed, mirrored)
     if registered is None:
         return None
@@ -128,15 +155,22 @@ def _compare(a: Description, b: Description, mirrored: bool, names: tuple[str, s
     if step is None:
         return None
     score, a_start_s, b_start_s, seconds, speed, motion = step
-    scale = placed[0]
-    same_framing = not mirrored and a.size_px == b.size_px and abs(scale - 1) < SAME_FRAMING
-    if score < (IN_STEP_SAME_FRAMING if same_framing else IN_STEP):
+    if score < needed and motion < HARDLY_MOTION:
         length_a, length_b = np.ptp(a.times_s), np.ptp(b.times_s)
         equally_long = abs(length_a - length_b) <= STILL_DURATION_SHARE * max(length_a, length_b)
-        score = float(np.corrcoef(pictures_a.mean(axis=0), pictures_b.mean(axis=0))[0, 1])
-        if motion >= STILL_MOTION or score < STILL_LIKENESS or not equally_long:
-            return None
-    return Match(*names, score, mirrored, scale, a_start_s, b_start_s, seconds, speed)
+        likeness = _likeness(pictures_a.mean(axis=0), pictures_b.mean(axis=0))
+        is_still = motion < STILL_MOTION and equally_long
+        if likeness >= STILL_LIKENESS and (score >= HARDLY_IN_STEP or is_still):
+            score = needed = likeness
+    if score < needed:
+        return None
+    return Match(*names, score, mirrored, placed[0], a_start_s, b_start_s, seconds, speed)
+
+
+def _likeness(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Correlation of two pictures; 0 where one is flat."""
+    a, b = a - a.mean(), b - b.mean()
+    return float((a * b).sum() / max(1e-6, np.sqrt((a * a).sum() * (b * b).sum())))
 
 
 # --- geometry --------------------------------------------------------------------------------------------------------
@@ -147,7 +181,7 @@ def placement(a: Description, b: Description, mirrored: bool) -> tuple[float, fl
     if not len(a.codes) or not len(b.codes):
         return None
     bits, nearest = cv2.batchDistance(
-        a.mirrored_codes if mirrored else a.codes, b.codes, dtype=cv2.CV_32S, normType=cv2.NORM_HAMMING, K=1
+        mirror_codes(a.codes) if mirrored else a.codes, b.codes, dtype=cv2.CV_32S, normType=cv2.NORM_HAMMING, K=1
     )
     alike = np.flatnonzero(bits.ravel() <= NEAR_BITS)
     if len(alike) < FEWEST_CORNERS:
@@ -166,6 +200,24 @@ def placement(a: Description, b: Description, mirrored: bool) -> tuple[float, fl
     if len(places) < FEWEST_CORNERS or abs(affine[1, 0]) > MOST_TURN * scale or not SMALLEST < scale < LARGEST:
         return None
     return scale, float(affine[0, 2]), float(affine[1, 2])
+
+
+def whole_placement(a: Description, b: Description, mirrored: bool) -> tuple[float, float, float] | None:
+    """The same where the whole pictures inside their borders are alike, at several times."""
+    (codes_a, places_a), (codes_b, places_b) = (whole_pictures(one, WHOLE) for one in (a, b))
+    shapes = []
+    for one in (a, b):
+        left, top, right, bottom = inside(one.thumbs)
+        shapes.append((right - left) * one.size_px[0] / ((bottom - top) * one.size_px[1]))
+    if not len(codes_a) or not len(codes_b) or abs(np.log(shapes[0] / shapes[1])) > WHOLE_STRETCH:
+        return None
+    codes_a = mirror_codes(codes_a) if mirrored else codes_a
+    bits = cv2.batchDistance(codes_a, codes_b, dtype=cv2.CV_32S, normType=cv2.NORM_HAMMING, K=1)[0].ravel()
+    if (bits <= NEAR_BITS).sum() < min(FEWEST_WHOLE, len(bits)):
+        return None
+    (x_a, y_a, size_a, width_a), (x_b, y_b, size_b, _) = places_a[0].tolist(), places_b[0].tolist()
+    scale = size_b / size_a
+    return scale, x_b - scale * (width_a - x_a if mirrored else x_a), y_b - scale * y_a
 
 
 def _registered(
@@ -191,10 +243,10 @@ def _registered(
 
 
 def _sampled(
-    thumbs: NDArray[np.uint8], x: NDArray[np.float64], y: NDArray[np.float64], cell_width: float, cell_height: float
+    thumbs: NDArray[np.float32], x: NDArray[np.float64], y: NDArray[np.float64], cell_width: float, cell_height: float
 ) -> NDArray[np.float32]:
     """Thumbs (T, 32, 32) read at ``x`` and ``y`` (shares of width and height), each cell averaged: (T, 16, 16)."""
-    across = thumbs.astype(np.float32).reshape(-1, THUMB_PX) @ _weights(x, cell_width).T
+    across = thumbs.reshape(-1, THUMB_PX) @ _weights(x, cell_width).T
     columns = across.reshape(len(thumbs), THUMB_PX, GRID).transpose(1, 0, 2).reshape(THUMB_PX, -1)
     return (_weights(y, cell_height) @ columns).reshape(GRID, len(thumbs), GRID).transpose(1, 0, 2)
 

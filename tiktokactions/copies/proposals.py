@@ -1,7 +1,8 @@
 """Which pairs of many videos are worth a comparison: those with several like corners at places that agree.
 
-All pairs are never compared. A few codes of each video, and their mirror images, are sorted by :data:`TABLES` random choices
-of 64 of their bits; each is compared with the few that follow it. So common codes (letters, edges of black bars) meet only a
+All pairs are never compared. Every video puts some codes into the index: of its corners, and of its whole picture inside flat
+borders at several times, as if the picture were one large corner. These and their mirror images are sorted by :data:`TABLES`
+parts of their bits; each is compared with the few that follow it. So common codes (letters, edges of black bars) meet only a
 few others, however many videos there are, and rare ones meet their like. Codes that differ in few bits vote for their pair
 of videos, with the scale and shift that would bring one corner onto the other: a pair is proposed where :data:`FEWEST_VOTES`
 agree on these.
@@ -10,26 +11,62 @@ agree on these.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tiktokactions.curation.description import CODE_BITS, CODE_BYTES, FRAMES, Description
+from tiktokactions.copies.whole_pictures import whole_pictures
+from tiktokactions.curation.description import CODE_BYTES, FRAMES, Description
 
 TABLES = 8
-NEIGHBOURS = 6
+"""Orders of the codes: by each of two of their four words, begun at a quarter of its bits. The other two words are those of
+the mirror images, which are sorted with them."""
+NEIGHBOURS = 8
 INDEXED = 120
-"""Codes of a video in the index."""
+"""Corners of a video in the index."""
+WHOLE = 24
+"""Whole pictures of a video in the index."""
 NEAR_BITS = 48
 FEWEST_VOTES = 3
 SCALE_STEP = 0.4
 """Octaves within which scales agree."""
 SHIFT_CELL_PX = 32
-ENTRIES_AT_ONCE = 2_000_000
+ENTRIES_AT_ONCE = 1_000_000
+PREFIX_BITS = 16
+"""Codes that differ in the first bits of an order lie too far apart to meet."""
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """What the index holds of one video: about 6 kB."""
+
+    codes: NDArray[np.uint8]
+    """(N, 32)."""
+    places: NDArray[np.float16]
+    """(N, 4): x, y and size of each corner, and the width of the picture."""
+
+
+def indexed(description: Description) -> Indexed:
+    """Corners of every other frame, evenly from all levels of the pyramid, and whole pictures."""
+    looked_at = range(0, FRAMES, 2)
+    each = INDEXED // len(looked_at)
+    chosen = []
+    for number in looked_at:
+        there = np.flatnonzero(description.frames == number)
+        chosen.append(there[np.linspace(0, len(there) - 1, min(each, len(there))).astype(int)] if len(there) else there)
+    corners = np.concatenate(chosen)
+    codes, whole_places = whole_pictures(description, WHOLE)
+    width = np.full(len(corners), description.size_px[0])
+    places = np.column_stack([description.points_xy[corners], description.scales[corners], width])
+    return Indexed(
+        np.concatenate([description.codes[corners], codes]),
+        np.concatenate([places, whole_places]).astype(np.float16),
+    )
 
 
 class Index:
-    """The indexed corners of videos, packed: about 5 kB each."""
+    """The indexed codes of videos, packed."""
 
     def __init__(self) -> None:
         self._codes = bytearray()
@@ -39,104 +76,109 @@ class Index:
     def __len__(self) -> int:
         return len(self._counts)
 
-    def add(self, description: Description) -> None:
+    def add(self, video: Indexed) -> None:
         """One more video; its number is how many were added before."""
-        chosen = indexed_corners(description)
-        width = np.full(len(chosen), description.size_px[0])
-        place = np.column_stack([description.points_xy[chosen], description.scales[chosen], width])
-        self._codes += description.codes[chosen].tobytes()
-        self._places += place.astype(np.float32).tobytes()
-        self._counts.append(len(chosen))
+        self._codes += video.codes.tobytes()
+        self._places += video.places.astype(np.float16).tobytes()
+        self._counts.append(len(video.codes))
 
-    def pairs(self, is_new: NDArray[np.bool_] | None = None, votes: int = FEWEST_VOTES) -> NDArray[np.int64]:
-        """(K, 2) pairs of numbers, the smaller first, each once. ``is_new`` (V,): only pairs with at least one of these."""
-        corners = _Corners(
-            np.frombuffer(self._codes, np.uint8).reshape(-1, CODE_BYTES),
-            np.frombuffer(self._places, np.float32).reshape(-1, 4),
+    def pairs(
+        self,
+        is_new: NDArray[np.bool_] | None = None,
+        votes: int = FEWEST_VOTES,
+        side: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.int64]:
+        """(K, 3) pairs of numbers, the smaller first, and 1 where they are alike mirrored, 0 where as they are.
+
+        Args:
+            is_new: (V,) only pairs with at least one of these.
+            votes: how many codes must agree.
+            side: (V,) only pairs of a video on this side and one that is not.
+        """
+        everybody = np.ones(len(self), bool)
+        codes = _Codes(
+            np.frombuffer(self._codes, np.uint64).reshape(-1, CODE_BYTES // 8),
+            np.frombuffer(self._places, np.float16).reshape(-1, 4).astype(np.float32),
             np.repeat(np.arange(len(self), dtype=np.int64), self._counts),
-            np.ones(len(self), bool) if is_new is None else is_new,
+            everybody if is_new is None else is_new,
+            side,
         )
-        random = np.random.default_rng(0)
-        met = [
-            met for _ in range(TABLES) for met in corners.meetings(np.sort(random.permutation(CODE_BITS)[:64]), random)
-        ]
+        met = [pairs for table in range(TABLES) for pairs in codes.meetings(table)]
         if not met:
-            return np.empty((0, 2), np.int64)
-        first, second = np.unique(np.concatenate(met), axis=0).T  # two corners that meet in several tables vote once
-        proposed = np.unique(corners.agreed(first, second, len(self), votes))
-        return np.stack([proposed // len(self), proposed % len(self)], axis=1)
+            return np.empty((0, 3), np.int64)
+        proposed = codes.agreed(np.unique(np.concatenate(met)), votes)  # two that meet in several tables vote once
+        pair, mirrored = np.divmod(proposed, 2)
+        return np.stack([pair // len(self), pair % len(self), mirrored], axis=1)
 
 
-class _Corners:
-    """All corners as they are (entries 0 to N - 1) and mirrored (N to 2N - 1)."""
+class _Codes:
+    """All codes as they are (entries 0 to N - 1) and mirrored (N to 2N - 1)."""
 
     def __init__(
         self,
-        codes: NDArray[np.uint8],
+        words: NDArray[np.uint64],
         places: NDArray[np.float32],
         owner: NDArray[np.int64],
         is_new: NDArray[np.bool_],
+        side: NDArray[np.bool_] | None,
     ) -> None:
-        self.count = len(codes)
-        half = CODE_BYTES // 2
-        both = np.concatenate([codes, np.concatenate([codes[:, half:], codes[:, :half]], axis=1)])
-        self.words = np.ascontiguousarray(both).view(np.uint64)
-        self.owner = np.concatenate([owner, owner])
-        self.fresh = is_new[self.owner]
-        x, y, scale, width = places.T
-        self.x, self.y = np.concatenate([x, width - x]), np.concatenate([y, y])
-        self.scale, self.width = np.concatenate([scale, scale]), np.concatenate([width, width])
+        self.count, self.words, self.owner = len(words), words, owner
+        self.videos = len(is_new)
+        self.x, self.y, self.scale, self.width = places.T
+        self.fresh = is_new[owner]
+        self.side = None if side is None else side[owner]
 
-    def meetings(self, bits: NDArray[np.int64], random: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-        """(K, 2) entries of two videos, at most one of them mirrored, with like codes that lie side by side when sorted by
-        ``bits``. The entry of the smaller video comes first."""
-        order = np.argsort(self._keys(random.permutation(bits)))
-        for step in range(1, NEIGHBOURS + 1):
-            for start in range(0, len(order) - step, ENTRIES_AT_ONCE):
-                a = order[start : min(start + ENTRIES_AT_ONCE, len(order) - step)]
-                b = order[start + step : start + step + len(a)]
-                worth = self.owner[a] != self.owner[b]
-                worth &= (a < self.count) | (b < self.count)
-                worth &= self.fresh[a] | self.fresh[b]
-                a, b = a[worth], b[worth]
-                near = np.bitwise_count(self.words[a] ^ self.words[b]).sum(axis=1, dtype=np.int64) <= NEAR_BITS
-                a, b = a[near], b[near]
-                swapped = self.owner[a] > self.owner[b]
-                yield np.stack([np.where(swapped, b, a), np.where(swapped, a, b)], axis=1)
+    def meetings(self, table: int) -> Iterator[NDArray[np.int64]]:
+        """Codes of two videos that are alike and lie side by side in this order: ``(first * N + second) * 2``, and 1 more
+        where one of them is mirrored. The code of the smaller video comes first."""
+        order = self._order(table)
+        for start in range(0, len(order) - 1, ENTRIES_AT_ONCE):
+            entries = order[start : start + ENTRIES_AT_ONCE + NEIGHBOURS]
+            is_mirrored, place = entries >= self.count, entries % self.count
+            words = self.words[place]
+            words[is_mirrored] = words[is_mirrored][:, [2, 3, 0, 1]]
+            for step in range(1, NEIGHBOURS + 1):
+                end = min(ENTRIES_AT_ONCE, len(entries) - step)
+                bits = np.bitwise_count(words[:end] ^ words[step : end + step]).astype(np.uint16)
+                near = np.flatnonzero(bits[:, 0] + bits[:, 1] + bits[:, 2] + bits[:, 3] <= NEAR_BITS)
+                a, b, mirrored = place[near], place[near + step], is_mirrored[near] ^ is_mirrored[near + step]
+                worth = (self.owner[a] != self.owner[b]) & (self.fresh[a] | self.fresh[b])
+                if self.side is not None:
+                    worth &= self.side[a] != self.side[b]
+                a, b, mirrored = a[worth], b[worth], mirrored[worth]
+                low, high = np.minimum(a, b), np.maximum(a, b)  # codes lie in the order of their videos
+                yield (low * self.count + high) * 2 + mirrored
 
-    def _keys(self, bits: NDArray[np.int64]) -> NDArray[np.uint64]:
-        keys = np.zeros(len(self.words), np.uint64)
-        for bit in bits.tolist():
-            keys = (keys << np.uint64(1)) | ((self.words[:, bit // 64] >> np.uint64(bit % 64)) & np.uint64(1))
-        return keys
+    def _order(self, table: int) -> NDArray[np.int64]:
+        """Entries sorted by the bits of a table; where few videos are new, only those that may meet one of them."""
+        word, turn = table % 2, np.uint64(table // 2 * 64 // (TABLES // 2))
+        keys = np.concatenate([self.words[:, word], self.words[:, (word + 2) % 4]])
+        if turn:
+            keys = keys << turn | keys >> (np.uint64(64) - turn)
+        there = None
+        if 8 * self.fresh.sum() < self.count:
+            prefix = keys >> np.uint64(64 - PREFIX_BITS)
+            is_met = np.zeros(1 << PREFIX_BITS, bool)
+            is_met[prefix[np.concatenate([self.fresh, self.fresh])]] = True
+            there = np.flatnonzero(is_met[prefix])
+            keys = keys[there]
+        order = np.argsort(keys, kind="stable")
+        return order if there is None else there[order]
 
-    def agreed(self, first: NDArray[np.int64], second: NDArray[np.int64], videos: int, votes: int) -> NDArray[np.int64]:
-        """``smaller * videos + larger`` of the pairs whose meetings agree ``votes`` times on mirroring, scale and shift."""
-        mirrored = (first >= self.count) | (second >= self.count)
-        # Where the second is the mirrored one both are mirrored, so that it is always the first: the same relation.
-        turned = second >= self.count
-        x_first = np.where(turned, self.width[first] - self.x[first], self.x[first])
-        x_second = np.where(turned, self.width[second] - self.x[second], self.x[second])
+    def agreed(self, meetings: NDArray[np.int64], votes: int) -> NDArray[np.int64]:
+        """``(smaller * videos + larger) * 2 + mirrored`` of pairs whose meetings agree ``votes`` times on scale and shift."""
+        first, second = np.divmod(meetings // 2, self.count)
+        mirrored = meetings % 2
+        x_first = np.where(mirrored, self.width[first] - self.x[first], self.x[first])
         scale = self.scale[second] / self.scale[first]
-        octave = np.rint(np.log2(scale) / SCALE_STEP).astype(np.int64)
+        octave = np.clip(np.rint(np.log2(scale) / SCALE_STEP).astype(np.int64) + 16, 0, 31)
         cell = SHIFT_CELL_PX * np.maximum(1, scale)
-        shift_x, shift_y = (x_second - scale * x_first) / cell, (self.y[second] - scale * self.y[first]) / cell
-        pair = self.owner[first] * videos + self.owner[second]
+        shift_x, shift_y = (self.x[second] - scale * x_first) / cell, (self.y[second] - scale * self.y[first]) / cell
+        pair = (self.owner[first] * self.videos + self.owner[second]) * 2 + mirrored
         found = []
         for offset in (0.0, 0.5):  # votes on both sides of the edge of a cell meet in the cells of the other grid
             cells_x, cells_y = (np.floor(shift + offset).astype(np.int64) for shift in (shift_x, shift_y))
-            place = ((octave + 16) * 512 + np.clip(cells_x, -255, 255) + 255) * 512 + np.clip(cells_y, -255, 255) + 255
-            ballots, count = np.unique(np.stack([pair, place * 2 + mirrored]), axis=1, return_counts=True)
-            found.append(ballots[0, count >= votes])
-        return np.concatenate(found)
-
-
-def indexed_corners(description: Description) -> NDArray[np.int64]:
-    """Corners of every other frame, evenly from all levels of the pyramid."""
-    looked_at = range(0, FRAMES, 2)
-    each = INDEXED // len(looked_at)
-    chosen = []
-    for number in looked_at:
-        there = np.flatnonzero(description.frames == number)
-        chosen.append(there[np.linspace(0, len(there) - 1, min(each, len(there))).astype(int)] if len(there) else there)
-    return np.concatenate(chosen)
+            place = (octave * 512 + np.clip(cells_x, -255, 255) + 255) * 512 + np.clip(cells_y, -255, 255) + 255
+            ballots, count = np.unique(pair * (32 * 512 * 512) + place, return_counts=True)
+            found.append(ballots[count >= votes] // (32 * 512 * 512))
+        return np.unique(np.concatenate(found))

@@ -141,7 +141,7 @@ def gather_evidence(source: video.VideoFile, options: CurateOptions, long_side: 
     """Decode a video once from start to end; a damaged one twice more, to leave out what shows damage.
 
     Frames are shrunk twice: to PySceneDetect's analysis size for cuts and motion, and to ``long_side`` pixels as
-    candidates for the samples. Memory grows only by 140 bytes a frame with the length of the video.
+    candidates for the samples. Memory grows only by 140 bytes a frame and 8 kB a second with the length of the video.
 
     Raises:
         VideoError: ``too_long``, ``truncated``, ``corrupt``, ``single_frame``, ``no_frames``.

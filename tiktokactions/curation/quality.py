@@ -1,7 +1,7 @@
 """Scores of the picture, measured on the sampled frames: borders, brightness, sharpness, and perceptual hashes.
 
-They are stored with every video and decide nothing unless a threshold is set. The hashes find near-duplicates
-(:mod:`tiktokactions.copies.duplicates`).
+They are stored with every video and decide nothing unless a threshold is set. Subsets that are to be diverse compare videos
+by the hashes.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     "splits": (".csv", ".json"),
     "splits/check_against": (".csv", ".parquet"),
     "figures": (".svg", ".png"),
+    "copies": (".parquet",),
     "removals": (".json",),
 }
 

@@ -50,7 +50,7 @@ def making(info: DatasetInfo, stats: Statistics) -> JsonObject:
             f"Scenes by PySceneDetect ({info.options.get('scenes', 'content')} detector), the longest scene kept.",
             f"{info.options.get('samples', 10)} frames of it searched for people by {info.detector.name}; at least"
             f" {info.options.get('min_person_frames', 4)} with a person accept the video, fewer send it to a person.",
-            "Near-duplicates removed by perceptual hashes.",
+            "Near-duplicates removed, found by corners and motion.",
         ],
         "rai:dataAnnotationProtocol": "Labels are hashtags as they were typed, replaced by what people said where"
         f" they looked: {judged:,} videos were judged by people.",

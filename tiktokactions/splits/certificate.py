@@ -1,7 +1,7 @@
 """The certificate of a split: how many copies the strongest matcher finds between its sides, how many it would find of those
 that are known to be there, and so how many may remain.
 
-The clips themselves are described and compared (:mod:`tiktokactions.copies.matcher`), not the videos that they came from.
+What curation kept of the clips is compared (:mod:`tiktokactions.copies.matcher`).
 Up to a number of clips (``certify``) all are compared; of a larger dataset a sample, clips that are held out first, and the
 certificate says which share of the pairs across sides was compared.
 
@@ -32,10 +32,11 @@ from tiktokactions import video
 from tiktokactions.curation.engine_local import run_jobs
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.assignments import NOWHERE, Assignment
-from tiktokactions.files import Place, delete, local_file, readable, staging_folder, write_csv, write_json
+from tiktokactions.files import Place, delete, readable, records_of, staging_folder, write_csv, write_json
 from tiktokactions.splits.leak_groups import Linked
 
 if TYPE_CHECKING:
+    from tiktokactions.copies.transformations import Footage
     from tiktokactions.curation.description import Description
 
 PlantJob = tuple[str, str, int]
@@ -45,8 +46,8 @@ Result = TypeVar("Result")
 CERTIFICATE = "splits/certificate.json"
 LEAKS = "splits/leaks.csv"
 COLUMNS = ("video_id", "other_id", "side", "other_side", "score", "mirrored", "state")
-PER_SECOND = 8
-LONG_SIDE_PX = 320
+MOST_PLANTED = 128
+"""Frames of a copy, eight a second."""
 PLANTED_CLIPS = 10
 """Clips of which copies are planted, one of every kind."""
 FEW = 40
@@ -116,30 +117,23 @@ def sampled(ids: Sequence[str], side_of: Mapping[str, str], most: int, seed: int
     return sorted([*chosen, *rest[: most - len(chosen)]])
 
 
-def clip_pictures(path: str) -> tuple[list[np.ndarray], list[float]]:
-    """Frames of a clip, (H, W, 3) uint8 BGR of at most 320 pixels, eight a second, and their times in seconds."""
-    pictures: list[np.ndarray] = []
-    times_s: list[float] = []
-    size = (0, 0)
-    with local_file(path) as local, video.VideoFile(local, skip_loop_filter="noref") as opened:
-        for frame in opened.frames():
-            if frame.time_s * PER_SECOND >= len(pictures) - 1e-3:
-                if not any(size):
-                    size = frame.fitted(LONG_SIDE_PX)
-                pictures.append(frame.bgr(*size))
-                times_s.append(frame.time_s)
-    return pictures, times_s
-
-
 def describe_job(path: str) -> Description | None:
     """In a worker: the description of one clip; None where it cannot be read."""
-    from tiktokactions.curation.description import describe
+    from tiktokactions.copies.footage import describe_file
 
     try:
-        pictures, times_s = clip_pictures(path)
+        parts = describe_file(path)
     except (video.VideoError, OSError):
         return None
-    return describe(pictures, times_s) if pictures else None
+    return parts[0] if parts else None
+
+
+def _footage(path: str) -> Footage:
+    from tiktokactions.copies.footage import pictures
+    from tiktokactions.copies.transformations import Footage
+
+    times_s, frames = zip(*itertools.islice(pictures(path), MOST_PLANTED), strict=True)
+    return Footage(frames, times_s)
 
 
 def plant_job(job: PlantJob) -> dict[str, Description]:
@@ -147,15 +141,13 @@ def plant_job(job: PlantJob) -> dict[str, Description]:
 
     ``job``: path of the clip, of another that some copies show too, and a seed.
     """
-    from tiktokactions.copies.transformations import TRANSFORMATIONS, Footage
+    from tiktokactions.copies.transformations import TRANSFORMATIONS
     from tiktokactions.curation.description import describe
 
     path, other_path, seed = job
     try:
-        own, other = Footage(*clip_pictures(path)), Footage(*clip_pictures(other_path))
+        own, other = _footage(path), _footage(other_path)
     except (video.VideoError, OSError):
-        return {}
-    if not own.frames or not other.frames:
         return {}
     found = {}
     for number, (name, change) in enumerate(TRANSFORMATIONS.items()):
@@ -174,11 +166,14 @@ class Compared:
 
 
 def compare_clips(dataset: Place, paths: Mapping[str, str], settings: CurateOptions) -> Compared:
-    """Describe clips (path in the dataset by id) and compare them with each other."""
+    """Compare clips (path in the dataset by id) with each other, by what curation kept of them. A clip is described anew
+    where that is not of all its seconds, or not there."""
     from tiktokactions.copies.matcher import matches
+    from tiktokactions.copies.of_dataset import stored_description
 
-    made = _mapped({i: str(dataset / path) for i, path in paths.items()}, describe_job, settings)
-    described = {i: description for i, description in sorted(made.items()) if description is not None}
+    made = {record.video_id: stored_description(dataset, record) for record in records_of(dataset, paths)}
+    bare = {i: str(dataset / path) for i, path in paths.items() if made.get(i) is None}
+    described = {i: one for i, one in sorted((made | _mapped(bare, describe_job, settings)).items()) if one is not None}
     found = matches(described, strongest=True)
     copies = tuple(Copy(m.a, m.b, round(m.score, 3), m.mirrored) for m in found)
     return Compared(described, len(paths) - len(described), copies)

@@ -1,19 +1,19 @@
 """The check of a split against foreign data: is something that is trained on also among the clips that others test on?
 
-Own clips and foreign videos are decoded once, hashed several times a second and matched as sequences
-(:mod:`tiktokactions.copies.passages`): the same footage is found in another size or compression, mirrored, with borders, and
-where one is a part of the other.
+Own clips were described when they were curated; foreign videos are decoded and described once, long ones part by part. The
+one matcher (:mod:`tiktokactions.copies.matcher`) finds the same footage whatever was done to it, and where one is a part of
+the other.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -21,14 +21,10 @@ from tiktokactions import video
 from tiktokactions.clips.clip import Clip
 from tiktokactions.clips.readers import ucf101, videomae_lists
 from tiktokactions.clips.readers.media import MediaFolder
-from tiktokactions.copies.passages import (
-    FOREIGN_PER_SECOND,
-    OWN_PER_SECOND,
-    Passage,
-    Sequenced,
-    find_passages,
-    hash_video,
-)
+from tiktokactions.copies.footage import describe_file
+from tiktokactions.copies.matcher import Match, matches
+from tiktokactions.copies.of_dataset import stored_description
+from tiktokactions.curation.description import VERSION, Description
 from tiktokactions.curation.engine_local import run_jobs
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.sources import list_videos
@@ -36,8 +32,8 @@ from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.files import (
     Place,
     csv_bytes,
+    delete,
     is_address,
-    local_file,
     readable,
     sha256_file,
     staging_folder,
@@ -45,32 +41,29 @@ from tiktokactions.files import (
     update_sums,
     write_listed,
 )
+from tiktokactions.records import VideoRecord
 
 FIELDS = (
     *("video_id", "path", "label", "foreign_path", "own_start_s", "foreign_start_s", "seconds", "mirrored"),
-    *("distance", "agreement", "problem"),
+    *("score", "problem"),
 )
-HASH_BYTES = 32
+STORE = "splits/check_against/descriptions.parquet"
 SAVED_EVERY = 500
-"""Videos after which the hashes made so far are written down, for a run that is interrupted."""
-HASHES = ("plain", "mirrored", "sure", "present")
+"""Videos after which what was described so far is written down, for a run that is interrupted."""
 SCHEMA = pa.schema(
     [
-        *(("path", pa.string()), ("per_second", pa.int32()), ("version", pa.string())),
-        *((name, pa.binary()) for name in HASHES),
-        ("problem", pa.string()),
+        *(("path", pa.string()), ("version", pa.string()), ("parts", pa.list_(pa.binary())), ("problem", pa.string())),
     ]
 )
 
 
 @dataclass(frozen=True)
-class Hashed:
-    """What is remembered of a video; ``problem``: why it has no hashes. ``version`` changes with the contents."""
+class Described:
+    """What is remembered of a video; ``problem``: why it has no description. ``version`` changes with the contents."""
 
     path: str
-    per_second: int
     version: str
-    clip: Sequenced | None
+    parts: tuple[bytes, ...]
     problem: str = ""
 
 
@@ -97,33 +90,58 @@ def check_against(data: Dataset, foreign: Sequence[str], media: Path | None = No
         InputError, DataError: nothing that can be read as videos.
     """
     dataset, sides = data.folder, data.sides
-    trained = [
-        (record.video_id, record.clip.path, record.labels[0] if record.labels else "", record.clip.sha256)
+    trained = {
+        record.video_id: record
         for record in data.records()
         if record.clip is not None and sides.get(record.video_id, "").startswith(("train", "fold"))
-    ]
+    }
     listed, missing = foreign_videos(foreign, media)
-    jobs = [(str(dataset / path), OWN_PER_SECOND, sha256) for _, path, _, sha256 in trained]
-    jobs += [(path, FOREIGN_PER_SECOND, version) for path, version in listed.items()]
-    hashed = _hash_all(dataset, jobs, data.options)
-    own, others = hashed[: len(trained)], hashed[len(trained) :]
-    mine = [number for number, one in enumerate(own) if one.clip is not None]
-    theirs = [one for one in others if one.clip is not None]
-    found = find_passages([c for one in own if (c := one.clip) is not None], [c for o in theirs if (c := o.clip)])
-    rows = sorted((*trained[mine[one.own]][:3], theirs[one.foreign].path, *_told(one), "") for one in found)
-    unread = [*missing, *((one.path, one.problem) for one in hashed if one.problem)]
+    own = {i: one for i, record in trained.items() if (one := stored_description(dataset, record)) is not None}
+    bare = {i: str(dataset / r.clip.path) for i, r in trained.items() if i not in own and r.clip is not None}
+    jobs = [(path, f"{VERSION} {r.clip.sha256}") for i, path in bare.items() if (r := trained[i]).clip is not None]
+    jobs += [(path, f"{VERSION} {version}") for path, version in listed.items()]
+    described = {one.path: one for one in _describe_all(dataset, jobs, data.options)}
+    mine = {(i, 0): one for i, one in own.items()} | {
+        (i, n): Description.from_bytes(part) for i, path in bare.items() for n, part in enumerate(described[path].parts)
+    }
+    theirs = {(p, n): Description.from_bytes(part) for p in listed for n, part in enumerate(described[p].parts)}
+    found = _found(mine, theirs)
+    clip_starts_s = {i: r.segment.start_s if i in own and r.segment is not None else 0.0 for i, r in trained.items()}
+    rows = sorted(
+        (i, *_of(trained[i]), path, *_told(match, clip_starts_s[i]), "") for (i, path), match in found.items()
+    )
+    unread = [*missing, *((one.path, one.problem) for one in described.values() if one.problem)]
     table = dataset / "splits" / "check_against" / "pairs.csv"
     blanks = ("",) * (len(FIELDS) - 5)
     unreadable = (("", "", "", path, *blanks, problem) for path, problem in unread)
     write_listed(dataset, "splits/check_against/pairs.csv", csv_bytes([FIELDS, *rows, *unreadable]))
-    pairs = tuple(dict.fromkeys((video_id, label, path) for video_id, _, label, path, *_ in rows))
+    pairs = tuple((video_id, label, path) for video_id, _, label, path, *_ in rows)
     return ForeignCheck(len(trained), len(listed) + len(missing), pairs, tuple(unread), str(table))
 
 
-def _told(passage: Passage) -> tuple[str, ...]:
-    times = (passage.own_start_s, passage.foreign_start_s, passage.seconds)
-    mirrored = "yes" if passage.mirrored else "no"
-    return (*(f"{time:.1f}" for time in times), mirrored, f"{passage.distance:g}", f"{passage.agreement:g}")
+def _found(
+    mine: Mapping[tuple[str, int], Description], theirs: Mapping[tuple[str, int], Description]
+) -> dict[tuple[str, str], Match]:
+    """The best match of each own and foreign video, the own one first."""
+    keys = [*mine, *theirs]
+    names = [f"{number:09d}" for number in range(len(keys))]
+    sides = {*names[: len(mine)]}, {*names[len(mine) :]}
+    found: dict[tuple[str, str], Match] = {}
+    for match in matches(dict(zip(names, (*mine.values(), *theirs.values()), strict=True)), between=sides):
+        pair = keys[int(match.a)][0], keys[int(match.b)][0]  # own ones have the smaller numbers
+        if pair not in found or match.score > found[pair].score:
+            found[pair] = match
+    return found
+
+
+def _of(record: VideoRecord) -> tuple[str, str]:
+    assert record.clip is not None
+    return record.clip.path, record.labels[0] if record.labels else ""
+
+
+def _told(match: Match, clip_start_s: float) -> tuple[str, ...]:
+    times = match.a_start_s - clip_start_s, match.b_start_s, match.seconds
+    return (*(f"{time:.1f}" for time in times), "yes" if match.mirrored else "no", f"{match.score:.3f}")
 
 
 def foreign_videos(foreign: Sequence[str], media: Path | None) -> tuple[dict[str, str], list[tuple[str, str]]]:
@@ -161,56 +179,45 @@ def _media_of(listed: Path) -> Path:
     return next((folder for folder in beside if folder.is_dir()), parent)
 
 
-def _hash_all(dataset: Place, jobs: Sequence[tuple[str, int, str]], settings: CurateOptions) -> list[Hashed]:
+def _describe_all(dataset: Place, jobs: Sequence[tuple[str, str]], settings: CurateOptions) -> list[Described]:
     """Those remembered from an earlier check of the same contents, and the rest made now."""
-    store = dataset / "splits" / "check_against" / "hashes.parquet"
-    before = {(one.path, one.per_second): one for one in _read(store)}
-    done = {job: one for job in jobs if (one := before.get(job[:2])) is not None and one.version == job[2]}
+    store = dataset / STORE
+    delete(dataset / "splits" / "check_against" / "hashes.parquet")  # of an earlier version
+    before = {one.path: one for one in _read(store)}
+    done = {job: one for job in jobs if (one := before.get(job[0])) is not None and one.version == job[1]}
     todo = [job for job in dict.fromkeys(jobs) if job not in done]
     workers = max(1, min(settings.worker_count, len(todo)))
-    for number, outcome in enumerate(run_jobs(todo, hash_job, workers, settings.timeout_s), start=1):
-        path, per_second, version = outcome.job
-        failed = Hashed(path, per_second, version, None, f"{outcome.failure}: {outcome.detail}")
+    for number, outcome in enumerate(run_jobs(todo, describe_job, workers, settings.timeout_s), start=1):
+        failed = Described(*outcome.job, (), f"{outcome.failure}: {outcome.detail}")
         done[outcome.job] = outcome.result if outcome.result is not None else failed
         if number % SAVED_EVERY == 0 or number == len(todo):
-            _write(dataset, store, (before | {job[:2]: one for job, one in done.items()}).values())
+            _write(dataset, store, (before | {job[0]: one for job, one in done.items()}).values())
     return [done[job] for job in jobs]
 
 
-def hash_job(job: tuple[str, int, str]) -> Hashed:
-    """In a worker: hashes of one file; one that cannot be read has a ``problem``."""
-    path, per_second, version = job
+def describe_job(job: tuple[str, str]) -> Described:
+    """In a worker: the description of one file; one that cannot be read has a ``problem``."""
+    made = functools.partial(Described, *job)
     try:
-        with local_file(path) as local:
-            return Hashed(path, per_second, version, hash_video(local, per_second))
+        return made(tuple(part.to_bytes() for part in describe_file(job[0])))
     except video.VideoError as error:
-        return Hashed(path, per_second, version, None, f"{error.reason}: {error.detail}")
+        return made((), f"{error.reason}: {error.detail}")
     except OSError as error:
-        return Hashed(path, per_second, version, None, f"unreadable: {error.strerror or error}")
+        return made((), f"unreadable: {error.strerror or error}")
 
 
-def _read(store: Place) -> Iterator[Hashed]:
-    if not store.is_file():
-        return
-    with pq.ParquetFile(readable(store)) as file:
-        for row in itertools.chain.from_iterable(batch.to_pylist() for batch in file.iter_batches()):
-            clip = None
-            if not row["problem"]:
-                packed = (np.frombuffer(row[name], np.uint8) for name in HASHES[:3])
-                plain, mirrored, sure = (flat.reshape(-1, HASH_BYTES) for flat in packed)
-                clip = Sequenced(plain, mirrored, sure, np.frombuffer(row["present"], bool))
-            yield Hashed(row["path"], row["per_second"], row["version"], clip, row["problem"])
+def _read(store: Place) -> Iterator[Described]:
+    if store.is_file():
+        with pq.ParquetFile(readable(store)) as file:
+            for row in itertools.chain.from_iterable(batch.to_pylist() for batch in file.iter_batches(256)):
+                yield Described(row["path"], row["version"], tuple(row["parts"]), row["problem"])
 
 
-def _write(dataset: Place, store: Place, known: Iterable[Hashed]) -> None:
-    rows = [
-        {name: getattr(one, name) for name in ("path", "per_second", "version", "problem")}
-        | {name: b"" if one.clip is None else getattr(one.clip, name).tobytes() for name in HASHES}
-        for one in sorted(known, key=lambda one: (one.path, one.per_second))
-    ]
+def _write(dataset: Place, store: Place, known: Iterable[Described]) -> None:
+    rows = [vars(one) for one in sorted(known, key=lambda one: one.path)]
     with unfinished(store, staging_folder(dataset)) as staged:
         pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), staged)
-    update_sums(dataset, {store.relative_to(dataset).as_posix(): sha256_file(store)})
+    update_sums(dataset, {STORE: sha256_file(store)})
 
 
 def check_text(found: ForeignCheck) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tiktokactions.copies.of_dataset import duplicates_of
+from tiktokactions.copies.of_dataset import duplicates_of, read_pairs
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.assignments import (
     BRIDGES,
@@ -107,7 +107,7 @@ def linked_dataset(dataset: Place, settings: CurateOptions, sounds: str = "auto"
 
     ``sounds``: as in :class:`SplitOptions`; clips without sound share none, as far as it is ``auto``.
     """
-    linked = _linked_dataset(dataset, settings)
+    linked = _linked_dataset(dataset, settings).with_pairs((match.a, match.b) for match in read_pairs(dataset))
     if sounds_rule(sounds, settings) != "on":
         return without_sounds(linked)
     if sounds == "on":

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pyarrow.parquet as pq
 
 from tiktokactions.clips.clip import Clip
-from tiktokactions.copies.duplicates import HashedVideos, find_duplicates
-from tiktokactions.curation.quality import frame_hashes
-from tiktokactions.video import UnreadableError
-
-FRAMES = 10
-LENGTH_S = 10.0
-"""One length for all: a cut of a test video is a leak whatever its length."""
+from tiktokactions.copies.matcher import matches
+from tiktokactions.curation.description import LONG_SIDE_PX, Description, describe, thumb_indices
+from tiktokactions.video import UnreadableError, fit_size
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Overlap:
 def find_overlap(
     source: str, clips: Sequence[Clip], tested: Sequence[Clip], data: str, test_data: str, report: Callable[[str], None]
 ) -> Overlap:
-    """Compare files, ten perceptual hashes of each video, and the creators that manifests name.
+    """Compare files, what the videos show, and the creators that manifests name.
 
     Args:
         source: name, for messages.
@@ -55,38 +53,30 @@ def find_overlap(
         report: receives progress lines.
     """
     shared = {c.path for c in clips} & {c.path for c in tested}
-    report(f"comparing {source} with the test set: ten frames of each of {len(clips) + len(tested)} videos")
-    hashed, worth, paths = HashedVideos(FRAMES), [], {}
-    for side, group in (("test", tested), ("source", [c for c in clips if c.path not in shared])):
-        for number, clip in enumerate(group):
-            try:
-                plain, mirrored = hashes_of(clip)
-            except UnreadableError:
-                continue  # training names it, or leaves it out where asked to
-            key = f"{side}-{number:07d}"
-            paths[key] = clip.path
-            hashed.add(key, plain, mirrored, LENGTH_S)
-            worth.append((side == "test",))
-    twins = find_duplicates(hashed, worth)
-    pairs = [
-        (paths[one], paths[other])
-        for one, other in sorted(twins.items())
-        if one.startswith("source-") and other.startswith("test-")
-    ]
+    report(f"comparing {source} with the test set: {len(clips) + len(tested)} videos")
+    groups = {"test": {c.path: c for c in tested}, "source": {c.path: c for c in clips if c.path not in shared}}
+    described: dict[str, Description] = {}
+    for side, group in groups.items():
+        for path, clip in group.items():
+            with contextlib.suppress(UnreadableError):  # training names it, or leaves it out where asked to
+                described[f"{side} {path}"] = description_of(clip)
+    sides = {i for i in described if i.startswith("source ")}, {i for i in described if i.startswith("test ")}
+    pairs = [(m.a.partition(" ")[2], m.b.partition(" ")[2]) for m in matches(described, between=sides)]
     both = creators(data, {c.path for c in clips}) & creators(test_data, {c.path for c in tested})
     return Overlap(source, len(shared), tuple(pairs), tuple(sorted(both)))
 
 
-def hashes_of(clip: Clip) -> tuple[list[str], list[str]]:
-    """Ten perceptual hashes of evenly spaced frames, and those of their mirror images."""
+def description_of(clip: Clip) -> Description:
+    """Raises ``UnreadableError``."""
     from tiktokactions.model.samples import open_clip
 
+    def small(picture: np.ndarray) -> np.ndarray:
+        size = fit_size(picture.shape[1], picture.shape[0], long_side=LONG_SIDE_PX)
+        return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA)[..., ::-1])
+
     with open_clip(clip) as reader:
-        wanted = np.array([int((i + 0.5) * reader.frames / FRAMES) for i in range(FRAMES)])
-        pictures_bgr = reader.read(wanted)[..., ::-1]
-    whole = (0.0, 0.0, 0.0, 0.0)
-    pairs = [frame_hashes(np.ascontiguousarray(picture), whole) for picture in pictures_bgr]
-    return [p for p, _ in pairs], [m for _, m in pairs]
+        chosen = thumb_indices(reader.times_s.tolist())
+        return describe([*reader.read(chosen, small)], reader.times_s[chosen].tolist())
 
 
 def creators(data: str, paths: set[str]) -> set[str]:

@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tiktokactions.copies.of_dataset import copies_of as remembered_copies
+from tiktokactions.copies.of_dataset import forget
 from tiktokactions.curation.takedowns import NotTakenDownError
 from tiktokactions.dataset.assignments import NOWHERE, assignments_path
 from tiktokactions.dataset.manifest import rewrite_manifest
@@ -118,14 +120,14 @@ def contents_of(dataset: Place, ids: Iterable[str]) -> dict[str, str]:
 
 
 def copies_of(dataset: Place, ids: frozenset[str]) -> list[str]:
-    """Videos that were rejected as near-duplicates of these: a person, or ``redecide``, must look at them again."""
+    """Videos that show the same footage as these: a person, or ``redecide``, must look at them again."""
     reasons = pa.array([f"duplicate_of:{i}" for i in sorted(ids)], pa.string())
     found: list[str] = []
     for batch in _batches(dataset, ["video_id", "reasons"]):
         hits = pc.is_in(pc.list_flatten(batch["reasons"]), value_set=reasons)
         rows = pc.list_parent_indices(batch["reasons"]).filter(hits)
         found += batch["video_id"].take(rows).to_pylist()
-    return sorted(set(found) - ids)
+    return sorted({*found, *remembered_copies(dataset, ids)} - ids)
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
@@ -174,6 +176,7 @@ def take_down_clips(dataset: Place, ids: frozenset[str]) -> int:
 
 def take_down_thumbnails(dataset: Place, ids: frozenset[str]) -> int:
     """Posters and strips, and what copies were recognised by; how many pictures went."""
+    forget(dataset, ids)
     gone = [path for i in ids for path in thumbnail_paths(dataset, i) if delete(path)]
     return sum(path.suffix == ".jpg" for path in gone)
 

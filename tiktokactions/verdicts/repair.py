@@ -310,6 +310,8 @@ def _file_again(edit: Edit, problem: Problem, place: str) -> Problem:
         return replace(problem, repaired="written again")
     if name.startswith("splits/") and name.endswith(".csv") and name.count("/") == 1:
         return replace(problem, repaired="written again from the sides that are known")
+    if name.startswith("copies/"):
+        return replace(problem, repaired="made again when videos are compared next")
     if name == "removed.csv" and _takedowns_again(edit.folder):
         return replace(problem, repaired="written again from the reports in removals/")
     if path.is_file():

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from tiktokactions.copies.of_dataset import duplicate_of, duplicates_of
+from tiktokactions.copies.of_dataset import duplicate_of, settle_copies
 from tiktokactions.curation.decide import decide
 from tiktokactions.curation.engines import runner
 from tiktokactions.curation.one_video import fail, frames_in_segment, make_clip
@@ -69,7 +69,8 @@ def settle(edit: Edit, checkpoint: Checkpoint, believed: bool = False) -> Settle
         OSError: the disk is full.
     """
     dataset, options = edit.folder, edit.options
-    duplicates = {} if options.keep_duplicates else duplicates_of(dataset, options)
+    duplicates = settle_copies(dataset, options)  # also of a dataset that keeps them: its splits ask
+    duplicates = {} if options.keep_duplicates else duplicates
     to_cut: list[str] = []
     # Of a settled dataset on a store the records are believed: looking for a million clips takes a thousand listings.
     is_there = (lambda relative: True) if believed else what_is_there(dataset)

@@ -130,6 +130,11 @@ class ClipReader:
         times_s = self._index.times_s
         return float(times_s[self._first]), float(times_s[self._end - 1] + 1 / self._rate)
 
+    @property
+    def times_s(self) -> np.ndarray:
+        """(frames,) float64: when each is shown, in seconds of the file."""
+        return self._index.times_s[self._first : self._end]
+
     def read(
         self, indices: Sequence[int] | np.ndarray, each: Callable[[np.ndarray], np.ndarray] | None = None
     ) -> np.ndarray:
