@@ -119,6 +119,17 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
+class Transition:
+    """Where one shot passes into the next, as the second look found it; of a hard cut, one or a few frames around it."""
+
+    start_s: float
+    end_s: float
+    start_frame: int
+    end_frame: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """The part of the longest scene that becomes the clip, in source time, and the settings it was chosen under: while
     those stand it need not be chosen again. Where a person chose it, of whatever scene, both settings are 0."""
@@ -303,6 +314,9 @@ class VideoRecord:
     """Width and height of the upright picture in each scene, where the size changes within the video; else empty."""
     damaged: tuple[Stretch, ...] = ()
     """What lies in no scene because it shows damage."""
+    transitions: tuple[Transition, ...] | msgspec.UnsetType = msgspec.UNSET
+    """What the second look found in the longest scene, which is split there: they lie between scenes. Unset where it did not
+    look, so that records of before keep their bytes and their seal."""
     samples: tuple[Sample, ...] = ()
     motion: Motion | None = None
     quality: Quality | None = None

@@ -193,7 +193,7 @@ def test_doctor_on_an_empty_machine(models: Path, monkeypatch: pytest.MonkeyPatc
     hide_package(monkeypatch, "ai_edge_litert")
     monkeypatch.setattr("tiktokactions.curation.people._version", lambda package: None)
     statuses = {status.name: status for status in detector_statuses()}
-    assert list(statuses) == ["yolox-nano", "blazepose", "ultralytics:WEIGHTS", "onnx:PATH", "none"]
+    assert list(statuses) == ["yolox-nano", "blazepose", "ultralytics:WEIGHTS", "onnx:PATH", "second look", "none"]
     assert [name for name, status in statuses.items() if status.ready] == ["none"]
     assert str(models) in statuses["yolox-nano"].how_to_get
     assert "TIKTOKACTIONS_OFFLINE is set" in statuses["yolox-nano"].detail

@@ -109,12 +109,12 @@ def curate(
         tiktokactions curate data/ --redecide --min-person-frames 6
     """
     from tiktokactions.curation.engines import session
-    from tiktokactions.curation.scenes import make_scene_detector
+    from tiktokactions.curation.scenes import check_scene_options
 
     began = time.perf_counter()
     inputs = path_list(videos)
     data, settings = opened_or_new(dataset_folder(inputs, output, redecide), options)
-    make_scene_detector(settings)
+    check_scene_options(settings)
     if redecide:
         _refuse_new_evidence(data, settings)
     if shard is not None:
@@ -142,17 +142,21 @@ def opened_or_new(folder: Place, options: dict[str, object]) -> tuple[Dataset, C
 def told_detector(edit: Edit, progress: Callable[[Progress], None]) -> ResolvedDetector:
     """The dataset's person detector, ready; the progress says which and what was fetched.
 
-    A dataset stays with the detector that ``auto`` chose for it, whatever became available since.
+    A dataset stays with the detector that ``auto`` chose for it, whatever became available since, and with or without the
+    second look.
     """
-    from tiktokactions.curation.people import resolve_detector
+    from tiktokactions.curation.people import resolve_detector, with_transnet
+    from tiktokactions.dataset.info import saved_options
 
     asked = edit.options.detector
     wanted = edit.info.detector.name or asked if asked == "auto" else asked
     fetched = "" if wanted == "none" else " (fetched now if it is not on this machine yet)"
     progress(Progress(message=f"person detector: {wanted}{fetched}"))
     detector = resolve_detector(wanted)
-    if detector.note:
-        progress(Progress(message=detector.note))
+    detector, edit.options, note = with_transnet(detector, edit.options)
+    edit.info = replace(edit.info, options=saved_options(edit.options))
+    for told in filter(None, (detector.note, note)):
+        progress(Progress(message=told))
     return detector
 
 

@@ -40,15 +40,15 @@ def plan(
     if not inputs:
         return needs_of(settings, (), _machine(), None)
     from tiktokactions.curation.measure import measure as measure_videos
-    from tiktokactions.curation.people import resolve_detector
+    from tiktokactions.curation.people import resolve_detector, with_transnet
     from tiktokactions.curation.sources import list_videos
 
     paths = [video.path for video in list_videos(inputs)]
     if not paths:
         raise UsageError(f"{', '.join(inputs)}: no video found there")
-    detector = resolve_detector(settings.detector)
+    detector, as_curated, _ = with_transnet(resolve_detector(settings.detector), CurateOptions())
     with tempfile.TemporaryDirectory(prefix="tiktokactions-plan-") as folder:
-        costs, failed = measure_videos(paths, CurateOptions(), detector, Path(folder), report)
+        costs, failed = measure_videos(paths, as_curated, detector, Path(folder), report)
     if not costs:
         raise UsageError(f"none of the {len(paths)} videos of the sample could be measured: {failed[0]}")
     notes = [f"left out of the sample: {told}" for told in failed]

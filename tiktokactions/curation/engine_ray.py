@@ -21,6 +21,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from tiktokactions import __version__
@@ -203,10 +204,13 @@ def run_jobs(
         EngineError: no ray, no cluster, workers that do not start, a machine that does not see ``sees``.
     """
     ray = connect()
-    weights = ray.put(detector.path.read_bytes()) if detector is not None and detector.path is not None else None
+    weights, transnet = [
+        ray.put(path.read_bytes()) if path is not None else None
+        for path in ((detector.path, detector.transnet) if detector is not None else (None, None))
+    ]
     gpus = _start_detectors(ray, detector, weights)
     worker = ray.remote(num_cpus=1, max_restarts=0)(_Worker)
-    crew = _Crew(ray, functools.partial(worker.remote, work, detector, weights, gpus, tuple(sees)), workers)
+    crew = _Crew(ray, functools.partial(worker.remote, work, detector, weights, transnet, gpus, tuple(sees)), workers)
     busy: dict[Any, _Task[Job]] = {}
     again: deque[_Task[Job]] = deque()
     doubtful: list[_Task[Job]] = []
@@ -369,6 +373,7 @@ class _Worker:
         work: Callable[..., Any],
         detector: ResolvedDetector | None,
         weights: bytes | None,
+        transnet: bytes | None,
         gpus: Sequence[Any],
         sees: Sequence[str],
     ) -> None:
@@ -378,7 +383,7 @@ class _Worker:
         self.sees = sees
         self.work = work
         if detector is not None:
-            here = with_weights_here(detector, weights)
+            here = with_weights_here(detector, weights, transnet)
             self.work = functools.partial(work, detector=here, detect=_detect_on(gpus, here) if gpus else None)
 
     def report(self) -> JsonObject:
@@ -395,15 +400,19 @@ class _Worker:
         return self.work(job)
 
 
-def with_weights_here(detector: ResolvedDetector, weights: bytes | None) -> ResolvedDetector:
-    """The detector with its weight file on this machine, whatever the driver's path to it was."""
-    if detector.path is None or weights is None:
-        return detector
-    if detector.path.is_file() and sha256_file(detector.path) == hashlib.sha256(weights).hexdigest():
-        return detector
-    path = scratch_folder() / "weights" / detector.path.name
-    write_atomic(path, weights)
-    return replace(detector, path=path)
+def with_weights_here(
+    detector: ResolvedDetector, weights: bytes | None, transnet: bytes | None = None
+) -> ResolvedDetector:
+    """The detector with its weight files on this machine, whatever the driver's paths to them were."""
+    return replace(detector, path=_here(detector.path, weights), transnet=_here(detector.transnet, transnet))
+
+
+def _here(path: Path | None, data: bytes | None) -> Path | None:
+    if path is None or data is None or (path.is_file() and sha256_file(path) == hashlib.sha256(data).hexdigest()):
+        return path
+    here = scratch_folder() / "weights" / path.name
+    write_atomic(here, data)
+    return here
 
 
 # --- people, on the GPUs of the cluster --------------------------------------------------------------------------------

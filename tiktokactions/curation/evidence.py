@@ -15,8 +15,10 @@ import numpy as np
 from tiktokactions import video
 from tiktokactions.curation.description import Description, Thumbs, corner_times, described
 from tiktokactions.curation.options import CurateOptions
-from tiktokactions.curation.scenes import CutFinder, analysis_size, make_scene_detector, sample_indices
-from tiktokactions.records import Motion, Probe, Scene, Stretch
+from tiktokactions.curation.scenes import analysis_size, make_cut_finder, sample_indices
+from tiktokactions.curation.shots import SecondLook, without
+from tiktokactions.curation.transnet import Probabilities
+from tiktokactions.records import Motion, Probe, Scene, Stretch, Transition
 from tiktokactions.video.orientation import Orientation
 
 GRID = 8
@@ -56,6 +58,8 @@ class Evidence:
     """Width and height in each scene, if they are not all the same."""
     damaged: tuple[Stretch, ...]
     """What no scene contains, because it shows damage."""
+    transitions: tuple[Transition, ...] | None
+    """What the second look found in the scene that was the longest; None without it."""
     samples: tuple[KeptFrame, ...]
     """The sampled frames of the longest scene, in order."""
     kept: tuple[KeptFrame, ...]
@@ -105,8 +109,8 @@ class _Candidates:
 class _Scenes:
     """The scenes so far, and the candidates of the longest."""
 
-    def __init__(self, source: video.VideoFile) -> None:
-        self._source = source
+    def __init__(self, source: video.VideoFile, look: SecondLook | None) -> None:
+        self._source, self._look = source, look
         self.found: list[Scene] = []
         self.shapes: list[video.Shape] = []
         self.candidates = _Candidates()
@@ -126,39 +130,70 @@ class _Scenes:
     def end(self, end: int) -> None:
         """The current scene ends before frame ``end``."""
         kept = self.candidates.split(end)
-        scene = Scene(self._source.times_s[self._start], self._source.timeline.end_s(end - 1), self._start, end)
+        scene = Scene(*self._span_s(self._start, end), self._start, end)
         if not self.found or scene.duration_s > self.found[self.longest].duration_s:
             self.longest, self.longest_kept = len(self.found), kept
+        if self._look is not None:
+            self._look.end_scene(end, is_longest=self.longest == len(self.found))
         self.found.append(scene)
         self.shapes.append(self._shape)
+
+    def look_again(self) -> tuple[Transition, ...] | None:
+        """Once all scenes have ended: what the second look finds in the longest, which is then split there."""
+        if self._look is None:
+            return None
+        whole = self.found[self.longest]
+        found = self._look.transitions(whole.start_frame, whole.end_frame)
+        shots = []
+        for start, end in without(whole.start_frame, whole.end_frame, found):
+            # Of a shot without a kept frame nothing could be judged.
+            if kept := [frame for frame in self.longest_kept if start <= frame.index < end]:
+                shots.append((Scene(*self._span_s(start, end), start, end), kept))
+        if shots:
+            self.found[self.longest : self.longest + 1] = [scene for scene, _ in shots]
+            self.shapes[self.longest : self.longest + 1] = [self.shapes[self.longest]] * len(shots)
+            best = max(range(len(shots)), key=lambda i: shots[i][0].duration_s)
+            self.longest, self.longest_kept = self.longest + best, shots[best][1]
+        return tuple(
+            Transition(*self._span_s(start, end), start, end, probability) for start, end, probability in found
+        )
+
+    def _span_s(self, start: int, end: int) -> tuple[float, float]:
+        return self._source.times_s[start], self._source.timeline.end_s(end - 1)
 
     @property
     def end_s(self) -> float:
         return self.found[-1].end_s if self.found else 0.0
 
 
-def gather_evidence(source: video.VideoFile, options: CurateOptions, long_side: int) -> Evidence:
+def gather_evidence(
+    source: video.VideoFile, options: CurateOptions, long_side: int, network: Probabilities | None = None
+) -> Evidence:
     """Decode a video once from start to end; a damaged one twice more, to leave out what shows damage.
 
     Frames are shrunk twice: to PySceneDetect's analysis size for cuts and motion, and to ``long_side`` pixels as
     candidates for the samples. Memory grows only by 140 bytes a frame and 8 kB a second with the length of the video.
+    ``network`` is what the options ``transnetv2`` and ``second_look`` look with.
 
     Raises:
         VideoError: ``too_long``, ``truncated``, ``corrupt``, ``single_frame``, ``no_frames``.
     """
     _check_length(source, options)
-    evidence = _one_pass(source, options, long_side)
+    evidence = _one_pass(source, options, long_side, network)
     if evidence is None:
         with video.VideoFile(source.path, source.skip_loop_filter, source.find_damage()) as undamaged:
-            evidence = _one_pass(undamaged, options, long_side)
+            evidence = _one_pass(undamaged, options, long_side, network)
     assert evidence is not None
     return evidence
 
 
-def _one_pass(source: video.VideoFile, options: CurateOptions, long_side: int) -> Evidence | None:
+def _one_pass(
+    source: video.VideoFile, options: CurateOptions, long_side: int, network: Probabilities | None
+) -> Evidence | None:
     """None if there is damage and nobody knows yet where."""
     cuts = scaler = None
-    scenes, changes, thumbs = _Scenes(source), _ChangeMeter(), Thumbs()
+    look = SecondLook(network) if options.second_look and network is not None else None
+    scenes, changes, thumbs = _Scenes(source, look), _ChangeMeter(), Thumbs()
     damaged: list[Stretch] = []
     decode_s = analyse_s = 0.0
     number = -1
@@ -175,7 +210,7 @@ def _one_pass(source: video.VideoFile, options: CurateOptions, long_side: int) -
             if source.damage is not None and frame.number in source.damage.breaks:
                 damaged.append(Stretch(scenes.end_s, frame.time_s))
             scenes.begin(frame.number, frame.shape)
-            cuts = CutFinder(make_scene_detector(options), source.guessed_rate, frame.number)
+            cuts = make_cut_finder(options, source.guessed_rate, frame.number, network)
             scaler = video.AnalysisScaler(*analysis_size(frame.shape.coded_width, frame.shape.coded_height))
             candidate_size = video.fit_size(*frame.shape.stored_size, long_side=long_side)
         number = frame.number
@@ -184,6 +219,8 @@ def _one_pass(source: video.VideoFile, options: CurateOptions, long_side: int) -
         scenes.candidates.add(KeptFrame(number, frame.time_s, picture))
         changes.add(number, luma, frame.starts_anew)
         thumbs.add(frame.time_s, luma)
+        if look is not None:
+            look.add(number, frame.time_s, image_bgr)
         scenes.cut(cuts.feed(frame.time_s, image_bgr))
         clock = time.perf_counter()
         analyse_s += clock - decoded
@@ -195,6 +232,7 @@ def _one_pass(source: video.VideoFile, options: CurateOptions, long_side: int) -
     scenes.end(number + 1)
     if source.corrupt_frames and source.end_s > scenes.end_s + 1.5 / source.header_rate:
         damaged.append(Stretch(scenes.end_s, source.end_s))
+    transitions = scenes.look_again()
     scene, shape = scenes.found[scenes.longest], scenes.shapes[scenes.longest]
     times_s = np.array(source.times_s[scene.start_frame : scene.end_frame])
     motion, static_share = changes.of_scene(scene, times_s, shape.orientation)
@@ -207,6 +245,7 @@ def _one_pass(source: video.VideoFile, options: CurateOptions, long_side: int) -
         longest_scene=scenes.longest,
         scene_sizes=sizes if len(set(sizes)) > 1 else (),
         damaged=tuple(damaged),
+        transitions=transitions,
         samples=tuple(nearest_kept(scenes.longest_kept, scene, options.samples)),
         kept=tuple(scenes.longest_kept),
         scene_times_s=times_s,

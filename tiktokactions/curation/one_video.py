@@ -26,6 +26,7 @@ from tiktokactions.curation.quality import frame_hashes, measure_quality
 from tiktokactions.curation.scenes import sample_indices
 from tiktokactions.curation.segment import doubtful_times, person_motion, person_share
 from tiktokactions.curation.still import evenly_moved_share
+from tiktokactions.curation.transnet import open_network
 from tiktokactions.files import Place
 from tiktokactions.machine import NO_SPACE
 from tiktokactions.records import ClipFile, PersonBox, Probe, Sample, Segment, Source, VideoRecord
@@ -79,7 +80,8 @@ def curate_video(
                 raise video.VideoError("empty_file", "zero bytes")
             cv2.setNumThreads(1)  # one thread per video: the small pictures here only lose by being split up
             with video.VideoFile(local, skip_loop_filter="noref") as opened:
-                evidence = gather_evidence(opened, options, detector.long_side)
+                network = open_network(detector.transnet) if detector.transnet is not None else None
+                evidence = gather_evidence(opened, options, detector.long_side, network)
             timings |= {"decode": evidence.decode_s, "analyse": evidence.analyse_s}
             detect = detect or open_detector(detector)
             record, pictures = _look(record, evidence, detect, timings)
@@ -134,6 +136,7 @@ def _look(
         longest_scene=evidence.longest_scene,
         scene_sizes=evidence.scene_sizes,
         damaged=evidence.damaged,
+        transitions=msgspec.UNSET if evidence.transitions is None else evidence.transitions,
         samples=samples,
         motion=evidence.motion,
         quality=quality,

@@ -14,7 +14,7 @@ from tiktokactions.machine import usable_cores
 from tiktokactions.options import Check, check_bounds, check_options, option
 from tiktokactions.records import DetectorInfo, JsonObject
 
-SceneDetectorName = Literal["content", "adaptive", "histogram", "hash", "threshold"]
+SceneDetectorName = Literal["content", "adaptive", "histogram", "hash", "threshold", "transnetv2"]
 
 Group = Literal["evidence", "decision", "clip", "labels", "run"]
 """What a changed option requires: ``evidence`` to decode the video again, ``decision`` only a new verdict, ``clip`` to cut
@@ -25,11 +25,22 @@ the clip again, ``labels`` to list the videos again, ``run`` nothing."""
 class CurateOptions:
     """Every option of ``tiktokactions curate`` (the defaults are the paper's, section 3.3 and Appendix D)."""
 
-    scenes: SceneDetectorName = option("content", "evidence", "PySceneDetect's detector that finds the cuts")
-    scene_threshold: float | None = option(
-        None, "evidence", "cut threshold (default: content 27, adaptive 3, histogram 0.2, hash 0.35, threshold 12)"
+    scenes: SceneDetectorName = option(
+        "content", "evidence", "what finds the cuts: a PySceneDetect detector or TransNet V2"
     )
-    min_scene_frames: int = option(15, "evidence", "fewest frames between two cuts (PySceneDetect's min_scene_len)")
+    scene_threshold: float | None = option(
+        None,
+        "evidence",
+        "cut threshold (default: content 27, adaptive 3, histogram 0.2, hash 0.35, threshold 12, transnetv2 0.5)",
+    )
+    min_scene_frames: int = option(
+        15, "evidence", "fewest frames between two cuts (PySceneDetect's min_scene_len; not of transnetv2)"
+    )
+    second_look: bool | None = option(
+        None,
+        "evidence",
+        "search the longest scene for transitions that were missed, with TransNet V2 (default: where its weights can be had)",
+    )
     scene_param: tuple[str, ...] = option(
         (), "evidence", "further parameter of the scene detector as NAME=VALUE (window_width=3); repeatable"
     )
@@ -126,7 +137,10 @@ class CurateOptions:
 
 def evidence_fingerprint(options: CurateOptions, detector: DetectorInfo) -> str:
     """A name for the options and weights that shaped a record's evidence."""
-    return _hash(options.group("evidence") | {"detector": [detector.name, detector.sha256]})
+    shaped = options.group("evidence") | {"detector": [detector.name, detector.sha256]}
+    if not options.second_look:
+        del shaped["second_look"]  # so that evidence of before there was one has the name that it had
+    return _hash(shaped)
 
 
 def decision_fingerprint(options: CurateOptions) -> str:

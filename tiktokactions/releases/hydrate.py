@@ -26,7 +26,7 @@ from tiktokactions.curation.decide import decide
 from tiktokactions.curation.engine_local import run_jobs
 from tiktokactions.curation.one_video import curate_video, frames_in_segment, make_clip, write_thumbnails_again
 from tiktokactions.curation.options import CurateOptions
-from tiktokactions.curation.people import ResolvedDetector, resolve_detector
+from tiktokactions.curation.people import ResolvedDetector, resolve_detector, with_transnet
 from tiktokactions.curation.takedowns import WITHHELD, Dead, Takedown, add_takedowns, read_takedowns
 from tiktokactions.curation.weights import DetectorError
 from tiktokactions.dataset.assignments import Assignment, write_assignments
@@ -253,7 +253,7 @@ def hydrate_one(found: Found, dataset: Path, options: CurateOptions, detector: s
     )
     if sha256 != found.released.named.sha256:
         try:
-            seen_by = _detector(detector)
+            seen_by, options, _ = with_transnet(_detector(detector), options)
         except DetectorError as error:
             return f"failed: other bytes than those released, so people must be looked for again, but: {error}"
         fresh = curate_video(path, options, seen_by, dataset, released.video_id, source).with_source(source)
