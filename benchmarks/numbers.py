@@ -137,6 +137,22 @@ def _people(result: Any) -> dict[str, float]:
     return found
 
 
+def _clips_again(result: Any) -> dict[str, float]:
+    counts = result["counts"]
+    names = {
+        "accepted": "accepted",
+        "failing": "accepted clips that fail",
+        "by_scene": "the scene's frames would have accepted",
+    }
+    names |= {
+        "by_scene_failing": "of these, clips that fail",
+        "videos": "videos",
+        "long": "of longer scenes",
+        "clips": "clips",
+    }
+    return {short: counts[name] for short, name in names.items()}
+
+
 def _train_step(result: Any) -> dict[str, float]:
     found: dict[str, float] = {}
     for task, measured in result["steps"].items():
@@ -207,6 +223,7 @@ READERS = {
     "dataset_scale": _dataset_scale,
     "million": _million,
     "people": _people,
+    "clips_again": _clips_again,
     "train_step": _train_step,
     "loader": _loader,
     "review_load": _review_load,
