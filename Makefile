@@ -53,6 +53,7 @@ docs: $(DEV)
 bench: $(DEV)
 	$(RUN) -m benchmarks.curate
 	$(RUN) -m benchmarks.people
+	$(RUN) -m benchmarks.cuts
 	$(RUN) -m benchmarks.dataset_scale
 	$(RUN) -m benchmarks.million
 	$(RUN) -m benchmarks.review_load

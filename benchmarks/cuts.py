@@ -42,7 +42,7 @@ from tiktokactions.curation.transnet import Probabilities, open_network
 from tiktokactions.curation.weights import transnet_file
 from tiktokactions.records import VideoRecord
 
-SEED, VIDEOS = 19, 30
+SEED, VIDEOS = 19, 12
 NEAR = 3
 VISIBLE = 2
 """Frames at either end of a gradual transition in which the other shot is too faint to count as inside a clip."""

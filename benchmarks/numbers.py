@@ -153,6 +153,19 @@ def _clips_again(result: Any) -> dict[str, float]:
     return {short: counts[name] for short, name in names.items()}
 
 
+def _cuts(result: Any) -> dict[str, float]:
+    found: dict[str, float] = {"videos": result["videos"], "cuts": result["ways"]["content"]["joins"]}
+    for short, measured in zip(
+        ("content", "adaptive", "adaptive_06", "transnet", "look"), result["ways"].values(), strict=True
+    ):
+        found |= {f"{short}_{name}": 100 * measured[name] for name in ("precision", "recall", "f1")}
+        found[f"{short}_ms"] = measured["ms_per_frame"]
+    found["look_cuts"] = result["ways"]["second look"]["joins"]
+    for short in ("without", "with"):
+        found |= {f"{short}_dirty": len(result["clips"][short]["dirty"]), f"{short}_s": result["clips"][short]["cpu_s"]}
+    return found | {"cpu_ratio": result["clips"]["cpu_ratio"]}
+
+
 def _train_step(result: Any) -> dict[str, float]:
     found: dict[str, float] = {}
     for task, measured in result["steps"].items():
@@ -220,6 +233,7 @@ def _learn(_: Any) -> dict[str, float]:
 READERS = {
     "curate": _curate,
     "copies": _copies,
+    "cuts": _cuts,
     "dataset_scale": _dataset_scale,
     "million": _million,
     "people": _people,
