@@ -369,7 +369,7 @@ SMALL = {"pretrain": "--model tiny --num-samples 1 --pictures-epochs 0", "finetu
 
 def torchrun_lines() -> list[Command]:
     """Every torchrun of the docs, those for several machines too, as it runs on this one: two processes, CPU, tiny."""
-    found = []
+    found: list[Command] = []
     for name, text in documents().items():
         for line in re.finditer(r"^(?:srun )?torchrun (?:.*\\\n)*.*-m tiktokactions .*", text, flags=re.MULTILINE):
             typed = " ".join(line[0].removeprefix("srun ").replace("\\\n", " ").split())

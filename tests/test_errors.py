@@ -31,9 +31,17 @@ INTERNAL = {
     "VisitorNeededError",
     "UnsatisfiableError",
     "BodyTooLargeError",
+    "MisfitError",
 }
 """Control flow between neighbours: no caller of a public function ever meets one, and their docstrings say so."""
-NEEDS_ATTENTION = {"RepairError", "DiskFullError", "NonFiniteLossError", "ServerFailsError", "StoreError"}
+NEEDS_ATTENTION = {
+    "RepairError",
+    "MissingError",
+    "DiskFullError",
+    "NonFiniteLossError",
+    "ServerFailsError",
+    "StoreError",
+}
 
 
 def exceptions_of_the_package() -> Iterator[type[Exception]]:

@@ -7,7 +7,9 @@ a star end a command with exit code 2)::
 
     TiktokactionsError
     ├── UsageError (ValueError)        what was asked for makes no sense, or a file does not hold what it should
+    │   ├── DocumentError              what a tool wrote about videos
     │   ├── InputError, EngineError                    curate
+    │   │   └── MissingError *         a list names videos that are not there
     │   ├── ChecksumsError, RangeError                 files of a dataset
     │   ├── HashtagError, PlanError, CredentialsError, CollectionError
     │   ├── DataError, MergeError, ExportError, ReleaseError, SubsetError, HistoryError

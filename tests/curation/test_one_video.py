@@ -169,9 +169,8 @@ def test_who_fills_the_picture_and_who_stands_before_it(tmp_path: Path) -> None:
 def test_records_of_before_keep_their_verdict_and_their_bytes(tmp_path: Path) -> None:
     record = curated(tmp_path, scene(40, [(21, 26)], (0, 12)))
     assert record.clip is not None
-    before = replace(
-        record, clip=replace(record.clip, **dict.fromkeys(("samples", "person_share", "person_motion"), msgspec.UNSET))
-    )
+    unset = msgspec.UNSET
+    before = replace(record, clip=replace(record.clip, samples=unset, person_share=unset, person_motion=unset))
     assert decide(before, CurateOptions()).status == "needs_review", "by the scene, as it was decided then"
     assert set(msgspec.json.decode(encode_record(before))["clip"]) == {
         *("path", "frames", "fps", "width", "height", "duration_s", "sha256", "size_bytes", "settings")

@@ -15,7 +15,7 @@ PHOTO = cv2.GaussianBlur(cv2.resize(RNG.integers(0, 256, (60, 80, 3), np.uint8),
 def seen(zoom: float = 1.0, turn: float = 0.0, x: float = 0.0, y: float = 0.0, noise: float = 2.0) -> np.ndarray:
     """The photo as a camera shows it, 240x180, with noise."""
     matrix = np.asarray(cv2.getRotationMatrix2D((240, 180), turn, zoom), np.float64)
-    matrix[:, 2] += np.array([x - 120, y - 90])
+    matrix[:, 2] += np.array([x - 120, y - 90], np.float64)
     picture = cv2.warpAffine(PHOTO, matrix, (240, 180)).astype(np.float32)
     return np.clip(picture + RNG.normal(0, noise, picture.shape), 0, 255).astype(np.uint8)
 

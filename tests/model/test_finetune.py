@@ -349,7 +349,7 @@ def odd(test, tmp_path):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_prediction_is_given_as_soon_as_it_is_made(finished, odd, workers):
-    given = []
+    given: list[Prediction] = []
     quick = PredictOptions(workers=workers, segments=1, crops=1, device="cpu")
     found = predict(finished, odd.clips, quick, each=given.append)
     assert given == found and [p.path for p in found] == [clip.path for clip in odd.clips]

@@ -44,7 +44,8 @@ def test_all_that_a_step_drops_is_drawn_as_it_was_begun():
     drops = step_drops(classifier(FIVE, drop_path=0.5, head_dropout=0.5), OPTIONS, BEGUN, STEP)
     alone = Layout(batch_size=4, accumulate=1, processes=1)  # a batch of the two processes, number 2 * STEP
     first = step_drops(classifier(FIVE, drop_path=0.5, head_dropout=0.5), OPTIONS, alone, 2 * STEP)
-    assert drops is not None and first is not None
+    assert drops is not None and first is not None and drops.keep_branches is not None
+    assert drops.keep_features is not None
     assert drops.keep_branches.shape == (2, 2, 16) and drops.keep_features.shape == (16, 48)
     assert torch.equal(drops.part(0, 8).keep_branches, first.keep_branches)
     assert torch.equal(drops.part(0, 8).keep_features, first.keep_features)

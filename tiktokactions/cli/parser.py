@@ -97,7 +97,7 @@ def _parameter(option: Option) -> inspect.Parameter:
     if option.kind is Fraction or option.kind is date or option.none_word:
         more |= {"converter": functools.partial(_converted, option), "n_tokens": 1, "accepts_keys": False}
     kind, default = option.kind, option.default
-    if not option.required and kind is not bool:
+    if not option.required and (kind is not bool or default is None):
         kind, default = kind | None, None  # what is not typed is not given on
     return inspect.Parameter(
         option.name,

@@ -23,7 +23,7 @@ _EARLIEST_S, _LATEST_S = 1_000_000_000, 4_000_000_000
 
 
 class MisfitError(ValueError):
-    """A value of another type than its field; the message says what was expected."""
+    """Internal: a value of another type than its field; the message says what was expected."""
 
 
 def as_id(value: object) -> str:

@@ -1,4 +1,4 @@
-"""``release --push``: a finished release as a data set on the Hugging Face hub, uploaded by the hub's own client.
+"""``push``: a finished release as a data set on the Hugging Face hub, uploaded by the hub's own client.
 
 The gate, the card with its terms and ``release.json`` come before the first clip, so that none lies open meanwhile; with them
 goes what the release no longer holds. Killed, the same command goes on: the hub is not sent again what it has.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import replace
-from pathlib import Path
 
 from PIL import Image
 
@@ -52,7 +51,7 @@ def strip(path: Place, caption: str, width: int = 900) -> list[Preview]:
         return []
 
 
-def preview(clip: Path, poster: Place, caption: str) -> list[Preview]:
+def preview(clip: Place, poster: Place, caption: str) -> list[Preview]:
     """The first seconds of a clip as a looping picture, with a still for print and for those who prefer no motion.
 
     A clip that is missing or damaged is left out; ``dataset verify`` finds those.
@@ -72,7 +71,7 @@ def preview(clip: Path, poster: Place, caption: str) -> list[Preview]:
     return [Preview(data_uri(moving.getvalue(), "image/webp"), still, caption)]
 
 
-def _frames(clip: Path) -> list[Image.Image]:
+def _frames(clip: Place) -> list[Image.Image]:
     frames: list[Image.Image] = []
     try:
         with local_file(clip) as path, VideoFile(path) as video:
