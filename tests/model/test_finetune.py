@@ -20,7 +20,7 @@ from tiktokactions.clips.clip import ClipSet
 from tiktokactions.model.evaluate import evaluate, load_run, merge_views, top_accuracy
 from tiktokactions.model.finetune import dry_finetune, finetune
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions, PredictOptions, PretrainOptions
-from tiktokactions.model.predict import predict, windows_of, write_features, write_window_features
+from tiktokactions.model.predict import Prediction, predict, windows_of, write_features, write_window_features
 from tiktokactions.model.pretrain import pretrain
 from tiktokactions.model.run import RunError, read_log, read_run
 from tiktokactions.video import UnreadableError
