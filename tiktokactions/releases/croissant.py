@@ -83,7 +83,10 @@ def _distribution(out: Place, has_clips: bool) -> list[JsonObject]:
 def _record_sets(export: Export) -> list[JsonObject]:
     splits = [{"splits/name": split_of(side)} for side in export.counts]
     urls = {"train": "cr:TrainingSplit", "validation": "cr:ValidationSplit", "test": "cr:TestSplit"}
-    named = [row | {"splits/url": urls[name]} if (name := row["splits/name"]) in urls else row for row in splits]
+    # A row must have every column, and folds have no address: it is told only where all splits have one.
+    has_urls = all(row["splits/name"] in urls for row in splits)
+    named = [row | {"splits/url": urls[row["splits/name"]]} for row in splits] if has_urls else splits
+    url = {"@type": "cr:Field", "@id": "splits/url", "name": "url", "dataType": "sc:URL"}
     fields = [_column(field.name, str(field.type)) for field in schema()]
     # How a row finds its clip: names of clips are ids, and so differ.
     clip = {"references": {"fileSet": {"@id": "clips"}, "extract": {"fileProperty": "filename"}}}
@@ -107,7 +110,7 @@ def _record_sets(export: Export) -> list[JsonObject]:
             "key": {"@id": "splits/name"},
             "field": [
                 {"@type": "cr:Field", "@id": "splits/name", "name": "name", "dataType": "sc:Text"},
-                {"@type": "cr:Field", "@id": "splits/url", "name": "url", "dataType": "sc:URL"},
+                *([url] if has_urls else []),
             ],
             "data": named,
         },
