@@ -159,6 +159,23 @@ def test_redecide_reports_clips_whose_source_is_gone(mine: Path, tmp_path: Path)
     assert records(dataset)["a.mp4"] == before["a.mp4"], "what cannot be done leaves everything as it was"
 
 
+def test_redecide_keeps_what_it_could_not_cut_again(mine: Path, tmp_path: Path) -> None:
+    """Rejected by new thresholds, with its source away (a disk that is not mounted): nobody could bring the clip back."""
+    dataset, away = tmp_path / "dataset", tmp_path / "away"
+    api.curate(mine, dataset, **NO_PEOPLE)
+    clips = {p: p.read_bytes() for p in dataset.glob("clips/*/*")}
+    mine.rename(away)
+    result = api.curate(dataset, redecide=True, min_clip_s=9.9).last_run
+    assert (result.rejected, result.kept) == (result.videos, len(clips)) and not result.uncut
+    assert {p: p.read_bytes() for p in dataset.glob("clips/*/*")} == clips
+    assert api.dataset_verify(dataset).problems == ()
+    assert api.curate(dataset, redecide=True, min_clip_s=3.5).last_run.accepted == len(clips)
+    assert api.curate(dataset, redecide=True, min_clip_s=9.9).last_run.kept == len(clips)
+    away.rename(mine)
+    assert api.curate(dataset, redecide=True, min_clip_s=9.9).last_run.kept == 0
+    assert not list(dataset.glob("clips/*/*"))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -218,6 +235,21 @@ def test_a_file_with_new_content_is_a_new_video(mine: Path, tmp_path: Path) -> N
     result = api.curate(mine, dataset).last_run
     assert (result.videos, result.accepted) == (6, 4), "the half download is gone, the whole one took its place"
     assert api.dataset_verify(dataset).problems == ()
+
+
+def test_a_video_whose_file_holds_another_one_now_goes_to_quarantine(mine: Path, tmp_path: Path) -> None:
+    dataset = tmp_path / "dataset"
+    api.curate(mine / "dance", dataset, **NO_PEOPLE)
+    before, old = records(dataset)["a.mp4"], files(dataset)
+    shutil.copy(mine / "d.mp4", mine / "dance/a.mp4")
+    result = api.curate(mine / "dance", dataset).last_run
+    [quarantine] = (dataset / "quarantine").iterdir()
+    assert (result.videos, result.restore.split()[-1]) == (2, f"quarantine/{quarantine.name}")
+    clip = before["clip"]["path"]
+    assert (quarantine / clip).is_file() and not (dataset / clip).exists()
+    assert api.dataset_verify(dataset).problems == ()
+    assert api.dataset_verify(dataset, restore=quarantine.name).restored == 4
+    assert {name for name in old if before["video_id"] in name} <= files(dataset).keys()
 
 
 UNSAFE = ["../../evil", "a/b", "..", "con\x00trol", "x" * 400, "привет мир", "."]

@@ -10,7 +10,7 @@ a star end a command with exit code 2)::
     │   ├── DocumentError              what a tool wrote about videos
     │   ├── InputError, EngineError                    curate
     │   │   └── MissingError *         a list names videos that are not there
-    │   ├── ChecksumsError, RangeError                 files of a dataset
+    │   ├── ChecksumsError, RangeError, NewerDatasetError   files of a dataset
     │   ├── HashtagError, PlanError, CredentialsError, CollectionError
     │   ├── DataError, MergeError, ExportError, ReleaseError, SubsetError, HistoryError
     │   ├── DecisionError              reviews

@@ -7,6 +7,7 @@ import errno
 import functools
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -32,6 +33,11 @@ def is_alive(process: int) -> bool:
     except OSError as error:
         return isinstance(error, PermissionError)
     return True
+
+
+def tell(line: str) -> None:
+    """One line for people, on standard error: what a function did otherwise than they may expect."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def scratch_folder() -> Path:

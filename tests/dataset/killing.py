@@ -12,7 +12,6 @@ import os
 import shutil
 import sys
 import traceback
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,8 @@ from tests.made_videos import numbered_frames, write_video
 from tests.reviews.worlds import in_this_process, says
 from tiktokactions.curation.takedowns import read_takedowns
 from tiktokactions.dataset.dataset import Dataset
-from tiktokactions.files import all_records, changes, read_record, write_atomic
+from tiktokactions.dataset.history import states_at
+from tiktokactions.files import all_records, changes, read_record, sha256_file, write_atomic
 from tiktokactions.records import VideoRecord, to_builtins
 from tiktokactions.reviews.desk import open_desk
 from tiktokactions.reviews.options import ReviewOptions
@@ -49,6 +49,11 @@ class Command(NamedTuple):
 
 def curate(world: Path, **options: Any) -> None:
     ta.curate(world / "videos", world / "data", detector="none", min_person_frames=0, workers=1, **options)
+
+
+def shards(world: Path) -> None:
+    for number in (1, 2):
+        curate(world, shard=f"{number}/2")
 
 
 def add_videos(world: Path) -> None:
@@ -119,6 +124,7 @@ COMMANDS = {
         "again",
     ),
     "review apply": Command(decide, lambda world: ta.review_apply(world / "data")),
+    "shards": Command(add_videos, shards),
     "take-down": Command(before_take_down, lambda world: ta.refresh(world / "data", remove=[named(world)])),
 }
 
@@ -187,7 +193,41 @@ def differing(one: Any, two: Any, where: str = "") -> str:
     return "" if one == two else f"{where}: {one!s:.150} for {two!s:.150}"
 
 
-def look_and_go_on(command: Command, world: Path, old: dict[str, Any], new: dict[str, Any]) -> str:
+def what_is_read(data: Path) -> Any:
+    """What those see who only read: rows, sides, history, statistics, and the bytes of clips and records; or why nothing."""
+    dataset = Dataset(data)
+    try:
+        with dataset.reading():
+            rows = [row for batch in dataset.batches(_columns(dataset)) for row in batch.to_pylist()]
+            ids = [row["video_id"] for row in rows]
+            clips = {n: dataset.file(n) for row in rows if row["status"] == "accepted" and (n := row["clip_path"])}
+            found = {
+                "rows": rows,
+                "sides": dataset.sides,
+                "clips": {name: sha256_file(place) if place.is_file() else "gone" for name, place in clips.items()},
+                "records": [_plain(record) for record in dataset.records_of(ids)],
+                "history": len(states_at(dataset.tables, dataset.version)),
+                "statistics": to_builtins(ta.dataset_stats(data).status),
+                "version": dataset.version,
+            }
+            return json.loads(json.dumps(found))
+    except ta.UsageError as error:
+        return str(error)
+
+
+def differs_from_settled(data: Path, old: Any) -> str:
+    """How what is read of a dataset whose command was ended differs from what was read before, or from a refusal."""
+    before = {p: p.read_bytes() for p in data.rglob("*") if p.is_file() and not p.name.endswith("lock")}
+    found = what_is_read(data)
+    if {p: p.read_bytes() for p in data.rglob("*") if p.is_file() and not p.name.endswith("lock")} != before:
+        return "reading wrote something"
+    if isinstance(found, str):
+        refused = "no version of it is settled yet" in found if old is None else "before a take-down has ended" in found
+        return "" if refused else found
+    return f"not the last settled version: {differing(found, old)}" if found != old else ""
+
+
+def look_and_go_on(command: Command, world: Path, old: dict[str, Any], new: dict[str, Any], seen: Any) -> str:
     """What is wrong with a dataset after its command was ended, and after the command was given again."""
     data = world / command.changed
     if (data / "dataset.json").is_file():
@@ -197,16 +237,20 @@ def look_and_go_on(command: Command, world: Path, old: dict[str, Any], new: dict
             return f"called settled, but neither old ({differing(found, old)}) nor new ({differing(found, new)})"
         if not dataset.settled and not dataset.info.under_way:
             return "unsettled without saying what was under way"
-        records = records_of(data).values()
-        if None not in records:  # 'stats' says so, and 'verify' repairs it
-            ta.dataset_stats(data)
-            counted, recorded = dataset.counts, Counter(record.status for record in records if record is not None)
-            if counted != dict.fromkeys(counted, 0) | recorded:
-                return f"stats counts {counted}, the records say {dict(recorded)}"
+        if not dataset.settled and (difference := differs_from_settled(data, seen)):
+            return difference
     elif old:
         return "no dataset any more"
     command.run(world)
-    return "" if state(data) == new else f"not healed: {differing(state(data), new)}"
+    if state(data) != new:
+        return f"not healed: {differing(state(data), new)}"
+    return ", ".join(damage_left(data))
+
+
+def damage_left(data: Path) -> list[str]:
+    """What 'dataset verify' finds; of what was lost before the command only the clip that is gone with its source."""
+    found = ta.dataset_verify(data).problems
+    return [f"{problem.kind}: {problem.path}" for problem in found if problem.kind != "missing_clip"]
 
 
 # --- processes -----------------------------------------------------------------------------------------------------
@@ -258,9 +302,11 @@ def kill(name: str, folder: Path, every: bool) -> dict[str, Any]:
 
     def undisturbed() -> dict[str, Any]:
         old, counted = state(data), Counted()
+        seen = what_is_read(data) if old else None
         changes.about_to_change = counted
         command.run(world)
-        return {"old": old, "new": state(data), "changes": counted.changes}
+        told = {"old": old, "new": state(data), "changes": counted.changes, "seen": seen}
+        return told | {"damage": damage_left(data)}
 
     restore(kept, world)
     assert in_child(undisturbed, result) == 0
@@ -268,7 +314,7 @@ def kill(name: str, folder: Path, every: bool) -> dict[str, Any]:
     count = told["changes"]
     points = range(1, count + 1)
     chosen = list(points) if every else sorted({points[round(i * (count - 1) / (MOST - 1))] for i in range(MOST)})
-    problems = []
+    problems = [f"undisturbed it leaves {one}" for one in told["damage"]]
     for k in chosen:
         restore(kept, world)
 
@@ -279,7 +325,7 @@ def kill(name: str, folder: Path, every: bool) -> dict[str, Any]:
         if (code := in_child(ended)) != ENDED:
             problems.append(f"before change {k}: ended with {code}")
             continue
-        code = in_child(lambda: look_and_go_on(command, world, told["old"], told["new"]), result)
+        code = in_child(lambda: look_and_go_on(command, world, told["old"], told["new"], told["seen"]), result)
         problem = json.loads(result.read_text()) if code == 0 else f"ended with {code}"
         problems += [f"before change {k}: {problem}"] if problem else []
     return {"changes": count, "ended_before": chosen, "problems": problems}

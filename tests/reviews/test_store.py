@@ -52,6 +52,20 @@ def test_a_decision_is_a_row(store: Store, tmp_path: Path) -> None:
     assert ledger.decision_of(store, "ann", "v1") == added
 
 
+def test_where_nothing_may_be_written_decisions_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with contextlib.closing(Store(tmp_path)) as opened:
+        ledger.add_decision(opened, "ann", says("v1"))
+    (tmp_path / "reviews.sqlite.sha256").unlink()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+    with contextlib.closing(Store(tmp_path)) as opened:
+        assert opened.database.is_read_only and ledger.decision_of(opened, "ann", "v1") is not None
+        assert {p.name for p in tmp_path.iterdir() if p.is_file()} == before.keys(), "files beside it"
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            ledger.add_decision(opened, "ben", says("v1"))
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == before
+
+
 def test_the_same_client_key_again_changes_nothing(store: Store, tmp_path: Path) -> None:
     new = says("v1")
     first = ledger.add_decision(store, "ann", new)

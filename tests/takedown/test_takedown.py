@@ -32,10 +32,11 @@ from tiktokactions.collection.session import (
 from tiktokactions.collection.store import Collection
 from tiktokactions.curation.takedowns import read_takedowns
 from tiktokactions.dataset.assignments import read_assignments
+from tiktokactions.dataset.dataset import REMOVING
 from tiktokactions.files import record_path
 from tiktokactions.records import decode_record, encode_record
 from tiktokactions.takedown import dataset as of_dataset
-from tiktokactions.takedown.folders import PENDING, reports_of, signature
+from tiktokactions.takedown.folders import reports_of, signature
 
 NO_PEOPLE: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "workers": 1, "keep_duplicates": True}
 CREATORS = ("ann", "ann", "bob", "cid", "dora", "eve")
@@ -411,7 +412,7 @@ def test_killed_anywhere_it_is_finished_by_what_comes_next(mine: Path, repositor
     assert result.videos in (4, 6)
     api.refresh(mine / "data", remove=ids)
     (mine / "rows.jsonl").unlink()
-    assert traces(mine, *ids, "bob") == [] and not list(mine.rglob(PENDING))
+    assert traces(mine, *ids, "bob") == [] and not list(mine.rglob(REMOVING))
     assert api.curate(mine / "col/media", mine / "data", **NO_PEOPLE).last_run.videos == 4
     assert not api.dataset_verify(mine / "data").problems
     reports = [json.loads(path.read_bytes()) for path in reports_of(mine / "data")]

@@ -198,6 +198,13 @@ def curate(made: ta.Dataset, typed: Typed) -> Told:
         lines.append(f"{result.detector} is {WEAKER[result.detector]}")
     if result.removed:
         lines.append(f"{result.removed} files skipped: their videos were removed from this dataset (removed.csv)")
+    if result.kept:
+        lines.append(
+            f"{result.kept} clips of rejected videos stay: their sources are absent, so they could not be cut again"
+        )
+    if result.restore:
+        why = "videos whose files hold others now went to quarantine"
+        lines.append(f"{why}; to bring them back: {result.restore}")
     attention = by_video(result.uncut)
     if result.outdated:
         what_to_do = "give their videos to bring them up to date"
@@ -270,6 +277,7 @@ def dataset_verify(found: Verification, typed: Typed) -> Told:
     lines = [f"{p.kind}: {p.path}: {p.detail}" + (f" -> {p.repaired}" if p.repaired else "") for p in found.problems]
     counts = f"{len(found.problems)} problems, {len(found.open_problems)} left"
     lines.append(f"{found.records} records and {found.clips} clips checked, {counts}")
+    lines += [f"of the last settled version: {found.going_on}"] if found.going_on else []
     lines += [f"{found.restored} files brought back"] if found.restored else []
     lines += [f"Bring back what was moved to quarantine: {found.restore}"] if found.restore else []
     return Told(lines, needs_attention=bool(found.open_problems))

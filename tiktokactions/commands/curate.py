@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import time
@@ -18,7 +19,17 @@ from tiktokactions.dataset.dataset import refuse_subset
 from tiktokactions.dataset.editing import Edit
 from tiktokactions.dataset.info import new_info, read_info, resolve_options
 from tiktokactions.errors import UsageError
-from tiktokactions.files import DatasetBusyError, Place, disk_errors, local_path, located, records_of, write_record
+from tiktokactions.files import (
+    DatasetBusyError,
+    Place,
+    disk_errors,
+    keeping,
+    local_path,
+    located,
+    record_of,
+    records_of,
+    write_record,
+)
 from tiktokactions.files.locks import shard_lock
 from tiktokactions.records import DetectorInfo, VideoRecord
 from tiktokactions.takedown.links import link_collections
@@ -66,6 +77,10 @@ class CurateResult:
     detector: str = ""
     removed: int = 0
     """Files that were skipped because their videos had been removed (``removed.csv``)."""
+    kept: int = 0
+    """Clips of rejected videos that stay, because their sources are absent and they could not be cut again."""
+    restore: str = ""
+    """The command that brings back what went to quarantine: videos whose only file holds another one now."""
     shard: str = ""
     waits_for: tuple[str, ...] = ()
     """Of a run with ``shard``: the shards that have not finished. While there are any, nothing is settled, and the counts
@@ -226,8 +241,9 @@ def _curate_shard(
 
     with shard_lock(data.folder, shard.name, f"shard {shard}"), disk_errors():
         data, settings = opened_or_new(data.folder, typed)  # which another shard may have made meanwhile
-        with session(settings):
-            result = _work_on_part(inputs, Edit(data, "curate", settings), shard, progress)
+        with session(settings), contextlib.ExitStack() as until_the_end:
+            until_the_end.callback((edit := Edit(data, "curate", settings)).end)
+            result = _work_on_part(inputs, edit, shard, progress)
     if result.waits_for:
         return result
     progress(Progress(message="all shards are done: settling"))
@@ -369,8 +385,11 @@ def _curate_job(
     """In a worker: curate one video and write its record, the last thing that happens to it."""
     from tiktokactions.curation.one_video import curate_video
 
-    record = curate_video(job.path, options, detector, dataset, job.video_id, job.source, detect, job.copy)
-    write_record(dataset, record)
+    with keeping(dataset) if job.is_known else contextlib.nullcontext():
+        record = curate_video(job.path, options, detector, dataset, job.video_id, job.source, detect, job.copy)
+        if job.is_known and record.failure in ("vanished", "unreadable"):
+            return record_of(dataset, job.video_id).status  # what was seen while it could be read is all there is
+        write_record(dataset, record)
     return record.status
 
 
@@ -419,6 +438,8 @@ def _result_of(edit: Edit, settled: Settled, finished_before: int) -> CurateResu
         settled.counts["rejected"],
         cut_again=settled.cut,
         uncut=dict(settled.uncut),
+        kept=settled.kept,
+        restore=settled.restore,
         detector=edit.info.detector.name,
         finished_before=finished_before,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tiktokactions.dataset import dataset
 from tiktokactions.dataset.editing import Edit
 from tiktokactions.takedown.folders import finish_takedown
+from tiktokactions.takedown.originals import part_from_original
 
 
 class Dataset(dataset.Dataset):
@@ -21,3 +22,7 @@ class Dataset(dataset.Dataset):
         edit = Edit(self, "takedown")
         finish_takedown(self.folder, edit)
         edit.close()
+
+    def prepare(self) -> None:
+        """Part a copy from its original."""
+        part_from_original(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.options import AnyPath
 from tiktokactions.dataset.tables import write_card, write_statistics
-from tiktokactions.files import Place, noted_changes, update_sums
+from tiktokactions.files import Place
 
 
 def dataset_card(dataset: AnyPath) -> Place:
@@ -17,8 +17,15 @@ def dataset_card(dataset: AnyPath) -> Place:
     Example:
         tiktokactions dataset card data/
     """
+    from tiktokactions.dataset.statistics import dataset_statistics
+
     data = Dataset(dataset)
-    with data.reading(), noted_changes(data.folder) as notes:
-        card = write_card(data, data.info, write_statistics(data))
-        update_sums(data.folder, notes.sha256)
-    return card
+    with data.reading():
+        stats = dataset_statistics(data.manifest, data.options.min_person_frames)
+
+        def write() -> None:
+            write_statistics(data, stats)
+            write_card(data, data.info, stats)
+
+        data.offer(f"{data.folder}: README.md", write)
+    return data.folder / "README.md"

@@ -23,7 +23,6 @@ def dataset_check_against(dataset: AnyPath, foreign: Sequence[str], *, media: An
 
     Raises:
         UsageError: not a dataset folder, not split, or no videos.
-        DatasetBusyError: a run is writing to it.
     """
     from tiktokactions.splits.foreign import check_against
 

@@ -13,6 +13,9 @@ def dataset_diff(
 ) -> Difference:
     """Which clips came, went and changed: between two datasets, or since a version of one.
 
+    Of a dataset that a run is changing, or where one was interrupted, this is the last settled version; one line says which
+    of the two it is.
+
     Args:
         dataset: a dataset or a subset: the earlier of two, or the one to look back in.
         other: the later of two.
@@ -28,15 +31,15 @@ def dataset_diff(
     """
     written = None if output is None else on_disk(output, "a difference")
     data = Dataset(dataset)
-    data.require_settled()
-    if since is not None and other is None:
-        found = changes_since(data, since)
-    elif other is not None and since is None:
-        later = Dataset(other)
-        later.require_settled()
-        found = compare_datasets(data, later)
-    else:
-        raise UsageError("dataset diff: expected another dataset, or `since`, a version; got neither or both")
+    with data.reading():
+        if since is not None and other is None:
+            found = changes_since(data, since)
+        elif other is not None and since is None:
+            later = Dataset(other)
+            with later.reading():
+                found = compare_datasets(data, later)
+        else:
+            raise UsageError("dataset diff: expected another dataset, or `since`, a version; got neither or both")
     if written is not None:
         write_difference(found, written)
     return found

@@ -54,7 +54,7 @@ def dataset_merge(datasets: AnyPaths, output: AnyPath, *, progress: Kept = nothi
         raise UsageError("dataset merge: the datasets and the output have to be different folders")
     for part in parts:
         part.require_settled()
-    mark = out / "merge.json"
+    mark, existing = out / "merge.json", read_info(out)
     told = json_bytes({"of": [str(folder) for folder in folders]})
     is_ours = mark.is_file() and mark.read_bytes() == told
     if not is_ours and out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir()):
@@ -62,7 +62,7 @@ def dataset_merge(datasets: AnyPaths, output: AnyPath, *, progress: Kept = nothi
     merge.check_settings(*parts)
     if any(store_path(folder).exists() for folder in folders):
         on_disk(output, "reviews.sqlite")
-    merged = Dataset.new(out, read_info(out) or new_info(out, parts[0].options, parts[0].info.detector))
+    merged = Dataset.new(out, existing or new_info(out, parts[0].options, parts[0].info.detector))
     with merged.editing("merge") as edit:
         write_atomic(mark, told)
         edit.begin()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.dataset_check_against import dataset_check_against
 from tiktokactions.commands.options import AnyPath, takes
-from tiktokactions.dataset.editing import bring_manifest_up_to_date
+from tiktokactions.dataset.manifest import write_manifest
 from tiktokactions.options import checked_options
 from tiktokactions.splits.options import SplitOptions
 
@@ -42,7 +42,9 @@ def dataset_split(
 
     given = checked_options(SplitOptions, options)
     with Dataset.whole(dataset).editing("split") as edit:
-        bring_manifest_up_to_date(edit.dataset)
+        if not edit.was_settled:  # sides are given by the manifest
+            edit.begin()
+            write_manifest(edit.folder, edit.dataset.records(), edit.options)
         report = split_dataset(edit, given)
     if check_against:
         report = replace(report, check_against=dataset_check_against(dataset, check_against, media=media))

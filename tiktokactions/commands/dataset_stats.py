@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.options import AnyPath
 from tiktokactions.dataset.tables import write_statistics
-from tiktokactions.files import noted_changes, update_sums
 
 if TYPE_CHECKING:
     from tiktokactions.dataset.statistics import Statistics
@@ -16,20 +15,21 @@ if TYPE_CHECKING:
 def dataset_stats(dataset: AnyPath) -> Statistics:
     """Count a dataset and draw its figures: writes stats.json and figures/, returns the numbers.
 
-    Where a run was interrupted, the manifest is first written again from the records.
+    While a run changes the dataset, or after one was interrupted, its last settled version is counted and nothing is written.
 
     Args:
         dataset: a folder made by 'curate'.
 
     Raises:
-        UsageError: not a dataset folder.
-        DatasetBusyError: a run is writing to it.
+        UsageError: not a dataset folder, or no version of it is settled yet.
 
     Example:
         tiktokactions dataset stats data/
     """
+    from tiktokactions.dataset.statistics import dataset_statistics
+
     data = Dataset(dataset)
-    with data.reading(), noted_changes(data.folder) as notes:
-        stats = write_statistics(data)
-        update_sums(data.folder, notes.sha256)
+    with data.reading():
+        stats = dataset_statistics(data.manifest, data.options.min_person_frames)
+        data.offer(f"{data.folder}: stats.json and figures", lambda: write_statistics(data, stats))
     return stats

@@ -103,7 +103,7 @@ def _features(
     path = run = Path(features)
     if (run / "run.json").is_file():
         with unfinished(output / "features.parquet") as path:
-            predict(run, [str(data.folder / row["clip_path"]) for row in rows], features=path, progress=progress)
+            predict(run, [str(data.file(row["clip_path"])) for row in rows], features=path, progress=progress)
             return subsets.features_from_file(path, rows)
     if not path.is_file():
         raise UsageError(f"`features` {features}: expected a run, or a file that 'predict' wrote with `features`")

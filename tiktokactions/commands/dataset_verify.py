@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.options import AnyPath
+from tiktokactions.dataset.info import NewerDatasetError
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, located
 
@@ -21,7 +22,7 @@ def dataset_verify(
 ) -> Verification:
     """Check every record, clip and file of a dataset, and the exports that were made of it.
 
-    Without ``repair`` and ``restore`` nothing is written.
+    Without ``repair`` and ``restore`` nothing is written, and while a run is at work its last settled version is checked.
 
     Args:
         dataset: a folder made by 'curate'.
@@ -46,6 +47,8 @@ def dataset_verify(
 
     try:
         data = Dataset.whole(dataset)
+    except NewerDatasetError:
+        raise
     except UsageError as error:
         folder = located(dataset)
         if repair or restore or not ((folder / "records").is_dir() or (folder / "manifest.parquet").is_file()):
@@ -67,5 +70,8 @@ def dataset_verify(
                 found = repair_dataset(edit, found, yes)
     else:
         found = verify_dataset(data, exports)
+        if found.problems and (found.going_on or data.has_changed):
+            data.reload()  # a run has begun or ended meanwhile, perhaps: what differs may be of two versions
+            found = verify_dataset(data, exports)
     missed = tuple(Problem("not_restored", name, "", why) for name, why in left.items())
     return replace(found, restored=len(back), problems=(*found.problems, *missed))

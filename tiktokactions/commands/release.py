@@ -63,7 +63,7 @@ def release(
         tiktokactions release data/ -o public/ --publisher "A lab" --licence CC-BY-NC-4.0 --contact lab@example.org
         tiktokactions release data/ -o public/ --gated --push a-lab/actions
     """
-    from tiktokactions.files import disk_errors, located
+    from tiktokactions.files import disk_errors, located, may_be_refused
     from tiktokactions.releases import hub
     from tiktokactions.releases.card import GATED
     from tiktokactions.releases.release import remember_push, write_release
@@ -83,7 +83,8 @@ def release(
         done = write_release(export, out, who, gated=(who.terms or GATED) if gated else "", has_clips=not ids_only)
         if push is None:
             return done
-        remember_push(data.folder, out, push)
+        with may_be_refused(f"{data.folder}: cannot be written to, so no take-down will name {push}"):
+            remember_push(data.folder, out, push)
         pushed = hub.push_release(Path(str(out)), push, private=private, gated=gated)
     left = f"{pushed.removed:,} files of before are gone from {push}, but not from its earlier commits: {hub.FORGET}"
     return replace(done, pushed=pushed.url, notes=(*done.notes, *([left] if pushed.removed else [])))
@@ -92,6 +93,7 @@ def release(
 def _publisher(data: Dataset, said: dict[str, str]) -> Publisher:
     """What is known of the publisher; on a terminal the rest is asked for, elsewhere there is a file to fill in."""
     from tiktokactions.dataset.publisher import PUBLISHER, keep_publisher, read_publisher
+    from tiktokactions.files import may_be_refused
 
     folder = data.parent.folder
     known = replace(read_publisher(folder), **said)
@@ -100,7 +102,9 @@ def _publisher(data: Dataset, said: dict[str, str]) -> Publisher:
         for name in (*known.missing, *(["citation"] if not known.citation else [])):
             print(known.question(name), end=" ", file=sys.stderr, flush=True)
             said[name] = sys.stdin.readline().strip()
-    known = keep_publisher(folder, said)
+    known = replace(known, **said)
+    with may_be_refused(f"{folder / PUBLISHER}: not written, so the next release asks again"):
+        known = keep_publisher(folder, said)
     if known.missing:
         options = {"name": "`publisher`", "licence": "`licence`", "contact": "`contact`"}
         raise UsageError(

@@ -11,6 +11,7 @@ from tiktokactions.clips.clip import Clip, ClipSet, Side
 from tiktokactions.clips.read import read_clips
 from tiktokactions.commands.options import AnyPath, on_disk
 from tiktokactions.dataset.assignments import is_split
+from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
 from tiktokactions.files import located, write_json
 from tiktokactions.model.options import DataOptions, FinetuneOptions, PretrainOptions
@@ -21,7 +22,7 @@ from tiktokactions.model.run import clips_fingerprint, write_clips
 def clips_of(data: AnyPath, side: Side, settings: DataOptions, unsplit_is_all: bool = False) -> ClipSet:
     """The clips of one side of some data; with ``unsplit_is_all`` all of a dataset that was never split."""
     folder = located(data)
-    if unsplit_is_all and (folder / "dataset.json").is_file() and not is_split(folder):
+    if unsplit_is_all and (folder / "dataset.json").is_file() and not is_split(Dataset(folder).tables):
         side = "all"
     return read_clips(data, side=side, media=settings.media, fold=settings.fold)
 

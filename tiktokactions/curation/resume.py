@@ -72,6 +72,8 @@ class Job:
     """Reason and detail if the parent process has already found the file unusable."""
     copy: Any = None
     """See :class:`Fetched`."""
+    is_known: bool = False
+    """Whether there is a record of it already, whose evidence is out of date."""
 
 
 @dataclass
@@ -300,7 +302,7 @@ class _Run:
         known = self.checkpoint.known[video_id]
         if known.evidence_fingerprint == self.evidence_fingerprint and known.failure not in self.retried:
             return None
-        return Job(video.path, video_id, files.record_of(self.dataset, video_id).source)
+        return Job(video.path, video_id, files.record_of(self.dataset, video_id).source, is_known=True)
 
 
 def _unusable(video: ListedVideo, name: str, reason: str, detail: str, checkpoint: Checkpoint) -> Job | None:

@@ -14,6 +14,7 @@ from tiktokactions.files import (
     ChecksumsError,
     Place,
     listing,
+    listing_lock,
     read_sums,
     staging_folder,
     sum_files,
@@ -36,6 +37,11 @@ ROOT = (
     ),
     *("features.parquet", *EDITED_BY_PEOPLE),
 )
+SHARED = (
+    *("exports.json", "releases.json", "subsets.json", "collections.json", "creator-salt", "publisher.toml"),
+    "removed.csv",
+)
+"""Of no version: written by those who only read, and true at once."""
 FOLDERS: dict[str, tuple[str, ...]] = {
     "splits": (".csv", ".json"),
     "splits/check_against": (".csv", ".parquet"),
@@ -52,6 +58,15 @@ def files_of_ours(folder: Place) -> Iterator[str]:
         yield from (f"{name}/{file.name}" for file in listing(folder / name)[0] if file.suffix in suffixes)
 
 
+def tables_of(folder: Place) -> Iterator[str]:
+    """What a version of a dataset is, beside records, clips and thumbnails, and what can be made of it at any time."""
+    for name in files_of_ours(folder):
+        if name not in SHARED and not name.startswith(("figures/", "removals/", "splits/check_against/", "copies/")):
+            yield name
+    if (folder / SUMS).is_file():
+        yield SUMS
+
+
 def close_sums(folder: Place, info: bytes, is_whole: bool) -> None:
     """Write ``SHA256SUMS``, with ``dataset.json`` as it is about to be written.
 
@@ -59,6 +74,11 @@ def close_sums(folder: Place, info: bytes, is_whole: bool) -> None:
         info: the bytes of ``dataset.json``.
         is_whole: whether everything that was written since the last ``SHA256SUMS`` was noted.
     """
+    with listing_lock(folder):
+        _close_sums(folder, info, is_whole)
+
+
+def _close_sums(folder: Place, info: bytes, is_whole: bool) -> None:
     written = take_notes(folder)
     try:
         known = read_sums(folder) if is_whole else None

@@ -50,8 +50,12 @@ _STAGE_NAMES = [stage.replace("_", " ") for stage in STAGES]
 
 
 @plots.style()
-def draw_figures(dataset: Place, stats: Statistics, folder: Place | None = None) -> list[Place]:
+def draw_figures(
+    dataset: Place, stats: Statistics, folder: Place | None = None, manifest: Place | None = None
+) -> list[Place]:
     """Draw all figures into ``folder`` (default: ``<dataset>/figures``) as SVG and PNG and return their paths.
+
+    ``manifest``: of the version that was counted (default: the one in the folder).
 
     A figure for which there is nothing to show (no timings; few labels, which need no list of their own) is not drawn,
     and an older one of the same name is removed; the others say in words that there are no clips yet. The same dataset
@@ -62,7 +66,7 @@ def draw_figures(dataset: Place, stats: Statistics, folder: Place | None = None)
     for draw in (clips_per_label, clips_per_label_names, label_ranges, durations, funnel, timings):
         if (figure := draw(stats)) is not None:
             paths += plots.save_figure(figure, folder / draw.__name__)
-    paths += _save_sample_frames(dataset, stats, folder / "sample_frames")
+    paths += _save_sample_frames(dataset, stats, folder / "sample_frames", manifest)
     for name in FIGURES:
         for path in (folder / f"{name}.svg", folder / f"{name}.png"):
             if path not in paths:
@@ -268,8 +272,8 @@ def _time(seconds: float) -> str:
 # --- sample frames (paper, Figure 5) ---------------------------------------------------------------------------------
 
 
-def _save_sample_frames(dataset: Place, stats: Statistics, stem: Place) -> list[Place]:
-    posters = sample_posters(dataset, stats)
+def _save_sample_frames(dataset: Place, stats: Statistics, stem: Place, manifest: Place | None) -> list[Place]:
+    posters = sample_posters(dataset, stats, manifest)
     if not posters:
         why = "no posters of accepted clips in thumbs/" if stats.funnel.accepted else "no clips yet"
         return plots.save_figure(plots.message_figure(f"no sample frames: {why}"), stem)
@@ -287,7 +291,7 @@ def _as_jpeg(match: re.Match[bytes]) -> bytes:
     return b"data:image/jpeg;base64," + base64.b64encode(buffer.getvalue())
 
 
-def sample_posters(dataset: Place, stats: Statistics) -> dict[str, list[Image.Image]]:
+def sample_posters(dataset: Place, stats: Statistics, manifest: Place | None = None) -> dict[str, list[Image.Image]]:
     """Posters of accepted clips: up to 12 labels, spread from the largest to the smallest, up to 4 of each.
 
     Which of a label's clips are shown follows from a hash of their ids, so it is arbitrary but always the same. Posters
@@ -297,7 +301,9 @@ def sample_posters(dataset: Place, stats: Statistics) -> dict[str, list[Image.Im
     count = min(SAMPLE_LABELS, len(labels))
     wanted = [labels[round(i * (len(labels) - 1) / max(1, count - 1))] for i in range(count)]
     candidates: dict[str, list[tuple[str, str]]] = {label: [] for label in wanted}
-    for batch in read_batches(dataset / "manifest.parquet", ["video_id", "status", "labels", "human_labels"]):
+    for batch in read_batches(
+        manifest or dataset / "manifest.parquet", ["video_id", "status", "labels", "human_labels"]
+    ):
         accepted = batch.filter(pc.equal(batch["status"], "accepted"))
         rows, names = labels_of_rows(accepted)
         chosen = pc.is_in(names, value_set=pa.array(wanted))

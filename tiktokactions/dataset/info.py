@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import msgspec
 
 from tiktokactions import __version__
 from tiktokactions.curation.options import CurateOptions
-from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, local_path, staging_folder, write_atomic
+from tiktokactions.errors import TiktokactionsError, UsageError
+from tiktokactions.files import Place, local_path, located, staging_folder, write_atomic
 from tiktokactions.machine import utc_now
 from tiktokactions.options import checked_options
 from tiktokactions.records import DetectorInfo, JsonObject
 
 FORMAT, FORMAT_ON_STORES = 1, 2
 """Where records lie in ranges of many, an earlier version of this program would see none and has to refuse."""
+
+
+class NewerDatasetError(UsageError):
+    """A dataset of a newer program: every command refuses it and leaves it as it is."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,10 @@ class DatasetInfo:
     """While not settled: the command that changes the dataset or was killed while it did; empty if unknown."""
     checksums: bool = False
     """Whether ``SHA256SUMS`` was written with it."""
+    id: str = ""
+    """Tells a dataset from all others, its copies included; given by its first closing."""
+    place: str = ""
+    """Where it lay when it was last closed, from the root."""
 
 
 def info_path(dataset: Place) -> Place:
@@ -63,11 +72,14 @@ def refuse_newer(dataset: Place) -> None:
     """Of a newer format nothing else in ``dataset.json`` need have the type that it has here.
 
     Raises:
-        UsageError: a newer program made the dataset.
+        NewerDatasetError: a newer program made the dataset.
+        UsageError: ``dataset.json`` is damaged.
     """
     path = info_path(dataset)
     if (number := _decoded(path, _Format).format) > FORMAT_ON_STORES:
-        raise UsageError(f"{path}: format {number}, this program reads up to {FORMAT_ON_STORES}: update tiktokactions")
+        raise NewerDatasetError(
+            f"{path}: format {number}, this program reads up to {FORMAT_ON_STORES}: update tiktokactions"
+        )
 
 
 class _Format(msgspec.Struct):
@@ -111,6 +123,36 @@ def new_info(dataset: Place, options: CurateOptions, detector: DetectorInfo) -> 
         detector=detector,
         versions={"tiktokactions": __version__} | library_versions(),
     )
+
+
+def original_of(folder: Place, info: DatasetInfo) -> Place | None:
+    """The dataset that this one is a copy of: another one with its id lies where it was last closed. None for one that lies
+    there itself, and for one that was moved."""
+    original = located(info.place or str(folder))
+    if not info.id or info.place == str(folder.resolve()):
+        return None
+    try:
+        other = read_info(original)
+        if other is None or other.id != info.id or _is_same_file(info_path(folder), info_path(original)):
+            return None
+    except (TiktokactionsError, OSError):  # there, and not to be read: what is its own stays its own
+        pass
+    return original
+
+
+def _is_same_file(one: Place, two: Place) -> bool:
+    """One file seen through two mounts has another device each time, but nothing else."""
+    here, there = local_path(one), local_path(two)
+    if here is None or there is None:
+        return one == two
+    a, b = here.stat(), there.stat()
+    return (a.st_ino, a.st_mtime_ns, a.st_size) == (b.st_ino, b.st_mtime_ns, b.st_size)
+
+
+def identified(folder: Place, info: DatasetInfo) -> DatasetInfo:
+    """The same with its id, a new one for a copy, and the place where it lies."""
+    is_new = not info.id or original_of(folder, info) is not None
+    return replace(info, id=secrets.token_hex(8) if is_new else info.id, place=str(folder.resolve()))
 
 
 def saved_options(options: CurateOptions) -> JsonObject:

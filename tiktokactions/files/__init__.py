@@ -5,6 +5,8 @@ between the two is decided in this room alone.
 """
 
 from tiktokactions.files.changes import (
+    SETTLED,
+    Notes,
     clear_staging,
     create,
     csv_bytes,
@@ -13,7 +15,9 @@ from tiktokactions.files.changes import (
     delete_folder,
     disk_errors,
     json_bytes,
+    keeping,
     link_or_copy,
+    may_be_refused,
     move_into_place,
     noted_changes,
     place_file,
@@ -27,6 +31,7 @@ from tiktokactions.files.changes import (
 from tiktokactions.files.checksums import (
     SUMS,
     ChecksumsError,
+    listing_lock,
     read_sums,
     sum_files,
     update_sums,
@@ -46,7 +51,7 @@ from tiktokactions.files.layout import (
     strip_path,
     thumbnail_paths,
 )
-from tiktokactions.files.locks import DatasetBusyError, dataset_lock
+from tiktokactions.files.locks import AtWork, DatasetBusyError, dataset_lock, who_is_at_work
 from tiktokactions.files.objects import ObjectPath, is_address
 from tiktokactions.files.places import (
     Place,
@@ -72,6 +77,7 @@ from tiktokactions.files.record_files import (
     delete_records,
     read_record,
     record_files,
+    record_files_of,
     record_of,
     recorded,
     records_of,
@@ -79,4 +85,5 @@ from tiktokactions.files.record_files import (
     write_record,
     writing_in_order,
 )
+from tiktokactions.files.settled import drop_version, keep_version, settled_file
 from tiktokactions.files.stores import StoreError

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from tiktokactions.errors import AccessError, DiskFullError, TiktokactionsError
 from tiktokactions.files import objects
-from tiktokactions.files.places import Place, absolute, local_file, local_path, sha256_file, stored_path
-from tiktokactions.machine import NO_SPACE, scratch_folder
+from tiktokactions.files.places import Place, absolute, local_file, local_path, located, sha256_file, stored_path
+from tiktokactions.machine import NO_SPACE, scratch_folder, tell
 
 NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 NOT_NOTED = ("records", "clips", "thumbs", "quarantine", "SHA256SUMS", "dataset.json")
@@ -26,8 +26,70 @@ NOT_NOTED = ("records", "clips", "thumbs", "quarantine", "SHA256SUMS", "dataset.
 written by whoever reads the notes."""
 
 
+SETTLED = ".settled"
+"""In a dataset that is being changed: its last settled version, as far as something of it has changed since."""
+KEPT = ("records", "clips", "thumbs")
+"""What is kept there when it changes. The tables are there from the beginning."""
+
+
 def about_to_change(place: Place) -> None:
     """Called before each change takes effect. Does nothing; tests put something here that ends the process."""
+
+
+_keeping: list[str] = []
+
+
+@contextlib.contextmanager
+def keeping(dataset: Place) -> Iterator[None]:
+    """While the block lasts, a record, clip or thumbnail that this process changes or deletes is first kept below
+    ``.settled``, for those who read the last settled version; nothing where none is kept."""
+    if not (dataset / SETTLED / "dataset.json").is_file():
+        yield
+        return
+    _keeping.append(absolute(str(dataset)))
+    try:
+        yield
+    finally:
+        _keeping.remove(absolute(str(dataset)))
+
+
+def _changing(place: Place) -> None:
+    _keep(place)
+    about_to_change(place)
+
+
+def _keep(place: Place) -> None:
+    folder, name = next(((f, n) for f in _keeping if (n := relative_name(f, place))), ("", ""))
+    # On a store the settled record is a line of its range; a file of its own is what the run has written.
+    is_in_flight = local_path(place) is None and name.startswith("records/") and place.suffix == ".json"
+    if is_in_flight or name.partition("/")[0] not in KEPT or not place.is_file():
+        return
+    kept = located(folder) / SETTLED / name
+    if not kept.is_file():
+        copy_whole(place, kept)
+
+
+def copy_whole(source: Place, target: Place) -> None:
+    """A file at one more place of the same disk or store, whole or not at all: a hard link where the disk has them."""
+    local, linked = local_path(source), local_path(target)
+    if local is None or linked is None:
+        objects.copy(stored_path(source), stored_path(target))
+        return
+    linked.parent.mkdir(parents=True, exist_ok=True)
+    about_to_change(linked)
+    try:
+        os.link(local, linked)
+    except FileExistsError:  # kept by another worker meanwhile
+        pass
+    except OSError:
+        with unfinished(linked) as copied:
+            shutil.copyfile(local, copied)
+
+
+def relative_name(folder: str, place: Place) -> str:
+    """The path of a place relative to a folder (absolute); empty where it lies elsewhere."""
+    path = absolute(str(place))
+    return path[len(folder) + 1 :] if path.startswith(f"{folder}/") else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +101,7 @@ class Notes:
 
     def name_of(self, place: Place) -> str:
         """The relative path; empty for what is not noted: what lies elsewhere, hidden files, :data:`NOT_NOTED`."""
-        path = absolute(str(place))
-        name = path[len(self.folder) + 1 :] if path.startswith(f"{self.folder}/") else ""
+        name = relative_name(self.folder, place)
         return "" if name.startswith(".") or name.partition("/")[0] in NOT_NOTED else name
 
 
@@ -118,7 +179,7 @@ def write_atomic(place: Place, data: bytes, staging: Path | None = None) -> None
     ``staging``: see :func:`unfinished`. An object store needs none: one PUT is whole or nothing.
     """
     if local_path(place) is None:
-        about_to_change(place)
+        _changing(place)
         stored_path(place).write_bytes(data)
         _note(place, data)
         return
@@ -130,7 +191,7 @@ def create(place: Place, data: bytes) -> None:
     """Write a secret where there is none yet: on a disk only its owner may read it. Raises ``FileExistsError``."""
     local = local_path(place)
     if local is None:
-        about_to_change(place)
+        _changing(place)
         stored_path(place).create(data)
     else:
         with tempfile.NamedTemporaryFile(dir=local.parent, prefix=".writing-") as file:
@@ -172,12 +233,12 @@ def place_file(source: Place, target: Place, sha256: str = "") -> bool:
             return False
         placed = local_path(target)
         if placed is None:
-            about_to_change(target)
+            _changing(target)
             objects.upload(local, stored_path(target))
             return True
         placed.parent.mkdir(parents=True, exist_ok=True)
         delete(placed)
-        about_to_change(placed)
+        _changing(placed)
         if local_path(source) is not None:
             with contextlib.suppress(OSError):
                 os.link(local, placed)
@@ -219,7 +280,8 @@ def csv_bytes(rows: Iterable[Iterable[object]]) -> bytes:
 def move_into_place(staged: Place, target: Place) -> None:
     """Bring a finished file or folder to where it belongs: a rename (same file system), or one upload to an object store."""
     source, local = local_path(staged), local_path(target)
-    about_to_change(target)
+    _keep(staged)
+    _changing(target)
     if source is None or source.is_file():
         _note(staged, None)
         _note(target, staged)
@@ -239,7 +301,7 @@ def delete(place: Place) -> bool:
     # Stores do not tell what they had no need to delete.
     if not (place.is_file() if local is None else os.path.lexists(local)):
         return False
-    about_to_change(place)
+    _changing(place)
     _note(place, None)
     (local or stored_path(place)).unlink(missing_ok=True)
     return True
@@ -249,6 +311,8 @@ def delete_together(places: Sequence[Place]) -> None:
     """Remove many files, some of which may be gone; of a store up to a thousand with one request."""
     for first in range(0, len(places), objects.DELETED_TOGETHER):
         part = places[first : first + objects.DELETED_TOGETHER]
+        for place in part:
+            _keep(place)
         about_to_change(part[0])
         objects.delete_together([stored_path(place) for place in part])
 
@@ -296,3 +360,15 @@ def disk_errors(written_to: Place | None = None) -> Iterator[None]:
         ) from error
     if written_to is not None:
         clear_staging(written_to)
+
+
+@contextlib.contextmanager
+def may_be_refused(said: str) -> Iterator[None]:
+    """Around what is written into a dataset that is only read: where that is refused, one line says what follows from it,
+    and the reader goes on."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ACCESS and not isinstance(error, PermissionError):
+            raise
+        tell(f"{said} ({os.strerror(error.errno) if error.errno else error})")

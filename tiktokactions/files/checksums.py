@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+import filelock
+
 from tiktokactions.errors import UsageError
-from tiktokactions.files.changes import delete, staging_folder, write_atomic
-from tiktokactions.files.places import Place, sha256_file
+from tiktokactions.files.changes import delete, write_atomic
+from tiktokactions.files.places import Place, local_path, sha256_file
 
 SUMS = "SHA256SUMS"
 SEAL = "# sha256 of the lines above: "
+WAIT_S = 60.0
+"""How long a writer waits for another one; each needs milliseconds."""
 
 
 class ChecksumsError(UsageError):
@@ -52,25 +56,41 @@ def sum_files(folder: Place, names: Iterable[str]) -> dict[str, tuple[str, ...]]
     return {name: (sha256_file(folder / name),) for name in names if (folder / name).is_file()}
 
 
+@contextlib.contextmanager
+def listing_lock(folder: Place) -> Iterator[None]:
+    """Held for as long as a file that several may write is read and written again together with ``SHA256SUMS``: exports are
+    remembered while a run has the dataset's lock. May be taken again within. On a store there is none."""
+    local = local_path(folder)
+    if local is None or not local.is_dir():
+        yield
+        return
+    with filelock.FileLock(local / ".listing-lock", timeout=WAIT_S, is_singleton=True):
+        yield
+
+
 def update_sums(folder: Place, changed: Mapping[str, str]) -> None:
     """Put new checksums in ``SHA256SUMS``, if there is one; an empty one takes the line away."""
-    if changed and (sums := _known(folder)) is not None:
-        now = {name: (sha256,) for name, sha256 in changed.items() if sha256}
-        kept = {name: known for name, known in sums.items() if name not in changed}
-        write_sums(folder, kept | now, staging_folder(folder))
+    if not changed:
+        return
+    with listing_lock(folder):
+        if (sums := _known(folder)) is not None:
+            now = {name: (sha256,) for name, sha256 in changed.items() if sha256}
+            write_sums(folder, {name: known for name, known in sums.items() if name not in changed} | now)
 
 
 def write_listed(folder: Place, name: str, data: bytes | None) -> None:
     """Write a file that ``SHA256SUMS`` lists (None: delete it). A kill on the way leaves lines that fit."""
-    sums, path = _known(folder), folder / name
+    # Not in the dataset's folder for half-written files: whoever takes its lock empties that.
     sha256 = hashlib.sha256(data).hexdigest() if data is not None else ""
-    if sums is not None and data is not None:
-        write_sums(folder, sums | {name: (*sums.get(name, ()), sha256)}, staging_folder(folder))
-    if data is None:
-        delete(path)
-    else:
-        write_atomic(path, data, staging_folder(folder))
-    update_sums(folder, {name: sha256})
+    with listing_lock(folder):
+        sums, path = _known(folder), folder / name
+        if sums is not None and data is not None:
+            write_sums(folder, sums | {name: (*sums.get(name, ()), sha256)})
+        if data is None:
+            delete(path)
+        else:
+            write_atomic(path, data)
+        update_sums(folder, {name: sha256})
 
 
 def _known(folder: Place) -> dict[str, tuple[str, ...]] | None:

@@ -19,6 +19,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
@@ -27,7 +28,7 @@ from tiktokactions.errors import TiktokactionsError
 from tiktokactions.files.changes import clear_staging, link_or_copy
 from tiktokactions.files.places import Place, listing, local_path, stored_path
 from tiktokactions.files.stores import StoreError
-from tiktokactions.machine import is_alive
+from tiktokactions.machine import is_alive, utc_now
 from tiktokactions.records import JsonObject
 
 SHARDS = ".shards"
@@ -36,10 +37,73 @@ LEASE_S = 60.0
 """A lease that has not been renewed for this long belongs to nobody."""
 RENEWALS = 4
 """Times that a lease is renewed within ``LEASE_S``."""
+PROBED_S = 0.2
+"""Who looks whether a lock is held holds it for an instant: a run waits this long before it calls a dataset busy."""
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+"""What file systems without locks say."""
 
 
 class DatasetBusyError(TiktokactionsError, RuntimeError):
     """Another run is writing to the same dataset folder."""
+
+
+@dataclass(frozen=True)
+class AtWork:
+    """Who changes a dataset."""
+
+    owner: str
+    """``process 12 on laptop``, or the shard."""
+    host: str
+    process: int
+    since: str
+    """UTC; empty where an earlier version of this program is at work."""
+    is_sure: bool = True
+    """False for a lease of another machine: whether its holder is alive, only watching it would tell."""
+
+    def __str__(self) -> str:
+        since = f" since {self.since}" if self.since else ""
+        return f"{self.owner}{since}{'' if self.is_sure else ', as far as its lease tells'}"
+
+
+def who_is_at_work(dataset: Place) -> AtWork | None:
+    """Who holds the lock of a dataset now, or a shard of it. Nothing is written, and nobody has to wait.
+
+    A lock on a disk is told by the operating system, for other machines that share the disk too.
+    """
+    folder = local_path(dataset)
+    if folder is not None and _is_locked(folder):
+        return _at_work(_holder(folder / ".lock-owner") or {"owner": "another run"})
+    leases = [path for path in listing(dataset / SHARDS)[0] if path.suffix == ".lease"]
+    for path in leases if folder is not None else [dataset / ".lock", *leases]:
+        holder = _holder(path)
+        if holder and not (_is_from_here(holder) and not is_alive(holder["process"])):
+            return _at_work(holder, is_sure=_is_from_here(holder))
+    return None
+
+
+def _at_work(holder: JsonObject, is_sure: bool = True) -> AtWork:
+    owner, since = str(holder.get("owner", "another run")), str(holder.get("since", ""))
+    return AtWork(owner, str(holder.get("host", "")), int(holder.get("process", 0)), since, is_sure)
+
+
+def _is_locked(folder: Path) -> bool:
+    """Whether a process of any machine holds the lock. Where the file system has no such locks, or the file may not be
+    opened, the word of its owner has to do."""
+    import fcntl
+
+    try:
+        with (folder / ".lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, *NO_LOCKS):
+            raise
+        holder = _holder(folder / ".lock-owner")
+        return bool(holder) and not (_is_from_here(holder) and not is_alive(holder["process"]))
+    return False
 
 
 def _busy(dataset: Place, who: str) -> DatasetBusyError:
@@ -62,15 +126,15 @@ def dataset_lock(dataset: Place) -> Iterator[None]:
             yield
         return
     folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / ".lock", timeout=0)
+    lock = filelock.FileLock(folder / ".lock", timeout=PROBED_S)
     owner = folder / ".lock-owner"
     try:
-        lock.acquire()
+        lock.acquire(poll_interval=PROBED_S / 4)
     except filelock.Timeout:
         _refuse_shards(dataset)
         raise _busy(dataset, _told_owner(folder)) from None
     try:
-        owner.write_text(f"{_me()}\n")
+        owner.write_bytes(_encoded(_told_of_me(), 0))
         _refuse_shards(dataset)
         clear_staging(dataset)
         yield
@@ -109,20 +173,21 @@ def _shared(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise _busy(folder, _told_owner(folder)) from None
         except OSError as error:
-            if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+            if error.errno not in NO_LOCKS:
                 raise
         yield
 
 
 def _told_owner(folder: Path) -> str:
-    try:
-        return (folder / ".lock-owner").read_text().strip() or "another run"
-    except FileNotFoundError:
-        return "another run"
+    return str(_holder(folder / ".lock-owner").get("owner", "another run"))
 
 
 def _me() -> str:
     return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def _told_of_me(owner: str = "") -> JsonObject:
+    return {"owner": owner or _me(), "host": socket.gethostname(), "process": os.getpid(), "since": utc_now()}
 
 
 def _refuse_shards(dataset: Place) -> None:
@@ -167,9 +232,8 @@ def held_lease(path: Place, dataset: Place | None = None, owner: str = "") -> It
     Raises:
         DatasetBusyError: a living run holds it, or took it over because ours could not be renewed in time.
     """
-    host, process = socket.gethostname(), os.getpid()
     dataset = dataset or path.parent
-    mine = {"owner": owner or _me(), "host": host, "process": process, "token": uuid.uuid4().hex}
+    mine = _told_of_me(owner) | {"token": uuid.uuid4().hex}
     _acquire(path, dataset, mine)
     ended, lost = threading.Event(), threading.Event()
     keeper = threading.Thread(target=_renew, args=(path, mine, ended, lost), daemon=True)

@@ -272,9 +272,13 @@ def upload(source: Path, target: ObjectPath) -> None:
     steady(str(target), lambda: filesystem(target.url).put_file(str(source), target.key))
 
 
+def copy(source: ObjectPath, target: ObjectPath) -> None:
+    steady(str(target), lambda: filesystem(source.url).cp_file(source.key, target.key))
+
+
 def move(source: ObjectPath, target: ObjectPath) -> None:
     """Copy, then delete. A run that ends in between leaves both, and the next one finds the old one unclaimed."""
-    steady(str(target), lambda: filesystem(source.url).cp_file(source.key, target.key))
+    copy(source, target)
     source.unlink(missing_ok=True)
 
 

@@ -23,7 +23,14 @@ from pathlib import Path
 import msgspec
 
 from tiktokactions.errors import UsageError
-from tiktokactions.files.changes import delete, delete_empty, delete_together, staging_folder, write_atomic
+from tiktokactions.files.changes import (
+    SETTLED,
+    delete,
+    delete_empty,
+    delete_together,
+    staging_folder,
+    write_atomic,
+)
 from tiktokactions.files.layout import AnyPlace, record_path, record_range, shard
 from tiktokactions.files.places import Place, listing, local_path, read_together, readable, readable_files
 from tiktokactions.records import VideoRecord, decode_record, encode_record
@@ -82,8 +89,14 @@ def all_records(dataset: Place) -> Iterator[VideoRecord]:
         yield decode_record(data, where=str(path))
 
 
-def record_of(dataset: Place, video_id: str) -> VideoRecord:
-    """Raises ``FileNotFoundError`` where there is no such video, ``UsageError`` where its record is not valid."""
+def record_of(dataset: Place, video_id: str, settled: bool = False) -> VideoRecord:
+    """Raises ``FileNotFoundError`` where there is no such video, ``UsageError`` where its record is not valid.
+
+    ``settled``: as it was in the version that is kept while a run changes the dataset.
+    """
+    if settled:
+        for record in records_of(dataset, [video_id], settled):
+            return record
     path = record_path(dataset, video_id)
     try:
         return read_record(path)
@@ -93,12 +106,21 @@ def record_of(dataset: Place, video_id: str) -> VideoRecord:
         raise
 
 
-def records_of(dataset: Place, video_ids: Iterable[str]) -> Iterator[VideoRecord]:
-    """The records of these videos, in the order of :func:`record_files`; those that are not there are left out."""
+def records_of(dataset: Place, video_ids: Iterable[str], settled: bool = False) -> Iterator[VideoRecord]:
+    """The records of these videos, in the order of :func:`record_files`; those that are not there are left out.
+
+    ``settled``: see :func:`record_of`.
+    """
+    for path, data in record_files_of(dataset, video_ids, settled):
+        yield decode_record(data, where=str(path))
+
+
+def record_files_of(dataset: Place, video_ids: Iterable[str], settled: bool = False) -> Iterator[tuple[Place, bytes]]:
+    """The same, not decoded."""
     for name, files in _by_range(video_ids):
-        found = _found_in(dataset, name, files)
+        found = (_settled_in if settled else _found_in)(dataset, name, files)
         for file in sorted(found):
-            yield decode_record(found[file], where=str(dataset / "records" / name / file))
+            yield dataset / "records" / name / file, found[file]
 
 
 def recorded(dataset: Place, video_ids: Iterable[str]) -> set[str]:
@@ -126,6 +148,17 @@ def _found_in(dataset: Place, name: str, files: set[str]) -> dict[str, bytes]:
         paths = (path for file in sorted(files) if (path := folder / file).is_file())
     found = {path.name: data for path, data in read_together(paths)}
     return dict(_from_range(dataset, name, files - found.keys())) | found
+
+
+def _settled_in(dataset: Place, name: str, files: set[str]) -> dict[str, bytes]:
+    """The same of the version that is kept. What a run has in flight beside a range is newer and does not count; what it
+    replaced is kept by then, so that is looked at last."""
+    found = dict(_from_range(dataset, name, files))
+    for place in (dataset, dataset / SETTLED):
+        for file in sorted(files - found.keys() if place is dataset else files):
+            with contextlib.suppress(FileNotFoundError):
+                found[file] = (place / "records" / name / file).read_bytes()
+    return found | dict(_from_range(dataset / SETTLED, name, files))
 
 
 def _layout(dataset: Place) -> tuple[dict[str, Callable[[], Path]], dict[str, Place]]:

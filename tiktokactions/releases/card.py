@@ -63,7 +63,7 @@ def _draw(export: Export, stats: Statistics, out: AnyPlace, has_clips: bool) -> 
     """Of the clips in the folder. Sample frames only where all clips of the dataset are there."""
     figures = {"clips_per_label": clips_per_label(stats), "durations": durations(stats)}
     if has_clips and not (export.sides or export.labels):
-        posters = sample_posters(export.dataset.folder, stats)
+        posters = sample_posters(export.dataset.folder, stats, export.dataset.manifest)
         figures |= {"sample_frames": sample_frames(posters)} if posters else {}
     folder = out / "figures"
     return [path for name, figure in figures.items() for path in plots.save_figure(figure, folder / name, (".png",))]

@@ -25,7 +25,6 @@ from tiktokactions.files import (
     listing,
     local_path,
     place_file,
-    records_of,
     sha256_file,
     unfinished,
 )
@@ -90,7 +89,7 @@ def batches_of_clips(export: Export) -> Iterator[list[tuple[ExportedClip, ClipFi
         for first in range(0, batch.num_rows, BATCH):
             rows = batch.slice(first, BATCH).to_pylist()
             ids = [row["video_id"] for row in rows]
-            files = {record.video_id: record.clip for record in records_of(export.dataset.parent.folder, ids)}
+            files = {record.video_id: record.clip for record in export.dataset.records_of(ids)}
             clips = [ExportedClip(export.dataset, row, row["split"] or UNSPLIT, export.salt) for row in rows]
             found = []
             for clip in clips:

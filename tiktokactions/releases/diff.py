@@ -30,7 +30,7 @@ class Difference:
 
 def compare_datasets(before: Dataset, after: Dataset) -> Difference:
     """Clips of two datasets."""
-    old = {row["video_id"]: (state_of(row), row["split"] or "") for row in accepted_rows(before.folder)}
+    old = {row["video_id"]: (state_of(row), row["split"] or "") for row in accepted_rows(before.tables)}
     return _compare(str(before.folder), old, after)
 
 
@@ -40,13 +40,13 @@ def changes_since(dataset: Dataset, version: int) -> Difference:
     Raises:
         HistoryError: a version that the history does not reach.
     """
-    states = states_at(dataset.folder, version)
+    states = states_at(dataset.tables, version)
     return _compare(f"{dataset.folder}, version {version}", {i: (state, "") for i, state in states.items()}, dataset)
 
 
 def _compare(before: str, old: dict[str, tuple[str, str]], after: Dataset) -> Difference:
     came, changed, crossed, sides, same = [], [], [], {}, 0
-    for row in accepted_rows(after.folder):
+    for row in accepted_rows(after.tables):
         video_id, side = row["video_id"], row["split"] or ""
         was = old.pop(video_id, None)
         if was is None:

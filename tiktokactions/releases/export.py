@@ -21,8 +21,10 @@ from tiktokactions.files import (
     delete_empty,
     delete_folder,
     json_bytes,
+    listing_lock,
     local_path,
     located,
+    may_be_refused,
     move_into_place,
     sum_files,
     what_is_there,
@@ -72,13 +74,16 @@ def export_dataset(export: Export, name: str, out: Place) -> Exported:
     if name not in formats.NAMES:
         raise ExportError(f"`format`: got {name!r}, expected one of {', '.join(formats.NAMES)}")
     before = _files_before(out, name)
+    _refuse_another(export.dataset, out)
     if not export.counts and name != "ids":
         raise ExportError(f"{export.dataset.folder}: no accepted clip fits; 'dataset stats' says what there is")
     known, said = remembered(export.dataset.folder), (out / MARK).read_bytes() if (out / MARK).is_file() else None
-    mark: JsonObject = {"format": name, "dataset": export.dataset.name, **_options(export), "files": before}
+    about = {"format": name, "dataset": export.dataset.name, "of": export.dataset.info.id}
+    mark: JsonObject = {**about, **_options(export), "files": before}
     mark.pop("root")  # where something lies on this machine is nobody else's
     # Both before the first clip: a take-down finds what is left of an export that was killed.
-    _remember(export, name, out)
+    with may_be_refused(f"{export.dataset.folder}: cannot be written to, so no take-down will find the export {out}"):
+        _remember(export, name, out)
     write_json(out / MARK, mark | {"unfinished": True}, indent=1)
     staging = _staging(out)
     delete_folder(staging)  # of one that was killed
@@ -88,10 +93,12 @@ def export_dataset(export: Export, name: str, out: Place) -> Exported:
         written = sorted(path.relative_to(staging).as_posix() for path in write(export, staging))
         written += _certificate(export, staging)
         _refuse_others(out, before, written)
+        export.dataset.require_unchanged()
     except UsageError:  # nothing was written: nothing is there to be made anew by a take-down, or taken for ours
         delete_folder(staging)
         delete(out / MARK) if said is None else write_atomic(out / MARK, said)
-        write_listed(export.dataset.folder, REMEMBERED, json_bytes(known, indent=1))
+        with may_be_refused(f"{export.dataset.folder}: cannot be written to, so it remembers the export {out}"):
+            write_listed(export.dataset.folder, REMEMBERED, json_bytes(known, indent=1))
         raise
     sums = sum_files(staging, written)
     size = sum((staging / path).stat().st_size for path in written)
@@ -122,7 +129,7 @@ def _staging(out: Place) -> Path:
 
 def _certificate(export: Export, staging: Path) -> list[str]:
     """The certificate of the dataset's splits, where there is one, goes along."""
-    source = export.dataset.folder / "splits" / CERTIFICATE
+    source = export.dataset.tables / "splits" / CERTIFICATE
     if not source.is_file():
         return []
     write_atomic(staging / CERTIFICATE, source.read_bytes())
@@ -144,6 +151,16 @@ def remembered(dataset: Place) -> list[JsonObject]:
     path = dataset / REMEMBERED
     found: list[JsonObject] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     return found
+
+
+def _refuse_another(data: Dataset, out: Place) -> None:
+    """Raises ``ExportError`` where the export of another dataset lies, for example of the one that this is a copy of."""
+    mark = out / MARK
+    said = json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else {}
+    entry = next((known for known in remembered(data.folder) if known["path"] == str(out.resolve())), None)
+    by_id = bool(said.get("of") and data.info.id and said["of"] != data.info.id)
+    if by_id if entry is None else not made_by(data.folder, entry, REMEMBERED):
+        raise ExportError(f"{out}: holds an export of another dataset; choose another folder")
 
 
 def take_down_from_exports(dataset: Place, ids: Iterable[str]) -> int:
@@ -218,16 +235,18 @@ def _files_before(out: Place, name: str) -> list[str]:
 def _remember(export: Export, name: str, out: Place) -> None:
     of = absolute(str(export.dataset.folder))
     entry = {"format": name, "path": str(out.resolve()), "dataset": of, **_options(export)}
-    others = [known for known in remembered(export.dataset.folder) if known["path"] != entry["path"]]
-    write_listed(export.dataset.folder, REMEMBERED, json_bytes([*others, entry], indent=1))
+    with listing_lock(export.dataset.folder):
+        known = remembered(export.dataset.folder)
+        if entry not in known:
+            others = [one for one in known if one["path"] != entry["path"]]
+            write_listed(export.dataset.folder, REMEMBERED, json_bytes([*others, entry], indent=1))
 
 
 def made_by(dataset: Place, entry: JsonObject, name: str) -> bool:
     """Whether this dataset made what it remembers in the file ``name``: a copy of a dataset did not make what the original
     made, as long as that lies where it was."""
-    here = absolute(str(dataset))
-    original = entry.get("dataset", here)
-    path = located(original) / name
-    if original == here or not path.is_file():
+    original = located(entry.get("dataset") or str(dataset))
+    path = original / name
+    if original.resolve() == dataset.resolve() or not path.is_file():
         return True
     return all(known["path"] != entry["path"] for known in json.loads(path.read_text(encoding="utf-8")))

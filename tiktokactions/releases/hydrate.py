@@ -32,7 +32,7 @@ from tiktokactions.curation.weights import DetectorError
 from tiktokactions.dataset.assignments import Assignment, write_assignments
 from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.errors import UsageError
-from tiktokactions.files import delete, read_record, record_path, sha256_file, write_csv, write_record
+from tiktokactions.files import delete, keeping, read_record, record_path, sha256_file, write_csv, write_record
 from tiktokactions.machine import utc_now
 from tiktokactions.records import DetectorInfo, JsonObject, Source, VideoRecord
 from tiktokactions.releases.formats.ids import INFO_NAME
@@ -234,6 +234,11 @@ def hydrate_all(
 
 def hydrate_one(found: Found, dataset: Path, options: CurateOptions, detector: str) -> str:
     """In a worker: one record with its clip and thumbnails; the record is written last."""
+    with keeping(dataset):
+        return _hydrate(found, dataset, options, detector)
+
+
+def _hydrate(found: Found, dataset: Path, options: CurateOptions, detector: str) -> str:
     released, path = found.released.record, found.path
     stat = Path(path).stat()
     target = record_path(dataset, released.video_id)

@@ -23,8 +23,10 @@ from tiktokactions.files import (
     delete,
     json_bytes,
     listing,
+    listing_lock,
     local_path,
     located,
+    may_be_refused,
     readable,
     sha256_file,
     write_atomic,
@@ -93,11 +95,11 @@ def write_release(
     elif not _is_ours(export.dataset.folder, said["id"], out):
         raise UsageError(f"{out}: holds a release of another dataset; choose another folder")
     options = {"sides": export.sides, "labels": export.labels, "gated": gated, "has_clips": has_clips}
-    own = hashlib.sha256(b"release" + export.salt).hexdigest()[
-        :16
-    ]  # of the dataset, so that two runs write the same bytes
+    # Of the dataset, so that two runs write the same bytes.
+    own = hashlib.sha256(b"release" + export.salt).hexdigest()[:16]
     mark = {"format": 1, "id": said["id"] if said else own, "dataset": export.dataset.name} | options
-    _remember(export.dataset.folder, mark, out)
+    with may_be_refused(f"{export.dataset.folder}: cannot be written to, so no take-down will find the release {out}"):
+        _remember(export.dataset.folder, mark, out)
     write_json(out / MARK, mark)
     return _write(export, out, publisher, gated, has_clips)
 
@@ -169,7 +171,7 @@ def _write(export: Export, out: Place, publisher: Publisher, gated: str, has_cli
         paths += write_data(export, out)
         sums |= _sums_of_clips(out)
     paths += ids.write(export, out)  # type: ignore[arg-type]
-    certificate = export.dataset.folder / "splits" / CERTIFICATE
+    certificate = export.dataset.tables / "splits" / CERTIFICATE
     has_certificate = certificate.is_file() and set(export.counts) != {"all"}
     if has_certificate:
         write_atomic(out / CERTIFICATE, certificate.read_bytes())
@@ -184,6 +186,7 @@ def _write(export: Export, out: Place, publisher: Publisher, gated: str, has_cli
         if name not in sums:
             sums[name] = (sha256_file(path),)
     clear_staging(out)
+    export.dataset.require_unchanged()
     write_sums(out, sums)
     clips = sum(export.counts.values())
     told = (*export.unmatched, *export.notes)
@@ -254,10 +257,13 @@ def remember_push(dataset: Place, out: Place, name: str) -> None:
 def _remember(dataset: Place, mark: JsonObject, out: Place, pushed: str = "") -> None:
     told = {name: mark[name] for name in ("id", "sides", "labels", "gated", "has_clips")}
     entry = told | {"path": absolute(str(out)), "dataset": absolute(str(dataset))}
-    same = [known for known in remembered(dataset) if known["path"] == entry["path"]]
-    others = [known for known in remembered(dataset) if known not in same]
-    names = dict.fromkeys([*(name for known in same for name in known.get("pushed", ())), *filter(None, [pushed])])
-    write_listed(dataset, REMEMBERED, json_bytes([*others, entry | ({"pushed": list(names)} if names else {})]))
+    with listing_lock(dataset):
+        before = remembered(dataset)
+        same = [known for known in before if known["path"] == entry["path"]]
+        names = dict.fromkeys([*(name for known in same for name in known.get("pushed", ())), *filter(None, [pushed])])
+        now = [*(known for known in before if known not in same), entry | ({"pushed": list(names)} if names else {})]
+        if now != before:
+            write_listed(dataset, REMEMBERED, json_bytes(now))
 
 
 def _is_ours(dataset: Place, release_id: str, out: Place) -> bool:

@@ -19,7 +19,7 @@ from tiktokactions.collection.rows import hash_creator
 from tiktokactions.curation.decide import person_score
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.statistics import labels_of_rows
-from tiktokactions.files import Place, create, local_path, seen_from, sha256_file, update_sums
+from tiktokactions.files import Place, create, local_path, may_be_refused, sha256_file, update_sums
 from tiktokactions.records import JsonObject, PersonBox, Sample, VideoRecord
 from tiktokactions.splits.leak_groups import first_labels
 
@@ -60,7 +60,7 @@ class ExportedClip:
 
     @property
     def path(self) -> Place:
-        return seen_from(self.dataset.folder, self.row["clip_path"])
+        return self.dataset.file(self.row["clip_path"])
 
     @property
     def start_s(self) -> float:
@@ -195,9 +195,10 @@ def unmatched(asked: Sequence[str], found: Collection[str], option: str) -> list
 def dataset_salt(dataset: Place) -> bytes:
     """The salt that hashes creators in every export of a dataset: made once, never exported, on a disk readable by its owner
     only; on a store whoever may read the bucket may read it."""
-    path = dataset / SALT_FILE
+    path, fresh = dataset / SALT_FILE, f"{secrets.token_hex(16)}\n".encode()
     if not path.is_file():
-        with contextlib.suppress(FileExistsError):  # another export made it meanwhile
-            create(path, f"{secrets.token_hex(16)}\n".encode())
+        refused = f"{dataset}: cannot be written to, so creators bear other hashes in this export than in the next"
+        with contextlib.suppress(FileExistsError), may_be_refused(refused):  # another export made it meanwhile
+            create(path, fresh)
             update_sums(dataset, {SALT_FILE: sha256_file(path)})
-    return path.read_text(encoding="ascii").strip().encode()
+    return (path.read_bytes() if path.is_file() else fresh).strip()

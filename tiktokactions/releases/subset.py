@@ -27,15 +27,16 @@ from tiktokactions.dataset.assignments import read_assignments, write_assignment
 from tiktokactions.dataset.checksums import close_sums
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.history import next_version
-from tiktokactions.dataset.info import info_bytes, read_info, write_info
+from tiktokactions.dataset.info import identified, info_bytes, read_info, write_info
 from tiktokactions.dataset.manifest import rewrite_manifest
 from tiktokactions.dataset.subset_mark import MARK, is_subset
 from tiktokactions.files import (
     Place,
     json_bytes,
+    listing_lock,
     local_path,
     located,
-    poster_path,
+    may_be_refused,
     readable,
     sha256_file,
     unfinished,
@@ -230,7 +231,7 @@ def features_of_looks(data: Dataset, rows: list[Row]) -> np.ndarray:
         if hashes:
             bits = np.unpackbits(np.frombuffer(bytes.fromhex(hashes[len(hashes) // 2]), np.uint8))
             found[place, :256] = bits.astype(np.float32) - 0.5
-        found[place, 256:] = _colours(poster_path(data.folder, record.video_id))
+        found[place, 256:] = _colours(data.file(f"thumbs/{record.video_id}.jpg"))
     return found
 
 
@@ -255,7 +256,7 @@ def write_subset(data: Dataset, chosen: list[Row], choice: Choice, output: Place
     Raises:
         SubsetError: a subset on a store of a dataset on this machine's disk.
     """
-    dataset, info = data.folder, data.info
+    dataset, info, existing = data.folder, data.info, read_info(output)
     ids = pa.array(sorted(row["video_id"] for row in chosen), pa.string())
     if local_path(dataset) is None:
         back = str(dataset)
@@ -273,15 +274,17 @@ def write_subset(data: Dataset, chosen: list[Row], choice: Choice, output: Place
         return kept.set_column(kept.schema.get_field_index("clip_path"), "clip_path", paths)
 
     rewrite_manifest(data.manifest, output / "manifest.parquet", chosen_rows)
-    if sides := read_assignments(dataset):
+    if sides := read_assignments(data.tables):
         write_assignments(output, {i: sides[i] for i in ids.to_pylist() if i in sides})
     told = {"of": back, **asdict(choice), "of_version": info.version}
     if choice.by == "quality":
         told["weights"] = QUALITY_WEIGHTS
     write_json(output / MARK, told)
-    before = read_info(output) or replace(info, version=0, created=utc_now())
+    before = existing or replace(info, version=0, created=utc_now(), id="", place="")
     own = replace(info, name=output.resolve().name, version=before.version, created=before.created, settled=True)
-    _remember(dataset, output)
+    own = identified(output, replace(own, id=before.id, place=before.place, under_way=""))
+    with may_be_refused(f"{dataset}: cannot be written to, so no take-down will find the subset {output}"):
+        _remember(dataset, output)
     own = next_version(output, replace(own, updated=before.updated, checksums=True))
     close_sums(output, info_bytes(own), is_whole=False)
     write_info(output, own)
@@ -295,9 +298,10 @@ def remembered(dataset: Place) -> list[Place]:
 
 
 def _remember(dataset: Place, subset: Place) -> None:
-    known = remembered(dataset)
-    if subset.resolve() not in known:
-        write_listed(dataset, REMEMBERED, json_bytes([str(path) for path in (*known, subset.resolve())], indent=1))
+    with listing_lock(dataset):
+        known = remembered(dataset)
+        if subset.resolve() not in known:
+            write_listed(dataset, REMEMBERED, json_bytes([str(path) for path in (*known, subset.resolve())], indent=1))
 
 
 def take_down_features(subset: Place, ids: frozenset[str]) -> None:

@@ -19,7 +19,7 @@ from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.figures import FIGURES, draw_figures
 from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.dataset.statistics import NO_LABEL, Statistics, dataset_statistics, labels_of_rows
-from tiktokactions.files import Place, poster_path, seen_from, strip_path
+from tiktokactions.files import poster_path, strip_path
 from tiktokactions.records import REASONS, JsonObject, to_builtins
 from tiktokactions.reporting.blocks import Block, Commands, Picture, Preview, Previews, Section, Text, facts, table
 from tiktokactions.reporting.numbers import count, hours, share
@@ -49,10 +49,10 @@ def dataset_sections(data: Dataset, previews: int) -> list[Section]:
     info = data.info
     stats = dataset_statistics(data.manifest, data.options.min_person_frames)
     with tempfile.TemporaryDirectory() as scratch:
-        drawn = _figures(data.folder, stats, Path(scratch))
+        drawn = _figures(data, stats, Path(scratch))
         quality = _quality(data, Path(scratch))
     parts: list[tuple[str, list[Block]]] = [
-        ("From raw videos to clips", [*_overview(stats, info.settled), *drawn[:1], *_reasons(stats)]),
+        ("From raw videos to clips", [*_overview(stats, data.going_on), *drawn[:1], *_reasons(stats)]),
         ("What the clips are", [*drawn[1:], *_labels(stats), *_splits(stats)]),
         ("Sample clips", _samples(data, previews)),
         ("Quality", quality),
@@ -61,7 +61,7 @@ def dataset_sections(data: Dataset, previews: int) -> list[Section]:
     return [Section(title, tuple(blocks), data.folder.name) for title, blocks in parts if blocks]
 
 
-def _overview(stats: Statistics, settled: bool) -> list[Block]:
+def _overview(stats: Statistics, going_on: str) -> list[Block]:
     funnel = stats.funnel
     blocks: list[Block] = [
         facts(
@@ -73,8 +73,8 @@ def _overview(stats: Statistics, settled: bool) -> list[Block]:
             (count(stats.creators_accepted), "creators"),
         )
     ]
-    if not settled:
-        blocks.append(Text("A run on this dataset was interrupted: give the 'curate' command again first.", "warning"))
+    if going_on:
+        blocks.append(Text(f"This is the last settled version of the dataset: {going_on}.", "warning"))
     return blocks
 
 
@@ -102,8 +102,8 @@ def _splits(stats: Statistics) -> list[Block]:
     return table("Sides for training and testing", ("side", "clips", "share"), rows)
 
 
-def _figures(folder: Place, stats: Statistics, scratch: Path) -> list[Picture]:
-    draw_figures(folder, stats, scratch)
+def _figures(data: Dataset, stats: Statistics, scratch: Path) -> list[Picture]:
+    draw_figures(data.folder, stats, scratch, data.manifest)
     names = [*FIRST, *(name for name in FIGURES if name not in FIRST)]
     return [smaller(p, PICTURE_WIDTH) for n in names for p in figure(scratch / n, CAPTIONS[n], CAPTIONS[n])]
 
@@ -122,7 +122,7 @@ def _samples(data: Dataset, wanted: int) -> list[Block]:
     """Accepted clips, spread over the labels, the same ones every time; and strips of some that wait for a person."""
     moving: list[Preview] = []
     for row in _chosen(data, "accepted", wanted):
-        clip, poster = seen_from(data.folder, row["clip_path"]), poster_path(data.folder, row["video_id"])
+        clip, poster = data.file(row["clip_path"]), poster_path(data.folder, row["video_id"])
         moving += preview(clip, poster, _caption(row))
     doubtful: list[Preview] = []
     for row in _chosen(data, "needs_review", min(4, wanted)):

@@ -76,7 +76,9 @@ def _sections(item: Input, previews: int) -> list[Section]:
         case "collection":
             return [collection_section(item.path)]
         case "dataset":
-            return [*dataset_sections(Dataset(item.path), previews), *judgement_sections(item.path)]
+            data = Dataset(item.path)
+            with data.reading():
+                return [*dataset_sections(data, previews), *judgement_sections(item.path)]
         case "run":
             return [run_section(on_disk(item.path, "a run"))]
         case "study":

@@ -4,6 +4,7 @@ thread that needs one."""
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -38,6 +39,8 @@ class Database:
         self._free: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._closed = False
+        self.is_read_only = path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+        """Whether it may only be read: nothing is opened for writing then, as SQLite would do beside the file."""
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with self.connection() as connection:
@@ -106,8 +109,16 @@ class Database:
             connection.close()
 
     def _open(self) -> sqlite3.Connection:
+        address = self.path.resolve().as_uri()
+        if self.is_read_only:
+            address += "?mode=ro" if self.path.with_name(f"{self.path.name}-wal").exists() else "?immutable=1"
         connection = sqlite3.connect(
-            self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
+            address,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+            uri=True,
         )
         connection.row_factory = sqlite3.Row
         connection.execute(f"PRAGMA synchronous={self._synchronous}")

@@ -73,7 +73,7 @@ class Store:
     def close(self) -> None:
         writes = setting(self, WRITES, 0)
         self.database.close()
-        if writes and (read_stamp(self.dataset) or ("", 0))[1] != writes:
+        if writes and not self.database.is_read_only and (read_stamp(self.dataset) or ("", 0))[1] != writes:
             stamp(self.dataset, writes)
 
 

@@ -34,9 +34,9 @@ from tiktokactions.files import (
     csv_bytes,
     delete,
     is_address,
+    may_be_refused,
     readable,
     sha256_file,
-    staging_folder,
     unfinished,
     update_sums,
     write_listed,
@@ -97,7 +97,7 @@ def check_against(data: Dataset, foreign: Sequence[str], media: Path | None = No
     }
     listed, missing = foreign_videos(foreign, media)
     own = {i: one for i, record in trained.items() if (one := stored_description(dataset, record)) is not None}
-    bare = {i: str(dataset / r.clip.path) for i, r in trained.items() if i not in own and r.clip is not None}
+    bare = {i: str(data.file(r.clip.path)) for i, r in trained.items() if i not in own and r.clip is not None}
     jobs = [(path, f"{VERSION} {r.clip.sha256}") for i, path in bare.items() if (r := trained[i]).clip is not None]
     jobs += [(path, f"{VERSION} {version}") for path, version in listed.items()]
     described = {one.path: one for one in _describe_all(dataset, jobs, data.options)}
@@ -112,9 +112,11 @@ def check_against(data: Dataset, foreign: Sequence[str], media: Path | None = No
     )
     unread = [*missing, *((one.path, one.problem) for one in described.values() if one.problem)]
     table = dataset / "splits" / "check_against" / "pairs.csv"
+    refused = f"{dataset}: cannot be written to, so {table.name} does not list what was found"
     blanks = ("",) * (len(FIELDS) - 5)
     unreadable = (("", "", "", path, *blanks, problem) for path, problem in unread)
-    write_listed(dataset, "splits/check_against/pairs.csv", csv_bytes([FIELDS, *rows, *unreadable]))
+    with may_be_refused(refused):
+        write_listed(dataset, "splits/check_against/pairs.csv", csv_bytes([FIELDS, *rows, *unreadable]))
     pairs = tuple((video_id, label, path) for video_id, _, label, path, *_ in rows)
     return ForeignCheck(len(trained), len(listed) + len(missing), pairs, tuple(unread), str(table))
 
@@ -182,7 +184,8 @@ def _media_of(listed: Path) -> Path:
 def _describe_all(dataset: Place, jobs: Sequence[tuple[str, str]], settings: CurateOptions) -> list[Described]:
     """Those remembered from an earlier check of the same contents, and the rest made now."""
     store = dataset / STORE
-    delete(dataset / "splits" / "check_against" / "hashes.parquet")  # of an earlier version
+    with may_be_refused(f"{dataset}: cannot be written to, so what an earlier version left there stays"):
+        delete(dataset / "splits" / "check_against" / "hashes.parquet")
     before = {one.path: one for one in _read(store)}
     done = {job: one for job in jobs if (one := before.get(job[0])) is not None and one.version == job[1]}
     todo = [job for job in dict.fromkeys(jobs) if job not in done]
@@ -191,7 +194,8 @@ def _describe_all(dataset: Place, jobs: Sequence[tuple[str, str]], settings: Cur
         failed = Described(*outcome.job, (), f"{outcome.failure}: {outcome.detail}")
         done[outcome.job] = outcome.result if outcome.result is not None else failed
         if number % SAVED_EVERY == 0 or number == len(todo):
-            _write(dataset, store, (before | {job[0]: one for job, one in done.items()}).values())
+            with may_be_refused(f"{dataset}: cannot be written to, so the next check looks at these videos again"):
+                _write(dataset, store, (before | {job[0]: one for job, one in done.items()}).values())
     return [done[job] for job in jobs]
 
 
@@ -215,7 +219,7 @@ def _read(store: Place) -> Iterator[Described]:
 
 def _write(dataset: Place, store: Place, known: Iterable[Described]) -> None:
     rows = [vars(one) for one in sorted(known, key=lambda one: one.path)]
-    with unfinished(store, staging_folder(dataset)) as staged:
+    with unfinished(store) as staged:  # not where whoever takes the dataset's lock clears up
         pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), staged)
     update_sums(dataset, {STORE: sha256_file(store)})
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pyarrow.parquet as pq
 
 from tiktokactions.clips.clip import Clip
 from tiktokactions.copies.matcher import matches
 from tiktokactions.curation.description import LONG_SIDE_PX, Description, describe, thumb_indices
+from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.video import UnreadableError, fit_size
 
 
@@ -81,8 +81,10 @@ def description_of(clip: Clip) -> Description:
 
 def creators(data: str, paths: set[str]) -> set[str]:
     """Creators that a dataset's manifest names for these clips; none where the data is no dataset."""
-    if not (manifest := Path(data) / "manifest.parquet").is_file():
+    if not (Path(data) / "dataset.json").is_file():
         return set()
-    rows = pq.read_table(manifest, columns=["creator", "clip_path"]).to_pylist()
+    dataset = Dataset(data)
+    rows = (row for batch in dataset.batches(["creator", "clip_path"]) for row in batch.to_pylist())
+    named = ((row["creator"], row["clip_path"]) for row in rows if row["creator"] and row["clip_path"])
     folder = Path(data).resolve()
-    return {r["creator"] for r in rows if r["creator"] and r["clip_path"] and str(folder / r["clip_path"]) in paths}
+    return {c for c, path in named if str(folder / path) in paths or str(dataset.file(path).resolve()) in paths}

@@ -16,7 +16,7 @@ from typing import Any
 from tiktokactions import __version__
 from tiktokactions.collection.store import is_collection
 from tiktokactions.curation.takedowns import SEALED, NotTakenDownError, Takedown, add_takedowns, read_takedowns
-from tiktokactions.dataset.dataset import Dataset
+from tiktokactions.dataset.dataset import REMOVING, Dataset
 from tiktokactions.dataset.editing import Edit, locked
 from tiktokactions.dataset.info import read_info
 from tiktokactions.files import DatasetBusyError, Place, delete, json_bytes, write_atomic, write_listed
@@ -24,9 +24,9 @@ from tiktokactions.machine import Clock, utc_now, utc_text
 from tiktokactions.records import JsonObject
 from tiktokactions.takedown import collection as of_collection
 from tiktokactions.takedown import reviews
+from tiktokactions.takedown.originals import part_from_original
 from tiktokactions.verdicts.quarantine import take_down_from_quarantine
 
-PENDING = ".removing.json"
 TABLES = "statistics, figures, card"
 REPORTS = "removals"
 
@@ -114,11 +114,18 @@ class _Pending:
     attempts: int = 1
 
 
+class _Dataset(Dataset):
+    """A dataset before a take-down in it; what was killed is finished by the caller."""
+
+    def heal(self) -> None:
+        part_from_original(self)
+
+
 @contextlib.contextmanager
 def edited(folder: Place) -> Iterator[Edit | None]:
     """A folder under its lock: a dataset being edited, or None for a collection."""
     if is_dataset_folder(folder):
-        with Dataset(folder).editing("takedown") as edit:
+        with _Dataset(folder).editing("takedown") as edit:
             yield edit
     else:
         with locked(folder):
@@ -169,7 +176,7 @@ def _begin(folder: Place, edit: Edit | None, ids: Sequence[str], reason: str) ->
 
 def finish_takedown(folder: Place, edit: Edit | None) -> TakenDown | None:
     """Go on with a take-down that was killed. The folder is locked, and being edited if it is a dataset."""
-    path = folder / PENDING
+    path = folder / REMOVING
     if not path.is_file():
         return None
     pending = _Pending(**json.loads(path.read_text(encoding="utf-8")))
@@ -181,6 +188,7 @@ def _finish(folder: Place, edit: Edit | None, pending: _Pending) -> TakenDown | 
     ids = frozenset(pending.ids)
     if edit is not None and pending.held and TABLES not in pending.counts:
         edit.begin()
+        edit.forget_version()  # whoever only reads must not be given what is to go
     _add_takedowns(folder, pending)
     if pending.held:
         for artefact in collection_artefacts() if edit is None else dataset_artefacts(edit):
@@ -193,7 +201,7 @@ def _finish(folder: Place, edit: Edit | None, pending: _Pending) -> TakenDown | 
                 pending.left.append(f"{artefact.name}: {error}")
             _write_pending(folder, pending)
         report = write_report(folder, pending.at, _report_of(folder, pending))
-    delete(folder / PENDING)
+    delete(folder / REMOVING)
     if not pending.held:
         return None
     left, copies = tuple(pending.left), tuple(pending.copies)
@@ -201,7 +209,7 @@ def _finish(folder: Place, edit: Edit | None, pending: _Pending) -> TakenDown | 
 
 
 def _write_pending(folder: Place, pending: _Pending) -> None:
-    write_atomic(folder / PENDING, json.dumps(vars(pending)).encode())
+    write_atomic(folder / REMOVING, json.dumps(vars(pending)).encode())
 
 
 def takedowns_of(folder: Place) -> dict[str, str]:

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from tiktokactions.collection.store import Collection, is_collection
 from tiktokactions.files import Place, json_bytes, located, write_listed
 from tiktokactions.takedown.folders import is_dataset_folder
-
-LINKS = "collections.json"
+from tiktokactions.takedown.originals import LINKS
 
 
 def link_collections(inputs: Iterable[str], dataset: Place) -> None:

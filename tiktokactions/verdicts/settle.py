@@ -8,8 +8,9 @@ again whose verdict, labels or clip change; clips are cut again only where they 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from tiktokactions.copies.of_dataset import duplicate_of, settle_copies
 from tiktokactions.curation.decide import decide
@@ -28,17 +29,22 @@ from tiktokactions.files import (
     delete_empty,
     delete_records,
     fingerprint,
+    keeping,
     local_file,
     move_into_place,
     record_of,
+    record_path,
     records_of,
     sha256_file,
+    staging_folder,
     thumbnail_paths,
     what_is_there,
+    write_atomic,
     write_record,
     writing_in_order,
 )
-from tiktokactions.records import Source, VideoRecord
+from tiktokactions.records import Source, VideoRecord, encode_record
+from tiktokactions.reviews.decisions import Verdict
 from tiktokactions.verdicts.decided import (
     applied_verdict,
     applied_verdicts,
@@ -47,6 +53,7 @@ from tiktokactions.verdicts.decided import (
     with_verdict,
     without_source,
 )
+from tiktokactions.verdicts.quarantine import Kept, open_quarantine, put_away
 from tiktokactions.video import VideoError
 
 
@@ -58,6 +65,19 @@ class Settled:
     """Videos by status."""
     cut: int
     uncut: Mapping[str, str]
+    kept: int = 0
+    """Clips of rejected videos that stay, because their sources are absent."""
+    restore: str = ""
+    """The command that brings back videos whose only file holds another one now; empty where there were none."""
+
+
+@dataclass
+class _Spared:
+    """What would have gone and cannot be made again."""
+
+    clips: int = 0
+    replaced: list[VideoRecord] = field(default_factory=list)
+    """Videos whose only file now holds another one."""
 
 
 def settle(edit: Edit, checkpoint: Checkpoint, believed: bool = False) -> Settled:
@@ -72,16 +92,19 @@ def settle(edit: Edit, checkpoint: Checkpoint, believed: bool = False) -> Settle
     duplicates = settle_copies(dataset, options)  # also of a dataset that keeps them: its splits ask
     duplicates = {} if options.keep_duplicates else duplicates
     to_cut: list[str] = []
+    spared = _Spared()
     # Of a settled dataset on a store the records are believed: looking for a million clips takes a thousand listings.
     is_there = (lambda relative: True) if believed else what_is_there(dataset)
     with writing_in_order(dataset) as write:
-        decided = _decided(all_records(dataset), dataset, options, checkpoint, duplicates, to_cut, write, is_there)
+        records = all_records(dataset)
+        decided = _decided(records, dataset, options, checkpoint, duplicates, to_cut, write, is_there, spared)
         counts = write_manifest(dataset, decided, options)
+    restore = _put_away(dataset, spared.replaced)
     uncut = dict(_cut_all(to_cut, dataset, options, checkpoint, duplicates))
     if to_cut:
         counts = write_manifest(dataset, all_records(dataset), options)
     edit.manifest_fits = True
-    return Settled(counts, len(to_cut) - len(uncut), uncut)
+    return Settled(counts, len(to_cut) - len(uncut), uncut, spared.clips, restore)
 
 
 def settle_videos(edit: Edit, video_ids: Iterable[str]) -> Settled:
@@ -96,7 +119,7 @@ def settle_videos(edit: Edit, video_ids: Iterable[str]) -> Settled:
     to_cut: list[str] = []
     is_there = what_is_there(dataset)
     with writing_in_order(dataset) as write:
-        decided = _decided(before, dataset, options, Checkpoint(), duplicates, to_cut, write, is_there)
+        decided = _decided(before, dataset, options, Checkpoint(), duplicates, to_cut, write, is_there, _Spared())
         changed = {record.video_id: record for record in decided}
     uncut = dict(_cut_all(to_cut, dataset, options, Checkpoint(), duplicates))
     changed |= {record.video_id: record for record in records_of(dataset, to_cut)}
@@ -116,6 +139,7 @@ def _decided(
     to_cut: list[str],
     write: Callable[[VideoRecord], object],
     is_there: Callable[[str], bool],
+    spared: _Spared,
 ) -> Iterator[VideoRecord]:
     """Every record with its new verdict, written where that changes it. Those that need another clip are left as they
     are and their ids put into ``to_cut``."""
@@ -125,7 +149,7 @@ def _decided(
             before, checkpoint.updates.get(before.video_id, ()), checkpoint.left.get(before.video_id, ())
         )
         if joined is None:
-            _remove(dataset, before)
+            spared.replaced.append(before)
             continue
         after = decide(joined, options, duplicates.get(before.video_id))
         after = with_verdict(after, verdicts.get(before.video_id), options)
@@ -134,6 +158,7 @@ def _decided(
             yield before
             continue
         after = _place_clip(dataset, after, before)
+        spared.clips += after.status == "rejected" and after.clip is not None
         if _differs(before, after):
             write(after)
             yield after
@@ -197,6 +222,19 @@ def cut_record(
     decision = applied_verdict(dataset, video_id)
     twin = duplicate_of(before) if duplicates is None else duplicates.get(video_id)
     after = with_verdict(decide(joined, options, twin), decision, options)
+    with keeping(dataset):
+        return _cut(before, joined, after, decision, twin, dataset, options)
+
+
+def _cut(
+    before: VideoRecord,
+    joined: VideoRecord,
+    after: VideoRecord,
+    decision: Verdict | None,
+    twin: str | None,
+    dataset: Place,
+    options: CurateOptions,
+) -> str:
     source = unchanged_source(after)
     if source is None:
         if decision is not None or decided_by_people(before):
@@ -211,8 +249,9 @@ def cut_record(
             detect = detector_of(after.detector, options.detector)
             clip = make_clip(local, for_cutting(after), options, dataset, frames, timings, detect)
     except VideoError as error:
+        if before.clip is not None:  # which cannot be made again either
+            return f"its clip cannot be cut again: {error}"
         after = with_verdict(decide(fail(after, error.reason, error.detail), options), decision, options)
-        _delete_clip(dataset, before)
     else:
         if before.clip is not None and before.clip.path != clip.path:
             _delete_clip(dataset, before)
@@ -238,12 +277,12 @@ def _has_its_clip(
 def _place_clip(dataset: Place, record: VideoRecord, before: VideoRecord) -> VideoRecord:
     """Remove the clip of a rejected video, move that of a relabelled one into its new label's folder.
 
-    A clip that people rejected stays where its source is gone: they may change their mind, and it could not be cut again.
+    It stays where its source is gone: people may change their mind, and thresholds too, but it could not be cut again.
     """
     if record.clip is None:
         return record
     if record.status == "rejected":
-        if not decided_by_people(record) or unchanged_source(record) is not None:
+        if unchanged_source(record) is not None:
             _delete_clip(dataset, record)
             return replace(record, clip=None)
         record = replace(record, segment=before.segment)
@@ -263,12 +302,31 @@ def _delete_clip(dataset: Place, record: VideoRecord) -> None:
         delete_empty((dataset / record.clip.path).parent)
 
 
-def _remove(dataset: Place, record: VideoRecord) -> None:
-    """Take away a video whose only file now holds another one."""
-    _delete_clip(dataset, record)
-    for path in thumbnail_paths(dataset, record.video_id):
-        delete(path)
-    delete_records(dataset, [record.video_id])
+def _put_away(dataset: Place, replaced: Sequence[VideoRecord]) -> str:
+    """Move videos whose only file now holds another one to quarantine: they could not be made again. Returns the command
+    that brings them back, or ""."""
+    kept: list[Kept] = []
+    failed = [record.video_id for record in replaced if record.failure is not None]  # nothing was seen, nothing is lost
+    replaced = [record for record in replaced if record.failure is None]
+    for record in replaced:
+        why = f"its only file {record.source.path} holds another video now"
+        clip = [dataset / record.clip.path] if record.clip is not None else []
+        for path in (*clip, *thumbnail_paths(dataset, record.video_id)):
+            if path.is_file():
+                kept.append(Kept(path.relative_to(dataset).as_posix(), why, sha256_file(path)))
+        name = record_path(dataset, record.video_id).relative_to(dataset).as_posix()
+        kept.append(Kept(name, why, hashlib.sha256(encode_record(record)).hexdigest()))
+    delete_records(dataset, failed)
+    if not kept:
+        return ""
+    place, command = open_quarantine(dataset, kept)
+    for record in replaced:
+        write_atomic(record_path(dataset / place, record.video_id), encode_record(record), staging_folder(dataset))
+    for one in kept:
+        if not one.path.startswith("records/"):
+            put_away(dataset, place, one.path)
+    delete_records(dataset, [record.video_id for record in replaced])
+    return command
 
 
 def unchanged_source(record: VideoRecord) -> str | None:

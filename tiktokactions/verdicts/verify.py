@@ -1,5 +1,7 @@
 """Is a dataset what it says it is? Every file is as it was written, and none says what another denies. Nothing is changed.
 
+While a run is at work, its last settled version is checked, and what is in flight is no damage.
+
 Records seal themselves and hold the checksums of clip, poster and strip; the manifest holds that of every record; all other
 files stand in ``SHA256SUMS``. Where a dataset of before lacks one of these, what can be compared still is.
 """
@@ -9,7 +11,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,7 +22,7 @@ from tiktokactions.curation.engine_local import run_jobs
 from tiktokactions.curation.one_video import check_clip
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.assignments import NOWHERE, assignments_path, read_sides
-from tiktokactions.dataset.checksums import EDITED_BY_PEOPLE, files_of_ours
+from tiktokactions.dataset.checksums import EDITED_BY_PEOPLE, SHARED, files_of_ours
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.history import accepted_rows, history_path, state_of, states_at
 from tiktokactions.dataset.manifest import ROWS_PER_BATCH, SCHEMA, manifest_row
@@ -34,7 +36,9 @@ from tiktokactions.files import (
     read_sums,
     readable,
     record_files,
+    record_files_of,
     record_path,
+    settled_file,
     sha256_file,
     thumbnail_paths,
     wrong_sums,
@@ -52,6 +56,7 @@ ProblemKind = Literal[
 ]
 # fmt: on
 CHECK_TIMEOUT_S = 300.0
+Sums = Mapping[str, tuple[str, ...]]
 MARKS = ("export.json", "subset.json", "dataset.json", "run.json", "study.json", "release.json")
 """A folder with one of these is what it says, and no part of the dataset that it lies in."""
 
@@ -84,6 +89,8 @@ class Verification:
     """Files that were brought back from quarantine."""
     restore: str = ""
     """The command that brings back what was moved to quarantine; empty if nothing was."""
+    going_on: str = ""
+    """Who is at work on the dataset, where somebody is: then its last settled version was checked."""
 
     @property
     def open_problems(self) -> tuple[Problem, ...]:
@@ -118,42 +125,51 @@ def verify_dataset(data: Dataset, exports: Iterable[Place] = (), workers: int | 
         workers: processes that read clips (default: as for curation).
     """
     folder, problems, read = data.folder, list[Problem](), _Read()
-    if not data.settled:
-        what = f"'{data.info.under_way or 'curate'}' is under way or was interrupted: run it again"
-        problems.append(Problem("unsettled", "dataset.json", "", what))
-    # The tables of an unsettled dataset are being written.
-    wrong = list(_listed_files(folder)) if data.info.checksums and data.settled else []
+    going_on = data.going_on if data.at_work else ""
+    if going_on and not data.is_kept:
+        return Verification(0, 0, (), going_on=f"{going_on}; there is none to check yet")
+    if not data.settled and not going_on:
+        problems.append(Problem("unsettled", "dataset.json", "", data.going_on))
+    # The tables of an unsettled dataset are being written; of a run at work those before are kept.
+    has_tables = data.settled or bool(going_on)
+    wrong = list(_listed_files(data)) if data.info.checksums and has_tables else []
     known_wrong = {problem.path for problem in wrong}
-    with_manifest = data.settled and not known_wrong & {"manifest.parquet", "splits/assignments.csv"}
+    with_manifest = has_tables and not known_wrong & {"manifest.parquet", "splits/assignments.csv"}
     problems += wrong
-    problems += _check_records(data, read, with_manifest)
-    problems += _check_claims(folder, read.claims, workers)
-    unclaimed, files = _unclaimed(data, read)
-    problems += unclaimed
-    if data.settled:
+    problems += _check_records(data, read, with_manifest, bool(going_on))
+    claimed = list(_check_claims(data, read.claims.values(), workers, bool(going_on)))
+    if claimed and going_on:  # moved, perhaps, between the moments when it was looked for and read
+        again = {problem.video_id for problem in claimed}
+        claimed = list(_check_claims(data, [c for i, c in read.claims.items() if i in again], workers, True))
+    problems += claimed
+    files = 0
+    if not going_on:
+        unclaimed, files = _unclaimed(data, read)
+        problems += unclaimed
+    if has_tables:
         problems += (problem for problem in _tables(data, known_wrong) if problem.path not in known_wrong)
     problems += (Problem("reviews_damaged", name, "", detail) for name, detail in check_reviews(folder))
     for out in exports:
         problems += _check_export(out)
     clips = sum(claim.clip is not None for claim in read.claims.values())
     ordered = sorted(problems, key=lambda problem: (problem.path, problem.kind))
-    return Verification(len(read.ids), clips, tuple(ordered), files + len(read.ids))
+    return Verification(len(read.ids), clips, tuple(ordered), files + len(read.ids), going_on=going_on)
 
 
 def unreadable_dataset(folder: Place, error: Exception) -> Verification:
     """The same of a dataset whose ``dataset.json`` is gone or damaged: without it only the listed files can be judged."""
     problems = [Problem("file_changed", "dataset.json", "", f"{error}; put a copy of before in its place")]
-    problems += (problem for problem in _listed_files(folder) if problem.path != "dataset.json")
+    problems += (problem for problem in _wrong_files(folder, read_sums) if problem.path != "dataset.json")
     return Verification(0, 0, tuple(problems))
 
 
 # --- records and what they claim ---------------------------------------------------------------------------------------
 
 
-def _check_records(data: Dataset, read: _Read, with_manifest: bool) -> Iterator[Problem]:
+def _check_records(data: Dataset, read: _Read, with_manifest: bool, is_kept: bool) -> Iterator[Problem]:
     """Every record; with the manifest, whose rows must be those that the records give."""
     rows = _Rows(data) if with_manifest and data.manifest.is_file() else None
-    for path, raw in record_files(data.folder):
+    for path, raw in _record_files(data, is_kept):
         name = relative(data.folder, path)
         try:
             record = decode_record(raw, where=str(path))
@@ -181,6 +197,15 @@ def _check_records(data: Dataset, read: _Read, with_manifest: bool) -> Iterator[
         yield from rows.end(read.damaged)
 
 
+def _record_files(data: Dataset, is_kept: bool) -> Iterator[tuple[Place, bytes]]:
+    """``is_kept``: those of the version that is kept beside a run, whose manifest names them; else all that lie there."""
+    if not is_kept:
+        yield from record_files(data.folder)
+        return
+    for batch in data.batches(["video_id"]):
+        yield from record_files_of(data.folder, batch["video_id"].to_pylist(), settled=True)
+
+
 def _claim(folder: Place, record: VideoRecord) -> Claim:
     sums = record.poster_sha256, record.strip_sha256, record.description_sha256
     names = (relative(folder, path) for path in thumbnail_paths(folder, record.video_id))
@@ -188,10 +213,10 @@ def _claim(folder: Place, record: VideoRecord) -> Claim:
     return Claim(record.video_id, record.clip, tuple(one for one in thumbnails if one[1]))
 
 
-def _check_claims(folder: Place, claims: Mapping[str, Claim], workers: int | None) -> Iterator[Problem]:
-    jobs = list(claims.values())
+def _check_claims(data: Dataset, claims: Iterable[Claim], workers: int | None, is_kept: bool) -> Iterator[Problem]:
+    jobs = list(claims)
     count = workers or CurateOptions().worker_count
-    check = functools.partial(check_claim, folder=folder)
+    check = functools.partial(check_claim, folder=data.folder, is_kept=is_kept)
     for outcome in run_jobs(jobs, check, max(1, min(count, len(jobs))), CHECK_TIMEOUT_S):
         if outcome.result is not None:
             yield from outcome.result
@@ -200,23 +225,24 @@ def _check_claims(folder: Place, claims: Mapping[str, Claim], workers: int | Non
             yield Problem("clip_broken", outcome.job.clip.path, outcome.job.video_id, what)
 
 
-def check_claim(claim: Claim, folder: Place) -> list[Problem]:
-    """In a worker: what is wrong with the files of one record."""
+def check_claim(claim: Claim, folder: Place, is_kept: bool = False) -> list[Problem]:
+    """In a worker: what is wrong with the files of one record; ``is_kept``: in the version that is kept beside a run."""
     found = []
     for name, wanted in claim.thumbnails:
-        now = sha256_file(folder / name) if (folder / name).is_file() else ""
+        path = settled_file(folder, name) if is_kept else folder / name
+        now = sha256_file(path) if path.is_file() else ""
         if now != wanted:
             kind: ProblemKind = "thumbnail_changed" if now else "missing_thumbnail"
             found.append(Problem(kind, name, claim.video_id, _differs(now, wanted), sha256=now, wanted=wanted))
     if claim.clip is not None:
-        about, detail, now = _check_clip(claim.clip, folder)
+        path = settled_file(folder, claim.clip.path) if is_kept else folder / claim.clip.path
+        about, detail, now = _check_clip(claim.clip, path)
         if about:
             found.append(Problem(about, claim.clip.path, claim.video_id, detail, sha256=now, wanted=claim.clip.sha256))
     return found
 
 
-def _check_clip(clip: ClipFile, folder: Place) -> tuple[ProblemKind | Literal[""], str, str]:
-    path = folder / clip.path
+def _check_clip(clip: ClipFile, path: Place) -> tuple[ProblemKind | Literal[""], str, str]:
     if not path.is_file():
         return "missing_clip", _differs("", clip.sha256), ""
     with local_file(path) as local:
@@ -238,7 +264,7 @@ class _Rows:
     """The manifest, read beside the records, which give the rows that it must have in about the same order."""
 
     def __init__(self, data: Dataset) -> None:
-        self.data, self.sides = data, read_sides(data.folder)
+        self.data, self.sides = data, read_sides(data.tables)
         self.rows: dict[str, dict[str, Any]] = {}
         with pq.ParquetFile(readable(data.manifest)) as file:
             self.names = [name for name in SCHEMA.names if name in file.schema_arrow.names]
@@ -293,10 +319,22 @@ class _Rows:
 # --- files that no record vouches for -----------------------------------------------------------------------------------
 
 
-def _listed_files(folder: Place) -> Iterator[Problem]:
-    """What ``SHA256SUMS`` says."""
+def _listed_files(data: Dataset) -> Iterator[Problem]:
+    """What ``SHA256SUMS`` says; of a version that is kept, its own says it, except of what is of no version."""
+    yield from _wrong_files(data.tables, lambda folder: _of_version(data, read_sums(folder)))
+    if data.is_kept:
+        yield from _wrong_files(data.folder, lambda folder: _of_version(data, read_sums(folder), shared=True))
+
+
+def _of_version(data: Dataset, sums: Sums | None, shared: bool = False) -> Sums | None:
+    if sums is None or not data.is_kept:
+        return sums
+    return {n: known for n, known in sums.items() if (n in SHARED if shared else (data.tables / n).is_file())}
+
+
+def _wrong_files(folder: Place, read: Callable[[Place], Sums | None]) -> Iterator[Problem]:
     try:
-        sums = read_sums(folder)
+        sums = read(folder)
     except ChecksumsError as error:
         yield Problem("file_changed", SUMS, "", str(error), sha256=sha256_file(folder / SUMS))
         return
@@ -362,7 +400,7 @@ def _reviews_files(folder: Place) -> list[str]:
 
 def _tables(data: Dataset, known_wrong: set[str]) -> Iterator[Problem]:
     """Tables that say something else than the manifest; a table that is known to be damaged is not read."""
-    folder = data.folder
+    folder = data.tables
     if not data.manifest.is_file():
         yield Problem("missing_file", "manifest.parquet", "", "is gone")
         return
@@ -378,7 +416,7 @@ def _tables(data: Dataset, known_wrong: set[str]) -> Iterator[Problem]:
 
 
 def _statistics_differ(data: Dataset) -> Iterator[Problem]:
-    path = data.folder / "stats.json"
+    path = data.tables / "stats.json"
     if not path.is_file():
         return
     try:
@@ -392,12 +430,12 @@ def _statistics_differ(data: Dataset) -> Iterator[Problem]:
 
 
 def _history_differs(data: Dataset) -> Iterator[Problem]:
-    path = history_path(data.folder)
+    path = history_path(data.tables)
     if not path.is_file() or not data.version:
         return
-    rows = {row["video_id"]: state_of(row) for row in accepted_rows(data.folder)}
+    rows = {row["video_id"]: state_of(row) for row in accepted_rows(data.tables)}
     try:
-        states = states_at(data.folder, data.version)
+        states = states_at(data.tables, data.version)
     except (UsageError, UnicodeDecodeError) as error:
         if rows:
             yield Problem("table_differs", path.name, "", f"cannot be read: {error}")
