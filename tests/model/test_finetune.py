@@ -17,8 +17,9 @@ from safetensors.torch import load_file
 
 from tests.model.made_clips import make_clips
 from tiktokactions.clips.clip import ClipSet
+from tiktokactions.model.classification import soft_target_loss
 from tiktokactions.model.evaluate import evaluate, load_run, merge_views, top_accuracy
-from tiktokactions.model.finetune import dry_finetune, finetune
+from tiktokactions.model.finetune import class_counts, class_weights, dry_finetune, finetune
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions, PredictOptions, PretrainOptions
 from tiktokactions.model.predict import Prediction, predict, windows_of, write_features, write_window_features
 from tiktokactions.model.pretrain import pretrain
@@ -170,6 +171,48 @@ def test_two_processes_learn_what_one_does(train, tmp_path, repository):
     run(train, tmp_path / "one", **options)
     for (_, a), (_, b) in zip(losses(tmp_path / "one"), losses(tmp_path / "two"), strict=True):
         assert a == pytest.approx(b, rel=1e-5)
+
+
+# --- rare classes, and the best of all epochs ---------------------------------------------------------------------
+
+
+def test_rare_classes_are_drawn_and_weighed(train, tmp_path):
+    few = dataclasses.replace(train, clips=(train.clips[0], *(clip for clip in train.clips if clip.label != "right")))
+    counts = class_counts(few)
+    assert counts.tolist() == [3, 3, 1, 3]
+    weights = class_weights(counts, 1.0)
+    assert weights[2] == pytest.approx(3 * weights[0]) and (counts * weights).sum() == pytest.approx(10)
+    assert class_weights(counts, 0.5)[2] == pytest.approx(3**0.5 * class_weights(counts, 0.5)[0])
+    logits, target = torch.randn(5, 4), torch.rand(5, 4)
+    expected = torch.nn.functional.cross_entropy(logits, target, weights)
+    assert soft_target_loss(logits, target, weights) == pytest.approx(expected)
+    plain, balanced, weighed = ({}, {"balance": 1.0}, {"class_weights": 1.0})
+    for name, options in (("plain", plain), ("balanced", balanced), ("weighed", weighed)):
+        run(few, tmp_path / name, batch_size=2, epochs=1, **options)
+    assert len({losses(tmp_path / name)[0][1] for name in ("plain", "balanced", "weighed")}) == 3
+
+
+@pytest.mark.parametrize("ema", [None, 0.5])
+def test_the_best_epoch_is_tested(train, test, tmp_path, monkeypatch, ema):
+    """Of equals the first, and of an average that is kept the average; also if the run was stopped in between."""
+    seen, top1 = [], [0.5, 0.75, 0.75]
+
+    def look(model, val, names, options, machine, tested=None):
+        seen.append({name: tensor.detach().clone() for name, tensor in (tested or model.state_dict()).items()})
+        return top1[len(seen) - 1]
+
+    monkeypatch.setattr("tiktokactions.model.finetune.validate", look)
+    options = {"val": test, "choose": "best", "epochs": 3, "ema": ema}
+    run(train, tmp_path / "run", **options, stop_after_steps=7)
+    assert run(train, tmp_path / "run", **options).weights == tmp_path / "run" / "best.safetensors"
+    assert len(seen) == 3
+    best = load_file(tmp_path / "run" / "best.safetensors")
+    assert all(torch.equal(best[name], tensor) for name, tensor in seen[1].items())
+    model, _ = load_run(tmp_path / "run")
+    assert torch.equal(model.head.weight, seen[1]["head.weight"])
+    assert not torch.equal(seen[1]["head.weight"], seen[2]["head.weight"])
+    with pytest.raises(ValueError, match="`choose` best: expected a val side"):
+        run(train, tmp_path / "none", choose="best")
 
 
 # --- first weights ----------------------------------------------------------------------------------------------------

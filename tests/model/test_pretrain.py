@@ -229,6 +229,17 @@ def test_another_recipe_needs_another_folder(clips, tmp_path):
     run(clips, tmp_path / "run", threads=2, log_steps=3)  # how it is carried out may change
 
 
+def test_a_run_of_an_earlier_version_goes_on(clips, tmp_path):
+    """Options that it did not know had their default."""
+    run(clips, tmp_path / "run", stop_after_steps=1)
+    told = json.loads((tmp_path / "run" / "run.json").read_text())
+    del told["options"]["clip_grad"], told["options"]["normalize_target"]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(told))
+    with pytest.raises(RunError, match="normalize_target: was True, is False"):
+        run(clips, tmp_path / "run", normalize_target=False)
+    assert run(clips, tmp_path / "run", stop_after_steps=2).result.steps == 2
+
+
 def test_a_run_belongs_to_the_videos_of_its_steps(clips, tmp_path):
     run(clips, tmp_path / "whole")
     run(clips, tmp_path / "run", stop_after_steps=4)

@@ -110,13 +110,16 @@ def draw_drops(model: VideoClassifier, clips: int, generator: torch.Generator | 
     return Drops(keep, features)
 
 
-def soft_target_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy with targets that are distributions: mean over the batch of −Σ target · log softmax(logits).
+def soft_target_loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Cross-entropy with targets that are distributions: mean over the batch of −Σ weight · target · log softmax(logits).
 
     Args:
         logits: (B, classes).
         target: float (B, classes).
+        weights: float (classes,); None: all 1.
     """
+    if weights is not None:
+        target = target * weights
     return (-target * F.log_softmax(logits.float(), dim=-1)).sum(-1).mean()
 
 

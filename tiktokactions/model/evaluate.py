@@ -70,7 +70,7 @@ def load_run(run: Path) -> tuple[VideoClassifier, RunInfo]:
         RunError: not a run, or not finished.
     """
     opened = Run(run)
-    if not (opened.info and opened.weights.exists()):
+    if not (opened.info and (opened.path / "model.safetensors").exists()):
         raise RunError(f"{run}: this run is not finished; start it again as it was begun")
     # A pre-trained encoder is given a head that nobody asks.
     config = opened.config if opened.kind == "finetune" else dataclasses.replace(opened.config, classes=1)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F  # noqa: N812
 
 from tiktokactions.clips.clip import ClipSet
@@ -32,8 +33,18 @@ from tiktokactions.model.optim import AverageWeights, adamw, parameter_groups, s
 from tiktokactions.model.options import FinetuneOptions
 from tiktokactions.model.probe import fit_probe
 from tiktokactions.model.progress import TrainingProgress
-from tiktokactions.model.run import Derived, FirstWeights, Run, RunInfo, TrainingData, TrainingResult, clips_fingerprint
+from tiktokactions.model.run import (
+    Derived,
+    FirstWeights,
+    Run,
+    RunInfo,
+    TrainingData,
+    TrainingResult,
+    clips_fingerprint,
+    read_log,
+)
 from tiktokactions.model.samples import FinetuneClips, ValidationClips
+from tiktokactions.model.tensor_files import Tensors, write_safetensors
 from tiktokactions.model.training import (
     Recorder,
     Report,
@@ -65,7 +76,7 @@ def finetune(
 
     Args:
         train: what to train on.
-        val: looked at after epochs; nothing is chosen by it.
+        val: looked at after epochs; with ``choose`` best the weights are chosen by it.
         init: weights to begin with (a run folder or a file); None: random ones.
         resume_from: a checkpoint of another run to go on from, optimizer and schedule included.
 
@@ -76,6 +87,10 @@ def finetune(
     labels = require_labels(train)
     if val is not None:
         label_numbers(val, labels, train.source)
+    if options.choose == "best" and (val is None or not options.validate_epochs or options.linear_probe):
+        raise UsageError(
+            "`choose` best: expected a val side that is looked at (`val`, `validate_epochs`), and no probe"
+        )
     with hardware(options) as machine, alone(run, machine.processes):
         read = None if init is None else read_weights(init)
         config = finetuning_config(options, read, len(labels))
@@ -133,7 +148,10 @@ def _train(
     )
     augmented = dataclasses.replace(options, flip=options.flip and train.flip)
     dataset = FinetuneClips(train.clips, train.labels, model.config, augmented)
-    batches = batches_of(dataset, options, machine)
+    counts = class_counts(train)
+    shares = None if options.balance == 0 else [counts[n].item() ** -options.balance for n in dataset.labels]
+    weights = None if options.class_weights == 0 else machine.send(class_weights(counts, options.class_weights))
+    batches = batches_of(dataset, options, machine, shares)
     recorder = Recorder(run, state, options, machine, report, derived)
     saver = Saver(run, state, options, machine)
 
@@ -153,7 +171,7 @@ def _train(
                         kept = None if drops is None else drops.part(first * copies, first * copies + len(video))
                         with machine.autocast():
                             logits = trained(video, kept)
-                        loss = soft_target_loss(logits, machine.send(target))
+                        loss = soft_target_loss(logits, machine.send(target), weights)
                         state.scaler.scale(loss / options.accumulate).backward()
                     losses.append(loss.detach())
                 own = torch.stack(losses).mean()
@@ -168,7 +186,11 @@ def _train(
                 if saver.step_done():
                     return TrainingResult(state.step, mean_loss, finished=False)
             if val is not None and options.validate_epochs and (epoch + 1) % options.validate_epochs == 0:
-                recorder.note(val_top1=validate(model, val, train.labels, options, machine))
+                tested = None if state.average is None else state.average.tensors
+                val_top1 = validate(model, val, train.labels, options, machine, tested)
+                if options.choose == "best" and machine.processes.is_first and is_best(run, val_top1):
+                    write_safetensors(run / "best.safetensors", tested or model.state_dict())
+                recorder.note(val_top1=val_top1)
 
     return end_run(run, state, recorder, machine)
 
@@ -189,18 +211,45 @@ def freeze(model: VideoClassifier, blocks: int) -> None:
 
 @torch.inference_mode()
 def validate(
-    model: VideoClassifier, val: ClipSet, names: Sequence[str], options: FinetuneOptions, machine: Hardware
+    model: VideoClassifier,
+    val: ClipSet,
+    names: Sequence[str],
+    options: FinetuneOptions,
+    machine: Hardware,
+    tested: Tensors | None = None,
 ) -> float:
-    """Top-1 accuracy of one centre view per clip. ``names``: the class names as the model numbers them."""
+    """Top-1 accuracy of one centre view per clip.
+
+    Args:
+        names: the class names as the model numbers them.
+        tested: the averaged weights, where these are tested in the end; None: the model's own.
+    """
     dataset = ValidationClips(val.clips, names, model.config, options)
     model.eval()
     logits, labels = [], []
     for batch in evaluation_batches(dataset, options.batch_size, worker_count(options)):
         with machine.autocast():
-            logits.append(model(machine.send(batch["video"])).float().cpu())
+            logits.append(functional_call(model, tested or {}, machine.send(batch["video"])).float().cpu())
         labels.append(batch["label"])
     model.train()
     return top_accuracy(F.softmax(torch.cat(logits), -1), torch.cat(labels), 1)
+
+
+def is_best(run: Path, val_top1: float) -> bool:
+    """Whether this is more than all that the log has; of equals the first stays."""
+    return all(val_top1 > line["val_top1"] for line in read_log(run) if "val_top1" in line)
+
+
+def class_counts(train: ClipSet) -> Tensor:
+    """float32 (classes,): clips of every class, at least 1."""
+    numbers = torch.tensor([train.labels.index(str(clip.label)) for clip in train.clips])
+    return torch.bincount(numbers, minlength=len(train.labels)).clamp(min=1).float()
+
+
+def class_weights(counts: Tensor, power: float) -> Tensor:
+    """float32 (classes,): the inverse of the counts to this power; their mean over all clips is 1."""
+    weights = counts**-power
+    return weights * (counts.sum() / (counts * weights).sum())
 
 
 # --- what follows from the options ---------------------------------------------------------------------------------

@@ -148,6 +148,16 @@ class FinetuneOptions(DataOptions, TrainingOptions):
         above=0,
         below=1,
     )
+    balance: float = option(
+        0.0, "recipe", "draw clips of rare classes more often; 1: every class as often, 0.5: half-way", least=0, most=1
+    )
+    class_weights: float = option(
+        0.0,
+        "recipe",
+        "weigh rare classes in the loss; 1: by the inverse of their clips, 0.5: its root",
+        least=0,
+        most=1,
+    )
     freeze: int = option(0, "recipe", "freeze the embedding and the first N blocks", least=0)
     linear_probe: bool = option(False, "recipe", "train the last layer only, on features of the frozen encoder")
 
@@ -163,6 +173,9 @@ class FinetuneOptions(DataOptions, TrainingOptions):
 
     segments: int = option(5, "test", "test views along time", least=1)
     crops: int = option(3, "test", "test views along the longer side", least=1)
+    choose: Literal["last", "best"] = option(
+        "last", "test", "weights that are tested: the last, or the best on the val side (top-1)"
+    )
     validate_epochs: int = option(
         1, "test", "epochs between looks at the val side, where there is one; 0: never", least=0
     )

@@ -146,7 +146,8 @@ def _timing(clip: Clip, windows: Sequence[Clip], options: PredictOptions) -> Jso
         fps = reader.frames / (end_s - begin_s)
     window_s = options.window_s or end_s - begin_s
     frames = {"feat_stride": (options.step_s or window_s) * fps, "num_frames": window_s * fps}
-    return {"duration": end_s - begin_s, "fps": fps, **frames, "windows": len(windows)}
+    numbers = {"duration": end_s - begin_s, "fps": fps, **frames}
+    return {name: round(number, 6) for name, number in numbers.items()} | {"windows": len(windows)}
 
 
 # --- features ------------------------------------------------------------------------------------------------------

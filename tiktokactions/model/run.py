@@ -9,6 +9,7 @@ RUN/
   log.jsonl              one line every few steps
   model.safetensors      the final weights, official key names
   average.safetensors    the averaged weights, where an average is kept
+  best.safetensors       the best on the val side, where they are chosen by it
   result.json            written last, when the run is finished
   evaluations/           tests of a fine-tuned run, a folder each
   curves.svg, .png       learning curves
@@ -40,6 +41,7 @@ from tiktokactions.errors import UsageError
 from tiktokactions.files import write_atomic, write_json
 from tiktokactions.machine import utc_now
 from tiktokactions.model.config import ModelConfig
+from tiktokactions.model.options import FinetuneOptions, PretrainOptions
 from tiktokactions.records import JsonObject
 
 if TYPE_CHECKING:
@@ -226,9 +228,9 @@ class Run:
 
     @property
     def weights(self) -> Path:
-        """The file to test and predict with: the averaged weights, where there are any."""
-        averaged = self.path / "average.safetensors"
-        return averaged if averaged.is_file() else self.path / "model.safetensors"
+        """The file to test and predict with: the best on the val side or the averaged weights, where there are any."""
+        names = ("best.safetensors", "average.safetensors", "model.safetensors")
+        return next((self.path / name for name in names if (self.path / name).is_file()), self.path / names[-1])
 
     @property
     def evaluations(self) -> dict[str, Evaluation]:
@@ -285,8 +287,11 @@ def read_record(path: Path, kind: type[RecordType]) -> RecordType:
 def differences(old: RunInfo, new: RunInfo, ignore: Sequence[str]) -> list[str]:
     """Why a run cannot be continued with these options, in words; empty if it can."""
     plain = json.loads(json.dumps(new.options))  # tuples become lists, as in the file
-    names = sorted((old.options.keys() | plain.keys()) - set(ignore))
-    pairs = [(name, old.options.get(name), plain.get(name)) for name in names]
+    earlier = dataclasses.asdict(PretrainOptions() if old.kind == "pretrain" else FinetuneOptions()) | old.options
+    names = sorted(
+        (earlier.keys() | plain.keys()) - set(ignore)
+    )  # options that are newer than the run had their default
+    pairs = [(name, earlier.get(name), plain.get(name)) for name in names]
     pairs += [("command", old.kind, new.kind), ("model", old.model, new.model), ("`init`", old.init, new.init)]
     if new.derived.steps:  # a linear probe takes none
         pairs.append(("videos in a step", old.derived.videos_per_step, new.derived.videos_per_step))
