@@ -371,6 +371,12 @@ def record_seal(record: VideoRecord) -> str:
     return hashlib.sha256(msgspec.json.encode(record)).hexdigest()
 
 
+def seal_of(data: bytes) -> str:
+    """The seal that stands in a record's file; empty in one of before there were seals."""
+    seal, sha256 = data.rpartition(b"," + _SEAL)[1:]
+    return sha256[:64].decode("ascii", "replace") if seal else ""
+
+
 def is_as_sealed(data: bytes) -> bool:
     """Whether the bytes of a record are those that were written; also true of those written before there were seals."""
     plain, _, sha256 = data.rpartition(b"," + _SEAL)

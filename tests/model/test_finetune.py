@@ -186,10 +186,10 @@ def test_rare_classes_are_drawn_and_weighed(train, tmp_path):
     logits, target = torch.randn(5, 4), torch.rand(5, 4)
     expected = torch.nn.functional.cross_entropy(logits, target, weights)
     assert soft_target_loss(logits, target, weights) == pytest.approx(expected)
-    plain, balanced, weighed = ({}, {"balance": 1.0}, {"class_weights": 1.0})
-    for name, options in (("plain", plain), ("balanced", balanced), ("weighed", weighed)):
+    kinds: dict[str, dict[str, Any]] = {"plain": {}, "balanced": {"balance": 1.0}, "weighed": {"class_weights": 1.0}}
+    for name, options in kinds.items():
         run(few, tmp_path / name, batch_size=2, epochs=1, **options)
-    assert len({losses(tmp_path / name)[0][1] for name in ("plain", "balanced", "weighed")}) == 3
+    assert len({losses(tmp_path / name)[0][1] for name in kinds}) == 3
 
 
 @pytest.mark.parametrize("ema", [None, 0.5])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shlex
@@ -10,11 +11,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import tiktokactions as api
 from tests.made_videos import numbered_frames, read_numbers, write_video
 from tests.reviews.worlds import in_this_process
+from tiktokactions.dataset.manifest import SCHEMA
+from tiktokactions.files import sha256_file, update_sums
 from tiktokactions.verdicts.repair import RepairError
 from tiktokactions.verdicts.verify import Verification
 
@@ -75,6 +80,21 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], set[str]]] = {
 
 def kinds(found: Verification) -> set[str]:
     return {problem.kind for problem in found.problems}
+
+
+def test_a_record_that_lacks_the_fields_of_today_is_no_damage(dataset: Path) -> None:
+    """Its seal, which the manifest keeps, is over the fields that there were when it was written."""
+    path = first(dataset, "records/*/*.json")
+    record = json.loads(path.read_bytes())
+    del record["damaged"], record["scene_sizes"], record["sha256"]
+    plain = json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()
+    seal = hashlib.sha256(plain).hexdigest()
+    path.write_bytes(plain[:-1] + b',"sha256":"' + seal.encode() + b'"}\n')
+    manifest = pq.read_table(dataset / "manifest.parquet").to_pylist()
+    rows = [row | ({"record_sha256": seal} if row["video_id"] == record["video_id"] else {}) for row in manifest]
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), dataset / "manifest.parquet")
+    update_sums(dataset, {"manifest.parquet": sha256_file(dataset / "manifest.parquet")})
+    assert api.dataset_verify(dataset).problems == ()
 
 
 @pytest.mark.parametrize("name", DAMAGE)

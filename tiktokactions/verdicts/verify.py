@@ -43,7 +43,7 @@ from tiktokactions.files import (
     thumbnail_paths,
     wrong_sums,
 )
-from tiktokactions.records import ClipFile, VideoRecord, decode_record, is_as_sealed
+from tiktokactions.records import ClipFile, VideoRecord, decode_record, is_as_sealed, seal_of
 from tiktokactions.reviews.store import STAMP, check_reviews, store_path
 from tiktokactions.verdicts.quarantine import QUARANTINE
 from tiktokactions.video import VideoError
@@ -192,7 +192,7 @@ def _check_records(data: Dataset, read: _Read, with_manifest: bool, is_kept: boo
         if record.clip is None and record.status != "rejected":
             yield Problem("missing_clip", name, record.video_id, f"{record.status} but without a clip")
         if rows is not None:
-            yield from rows.compare(record)
+            yield from rows.compare(record, seal_of(raw))
     if rows is not None:
         yield from rows.end(read.damaged)
 
@@ -270,6 +270,7 @@ class _Rows:
             self.names = [name for name in SCHEMA.names if name in file.schema_arrow.names]
         self.batches = self._batches()
         self.expected: list[dict[str, Any]] = []
+        self.seals: list[str] = []
         self.without: list[str] = []
 
     def _batches(self) -> Iterator[list[dict[str, Any]]]:
@@ -277,15 +278,16 @@ class _Rows:
             for batch in file.iter_batches(ROWS_PER_BATCH, columns=self.names):
                 yield batch.to_pylist()
 
-    def compare(self, record: VideoRecord) -> Iterator[Problem]:
+    def compare(self, record: VideoRecord, seal: str) -> Iterator[Problem]:
         self.expected.append(manifest_row(record, self.data.options, self.sides.get(record.video_id)))
+        self.seals.append(seal)
         if len(self.expected) == ROWS_PER_BATCH:
             yield from self._compare()
 
     def _compare(self) -> Iterator[Problem]:
         expected = pa.Table.from_pylist(self.expected, schema=SCHEMA).select(self.names).to_pylist()
-        self.expected = []
-        for row in expected:
+        seals, self.expected, self.seals = self.seals, [], []
+        for row, seal in zip(expected, seals, strict=True):
             video_id = row["video_id"]
             while video_id not in self.rows and (batch := next(self.batches, None)) is not None:
                 self.rows |= {other["video_id"]: other for other in batch}
@@ -293,7 +295,8 @@ class _Rows:
             if said is None:
                 self.without.append(video_id)
                 continue
-            if "record_sha256" in said and said["record_sha256"] is None:  # taken over from an older manifest
+            # None: taken over from an older manifest. The file's own: a record of before it had the fields of today.
+            if "record_sha256" in said and said["record_sha256"] in (None, seal):
                 said["record_sha256"] = row["record_sha256"]
             if differing := [name for name in self.names if said[name] != row[name]]:
                 name = relative(self.data.folder, record_path(self.data.folder, video_id))
