@@ -87,6 +87,22 @@ class CurateResult:
     are those of this run alone."""
 
 
+@dataclass(frozen=True)
+class GivenVideos:
+    """Videos to curate, as they come."""
+
+    listed: Iterable[ListedVideo]
+    """Drawn one by one as workers become free; it may take as long as it likes."""
+    total: int
+    """How many there will be, for the progress."""
+    inputs: Sequence[str]
+    """What was typed, to remember the collections among it."""
+    reads: Sequence[str]
+    """A path of each place that videos are read from, which other machines of a cluster must see."""
+    recorded: Callable[[str], None] = nothing
+    """Told the id of every video once its record is on the disk."""
+
+
 @takes(CurateOptions)
 def curate(
     videos: AnyPaths,
@@ -211,7 +227,8 @@ def _refuse_new_evidence(data: Dataset, settings: CurateOptions) -> None:
 def _curate_all(inputs: list[str], edit: Edit, progress: Callable[[Progress], None]) -> CurateResult:
     listed = _listed(inputs, edit, progress)
     detector = told_detector(edit, progress)
-    result = curate_listed(listed, len(listed), inputs, [listed[0].path], edit, detector, progress)
+    given = GivenVideos(listed, len(listed), inputs, [listed[0].path])
+    result = curate_listed(given, edit, detector, progress)
     edit.close()
     forget(edit.folder)  # what shards left: none is at work, and all that they did is settled
     return result
@@ -264,7 +281,7 @@ def _work_on_part(inputs: list[str], edit: Edit, shard: Shard, progress: Callabl
     settings = f"{fingerprint} {decision_fingerprint(edit.options)} {clip_fingerprint(edit.options)}"
     join(edit.folder, shard, settings)
     mine = part_of(listed, shard)
-    worked = _work_off(mine, len(mine), inputs, [listed[0].path], edit, detector, progress)
+    worked = _work_off(GivenVideos(mine, len(mine), inputs, [listed[0].path]), edit, detector, progress)
     checkpoint = worked.checkpoint
     if checkpoint.updates:  # kept, so that whoever settles need not read those files again
         edit.begin()
@@ -290,27 +307,12 @@ def _work_on_part(inputs: list[str], edit: Edit, shard: Shard, progress: Callabl
 
 
 def curate_listed(
-    listed: Iterable[ListedVideo],
-    total: int,
-    inputs: Sequence[str],
-    reads: Sequence[str],
-    edit: Edit,
-    detector: ResolvedDetector,
-    progress: Callable[[Progress], None],
-    recorded: Callable[[str], None] = lambda video_id: None,
+    given: GivenVideos, edit: Edit, detector: ResolvedDetector, progress: Callable[[Progress], None]
 ) -> CurateResult:
-    """Curate videos as ``listed`` gives them, which may take as long as it likes; then settle all verdicts.
-
-    Args:
-        listed: videos, drawn one by one as workers become free.
-        total: how many there will be, for the progress.
-        inputs: what was typed, to remember the collections among it.
-        reads: a path of each place that videos are read from, which other machines of a cluster must see.
-        recorded: told the id of every video once its record is on the disk.
-    """
+    """Curate videos as they come; then settle all verdicts."""
     before = edit.dataset.info
     edit.info = replace(edit.info, detector=detector.info)
-    worked = _work_off(listed, total, inputs, reads, edit, detector, progress, recorded)
+    worked = _work_off(given, edit, detector, progress)
     checkpoint, curated = worked.checkpoint, sum(worked.counts.values())
     changed = bool(curated or checkpoint.updates or checkpoint.left) or before.options != edit.info.options
     kept = [known for i, known in checkpoint.known.items() if i not in checkpoint.scheduled]
@@ -331,50 +333,43 @@ class _Worked:
 
 
 def _work_off(
-    listed: Iterable[ListedVideo],
-    total: int,
-    inputs: Sequence[str],
-    reads: Sequence[str],
-    edit: Edit,
-    detector: ResolvedDetector,
-    progress: Callable[[Progress], None],
-    recorded: Callable[[str], None] = lambda video_id: None,
+    given: GivenVideos, edit: Edit, detector: ResolvedDetector, progress: Callable[[Progress], None]
 ) -> _Worked:
-    """Curate what is left to do, each video into its record. Nothing is settled; arguments as in :func:`curate_listed`."""
+    """Curate what is left to do, each video into its record. Nothing is settled."""
     from tiktokactions.curation.engines import fetcher, runner, sees
 
     dataset, settings, before = edit.folder, edit.options, edit.dataset.info
     if before.version == 0:
         edit.begin()
-    link_collections(inputs, dataset)
+    link_collections(given.inputs, dataset)
     fingerprint = evidence_fingerprint(settings, detector.info)
     checkpoint = read_checkpoint(dataset)
     counts = {"accepted": 0, "needs_review": 0, "rejected": 0}
 
     def report(message: str = "") -> None:
         earlier = checkpoint.finished + checkpoint.identical
-        progress(Progress(total, earlier, sum(counts.values()), **counts, message=message))
+        progress(Progress(given.total, earlier, sum(counts.values()), **counts, message=message))
 
     def usable_jobs() -> Iterator[Job]:
-        for job in jobs_left(listed, checkpoint, dataset, settings, fingerprint, fetcher(settings)):
+        for job in jobs_left(given.listed, checkpoint, dataset, settings, fingerprint, fetcher(settings)):
             edit.begin()
             if job.failure is None:
                 yield job
                 continue
             write_record(dataset, _failed(job, *job.failure, settings, detector))
             counts["rejected"] += 1
-            recorded(job.video_id)
+            given.recorded(job.video_id)
             report()
 
     report()
     work = functools.partial(_curate_job, options=settings, detector=detector, dataset=dataset.resolve())
-    run = runner(settings, detector, sees(dataset, reads))
+    run = runner(settings, detector, sees(dataset, given.reads))
     for outcome in run(usable_jobs(), work):
         if outcome.failure is not None:
             write_record(dataset, _failed(outcome.job, outcome.failure, outcome.detail or "", settings, detector))
         discard(outcome.job.copy)
         counts[outcome.result or "rejected"] += 1
-        recorded(outcome.job.video_id)
+        given.recorded(outcome.job.video_id)
         report()
     return _Worked(checkpoint, counts, report)
 

@@ -12,7 +12,7 @@ from tiktokactions.collection.fetch import address_of, tool_version
 from tiktokactions.collection.options import DownloadOptions
 from tiktokactions.collection.store import Collection
 from tiktokactions.collection.terms import ASK, TERMS
-from tiktokactions.commands.curate import CurateResult, Progress, curate_listed, told_detector
+from tiktokactions.commands.curate import CurateResult, GivenVideos, Progress, curate_listed, told_detector
 from tiktokactions.commands.options import AnyPath, Passing, Typed, nothing, on_disk, takes
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, dataset_lock, delete, disk_errors, located, recorded, safe_video_id
@@ -178,7 +178,8 @@ def _curate_arriving(
     with data.editing("curate", settings) as edit:
         detector = told_detector(edit, progress)
         inputs, total = [str(collection.folder)], collection.count_videos()
-        result = curate_listed(listed(), total, inputs, inputs, edit, detector, progress, let_go)
+        given = GivenVideos(listed(), total, inputs, inputs, let_go)
+        result = curate_listed(given, edit, detector, progress)
         for video_id in list(files):  # known before this run, or identical to another file
             let_go(video_id)
     return replace(result, seconds=round(time.perf_counter() - began, 3))
