@@ -89,7 +89,9 @@ def test_a_store_gives_the_dataset_of_a_disk(
             assert (dataset / "thumbs" / f"{record['video_id']}.strip.jpg").is_file()
     here = {p.relative_to(on_disk).as_posix() for p in on_disk.rglob("*") if p.is_file()}
     there = {f"{folder}{e}" for folder, e in everything(dataset)}
-    on_store = {f"{p.rsplit('/', 1)[0]}.jsonl.gz" if p.startswith("records/") else p for p in here - {".lock"}}
+    on_store = {
+        f"{p.rsplit('/', 1)[0]}.jsonl.gz" if p.startswith("records/") else p for p in here - {".lock", ".listing-lock"}
+    }
     assert there == on_store
     assert main(["dataset", "verify", str(dataset)]) == 0
     assert main(["dataset", "stats", str(dataset)]) == 0

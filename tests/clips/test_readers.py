@@ -15,6 +15,12 @@ from tiktokactions.clips.read import has_side, read_clips
 from tiktokactions.dataset.manifest import SCHEMA
 from tiktokactions.errors import UsageError
 
+INFO = json.dumps(
+    {"name": "d", "version": 1, "created": "", "updated": "", "settled": True, "options": {}, "versions": {}}
+    | {"detector": {"name": "none", "sha256": "", "default_score": 0.0}}
+)
+"""The least that a ``dataset.json`` holds."""
+
 
 def put(root: Path, *names: str) -> Path:
     """Empty files, or those with a text after a bar."""
@@ -97,7 +103,7 @@ ROWS: list[dict[str, Any]] = [
 
 @pytest.fixture
 def dataset(tmp_path):
-    put(tmp_path, "dataset.json|{}", "clips/a.mp4", "clips/b.mp4", "clips/c.mp4")
+    put(tmp_path, f"dataset.json|{INFO}", "clips/a.mp4", "clips/b.mp4", "clips/c.mp4")
     pq.write_table(pa.Table.from_pylist(ROWS, schema=SCHEMA), tmp_path / "manifest.parquet")
     return tmp_path
 

@@ -237,7 +237,7 @@ def test_weights_travel_to_machines_that_lack_them(tmp_path: Path) -> None:
     detector = resolve_detector(f"onnx:{tiny_detector(tmp_path)}")
     assert detector.path is not None
     weights = detector.path.read_bytes()
-    assert with_weights_here(detector, weights) is detector
+    assert with_weights_here(detector, weights) == detector
     elsewhere = ResolvedDetector(detector.info, tmp_path / "not" / "here.onnx", detector.long_side)
     here = with_weights_here(elsewhere, weights)
     assert here.path is not None and here.path.read_bytes() == weights

@@ -559,7 +559,8 @@ def test_odd_pictures_have_the_size_that_is_said(tmp_path: Path) -> None:
         for frame in frames:
             file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
         file.mux(stream.encode())
-    api.curate(tmp_path / "videos", tmp_path / "data", detector="none", min_person_frames=0, workers=1)
+    unsearched: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "static": "keep"}
+    api.curate(tmp_path / "videos", tmp_path / "data", workers=1, **unsearched)
     api.dataset_export(tmp_path / "data", tmp_path / "out", format="coco", frames=True)
     for image in json.loads((tmp_path / "out" / "person_boxes.json").read_text())["images"]:
         picture = cv2.imread(str(tmp_path / "out" / "images" / image["file_name"]))

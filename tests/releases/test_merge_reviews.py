@@ -219,7 +219,7 @@ def contents(dataset: Path) -> dict[str, Any]:
         if path.is_file() and not path.name.startswith((".lock", "reviews.sqlite", "SHA256SUMS"))
     }
     info = json.loads(found.pop("dataset.json"))
-    found["dataset.json"] = {name: value for name, value in info.items() if name not in ("created", "updated")}
+    found["dataset.json"] = {name: value for name, value in info.items() if name not in ("created", "updated", "id")}
     found["history.csv"] = [
         [cell for place, cell in enumerate(line.split(",")) if place != 1]
         for line in found["history.csv"].decode().splitlines()

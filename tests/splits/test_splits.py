@@ -16,6 +16,7 @@ import pytest
 import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
 from tests.splits.made_links import Row, is_used, keys, linked, video
+from tests.splits.test_foreign import moving
 from tiktokactions.clips.clip import DataError
 from tiktokactions.clips.read import read_clips
 from tiktokactions.curation.options import CurateOptions
@@ -268,7 +269,7 @@ def curated(tmp_path_factory):
     folder = tmp_path_factory.mktemp("split")
     rows = ["path,label,creator,sound"]
     for i in range(12):
-        write_video(folder / "videos" / f"{i}.mp4", numbered_frames(40, 96, 96, first=1000 * i), fps=10)
+        write_video(folder / "videos" / f"{i}.mp4", moving(i, 40), fps=10)
         rows.append(f"videos/{i}.mp4,{'walk' if i % 2 else 'jump'},creator{i // 3},original sound")
     (folder / "list.csv").write_text("\n".join(rows) + "\n")
     api.curate(

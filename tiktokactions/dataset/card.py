@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterable
 from importlib.resources import files
 from string import Template
+from typing import Any
 
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.figures import needs_names_figure
@@ -205,7 +206,9 @@ def _settings(options: JsonObject) -> str:
 
 def curate_command(info: DatasetInfo) -> str:
     """The ``tiktokactions curate`` command with every setting that differs from the default, quoted for a shell."""
-    defaults = {f.name: f.default for f in dataclasses.fields(CurateOptions) if f.metadata["group"] != "run"}
+    defaults: dict[str, Any] = {
+        f.name: f.default for f in dataclasses.fields(CurateOptions) if f.metadata["group"] != "run"
+    }
     options = dict(info.options)
     if options.get("detector") == "auto" and ":" not in info.detector.name:
         options["detector"] = info.detector.name  # 'auto' may find another one elsewhere
@@ -213,10 +216,10 @@ def curate_command(info: DatasetInfo) -> str:
     for name, default in defaults.items():
         value = options.get(name, default)
         flag = "--" + name.replace("_", "-")
-        if isinstance(value, list):
-            words += [word for item in value for word in (flag, str(item))]
-        elif isinstance(default, bool):
-            words += [flag] if value and value != default else []
+        if isinstance(value, (list, tuple)):
+            words += [] if list(value) == list(default) else [word for item in value for word in (flag, str(item))]
+        elif isinstance(value, bool):
+            words += [] if value == default else [flag if value else flag.replace("--", "--no-", 1)]
         elif value != default:
             words += [flag, "source" if name == "short_side" and value is None else str(value)]
     return shlex.join(words)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 REMOVING = ".removing.json"
 """A take-down under way: what is to go. Until it is done, nothing may be handed out."""
-NAMES = {"takedown": "refresh", "review": "review apply", "verify": "verify --repair", "split": "dataset split"}
+NAMES = {"takedown": "refresh", "review": "review apply", "verify": "dataset verify", "split": "dataset split"}
 """Edits as people know them, where that is not the name of the command."""
 
 

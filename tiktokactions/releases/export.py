@@ -156,7 +156,9 @@ def remembered(dataset: Place) -> list[JsonObject]:
 def _refuse_another(data: Dataset, out: Place) -> None:
     """Raises ``ExportError`` where the export of another dataset lies, for example of the one that this is a copy of."""
     mark = out / MARK
-    said = json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else {}
+    if not mark.is_file():
+        return
+    said = json.loads(mark.read_text(encoding="utf-8"))
     entry = next((known for known in remembered(data.folder) if known["path"] == str(out.resolve())), None)
     by_id = bool(said.get("of") and data.info.id and said["of"] != data.info.id)
     if by_id if entry is None else not made_by(data.folder, entry, REMEMBERED):
