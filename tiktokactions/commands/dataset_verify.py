@@ -65,7 +65,7 @@ def dataset_verify(
         exports = [located(entry["path"]) for entry in remembered(data.folder)]
     if repair:
         with data.editing("verify") as edit:
-            found = verify_dataset(data, exports)
+            found = verify_dataset(data, exports, is_editing=True)
             if found.problems:
                 found = repair_dataset(edit, found, yes)
     else:

@@ -207,9 +207,8 @@ class Dataset:
 
     @property
     def at_work(self) -> AtWork | None:
-        """Who else changes it now, on this machine or another."""
-        worker = who_is_at_work(self.parent.folder)
-        return None if worker is not None and worker.is_this_process else worker
+        """Who changes it now, on this machine or another."""
+        return who_is_at_work(self.parent.folder)
 
     @property
     def going_on(self) -> str:

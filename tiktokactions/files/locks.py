@@ -60,10 +60,6 @@ class AtWork:
     is_sure: bool = True
     """False for a lease of another machine: whether its holder is alive, only watching it would tell."""
 
-    @property
-    def is_this_process(self) -> bool:
-        return (self.host, self.process) == (socket.gethostname(), os.getpid())
-
     def __str__(self) -> str:
         since = f" since {self.since}" if self.since else ""
         return f"{self.owner}{since}{'' if self.is_sure else ', as far as its lease tells'}"

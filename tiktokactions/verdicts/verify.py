@@ -116,16 +116,19 @@ class _Read:
     claims: dict[str, Claim] = field(default_factory=dict)
 
 
-def verify_dataset(data: Dataset, exports: Iterable[Place] = (), workers: int | None = None) -> Verification:
+def verify_dataset(
+    data: Dataset, exports: Iterable[Place] = (), workers: int | None = None, is_editing: bool = False
+) -> Verification:
     """Check a whole dataset, without changing anything.
 
     Args:
         data: a dataset, not a subset.
         exports: folders with exports of it; those that are not there are passed over.
         workers: processes that read clips (default: as for curation).
+        is_editing: it is the caller who is at work on the dataset.
     """
     folder, problems, read = data.folder, list[Problem](), _Read()
-    going_on = data.going_on if data.at_work else ""
+    going_on = data.going_on if not is_editing and data.at_work else ""
     if going_on and not data.is_kept:
         return Verification(0, 0, (), going_on=f"{going_on}; there is none to check yet")
     if not data.settled and not going_on:
