@@ -219,7 +219,7 @@ def curate_command(info: DatasetInfo) -> str:
         if isinstance(value, (list, tuple)):
             words += [] if list(value) == list(default) else [word for item in value for word in (flag, str(item))]
         elif isinstance(value, bool):
-            words += [] if value == default else [flag if value else flag.replace("--", "--no-", 1)]
+            words += [] if value == default else ["--" + ("" if value else "no-") + flag[2:]]
         elif value != default:
             words += [flag, "source" if name == "short_side" and value is None else str(value)]
     return shlex.join(words)
