@@ -103,8 +103,9 @@ def test_a_take_down_goes_through_everything(mine: Path) -> None:
     counts = {Path(found.folder).name: found.artefacts for found in result.removed}
     assert counts == {
         "data": {"media": 2, "reviews": 0, "clips": 1, "thumbnails": 2, "splits": 1, "records": 1, "quarantine": 1,
-                 "manifest rows": 1, "history": 1, "statistics, figures, card": 1, "subsets": 0, "exports": 0, "releases": 0},
-        "col": {"media": 0, "exports": 1, "rows": 1},
+                 "manifest rows": 1, "history": 1, "statistics, figures, card": 1, "subsets": 0, "exports": 0, "releases": 0,
+                 "made of it": 0},
+        "col": {"media": 0, "exports": 1, "made of it": 0, "rows": 1},
     }  # fmt: skip
     raw = (mine / "col/collection.sqlite").read_bytes()
     assert b"bob" not in raw and raw.count(gone.encode()) == 2, "more is left than the tombstone and its index"

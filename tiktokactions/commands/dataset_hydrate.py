@@ -17,6 +17,7 @@ from tiktokactions.dataset.info import read_info, resolve_options
 from tiktokactions.errors import UsageError
 from tiktokactions.files import all_records, recorded
 from tiktokactions.machine import utc_now
+from tiktokactions.takedown.derived import register
 from tiktokactions.takedown.folders import take_down_everywhere
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def dataset_hydrate(
     fresh = hydrate.info_of(told, folder, utc_now(), seen_by, told["versions"])
     if info is not None and (info.options, info.detector) != (fresh.options, fresh.detector):
         raise UsageError(f"{folder}: is a dataset with other settings; choose a new folder")
+    register([listing, videos], folder, "dataset")
     with Dataset.new(folder, info or fresh).editing("hydrate") as edit, contextlib.ExitStack() as stack:
         if info is not None:
             _take_down(edit, listing)

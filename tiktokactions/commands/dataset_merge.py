@@ -14,6 +14,7 @@ from tiktokactions.files import json_bytes, located, write_atomic
 from tiktokactions.reviews.merged import merge_reviews
 from tiktokactions.reviews.store import store_path
 from tiktokactions.splits.options import SplitOptions
+from tiktokactions.takedown.derived import register
 from tiktokactions.takedown.links import link_merged
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def dataset_merge(datasets: AnyPaths, output: AnyPath, *, progress: Kept = nothi
     merge.check_settings(*parts)
     if any(store_path(folder).exists() for folder in folders):
         on_disk(output, "reviews.sqlite")
+    register(folders, out, "dataset")
     merged = Dataset.new(out, existing or new_info(out, parts[0].options, parts[0].info.detector))
     with merged.editing("merge") as edit:
         write_atomic(mark, told)

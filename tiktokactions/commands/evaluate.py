@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tiktokactions.commands.options import AnyPath, need_torch, nothing, on_disk, takes
-from tiktokactions.commands.training_clips import clips_of
+from tiktokactions.commands.training_clips import clips_of, folders_of
 from tiktokactions.files import disk_errors, located
 from tiktokactions.model.options import EvaluateOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.model.run import Evaluation
 from tiktokactions.options import checked_options
+from tiktokactions.takedown.derived import register
 
 
 @takes(EvaluateOptions)
@@ -49,4 +50,6 @@ def evaluate(
         name = f"{located(data).resolve().stem}-{settings.side}"
         tested = on_disk(run, "a run")
         folder = tested / "evaluations" / name if output is None else on_disk(output, "an evaluation")
-        return evaluate(tested, clips_of(data, settings.side, settings), settings, folder, report=progress)
+        clips = clips_of(data, settings.side, settings)
+        register([tested, data, *folders_of(clips.clips)], folder, "evaluation")
+        return evaluate(tested, clips, settings, folder, report=progress)

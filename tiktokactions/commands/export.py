@@ -7,6 +7,7 @@ from typing import Literal
 
 from tiktokactions.commands.options import AnyPath, need_torch, on_disk
 from tiktokactions.files import disk_errors
+from tiktokactions.takedown.derived import register
 
 
 def export(run: AnyPath, output: AnyPath, *, to: Literal["huggingface", "official"] = "huggingface") -> Path:
@@ -27,4 +28,5 @@ def export(run: AnyPath, output: AnyPath, *, to: Literal["huggingface", "officia
     with disk_errors():
         from tiktokactions.model.export import export
 
+        register([run], output, "weights")
         return export(on_disk(run, "a run"), on_disk(output, "an export"), to=to)

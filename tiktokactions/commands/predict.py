@@ -7,12 +7,14 @@ from collections.abc import Callable
 from tiktokactions.clips.clip import Clip, Stored
 from tiktokactions.clips.read import read_clips
 from tiktokactions.commands.options import AnyPath, AnyPaths, need_torch, nothing, on_disk, path_list, takes
+from tiktokactions.commands.training_clips import folders_of
 from tiktokactions.errors import UsageError
 from tiktokactions.files import disk_errors, is_address, located
 from tiktokactions.model.options import PredictOptions
 from tiktokactions.model.predictions import FeaturesWritten, Prediction
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
+from tiktokactions.takedown.derived import register
 
 
 @takes(PredictOptions)
@@ -55,12 +57,13 @@ def predict(
         found = _video_clips(inputs)
         if target is None:
             return predict(finished, found, settings, each=each, report=progress)
-        if settings.window_s is None:
-            return write_features(finished, found, settings, target, report=progress)
-        if target.suffix == ".parquet":
+        if settings.window_s is not None and target.suffix == ".parquet":
             raise UsageError(
                 f"`features` {features}: with `window_s` expected a folder, which gets a .npy for each video"
             )
+        register([finished, *inputs, *folders_of(found)], target, "features")
+        if settings.window_s is None:
+            return write_features(finished, found, settings, target, report=progress)
         return write_window_features(finished, found, settings, target, report=progress)
 
 

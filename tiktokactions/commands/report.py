@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tiktokactions.commands.options import AnyPath, AnyPaths, Passing, nothing, on_disk, path_list
 from tiktokactions.errors import UsageError
 from tiktokactions.files import disk_errors, located, write_atomic
+from tiktokactions.takedown.derived import register
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ def report(
     if target.is_dir():
         raise UsageError(f"{target}: is a folder, expected a file such as {target / 'report.html'}")
     with disk_errors():
+        again = ("tiktokactions", "report", *paths, "-o", target, *(() if title is None else ("--title", title)))
+        register(paths, target, "report", again)
         names = ", ".join(dict.fromkeys(path.resolve().name for path in paths))
         page = make_page(paths, title=title or names, previews=previews, report=progress)
         data = page.html.encode()

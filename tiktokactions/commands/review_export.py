@@ -7,6 +7,7 @@ from contextlib import closing
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.options import AnyPath, on_disk
 from tiktokactions.files import disk_errors
+from tiktokactions.takedown.derived import register
 
 
 def review_export(
@@ -33,6 +34,7 @@ def review_export(
     from tiktokactions.reviews.tasks import export_decisions, export_tasks
 
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
+    register([data], output, "review export")
     with disk_errors(), closing(open_desk(data)) as desk:
         if decisions:
             return export_decisions(desk, on_disk(output, "an export"))

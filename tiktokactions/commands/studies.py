@@ -20,6 +20,7 @@ from tiktokactions.study.options import StudyOptions
 from tiktokactions.study.settings import Design
 from tiktokactions.study.tables import Row
 from tiktokactions.study.trials import Outcome, Trial, run_trials
+from tiktokactions.takedown.derived import register
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,12 @@ def study_plan(study: Design, trials: Sequence[Trial]) -> StudyPlan:
     return StudyPlan(names, equal, seconds / min(jobs, len(trials)), jobs, cost.seconds_per_step, cost.steps)
 
 
-def run_study(study: Design, trials: Sequence[Trial], retry: bool, report: Callable[[str], None]) -> Outcome:
+def run_study(
+    study: Design, data: Sequence[AnyPath], trials: Sequence[Trial], retry: bool, report: Callable[[str], None]
+) -> Outcome:
+    """``data``: what is learned from and tested on."""
     options = study.options
+    register(data, study.folder, "study")
     with dataset_lock(study.folder):
         return run_trials(trials, study.folder, jobs=options.jobs, retry=retry, report=report, engine=options.engine)
 

@@ -58,7 +58,7 @@ def study_scaling(
         trials = scaling.scaling_trials(os.fspath(data), parsed, study)
         if dry_run:
             return study_plan(study, trials)
-        outcome = run_study(study, trials, retry, report)
+        outcome = run_study(study, [data, evaluate_on], trials, retry, report)
         sentence = ""
         if outcome.results:
             results = write_results(study.folder, sorted(outcome.results, key=lambda r: (r.size, r.repeat)))

@@ -55,7 +55,7 @@ def study_sources(
         if dry_run:
             return study_plan(study, trials)
         warnings = _leaks(named, study.evaluate_on, report)
-        outcome = run_study(study, trials, retry, report)
+        outcome = run_study(study, [*filter(None, named.values()), evaluate_on], trials, retry, report)
         found = []
         if outcome.results:
             found = room.differences(room.correct_by_source(study.folder, outcome.results), settings.seed)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +34,11 @@ def first_of(**given: AnyPath | None) -> dict[str, Path]:
     if len(found) > 1:
         raise UsageError(f"{' and '.join(f'`{name}`' for name in found)}: expected one of them, a run begins once")
     return found
+
+
+def folders_of(clips: Iterable[Clip]) -> list[str]:
+    """Where clips lie: a list may name those of any dataset."""
+    return list(dict.fromkeys(os.path.dirname(clip.stored.file if clip.stored else clip.path) for clip in clips))
 
 
 def readable_clips(

@@ -31,6 +31,7 @@ ROOT = (
         "releases.json",
         "subsets.json",
         "collections.json",
+        "derived.json",
         "creator-salt",
         "removed.csv",
         "missing.csv",
@@ -38,8 +39,8 @@ ROOT = (
     *("features.parquet", *EDITED_BY_PEOPLE),
 )
 SHARED = (
-    *("exports.json", "releases.json", "subsets.json", "collections.json", "creator-salt", "publisher.toml"),
-    "removed.csv",
+    *("exports.json", "releases.json", "subsets.json", "collections.json", "derived.json", "creator-salt"),
+    *("publisher.toml", "removed.csv"),
 )
 """Of no version: written by those who only read, and true at once."""
 FOLDERS: dict[str, tuple[str, ...]] = {

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tiktokactions.curation.takedowns import NotTakenDownError
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
 from tiktokactions.files import (
@@ -43,6 +44,7 @@ MARK = "export.json"
 STAGING = ".export"
 CERTIFICATE = "certificate.json"
 csv.field_size_limit(sys.maxsize)  # of the evidence in a list of ids
+NOT_THERE = "not there any more, so that somebody has to look where it lies now"
 REMEMBERED = "exports.json"
 """In the dataset: where exports went."""
 
@@ -168,16 +170,19 @@ def _refuse_another(data: Dataset, out: Place) -> None:
 def take_down_from_exports(dataset: Place, ids: Iterable[str]) -> int:
     """Make every remembered export anew, without videos that are no longer in the manifest; how many exports held one.
 
-    Exports that were moved or deleted are forgotten here: whoever moved them has to remove the videos there.
+    Raises:
+        NotTakenDownError: all this is done, but some were moved or deleted. They are forgotten here: whoever moved them has
+            to remove the videos there.
     """
     gone = set(ids)
-    kept, changed = [], 0
+    kept, changed, moved = [], 0, []
     for entry in remembered(dataset):
         out = located(entry["path"])
         if not made_by(dataset, entry, REMEMBERED):
             kept.append(entry)
             continue
         if not (out / MARK).is_file():
+            moved.append(entry["path"])
             continue
         kept.append(entry)
         if not _may_hold(out, gone):
@@ -194,6 +199,8 @@ def take_down_from_exports(dataset: Place, ids: Iterable[str]) -> int:
                 delete(out / name)
     if remembered(dataset) != kept:
         write_listed(dataset, REMEMBERED, json_bytes(kept, indent=1))
+    if moved:
+        raise NotTakenDownError(f"{NOT_THERE}: {', '.join(moved)}", changed)
     return changed
 
 

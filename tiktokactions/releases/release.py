@@ -37,7 +37,7 @@ from tiktokactions.files import (
 from tiktokactions.records import JsonObject
 from tiktokactions.releases.card import write_card
 from tiktokactions.releases.clip_folders import write_data
-from tiktokactions.releases.export import made_by
+from tiktokactions.releases.export import NOT_THERE, made_by
 from tiktokactions.releases.formats import ids
 from tiktokactions.releases.rows import Export
 
@@ -131,12 +131,11 @@ def take_down_from_releases(dataset: Place, ids: Iterable[str]) -> int:
     """Write every release of this dataset anew without what is no longer in it; how many.
 
     A release that was killed before its tables were written loses the clips of these videos and stays to be finished.
-    One that was moved or deleted is forgotten here: whoever moved it has to remove the videos there.
-
     Raises:
-        NotTakenDownError: all this is done, but some were pushed to the hub.
+        NotTakenDownError: all this is done, but some were pushed to the hub, or moved or deleted. The latter are forgotten
+            here: whoever moved them has to remove the videos there.
     """
-    gone, kept, changed, pushed = frozenset(ids), [], 0, []
+    gone, kept, changed, pushed, moved = frozenset(ids), [], 0, [], []
     for entry in remembered(dataset):
         if not made_by(dataset, entry, REMEMBERED):
             kept.append(entry)
@@ -148,6 +147,7 @@ def take_down_from_releases(dataset: Place, ids: Iterable[str]) -> int:
         if is_there or entry.get("pushed"):
             kept.append(entry)
         if not is_there:
+            moved.append(entry["path"])
             continue
         changed += 1
         if (out / SUMS).is_file() or (out / "ids.csv").is_file() or (out / "manifest.parquet").is_file():
@@ -157,9 +157,10 @@ def take_down_from_releases(dataset: Place, ids: Iterable[str]) -> int:
             _delete_clips(out / "data", gone)
     if remembered(dataset) != kept:
         write_listed(dataset, REMEMBERED, json_bytes(kept))
-    if pushed:
-        where = ", ".join(pushed)
-        raise NotTakenDownError(f"what lies on the hub goes with the next 'release' with `push`: {where}", changed)
+    told = [f"what lies on the hub goes with the next 'release' with `push`: {', '.join(pushed)}"] if pushed else []
+    told += [f"{NOT_THERE}: {', '.join(moved)}"] if moved else []
+    if told:
+        raise NotTakenDownError("; ".join(told), changed)
     return changed
 
 

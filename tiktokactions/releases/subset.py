@@ -292,9 +292,22 @@ def write_subset(data: Dataset, chosen: list[Row], choice: Choice, output: Place
 
 def remembered(dataset: Place) -> list[Place]:
     """Subsets that were taken of a dataset, as far as they lie where they were written."""
+    return [place for place in _known(dataset) if is_subset(place)]
+
+
+def forget_missing(dataset: Place) -> list[str]:
+    """Forget subsets that no longer lie where they were written, and give their paths."""
+    there = remembered(dataset)
+    gone = [str(place) for place in _known(dataset) if place not in there]
+    if gone:
+        write_listed(dataset, REMEMBERED, json_bytes([str(path) for path in there], indent=1))
+    return gone
+
+
+def _known(dataset: Place) -> list[Place]:
     path = dataset / REMEMBERED
     names = json.loads(path.read_text(encoding="utf-8", errors="surrogatepass")) if path.is_file() else []
-    return [place for place in map(located, names) if is_subset(place)]
+    return [*map(located, names)]
 
 
 def _remember(dataset: Place, subset: Place) -> None:

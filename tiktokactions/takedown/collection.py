@@ -14,6 +14,7 @@ from tiktokactions.collection.rows import hash_creator
 from tiktokactions.collection.store import MEDIA, SALT, Collection
 from tiktokactions.files import Place, delete, on_disk, write_atomic
 from tiktokactions.metadata.names import companions, id_in_name
+from tiktokactions.takedown.scrub import CAPTION, Names, tails
 
 TABLES = ("videos", "found", "rejected", "downloads")
 """Those that hold something of a video, apart from its tombstone."""
@@ -32,10 +33,24 @@ def add_takedowns(folder: Place, ids: Iterable[str], at: str, reason: str) -> No
 
 
 def held_ids(folder: Place, ids: Iterable[str]) -> set[str]:
-    """Those of ``ids`` that the collection holds anything of."""
+    """Those of ``ids`` that the collection holds anything of: a row, or a file of this name among its media."""
+    ids = frozenset(ids)
     with Collection(folder) as collection:
         asked = [f"SELECT 1 FROM {table} WHERE video_id=? LIMIT 1" for table in TABLES]
-        return {i for i in ids if any(collection.database.execute(sql, (i,)).fetchone() for sql in asked)}
+        found = {i for i in ids if any(collection.database.execute(sql, (i,)).fetchone() for sql in asked)}
+    unknown = ids - found
+    files = (on_disk(folder, MEDIA) / MEDIA).rglob("*") if unknown else ()
+    return found | unknown.intersection(i for file in files for i in _ids_of_file(file.name) if i)
+
+
+def names_of(folder: Place, ids: frozenset[str]) -> Names:
+    """By what these videos may be known in other files."""
+    with Collection(folder) as collection:
+        rows = collection.database.execute("SELECT video_id, path FROM downloads WHERE path IS NOT NULL")
+        paths = {tail for i, path in rows if i in ids and id_in_name(path) != i for tail in tails(str(folder / path))}
+        told = [collection.database.execute("SELECT raw FROM videos WHERE video_id=?", (i,)).fetchone() for i in ids]
+    captions = {str(json.loads(row[0]).get("video_description") or "").strip() for row in told if row is not None}
+    return Names(ids, frozenset(paths), tuple(sorted(text for text in captions if len(text) >= CAPTION)))
 
 
 def ids_of_creator(folder: Place, name: str) -> set[str]:
@@ -72,8 +87,12 @@ def _media_of(folder: Path, ids: frozenset[str]) -> Iterator[Path]:
         yield from (parent / name for name in companions(ours, beside))
     for root in {folder / MEDIA, *(path.parent for path in paths)}:
         for found in root.rglob("*") if root == folder / MEDIA else root.glob("*"):
-            if {found.name.partition(".")[0], id_in_name(found.name)} & ids and not found.is_dir():
+            if _ids_of_file(found.name) & ids and not found.is_dir():
                 yield found
+
+
+def _ids_of_file(name: str) -> set[str | None]:
+    return {name.partition(".")[0], id_in_name(name)}
 
 
 def take_down_rows(folder: Place, ids: frozenset[str]) -> int:
@@ -87,12 +106,16 @@ def take_down_rows(folder: Place, ids: frozenset[str]) -> int:
         return count
 
 
+def exports(folder: Place) -> list[Path]:
+    """The files that ``collect export`` wrote."""
+    with Collection(folder) as collection:
+        return [Path(path) for path in collection.setting("exports") or []]
+
+
 def take_down_from_exports(folder: Place, ids: frozenset[str]) -> int:
     """Delete their lines from the files that ``collect export`` wrote, if they are still there; returns how many lines."""
     count = 0
-    with Collection(folder) as collection:
-        exports = [Path(path) for path in collection.setting("exports") or []]
-    for path in exports:
+    for path in exports(folder):
         if not path.is_file():
             continue
         lines = path.read_bytes().splitlines(keepends=True)

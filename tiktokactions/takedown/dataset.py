@@ -34,6 +34,7 @@ from tiktokactions.files import (
     located,
     move_into_place,
     readable,
+    record_files,
     record_of,
     recorded,
     safe_video_id,
@@ -42,7 +43,8 @@ from tiktokactions.files import (
     write_json,
 )
 from tiktokactions.metadata.names import companions, id_in_name
-from tiktokactions.records import JsonObject, VideoRecord
+from tiktokactions.records import JsonObject, VideoRecord, decode_record
+from tiktokactions.takedown.scrub import CAPTION, Names, tails
 
 _FEW = 500
 """Up to so many ids every folder of clips is asked for each; beyond, every folder is listed once."""
@@ -76,13 +78,44 @@ def held_ids(dataset: Place, ids: Iterable[str]) -> dict[str, str]:
 
 
 def present(dataset: Place, ids: Iterable[str]) -> set[str]:
-    """Those of the dataset's own ids that have a record or a row."""
+    """Those of the dataset's own ids that have a record, a row, a clip or a picture."""
     asked = set(ids)
     found = recorded(dataset, asked)
     wanted = pa.array(sorted(asked), pa.string())
     for batch in _batches(dataset, ["video_id"]):
         found.update(batch["video_id"].filter(pc.is_in(batch["video_id"], value_set=wanted)).to_pylist())
+    if left := asked - found:
+        folders = (dataset / "thumbs", *listing(dataset / "clips")[1])
+        found |= {file.name.partition(".")[0] for folder in folders for file in listing(folder)[0]} & left
     return found
+
+
+def claimed(dataset: Place, ids: Iterable[str]) -> dict[str, str]:
+    """The dataset's own ids of those of the platform's ids that a record tells of: as the id of its source, in the names of
+    its files, or in those of byte-identical copies. Every record is read."""
+    wanted, found = set(ids), dict[str, str]()
+    needles = [i.encode() for i in wanted]
+    for path, data in record_files(dataset) if wanted else ():
+        if len(needles) > _FEW or any(needle in data for needle in needles):
+            record = decode_record(data, where=str(path))
+            names = {record.source.id}
+            for file in (record.source.path, *record.source.copies):
+                names |= {id_in_name(file), file.rpartition("/")[2].partition(".")[0]}
+            found |= dict.fromkeys((i for i in names if i in wanted), record.video_id)
+    return found
+
+
+def names_of(dataset: Place, videos: Iterable[str]) -> Names:
+    """By what these videos, ids of the dataset or of the platform, may be known in other files."""
+    ids, paths, texts = set(videos), set[str](), set[str]()
+    for record in [found for video_id in videos if (found := _record(dataset, video_id)) is not None]:
+        source = record.source
+        ids |= {source.sha256, source.id or ""} - {""}
+        for path in (source.path, *source.copies):
+            if id_in_name(path) not in ids:
+                paths.update(tails(path))
+        texts |= {source.title.strip()} if source.title and len(source.title.strip()) >= CAPTION else set()
+    return Names(frozenset(ids), frozenset(paths), tuple(sorted(texts)))
 
 
 def ids_of_creator(dataset: Place, names: frozenset[str], is_settled: bool) -> set[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import html
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,14 +20,32 @@ from tiktokactions.curation.takedowns import SEALED, NotTakenDownError, Takedown
 from tiktokactions.dataset.dataset import REMOVING, Dataset
 from tiktokactions.dataset.editing import Edit, locked
 from tiktokactions.dataset.info import read_info
-from tiktokactions.files import DatasetBusyError, Place, delete, json_bytes, write_atomic, write_listed
-from tiktokactions.machine import Clock, utc_now, utc_text
+from tiktokactions.files import (
+    DatasetBusyError,
+    Place,
+    delete,
+    delete_folder,
+    json_bytes,
+    local_path,
+    located,
+    noted_changes,
+    update_sums,
+    write_atomic,
+    write_listed,
+)
+from tiktokactions.machine import Clock, cache_folder, utc_now, utc_text
 from tiktokactions.records import JsonObject
 from tiktokactions.takedown import collection as of_collection
 from tiktokactions.takedown import reviews
+from tiktokactions.takedown.derived import derived_of, forget_missing
 from tiktokactions.takedown.originals import part_from_original
+from tiktokactions.takedown.scrub import Names, scrub
 from tiktokactions.verdicts.quarantine import take_down_from_quarantine
 
+DELETED = """<!doctype html><title>This report was deleted</title>
+<p>This report was deleted on {at}, because it may have shown a video that was taken down. Make it again:</p>
+<pre>{again}</pre>
+"""
 TABLES = "statistics, figures, card"
 REPORTS = "removals"
 
@@ -43,7 +62,7 @@ class Artefact:
     take_down: Callable[[Place, frozenset[str]], int]
 
 
-def dataset_artefacts(edit: Edit) -> tuple[Artefact, ...]:
+def dataset_artefacts(edit: Edit, pending: _Pending) -> tuple[Artefact, ...]:
     """In the order in which they go: what needs a video's record before the records. A new kind is one line here."""
     from tiktokactions.releases import export as exports
     from tiktokactions.releases import release as releases
@@ -63,14 +82,16 @@ def dataset_artefacts(edit: Edit) -> tuple[Artefact, ...]:
         Artefact("subsets", _take_down_from_subsets),
         Artefact("exports", exports.take_down_from_exports),
         Artefact("releases", releases.take_down_from_releases),
+        Artefact("made of it", lambda folder, ids: _take_down_derived(folder, pending)),
     )
 
 
-def collection_artefacts() -> tuple[Artefact, ...]:
+def collection_artefacts(pending: _Pending) -> tuple[Artefact, ...]:
     """The same for a collection; its rows go last, because they say where the media lie."""
     return (
         Artefact("media", of_collection.take_down_media),
         Artefact("exports", of_collection.take_down_from_exports),
+        Artefact("made of it", lambda folder, ids: _take_down_derived(folder, pending)),
         Artefact("rows", of_collection.take_down_rows),
     )
 
@@ -108,6 +129,8 @@ class _Pending:
     ids: list[str]
     held: list[str]
     contents: dict[str, str] = field(default_factory=dict)
+    names: dict[str, list[str]] = field(default_factory=dict)
+    """By which the videos may be known elsewhere; see :class:`tiktokactions.takedown.scrub.Names`."""
     copies: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
@@ -163,13 +186,16 @@ def _begin(folder: Place, edit: Edit | None, ids: Sequence[str], reason: str) ->
     if is_dataset_folder(folder):
         from tiktokactions.takedown import dataset as of_dataset
 
-        own = of_dataset.held_ids(folder, ids)
-        pending.ids = sorted(own)
-        pending.held = sorted(of_dataset.present(folder, own))
+        pairs = _own_ids(folder, ids)
+        pending.ids = sorted({i for pair in pairs for i in pair})
+        pending.held = sorted({own for own, _ in _held(folder, pairs)})
         pending.contents = of_dataset.contents_of(folder, pending.held)
         pending.copies = of_dataset.copies_of(folder, frozenset(pending.held))
+        names = of_dataset.names_of(folder, pending.ids)
     else:
         pending.held = sorted(held_in(folder, ids))
+        names = of_collection.names_of(folder, frozenset(ids))
+    pending.names = {name: sorted(getattr(names, name)) for name in ("ids", "paths", "texts")}
     _write_pending(folder, pending)
     return _finish(folder, edit, pending)
 
@@ -191,7 +217,7 @@ def _finish(folder: Place, edit: Edit | None, pending: _Pending) -> TakenDown | 
         edit.forget_version()  # whoever only reads must not be given what is to go
     _add_takedowns(folder, pending)
     if pending.held:
-        for artefact in collection_artefacts() if edit is None else dataset_artefacts(edit):
+        for artefact in collection_artefacts(pending) if edit is None else dataset_artefacts(edit, pending):
             if artefact.name in pending.counts:
                 continue
             try:
@@ -227,13 +253,32 @@ def _add_takedowns(folder: Place, pending: _Pending) -> None:
 
 
 def held_in(folder: Place, ids: Sequence[str]) -> set[str]:
-    """Those of the platform's ids of which a folder holds something."""
-    if is_collection(folder):
-        return of_collection.held_ids(folder, ids)
+    """Those of the platform's ids of which a folder, or what was made of it, holds something. Of an id that nothing is known
+    of, every record, every name of a file, and everything that was made of the folder is looked at."""
+    if not is_collection(folder):
+        return {asked for _, asked in _held(folder, _own_ids(folder, ids))}
+    held = of_collection.held_ids(folder, ids)
+    return held | {i for i in ids if i not in held and elsewhere(folder, Names(frozenset([i])))}
+
+
+def _own_ids(dataset: Place, ids: Sequence[str]) -> list[tuple[str, str]]:
+    """The dataset's own id and the platform's of each video; both as the dataset would name it, where it is not held."""
     from tiktokactions.takedown import dataset as of_dataset
 
-    own = of_dataset.held_ids(folder, ids)
-    return {own[i] for i in of_dataset.present(folder, own)}
+    own = of_dataset.held_ids(dataset, ids)
+    unknown = set(ids) - {own[i] for i in of_dataset.present(dataset, own)}
+    return sorted({*own.items(), *((held, asked) for asked, held in of_dataset.claimed(dataset, unknown).items())})
+
+
+def _held(dataset: Place, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of which anything is there, or in what was made of it."""
+    from tiktokactions.takedown import dataset as of_dataset
+
+    present = of_dataset.present(dataset, [own for own, _ in pairs])
+    held = [pair for pair in pairs if pair[0] in present]
+    known = {asked for _, asked in held}
+    rest = [pair for pair in pairs if pair[1] not in known]
+    return held + [pair for pair in rest if elsewhere(dataset, Names(frozenset(pair)))]
 
 
 def _take_down_history(dataset: Place, ids: frozenset[str]) -> int:
@@ -252,6 +297,7 @@ def _close(edit: Edit) -> int:
 def _take_down_from_subsets(dataset: Place, ids: frozenset[str]) -> int:
     """Rows of the subsets that were taken of a dataset and still lie where they were written."""
     from tiktokactions.releases import subset as subsets
+    from tiktokactions.releases.export import NOT_THERE
     from tiktokactions.takedown import dataset as of_dataset
 
     count = 0
@@ -263,6 +309,74 @@ def _take_down_from_subsets(dataset: Place, ids: frozenset[str]) -> int:
                 of_dataset.take_down_from_splits(subset, ids)
                 _take_down_history(subset, ids)
         subsets.take_down_features(subset, ids)
+    if moved := subsets.forget_missing(dataset):
+        raise NotTakenDownError(f"{NOT_THERE}: {', '.join(moved)}", count)
+    return count
+
+
+# --- what was made of a folder --------------------------------------------------------------------------------------
+
+
+def elsewhere(folder: Place, names: Names) -> dict[str, int]:
+    """What was made of a folder, and how much of the videos stands in it, by path; also in its own lists of other files."""
+    from tiktokactions.releases import export, release, subset
+
+    places = [one.place for one, _ in derived_of(folder) if one.kind != "dataset"]
+    if is_dataset_folder(folder):
+        entries = [*export.remembered(folder), *release.remembered(folder)]
+        places += [*(located(said["path"]) for said in entries), *subset.remembered(folder), *_own_lists(folder)]
+    else:
+        places += of_collection.exports(folder)
+    looked = {str(path): scrub(path, names, look=True).count for path in filter(None, map(local_path, places))}
+    return {path: count for path, count in looked.items() if count}
+
+
+def _own_lists(dataset: Place) -> list[Place]:
+    """Files of a dataset that tell of videos that it does not hold."""
+    return [place for place in (dataset / "splits" / "check_against", dataset / "missing.csv") if place.exists()]
+
+
+def _take_down_derived(folder: Place, pending: _Pending) -> int:
+    """Clean what was made of a folder; what cannot be cleaned, or lies elsewhere by now, is named in ``pending.left``."""
+    said = pending.names
+    names = Names(
+        frozenset(said.get("ids", pending.ids)), frozenset(said.get("paths", ())), tuple(said.get("texts", ()))
+    )
+    count, trained = 0, set[str]()
+    for kept in ("clips", "shards"):  # copies of what lies in stores and in tar files, and their lists
+        delete_folder(cache_folder(kept))
+    for own in filter(None, map(local_path, _own_lists(folder))):
+        with noted_changes(folder) as notes:
+            count += scrub(own, names).count
+        update_sums(folder, notes.sha256)
+    for one in forget_missing(folder):
+        pending.left.append(f"{one}: is not there any more; where it lies now, somebody has to look")
+    for one, way in derived_of(folder):
+        place = local_path(one.place)
+        if one.kind == "dataset" or not one.place.exists():
+            continue
+        if place is None:
+            pending.left.append(f"{one}: lies on a store; take it away there")
+            continue
+        if one.kind == "report":  # whose pictures do not say of which video they are
+            page = DELETED.format(at=pending.at, again=html.escape(one.again)).encode()
+            if place.read_bytes()[: len(page)].partition(b"\n")[0] != page.partition(b"\n")[0]:
+                write_atomic(place, page)
+                count += 1
+                pending.left.append(f"{one}: deleted, because it may have shown them; make it again: {one.again}")
+            continue
+        ran = scrub(place, names, look=True).trained
+        if ran:
+            trained |= {one.path, *ran}
+            pending.left.append(f"{one}: {len(ran)} runs were trained on them; their weights stay as they are")
+        elif one.kind in ("run", "weights") and trained.intersection(parent.path for parent in way):
+            if one.path not in trained:
+                pending.left.append(f"{one}: made of weights that were trained on them, and stays as it is")
+            trained.add(one.path)
+        _write_pending(folder, pending)  # once it is cleaned nobody could tell any more
+        found = scrub(place, names)
+        count += found.count
+        pending.left += [f"{told} ({one.kind})" for told in found.left]
     return count
 
 

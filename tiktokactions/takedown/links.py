@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from tiktokactions.collection.store import Collection, is_collection
 from tiktokactions.files import Place, json_bytes, located, write_listed
+from tiktokactions.takedown.derived import derived_of
 from tiktokactions.takedown.folders import is_dataset_folder
 from tiktokactions.takedown.originals import LINKS
 
@@ -46,6 +47,7 @@ def linked_group(folder: Place) -> tuple[list[Place], list[str]]:
                 names = collection.setting("datasets") or []
         else:
             names = linked_collections(path)
+        names = [*names, *(one.path for one, _ in derived_of(path) if one.kind == "dataset")]
         for name in map(located, names):
             if name in group:
                 continue

@@ -25,12 +25,12 @@ def part_from_original(data: Dataset) -> None:
     here = str(folder.resolve())
     if before in ("", here):
         return
-    original = original_of(folder, data.info)
+    original, own = original_of(folder, data.info), ("exports.json", "releases.json", "derived.json")
     if original is None:
-        for name in ("exports.json", "releases.json"):
+        for name in own:
             _change(folder, name, lambda entry: entry | {"dataset": absolute(str(folder))})
     else:
-        for name in ("exports.json", "releases.json"):
+        for name in own:
             _change(folder, name, lambda entry: entry if _is_here(entry, folder) else None)
         _change(folder, "subsets.json", lambda path: path if _is_of(located(path), folder) else None)
         _change(folder, LINKS, lambda path: path if _knows(located(path), here) else None)

@@ -1,0 +1,148 @@
+"""What was made of a folder and lies elsewhere: ``derived.json`` in each dataset that something was made of, and
+``.derived.json`` in each collection, run, study, export and release.
+
+Commands register what they write before they write it, so that a take-down finds it, also what a killed command has left.
+Exports, releases and subsets have lists of their own, because a take-down makes them again; but what was made of *them* is
+registered in their folders like everything else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from tiktokactions.collection.store import is_collection
+from tiktokactions.files import (
+    Place,
+    absolute,
+    json_bytes,
+    listing_lock,
+    local_path,
+    located,
+    may_be_refused,
+    write_atomic,
+    write_listed,
+)
+from tiktokactions.machine import utc_now
+
+REMEMBERED = "derived.json"
+"""In a dataset; hidden in other folders, which people hand on."""
+MARKS = ("dataset.json", "collection.sqlite", "run.json", "study.json", "export.json", "release.json", "ids.json")
+"""By these a folder is known that things are made of."""
+AnyPath = str | os.PathLike[str] | Place
+Kind = Literal["dataset", "run", "evaluation", "features", "weights", "study", "report", "review export"]
+
+
+@dataclass(frozen=True)
+class Derived:
+    """One thing that was made of a folder."""
+
+    kind: Kind
+    path: str
+    """Absolute; a file or a folder."""
+    at: str
+    """When (UTC)."""
+    dataset: str
+    """The folder that it was made of, by which a copy of that folder knows that it is not its own."""
+    again: str = ""
+    """The command that makes it again."""
+
+    @property
+    def place(self) -> Place:
+        return located(self.path)
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.kind} of {self.at[:10]})"
+
+
+def register(inputs: Iterable[AnyPath], output: AnyPath, kind: Kind, command: Iterable[object] = ()) -> None:
+    """Remember in every folder that the inputs lie in what is about to be made of it.
+
+    Args:
+        inputs: paths; what lies in no folder of ours is passed over.
+        command: the words that make it again.
+    """
+    path = absolute(str(located(output)))
+    for folder in dict.fromkeys(filter(None, map(_origin, inputs))):
+        if str(folder) == path:
+            continue
+        made = Derived(kind, path, utc_now(), str(folder), shlex.join(map(str, command)))
+        with may_be_refused(f"{folder}: cannot be written to, so no take-down will find {path}"), listing_lock(folder):
+            known = remembered(folder)
+            if any(_holds(one.path, path) and (one.kind == kind or one.path != path) for one in known):
+                continue
+            _write(folder, [*(one for one in known if one.path != path), made])
+
+
+def remembered(folder: Place) -> list[Derived]:
+    """What was made of a folder."""
+    path = _list_of(folder)
+    text = path.read_text(encoding="utf-8", errors="surrogatepass") if path.is_file() else "[]"
+    return [Derived(**said) for said in json.loads(text)]
+
+
+def forget_missing(folder: Place) -> list[Derived]:
+    """Forget what no longer lies where it was made, and give it: somebody has to look for it."""
+    known = remembered(folder)
+    gone = [one for one in known if not one.place.exists()]
+    if gone:
+        _write(folder, [one for one in known if one not in gone])
+    return gone
+
+
+def derived_of(folder: Place) -> Iterator[tuple[Derived, tuple[Derived, ...]]]:
+    """Everything that was made of a folder or of what was made of it, each once, with what it was made by way of, the
+    nearest last."""
+    seen = {absolute(str(folder))}
+    waiting: list[tuple[Place, tuple[Derived, ...]]] = [(folder, ())]
+    while waiting:
+        at, way = waiting.pop(0)
+        for one in [one for home in _homes(at) for one in remembered(home)]:
+            if one.path not in seen:
+                seen.add(one.path)
+                yield one, way
+                if one.kind != "dataset":  # which is asked itself
+                    waiting.append((one.place, (*way, one)))
+
+
+def _homes(folder: Place) -> Iterator[Place]:
+    """A folder; what lists of their own say was made of it; and of a study its runs."""
+    yield folder
+    for name in ("exports.json", "releases.json", "subsets.json"):
+        path = folder / name
+        for said in json.loads(path.read_text(encoding="utf-8", errors="surrogatepass")) if path.is_file() else ():
+            yield located(said if isinstance(said, str) else said["path"])
+    local = local_path(folder)
+    if local is not None and local.is_dir() and not (is_collection(folder) or (folder / "dataset.json").is_file()):
+        yield from sorted(path.parent for path in local.rglob(f".{REMEMBERED}") if path.parent != local)
+
+
+def _origin(path: AnyPath) -> Place | None:
+    """The nearest folder around a path that things are made of."""
+    place = located(path).absolute()
+    while not any((place / mark).is_file() for mark in MARKS):
+        if local_path(place) is None or place.parent == place:
+            return None
+        place = place.parent
+    return place
+
+
+def _list_of(folder: Place) -> Place:
+    return folder / (REMEMBERED if (folder / "dataset.json").is_file() else f".{REMEMBERED}")
+
+
+def _holds(folder: str, path: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
+
+
+def _write(folder: Place, known: Iterable[Derived]) -> None:
+    data = json_bytes([{name: value for name, value in asdict(one).items() if value} for one in known], indent=1)
+    path = _list_of(folder)
+    if path.name == REMEMBERED:
+        write_listed(folder, REMEMBERED, data)
+    else:
+        write_atomic(path, data)
