@@ -28,7 +28,7 @@ ROOMS = [
         "hashtags",
         "collection",
     ),
-    *("curation", "dataset", "copies", "clips", "splits", "reviews", "verdicts", "releases", "takedown", "model"),
+    *("curation", "dataset", "copies", "clips", "splits", "reviews", "verdicts", "releases", "takedowns", "model"),
     *("study", "reporting", "demonstration", "commands", "api", "cli", "__main__"),
 ]
 HEAVY = {"torch", "onnxruntime", "matplotlib", "cv2", "av", "scipy", "scenedetect", "ai_edge_litert", "ultralytics"}

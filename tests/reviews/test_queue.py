@@ -19,7 +19,7 @@ from tiktokactions.reviews import decisions, ledger
 from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.desk import Desk
 from tiktokactions.reviews.order import Waiting, order_that_teaches
-from tiktokactions.takedown.reviews import take_down_reviews
+from tiktokactions.takedowns.reviews import take_down_reviews
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.reviews.worlds import says
 from tiktokactions.reviews import golden, ledger, people
 from tiktokactions.reviews.decisions import VERDICTS, Decision, DecisionError
 from tiktokactions.reviews.store import Store
-from tiktokactions.takedown.reviews import take_down_reviews
+from tiktokactions.takedowns.reviews import take_down_reviews
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from tiktokactions.files import (
 )
 from tiktokactions.files.locks import shard_lock
 from tiktokactions.records import DetectorInfo, VideoRecord
-from tiktokactions.takedown.links import link_collections
+from tiktokactions.takedowns.links import link_collections
 
 if TYPE_CHECKING:
     from tiktokactions.curation.detectors import Detect

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tiktokactions.dataset import dataset
 from tiktokactions.dataset.editing import Edit
-from tiktokactions.takedown.folders import finish_takedown
-from tiktokactions.takedown.originals import part_from_original
+from tiktokactions.takedowns.folders import finish_takedown
+from tiktokactions.takedowns.originals import part_from_original
 
 
 class Dataset(dataset.Dataset):

@@ -17,8 +17,8 @@ from tiktokactions.dataset.info import read_info, resolve_options
 from tiktokactions.errors import UsageError
 from tiktokactions.files import all_records, recorded
 from tiktokactions.machine import utc_now
-from tiktokactions.takedown.derived import register
-from tiktokactions.takedown.folders import take_down_everywhere
+from tiktokactions.takedowns.derived import register
+from tiktokactions.takedowns.folders import take_down_everywhere
 
 if TYPE_CHECKING:
     from tiktokactions.releases.hydrate import Found, Hydrated, Released

@@ -14,8 +14,8 @@ from tiktokactions.files import json_bytes, located, write_atomic
 from tiktokactions.reviews.merged import merge_reviews
 from tiktokactions.reviews.store import store_path
 from tiktokactions.splits.options import SplitOptions
-from tiktokactions.takedown.derived import register
-from tiktokactions.takedown.links import link_merged
+from tiktokactions.takedowns.derived import register
+from tiktokactions.takedowns.links import link_merged
 
 if TYPE_CHECKING:
     from tiktokactions.releases.merge import Merged

@@ -11,7 +11,7 @@ from tiktokactions.model.options import EvaluateOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.model.run import Evaluation
 from tiktokactions.options import checked_options
-from tiktokactions.takedown.derived import register
+from tiktokactions.takedowns.derived import register
 
 
 @takes(EvaluateOptions)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from tiktokactions.commands.options import AnyPath, need_torch, on_disk
 from tiktokactions.files import disk_errors
-from tiktokactions.takedown.derived import register
+from tiktokactions.takedowns.derived import register
 
 
 def export(run: AnyPath, output: AnyPath, *, to: Literal["huggingface", "official"] = "huggingface") -> Path:

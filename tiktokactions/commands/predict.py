@@ -14,7 +14,7 @@ from tiktokactions.model.options import PredictOptions
 from tiktokactions.model.predictions import FeaturesWritten, Prediction
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
-from tiktokactions.takedown.derived import register
+from tiktokactions.takedowns.derived import register
 
 
 @takes(PredictOptions)

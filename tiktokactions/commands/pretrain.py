@@ -12,7 +12,7 @@ from tiktokactions.files import disk_errors
 from tiktokactions.model.options import PretrainOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
-from tiktokactions.takedown.derived import register
+from tiktokactions.takedowns.derived import register
 
 
 @takes(PretrainOptions)

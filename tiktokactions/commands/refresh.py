@@ -20,7 +20,7 @@ from tiktokactions.files import Place, located, write_json
 from tiktokactions.machine import DAY_S, utc_text
 from tiktokactions.metadata.names import is_platform_id
 from tiktokactions.options import checked_options
-from tiktokactions.takedown.folders import (
+from tiktokactions.takedowns.folders import (
     TakenDown,
     edited,
     finish_takedown,
@@ -29,8 +29,8 @@ from tiktokactions.takedown.folders import (
     take_down_everywhere,
     takedowns_of,
 )
-from tiktokactions.takedown.links import linked_group
-from tiktokactions.takedown.requests import ids_of_creator, read_ids
+from tiktokactions.takedowns.links import linked_group
+from tiktokactions.takedowns.requests import ids_of_creator, read_ids
 
 GONE = "no longer available (batch compliance)"
 
@@ -174,7 +174,7 @@ def _ids_to_check(folder: Place) -> tuple[list[str], int]:
         raise UsageError(f"{folder}: no manifest yet; finish 'tiktokactions curate' first")
     import pyarrow.parquet as pq
 
-    from tiktokactions.takedown.dataset import platform_ids
+    from tiktokactions.takedowns.dataset import platform_ids
 
     ids = sorted(set(platform_ids(folder, is_platform_id)))
     return ids, pq.read_metadata(manifest).num_rows - len(ids)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tiktokactions.commands.options import AnyPath, AnyPaths, Passing, nothing, on_disk, path_list
 from tiktokactions.errors import UsageError
 from tiktokactions.files import disk_errors, located, write_atomic
-from tiktokactions.takedown.derived import register
+from tiktokactions.takedowns.derived import register
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from contextlib import closing
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.options import AnyPath, on_disk
 from tiktokactions.files import disk_errors
-from tiktokactions.takedown.derived import register
+from tiktokactions.takedowns.derived import register
 
 
 def review_export(

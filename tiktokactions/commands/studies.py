@@ -20,7 +20,7 @@ from tiktokactions.study.options import StudyOptions
 from tiktokactions.study.settings import Design
 from tiktokactions.study.tables import Row
 from tiktokactions.study.trials import Outcome, Trial, run_trials
-from tiktokactions.takedown.derived import register
+from tiktokactions.takedowns.derived import register
 
 
 @dataclass(frozen=True)

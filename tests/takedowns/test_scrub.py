@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tiktokactions.takedown.scrub import Names, scrub, tails
+from tiktokactions.takedowns.scrub import Names, scrub, tails
 
 ID, OTHER = "7301444403200000001", "7301444403200000002"
 NAMES = Names(

@@ -12,7 +12,7 @@ from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, safe_video_id
 from tiktokactions.metadata.documents import column_names, table_rows, text_of
 from tiktokactions.metadata.names import id_in_address, id_in_name, rank
-from tiktokactions.takedown import collection as of_collection
+from tiktokactions.takedowns import collection as of_collection
 
 _COLUMNS = ("video_id", "id", "url", "link", "tiktok_url", "video_url")
 
@@ -56,7 +56,7 @@ def _read_id(text: str, where: str) -> str:
 
 def ids_of_creator(group: Sequence[Place], creator: str) -> set[str]:
     """What the folders of a group hold of a creator, stored by name or hashed."""
-    from tiktokactions.takedown import dataset as of_dataset
+    from tiktokactions.takedowns import dataset as of_dataset
 
     plain = frozenset({creator.strip().lstrip("@").lower()})
     names = plain.union(*(of_collection.creator_names(path, creator) for path in group if is_collection(path)))

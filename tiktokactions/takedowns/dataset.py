@@ -1,6 +1,6 @@
 """A take-down in a dataset, one function for each kind of artefact; each does nothing where nothing is left to do.
 
-:func:`tiktokactions.takedown.folders.dataset_artefacts` lists them in order: what needs the record of a video comes before
+:func:`tiktokactions.takedowns.folders.dataset_artefacts` lists them in order: what needs the record of a video comes before
 the records. Tables are read and written in batches, so a million rows need neither memory nor many seconds.
 """
 
@@ -44,7 +44,7 @@ from tiktokactions.files import (
 )
 from tiktokactions.metadata.names import companions, id_in_name
 from tiktokactions.records import JsonObject, VideoRecord, decode_record
-from tiktokactions.takedown.scrub import CAPTION, Names, tails
+from tiktokactions.takedowns.scrub import CAPTION, Names, tails
 
 _FEW = 500
 """Up to so many ids every folder of clips is asked for each; beyond, every folder is listed once."""

@@ -1,6 +1,6 @@
 """A take-down in a collection, one function for each kind of artefact; and the tombstones that keep the videos out.
 
-:func:`tiktokactions.takedown.folders.collection_artefacts` lists them in order. Each does nothing where nothing is
+:func:`tiktokactions.takedowns.folders.collection_artefacts` lists them in order. Each does nothing where nothing is
 left to do.
 """
 
@@ -14,7 +14,7 @@ from tiktokactions.collection.rows import hash_creator
 from tiktokactions.collection.store import MEDIA, SALT, Collection
 from tiktokactions.files import Place, delete, on_disk, write_atomic
 from tiktokactions.metadata.names import companions, id_in_name
-from tiktokactions.takedown.scrub import CAPTION, Names, tails
+from tiktokactions.takedowns.scrub import CAPTION, Names, tails
 
 TABLES = ("videos", "found", "rejected", "downloads")
 """Those that hold something of a video, apart from its tombstone."""

@@ -35,8 +35,8 @@ from tiktokactions.dataset.assignments import read_assignments
 from tiktokactions.dataset.dataset import REMOVING
 from tiktokactions.files import record_path
 from tiktokactions.records import decode_record, encode_record
-from tiktokactions.takedown import dataset as of_dataset
-from tiktokactions.takedown.folders import reports_of, signature
+from tiktokactions.takedowns import dataset as of_dataset
+from tiktokactions.takedowns.folders import reports_of, signature
 
 NO_PEOPLE: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "workers": 1, "keep_duplicates": True}
 CREATORS = ("ann", "ann", "bob", "cid", "dora", "eve")
@@ -124,7 +124,7 @@ def test_a_take_down_goes_through_everything(mine: Path) -> None:
 def test_the_report_is_signed_and_chained(mine: Path, monkeypatch: pytest.MonkeyPatch, in_one_second: bool) -> None:
     times = ["2026-05-03T10:00:00Z"] * 3 if in_one_second else [f"2026-05-03T10:00:0{n}Z" for n in range(3)]
     for number, at in enumerate(times):
-        monkeypatch.setattr("tiktokactions.takedown.folders.utc_text", lambda seconds, at=at: at)
+        monkeypatch.setattr("tiktokactions.takedowns.folders.utc_text", lambda seconds, at=at: at)
         api.refresh(mine / "data", remove=[id_of(number)], reason="a letter of 3 May")
     reports = [json.loads(path.read_bytes()) for path in reports_of(mine / "data")]
     assert [r["ids"] for r in reports] == [[id_of(n)] for n in range(3)]
@@ -382,7 +382,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, {repository!r})
 from tiktokactions import refresh
-from tiktokactions.takedown import folders
+from tiktokactions.takedowns import folders
 usual = folders.dataset_artefacts, folders.collection_artefacts
 def slow(artefacts):
     def slowed(artefact):

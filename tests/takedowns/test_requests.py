@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tiktokactions.errors import UsageError
-from tiktokactions.takedown.requests import read_ids
+from tiktokactions.takedowns.requests import read_ids
 
 ID = "7301444403200000001"
 

@@ -35,11 +35,11 @@ from tiktokactions.files import (
 )
 from tiktokactions.machine import Clock, cache_folder, utc_now, utc_text
 from tiktokactions.records import JsonObject
-from tiktokactions.takedown import collection as of_collection
-from tiktokactions.takedown import reviews
-from tiktokactions.takedown.derived import derived_of, forget_missing
-from tiktokactions.takedown.originals import part_from_original
-from tiktokactions.takedown.scrub import Names, scrub
+from tiktokactions.takedowns import collection as of_collection
+from tiktokactions.takedowns import reviews
+from tiktokactions.takedowns.derived import derived_of, forget_missing
+from tiktokactions.takedowns.originals import part_from_original
+from tiktokactions.takedowns.scrub import Names, scrub
 from tiktokactions.verdicts.quarantine import take_down_from_quarantine
 
 DELETED = """<!doctype html><title>This report was deleted</title>
@@ -66,7 +66,7 @@ def dataset_artefacts(edit: Edit, pending: _Pending) -> tuple[Artefact, ...]:
     """In the order in which they go: what needs a video's record before the records. A new kind is one line here."""
     from tiktokactions.releases import export as exports
     from tiktokactions.releases import release as releases
-    from tiktokactions.takedown import dataset as of_dataset
+    from tiktokactions.takedowns import dataset as of_dataset
 
     return (
         Artefact("media", of_dataset.take_down_media),
@@ -130,7 +130,7 @@ class _Pending:
     held: list[str]
     contents: dict[str, str] = field(default_factory=dict)
     names: dict[str, list[str]] = field(default_factory=dict)
-    """By which the videos may be known elsewhere; see :class:`tiktokactions.takedown.scrub.Names`."""
+    """By which the videos may be known elsewhere; see :class:`tiktokactions.takedowns.scrub.Names`."""
     copies: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
@@ -184,7 +184,7 @@ def take_down_everywhere(
 def _begin(folder: Place, edit: Edit | None, ids: Sequence[str], reason: str) -> TakenDown | None:
     pending = _Pending(utc_text(Clock().now()), reason, sorted(ids), [])
     if is_dataset_folder(folder):
-        from tiktokactions.takedown import dataset as of_dataset
+        from tiktokactions.takedowns import dataset as of_dataset
 
         pairs = _own_ids(folder, ids)
         pending.ids = sorted({i for pair in pairs for i in pair})
@@ -263,7 +263,7 @@ def held_in(folder: Place, ids: Sequence[str]) -> set[str]:
 
 def _own_ids(dataset: Place, ids: Sequence[str]) -> list[tuple[str, str]]:
     """The dataset's own id and the platform's of each video; both as the dataset would name it, where it is not held."""
-    from tiktokactions.takedown import dataset as of_dataset
+    from tiktokactions.takedowns import dataset as of_dataset
 
     own = of_dataset.held_ids(dataset, ids)
     unknown = set(ids) - {own[i] for i in of_dataset.present(dataset, own)}
@@ -272,7 +272,7 @@ def _own_ids(dataset: Place, ids: Sequence[str]) -> list[tuple[str, str]]:
 
 def _held(dataset: Place, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Those of which anything is there, or in what was made of it."""
-    from tiktokactions.takedown import dataset as of_dataset
+    from tiktokactions.takedowns import dataset as of_dataset
 
     present = of_dataset.present(dataset, [own for own, _ in pairs])
     held = [pair for pair in pairs if pair[0] in present]
@@ -298,7 +298,7 @@ def _take_down_from_subsets(dataset: Place, ids: frozenset[str]) -> int:
     """Rows of the subsets that were taken of a dataset and still lie where they were written."""
     from tiktokactions.releases import subset as subsets
     from tiktokactions.releases.export import NOT_THERE
-    from tiktokactions.takedown import dataset as of_dataset
+    from tiktokactions.takedowns import dataset as of_dataset
 
     count = 0
     for subset in subsets.remembered(dataset):

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from tiktokactions.collection.store import Collection, is_collection
 from tiktokactions.files import Place, json_bytes, located, write_listed
-from tiktokactions.takedown.derived import derived_of
-from tiktokactions.takedown.folders import is_dataset_folder
-from tiktokactions.takedown.originals import LINKS
+from tiktokactions.takedowns.derived import derived_of
+from tiktokactions.takedowns.folders import is_dataset_folder
+from tiktokactions.takedowns.originals import LINKS
 
 
 def link_collections(inputs: Iterable[str], dataset: Place) -> None:

@@ -26,7 +26,7 @@ import pytest
 import tiktokactions as ta
 from tests.made_videos import write_video
 from tiktokactions.releases.formats import NAMES
-from tiktokactions.takedown.derived import register
+from tiktokactions.takedowns.derived import register
 
 CREATORS = ("ann.example", "bob.example", "cid.example", "cid.example", "dora.example", "eve.example")
 CAPTIONS = tuple(f"my {word} morning in the yard" for word in ("first", "second", "third", "fourth", "fifth", "sixth"))
