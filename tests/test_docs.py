@@ -279,6 +279,7 @@ def prepare(folder: Path, run: Callable[[str, Path], subprocess.CompletedProcess
     (folder / "results.csv").write_text("size,accuracy\n" + "".join(f"{s},{a}\n" for s, a in points))
     (folder / "hashtags.csv").write_text("hashtag\nwaltz\nshoerepair\n")
     (folder / "videos.csv").write_text("video_id,hashtags,username\n7300000000000000001,waltz,ann\n")
+    (folder / "notice.txt").write_text("Remove https://www.tiktok.com/@ann/video/7300000000000000001\n")
     (folder / "views.csv").write_text("hashtag,views\npiano,44.4B\nplayingpiano,29.4M\n")
     for command in ("propose -o candidates.csv", "select candidates.csv -o hashtags/"):
         assert run(f"tiktokactions hashtags {command}", folder).returncode == 0

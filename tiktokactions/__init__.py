@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from tiktokactions.commands.studies import StudyPlan, StudyResult
     from tiktokactions.commands.study_scaling import study_scaling
     from tiktokactions.commands.study_sources import study_sources
+    from tiktokactions.commands.takedown import TakedownResult, takedown
     from tiktokactions.errors import AccessError, DiskFullError, NotFoundError, TiktokactionsError, UsageError
     from tiktokactions.model.predictions import FeaturesWritten
     from tiktokactions.model.progress import TrainingProgress
@@ -75,6 +76,7 @@ __all__ = [
     "Run",
     "StudyPlan",
     "StudyResult",
+    "TakedownResult",
     "TiktokactionsError",
     "TrainingProgress",
     "UsageError",
@@ -118,6 +120,7 @@ __all__ = [
     "review_status",
     "study_scaling",
     "study_sources",
+    "takedown",
 ]
 
 _ELSEWHERE = {
@@ -137,6 +140,7 @@ _ELSEWHERE = {
     "Run": "commands.nouns",
     "StudyPlan": "commands.studies",
     "StudyResult": "commands.studies",
+    "TakedownResult": "commands.takedown",
     "TiktokactionsError": "errors",
     "TrainingProgress": "model.progress",
     "UsageError": "errors",

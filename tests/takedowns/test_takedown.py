@@ -36,7 +36,7 @@ from tiktokactions.dataset.dataset import REMOVING
 from tiktokactions.files import record_path
 from tiktokactions.records import decode_record, encode_record
 from tiktokactions.takedowns import dataset as of_dataset
-from tiktokactions.takedowns.folders import reports_of, signature
+from tiktokactions.takedowns.reports import reports_of, signature
 
 NO_PEOPLE: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "workers": 1, "keep_duplicates": True}
 CREATORS = ("ann", "ann", "bob", "cid", "dora", "eve")

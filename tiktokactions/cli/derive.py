@@ -30,6 +30,7 @@ COMMANDS = {
     "hashtags": ("propose", "select", "explain"),
     "collect": ("run", "plan", "status", "import", "export"),
     "refresh": (),
+    "takedown": (),
     "download": (),
     "curate": (),
     "review": ("", "apply", "status", "invite", "export", "import"),

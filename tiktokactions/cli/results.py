@@ -161,6 +161,16 @@ def refresh(result: ta.RefreshResult, typed: Typed) -> Told:
     return Told(lines, attention, needs_attention=bool(result.stopped))
 
 
+def takedown(result: ta.TakedownResult, typed: Typed) -> Told:
+    from tiktokactions.commands.takedown import lines_of
+
+    lines = lines_of(result)
+    for done in result.removed:
+        lines += refresh(done, typed).lines
+    lines += [f"answer: {result.letter}", f"report: {result.report}"] if result.is_done else []
+    return Told(lines, result.attention, needs_attention=not result.is_done)
+
+
 def download(result: ta.DownloadResult, typed: Typed) -> Told:
     how = f"({result.bytes / 1e6:,.1f} MB), {result.picked_up} picked up"
     rest = f"{result.permanent} given up, {result.retry} for later"

@@ -60,7 +60,7 @@ def held_ids(dataset: Place, ids: Iterable[str]) -> dict[str, str]:
     """
     wanted = {safe_video_id(i): i for i in ids}
     found, by_platform = dict(wanted), set(wanted.values())
-    for batch in _batches(dataset, ["video_id", "source_path"]):
+    for batch in batches(dataset, ["video_id", "source_path"]):
         # Of two different files that claim one id, the second has eight digits of its content behind the id. A dataset that
         # was made before names of files were read has a video of such a name under its content.
         is_second = pc.match_substring_regex(batch["video_id"], "-[0-9a-f]{8}$")
@@ -82,7 +82,7 @@ def present(dataset: Place, ids: Iterable[str]) -> set[str]:
     asked = set(ids)
     found = recorded(dataset, asked)
     wanted = pa.array(sorted(asked), pa.string())
-    for batch in _batches(dataset, ["video_id"]):
+    for batch in batches(dataset, ["video_id"]):
         found.update(batch["video_id"].filter(pc.is_in(batch["video_id"], value_set=wanted)).to_pylist())
     if left := asked - found:
         folders = (dataset / "thumbs", *listing(dataset / "clips")[1])
@@ -124,7 +124,7 @@ def ids_of_creator(dataset: Place, names: frozenset[str], is_settled: bool) -> s
     Of a dataset whose last run was killed every record is read, else the manifest alone.
     """
     found: set[str] = set()
-    for batch in _batches(dataset, ["video_id", "creator"]):
+    for batch in batches(dataset, ["video_id", "creator"]):
         said = pc.utf8_lower(pc.utf8_trim_whitespace(pc.fill_null(batch["creator"], "")))
         is_theirs = pc.is_in(pc.utf8_ltrim(said, "@"), value_set=pa.array(sorted(names), pa.string()))
         found.update(batch["video_id"].filter(is_theirs).to_pylist())
@@ -138,7 +138,7 @@ def platform_ids(dataset: Place, is_ours: Any) -> Iterator[str]:
 
     An id of sixteen digits that is the beginning of the file's own hash is none.
     """
-    for batch in _batches(dataset, ["video_id", "sha256"]):
+    for batch in batches(dataset, ["video_id", "sha256"]):
         batch = batch.filter(pc.match_substring_regex(batch["video_id"], "^[0-9]+(-[0-9a-f]{8})?$"))
         for video_id, sha256 in zip(batch["video_id"].to_pylist(), batch["sha256"].to_pylist(), strict=True):
             platform_id = video_id.partition("-")[0]
@@ -156,7 +156,7 @@ def copies_of(dataset: Place, ids: frozenset[str]) -> list[str]:
     """Videos that show the same footage as these: a person, or ``redecide``, must look at them again."""
     reasons = pa.array([f"duplicate_of:{i}" for i in sorted(ids)], pa.string())
     found: list[str] = []
-    for batch in _batches(dataset, ["video_id", "reasons"]):
+    for batch in batches(dataset, ["video_id", "reasons"]):
         hits = pc.is_in(pc.list_flatten(batch["reasons"]), value_set=reasons)
         rows = pc.list_parent_indices(batch["reasons"]).filter(hits)
         found += batch["video_id"].take(rows).to_pylist()
@@ -224,7 +224,7 @@ def take_down_records(dataset: Place, ids: frozenset[str]) -> int:
 def count_rows(dataset: Place, ids: frozenset[str]) -> int:
     """Rows of ``manifest.parquet`` about these videos."""
     wanted = pa.array(sorted(ids), pa.string())
-    found = (pc.is_in(batch["video_id"], value_set=wanted) for batch in _batches(dataset, ["video_id"]))
+    found = (pc.is_in(batch["video_id"], value_set=wanted) for batch in batches(dataset, ["video_id"]))
     return sum(int(pc.sum(is_theirs).as_py() or 0) for is_theirs in found)
 
 
@@ -315,7 +315,7 @@ def _correct_report(dataset: Place, path: Place, left: Counter[tuple[str, str]],
 # --- helpers --------------------------------------------------------------------------------------------------------
 
 
-def _batches(dataset: Place, columns: list[str]) -> Iterator[Any]:
+def batches(dataset: Place, columns: list[str]) -> Iterator[Any]:
     """Nothing where there is no manifest yet."""
     manifest = dataset / "manifest.parquet"
     if manifest.is_file():

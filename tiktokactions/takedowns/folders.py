@@ -7,12 +7,10 @@ artefact goes, then the report is written: killed anywhere, the next refresh (or
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import html
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from tiktokactions import __version__
 from tiktokactions.collection.store import is_collection
@@ -25,13 +23,11 @@ from tiktokactions.files import (
     Place,
     delete,
     delete_folder,
-    json_bytes,
     local_path,
     located,
     noted_changes,
     update_sums,
     write_atomic,
-    write_listed,
 )
 from tiktokactions.machine import Clock, cache_folder, utc_now, utc_text
 from tiktokactions.records import JsonObject
@@ -39,6 +35,7 @@ from tiktokactions.takedowns import collection as of_collection
 from tiktokactions.takedowns import reviews
 from tiktokactions.takedowns.derived import derived_of, forget_missing
 from tiktokactions.takedowns.originals import part_from_original
+from tiktokactions.takedowns.reports import write_report
 from tiktokactions.takedowns.scrub import Names, scrub
 from tiktokactions.verdicts.quarantine import take_down_from_quarantine
 
@@ -47,7 +44,6 @@ DELETED = """<!doctype html><title>This report was deleted</title>
 <pre>{again}</pre>
 """
 TABLES = "statistics, figures, card"
-REPORTS = "removals"
 
 
 @dataclass(frozen=True)
@@ -387,36 +383,3 @@ def _report_of(folder: Place, pending: _Pending) -> JsonObject:
     said = {name: vars(pending)[name] for name in ("at", "reason", "left", "copies", "attempts")}
     about = {"format": 1, "folder": str(folder), "tiktokactions": __version__}
     return about | said | {"ids": pending.held, "artefacts": pending.counts}
-
-
-def write_report(folder: Place, at: str, said: Mapping[str, Any]) -> Place:
-    """``removals/<time>.json``, signed: ``sha256`` is over everything else in it, ``previous`` is the report before."""
-    reports = reports_of(folder)
-    stem = at.replace(":", "-")
-    # Written before, by a run that was killed between the report and the end of the take-down: the same place.
-    path = next((p for p in reports if _signed(p).get("at") == at and _signed(p).get("ids") == said["ids"]), None)
-    if path is None:
-        names = (stem, *(f"{stem}-{number}" for number in range(2, len(reports) + 2)))
-        path = folder / REPORTS / f"{next(n for n in names if n not in {p.stem for p in reports})}.json"
-    earlier = [p for p in reports if p != path]
-    signed = dict(said) | {"previous": _signed(earlier[-1]).get("sha256") if earlier else None}
-    signed["sha256"] = signature(signed)
-    write_listed(folder, f"{REPORTS}/{path.name}", json_bytes(signed, sort_keys=True))
-    return path
-
-
-def reports_of(folder: Place) -> list[Place]:
-    """The reports of a folder, the earliest first: of one second (``…Z.json``, ``…Z-2.json``) in the order of numbers."""
-    return sorted((folder / REPORTS).glob("*.json"), key=lambda p: (p.stem.partition("Z")[0], len(p.stem), p.stem))
-
-
-def signature(report: Mapping[str, Any]) -> str:
-    """SHA-256 of a report without its own ``sha256``, as JSON with sorted keys and no blanks."""
-    rest = {name: value for name, value in report.items() if name != "sha256"}
-    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _signed(path: Place) -> JsonObject:
-    found: JsonObject = json.loads(path.read_text(encoding="utf-8"))
-    return found

@@ -68,3 +68,10 @@ def ids_of_creator(group: Sequence[Place], creator: str) -> set[str]:
             info = read_info(path)
             found |= of_dataset.ids_of_creator(path, names, info is not None and info.settled)
     return found
+
+
+def copies_in(folder: Place, ids: set[str]) -> list[str]:
+    """Videos of a dataset that show the same footage as these."""
+    from tiktokactions.takedowns import dataset as of_dataset
+
+    return [] if is_collection(folder) or not ids else of_dataset.copies_of(folder, frozenset(ids))

@@ -1,0 +1,191 @@
+"""What a rights-holder's notice asks for: videos by link, id, name of a file, title or bytes, and accounts.
+
+A notice is a mail, a table, or plain text. It is compared with what is held, so that names of files and titles are found as
+they stand there, blanks and all.
+"""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import hashlib
+import html
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiktokactions.collection.store import Collection, is_collection
+from tiktokactions.errors import UsageError
+from tiktokactions.files import Place
+from tiktokactions.metadata.documents import column_names, table_rows, text_of
+from tiktokactions.metadata.names import id_in_address, is_platform_id
+from tiktokactions.takedowns.scrub import is_distinct
+
+TITLE = 8
+"""Characters of a title that is looked for in a text."""
+_LINK = re.compile(r"https?://[^\s\"'<>,;|\])]+|\b(?:www\.|vm\.|vt\.|m\.)?tiktok\.com/[^\s\"'<>,;|\])]+")
+_ACCOUNT = re.compile(r"(?<![\w./@+-])@([\w.]{1,30}\w)")
+_PROFILE = re.compile(r"tiktok\.com/@([\w.-]*[\w-])/?(?:[?#]|$)")
+_WHOLE = re.compile(
+    r"\b(?:all|every\w*|any|account|channel|profile|user|creator|konto|cuenta|compte|alle[sn]?|todos|tous)\b", re.I
+)
+"""Words of a sentence that asks for all videos of the account that it names."""
+_WORD = re.compile(r"[\w.-]{6,}")
+_MAIL = re.compile(r"\A(?:From |[A-Za-z-]+: [^\n]*\n(?:[ \t][^\n]*\n|[A-Za-z-]+:[^\n]*\n)*\r?\n)")
+_ACCOUNTS = ("creator", "account", "username", "user", "author", "channel", "uploader")
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a notice says."""
+
+    name: str
+    sha256: str
+    text: str
+    ids: tuple[str, ...]
+    accounts: tuple[str, ...]
+    """Of which everything is to go."""
+    mentioned: tuple[str, ...]
+    """Accounts that are named, but not to ask for all of their videos."""
+    unclear: tuple[str, ...]
+    """Links that do not say which video they show."""
+    sender: str = ""
+    subject: str = ""
+    date: str = ""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A held video that a notice names, and by what."""
+
+    video_id: str
+    by: str
+
+
+def read_notice(path: Path) -> Notice:
+    """Read a notice.
+
+    Raises:
+        UsageError: no such file, or one without text.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"`notice` {path}: expected a mail, a table or a text ({error.strerror})") from None
+    sha256 = hashlib.sha256(data).hexdigest()
+    about = {"sender": "", "subject": "", "date": ""}
+    head = data[:4096].replace(b"\r\n", b"\n").decode("utf-8", "replace").lstrip("\ufeff")
+    is_mail = path.suffix.lower() == ".eml" or bool(
+        _MAIL.match(head) and re.search(r"^(?:From|To|Subject): ", head, re.M)
+    )
+    if is_mail:
+        message = email.message_from_bytes(data, policy=email.policy.default)
+        about = {
+            name: str(message.get(header, "")) for name, header in zip(about, ("From", "Subject", "Date"), strict=True)
+        }
+        texts = [about["subject"], *_parts(message)]
+    else:
+        texts = [text_of(data, str(path))]
+    found: dict[str, dict[str, None]] = {name: {} for name in ("ids", "accounts", "mentioned", "unclear")}
+    for text in texts:
+        _read_text(text, found)
+    found["mentioned"] = {name: None for name in found["mentioned"] if name not in found["accounts"]}
+    said = {name: tuple(words) for name, words in found.items()}
+    return Notice(path.name, sha256, "\n".join(texts), **said, **about)
+
+
+def _parts(message: email.message.EmailMessage) -> Iterator[str]:
+    """The texts of a mail and of what is attached; of a text that is there twice the plain one."""
+    body = message.get_body(("plain", "html"))
+    for part in message.walk():
+        if part.is_multipart() or not (part is body or part.is_attachment()):
+            continue
+        if part.get_content_type() == "message/rfc822" or part.get_content_maintype() not in ("text", "application"):
+            continue
+        content = part.get_content()
+        text = content if isinstance(content, str) else content.decode("utf-8", "replace")
+        if part.get_content_subtype() == "html":
+            links = " ".join(re.findall(r"href=[\"']([^\"']+)", text))
+            text = f"{html.unescape(re.sub(r'<[^>]+>', ' ', text))} {html.unescape(links)}"
+        if isinstance(content, str) or "\ufffd" not in text:
+            yield text
+
+
+def _read_text(text: str, found: dict[str, dict[str, None]]) -> None:
+    rows = table_rows(text)
+    header = column_names(rows[0]) if rows and len(rows[0]) > 1 else []
+    if columns := [number for number, name in enumerate(header) if name in _ACCOUNTS]:
+        for row in rows[1:]:
+            cells = [cell.strip() for cell in row]
+            others = [cell for number, cell in enumerate(cells) if number not in columns and cell]
+            accounts = {cells[n].lstrip("@").lower(): None for n in columns if n < len(cells) and cells[n]}
+            found["mentioned" if others else "accounts"] |= accounts
+    for line in text.splitlines():
+        links = [link.rstrip(".,:)!?") for link in _LINK.findall(line)]
+        bare = _LINK.sub(" ", line)
+        ids = [
+            *(id_in_address(link) for link in links),
+            *(n for n in re.findall(r"\d{17,20}", bare) if is_platform_id(n)),
+        ]
+        found["ids"] |= {video_id: None for video_id in ids if video_id}
+        profiles = {profile[1].lower(): None for link in links if (profile := _PROFILE.search(link))}
+        found["accounts"] |= profiles
+        unclear = [link for link in links if "tiktok" in link and not id_in_address(link) and not _PROFILE.search(link)]
+        found["unclear"] |= dict.fromkeys(unclear)
+        accounts = {name.lower(): None for name in _ACCOUNT.findall(bare)}
+        is_list = re.fullmatch(r"[\s*•\-\d.)]*@[\w.]+\s*", line) is not None
+        asks = is_list or (_WHOLE.search(bare) is not None and not any(ids))
+        found["accounts" if asks else "mentioned"] |= accounts
+
+
+# --- what of it is held ---------------------------------------------------------------------------------------------
+
+
+def plain(text: str) -> str:
+    """A text as it is compared: without capitals, accents' spelling and line breaks."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def held_by_name(folder: Place, notice: Notice) -> list[Held]:
+    """Videos of a folder that a notice names by their own id, the name or the bytes of their file, or their title."""
+    text, found = plain(notice.text), []
+    words = {part for word in _WORD.findall(notice.text) for part in (word, word.rpartition(".")[0], word.rstrip("."))}
+    for video_id, path, title, sha256 in _videos(folder):
+        name = path.rpartition("/")[2]
+        stem = name.rpartition(".")[0]
+        if video_id in words and is_distinct(video_id):
+            found.append(Held(video_id, "its id"))
+        elif sha256 and sha256 in words:
+            found.append(Held(video_id, "its bytes"))
+        elif stem and _stands_in(plain(name), text):
+            found.append(Held(video_id, f"the file {name}"))
+        elif len(title.strip()) >= TITLE and _stands_in(plain(title), text):
+            found.append(Held(video_id, f"the title {title.strip()!r}"))
+    return found
+
+
+def _stands_in(words: str, text: str) -> bool:
+    """Whether words stand in a text, not inside of other words."""
+    return words in text and re.search(rf"(?<![\w.-]){re.escape(words)}(?!\w)", text) is not None
+
+
+def _videos(folder: Place) -> Iterable[tuple[str, str, str, str]]:
+    """Id, path of the file, title and SHA-256 of every video; what is not known is empty."""
+    if not is_collection(folder):
+        from tiktokactions.takedowns.dataset import batches
+
+        for batch in batches(folder, ["video_id", "source_path", "title", "sha256"]):
+            columns = (batch[name].to_pylist() for name in ("video_id", "source_path", "title", "sha256"))
+            yield from (
+                (i, path or "", title or "", sha256 or "") for i, path, title, sha256 in zip(*columns, strict=True)
+            )
+        return
+    with Collection(folder) as collection:
+        files = "SELECT video_id, coalesce(path, '') FROM downloads"
+        paths = dict(collection.database.execute(files))
+        captions = "SELECT video_id, coalesce(json_extract(raw, '$.video_description'), '') FROM videos"
+        for video_id, title in collection.database.execute(captions):
+            yield video_id, paths.pop(video_id, ""), str(title), ""
+        yield from ((video_id, path, "", "") for video_id, path in paths.items())
