@@ -35,6 +35,7 @@ REASONS: dict[str, str] = {
     "still_people": "people move less, compared with the rest of the picture, than min_person_motion",
     "no_detector": "curated without a detector: nobody has looked for people yet",
     "static": "a still picture, or a slow zoom over one; rejected with more motionless frames than max_static_share",
+    "like_taken_down": "may show what was taken down from this dataset: a person must look before it is used",
     "source_missing": "a person accepted it, but its source is gone or has changed: the clip they chose cannot be cut",
     # rejected: the file could not be used
     "empty_file": "the file has zero bytes",

@@ -135,6 +135,25 @@ def test_a_take_down_is_forgotten_and_names_copies(world: Path) -> None:
         assert b"v0" not in path.read_bytes()
 
 
+def test_footage_that_was_taken_down_is_recognised(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The copy that was there, and a new upload under another id, with other bytes."""
+    data, again = world / "data", world / "videos" / "a" / "again.mp4"
+    api.refresh(data, remove=["v0"])
+    assert b"v0" not in (data / "removed_hashes.parquet").read_bytes()
+    write_video(again, letterboxed(moving(0, 48)), fps=12, crf=24)
+    named(world / "videos")
+    for _ in range(2):  # and so it stays
+        api.curate(world / "videos", data, **SETTINGS | {"min_clip_s": 1.5})
+        found = {record.video_id: (record.status, record.reasons) for record in all_records(data)}
+        held_back = ("needs_review", ("like_taken_down",))
+        accepted = ("accepted", ("people_not_required",))
+        kept, other = ("again", "copy") if found["again"] == held_back else ("copy", "again")
+        assert found[kept] == held_back and found["v1"] == found["v2"] == accepted and "v0" not in found
+        assert found[other] == ("rejected", (f"duplicate_of:{kept}", "like_taken_down"))
+    assert "2 videos may show what was taken down" in capsys.readouterr().err
+    assert api.dataset_verify(data).problems == ()
+
+
 @pytest.mark.parametrize(
     ("worth", "expected"),
     [

@@ -24,11 +24,22 @@ import pyarrow.parquet as pq
 from tiktokactions.copies.footage import describe_file
 from tiktokactions.copies.matcher import Match, same_footage
 from tiktokactions.copies.proposals import Index, Indexed, indexed
-from tiktokactions.curation.decide import refusals
+from tiktokactions.copies.taken_down import recognised
+from tiktokactions.curation.decide import LIKE_TAKEN_DOWN, refusals
 from tiktokactions.curation.description import VERSION, Description
 from tiktokactions.curation.engine_local import run_jobs
 from tiktokactions.curation.options import CurateOptions
-from tiktokactions.files import Place, all_records, description_path, listing, write_atomic, write_listed, write_record
+from tiktokactions.files import (
+    Place,
+    all_records,
+    description_path,
+    listing,
+    records_of,
+    write_atomic,
+    write_listed,
+    write_record,
+)
+from tiktokactions.machine import tell
 from tiktokactions.records import VideoRecord
 from tiktokactions.video import VideoError
 
@@ -214,14 +225,27 @@ def _compare_new(
         return [*before.values()]
     read = functools.lru_cache(512)(functools.partial(_description, dataset, made))
     fresh = {i: indexed(description) for i in new if (description := read(i)) is not None}
+    held_back = recognised(dataset, fresh) if is_kept else set()
+    _hold_back(dataset, sorted(held_back))
     proposed = _proposed(dataset, [*known], fresh, {*stale})
     found = {(m.a, m.b): m for m in _verified(dataset, sorted(proposed), options, made)}
     related = {(a, b, None) for a, b in _related(before | found, {*fresh}) - {(a, b) for a, b, _ in proposed}}
     found |= {(m.a, m.b): m for m in _verified(dataset, sorted(related), options, made)}
     if is_kept:
         _write(dataset, dataset / PAIRS, _pair_table((before | found).values()))
-        _add(dataset, {i: (videos.sums[i], one) for i, one in fresh.items()})
+        # Those that are held back are looked at again each time, whatever becomes of their records.
+        _add(dataset, {i: (videos.sums[i], one) for i, one in fresh.items() if i not in held_back})
     return [*(before | found).values()]
+
+
+def _hold_back(dataset: Place, ids: Sequence[str]) -> None:
+    """Send videos to a person that may show what was taken down."""
+    new = [record for record in records_of(dataset, ids) if LIKE_TAKEN_DOWN not in record.reasons]
+    for record in new:
+        write_record(dataset, replace(record, reasons=(*record.reasons, LIKE_TAKEN_DOWN)))
+    if new:
+        few = ", ".join(record.video_id for record in new[:5]) + (" ..." if len(new) > 5 else "")
+        tell(f"{dataset}: {len(new)} videos may show what was taken down; a person must look at them ({few})")
 
 
 def _description(dataset: Place, made: Mapping[str, Description], video_id: str) -> Description | None:

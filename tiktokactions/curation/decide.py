@@ -11,6 +11,7 @@ from tiktokactions.curation.segment import best_score, choose_segment, fits_whol
 from tiktokactions.errors import UsageError
 from tiktokactions.records import ClipFile, Quality, Sample, Segment, Status, VideoRecord
 
+LIKE_TAKEN_DOWN = "like_taken_down"
 STATIC_SHARE = 0.95
 """A scene is a still picture if this share of its frames repeats the one before (ten a second in a file of 60: 0.83)."""
 ZOOMED_SHARE = 0.7
@@ -20,8 +21,18 @@ def decide(record: VideoRecord, options: CurateOptions, duplicate_of: str | None
     """The record with a new ``status``, ``reasons`` and ``segment`` from its evidence; its ``clip`` stays.
 
     The checks in order: usable at all, long enough, quality thresholds, duplicates, people. A video that fails several of
-    the middle ones gets every reason. Until the clip of a segment is cut, the scene's frames stand for the clip's.
+    the middle ones gets every reason. Until the clip of a segment is cut, the scene's frames stand for the clip's. Whoever
+    was held back for what was taken down stays so.
     """
+    decided = _decided(record, options, duplicate_of)
+    if LIKE_TAKEN_DOWN not in record.reasons:
+        return decided
+    if decided.status == "accepted":
+        return replace(decided, status="needs_review", reasons=(LIKE_TAKEN_DOWN,))
+    return replace(decided, reasons=(*decided.reasons, LIKE_TAKEN_DOWN))
+
+
+def _decided(record: VideoRecord, options: CurateOptions, duplicate_of: str | None) -> VideoRecord:
     reasons = refusals(record, options, duplicate_of)
     made_with = decision_fingerprint(options)
     if reasons:

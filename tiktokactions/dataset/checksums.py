@@ -32,6 +32,7 @@ ROOT = (
         "subsets.json",
         "collections.json",
         "derived.json",
+        "removed_hashes.parquet",
         "creator-salt",
         "removed.csv",
         "missing.csv",
@@ -40,7 +41,7 @@ ROOT = (
 )
 SHARED = (
     *("exports.json", "releases.json", "subsets.json", "collections.json", "derived.json", "creator-salt"),
-    *("publisher.toml", "removed.csv"),
+    *("publisher.toml", "removed.csv", "removed_hashes.parquet"),
 )
 """Of no version: written by those who only read, and true at once."""
 FOLDERS: dict[str, tuple[str, ...]] = {

@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from tiktokactions.copies.taken_down import take_over
 from tiktokactions.curation.takedowns import Dead, add_takedowns, names_of, read_takedowns
 from tiktokactions.dataset.assignments import BRIDGES, NOWHERE, Assignment
 from tiktokactions.dataset.dataset import Dataset
@@ -93,6 +94,7 @@ def copy_videos(datasets: Sequence[Place], out: Place) -> Copied:
     takedowns = {i: takedown for folder in (*datasets[::-1], out) for i, takedown in read_takedowns(folder).items()}
     if takedowns:
         add_takedowns(out, takedowns.values())
+        take_over(datasets, out)
     dead = Dead(takedowns.values())
     contents: dict[str, str] = {}  # id -> SHA-256 of what is in ``out``, and the other way round
     ids: dict[str, str] = {}

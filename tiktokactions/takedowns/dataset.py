@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from tiktokactions.copies.of_dataset import copies_of as remembered_copies
 from tiktokactions.copies.of_dataset import forget
+from tiktokactions.copies.taken_down import remember
 from tiktokactions.curation.takedowns import NotTakenDownError
 from tiktokactions.dataset.assignments import NOWHERE, assignments_path
 from tiktokactions.dataset.manifest import rewrite_manifest
@@ -208,8 +209,11 @@ def take_down_clips(dataset: Place, ids: frozenset[str]) -> int:
 
 
 def take_down_thumbnails(dataset: Place, ids: frozenset[str]) -> int:
-    """Posters and strips, and what copies were recognised by; how many pictures went."""
-    forget(dataset, ids)
+    """Posters and strips, and what copies were recognised by, apart from hashes; how many pictures went."""
+    remember(dataset, ids)
+    forget(
+        dataset, ids | remembered_copies(dataset, ids)
+    )  # the copies are compared again, now with what was taken down
     gone = [path for i in ids for path in thumbnail_paths(dataset, i) if delete(path)]
     return sum(path.suffix == ".jpg" for path in gone)
 

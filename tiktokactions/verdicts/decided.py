@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from tiktokactions.curation.decide import LIKE_TAKEN_DOWN
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.files import Place
 from tiktokactions.records import Segment, VideoRecord
@@ -60,7 +61,7 @@ def with_verdict(record: VideoRecord, verdict: Verdict | None, options: CurateOp
     if record.failure is not None:
         return record
     by = "human" if verdict.judgements or verdict.method != RELEASED else RELEASED
-    twins = tuple(reason for reason in record.reasons if reason.startswith("duplicate_of:"))
+    twins = tuple(r for r in record.reasons if r.startswith("duplicate_of:") or r == LIKE_TAKEN_DOWN)
     if verdict.verdict == "reject":
         reason = "human_no_action" if verdict.no_action else f"{by}_rejected"
         return replace(record, status="rejected", reasons=(reason, *twins), segment=None)
