@@ -9,7 +9,9 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,6 +37,8 @@ for name in (
 ):
     os.environ.pop(name, None)
 
+# Also while fixtures of a whole session are made: what only one of the tests could fetch would change what the others find.
+os.environ["TIKTOKACTIONS_OFFLINE"] = "1"
 # Before torch is imported: two test processes share two cores, and a second thread in each would spin for the other's.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -160,24 +164,68 @@ def google_bucket(google_store: stores.GoogleStore) -> str:
 _NUMBERS = itertools.count()
 
 
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dataset's figures are written, but empty: drawing them takes longer than all else about a small dataset.
+# What costs most about a small dataset is what the tests of other things need not wait for: drawing its figures (they are
+# written, and say their names), and starting processes for its videos. Commands that run as a program of their own do both.
 
-    For tests of what else happens to datasets; what is drawn is tested in ``tests/dataset``.
-    """
-    from tiktokactions.dataset import figures
-    from tiktokactions.files import write_atomic
 
-    def write_empty(dataset: Path, stats: Any, folder: Path | None = None) -> list[Path]:
-        paths = [
-            (folder or dataset / "figures") / f"{name}.{kind}" for name in figures.FIGURES for kind in ("svg", "png")
-        ]
+class HerePool:
+    """A pool of no processes: each job is done as it is handed over."""
+
+    def __init__(self, **_: Any) -> None: ...
+
+    def schedule(self, work: Callable[..., Any], args: tuple[Any, ...], timeout: float) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(work(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def close(self) -> None: ...
+
+    stop = join = close
+
+
+class QuickDatasets:
+    """Both are gone without until a test asks for one: ``drawn``, ``processes``."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        import pebble
+
+        from tiktokactions.curation import engine_local
+        from tiktokactions.dataset import figures
+
+        self.figures, self.draw = figures, figures.draw_figures
+        self.engine, self.pebble = engine_local, pebble
+        patch.setattr(figures, "draw_figures", self.write_names)
+        here = SimpleNamespace(ProcessPool=HerePool, ProcessExpired=pebble.ProcessExpired)
+        patch.setattr(engine_local, "pebble", here)
+
+    def write_names(self, dataset: Any, stats: Any, folder: Any = None, manifest: Any = None) -> list[Any]:
+        from tiktokactions.files import write_atomic
+
+        if folder is not None:  # a report's own
+            return self.draw(dataset, stats, folder, manifest)
+        paths = [dataset / "figures" / f"{name}.{kind}" for name in self.figures.FIGURES for kind in ("svg", "png")]
         for path in paths:
-            write_atomic(path, b"")
+            write_atomic(path, path.name.encode())
         return paths
 
-    monkeypatch.setattr(figures, "draw_figures", write_empty)
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_datasets() -> Iterator[QuickDatasets]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield QuickDatasets(patch)
+
+
+@pytest.fixture
+def drawn(quick_datasets: QuickDatasets, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quick_datasets.figures, "draw_figures", quick_datasets.draw)
+
+
+@pytest.fixture
+def processes(quick_datasets: QuickDatasets, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quick_datasets.engine, "pebble", quick_datasets.pebble)
 
 
 @pytest.fixture(autouse=True)
@@ -186,7 +234,6 @@ def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     if request.node.get_closest_marker("network"):
         monkeypatch.delenv("TIKTOKACTIONS_OFFLINE", raising=False)
         return
-    monkeypatch.setenv("TIKTOKACTIONS_OFFLINE", "1")
     monkeypatch.setattr(socket.socket, "connect", _guarded(socket.socket.connect))
     monkeypatch.setattr(socket.socket, "connect_ex", _guarded(socket.socket.connect_ex))
 

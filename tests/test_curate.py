@@ -21,7 +21,6 @@ from tiktokactions.files import DatasetBusyError, dataset_lock
 from tiktokactions.records import VideoRecord
 
 NO_PEOPLE: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "workers": 1}
-pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 @pytest.fixture(scope="session")
@@ -450,6 +449,7 @@ def crash_on_b(job: Any, options: Any, detector: Any, dataset: Path) -> str:
     return record.status
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_crash_and_a_hang_cost_one_video_each_and_can_be_tried_again(
     crashing: None, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,7 +124,6 @@ def everything(folder: Any, below: str = "") -> list[tuple[str, str]]:
     return found
 
 
-@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("stored", [True, False], ids=["dataset in the bucket", "dataset on a disk"])
 def test_a_take_down_reaches_the_store(
     videos: Path, bucket: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], stored: bool
@@ -191,7 +190,6 @@ def test_what_needs_a_disk_says_so(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hashtags.csv", "videos"]
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_a_merge_onto_a_store_is_that_of_a_disk(videos: Path, on_disk: Path, bucket: str, tmp_path: Path) -> None:
     """Of a dataset on a disk and one on a store; what people decided needs a disk."""
     write_video(tmp_path / "more" / "jump" / "d.mp4", numbered_frames(110, 96, 128, first=7000))
@@ -210,7 +208,6 @@ def test_a_merge_onto_a_store_is_that_of_a_disk(videos: Path, on_disk: Path, buc
     assert not located(f"{bucket}/both").exists()
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_subsets_of_a_stored_dataset(on_disk: Path, videos: Path, bucket: str, tmp_path: Path) -> None:
     """On the store and on a disk: read, exported, and reached by a take-down. A store sees no clips on a disk."""
     source, dataset = put(videos, bucket), f"{bucket}/data"
@@ -231,7 +228,6 @@ def test_subsets_of_a_stored_dataset(on_disk: Path, videos: Path, bucket: str, t
         api.dataset_subset(on_disk, f"{bucket}/other", size=1)
 
 
-@pytest.mark.usefixtures("undrawn")
 @pytest.mark.slow
 def test_a_changed_object_is_curated_anew_and_a_relabelled_one_moves(videos: Path, bucket: str, tmp_path: Path) -> None:
     source, dataset = put(videos, bucket), located(f"{bucket}/data")
@@ -290,7 +286,6 @@ def test_addresses_that_lead_nowhere(
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_lists_name_objects(videos: Path, bucket: str, tmp_path: Path) -> None:
     """A local list of addresses, and a list that lies on the store with paths beside it."""
     source = put(videos, bucket)

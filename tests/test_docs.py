@@ -39,6 +39,8 @@ DRY_RUN = ("--engine ray", "s3://", "gs://", "--device cuda", "torchrun ", "tikt
 """Need a cluster, credentials, a GPU or many minutes: run with --dry-run."""
 NETWORK = ("tiktokactions demo",)
 """Need the package registry: run by make test-all."""
+LONG = ("docs/paper.md", "docs/scale.md", "docs/study.md", "docs/training.md")
+"""Pages that train and study for minutes: run by make test-all. README does all of it once in the quick tests."""
 ENDLESS = (r"tiktokactions review (?!apply|status|invite|export|import|-)", r"tiktokactions review apply .*--watch")
 """Run until they are interrupted: here as soon as they have said that they are ready."""
 NOT_OURS = ("git clone ", "cd ", "pip install ", "python3 -m venv ", "python -m venv ", ". .venv/", "source .venv/")
@@ -129,8 +131,9 @@ def all_commands() -> list[Command]:
     return prose + list(dict.fromkeys(examples))
 
 
-def marks_of(command: Command) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.slow, pytest.mark.network] if any(word in command.text for word in NETWORK) else []
+def marks_of(part: Command | PythonBlock) -> list[pytest.MarkDecorator]:
+    network = any(word in part.text for word in NETWORK)
+    return [pytest.mark.slow] * (network or part.document in LONG) + [pytest.mark.network] * network
 
 
 # --- a folder that has what the commands name -----------------------------------------------------------------------
@@ -453,7 +456,7 @@ def test_python_blocks_are_found(text, expected):
     assert [block.text for block in python_blocks_in("x.md", text)] == expected
 
 
-@pytest.mark.parametrize("block", [pytest.param(b, id=str(b)) for b in all_python_blocks()])
+@pytest.mark.parametrize("block", [pytest.param(b, id=str(b), marks=marks_of(b)) for b in all_python_blocks()])
 def test_python_in_the_docs_runs(block, run, workspace):
     if block.text.splitlines()[0] in NOT_RUN:
         compile(block.text, str(block), "exec")

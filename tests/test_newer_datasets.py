@@ -100,14 +100,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "empty.toml").touch()
     (root / "rows.csv").write_text("id,hashtag_names\n7300000000000000001,dance\n")
     api.collect_import(root / "rows.csv", root / "col")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tiktokactions.dataset.figures.draw_figures", lambda *_: None)
-        api.curate(root / "videos", root / "known", detector="none", min_person_frames=0, workers=1)
-        api.dataset_split(root / "known", val=0, test=0.34)
-        shutil.copytree(root / "known", root / "other")
-        shutil.copytree(root / "known", root / "data")
-        api.dataset_export(root / "known", root / "ids", format="ids")
-        api.dataset_subset(root / "data", root / "subset", size=3)
+    api.curate(root / "videos", root / "known", detector="none", min_person_frames=0, workers=1)
+    api.dataset_split(root / "known", val=0, test=0.34)
+    shutil.copytree(root / "known", root / "other")
+    shutil.copytree(root / "known", root / "data")
+    api.dataset_export(root / "known", root / "ids", format="ids")
+    api.dataset_subset(root / "data", root / "subset", size=3)
     api.dataset_subset(root / "known", root / "newer_subset", size=2)
     newer = {"format": 99, "name": {"words": ["a", "new", "shape"]}, "settled": "yes"}
     for name in ("data", "newer_subset"):

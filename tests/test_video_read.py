@@ -354,11 +354,18 @@ def real_files() -> list[Path]:
     return sorted(path for path in found if path.name not in ("corrupted.mp4", "result.webm"))
 
 
+LONG = ("cosmos_30s.mp4", "demo_skeleton.mp4", "juicer2.mp4", "juicer3.mp4", "rotated-90-degrees.mp4")
+
+
+def real_file_params() -> list[Any]:
+    return [pytest.param(path, id=path.name, marks=[pytest.mark.slow] * (path.name in LONG)) for path in real_files()]
+
+
 def test_there_are_real_files(shared_data: Path) -> None:
     assert len(real_files()) >= 50
 
 
-@pytest.mark.parametrize("path", real_files(), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", real_file_params())
 def test_real_files_are_read_exactly(path: Path) -> None:
     with open_container(str(path)) as container:
         stream = video_stream(container)
@@ -383,7 +390,7 @@ DECORD_DIFFERS = {
 }
 
 
-@pytest.mark.parametrize("path", real_files(), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", real_file_params())
 def test_real_files_are_read_as_by_decord(path: Path) -> None:
     decord = pytest.importorskip("decord", reason="decord2 is not installed")
     if path.name in DECORD_DIFFERS:

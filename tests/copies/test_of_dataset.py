@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,23 +12,12 @@ import pytest
 
 import tiktokactions as api
 from tests.made_videos import write_video
-from tests.reviews.worlds import in_this_process
 from tests.splits.test_foreign import letterboxed, mirrored, moving, scaled
 from tiktokactions.copies import of_dataset
 from tiktokactions.copies.matcher import Match
-from tiktokactions.curation import engine_local
 from tiktokactions.files import all_records, description_path, sha256_file, write_record
 
 SETTINGS: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "min_clip_s": 1.0, "workers": 1}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _without_processes() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        in_this_process(patch)
-        patch.setattr(of_dataset, "run_jobs", engine_local.run_jobs)
-        patch.setattr("tiktokactions.dataset.figures.draw_figures", lambda dataset, stats: None)
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,8 @@ import pytest
 
 from tiktokactions.curation.engine_local import run_jobs
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 
 def work(job: str) -> str:
     if job == "crash":

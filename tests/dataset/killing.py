@@ -21,8 +21,9 @@ import cv2
 import pytest
 
 import tiktokactions as ta
+from tests.conftest import QuickDatasets
 from tests.made_videos import numbered_frames, write_video
-from tests.reviews.worlds import in_this_process, says
+from tests.reviews.worlds import says
 from tiktokactions.curation.takedowns import read_takedowns
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.history import states_at
@@ -346,7 +347,7 @@ def one_figure(dataset: Path, stats: object) -> None:
 def main(folder: Path, how_many: str, *names: str) -> None:
     cv2.setNumThreads(1)
     patch = pytest.MonkeyPatch()
-    in_this_process(patch)
+    QuickDatasets(patch)
     patch.setattr("tiktokactions.dataset.figures.draw_figures", one_figure)
     world = folder / "world"
     assert in_child(lambda: make_base(world)) == 0

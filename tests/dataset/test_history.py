@@ -18,13 +18,6 @@ from tiktokactions.reviews.people import named_reviewer
 from tiktokactions.reviews.store import Store
 
 
-@pytest.fixture(scope="module", autouse=True)
-def without_figures():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tiktokactions.dataset.figures.draw_figures", lambda dataset, stats: None)
-        yield
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("history")

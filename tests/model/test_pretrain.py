@@ -289,6 +289,7 @@ def test_bf16_learns_the_same(clips, tmp_path):
     assert load_file(tmp_path / "bf16" / "model.safetensors")["mask_token"].dtype == torch.float32
 
 
+@pytest.mark.slow  # the quick tests do this with finetune
 def test_two_processes_learn_what_one_does(clips, tmp_path, repository):
     """Half the batch in each of two gloo processes: the losses of one process with the whole batch."""
     script = (

@@ -421,7 +421,7 @@ print(json.dumps(told))
 
 @pytest.mark.parametrize(
     ("name", "places"),
-    [("huggingface", "some"), *(pytest.param(name, "all", marks=pytest.mark.slow) for name in NAMES)],
+    [("kinetics", "some"), *(pytest.param(name, "all", marks=pytest.mark.slow) for name in NAMES)],
     ids=str,
 )
 def test_a_killed_export_is_known_and_goes_on(data: Path, tmp_path: Path, name: Format, places: str) -> None:

@@ -26,14 +26,6 @@ A = ((0, "a0", "ann", "s"), (1, "a1", "bob", "s"), (2, "a2", "cem", ""), (3, "bo
 B = ((4, "b0", "ann", ""), (5, "b1", "eve", ""), (3, "both", "dora", ""), (6, "b2", "fay", ""))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def without_figures():
-    """Figures have tests of their own; drawing them is most of what these commands cost."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tiktokactions.dataset.figures.draw_figures", lambda dataset, stats: None)
-        yield
-
-
 def curate(folder: Path, name: str, rows: Any, label: str = "walk", **settings: Any) -> Path:
     lines = ["path,id,label,creator,sound"]
     for number, video_id, creator, sound in rows:

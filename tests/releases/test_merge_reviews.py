@@ -29,13 +29,6 @@ A = ((0, "a0", "ann", ""), (1, "a1", "bob", ""), (3, "both", "dora", ""))
 B = ((4, "b0", "gil", ""), (5, "b1", "eve", ""), (3, "both", "dora", ""))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def without_figures():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tiktokactions.dataset.figures.draw_figures", lambda dataset, stats: None)
-        yield
-
-
 def decide(dataset: Path, *rows: tuple[str, str, str, str], **changes: Any) -> None:
     """(client key, minute, person, what): ``what`` is ``video=verdict`` or ``undo``."""
     store = Store(dataset)

@@ -20,7 +20,7 @@ import pytest
 import tiktokactions as api
 from tests.curation.tiny_onnx import write_constant_model
 from tests.made_videos import numbered_frames, read_numbers, write_video
-from tests.reviews.worlds import in_this_process, says
+from tests.reviews.worlds import says
 from tiktokactions import cli
 from tiktokactions.commands.review_apply import watch_reviews
 from tiktokactions.dataset.dataset import Dataset
@@ -35,14 +35,6 @@ NO_PEOPLE: dict[str, Any] = {"detector": "none", "workers": 1}
 """Nobody looks for people: every video that is long enough waits for review."""
 
 
-@pytest.fixture(autouse=True)
-def no_figures_no_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They take longer than all the rest, and are the business of other rooms."""
-    in_this_process(monkeypatch)
-    if request.node.name != "test_decisions_become_statuses_labels_and_clips":
-        monkeypatch.setattr("tiktokactions.dataset.figures.draw_figures", lambda dataset, stats: [])
-
-
 @pytest.fixture(scope="session")
 def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three videos of 10 fps with two scenes of 5 and 6 s (frames 0-49, 50-109), one too short, one broken."""
@@ -51,10 +43,7 @@ def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_video(root / "videos" / name, numbered_frames(110, 96, 160, first=n * 1000, cuts=(50,)), fps=10)
     write_video(root / "videos/swim/short.mp4", numbered_frames(20, 96, 160, first=5000), fps=10)
     (root / "videos/swim/notes.txt").write_text("not a video")
-    with pytest.MonkeyPatch.context() as patch:
-        in_this_process(patch)
-        patch.setattr("tiktokactions.dataset.figures.draw_figures", lambda dataset, stats: [])
-        api.curate(root / "videos", root / "data", keep_duplicates=True, min_scene_frames=5, **NO_PEOPLE)
+    api.curate(root / "videos", root / "data", keep_duplicates=True, min_scene_frames=5, **NO_PEOPLE)
     return root
 
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 import base64
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tiktokactions.curation import engine_local
 from tiktokactions.curation.decide import decide
-from tiktokactions.curation.engine_local import Outcome
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.info import new_info, write_info
@@ -23,7 +19,6 @@ from tiktokactions.records import DetectorInfo, Motion, PersonBox, Probe, Qualit
 from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.desk import Desk, open_desk
 from tiktokactions.reviews.options import ReviewOptions
-from tiktokactions.verdicts import verify
 
 SETTINGS = CurateOptions(detector="none", person_score=0.5, keep_duplicates=True)
 DETECTOR = DetectorInfo("yolox-nano", "0" * 64, 0.5)
@@ -93,17 +88,6 @@ def write_dataset(folder: Path, records: Sequence[VideoRecord]) -> Path:
 def doubtful(count: int, **changes: Any) -> list[VideoRecord]:
     """Videos ``v00``, ``v01`` … with people in three of ten frames."""
     return [a_record(f"v{n:02}", (0.9,) * 3 + (0.1,) * 7, **changes) for n in range(count)]
-
-
-def in_this_process(patch: pytest.MonkeyPatch) -> None:
-    """``curate`` and ``dataset verify`` without worker processes, whose start takes longer than what they do here."""
-
-    def run_jobs(jobs: Iterable[Any], work: Callable[[Any], Any], *_: Any) -> Iterator[Outcome[Any, Any]]:
-        for job in jobs:
-            yield Outcome(job, work(job))
-
-    patch.setattr(engine_local, "run_jobs", run_jobs)
-    patch.setattr(verify, "run_jobs", run_jobs)
 
 
 def a_desk(folder: Path, records: Sequence[VideoRecord] = (), **options: Any) -> Desk:

@@ -24,9 +24,8 @@ SETTINGS: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def without_figures():
+def one_planted_clip():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tiktokactions.dataset.figures.draw_figures", lambda dataset, stats: None)
         patch.setattr("tiktokactions.splits.certificate.PLANTED_CLIPS", 1)
         yield
 

@@ -55,17 +55,10 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows.append(f"videos/{number}.mp4,v{number},walk")
     (folder / "list.csv").write_text("\n".join(rows) + "\n")
     data = folder / "data"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tiktokactions.dataset.figures.draw_figures", lambda dataset, stats: None)
-        api.curate(folder / "list.csv", data, detector="none", min_person_frames=0, workers=1)
-        write_assignments(data, {f"v{i}": Assignment("test" if i == 3 else "train") for i in range(4)})
-        api.dataset_split(data)
+    api.curate(folder / "list.csv", data, detector="none", min_person_frames=0, workers=1)
+    write_assignments(data, {f"v{i}": Assignment("test" if i == 3 else "train") for i in range(4)})
+    api.dataset_split(data)
     return data
-
-
-@pytest.fixture(autouse=True)
-def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tiktokactions.dataset.figures.draw_figures", lambda dataset, stats: None)
 
 
 def test_copies_are_found(split: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

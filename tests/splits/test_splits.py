@@ -36,14 +36,6 @@ from tiktokactions.splits.sides import assign, resolve, wanted_clips
 EIGHT_ONE_ONE = {"train": 0.8, "val": 0.1, "test": 0.1}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def without_figures():
-    """Figures have tests of their own; drawing them is most of what these commands cost."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tiktokactions.dataset.figures.draw_figures", lambda dataset, stats: None)
-        yield
-
-
 def shares(clips: int, of: dict[str, float] = EIGHT_ONE_ONE) -> dict[str, float]:
     return {side: share * clips for side, share in of.items()}
 

@@ -33,7 +33,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def root(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "world"
     shutil.copytree(made, root)
-    monkeypatch.setattr("tiktokactions.dataset.figures.draw_figures", lambda *_: None)
     api.curate(root / "col/media", root / "data", detector="none", min_person_frames=0, workers=1)
     api.dataset_export(root / "data", root / "clips", format="ids")
     api.dataset_subset(root / "data", root / "subset", size=3)

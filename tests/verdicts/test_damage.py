@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import tiktokactions as ta
 from tests.made_videos import numbered_frames, write_video
-from tests.reviews.worlds import in_this_process, says
+from tests.reviews.worlds import says
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.reviews.desk import open_desk
 from tiktokactions.reviews.options import ReviewOptions
@@ -33,14 +32,7 @@ KINDS = {
 
 
 @pytest.fixture(scope="module")
-def patched() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        in_this_process(patch)
-        yield
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, patched: None) -> Path:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``data`` with its sides, reviews and exports, and an older version of it in ``older``."""
     world = tmp_path_factory.mktemp("damage")
     data = world / "data"
@@ -144,7 +136,7 @@ def restored(world: Path, kept: Path) -> None:
     "seed",
     [pytest.param(s, marks=[pytest.mark.slow] if n == "all" else [], id=f"{s}") for n, r in SEEDS.items() for s in r],
 )
-def test_seventy_of_seventy(world: Path, tmp_path: Path, seed: int, patched: None) -> None:
+def test_seventy_of_seventy(world: Path, tmp_path: Path, seed: int) -> None:
     chance, data, kept = random.Random(seed), world / "data", tmp_path / "kept"
     shutil.copytree(world, kept)
     missed, every = [], [(kind, way) for kind in KINDS for way in WAYS]

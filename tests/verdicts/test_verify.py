@@ -17,18 +17,10 @@ import pytest
 
 import tiktokactions as api
 from tests.made_videos import numbered_frames, read_numbers, write_video
-from tests.reviews.worlds import in_this_process
 from tiktokactions.dataset.manifest import SCHEMA
 from tiktokactions.files import sha256_file, update_sums
 from tiktokactions.verdicts.repair import RepairError
 from tiktokactions.verdicts.verify import Verification
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _without_processes() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        in_this_process(patch)
-        yield
 
 
 @pytest.fixture(scope="module")

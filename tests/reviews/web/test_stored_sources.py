@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
 from tests.reviews.web.visits import Visitor, decision
-from tests.reviews.worlds import in_this_process
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.files.objects import ObjectPath
 from tiktokactions.reviews.desk import open_desk
@@ -18,8 +15,7 @@ from tiktokactions.reviews.options import ReviewOptions
 from tiktokactions.video import count_frames
 
 
-def test_another_scene_of_a_stored_source(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    in_this_process(monkeypatch)
+def test_another_scene_of_a_stored_source(bucket: str, tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", numbered_frames(110, 160, 96, cuts=[50], first=300), fps=10)
     source = ObjectPath(f"{bucket}/in/a.mp4")
     source.write_bytes((tmp_path / "a.mp4").read_bytes())

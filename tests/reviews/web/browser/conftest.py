@@ -12,7 +12,6 @@ import pytest
 import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
 from tests.reviews.web.browser.browsing import ARGUMENTS, CHROMIUM, PATIENT, SIZES, WAIT_MS
-from tests.reviews.worlds import in_this_process
 
 
 @pytest.fixture(scope="package")
@@ -34,9 +33,7 @@ def dataset(tmp_path_factory) -> Path:
     write_video(folder / "jump" / "old.avi", numbered_frames(110, 160, 90, cuts=[50]), fps=10, codec="mpeg4")
     paths = "".join(f"dance/v{n:02}.mp4,dance\n" for n in range(11))
     (folder / "videos.csv").write_text(f"path,label\n{paths}jump/old.avi,jump\n")
-    with pytest.MonkeyPatch.context() as patch:
-        in_this_process(patch)
-        api.curate(folder / "videos.csv", folder / "data", detector="none", keep_duplicates=True, workers=1)
+    api.curate(folder / "videos.csv", folder / "data", detector="none", keep_duplicates=True, workers=1)
     return folder / "data"
 
 
