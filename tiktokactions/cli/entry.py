@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -16,8 +17,8 @@ from tiktokactions.cli.words import with_dashes
 from tiktokactions.errors import BUG, DONE, INTERRUPTED, USAGE, TiktokactionsError, UsageError
 
 BUG_REPORT = "This is a bug in tiktokactions, not a mistake of yours: please report it with the lines above."
-WARNED = ("collect", "curate", "download", "hashtags")
-"""Commands that say when the refresh of a collection they name is overdue."""
+NOT_WARNED = ("refresh", "takedown", "doctor")
+"""All others say when the refresh of what they read is overdue."""
 TOGETHER = ("pretrain", "finetune", "evaluate", "predict")
 """Commands that several processes carry out together."""
 
@@ -71,12 +72,12 @@ def _call(command: Command, typed: Typed) -> int:
     if "TORCHELASTIC_RUN_ID" in os.environ and command.name not in TOGETHER:
         raise UsageError(f"torchrun starts {', '.join(TOGETHER)}; '{' '.join(command.words)}' starts its own processes")
     as_json, config = typed.pop("as_json", False), typed.pop("config", None)
-    if command.words[0] in WARNED:
-        _warn_if_overdue(typed)
     kind = command.takes
     names = [option.name for option in command.options if option.section]
     options = read_config(config, kind, names) if config and kind else {}
     typed |= {o.name: tuple(typed[o.name]) for o in command.options if o.is_tuple and o.name in typed}
+    if command.words[0] not in NOT_WARNED and os.environ.get("RANK", "0") == "0":
+        _warn_if_overdue(typed)
     with displays(command.callbacks, as_json) as shown:
         result = getattr(tiktokactions, command.name)(**options | typed | shown)
     if os.environ.get("RANK", "0") != "0":
@@ -91,10 +92,16 @@ def _call(command: Command, typed: Typed) -> int:
 
 
 def _warn_if_overdue(typed: Typed) -> None:
-    """One line on stderr for every collection among the paths typed, or around them, whose refresh is overdue."""
-    from tiktokactions.collection.session import collections_of, refresh_warning
+    """One line on stderr for everything among the paths typed, or around them, whose refresh is overdue."""
+    words = [word for value in typed.values() for word in (value if isinstance(value, (list, tuple)) else [value])]
+    texts = [word for word in words if isinstance(word, str) and "\0" not in word]
+    texts += [text.partition("=")[2] for text in texts]  # of NAME=DATA
+    paths = [text for text in texts if "://" in text or os.path.exists(text)]
+    if not paths:
+        return
+    from tiktokactions.takedowns.links import overdue
 
-    words = [word for value in typed.values() for word in (value if isinstance(value, list) else [value])]
-    for collection in collections_of(word for word in words if isinstance(word, str)):
-        if warning := refresh_warning(collection):
+    # What is damaged, or cannot be reached, is for the command to tell if it needs it.
+    with contextlib.suppress(UsageError, ValueError, OSError):
+        for warning in overdue(paths):
             print(f"warning: {warning}", file=sys.stderr)

@@ -243,6 +243,10 @@ def refresh_warning(folder: Path) -> str:
         due = due_at(collection)
     if due is None or now <= due:
         return ""
+    return refresh_text(folder, due)
+
+
+def refresh_text(folder: Place, due: float) -> str:
     return (
         f"{folder}: its refresh was due on {utc_text(due)[:10]}: videos deleted on the platform must be deleted here too."
         f" Run: tiktokactions refresh {folder}"

@@ -17,7 +17,7 @@ from tiktokactions.collection.store import Collection, is_collection
 from tiktokactions.commands.options import AnyPath, Kept, nothing, takes
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, located, write_json
-from tiktokactions.machine import DAY_S, utc_text
+from tiktokactions.machine import utc_text
 from tiktokactions.metadata.names import is_platform_id
 from tiktokactions.options import checked_options
 from tiktokactions.takedowns.folders import (
@@ -29,20 +29,14 @@ from tiktokactions.takedowns.folders import (
     take_down_everywhere,
     takedowns_of,
 )
-from tiktokactions.takedowns.links import linked_group
+from tiktokactions.takedowns.links import CHECKED, linked_group
+from tiktokactions.takedowns.links import due_at as dataset_due_at
 from tiktokactions.takedowns.requests import ids_of_creator, read_ids
 
 GONE = "no longer available (batch compliance)"
 
 
 ASKED = "take-down request"
-
-
-CHECKED = "refresh.json"
-
-
-EVERY_DAYS = 15
-"""What early versions of the terms ask for; docs/collect.md."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +187,7 @@ def _set_checked(folder: Place, at: float | None, every_days: int | None) -> flo
     now = before | said
     if now != before:
         write_json(path, now)
-    return now["checked_at"] + now.get("every_days", EVERY_DAYS) * DAY_S if "checked_at" in now else None
+    return dataset_due_at(folder)
 
 
 def _said_of(removed: Iterable[TakenDown]) -> list[str]:

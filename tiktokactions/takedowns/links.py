@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
+from tiktokactions.collection.session import collections_of, refresh_text, refresh_warning
 from tiktokactions.collection.store import Collection, is_collection
-from tiktokactions.files import Place, json_bytes, located, write_listed
+from tiktokactions.dataset.subset_mark import parent_of
+from tiktokactions.files import Place, is_address, json_bytes, located, write_listed
+from tiktokactions.machine import DAY_S, Clock
 from tiktokactions.takedowns.derived import derived_of
 from tiktokactions.takedowns.folders import is_dataset_folder
 from tiktokactions.takedowns.originals import LINKS
 
+CHECKED = "refresh.json"
+"""In a dataset: when its ids were checked, and how often they have to be."""
+EVERY_DAYS = 15
+"""What early versions of the terms ask for; docs/collect.md."""
+
 
 def link_collections(inputs: Iterable[str], dataset: Place) -> None:
     """Remember which collections a dataset is made of, on both sides, so that a take-down reaches both."""
-    from tiktokactions.collection.session import collections_of
-
     before = linked_collections(dataset)
     found = collections_of(inputs)
     for collection_folder in found:
@@ -25,6 +32,33 @@ def link_collections(inputs: Iterable[str], dataset: Place) -> None:
                 collection.set_setting("datasets", [*known, str(dataset.absolute())])
     if new := [str(path) for path in found if str(path) not in before]:
         write_listed(dataset, LINKS, json_bytes([*before, *new]))
+
+
+def due_at(dataset: Place) -> float | None:
+    """Unix time by which a dataset's own check of its ids has to be done again; None where there was none."""
+    path = dataset / CHECKED
+    said = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return said["checked_at"] + said.get("every_days", EVERY_DAYS) * DAY_S if "checked_at" in said else None
+
+
+def overdue(paths: Sequence[str]) -> list[str]:
+    """A warning for each collection and dataset whose ids have to be checked again, among these paths, around them, or that
+    a dataset there was made of."""
+    collections = dict.fromkeys(map(str, collections_of(path for path in paths if not is_address(path))))
+    warnings = []
+    for dataset in dict.fromkeys(filter(None, map(_dataset_around, paths))):
+        collections |= dict.fromkeys(linked_collections(dataset))
+        due = due_at(dataset)
+        if due is not None and Clock().now() > due:
+            warnings.append(refresh_text(dataset, due))
+    return [*filter(None, (refresh_warning(Path(name)) for name in collections)), *warnings]
+
+
+def _dataset_around(path: str) -> Place | None:
+    """The dataset at a path or around it; of a subset the one that it was taken of."""
+    place = located(path).absolute()
+    around = (place, *(place.parents if isinstance(place, Path) else ()))
+    return next((parent_of(folder).absolute() for folder in around if is_dataset_folder(folder)), None)
 
 
 def linked_collections(dataset: Place) -> list[str]:
