@@ -17,8 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+# Some of these only so that they are imported once, and not in each of a hundred processes.
 import cv2
+import httpx  # noqa: F401
+import pandas as pd  # noqa: F401
 import pytest
+import rich.progress  # noqa: F401
+import scipy.optimize  # noqa: F401
+import scipy.stats  # noqa: F401
 
 import tiktokactions as ta
 from tests.conftest import QuickDatasets
