@@ -330,7 +330,10 @@ class VideoRecord:
     status: Status = "rejected"
     reasons: tuple[str, ...] = ()
     human_labels: tuple[str, ...] = ()
-    """The actions that people saw in the clip; where there are any, they count instead of ``labels``."""
+    """The actions that people saw in the clip; where anybody was asked, they count instead of ``labels``."""
+    human_answers: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    """What people came to about each label: ``yes``, ``no``, ``cannot_tell`` or ``not_asked``. Unset where nobody was asked,
+    and in records of before this was kept, where ``human_labels`` without any names say the same."""
     human_tags: tuple[str, ...] = ()
     evidence_fingerprint: str = ""
     """Hash of the settings that shaped the evidence; another value means the video must be decoded again."""
@@ -353,6 +356,11 @@ class VideoRecord:
             return replace(self, source=source, labels=source.released_labels)
         labels = dict.fromkeys(label for path in (source.path, *source.copies) for label in source.labels.get(path, ()))
         return replace(self, source=source, labels=tuple(labels))
+
+    @property
+    def labels_seen(self) -> tuple[str, ...] | None:
+        """The actions that people saw, empty where none of those they were asked about; None where nobody was asked."""
+        return self.human_labels if self.human_labels or self.human_answers is not msgspec.UNSET else None
 
     @property
     def scene(self) -> Scene | None:

@@ -93,11 +93,17 @@ def test_a_link_to_a_folder_above_ends(tmp_path):
 # --- our datasets -----------------------------------------------------------------------------------------------------
 
 ROWS: list[dict[str, Any]] = [
-    {"video_id": "a", "status": "accepted", "labels": ["walk", "fun"], "human_labels": [], "clip_path": "clips/a.mp4"},
+    {
+        "video_id": "a",
+        "status": "accepted",
+        "labels": ["walk", "fun"],
+        "human_labels": None,
+        "clip_path": "clips/a.mp4",
+    },
     {"video_id": "b", "status": "accepted", "labels": ["walk"], "human_labels": ["jump"], "clip_path": "clips/b.mp4"},
-    {"video_id": "c", "status": "accepted", "labels": [], "human_labels": [], "clip_path": "clips/c.mp4"},
-    {"video_id": "d", "status": "rejected", "labels": ["kick"], "human_labels": [], "clip_path": None},
-    {"video_id": "e", "status": "needs_review", "labels": ["kick"], "human_labels": [], "clip_path": "clips/e.mp4"},
+    {"video_id": "c", "status": "accepted", "labels": ["walk"], "human_labels": [], "clip_path": "clips/c.mp4"},
+    {"video_id": "d", "status": "rejected", "labels": ["kick"], "human_labels": None, "clip_path": None},
+    {"video_id": "e", "status": "needs_review", "labels": ["kick"], "human_labels": None, "clip_path": "clips/e.mp4"},
 ]
 
 

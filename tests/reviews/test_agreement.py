@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.reviews.worlds import says
@@ -95,7 +96,8 @@ def test_kappa_of_pairs_counts_only_what_both_have_judged() -> None:
         ]
         for video_id, row in table.items()
     }
-    pairs = {(p.a, p.b): (p.videos, p.agreed, p.kappa) for p in pair_agreements(units)}
+    said_of = [[(d.reviewer, d.verdict) for d in decisions] for decisions in units.values()]
+    pairs = {(p.a, p.b): (p.videos, p.agreed, p.kappa) for p in pair_agreements(said_of)}
     assert pairs == {
         ("ann", "ben"): (4, 3, pytest.approx(0.5)),
         ("ann", "cid"): (1, 1, None),
@@ -241,11 +243,11 @@ def test_what_takes_long_is_announced(store: Store, few_steps: None, monkeypatch
     said: list[str] = []
     aggregate(store, "mace", said.append)
     assert said == [], "a hundred answers take no time"
-    monkeypatch.setitem(SECONDS_PER_ANSWER, "mace", (0.08, 0.01))
+    monkeypatch.setitem(SECONDS_PER_ANSWER, "mace", 0.1)
     aggregate(store, "mace", said.append)
     assert said == [
-        "mace: weighing 110 verdicts of 3 people, 2 different ones, takes about 11 s",
-        "mace: weighing 75 labels of 3 people, 3 different ones, takes about 8 s",
+        "mace: weighing 110 verdicts of 3 people, takes about 11 s",
+        "mace: weighing 130 answers about labels of 3 people, takes about 13 s",
     ]
 
 
@@ -285,19 +287,80 @@ def test_the_report(store: Store) -> None:
 
 
 def test_precision_of_a_hashtag_from_the_sample(store: Store) -> None:
+    """Of fourteen clips drawn and judged: right are those where somebody said yes to the hashtag, wrong those with no and
+    the rejected. Where nobody was asked, or could tell, nothing is counted."""
+    yes, no = {"jump": "yes"}, {"jump": "no"}
+    told: list[dict[str, Any]] = [
+        *[{"answers": yes}] * 4, {"answers": no}, {"answers": no | {"dance": "yes"}}, {"labels": ("dance",)},
+        {"verdict": "reject"}, {"verdict": "reject", "no_action": True, "labels": ()},
+        {}, {"answers": {"jump": "cannot_tell"}}, {"answers": {"jump": "not_asked", "run": "yes"}},
+        {"answers": yes, "prefilled": True}, {"labels": ()},
+    ]  # fmt: skip
     with store.database.write() as connection:
-        for n in range(12):
-            labels = '["jump"]' if n < 10 else '["jump", "run"]'
+        for n in range(len(told) + 1):
+            labels = '["jump", "run"]' if n == 11 else '["jump"]'
             connection.execute("INSERT INTO sampled VALUES(?, 0, ?, ?, '')", (f"v{n}", n, labels))
-    for n in range(8):
-        ledger.add_decision(store, "ann", says(f"v{n}"))
-    ledger.add_decision(store, "ann", says("v8", "reject"))
-    ledger.add_decision(store, "ann", says("v9", labels=("dance",)))  # a person acts, but does something else
-    ledger.add_decision(store, "ann", says("v10", labels=("run",)))
+    for n, said in enumerate(told):
+        ledger.add_decision(store, "ann", says(f"v{n}", **said))
     ledger.add_decision(store, "ann", says("not drawn", "reject"))
     report = review_report(store)
     jump, run = report.precision
-    assert (jump.label, jump.judged, jump.right, jump.waiting) == ("jump", 11, 8, 1)
-    assert (jump.precision, (jump.low, jump.high)) == (8 / 11, wilson_interval(8, 11))
+    assert (jump.label, jump.judged, jump.right, jump.waiting) == ("jump", 10, 4, 1)
+    assert (jump.not_asked, jump.cannot_tell) == (3, 1)
+    assert (jump.precision, (jump.low, jump.high)) == (4 / 10, wilson_interval(4, 10))
     assert (run.label, run.judged, run.right) == ("run", 1, 1)
-    assert report.precision_all is not None and (report.precision_all.judged, report.precision_all.right) == (11, 9)
+    assert report.precision_all is not None and (report.precision_all.judged, report.precision_all.right) == (11, 5)
+
+
+def test_what_two_people_say_of_a_label(store: Store) -> None:
+    """Two people with known errors on three hashtags: kappa and alpha label by label, and intervals as another bootstrap
+    of the same videos draws them."""
+    metrics = pytest.importorskip("sklearn.metrics")  # crowd-kit needs it
+    rng = np.random.default_rng(1)
+    truth = rng.random((60, 3)) < 0.4
+    table = {who: np.where(rng.random((60, 3)) < wrong, ~truth, truth) for who, wrong in (("ann", 0.1), ("ben", 0.3))}
+    told = [
+        (who, says(f"v{n:02}", answers={f"l{i}": "yes" if value else "no" for i, value in enumerate(row)}), "2026")
+        for who, said in table.items()
+        for n, row in enumerate(said)
+    ]
+    ledger.add_decisions(store, told)
+    again = [rng.integers(0, 60, 60) for _ in range(300)]
+    for found in review_report(store).labels:
+        one, other = (table[who][:, int(found.label[1])] for who in ("ann", "ben"))
+        pair = found.pairs[0]
+        alpha = krippendorff_alpha(list(zip(one, other, strict=True)))
+        assert (found.videos, found.alpha) == (60, pytest.approx(alpha))
+        assert pair.kappa == pytest.approx(metrics.cohen_kappa_score(one, other))
+        alphas = [krippendorff_alpha(list(zip(one[rows], other[rows], strict=True))) for rows in again]
+        kappas = [metrics.cohen_kappa_score(one[rows], other[rows]) for rows in again]
+        for interval, drawn in (
+            ((found.alpha_low, found.alpha_high), alphas),
+            ((pair.kappa_low, pair.kappa_high), kappas),
+        ):
+            assert interval == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])), abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("said", "labels", "come_to", "conflict"),
+    [
+        ([{"a": "yes", "b": "no"}], ("a",), {"a": "yes", "b": "no"}, None),
+        ([{"a": "no"}], (), {"a": "no"}, None),
+        ([{}], (), {}, None),
+        ([{"a": "cannot_tell"}], None, {"a": "cannot_tell"}, None),
+        ([{"a": "not_asked"}], None, {"a": "not_asked"}, None),
+        ([{"a": "no", "b": "not_asked"}], (), {"a": "no", "b": "not_asked"}, None),
+        ([{"a": "yes"}, {"a": "not_asked"}], ("a",), {"a": "yes"}, None),
+        ([{"a": "yes"}, {"a": "no"}], None, {"a": "cannot_tell"}, "labels"),
+        ([{"a": "yes", "b": "yes"}, {"a": "no", "b": "yes"}], ("b",), {"b": "yes", "a": "cannot_tell"}, "labels"),
+        ([{"a": "yes"}, {"a": "yes"}, {"a": "cannot_tell"}], ("a",), {"a": "yes"}, None),
+        ([{"a": "no", "new": "yes"}, {"a": "no"}, {"a": "no"}], None, {"a": "no", "new": "no"}, "labels"),
+    ],
+)
+def test_every_label_is_a_question_of_its_own(
+    said: list[dict[str, str]], labels: tuple[str, ...] | None, come_to: dict[str, str], conflict: str | None
+) -> None:
+    found = consensus(
+        [Decision("key-00000000", "v", "accept", reviewer=f"p{n}", id=n, answers=a) for n, a in enumerate(said)], 1
+    )
+    assert found.said is not None and (found.said.labels, found.answers, found.conflict) == (labels, come_to, conflict)

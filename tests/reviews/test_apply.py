@@ -95,10 +95,10 @@ def test_decisions_become_statuses_labels_and_clips(data: Path) -> None:
         name: (row["status"], row["reasons"], row["human_labels"], row["human_tags"]) for name, row in found.items()
     } == {
         "a": ("accepted", ["human_accepted"], ["waltz", "tango"], ["indoors"]),
-        "b": ("rejected", ["human_rejected"], [], []),
+        "b": ("rejected", ["human_rejected"], None, []),
         "c": ("rejected", ["human_no_action"], [], []),
-        "short": ("rejected", ["too_short"], [], []),
-        "notes": ("rejected", ["not_a_video"], [], []),
+        "short": ("rejected", ["too_short"], None, []),
+        "notes": ("rejected", ["not_a_video"], None, []),
     }
     assert records(data)["a"].clip == before["a"].clip, "the proposed clip was what was accepted: it is not cut again"
     assert [p.stem for p in data.glob("clips/*/*.mp4")] == [before["a"].video_id]
@@ -265,6 +265,26 @@ def test_two_judgements_are_needed_and_a_conflict_changes_nothing(data: Path) ->
     assert (applied.conflicts, rows(data)["b"]["reasons"]) == (0, ["human_rejected"])
 
 
+def test_more_judgements_wanted_take_nothing_out(data: Path) -> None:
+    """What was accepted stays until there is a new verdict, and while somebody still says so; a conflict changes nothing."""
+    decide(data, "a", labels=("waltz",))
+    decide(data, "b")
+    decide(data, "c", labels=())
+    before = api.review_apply(data)
+    with_desk(data, lambda desk: None, reviewers_per_video=2)
+    again = api.review_apply(data)
+    assert (before.accepted, again.accepted, again.changed) == (3, 3, 0)
+    decide(data, "b", "reject", reviewer="ben")
+    applied = api.review_apply(data)
+    assert (applied.accepted, applied.conflicts, applied.changed) == (3, 1, 0)
+    decide(data, "b", "reject")  # ann thinks again
+    decide(data, "a", "reject")
+    assert api.review_apply(data).accepted == 1
+    assert {name: row["human_labels"] for name, row in rows(data).items() if name in "abc"} == {
+        "a": None, "b": None, "c": [],
+    }  # fmt: skip
+
+
 def test_people_overrule_rejections_by_quality_and_duplicates(curated: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     api.curate(curated / "videos", data, min_scene_frames=5, min_brightness=250.0, **NO_PEOPLE)
@@ -345,13 +365,28 @@ def test_without_any_review_nothing_is_made(data: Path) -> None:
     assert files(data) == before and not (data / "reviews.sqlite").exists()
 
 
-def test_training_takes_the_human_label(data: Path) -> None:
+def test_what_people_saw_counts_everywhere_and_nothing_is_not_unsaid(data: Path) -> None:
+    """The hashtags are "dance" (a, b) and "swim" (c): a is a waltz, b shows somebody who does neither, of c nobody spoke."""
     from tiktokactions.clips.read import read_clips
+    from tiktokactions.dataset.history import accepted_rows, state_of
 
-    decide(data, "a", labels=("waltz",))
+    decide(data, "a", answers={"dance": "no", "waltz": "yes"})
+    decide(data, "b", labels=())
     decide(data, "c")
     api.review_apply(data)
-    assert sorted(str(clip.label) for clip in read_clips(str(data), side="all").clips) == ["swim", "waltz"]
+    found = {name: (row["human_labels"], row["human_answers"]) for name, row in rows(data).items() if name in "abc"}
+    assert found == {
+        "a": (["waltz"], [("waltz", "yes"), ("dance", "no")]), "b": ([], [("dance", "no")]), "c": (None, None),
+    }  # fmt: skip
+    assert sorted(str(clip.label) for clip in read_clips(str(data), side="all").clips) == ["None", "swim", "waltz"]
+    labels = json.loads((data / "stats.json").read_text())["labels"]
+    assert {row["label"] for row in labels if row["accepted"]} == {"waltz", "(none)", "swim"}
+    [b] = [row for row in accepted_rows(data) if row["human_labels"] == []]
+    assert state_of(b) != state_of(b | {"human_labels": None})
+    with pytest.raises(ValueError, match="dance"):
+        api.dataset_subset(data, data.parent / "subset", labels=["dance"])
+    api.dataset_export(data, "webdataset", data.parent / "tar")
+    assert api.dataset_verify(data).problems == ()
 
 
 def test_the_detectors_verdict_is_overruled_both_ways(curated: Path, tmp_path: Path) -> None:

@@ -85,13 +85,19 @@ def test_a_lease_ends_by_itself_and_when_given_back(desks: Any, monkeypatch: pyt
     ann = ids(desk, "ann", 2)
     desk.release("ann", ann[:1])
     assert ann[0] in ids(desk, "ben", 1)
-    start = time.time()
-    monkeypatch.setattr(time, "time", lambda: start + 50)
+    for jump_s in (-1e6, 1e6):
+        monkeypatch.setattr(time, "time", lambda jump_s=jump_s: 2e9 + jump_s)
+        assert not {*ann} & {*ids(desk, "eve", 1)}, "the clock was set: nobody's lease ends"
+    desk.release("eve")
+    start = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: start + 50)
     desk.renew("ann", ann)
-    monkeypatch.setattr(time, "time", lambda: start + 80)
+    monkeypatch.setattr(time, "monotonic", lambda: start + 80)
     assert ann[0] in ids(desk, "cid", 9) and ann[1] not in ids(desk, "cid", 9), "ben's ended, ann's was renewed"
-    monkeypatch.setattr(time, "time", lambda: start + 200)
+    monkeypatch.setattr(time, "monotonic", lambda: start + 200)
     assert set(ids(desk, "dot", 9)) == {"v00", "v01", "v02", "v03"}
+    monkeypatch.setattr(time, "monotonic", lambda: 5.0)
+    assert set(ids(desk, "fay", 9)) == {"v00", "v01", "v02", "v03"}, "the machine was started anew"
 
 
 def test_a_decision_ends_the_lease_and_the_item(desks: Any) -> None:
@@ -122,6 +128,9 @@ def test_more_judgements_can_be_asked_for_later(desks: Any) -> None:
     assert ids(desk, "ben") == []
     again = desks(reviewers_per_video=2)
     assert set(ids(again, "ben")) == {"v00", "v01"} and ids(again, "ann") == []
+    desk.decide("eve", says("v00"))
+    progress = desks(reviewers_per_video=4).progress("ben")
+    assert (progress.left, progress.judgements_left) == (2, 5), "of eight three are there"
 
 
 def test_skipped_ones_come_last_for_that_person_only(desks: Any) -> None:
@@ -178,7 +187,7 @@ def test_never_more_than_k_at_once_and_nothing_is_lost(
         pytest.MonkeyPatch.context() as patch,
         contextlib.closing(a_desk(folder, doubtful(5), reviewers_per_video=k, lease_s=60)) as desk,
     ):
-        now = time.time()
+        now = time.monotonic()
         pages: dict[str, list[str]] = {f"p{n}": [] for n in range(4)}
         judged: dict[str, list[str]] = {name: [] for name in pages}
         for number, (event, who, count) in enumerate(events):
@@ -204,16 +213,17 @@ def test_never_more_than_k_at_once_and_nothing_is_lost(
                 pages[person] = []
             elif event == "later":
                 now += 61
-                patch.setattr(time, "time", lambda now=now: now)
+                patch.setattr(time, "monotonic", lambda now=now: now)
                 pages = {name: [] for name in pages}
             with desk.index.database.connection() as connection:
                 leased = Counter(
-                    row[0] for row in connection.execute("SELECT video_id FROM leases WHERE ends>?", (now,))
+                    row[0]
+                    for row in connection.execute("SELECT video_id FROM leases WHERE ends>? AND began<=?", (now, now))
                 )
             done = Counter(video_id for videos in judged.values() for video_id in set(videos))
             if not any(event == "undo" for event, _, _ in events):
                 assert all(leased[v] + done[v] <= k for v in {*leased, *done}), (leased, done)
-        patch.setattr(time, "time", lambda: now + 1000)
+        patch.setattr(time, "monotonic", lambda: now + 1000)
         for person in ("q1", "q2", "q3"):
             while new := ids(desk, person, 3):
                 for video_id in new:

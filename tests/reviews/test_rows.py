@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tiktokactions.reviews.decisions import Decision, Judgement, Verdict, value_of
+from tiktokactions.reviews.ledger import all_rows
 from tiktokactions.reviews.rows import column_names, from_row, insert, to_row
 from tiktokactions.reviews.store import Store
 from tiktokactions.reviews.tasks import EXPORTED
@@ -61,6 +64,7 @@ FULL = Decision(
     scene=0,
     start_s=1.5,
     end_s=6.0,
+    answers={"waltz": "yes", "größe": "yes"},
     seconds=2.25,
     page_version="0.1",
     queue="review",
@@ -75,9 +79,42 @@ def store(tmp_path: Path):
     opened.close()
 
 
-@pytest.mark.parametrize(("table", "expected"), [("decisions", DECISIONS), ("verdicts", VERDICTS)])
-def test_tables_are_those_of_format_1(store: Store, table: str, expected: str) -> None:
-    assert store.database.rows("SELECT sql FROM sqlite_master WHERE name=?", (table,))[0][0] == expected
+FORMAT_1 = f"""{DECISIONS};{VERDICTS};CREATE TABLE settings(name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE gold(video_id TEXT PRIMARY KEY, verdict TEXT NOT NULL, labels TEXT, by TEXT NOT NULL, at_utc TEXT NOT NULL);
+INSERT INTO decisions(client_key, at_utc, reviewer, video_id, verdict, labels, no_action, page_version, origin) VALUES
+  ('page-0001', '2026', 'ann', 'named', 'accept', '["waltz"]', 0, '0.1', 'web'),
+  ('page-0002', '2026', 'ann', 'unsaid', 'accept', NULL, 0, '0.1', 'web'),
+  ('file-0001', '2026', 'ben', 'named', 'accept', '["waltz", "tango"]', 0, '', 'csv'),
+  ('file-0002', '2026', 'ben', 'none', 'accept', '[]', 0, '', 'csv'),
+  ('page-0003', '2026', 'ann', 'still', 'reject', NULL, 1, '0.1', 'web');
+INSERT INTO verdicts VALUES
+  ('named', 'accept', '["waltz"]', '[]', 0, NULL, NULL, NULL, 2, 1.0, 'majority'),
+  ('unsaid', 'accept', '[]', '[]', 0, NULL, NULL, NULL, 1, 1.0, 'majority'),
+  ('still', 'reject', '[]', '[]', 1, NULL, NULL, NULL, 1, 1.0, 'majority');
+PRAGMA user_version = 1;"""
+
+
+@pytest.mark.parametrize("may_write", [True, False])
+def test_reviews_of_format_1_are_carried_over(tmp_path: Path, may_write: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be told is not asked: hashtags that were not named, and every label where none was named."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "reviews.sqlite")) as connection:
+        connection.executescript(FORMAT_1)
+    before = (tmp_path / "reviews.sqlite").read_bytes()
+    if not may_write:
+        monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+    for _ in range(2):
+        with contextlib.closing(Store(tmp_path)) as opened:
+            rows = [(d.client_key, d.labels, d.answers, d.prefilled) for d in all_rows(opened)]
+            verdicts = [from_row(Verdict, row) for row in opened.database.rows("SELECT * FROM verdicts")]
+        assert rows == [
+            ("page-0001", ("waltz",), {"waltz": "yes"}, True),
+            ("page-0002", None, None, False),
+            ("file-0001", ("waltz", "tango"), {"waltz": "yes", "tango": "yes"}, False),
+            ("file-0002", (), {}, False),
+            ("page-0003", None, None, False),
+        ]
+        assert [(v.video_id, v.labels) for v in verdicts] == [("named", ("waltz",)), ("unsaid", None), ("still", ())]
+    assert ((tmp_path / "reviews.sqlite").read_bytes() == before) is not may_write
 
 
 @pytest.mark.parametrize(
@@ -88,19 +125,22 @@ def test_tables_are_those_of_format_1(store: Store, table: str, expected: str) -
             "decisions",
             (
                 *(1, "key-00000001", "2026-11-26T23:59:00.000+00:00", "ann", "v1", "accept", '["waltz", "größe"]'),
-                *('["blurred"]', 0, 0, 1.5, 6.0, 2.25, "0.1", "review", 1, "web", None, None),
+                *('["blurred"]', 0, 0, 1.5, 6.0, '{"waltz": "yes", "größe": "yes"}', "", 2.25, "0.1", "review", 1, 0),
+                *("web", None, None),
             ),
             id="a decision",
         ),
         pytest.param(
-            Verdict("v1", "reject", (), ("dark",), True, judgements=2, confidence=0.5, method="glad"),
+            Verdict(
+                "v1", "reject", (), ("dark",), True, answers={"*": "no"}, judgements=2, confidence=0.5, method="glad"
+            ),
             "verdicts",
-            ("v1", "reject", "[]", '["dark"]', 1, None, None, None, 2, 0.5, "glad"),
+            ("v1", "reject", "[]", '["dark"]', 1, None, None, None, '{"*": "no"}', "", 2, 0.5, "glad"),
             id="a verdict",
         ),
     ],
 )
-def test_rows_are_those_of_format_1(store: Store, record: Decision | Verdict, table: str, expected: tuple) -> None:
+def test_rows_are_those_of_the_tables(store: Store, record: Decision | Verdict, table: str, expected: tuple) -> None:
     row = to_row(record)
     row.pop("id", None)
     with store.database.write() as connection:
@@ -128,21 +168,22 @@ def test_a_row_written_by_the_version_before_is_read(store: Store) -> None:
     )
 
 
-def test_exports_have_the_columns_of_before() -> None:
+def test_columns_of_exports() -> None:
     assert [
         *("client_key", "at_utc", "reviewer", "video_id", "verdict", "labels", "tags", "no_action", "scene"),
-        *("start_s", "end_s", "seconds", "queue", "adjudication", "origin", "undoes"),
+        *("start_s", "end_s", "answers", "why", "seconds", "queue", "adjudication", "prefilled", "origin", "undoes"),
     ] == list(EXPORTED)
 
 
 def test_what_is_said_is_the_same_in_every_noun() -> None:
     said = column_names(Judgement)
-    assert said == ["verdict", "labels", "tags", "no_action", "scene", "start_s", "end_s"]
+    assert said == ["verdict", "labels", "tags", "no_action", "scene", "start_s", "end_s", "answers", "why"]
     assert [name for name in column_names(Decision) if name in said] == said
     assert [name for name in column_names(Verdict) if name in said] == said
     assert json.dumps(value_of(FULL), ensure_ascii=False) == (
         '{"verdict": "accept", "labels": ["waltz", "größe"], "tags": ["blurred"], "no_action": false, "scene": 0,'
-        ' "start_s": 1.5, "end_s": 6.0, "queue": "review"}'
+        ' "start_s": 1.5, "end_s": 6.0, "answers": {"waltz": "yes", "größe": "yes"}, "why": "",'
+        ' "queue": "review"}'
     )
 
 
@@ -158,7 +199,7 @@ def test_what_is_said_is_the_same_in_every_noun() -> None:
         pytest.param(
             shapes.JudgementAnswer,
             '{"reviewer":"ann","verdict":"accept","labels":["waltz","größe"],"tags":["blurred"],"no_action":false,'
-            '"start_s":1.5,"end_s":6.0}',
+            '"start_s":1.5,"end_s":6.0,"answers":{"waltz":"yes","größe":"yes"},"why":""}',
             id="a judgement",
         ),
     ],

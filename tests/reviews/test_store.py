@@ -87,8 +87,16 @@ def test_the_same_client_key_again_changes_nothing(store: Store, tmp_path: Path)
         (says("v", no_action=True), "no_action"),
         (says("v", start_s=1.0), "both or neither"),
         (says("v", start_s=3.0, end_s=2.0), "a start before its end"),
-        (says("v", labels=("",)), "label ''"),
+        (says("v", labels=("",)), "labels ''"),
         (says("v", labels=("a\x00b",)), "that can be shown"),
+        (says("v", labels=("a\nb",)), "that can be shown"),
+        (says("v", labels=("jump\u202egnp.exe",)), "that can be shown"),
+        (says("v", answers={"a\u2066b": "yes"}), "that can be shown"),
+        (says("v", tags=("\u200b",)), "that can be shown"),
+        (says("v", answers={"a": "perhaps"}), "got 'perhaps', expected one of yes, no, cannot_tell, not_asked"),
+        (says("v", answers={"a": "no"}, labels=("a",)), "send one of the two"),
+        (says("v", answers={"*": "yes"}), "every other label"),
+        (says("v", "reject", answers={"a": "yes"}, no_action=True), "nobody acts"),
         (says("v", labels=("x" * 101,)), "1 to 100 characters"),
         (says("v", tags=tuple(f"t{n}" for n in range(51))), "at most 50"),
         (says("v", seconds=-1.0), "seconds"),
@@ -115,6 +123,16 @@ def test_undo_appends_and_remembers(store: Store, tmp_path: Path) -> None:
     assert [row["verdict"] for row in table(tmp_path)] == ["accept", "reject", "reject", "accept", *["undo"] * 3]
     ben = ledger.decision_of(store, "ben", "v3")
     assert ben is not None and ben.verdict == "accept", "other people's decisions are not touched"
+
+
+def test_an_undo_takes_back_the_decision_that_it_names(store: Store) -> None:
+    """Whatever came later, and however often it is sent."""
+    keys = [ledger.add_decision(store, "ann", says(f"v{n}")).client_key for n in range(3)]
+    undone = [ledger.undo_last(store, "ann", f"undo-{n:04}", takes_back=keys[1]) for n in (1, 1, 2)]
+    assert [u and (u.video_id, u.repeated) for u in undone] == [("v1", False), ("v1", True), None]
+    assert ledger.undo_last(store, "ben", "undo-0003", takes_back=keys[0]) is None, "somebody else's"
+    last = ledger.undo_last(store, "ann", "undo-0004")
+    assert last is not None and last.video_id == "v2"
 
 
 def test_an_undo_sent_again_takes_back_only_one(store: Store, tmp_path: Path) -> None:
@@ -278,7 +296,7 @@ def test_a_newer_or_damaged_file_is_an_error(tmp_path: Path) -> None:
     Store(tmp_path).close()
     with contextlib.closing(sqlite3.connect(tmp_path / "reviews.sqlite")) as connection:
         connection.execute("PRAGMA user_version=99")
-    with pytest.raises(ValueError, match="format 99, this program reads up to 1"):
+    with pytest.raises(ValueError, match="format 99, this program reads up to 2"):
         Store(tmp_path)
     (tmp_path / "reviews.sqlite").write_bytes(b"not a database, whatever it is" * 100)
     with pytest.raises(ValueError, match="not a database of this program"):

@@ -17,7 +17,7 @@ def video(name: str, label: str | None = "x", used: bool = True, **links: str) -
     return {
         "video_id": name,
         "labels": [] if label is None else [label],
-        "human_labels": [],
+        "human_labels": None,
         "creator": links.get("creator"),
         "status": "accepted" if used else "rejected",
         "reasons": [f"duplicate_of:{links['duplicate']}"] if "duplicate" in links else ["enough_people"],

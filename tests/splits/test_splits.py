@@ -130,9 +130,16 @@ def test_what_a_record_is_linked_by():
     ]
     assert found.label_names[found.label[0]] == "x" and found.is_used[0] and found.paths[0].as_py() == clip.path
     said = linked(
-        [video("v", "x") | {"human_labels": ["said", "x"]}, video("bare", None), video("empty") | {"labels": None}]
+        [
+            *(
+                video("v", "x") | {"human_labels": ["said", "x"]},
+                video("bare", None),
+                video("empty") | {"labels": None},
+            ),
+            *(video("none fits") | {"human_labels": []}, video("hashtag alone")),
+        ]
     )
-    assert [said.label_names[i] for i in said.label] == ["said", None, None]
+    assert [said.label_names[i] for i in said.label] == ["said", None, None, None, "x"]
 
 
 # --- sides ------------------------------------------------------------------------------------------------------------

@@ -113,7 +113,8 @@ def _apply(edit: Edit, store: Store, method: Method, report: Callable[[str], Non
     from tiktokactions.verdicts.settle import Settled
 
     folder = edit.folder
-    found, before = aggregate(store, method, report), applied_verdicts(folder)
+    before = applied_verdicts(folder)
+    found = aggregate(store, method, report, before)
     verdicts = found.verdicts
     changed = {i: verdict for i, verdict in verdicts.items() if verdict != before.get(i)}
     # Nobody here has judged those of a release: there is nothing to take back.

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tiktokactions.dataset.info import DatasetInfo
+from tiktokactions.dataset.manifest import labels_of
 from tiktokactions.dataset.statistics import read_batches
 from tiktokactions.errors import UsageError
 from tiktokactions.files import AnyPlace, Place, staging_folder, write_csv
@@ -54,8 +55,7 @@ def accepted_rows(dataset: Place) -> Iterator[JsonObject]:
 
 def state_of(row: JsonObject) -> str:
     """What a clip is: its labels and its part of the source."""
-    names = row["human_labels"] or row["labels"] or []
-    what = "\0".join((*names, f"{row['clip_start_s']:.6f}", f"{row['clip_end_s']:.6f}"))
+    what = "\0".join((*labels_of(row), f"{row['clip_start_s']:.6f}", f"{row['clip_end_s']:.6f}"))
     return hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

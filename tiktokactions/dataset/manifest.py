@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tiktokactions.curation.decide import frame_scores, people_in, person_frames, person_score, searched_frames
@@ -45,6 +47,7 @@ SCHEMA = pa.schema(
             (_FLOAT, "person_share", "person_motion"),
             (pa.map_(_TEXT, _FLOAT), "timings"),
             (_TEXT, "record_sha256"),
+            (pa.map_(_TEXT, _TEXT), "human_answers"),
         )
         for name in names
     ]
@@ -58,7 +61,7 @@ def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None 
     """One record as a row of the manifest; ``split``: the side it was given by ``dataset split``."""
     source, probe, scene, quality, segment = record.source, record.probe, record.scene, record.quality, record.segment
     threshold = person_score(record, options)
-    row = _fields(record, "video_id", "labels", "human_labels", "human_tags", "status", "reasons")
+    row = _fields(record, "video_id", "labels", "human_tags", "status", "reasons")
     row |= _fields(source, "category", "creator", "size_bytes", "sound", "title")
     row |= _fields(probe, "duration_s", "fps", "width", "height")
     row |= _fields(quality, "static_share", "brightness", "sharpness", "orientation")
@@ -87,7 +90,30 @@ def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None 
         "person_score": threshold,
         "timings": list(record.timings.items()),
         "record_sha256": record_seal(record),
+        "human_labels": record.labels_seen,
+        "human_answers": None if record.human_answers is msgspec.UNSET else list(record.human_answers.items()),
     }
+
+
+def labels_that_count(columns: Mapping[str, pa.Array] | pa.RecordBatch) -> pa.Array:
+    """The labels of each row: what people saw, which may be nothing, and where nobody was asked the hashtags."""
+    return pc.coalesce(columns["human_labels"], columns["labels"])
+
+
+def labels_of(row: JsonObject) -> list[str]:
+    """The same of a single row."""
+    found: list[str] | None = row["labels"] if row["human_labels"] is None else row["human_labels"]
+    return found or []
+
+
+def with_unsaid(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+    """Rows of a manifest with ``names`` as its columns: in those of before ``human_answers`` was there, an empty list of
+    ``human_labels`` meant that nobody was asked, and becomes null."""
+    if "human_labels" not in batch.schema.names or "human_answers" in names or "human_tags" not in names:
+        return batch
+    said = batch["human_labels"]
+    asked = pc.if_else(pc.equal(pc.list_value_length(said), 0), pa.scalar(None, said.type), said)
+    return batch.set_column(batch.schema.get_field_index("human_labels"), "human_labels", asked)
 
 
 def _fields(part: object, *names: str) -> JsonObject:

@@ -10,7 +10,7 @@ The funnel (each stage up to people is a subset of the one before; accepted and 
 - **accepted**: status ``accepted``. The people stage has more: duplicates, bad quality, rejected by a person.
 - **needs review**: status ``needs_review``: a person must still judge it. Mostly long enough, without enough people.
 
-A video's labels are its ``human_labels`` where there are any, else its ``labels``. A video with several labels counts
+A video's labels are its ``human_labels`` where people were asked, else its ``labels``. A video with several labels counts
 under each of them (so labels add up to more than the total), one without any under ``(none)``.
 
 Durations are those of the accepted clips. A clip that is shorter than a bin's edge by no more than half a frame of its
@@ -31,6 +31,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tiktokactions.dataset.manifest import labels_that_count, with_unsaid
 from tiktokactions.errors import NotFoundError, UsageError
 from tiktokactions.files import Place, readable
 from tiktokactions.records import FAILURES, STATUSES
@@ -210,16 +211,16 @@ def read_batches(manifest: Place, columns: Sequence[str]) -> Iterator[pa.RecordB
             " Run 'tiktokactions curate' to write it anew."
         )
     later = [name for name in LATER_COLUMNS if name in file.schema_arrow.names]
-    return file.iter_batches(batch_size=BATCH_ROWS, columns=[*columns, *later])
+    names = file.schema_arrow.names
+    return (with_unsaid(batch, names) for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[*columns, *later]))
 
 
 def labels_of_rows(batch: pa.RecordBatch) -> tuple[np.ndarray, pa.Array]:
-    """The labels that count (``human_labels`` where there are any), as pairs: rows (int64, N) and labels (Arrow, N).
+    """The labels that count (:func:`labels_that_count`), as pairs: rows (int64, N) and labels (Arrow, N).
 
     A label that a row names twice is one pair; a row without any label has one pair with :data:`NO_LABEL`.
     """
-    human = pc.fill_null(pc.greater(pc.list_value_length(batch["human_labels"]), 0), False)
-    labels = pc.if_else(human, batch["human_labels"], batch["labels"])
+    labels = labels_that_count(batch)
     pairs = _distinct(pc.list_parent_indices(labels), pc.list_flatten(labels))
     rows = pairs["row"].to_numpy()
     is_bare = np.ones(batch.num_rows, bool)

@@ -166,12 +166,15 @@ def _verdict(row: Mapping[str, str]) -> Verdict | None:
     if not _decided(row):
         return None
     if written := row.get("decided"):
-        return msgspec.convert(json.loads(written) | {"video_id": row["video_id"], "method": RELEASED}, Verdict)
+        told = json.loads(written)
+        if "answers" not in told and not (told.get("labels") or told.get("no_action")):
+            told["labels"] = None  # a release of before answers were kept: it said nothing about actions
+        return msgspec.convert(told | {"video_id": row["video_id"], "method": RELEASED}, Verdict)
     record = _released(row).record
     said = Verdict(
         record.video_id,
         "accept" if "human_accepted" in record.reasons else "reject",
-        labels=record.human_labels,
+        labels=record.labels_seen,
         tags=record.human_tags,
         no_action="human_no_action" in record.reasons,
         judgements=1,

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from tiktokactions.collection.rows import hash_creator
 from tiktokactions.curation.decide import person_score
 from tiktokactions.dataset.dataset import Dataset
+from tiktokactions.dataset.manifest import labels_of
 from tiktokactions.dataset.statistics import labels_of_rows
 from tiktokactions.files import Place, create, local_path, may_be_refused, sha256_file, update_sums
 from tiktokactions.records import JsonObject, PersonBox, Sample, VideoRecord
@@ -50,8 +51,8 @@ class ExportedClip:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What people said, else the hashtags."""
-        return tuple(self.row["human_labels"] or self.row["labels"])
+        """What people saw, which may be none of the actions; where nobody was asked, the hashtags."""
+        return tuple(labels_of(self.row))
 
     @property
     def label(self) -> str | None:
@@ -87,7 +88,7 @@ class ExportedClip:
             "label": self.label,
             "labels": list(self.labels),
             "hashtags": list(self.row["labels"]),
-            "labelled_by_people": bool(self.row["human_labels"]),
+            "labelled_by_people": self.row["human_labels"] is not None,
             "split": None if self.side == UNSPLIT else self.side,
             "start_s": self.start_s,
             "end_s": self.end_s,

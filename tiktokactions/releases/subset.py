@@ -28,7 +28,7 @@ from tiktokactions.dataset.checksums import close_sums
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.history import next_version
 from tiktokactions.dataset.info import identified, info_bytes, read_info, write_info
-from tiktokactions.dataset.manifest import rewrite_manifest
+from tiktokactions.dataset.manifest import labels_of, rewrite_manifest
 from tiktokactions.dataset.subset_mark import MARK, is_subset
 from tiktokactions.files import (
     Place,
@@ -83,7 +83,7 @@ def candidates_of(data: Dataset, choice: Choice) -> list[Row]:
     for batch in data.batches(COLUMNS):
         accepted = batch.filter(pc.and_(pc.equal(batch["status"], "accepted"), pc.is_valid(batch["clip_path"])))
         for row in accepted.to_pylist():
-            row["names"] = row["human_labels"] or row["labels"] or []
+            row["names"] = labels_of(row)
             if choice.labels and not set(choice.labels) & set(row["names"]):
                 continue
             if row["split"] == "none" or (choice.sides and row["split"] not in choice.sides):

@@ -18,6 +18,7 @@ from tiktokactions.dataset.card import curate_command
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.figures import FIGURES, draw_figures
 from tiktokactions.dataset.info import DatasetInfo
+from tiktokactions.dataset.manifest import labels_of
 from tiktokactions.dataset.statistics import NO_LABEL, Statistics, dataset_statistics, labels_of_rows
 from tiktokactions.files import poster_path, strip_path
 from tiktokactions.records import REASONS, JsonObject, to_builtins
@@ -136,7 +137,7 @@ def _samples(data: Dataset, wanted: int) -> list[Block]:
 
 
 def _caption(row: JsonObject) -> str:
-    names = row["human_labels"] or row["labels"]
+    names = labels_of(row)
     return ", ".join(f"#{name}" for name in names[:3]) or "no label"
 
 

@@ -1,52 +1,70 @@
-"""From many people's judgements to one verdict per video: majority, or models of who can be trusted (crowd-kit)."""
+"""From many people's judgements to one verdict per video: majority, or models of who can be trusted (crowd-kit).
+
+Labels are aggregated by binary relevance: whether a label fits a clip is one question with the answers yes and no. All
+questions go into one model, so that what is known of a person from the frequent labels helps with the rare ones.
+"""
 
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tiktokactions.reviews.consensus import Consensus, agreed, consensus
-from tiktokactions.reviews.decisions import Decision, Verdict
+from tiktokactions.reviews.decisions import EVERY_OTHER, Decision, Gold, Verdict
 from tiktokactions.reviews.golden import gold
 from tiktokactions.reviews.ledger import in_force_by_video
 from tiktokactions.reviews.options import Method
+from tiktokactions.reviews.order import scramble
 from tiktokactions.reviews.store import Store, reviewers_per_video
 
 if TYPE_CHECKING:
-    from crowdkit.aggregation import GLAD, MACE, DawidSkene
+    from crowdkit.aggregation import GLAD, MACE
 
 ITERATIONS, RESTARTS = 50, 5
 """How often a model estimates anew, and (MACE) from how many starting points."""
-SECONDS_PER_ANSWER = {"dawid-skene": (1e-4, 5e-6), "mace": (8e-4, 1.2e-4), "glad": (5.6e-3, 4e-6)}
-"""Seconds for one answer, and more for each possible answer; measured on one core with 10,000 answers of 20 people."""
+SECONDS_PER_ANSWER = {"dawid-skene": 1.1e-4, "mace": 3.7e-3, "glad": 1e-2}
+"""Seconds for one answer to a question of two answers; measured on one core that others used too, with 2,700 answers."""
 SAID_FROM_S = 5.0
 """Work that takes longer than this is announced."""
 TIE = 1e-6
 """Two answers whose probabilities differ by less than this are a tie."""
+ANSWERS_AT_MOST = {"dawid-skene": 500_000, "mace": 10_000, "glad": 3_000}
+"""More than that would take more than a minute: then MACE and GLAD leave out questions to which all gave the same answer
+(not those with different ones), which says what comes out, and Dawid and Skene take fewer questions about labels."""
+ANCHORS = 5
+"""MACE and GLAD take no known answers: this many people of whom the models know nothing give the right ones."""
 
-Answers = Sequence[tuple[str, str, str]]
+Task = tuple[str, str]
+"""A video and a label; the label is empty where the question is accept or reject."""
+Answers = Sequence[tuple[Task, str, str]]
 """Of (task, worker, answer)."""
 
 
 @dataclass(frozen=True)
 class Aggregated:
     verdicts: dict[str, Verdict]
-    """Verdicts of the videos that have their ``k`` judgements and no conflict over the verdict."""
+    """Verdicts of the videos that have their ``k`` judgements and no conflict over the verdict, and those that stand."""
     conflicts: dict[str, str]
     """Videos that somebody has to settle, and the kind of each conflict (as in ``Consensus``)."""
 
 
 def aggregate(
-    store: Store, method: Method = "majority", report: Callable[[str], None] = lambda text: None
+    store: Store,
+    method: Method = "majority",
+    report: Callable[[str], None] = lambda text: None,
+    before: Mapping[str, Verdict] | None = None,
 ) -> Aggregated:
     """The outcome for every video.
 
     ``majority`` needs more than half. The others estimate from all judgements together how reliable each person is, and
     weigh them: Dawid and Skene (1979) by a confusion matrix per person, MACE (Hovy et al., 2013) by how often a person
     guesses, GLAD (Whitehill et al., 2009) by ability and the video's difficulty. They decide where a majority cannot; an
-    adjudication or a gold answer overrules them all. ``report`` receives a line before anything that takes long.
+    adjudication or a gold answer overrules them all, and gold answers tell them who is right. ``report`` receives a line
+    before anything that takes long. ``before``: the verdicts in force. One of them stands while there is no new one (more
+    judgements are wanted now, or people disagree) and somebody still says what it says.
     """
     k, answers = reviewers_per_video(store), gold(store)
     by_video = in_force_by_video(store)
@@ -54,7 +72,7 @@ def aggregate(
         by_video.setdefault(video_id, [])
     outcomes = {i: consensus(decisions, k, answers.get(i)) for i, decisions in sorted(by_video.items())}
     if method != "majority":
-        outcomes = _weighed(outcomes, by_video, k, method, report)
+        outcomes = _weighed(outcomes, by_video, k, method, answers, report)
     verdicts = {
         video_id: Verdict(
             video_id=video_id,
@@ -66,7 +84,18 @@ def aggregate(
         for video_id, outcome in outcomes.items()
         if outcome.said is not None
     }
-    return Aggregated(verdicts, {i: outcome.conflict for i, outcome in outcomes.items() if outcome.conflict})
+    standing = {
+        video_id: verdict
+        for video_id, verdict in (before or {}).items()
+        if video_id not in verdicts and _stands(verdict, by_video.get(video_id, ()))
+    }
+    return Aggregated(verdicts | standing, {i: outcome.conflict for i, outcome in outcomes.items() if outcome.conflict})
+
+
+def _stands(verdict: Verdict, decisions: Sequence[Decision]) -> bool:
+    """Whether as many people as made a verdict have their say in force, and one of them still says the same."""
+    votes = [d for d in decisions if d.verdict != "skip" and not d.adjudication]
+    return len(votes) >= verdict.judgements > 0 and any(d.verdict == verdict.verdict for d in votes)
 
 
 def _weighed(
@@ -74,6 +103,7 @@ def _weighed(
     by_video: Mapping[str, Sequence[Decision]],
     k: int,
     method: Method,
+    known: Mapping[str, Gold],
     report: Callable[[str], None],
 ) -> dict[str, Consensus]:
     """The outcomes with verdicts and labels as a model of the people sees them."""
@@ -81,67 +111,117 @@ def _weighed(
         i: [d for d in decisions if d.verdict in ("accept", "reject") and not d.adjudication]
         for i, decisions in by_video.items()
     }
-    judged = [(i, d.reviewer, d.verdict) for i, ds in votes.items() for d in ds]
-    named = [
-        (i, d.reviewer, "\n".join(sorted(d.labels)))
-        for i, ds in votes.items()
-        for d in ds
-        if d.verdict == "accept" and d.labels
-    ]
+    judged = [((i, ""), d.reviewer, d.verdict) for i, ds in votes.items() for d in ds]
     _announce(judged, "verdicts", method, report)
-    verdicts = most_probable(judged, method)
-    _announce(named, "labels", method, report)
-    labels = most_probable(named, method)
+    verdicts = most_probable(judged, method, {(i, ""): answer.verdict for i, answer in known.items()})
+    # That somebody does not say most labels of most clips tells Dawid and Skene how seldom a person errs; the others have no
+    # use for it.
+    named = label_answers(votes, of_all=method == "dawid-skene")
+    right = {(i, name): "yes" if name in (known[i].labels or ()) else "no" for (i, name), _, _ in named if i in known}
+    right = {task: said for task, said in right.items() if known[task[0]].labels is not None}
+    _announce(named, "answers about labels", method, report)
+    labels = defaultdict[str, dict[str, str]](dict)
+    for (video_id, name), (said, _) in most_probable(named, method, right).items():
+        labels[video_id][name] = said
     weighed: dict[str, Consensus] = {}
     for video_id, outcome in outcomes.items():
-        verdict, probability = verdicts.get(video_id, (None, 0.0))
+        verdict, probability = verdicts.get((video_id, ""), (None, 0.0))
         if outcome.is_final or outcome.judged < k or verdict is None:
             weighed[video_id] = outcome
-            continue
-        found = agreed(votes[video_id], verdict, outcome.judged, probability)
-        said = labels.get(video_id, (None, 0.0))[0] if verdict == "accept" else None
-        if said and found.said is not None:
-            found = replace(found, said=replace(found.said, labels=tuple(said.split("\n"))), conflict=None)
-        weighed[video_id] = found
+        else:
+            weighed[video_id] = agreed(
+                votes[video_id], verdict, outcome.judged, probability, weighed=labels.get(video_id)
+            )
     return weighed
 
 
+def label_answers(votes: Mapping[str, Sequence[Decision]], of_all: bool = False) -> list[tuple[Task, str, str]]:
+    """Yes or no of everybody who accepted a video and spoke of actions, to every label that somebody spoke of there; or
+    ``of_all`` labels, as far as :data:`ANSWERS_AT_MOST` allows."""
+    found = []
+    vocabulary = dict.fromkeys(
+        name for ds in votes.values() for d in ds for name in d.answered or () if name != EVERY_OTHER
+    )
+    of_all = of_all and sum(map(len, votes.values())) * len(vocabulary) <= ANSWERS_AT_MOST["dawid-skene"]
+    for video_id, decisions in votes.items():
+        spoke = [d for d in decisions if d.verdict == "accept" and d.answered is not None]
+        names = dict.fromkeys(name for d in spoke for name in d.answered or () if name != EVERY_OTHER)
+        names = vocabulary if of_all else names
+        for name in names:
+            said = [(d.reviewer, (d.answered or {}).get(name, "no")) for d in spoke]
+            found += [((video_id, name), who, answer) for who, answer in said if answer in ("yes", "no")]
+    return found
+
+
 def _announce(answers: Answers, what: str, method: Method, report: Callable[[str], None]) -> None:
-    people, choices = len({who for _, who, _ in answers}), len({answer for _, _, answer in answers})
-    each, more = SECONDS_PER_ANSWER[method]
-    seconds = len(answers) * (each + more * choices)
+    seconds = len(_left_out(answers, method, {})[0]) * SECONDS_PER_ANSWER[method]
     if seconds >= SAID_FROM_S:
-        said = f"{len(answers)} {what} of {people} people, {choices} different ones"
-        report(f"{method}: weighing {said}, takes about {seconds:.0f} s")
+        people = len({who for _, who, _ in answers})
+        report(f"{method}: weighing {len(answers)} {what} of {people} people, takes about {seconds:.0f} s")
 
 
-def most_probable(answers: Answers, method: Method) -> dict[str, tuple[str, float]]:
-    """The most probable answer of each task and its probability, from (task, worker, answer); ties are left out.
+def most_probable(
+    answers: Answers, method: Method, known: Mapping[Task, str] | None = None
+) -> dict[Task, tuple[str, float]]:
+    """The most probable answer of each task and its probability; ties are left out. ``known``: the right answer of some.
 
     The same answers give the same result, in whatever order they come.
     """
     if not answers:
         return {}
-    if len({answer for _, _, answer in answers}) == 1:
+    if len({answer for _, _, answer in answers} | set((known or {}).values())) == 1:
         return {task: (answer, 1.0) for task, _, answer in answers}  # all say the same: there is nothing to estimate
     import numpy
     import pandas
 
-    table = pandas.DataFrame(sorted(answers), columns=["task", "worker", "label"])
+    answers, found = _left_out(answers, method, known or {})
+    tasks = sorted({task for task, _, _ in answers})
+    number = {task: n for n, task in enumerate(tasks)}
+    rows = sorted((number[task], who, answer) for task, who, answer in answers)
+    right = {number[task]: said for task, said in (known or {}).items() if task in number}
     with warnings.catch_warnings(action="ignore"):  # crowd-kit uses functions that newer versions of pandas deprecate
-        probabilities = _model(method).fit_predict_proba(table)
-    found: dict[str, tuple[str, float]] = {}
+        if method == "dawid-skene":
+            from crowdkit.aggregation import DawidSkene
+
+            table = pandas.DataFrame(rows, columns=["task", "worker", "label"])
+            series = pandas.Series(right, dtype=object) if right else None
+            probabilities = DawidSkene(n_iter=ITERATIONS).fit_predict_proba(table, true_labels=series)
+        else:
+            rows += [(n, f"\0{anchor}", said) for n, said in sorted(right.items()) for anchor in range(ANCHORS)]
+            table = pandas.DataFrame(rows, columns=["task", "worker", "label"])
+            probabilities = _model(method).fit_predict_proba(table)
     answers_of_model = [str(name) for name in probabilities.columns]
-    for task, row in zip(probabilities.index, probabilities.fillna(0.0).to_numpy(), strict=True):
+    for n, row in zip(probabilities.index, probabilities.fillna(0.0).to_numpy(), strict=True):
         best = int(row.argmax())
         if len(row) == 1 or row[best] - numpy.partition(row, -2)[-2] > TIE:
-            found[str(task)] = (answers_of_model[best], float(row[best]))
+            found[tasks[int(n)]] = (answers_of_model[best], float(row[best]))
     return found
 
 
-def _model(method: Method) -> GLAD | MACE | DawidSkene:
-    from crowdkit.aggregation import GLAD, MACE, DawidSkene
+def _left_out(
+    answers: Answers, method: Method, known: Mapping[Task, str]
+) -> tuple[Answers, dict[Task, tuple[str, float]]]:
+    """The answers that a model weighs, and what it need not weigh: where there are too many, questions to which all gave the
+    same answer, except for as many of them, drawn at random, as there is time for."""
+    budget = ANSWERS_AT_MOST[method]
+    if method == "dawid-skene" or len(answers) <= budget:
+        return answers, {}
+    given = defaultdict[Task, list[str]](list)
+    for task, _, answer in answers:
+        given[task].append(answer)
+    alike = [task for task, said in given.items() if len(set(said)) == 1 and task not in known]
+    budget -= len(answers) - sum(len(given[task]) for task in alike)
+    decided: dict[Task, tuple[str, float]] = {}
+    for task in sorted(alike, key=lambda task: scramble("\t".join(task))):
+        budget -= len(given[task])
+        if budget < 0:
+            decided[task] = (given[task][0], 1.0)
+    return [answer for answer in answers if answer[0] not in decided], decided
 
-    if method == "dawid-skene":
-        return DawidSkene(n_iter=ITERATIONS)
-    return MACE(n_restarts=RESTARTS, n_iter=ITERATIONS, random_state=0) if method == "mace" else GLAD(n_iter=ITERATIONS)
+
+def _model(method: Method) -> GLAD | MACE:
+    from crowdkit.aggregation import GLAD, MACE
+
+    if method == "mace":
+        return MACE(n_restarts=RESTARTS, n_iter=ITERATIONS, random_state=0)
+    return GLAD(n_iter=ITERATIONS)

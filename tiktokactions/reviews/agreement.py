@@ -7,16 +7,21 @@ import json
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from tiktokactions.intervals import wilson_interval
 from tiktokactions.reviews.consensus import Consensus, consensus
-from tiktokactions.reviews.decisions import Decision, Gold, Reviewer
+from tiktokactions.reviews.decisions import EVERY_OTHER, Decision, Gold, Reviewer
 from tiktokactions.reviews.golden import gold
 from tiktokactions.reviews.ledger import all_rows, in_force_by_video
 from tiktokactions.reviews.people import reviewers
 from tiktokactions.reviews.store import Store, reviewers_per_video
+
+RESAMPLES = 1000
+Interval = tuple[float | None, float | None]
 
 # --- coefficients --------------------------------------------------------------------------------------------------
 
@@ -56,6 +61,56 @@ def krippendorff_alpha(units: Sequence[Sequence[Hashable]]) -> float | None:
     return 1 - observed / expected
 
 
+def alpha_interval(units: Sequence[Sequence[Hashable]]) -> Interval:
+    """95 % interval of Krippendorff's alpha: bootstrap over the units that two or more values were given for."""
+    patterns = Counter(tuple(sorted(map(str, values))) for values in units if len(values) > 1)
+    names = {value: n for n, value in enumerate(sorted({value for values in patterns for value in values}))}
+    counts = np.zeros((len(patterns), len(names)))
+    for row, values in zip(counts, patterns, strict=True):
+        for value in values:
+            row[names[value]] += 1
+    each = counts.sum(1)
+    different = (each**2 - (counts**2).sum(1)) / np.maximum(each - 1, 1)
+
+    def alphas(drawn: np.ndarray) -> np.ndarray:
+        total, n = drawn @ counts, drawn @ each
+        expected = (n**2 - (total**2).sum(1)) / (n - 1)
+        return 1 - (drawn @ different)[expected > 0] / expected[expected > 0]
+
+    return _bootstrap(list(patterns.values()), alphas)
+
+
+def kappa_interval(pairs: Sequence[tuple[Hashable, Hashable]]) -> Interval:
+    """95 % interval of Cohen's kappa: bootstrap over the videos."""
+    patterns = Counter((str(a), str(b)) for a, b in pairs)
+    values = sorted({value for pair in patterns for value in pair})
+    one = np.array([[a == value for value in values] for a, _ in patterns], float)
+    other = np.array([[b == value for value in values] for _, b in patterns], float)
+
+    def kappas(drawn: np.ndarray) -> np.ndarray:
+        n = len(pairs)
+        observed = drawn @ (one * other).sum(1) / n
+        expected = ((drawn @ one) * (drawn @ other)).sum(1) / n**2
+        usable = expected < 1
+        return (observed[usable] - expected[usable]) / (1 - expected[usable])
+
+    return _bootstrap(list(patterns.values()), kappas)
+
+
+def _bootstrap(counts: Sequence[int], statistic: Callable[[np.ndarray], np.ndarray]) -> Interval:
+    """Percentile interval (95 %) of a statistic of how often each pattern of answers occurs. ``statistic`` takes
+    (resamples, patterns) and leaves out the resamples for which it is undefined. (None, None) for fewer than two units."""
+    n = sum(counts)
+    if n < 2:
+        return None, None
+    drawn = np.random.default_rng(0).multinomial(n, np.array(counts) / n, RESAMPLES)
+    found = statistic(drawn.astype(float))
+    if not len(found):
+        return None, None
+    low, high = np.percentile(found, [2.5, 97.5])
+    return float(low), float(high)
+
+
 # --- the owner's figures -------------------------------------------------------------------------------------------
 
 
@@ -82,19 +137,34 @@ class ReviewerFigures:
 
 @dataclass(frozen=True)
 class PairAgreement:
-    """Two people on the videos that both accepted or rejected."""
+    """Two people on the videos that both accepted or rejected; of a label, on those where both said yes or no to it."""
 
     a: str
     b: str
     videos: int
     agreed: int
     kappa: float | None
+    kappa_low: float | None = None
+    kappa_high: float | None = None
+    """95 % interval, by bootstrap over the videos; so are those below."""
+
+
+@dataclass(frozen=True)
+class LabelAgreement:
+    """How far people agree on whether a label fits, over the videos where two or more said yes or no to it."""
+
+    label: str
+    videos: int
+    alpha: float | None
+    alpha_low: float | None
+    alpha_high: float | None
+    pairs: list[PairAgreement]
 
 
 @dataclass(frozen=True)
 class LabelPrecision:
-    """The share of a hashtag's accepted clips, drawn for quality control, that people found right: the action is seen,
-    and if they named actions, it is among them."""
+    """The share of a hashtag's accepted clips, drawn for quality control, that people found right: they accepted the clip
+    and said yes to the hashtag. Wrong are those where they said no to it, and those that they rejected."""
 
     label: str
     judged: int
@@ -104,6 +174,10 @@ class LabelPrecision:
     high: float
     waiting: int
     """Drawn, but without a verdict yet."""
+    cannot_tell: int = 0
+    """With a verdict, but nobody could tell, or as many said yes as no; not among those judged, nor are the next."""
+    not_asked: int = 0
+    """With a verdict, but nobody was asked about the hashtag: it was not in sight, or marked beforehand."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +208,10 @@ class ReviewReport:
     precision: list[LabelPrecision]
     precision_all: LabelPrecision | None
     """Over the whole sample; None where none was drawn."""
+    alpha_verdict_low: float | None = None
+    alpha_verdict_high: float | None = None
+    labels: list[LabelAgreement] = field(default_factory=list)
+    """Every label on which two people can be compared, those with the most videos first."""
 
 
 def review_report(store: Store, leases: Mapping[str, int] | None = None) -> ReviewReport:
@@ -149,7 +227,12 @@ def review_report(store: Store, leases: Mapping[str, int] | None = None) -> Revi
         for video_id, decisions in by_video.items()
         if video_id not in answers
     }
-    precision, overall = precision_of_sample(store, outcomes)
+    unprimed = {i: [_unprimed(d) for d in decisions] for i, decisions in by_video.items()}
+    precision, overall = precision_of_sample(
+        store, {i: consensus(decisions, k, answers.get(i)) for i, decisions in unprimed.items()}
+    )
+    verdicts = [[d.verdict for d in decisions] for decisions in units.values()]
+    alpha_low, alpha_high = alpha_interval(verdicts)
     rows = list(all_rows(store))
     return ReviewReport(
         k=k,
@@ -159,8 +242,11 @@ def review_report(store: Store, leases: Mapping[str, int] | None = None) -> Revi
         conflicts=sum(outcome.conflict is not None for outcome in outcomes.values()),
         gold=len(answers),
         reviewers=_figures(reviewers(store), rows, current, answers, leases or {}),
-        pairs=pair_agreements(units),
-        alpha_verdict=krippendorff_alpha([[d.verdict for d in decisions] for decisions in units.values()]),
+        pairs=pair_agreements([[(d.reviewer, d.verdict) for d in decisions] for decisions in units.values()]),
+        alpha_verdict=krippendorff_alpha(verdicts),
+        alpha_verdict_low=alpha_low,
+        alpha_verdict_high=alpha_high,
+        labels=label_agreements(units),
         alpha_labels=krippendorff_alpha([label_sets(decisions) for decisions in units.values()]),
         precision=precision,
         precision_all=overall,
@@ -169,17 +255,42 @@ def review_report(store: Store, leases: Mapping[str, int] | None = None) -> Revi
 
 def label_sets(decisions: Sequence[Decision]) -> list[frozenset[str]]:
     """The sets of labels that people gave to a video they accepted."""
-    return [frozenset(d.labels) for d in decisions if d.verdict == "accept" and d.labels is not None]
+    said = [d for d in decisions if d.verdict == "accept" and not d.prefilled]
+    return [frozenset(d.labels) for d in said if d.labels is not None]
 
 
-def pair_agreements(units: Mapping[str, Sequence[Decision]]) -> list[PairAgreement]:
-    """Every two people with videos in common, those with the most first."""
-    pairs: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+def _unprimed(decision: Decision) -> Decision:
+    """A decision without labels that were marked before anybody looked: those measure nothing."""
+    return replace(decision, labels=None, answers=None) if decision.prefilled else decision
+
+
+def label_agreements(units: Mapping[str, Sequence[Decision]]) -> list[LabelAgreement]:
+    """By label, what people who accepted the same video said of it: yes or no, as far as they were asked."""
+    said = defaultdict[str, list[list[tuple[str, str]]]](list)
     for decisions in units.values():
-        for one, other in itertools.combinations(sorted(decisions, key=lambda d: d.reviewer), 2):
-            pairs[one.reviewer, other.reviewer].append((one.verdict, other.verdict))
+        asked = [(d.reviewer, d.answered) for d in map(_unprimed, decisions) if d.verdict == "accept" and d.answered]
+        for label in dict.fromkeys(name for _, answers in asked for name in answers if name != EVERY_OTHER):
+            told = [(who, answers.get(label) or answers.get(EVERY_OTHER)) for who, answers in asked]
+            of_video = [(who, answer) for who, answer in told if answer in ("yes", "no")]
+            if len(of_video) > 1:
+                said[label].append(of_video)
+    found = []
+    for label, videos in said.items():
+        values = [[answer for _, answer in of_video] for of_video in videos]
+        low, high = alpha_interval(values)
+        pairs = pair_agreements(videos)
+        found.append(LabelAgreement(label, len(videos), krippendorff_alpha(values), low, high, pairs))
+    return sorted(found, key=lambda found: (-found.videos, found.label))
+
+
+def pair_agreements(videos: Sequence[Sequence[tuple[str, str]]]) -> list[PairAgreement]:
+    """Every two people with videos in common, those with the most first; ``videos``: of each who said what."""
+    pairs: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for said_of in videos:
+        for (one, this), (other, that) in itertools.combinations(sorted(said_of), 2):
+            pairs[one, other].append((this, that))
     found = [
-        PairAgreement(a, b, len(said), sum(x == y for x, y in said), cohen_kappa(said))
+        PairAgreement(a, b, len(said), sum(x == y for x, y in said), cohen_kappa(said), *kappa_interval(said))
         for (a, b), said in pairs.items()
     ]
     return sorted(found, key=lambda pair: (-pair.videos, pair.a, pair.b))
@@ -239,25 +350,39 @@ def precision_of_sample(
 ) -> tuple[list[LabelPrecision], LabelPrecision | None]:
     """Precision of every hashtag, from the videos drawn for quality control; and of all of them together."""
     drawn = store.database.rows("SELECT video_id, labels FROM sampled GROUP BY video_id")
-    judged, right, waiting = Counter[str](), Counter[str](), Counter[str]()
+    judged, right = Counter[str](), Counter[str]()
+    unknown = {kind: Counter[str]() for kind in ("waiting", "cannot_tell", "not_asked")}
     everything = ""
     for row in drawn:
         outcome = outcomes.get(row["video_id"])
         labels = tuple(json.loads(row["labels"]))
-        for label in (everything, *labels):
-            if outcome is None or outcome.verdict is None:
-                waiting[label] += 1
-                continue
-            judged[label] += 1
-            named = outcome.labels
-            # In the sample as a whole, a clip is right if one of its hashtags is.
-            fits = not named or (label in named if label else not labels or bool(set(labels) & set(named)))
-            right[label] += outcome.verdict == "accept" and fits
+        said = {label: _answer_to(label, outcome) for label in labels}
+        # In the sample as a whole, a clip is right if one of its hashtags is; without any, if people accepted it.
+        of_all = list(said.values()) or ["yes" if outcome and outcome.verdict == "accept" else _answer_to("", outcome)]
+        said[everything] = next(kind for kind in ("yes", *unknown, "no") if kind in of_all)
+        for label, kind in said.items():
+            if kind in unknown:
+                unknown[kind][label] += 1
+            else:
+                judged[label] += 1
+                right[label] += kind == "yes"
 
     def figures(label: str) -> LabelPrecision:
         n = judged[label]
         low, high = wilson_interval(right[label], n)
-        return LabelPrecision(label, n, right[label], right[label] / n if n else 0.0, low, high, waiting[label])
+        counts = {kind: counter[label] for kind, counter in unknown.items()}
+        return LabelPrecision(label, n, right[label], right[label] / n if n else 0.0, low, high, **counts)
 
-    names = sorted({*judged, *waiting} - {everything}, key=lambda label: (-judged[label], label))
+    names = sorted(
+        set[str]().union(judged, *unknown.values()) - {everything}, key=lambda label: (-judged[label], label)
+    )
     return [figures(label) for label in names], figures(everything) if drawn else None
+
+
+def _answer_to(label: str, outcome: Consensus | None) -> str:
+    """Whether a clip shows what a hashtag says, as people see it: yes, no, cannot_tell, not_asked or waiting."""
+    if outcome is None or outcome.said is None:
+        return "waiting"
+    if outcome.verdict == "reject":
+        return "no"
+    return outcome.answers.get(label) or outcome.answers.get(EVERY_OTHER) or "not_asked"

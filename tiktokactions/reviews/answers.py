@@ -18,10 +18,10 @@ from tiktokactions.reviews.desk import Desk
 from tiktokactions.reviews.golden import set_gold
 from tiktokactions.reviews.items import check_decision, known_record
 from tiktokactions.reviews.ledger import add_decisions, has_decision
-from tiktokactions.reviews.people import named_reviewer
+from tiktokactions.reviews.people import outside_person
 from tiktokactions.reviews.rows import column_names
 from tiktokactions.reviews.store import now_utc
-from tiktokactions.reviews.tasks import NO_ACTION, SEPARATOR, kind_of
+from tiktokactions.reviews.tasks import NO_ACTION, SEPARATOR, kind_of, unquoted
 
 ROWS_AT_ONCE = 500
 REFUSED_AT_MOST = 1000
@@ -59,13 +59,16 @@ def import_answers(desk: Desk, path: Path, as_gold: bool = False) -> TasksImport
     for where, row in _rows(path):
         try:
             answer = _answer(row)
+            if not as_gold and answer.client_key and has_decision(desk.store, answer.client_key, answer.video_id):
+                known += 1  # exported from here
+                continue
             record = known_record(desk.dataset, answer.video_id)
-            decision = check_decision(record, desk.settings, replace(answer, client_key=_key(answer, desk)))
+            decision = check_decision(record, desk.settings, replace(answer, client_key=_key(answer)))
             if as_gold:
                 set_gold(desk.store, decision.video_id, decision.verdict, decision.labels, by=answer.reviewer)
                 added += 1
                 continue
-            person = named_reviewer(desk.store, answer.reviewer, role="outside")
+            person = outside_person(desk.store, answer.reviewer)
         except DecisionError as error:
             if len(refused) < REFUSED_AT_MOST:
                 refused.append(f"{where}: {error}")
@@ -82,11 +85,11 @@ def import_answers(desk: Desk, path: Path, as_gold: bool = False) -> TasksImport
     return TasksImported(added, known, refused)
 
 
-def _key(answer: Decision, desk: Desk) -> str:
-    """The client key of an answer: the one it was exported with, if that is ours, else one made from its content."""
-    if answer.client_key and has_decision(desk.store, answer.client_key, answer.video_id):
-        return answer.client_key
-    said = [getattr(answer, name) for name in column_names(Judgement)]
+def _key(answer: Decision) -> str:
+    """The client key of an answer, made from its content: the same answer is taken in once."""
+    # What no file of before this said has no part in it, so that those are known again.
+    names = [name for name in column_names(Judgement) if name not in ("answers", "why") or getattr(answer, name)]
+    said = [getattr(answer, name) for name in names]
     content = json.dumps([answer.reviewer, answer.at_utc or None, answer.client_key, answer.video_id, *said])
     return "import-" + hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
@@ -126,10 +129,8 @@ def _csv_row(row: Mapping[str | None, str | None]) -> dict[str, str] | DecisionE
     if None in row:
         return DecisionError("more cells than the header has names")
     cells = {str(name).strip(): (value or "").strip() for name, value in row.items()}
-    for name in ("annotator", "labels", "tags"):
-        cells[name] = cells.get(name, "").removeprefix("'")
     # An empty cell says nothing.
-    return {name: value for name, value in cells.items() if value}
+    return {name: unquoted(value) for name, value in cells.items() if value}
 
 
 def _label_studio_rows(tasks: object) -> Iterator[tuple[str, object]]:
@@ -186,11 +187,13 @@ def _answer(row: object) -> Decision:
     if row.get("undoes") or row.get("verdict") == "undo":
         raise DecisionError("an undo: export the decisions in force as .json to carry them elsewhere")
     verdict = _names(row.get("verdict"), "verdict")
+    answers = _answers(row.get("answers"))
     labels = [*_names(row.get("labels"), "labels"), *_names(row.get("other_labels"), "other_labels")]
     no_action = NO_ACTION in labels or str(row.get("no_action", "")).lower() in ("1", "true", "yes")
     if no_action:
         # Nobody acts: that is a rejection, whatever else was ticked.
         verdict, labels = ["reject"] if verdict in (["accept"], ["reject"], []) else verdict, []
+        answers = None
     if len(verdict) != 1:
         raise DecisionError(f"verdict: got {len(verdict)} values, expected one of accept, reject, unsure, skip")
     named = labels or row.get("labels") == []
@@ -201,7 +204,10 @@ def _answer(row: object) -> Decision:
         reviewer=_annotator(row.get("annotator")),
         video_id=_text(row.get("video_id"), "video_id"),
         verdict=said,
-        labels=tuple(labels) if named and not no_action and said == "accept" else None,
+        labels=tuple(labels) if named and answers is None and not no_action and said == "accept" else None,
+        answers=answers,
+        why=_text(row.get("why"), "why") if row.get("why") else "",
+        prefilled=str(row.get("prefilled", "")).lower() in ("1", "true"),
         tags=tuple(_names(row.get("tags"), "tags")),
         no_action=no_action,
         scene=_whole(row.get("scene")),
@@ -222,6 +228,19 @@ def _names(value: object, what: str) -> list[str]:
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
         raise DecisionError(f"{what}: got {type(value).__name__}, expected text or a list of texts")
     return [part.strip() for part in parts if part.strip()]
+
+
+def _answers(value: object) -> dict[str, str] | None:
+    """What is said of each label: an object, or one written as JSON in a cell."""
+    if not value and value != {}:
+        return None
+    try:
+        found = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(said, str) for said in found.values()):
+        raise DecisionError("answers: expected an object, label: yes, no, cannot_tell or not_asked")
+    return {str(label): said for label, said in found.items()}
 
 
 def _annotator(value: object) -> str:

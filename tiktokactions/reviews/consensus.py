@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from tiktokactions.reviews.decisions import Decision, Gold, Judgement
+from tiktokactions.reviews.decisions import EVERY_OTHER, Decision, Gold, Judgement
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,13 @@ class Consensus:
     judged: int
     """People who judged it (unsure ones too, skips not)."""
     said: Judgement | None = None
-    """Accepted or rejected, and all that goes with it; its labels are empty where nobody named any, or where they are the
-    conflict. None while judgements are missing, and in a conflict over the verdict."""
+    """Accepted or rejected, and all that goes with it; its labels are None where nobody spoke of actions, or where they are
+    the conflict. None while judgements are missing, and in a conflict over the verdict."""
     confidence: float = 0.0
     """Share of the judgements that agree with the verdict."""
     conflict: str | None = None
-    """``verdict``: people disagree; ``unsure``: too few dared to decide; ``labels``: accepted, but with different actions."""
+    """``verdict``: people disagree; ``unsure``: too few dared to decide; ``labels``: accepted, but as many see an action as
+    do not, or everybody sees another one."""
     is_final: bool = False
     """Decided by the owner, or a gold item: no further judgement is wanted."""
 
@@ -33,21 +34,26 @@ class Consensus:
     def labels(self) -> tuple[str, ...]:
         return () if self.said is None else self.said.labels or ()
 
+    @property
+    def answers(self) -> dict[str, str]:
+        return {} if self.said is None else self.said.answers or {}
+
 
 def consensus(decisions: Sequence[Decision], k: int, answer: Gold | None = None) -> Consensus:
     """Majority over the decisions in force on one video.
 
     A verdict needs ``k`` judgements and more than half of all of them, unsure ones included; an adjudication or a gold
-    answer stands above them. A label, and ``no_action``, needs more than half of those who spoke of labels and share the
-    verdict. The segment is that of the person whose choice overlaps most with the others', where at least half of those
-    who accepted chose one.
+    answer stands above them. Every label is a question of its own (:func:`answers_of`); ``no_action`` needs more than
+    half of those who share the verdict. The segment is that of the person whose choice overlaps most with the others',
+    where at least half of those who accepted chose one.
     """
     judgements = sorted((d for d in decisions if d.verdict != "skip"), key=lambda d: d.id)
     settled = [d for d in judgements if d.adjudication and d.verdict != "unsure"]
     votes = [d for d in judgements if not d.adjudication]
     people = len({d.reviewer for d in votes})
     if answer is not None:
-        return Consensus(people, Judgement(answer.verdict, answer.labels or ()), confidence=1.0, is_final=True)
+        known = Judgement(answer.verdict, answer.labels)
+        return Consensus(people, replace(known, answers=known.answered), confidence=1.0, is_final=True)
     if settled:
         return agreed(settled[-1:], settled[-1].verdict, people, 1.0, is_final=True)
     if people < k or not votes:
@@ -61,20 +67,65 @@ def consensus(decisions: Sequence[Decision], k: int, answer: Gold | None = None)
 
 
 def agreed(
-    votes: Sequence[Decision], verdict: str, people: int, confidence: float, is_final: bool = False
+    votes: Sequence[Decision],
+    verdict: str,
+    people: int,
+    confidence: float,
+    is_final: bool = False,
+    weighed: Mapping[str, str] | None = None,
 ) -> Consensus:
-    """The rest of the judgement that goes with a verdict, from those who share it."""
+    """The rest of the judgement that goes with a verdict, from those who share it; ``weighed``: the answer to each label as
+    a model of the people sees it."""
     sharing = [d for d in votes if d.verdict == verdict]
     tags = _more_than_half([d.tags for d in sharing if d.tags])
-    if verdict == "reject":
-        nobody_acts = sum(d.no_action for d in sharing) * 2 > len(sharing)
-        said, conflict = Judgement(verdict, (), tags, nobody_acts), None
-    else:
-        named = [d.labels for d in sharing if d.labels is not None]
-        labels = _more_than_half(named)
-        said = Judgement(verdict, labels, tags, False, *chosen_segment(sharing))
-        conflict = "labels" if any(named) and not labels else None
-    return Consensus(people, said, confidence, conflict, is_final)
+    why = next(iter(_more_than_half([(d.why,) for d in sharing if d.why])), "")
+    nobody_acts = verdict == "reject" and sum(d.no_action for d in sharing) * 2 > len(sharing)
+    if verdict == "reject" and not nobody_acts:
+        return Consensus(people, Judgement(verdict, None, tags, why=why), confidence, None, is_final)
+    answers, is_tie = answers_of(sharing)
+    if answers is not None and weighed is not None:
+        answers, is_tie = answers | {name: said for name, said in weighed.items() if name in answers}, False
+    labels = None if answers is None else tuple(name for name, said in answers.items() if said == "yes")
+    if answers and set(answers.values()) <= {"cannot_tell", "not_asked"}:
+        labels = None  # nobody could tell: that is not to say that none fits
+    elif labels == () and is_tie:
+        labels = None
+    segment = (None, None, None) if nobody_acts else chosen_segment(sharing)
+    said = Judgement(verdict, labels, tags, nobody_acts, *segment, answers=answers, why=why)
+    return Consensus(people, said, confidence, "labels" if is_tie else None, is_final)
+
+
+def answers_of(sharing: Sequence[Decision]) -> tuple[dict[str, str] | None, bool]:
+    """What several people's answers to each label come to, those with most yes first, and whether people disagree.
+
+    Yes, and no, need more than half of those who were asked, who could not tell included; else it is ``cannot_tell``.
+    Whoever spoke of actions, but not of a label that somebody else added, has not seen it: that counts as no. None where
+    nobody spoke of actions.
+    """
+    spoke = [d.answered for d in sharing if d.answered is not None]
+    if not spoke:
+        return None, False
+    names = list(dict.fromkeys(name for answers in spoke for name in answers))
+    if not all(EVERY_OTHER in answers for answers in spoke):
+        names = [name for name in names if name != EVERY_OTHER]
+    counts = {name: Counter(answers.get(name, "unsaid") for answers in spoke) for name in names}
+    come_to: dict[str, str] = {}
+    is_tie = False
+    for name in sorted(names, key=lambda name: -counts[name]["yes"]):
+        said = counts[name]
+        asked, no = len(spoke) - said["not_asked"], said["no"] + said["unsaid"]
+        come_to[name] = (
+            "not_asked"
+            if not asked
+            else "yes"
+            if said["yes"] * 2 > asked
+            else "no"
+            if no * 2 > asked
+            else "cannot_tell"
+        )
+        is_tie = is_tie or (said["yes"] > 0 and said["yes"] * 2 == asked == said["no"] * 2)
+    nobody_agrees = "yes" not in come_to.values() and any(said["yes"] for said in counts.values())
+    return come_to, is_tie or nobody_agrees
 
 
 def _more_than_half(said: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

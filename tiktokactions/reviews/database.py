@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,11 +27,18 @@ class Database:
     """
 
     def __init__(
-        self, path: Path, schema: str, version: int, synchronous: str = "FULL", with_every_write: str = ""
+        self,
+        path: Path,
+        schema: str,
+        version: int,
+        synchronous: str = "FULL",
+        with_every_write: str = "",
+        carried_over: Mapping[int, str] | None = None,
     ) -> None:
         """Opens the file, creating it and its tables where they are missing.
 
-        ``with_every_write``: a statement that belongs to every transaction that writes.
+        ``with_every_write``: a statement that belongs to every transaction that writes. ``carried_over``: by format, the
+        statements that bring a file of an earlier one to this one; a file that may only be read is carried over in a copy.
 
         Raises:
             ValueError: the file was made by a newer program, or is no SQLite database.
@@ -42,9 +50,20 @@ class Database:
         self.is_read_only = path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
         """Whether it may only be read: nothing is opened for writing then, as SQLite would do beside the file."""
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
         try:
             with self.connection() as connection:
-                _create(connection, path, schema, version)
+                found = _version(connection, path, version)
+                copied = self._copied(connection) if self.is_read_only and found < version else None
+            if copied is not None:
+                self._close_all()
+                self.path, self.is_read_only, self._closed = copied, False, False
+            if found < version:
+                with self.connection() as connection:
+                    _create(connection, path, schema, version, carried_over or {}, with_every_write)
+            if copied is not None:
+                self._close_all()
+                self.is_read_only, self._closed = True, False
         except sqlite3.DatabaseError as error:
             self.close()
             if isinstance(error, sqlite3.OperationalError):
@@ -102,11 +121,23 @@ class Database:
             connection.execute("COMMIT")
 
     def close(self) -> None:
+        self._close_all()
+        if self._copy is not None:
+            self._copy.cleanup()
+
+    def _close_all(self) -> None:
         with self._lock:
             self._closed = True
             free, self._free = self._free, []
         for connection in free:
             connection.close()
+
+    def _copied(self, connection: sqlite3.Connection) -> Path:
+        self._copy = tempfile.TemporaryDirectory(prefix="tiktokactions-reviews-")
+        copy = Path(self._copy.name) / self.path.name
+        with contextlib.closing(sqlite3.connect(copy)) as target:
+            connection.backup(target)
+        return copy
 
     def _open(self) -> sqlite3.Connection:
         address = self.path.resolve().as_uri()
@@ -126,10 +157,15 @@ class Database:
         return connection
 
 
-def _create(connection: sqlite3.Connection, path: Path, schema: str, version: int) -> None:
-    """Make the tables where they are missing; other processes may be doing the same at this moment."""
-    if _version(connection, path, version) == version:
-        return
+def _create(
+    connection: sqlite3.Connection,
+    path: Path,
+    schema: str,
+    version: int,
+    carried_over: Mapping[int, str],
+    with_every_write: str,
+) -> None:
+    """Make the tables, or carry them over; other processes may be doing the same at this moment."""
     deadline = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:
@@ -142,10 +178,15 @@ def _create(connection: sqlite3.Connection, path: Path, schema: str, version: in
                 raise
             time.sleep(0.02)
     connection.execute("BEGIN IMMEDIATE")
-    if _version(connection, path, version) < version:
+    found = _version(connection, path, version)
+    if found and found < version and found not in carried_over:
+        raise UsageError(f"{path}: format {found}, this program reads {version}")
+    if found < version:
         # One statement after the other inside one transaction: executescript() would commit in between.
-        for statement in schema.split(";\n"):
+        for statement in (carried_over[found] if found else schema).split(";\n"):
             connection.execute(statement)
+        if found and with_every_write:
+            connection.execute(with_every_write)
         connection.execute(f"PRAGMA user_version={version}")
     connection.execute("COMMIT")
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
 from tiktokactions.errors import UsageError
 from tiktokactions.records import JsonObject
@@ -14,7 +15,12 @@ from tiktokactions.reviews.rows import column, column_names, shown, to_json
 RELEASED = "released"
 """How a verdict came about that was taken over from a release. What people of this dataset decide stands above it."""
 VERDICTS = ("accept", "reject", "skip", "unsure")
-TEXT_AT_MOST, NAMES_AT_MOST = 100, 50
+Answer = Literal["yes", "no", "cannot_tell", "not_asked"]
+ANSWERS: tuple[Answer, ...] = get_args(Answer)
+"""What can be said of one label. ``not_asked``: it was offered, but not in sight when the clip was judged."""
+EVERY_OTHER = "*"
+"""Stands in :attr:`Judgement.answers` for every label that is not named there: somebody said all that is in the clip."""
+TEXT_AT_MOST, NAMES_AT_MOST, ANSWERS_AT_MOST = 100, 50, 500
 SECONDS: JsonObject = {"ge": 0, "le": 1e7, "allow_inf_nan": False}
 CLIENT_KEY = re.compile(r"^[A-Za-z0-9_.:\-]{8,128}$")
 
@@ -31,9 +37,11 @@ class Judgement:
     verdict: str = field(metadata=shown("given answer judgement", choices=VERDICTS))
     """``accept``, ``reject``, ``skip`` or ``unsure``."""
     labels: tuple[str, ...] | None = column(
-        None, "given judgement", "The actions in the clip; null where nothing is said about them."
+        None,
+        "given judgement",
+        "The actions in the clip: those of `answers` with yes. Empty: none of them; null: nothing is said about actions.",
     )
-    """The actions in the clip; None where nothing was said about them."""
+    """The actions in the clip; empty where somebody acts and none fits, None where nothing was said about them."""
     tags: tuple[str, ...] = column((), "given judgement", "Free words.")
     no_action: bool = column(False, "given judgement", "Nobody acts in it; only with reject.")
     scene: int | None = column(None, "given", ge=0, le=10**6)
@@ -42,6 +50,20 @@ class Judgement:
     )
     """With ``end_s``: the segment that becomes the clip, seconds in the source; None: as proposed."""
     end_s: float | None = column(None, "given judgement", **SECONDS)
+    answers: dict[str, str] | None = column(
+        None,
+        "given judgement",
+        "For each label yes, no, cannot_tell or not_asked. Without it, `labels` says all: the clip's other hashtags are no.",
+    )
+    """For each label one of :data:`ANSWERS`; None where nothing was said about actions."""
+    why: str = column("", "given judgement", "Why it is rejected, in a few words.", max_length=TEXT_AT_MOST)
+
+    @property
+    def answered(self) -> dict[str, str] | None:
+        """``answers``; where only ``labels`` were given, they are yes and every other label is no."""
+        if self.answers is not None or self.labels is None:
+            return self.answers
+        return dict.fromkeys(self.labels, "yes") | {EVERY_OTHER: "no"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +88,7 @@ class Decision(Judgement, _Taken):
     queue: str = column("", "given", "Where it was handed out from; empty: the queue that is open.", max_length=150)
     """``review``, ``sample``, ``label:<label>``, ``conflicts``, ``gallery`` …"""
     adjudication: bool = column(False, "given", "The last word in a conflict; owners only.")
+    prefilled: bool = column(False, "given", "The hashtags were marked with yes before anybody looked.")
     origin: str = "web"
     undoes: int | None = None
     """The row that an ``undo`` takes back; it stays in the table."""
@@ -84,7 +107,6 @@ class _OfVideo:
 class Verdict(Judgement, _OfVideo):
     """What people agreed on about a video: a row of the table ``verdicts``."""
 
-    labels: tuple[str, ...] = ()
     judgements: int = 0
     """How many people's; 0 of a released verdict that no person came to."""
     confidence: float = 0.0
@@ -129,6 +151,7 @@ def checked_decision(new: Decision) -> Decision:
         raise DecisionError(f"verdict: got {new.verdict[:80]!r}, expected one of {', '.join(VERDICTS)}")
     if new.no_action and (new.verdict != "reject" or new.labels):
         raise DecisionError("no_action: nobody acts in the clip, so its verdict is 'reject' and it has no labels")
+    answers = _checked_answers(new)
     if (new.start_s is None) != (new.end_s is None):
         raise DecisionError("start_s and end_s: expected both or neither")
     if new.start_s is not None and new.end_s is not None and not 0 <= new.start_s < new.end_s < 1e6:
@@ -137,7 +160,9 @@ def checked_decision(new: Decision) -> Decision:
         raise DecisionError(f"seconds: got {new.seconds:g}, expected 0 or more")
     return replace(
         new,
-        labels=None if new.labels is None else clean_texts(new.labels, "labels"),
+        labels=None if answers is None else tuple(label for label, said in answers.items() if said == "yes"),
+        answers=answers,
+        why=clean_label(new.why, "why") if new.why else "",
         tags=clean_texts(new.tags, "tags"),
         seconds=min(new.seconds, 86_400.0),
         page_version=new.page_version[:TEXT_AT_MOST],
@@ -145,20 +170,43 @@ def checked_decision(new: Decision) -> Decision:
     )
 
 
-def clean_texts(texts: Iterable[str], what: str) -> tuple[str, ...]:
-    cleaned = tuple(dict.fromkeys(clean_label(text) for text in texts))
-    if len(cleaned) > NAMES_AT_MOST:
-        raise DecisionError(f"{what}: got {len(cleaned)}, expected at most {NAMES_AT_MOST}")
+def _checked_answers(new: Judgement) -> dict[str, str] | None:
+    """What is said of each label, from ``answers``, else from ``labels``."""
+    if new.answers is None:
+        return None if new.labels is None else Judgement("", clean_texts(new.labels, "labels")).answered
+    clean_texts(new.answers, "answers", ANSWERS_AT_MOST)
+    answers = {clean_label(label): said for label, said in new.answers.items()}
+    if unknown := set(answers.values()).difference(ANSWERS):
+        raise DecisionError(f"answers: got {min(unknown)[:80]!r}, expected one of {', '.join(ANSWERS)}")
+    if answers.get(EVERY_OTHER, "no") != "no":
+        raise DecisionError(
+            f"answers: got {answers[EVERY_OTHER]} for {EVERY_OTHER}, which stands for every other label"
+        )
+    said_yes = {label for label, said in answers.items() if said == "yes"}
+    if new.labels is not None and set(clean_texts(new.labels, "labels")) != said_yes:
+        raise DecisionError("labels: got others than those of `answers` with yes; send one of the two")
+    if new.no_action and said_yes:
+        raise DecisionError("no_action: nobody acts in the clip, so no label can be yes")
+    return answers
+
+
+def clean_texts(texts: Iterable[str], what: str, at_most: int = NAMES_AT_MOST) -> tuple[str, ...]:
+    cleaned = tuple(dict.fromkeys(clean_label(text, what) for text in texts))
+    if len(cleaned) > at_most:
+        raise DecisionError(f"{what}: got {len(cleaned)}, expected at most {at_most}")
     return cleaned
 
 
-def clean_label(text: str) -> str:
-    """A label or tag as it is stored: in NFC, without a leading ``#``, each run of spaces as one.
+def clean_label(text: str, what: str = "label") -> str:
+    """A label, tag or name as it is stored: in NFC, without a leading ``#``, each run of spaces as one.
 
     Raises:
-        DecisionError: empty, longer than 100 characters, or with characters that cannot be shown.
+        DecisionError: empty, longer than 100 characters, or with characters that cannot be shown, or that turn the text
+            around them or cannot be seen (so that one name looks like another).
     """
     label = " ".join(unicodedata.normalize("NFC", text).split()).lstrip("#").strip()
-    if not label or len(label) > TEXT_AT_MOST or any(unicodedata.category(c) in ("Cc", "Cs", "Cn") for c in label):
-        raise DecisionError(f"label {text[:80]!r}: expected 1 to {TEXT_AT_MOST} characters that can be shown")
+    joins = "\u200c\u200d"  # Persian, Indic scripts and emoji need these two between letters
+    hidden = any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Cn") and c not in joins for c in text.strip())
+    if not label.strip(joins) or len(label) > TEXT_AT_MOST or hidden:
+        raise DecisionError(f"{what} {text[:80]!r}: expected 1 to {TEXT_AT_MOST} characters that can be shown")
     return label

@@ -45,8 +45,8 @@ class _Remembered:
     """Numbers that may be some seconds old."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    counts: dict[str, tuple[float, tuple[int, int]]] = field(default_factory=dict)
-    """By queue: until when they count, and (all, left)."""
+    counts: dict[str, tuple[float, tuple[int, int, int]]] = field(default_factory=dict)
+    """By queue: until when they count, and (all, left, judgements left)."""
     report: tuple[float, ReviewReport] | None = None
     labels: tuple[float, list[LabelChoice]] | None = None
 
@@ -107,13 +107,25 @@ class Desk:
         catch_up(self.index, self.store)
         return decision
 
-    def undo(self, reviewer: str, client_key: str, page_version: str = "") -> Decision | None:
-        """Take back a person's newest decision and lease its video to them again; None where nothing is left."""
-        undone = ledger.undo_last(self.store, reviewer, client_key, page_version)
+    def undo(self, reviewer: str, client_key: str, page_version: str = "", takes_back: str = "") -> Decision | None:
+        """Take back a person's decision (by its client key, else the newest) and lease its video to them again; None where
+        nothing is left."""
+        undone = ledger.undo_last(self.store, reviewer, client_key, page_version, takes_back)
         if undone is not None and not undone.repeated:
             catch_up(self.index, self.store)
             queue.lease_again(self.index, reviewer, undone.queue, undone.video_id, self.options.lease_s)
         return undone
+
+    def is_prefilled(self, queue_name: str, video_id: str) -> bool:
+        """Whether a video's hashtags are marked beforehand: on request, and never where quality is measured. Where there
+        are gold items none is, or they would be known by it."""
+        measured = self.k > 1 or queue_name in ("sample", "conflicts") or self.has_gold_items
+        return self.options.prefill and not measured and not ledger.judgements(self.store, video_id)
+
+    @property
+    def has_gold_items(self) -> bool:
+        """Whether some of the videos handed out are gold items."""
+        return self.options.gold_every > 0 and bool(golden.gold(self.store))
 
     def renew(self, reviewer: str, video_ids: Collection[str]) -> None:
         """The page is still open: what it holds stays leased."""
@@ -145,7 +157,7 @@ class Desk:
         known = self._remembered.counts.get(name)
         began = time.monotonic()
         if known is None or began > known[0]:
-            counts = queue.queue_counts(self.index, name)
+            counts = queue.queue_counts(self.index, name, self.k)
             counted = time.monotonic()
             known = (counted + min(COUNTS_LIVE_S, COUNTS_LIVE * (counted - began)), counts)
             self._remembered.counts[name] = known

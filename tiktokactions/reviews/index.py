@@ -12,7 +12,7 @@ from tiktokactions.curation.options import CurateOptions
 from tiktokactions.reviews.database import Database
 from tiktokactions.reviews.rows import column_definitions, shown
 
-FORMAT = 1
+FORMAT = 2
 _BOTH, _MANIFEST, _GALLERY = shown("manifest gallery"), shown("manifest"), shown("gallery")
 
 
@@ -73,7 +73,8 @@ CREATE TABLE judged(
 ) WITHOUT ROWID;
 CREATE INDEX judged_of_video ON judged(video_id);
 CREATE TABLE leases(
-  video_id TEXT, reviewer TEXT, queue TEXT NOT NULL, ends REAL NOT NULL, PRIMARY KEY(video_id, reviewer)
+  video_id TEXT, reviewer TEXT, queue TEXT NOT NULL, began REAL NOT NULL, ends REAL NOT NULL,
+  PRIMARY KEY(video_id, reviewer)
 ) WITHOUT ROWID;
 CREATE INDEX leases_of_reviewer ON leases(reviewer);
 CREATE TABLE places(

@@ -33,7 +33,9 @@ class ReviewItem:
     scene: int | None
     """The scene that holds the segment, else the longest."""
     why: str
-    """Why a person should look at it, as a sentence."""
+    """What became of it and why, as a sentence; not for those who have yet to judge it."""
+    evidence: str
+    """What was seen in it, whatever became of it."""
     clip_path: Path | None
     source_path: Path | None
     """Outside the dataset folder: served only by the video's id."""
@@ -72,6 +74,7 @@ def review_item(dataset: Path, settings: CurateOptions, video_id: str) -> Review
         segment=segment,
         scene=record.longest_scene if scene is None else scene,
         why=why(record, settings),
+        evidence=evidence(record, settings),
         clip_path=_existing(clip),
         source_path=source,
         source=next(filter(is_address, places), None) if source is None else str(source),
@@ -111,14 +114,21 @@ def scene_of(record: VideoRecord, start_s: float, end_s: float) -> int | None:
     return None
 
 
+def evidence(record: VideoRecord, settings: CurateOptions) -> str:
+    """What was seen in a video: nothing from which its status, or a known answer, could be read."""
+    if not searched_frames(record) or record.detector is None or record.detector.name == "none":
+        return "nobody has looked for people in it yet"
+    return f"people in {person_frames(record, settings)} of {len(searched_frames(record))} frames"
+
+
 def why(record: VideoRecord, settings: CurateOptions) -> str:
-    """Why a person should look at this video."""
+    """What became of a video, and why a person should look at it."""
     reasons = [reason.partition(":")[0] for reason in record.reasons]
     if "source_missing" in reasons:
         return "accepted by people, but its source is gone and the clip cannot be cut"
     if "no_detector" in reasons:
         return "nobody has looked for people in it yet"
-    seen = f"people in {person_frames(record, settings)} of {len(searched_frames(record))} frames"
+    seen = evidence(record, settings)
     if "few_person_frames" in reasons:
         return f"{seen}, {settings.min_person_frames} needed"
     if doubts := [doubt for reason, doubt in DOUBTS.items() if reason in reasons]:
@@ -135,7 +145,7 @@ def check_decision(record: VideoRecord, settings: CurateOptions, new: Decision) 
         DecisionError: it makes no sense in itself, there is no such scene, or the segment is too short, too long, or not
             inside one scene.
     """
-    new = checked_decision(new)
+    new = with_all_answers(record, new)
     if new.scene is not None and not 0 <= new.scene < len(record.scenes):
         raise DecisionError(f"scene: got {new.scene}, expected 0 to {len(record.scenes) - 1}")
     if new.start_s is None or new.end_s is None or record.probe is None:
@@ -158,6 +168,17 @@ def check_decision(record: VideoRecord, settings: CurateOptions, new: Decision) 
     start_s = held.start_s if start_s - held.start_s < 0.5 * frame_s else start_s
     end_s = held.end_s if held.end_s - end_s < 0.5 * frame_s else end_s
     return replace(new, scene=scene, start_s=start_s, end_s=end_s)
+
+
+def with_all_answers(record: VideoRecord, new: Decision) -> Decision:
+    """The decision with an answer for every hashtag of its video, where it says anything about actions: ``no`` where its
+    labels are all that was seen, or nobody acts; ``not_asked`` where it answers label by label."""
+    closed = new.answers is None
+    new = checked_decision(replace(new, labels=()) if new.no_action and closed else new)
+    if new.answers is None:
+        return new
+    rest = dict.fromkeys(record.labels, "no" if closed else "not_asked")
+    return replace(new, answers=new.answers | {label: said for label, said in rest.items() if label not in new.answers})
 
 
 def on_frames(record: VideoRecord, start_s: float, end_s: float) -> tuple[float, float]:

@@ -64,8 +64,11 @@ def _append(connection: sqlite3.Connection, decision: Decision) -> Decision:
     return replace(decision, id=insert(connection, "decisions", row))
 
 
-def undo_last(store: Store, reviewer: str, client_key: str, page_version: str = "") -> Decision | None:
-    """Take back the newest decision of a person that is still in force, by appending a row that says so.
+def undo_last(
+    store: Store, reviewer: str, client_key: str, page_version: str = "", takes_back: str = ""
+) -> Decision | None:
+    """Take back a decision of a person that is still in force, by appending a row that says so: the one whose client key is
+    ``takes_back``, without it the newest.
 
     Returns that row, or None where there is nothing left to take back. The same client key again changes nothing.
     """
@@ -79,8 +82,9 @@ def undo_last(store: Store, reviewer: str, client_key: str, page_version: str = 
         if known is not None:
             return known
         row = connection.execute(
-            f"SELECT * FROM decisions d WHERE reviewer=? AND origin='web' AND {_IN_FORCE} ORDER BY id DESC LIMIT 1",
-            (reviewer,),
+            f"SELECT * FROM decisions d WHERE reviewer=? AND origin='web' AND {_IN_FORCE} AND ? IN ('', client_key)"
+            " ORDER BY id DESC LIMIT 1",
+            (reviewer, takes_back),
         ).fetchone()
         if row is None:
             return None

@@ -30,6 +30,11 @@ class ReviewOptions:
     reviewers_per_video: int | None = option(
         None, "people", "independent judgements that a video needs (default: as the last time, at first 1)"
     )
+    prefill: bool = option(
+        False,
+        "people",
+        "mark the hashtags beforehand, for fast work alone; never in samples, among gold items, or where several judge",
+    )
     lease_s: float = option(
         120.0, "people", "seconds for which a video shown to one person is not given to others", least=1
     )

@@ -17,12 +17,14 @@ _JUDGED = "verdict IN ('accept', 'reject', 'unsure')"
 
 @dataclass(frozen=True)
 class Progress:
-    """``left`` videos wait for one more judgement at least. ``seconds_left`` is at the pace of everybody together."""
+    """``left`` videos wait for ``judgements_left`` in all. ``seconds_left``, for those judgements, is at the pace of
+    everybody together."""
 
     queue: str
     total: int
     done: int
     left: int
+    judgements_left: int
     own_done: int
     """Videos that this person has judged, in every queue."""
     own_today: int
@@ -33,7 +35,9 @@ class Progress:
     seconds_left: float | None
 
 
-def pace_of(store: Store, reviewer: str, queue: str, total: int, left: int, own_done: int) -> Progress:
+def pace_of(
+    store: Store, reviewer: str, queue: str, total: int, left: int, judgements_left: int, own_done: int
+) -> Progress:
     """A person's progress in a queue of ``total`` videos of which ``left`` are open; ``own_done`` in all queues."""
     now = datetime.now(UTC)
     today = now.replace(hour=0, minute=0, second=0, microsecond=0).isoformat(timespec="milliseconds")
@@ -56,9 +60,10 @@ def pace_of(store: Store, reviewer: str, queue: str, total: int, left: int, own_
         total=total,
         done=total - left,
         left=left,
+        judgements_left=judgements_left,
         own_done=own_done,
         own_today=own_today,
         own_seconds_per_video=seconds,
         videos_per_minute=None if per_minute is None else round(per_minute, 2),
-        seconds_left=None if pace_s is None else round(left * pace_s, 1),
+        seconds_left=None if pace_s is None else round(judgements_left * pace_s, 1),
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import secrets
 
-from tiktokactions.reviews.decisions import DecisionError, Reviewer, clean_label
+from tiktokactions.reviews.decisions import TEXT_AT_MOST, DecisionError, Reviewer, clean_label
 from tiktokactions.reviews.rows import from_row
 from tiktokactions.reviews.store import Store, now_utc
 
+IMPORTED = " (imported)"
+"""Ends the names of people whose answers were imported while somebody here has their name."""
 _PEOPLE = "SELECT *, token_sha256 NOTNULL AS has_token FROM reviewers"
 
 
@@ -19,6 +21,9 @@ def invite(store: Store, name: str, role: str = "reviewer") -> tuple[Reviewer, s
         DecisionError: a name that cannot be shown, or the owner's.
     """
     known = reviewer(store, reviewer_id(name))
+    _check_is_inside(known)
+    if reviewer_id(name).endswith(IMPORTED):
+        raise DecisionError(f"{name}: names that end in {IMPORTED.strip()} are those of imported answers")
     if known is not None and known.role == "owner" and role != "owner":
         raise DecisionError(f"{known.name}: is the owner already; choose another name")
     token = secrets.token_urlsafe(24)
@@ -31,7 +36,7 @@ def set_owner_token(store: Store, token: str) -> Reviewer:
 
 
 def _with_token(store: Store, name: str, role: str, token: str) -> Reviewer:
-    name = clean_label(name)
+    name = clean_label(name, "name")
     store.database.run(
         "INSERT INTO reviewers(id, name, role, token_sha256, created_utc) VALUES(?, ?, ?, ?, ?)"
         " ON CONFLICT(id) DO UPDATE SET token_sha256=excluded.token_sha256, role=excluded.role, disabled=0",
@@ -43,8 +48,8 @@ def _with_token(store: Store, name: str, role: str, token: str) -> Reviewer:
 
 
 def reviewer_id(name: str) -> str:
-    """The form in which names are compared: case does not matter."""
-    return clean_label(name).casefold()
+    """The form in which names are compared: case does not matter, nor do joiners, which cannot be seen."""
+    return clean_label(name, "name").casefold().translate({0x200C: None, 0x200D: None})
 
 
 def reviewer_of_token(store: Store, token: str) -> Reviewer | None:
@@ -60,16 +65,37 @@ def named_reviewer(store: Store, name: str, role: str = "reviewer") -> Reviewer:
     """
     wanted = reviewer_id(name)
     found = reviewer(store, wanted)
+    if role != "outside" and wanted.endswith(IMPORTED):
+        raise DecisionError(f"{name}: names that end in {IMPORTED.strip()} are those of imported answers")
     if found is None:
         store.database.run(
             "INSERT OR IGNORE INTO reviewers(id, name, role, created_utc) VALUES(?, ?, ?, ?)",
-            (wanted, clean_label(name), role, now_utc()),
+            (wanted, clean_label(name, "name"), role, now_utc()),
         )
         found = reviewer(store, wanted)
     assert found is not None
-    if role != "outside" and (found.has_token or found.disabled):
-        raise DecisionError(f"{found.name}: this name belongs to somebody with an invitation; use that link")
+    if role != "outside":
+        _check_is_inside(found)
+        if found.has_token or found.disabled:
+            raise DecisionError(f"{found.name}: this name belongs to somebody with an invitation; use that link")
     return found
+
+
+def outside_person(store: Store, name: str) -> Reviewer:
+    """The person under whose name answers are imported: never one who judges here, who may be somebody else.
+
+    Raises:
+        DecisionError: a name that cannot be shown.
+    """
+    found = reviewer(store, reviewer_id(name))
+    if found is not None and found.role != "outside":
+        name = f"{clean_label(name, 'name')[: TEXT_AT_MOST - len(IMPORTED)]}{IMPORTED}"
+    return named_reviewer(store, name, "outside")
+
+
+def _check_is_inside(person: Reviewer | None) -> None:
+    if person is not None and person.role == "outside":
+        raise DecisionError(f"{person.name}: answers of this name were imported; choose another name")
 
 
 def disable_reviewer(store: Store, person: str) -> None:

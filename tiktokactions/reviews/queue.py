@@ -17,6 +17,9 @@ from tiktokactions.reviews.store import Store, now_utc, reviewers_per_video
 
 _UNSEEN = "NOT EXISTS (SELECT 1 FROM judged j WHERE j.reviewer=:me AND j.video_id=q.video_id)"
 _NOT_MINE = "NOT EXISTS (SELECT 1 FROM leases m WHERE m.video_id=q.video_id AND m.reviewer=:me)"
+_LAPSED = "(ends<=:now OR began>:now)"
+"""Times of leases are those of the machine since it was started, which no setting of the clock changes; a lease of before
+that start begins later than now."""
 _WANTED = (
     "(SELECT v.judged FROM videos v WHERE v.video_id=q.video_id)"
     " + (SELECT count(*) FROM leases l WHERE l.video_id=q.video_id AND l.reviewer<>:me) < :k"
@@ -46,9 +49,11 @@ def next_items(
     catch_up(index, store)
     ensure_queue(index, queue)
     answers = gold(store) if options.gold_every and queue != "conflicts" else {}
-    now = time.time()
     with index.database.write() as connection:
-        if connection.execute("DELETE FROM leases WHERE ends<=?", (now,)).rowcount:
+        now = (
+            time.monotonic()
+        )  # not before the others' transactions have ended: their leases would begin later than now
+        if connection.execute(f"DELETE FROM leases WHERE {_LAPSED}", {"now": now}).rowcount:
             connection.execute("UPDATE places SET empty=0 WHERE empty")
         values = {"me": reviewer, "queue": queue, "k": reviewers_per_video(store), "n": count}
         items = _held(connection, values, exclude)[:count]
@@ -58,9 +63,8 @@ def next_items(
             items += _fresh(connection, values | {"n": count - len(items)}, sorted(answers), options.gold_every)
             items += _skipped(connection, values | {"n": count - len(items)})
         connection.executemany(
-            "INSERT INTO leases VALUES(?, ?, ?, ?)"
-            " ON CONFLICT(video_id, reviewer) DO UPDATE SET ends=excluded.ends, queue=excluded.queue",
-            [(item.video_id, reviewer, queue, now + options.lease_s) for item in items],
+            "INSERT OR REPLACE INTO leases VALUES(?, ?, ?, ?, ?)",
+            [(item.video_id, reviewer, queue, now, now + options.lease_s) for item in items],
         )
     return items
 
@@ -164,9 +168,10 @@ def _conflicts(connection: sqlite3.Connection, values: dict[str, object]) -> lis
 def renew(index: Index, reviewer: str, video_ids: Collection[str], lease_s: float) -> None:
     """The page is still open: what a person holds stays theirs."""
     with index.database.write() as connection:
+        now = time.monotonic()
         connection.executemany(
-            "UPDATE leases SET ends=? WHERE reviewer=? AND video_id=?",
-            [(time.time() + lease_s, reviewer, video_id) for video_id in video_ids],
+            "UPDATE leases SET began=?, ends=? WHERE reviewer=? AND video_id=?",
+            [(now, now + lease_s, reviewer, video_id) for video_id in video_ids],
         )
 
 
@@ -183,9 +188,9 @@ def release(index: Index, reviewer: str, video_ids: Collection[str] | None = Non
 def lease_again(index: Index, reviewer: str, queue: str, video_id: str, lease_s: float) -> None:
     """Lease a video again to the person who took back a decision on it, even if somebody else holds it."""
     with index.database.write() as connection:
-        connection.execute(
-            "INSERT OR REPLACE INTO leases VALUES(?, ?, ?, ?)", (video_id, reviewer, queue, time.time() + lease_s)
-        )
+        now = time.monotonic()
+        values = (video_id, reviewer, queue, now, now + lease_s)
+        connection.execute("INSERT OR REPLACE INTO leases VALUES(?, ?, ?, ?, ?)", values)
         _step_back(connection, queue, video_id)
 
 
@@ -199,7 +204,8 @@ def _step_back(connection: sqlite3.Connection, queue: str, video_id: str) -> Non
 
 def count_leases(index: Index) -> dict[str, int]:
     """Videos held now, by person."""
-    rows = index.database.rows("SELECT reviewer, count(*) FROM leases WHERE ends>? GROUP BY reviewer", (time.time(),))
+    sql = f"SELECT reviewer, count(*) FROM leases WHERE NOT {_LAPSED} GROUP BY reviewer"
+    rows = index.database.rows(sql, {"now": time.monotonic()})
     return {row[0]: row[1] for row in rows}
 
 
@@ -256,14 +262,20 @@ def draw_sample(index: Index, store: Store, size: int, seed: int) -> None:
     set_queue(index, "sample", drawn[:size])
 
 
-def queue_counts(index: Index, queue: str) -> tuple[int, int]:
-    """Videos in a queue, and those of them that wait for a judgement."""
+def queue_counts(index: Index, queue: str, k: int) -> tuple[int, int, int]:
+    """Videos in a queue, those of them that wait for a judgement, and the judgements that they wait for."""
     if queue == "conflicts":
-        sql = "SELECT count(*), count(*) FROM videos WHERE conflict NOTNULL"
+        sql = "SELECT count(*), count(*), count(*) FROM videos WHERE conflict NOTNULL"
+    elif k == 1:
+        open_ones = "count(*) FILTER (WHERE open)"
+        sql = f"SELECT count(*), {open_ones}, {open_ones} FROM queue WHERE queue=:queue"
     else:
-        sql = "SELECT count(*), count(*) FILTER (WHERE open) FROM queue WHERE queue=:queue"
-    total, left = index.database.rows(sql, {"queue": queue})[0]
-    return total, left
+        sql = (
+            "SELECT count(*), count(*) FILTER (WHERE q.open), coalesce(sum(max(1, :k - v.judged)) FILTER (WHERE q.open), 0)"
+            " FROM queue q JOIN videos v USING(video_id) WHERE q.queue=:queue"
+        )
+    total, left, judgements = index.database.rows(sql, {"queue": queue, "k": k})[0]
+    return total, left, judgements
 
 
 def count_judged(index: Index, reviewer: str) -> int:

@@ -18,7 +18,7 @@ from tiktokactions.reviews.decisions import Decision, Verdict
 from tiktokactions.reviews.rows import column_definitions
 
 Setting = TypeVar("Setting")
-FORMAT = 1
+FORMAT = 2
 _RULES = {
     "id": "PRIMARY KEY AUTOINCREMENT",
     "client_key": "NOT NULL UNIQUE",
@@ -28,6 +28,15 @@ _RULES = {
     "undoes": "UNIQUE REFERENCES decisions(id)",
 }
 _VERDICT_RULES = {"video_id": "PRIMARY KEY", "verdict": "NOT NULL CHECK(verdict IN ('accept', 'reject'))"}
+_VERDICTS = f"""\
+CREATE TABLE verdicts(
+{column_definitions(Verdict, _VERDICT_RULES, defaults=False)}
+)"""
+_FLAGS = """\
+CREATE TABLE flags(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, at_utc TEXT NOT NULL, reviewer TEXT NOT NULL, video_id TEXT NOT NULL,
+  kind TEXT NOT NULL, comment TEXT NOT NULL DEFAULT '', settled_utc TEXT
+)"""
 SCHEMA = f"""\
 CREATE TABLE decisions(
 {column_definitions(Decision, _RULES)},
@@ -50,9 +59,26 @@ CREATE TABLE sampled(
   video_id TEXT NOT NULL, seed INTEGER NOT NULL, position INTEGER NOT NULL, labels TEXT NOT NULL, drawn_utc TEXT NOT NULL,
   PRIMARY KEY(video_id, seed)
 );
-CREATE TABLE verdicts(
-{column_definitions(Verdict, _VERDICT_RULES, defaults=False)}
-)"""
+{_FLAGS};
+{_VERDICTS}"""
+FROM_FORMAT_1 = f"""\
+ALTER TABLE decisions ADD COLUMN answers TEXT;
+ALTER TABLE decisions ADD COLUMN why TEXT NOT NULL DEFAULT '';
+ALTER TABLE decisions ADD COLUMN prefilled INTEGER NOT NULL DEFAULT 0;
+UPDATE decisions SET answers = (SELECT json_group_object(value, 'yes') FROM json_each(labels)) WHERE labels NOTNULL;
+UPDATE decisions SET prefilled = 1 WHERE labels NOTNULL AND origin = 'web' AND page_version <> '';
+ALTER TABLE verdicts RENAME TO verdicts_1;
+{_VERDICTS};
+INSERT INTO verdicts(video_id, verdict, labels, tags, no_action, scene, start_s, end_s, answers, why, judgements,
+  confidence, method)
+SELECT video_id, verdict, CASE WHEN labels = '[]' AND NOT no_action THEN NULL ELSE labels END, tags, no_action, scene,
+  start_s, end_s,
+  CASE WHEN labels <> '[]' OR no_action THEN (SELECT json_group_object(value, 'yes') FROM json_each(labels)) END, '',
+  judgements, confidence, method FROM verdicts_1;
+DROP TABLE verdicts_1;
+{_FLAGS}"""
+"""Format 1 had no answers: labels that were named are yes, everything else was not asked. Its pages marked all hashtags
+beforehand, so what they sent is prefilled; in its verdicts an empty list meant that nothing was said."""
 
 
 WRITES = "writes"
@@ -68,7 +94,7 @@ class Store:
     def __init__(self, dataset: Place) -> None:
         self.dataset = on_disk(dataset, "reviews.sqlite")
         count = f"INSERT INTO settings VALUES('{WRITES}', '1') ON CONFLICT(name) DO UPDATE SET value = value + 1"
-        self.database = Database(store_path(self.dataset), SCHEMA, FORMAT, "FULL", count)
+        self.database = Database(store_path(self.dataset), SCHEMA, FORMAT, "FULL", count, {1: FROM_FORMAT_1})
 
     def close(self) -> None:
         writes = setting(self, WRITES, 0)

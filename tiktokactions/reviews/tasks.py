@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -15,7 +16,7 @@ from tiktokactions.files import write_atomic
 from tiktokactions.records import JsonObject
 from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.desk import Desk
-from tiktokactions.reviews.items import UnknownVideoError, known_record, why
+from tiktokactions.reviews.items import UnknownVideoError, evidence, known_record
 from tiktokactions.reviews.ledger import all_rows, in_force_by_video
 from tiktokactions.reviews.people import reviewers
 from tiktokactions.reviews.queue import ensure_queue
@@ -25,6 +26,8 @@ KINDS = (".json", ".csv", ".jsonl")
 LABELS_OFFERED = 200
 """Label Studio's page lists every choice; other actions can be typed."""
 NO_ACTION = "no action"
+_FORMULA = re.compile(r"\s*[=+\-@|'\t\r\n＝＋－＠＇]")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 SEPARATOR = "|"
 """Between the labels in one cell of a CSV file."""
 TASK_COLUMNS = ("video_id", "video", "labels", "title", "why", "duration_s", "clip_start_s", "clip_end_s")
@@ -55,7 +58,7 @@ def export_tasks(desk: Desk, output: Path, queue: str = "review", media_url: str
         write_atomic(output, _json_bytes([{"data": row} for row in rows]))
         write_atomic(output.with_suffix(".xml"), labelling_configuration(desk).encode())
     else:
-        _write_rows(output, TASK_COLUMNS, rows, {"title", "labels"})
+        _write_rows(output, TASK_COLUMNS, rows)
     return len(rows)
 
 
@@ -81,7 +84,7 @@ def open_videos(desk: Desk, queue: str) -> list[str]:
 def _task_row(desk: Desk, video_id: str, media_url: str | None) -> JsonObject:
     row = desk.index.database.first("SELECT * FROM videos WHERE video_id=?", (video_id,))
     try:
-        reason = why(known_record(desk.dataset, video_id), desk.settings)
+        reason = evidence(known_record(desk.dataset, video_id), desk.settings)
     except UnknownVideoError:
         reason = ""
     assert row is not None
@@ -142,7 +145,7 @@ def export_decisions(desk: Desk, output: Path) -> int:
     for decision in all_rows(desk.store):
         values = to_json(decision, EXPORTED) | {"reviewer": names.get(decision.reviewer, decision.reviewer)}
         rows.append({EXPORTED[name]: value for name, value in values.items()})
-    _write_rows(output, EXPORTED.values(), rows, {"annotator", "labels", "tags"})
+    _write_rows(output, EXPORTED.values(), rows)
     return len(rows)
 
 
@@ -160,7 +163,7 @@ def _annotated_tasks(desk: Desk, names: dict[str, str]) -> Iterator[JsonObject]:
 def _annotation(decision: Decision, names: dict[str, str]) -> JsonObject:
     labels = [*(decision.labels or ()), *([NO_ACTION] if decision.no_action else [])]
     result = [_result("verdict", "choices", {"choices": [decision.verdict]})]
-    if labels:
+    if labels or decision.labels is not None:  # an empty list says that none of them is in the clip
         result.append(_result("labels", "choices", {"choices": labels}))
     if decision.tags:
         result.append(_result("tags", "textarea", {"text": list(decision.tags)}))
@@ -185,9 +188,20 @@ def _json_bytes(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
-def _write_rows(output: Path, columns: Iterable[str], rows: Iterable[JsonObject], free_text: set[str]) -> None:
-    """As JSON lines or CSV, where cells of free text that a spreadsheet would take for a formula get an apostrophe before
-    them; the import takes it away again."""
+def quoted(cell: object) -> object:
+    """A cell of a CSV file as no spreadsheet takes it for a formula: text that begins like one, and is no number, gets an
+    apostrophe before it. Wide characters count too: spreadsheets of East Asia read them."""
+    is_text = isinstance(cell, str) and not _NUMBER.fullmatch(cell)
+    return f"'{cell}" if is_text and _FORMULA.match(cell) else cell
+
+
+def unquoted(cell: str) -> str:
+    """The cell as it was before :func:`quoted`."""
+    return cell[1:] if cell[:1] == "'" and quoted(cell[1:]) == cell else cell
+
+
+def _write_rows(output: Path, columns: Iterable[str], rows: Iterable[JsonObject]) -> None:
+    """As JSON lines or CSV."""
     if output.suffix == ".jsonl":
         write_atomic(output, b"".join(map(_json_bytes, rows)))
         return
@@ -196,6 +210,6 @@ def _write_rows(output: Path, columns: Iterable[str], rows: Iterable[JsonObject]
     writer.writeheader()
     for row in rows:
         cells = {name: SEPARATOR.join(v) if isinstance(v, list) else v for name, v in row.items()}
-        quoted = {name: f"'{v}" for name, v in cells.items() if name in free_text and v and v[0] in "=+-@\t\r'"}
-        writer.writerow(cells | quoted)
+        cells |= {name: json.dumps(v, ensure_ascii=False) for name, v in cells.items() if isinstance(v, dict)}
+        writer.writerow({name: quoted(cell) for name, cell in cells.items()})
     write_atomic(output, buffer.getvalue().encode("utf-8", "replace"))

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tiktokactions.dataset.manifest import SCHEMA
+from tiktokactions.dataset.manifest import SCHEMA, labels_that_count
 
 RULES = ("source", "creator", "duplicate", "sound")
 GENERIC_SOUNDS = (
@@ -117,7 +117,7 @@ def linked_videos(batches: Iterable[pa.RecordBatch], twins: Mapping[str, str] | 
     column = {name: _one(table[name]) for name in LINK_SCHEMA.names}
     everybody = np.arange(table.num_rows)
     ids = column["video_id"]
-    lists = _label_lists(column)
+    lists = labels_that_count(column)
     is_bare = pc.fill_null(pc.equal(pc.list_value_length(lists), 0), True).to_numpy(zero_copy_only=False)
     labelled = np.concatenate([pc.list_parent_indices(lists).to_numpy(), np.flatnonzero(is_bare)]).astype(np.int64)
     encoded = pa.concat_arrays([pc.list_flatten(lists), pa.nulls(int(is_bare.sum()), pa.string())])
@@ -175,15 +175,10 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
 
 
 def first_labels(columns: Mapping[str, pa.Array] | pa.RecordBatch) -> pa.Array:
-    """The label that each row counts under, from its ``human_labels``, else its ``labels``; null where it has none."""
-    lists = _label_lists(columns)
+    """The label that each row counts under, the first of those that count; null where it has none."""
+    lists = labels_that_count(columns)
     is_empty = pc.fill_null(pc.equal(pc.list_value_length(lists), 0), True).to_numpy(zero_copy_only=False)
     return lists.values.take(pa.array(lists.offsets.to_numpy()[:-1], mask=is_empty))
-
-
-def _label_lists(columns: Mapping[str, pa.Array] | pa.RecordBatch) -> pa.Array:
-    human = pc.fill_null(pc.greater(pc.list_value_length(columns["human_labels"]), 0), False)
-    return pc.if_else(human, columns["human_labels"], columns["labels"])
 
 
 def _renamed(column: pa.Array, name: Callable[[str], str | None]) -> pa.Array:

@@ -28,7 +28,7 @@ from tiktokactions.dataset.assignments import (
     write_assignments,
 )
 from tiktokactions.dataset.editing import Edit
-from tiktokactions.dataset.manifest import SCHEMA, manifest_row, rewrite_manifest
+from tiktokactions.dataset.manifest import SCHEMA, manifest_row, rewrite_manifest, with_unsaid
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, all_records, delete, readable, staging_folder, write_csv, write_json
 from tiktokactions.records import JsonObject
@@ -120,7 +120,9 @@ def _linked_dataset(dataset: Place, settings: CurateOptions) -> Linked:
     twins = duplicates_of(dataset, settings) if settings.keep_duplicates else {}
     with pq.ParquetFile(readable(dataset / "manifest.parquet")) as manifest:
         if set(LINK_SCHEMA.names) <= set(manifest.schema_arrow.names):
-            return linked_videos(manifest.iter_batches(columns=LINK_SCHEMA.names), twins)
+            names = manifest.schema_arrow.names
+            batches = manifest.iter_batches(columns=LINK_SCHEMA.names)
+            return linked_videos((with_unsaid(batch, names) for batch in batches), twins)
     # A manifest of an earlier version of this program lacks columns.
     rows = (manifest_row(record, settings) for record in all_records(dataset))
     return linked_videos((pa.RecordBatch.from_pylist([row], schema=SCHEMA) for row in rows), twins)

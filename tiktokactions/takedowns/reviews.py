@@ -30,7 +30,7 @@ def take_down_reviews(place: Place, ids: Iterable[str]) -> int:
         with store.database.write() as connection:
             for video_id in wanted:
                 # Undo rows point at the rows they take back, and are about the same video.
-                for table in ("decisions", "gold", "sampled", "verdicts"):
+                for table in ("decisions", "gold", "sampled", "verdicts", "flags"):
                     if connection.execute(f"DELETE FROM {table} WHERE video_id=?", (video_id,)).rowcount:
                         removed.add(video_id)
         with store.database.connection() as connection:

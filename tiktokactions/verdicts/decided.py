@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+import msgspec
+
 from tiktokactions.curation.decide import LIKE_TAKEN_DOWN
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.files import Place
 from tiktokactions.records import Segment, VideoRecord
-from tiktokactions.reviews.decisions import RELEASED, Verdict
+from tiktokactions.reviews.decisions import EVERY_OTHER, RELEASED, Verdict
 from tiktokactions.reviews.items import segment_of
 from tiktokactions.reviews.rows import from_row, insert, to_row
 from tiktokactions.reviews.store import Store, store_path
@@ -56,8 +58,8 @@ def with_verdict(record: VideoRecord, verdict: Verdict | None, options: CurateOp
     their status and reasons.
     """
     if verdict is None:
-        return replace(record, human_labels=(), human_tags=())
-    record = replace(record, human_labels=verdict.labels, human_tags=verdict.tags)
+        return _said(record, None)
+    record = _said(record, verdict)
     if record.failure is not None:
         return record
     by = "human" if verdict.judgements or verdict.method != RELEASED else RELEASED
@@ -74,6 +76,15 @@ def with_verdict(record: VideoRecord, verdict: Verdict | None, options: CurateOp
     return replace(record, status="accepted", reasons=(f"{by}_accepted", *twins), segment=segment)
 
 
+def _said(record: VideoRecord, verdict: Verdict | None) -> VideoRecord:
+    """The record with what people said of its actions, or as nobody was asked."""
+    if verdict is None or verdict.labels is None:
+        tags = () if verdict is None else verdict.tags
+        return replace(record, human_labels=(), human_tags=tags, human_answers=msgspec.UNSET)
+    answers = {label: said for label, said in (verdict.answered or {}).items() if label != EVERY_OTHER}
+    return replace(record, human_labels=verdict.labels, human_tags=verdict.tags, human_answers=answers)
+
+
 def decided_by_people(record: VideoRecord) -> bool:
     return any(reason.startswith("human_") for reason in record.reasons)
 
@@ -84,8 +95,7 @@ def without_source(before: VideoRecord, decided: VideoRecord, verdict: Verdict |
 
     ``decided``: the record with the verdict drawn from its evidence alone.
     """
-    labels, tags = (verdict.labels, verdict.tags) if verdict is not None else ((), ())
-    said = replace(decided, human_labels=labels, human_tags=tags)
+    said = _said(decided, verdict)
     if before.clip is not None:
         return replace(said, status="needs_review", reasons=("source_missing",), segment=before.segment)
     reasons = decided.reasons if decided.status == "rejected" else ()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pyarrow.parquet as pq
-
 from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request, Stored, labels_in_order
 from tiktokactions.dataset.assignments import is_split, sides_of_fold
 from tiktokactions.dataset.dataset import Dataset
-from tiktokactions.files import SETTLED, Place, fingerprint, local_path, readable, seen_from, what_is_there
+from tiktokactions.dataset.manifest import labels_of
+from tiktokactions.files import SETTLED, Place, fingerprint, local_path, seen_from, what_is_there
 
 COLUMNS = ["video_id", "status", "labels", "human_labels", "clip_path"]
 
@@ -38,11 +37,11 @@ def _read(data: Dataset, request: Request) -> ClipSet:
     # Whatever changed a clip has written the manifest of the dataset that holds it too.
     holds = data.parent.manifest
     version = None if local_path(holds) else str(fingerprint(str(holds))[1])
-    for batch in pq.ParquetFile(readable(data.manifest)).iter_batches(columns=COLUMNS, batch_size=10_000):
+    for batch in data.batches(COLUMNS):
         for row in batch.to_pylist():
             if row["status"] != "accepted" or row["clip_path"] is None:
                 continue
-            label = next(iter(row["human_labels"] or row["labels"] or ()), None)
+            label = next(iter(labels_of(row)), None)
             labels.append(label)
             if sides is not None and sides.get(row["video_id"]) != request.side:
                 continue

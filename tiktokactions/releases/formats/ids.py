@@ -59,7 +59,7 @@ def _rows(export: Export) -> Iterator[tuple[object, ...]]:
         side = row.get("split") or ""
         fits = not export.labels or set(export.labels) & set(record.labels)
         if fits and (not export.sides or side in export.sides):
-            yield _row(record, side, row.get("human_labels") or [], verdicts.get(record.video_id))
+            yield _row(record, side, row.get("human_labels"), verdicts.get(record.video_id))
 
 
 def _with_rows(data: Dataset) -> Iterator[tuple[VideoRecord, dict[str, Any]]]:
@@ -73,7 +73,7 @@ def _with_rows(data: Dataset) -> Iterator[tuple[VideoRecord, dict[str, Any]]]:
         yield record, waiting.pop(record.video_id, {})
 
 
-def _row(record: VideoRecord, side: str, human_labels: list[str], verdict: Verdict | None) -> tuple[Any, ...]:
+def _row(record: VideoRecord, side: str, human_labels: list[str] | None, verdict: Verdict | None) -> tuple[Any, ...]:
     segment = record.segment
     return (
         record.video_id,
@@ -82,7 +82,7 @@ def _row(record: VideoRecord, side: str, human_labels: list[str], verdict: Verdi
         record.status,
         ";".join(record.reasons),
         json.dumps(record.labels, ensure_ascii=False),
-        json.dumps(human_labels, ensure_ascii=False) if human_labels else "",
+        "" if human_labels is None else json.dumps(human_labels, ensure_ascii=False),
         "" if segment is None else f"{segment.start_s:.6f}",
         "" if segment is None else f"{segment.end_s:.6f}",
         side,

@@ -130,7 +130,16 @@ def _answer(web: Web, session: Session, item: ReviewItem, entry: QueueItem) -> s
     decided = ledger.decision_of(web.desk.store, session.person.id, entry.video_id)
     told = session.is_owner and entry.queue == "conflicts"
     judgements = ledger.judgements(web.desk.store, entry.video_id) if told else None
-    return shapes.item_answer(item, entry.queue, decided, entry.second_look, judgements)
+    shown = shapes.item_answer(item, entry.queue, decided, entry.second_look, judgements)
+    is_blind = not told and (decided is None or decided.verdict == "skip")
+    return shown.model_copy(
+        update={
+            "why": item.evidence if is_blind else item.why,
+            "prefill": web.desk.is_prefilled(entry.queue, entry.video_id),
+            # A clip is there or not by the video's status: among gold items all are played from their sources.
+            "clip": None if is_blind and web.desk.has_gold_items and (shown.source or shown.scene_url) else shown.clip,
+        }
+    )
 
 
 @api.post("/decisions", responses=UNKNOWN)
@@ -150,8 +159,8 @@ def decide(web: TheWeb, session: MayChange, given: shapes.DecisionGiven) -> shap
 
 @api.post("/undo")
 def undo(web: TheWeb, session: MayChange, given: shapes.UndoGiven) -> shapes.UndoAnswer:
-    """Take back your newest decision that stands; call it again for the one before."""
-    undone = web.desk.undo(session.person.id, given.client_key, given.page_version)
+    """Take back one of your decisions that stand: the one you name, else the newest; call it again for the one before."""
+    undone = web.desk.undo(session.person.id, given.client_key, given.page_version, given.takes_back)
     if undone is None:
         return shapes.UndoAnswer(undone=None, item=None, previous=None)
     item = _item(web, undone.video_id)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from tiktokactions.records import JsonObject
-from tiktokactions.reviews.decisions import NAMES_AT_MOST, TEXT_AT_MOST, Decision
+from tiktokactions.reviews.decisions import ANSWERS_AT_MOST, NAMES_AT_MOST, TEXT_AT_MOST, Answer, Decision
 from tiktokactions.reviews.index import VideoRow
 from tiktokactions.reviews.items import ReviewItem
 from tiktokactions.reviews.pace import Progress
@@ -65,6 +65,8 @@ def _given(kind: type[DataclassInstance]) -> dict[str, object]:
             of_type = Literal[about.pop("choices")]
         elif typing.get_origin(of_type) is tuple:
             of_type = Texts
+        elif typing.get_origin(of_type) is dict:
+            of_type = Annotated[dict[Text, Answer], Field(max_length=ANSWERS_AT_MOST)]
         elif of_type is int:
             of_type = Annotated[int, Field(ge=about.pop("ge"), le=about.pop("le")), WHOLE]
         default = ... if field.default is dataclasses.MISSING else field.default
@@ -112,6 +114,9 @@ else:  # the fields are those of the records
 
 class UndoGiven(_Given):
     client_key: ClientKey
+    takes_back: Annotated[str, Field(max_length=128)] = Field(
+        "", description="The `client_key` of the decision to take back; empty: your newest."
+    )
     page_version: Annotated[str, Field(max_length=100)] = ""
 
 
@@ -182,7 +187,8 @@ class Item(BaseModel):
     creator: str | None
     file_name: str
     labels: list[str]
-    why: str
+    why: str = Field(description="What was seen in it; once you have judged it, also what became of it.")
+    prefill: bool = Field(False, description="Its labels are marked beforehand.")
     duration_s: float | None
     fps: float | None
     width: int | None

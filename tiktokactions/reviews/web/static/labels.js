@@ -6,8 +6,10 @@ const $ = (id) => document.getElementById(id);
 const clean = (text) => text.trim().replace(/^#/, "").replace(/\s+/g, " ");
 
 export class Labels {
-  constructor() {
+  constructor(onChange) {
+    this.onChange = onChange;
     this.choices = [];
+    for (const what of ["scroll", "resize"]) addEventListener(what, () => this.look_around(), { capture: true, passive: true });
     this.at = -1;
     const search = $("label-search");
     search.addEventListener("input", () => this.look());
@@ -20,31 +22,67 @@ export class Labels {
       const tag = clean(event.target.value);
       if (tag && !this.choice.tags.includes(tag)) this.choice.tags.push(tag);
       event.target.value = "";
-      this.draw();
+      this.changed();
     });
+    $("why-input").addEventListener("input", (event) => { this.choice.why = event.target.value.trim(); this.choice.touched = true; this.onChange(); });
   }
 
-  // `choice`: {offered: [label], marked: Set, tags: [tag]}; belongs to the video, so that undo finds it as it was.
+  // `choice`: {offered: [label], said: {label: answer}, seen: Set, tags: [tag], why}; belongs to the video, so that undo finds
+  // it as it was.
   show(choice) {
     this.choice = choice;
     $("label-search").value = $("tag-input").value = "";
+    $("why-input").value = choice.why;
     this.close();
     this.draw();
   }
 
+  changed() {
+    this.choice.touched = true;
+    this.draw();
+    this.onChange();
+  }
+
+  // Which labels were in sight, as a whole and with nothing before them: only those can be answered by saying nothing.
+  look_around() {
+    if (!this.choice) return;
+    for (const chip of $("chips").querySelectorAll(".chip")) {
+      const box = chip.getBoundingClientRect();
+      const corners = [[box.left + 3, box.top + 3], [box.right - 3, box.bottom - 3]];
+      if (box.width && corners.every(([x, y]) => chip.contains(document.elementFromPoint(x, y)))) this.choice.seen.add(chip.dataset.label);
+    }
+  }
+
+  // For every label on offer what is said of it.
+  answers() {
+    this.look_around();
+    const { offered, said, seen } = this.choice;
+    return Object.fromEntries(offered.map((label) => [label, said[label] ?? (seen.has(label) ? "no" : "not_asked")]));
+  }
+
   draw() {
-    const { offered, marked, tags } = this.choice;
+    const { offered, said, tags } = this.choice;
     $("chips").replaceChildren(...offered.map((label, i) => {
-      const chip = document.createElement("button");
-      chip.type = "button";
+      const pair = document.createElement("span"), chip = document.createElement("button"), doubt = document.createElement("button");
+      pair.className = "answer";
+      chip.type = doubt.type = "button";
       chip.className = "chip";
       chip.dir = "auto";
-      chip.setAttribute("aria-pressed", String(marked.has(label)));
+      chip.dataset.label = label;
+      chip.setAttribute("aria-pressed", said[label] === "yes" ? "true" : "false");
       chip.append(label);
       if (i < 9) chip.append(Object.assign(document.createElement("kbd"), { textContent: String(i + 1) }));
-      chip.addEventListener("click", () => this.toggle(i));
-      return chip;
+      chip.addEventListener("click", () => this.toggle(i, "yes"));
+      doubt.className = "doubt";
+      doubt.textContent = "?";
+      doubt.title = i < 9 ? `Cannot tell (Shift ${i + 1})` : "Cannot tell";
+      doubt.setAttribute("aria-label", `Cannot tell: ${label}`);
+      doubt.setAttribute("aria-pressed", said[label] === "cannot_tell" ? "true" : "false");
+      doubt.addEventListener("click", () => this.toggle(i, "cannot_tell"));
+      pair.append(chip, doubt);
+      return pair;
     }));
+    requestAnimationFrame(() => this.look_around());
     if (!offered.length) $("chips").append(Object.assign(document.createElement("span"), { className: "muted", textContent: "no hashtag names an action" }));
     $("tags").replaceChildren(...tags.map((tag) => {
       const chip = document.createElement("button");
@@ -52,17 +90,18 @@ export class Labels {
       chip.className = "chip tag";
       chip.textContent = `${tag} ×`;
       chip.setAttribute("aria-label", `Remove the tag ${tag}`);
-      chip.addEventListener("click", () => { tags.splice(tags.indexOf(tag), 1); this.draw(); });
+      chip.addEventListener("click", () => { tags.splice(tags.indexOf(tag), 1); this.changed(); });
       return chip;
     }));
   }
 
-  toggle(index) {
+  toggle(index, answer) {
     const label = this.choice.offered[index];
     if (label === undefined) return;
-    if (!this.choice.marked.delete(label)) this.choice.marked.add(label);
-    this.choice.touched = true;
-    this.draw();
+    this.choice.seen.add(label);
+    if (this.choice.said[label] === answer) delete this.choice.said[label];
+    else this.choice.said[label] = answer;
+    this.changed();
   }
 
   add(text) {
@@ -70,11 +109,10 @@ export class Labels {
     if (!label) return;
     const known = this.choice.offered.find((other) => other.toLowerCase() === label.toLowerCase());
     if (!known) this.choice.offered.push(label);
-    this.choice.marked.add(known ?? label);
-    this.choice.touched = true;
+    this.choice.said[known ?? label] = "yes";
     $("label-search").value = "";
     this.close();
-    this.draw();
+    this.changed();
   }
 
   async look() {
@@ -86,7 +124,7 @@ export class Labels {
     if (asked !== this.asked || document.activeElement !== $("label-search")) return;
     this.listedFor = text;
     const typed = clean(text);
-    this.choices = found.filter(({ label }) => !this.choice.marked.has(label));
+    this.choices = found.filter(({ label }) => this.choice.said[label] !== "yes");
     if (typed && !this.choices.some(({ label }) => label.toLowerCase() === typed.toLowerCase())) this.choices.push({ label: typed, isNew: true });
     this.at = typed && this.choices.length ? 0 : -1;
     this.drawList();

@@ -34,7 +34,10 @@ export class Outbox {
   }
 
   add(path, body) {
-    const number = String(Date.now()).padStart(14, "0") + String(this.count++).padStart(6, "0");
+    // Numbered after all that waits, not by the clock, which may be set back.
+    const last = Math.max(0, ...this.names().map((waiting) => Number(waiting.slice(this.prefix.length).split(":")[0])));
+    const number = String(Math.max(last, this.count) + 1).padStart(20, "0");
+    this.count = Number(number);
     const name = `${this.prefix}${number}:${body.client_key ?? newKey()}`;
     const text = JSON.stringify({ path, body });
     try {
@@ -78,6 +81,12 @@ export class Outbox {
     } catch {
       return null;
     }
+  }
+
+  // The client key of the newest decision that waits here and is not taken back by something that waits too.
+  lastDecision() {
+    const waiting = this.entries(), undone = new Set(waiting.map(({ body }) => body.takes_back));
+    return waiting.filter(({ path, body }) => path === "/api/decisions" && !undone.has(body.client_key)).at(-1)?.body.client_key;
   }
 
   entries() {

@@ -24,23 +24,52 @@ const state = {
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const current = () => state.items[0];
 const choiceOf = (item) => {
-  if (!state.choices.has(item.video_id)) state.choices.set(item.video_id, freshChoice(item));
+  if (!state.choices.has(item.video_id)) state.choices.set(item.video_id, draftOf(item) ?? freshChoice(item));
   return state.choices.get(item.video_id);
 };
 
+// `said`: what was answered for each label; a label that was in sight without an answer is not in the clip.
 function freshChoice(item) {
   const segment = item.segment && item.scene !== null && item.scenes.length ? { scene: item.scene, ...item.segment } : null;
-  return { offered: [...item.labels], marked: new Set(item.labels), tags: [], segment, scene: item.scene, moved: false };
+  const said = Object.fromEntries(item.prefill ? item.labels.map((label) => [label, "yes"]) : []);
+  return { offered: [...item.labels], said, seen: new Set(), tags: [], why: "", segment, scene: item.scene, moved: false };
+}
+
+// What is marked and not yet decided survives a reload.
+const draftName = (video_id) => `tiktokactions-draft:${boot.dataset}:${boot.reviewer}:${video_id}`;
+
+function keepDraft() {
+  const item = current(), choice = item && choiceOf(item);
+  if (!choice?.touched && !choice?.moved) return;
+  try {
+    localStorage.setItem(draftName(item.video_id), JSON.stringify({ ...choice, seen: [...choice.seen] }));
+  } catch { /* no localStorage */ }
+}
+
+function draftOf(item) {
+  try {
+    const kept = JSON.parse(localStorage.getItem(draftName(item.video_id)));
+    return kept && { ...freshChoice(item), ...kept, seen: new Set(kept.seen) };
+  } catch {
+    return null;
+  }
+}
+
+function forgetDraft(video_id) {
+  try {
+    localStorage.removeItem(draftName(video_id));
+  } catch { /* no localStorage */ }
 }
 
 // What an undone decision had said is marked again.
 function restoredChoice(item, previous) {
   const choice = freshChoice(item);
   if (!previous) return choice;
-  if (previous.labels) {
-    choice.marked = new Set(previous.labels);
-    choice.offered = [...new Set([...choice.offered, ...previous.labels])];
+  if (previous.answers) {
+    choice.said = Object.fromEntries(Object.entries(previous.answers).filter(([label, said]) => said !== "not_asked" && label !== "*"));
+    choice.offered = [...new Set([...choice.offered, ...Object.keys(choice.said)])];
   }
+  choice.why = previous.why ?? "";
   choice.tags = [...(previous.tags ?? [])];
   if (previous.start_s !== null && previous.scene !== null && previous.scene !== undefined) {
     Object.assign(choice, { segment: { scene: previous.scene, start_s: previous.start_s, end_s: previous.end_s }, scene: previous.scene, moved: true });
@@ -51,7 +80,7 @@ function restoredChoice(item, previous) {
 // --- showing ---------------------------------------------------------------------------------------------------------
 
 const deck = new Deck($("screen"), () => drawNotice());
-const labels = new Labels();
+const labels = new Labels(keepDraft);
 const timeline = new Timeline({ onScene: lookAtScene, onSegment: moveSegment, onSeek: (time_s) => seek(time_s) });
 
 function viewFor(item) {
@@ -129,6 +158,7 @@ function drawProgress() {
   const speed = progress.own_seconds_per_video, left = progress.seconds_left;
   const parts = [
     ["wide-only", `${progress.done.toLocaleString("en")} done`], ["", `${progress.left.toLocaleString("en")} left`],
+    ["wide-only", progress.judgements_left > progress.left ? `${progress.judgements_left.toLocaleString("en")} judgements` : null],
     ["wide-only", speed ? `${speed.toFixed(1)} s each` : null], ["wide-only", left ? `${timeText(left)} left` : null],
   ];
   $("pace").replaceChildren(...parts.filter(([, text]) => text).map(([className, textContent]) => Object.assign(document.createElement("span"), { className, textContent })));
@@ -192,6 +222,7 @@ function takeFromScene() {
 function moveSegment(segment) {
   const item = current(), choice = choiceOf(item);
   Object.assign(choice, { segment, scene: segment.scene, moved: true });
+  keepDraft();
   deck.look(viewFor(item));
   drawState();
 }
@@ -231,13 +262,15 @@ const inTurn = (work) => { chain = chain.then(work).catch((error) => { console.e
 function decisionOf(item, verdict) {
   const choice = choiceOf(item), accepted = verdict === "accept";
   const moved = choice.moved && choice.segment && (accepted || verdict === "unsure");
-  const named = choice.marked.size && (accepted || (choice.touched && verdict === "unsure")) ? [...choice.marked] : null;
+  const asked = accepted || (choice.touched && verdict === "unsure");
   return {
     client_key: newKey(),
     video_id: item.video_id,
     verdict: verdict === "no_action" ? "reject" : verdict,
-    labels: named,
+    answers: asked && choice.offered.length ? labels.answers() : null,
     tags: choice.tags,
+    why: verdict === "reject" ? choice.why : "",
+    prefilled: Boolean(item.prefill),
     no_action: verdict === "no_action",
     scene: moved ? choice.segment.scene : null,
     start_s: moved ? choice.segment.start_s : null,
@@ -264,6 +297,8 @@ function decide(verdict) {
       const outcome = await outbox.add("/api/decisions", body);
       if (outcome.kept === "signed-out") return toast("You are signed out here. What you decided is kept; load the page again.");
       if (outcome.refused && outcome.refused !== 404) return; // said by onRefused; it can be decided in another way
+      forgetDraft(item.video_id);
+      $("recorded").textContent = recorded(body, outcome);
       if (!outcome.refused) state.past.push({ item, key: body.client_key });
       if (boot.single) {
         if (!outcome.refused) item.decided = body.verdict;
@@ -284,7 +319,9 @@ function decide(verdict) {
 function undo() {
   inTurn(async () => {
     const last = state.past.pop();
-    const outcome = await outbox.add("/api/undo", { client_key: newKey(), page_version: boot.page_version });
+    // The decision is named: what is in force on the server, or waits here, may have come in another order.
+    const takes_back = last?.key ?? outbox.lastDecision() ?? "";
+    const outcome = await outbox.add("/api/undo", { client_key: newKey(), takes_back, page_version: boot.page_version });
     if (outcome.refused) return; // said by onRefused
     const told = outcome.answer;
     if (!told) {
@@ -303,6 +340,14 @@ function showAgain(item, choice) {
   state.choices.set(item.video_id, choice ?? freshChoice(item));
   state.items = [item, ...state.items.filter((other) => other.video_id !== item.video_id)];
   show();
+}
+
+// What a screen reader says after each decision.
+function recorded({ verdict, no_action, answers }, outcome) {
+  const yes = Object.entries(answers ?? {}).filter(([, said]) => said === "yes").map(([label]) => label);
+  const named = verdict !== "accept" || !answers ? "" : yes.length ? `: ${yes.join(", ")}` : ", none of the actions";
+  const what = no_action ? "rejected, nobody acts" : { accept: "accepted", reject: "rejected", unsure: "unsure", skip: "skipped" }[verdict];
+  return `${outcome.saved ? "Recorded" : outcome.refused ? "Not recorded" : "Kept here"}: ${what}${named}.`;
 }
 
 function flash(verdict) {
@@ -420,9 +465,35 @@ const HELD_KEYS = {
   ArrowRight: (event) => nudge("move", event.shiftKey ? 1 : 0.1),
   "[": () => nudge("start", -0.1),
   "]": () => nudge("start", 0.1),
-  ",": () => nudge("end", -0.1),
-  ".": () => nudge("end", 0.1),
+  "{": () => nudge("end", -0.1),
+  "}": () => nudge("end", 0.1),
+  ",": () => stepFrame(-1),
+  ".": () => stepFrame(1),
 };
+// Where a layout has other characters than these on its keys, the place of the key counts (named as on a US keyboard).
+const PLACES = { Comma: ",", Period: ".", BracketLeft: "[", BracketRight: "]", Minus: "-", Equal: "=", Slash: "?" };
+
+function keyOf(event) {
+  const { key, code } = event;
+  if (key === " " || code === "Space") return " ";
+  const digit = /^(?:Digit|Numpad)([0-9])$/.exec(code ?? "");
+  if (digit && !event.altKey && !"[]{}?+=-,.".includes(key)) return digit[1];
+  if (key.length !== 1) return key;
+  const typed = key.toLowerCase();
+  if (typed.charCodeAt(0) < 128) return typed;
+  if (/^Key[A-Z]$/.test(code ?? "")) return code.slice(3).toLowerCase();
+  const place = PLACES[code];
+  return place && event.shiftKey ? { "[": "{", "]": "}" }[place] ?? place : place ?? typed;
+}
+
+function stepFrame(by) {
+  const item = current(), front = deck.front;
+  if (!front?.ready) return;
+  if (!deck.paused) deck.toggle();
+  const t = front.time_s + by / (item.fps || 30);
+  front.seek(Math.min(Math.max(t, front.view.from_s), front.view.to_s - 0.5 / (item.fps || 30)));
+  drawState();
+}
 
 function faster(by) {
   deck.speed(SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, SPEEDS.indexOf(deck.rate) + by))]);
@@ -437,19 +508,28 @@ function help() {
 addEventListener("keydown", (event) => {
   const typing = event.target.matches("input, select, textarea");
   if (typing && event.key === "Escape") return event.target.blur();
-  if (typing || event.ctrlKey || event.metaKey || event.altKey || ($("help").open && event.key !== "?")) return;
-  if (event.key === " " && event.target.matches("button, a")) return;
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const key = keyOf(event);
+  // AltGr (Ctrl and Alt on some systems) and Option are how some layouts type brackets.
+  const composed = event.altKey && "[]{}".includes(event.key) && event.key.length === 1;
+  if (typing || ((event.ctrlKey || event.metaKey || event.altKey) && !composed) || (document.querySelector("dialog[open]") && key !== "?")) return;
+  if (key === " " && event.target.matches("button:not(.act), a, summary")) return;
   if (KEYS[key]) {
     event.preventDefault();
     if (!event.repeat || key === "z") KEYS[key]();
   } else if (HELD_KEYS[key] && (current() || key === "?")) {
     event.preventDefault();
     HELD_KEYS[key](event);
-  } else if (/^[1-9]$/.test(key) && current()) labels.toggle(Number(key) - 1);
+  } else if (/^[1-9]$/.test(key) && current()) labels.toggle(Number(key) - 1, event.shiftKey && !/^[0-9]$/.test(event.key) ? "cannot_tell" : "yes");
 });
+// Space plays and pauses; on a button that decides the browser would press it when the key is let go.
+addEventListener("keyup", (event) => { if (event.key === " " && event.target.matches?.(".act")) event.preventDefault(); });
 
-for (const button of document.querySelectorAll("[data-verdict]")) button.addEventListener("click", () => decide(button.dataset.verdict));
+for (const button of document.querySelectorAll("[data-verdict]")) {
+  button.addEventListener("click", (event) => {
+    if (event.detail) button.blur(); // clicked, not pressed: the next key belongs to the next video
+    decide(button.dataset.verdict);
+  });
+}
 $("undo").addEventListener("click", undo);
 $("help-button").addEventListener("click", help);
 $("gold")?.addEventListener("change", async (event) => {
