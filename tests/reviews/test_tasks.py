@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import itertools
 import json
 import xml.etree.ElementTree
 from collections.abc import Iterator
@@ -228,16 +229,44 @@ def test_known_answers_become_gold_items(desk: Desk, tmp_path: Path) -> None:
     assert in_force(desk) == {}
 
 
+def test_answers_never_act_under_a_name_of_this_place(desk: Desk, tmp_path: Path) -> None:
+    """Ann judges here; the Ann of a file is somebody else, whose answers keep their time."""
+    people.invite(desk.store, "Ann")
+    desk.decide("ann", says("v1"))
+    table = "video_id,verdict,annotator,at_utc\nv1,reject,Ann,2020-01-01T00:00:00Z\nv2,reject,Bob,\n"
+    assert [take_in(desk, tmp_path, "answers.csv", table).added for _ in range(2)] == [2, 0]
+    assert in_force(desk)["ann", "v1"][0] == "accept" and in_force(desk)["ann (imported)", "v1"][0] == "reject"
+    [row] = [d for d in ledger.all_rows(desk.store) if d.reviewer == "ann (imported)"]
+    assert (row.at_utc, row.origin) == ("2020-01-01T00:00:00.000+00:00", "csv")
+    for take, name in itertools.product(
+        (people.invite, people.named_reviewer), ("Bob", "ann (imported)", "x (Imported)")
+    ):
+        with pytest.raises(decisions.DecisionError, match="imported"):
+            take(desk.store, name)
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "＝", "＋", "＠", "'="])
+def test_no_cell_is_a_formula(start: str, desk: Desk, tmp_path: Path) -> None:
+    text = f"{start}1+1"
+    desk.decide("ann", says("v1", labels=(text.strip(),), tags=(text.strip(),), queue=text, why=""))
+    desk.decide("ann", says("v2", "reject", why=text.strip()))
+    assert export_decisions(desk, tmp_path / "out.csv") == 2
+    with open(tmp_path / "out.csv", encoding="utf-8", newline="") as file:
+        cells = [row[name] for row in csv.DictReader(file) for name in ("labels", "tags", "queue", "why") if row[name]]
+    assert len(cells) == 5 and all(cell[0] == "'" or cell == "review" for cell in cells)
+
+
 @pytest.mark.parametrize("kind", ["json", "jsonl", "csv"])
 def test_decisions_go_out_and_come_back(kind: str, desk: Desk, tmp_path: Path) -> None:
     desk.decide("ann", says("v1", labels=("jump", "=HYPERLINK(1)"), tags=("wet",), seconds=2.0))
     desk.decide("ann", says("v2", "reject", no_action=True))
     desk.decide("ben", says("v2"))
+    desk.decide("cid", says("v2", labels=()))
     path = tmp_path / f"decisions.{kind}"
-    assert export_decisions(desk, path) == 3
-    assert import_answers(desk, path) == TasksImported(0, 3, []), "they are ours: nothing is doubled"
+    assert export_decisions(desk, path) == 4
+    assert import_answers(desk, path) == TasksImported(0, 4, []), "they are ours: nothing is doubled"
     before = in_force(desk)
     records = [with_clip(a_record(name, DOUBTFUL)) for name in ("v1", "v2")]
     with contextlib.closing(a_desk(tmp_path / "elsewhere", records)) as other:
-        assert import_answers(other, path).added == 3
+        assert import_answers(other, path).added == 4
         assert in_force(other) == before

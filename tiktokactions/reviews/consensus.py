@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tiktokactions.reviews.decisions import EVERY_OTHER, Decision, Gold, Judgement
+from tiktokactions.reviews.decisions import EVERY_OTHER, Decision, Gold, Judgement, labels_in
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,8 @@ def agreed(
     answers, is_tie = answers_of(sharing)
     if answers is not None and weighed is not None:
         answers, is_tie = answers | {name: said for name, said in weighed.items() if name in answers}, False
-    labels = None if answers is None else tuple(name for name, said in answers.items() if said == "yes")
-    if answers and set(answers.values()) <= {"cannot_tell", "not_asked"}:
-        labels = None  # nobody could tell: that is not to say that none fits
-    elif labels == () and is_tie:
+    labels = labels_in(answers)
+    if labels == () and is_tie:
         labels = None
     segment = (None, None, None) if nobody_acts else chosen_segment(sharing)
     said = Judgement(verdict, labels, tags, nobody_acts, *segment, answers=answers, why=why)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
@@ -160,7 +160,7 @@ def checked_decision(new: Decision) -> Decision:
         raise DecisionError(f"seconds: got {new.seconds:g}, expected 0 or more")
     return replace(
         new,
-        labels=None if answers is None else tuple(label for label, said in answers.items() if said == "yes"),
+        labels=labels_in(answers),
         answers=answers,
         why=clean_label(new.why, "why") if new.why else "",
         tags=clean_texts(new.tags, "tags"),
@@ -168,6 +168,13 @@ def checked_decision(new: Decision) -> Decision:
         page_version=new.page_version[:TEXT_AT_MOST],
         queue=new.queue[: TEXT_AT_MOST + 10],
     )
+
+
+def labels_in(answers: Mapping[str, str] | None) -> tuple[str, ...] | None:
+    """The labels with yes; None where nothing was said of any, or nobody could tell: that is not to say that none fits."""
+    if answers is None or (answers and set(answers.values()) <= {"cannot_tell", "not_asked"}):
+        return None
+    return tuple(label for label, said in answers.items() if said == "yes")
 
 
 def _checked_answers(new: Judgement) -> dict[str, str] | None:

@@ -153,6 +153,42 @@ def test_labels(data, visit):
         assert json.loads(answers) == {"dance": "no", "soccer juggling": "yes", "a label of our own": "yes"}
 
 
+LAYOUTS = {"Russian": ("ф", "KeyA"), "Greek": ("α", "KeyA"), "Arabic": ("ش", "KeyA"), "Hebrew": ("ש", "KeyA")}
+
+
+def test_answers_drafts_layouts_and_a_space_that_decides_nothing(data, visit):
+    with served(data) as address:
+        page = visit(address)
+        until(page, "document.querySelector('video.on')?.readyState > 2")
+        video = shown(page)
+        page.keyboard.press("Shift+Digit1")
+        page.reload()
+        until(page, ARRIVED)
+        assert shown(page) == video and page.get_attribute("#chips .doubt", "aria-pressed") == "true", "drafts stay"
+        press(page, "a")
+        press(page, "a")
+        page.keyboard.press("1")
+        press(page, "a")
+        saved(page)
+        assert [json.loads(answers)["dance"] for (answers,) in rows(data, "answers")] == ["cannot_tell", "no", "yes"]
+        assert page.text_content("#recorded") == "Recorded: accepted: dance."
+        before = shown(page)
+        page.click("button.accept")
+        until(page, "id => document.body.dataset.videoId !== id", before)
+        page.keyboard.press("Space")
+        page.focus("button.accept")
+        page.keyboard.press("Space")
+        page.wait_for_timeout(300)
+        assert len(rows(data)) == 4, "space plays and pauses"
+        for key, code in LAYOUTS.values():
+            before = shown(page)
+            said = f"{{key: '{key}', code: '{code}', bubbles: true, cancelable: true}}"
+            page.evaluate(f"document.body.dispatchEvent(new KeyboardEvent('keydown', {said}))")
+            until(page, "id => document.body.dataset.videoId !== id", before)
+        saved(page)
+        assert len(rows(data)) == 8
+
+
 def test_two_people_and_a_conflict(data, visit):
     with served(data, reviewers_per_video=2) as address:
         one, other = visit(address), visit(address)

@@ -47,9 +47,9 @@ export class Labels {
   look_around() {
     if (!this.choice) return;
     for (const chip of $("chips").querySelectorAll(".chip")) {
-      const box = chip.getBoundingClientRect();
-      const corners = [[box.left + 3, box.top + 3], [box.right - 3, box.bottom - 3]];
-      if (box.width && corners.every(([x, y]) => chip.contains(document.elementFromPoint(x, y)))) this.choice.seen.add(chip.dataset.label);
+      const { left, right, top, bottom, width } = chip.getBoundingClientRect(), x = (left + right) / 2, y = (top + bottom) / 2;
+      const edges = [[x, top + 3], [x, bottom - 3], [left + 5, y], [right - 5, y]];
+      if (width && edges.every((at) => chip.contains(document.elementFromPoint(...at)))) this.choice.seen.add(chip.dataset.label);
     }
   }
 
