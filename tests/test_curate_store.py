@@ -134,9 +134,10 @@ def test_a_take_down_reaches_the_store(
     api.dataset_split(str(dataset), val=0, test=0.5)
     assert api.report([str(dataset)], tmp_path / "report.html", previews=3).sections > 2
     assert (tmp_path / "report.html").read_text().count("data:image/webp") == 3
-    assert main(["refresh", str(dataset), "--remove", "7231", "--json"]) == 0
+    assert main(["refresh", str(dataset), "--remove", "7231", "--json"]) == 1
     [removed] = json.loads(capsys.readouterr().out)["removed"]
-    assert removed["videos"] == 1 and removed["left"] == []
+    [report] = removed["left"]
+    assert removed["videos"] == 1 and "report.html" in report and "make it again" in report
     counted = {
         name: removed["artefacts"][name] for name in ("media", "clips", "thumbnails", "records", "manifest rows")
     }

@@ -31,6 +31,7 @@ STUDY = (
 )
 TABLE: dict[str, list[tuple[str, ...]]] = {
     "refresh": [("{data}", "--remove", "7300000000000000001"), ("{data}", "--creator", "ann"), ("{data}",)],
+    "takedown": [("{data}", "--notice", "{root}/rows.csv")],
     "download": [("{root}/col", "--from-folder", "{root}/videos", "--curate", "{data}", "--detector", "none")],
     "curate": [
         ("{root}/videos", "-o", "{data}"),

@@ -23,7 +23,7 @@ import httpx  # noqa: F401
 import pandas as pd  # noqa: F401
 import pytest
 import rich.progress  # noqa: F401
-import scipy.optimize  # noqa: F401
+import scipy.optimize
 import scipy.stats  # noqa: F401
 
 import tiktokactions as ta

@@ -54,11 +54,11 @@ def report(
     if target.is_dir():
         raise UsageError(f"{target}: is a folder, expected a file such as {target / 'report.html'}")
     with disk_errors():
-        again = ("tiktokactions", "report", *paths, "-o", target, *(() if title is None else ("--title", title)))
-        register(paths, target, "report", again)
         names = ", ".join(dict.fromkeys(path.resolve().name for path in paths))
         page = make_page(paths, title=title or names, previews=previews, report=progress)
         data = page.html.encode()
+        again = ("tiktokactions", "report", *paths, "-o", target, *(() if title is None else ("--title", title)))
+        register(paths, target, "report", again)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(target, data)
     return ReportWritten(str(target), len(data), page.sections, page.left_out)

@@ -10,6 +10,7 @@ from pathlib import Path
 from tiktokactions.collection.store import is_collection
 from tiktokactions.commands.options import AnyPath, AnyPaths, on_disk, path_list
 from tiktokactions.commands.refresh import RefreshResult, refresh
+from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.publisher import read_publisher
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, disk_errors, located, write_atomic, write_json
@@ -80,7 +81,9 @@ def takedown(
     """
     folders = [located(path).absolute() for path in path_list(datasets)]
     for folder in folders:
-        if not is_collection(folder) and not is_dataset_folder(folder):
+        if is_dataset_folder(folder):
+            Dataset(folder)  # refuses one of a newer program
+        elif not is_collection(folder):
             raise UsageError(
                 f"{folder}: expected a dataset or a collection (no dataset.json, no collection.sqlite there)"
             )
