@@ -106,6 +106,14 @@ def claimed(dataset: Place, ids: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def copied_files(dataset: Place) -> Iterator[tuple[str, str]]:
+    """The dataset's own id and the path of every further file of a video. Every record is read."""
+    for path, data in record_files(dataset):
+        if b'"copies":["' in data:
+            record = decode_record(data, where=str(path))
+            yield from ((record.video_id, copy) for copy in record.source.copies)
+
+
 def names_of(dataset: Place, videos: Iterable[str]) -> Names:
     """By what these videos, ids of the dataset or of the platform, may be known in other files."""
     ids, paths, texts = set(videos), set[str](), set[str]()

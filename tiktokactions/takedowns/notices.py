@@ -32,6 +32,7 @@ _WHOLE = re.compile(
     r"\b(?:all|every\w*|any|account|channel|profile|user|creator|konto|cuenta|compte|alle[sn]?|todos|tous)\b", re.I
 )
 """Words of a sentence that asks for all videos of the account that it names."""
+_FILE = re.compile(r"\.(?:mp4|m4v|mov|webm|mkv|avi|ts|flv|3gp|wmv|mpe?g|gif)\b", re.I)
 _WORD = re.compile(r"[\w.-]{6,}")
 _MAIL = re.compile(r"\A(?:From |[A-Za-z-]+: [^\n]*\n(?:[ \t][^\n]*\n|[A-Za-z-]+:[^\n]*\n)*\r?\n)")
 _ACCOUNTS = ("creator", "account", "username", "user", "author", "channel", "uploader")
@@ -152,7 +153,7 @@ def held_by_name(folder: Place, notice: Notice) -> list[Held]:
     """Videos of a folder that a notice names by their own id, the name or the bytes of their file, or their title."""
     text, found = plain(notice.text), []
     words = {part for word in _WORD.findall(notice.text) for part in (word, word.rpartition(".")[0], word.rstrip("."))}
-    for video_id, path, title, sha256 in _videos(folder):
+    for video_id, path, title, sha256 in _videos(folder, names_files=_FILE.search(notice.text) is not None):
         name = path.rpartition("/")[2]
         stem = name.rpartition(".")[0]
         if video_id in words and is_distinct(video_id):
@@ -171,16 +172,19 @@ def _stands_in(words: str, text: str) -> bool:
     return words in text and re.search(rf"(?<![\w.-]){re.escape(words)}(?!\w)", text) is not None
 
 
-def _videos(folder: Place) -> Iterable[tuple[str, str, str, str]]:
-    """Id, path of the file, title and SHA-256 of every video; what is not known is empty."""
+def _videos(folder: Place, names_files: bool) -> Iterable[tuple[str, str, str, str]]:
+    """Id, path of the file, title and SHA-256 of every video; what is not known is empty. Byte-identical copies, which only
+    the records know, where ``names_files``."""
     if not is_collection(folder):
-        from tiktokactions.takedowns.dataset import batches
+        from tiktokactions.takedowns.dataset import batches, copied_files
 
         for batch in batches(folder, ["video_id", "source_path", "title", "sha256"]):
             columns = (batch[name].to_pylist() for name in ("video_id", "source_path", "title", "sha256"))
             yield from (
                 (i, path or "", title or "", sha256 or "") for i, path, title, sha256 in zip(*columns, strict=True)
             )
+        if names_files:
+            yield from ((video_id, path, "", "") for video_id, path in copied_files(folder))
         return
     with Collection(folder) as collection:
         files = "SELECT video_id, coalesce(path, '') FROM downloads"
