@@ -156,7 +156,8 @@ def refresh(result: ta.RefreshResult, typed: Typed) -> Told:
         lines.append(f"stopped: {result.stopped}")
     if result.next_due:
         lines.append(f"next refresh due on {result.next_due}")
-    unknown = f"nothing was held of {' '.join(result.unknown[:20])}; these ids are kept out from now on"
+    looked = "ids, names of files, source paths and what was made of it were looked at"
+    unknown = f"nothing is held of {' '.join(result.unknown[:20])} ({looked}); these ids are kept out from now on"
     attention = [*([unknown] if result.unknown else []), *result.attention]
     return Told(lines, attention, needs_attention=bool(result.stopped))
 

@@ -15,6 +15,7 @@ from tiktokactions.collection.run import StoppedError
 from tiktokactions.collection.session import due_at, refresh_client
 from tiktokactions.collection.store import Collection, is_collection
 from tiktokactions.commands.options import AnyPath, Kept, nothing, takes
+from tiktokactions.dataset.subset_mark import parent_of
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, located, write_json
 from tiktokactions.machine import utc_text
@@ -94,7 +95,7 @@ def refresh(
         tiktokactions refresh collection/ --every-days 15
         tiktokactions refresh imported/ --remove 7300000000000000001
     """
-    folder = located(target)
+    folder = parent_of(located(target))
     if not is_collection(folder) and not is_dataset_folder(folder):
         raise UsageError(f"{folder}: expected a collection or a dataset (no collection.sqlite, no dataset.json there)")
     if every_days is not None and every_days < 1:

@@ -12,6 +12,7 @@ from tiktokactions.commands.options import AnyPath, AnyPaths, on_disk, path_list
 from tiktokactions.commands.refresh import RefreshResult, refresh
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.publisher import read_publisher
+from tiktokactions.dataset.subset_mark import parent_of
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, disk_errors, located, write_atomic, write_json
 from tiktokactions.machine import tell, utc_now
@@ -79,7 +80,7 @@ def takedown(
     Example:
         tiktokactions takedown data/ --notice notice.txt --yes
     """
-    folders = [located(path).absolute() for path in path_list(datasets)]
+    folders = [parent_of(located(path)).absolute() for path in path_list(datasets)]
     for folder in folders:
         if is_dataset_folder(folder):
             Dataset(folder)  # refuses one of a newer program
