@@ -10,19 +10,25 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 import tiktokactions as api
+from tests.curation.tiny_onnx import write_constant_model
+from tests.made_videos import write_video
 from tests.releases.conftest import ROWS
 from tiktokactions import cli
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.manifest import write_manifest
 from tiktokactions.files import ObjectPath, all_records, write_record
+from tiktokactions.records import PersonBox
 from tiktokactions.releases import export as exports
 from tiktokactions.releases import formats
 from tiktokactions.releases.formats import NAMES, Format
@@ -547,8 +553,6 @@ def test_lists_with_a_root_hold_relative_paths(half_labelled: Path, tmp_path: Pa
 
 
 def test_odd_pictures_have_the_size_that_is_said(tmp_path: Path) -> None:
-    import cv2
-
     frames = [np.full((121, 161, 3), 40 + number, np.uint8) for number in range(100)]
     import av
 
@@ -582,3 +586,40 @@ def test_an_export_on_a_store(data: Path, tmp_path: Path, store: Any) -> None:
     write_manifest(data, all_records(data), Dataset(data).options)
     assert exports.take_down_from_exports(data, {gone}) == 2
     assert key_of(gone).encode() not in (ObjectPath(f"{bucket}/shards") / "train-000000.tar").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [{"rotation": 90}, {"rotation": 180}, {"rotation": 270}, {"sample_aspect_ratio": Fraction(4, 3)}],
+    ids=str,
+)
+def test_boxes_lie_on_the_person_however_the_picture_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: dict[str, Any]
+) -> None:
+    """The brightest square is a person, who walks."""
+
+    def see(images_bgr: Sequence[np.ndarray]) -> list[tuple[PersonBox, ...]]:
+        found = []
+        for image in images_bgr:
+            y, x = np.nonzero(image.mean(2) > 150)
+            box = float(x.min()), float(y.min()), float(x.max()), float(y.max())
+            found.append((PersonBox(box, 0.9),))
+        return found
+
+    frames = np.full((100, 200, 120, 3), 40, np.uint8)
+    for number, frame in enumerate(frames):
+        frame[20:80, 10 + number // 2 : 40 + number // 2] = 220
+    write_video(tmp_path / "videos" / "walk" / "turned.mp4", frames, fps=25, **stored)
+    write_constant_model(tmp_path / "x.onnx", (1, 3, 416, 416), np.zeros((1, 3549, 85), np.float32))
+    monkeypatch.setattr("tiktokactions.curation.one_video.open_detector", lambda _: see)
+    api.curate(tmp_path / "videos", tmp_path / "data", detector=f"onnx:{tmp_path / 'x.onnx'}", workers=1)
+    api.dataset_export(tmp_path / "data", tmp_path / "out", format="coco", frames=True)
+    said = json.loads((tmp_path / "out" / "person_boxes.json").read_text())
+    files = {image["id"]: image for image in said["images"]}
+    assert len(said["annotations"]) == 10
+    for one in said["annotations"]:
+        picture = cv2.imread(str(tmp_path / "out" / "images" / files[one["image_id"]]["file_name"]))
+        assert picture is not None and picture.shape[:2] == (200, 120)
+        x, y, width, height = (round(value) for value in one["bbox"])
+        assert picture[y + 3 : y + height - 3, x + 3 : x + width - 3].mean() > 200, "on the person"
+        assert width * height == pytest.approx(30 * 60, rel=0.15), "and on all of it"
