@@ -92,7 +92,8 @@ def test_the_desk(collection: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     typed = ["takedown", str(collection), "--notice", str(notice), "--yes"]
     assert main(typed) == 1  # somebody has to look at what was only mentioned
     told = capsys.readouterr()
-    assert f"in {collection}: 4" in told.out and "@eve (1 videos)" in told.err
+    assert f"in {collection}: 4" in told.out and f"{tmp_path / 'rows-out.jsonl'} (export, 20" in told.out
+    assert "@eve (1 videos)" in told.err
     assert [json.loads(line)["id"] for line in (tmp_path / "rows-out.jsonl").read_text().splitlines()] == IDS[4:]
     report = json.loads((tmp_path / "notice.report.json").read_text())
     assert report["sha256"] == signature(report) and report["ids"] == sorted(IDS[:4])

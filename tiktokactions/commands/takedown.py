@@ -17,7 +17,7 @@ from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, disk_errors, located, write_atomic, write_json
 from tiktokactions.machine import tell, utc_now
 from tiktokactions.records import JsonObject
-from tiktokactions.takedowns.folders import elsewhere, held_in, is_dataset_folder, takedowns_of
+from tiktokactions.takedowns.folders import elsewhere, held_in, is_dataset_folder, made_of, takedowns_of
 from tiktokactions.takedowns.letters import letter
 from tiktokactions.takedowns.links import linked_group
 from tiktokactions.takedowns.notices import Notice, held_by_name, read_notice
@@ -45,6 +45,8 @@ class TakedownResult:
     """Links that do not say which video they show."""
     copies: tuple[str, ...]
     """Videos that show the same footage as these; they go with ``copies``."""
+    kinds: dict[str, str] = field(default_factory=dict)
+    """Of what was made of a folder: what it is, and of which day."""
     is_done: bool = False
     removed: tuple[RefreshResult, ...] = ()
     letter: str = ""
@@ -113,12 +115,14 @@ def _found(said: Notice, folders: Sequence[Place]) -> TakedownResult:
         for group in groups:
             ids = dict.fromkeys(sorted(ids_of_creator(group, name)), f"the account @{name}") | ids
     held: dict[str, int] = {}
+    kinds: dict[str, str] = {}
     theirs = set[str]()
     for folder in dict.fromkeys(folder for group in groups for folder in group):
         here = held_in(folder, [*ids])
         theirs |= here
         held |= {str(folder): len(here)} if here else {}
         held |= elsewhere(folder, Names(frozenset(ids))) if here else {}
+        kinds |= made_of(folder)
     dead = {i for group in groups for folder in group for i in takedowns_of(folder)}
     return TakedownResult(
         said.name,
@@ -128,6 +132,7 @@ def _found(said: Notice, folders: Sequence[Place]) -> TakedownResult:
         unknown=tuple(i for i in ids if i not in dead and i not in theirs),
         mentioned={name: len({i for group in groups for i in ids_of_creator(group, name)}) for name in said.mentioned},
         unclear=said.unclear,
+        kinds={place: kinds[place] for place in held if place in kinds},
         copies=tuple(
             sorted({i for group in groups for folder in group for i in copies_in(folder, theirs)} - ids.keys())
         ),
@@ -158,7 +163,8 @@ def lines_of(found: TakedownResult) -> list[str]:
     lines = [f"{found.notice}: {len(found.videos)} videos"]
     lines += [f"  {video_id}  ({by})" for video_id, by in [*found.videos.items()][:50]]
     lines += [f"  ... and {len(found.videos) - 50} more"] if len(found.videos) > 50 else []
-    lines += [f"  in {place}: {count}" for place, count in found.held.items()]
+    kinds = {place: f" ({kind})" for place, kind in found.kinds.items()}
+    lines += [f"  in {place}{kinds.get(place, '')}: {count}" for place, count in found.held.items()]
     lines += [f"  taken down before: {' '.join(found.before[:20])}"] if found.before else []
     lines += [f"  not held: {' '.join(found.unknown[:20])}"] if found.unknown else []
     return lines

@@ -315,16 +315,31 @@ def _take_down_from_subsets(dataset: Place, ids: frozenset[str]) -> int:
 
 def elsewhere(folder: Place, names: Names) -> dict[str, int]:
     """What was made of a folder, and how much of the videos stands in it, by path; also in its own lists of other files."""
-    from tiktokactions.releases import export, release, subset
-
-    places = [one.place for one, _ in derived_of(folder) if one.kind != "dataset"]
-    if is_dataset_folder(folder):
-        entries = [*export.remembered(folder), *release.remembered(folder)]
-        places += [*(located(said["path"]) for said in entries), *subset.remembered(folder), *_own_lists(folder)]
-    else:
-        places += of_collection.exports(folder)
+    places = map(located, made_of(folder))
     looked = {str(path): scrub(path, names, look=True).count for path in filter(None, map(local_path, places))}
     return {path: count for path, count in looked.items() if count}
+
+
+def made_of(folder: Place) -> dict[str, str]:
+    """Where what was made of a folder lies, apart from other datasets, with its kind and its day."""
+    from tiktokactions.releases import export, release, subset
+
+    found = {one.path: f"{one.kind}, {one.at[:10]}" for one, _ in derived_of(folder) if one.kind != "dataset"}
+    if not is_dataset_folder(folder):
+        return found | {str(path): _dated("export", path) for path in of_collection.exports(folder)}
+    for said in export.remembered(folder):
+        found[said["path"]] = _dated(f"export as {said['format']}", located(said["path"]) / export.MARK)
+    for said in release.remembered(folder):
+        pushed = "".join(f", pushed to {name}" for name in said.get("pushed", ()))
+        found[said["path"]] = _dated("release", located(said["path"]) / release.MARK) + pushed
+    found |= {str(place): _dated("subset", place / "subset.json") for place in subset.remembered(folder)}
+    return found | {str(place): "list" for place in _own_lists(folder)}
+
+
+def _dated(kind: str, place: Place) -> str:
+    """With the day on which a file was written, as far as a disk tells."""
+    path = local_path(place)
+    return kind if path is None or not path.exists() else f"{kind}, {utc_text(path.stat().st_mtime)[:10]}"
 
 
 def _own_lists(dataset: Place) -> list[Place]:
