@@ -280,6 +280,7 @@ def prepare(folder: Path, run: Callable[[str, Path], subprocess.CompletedProcess
     (folder / "finetune.toml").write_text(small)
     points = ((1000, 0.741), (2000, 0.836), (3000, 0.894), (4000, 0.916), (5000, 0.909), (6000, 0.932))
     (folder / "results.csv").write_text("size,accuracy\n" + "".join(f"{s},{a}\n" for s, a in points))
+    (folder / "project.toml").write_text('[[step]]\ncommand = "hashtags propose"\nsources = ["ucf101"]\n')
     (folder / "hashtags.csv").write_text("hashtag\nwaltz\nshoerepair\n")
     (folder / "videos.csv").write_text("video_id,hashtags,username\n7300000000000000001,waltz,ann\n")
     (folder / "notice.txt").write_text("Remove https://www.tiktok.com/@ann/video/7300000000000000001\n")

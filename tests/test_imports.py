@@ -29,7 +29,7 @@ ROOMS = [
         "collection",
     ),
     *("curation", "dataset", "copies", "clips", "splits", "reviews", "verdicts", "releases", "takedowns", "model"),
-    *("study", "reporting", "demonstration", "commands", "api", "cli", "__main__"),
+    *("study", "reporting", "projects", "demonstration", "commands", "api", "cli", "__main__"),
 ]
 HEAVY = {"torch", "onnxruntime", "matplotlib", "cv2", "av", "scipy", "scenedetect", "ai_edge_litert", "ultralytics"}
 

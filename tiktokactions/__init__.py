@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from tiktokactions.commands.review_import import review_import
     from tiktokactions.commands.review_invite import Invitation, review_invite
     from tiktokactions.commands.review_status import review_status
+    from tiktokactions.commands.run import ProjectRun, StepDone, run
     from tiktokactions.commands.studies import StudyPlan, StudyResult
     from tiktokactions.commands.study_scaling import study_scaling
     from tiktokactions.commands.study_sources import study_sources
@@ -70,10 +71,12 @@ __all__ = [
     "Invitation",
     "NotFoundError",
     "Progress",
+    "ProjectRun",
     "RefreshResult",
     "ReportWritten",
     "ReviewApplied",
     "Run",
+    "StepDone",
     "StudyPlan",
     "StudyResult",
     "TakedownResult",
@@ -118,6 +121,7 @@ __all__ = [
     "review_import",
     "review_invite",
     "review_status",
+    "run",
     "study_scaling",
     "study_sources",
     "takedown",
@@ -134,10 +138,12 @@ _ELSEWHERE = {
     "Invitation": "commands.review_invite",
     "NotFoundError": "errors",
     "Progress": "commands.curate",
+    "ProjectRun": "commands.run",
     "RefreshResult": "commands.refresh",
     "ReportWritten": "commands.report",
     "ReviewApplied": "commands.review_apply",
     "Run": "commands.nouns",
+    "StepDone": "commands.run",
     "StudyPlan": "commands.studies",
     "StudyResult": "commands.studies",
     "TakedownResult": "commands.takedown",

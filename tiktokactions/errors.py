@@ -15,6 +15,9 @@ a star end a command with exit code 2)::
     │   ├── DataError, MergeError, ExportError, ReleaseError, SubsetError, HistoryError
     │   ├── DecisionError              reviews
     │   │   └── UnknownVideoError
+    │   ├── BegunOtherwiseError        the folder holds a run or a study with other settings
+    │   │   └── OtherRunError (RunError), OtherStudyError (StudyError)
+    │   ├── ProjectError               a project's file
     │   ├── RunError, WeightsError, TooFewClipsError   models
     │   ├── StudyError, ResultsError, ReportError
     │   └── ConfigError                a file for the option `config`
@@ -52,6 +55,10 @@ class TiktokactionsError(Exception):
 
 class UsageError(TiktokactionsError, ValueError):
     """What was asked for makes no sense as asked; the message says what to do instead."""
+
+
+class BegunOtherwiseError(UsageError):
+    """The folder holds work that was begun with other settings: go on with those, or choose another folder."""
 
 
 class AccessError(TiktokactionsError, PermissionError):

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import collections.abc
 import dataclasses
 import importlib
 import inspect
 import os
 import pkgutil
 import re
-import sys
-import types
 import typing
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
-from fractions import Fraction
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 import docstring_parser
 
 from tiktokactions.cli.words import with_dashes
-from tiktokactions.commands.options import Typed
+from tiktokactions.commands.signatures import (
+    Hint,
+    callbacks_of,
+    flag_of_field,
+    flags_of,
+    kind_of,
+    own_parameters,
+    unmarked,
+)
 
-Hint = Any
-"""A class, a union, a ``Literal``, a ``list[...]`` or an ``Annotated``: typing has no name for all of them."""
 COMMANDS = {
     "hashtags": ("propose", "select", "explain"),
     "collect": ("run", "plan", "status", "import", "export"),
@@ -45,6 +46,7 @@ COMMANDS = {
     "extrapolate": (),
     "plan": (),
     "report": (),
+    "run": (),
     "demo": (),
     "doctor": (),
 }
@@ -72,6 +74,7 @@ SECTIONS = {
     "study": "what is studied",
     "plan": "what is planned",
     "gpu": "training",
+    "prices": "prices",
     "server": "the pages",
     "queue": "what is shown",
     "people": "people",
@@ -168,18 +171,12 @@ class Command:
     @cached_property
     def parameters(self) -> dict[str, tuple[inspect.Parameter, Hint]]:
         """The parameters that are not fields of the options dataclass, and their types."""
-        names, function = vars(sys.modules[self.function.__module__]), self.function
-        return {
-            name: (parameter, eval(str(parameter.annotation), names))
-            for name, parameter in inspect.signature(function).parameters.items()
-            if name in function.__annotations__ and parameter.kind is not parameter.VAR_KEYWORD
-        }
+        return own_parameters(self.function)
 
     @cached_property
     def callbacks(self) -> dict[str, str]:
         """Parameters that receive progress, and what they receive: ``Progress``, ``kept`` ..."""
-        found = {name: _callback(annotation) for name, (_, annotation) in self.parameters.items()}
-        return {name: told for name, told in found.items() if told}
+        return callbacks_of(self.function)
 
     @cached_property
     def options(self) -> list[Option]:
@@ -215,25 +212,16 @@ def command_meant(typed: Sequence[str]) -> Command | None:
 def plain(text: str, parameters: Collection[str] = ()) -> str:
     """A docstring's text as one paragraph without markup and last full stop; ``parameters`` get their dashes."""
 
-    def unmarked(match: re.Match[str]) -> str:
+    def without_marks(match: re.Match[str]) -> str:
         name = match[1] or match[2]
         return with_dashes(f"`{name}`") if name in parameters else name
 
-    return " ".join(re.sub(r":\w+:`~?([^`]*)`|``([^`]*)``", unmarked, text).split()).removesuffix(".")
-
-
-def _callback(annotation: Hint) -> str:
-    """What a parameter receives if it is a callback, else ''."""
-    marked = typing.get_origin(annotation) is Annotated
-    called = typing.get_args(annotation)[0] if marked else annotation
-    if typing.get_origin(called) is not collections.abc.Callable:
-        return ""
-    return typing.get_args(annotation)[1] if marked else typing.get_args(called)[0][0].__name__
+    return " ".join(re.sub(r":\w+:`~?([^`]*)`|``([^`]*)``", without_marks, text).split()).removesuffix(".")
 
 
 def _option_of_field(field: dataclasses.Field[object], annotation: Hint) -> Option:
-    kind, is_tuple = _kind_of(annotation)
-    more, flag = field.metadata, field.metadata.get("flag", field.name.replace("_", "-"))
+    kind, is_tuple = kind_of(annotation)
+    more, flag = field.metadata, flag_of_field(field)
     help = _with_default(with_dashes(more["help"]), field.default)
     negative = f"--no-{flag}" if kind is bool else ""
     metavar = more.get("metavar", field.name.rsplit("_", 1)[-1].upper())
@@ -242,15 +230,9 @@ def _option_of_field(field: dataclasses.Field[object], annotation: Hint) -> Opti
 
 
 def _option_of_parameter(parameter: inspect.Parameter, annotation: Hint, help: str) -> Option:
-    name, typed = parameter.name, Typed()
-    if typing.get_origin(annotation) is Annotated:
-        annotation, typed = typing.get_args(annotation)
-    kind, is_tuple = _kind_of(annotation)
-    flags: tuple[str, ...] = ()
-    if name == "output":
-        flags = ("-o", "--output")
-    elif typed.flag or parameter.kind is parameter.KEYWORD_ONLY:
-        flags = ("--" + (typed.flag or name.replace("_", "-")),)
+    name, flags = parameter.name, flags_of(parameter, annotation)
+    annotation, typed = unmarked(annotation)
+    kind, is_tuple = kind_of(annotation)
     metavar = name.rsplit("_", 1)[-1] if flags else name
     if flags and os.PathLike[str] in typing.get_args(annotation):
         metavar = "path"
@@ -263,17 +245,3 @@ def _with_default(help: str, default: object) -> str:
         return help
     shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
     return f"{help} (default: {shown})".strip()
-
-
-def _kind_of(annotation: Hint) -> tuple[Hint, bool]:
-    """The one type that is typed for an annotation, and whether the function expects a tuple of it."""
-    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
-    alternatives = typing.get_args(annotation) if is_union else (annotation,)
-    for several in alternatives:
-        origin = typing.get_origin(several)
-        if origin in (collections.abc.Sequence, list, tuple):
-            return list[_kind_of(typing.get_args(several)[0])[0]], origin is tuple  # type: ignore[misc]
-    for one in alternatives:
-        if typing.get_origin(one) is Literal:
-            return one, False
-    return next((kind for kind in (bool, Fraction, date, float, str, int) if kind in alternatives), str), False

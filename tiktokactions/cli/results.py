@@ -486,6 +486,19 @@ def hashtags_explain(lines: list[str], typed: Typed) -> Told:
     return Told(lines)
 
 
+def run(done: ta.ProjectRun, typed: Typed) -> Told:
+    rows = [[step.name, step.state, step.told or step.why] for step in done.steps]
+    lines = aligned([["step", "state", ""], *rows], (0, 1, 2), rule=True)
+    lines += ["", *plan(done.needs, typed).lines] if done.needs is not None else []
+    stopped = [f"step {done.stopped.name}: {done.stopped.told}"] if done.stopped else []
+    again = [
+        f"step {step.name}: {step.told}; the same command tries it again"
+        for step in done.steps
+        if step.state == "again"
+    ]
+    return Told(lines, [*stopped, *again])
+
+
 def demo(steps: list[ta.DemoStep], typed: Typed) -> Told:
     return Told([])  # each step was shown when it was done
 

@@ -30,6 +30,7 @@ PAPER_POINTS = ((1000, 0.741), (2000, 0.836), (3000, 0.894), (4000, 0.916), (500
 START_S = 60.0
 NOT_FILMED = "rendered figures, not filmed people"
 COMMANDS = {
+    "samples": "tiktokactions run laptop.toml --write laptop",
     "curate": "tiktokactions curate VIDEOS -o DATASET",
     "review": "tiktokactions review DATASET",
     "release": "tiktokactions dataset split DATASET && tiktokactions dataset export DATASET --format webdataset -o OUT",
@@ -127,6 +128,16 @@ def demo(
 
 
 # --- steps ---------------------------------------------------------------------------------------------------------
+
+
+def _samples(place: _Place) -> Outcome:
+    """What other steps begin with, alone: for a project."""
+    from tiktokactions.demonstration.learning import render_few
+    from tiktokactions.demonstration.samples import make_sample_videos
+
+    videos = make_sample_videos(place.folder / "videos", place.note)
+    rendered = render_few(place.folder, place.training)
+    return f"{len(videos)} sample videos, and {NOT_FILMED}", [place.folder / "videos", rendered]
 
 
 def _curate(place: _Place) -> Outcome:
@@ -258,5 +269,5 @@ def _need_torch() -> None:
         raise StepSkippedError("needs torch: pip install 'tiktokactions[train]'")
 
 
-_STEPS = (_curate, _review, _release, _train, _learn, _study, _extrapolate, _report)
+_STEPS = (_samples, _curate, _review, _release, _train, _learn, _study, _extrapolate, _report)
 """In the order of ``STEPS``."""

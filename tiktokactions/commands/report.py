@@ -31,7 +31,8 @@ def report(
     """Write one page that shows everything: a self-contained HTML file under 10 MB.
 
     Args:
-        inputs: folders, in any order: datasets, runs, studies, extrapolations, collections, selections of hashtags.
+        inputs: folders, in any order: datasets, runs, studies, extrapolations, collections, selections of hashtags,
+            the memory of a project (``NAME.chain``).
         output: the file to write.
         title: title of the page (default: the names of the folders).
         previews: moving clips of each dataset; 0 shows none.

@@ -72,7 +72,7 @@ def train_briefly(output: Path, *, seed: int = 0, report: Report = lambda progre
         output: folder for ``few_rendered/`` and ``runs/``; what is finished there is not done again.
         seed: of the training; the clips are always the same.
     """
-    train, test = _rendered_sides(output / "few_rendered", report, train_figures=80, test_figures=20)
+    train, test = (read_clips(render_few(output, report), side=side) for side in ("train", "test"))
     report(TrainingProgress("training a classifier on rendered clips"))
     # Nothing else is at work: a second core reads the clips meanwhile, which changes no loss.
     alone = _tuning(seed) | {"workers": 1}
@@ -95,7 +95,8 @@ def learn_rendered_actions(
     """
     from tiktokactions.model.pretrain import pretrain
 
-    train, test = _rendered_sides(output / "rendered", report)
+    rendered = render_actions(output / "rendered", progress=lambda line: report(TrainingProgress(line))).folder
+    train, test = (read_clips(rendered, side=side) for side in ("train", "test"))
     pretrained, tuned, other = (output / "runs" / f"{name}-{seed}" for name in ("pretrained", "finetuned", "scratch"))
     tuning = _tuning(seed)
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=die_with_parent) as second_core:
@@ -109,10 +110,12 @@ def learn_rendered_actions(
         return found, scratch.result()
 
 
-def _rendered_sides(folder: Path, report: Report, **figures: int) -> list[ClipSet]:
-    """The train and the test side of a rendered set, which is made if it is not there."""
-    render_actions(folder, progress=lambda line: report(TrainingProgress(line)), **figures)
-    return [read_clips(folder, side=side) for side in ("train", "test")]
+def render_few(output: Path, report: Report) -> Path:
+    """A rendered set for a brief training, in ``few_rendered/``, made if it is not there."""
+    found = render_actions(
+        output / "few_rendered", train_figures=80, test_figures=20, progress=lambda line: report(TrainingProgress(line))
+    )
+    return found.folder
 
 
 def _tuning(seed: int) -> Recipe:

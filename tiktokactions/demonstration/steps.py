@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-Step = Literal["curate", "review", "release", "train", "learn", "study", "extrapolate", "report"]
+Step = Literal["samples", "curate", "review", "release", "train", "learn", "study", "extrapolate", "report"]
 STEPS: tuple[Step, ...] = get_args(Step)
 SHORT: tuple[Step, ...] = ("curate", "review", "release", "train", "extrapolate", "report")
 """What the demonstration does unless asked for more: under four minutes on two cores."""

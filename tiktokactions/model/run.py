@@ -37,7 +37,7 @@ import msgspec
 
 from tiktokactions import __version__
 from tiktokactions.clips.clip import Clip
-from tiktokactions.errors import UsageError
+from tiktokactions.errors import BegunOtherwiseError, UsageError
 from tiktokactions.files import write_atomic, write_json
 from tiktokactions.machine import utc_now
 from tiktokactions.model.config import ModelConfig
@@ -55,6 +55,10 @@ RecordType = TypeVar("RecordType")
 
 class RunError(UsageError):
     """A run folder that cannot be used as asked; the message says what to do."""
+
+
+class OtherRunError(RunError, BegunOtherwiseError):
+    """A run that was begun with other settings."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from tiktokactions.model.progress import NonFiniteLossError, TrainingProgress
 from tiktokactions.model.run import (
     Derived,
     Kind,
+    OtherRunError,
     Run,
     RunError,
     RunInfo,
@@ -194,7 +195,7 @@ def _open(run: Path, info: RunInfo, clips: Sequence[Clip], resume_from: Path | N
     if (run / "run.json").exists():
         different = differences(Run(run).info, info, CHANGEABLE)
         if different:
-            raise RunError(
+            raise OtherRunError(
                 f"{run}: begun with other settings; choose another `output`, or the same settings to go on.\n  "
                 + "\n  ".join(different)
             )

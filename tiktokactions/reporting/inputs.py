@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place
 
-Kind = Literal["hashtags", "collection", "dataset", "run", "study", "extrapolation"]
+Kind = Literal["hashtags", "collection", "dataset", "run", "study", "extrapolation", "project"]
 
 MARKS: tuple[tuple[str, Kind], ...] = (
     ("dataset.json", "dataset"),
@@ -18,6 +18,7 @@ MARKS: tuple[tuple[str, Kind], ...] = (
     ("extrapolation.json", "extrapolation"),
     ("collection.sqlite", "collection"),
     ("decisions.csv", "hashtags"),
+    ("chain.json", "project"),
 )
 """The file by which a folder is recognised."""
 ORDER: tuple[Kind, ...] = get_args(Kind)

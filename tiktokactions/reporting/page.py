@@ -16,6 +16,7 @@ from tiktokactions.reporting.inputs import Input, in_order
 from tiktokactions.reporting.judgements import judgement_sections
 from tiktokactions.reporting.numbers import count
 from tiktokactions.reporting.origins import collection_section, hashtag_section
+from tiktokactions.reporting.project import project_section
 from tiktokactions.reporting.runs import run_section
 from tiktokactions.reporting.studies import extrapolation_section, study_sections
 
@@ -85,6 +86,8 @@ def _sections(item: Input, previews: int) -> list[Section]:
             return study_sections(item.path)
         case "extrapolation":
             return [extrapolation_section(item.path)]
+        case "project":
+            return [project_section(item.path)]
 
 
 def _within(sections: Sequence[Section], largest: int) -> tuple[list[Section], int]:

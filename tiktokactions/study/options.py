@@ -97,6 +97,11 @@ class PlanOptions:
     finetune_epochs: int = option(100, "gpu", "epochs of fine-tuning")
     finetune_batch_size: int = option(8, "gpu", "videos in a step of fine-tuning")
     gpu_finetune_step_s: float | None = option(None, "gpu", "seconds that a step of fine-tuning takes on your GPUs")
+    core_h_price: float | None = option(None, "prices", "price of an hour of a core")
+    gpu_h_price: float | None = option(None, "prices", "price of an hour of a GPU")
+    person_h_price: float | None = option(None, "prices", "price of an hour of a person who looks at clips")
+    gb_price: float | None = option(None, "prices", "price of a gigabyte of disk, for as long as you keep it")
+    currency: str = option("USD", "prices", "what prices are in")
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

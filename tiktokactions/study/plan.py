@@ -1,4 +1,4 @@
-"""Plans what a number of videos needs: cores, disk, GPU hours, days of API quota, hours of people; each with its arithmetic.
+"""Plans what a number of videos needs: cores, disk, GPUs, days of API quota, hours of people, money, with the arithmetic.
 
 Costs are measured on a sample or given. Anything else is unknown, and the plan says how to find out.
 """
@@ -65,7 +65,8 @@ def needs_of(
     if not sample:
         unknown = "unknown: `measure` VIDEOS measures a sample of your videos on this machine"
         lines += [Need(name, None, unit, unknown) for name, unit in _MEASURED]
-        return Needs(n, (*lines, _people(options, None), *_gpu(options, None)), None, machine, detector, tuple(notes))
+        lines += [_people(options, None), *_gpu(options, None)]
+        return Needs(n, (*lines, *money(options, lines)), None, machine, detector, tuple(notes))
     raw = _total("raw videos", "GB", [c.source_bytes / 1e9 for c in sample], n, "MB", 1e3)
     clips = _total("clips", "GB", [c.clip_bytes / 1e9 for c in sample], n, "MB", 1e3)
     thumbs = _total("thumbnails", "GB", [c.thumbs_bytes / 1e9 for c in sample], n, "kB", 1e6)
@@ -75,6 +76,7 @@ def needs_of(
     lines += [_download(options, raw), raw, work, _days(options, work), accepted, uncertain, clips, thumbs, records]
     disk = _sum("disk, all of it", [raw, clips, thumbs, records])
     lines += [disk, _people(options, (accepted, uncertain)), *_gpu(options, accepted)]
+    lines += money(options, lines)
     slowed = sum(c.wall_s for c in sample) / max(1e-9, sum(c.core_s for c in sample))
     busy = [
         f"the machine was busy: a video took {slowed:.2f} times its CPU seconds. The plan counts CPU seconds, which run high"
@@ -167,14 +169,14 @@ def _gpu(options: PlanOptions, accepted: Need | None) -> list[Need]:
     if accepted is None or accepted.value is None:
         found.append(Need("pre-training", None, "GPU-h", "unknown: needs the number of clips, `measure`"))
     else:
-        found.append(_training(options, round(accepted.value)))
+        found.append(training(options, round(accepted.value)))
     if options.finetune_videos is not None:
-        found.append(_training(options, options.finetune_videos, "finetune_"))
+        found.append(training(options, options.finetune_videos, "finetune_"))
     return found
 
 
-def _training(options: PlanOptions, clips: int, kind: Literal["", "finetune_"] = "") -> Need:
-    """``kind``: what the names of its options begin with."""
+def training(options: PlanOptions, clips: int, kind: Literal["", "finetune_"] = "") -> Need:
+    """GPU hours of a pre-training or fine-tuning. ``kind``: what the names of its options begin with."""
     name, option = "fine-tuning" if kind else "pre-training", f"gpu_{kind}step_s"
     epochs, batch, step_s = (getattr(options, n) for n in (f"{kind}epochs", f"{kind}batch_size", option))
     steps = epochs * (clips // batch)
@@ -184,6 +186,23 @@ def _training(options: PlanOptions, clips: int, kind: Literal["", "finetune_"] =
         return Need(name, None, "GPU-h", how)
     how += f" × {step_s:g} s × {options.gpus} GPUs / 3,600"
     return Need(name, steps * step_s * options.gpus / 3600, "GPU-h", how)
+
+
+def money(options: PlanOptions, needs: Sequence[Need]) -> list[Need]:
+    """What the lines above it cost, of all that has a price and is known; nothing where no price is given."""
+    prices = {
+        "core-hours of curate": options.core_h_price,
+        "disk, all of it": options.gb_price,
+        "review": options.person_h_price,
+    } | dict.fromkeys({need.name for need in needs if need.unit == "GPU-h"}, options.gpu_h_price)
+    priced = [(need, price) for need in needs if (price := prices.get(need.name)) is not None]
+    known = [f"{_number(need.value)} {need.unit} × {price:g}" for need, price in priced if need.value is not None]
+    if not priced:
+        return []
+    unknown = [need.name for need, _ in priced if need.value is None]
+    how = " + ".join(known) + (f"; not in it, because unknown: {', '.join(unknown)}" if unknown else "")
+    total = sum((need.value or 0) * price for need, price in priced)
+    return [Need("money", total if known else None, options.currency, how.removeprefix("; "))]
 
 
 # --- as text ---------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 from tiktokactions.clips.clip import Clip
 from tiktokactions.clips.read import has_side, read_clips
 from tiktokactions.dataset.assignments import is_split
-from tiktokactions.errors import UsageError
+from tiktokactions.errors import BegunOtherwiseError, UsageError
 from tiktokactions.files import located, write_json
 from tiktokactions.model.options import PretrainOptions
 from tiktokactions.model.run import write_clips
@@ -24,6 +24,10 @@ SHAPE = ("model", "image_size", "frames", "tubelet", "patch")
 
 class StudyError(UsageError):
     """A study that makes no sense as asked; the message says what to do."""
+
+
+class OtherStudyError(StudyError, BegunOtherwiseError):
+    """A study that was begun with other settings."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def keep_settings(study: Path, settings: Mapping[str, object], may_grow: Sequenc
         changed = [k for k in sorted({*before, *now} - {*may_grow}) if before.get(k) != now.get(k)]
         if changed:
             told = ", ".join(f"{k} was {before.get(k)!r}, now {now.get(k)!r}" for k in changed)
-            raise StudyError(
+            raise OtherStudyError(
                 f"{study}: is a study with other settings ({told}); its results would not compare. Use another `output`"
             )
     elif study.is_dir() and any(study.iterdir()):

@@ -1,0 +1,53 @@
+from pathlib import Path
+
+CURATE = """
+[[step]]
+command = "curate"
+videos = "videos"
+output = "data"
+detector = "none"
+min_person_frames = 0
+workers = 1
+min_clip_s = 1.0
+static = "keep"
+second_look = false
+"""
+SPLIT = """
+[[step]]
+command = "dataset split"
+dataset = "data"
+test = 0.5
+"""
+SUBSET = """
+[[step]]
+command = "dataset subset"
+dataset = "data"
+size = 1
+output = "subset"
+"""
+REPORT = """
+[[step]]
+command = "report"
+inputs = ["hashtags"]
+output = "report.html"
+"""
+TAGS = """
+[[step]]
+command = "hashtags propose"
+sources = ["actions.txt"]
+output = "candidates.csv"
+
+[[step]]
+command = "hashtags select"
+candidates = "candidates.csv"
+views = "views.csv"
+min_views = 10
+output = "hashtags"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    """A project's file with this text."""
+    path = folder / "project.toml"
+    path.write_text(text)
+    return path

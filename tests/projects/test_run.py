@@ -1,0 +1,287 @@
+"""A project as it is carried out, changed, interrupted and taken up again."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tiktokactions as ta
+from tests.conftest import REPOSITORY
+from tests.made_videos import numbered_frames, write_video
+from tests.projects import CURATE, REPORT, SPLIT, SUBSET, TAGS, written
+from tiktokactions.files import DatasetBusyError, dataset_lock
+from tiktokactions.projects import chain as chains
+
+WHOLE = TAGS + REPORT
+NAMES = ["hashtags-propose", "hashtags-select", "report"]
+AFTER = "steps before it were carried out"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A folder with a project that was carried out once."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "actions.txt").write_text("playing piano\narchery\n")
+    (folder / "views.csv").write_text("hashtag,views\npiano,44\nplayingpiano,29\narchery,17\n")
+    assert [(step.name, step.state) for step in ta.run(written(folder, WHOLE)).steps] == [(n, "done") for n in NAMES]
+    return folder
+
+
+@pytest.fixture
+def project(made, tmp_path) -> Path:
+    """A copy of it, times of files included, as a backup would be."""
+    return shutil.copytree(made, tmp_path / "copy") / "project.toml"
+
+
+def reasons(file: Path, **options: Any) -> dict[str, str]:
+    return {step.name: step.why for step in ta.run(file, **options).steps if step.state != "up to date"}
+
+
+def chain_of(file: Path) -> chains.Chain:
+    return chains.read_chain(file.with_name("project.chain"))
+
+
+def state_of(folder: Path) -> dict[Path, int]:
+    return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")}
+
+
+def test_what_is_done_is_not_done_again(project):
+    before = state_of(project.parent)
+    assert reasons(project) == {}
+    assert state_of(project.parent) == before
+
+
+def test_a_dry_run_says_what_a_run_would_do_and_changes_nothing(project):
+    written(project.parent, WHOLE.replace("min_views = 10", "min_views = 20"))
+    before = state_of(project.parent)
+    planned = ta.run(project, dry_run=True)
+    assert [(step.state, step.why) for step in planned.steps] == [
+        ("up to date", ""),
+        ("to do", "min_views: was 10.0, is 20.0"),
+        ("to do", "if hashtags changes in step hashtags-select"),
+    ]
+    assert planned.steps[0].typed == "tiktokactions hashtags propose --from actions.txt -o candidates.csv"
+    assert planned.needs is not None and state_of(project.parent) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        pytest.param(
+            lambda folder: (folder / "actions.txt").write_text("archery\nbowling\n"),
+            {
+                "hashtags-propose": "actions.txt changed",
+                "hashtags-select": "candidates.csv changed",
+                "report": "hashtags changed",
+            },
+            id="an input",
+        ),
+        pytest.param(
+            lambda folder: (folder / "actions.txt").write_text("archery\nplaying piano\nplaying piano\n"),
+            {"hashtags-propose": "actions.txt changed"},
+            id="an input, and nothing came of it",
+        ),
+        pytest.param(
+            lambda folder: os.utime(folder / "views.csv", (1, 1)), {}, id="the time of a file with the same contents"
+        ),
+        pytest.param(
+            lambda folder: written(folder, WHOLE.replace("min_views = 10", "min_views = 20")),
+            {"hashtags-select": "min_views: was 10.0, is 20.0", "report": "hashtags changed"},
+            id="an option",
+        ),
+        pytest.param(
+            lambda folder: written(folder, WHOLE.replace("min_views = 10", "min_views = 10\ntarget = 1")),
+            {"hashtags-select": "target: was not given, is 1", "report": "hashtags changed"},
+            id="an option more",
+        ),
+        pytest.param(
+            lambda folder: (folder / "report.html").unlink(), {"report": "report.html is gone"}, id="a result"
+        ),
+        pytest.param(
+            lambda folder: shutil.rmtree(folder / "hashtags"),
+            {"hashtags-select": "hashtags is gone", "report": "hashtags changed"},
+            id="a folder is gone",
+        ),
+        pytest.param(
+            lambda folder: written(folder, WHOLE + REPORT.replace("report.html", "two.html") + 'name = "two"'),
+            {"two": "not done yet"},
+            id="a step more",
+        ),
+        pytest.param(lambda folder: written(folder, TAGS), {}, id="a step less"),
+    ],
+)
+def test_only_what_changed_is_done_again_and_the_reason_is_told(change, expected, project):
+    change(project.parent)
+    found = reasons(project)
+    assert {name: why for name, why in found.items() if why != AFTER} == {
+        n: w for n, w in expected.items() if n in found
+    }
+    assert expected.keys() - found.keys() == set() and found.keys() - expected.keys() <= {"report"}
+    assert reasons(project) == {}, "and then all is up to date"
+
+
+def test_from_and_until(project):
+    (project.parent / "actions.txt").write_text("archery\nbowling\n")
+    assert list(reasons(project, until="hashtags-propose")) == ["hashtags-propose"]
+    assert list(reasons(project, from_step="report")) == []
+    assert list(reasons(project)) == ["hashtags-select", "report"]
+
+
+def test_a_step_that_was_killed_is_taken_up_and_one_that_failed_says_why(project):
+    folder = project.with_name("project.chain")
+    told = json.loads((folder / "chain.json").read_text())
+    record = told["records"]["hashtags-select"]
+    record["after"], record["attempts"][-1]["state"] = None, "running"
+    (folder / "chain.json").write_text(json.dumps(told))
+    assert reasons(project)["hashtags-select"].startswith("was interrupted; begun 2")
+    written(project.parent, WHOLE.replace("min_views = 10", "target = 0"))
+    with pytest.raises(ta.UsageError, match="target"):
+        ta.run(project)
+    written(project.parent, WHOLE)
+    assert reasons(project)["hashtags-select"].startswith("failed before: `target` 0")
+    states = [attempt.state for attempt in chain_of(project).records["hashtags-select"].attempts]
+    assert states == ["running", "done", "failed", "done"]
+
+
+def test_two_runs_do_not_work_on_one_project(project):
+    with dataset_lock(project.with_name("project.chain")), pytest.raises(DatasetBusyError):
+        ta.run(project)
+
+
+def test_a_damaged_memory_is_named(project):
+    (project.with_name("project.chain") / "chain.json").write_text("{")
+    with pytest.raises(ta.UsageError, match=r"project\.chain/chain\.json: not a valid chain\.json"):
+        ta.run(project)
+
+
+def test_the_report_shows_the_chain(project):
+    page = (project.parent / "report.html").read_text()
+    for told in ("Steps against the plan", "tiktokactions hashtags propose --from actions.txt", "not done yet"):
+        assert told in page
+
+
+# --- with videos ----------------------------------------------------------------------------------------------------
+
+
+def add_video(folder: Path, number: int) -> None:
+    path = folder / "videos" / ("walking", "jumping")[number % 2] / f"{number}.mp4"
+    write_video(path, numbered_frames(20 + number, 96, 64, first=1000 * number), fps=10)
+
+
+@pytest.fixture
+def filmed(tmp_path) -> Path:
+    for number in range(3):
+        add_video(tmp_path, number)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_a_dataset_that_later_steps_change_is_not_curated_again(filmed):
+    file = written(filmed, CURATE + SPLIT + SUBSET)
+    assert [step.state for step in ta.run(file).steps] == ["done"] * 3
+    assert reasons(file) == {}
+    add_video(filmed, 3)
+    changed = "data changed"
+    assert reasons(file) == {"curate": "videos changed", "dataset-split": changed, "dataset-subset": changed}
+    written(filmed, (CURATE + SPLIT + SUBSET).replace("min_clip_s = 1.0", "min_clip_s = 1.1"))
+    assert list(reasons(file)) == ["curate"], "it has the same clips afterwards"
+    written(filmed, (CURATE + SPLIT + SUBSET).replace("min_clip_s = 1.0", "min_clip_s = 1.1\ncrf = 30"))
+    assert list(reasons(file)) == ["curate", "dataset-split", "dataset-subset"], "its clips are others"
+
+
+@pytest.mark.slow
+def test_a_step_that_waits_for_review(filmed):
+    apply = '[[step]]\ncommand = "review apply"\ndataset = "data"\nwait_for_review = true\n'
+    file = written(filmed, CURATE.replace("min_person_frames = 0", "min_person_frames = 4") + apply + SUBSET)
+    first = ta.run(file)
+    assert [step.state for step in first.steps] == ["done", "stopped", "left out"]
+    assert first.stopped is not None
+    assert first.stopped.told.startswith("3 videos wait for people: tiktokactions review data")
+    assert reasons(file)["review-apply"].startswith("stopped before: 3 videos wait"), "curation is not repeated"
+    ids = [record.video_id for record in ta.Dataset(filmed / "data")]
+    answers = "video_id,verdict,annotator\n" + "".join(f"{i},accept,Eve\n" for i in ids)
+    (filmed / "answers.csv").write_text(answers)
+    ta.review_import(filmed / "data", filmed / "answers.csv")
+    assert [step.state for step in ta.run(file).steps] == ["up to date", "done", "done"]
+    assert ta.Dataset(filmed / "data").stats().accepted == 3
+    assert reasons(file) == {}
+
+
+@pytest.mark.slow
+def test_shards_share_the_curation_and_the_last_goes_on(filmed):
+    file = written(filmed, CURATE + SUBSET)
+    first = ta.run(file, shard="1/2")
+    assert [(step.state, step.told) for step in first.steps] == [("stopped", "waits for shard 2/2"), ("left out", "")]
+    assert [step.state for step in ta.run(file, shard="2/2").steps] == ["done", "done"]
+    assert [step.state for step in ta.run(file).steps] == ["up to date"] * 2
+
+
+TRAIN = """
+[[step]]
+command = "pretrain"
+data = "data"
+output = "run"
+model = "tiny"
+frames = 4
+epochs = 2
+batch_size = 1
+num_samples = 1
+pictures_epochs = 0
+workers = 0
+threads = 1
+device = "cpu"
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("torchrun", ["", 'torchrun = "--standalone --nproc-per-node 2"\n'], ids=["one process", "two"])
+def test_a_model_of_other_data_is_begun_anew_and_the_old_one_stays(torchrun, filmed):
+    pytest.importorskip("torch")
+    file = written(filmed, CURATE + TRAIN + torchrun)
+    assert [step.state for step in ta.run(file).steps] == ["done", "done"]
+    first = ta.Run(filmed / "run").result
+    add_video(filmed, 3)
+    assert reasons(file) == {"curate": "videos changed", "pretrain": "data changed"}
+    assert ta.Run(filmed / "run.before-1").result == first
+    assert ta.Run(filmed / "run").info.data.clips == 4
+    written(filmed, CURATE + TRAIN.replace("epochs = 2", "epochs = 3") + torchrun)
+    assert reasons(file) == {"pretrain": "epochs: was 2, is 3"}
+    assert {path.name for path in filmed.glob("run*")} == {"run", "run.before-1", "run.before-2"}
+
+
+@pytest.mark.slow
+def test_killed_anywhere_it_ends_in_the_undisturbed_result(filmed):
+    pytest.importorskip("torch")
+    text = CURATE + SPLIT + SUBSET + TRAIN
+    undisturbed = shutil.copytree(filmed, filmed / "undisturbed")
+    ta.run(written(undisturbed, text))
+    file, chance, kills = written(filmed, text), random.Random(0), 0
+    command = [sys.executable, "-m", "tiktokactions", "run", str(file)]
+    while True:
+        process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, stderr=subprocess.DEVNULL)
+        try:
+            assert process.wait(chance.uniform(1, 6) if kills < 10 else 300) == 0
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+            time.sleep(0.2)
+    assert kills >= 3
+    assert outcome(filmed) == outcome(undisturbed)
+
+
+def outcome(folder: Path) -> tuple[object, ...]:
+    clips = {path.name: path.read_bytes() for path in (folder / "data" / "clips").rglob("*.mp4")}
+    sides = {path.name: path.read_bytes() for path in (folder / "data" / "splits").glob("*.csv")}
+    return clips, sides, ta.Run(folder / "run").result.loss, ta.Dataset(folder / "subset").stats().accepted

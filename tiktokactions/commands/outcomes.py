@@ -1,0 +1,53 @@
+"""What came of a step of a project: whether all of its work is done, and a few words about it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from tiktokactions.projects.project import Step
+
+Outcome = tuple[Literal["done", "again", "stopped"], str]
+"""``again``: finished, but something is left that the next run tries again; ``stopped``: it cannot be finished now."""
+
+
+def outcome_of(step: Step, result: Any) -> Outcome:
+    """Whether a step has done all of its work, and what came of it in a few words."""
+    match step.command:
+        case "collect run":
+            told = f"{result.status.videos} videos"
+            if result.stopped:
+                return "stopped", result.stopped
+            return "done" if result.status.is_complete else "again", told
+        case "refresh":
+            return ("stopped", result.stopped) if result.stopped else ("done", f"{len(result.gone)} videos gone")
+        case "download":
+            told = f"{result.downloaded + result.picked_up} videos came, {result.retry} failed for now"
+            return ("stopped", result.stopped) if result.stopped else ("again" if result.retry else "done", told)
+        case "curate":
+            made = result.last_run
+            if made.waits_for:
+                return "stopped", f"waits for shard {', '.join(made.waits_for)}"
+            return "again" if made.uncut else "done", _statuses(made)
+        case "review apply":
+            if step.wait_for_review and result.needs_review:
+                page = f"tiktokactions review {result.dataset}"
+                return "stopped", f"{result.needs_review} videos wait for people: {page}; then the same command goes on"
+            return "done", _statuses(result)
+        case "pretrain" | "finetune":
+            if not result.finished:
+                return "stopped", "training is not finished"
+            test = result.evaluations.get("test")
+            loss = f"{result.result.steps} steps, loss {result.result.loss:.4f}"
+            return "done", loss if test is None else f"{loss}, top-1 {test.top1:.1%}"
+        case "evaluate" if result is not None:
+            return "done", f"top-1 {result.top1:.1%} on {result.videos} videos"
+        case "study scaling" | "study sources":
+            told = f"{result.finished} of {result.trials} trials, {len(result.failed)} crashed"
+            return "again" if result.failed else "done", f"{told}. {result.sentence}".strip()
+        case "extrapolate":
+            return "done", str(result.sentence)
+    return "done", ""
+
+
+def _statuses(made: Any) -> str:
+    return f"{made.accepted} accepted, {made.needs_review} to review, {made.rejected} rejected"

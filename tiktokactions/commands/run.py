@@ -1,0 +1,314 @@
+"""Carry out a project: one file from hashtags to report."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import itertools
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+from tiktokactions.commands.config import checked_call, read_toml
+from tiktokactions.commands.curate import Progress
+from tiktokactions.commands.nouns import Run
+from tiktokactions.commands.options import AnyPath, Kept, Passing, Typed, nothing, on_disk, path_list
+from tiktokactions.commands.outcomes import Outcome, outcome_of
+from tiktokactions.commands.signatures import callbacks_of, words_of
+from tiktokactions.errors import BegunOtherwiseError, TiktokactionsError, UsageError
+from tiktokactions.files import dataset_lock, disk_errors, move_into_place
+from tiktokactions.machine import utc_now
+from tiktokactions.model.progress import TrainingProgress
+from tiktokactions.options import checked_options
+from tiktokactions.projects import chain as chains
+from tiktokactions.projects.project import Call, Project, ProjectError, Step, project_of
+from tiktokactions.records import to_builtins
+from tiktokactions.study.child import MODULE, PARENT
+from tiktokactions.study.options import PlanOptions
+
+if TYPE_CHECKING:
+    from tiktokactions.projects.needs import ProjectNeeds
+    from tiktokactions.study.plan import Needs
+
+Shipped = Literal["laptop", "lab", "paper"]
+SHIPPED: tuple[Shipped, ...] = get_args(Shipped)
+BEGUN_ANEW = ("pretrain", "finetune", "study scaling", "study sources")
+"""What is begun in another folder when its data are others: what was learned from the old ones is put aside."""
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """A step of a project after a run, or, of a dry run, before it."""
+
+    name: str
+    typed: str
+    """Its command as a person would type it."""
+    state: Literal["up to date", "to do", "done", "again", "stopped", "left out"]
+    why: str = ""
+    seconds: float = 0.0
+    told: str = ""
+
+
+@dataclass(frozen=True)
+class ProjectRun:
+    """What a run of a project did, or would do."""
+
+    project: str
+    steps: list[StepDone]
+    needs: Needs | None = None
+    """Of a dry run: the plan."""
+
+    @property
+    def stopped(self) -> StepDone | None:
+        """The step that cannot be finished now."""
+        return next((step for step in self.steps if step.state == "stopped"), None)
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """Who hears what a step tells, by the kind of callback."""
+
+    by_kind: Mapping[str, Callable[..., None]]
+    note: Callable[[str], None]
+    shard: str | None
+
+
+def run(
+    project: AnyPath,
+    *,
+    from_step: Annotated[str | None, Typed("from", "STEP")] = None,
+    until: Annotated[str | None, Typed("until", "STEP")] = None,
+    shard: str | None = None,
+    dry_run: bool = False,
+    write: Shipped | None = None,
+    progress: Callable[[Progress], None] = nothing,
+    training: Callable[[TrainingProgress], None] = nothing,
+    note: Kept = nothing,
+    passing: Passing = nothing,
+) -> ProjectRun:
+    """Carry out a project: the steps of a TOML file, each a command with its options (docs/projects.md).
+
+    The same command continues after any kill, redoes what changed, and says why.
+
+    Args:
+        project: the file. Paths in it are looked for beside it; beside it is also its memory, ``NAME.chain/``.
+        from_step: begin with this step; those before it are not looked at.
+        until: end with this step.
+        shard: ``i/n``: as for 'curate'; the machine that finishes last goes on with the steps after it.
+        dry_run: only say what would be done and why, and what the project needs, by 'plan'.
+        write: first write the file: ``laptop`` (sample videos, minutes), ``lab`` (10,000 videos, one GPU) or ``paper``.
+        progress, training, note, passing: receive the progress of curation, of training, of everything else.
+
+    Raises:
+        UsageError: a file that cannot be followed; whatever a step raises.
+        DatasetBusyError: another run is at work on the project.
+
+    Example:
+        tiktokactions run laptop.toml --write laptop --dry-run
+        tiktokactions run project.toml
+    """
+    file = on_disk(project, "a project").absolute()
+    if write is not None:
+        _write(file, write)
+    heard: dict[str, Callable[..., None]]
+    heard = {"Progress": progress, "TrainingProgress": training, "kept": note, "passing": passing}
+    # A step does what its command does when it is typed beside the file.
+    with disk_errors(), _inside(file.parent):
+        found = project_of(file, read_toml(file), lambda name, told, where: checked_call(_function(name), told, where))
+        wanted = found.wanted(from_step, until)
+        if dry_run:
+            return ProjectRun(str(file), list(_looked_at(found, wanted)), planned(found, passing).as_needs())
+        return ProjectRun(str(file), _carried_out(found, wanted, _Heard(heard, note, shard)))
+
+
+@contextlib.contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder")
+    with contextlib.chdir(folder):
+        yield
+
+
+def _function(command: str) -> Callable[..., Any]:
+    name = command.replace(" ", "_")
+    found: Callable[..., Any] = getattr(importlib.import_module(f"tiktokactions.commands.{name}"), name)
+    return found
+
+
+def _write(file: Path, name: Shipped) -> None:
+    from importlib import resources
+
+    from tiktokactions.files import create
+
+    if name not in SHIPPED:
+        raise UsageError(f"`write`: got {name!r}, expected one of {', '.join(SHIPPED)}")
+    text = resources.files("tiktokactions.projects").joinpath(f"{name}.toml").read_bytes()
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        create(file, text)
+    elif file.read_bytes() != text:
+        raise UsageError(f"{file}: is there already and another file; `write` changes nothing, so name a new file")
+
+
+def _typed(step: Step) -> str:
+    words = ["tiktokactions", *step.command.split(), *words_of(_function(step.command), step.call)]
+    if step.torchrun:
+        words = ["torchrun", *shlex.split(step.torchrun), "-m", *words]
+    return shlex.join(words)
+
+
+# --- before ---------------------------------------------------------------------------------------------------------
+
+
+def _looked_at(project: Project, wanted: Sequence[Step]) -> Iterator[StepDone]:
+    """What would be done: what has a reason of its own, and what touches what that might change."""
+    chain, changing = chains.read_chain(project.chain), dict[str, str]()
+    for step in wanted:
+        why = chains.why_again(chain, step, project.steps)
+        paths = step.paths(project.made)
+        if not why and (touched := [path for path in paths if path in changing]):
+            why = f"if {' or '.join(touched)} changes in step {changing[touched[0]]}"
+        if why:
+            changing |= {path: step.name for path in paths if path not in changing}
+        yield StepDone(step.name, _typed(step), "to do" if why else "up to date", why)
+
+
+def planned(project: Project, passing: Callable[[str], None]) -> ProjectNeeds:
+    """What the project needs, by 'plan'."""
+    from tiktokactions.commands.plan import plan
+    from tiktokactions.projects.needs import needs_of_project, videos_of
+
+    told, note = dict(project.plan), ""
+    if "videos" not in told:
+        told["videos"], note = videos_of(project)
+    options = checked_options(PlanOptions, {name: value for name, value in told.items() if name != "measure"})
+    return needs_of_project(project, plan(**told, report=passing), options, note)  # type: ignore[arg-type]
+
+
+# --- the steps ------------------------------------------------------------------------------------------------------
+
+
+def _carried_out(project: Project, wanted: Sequence[Step], heard: _Heard) -> list[StepDone]:
+    """One step after the other, until one cannot be finished now."""
+    done: list[StepDone] = []
+    with contextlib.ExitStack() as until_the_end:
+        if heard.shard is None:
+            until_the_end.enter_context(dataset_lock(project.chain))
+        for step in wanted:
+            if done and done[-1].state in ("stopped", "left out"):
+                done.append(StepDone(step.name, _typed(step), "left out"))
+            else:
+                done.append(_done(project, step, heard, any(earlier.state != "up to date" for earlier in done)))
+    return done
+
+
+def _done(project: Project, step: Step, heard: _Heard, others_ran: bool) -> StepDone:
+    """Carry out a step if there is a reason to, and remember what it found and left."""
+    typed, why = _typed(step), chains.why_again(chains.read_chain(project.chain), step, project.steps)
+    if step.command == "report" and others_ran:
+        why = why or "steps before it were carried out"
+    if not why:
+        return StepDone(step.name, typed, "up to date")
+    heard.note(f"step {step.name}: {why}")
+    began, part = time.perf_counter(), None
+    if heard.shard is not None and "shard" in inspect.signature(_function(step.command)).parameters:
+        # Its part is done beside other machines, so without the project's lock; the last one remembers the step.
+        part = outcome_of(step, _result(step, step.call | {"shard": heard.shard}, heard))
+        if part[0] == "stopped":
+            return StepDone(step.name, typed, "stopped", why, round(time.perf_counter() - began, 1), part[1])
+    with contextlib.nullcontext() if heard.shard is None else dataset_lock(project.chain):
+        attempt = _begin(project, step, typed, why, heard)
+        try:
+            state, told = part or _called(project, step, heard)
+        except TiktokactionsError as error:
+            _end(project, step, replace(attempt, state="failed", told=str(error).partition("\n")[0]), began)
+            heard.note(f"step {step.name}: failed; when that is put right, the same command goes on from here")
+            raise
+        seconds = _end(project, step, replace(attempt, state=state, told=told), began)
+    return StepDone(step.name, typed, state, why, seconds, told)
+
+
+def _begin(project: Project, step: Step, typed: str, why: str, heard: _Heard) -> chains.Attempt:
+    from tiktokactions.model.run import package_versions
+
+    chain = chains.read_chain(project.chain)
+    if not chain.records:  # what the plan says before anything is done, for the report
+        rows = [{"step": name, **to_builtins(need)} for name, need in planned(project, heard.by_kind["passing"]).rows]
+        chain = replace(chain, title=project.title, plan=rows)
+    record = chain.records.get(step.name)
+    if step.command in BEGUN_ANEW and record is not None and record.made:
+        changed = chains.changed_paths(chain, step, project.steps, but=step.output)
+        if changed:
+            _put_aside(step, changed, heard)
+    attempt = chains.Attempt(utc_now(), why, versions=package_versions())
+    before = {path: chains.fingerprint(path) for path in step.paths(project.made)}
+    chains.write_chain(project.chain, chains.begun(chain, step, typed, attempt, before), project.steps)
+    return attempt
+
+
+def _end(project: Project, step: Step, attempt: chains.Attempt, began: float) -> float:
+    seconds = round(time.perf_counter() - began, 1)
+    after = {path: chains.fingerprint(path) for path in step.paths(project.made)}
+    left = after if attempt.state in ("done", "again") else None
+    chain = chains.ended(chains.read_chain(project.chain), step, replace(attempt, seconds=seconds), left)
+    chains.write_chain(project.chain, chain, project.steps)
+    return seconds
+
+
+def _called(project: Project, step: Step, heard: _Heard) -> Outcome:
+    call = dict(step.call)
+    if step.command == "report":
+        call["inputs"] = [*path_list(call["inputs"]), project.chain.name]  # type: ignore[arg-type]
+    try:
+        return outcome_of(step, _result(step, call, heard))
+    except BegunOtherwiseError as error:
+        if not chains.read_chain(project.chain).records[step.name].made:
+            raise
+        _put_aside(step, str(error).replace("\n", " "), heard)
+        return outcome_of(step, _result(step, call, heard))
+
+
+def _result(step: Step, call: Call, heard: _Heard) -> object:
+    if not step.torchrun:
+        return _function(step.command)(**call, **_told(step, heard))
+    _several_processes(step)
+    return Run(str(step.output)) if step.command in ("pretrain", "finetune") else None
+
+
+def _told(step: Step, heard: _Heard) -> dict[str, Callable[..., None]]:
+    """The callbacks of a step, each heard by whoever hears its kind."""
+    kinds = callbacks_of(_function(step.command))
+    return {name: heard.by_kind[kind] for name, kind in kinds.items() if kind in heard.by_kind}
+
+
+def _several_processes(step: Step) -> None:
+    """The command under torchrun; it ends with this process."""
+    words = [*shlex.split(step.torchrun), "-m", "tiktokactions", *step.command.split()]
+    words += words_of(_function(step.command), step.call)
+    ours = {PARENT: str(os.getpid()), MODULE: "torch.distributed.run"}
+    child = [sys.executable, "-m", "tiktokactions.study.child", *words]
+    process = subprocess.Popen(child, env=os.environ | ours, stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno())
+    try:
+        code = process.wait()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    if code:
+        raise ProjectError(f"step {step.name}: torchrun ended with exit code {code}; the lines above say why")
+
+
+def _put_aside(step: Step, why: str, heard: _Heard) -> None:
+    """What was learned before stays, under another name."""
+    output = on_disk(str(step.output), "a run or a study")
+    if output.exists():
+        aside = next(p for n in itertools.count(1) if not (p := output.with_name(f"{output.name}.before-{n}")).exists())
+        move_into_place(output, aside)
+        heard.note(f"step {step.name}: {why}; what is in {output} was put aside as {aside}")

@@ -1,0 +1,1 @@
+"""Projects: one file from hashtags to report; what of it is done, what changed since, and what it took."""
