@@ -32,6 +32,7 @@ from tiktokactions.projects.project import Call, Project, ProjectError, Step, pr
 from tiktokactions.records import to_builtins
 from tiktokactions.study.child import MODULE, PARENT
 from tiktokactions.study.options import PlanOptions
+from tiktokactions.takedowns.derived import register
 
 if TYPE_CHECKING:
     from tiktokactions.projects.needs import ProjectNeeds
@@ -310,5 +311,7 @@ def _put_aside(step: Step, why: str, heard: _Heard) -> None:
     output = on_disk(str(step.output), "a run or a study")
     if output.exists():
         aside = next(p for n in itertools.count(1) if not (p := output.with_name(f"{output.name}.before-{n}")).exists())
+        kind: Literal["study", "run"] = "study" if step.command.startswith("study") else "run"
+        register([path for path in step.paths() if path != step.output], aside, kind)  # a take-down finds it there
         move_into_place(output, aside)
         heard.note(f"step {step.name}: {why}; what is in {output} was put aside as {aside}")
