@@ -40,7 +40,7 @@ class TakedownResult:
     unknown: tuple[str, ...]
     """Named ids of which nothing is held, after everything was looked at."""
     mentioned: dict[str, int]
-    """Accounts that are named but not to ask for all of their videos, and how many of those are held."""
+    """Accounts that are named but not to ask for all of their videos, and how many others of theirs are held."""
     unclear: tuple[str, ...]
     """Links that do not say which video they show."""
     copies: tuple[str, ...]
@@ -130,7 +130,10 @@ def _found(said: Notice, folders: Sequence[Place]) -> TakedownResult:
         held,
         before=tuple(i for i in ids if i in dead and i not in theirs),
         unknown=tuple(i for i in ids if i not in dead and i not in theirs),
-        mentioned={name: len({i for group in groups for i in ids_of_creator(group, name)}) for name in said.mentioned},
+        mentioned={
+            name: len({i for group in groups for i in ids_of_creator(group, name)} - ids.keys())
+            for name in said.mentioned
+        },
         unclear=said.unclear,
         kinds={place: kinds[place] for place in held if place in kinds},
         copies=tuple(

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from tiktokactions.copies.proposals import Index, Indexed, indexed
 from tiktokactions.curation.description import VERSION, Description
 from tiktokactions.files import Place, description_path, write_listed
+from tiktokactions.records import JsonObject
 
 FILE = "removed_hashes.parquet"
 VOTES = 10
@@ -65,17 +66,18 @@ def recognised(dataset: Place, videos: Mapping[str, Indexed]) -> set[str]:
     return {names[other - len(rows)] for _, other, _ in index.pairs(is_new, VOTES, side=is_new).tolist()}
 
 
-def _rows(dataset: Place) -> list[dict[str, bytes]]:
+def _rows(dataset: Place) -> list[JsonObject]:
     path = dataset / FILE
     if not path.is_file():
         return []
     table = pq.read_table(io.BytesIO(path.read_bytes()))
     is_ours = (table.schema.metadata or {}).get(b"description") == str(VERSION).encode()
-    return table.to_pylist() if is_ours else []
+    found: list[JsonObject] = table.to_pylist() if is_ours else []
+    return found
 
 
-def _write(dataset: Place, rows: Mapping[object, Mapping[str, object]]) -> None:
-    table = pa.Table.from_pylist([dict(rows[name]) for name in sorted(rows, key=str)], schema=SCHEMA)
+def _write(dataset: Place, rows: Mapping[str, JsonObject]) -> None:
+    table = pa.Table.from_pylist([rows[name] for name in sorted(rows)], schema=SCHEMA)
     buffer = io.BytesIO()
     pq.write_table(table.replace_schema_metadata({"description": str(VERSION)}), buffer, compression="none")
     write_listed(dataset, FILE, buffer.getvalue())

@@ -76,25 +76,23 @@ def read_notice(path: Path) -> Notice:
     except OSError as error:
         raise UsageError(f"`notice` {path}: expected a mail, a table or a text ({error.strerror})") from None
     sha256 = hashlib.sha256(data).hexdigest()
-    about = {"sender": "", "subject": "", "date": ""}
     head = data[:4096].replace(b"\r\n", b"\n").decode("utf-8", "replace").lstrip("\ufeff")
     is_mail = path.suffix.lower() == ".eml" or bool(
         _MAIL.match(head) and re.search(r"^(?:From|To|Subject): ", head, re.M)
     )
+    sender = subject = date = ""
     if is_mail:
         message = email.message_from_bytes(data, policy=email.policy.default)
-        about = {
-            name: str(message.get(header, "")) for name, header in zip(about, ("From", "Subject", "Date"), strict=True)
-        }
-        texts = [about["subject"], *_parts(message)]
+        sender, subject, date = (str(message.get(header, "")) for header in ("From", "Subject", "Date"))
+        texts = [subject, *_parts(message)]
     else:
         texts = [text_of(data, str(path))]
     found: dict[str, dict[str, None]] = {name: {} for name in ("ids", "accounts", "mentioned", "unclear")}
     for text in texts:
         _read_text(text, found)
-    found["mentioned"] = {name: None for name in found["mentioned"] if name not in found["accounts"]}
-    said = {name: tuple(words) for name, words in found.items()}
-    return Notice(path.name, sha256, "\n".join(texts), **said, **about)
+    ids, accounts, mentioned, unclear = (tuple(words) for words in found.values())
+    mentioned = tuple(name for name in mentioned if name not in accounts)
+    return Notice(path.name, sha256, "\n".join(texts), ids, accounts, mentioned, unclear, sender, subject, date)
 
 
 def _parts(message: email.message.EmailMessage) -> Iterator[str]:
