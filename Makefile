@@ -61,7 +61,6 @@ bench: $(DEV)
 	$(RUN) -m benchmarks.loader
 	$(RUN) -m benchmarks.learn
 	$(RUN) -m benchmarks.extrapolate
-	$(RUN) -m benchmarks.coverage
 	$(RUN) -m benchmarks.copies
 
 clean:

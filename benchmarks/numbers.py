@@ -197,24 +197,23 @@ def _review_gallery(result: Any) -> dict[str, float]:
     return {"slowest_s": max(result["pages_ms"].values()) / 1000}
 
 
-def _coverage(result: Any) -> dict[str, float]:
-    shares = [(name.startswith("unseen"), noise, 100 * share) for name, noise, _, share, _ in result["coverage"]]
-    fitted = [share for unseen, _, share in shares if not unseen]
-    other = [share for unseen, _, share in shares if unseen]
-    return {
-        "all": 100 * result["coverage_overall"],
-        "fitted": statistics.mean(fitted),
-        "fitted_least": min(fitted),
-        "fitted_most": max(fitted),
-        "other": statistics.mean(other),
-        "other_least": min(other),
-        "other_least_noise": min((share, 100 * noise) for unseen, noise, share in shares if unseen)[1],
-    }
+def _real_curves(result: Any) -> dict[str, float]:
+    found = {"tasks": result["tasks"], "cpu_s": result["cpu_s"]}
+    multiples = ("1_41", "2", "4", "8")
+    for source, answer, *errors in result["rmse"]:
+        if source == "all":
+            name = answer.lower().replace(" ", "_")
+            found |= {f"{name}_at_{m}": error for m, error in zip(multiples, errors, strict=True)}
+    for source, *shares in result["coverage"]:
+        if source == "all":
+            found |= {f"covered_at_{m}": 100 * share for m, share in zip(multiples, shares, strict=True)}
+    found["unreliable"] = max(abs(told - true) for _, number, told, true in result["reliability"] if number >= 20)
+    return found
 
 
 def _extrapolate(result: Any) -> dict[str, float]:
     ours, plain = result["ours_s"], result["plain_s"]
-    return {"s": ours, "plain_s": plain, "times": plain / ours, "bootstrap_s": result["bootstrap_s"]}
+    return {"s": ours, "plain_s": plain, "times": plain / ours}
 
 
 def _learn(_: Any) -> dict[str, float]:
@@ -242,7 +241,7 @@ READERS = {
     "loader": _loader,
     "review_load": _review_load,
     "review_gallery": _review_gallery,
-    "coverage": _coverage,
+    "real_curves": _real_curves,
     "extrapolate": _extrapolate,
     "learn": _learn,
 }

@@ -104,7 +104,7 @@ def study(tmp_path: Path) -> Path:
         "warnings": [],
     }
     (folder / "result.json").write_text(json.dumps(result))
-    answer = {"0.95": {"size": 9100, "low": 6900, "high": None, "share_reaching": 0.8}}
+    answer = {"0.95": {"size": 9100, "low": 6900, "high": None, "probability": 0.8}}
     family = {"name": "t", "sse": 1e-5, "sizes": {"0.95": 9099.5}, "flags": ["at_bound"]}
     found = {
         "sentence": "to reach 95 % you need about 9,100 videos",
@@ -136,7 +136,7 @@ def test_everything_on_one_page_in_the_order_of_the_flow(
     assert places == sorted(places)
     assert "Pre-training" in flow
     for told in (
-        *("4", "not_a_video", "top-1", "Confusion", "to reach 95 % you need about 9,100 videos", "no end"),
+        *("4", "not_a_video", "top-1", "Confusion", "to reach 95 % you need about 9,100 videos", "not told"),
         *(
             "b crashed: MemoryError: big",
             "tiktokactions curate VIDEOS -o data",

@@ -71,14 +71,20 @@ def test_metrics(tmp_path):
         ("size;accuracy\n1,000;0,5\n2,000;0,6\n3,000;0,65\n", "line 2: size is '1,000', expected a number"),
         ("size,accuracy\n100,0.5\n100,0.6\n", "1 size.* measured, expected three or more"),
         ("size,accuracy\n100,0.5\n200,0.6\n", "2 size.* measured"),
-        ("size,accuracy\n100,0.5\n200,0.5\n300,0.5\n", "nothing grows"),
-        ("size,accuracy\n100,0.7\n200,0.6\n300,0.5\n", "accuracy falls with size"),
+        ("size;accuracy\n1.000;0,74\n2.000;0,83\n3.000;0,89\n", "line 2: size is '1.000', a thousand .* Write 1000"),
+        ("size,accuracy\n0.1,0.5\n0.5,0.6\n1,0.7\n", "sizes from 0.1 to 1 look like shares; expected numbers"),
+        (GOOD.replace("size,accuracy", "size,accuracy,accuracy").replace(".5", ".5,0.5"), "column 'accuracy' is there twice"),
+        (GOOD + GOOD, "line 5: the header is there again"),
+        (GOOD.replace("\n", ",\n"), "line 1: ends with ','"),
+        (GOOD.replace("0.6", "0.6,"), "line 3: ends with ','"),
+        ("size,accuracy,test_clips\n1,0.5,12\n2,0.6,13\n3,0.7,12\n", "test_clips has 12 and 13, expected one"),
         ("size,accuracy\n-5,0.5\n200,0.6\n300,0.65\n", "line 2: size -5"),
         ("size,accuracy,run\n100,0.5,0\n100,0.5,0\n200,0.6,0\n300,0.65,0\n", "lines 2 and 3: .* is there twice"),
         ("videos_seen,score\n100,0.5\n", "columns videos_seen, score; expected 'size' and 'accuracy'"),
         ("", r"columns \(none\)"),
     ],
-    ids=["percent", "nan", "empty", "decimal commas", "thousands", "one size", "two", "constant", "falling", "negative",
+    ids=["percent", "nan", "empty", "decimal commas", "thousands", "one size", "two", "thousand with a point", "shares",
+         "doubled column", "joined files", "trailing in all", "trailing in one", "two test sets", "negative",
          "twice", "columns", "no file"],
 )  # fmt: skip
 def test_what_is_refused(tmp_path, text, message):
@@ -89,3 +95,22 @@ def test_what_is_refused(tmp_path, text, message):
 def test_missing_file(tmp_path):
     with pytest.raises(ResultsError, match=r"results\.csv: not found; expected the folder of a study"):
         read_measurements(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "sizes"),
+    [
+        ("Wall time,Step,Value\n1.1,10,0.7\n2.1,20,0.8\n3.1,30,0.9\n", ("Step", "Value"), [10, 20, 30]),
+        ('"Name","State","num_videos","test/acc1"\n"a","finished","10","0.7"\n"b","crashed","10",""\n'
+         '"c","finished","20","0.8"\n"d","finished","30","0.9"\n', ("num_videos", "test/acc1"), [10, 20, 30]),
+        ("timestamp,step,size,acc\n1,0,10,0.7\n2,0,20,0.8\n3,0,30,0.9\n", (None, "acc"), [10, 20, 30]),
+    ],
+    ids=["tensorboard", "wandb", "trackio"],
+)  # fmt: skip
+def test_exports(tmp_path, text, columns, sizes):
+    path = written(tmp_path, text)
+    found = read_measurements(path, size_column=columns[0], metric_column=columns[1])
+    assert found.sizes.tolist() == sizes and found.means.tolist() == [0.7, 0.8, 0.9]
+    assert found.notes == (("1 run(s) that did not finish were left out",) if "crashed" in text else ())
+    with pytest.raises(ResultsError, match="`metric_column`: got 'top9', expected one of the columns"):
+        read_measurements(path, size_column=columns[0], metric_column="top9")

@@ -13,28 +13,36 @@ if TYPE_CHECKING:
 
 
 def extrapolation_lines(found: Extrapolation) -> list[str]:
-    """An extrapolation for people: the families, the answer, the backtest, the sentence."""
-    from tiktokactions.study.extrapolation import table_rows, videos
+    """An extrapolation for people: the sentence, then targets, accuracies to expect, the families, the backtest."""
+    from tiktokactions.study.extrapolation import SHOWN, probability, table_rows, videos
 
     head = ["family", "squared error", "AICc", *(f"{100 * t:g} %" for t in found.targets), "remarks"]
-    lines = aligned([head, *table_rows(found)], (0, len(head) - 1), rule=True)
+    families = aligned([head, *table_rows(found)], (0, len(head) - 1), rule=True)
     if found.method == "paper":
-        return [*lines, "", *found.notes]
-    if found.curves is not None:
-        rows = []
-        for a in found.answers:
-            size, low = ("not told" if n is None else videos(n) for n in (a.size, a.low))
-            high = "no end" if a.high is None else videos(a.high)
-            rows.append((f"{100 * a.target:g} %", size, low, high, f"{a.share_reaching:.0%}"))
-        head = ["target", "videos", "90 % from", "to", "of the credible curves get there"]
-        lines += ["", "All credible curves together:", *aligned([head, *rows], (0, len(head) - 1), rule=True)]
-    if found.backtests:
-        worst: dict[str, float] = {}
-        for test in found.backtests:
-            worst[test.name] = max(worst.get(test.name, 0.0), *map(abs, test.errors))
-        told = ", ".join(f"{name} {100 * error:.1f}" for name, error in sorted(worst.items(), key=lambda w: w[1]))
-        lines += ["", f"Backtest (largest error in points on the sizes left out): {told}"]
-    return [*lines, "", *(f"Note: {note}." for note in found.notes), found.sentence]
+        return [*families, "", *found.notes]
+    lines = [found.sentence, ""]
+    rows = [
+        (f"{100 * a.target:g} %", *map(probability, a.by_multiple.values()), *map(videos, a.assured.values()))
+        for a in found.answers
+    ]
+    head = ["target", "twice", "four times", "eight times", "videos for 50 %", "80 %", "95 % assurance"]
+    lines += ["Probability with more data, and videos for an assurance:", *aligned([head, *rows], (0,), rule=True), ""]
+    largest = float(found.measured.sizes[-1])
+    asked = [found.at(size) for size in (*found.asked, *(largest * n for n in SHOWN if not found.asked))]
+    expected = [(f"{e.size:,.0f}", *(f"{100 * v:.1f} %" for v in (e.accuracy, e.low, e.high))) for e in asked]
+    lines += [
+        "Accuracy to expect:",
+        *aligned([["videos", "accuracy", "90 % from", "to"], *expected], (), rule=True),
+        "",
+    ]
+    lines += ["Laws, each by itself:", *families]
+    if (test := found.backtest) is not None:
+        lines += [
+            "",
+            f"Backtest: without {test.size:,.12g} videos {100 * test.accuracy:.1f} % would have been expected there"
+            f" ({100 * test.low:.1f} to {100 * test.high:.1f}); measured {100 * test.measured:.1f} %",
+        ]
+    return [*lines, "", *(f"Note: {note}." for note in found.notes)]
 
 
 def study_lines(result: StudyResult | StudyPlan) -> list[str]:

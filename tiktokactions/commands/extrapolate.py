@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tiktokactions.study.options import ExtrapolateOptions
 def extrapolate(
     results: AnyPath, output: AnyPath | None = None, *, report: Passing = nothing, **options: object
 ) -> Extrapolation:
-    """How many videos a target accuracy needs, and how far that can be trusted (paper, section 7 and Table 5).
+    """How likely more videos are to reach a target accuracy (paper, section 7), as judged on real learning curves.
 
     Args:
         results: a CSV with columns ``size`` and ``accuracy`` (fractions), or the folder of a study.
@@ -32,6 +33,8 @@ def extrapolate(
 
     Example:
         tiktokactions extrapolate results.csv --targets 0.95 0.97 -o extrapolation/
+        tiktokactions extrapolate results.csv --at 12000 24000 --classes 101
+        tiktokactions extrapolate runs.csv --size-column num_videos --metric-column test/acc1
         tiktokactions extrapolate results.csv --method paper -o table5/
     """
     settings = checked_options(ExtrapolateOptions, options)
@@ -39,10 +42,25 @@ def extrapolate(
         output = Path(results, "extrapolation")
     folder = None if output is None else on_disk(output, "an extrapolation")
     with disk_errors():
-        measured = read_measurements(on_disk(results, "results"), settings.metric)
-        found = extrapolate_measurements(
-            measured, settings.targets, method=settings.method, draws=settings.draws, seed=settings.seed, report=report
+        measured = read_measurements(
+            on_disk(results, "results"),
+            settings.metric,
+            size_column=settings.size_column,
+            metric_column=settings.metric_column,
         )
+    if settings.test_clips is not None:
+        measured = dataclasses.replace(measured, test_clips=settings.test_clips)
+    found = extrapolate_measurements(
+        measured,
+        settings.targets,
+        method=settings.method,
+        at=settings.at,
+        classes=settings.classes,
+        all_families=settings.all_families,
+        draws=settings.draws,
+        seed=settings.seed,
+        report=report,
+    )
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "extrapolation.json", found.as_json())

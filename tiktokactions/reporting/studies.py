@@ -82,15 +82,13 @@ def extrapolation_section(folder: Place, about: str = "") -> Section:
     answers = [
         (
             f"{100 * float(target):g} %",
-            *("not told" if a[name] is None else count(a[name]) for name in ("size", "low")),
-            "no end" if a["high"] is None else count(a["high"]),
-            percent(a.get("share_reaching"), 0),
+            *("not told" if a[name] is None else count(a[name]) for name in ("size", "low", "high")),
+            percent(a.get("probability"), 0),
         )
         for target, a in found["answer"].items()
     ]
-    if any(a["size"] is not None or a["low"] is not None for a in found["answer"].values()):
-        head = ("target", "videos", "90 % from", "to", "of the credible curves reach it")
-        blocks += table("All credible curves together", head, answers)
+    head = ("target", "videos", "90 % from", "to", "probability with eight times the data")
+    blocks += table("What a target needs", head, answers)
     predicted = [(count(p["size"]), *(percent(p[k]) for k in ("accuracy", "low", "high"))) for p in found["prediction"]]
     blocks += table("Accuracy to expect", ("videos", "accuracy", "90 % from", "to"), predicted)
     targets = list(found["answer"]) or list(found["families"][0]["sizes"])

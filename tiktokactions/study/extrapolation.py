@@ -1,8 +1,9 @@
-"""Which size reaches a target accuracy: the paper's answer (section 7, Table 5), and an honest one."""
+"""Which size reaches a target accuracy: the paper's answer (section 7, Table 5), and one with its probability."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,31 +12,42 @@ import numpy as np
 
 from tiktokactions.errors import UsageError
 from tiktokactions.records import JsonObject
+from tiktokactions.study.error_laws import averaged, error_laws, fit_error_law
 from tiktokactions.study.every_family import fit_all
 from tiktokactions.study.families import PAPER
-from tiktokactions.study.fitting import Fit
+from tiktokactions.study.findings import findings
+from tiktokactions.study.fitting import Fit, ranked
+from tiktokactions.study.least_squares import Array
 from tiktokactions.study.measurements import Measurements
-from tiktokactions.study.options import TARGETS, Method
-from tiktokactions.study.uncertainty import LEVEL, Backtest, Ensemble, backtest, believable, ensemble, weighted_quantile
+from tiktokactions.study.options import PAPER_TARGETS, Method
+from tiktokactions.study.posterior import LARGEST_MULTIPLE, LEVEL, Posterior, posterior
 
-WIDEST = 10.0
-"""An interval of sizes whose ends differ by more than this factor is too wide to plan with."""
-SHOWN = (1, 1.5, 2, 3, 5, 10)
-"""Multiples of the largest size at which the accuracy is predicted."""
+SHOWN = (1, 1.5, 2, 4, 8)
+"""Multiples of the largest size at which the accuracy is predicted; the intervals were judged up to the last of them."""
+TOLD = (2, 4, 8)
+"""Multiples at which the probability of a target is told."""
+ASSURANCES = (0.5, 0.8, 0.95)
+LADDER = (0.001, 0.002, 0.005, 0.01, 0.02, *(n / 20 for n in range(1, 20)), 0.96, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
+"""Accuracies that people ask for: the next five above the level measured are the default targets."""
 NEXT_SIZE_LIMIT = 2.0
 """The next size to measure is looked for up to this many times the largest."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The size that a target needs. None for a size: more than the curves can reach, or than can be told."""
+    """The size that a target needs. None for a size: more than 64 times the largest, or not to be told."""
 
     target: float
     size: float | None
+    """Where the target is reached as likely as not; ``low`` and ``high``: with a probability of 5 and of 95 %."""
     low: float | None
     high: float | None
-    share_reaching: float
-    """Weight of the curves that reach the target at any size."""
+    probability: float
+    """Of reaching it with eight times the largest size: as far as the probabilities were judged on real curves."""
+    by_multiple: dict[str, float]
+    """The probability with two, four and eight times the largest size."""
+    assured: dict[str, float | None]
+    """The smallest size with an assurance of 50, 80 and 95 %."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,17 @@ class Expected:
 
 
 @dataclass(frozen=True)
+class Backtest:
+    """The largest size left out, and what the other sizes said of it."""
+
+    size: float
+    accuracy: float
+    low: float
+    high: float
+    measured: float
+
+
+@dataclass(frozen=True)
 class Extrapolation:
     """The result of an extrapolation."""
 
@@ -56,50 +79,56 @@ class Extrapolation:
     measured: Measurements
     targets: tuple[float, ...]
     fits: tuple[Fit, ...]
-    """All families, by squared error."""
+    """Laws, and where asked for all families, by squared error."""
     answers: tuple[Answer, ...] = ()
-    curves: Ensemble | None = None
-    backtests: tuple[Backtest, ...] = ()
+    curves: Posterior | None = None
+    backtest: Backtest | None = None
     next_size: float | None = None
     """The size whose measurement would tell the most."""
     tells_until: float | None = None
     """The size up to which the 90 % interval of accuracy is narrower than five points."""
     sentence: str = ""
     notes: tuple[str, ...] = ()
+    asked: tuple[float, ...] = ()
+    """Sizes in videos for which the accuracy was asked."""
+    chance: float | None = None
+    """The accuracy of guessing, where known."""
+    draws: int = 0
+    seed: int = 0
+    """Of the curves that the figure draws."""
 
     def at(self, size: float) -> Expected:
         """The accuracy to expect with ``size`` videos.
 
         Raises:
-            UsageError: no size, or the measurements cannot tell.
+            UsageError: no size, one far from everything measured, or the paper's method, which gives no interval.
         """
+        largest = float(self.measured.sizes[-1])
         if not 0 < size < math.inf:
-            raise UsageError(f"`size`: got {size:g}, expected a number of videos above 0")
+            raise UsageError(f"`at`: got {size:g}, expected a number of videos above 0")
         if self.curves is None:
-            raise UsageError(f"the accuracy at {videos(size)} videos cannot be told: {self.sentence or self.notes[0]}")
-        low, middle, high = self.curves.accuracy_intervals(np.array([size]))[0].tolist()
+            raise UsageError(f"the accuracy at {videos(size)} videos cannot be told: {self.notes[0]}")
+        if size > LARGEST_MULTIPLE * largest:
+            raise UsageError(
+                f"`at`: got {size:,.12g}, expected at most {LARGEST_MULTIPLE:g} times the largest size measured"
+                f" ({LARGEST_MULTIPLE * largest:,.12g}): no measurement tells of more"
+            )
+        low, middle, high = self.curves.quantiles(np.array([size / largest]), _ENDS)[0].tolist()
         return Expected(float(size), middle, low, high)
-
-    def weights(self) -> dict[str, float]:
-        """Each family's share of the answer, by name; empty where there is none."""
-        if self.curves is None:
-            return {}
-        return dict(zip((fit.name for fit in self.curves.fits), self.curves.weights.tolist(), strict=True))
 
     def shown(self) -> list[Fit]:
         """Fits for people. ``paper``: the ten families of Table 5 and every other CDF that fits no worse than the tenth of
-        them; ``honest``: the families that share the answer, and the ten best others; by squared error."""
+        them; ``honest``: the laws and, where all families were fitted, the ten best others; by squared error."""
         if self.method == "paper":
             cdfs = [fit for fit in self.fits if fit.family.kind == "cdf"]
             last = max((i for i, fit in enumerate(cdfs) if fit.name in PAPER), default=9)
             return [fit for i, fit in enumerate(cdfs) if i < 10 or fit.name in PAPER or i <= last < 40]
-        sharing = believable(self.fits)
-        others = [fit for fit in self.fits if fit not in sharing][:10]
-        return [fit for fit in self.fits if fit in sharing or fit in others]
+        others = [fit for fit in self.fits if fit.family.kind == "cdf"][:10]
+        return [fit for fit in self.fits if fit.family.kind == "law" or fit in others]
 
     def as_json(self) -> JsonObject:
-        """All of it; ``families`` by squared error, ``answer`` by target. Sizes are videos, accuracies fractions."""
-        largest, weights = float(self.measured.sizes[-1]), self.weights()
+        """All of it; ``families`` by squared error, ``answer`` by target, ``at`` by size. Accuracies are fractions."""
+        largest, told = float(self.measured.sizes[-1]), self.curves is not None
         return {
             "method": self.method,
             "metric": self.measured.metric,
@@ -113,7 +142,6 @@ class Extrapolation:
                     "kind": fit.family.kind,
                     "sse": fit.sse,
                     "aicc": fit.aicc,
-                    "weight": weights.get(fit.name, 0.0),
                     "parameters": fit.family.outside(fit.inside, largest),
                     "sizes": {f"{t:g}": None if fit.family.slow else size_at(fit, t, largest) for t in self.targets},
                     "flags": list(fit.flags),
@@ -121,12 +149,14 @@ class Extrapolation:
                 for fit in self.fits
             ],
             "answer": {
-                f"{a.target:g}": {k: getattr(a, k) for k in ("size", "low", "high", "share_reaching")}
-                for a in self.answers
+                f"{a.target:g}": {k: v for k, v in dataclasses.asdict(a).items() if k != "target"} for a in self.answers
             },
+            "at": {f"{size:.12g}": _without_size(self.at(size)) for size in self.asked if told},
             "level": LEVEL,
-            "backtest": [dataclasses.asdict(b) for b in self.backtests],
-            "prediction": [dataclasses.asdict(self.at(largest * n)) for n in SHOWN if self.curves is not None],
+            "chance": self.chance,
+            "test_clips": self.measured.test_clips,
+            "backtest": None if self.backtest is None else dataclasses.asdict(self.backtest),
+            "prediction": [dataclasses.asdict(self.at(largest * n)) for n in SHOWN if told],
             "tells_until": self.tells_until,
             "next_size": self.next_size,
             "sentence": self.sentence,
@@ -134,46 +164,79 @@ class Extrapolation:
         }
 
 
+_ENDS = ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2)
+
+
+def _without_size(expected: Expected) -> JsonObject:
+    return {"accuracy": expected.accuracy, "low": expected.low, "high": expected.high}
+
+
 def extrapolate_measurements(
     measured: Measurements,
-    targets: Sequence[float] = TARGETS,
+    targets: Sequence[float] | None = None,
     *,
     method: Method = "honest",
-    draws: int = 500,
+    at: Sequence[float] = (),
+    classes: int | None = None,
+    all_families: bool = False,
+    draws: int = 20,
     seed: int = 0,
     report: Callable[[str], None] = lambda name: None,
 ) -> Extrapolation:
-    """Fit, rank and, unless only the paper's table is wanted, bootstrap, average and test the extrapolation.
+    """What the measurements say of larger sizes.
 
     Args:
         measured: three sizes or more.
-        targets: accuracies, fractions between 0 and 1 (the options check them).
-        method: ``paper``: best-fitting CDFs and their inverses, no more; ``honest``: with all uncertainty.
-        draws: bootstrap samples of each family.
-        seed: of the bootstrap.
+        targets: accuracies, fractions between 0 and 1 (the options check them); None: those that follow the level measured.
+        method: ``paper``: best-fitting CDFs and their inverses, no more; ``honest``: a posterior over curves.
+        at: sizes in videos for which the accuracy is asked.
+        classes: how many there are, which tells what guessing reaches.
+        all_families: fit every distribution of scipy too, for the table; the answer is the same.
+        draws, seed: curves of the posterior that the figure draws.
         report: receives names of families while they are fitted.
     """
-    wanted = tuple(sorted(set(targets)))
-    fits = tuple(fit_all(measured, report))
     if method == "paper":
+        if at:
+            raise UsageError("`at`: the paper's method gives no interval; expected the default method")
         note = "the paper's method: every CDF ends at 100 %, and nothing is said about how sure a size is"
-        return Extrapolation(method, measured, wanted, fits, notes=(note,))
-    curves = ensemble(fits, measured, draws=draws, seed=seed)
-    tests = tuple(backtest(believable(fits), measured)) if len(measured.sizes) > 4 else ()
-    notes = _notes(measured, curves)
-    if curves is None:
-        answers = tuple(Answer(target, None, None, None, 0.0) for target in wanted)
-        following = float(measured.sizes[-1] * NEXT_SIZE_LIMIT)
-        sentence = (
-            f"{len(measured.sizes)} sizes and {measured.total} runs cannot tell how accuracy goes on: no curve with an"
-            " asymptote of its own can be tested on them. Measure five sizes or more, three runs each;"
-            f" the most informative next size to measure is {videos(following)}."
-        )
-        return Extrapolation(method, measured, wanted, fits, answers, None, tests, following, None, sentence, notes)
+        wanted = tuple(sorted(set(targets or PAPER_TARGETS)))
+        return Extrapolation(method, measured, wanted, tuple(fit_all(measured, report)), notes=(note,))
+    laws, curves = _answered(measured)
+    wanted = tuple(sorted(set(targets))) if targets else _targets(measured)
+    chance = None if classes is None else 1 / classes
     answers = tuple(_answer(curves, target) for target in wanted)
-    until, following = _tells_until(curves), _next_size(curves, wanted)
-    sentence = _sentence(answers, measured, until, following)
-    return Extrapolation(method, measured, wanted, fits, answers, curves, tests, following, until, sentence, notes)
+    until, following = _tells_until(curves), _next_size(curves)
+    found = findings(measured, curves, laws, chance)
+    last = f"The most informative next size to measure is {following:,.12g}."
+    found_sentence = " ".join([*found.first, *_sentences(answers, curves), last])
+    fits = tuple(ranked([*laws, *fit_all(measured, report)])) if all_families else tuple(ranked(laws))
+    return Extrapolation(
+        method,
+        measured,
+        wanted,
+        fits,
+        answers,
+        curves,
+        _backtest(measured) if len(measured.sizes) > 3 else None,
+        following,
+        until,
+        found_sentence,
+        (*measured.notes, *found.notes),
+        tuple(at),
+        chance,
+        draws,
+        seed,
+    )
+
+
+def _answered(measured: Measurements) -> tuple[list[Fit], Posterior]:
+    laws = [fit_error_law(law, measured) for law in error_laws()]
+    return laws, posterior(measured, functools.partial(averaged, laws), test_clips=measured.test_clips)
+
+
+def _targets(measured: Measurements) -> tuple[float, ...]:
+    above = [target for target in LADDER if target > measured.means[-1]]
+    return tuple(above[:5]) or LADDER[-1:]
 
 
 def size_at(fit: Fit, target: float, largest: float) -> float | None:
@@ -182,109 +245,100 @@ def size_at(fit: Fit, target: float, largest: float) -> float | None:
     return found if math.isfinite(found) and found > 0 else None
 
 
-def _answer(curves: Ensemble, target: float) -> Answer:
-    sizes, weights = curves.sizes(np.array([target]))
-    ends = curves.size_intervals(np.array([target]))[0].tolist()
-    low, middle, high = (end if math.isfinite(end) else None for end in ends)
-    reaching = float(weights[np.isfinite(sizes[:, 0])].sum())
-    return Answer(target, middle, low, high, reaching)
+def _answer(curves: Posterior, target: float) -> Answer:
+    largest = float(curves.measured.sizes[-1])
+    is_reached = curves.measured.means[-1] >= target
+    shares = np.geomspace(float(curves.measured.shares[0]) if is_reached else 1.0, LARGEST_MULTIPLE, 400)
+    # A larger size may be less sure than a smaller one only because less is known of it; no data are lost by having more.
+    reached = np.maximum.accumulate(1 - curves.below(shares, np.full(len(shares), target)))
+
+    def assured(chance: float) -> float | None:
+        return float(shares[np.argmax(reached >= chance)]) * largest if reached[-1] >= chance else None
+
+    by_multiple = {f"{n:g}": float(np.interp(np.log(n), np.log(shares), reached)) for n in TOLD}
+    size, low, high = (assured(chance) for chance in (0.5, 1 - _ENDS[2], _ENDS[2]))
+    sizes = {f"{chance:g}": assured(chance) for chance in ASSURANCES}
+    return Answer(target, size, low, high, by_multiple[f"{TOLD[-1]:g}"], by_multiple, sizes)
 
 
-def _tells_until(curves: Ensemble) -> float | None:
-    sizes = curves.largest * np.geomspace(1, 100, 60)
-    for i, (low, _, high) in enumerate(curves.accuracy_intervals(sizes)):
-        if high - low > 0.05:
-            return float(sizes[i - 1]) if i else None
-    return float(sizes[-1])
+def _tells_until(curves: Posterior) -> float | None:
+    shares = np.geomspace(1, LARGEST_MULTIPLE, 60)
+    ends = curves.quantiles(shares, (_ENDS[0], _ENDS[2]))
+    wide = np.flatnonzero(ends[:, 1] - ends[:, 0] > 0.05)
+    told = shares[-1] if not len(wide) else shares[wide[0] - 1] if wide[0] else None
+    return None if told is None else float(told * curves.measured.sizes[-1])
 
 
-def _next_size(curves: Ensemble, targets: Sequence[float]) -> float:
-    """The size, up to twice the largest, whose measurement would narrow what is asked for the most.
-
-    A linear prediction of the curve at the size asked for (ten times the largest, or the median size of the first target
-    that is not reached yet) from one more run at the candidate; the smallest candidate within 5 % of the best counts.
-    """
-    asked = curves.largest * 10
-    sizes, weights = curves.sizes(np.array(targets))
-    for column in sizes.T:
-        middle = weighted_quantile(column, weights, 0.5)
-        if math.isfinite(middle) and middle > curves.largest:
-            asked = min(asked, middle)
-            break
-    candidates = curves.largest * np.round(np.linspace(0.25, NEXT_SIZE_LIMIT, 36), 2)
-    values, weights = curves.accuracies(np.append(candidates, asked))
-    centred = values - np.average(values, axis=0, weights=weights)
-    spread = np.average(centred**2, axis=0, weights=weights)
-    together = np.average(centred * centred[:, -1:], axis=0, weights=weights)
-    gain = together[:-1] ** 2 / (spread[:-1] + curves.noise**2) / max(spread[-1], 1e-12)
-    return float(candidates[np.flatnonzero(gain >= 0.95 * gain.max())[0]])
+def _next_size(curves: Posterior) -> float:
+    """The size, up to twice the largest, whose measurement by one more run would narrow the accuracy at eight times the
+    largest the most, by a linear prediction; the smallest candidate within 5 % of the best counts."""
+    candidates = np.round(np.linspace(0.25, NEXT_SIZE_LIMIT, 36), 2)
+    means, covariances = curves.components(np.append(candidates, TOLD[-1]), together=True)
+    off = means - curves.weights @ means
+    together = np.einsum("c,cij->ij", curves.weights, covariances + off[:, :, None] * off[:, None, :])
+    level = float(curves.measured.means[-1])
+    noise = (curves.noise / max(level * (1 - level), 0.02)) ** 2
+    gain = together[:-1, -1] ** 2 / (np.diag(together)[:-1] + noise)
+    best = float(candidates[np.flatnonzero(gain >= 0.95 * gain.max())[0]])
+    return float(f"{best * curves.measured.sizes[-1]:.2g}")
 
 
-def _sentence(answers: Sequence[Answer], measured: Measurements, until: float | None, best_next: float) -> str:
-    reached = [a for a in answers if a.target <= measured.means[-1]]
-    open_answers = [a for a in answers if a.target > measured.means[-1]]
-    parts = []
-    if reached:
-        parts.append(f"{reached[-1].target:.0%} is reached within the sizes measured")
-    if open_answers:
-        first = open_answers[0]
-        if first.size is not None and first.high is not None:
-            parts.append(
-                f"to reach {100 * first.target:g} % you need about {videos(first.size)} videos"
-                f" ({LEVEL:.0%} interval {videos(first.low)} to {videos(first.high)})"
-            )
-        elif first.low is not None:
-            # A credible curve that is there already says more about the noise than about a size.
-            is_beyond = first.low > measured.sizes[-1]
-            least = f"with {videos(first.low)} videos or more" if is_beyond else "some with no more than was measured"
-            parts.append(
-                f"whether {100 * first.target:g} % can be reached cannot be told: {first.share_reaching:.0%} of the credible"
-                f" curves ever do, {least}"
-            )
-        else:
-            parts.append(f"{100 * first.target:g} % is out of reach: no credible curve gets there")
-        usable = [a for a in open_answers if a.low and a.high and a.high <= WIDEST * a.low]
-        last = f"{100 * usable[-1].target:g} %" if usable else f"the {100 * measured.means[-1]:.1f} % already measured"
-        parts.append(
-            f"the data cannot tell beyond {last}"
-            + (f" or {videos(until)} videos (interval wider than 5 points)" if until else "")
+def _backtest(measured: Measurements) -> Backtest:
+    """All sizes but the largest answer for it; the interval allows for the noise of its runs."""
+    before = measured.first(len(measured.sizes) - 1)
+    _, curves = _answered(before)
+    share = np.array([measured.sizes[-1] / before.sizes[-1]])
+    low, middle, high = curves.quantiles(share, _ENDS)[0].tolist()
+    noise = 1.64 * curves.noise / math.sqrt(measured.counts[-1])
+    low, high = middle - math.hypot(middle - low, noise), middle + math.hypot(high - middle, noise)
+    return Backtest(float(measured.sizes[-1]), middle, max(low, 0.0), min(high, 1.0), float(measured.means[-1]))
+
+
+def _sentences(answers: Sequence[Answer], curves: Posterior) -> list[str]:
+    level = float(curves.measured.means[-1])
+    reached = [a for a in answers if a.target <= level]
+    above = [a for a in answers if a.target > level]
+    said = [f"{100 * reached[-1].target:g} % is reached within the sizes measured."] if reached else []
+    if above:
+        first = above[0]
+        twice, four = (probability(first.by_multiple[n]) for n in ("2", "4"))
+        said.append(
+            f"With twice the data {100 * first.target:g} % is reached with probability {twice}; with four times, {four}."
         )
-    parts.append(f"the most informative next size to measure is {videos(best_next)}")
-    text = "; ".join(parts) + "."
-    return text[0].upper() + text[1:]
+        size = first.assured["0.8"]
+        said.append(
+            f"An 80 % assurance of it takes about {videos(size)} videos."
+            if size is not None
+            else f"No size up to {LARGEST_MULTIPLE:g} times the largest gives an 80 % assurance of it."
+        )
+    return said
+
+
+def probability(chance: float) -> str:
+    """For people, in steps of 0.05: finer ones say more of the seeds than of the world."""
+    steps = round(20 * chance)
+    return "below 0.05" if steps == 0 else "above 0.95" if steps == 20 else f"{steps / 20:g}"
 
 
 def videos(size: float | None) -> str:
-    """A size for people: three digits are all that can be meant."""
+    """A size for people: two digits are all that would come out again with other seeds."""
     if size is None:
-        return "no number of"
+        return "not told"
     if size >= 1e12:
         return f"{size:.1e}"
-    digits = 3 - math.ceil(math.log10(max(size, 1)) + 1e-12)
+    digits = 2 - math.ceil(math.log10(max(size, 1)) + 1e-12)
     return f"{round(size, min(digits, 0)):,.0f}"
-
-
-def _notes(measured: Measurements, curves: Ensemble | None) -> tuple[str, ...]:
-    notes = []
-    if max(measured.counts) == 1:
-        notes.append("one run per size: the spread between runs is guessed from the scatter around the curves")
-    falls = int(np.sum(np.diff(measured.means) < 0))
-    if falls:
-        notes.append(f"accuracy falls between neighbouring sizes {falls} time(s); treated as noise, every curve rises")
-    if curves is None:
-        notes.append("no answer: every curve has too many parameters for these measurements or is not settled by them")
-    return tuple(notes)
 
 
 def table_rows(found: Extrapolation) -> list[tuple[str, ...]]:
     """Rows for people: rank, family, squared error, AICc, sizes, remarks."""
-    largest = float(found.measured.sizes[-1])
+    largest, shown = float(found.measured.sizes[-1]), videos if found.method == "honest" else videos_exact
     return [
         (
             fit.name,
             f"{fit.sse:.3e}",
             "-" if fit.aicc is None else f"{fit.aicc:.1f}",
-            *("-" if (s := size_at(fit, t, largest)) is None else videos_exact(s) for t in found.targets),
+            *("-" if (s := size_at(fit, t, largest)) is None else shown(s) for t in found.targets),
             ", ".join(f for f in fit.flags if found.method == "paper" or f != "not_in_paper"),
         )
         for fit in found.shown()
@@ -293,3 +347,8 @@ def table_rows(found: Extrapolation) -> list[tuple[str, ...]]:
 
 def videos_exact(size: float) -> str:
     return f"{size:,.0f}" if size < 1e10 else f"{size:.1e}"
+
+
+def band(curves: Posterior, shares: Array) -> Array:
+    """(N, 3): lower end, middle and upper end of the accuracy at shares of the largest size."""
+    return curves.quantiles(shares, _ENDS)

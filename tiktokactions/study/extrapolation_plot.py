@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tiktokactions.plots import ACCEPTED, INK, MUTED, REVIEW, new_figure, save_figure, style
-from tiktokactions.study.extrapolation import Extrapolation, videos
-from tiktokactions.study.uncertainty import LEVEL
+from tiktokactions.study.extrapolation import SHOWN, Extrapolation, band
+from tiktokactions.study.posterior import LEVEL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-LEAST_SHOWN = 0.01
-"""Curves with less of the answer than this are not drawn."""
 
 
 @style()
@@ -46,18 +43,27 @@ def _draw(axes: Axes, found: Extrapolation, reach: float) -> None:
     first = max(float(measured.sizes[0]) * 0.7, 1e-9)
     sizes = np.geomspace(first, largest * reach, 160)
     shown = [fit for fit in found.shown()[: 10 if found.method == "paper" else None] if not fit.family.slow]
-    weights = found.weights()
-    if weights:  # a curve that misses the points shares nothing and would only look like a possibility
-        shown = [fit for fit in shown if weights.get(fit.name, 0.0) >= LEAST_SHOWN]
+    fitted = "fitted curves" if found.method == "paper" else "laws, each by itself"
     for number, fit in enumerate(shown):
         values = 100 * fit.family.value(sizes / largest, fit.inside[None])[0]
-        axes.plot(sizes, values, color=MUTED, lw=0.7, alpha=0.7, label=None if number else "fitted curves")
+        axes.plot(sizes, values, color=MUTED, lw=0.7, alpha=0.7, label=None if number else fitted)
     if found.curves is not None:
-        band = 100 * found.curves.accuracy_intervals(sizes)
+        ends = 100 * band(found.curves, sizes / largest)
         axes.fill_between(
-            sizes, band[:, 0], band[:, 2], color=ACCEPTED, alpha=0.18, lw=0, label=f"{LEVEL:.0%} interval"
+            sizes, ends[:, 0], ends[:, 2], color=ACCEPTED, alpha=0.18, lw=0, label=f"{LEVEL:.0%} interval"
         )
-        axes.plot(sizes, band[:, 1], color=ACCEPTED, lw=2, label="average of the curves")
+        known = np.geomspace(first, largest * min(reach, SHOWN[-1]), 14)
+        possible = 100 * found.curves.draw(known / largest, found.draws, np.random.default_rng(found.seed))
+        axes.plot(known, possible.T, color=ACCEPTED, lw=0.5, alpha=0.35)
+        axes.plot(sizes, ends[:, 1], color=ACCEPTED, lw=2, label="as likely above as below")
+    if found.chance is not None:
+        axes.axhline(100 * found.chance, color=MUTED, lw=1, label="guessing")
+    if found.measured.test_clips:
+        means = found.measured.means
+        errors = 164 * np.sqrt(means * (1 - means) / found.measured.test_clips)
+        axes.errorbar(
+            found.measured.sizes, 100 * means, errors, fmt="none", ecolor=INK, lw=0.8, capsize=2, label="test clips"
+        )
     runs = [(size, 100 * run) for size, many in zip(measured.sizes, measured.runs, strict=True) for run in many]
     axes.plot(*zip(*runs, strict=True), ".", color=INK, ms=5, alpha=0.5, label="runs")
     if measured.total > len(measured.sizes):
@@ -68,8 +74,8 @@ def _draw(axes: Axes, found: Extrapolation, reach: float) -> None:
         if answer.size is not None and answer.size <= largest * reach:
             axes.plot(answer.size, 100 * answer.target, "D", color=REVIEW, ms=5)
     if found.next_size is not None and found.next_size <= largest * reach:
-        axes.axvline(found.next_size, color=MUTED, lw=0.8, ls=":", label=f"measure next: {videos(found.next_size)}")
-    low = 100 * min(min(r) for r in measured.runs)
-    high = max(100 * max(found.targets), 100 * max(max(r) for r in measured.runs))
+        axes.axvline(found.next_size, color=MUTED, lw=0.8, ls=":", label=f"measure next: {found.next_size:,.12g}")
+    low = 100 * min(*(min(r) for r in measured.runs), 1.0 if found.chance is None else found.chance)
+    high = max(100 * max(t for t in found.targets[:3]), 100 * max(max(r) for r in measured.runs))
     axes.set_ylim(low - 0.12 * (high - low), min(100.5, high + 0.12 * (high - low)))
     axes.grid(True)

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 PAPER = ("t", "burr12", "invgamma", "betaprime", "f", "genpareto", "lomax", "loglaplace", "pareto", "invweibull")
 """The families of the paper's Table 5, in its order."""
-AVERAGED = ("t", "invgamma", "lomax", "invweibull", "lognorm", "weibull_min", "gamma", "fisk")
-"""The CDFs that may be part of the answer: one shape each, light to heavy tails, no two of them the same curve."""
 SLOW = {"gausshyper", "levy_stable", "genhyperbolic", "geninvgauss", "irwinhall"}
 """Families whose CDF scipy integrates or sums for every single value: few starts and steps, or minutes would go by."""
 SLOWEST = {"gausshyper"}

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +17,10 @@ from tiktokactions.study.least_squares import Array
 
 SIZE_COLUMNS = ("size", "videos", "pretraining_videos")
 ACCURACY_COLUMNS = ("accuracy", "top1", "top-1")
+GROUPED = re.compile(r"\d{1,3}(\.\d{3})+")
+"""A thousand as some languages write it; no measurement has a size with three decimals."""
+FINISHED = ("", "finished")
+"""States of runs, as trackers export them, whose last value counts."""
 
 
 class ResultsError(UsageError):
@@ -29,6 +36,10 @@ class Measurements:
     runs: tuple[tuple[float, ...], ...]
     """For each size the accuracies of its runs, fractions."""
     metric: str = "accuracy"
+    test_clips: int | None = None
+    """How many clips every accuracy was measured on, where known."""
+    notes: tuple[str, ...] = ()
+    """What was left out while reading."""
 
     @property
     def shares(self) -> Array:
@@ -56,62 +67,53 @@ class Measurements:
 
     def first(self, sizes: int) -> Measurements:
         """Only the smallest ``sizes`` sizes."""
-        return Measurements(self.sizes[:sizes], self.runs[:sizes], self.metric)
+        return dataclasses.replace(self, sizes=self.sizes[:sizes], runs=self.runs[:sizes])
 
 
-def read_measurements(source: Path, metric: str | None = None) -> Measurements:
+Row = tuple[int, dict[str, str]]
+"""Number of the line, and its fields by column."""
+
+
+def read_measurements(
+    source: Path, metric: str | None = None, *, size_column: str | None = None, metric_column: str | None = None
+) -> Measurements:
     """Read ``results.csv`` of a study folder, or any CSV with columns ``size`` and ``accuracy``, separated by commas,
     semicolons or tabs.
 
     Several rows of one size are several runs. With a column ``metric``, rows of one metric are used: ``metric``, else
-    ``top1`` or ``accuracy`` where they occur, else the only one there is.
+    ``top1`` or ``accuracy`` where they occur, else the only one there is. With a column ``state``, as trackers export it,
+    runs that did not finish are left out. A column ``test_clips`` says how many clips were tested.
+
+    Args:
+        source: the file, or the folder of a study.
+        metric: whose rows are used.
+        size_column, metric_column: names of the columns, such as those of an export.
 
     Raises:
-        ResultsError: columns missing, values that are no numbers, percent instead of fractions, a run given twice, fewer
-            than three sizes, or accuracies that do not grow.
+        ResultsError: columns missing or doubled, values that are no numbers, percent instead of fractions, shares instead
+            of sizes, a run given twice, or fewer than three sizes.
     """
     path = source / "results.csv" if source.is_dir() else source
     if not path.is_file():
         hint = "; expected the folder of a study or a CSV" if source.is_dir() else ""
         raise ResultsError(f"{path}: not found{hint}")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header = file.readline()
-            delimiter = next((d for d in ",;\t" if d in header), ",")
-            file.seek(0)
-            reader = csv.DictReader(file, delimiter=delimiter)
-            names = [name.strip().lower() for name in reader.fieldnames or []]
-            rows = []
-            for line, row in enumerate(reader, start=2):
-                if None in row:
-                    raise ResultsError(
-                        f"{path}, line {line}: more fields than the {len(names)} columns {', '.join(names)}; write"
-                        " fractions with a point, not a comma"
-                    )
-                rows.append((line, {n: (v or "").strip() for n, v in zip(names, row.values(), strict=False)}))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ResultsError(f"{path}: not a CSV in UTF-8: {error}") from error
-    size_column = next((c for c in SIZE_COLUMNS if c in names), None)
-    accuracy_column = next((c for c in ((metric or "").lower(), *ACCURACY_COLUMNS) if c and c in names), None)
-    if size_column is None or accuracy_column is None:
-        raise ResultsError(f"{path}: columns {', '.join(names) or '(none)'}; expected 'size' and 'accuracy'")
-    chosen = metric or accuracy_column
+    names, rows, delimiter = _table(path)
+    size_name = _column(path, names, "size_column", size_column, SIZE_COLUMNS)
+    accuracy_name = _column(
+        path, names, "metric_column", metric_column, ((metric or "").strip().lower(), *ACCURACY_COLUMNS)
+    )
+    chosen = metric or accuracy_name
     if "metric" in names:
-        known = list(dict.fromkeys(row["metric"] for _, row in rows))
-        wanted = [metric] if metric else ["top1", "accuracy", *(known if len(known) == 1 else [])]
-        chosen = next((m for m in wanted if m in known), "")
-        if not chosen:
-            raise ResultsError(f"{path}: metrics {', '.join(known)}; choose one with `metric`")
-        rows = [(line, row) for line, row in rows if row["metric"] == chosen]
+        chosen, rows = _of_metric(path, rows, metric)
+    kept = [(line, row) for line, row in rows if row.get("state", "").lower() in FINISHED]
+    notes = (f"{len(rows) - len(kept)} run(s) that did not finish were left out",) if len(kept) < len(rows) else ()
     found: dict[float, list[float]] = {}
     seen: dict[tuple[str, ...], int] = {}
-    for line, row in rows:
-        size = _number(path, line, size_column, row.get(size_column, ""))
-        said = row.get(accuracy_column, "")
+    for line, row in kept:
+        size = _size(path, line, size_name, row[size_name])
+        said = row[accuracy_name]
         # A spreadsheet that writes semicolons writes decimal commas, too. Sizes keep theirs, since '1,000' may be a thousand.
-        accuracy = _number(path, line, accuracy_column, said if delimiter == "," else said.replace(",", "."))
-        if size <= 0:
-            raise ResultsError(f"{path}, line {line}: size {size:g}, expected a number of videos above 0")
+        accuracy = _number(path, line, accuracy_name, said if delimiter == "," else said.replace(",", "."))
         if not 0 <= accuracy <= 1:
             percent = " (percent? divide by 100)" if 1 < accuracy <= 100 else ""
             raise ResultsError(f"{path}, line {line}: accuracy {accuracy:g}, expected a fraction from 0 to 1{percent}")
@@ -122,28 +124,100 @@ def read_measurements(source: Path, metric: str | None = None) -> Measurements:
             )
         seen[key] = line
         found.setdefault(size, []).append(accuracy)
-    return checked(found, chosen, str(path))
+    if found and max(found) <= 1:
+        raise ResultsError(
+            f"{path}: sizes from {min(found):g} to {max(found):g} look like shares; expected numbers of videos: multiply them"
+            " by the number that 1 stands for"
+        )
+    measured = checked(found, chosen, str(path))
+    return dataclasses.replace(measured, test_clips=_test_clips(path, kept), notes=notes)
+
+
+def _table(path: Path) -> tuple[list[str], list[Row], str]:
+    """Names of the columns in small letters, the rows, and what separates fields."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            header = file.readline()
+            delimiter = next((d for d in ",;\t" if d in header), ",")
+            file.seek(0)
+            lines = [
+                (number, fields) for number, fields in enumerate(csv.reader(file, delimiter=delimiter), 1) if fields
+            ]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ResultsError(f"{path}: not a CSV in UTF-8: {error}") from error
+    names = [name.strip().lower() for name in lines[0][1]] if lines else []
+    trailing = f"ends with {delimiter!r}: a field without a name; remove the separator at the end of the line"
+    if len(names) > 1 and not names[-1]:
+        raise ResultsError(f"{path}, line 1: {trailing}")
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice:
+        raise ResultsError(f"{path}, line 1: column {twice!r} is there twice, expected each once")
+    rows = []
+    for line, fields in lines[1:]:
+        values = [field.strip() for field in fields]
+        if [value.lower() for value in values] == names:
+            raise ResultsError(f"{path}, line {line}: the header is there again; remove the line (were files joined?)")
+        if len(values) > len(names):
+            more = f"more fields than the {len(names)} columns {', '.join(names)}; write fractions with a point, not a comma"
+            raise ResultsError(f"{path}, line {line}: {more if any(values[len(names) :]) else trailing}")
+        rows.append((line, dict(zip(names, [*values, *[""] * (len(names) - len(values))], strict=True))))
+    return names, rows, delimiter
+
+
+def _column(path: Path, names: Sequence[str], option: str, asked: str | None, known: Sequence[str]) -> str:
+    if asked is not None and asked.strip().lower() not in names:
+        raise ResultsError(
+            f"{path}: `{option}`: got {asked!r}, expected one of the columns {', '.join(names) or '(none)'}"
+        )
+    found = (
+        asked.strip().lower() if asked is not None else next((name for name in known if name and name in names), None)
+    )
+    if found is None:
+        raise ResultsError(
+            f"{path}: columns {', '.join(names) or '(none)'}; expected 'size' and 'accuracy', or their names in `size_column`"
+            " and `metric_column`"
+        )
+    return found
+
+
+def _of_metric(path: Path, rows: Sequence[Row], metric: str | None) -> tuple[str, list[Row]]:
+    known = list(dict.fromkeys(row["metric"] for _, row in rows))
+    wanted = [metric] if metric else ["top1", "accuracy", *(known if len(known) == 1 else [])]
+    chosen = next((m for m in wanted if m in known), "")
+    if not chosen:
+        raise ResultsError(f"{path}: metrics {', '.join(known)}; choose one with `metric`")
+    return chosen, [(line, row) for line, row in rows if row["metric"] == chosen]
+
+
+def _size(path: Path, line: int, column: str, text: str) -> float:
+    if GROUPED.fullmatch(text):
+        plain = text.replace(".", "")
+        raise ResultsError(f"{path}, line {line}: {column} is {text!r}, a thousand with a point? Write {plain}")
+    size = _number(path, line, column, text)
+    if size <= 0:
+        raise ResultsError(f"{path}, line {line}: size {size:g}, expected a number of videos above 0")
+    return size
+
+
+def _test_clips(path: Path, rows: Sequence[Row]) -> int | None:
+    told = {text for _, row in rows if (text := row.get("test_clips", ""))}
+    wrong = next((text for text in told if not text.isdigit() or int(text) == 0), None)
+    if wrong is not None or len(told) > 1:
+        what = f"is {wrong!r}" if wrong is not None else f"has {' and '.join(sorted(told, key=int))}"
+        raise ResultsError(f"{path}: test_clips {what}, expected one number of clips: a curve needs one test set")
+    return int(told.pop()) if told else None
 
 
 def checked(runs_by_size: dict[float, list[float]], metric: str = "accuracy", source: str = "results") -> Measurements:
     """Measurements in order of size.
 
     Raises:
-        ResultsError: fewer than three sizes, or accuracies that do not grow.
+        ResultsError: fewer than three sizes.
     """
     sizes = np.array(sorted(runs_by_size), float)
-    found = Measurements(sizes, tuple(tuple(runs_by_size[s]) for s in sizes), metric)
     if len(sizes) < 3:
         raise ResultsError(f"{source}: {len(sizes)} size(s) measured, expected three or more to see a curve")
-    means = found.means
-    if np.ptp(means) < 1e-9:
-        raise ResultsError(f"{source}: every size has the accuracy {means[0]:.4f}: nothing grows to be extrapolated")
-    if np.polyfit(np.log(sizes), means, 1, w=np.sqrt(found.counts))[0] <= 0:
-        raise ResultsError(
-            f"{source}: accuracy falls with size ({means[0]:.4f} at {sizes[0]:g}, {means[-1]:.4f} at {sizes[-1]:g});"
-            " expected growth. Are the columns right, and was every size trained alike?"
-        )
-    return found
+    return Measurements(sizes, tuple(tuple(runs_by_size[s]) for s in sizes), metric)
 
 
 def _number(path: Path, line: int, column: str, text: str) -> float:

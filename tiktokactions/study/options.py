@@ -13,12 +13,16 @@ from tiktokactions.options import check_bounds, check_options, option
 Equal = Literal["epochs", "steps"]
 Engine = Literal["local", "ray"]
 Method = Literal["honest", "paper"]
-TARGETS = (0.95, 0.96, 0.97, 0.98, 0.99)
+PAPER_TARGETS = (0.95, 0.96, 0.97, 0.98, 0.99)
+"""Those of Table 5."""
 
 
-def _check_targets(targets: tuple[float, ...]) -> None:
-    wrong = next((target for target in targets if not 0 < target < 1), None)
-    if wrong is not None or not targets:
+TARGETS_HELP = "accuracies to reach, as fractions (default: the next five above what was measured)"
+
+
+def _check_targets(targets: tuple[float, ...] | None) -> None:
+    wrong = next((target for target in targets or () if not 0 < target < 1), None)
+    if wrong is not None or targets == ():
         told = "nothing" if wrong is None else f"{wrong:g}"
         raise UsageError(f"`targets`: got {told}, expected fractions between 0 and 1, e.g. 0.95")
 
@@ -46,7 +50,7 @@ class StudyOptions:
 class ScalingOptions(StudyOptions):
     """Every option of ``study scaling``."""
 
-    targets: tuple[float, ...] = option(TARGETS, "study", "accuracies to extrapolate to")
+    targets: tuple[float, ...] | None = option(None, "study", TARGETS_HELP)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,15 +68,27 @@ class SourcesOptions(StudyOptions):
 class ExtrapolateOptions:
     """Every option of ``extrapolate``."""
 
-    targets: tuple[float, ...] = option(TARGETS, "study", "accuracies to reach, as fractions")
-    method: Method = option("honest", "study", "honest: with all uncertainty; paper: the fits of its Table 5")
+    targets: tuple[float, ...] | None = option(None, "study", TARGETS_HELP)
+    at: tuple[float, ...] = option((), "study", "sizes in videos whose accuracy is asked for")
+    classes: int | None = option(None, "study", "number of classes: tells what guessing reaches", least=2)
+    test_clips: int | None = option(
+        None,
+        "study",
+        "number of test clips: intervals then speak of all such clips (default: the column test_clips)",
+        least=1,
+    )
+    method: Method = option("honest", "study", "honest: probabilities learned on real curves; paper: its Table 5")
+    all_families: bool = option(False, "study", "fit every distribution of scipy too, for the table")
     metric: str | None = option(None, "study", "use the rows of this metric (default: top1)")
-    draws: int = option(500, "study", "bootstrap samples of each curve", least=50)
-    seed: int = option(0, "study", "seed of the bootstrap samples")
+    size_column: str | None = option(None, "study", "column of the sizes, e.g. of an export (default: size)")
+    metric_column: str | None = option(None, "study", "column of the accuracies, e.g. of an export (default: accuracy)")
+    draws: int = option(20, "study", "possible curves that the figure draws", least=0, most=1000)
+    seed: int = option(0, "study", "seed of these curves; the answer needs none")
 
     def __post_init__(self) -> None:
         _check_targets(self.targets)
         check_options(self, [(self.method in ("honest", "paper"), "method", "'honest' or 'paper'")])
+        check_options(self, [(all(0 < size < math.inf for size in self.at), "at", "numbers of videos above 0")])
         check_bounds(self)
 
 

@@ -55,9 +55,9 @@ def summary(found: Sequence[TrialResult]) -> Summary:
 def write_results(study: Path, results: Iterable[TrialResult], named: Sequence[str] = ("size",)) -> Path:
     """``results.csv``: two rows of every trial, its top-1 and its top-5; the ``named`` facts come first."""
     rows = [
-        [*(getattr(r, name) for name in named), f"{getattr(r, metric):.6f}", r.repeat, r.seed, metric]
+        [*(getattr(r, name) for name in named), f"{getattr(r, metric):.6f}", r.repeat, r.seed, metric, r.videos]
         for r in results
         for metric in METRICS
     ]
-    write_csv(study / "results.csv", [(*named, "accuracy", "run", "seed", "metric"), *rows])
+    write_csv(study / "results.csv", [(*named, "accuracy", "run", "seed", "metric", "test_clips"), *rows])
     return study / "results.csv"
