@@ -14,6 +14,7 @@ import sqlite3
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -232,8 +233,19 @@ def test_what_was_derived_elsewhere_is_cleaned_or_named(tmp_path: Path) -> None:
     (out / "weights.pth").write_bytes(b"numbers")
     register([collection], out / "seen.csv", "review export")
     (out / "seen.csv").write_text(f"video_id,labels\n{IDS[1]},run\n{IDS[5]},run\n")
+    with closing(sqlite3.connect(collection / "refresh.sqlite")) as check, check:  # under way
+        check.execute("CREATE TABLE batches(number INTEGER PRIMARY KEY, ids TEXT, gone TEXT)")
+        batches = [
+            (1, json.dumps(IDS), json.dumps(IDS[:2])),
+            (2, json.dumps(IDS[1:2]), None),
+            (3, json.dumps(IDS), None),
+        ]
+        check.executemany("INSERT INTO batches VALUES(?,?,?)", batches)
     gone = [IDS[1], CAPTIONS[1], CREATORS[1]]
     result = ta.refresh(collection, remove=[IDS[1]])
+    with closing(sqlite3.connect(collection / "refresh.sqlite")) as check:
+        rest = json.dumps([*IDS[:1], *IDS[2:]])
+        assert check.execute("SELECT * FROM batches").fetchall() == [(1, rest, json.dumps(IDS[:1])), (3, rest, None)]
     assert found_in(tmp_path, gone, []) == []
     assert result.removed[0].artefacts == {"media": 1, "exports": 1, "made of it": 5, "rows": 1}
     told = " ".join(result.attention)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -70,6 +70,21 @@ def forget_check(folder: Place) -> None:
     """Forget a check whose findings are stored elsewhere."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         delete(folder / f"{STATE}{suffix}")
+
+
+def forget_ids(folder: Place, ids: Set[str]) -> None:
+    """Take ids out of a check that is under way."""
+    if not (folder / STATE).is_file():
+        return
+    with closing(sqlite3.connect(on_disk(folder / STATE, "a check"), timeout=60, isolation_level=None)) as database:
+        database.execute("PRAGMA secure_delete=ON")
+        for number, asked, gone in database.execute("SELECT number, ids, gone FROM batches").fetchall():
+            left, missing = ([i for i in json.loads(told or "[]") if i not in ids] for told in (asked, gone))
+            if left:
+                told = None if gone is None else json.dumps(missing)
+                database.execute("UPDATE batches SET ids=?, gone=? WHERE number=?", (json.dumps(left), told, number))
+            else:
+                database.execute("DELETE FROM batches WHERE number=?", (number,))
 
 
 @dataclass

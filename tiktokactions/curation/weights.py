@@ -200,7 +200,15 @@ def pip_download(requirement: str, folder: Path) -> Path:
             f" '{sys.executable} -m ensurepip' (or, with uv, 'uv pip install pip') and run again."
         )
     build = ["--python-version", "3.11", "--platform", "manylinux_2_17_x86_64"]
-    quiet = ["--quiet", "--disable-pip-version-check", "--no-input", "--retries", "1", "--timeout", f"{SOCKET_TIMEOUT_S:g}"]
+    quiet = [
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--retries",
+        "1",
+        "--timeout",
+        f"{SOCKET_TIMEOUT_S:g}",
+    ]
     command = [sys.executable, "-m", "pip", "download", requirement, "--no-deps", "--only-binary=:all:"]
     problem = _run([*command, *build, *quiet, "--dest", str(folder)], PIP_TIMEOUT_S)
     wheels = sorted(folder.glob("*.whl"))

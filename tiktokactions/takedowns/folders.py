@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tiktokactions import __version__
+from tiktokactions.collection.compliance import forget_ids
 from tiktokactions.collection.store import is_collection
 from tiktokactions.curation.takedowns import SEALED, NotTakenDownError, Takedown, add_takedowns, read_takedowns
 from tiktokactions.dataset.dataset import REMOVING, Dataset
@@ -354,6 +355,7 @@ def _take_down_derived(folder: Place, pending: _Pending) -> int:
         frozenset(said.get("ids", pending.ids)), frozenset(said.get("paths", ())), tuple(said.get("texts", ()))
     )
     count, trained = 0, set[str]()
+    forget_ids(folder, names.ids)
     for kept in ("clips", "shards"):  # copies of what lies in stores and in tar files, and their lists
         delete_folder(cache_folder(kept))
     for own in filter(None, map(local_path, _own_lists(folder))):
