@@ -153,6 +153,17 @@ def test_a_step_that_was_killed_is_taken_up_and_one_that_failed_says_why(project
     assert states == ["running", "done", "failed", "done"]
 
 
+def test_a_folder_does_not_change_by_what_steps_make_in_it(made, tmp_path):
+    shutil.copytree(made, tmp_path / "in")
+    text = TAGS.replace('"actions.txt"', '"in/actions.txt"').replace('"views.csv"', '"in/views.csv"')
+    text = text.replace("candidates.csv", "in/new.csv").replace('"hashtags"', '"in/new"')
+    around = '[[step]]\ncommand = "collect import"\nfile = "in"\noutput = "in/collection"\n'
+    (tmp_path / "in" / "7300000000000000001.mp4").write_bytes(b"a video")
+    file = written(tmp_path, around + text)
+    assert {step.state for step in ta.run(file).steps} == {"done"}
+    assert reasons(file) == {}
+
+
 def test_two_runs_do_not_work_on_one_project(project):
     with dataset_lock(project.with_name("project.chain")), pytest.raises(DatasetBusyError):
         ta.run(project)
@@ -264,11 +275,14 @@ def test_killed_anywhere_it_ends_in_the_undisturbed_result(filmed):
     pytest.importorskip("torch")
     text = CURATE + SPLIT + SUBSET + TRAIN
     undisturbed = shutil.copytree(filmed, filmed / "undisturbed")
-    ta.run(written(undisturbed, text))
-    file, chance, kills = written(filmed, text), random.Random(0), 0
-    command = [sys.executable, "-m", "tiktokactions", "run", str(file)]
+    command = [sys.executable, "-m", "tiktokactions", "run", "project.toml"]
+    alike: dict[str, Any] = {"env": os.environ | {"PYTHONPATH": str(REPOSITORY)}, "stderr": subprocess.DEVNULL}
+    written(undisturbed, text)
+    subprocess.run(command, cwd=undisturbed, check=True, **alike)
+    written(filmed, text)
+    chance, kills = random.Random(0), 0
     while True:
-        process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, cwd=filmed, **alike)
         try:
             assert process.wait(chance.uniform(1, 6) if kills < 10 else 300) == 0
             break
@@ -285,3 +299,33 @@ def outcome(folder: Path) -> tuple[object, ...]:
     clips = {path.name: path.read_bytes() for path in (folder / "data" / "clips").rglob("*.mp4")}
     sides = {path.name: path.read_bytes() for path in (folder / "data" / "splits").glob("*.csv")}
     return clips, sides, ta.Run(folder / "run").result.loss, ta.Dataset(folder / "subset").stats().accepted
+
+
+SMALL = "frames = 4\nbatch_size = 2\nepochs = 1\nnum_samples = 2\nworkers = 0\nthreads = 1\n"
+
+
+@pytest.mark.slow
+def test_the_file_for_a_lab_runs_in_small(tmp_path):
+    """As it is shipped, with eight videos, a tiny model, and nobody to wait for."""
+    pytest.importorskip("torch")
+    for number in range(8):
+        add_video(tmp_path, number)
+    ta.run(tmp_path / "lab.toml", write="lab", dry_run=True)
+    text = (tmp_path / "lab.toml").read_text()
+    look = 'detector = "none"\nmin_person_frames = 0\nmin_clip_s = 1.0\nstatic = "keep"\nworkers = 1\n'
+    recipe = f'pretrain_config = {{ model = "tiny", {", ".join(SMALL.split(chr(10))[:-1])} }}\n'
+    for shipped, small in (
+        ('output = "data"\n', f'output = "data"\n{look}'),
+        ('model = "vit-b"\n', ""),
+        (
+            'sizes = ["1000:6000:1000"]\nrepeats = 3\n',
+            f"sizes = [1, 2]\nrepeats = 1\n{recipe}{recipe.replace('pretrain', 'finetune')}",
+        ),
+        ('device = "cuda"\n', f'device = "cpu"\nmodel = "tiny"\n{SMALL}'),
+    ):
+        assert shipped in text
+        text = text.replace(shipped, small)
+    (tmp_path / "lab.toml").write_text(text)
+    assert [step.state for step in ta.run(tmp_path / "lab.toml").steps] == ["done"] * 9
+    assert reasons(tmp_path / "lab.toml") == {}
+    assert "Steps against the plan" in (tmp_path / "report.html").read_text()

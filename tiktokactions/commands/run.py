@@ -246,17 +246,19 @@ def _begin(project: Project, step: Step, typed: str, why: str, heard: _Heard) ->
     record = chain.records.get(step.name)
     if step.command in BEGUN_ANEW and record is not None and record.made:
         changed = chains.changed_paths(chain, step, project.steps, but=step.output)
+        if step.torchrun:  # whose processes cannot say that the folder holds a run with other settings
+            changed = changed or chains.changed_options(record, step)
         if changed:
             _put_aside(step, changed, heard)
     attempt = chains.Attempt(utc_now(), why, versions=package_versions())
-    before = {path: chains.fingerprint(path) for path in step.paths(project.made)}
+    before = {path: chains.fingerprint(path, project.made) for path in step.paths(project.made)}
     chains.write_chain(project.chain, chains.begun(chain, step, typed, attempt, before), project.steps)
     return attempt
 
 
 def _end(project: Project, step: Step, attempt: chains.Attempt, began: float) -> float:
     seconds = round(time.perf_counter() - began, 1)
-    after = {path: chains.fingerprint(path) for path in step.paths(project.made)}
+    after = {path: chains.fingerprint(path, project.made) for path in step.paths(project.made)}
     left = after if attempt.state in ("done", "again") else None
     chain = chains.ended(chains.read_chain(project.chain), step, replace(attempt, seconds=seconds), left)
     chains.write_chain(project.chain, chain, project.steps)

@@ -10,7 +10,7 @@ import glob
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -165,7 +165,7 @@ def changed_paths(chain: Chain, step: Step, steps: Sequence[Step], but: str | No
     for path in dict.fromkeys([*left, *step.paths(made)]):
         if path == but:
             continue
-        now = fingerprint(path)
+        now = fingerprint(path, made)
         if path not in left:
             return f"{path} is new"
         if not _is_as_left(chain, step, steps, path, left[path], now):
@@ -191,22 +191,22 @@ def _is_as_left(chain: Chain, step: Step, steps: Sequence[Step], path: str, left
 # --- fingerprints ---------------------------------------------------------------------------------------------------
 
 
-def fingerprint(path: str) -> str:
+def fingerprint(path: str, made: Collection[str] = ()) -> str:
     """Of what lies there, as far as it matters to what reads it; empty where there is nothing.
 
     Of a dataset: the verdict, labels, clip and side of every video. Of a run or a study: its settings and result. Of other
-    things: contents of small files, size and time of large ones.
+    things: contents of small files, size and time of large ones, in folders without what steps have ``made`` in them.
     """
     told = hashlib.sha256()
-    for part in _parts(path):
+    for part in _parts(path, {os.path.normpath(other) for other in made}):
         told.update(part + b"\0")
     return "" if told.digest() == hashlib.sha256().digest() else told.hexdigest()[:16]
 
 
-def _parts(path: str) -> Iterator[bytes]:
+def _parts(path: str, made: Collection[str]) -> Iterator[bytes]:
     if glob.has_magic(path):
         for found in sorted(glob.glob(path, recursive=True)):
-            yield from _parts(found)
+            yield from _parts(found, made)
         return
     place = located(path)
     if (place / "dataset.json").is_file():
@@ -217,7 +217,7 @@ def _parts(path: str) -> Iterator[bytes]:
     elif place.is_file():
         yield from _file(place)
     else:
-        yield from _folder(place)
+        yield from _folder(place, made)
 
 
 def _dataset(place: Place) -> Iterator[bytes]:
@@ -241,17 +241,20 @@ def _file(place: Place) -> Iterator[bytes]:
             yield from _file(local.with_name(f"{local.name}-wal"))
 
 
-def _folder(place: Place) -> Iterator[bytes]:
+def _folder(place: Place, made: Collection[str]) -> Iterator[bytes]:
     """Every file below by name, size and time (on a store, name and size); hidden ones are nobody's data."""
     local = local_path(place)
     if local is None:
         yield from (f"{place.name}/{name} {size}".encode() for name, size in sorted(file_sizes(place).items()))
         for below in listing(place)[1]:
-            yield from _folder(below)
+            yield from _folder(below, made)
         return
     for folder, folders, files in os.walk(local):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and not name.endswith(".chain"))
-        for name in sorted(name for name in files if not name.startswith(".") and not name.endswith(("-wal", "-shm"))):
+        ours = {name for name in (*folders, *files) if os.path.normpath(os.path.join(folder, name)) in made}
+        folders[:] = sorted({n for n in folders if not n.startswith(".") and not n.endswith(".chain")} - ours)
+        for name in sorted(
+            name for name in {*files} - ours if not name.startswith(".") and not name.endswith(("-wal", "-shm"))
+        ):
             stat = os.stat(os.path.join(folder, name))
             told = f"{os.path.relpath(folder, local)}/{name} {stat.st_size} {stat.st_mtime_ns}"
             yield told.encode("utf-8", "surrogateescape")
