@@ -19,6 +19,7 @@ from tests.collection.media_server import MediaServer
 from tests.made_videos import numbered_frames, write_video
 from tiktokactions import cli
 from tiktokactions.collection import download as room
+from tiktokactions.collection import fetch as fetch_room
 from tiktokactions.collection.failures import classify
 from tiktokactions.collection.fetch import FORMAT, FORMAT_SORT, address_of, settings
 from tiktokactions.collection.options import FetchOptions
@@ -72,9 +73,9 @@ ERROR = "ERROR: [TikTok] 7300000000000000001: "
 @pytest.mark.parametrize(
     ("text", "verdict", "kind"),
     [
-        (ERROR + "Your IP address is blocked from accessing this post", "doubtful", "deleted"),
+        (ERROR + "Your IP address is blocked from accessing this post", "doubtful", "unavailable"),
         (ERROR + "Video not available, status code 10231", "permanent", "deleted"),
-        (ERROR + "Video not available, status code 10204", "doubtful", "deleted"),
+        (ERROR + "Video not available, status code 10204", "doubtful", "unavailable"),
         (
             ERROR + "You do not have permission to view this post. Log into an account that has access",
             "permanent",
@@ -87,7 +88,7 @@ ERROR = "ERROR: [TikTok] 7300000000000000001: "
         (ERROR + "Unexpected response from webpage request", "blocked", "extractor"),
         (ERROR + "Unable to solve JS challenge", "blocked", "extractor"),
         ("ERROR: unable to download video data: HTTP Error 403: Forbidden", "blocked", "block"),
-        ("ERROR: unable to download video data: HTTP Error 429: Too Many Requests", "blocked", "block"),
+        ("ERROR: unable to download video data: HTTP Error 429: Too Many Requests", "blocked", "rate limit"),
         ("ERROR: unable to download video data: HTTP Error 502: Bad Gateway", "retry", "network"),
         ("ERROR: unable to download video data: HTTP Error 404: Not Found", "retry", "format"),
         ("ERROR: Did not get any data blocks", "retry", "network"),
@@ -134,9 +135,12 @@ def test_portrait_videos_get_the_right_format(tmp_path: Path) -> None:
 
 
 def test_retries_are_set_because_the_library_has_none(tmp_path: Path) -> None:
-    found = settings(tmp_path, FetchOptions(rate_mb_s=2.0, cookies="c.txt"))
+    passed = {"cookies_from_browser": "firefox:work", "proxy": "socks5://127.0.0.1:9", "user_agent": "lab"}
+    found = settings(tmp_path, FetchOptions(rate_mb_s=2.0, **passed))
     assert found["retries"] and found["fragment_retries"] and found["extractor_retries"] and not found["cachedir"]
-    assert (found["ratelimit"], found["cookiefile"]) == (2e6, "c.txt")
+    assert (found["ratelimit"], found["proxy"]) == (2e6, "socks5://127.0.0.1:9")
+    assert found["cookiesfrombrowser"] == ("firefox", "work", None, None)
+    assert found["http_headers"] == {"User-Agent": "lab"}
 
 
 @pytest.mark.parametrize("pattern", ["http://example.org/{id}", "ftp://127.0.0.2/{id}"])
@@ -200,26 +204,94 @@ def test_every_kind_of_failure_has_its_row(
 
 
 def failing(texts: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    real = room.fetch
+    real = room.Fetcher.fetch
 
-    def fetch(video_id: str, *rest: Any) -> Any:
+    def fetch(fetcher: Any, video_id: str, *rest: Any) -> Any:
         if video_id in texts:
             raise room.FetchError(texts[video_id])
-        return real(video_id, *rest)
+        return real(fetcher, video_id, *rest)
 
-    monkeypatch.setattr(room, "fetch", fetch)
+    monkeypatch.setattr(room.Fetcher, "fetch", fetch)
 
 
-def test_blocked_means_deleted_where_others_succeed(
+def test_a_blocked_address_is_not_deleted(
     collection: Path, server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing({IDS[1]: ERROR + "Your IP address is blocked from accessing this post"}, monkeypatch)
     result = api.download(collection, entitled=True, **FAST)
-    assert (result.downloaded, result.permanent) == (5, 1)
-    assert states(collection)[IDS[1]] == ("permanent", "deleted")
-    server.asked.clear()
-    api.download(collection, **FAST)
-    assert not server.asked, "what was given up is not asked for again"
+    assert (result.downloaded, result.permanent, result.retry) == (5, 0, 1)
+    assert states(collection)[IDS[1]] == ("retry", "unavailable")
+    for video_id in (IDS[0], IDS[2]):  # in each of two more runs, another video can be had
+        (collection / "media" / f"{video_id}.mp4").unlink()
+        result = api.download(collection, **FAST)
+    assert states(collection)[IDS[1]] == ("permanent", "unavailable") and result.permanent == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["the server sent a web page instead of a video", "Unable to download webpage: Failed to resolve 'www.tiktok.com'"],
+)
+def test_a_run_in_which_everything_fails_stops(
+    tmp_path: Path, server: MediaServer, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    ids = [f"74000000000000000{n:02d}" for n in range(40)]
+    collection = make_collection(tmp_path, ids)
+    failing(dict.fromkeys(ids, text), monkeypatch)
+    result = api.download(collection, entitled=True, **FAST)
+    assert "in a row" in result.stopped and result.permanent == 0 and len(states(collection)) <= room.BREAKER + 2
+
+
+def test_it_is_slower_after_429(collection: Path, server: MediaServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    real = room.Fetcher.fetch
+
+    def fetch(fetcher: Any, video_id: str, expected_s: float | None, pause_s: float) -> Any:
+        pauses.append(pause_s)
+        if len(pauses) in (2, 3):
+            raise room.FetchError("ERROR: unable to download video data: HTTP Error 429: Too Many Requests")
+        return real(fetcher, video_id, expected_s, 0.0)
+
+    monkeypatch.setattr(room.Fetcher, "fetch", fetch)
+    result = api.download(collection, entitled=True, pause_s=0.0, workers=1)
+    assert result.downloaded == 6 and pauses[:2] == [0.0, 0.0]
+    assert 0 < pauses[2] < pauses[3] > pauses[4], "longer with each 429, shorter again after a success"
+    assert pauses[-1] == 0.0
+
+
+def test_cookies_are_only_read_and_each_worker_has_its_own(tmp_path: Path, server: MediaServer) -> None:
+    ids = [f"74000000000000000{n:02d}" for n in range(12)]
+    collection = make_collection(tmp_path, ids)
+    cookies = tmp_path / "cookies.txt"
+    cookies.write_text("# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tsession\tmine\n")
+    before = (cookies.read_bytes(), cookies.stat().st_mtime_ns)
+    result = api.download(collection, entitled=True, pause_s=0.0, workers=4, cookies=str(cookies))
+    assert result.downloaded == 12 and (cookies.read_bytes(), cookies.stat().st_mtime_ns) == before
+
+
+def test_temporary_files_do_not_nest_and_are_cleaned(
+    collection: Path, server: MediaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nested = collection / "media" / collection.name / "media" / ".unfinished"  # as earlier versions left it
+    nested.mkdir(parents=True)
+    (nested / "1.mp4.part").write_bytes(b"x")
+    monkeypatch.chdir(collection.parent)
+    api.download(collection.name, entitled=True, **FAST)
+    assert not [path for path in (collection / "media").rglob("*") if path.is_dir()]
+
+
+def test_warnings_of_the_library_are_told_once() -> None:
+    told: list[str] = []
+    logger = fetch_room._Logger(told.append)
+    for video_id in IDS:
+        logger.warning(f"WARNING: [TikTok] {video_id}: The extractor is attempting impersonation https://a.b/c?token=1")
+    assert told == ["[TikTok] The extractor is attempting impersonation https://a.b/c"]
+
+
+def test_options_that_the_library_does_not_take_are_a_mistake_of_the_user(
+    collection: Path, server: MediaServer
+) -> None:
+    with pytest.raises(api.UsageError, match="yt-dlp does not take"):
+        api.download(collection, entitled=True, impersonate="netscape-1", **FAST)
 
 
 def test_blocked_many_times_in_a_row_stops_and_gives_nothing_up(

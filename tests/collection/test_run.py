@@ -11,8 +11,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,7 +25,7 @@ from tiktokactions.collection.client import ApiError
 from tiktokactions.collection.credentials import CredentialsError, base_url, read_credentials
 from tiktokactions.collection.ledger import QuotaSpentError
 from tiktokactions.collection.run import Wanted
-from tiktokactions.collection.sandbox import SANDBOX_CREDENTIALS, Faults
+from tiktokactions.collection.sandbox import SANDBOX_CREDENTIALS, Faults, Reply
 from tiktokactions.collection.session import collect_export, collect_import, collect_status
 from tiktokactions.collection.store import Collection, CollectionError
 from tiktokactions.machine import utc_day
@@ -51,11 +53,14 @@ def ids(videos: list[dict[str, object]], hashtag: str) -> set[str]:
     hidden=st.sampled_from([0.0, 0.5]),
     burst=st.sampled_from([0, 3]),
     failing=st.sampled_from([0, 3]),
+    is_random=st.booleans(),
+    everything=st.booleans(),
     seed=st.integers(0, 1000),
 )
 def test_everything_the_world_holds(
     numbers: list[tuple[int, str]], warm_up: float, errors: float, limits: float, repeats: float, wrong: float,
-    quota: int, life: int, refused: bool, hidden: float, burst: int, failing: int, seed: int,
+    quota: int, life: int, refused: bool, hidden: float, burst: int, failing: int, is_random: bool,
+    everything: bool, seed: int,
 ) -> None:  # fmt: skip
     tags = {"run": ("run",), "jump": ("jump",), "both": ("Run", "jump")}
     videos = [video(i, DAYS[day], *tags[kind]) for i, (day, kind) in enumerate(numbers)]
@@ -65,12 +70,12 @@ def test_everything_the_world_holds(
         hidden_share=hidden, burst=burst, failing_days=frozenset(DAYS[50 : 50 + failing]), sparse_share=0.2,
     )  # fmt: skip
     server = server_of(videos, faults, seed)
+    more = {"everything": True} if everything else {"random": is_random, "windows": 3}
+    what = wanted(1000, START, END, **more)
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(6):
             # A burst may outlast the patience of a day; the next run asks for what is left.
-            got, stopped, _ = collect(
-                server, Path(folder), ["run", "jump"], wanted(1000, START, END, windows=3), requests_a_day=quota
-            )
+            got, stopped, _ = collect(server, Path(folder), ["run", "jump"], what, requests_a_day=quota)
             if not stopped and collect_status(Path(folder)).is_complete:
                 break
         assert all(sent <= quota for sent in Counter(request["day"] for request in server.requests).values())
@@ -104,12 +109,31 @@ def test_one_video_under_several_hashtags_is_one_row(tmp_path: Path) -> None:
     assert all(isinstance(v, str) and int(v) > 2**53 for v in labels)
 
 
-def test_random_draws(tmp_path: Path) -> None:
-    server = server_of(SPREAD)
-    got, _, _ = collect(server, tmp_path, ["run"], wanted(120, START, END, random=True))
-    assert len(got["run"]) == 120
+def test_random_draws_first_and_every_row_has_its_probability(tmp_path: Path) -> None:
+    many = [video(n, DAYS[n % 90], "run") for n in range(9000)]
+    server = server_of([*many, *(video(90_000 + n, DAYS[n * 9], "jump") for n in range(10))])
+    got, _, _ = collect(server, tmp_path, ["run", "jump"], wanted(300, START, END, random=True))
     bodies = [r["body"] for r in server.requests]
-    assert all(b["is_random"] and "cursor" not in b and "search_id" not in b for b in bodies)
+    assert bodies[0]["is_random"] and all(
+        "cursor" not in b and "search_id" not in b for b in bodies if "is_random" in b
+    )
+    by_tag = Counter(b["query"]["and"][0]["field_values"][0] for b in bodies)
+    assert by_tag["run"] <= 5 + 4, "a draw for each window, and four days that are counted"
+    assert by_tag["jump"] <= 4 + 1, "small windows are read; only the first was not known to be small"
+    days = {utc_day(int(v) >> 32) for v in got["run"]}
+    assert len(got["run"]) == 300 and len(days) > 75, "spread over the period"
+    with Collection(tmp_path) as collection:
+        rows = list(collection.database.execute("SELECT hashtag, probability FROM found"))
+    assert {p for tag, p in rows if tag == "jump"} == {1.0}, "all of them are there"
+    assert sum(1 / p for tag, p in rows if tag == "run") == pytest.approx(9000, rel=0.3)
+
+
+def test_everything_takes_the_fewest_requests(tmp_path: Path) -> None:
+    many = [video(n, DAYS[n % 90], "run") for n in range(2950)]
+    server = server_of(many)
+    got, stopped, _ = collect(server, tmp_path, ["run"], wanted(5, START, END, everything=True))
+    assert not stopped and got["run"] == ids(many, "run")
+    assert len(server.requests) == 30, "three windows of 30 days, full pages but for their last"
 
 
 def test_days_that_only_fail_are_left_and_asked_again(tmp_path: Path) -> None:
@@ -135,6 +159,75 @@ def test_quota_stops_the_run_and_a_restart_does_not_ask(tmp_path: Path) -> None:
     server.clock.sleep(86_400)
     server.faults.requests_a_day = 1000
     assert collect(server, tmp_path, ["run"], what, wait=False)[0]["run"] == ids(SPREAD, "run")
+
+
+def test_a_reset_that_comes_late_costs_minutes(tmp_path: Path) -> None:
+    server = server_of([video(n, DAYS[n % 90], "run") for n in range(3000)], Faults(requests_a_day=25))
+    answer, late_s = server.answer, 25 * 60
+
+    def still_spent(path: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        now = server.clock.now()
+        spent = any(request["day"] < utc_day(now) for request in server.requests) and now % 86_400 < late_s
+        text = {"error": {"code": "daily_quota_limit_exceeded", "message": "", "log_id": "1"}}
+        return (429, {}, json.dumps(text).encode()) if spent and "oauth" not in path else answer(path, headers, body)
+
+    server.answer = still_spent  # type: ignore[method-assign]
+    began = server.clock.now()
+    got, stopped, _ = collect(server, tmp_path, ["run"], wanted(5, START, END, everything=True), requests_a_day=25)
+    assert not stopped and len(got["run"]) == 3000
+    assert server.clock.now() - began < 12 * 3600 + 45 * 60, "noon to a quarter to one"
+
+
+@pytest.mark.parametrize("more", [{"everything": True}, {"random": True}, {"random": False}], ids=str)
+def test_empty_pages_do_not_end_a_window(tmp_path: Path, more: dict[str, Any]) -> None:
+    """900 purged videos on three days: nine pages that show none of them."""
+    purged = {int(v["id"]): v for v in (video(10_000 + n, DAYS[40 + n % 3], "run") for n in range(900))}
+    shown = [v for v in SPREAD if utc_day(v["create_time"]) not in DAYS[40:43]]
+    server = server_of([*shown, *purged.values()])
+    server.is_hidden = purged.__contains__  # type: ignore[method-assign]
+    got, stopped, _ = collect(server, tmp_path, ["run"], wanted(1000, START, END, **more))
+    assert not stopped and got["run"] == ids(shown, "run") and collect_status(tmp_path).is_complete
+
+
+def test_empty_pages_for_ever_leave_the_window_open(tmp_path: Path) -> None:
+    server = server_of([])
+    empty = {"data": {"videos": [], "has_more": True}, "error": {"code": "ok", "message": "", "log_id": "1"}}
+    answer = server.answer
+
+    def says_more(path: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        if "query" not in path:
+            return answer(path, headers, body)
+        answer(path, headers, body)
+        cursor = json.loads(body).get("cursor", 0) + 100
+        return 200, {}, json.dumps(empty | {"data": {**empty["data"], "cursor": cursor}}).encode()
+
+    server.answer = says_more  # type: ignore[method-assign]
+    collect(server, tmp_path, ["run"], wanted(10, START, END, everything=True))
+    status = collect_status(tmp_path)
+    assert not status.is_complete and "90 days lost half-way" in status.hashtags[0].shortfall
+    assert len(server.requests) < 250
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_three_days_of_failures_cost_few_requests(tmp_path: Path, wait: bool) -> None:
+    server = server_of(SPREAD, Faults(error_share=1.0))
+    until = server.clock.now() + 3 * 86_400
+    answer, failed = server.answer, []
+
+    def mends(path: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        is_down = server.clock.now() < until
+        server.faults.error_share = float(is_down)
+        failed.extend([path] if is_down and "query" in path else [])
+        return answer(path, headers, body)
+
+    server.answer = mends  # type: ignore[method-assign]
+    while not collect(server, tmp_path, ["run"], wanted(1000, START, END), wait=wait)[0]:
+        server.clock.sleep(3600)  # as a scheduled command would
+    assert len(failed) < 120
+    # Single days that had failed at the beginning are left for the next run.
+    assert collect(server, tmp_path, ["run"], wanted(1000, START, END), wait=wait)[0]["run"] == ids(SPREAD, "run")
+    probes = [r["body"] for r in server.requests if r["body"] and r["body"]["max_count"] < 100]
+    assert probes and all(p["max_count"] <= 10 for p in probes)
 
 
 def test_budget(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from tiktokactions.collection.client import ResearchClient
+from tiktokactions.collection.health import StoppedError
 from tiktokactions.collection.ledger import Ledger
-from tiktokactions.collection.run import Run, StoppedError, Wanted, begin
+from tiktokactions.collection.run import Run, Wanted, begin
 from tiktokactions.collection.sandbox import SANDBOX_CREDENTIALS, Faults, ResearchServer, serve
 from tiktokactions.collection.store import Collection
 from tiktokactions.machine import JumpingClock, utc_day

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import csv
-from datetime import date, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tiktokactions as api
-from tests.collection.worlds import collect, server_of, video, wanted
+from tests.collection.worlds import TODAY, collect, server_of, video, wanted
 from tiktokactions.collection.sample import view_samples
+from tiktokactions.collection.sandbox import Faults, ResearchServer
 from tiktokactions.hashtags.estimate import FEWEST, estimate
+from tiktokactions.machine import JumpingClock
 
 START = date(2024, 1, 1)
 
@@ -29,14 +33,14 @@ def test_the_sum_of_what_each_video_stands_for(
 
 
 def test_too_few_videos_give_no_interval() -> None:
-    few, enough = (estimate("run", [10.0] * n, [1.0] * n, True) for n in (FEWEST - 1, FEWEST))
+    few, enough = (estimate("run", [10.0] * n, [2.0] * n, True) for n in (FEWEST - 1, FEWEST))
     assert few is not None and (few.low, few.high) == (None, None)
-    assert enough is not None and enough.low == pytest.approx(enough.high) == pytest.approx(10.0 * FEWEST)
+    assert enough is not None and enough.low == pytest.approx(enough.high) == pytest.approx(20.0 * FEWEST)
 
 
 def test_the_interval_is_the_same_every_time_and_in_every_order() -> None:
     views = np.random.default_rng(1).lognormal(6, 2, 40).tolist()
-    first, again = (estimate("run", views, [1.0] * 40, True) for _ in range(2))
+    first, again = (estimate("run", views, [2.0] * 40, True) for _ in range(2))
     assert first == again and first is not None and first.low is not None and first.high is not None
     assert first.low < first.views < first.high
 
@@ -80,12 +84,71 @@ def test_a_kept_share_stands_for_what_the_server_showed(tmp_path: Path) -> None:
     assert totals["run"] == pytest.approx(400_000, rel=0.05)
 
 
-def test_a_sample_that_stops_early_is_a_lower_bound(tmp_path: Path) -> None:
-    world = [video(n, START + timedelta(days=n % 60), "run", view_count=1000) for n in range(2000)]
-    collect(server_of(world), tmp_path, ["run"], wanted(60, START, START + timedelta(days=59), windows=2))
-    found = view_samples(tmp_path, ["run"])["run"]
-    total = sum(w * v for w, v in zip(found.weights, found.views, strict=True))
-    assert not found.is_complete and 100_000 < total < 2_000_000
+@pytest.mark.parametrize("is_random", [True, False])
+def test_a_sample_stands_for_the_whole_period_and_ranks_truly(tmp_path: Path, is_random: bool) -> None:
+    """Scaled by videos a day: pages that end after hours stand for all the days of their window."""
+    many = [video(n, START + timedelta(days=n % 60), "run", view_count=1000) for n in range(9000)]
+    few = [video(90_000 + n, START + timedelta(days=n % 60), "jump", view_count=1000) for n in range(1500)]
+    what = wanted(60, START, START + timedelta(days=59), windows=2, random=is_random)
+    collect(server_of(many + few), tmp_path, ["run", "jump"], what)
+    totals = {}
+    for tag, s in view_samples(tmp_path, ["run", "jump"]).items():
+        found = estimate(tag, s.views, s.weights, s.is_complete, size_error=s.size_error)
+        assert found is not None and found.low is not None and found.high is not None and not found.is_lower_bound
+        assert found.low <= {"run": 9e6, "jump": 1.5e6}[tag] <= found.high
+        totals[tag] = found.views
+    assert totals["run"] == pytest.approx(9e6, rel=0.35) and totals["jump"] == pytest.approx(1.5e6, rel=0.35)
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Hashtags of any size: their videos follow the hours of the day and grow in number, and views are heavy-tailed."""
+
+    days: int
+    tags: dict[str, tuple[np.ndarray, np.ndarray]]
+    """Times (s since the start, sorted) and views of each hashtag's videos."""
+
+    @classmethod
+    def drawn(cls, count: int, days: int, seed: int) -> Simulated:
+        rng = np.random.default_rng(seed)
+        tags = {}
+        for number in range(count):
+            size = int(10 ** rng.uniform(2, 4.3))
+            day = days * rng.power(rng.uniform(1, 1.8), size)
+            hour = (24 * rng.beta(3, 1.5, size) + 5 * rng.normal()) % 24
+            views = rng.lognormal(6, 2, size) if number % 2 else 300 * (1 + rng.pareto(1.5, size))
+            times = np.floor(np.minimum(day, days - 1)) * 86400 + hour * 3600
+            tags[f"tag{number}"] = (np.sort(times.astype(int)), views.astype(int))
+        return cls(days, tags)
+
+    def candidates(self, hashtags: Sequence[str], start: date, end: date) -> list[dict[str, object]]:
+        first = int(datetime(START.year, START.month, START.day, tzinfo=UTC).timestamp())
+        found = []
+        for place, (tag, (times, views)) in enumerate(self.tags.items()):
+            if tag in hashtags:
+                low, high = np.searchsorted(times, [(d - START).days * 86400 for d in (start, end + timedelta(days=1))])
+                found += [
+                    {"id": (first + int(times[i]) << 32) + 100_000 * place + int(i), "create_time": first + int(times[i]),
+                     "hashtag_names": [tag], "view_count": int(views[i])}
+                    for i in range(low, high)
+                ]  # fmt: skip
+        return found
+
+
+@pytest.mark.slow
+def test_the_interval_holds_the_truth_in_nine_of_ten_simulated_hashtags(tmp_path: Path) -> None:
+    world = Simulated.drawn(40, 180, seed=5)
+    server = ResearchServer(world, JumpingClock(TODAY), Faults(requests_a_day=100_000))
+    collect(server, tmp_path, list(world.tags), wanted(300, START, START + timedelta(days=179), random=True))
+    truths = {tag: float(views.sum()) for tag, (_, views) in world.tags.items()}
+    held, ratios = [], []
+    for tag, s in view_samples(tmp_path, world.tags).items():
+        found = estimate(tag, s.views, s.weights, s.is_complete, size_error=s.size_error)
+        assert found is not None and found.low is not None and found.high is not None
+        held.append(found.low <= truths[tag] <= found.high)
+        ratios.append(found.views / truths[tag])
+    assert len(held) == 40 and sum(held) >= 36, sorted(ratios)
+    assert 0.8 < np.median(ratios) < 1.2
 
 
 def test_estimates_are_said_to_be_estimates_everywhere(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

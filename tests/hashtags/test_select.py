@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,10 +38,71 @@ KNOWLEDGE = read_knowledge()
         ("doing push ups", "pushups", "noun substitution"),
         ("ice bucket challenge", "icebucketchallenge", "social and cultural"),
         ("slam dunk", "basketball", "generalization"),
+        ("shoes repairing", "shoerepair", "noun-verb order"),
+        ("ShavingBeard", "beardshaving", "noun-verb order"),
+        ("swimming lessons", "swimming", "generalization"),
+        ("wash_the_dishes", "dishwashing", "noun-verb order"),
+        ("skipping rope", "jumprope", "consolidation"),
     ],
 )
 def test_principles_propose(phrase: str, hashtag: str, principle: str) -> None:
     assert (hashtag, principle) in {(p.hashtag, p.principle) for p in propose_for(phrase, "mine", KNOWLEDGE)}
+
+
+@pytest.mark.parametrize(
+    ("phrases", "expected"),
+    [
+        ("push-ups|PressUps|doing press ups", {"pushups"}),
+        ("jet skiing|Skijet|riding a jet ski", {"jetski"}),
+        ("jumpRope|skippingRope|rope skipping", {"jumprope"}),
+        ("table tennis|ping pong|playing tennis", {"tabletennis", "tennis"}),
+        ("riding a bike|cycling|bicycle riding", {"biking"}),
+        ("leg swings|legswing", {"legswing"}),
+        ("hoovering|vacuuming", {"vacuuming"}),
+        ("walking the dog|dogwalking", {"dogwalking"}),
+        ("water skiing|skiing", {"waterskiing", "skiing"}),
+        ("field hockey|ice hockey", {"fieldhockey", "icehockey"}),
+        ("sit-ups|brushing teeth|toothbrushing", {"situps", "toothbrushing"}),
+    ],
+)
+def test_one_hashtag_for_one_action(tmp_path: Path, phrases: str, expected: set[str]) -> None:
+    (tmp_path / "mine.txt").write_text("\n".join(phrases.split("|")), encoding="utf-8")
+    quiet = replace(KNOWLEDGE, challenges={})
+    (tmp_path / "c.csv").write_text(write_candidates(candidates_of(propose([str(tmp_path / "mine.txt")], quiet))))
+    found = select(read_candidates(tmp_path / "c.csv", KNOWLEDGE), KNOWLEDGE, {})
+    assert {d.hashtag for d in found.kept} == expected
+
+
+@pytest.mark.parametrize(
+    ("phrase", "hashtags", "says"),
+    [
+        ("PlayingBasketbal", {"playingbasketball", "basketball"}, "read as 'playing basketball'"),
+        ("handstand challange", {"handstandchallenge"}, "read as 'handstand challenge'"),
+        ("Zähne putzen", set(), "not English"),
+        ("jugar al fútbol", set(), "not English"),
+        ("Klavier spielen", set(), "not English"),
+        ("bailar salsa", set(), "not English"),
+        ("skateboarden", set(), "not English"),
+        ("playing the sitar", {"playingsitar", "sitar"}, ""),
+    ],
+)
+def test_typing_errors_and_other_languages_are_said(tmp_path: Path, phrase: str, hashtags: set[str], says: str) -> None:
+    (tmp_path / "mine.txt").write_text(phrase, encoding="utf-8")
+    told: list[str] = []
+    found = propose([str(tmp_path / "mine.txt")], replace(KNOWLEDGE, challenges={}), told.append)
+    assert {p.hashtag for p in found} == hashtags
+    assert says in "".join(told) and len(told) == bool(says)
+
+
+def test_a_target_without_views_is_a_balanced_draw(tmp_path: Path) -> None:
+    listed = read_candidates(Path("starter"), KNOWLEDGE)
+    first, again, other = (select(listed, KNOWLEDGE, {}, target=50, seed=seed) for seed in (0, 0, 1))
+    counts = Counter(d.category for d in first.kept)
+    assert set(counts) == {"dance", "sports", "fitness", "kinetics", "challenge"} and sum(counts.values()) == 50
+    assert max(counts.values()) - min(counts.values()) <= 1
+    assert [d.hashtag for d in first.kept] == [d.hashtag for d in again.kept] != [d.hashtag for d in other.kept]
+    assert any(d.hashtag > "s" for d in first.kept) and first.drawn == 50
+    assert all("draw" in d.why for d in first.decisions if d.principle == "target")
 
 
 def chosen(folder: Path, tags: str, views: str = "") -> dict[str, tuple[str, str, str]]:

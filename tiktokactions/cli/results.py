@@ -81,6 +81,10 @@ def hashtags_select(found: Selection, typed: Typed) -> Told:
     if unknown := sum(decision.views is None for decision in found.kept):
         why = "between their variants a rule decided, no threshold was applied"
         lines.append(f"{unknown} kept with unknown views: {why}")
+    if found.drawn:
+        lines.append(
+            f"{found.drawn} of them were drawn (seed {found.seed}), as many of each category as far as possible"
+        )
     return Told([*lines, str(Path(typed.get("output", "."), "hashtags.csv"))])
 
 
@@ -89,7 +93,7 @@ def collect_run(result: CollectResult, typed: Typed) -> Told:
     complete = status.is_complete and not result.stopped
     held = f"{status.videos} videos of {len(status.hashtags)} hashtags"
     lines = [f"{status.collection}: {held}, {result.requests} requests"]
-    if short := sum(tag.found < tag.wanted for tag in status.hashtags):
+    if short := sum(tag.found < (tag.wanted or 0) for tag in status.hashtags):
         see = f"tiktokactions collect status {typed['output']}"
         lines.append(f"{short} hashtags have fewer than wanted; see: {see}")
     if result.stopped:
@@ -100,20 +104,39 @@ def collect_run(result: CollectResult, typed: Typed) -> Told:
 
 
 def collect_plan(found: Estimate, typed: Typed) -> Told:
+    period = f"from {found.start} to {found.end}"
+    if found.per_hashtag is None:
+        lines = [f"every video of {found.hashtags} hashtags {period}, {found.windows} windows of each"]
+        least = (
+            f"at least {found.requests_at_best} requests, {found.days_at_best:g} days at {found.requests_a_day} a day"
+        )
+        return Told([*lines, f"{least}; one more for every 100 videos of a window beyond the first"])
     lines = [
-        f"{found.hashtags} hashtags × {found.per_hashtag} videos from {found.start} to {found.end}",
+        f"{found.hashtags} hashtags × {found.per_hashtag} videos {period}",
         f"{found.windows} windows of a hashtag, about {found.rows_per_window} videos from each",
         f"at best {found.requests_at_best} requests, {found.days_at_best:g} days at {found.requests_a_day} a day",
-        f"likely {found.requests_likely} requests, {found.days_likely:g} days (half of the rows hidden, some retries)",
+        f"likely {found.requests_likely} requests, {found.days_likely:g} days (small windows, hidden rows, some retries)",
         f"{found.records} records",
     ]
     return Told(lines)
 
 
 def collect_status(status: CollectionStatus, typed: Typed) -> Told:
-    rows = [[f"#{t.hashtag}", str(t.found), str(t.wanted), t.state, t.shortfall] for t in status.hashtags]
+    rows = [
+        [
+            f"#{t.hashtag}",
+            str(t.found),
+            "all" if t.wanted is None else str(t.wanted),
+            "?" if t.in_period is None else str(t.in_period),
+            t.state,
+            t.shortfall,
+        ]
+        for t in status.hashtags
+    ]
+    head = ["hashtag", "found", "wanted", "in the period", "state", "why fewer"]
     lines = [
-        *(aligned([["hashtag", "found", "wanted", "state", "why fewer"], *rows], (0, 4), rule=True) if rows else []),
+        *(aligned([head, *rows], (0, 5), rule=True) if rows else []),
+        *([f"design: {status.design}"] if status.design else []),
         f"{status.videos} videos, {status.rejected} answers rejected, {status.removed} removed",
         f"{status.requests} requests sent, about {status.requests_left} left ({status.days_left:g} days)",
     ]
@@ -177,6 +200,7 @@ def download(result: ta.DownloadResult, typed: Typed) -> Told:
     rest = f"{result.permanent} given up, {result.retry} for later"
     lines = [f"{result.collection}: {result.downloaded} downloaded {how}, {rest}"]
     lines += [f"  {kind:12} {count:>7}" for kind, count in sorted(result.kinds.items(), key=lambda item: -item[1])]
+    lines += [printable(f"yt-dlp warns: {text}") for text in result.warnings]
     lines.append("all videos: " + ", ".join(f"{count} {state}" for state, count in result.states.items()))
     if (made := result.curated) is not None:
         counts = f"{made.accepted} accepted, {made.needs_review} to review, {made.rejected} rejected"

@@ -140,11 +140,17 @@ class ResearchClient:
         *,
         cursor: int = 0,
         search_id: str | None = None,
+        is_old_search: bool = False,
         is_random: bool = False,
+        count: int = PAGE,
+        fields: Sequence[str] | None = None,
         tries: int = len(_SERVER_WAITS_S) + 1,
         what: str = "",
     ) -> Page:
-        """One page of the videos created from ``start`` to ``end`` (both days included, UTC).
+        """One page of the videos created from ``start`` to ``end`` (both days included, UTC); with ``is_random`` a draw.
+
+        ``is_old_search``: a fresh search is refused for some seconds; many tries would be wasted on one that has expired.
+        ``fields``: those to ask for (default: all that the server knows).
 
         Raises:
             SearchLostError, ServerFailsError, RefusedQueryError, ApiError, QuotaSpentError, BudgetSpentError
@@ -153,7 +159,7 @@ class ResearchClient:
             "query": {key: list(value) for key, value in conditions.items() if value},
             "start_date": start.strftime("%Y%m%d"),
             "end_date": end.strftime("%Y%m%d"),
-            "max_count": PAGE,
+            "max_count": count,
         }
         if is_random:
             body["is_random"] = True
@@ -161,7 +167,8 @@ class ResearchClient:
             body["cursor"] = cursor
             if search_id:
                 body["search_id"] = search_id
-        answer = self._query(body, tries, what)
+        waits = _SEARCH_WAITS_S[:1] if is_old_search else _SEARCH_WAITS_S
+        answer = self._query(body, fields, tries, what, waits)
         videos = answer.data.get("videos")
         return Page(
             rows=videos if isinstance(videos, list) else [],
@@ -170,12 +177,16 @@ class ResearchClient:
             search_id=str(answer.data["search_id"]) if answer.data.get("search_id") else None,
         )
 
-    def _query(self, body: JsonObject, tries: int, what: str) -> _Answer:
+    def _query(
+        self, body: JsonObject, wanted: Sequence[str] | None, tries: int, what: str, waits: Sequence[int]
+    ) -> _Answer:
         def ask(fields: Sequence[str]) -> _Answer:
-            return self._ask(f"{_QUERY}?fields={','.join(fields)}", what, {"json": body}, _is_page, tries)
+            return self._ask(
+                f"{_QUERY}?fields={','.join(fields)}", what, {"json": body}, _is_page, tries, search_waits_s=waits
+            )
 
-        if self.safe_fields:
-            return ask(SAFE_FIELDS)
+        if wanted is not None or self.safe_fields:
+            return ask(wanted or SAFE_FIELDS)
         try:
             return ask(FIELDS)
         except RefusedQueryError as error:
@@ -223,9 +234,10 @@ class ResearchClient:
         is_whole: Callable[[_Answer], bool],
         tries: int = 5,
         plain_text: bool = False,
+        search_waits_s: Sequence[int] = _SEARCH_WAITS_S,
     ) -> _Answer:
         server_waits, odd_waits = iter(_SERVER_WAITS_S), iter(_ODD_WAITS_S)
-        search_waits, rate_waits, renewed = iter(_SEARCH_WAITS_S), iter(_RATE_WAITS_S), False
+        search_waits, rate_waits, renewed = iter(search_waits_s), iter(_RATE_WAITS_S), False
         while True:
             answer = self._send(url, what, request, plain_text)
             if answer.code == "ok" and not is_whole(answer):
@@ -245,8 +257,8 @@ class ResearchClient:
                     f"{code}: {message}. The project of this key lacks the scope; asking again will not help"
                 )
             elif code.startswith("daily_quota"):
-                until = self._ledger.spent_until_reset()
-                raise QuotaSpentError("the server says that today's quota is spent", until)
+                until = self._ledger.refused()
+                raise QuotaSpentError("the server says that the day's quota is spent", until)
             elif answer.status == 429 or code.startswith("rate_limit"):
                 wait_s = next(rate_waits, None)
                 if wait_s is None:

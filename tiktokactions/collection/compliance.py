@@ -15,8 +15,8 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from tiktokactions.collection.client import BudgetSpentError, RefusedQueryError, ResearchClient, ServerFailsError
+from tiktokactions.collection.health import StoppedError, patiently
 from tiktokactions.collection.ledger import QuotaSpentError
-from tiktokactions.collection.run import StoppedError, patiently
 from tiktokactions.files import Place, delete, on_disk
 from tiktokactions.machine import DAY_S, Clock
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tiktokactions.collection.failures import Failure, classify
-from tiktokactions.collection.fetch import Fetched, FetchError, fetch
+from tiktokactions.collection.fetch import Fetched, Fetcher, FetchError
 from tiktokactions.collection.options import DownloadOptions
 from tiktokactions.collection.store import MEDIA, Collection, carried
 from tiktokactions.files import write_json
@@ -27,8 +27,12 @@ from tiktokactions.metadata.tables import read_post
 
 MOST_ATTEMPTS = 3
 """For one video in one run; the next run tries again."""
+MOST_RUNS = 3
+"""A doubtful video is given up after so many tries, each while other downloads succeeded."""
 BREAKER = 10
-"""A run stops after this many failures in a row that look like a block."""
+"""A run stops after failures of this many videos in a row."""
+SLOWEST = 64
+"""How many times longer the pauses become, at most, while the server asks us to be slower."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Tally:
     stopped: str = ""
     """Why it ended early; empty if it did not."""
     kinds: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    """yt-dlp's own, each once."""
 
 
 def pick_up(collection: Collection, tally: Tally, folder: Path | None = None) -> Iterator[Arrived]:
@@ -84,19 +90,20 @@ def download_all(
     """Download what is missing, ``options.workers`` at a time; gives files as they arrive.
 
     Stops early, with a sentence in ``tally.stopped``, at the limit or the disk cap, after a series of blocks, or if the
-    set-up does not work. Doubtful failures count only while other downloads succeed; otherwise they are tried later.
+    set-up does not work. Doubtful failures count only while other downloads succeed. Pauses grow when the server says 429.
     """
     run = _Run(collection, options, tally, collection.folder / MEDIA, iter(_open_ids(collection)))
     run.folder.mkdir(exist_ok=True)
-    shutil.rmtree(run.folder / ".unfinished", ignore_errors=True)
+    _clean(run.folder)
     run.used_bytes = sum(p.stat().st_size for p in run.folder.rglob("*") if p.is_file())
     durations_s = _durations(collection)
-    with ThreadPoolExecutor(options.workers) as pool:
+    fetcher = Fetcher(run.folder, options, tally.warnings.append)
+    with contextlib.closing(fetcher), ThreadPoolExecutor(options.workers) as pool:
         running: dict[Future[Fetched], str] = {}
         try:
             while True:
                 while len(running) < options.workers and (video_id := run.next_id()) is not None:
-                    task = pool.submit(fetch, video_id, run.folder, options, durations_s.get(video_id))
+                    task = pool.submit(fetcher.fetch, video_id, durations_s.get(video_id), run.pause_s)
                     running[task] = video_id
                 if not running:
                     break
@@ -112,6 +119,7 @@ def download_all(
                     report()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+    _clean(run.folder)
     run.end()
     report()
 
@@ -128,9 +136,16 @@ class _Run:
     again: list[str] = field(default_factory=list)
     attempts: Counter[str] = field(default_factory=Counter)
     doubtful: list[str] = field(default_factory=list)
-    blocked: int = 0
-    """Failures in a row that look like a block."""
+    blocked: set[str] = field(default_factory=set)
+    """Videos that failed since the last one that the server answered for."""
+    slower: int = 1
+    """How many times longer the pauses are than was asked for."""
     used_bytes: int = 0
+
+    @property
+    def pause_s(self) -> float:
+        """Seconds to wait before a download, besides the usual pause."""
+        return 0.0 if self.slower == 1 else (self.slower - 1) * max(self.options.pause_s, 0.25)
 
     def next_id(self) -> str | None:
         """The next video to try; None if there is none or the run must end."""
@@ -151,56 +166,78 @@ class _Run:
         return video_id
 
     def arrived(self, video_id: str, got: Fetched) -> None:
-        self.blocked = 0
+        self.blocked.clear()
+        self.slower = max(1, self.slower // 2)
         self._settle_doubtful()
         self.used_bytes += got.bytes
         self.tally.downloaded += 1
         self.tally.bytes += got.bytes
         write_sidecar(self.collection, video_id)
-        inside = replace(got, path=got.path.relative_to(self.collection.folder))
+        inside = replace(got, path=got.path.relative_to(self.collection.folder.absolute()))
         _put(self.collection, video_id, "done", "", "", inside)
 
     def failed(self, video_id: str, text: str) -> None:
         failure = classify(text)
         if failure.verdict == "permanent":
-            self.blocked = 0  # the server answered, and knows the video
+            self.blocked.clear()  # the server answered, and knows the video
             self._give_up(video_id, failure, text)
             return
         _put(self.collection, video_id, "retry", failure.kind, text)
-        self.blocked = self.blocked + 1 if failure.verdict in ("blocked", "doubtful") else self.blocked
+        self.blocked.add(video_id)
+        is_fast = failure.kind == "rate limit"
+        self.slower = min(SLOWEST, 2 * self.slower) if is_fast else self.slower
         if failure.verdict == "doubtful":
             self.doubtful.append(video_id)
-        elif failure.verdict == "retry" and self.attempts[video_id] < MOST_ATTEMPTS:
+        elif (failure.verdict == "retry" or is_fast) and self.attempts[video_id] < MOST_ATTEMPTS:
             self.again.append(video_id)
         else:
-            self.tally.retry += 1
-            self.tally.kinds[failure.kind] = self.tally.kinds.get(failure.kind, 0) + 1
+            self._later(failure.kind)
         if failure.verdict == "stop":
             self.tally.stopped = self.tally.stopped or f"{failure.kind}: {text}"
-        elif self.blocked >= BREAKER and not self.tally.stopped:
+        elif len(self.blocked) >= BREAKER and not self.tally.stopped:
             self.tally.stopped = (
-                f"{self.blocked} failures in a row that look like a block or a change of the site (the last: {text});"
-                " no video was given up. Wait some hours or update yt-dlp, then run the command again"
+                f"{len(self.blocked)} failures in a row that look like a block, a change of the site or a broken network (the"
+                f" last: {text}); no video was given up. Wait some hours or update yt-dlp, then run the command again"
             )
 
     def end(self) -> None:
-        """Give up on what is still doubtful if other downloads succeeded; else it is tried later."""
-        if self.tally.downloaded and self.blocked < BREAKER:
+        """Settle what is still doubtful if other downloads succeeded; the rest is tried later."""
+        if self.tally.downloaded and len(self.blocked) < BREAKER:
             self._settle_doubtful()
-        if self.doubtful:
-            self.tally.retry += len(self.doubtful)
-            self.tally.kinds["doubtful"] = self.tally.kinds.get("doubtful", 0) + len(self.doubtful)
+        for _ in self.doubtful:
+            self._later("unavailable")
+        for video_id in self.again:
+            query = "SELECT class FROM downloads WHERE video_id=?"
+            self._later(str(self.collection.database.execute(query, (video_id,)).fetchone()[0]))
 
     def _settle_doubtful(self) -> None:
-        """Other downloads succeed, so we are not blocked and these videos are gone."""
+        """Other downloads succeed, so we are not blocked altogether. Whether a video is gone for all, later runs tell."""
         for video_id in self.doubtful:
-            self._give_up(video_id, Failure("permanent", "deleted"), "could not be downloaded while others could")
+            query = "SELECT attempts FROM downloads WHERE video_id=?"
+            if self.collection.number(query, video_id) >= MOST_RUNS:
+                self._give_up(
+                    video_id, Failure("permanent", "unavailable"), "could not be downloaded while others could"
+                )
+            else:
+                self._later("unavailable")
         self.doubtful.clear()
+
+    def _later(self, kind: str) -> None:
+        self.tally.retry += 1
+        self.tally.kinds[kind] = self.tally.kinds.get(kind, 0) + 1
 
     def _give_up(self, video_id: str, failure: Failure, text: str) -> None:
         _put(self.collection, video_id, "permanent", failure.kind, text)
         self.tally.permanent += 1
         self.tally.kinds[failure.kind] = self.tally.kinds.get(failure.kind, 0) + 1
+
+
+def _clean(media: Path) -> None:
+    """Remove temporary files, those that earlier versions left in nested folders as well."""
+    for folder in list(media.rglob(".unfinished")):
+        shutil.rmtree(folder, ignore_errors=True)
+        while (folder := folder.parent) != media and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def mark_curated(collection: Collection, video_id: str) -> None:

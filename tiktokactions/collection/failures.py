@@ -2,7 +2,7 @@
 
 The texts are those of yt-dlp and its TikTok extractor. An unknown text is worth another try; a video is only given up for a
 text whose meaning was tested. 'Your IP address is blocked' usually means that the video is gone, but a blocked region gets
-the same text, so it counts only while other downloads succeed.
+the same text: it is ``unavailable``, which is not ``deleted``, and is asked for again by later runs.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Verdict = Literal["permanent", "doubtful", "retry", "blocked", "stop"]
-"""``permanent``: never tried again. ``doubtful``: permanent if downloads before and after it succeed. ``retry``: tried later.
-``blocked``: tried later, and many in a row stop the run. ``stop``: nothing can be downloaded until something here changes."""
+"""``permanent``: never tried again. ``doubtful``: permanent once several runs had it while others succeeded. ``retry``: tried
+later. ``blocked``: tried later, and many in a row stop the run. ``stop``: nothing can be downloaded until something here
+changes."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Failure:
 
 
 _TABLE: tuple[tuple[str, Failure], ...] = (
-    (r"Your IP address is blocked|status code 10204", Failure("doubtful", "deleted")),
+    (r"Your IP address is blocked|status code 10204", Failure("doubtful", "unavailable")),
     (r"status code 10231", Failure("permanent", "deleted")),
     (r"do not have permission to view this post|status code (10216|10222)", Failure("permanent", "private")),
     (r"may not be comfortable for some audiences", Failure("permanent", "age")),
@@ -32,7 +33,8 @@ _TABLE: tuple[tuple[str, Failure], ...] = (
     (r"TikTok is requiring login", Failure("blocked", "block")),
     (r"Unable to extract (universal data|challenge data|webpage video data)", Failure("blocked", "extractor")),
     (r"Unexpected response from webpage|Unable to solve JS challenge", Failure("blocked", "extractor")),
-    (r"HTTP Error (403|429)", Failure("blocked", "block")),
+    (r"HTTP Error 429", Failure("blocked", "rate limit")),
+    (r"HTTP Error 403|web page instead of a video", Failure("blocked", "block")),
     (r"No working app info|[Ii]mpersonat\w+ target", Failure("stop", "set-up")),
     (r"No space left|Disk quota exceeded|Read-only file system", Failure("stop", "disk")),
     (r"Did not get any data blocks|IncompleteRead|[Cc]ontent.?[Tt]oo.?[Ss]hort", Failure("retry", "network")),

@@ -1,9 +1,14 @@
-"""Download one video with yt-dlp as a library: the format, the retries, and a check of the file."""
+"""Download videos with yt-dlp as a library: one session for each worker, the format, the retries, and a check of the file."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import shutil
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +18,7 @@ from tiktokactions.collection.credentials import is_loopback
 from tiktokactions.collection.options import FetchOptions
 from tiktokactions.errors import TiktokactionsError, UsageError
 from tiktokactions.files import delete, move_into_place
+from tiktokactions.machine import scratch_file
 from tiktokactions.records import JsonObject
 from tiktokactions.video import VideoError, VideoFile
 
@@ -63,18 +69,42 @@ def tool_version() -> str:
     return f"yt-dlp {__version__}"
 
 
-def fetch(video_id: str, folder: Path, options: FetchOptions, expected_s: float | None = None) -> Fetched:
-    """Download one video into ``folder`` as ``<id>.<ext>``, whole or not at all, and open it.
+class Fetcher:
+    """Sessions of yt-dlp, one for each thread that fetches. Each has a copy of its own of the user's cookies.
 
-    One session fetches the page and the file, because the file's server wants the page's cookie.
+    ``warn`` is told each of yt-dlp's warnings once.
 
     Raises:
-        FetchError: says what went wrong, in yt-dlp's words or ours.
+        UsageError: yt-dlp does not take these options.
     """
-    import yt_dlp
-    from yt_dlp.utils import YoutubeDLError
 
-    with yt_dlp.YoutubeDL(settings(folder, options)) as downloader:
+    def __init__(self, folder: Path, options: FetchOptions, warn: Callable[[str], None] = lambda text: None) -> None:
+        from yt_dlp.utils import YoutubeDLError
+
+        self.folder, self.options = Path(os.path.abspath(folder)), options
+        self.logger = _Logger(warn)
+        self._own, self._opened = threading.local(), contextlib.ExitStack()
+        try:
+            self._session()
+        except (YoutubeDLError, ValueError) as error:
+            self.close()
+            raise UsageError(f"yt-dlp does not take these options: {_text(error)}") from None
+
+    def close(self) -> None:
+        self._opened.close()
+
+    def fetch(self, video_id: str, expected_s: float | None = None, pause_s: float = 0.0) -> Fetched:
+        """Download one video as ``<id>.<ext>``, whole or not at all, and open it; ``pause_s`` to wait before.
+
+        One session fetches the page and the file, because the file's server wants the page's cookie.
+
+        Raises:
+            FetchError: says what went wrong, in yt-dlp's words or ours.
+        """
+        from yt_dlp.utils import YoutubeDLError
+
+        time.sleep(pause_s)
+        downloader = self._session()
         try:
             info = downloader.extract_info(address_of(video_id), download=True)
         except YoutubeDLError as error:
@@ -84,13 +114,35 @@ def fetch(video_id: str, folder: Path, options: FetchOptions, expected_s: float 
             raise FetchError(text) from error
         except OSError as error:
             raise FetchError(f"{error.strerror or error}") from error
-    path = _file_of(info, folder, video_id)
-    _check(path, expected_s)
-    return Fetched(path, path.stat().st_size, tool_version())
+        path = _file_of(info, self.folder, video_id)
+        _check(path, expected_s)
+        return Fetched(path, path.stat().st_size, tool_version())
+
+    def _session(self) -> yt_dlp.YoutubeDL:
+        import yt_dlp
+
+        if not hasattr(self._own, "session"):
+            given = settings(self.folder, self.options) | {"logger": self.logger}
+            if self.options.cookies is not None:
+                copy = self._opened.enter_context(scratch_file("cookies.txt"))
+                shutil.copyfile(self.options.cookies, copy)
+                given["cookiefile"] = str(copy)
+            self._own.session = yt_dlp.YoutubeDL(given)
+            self._opened.callback(self._own.session.close)
+        session: yt_dlp.YoutubeDL = self._own.session
+        return session
 
 
 def settings(folder: Path, options: FetchOptions) -> dict[str, object]:
-    """yt-dlp's options. As a library it does not retry downloads unless told to."""
+    """yt-dlp's options. As a library it does not retry downloads unless told to.
+
+    ``folder`` is absolute: yt-dlp would put a relative folder for temporary files below the other one.
+    """
+    from yt_dlp import parse_options
+
+    passed = {"--cookies-from-browser": options.cookies_from_browser, "--impersonate": options.impersonate}
+    words = [word for name, value in passed.items() if value is not None for word in (name, value)]
+    parsed = parse_options(["--ignore-config", *words]).ydl_opts
     return {
         "format": FORMAT,
         "format_sort": FORMAT_SORT,
@@ -104,10 +156,11 @@ def settings(folder: Path, options: FetchOptions) -> dict[str, object]:
         "max_sleep_interval": 3 * options.pause_s,
         "max_filesize": LARGEST_BYTES,
         "ratelimit": None if options.rate_mb_s is None else options.rate_mb_s * 1e6,
-        "cookiefile": options.cookies,
-        **dict.fromkeys(("overwrites", "noplaylist", "quiet", "noprogress", "no_warnings"), True),
+        **{name: parsed[name] for name in ("cookiesfrombrowser", "impersonate")},
+        **({} if options.proxy is None else {"proxy": options.proxy}),
+        **({} if options.user_agent is None else {"http_headers": {"User-Agent": options.user_agent}}),
+        **dict.fromkeys(("overwrites", "noplaylist", "quiet", "noprogress"), True),
         "cachedir": False,
-        "logger": _Silent(),
     }
 
 
@@ -115,12 +168,22 @@ def _wait(n: int) -> float:
     return float(min(60, 5 * 2**n)) if "TIKTOKACTIONS_DOWNLOAD_URL" not in os.environ else 0.0
 
 
-class _Silent:
-    """Keeps yt-dlp from printing addresses and the names of cookies; what matters comes as an exception."""
+class _Logger:
+    """Keeps yt-dlp from printing addresses and the names of cookies. Errors come as exceptions; warnings are told once."""
+
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        self._warn, self._told, self._lock = warn, set[str](), threading.Lock()
 
     def debug(self, text: str) -> None: ...
 
-    warning = error = debug
+    def warning(self, text: str) -> None:
+        plain = re.sub(r"^WARNING:\s*|(?<=\]) \d{6,}:", "", _text(Exception(text)))
+        with self._lock:
+            if plain not in self._told:
+                self._told.add(plain)
+                self._warn(plain)
+
+    def error(self, text: str) -> None: ...
 
 
 def _text(error: BaseException) -> str:
@@ -153,6 +216,11 @@ def _file_of(info: JsonObject | None, folder: Path, video_id: str) -> Path:
 
 def _check(path: Path, expected_s: float | None) -> None:
     """Delete a file that does not open, has no picture or is too short."""
+    with path.open("rb") as file:
+        head = file.read(512).lstrip().lower()
+    if head.startswith((b"<!doctype html", b"<html")):
+        delete(path)
+        raise FetchError("the server sent a web page instead of a video")
     try:
         with VideoFile(path) as video:
             duration_s = video.duration_s_from_header

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tiktokactions.errors import TiktokactionsError
-from tiktokactions.machine import Clock, utc_day, utc_text
+from tiktokactions.machine import DAY_S, Clock, utc_day, utc_text
 
 REQUESTS_A_DAY = 1000
 RECORDS_A_DAY = 100_000
@@ -32,6 +32,11 @@ def next_reset(unix_s: float) -> float:
     """When the daily quota is whole again: the next 00:00 UTC and a minute (specification of the API: FAQ)."""
     midnight = datetime.combine(utc_day(unix_s) + timedelta(days=1), datetime.min.time(), UTC)
     return midnight.timestamp() + 60
+
+
+_LATE_S = (120, 120, 300, 300, 600, 600, 1200, 1800)
+"""After how long we ask again when a new day begins with a refusal: the platform's reset comes late now and then."""
+_LATE_UNTIL_S = 3 * 3600
 
 
 def ledger_path() -> Path:
@@ -52,6 +57,9 @@ class Ledger:
                 "CREATE TABLE IF NOT EXISTS calls(account TEXT, day TEXT, sent INT, PRIMARY KEY(account, day))"
             )
             database.execute("CREATE TABLE IF NOT EXISTS spent(account TEXT PRIMARY KEY, until REAL)")
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS refused(account TEXT, day TEXT, times INT, PRIMARY KEY(account, day))"
+            )
 
     def book(self) -> None:
         """Book one request.
@@ -73,10 +81,21 @@ class Ledger:
                 "INSERT INTO calls VALUES(?,?,1) ON CONFLICT DO UPDATE SET sent=sent+1", (self.account, day)
             )
 
-    def spent_until_reset(self) -> float:
-        """Remember that the day's quota is spent by what the server says, so that a restart does not ask again."""
-        until = next_reset(self.clock.now())
+    def refused(self) -> float:
+        """Remember that the server calls the day's quota spent, so that a restart does not ask again; until when (Unix time).
+
+        In the first three hours of a day, and as long after them as nothing was answered on that day, its reset is late: that
+        is asked again in minutes. Otherwise the quota is spent until the next reset.
+        """
+        now = self.clock.now()
+        key = (self.account, utc_day(now).isoformat())
         with self._open() as database:
+            database.execute("INSERT INTO refused VALUES(?,?,1) ON CONFLICT DO UPDATE SET times=times+1", key)
+            times = database.execute("SELECT times FROM refused WHERE account=? AND day=?", key).fetchone()[0]
+            sent = database.execute("SELECT sent FROM calls WHERE account=? AND day=?", key).fetchone()
+            is_late = now % DAY_S < _LATE_UNTIL_S or (times > 1 and sent is not None and sent[0] <= times)
+            late_until = now + _LATE_S[min(times, len(_LATE_S)) - 1]
+            until = min(late_until, next_reset(now)) if is_late else next_reset(now)
             database.execute("INSERT OR REPLACE INTO spent VALUES(?,?)", (self.account, until))
         return until
 

@@ -25,7 +25,10 @@ class CollectOptions:
     region: tuple[str, ...] = option(
         (), "collection", "only accounts registered in these countries, such as US GB", metavar="CODE"
     )
-    random: bool = option(False, "collection", "draw every window at random instead of taking its newest videos")
+    random: bool | None = option(
+        None, "collection", "draw every window at random (default), or take its newest videos first"
+    )
+    everything: bool = option(False, "collection", "take every video of the period, with as few requests as can be")
     windows: int | None = option(
         None, "collection", "windows of a hashtag (default: one for every 50 videos)", metavar="N", least=1
     )
@@ -40,6 +43,10 @@ class CollectOptions:
 
     def __post_init__(self) -> None:
         check_bounds(self)
+        if self.everything and (self.random or self.windows is not None):
+            raise PlanError(
+                "`everything`: leaves nothing to draw and no windows to choose; leave out `random` and `windows`"
+            )
         for region in self.region:
             if len(region) != 2 or not region.isalpha() or not region.isupper():
                 raise PlanError(f"`region`: got {region!r}, expected two capital letters such as US")
@@ -56,8 +63,19 @@ class FetchOptions:
         None, "run", "the most megabytes per second for each worker", metavar="MB", least=0
     )
     cookies: str | None = option(
-        None, "run", "a file of cookies for posts that need a login; you may lose that account", metavar="FILE"
+        None,
+        "run",
+        "a file of cookies for posts that need a login (only read); you may lose that account",
+        metavar="FILE",
     )
+    cookies_from_browser: str | None = option(
+        None, "run", "the browser to take cookies from, such as firefox or chrome:PROFILE", metavar="BROWSER"
+    )
+    impersonate: str | None = option(
+        None, "run", "the browser to look like, such as chrome or safari (needs curl_cffi)", metavar="CLIENT"
+    )
+    proxy: str | None = option(None, "run", "address of a proxy, such as socks5://127.0.0.1:1080", metavar="URL")
+    user_agent: str | None = option(None, "run", "the User-Agent to send", metavar="TEXT")
 
 
 @dataclass(frozen=True)

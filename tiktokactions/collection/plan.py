@@ -1,7 +1,7 @@
 """Plans the windows of time that a hashtag is asked for and their cost, and chooses the videos that are kept.
 
-The API gives the newest videos first, so a single window would give only the last hours of a busy hashtag. Therefore the
-period is cut into windows that do not overlap and leave nothing out; where they end differs between hashtags.
+The period is cut into windows that do not overlap and leave nothing out; where they end differs between hashtags. Of every
+window the API gives a random draw of at most a page, or pages with the newest videos first.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pathlib import Path
 
 from tiktokactions.collection.client import PAGE
 from tiktokactions.collection.ledger import RECORDS_A_DAY
-from tiktokactions.collection.options import PlanError
+from tiktokactions.collection.options import CollectOptions, PlanError
 from tiktokactions.metadata.documents import DocumentError, table_rows, text_of
 from tiktokactions.text import clean_hashtag
 
 LONGEST_WINDOW_DAYS = 30
 LAG_DAYS = 3
 """It takes up to 48 hours until new videos can be found."""
-ROWS_PER_WINDOW = 50
-"""Half a page: deleted and private videos are counted by the server but not returned."""
+ROWS_PER_WINDOW, ROWS_PER_DRAW = 50, 75
+"""Half a page: deleted and private videos are counted by the server but not returned. Draws give nearly full pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,9 @@ class Window:
     def days(self) -> int:
         return (self.end - self.start).days + 1
 
+    def __contains__(self, day: date) -> bool:
+        return self.start <= day <= self.end
+
     @property
     def dates(self) -> list[date]:
         return [self.start + timedelta(days=n) for n in range(self.days)]
@@ -48,16 +51,17 @@ class Estimate:
     """What a collection will cost, before anything is sent."""
 
     hashtags: int
-    per_hashtag: int
+    per_hashtag: int | None
+    """None: every video of the period."""
     start: date
     end: date
     windows: int
     """Windows of one hashtag."""
     rows_per_window: int
     requests_at_best: int
-    """If every page is full and nothing fails; at least one request for each window."""
+    """If every draw or page is full and nothing fails; one request for each window, and those that count days."""
     requests_likely: int
-    """If half of the rows are hidden and a tenth of the requests must be repeated."""
+    """If every second window needs a page besides, and a tenth of the requests must be repeated."""
     requests_a_day: int
     days_at_best: float
     days_likely: float
@@ -115,28 +119,44 @@ def period(start: date | None, end: date | None, today: date) -> tuple[date, dat
 
 
 def windows_of(
-    hashtag: str, start: date, end: date, per_hashtag: int, windows: int | None = None, seed: int = 0
+    hashtag: str,
+    start: date,
+    end: date,
+    per_hashtag: int | None,
+    windows: int | None = None,
+    seed: int = 0,
+    rows_per_window: int = ROWS_PER_WINDOW,
 ) -> list[Window]:
     """Windows of equal length that cover the period exactly, oldest first; the first and the last may be shorter.
 
-    There are enough of them for 50 videos each, at least one for every 30 days, and at most one for every day. Answers
-    come from the end of a window, so the phase is drawn from the hashtag and ``seed``: the ends fall on different days of
-    the month for different hashtags.
+    There are enough of them for ``rows_per_window`` videos each, at least one for every 30 days, and at most one for every
+    day. Pages come from the end of a window, so the phase is drawn from the hashtag and ``seed``: the ends fall on different
+    days of the month for different hashtags. Without ``per_hashtag`` everything is wanted: as few windows as can be.
     """
     days = (end - start).days + 1
     least = math.ceil(days / LONGEST_WINDOW_DAYS)
-    count = min(days, max(least, windows if windows is not None else math.ceil(per_hashtag / ROWS_PER_WINDOW)))
+    enough = windows if windows is not None else math.ceil((per_hashtag or 0) / rows_per_window)
+    count = min(days, max(least, enough))
     length = min(LONGEST_WINDOW_DAYS, math.ceil(days / count))
     # A shift of the cuts may cost one more window.
-    phase = _draw(f"{seed}/{hashtag}") % length if count > 1 else 0
+    phase = draw(f"{seed}/{hashtag}") % length if count > 1 and per_hashtag is not None else 0
     cuts = itertools.pairwise([0, *range(length - phase, days, length), days])
     return [Window(start + timedelta(days=first), start + timedelta(days=after - 1)) for first, after in cuts]
 
 
+def counted_days(windows: int) -> int:
+    """On how many days the videos of a hashtag are counted, to learn how many there are in so many windows."""
+    return max(4, windows // 5) if windows else 0
+
+
 def halves(window: Window) -> tuple[Window, Window]:
     """The two halves of a window of at least two days."""
-    middle = window.start + timedelta(days=window.days // 2 - 1)
-    return Window(window.start, middle), Window(middle + timedelta(days=1), window.end)
+    return split_before(window, window.start + timedelta(days=window.days // 2))
+
+
+def split_before(window: Window, day: date) -> tuple[Window, Window]:
+    """The window up to the day before, and from this day on."""
+    return Window(window.start, day - timedelta(days=1)), Window(day, window.end)
 
 
 def around(window: Window, desert: Iterable[date]) -> list[Window]:
@@ -151,34 +171,39 @@ def choose(found: Mapping[str, Sequence[str]], wanted: int, hashtag: str, seed: 
     Within a window a hash of ``seed``, hashtag and id draws them at random, so the choice is the same on every machine
     and in every order of arrival.
     """
-    windows = sorted(found, key=lambda name: _draw(f"{seed}/{hashtag}/{name}"))
+    windows = sorted(found, key=lambda name: draw(f"{seed}/{hashtag}/{name}"))
     ranked = [
-        sorted(set(found[window]), key=lambda video_id: (_draw(f"{seed}/{hashtag}/{video_id}"), video_id))
+        sorted(set(found[window]), key=lambda video_id: (draw(f"{seed}/{hashtag}/{video_id}"), video_id))
         for window in windows
     ]
     in_turn = itertools.chain.from_iterable(itertools.zip_longest(*ranked))
     return list(itertools.islice((video_id for video_id in in_turn if video_id is not None), wanted))
 
 
-def estimate(
-    hashtags: int, per_hashtag: int, start: date, end: date, requests_a_day: int, windows: int | None = None
-) -> Estimate:
+def estimate(hashtags: int, start: date, end: date, options: CollectOptions) -> Estimate:
     """The requests and days that a collection will take. The limit on requests is reached before the one on records."""
-    count = len(windows_of("", start, end, per_hashtag, windows))
-    best = hashtags * max(count, math.ceil(per_hashtag / PAGE))
-    likely = math.ceil(1.1 * hashtags * max(count, math.ceil(2 * per_hashtag / PAGE)))
-    records = hashtags * per_hashtag
+    per_hashtag, is_drawn = options.per_hashtag, options.random is not False and not options.everything
+    wanted = None if options.everything else per_hashtag
+    rows = ROWS_PER_DRAW if is_drawn else ROWS_PER_WINDOW
+    count = len(windows_of("", start, end, wanted, options.windows, rows_per_window=rows))
+    once = count + counted_days(count) if is_drawn else max(count, math.ceil((wanted or 0) / PAGE))
+    best = hashtags * once
+    likely = math.ceil(
+        1.1 * hashtags * (once + count // 2 if is_drawn else max(count, math.ceil(2 * (wanted or 0) / PAGE)))
+    )
+    requests_a_day = options.requests_a_day
+    records = hashtags * (wanted or 0)
 
     def days_for(requests: int) -> float:
         return max(requests / requests_a_day, records / RECORDS_A_DAY)
 
     return Estimate(
         hashtags,
-        per_hashtag,
+        wanted,
         start,
         end,
         count,
-        math.ceil(per_hashtag / count),
+        math.ceil((wanted or 0) / count),
         best,
         likely,
         requests_a_day,
@@ -188,5 +213,6 @@ def estimate(
     )
 
 
-def _draw(text: str) -> int:
+def draw(text: str) -> int:
+    """A whole number below 2^64 that looks random and follows from the text alone."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

@@ -248,7 +248,7 @@ class ResearchServer:
             return self._error(500, "internal_error", _FAILED)
         cursor, count, now = asked.cursor or 0, asked.max_count or 20, self.clock.now()
         if asked.is_random:
-            videos = self._matches(asked, start, end)
+            videos = [v for v in self._matches(asked, start, end) if not self.is_hidden(v["id"])]
             page = self._draw.sample(videos, min(count, len(videos)))
             return self._page(page, count, len(videos) > count, self._new_id(now), fields)
         key = json.dumps([body["query"], asked.start_date, asked.end_date], sort_keys=True)

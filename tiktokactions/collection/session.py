@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -14,15 +15,18 @@ from typing import NamedTuple
 
 from tiktokactions.collection.client import ResearchClient
 from tiktokactions.collection.credentials import Credentials, CredentialsError, base_url, is_loopback, read_credentials
+from tiktokactions.collection.design import design_text
+from tiktokactions.collection.health import StoppedError
 from tiktokactions.collection.imports import read_imports
 from tiktokactions.collection.ledger import REQUESTS_A_DAY, Ledger, ledger_path
 from tiktokactions.collection.options import CollectOptions
 from tiktokactions.collection.plan import Estimate, estimate, period, read_hashtags
 from tiktokactions.collection.rows import hash_creator, hashed_creators, read_row
-from tiktokactions.collection.run import Run, StoppedError, Wanted, begin, shortfall
+from tiktokactions.collection.run import Run, Wanted, begin, shortfall
 from tiktokactions.collection.store import DATABASE, Collection, CollectionError, is_collection, put_video
 from tiktokactions.files import Place, dataset_lock, on_disk, write_atomic
 from tiktokactions.machine import DAY_S, Clock, JumpingClock, utc_day, utc_text
+from tiktokactions.records import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +35,13 @@ class HashtagStatus:
 
     hashtag: str
     found: int
-    wanted: int
+    wanted: int | None
+    """None: every video of the period."""
     state: str
     shortfall: str
     """Why fewer were found than wanted; empty if there are enough."""
+    in_period: int | None = None
+    """How many videos of the period the server has: counted where windows were read to their end, else estimated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,8 @@ class CollectionStatus:
     """An estimate from the requests that the finished windows took."""
     days_left: float
     removed: int
+    design: str
+    """How the videos were sampled; empty where nothing was asked for."""
     refresh_due: str | None
     """The day (UTC) by which the ids must be checked again; None before anything was collected."""
     overdue: bool
@@ -74,7 +83,7 @@ def collect_plan(hashtags: Path, options: CollectOptions, today: date | None = N
     today = utc_day(Clock().now()) if today is None else today
     start, end, note = period(options.start, options.end, today)
     count = len(read_hashtags(hashtags))
-    return estimate(count, options.per_hashtag, start, end, options.requests_a_day, options.windows), note
+    return estimate(count, start, end, options), note
 
 
 def collect_run(
@@ -181,11 +190,19 @@ def _wanted(collection: Collection, options: CollectOptions, clock: Clock, note:
         start,
         end,
         tuple(options.region),
-        options.random,
+        _is_random(before, options),
         options.windows,
         options.seed,
         options.hash_creators,
+        options.everything,
     )
+
+
+def _is_random(before: JsonObject | None, options: CollectOptions) -> bool:
+    """Whether windows are drawn from: as is asked for, else as the collection was begun."""
+    if options.everything or options.random is not None:
+        return bool(options.random)
+    return True if before is None else bool(before["random"])
 
 
 # --- status --------------------------------------------------------------------------------------------------------
@@ -198,10 +215,12 @@ def collect_status(folder: Place, requests_a_day: int = REQUESTS_A_DAY) -> Colle
 
 
 def status_of(collection: Collection, now: float, requests_a_day: int) -> CollectionStatus:
-    wanted = (collection.setting("wanted") or {}).get("per_hashtag", 0)
+    settings = collection.setting("wanted") or {}
+    wanted = sys.maxsize if settings.get("everything") else settings.get("per_hashtag", 0)
     rows = collection.database.execute(
-        "SELECT hashtag, count(video_id), state FROM hashtags LEFT JOIN found USING(hashtag)"
-        " GROUP BY hashtag ORDER BY position"
+        "SELECT hashtag, count(video_id), state,"
+        " (SELECT sum(size) FROM windows w WHERE w.hashtag=hashtags.hashtag AND w.state<>'split')"
+        " FROM hashtags LEFT JOIN found USING(hashtag) GROUP BY hashtag ORDER BY position"
     ).fetchall()
     requests = collection.number("SELECT count(*) FROM calls")
     finished = collection.number("SELECT count(*) FROM windows WHERE state<>'open'")
@@ -214,14 +233,22 @@ def status_of(collection: Collection, now: float, requests_a_day: int) -> Collec
         collection=str(collection.folder),
         videos=collection.count_videos(),
         hashtags=tuple(
-            HashtagStatus(tag, count, wanted, state, shortfall(collection, tag, count, wanted))
-            for tag, count, state in rows
+            HashtagStatus(
+                tag,
+                count,
+                None if wanted == sys.maxsize else wanted,
+                state,
+                shortfall(collection, tag, count, wanted),
+                None if size is None else round(size),
+            )
+            for tag, count, state, size in rows
         ),
         rejected=collection.number("SELECT count(*) FROM rejected"),
         requests=requests,
         requests_left=left,
         days_left=round(left / requests_a_day, 2),
         removed=collection.number("SELECT count(*) FROM removed"),
+        design=design_text(settings),
         refresh_due=None if due is None else utc_text(due)[:10],
         overdue=due is not None and now > due,
     )

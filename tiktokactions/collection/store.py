@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import secrets
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import astuple, dataclass, fields
 from datetime import date
 from typing import Any
@@ -17,6 +18,7 @@ from tiktokactions.collection.plan import Window, choose
 from tiktokactions.collection.rows import VideoRow
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, create, on_disk
+from tiktokactions.machine import utc_day
 from tiktokactions.records import JsonObject
 
 DATABASE = "collection.sqlite"
@@ -26,18 +28,23 @@ MEDIA = "media"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS settings(name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS hashtags(
-  hashtag TEXT PRIMARY KEY, position INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'open', reason TEXT NOT NULL DEFAULT '');
+  hashtag TEXT PRIMARY KEY, position INTEGER NOT NULL, state TEXT NOT NULL DEFAULT 'open', reason TEXT NOT NULL DEFAULT '',
+  rates TEXT);
 CREATE TABLE IF NOT EXISTS windows(
   id INTEGER PRIMARY KEY, hashtag TEXT NOT NULL, start TEXT NOT NULL, "end" TEXT NOT NULL,
   state TEXT NOT NULL DEFAULT 'open', cursor INTEGER NOT NULL DEFAULT 0, search_id TEXT, pages INTEGER NOT NULL DEFAULT 0,
   empty_pages INTEGER NOT NULL DEFAULT 0, dry_draws INTEGER NOT NULL DEFAULT 0, restarts INTEGER NOT NULL DEFAULT 0,
-  part_of INTEGER, reason TEXT NOT NULL DEFAULT '', shown INTEGER NOT NULL DEFAULT 0);
+  part_of INTEGER, reason TEXT NOT NULL DEFAULT '', shown INTEGER NOT NULL DEFAULT 0, draws INTEGER NOT NULL DEFAULT 0,
+  oldest INTEGER, size REAL);
+CREATE TABLE IF NOT EXISTS counts(
+  hashtag TEXT NOT NULL, day TEXT NOT NULL, rows INTEGER NOT NULL, span_s REAL NOT NULL, PRIMARY KEY(hashtag, day));
 CREATE INDEX IF NOT EXISTS windows_of ON windows(hashtag, state);
 CREATE TABLE IF NOT EXISTS videos(
   video_id TEXT PRIMARY KEY, hashtags TEXT NOT NULL, create_time INTEGER, creator TEXT, source TEXT NOT NULL,
   raw TEXT NOT NULL, seen TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS found(
-  hashtag TEXT NOT NULL, video_id TEXT NOT NULL, window INTEGER NOT NULL, PRIMARY KEY(hashtag, video_id)) WITHOUT ROWID;
+  hashtag TEXT NOT NULL, video_id TEXT NOT NULL, window INTEGER NOT NULL, probability REAL,
+  PRIMARY KEY(hashtag, video_id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS found_by_video ON found(video_id);
 CREATE TABLE IF NOT EXISTS rejected(
   hashtag TEXT NOT NULL, video_id TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY(hashtag, video_id)) WITHOUT ROWID;
@@ -51,6 +58,19 @@ CREATE TABLE IF NOT EXISTS downloads(
 """
 
 
+_LATER = {
+    "windows": {
+        "shown": "INTEGER NOT NULL DEFAULT 0",
+        "draws": "INTEGER NOT NULL DEFAULT 0",
+        "oldest": "INTEGER",
+        "size": "REAL",
+    },
+    "found": {"probability": "REAL"},
+    "hashtags": {"rates": "TEXT"},
+}
+"""Columns that collections of earlier versions lack."""
+
+
 class CollectionError(UsageError):
     """Not a collection, or one that does not fit what was asked for; the message says what to do."""
 
@@ -61,7 +81,8 @@ class WindowState:
 
     ``state``: ``open`` (still to be asked for), ``done`` (read to the end), ``more`` (we have enough, the server has more),
     ``incomplete`` (lost half-way), ``failing`` (only server errors), ``doubtful`` (empty, perhaps wrongly),
-    ``split`` (its parts are now windows themselves).
+    ``split`` (its parts are now windows themselves). ``shown``: how many videos it has given, by draws and pages.
+    ``oldest``: when the oldest video of its pages was created (Unix time).
     """
 
     id: int
@@ -75,6 +96,9 @@ class WindowState:
     dry_draws: int
     restarts: int
     part_of: int | None
+    shown: int
+    draws: int
+    oldest: int | None
 
 
 _WINDOW_COLUMNS = ", ".join(field.name for field in fields(WindowState)).replace("window", 'start, "end"')
@@ -103,8 +127,10 @@ class Collection:
             # Overwrite what is deleted: a video that was taken down must not stay readable in the file.
             self.database.execute("PRAGMA secure_delete=ON")
             self.database.executescript(_SCHEMA)
-            if "shown" not in [row[1] for row in self.database.execute("PRAGMA table_info(windows)")]:
-                self.database.execute("ALTER TABLE windows ADD COLUMN shown INTEGER NOT NULL DEFAULT 0")
+            for table, columns in _LATER.items():
+                there = {row[1] for row in self.database.execute(f"PRAGMA table_info({table})")}
+                for name in columns.keys() - there:
+                    self.database.execute(f"ALTER TABLE {table} ADD COLUMN {name} {columns[name]}")
         except sqlite3.DatabaseError as error:
             self.database.close()
             raise CollectionError(
@@ -173,6 +199,13 @@ class Collection:
         where, values = f"state IN ({','.join('?' * len(wanted))})", list(wanted)
         if hashtag is not None:
             where, values = f"hashtag=? AND {where}", [hashtag, *values]
+        return self._windows(where, values)
+
+    def window(self, window_id: int) -> WindowState:
+        """One window as it is now."""
+        return self._windows("id=?", [window_id])[0]
+
+    def _windows(self, where: str, values: Sequence[object]) -> list[WindowState]:
         rows = self.database.execute(f"SELECT {_WINDOW_COLUMNS} FROM windows WHERE {where} ORDER BY id", values)
         return [
             WindowState(row[0], row[1], Window(date.fromisoformat(row[2]), date.fromisoformat(row[3])), *row[4:])
@@ -185,15 +218,24 @@ class Collection:
     def restart_window(self, window: WindowState, state: str = "open", reason: str = "") -> None:
         """Let a window begin again at its first page with a new search. Its videos stay: the same ids will come again."""
         self.database.execute(
-            "UPDATE windows SET state=?, reason=?, cursor=0, search_id=NULL, empty_pages=0, restarts=restarts+1,"
+            "UPDATE windows SET state=?, reason=?, cursor=0, search_id=NULL, empty_pages=0, oldest=NULL, restarts=restarts+1,"
             " shown=(SELECT count(*) FROM found WHERE window=windows.id) WHERE id=?",
             (state, reason, window.id),
         )
 
     def split_window(self, window: WindowState, parts: Sequence[Window], reason: str) -> None:
-        with self.transaction():
+        """Replace a window by parts of it. What was found in it belongs to the part of its day."""
+        with self.transaction() as database:
             self.set_window(window, "split", reason)
             self._add_windows(window.hashtag, parts, window.id)
+            rows = database.execute(
+                "SELECT video_id, create_time FROM found JOIN videos USING(video_id) WHERE window=?", (window.id,)
+            ).fetchall()
+            made = [state for state in self.windows(window.hashtag) if state.part_of == window.id]
+            for part in made:
+                mine = [(part.id, window.hashtag, v) for v, at in rows if utc_day(moment(v, at)) in part.window]
+                database.executemany("UPDATE found SET window=? WHERE hashtag=? AND video_id=?", mine)
+                database.execute("UPDATE windows SET shown=? WHERE id=?", (len(mine), part.id))
 
     def failing_days(self) -> set[date]:
         """Days that have always failed, for any hashtag."""
@@ -202,18 +244,13 @@ class Collection:
     # --- pages ------------------------------------------------------------------------------------------------------
 
     def store_page(
-        self,
-        window: WindowState,
-        page: Page,
-        rows: Iterable[VideoRow],
-        state: str,
-        at: str,
-        is_random: bool = False,
+        self, window: WindowState, page: Page, rows: Sequence[VideoRow], state: str, at: str, is_random: bool = False
     ) -> int:
         """Store rows and where to go on, in one transaction; returns how many rows are new to the hashtag.
 
         Rows without the hashtag are only noted as rejected.
         """
+        oldest = None if is_random else min((moment(row.video_id, row.create_time) for row in rows), default=None)
         with self.transaction() as database:
             new = 0
             for row in rows:
@@ -223,21 +260,22 @@ class Collection:
                 elif not self.is_removed(row.video_id):
                     put_video(database, row, "api", at)
                     found = (window.hashtag, row.video_id, window.id)
-                    new += database.execute("INSERT OR IGNORE INTO found VALUES(?,?,?)", found).rowcount
-            database.execute(
-                "UPDATE windows SET state=?, cursor=?, search_id=?, pages=pages+1, reason='', shown=shown+?,"
-                " empty_pages=CASE WHEN ? THEN 0 ELSE empty_pages+1 END,"
-                " dry_draws=CASE WHEN ? THEN dry_draws+1 ELSE 0 END WHERE id=?",
-                (
-                    state,
-                    window.cursor if is_random or page.cursor is None else page.cursor,
-                    None if is_random else page.search_id or window.search_id,
-                    new,
-                    bool(page.rows),
-                    is_random and new < max(1, len(page.rows) // 10),
-                    window.id,
-                ),
-            )
+                    query = "INSERT OR IGNORE INTO found(hashtag, video_id, window) VALUES(?,?,?)"
+                    new += database.execute(query, found).rowcount
+            changes: dict[str, object] = {"state": state, "reason": "", "shown": window.shown + new}
+            if is_random:
+                is_dry = new < max(1, len(page.rows) // 10)
+                changes |= {"draws": window.draws + 1, "dry_draws": window.dry_draws + 1 if is_dry else 0}
+            else:
+                changes |= {
+                    "cursor": window.cursor if page.cursor is None else page.cursor,
+                    "search_id": page.search_id or window.search_id,
+                    "pages": window.pages + 1,
+                    "empty_pages": 0 if page.rows else window.empty_pages + 1,
+                    "oldest": min(filter(None, (oldest, window.oldest)), default=None),
+                }
+            names = ", ".join(f"{name}=?" for name in changes)
+            database.execute(f"UPDATE windows SET {names} WHERE id=?", (*changes.values(), window.id))
         return new
 
     def log_call(self, call: Call) -> None:
@@ -262,7 +300,10 @@ class Collection:
         return found
 
     def finish_hashtag(self, hashtag: str, wanted: int, state: str, reason: str, seed: int) -> int:
-        """Choose the videos that stay and delete the others, in one transaction; returns how many stay."""
+        """Choose the videos that stay and delete the others, in one transaction; returns how many stay.
+
+        Each of these gets its inclusion probability: the kept videos of its window divided by all that are in it.
+        """
         by_window = self.found_by_window(hashtag)
         order = {window: str(place) for place, window in enumerate(self.roots(hashtag))}
         kept = set(choose({order[int(name)]: ids for name, ids in by_window.items()}, wanted, hashtag, seed))
@@ -275,6 +316,15 @@ class Collection:
                 [(v,) for v in spare],
             )
             database.execute("UPDATE hashtags SET state=?, reason=? WHERE hashtag=?", (state, reason, hashtag))
+            roots, sizes = self.roots(hashtag), defaultdict[int, float](float)
+            for window, size in database.execute(
+                "SELECT id, size FROM windows WHERE hashtag=? AND state<>'split'", (hashtag,)
+            ):
+                sizes[roots[window]] += math.nan if size is None else size
+            for window, root in roots.items():
+                chosen = len(kept.intersection(by_window.get(str(root), ())))
+                probability = None if math.isnan(sizes[root]) else min(1.0, chosen / max(1.0, sizes[root]))
+                database.execute("UPDATE found SET probability=? WHERE window=?", (probability, window))
         return len(kept)
 
     # --- videos -----------------------------------------------------------------------------------------------------
@@ -297,6 +347,11 @@ class Collection:
 
     def is_removed(self, video_id: str) -> bool:
         return self.number("SELECT count(*) FROM removed WHERE video_id=?", video_id) > 0
+
+
+def moment(video_id: str, create_time: int | None) -> int:
+    """When a video was created (Unix time); where the row does not say, by its id, whose upper half is the upload's time."""
+    return create_time if create_time is not None else int(video_id) >> 32 if video_id.isdigit() else 0
 
 
 def carried(tags: str, asked: Set[str]) -> list[str]:

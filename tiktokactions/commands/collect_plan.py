@@ -9,7 +9,7 @@ from tiktokactions.commands.options import AnyPath, Kept, nothing, on_disk, take
 from tiktokactions.options import checked_options
 
 
-@takes(CollectOptions, "per_hashtag", "start", "end", "windows", "requests_a_day")
+@takes(CollectOptions, "per_hashtag", "start", "end", "random", "everything", "windows", "requests_a_day")
 def collect_plan(hashtags: AnyPath, *, report: Kept = nothing, **options: object) -> Estimate:
     """Requests, days and records that a collection takes; sends nothing.
 

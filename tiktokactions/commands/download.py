@@ -40,6 +40,8 @@ class DownloadResult:
     bytes: int
     stopped: str
     """Why the run ended early; empty where it went through."""
+    warnings: list[str] = field(default_factory=list)
+    """yt-dlp's own, each once."""
     states: dict[str, int] = field(default_factory=dict)
     curated: CurateResult | None = None
 

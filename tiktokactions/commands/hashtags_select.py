@@ -22,6 +22,7 @@ def hashtags_select(
     target: int | None = None,
     knowledge: AnyPath | None = None,
     estimate_from: AnyPath | None = None,
+    seed: int = 0,
 ) -> select.Selection:
     """Decide between the variants of hashtags, by views where they are known.
 
@@ -30,9 +31,10 @@ def hashtags_select(
         output: folder for ``hashtags.csv``, ``decisions.csv`` and the picture of the flow.
         views: CSV with the columns ``hashtag`` and ``views``.
         min_views: least number of views (default: 5 million).
-        target: keep at most so many, the most viewed.
+        target: keep at most so many, the most viewed; where views are unknown, a draw that is balanced over the categories.
         knowledge: your copy of ``knowledge.toml``: umbrellas, dances, challenges.
         estimate_from: a collection whose videos give estimates of the views, with an interval, where none are known.
+        seed: seed of the draw among hashtags with unknown views.
 
     Example:
         tiktokactions hashtags select candidates.csv --views views.csv --target 386 -o hashtags/
@@ -44,7 +46,7 @@ def hashtags_select(
     given = {} if views is None else select.read_views(on_disk(views, "`views`"))
     sample = None if estimate_from is None else on_disk(estimate_from, "`estimate_from`")
     estimates, told = ({}, "") if sample is None else _estimates(sample, listed)
-    found = select.select(listed, known, given, min_views, target, estimates, told)
+    found = select.select(listed, known, given, min_views, target, estimates, told, seed)
     stories.write_selection(found, on_disk(output, "a selection"))
     return found
 
@@ -52,7 +54,9 @@ def hashtags_select(
 def _estimates(collection: Path, candidates: Sequence[select.Candidate]) -> tuple[dict[str, ViewEstimate], str]:
     """Views of the candidates as far as the collection's videos tell, and what they were estimated from."""
     samples = view_samples(collection, [c.hashtag for c in candidates])
-    guesses = {tag: estimate(tag, s.views, s.weights, s.is_complete) for tag, s in samples.items()}
+    guesses = {
+        tag: estimate(tag, s.views, s.weights, s.is_complete, size_error=s.size_error) for tag, s in samples.items()
+    }
     found = {tag: guess for tag, guess in guesses.items() if guess is not None}
     with Collection(collection) as held:
         wanted, videos = held.setting("wanted"), held.count_videos()

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from tiktokactions.collection.compliance import Checked, check_ids, forget_check
+from tiktokactions.collection.health import StoppedError
 from tiktokactions.collection.options import CollectOptions
-from tiktokactions.collection.run import StoppedError
 from tiktokactions.collection.session import due_at, refresh_client
 from tiktokactions.collection.store import Collection, is_collection
 from tiktokactions.commands.options import AnyPath, Kept, nothing, takes

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
 from tiktokactions.errors import UsageError
+from tiktokactions.hashtags.english import Checked, checked
 from tiktokactions.hashtags.words import (
     bigram_count,
     can_be,
     content_words,
+    count_of,
     gerund,
     is_gerund,
     lemma,
+    lemmas,
     phrase_words,
     split_compound,
     split_hashtag,
@@ -48,6 +52,18 @@ class Knowledge:
     categories: Mapping[str, str]
     """Category by word."""
     challenges: Mapping[str, str]
+    synonyms: Mapping[str, str]
+    """The usual name of an action, by its other names and itself, each written as one word."""
+    same_words: Mapping[str, str]
+    """The usual word for a thing or a doing, by its others: sax is saxophone."""
+    additions: frozenset[str]
+    """Words that add nothing to the umbrella term beside them: shot, lesson."""
+
+    @property
+    def words(self) -> frozenset[str]:
+        """All words that are known without a lexicon, those of the shipped class names included."""
+        listed = {word for source in SOURCES for phrase in read_phrases(source) for word in phrase_words(phrase)}
+        return frozenset(listed).union(self.never_splits, self.categories, self.synonyms, self.same_words, self.parts)
 
     @property
     def dances(self) -> frozenset[str]:
@@ -90,6 +106,9 @@ def read_knowledge(path: Path | None = None) -> Knowledge:
             families={noun: family for family, nouns in said["families"].items() for noun in nouns},
             categories={word: category for category, words in said["categories"].items() for word in words},
             challenges=dict(said["challenges"]),
+            synonyms={other: name for name, others in said["synonyms"].items() for other in (name, *others)},
+            same_words={other: name for name, others in said["same_words"].items() for other in others},
+            additions=frozenset(said["additions"]),
         )
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, AttributeError, TypeError) as error:
         raise HashtagError(f"{path}: not a knowledge file ({error})") from None
@@ -107,12 +126,24 @@ def read_phrases(source: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def propose(sources: Sequence[str], knowledge: Knowledge) -> list[Proposal]:
-    """Candidates for every class name of ``sources`` in all variants, and the challenges."""
+def propose(
+    sources: Sequence[str], knowledge: Knowledge, report: Callable[[str], None] = lambda line: None
+) -> list[Proposal]:
+    """Candidates for every class name of ``sources`` in all variants, and the challenges.
+
+    ``report`` is told of typing errors, which are corrected, and of phrases in other languages, which are left out.
+    """
     found: dict[tuple[str, str], Proposal] = {}
+    known = knowledge.words
     for source in sources:
-        for phrase in read_phrases(source):
-            for proposal in propose_for(phrase, source, knowledge):
+        for given in read_phrases(source):
+            read = Checked(given) if source in SOURCES else checked(given, known)
+            if read.note:
+                report(read.note)
+            phrase = read.phrase
+            for proposal in propose_for(phrase, source, knowledge) if read.is_english else ():
+                if read.phrase != given:
+                    proposal = replace(proposal, why=f"{proposal.why}; {read.note}")
                 found.setdefault((proposal.hashtag, proposal.principle), proposal)
     for name, what in knowledge.challenges.items():
         proposal = Proposal(name, "challenge", SOCIAL, what, "knowledge", "a trend that is in no list of classes")
@@ -123,7 +154,7 @@ def propose(sources: Sequence[str], knowledge: Knowledge) -> list[Proposal]:
 def propose_for(phrase: str, source: str, knowledge: Knowledge) -> list[Proposal]:
     """The hashtags that the principles derive from one action phrase."""
     every = phrase_words(phrase)
-    words = content_words(every)
+    words = usual_words(content_words(every), knowledge)
     if not words:
         return []
     joined = "".join(words)
@@ -137,21 +168,48 @@ def propose_for(phrase: str, source: str, knowledge: Knowledge) -> list[Proposal
         return [made(part, SPECIFICATION, f"'{phrase}' holds distinct actions") for part in parts]
     if joined.endswith("challenge") and len(joined) > 9:
         return [made(joined, SOCIAL, "a challenge")]
-    proposals = [made(joined, AS_IS, "the action's own name")]
+    plain = content_words(every)
+    own = "".join(plain)
+    proposals = [made(own, AS_IS, "the action's own name")]
+    if joined != own:
+        proposals.append(made(joined, CONSOLIDATION, f"the usual name of '{phrase}'"))
     umbrella = umbrella_of(joined, words, knowledge)
     if umbrella and umbrella != joined:
         proposals.append(made(umbrella, GENERALIZATION, f"umbrella term of '{phrase}'"))
+    words = words if len(words) > 1 else plain
     if len(words) == 2 and words[0] in knowledge.dances and lemma(words[1]) == "dance":
         proposals.append(made(words[0], NOUN_SUBSTITUTION, f"the dance's name alone says '{phrase}'"))
     elif len(words) >= 2:
         verb, noun = _verb_and_noun(words)
         if verb is not None and lemma(verb) in knowledge.light_verbs:
-            proposals.append(made("".join(noun), NOUN_SUBSTITUTION, f"the noun alone says '{phrase}'"))
-        elif verb is not None and is_gerund(words[0]):
+            left = usual_words(noun, knowledge)
+            proposals.append(made("".join(left), NOUN_SUBSTITUTION, f"the noun alone says '{phrase}'"))
+        elif verb is not None and not umbrella and _acts_on(verb, noun, words):
             proposals.append(
                 made(noun_phrase(verb, noun, knowledge), NOUN_VERB_ORDER, f"people write the noun first for '{phrase}'")
             )
     return proposals
+
+
+def usual_words(words: Sequence[str], knowledge: Knowledge) -> tuple[str, ...]:
+    """The words with usual names for rare ones: press-ups are push-ups, hoovering is vacuuming."""
+    joined = "".join(words)
+    for name in (joined, joined.removesuffix("s")):
+        if name in knowledge.synonyms:
+            usual = knowledge.synonyms[name]
+            return tuple(words) if usual == joined else (usual,)
+    return tuple(knowledge.same_words.get(word, knowledge.same_words.get(lemma(word), word)) for word in words)
+
+
+def _acts_on(verb: str, noun: Sequence[str], words: Sequence[str]) -> bool:
+    """Whether a phrase is a verb with its object. Of a base form (``cut fruit``) the noun must be no verb itself (``jump
+    rope``, ``ping pong``), and the two no name that the corpus knows as it is."""
+    if verb == words[0] and is_gerund(verb):
+        return True
+    if is_gerund(verb):
+        return lemma(noun[-1]) != noun[-1]  # shoes repairing; leaf blowing is in order already
+    is_thing = "VERB" not in lemmas(noun[-1]) or lemma(noun[-1]) != noun[-1]
+    return is_thing and bigram_count(*words[:2]) == count_of("".join(words)) == 0.0
 
 
 def category_of(words: Iterable[str], knowledge: Knowledge) -> str:
@@ -164,9 +222,18 @@ def category_of(words: Iterable[str], knowledge: Knowledge) -> str:
 
 
 def umbrella_of(joined: str, words: Sequence[str], knowledge: Knowledge) -> str | None:
-    """The umbrella that lists the hashtag or is itself one of its words."""
-    umbrellas = knowledge.umbrellas.items()
-    return next((umbrella for umbrella, members in umbrellas if joined in members or umbrella in words), None)
+    """The umbrella that lists the hashtag, or is some of its words while the others add nothing."""
+    if joined in knowledge.umbrellas:
+        return joined
+    for umbrella, members in knowledge.umbrellas.items():
+        if joined in members or joined.removesuffix("s") in members:
+            return umbrella
+        for first, after in itertools.combinations(range(len(words) + 1), 2):
+            rest = [lemma(word) for word in (*words[:first], *words[after:])]
+            adds = all(word in knowledge.additions or word in knowledge.light_verbs for word in rest)
+            if adds and "".join(words[first:after]) == umbrella:
+                return umbrella
+    return None
 
 
 def noun_phrase(verb: str, noun: Sequence[str], knowledge: Knowledge) -> str:
@@ -176,6 +243,11 @@ def noun_phrase(verb: str, noun: Sequence[str], knowledge: Knowledge) -> str:
     """
     things = [lemma(word) for word in noun]
     base, ing = lemma(verb), gerund(lemma(verb))
+    joined = "".join(things)
+    # A toothbrush is a thing, and no action.
+    ends = (base, ing) if base in knowledge.action_nouns else (ing,)
+    if counts := {word: count_of(joined + word) for word in ends if count_of(joined + word)}:
+        return joined + max(counts, key=counts.__getitem__)
     as_noun = base in knowledge.action_nouns or bigram_count(things[-1], base) > bigram_count(things[-1], ing)
     return "".join(things) + (base if as_noun else ing)
 
@@ -201,19 +273,42 @@ class Reading:
     words: tuple[str, ...]
     lemmas: tuple[str, ...]
     """Sorted, without articles."""
+    usual: tuple[str, ...]
+    """The lemmas of the usual name, sorted."""
 
 
-def read_hashtag(hashtag: str, knowledge: Knowledge) -> Reading:
+def read_hashtag(hashtag: str, knowledge: Knowledge, phrases: Iterable[str] = ()) -> Reading:
+    """What a hashtag says; the ``phrases`` that it was proposed for say where its words end."""
     words = content_words(split_hashtag(hashtag, knowledge.whole))
+    for phrase in phrases:
+        said = content_words(phrase_words(phrase))
+        ways = (said, said[1:] + said[:1], said[-1:] + said[:-1])
+        fits = (way for way in ways if hashtag.startswith(lemma(way[0])) and hashtag.endswith(lemma(way[-1])[-3:]))
+        forms = {"".join(way): way for way in (*ways, said[1:], said[:-1])}
+        forms |= {
+            "".join((*map(lemma, way[:-1]), end)): (*map(lemma, way[:-1]), end)
+            for way in fits
+            for end in _ends(way[-1])
+        }
+        words = forms.get(hashtag, words)
     # Only for comparisons: that beatboxing contains boxing does not put it under boxing.
     parts = split_compound(words[0]) if len(words) == 1 and words[0] not in knowledge.whole else words
-    return Reading(hashtag, words, tuple(sorted(lemma(word) for word in parts)))
+    one = knowledge.synonyms.get(hashtag, knowledge.synonyms.get(hashtag.removesuffix("s")))
+    usual = (one,) if one else [lemma(word) for word in usual_words(parts, knowledge)]
+    return Reading(hashtag, words, tuple(sorted(lemma(word) for word in parts)), tuple(sorted(usual)))
+
+
+def _ends(word: str) -> tuple[str, ...]:
+    """The forms of a verb or noun at the end of a hashtag."""
+    return (word, lemma(word), gerund(lemma(word)))
 
 
 def shared_principle(one: Reading, other: Reading, knowledge: Knowledge) -> str | None:
     """The principle by which two hashtags mean one action; None if they do not."""
     if one.lemmas == other.lemmas or one.hashtag.removesuffix("s") == other.hashtag.removesuffix("s"):
         return NOUN_VERB_ORDER
+    if one.usual == other.usual:
+        return CONSOLIDATION
     small, large = sorted((one, other), key=lambda reading: len(reading.lemmas))
     rest = list(large.lemmas)
     if all(word in rest and not rest.remove(word) for word in small.lemmas):  # type: ignore[func-returns-value]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import itertools
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -89,6 +90,9 @@ class Selection:
     steps: tuple[tuple[str, int], ...]
     estimated: str = ""
     """What views were estimated from; empty if none were."""
+    drawn: int = 0
+    """Hashtags with unknown views that a draw chose among others, balanced over the categories."""
+    seed: int = 0
 
     @property
     def kept(self) -> tuple[Decision, ...]:
@@ -155,17 +159,19 @@ def select(
     target: int | None = None,
     estimates: Mapping[str, ViewEstimate] | None = None,
     estimated_from: str = "",
+    seed: int = 0,
 ) -> Selection:
     """Decide about every candidate: specification, variants by views (by rule if unknown), threshold, target.
 
     ``estimates`` are used where neither ``views`` nor the candidates say anything. An estimate drops a hashtag only if its
-    whole interval is below the threshold; an estimate without an interval never does.
+    whole interval is below the threshold; an estimate without an interval never does. Places of the target that known views
+    do not fill are drawn (``seed``), as many of each category as far as possible.
     """
     given = {c.hashtag: views.get(c.hashtag, c.views) for c in candidates}
     guessed = {tag: found for tag, found in (estimates or {}).items() if tag in given and given[tag] is None}
     known = given | {tag: found.views for tag, found in guessed.items()}
     texts = {tag: _views_text(count, guessed.get(tag)) for tag, count in known.items()}
-    readings = {c.hashtag: read_hashtag(c.hashtag, knowledge) for c in candidates}
+    readings = {c.hashtag: read_hashtag(c.hashtag, knowledge, c.phrases) for c in candidates}
     by_tag = {c.hashtag: c for c in candidates}
     stories = {c.hashtag: _proposed(c) for c in candidates}
     decided: dict[str, Decision] = {}
@@ -219,13 +225,20 @@ def select(
     left = [tag for tag in by_tag if tag not in decided]
     steps.append((f"at least {_count(min_views)} views, or unknown", len(left)))
 
-    ranked = sorted(left, key=lambda tag: _worth(by_tag[tag], known[tag]))
+    ranked = sorted((tag for tag in left if known[tag] is not None), key=lambda tag: (-(known[tag] or 0.0), tag))
+    with_views = len(ranked)
+    ranked += _balanced(
+        [by_tag[tag] for tag in left if known[tag] is None], seed, [by_tag[tag].category for tag in ranked]
+    )
     for place, tag in enumerate(ranked, start=1):
         count = known[tag]
         if target is not None and place > target:
-            decide(tag, "dropped", "", "target", f"place {place} by views, {target} wanted")
+            how = "by views" if count is not None else f"in the draw among those with unknown views (seed {seed})"
+            decide(tag, "dropped", "", "target", f"place {place} {how}, {target} wanted")
             continue
         why = "views unknown, decided by rule" if count is None else texts[tag]
+        if count is None and target is not None and target < len(ranked):
+            why += f"; drawn among those of its category (seed {seed})"
         if tag in guessed and guessed[tag].views < min_views:
             why += f"; may reach {_count(min_views)}, so it is kept"
         decide(tag, "kept", "", by_tag[tag].principle, why)
@@ -233,7 +246,8 @@ def select(
     order = {tag: place for place, tag in enumerate(ranked)}
     told = (replace(d, story=tuple(dict.fromkeys(stories[d.hashtag]))) for d in decided.values())
     decisions = sorted(told, key=lambda d: (d.decision != "kept", order.get(d.hashtag, 0), d.hashtag))
-    return Selection(tuple(decisions), tuple(steps), estimated_from if guessed else "")
+    drawn = max(0, min(target, len(ranked)) - with_views) if target is not None and target < len(ranked) else 0
+    return Selection(tuple(decisions), tuple(steps), estimated_from if guessed else "", drawn, seed)
 
 
 def _proposed(candidate: Candidate) -> list[str]:
@@ -269,7 +283,7 @@ def _groups(
     # Two hashtags can only be linked if they share a lemma, or if one is an umbrella.
     by_lemma: dict[str, list[str]] = defaultdict(list)
     for tag in tags:
-        for word in readings[tag].lemmas:
+        for word in {*readings[tag].lemmas, *readings[tag].usual}:
             by_lemma[word].append(tag)
     pairs = {frozenset((a, b)) for same in by_lemma.values() for a in same for b in same if a != b}
     pairs |= {frozenset((tag, f"{tag}s")) for tag in tags if f"{tag}s" in readings}
@@ -307,13 +321,30 @@ def _order(
     is_umbrella = tag in knowledge.umbrellas and any(p == GENERALIZATION and tag in pair for pair, p in links.items())
     # The noun stands for the phrase with a verb, whichever principle proposed it.
     is_noun = any(p == NOUN_SUBSTITUTION and tag == min(pair, key=len) for pair, p in links.items() if tag in pair)
-    rank = 0 if is_umbrella else 1 + _RANK.index(NOUN_SUBSTITUTION if is_noun else candidate.principle)
+    is_usual = (
+        any(p == CONSOLIDATION and tag in pair for pair, p in links.items()) and knowledge.synonyms.get(tag) == tag
+    )
+    rank = 0 if is_umbrella or is_usual else 1 + _RANK.index(NOUN_SUBSTITUTION if is_noun else candidate.principle)
     return -(views or 0.0), rank, len(tag), tag
 
 
-def _worth(candidate: Candidate, views: float | None) -> tuple[int, float, int, str]:
-    """The order of hashtags: known views first, most views first, then those that more class names lead to."""
-    return (views is None, -(views or 0.0), -len(candidate.phrases), candidate.hashtag)
+def _balanced(candidates: Sequence[Candidate], seed: int, before: Sequence[str]) -> list[str]:
+    """Hashtags in the order of a draw in which the category with the fewest comes next.
+
+    ``before``: the categories of the hashtags that have their place already.
+    """
+    waiting: dict[str, list[str]] = defaultdict(list)
+    for candidate in sorted(candidates, key=lambda c: hashlib.sha256(f"{seed}/{c.hashtag}".encode()).digest()):
+        waiting[candidate.category].append(candidate.hashtag)
+    placed = Counter(before)
+    order = []
+    while waiting:
+        category = min(waiting, key=lambda name: (placed[name], name))
+        placed[category] += 1
+        order.append(waiting[category].pop(0))
+        if not waiting[category]:
+            del waiting[category]
+    return order
 
 
 def _link_text(tag: str, other: str, principle: str, knowledge: Knowledge) -> str:
@@ -324,7 +355,7 @@ def _link_text(tag: str, other: str, principle: str, knowledge: Knowledge) -> st
         GENERALIZATION: f"#{other} is the broad hashtag of the same action",
         NOUN_SUBSTITUTION: f"the noun without its verb, #{min(tag, other, key=len)}, says the same",
         NOUN_VERB_ORDER: f"the same words as #{other} in another order or form",
-        CONSOLIDATION: f"the same action as #{other} with another thing of the same kind",
+        CONSOLIDATION: f"the same action as #{other} by another name, or with another thing of the same kind",
     }[principle]
 
 

@@ -41,7 +41,25 @@ def split_hashtag(hashtag: str, whole: frozenset[str] = frozenset()) -> tuple[st
             return (word, *split_hashtag(text[len(word) :], whole))
         if len(word) > 4 and text.endswith(word):
             return (*split_hashtag(text[: -len(word)], whole), word)
+    if whole and (pair := _compound(text)):
+        return pair
     return tuple(_segmenter().segment(text))  # type: ignore[attr-defined]
+
+
+def _compound(text: str) -> tuple[str, ...]:
+    """Two words of the lexicon that end in an action, where the corpus does not know the whole: leg + swing and not
+    legs + wing, for people name an action by a thing in the singular."""
+    if count_of(text) or lemmas(text):
+        return ()
+    pairs = [(text[:cut], text[cut:]) for cut in range(3, len(text) - 2)]
+    fit = [
+        (first, second)
+        for first, second in pairs
+        if can_be(first, "NOUN")
+        and lemma(first) == first
+        and (is_gerund(second) or {"NOUN", "VERB"} <= lemmas(second).keys())
+    ]
+    return max(fit, key=lambda pair: min(map(count_of, pair)), default=())
 
 
 def split_compound(word: str) -> tuple[str, ...]:
@@ -88,6 +106,11 @@ def content_words(words: Iterable[str]) -> tuple[str, ...]:
 def bigram_count(first: str, second: str) -> float:
     """How often two words occur side by side in wordsegment's corpus; 0 if never."""
     return float(_segmenter().bigrams.get(f"{first} {second}", 0.0))  # type: ignore[attr-defined]
+
+
+def count_of(word: str) -> float:
+    """How often a word occurs in wordsegment's corpus; 0 if never."""
+    return float(_segmenter().unigrams.get(word, 0.0))  # type: ignore[attr-defined]
 
 
 def gerund(verb: str) -> str:

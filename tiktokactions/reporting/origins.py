@@ -38,7 +38,16 @@ def hashtag_section(folder: Place) -> Section:
 def collection_section(folder: Place) -> Section:
     """How many of the wanted videos were found, and what is missing."""
     found = collect_status(folder)
-    rows = [(tag.hashtag, count(tag.found), count(tag.wanted), tag.shortfall) for tag in found.hashtags]
+    rows = [
+        (
+            tag.hashtag,
+            count(tag.found),
+            "all" if tag.wanted is None else count(tag.wanted),
+            "unknown" if tag.in_period is None else count(tag.in_period),
+            tag.shortfall,
+        )
+        for tag in found.hashtags
+    ]
     blocks: list[Block] = [
         facts(
             (count(found.videos), "videos with metadata"),
@@ -50,7 +59,9 @@ def collection_section(folder: Place) -> Section:
     ]
     if found.overdue:
         blocks.append(Text(f"The ids were due for a check on {found.refresh_due}: tiktokactions refresh", "warning"))
-    head, shown = ("hashtag", "found", "wanted", "why fewer"), rows[:MOST_HASHTAGS]
+    if found.design:
+        blocks.append(Text(f"Design: {found.design}."))
+    head, shown = ("hashtag", "found", "wanted", "in the period", "why fewer"), rows[:MOST_HASHTAGS]
     blocks += table(f"Hashtags ({len(shown)} of {len(rows)})", head, shown, folded=True)
     blocks.append(Commands((f"tiktokactions collect run HASHTAGS.csv -o {folder.name}",)))
     return Section("Collection", tuple(blocks), folder.name)
