@@ -279,6 +279,23 @@ def test_temporary_files_do_not_nest_and_are_cleaned(
     assert not [path for path in (collection / "media").rglob("*") if path.is_dir()]
 
 
+def test_videos_with_the_ai_label_are_told_and_left_out(tmp_path: Path, server: MediaServer) -> None:
+    collection = make_collection(tmp_path)
+    tags = [{"type": "AIGC Type", "number": 1}, {"video_tag_type": "AIGC Type", "video_tag_number": 2}, {"number": 0}]
+    lines = [{"id": i, "hashtag_names": ["waltz"], "video_tag": tag} for i, tag in zip(IDS, tags, strict=False)]
+    (tmp_path / "more.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    api.collect_import(tmp_path / "more.jsonl", collection)
+    assert api.collect_status(collection).ai_labelled == 2
+    assert [api.collect_export(collection, tmp_path / "o", ai_labelled=how) for how in ("keep", "drop", "only")] == [
+        6,
+        4,
+        2,
+    ]
+    result = api.download(collection, entitled=True, ai_labelled="only", **FAST)
+    told = [json.loads((collection / "media" / f"{i}.json").read_text())["ai_label"] for i in IDS[:2]]
+    assert result.downloaded == 2 and told == ["AIGC Type 1", "AIGC Type 2"]
+
+
 def test_warnings_of_the_library_are_told_once() -> None:
     told: list[str] = []
     logger = fetch_room._Logger(told.append)
@@ -394,12 +411,12 @@ def test_curated_on_arrival_no_raw_file_stays(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setenv("TIKTOKACTIONS_DOWNLOAD_URL", server.pattern)
         monkeypatch.delenv("TIKTOKACTIONS_OFFLINE", raising=False)
 
-        def fetch(video_id: str, folder: Path, *rest: Any) -> Any:
-            path = folder / f"{video_id}.mp4"
+        def fetch(fetcher: Any, video_id: str, *rest: Any) -> Any:
+            path = fetcher.folder / f"{video_id}.mp4"
             path.write_bytes((mine / path.name).read_bytes())
             return room.Fetched(path, path.stat().st_size, "test")
 
-        monkeypatch.setattr(room, "fetch", fetch)
+        monkeypatch.setattr(room.Fetcher, "fetch", fetch)
         options: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "keep_duplicates": True, **FAST}
         data = tmp_path / "data"
         result = api.download(collection, entitled=True, curate_into=data, delete_raw=True, **options)

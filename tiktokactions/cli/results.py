@@ -138,6 +138,7 @@ def collect_status(status: CollectionStatus, typed: Typed) -> Told:
         *(aligned([head, *rows], (0, 5), rule=True) if rows else []),
         *([f"design: {status.design}"] if status.design else []),
         f"{status.videos} videos, {status.rejected} answers rejected, {status.removed} removed",
+        f"{status.ai_labelled} videos bear the platform's label for AI-generated content",
         f"{status.requests} requests sent, about {status.requests_left} left ({status.days_left:g} days)",
     ]
     if status.refresh_due:

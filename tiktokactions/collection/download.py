@@ -15,15 +15,18 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tiktokactions.collection.design import design_text
 from tiktokactions.collection.failures import Failure, classify
 from tiktokactions.collection.fetch import Fetched, Fetcher, FetchError
 from tiktokactions.collection.options import DownloadOptions
+from tiktokactions.collection.rows import AiLabelled, ai_label, is_left_out
 from tiktokactions.collection.store import MEDIA, Collection, carried
 from tiktokactions.files import write_json
 from tiktokactions.machine import Clock, utc_text
 from tiktokactions.metadata.names import id_in_name, rank
 from tiktokactions.metadata.sidecars import read_sidecar
 from tiktokactions.metadata.tables import read_post
+from tiktokactions.records import JsonObject
 
 MOST_ATTEMPTS = 3
 """For one video in one run; the next run tries again."""
@@ -59,10 +62,12 @@ class Tally:
     """yt-dlp's own, each once."""
 
 
-def pick_up(collection: Collection, tally: Tally, folder: Path | None = None) -> Iterator[Arrived]:
+def pick_up(
+    collection: Collection, tally: Tally, folder: Path | None = None, ai_labelled: AiLabelled = "keep"
+) -> Iterator[Arrived]:
     """Register files that are there already and whose name or sidecar has the id: in ``folder``, else in the collection's
     own media (where a run may have been killed between a file and its row)."""
-    wanted = set(_open_ids(collection))
+    wanted = set(_open_ids(collection, ai_labelled))
     root = folder if folder is not None else collection.folder / MEDIA
     for path in sorted(root.rglob("*")) if root.is_dir() else ():
         usable = path.is_file() and not rank(path.name) and ".unfinished" not in path.parts
@@ -92,7 +97,7 @@ def download_all(
     Stops early, with a sentence in ``tally.stopped``, at the limit or the disk cap, after a series of blocks, or if the
     set-up does not work. Doubtful failures count only while other downloads succeed. Pauses grow when the server says 429.
     """
-    run = _Run(collection, options, tally, collection.folder / MEDIA, iter(_open_ids(collection)))
+    run = _Run(collection, options, tally, collection.folder / MEDIA, iter(_open_ids(collection, options.ai_labelled)))
     run.folder.mkdir(exist_ok=True)
     _clean(run.folder)
     run.used_bytes = sum(p.stat().st_size for p in run.folder.rglob("*") if p.is_file())
@@ -273,20 +278,25 @@ def described_row(collection: Collection, video_id: str, raw: dict[str, object])
     """A row with ``labels``: the collection's own hashtags that the video carries, not every tag of its creator."""
     query = "SELECT hashtags FROM videos WHERE video_id=?"
     labels = carried(collection.database.execute(query, (video_id,)).fetchone()[0], set(collection.hashtags()))
-    return {"id": video_id, "labels": labels} | {name: value for name, value in raw.items() if name != "id"}
+    told: JsonObject = {"id": video_id, "labels": labels, "ai_label": ai_label(raw)}
+    told |= collection.probabilities(video_id).get(video_id, {})
+    if "inclusion_probability" in told:
+        told["sampling"] = design_text(collection.setting("wanted") or {})
+    return told | {name: value for name, value in raw.items() if name != "id"}
 
 
-def _open_ids(collection: Collection) -> list[str]:
+def _open_ids(collection: Collection, ai_labelled: AiLabelled) -> list[str]:
     """Videos without a file that were not given up; those that were never tried come first."""
     rows = collection.database.execute(
-        "SELECT v.video_id, d.state, d.path FROM videos v LEFT JOIN downloads d USING(video_id)"
+        "SELECT v.video_id, d.state, d.path, v.raw FROM videos v LEFT JOIN downloads d USING(video_id)"
         " WHERE NOT EXISTS (SELECT 1 FROM removed r WHERE r.video_id=v.video_id)"
         " ORDER BY d.state IS NOT NULL, v.video_id"
     ).fetchall()
     return [
         video_id
-        for video_id, state, path in rows
-        if state in (None, "retry") or (state == "done" and not (path and (collection.folder / path).exists()))
+        for video_id, state, path, raw in rows
+        if not is_left_out(json.loads(raw), ai_labelled)
+        and (state in (None, "retry") or (state == "done" and not (path and (collection.folder / path).exists())))
     ]
 
 

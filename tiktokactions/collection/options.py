@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from tiktokactions.collection.ledger import REQUESTS_A_DAY
+from tiktokactions.collection.rows import AiLabelled
 from tiktokactions.errors import UsageError
 from tiktokactions.options import check_bounds, option
 
@@ -85,6 +86,11 @@ class DownloadOptions(FetchOptions):
     limit: int | None = option(None, "run", "the most videos to try in this run", metavar="N", least=1)
     max_gb: float | None = option(None, "run", "stop when the collection's media take this much", least=0)
     workers: int = option(2, "run", "downloads at a time", metavar="N", least=1)
+    ai_labelled: AiLabelled = option(
+        "keep",
+        "run",
+        "videos with the platform's label for AI-generated content: take them too, leave them out, or only them",
+    )
     from_folder: str | None = option(
         None, "run", "take files named by id from this folder instead of downloading", metavar="FOLDER"
     )

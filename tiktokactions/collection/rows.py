@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from tiktokactions.metadata.values import MisfitError, as_key
 from tiktokactions.records import JsonObject
@@ -26,6 +27,8 @@ FIELDS = (
     *("is_stem_verified", "video_duration", "favorites_count", "hashtag_info_list", "sticker_info_list"),
     *("effect_info_list", "video_mention_list", "video_label", "video_tag"),
 )
+AiLabelled = Literal["keep", "drop", "only"]
+"""What becomes of videos with the platform's label for AI-generated content."""
 _MENTION = re.compile(r"@[\w.\-]+")
 
 
@@ -74,6 +77,23 @@ def as_id(value: object) -> str | None:
         return as_key(value)
     except MisfitError:
         return None
+
+
+def ai_label(row: Mapping[str, object]) -> str | None:
+    """The platform's label for AI-generated content (``video_tag``), as the API words it; None if there is none.
+
+    The two documented spellings give its numbers opposite meanings, so they are kept and not interpreted.
+    """
+    tag = row.get("video_tag")
+    if not isinstance(tag, Mapping):
+        return None
+    kind, number = (tag.get(name) or tag.get(f"video_tag_{name}") for name in ("type", "number"))
+    return f"{kind or 'video tag'} {number}" if number else None
+
+
+def is_left_out(row: Mapping[str, object], ai_labelled: AiLabelled) -> bool:
+    """Whether a choice among videos with and without the AI label leaves a row out."""
+    return ai_labelled != "keep" and (ai_label(row) is None) == (ai_labelled == "only")
 
 
 def hash_creator(name: str, salt: bytes) -> str:

@@ -21,7 +21,7 @@ from tiktokactions.collection.imports import read_imports
 from tiktokactions.collection.ledger import REQUESTS_A_DAY, Ledger, ledger_path
 from tiktokactions.collection.options import CollectOptions
 from tiktokactions.collection.plan import Estimate, estimate, period, read_hashtags
-from tiktokactions.collection.rows import hash_creator, hashed_creators, read_row
+from tiktokactions.collection.rows import AiLabelled, ai_label, hash_creator, hashed_creators, is_left_out, read_row
 from tiktokactions.collection.run import Run, Wanted, begin, shortfall
 from tiktokactions.collection.store import DATABASE, Collection, CollectionError, is_collection, put_video
 from tiktokactions.files import Place, dataset_lock, on_disk, write_atomic
@@ -58,6 +58,8 @@ class CollectionStatus:
     """An estimate from the requests that the finished windows took."""
     days_left: float
     removed: int
+    ai_labelled: int
+    """Videos that bear the platform's label for AI-generated content."""
     design: str
     """How the videos were sampled; empty where nothing was asked for."""
     refresh_due: str | None
@@ -248,6 +250,10 @@ def status_of(collection: Collection, now: float, requests_a_day: int) -> Collec
         requests_left=left,
         days_left=round(left / requests_a_day, 2),
         removed=collection.number("SELECT count(*) FROM removed"),
+        ai_labelled=sum(
+            ai_label(json.loads(row[0])) is not None
+            for row in collection.database.execute("SELECT raw FROM videos WHERE raw LIKE '%\"video_tag\"%'")
+        ),
         design=design_text(settings),
         refresh_due=None if due is None else utc_text(due)[:10],
         overdue=due is not None and now > due,
@@ -372,8 +378,10 @@ def collect_import(file: Path, output: Path, hash_creators: bool = False) -> Imp
     )
 
 
-def collect_export(folder: Path, output: Path, plain_creators: bool = False) -> int:
-    """Write one JSON object a line: the row as it came, and ``labels``. Creators are hashed unless ``plain_creators``.
+def collect_export(folder: Path, output: Path, plain_creators: bool = False, ai_labelled: AiLabelled = "keep") -> int:
+    """Write one JSON object a line: the row as it came, ``labels``, and ``inclusion_probability`` by hashtag.
+
+    Creators are hashed unless ``plain_creators``. ``ai_labelled``: what becomes of videos with the platform's AI label.
 
     Returns:
         How many lines.
@@ -381,9 +389,13 @@ def collect_export(folder: Path, output: Path, plain_creators: bool = False) -> 
     lines = []
     with Collection(folder) as collection:
         salt = collection.salt()
+        probabilities = collection.probabilities()
         for video_id, labels, creator, raw in collection.videos():
             row = raw if plain_creators else hashed_creators(raw, salt)
             row = {**row, "id": video_id, "labels": labels}
+            row |= probabilities.get(video_id, {})
+            if is_left_out(raw, ai_labelled):
+                continue
             if creator:
                 row["username"] = creator if plain_creators else hash_creator(creator, salt)
             lines.append(json.dumps(row, ensure_ascii=False))

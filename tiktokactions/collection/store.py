@@ -336,6 +336,15 @@ class Collection:
         for video_id, tags, creator, raw in rows:
             yield video_id, carried(tags, asked), creator, json.loads(raw)
 
+    def probabilities(self, video_id: str | None = None) -> dict[str, JsonObject]:
+        """By video, ``inclusion_probability``: how likely it was to be chosen, by hashtag, as far as that is known."""
+        found: dict[str, JsonObject] = {}
+        query = "SELECT video_id, hashtag, probability FROM found WHERE probability IS NOT NULL"
+        where, values = (" AND video_id=?", (video_id,)) if video_id is not None else ("", ())
+        for video, hashtag, probability in self.database.execute(query + where, values):
+            found.setdefault(video, {"inclusion_probability": {}})["inclusion_probability"][hashtag] = probability
+        return found
+
     def imported(self, video_id: str) -> JsonObject:
         """What earlier imports said of a video; nothing if there were none, or if the API has told of it."""
         query = "SELECT raw FROM videos WHERE video_id=? AND source='import'"

@@ -135,9 +135,9 @@ def _arriving(
     """Files that lie there already, those of ``from_folder``, then those that are downloaded."""
     from tiktokactions.collection.download import download_all, pick_up
 
-    yield from pick_up(collection, tally)
+    yield from pick_up(collection, tally, None, options.ai_labelled)
     if options.from_folder is not None:
-        yield from pick_up(collection, tally, on_disk(options.from_folder, "`from_folder`"))
+        yield from pick_up(collection, tally, on_disk(options.from_folder, "`from_folder`"), options.ai_labelled)
     if may_fetch:
         yield from download_all(collection, options, tally, report)
 

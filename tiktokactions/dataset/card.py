@@ -84,6 +84,7 @@ def _composition(stats: Statistics) -> str:
         ["Hours of source video", f"{stats.source_hours:,.2f}"],
         ["Creators of source videos", f"{stats.creators:,}"],
         ["Creators of clips", f"{stats.creators_accepted:,}"],
+        ["Clips with the platform's label for AI-generated content", f"{stats.ai_labelled_accepted:,}"],
         *([f"Clips in split {markdown(name)}", f"{n:,}"] for name, n in stats.splits.items()),
     ]
     if per_label := stats.clips_per_label:
@@ -154,6 +155,13 @@ def making_section(stats: Statistics, info: DatasetInfo) -> str:
         "Near-duplicates are kept." if options["keep_duplicates"] else "Of near-duplicates the best copy is kept.",
         "The clip is cut to the frame, opened again and checked.",
     ]
+    if stats.sampled:
+        designs = "; ".join(f"{markdown(text)} ({n:,} clips)" for text, n in stats.designs.items())
+        steps.insert(
+            0,
+            f"Videos were sampled: {designs}. The manifest has their `inclusion_probability`; by it the"
+            f" {stats.sampled:,} clips stand for about {stats.represented:,.0f} videos of the platform.",
+        )
     numbered = "\n".join(f"{i}. {step}" for i, step in enumerate(steps, 1))
     counts = "; ".join(f"{_code(name)} {n:,}" for name, n in stats.detectors.items())
     parts = ["## How it was made", numbered, *([f"Videos per detector: {counts}."] if counts else [])]

@@ -48,6 +48,8 @@ SCHEMA = pa.schema(
             (pa.map_(_TEXT, _FLOAT), "timings"),
             (_TEXT, "record_sha256"),
             (pa.map_(_TEXT, _TEXT), "human_answers"),
+            (_TEXT, "ai_label", "sampling"),
+            (_FLOAT, "inclusion_probability"),
         )
         for name in names
     ]
@@ -90,6 +92,9 @@ def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None 
         "person_score": threshold,
         "timings": list(record.timings.items()),
         "record_sha256": record_seal(record),
+        "ai_label": _text(source.metadata.get("ai_label")),
+        "sampling": _text(source.metadata.get("sampling")),
+        "inclusion_probability": _inclusion(source.metadata.get("inclusion_probability")),
         "human_labels": record.labels_seen,
         "human_answers": None if record.human_answers is msgspec.UNSET else list(record.human_answers.items()),
     }
@@ -119,6 +124,16 @@ def with_unsaid(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
 def _fields(part: object, *names: str) -> JsonObject:
     """Fields of a part of a record; null where the part is not there."""
     return {name: getattr(part, name) if part is not None else None for name in names}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _inclusion(by_hashtag: object) -> float | None:
+    """How likely a video was to be in its collection at all: at least as likely as under any of its hashtags."""
+    values = by_hashtag.values() if isinstance(by_hashtag, dict) else ()
+    return max((float(value) for value in values if isinstance(value, (int, float))), default=None)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -23,7 +23,7 @@ import bisect
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,7 @@ COLUMNS = [
     *("longest_scene_s", "person_frames", "clip_start_s", "clip_end_s", "split", "detector", "orientation"),
     *("copies", "size_bytes", "timings"),
 ]
-LATER_COLUMNS = ("clip_person_frames",)
+LATER_COLUMNS = ("clip_person_frames", "ai_label", "inclusion_probability", "sampling")
 """Read with the others where a manifest has them."""
 STAGES = ("seen", "readable", "long_enough", "people", "accepted", "needs_review")
 
@@ -160,6 +160,15 @@ class Statistics:
     splits: dict[str, int]
     """Accepted videos per split; empty while the dataset is not split."""
     stages: tuple[Stage, ...]
+    ai_labelled: int = 0
+    """Videos with the platform's label for AI-generated content."""
+    ai_labelled_accepted: int = 0
+    sampled: int = 0
+    """Accepted videos whose inclusion probability in their collection is known."""
+    designs: dict[str, int] = field(default_factory=dict)
+    """How these were sampled, in the words of their collections."""
+    represented: float = 0.0
+    """How many videos of the platform these stand for: the sum of one divided by that probability."""
 
     @property
     def accepted(self) -> int:
@@ -252,6 +261,9 @@ class _Tally:
         self.seconds = dict.fromkeys(("clips", "review", "source"), 0.0)
         self.bytes = 0
         self.copies = 0
+        self.ai_labelled = np.zeros(2, np.int64)
+        self.sampled, self.represented = 0, 0.0
+        self.designs: Counter[str] = Counter()
         self.creators: set[str] = set()
         self.creators_accepted: set[str] = set()
         self.stage_seconds: dict[str, float] = {}
@@ -271,6 +283,14 @@ def _count(batch: pa.RecordBatch, tally: _Tally, min_person_frames: int) -> None
     creators = pc.replace_with_mask(batch["creator"], pc.equal(batch["creator"], ""), pa.scalar(None, pa.string()))
     tally.creators.update(creators.drop_null().unique().to_pylist())
     tally.creators_accepted.update(creators.filter(pa.array(accepted)).drop_null().unique().to_pylist())
+    if "ai_label" in batch.schema.names:
+        labelled = _mask(pc.is_valid(batch["ai_label"]))
+        tally.ai_labelled += [labelled.sum(), (labelled & accepted).sum()]
+        chances = _numbers(batch, "inclusion_probability")[accepted]
+        chances = chances[chances > 0]
+        tally.sampled += len(chances)
+        tally.designs.update(_value_counts(batch["sampling"].filter(pa.array(accepted)).drop_null()))
+        tally.represented += float((1 / chances).sum())
     tally.copies += pc.sum(batch["copies"]).as_py() or 0
     tally.bytes += pc.sum(batch["size_bytes"]).as_py() or 0
 
@@ -407,6 +427,11 @@ def _summarise(tally: _Tally, min_person_frames: int) -> Statistics:
         frame_sizes=_shares(tally.shares["width", "height"], "{}×{}".format, most_common=MOST_COMMON),
         orientations=_shares(tally.shares["orientation",], str, most_common=MOST_COMMON),
         frame_rates=_shares(tally.shares["fps",], str),
+        ai_labelled=int(tally.ai_labelled[0]),
+        ai_labelled_accepted=int(tally.ai_labelled[1]),
+        sampled=tally.sampled,
+        designs=dict(tally.designs.most_common()),
+        represented=round(tally.represented, 1),
         creators=len(tally.creators),
         creators_accepted=len(tally.creators_accepted),
         copies=tally.copies,

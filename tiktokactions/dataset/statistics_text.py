@@ -69,6 +69,7 @@ def _overview(stats: Statistics) -> str:
         ("clips", f"{stats.funnel.accepted:,}, {stats.clip_hours:,.2f} hours"),
         ("sources", f"{stats.source_hours:,.2f} hours, {size}, {stats.copies:,} identical copies"),
         ("creators", f"{stats.creators:,}, of accepted clips {stats.creators_accepted:,}"),
+        ("labelled as AI", f"{stats.ai_labelled:,}, of accepted clips {stats.ai_labelled_accepted:,}"),
         ("detectors", _counts(stats.detectors)),
         ("splits", _counts(stats.splits)),
         ("clips per label", label_summary(stats)),

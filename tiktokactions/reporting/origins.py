@@ -55,6 +55,7 @@ def collection_section(folder: Place) -> Section:
             (count(found.requests), "requests"),
             (count(found.rejected), "answers without the hashtag"),
             (count(found.removed), "removed"),
+            (count(found.ai_labelled), "labelled as AI-generated"),
         )
     ]
     if found.overdue:
