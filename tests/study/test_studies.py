@@ -131,12 +131,14 @@ def test_differences_are_paired():
     """Two sources that fail on the same videos: the difference is far surer than either accuracy."""
     rng = np.random.default_rng(0)
     hard = rng.random(400) < 0.4
-    better = np.where(hard & (rng.random((5, 400)) < 0.95), 0.0, 1.0)
+    better = np.where(hard & (rng.random((5, 400)) < 0.6), 0.0, 1.0)
     worse = np.where(hard, 0.0, 1.0) * np.ones((5, 1))
     found = differences({"better": better, "worse": worse})[0]
-    assert found.low > 0 and found.low < found.difference < found.high and found.high - found.low < 0.04
+    assert found.low > 0 and found.low < found.difference < found.high and found.high - found.low < 0.13
     same = differences({"one": worse, "other": worse})[0]
-    assert (same.difference, same.low, same.high) == (0, 0, 0)
+    assert same.difference == 0 and -0.08 < same.low < -0.01 and 0.01 < same.high < 0.08, "seeds may yet differ"
+    few = differences({"one": worse[:1, :12], "other": worse[:1, :12]})[0]
+    assert few.low < -0.1 and few.high > 0.1, "twelve videos and one seed show next to nothing"
     assert [(d.first, d.second) for d in differences({"a": worse, "b": worse, "c": better})] == [
         ("a", "b"), ("a", "c"), ("b", "c")]  # fmt: skip
 

@@ -61,6 +61,10 @@ def study_sources(
             found = room.differences(room.correct_by_source(study.folder, outcome.results), settings.seed)
             room.write_tables(study.folder, outcome.results, found)
             room.draw_sources(study.folder, outcome.results, settings.equal)
+        if settings.repeats == 1:
+            warnings.append(
+                "one seed: how much seeds differ is assumed, not measured; three make the interval narrower"
+            )
         pairs = [dataclasses.asdict(d) for d in found]
         return study_result(study, trials, outcome, room.table(outcome.results), pairs=pairs, warnings=warnings)
 

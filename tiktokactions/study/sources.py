@@ -20,6 +20,10 @@ from tiktokactions.study.trials import Trial, TrialResult
 
 SCRATCH = "scratch"
 RESAMPLES = 5000
+PRIOR_RUNS = 3
+"""How many runs beyond the first the prior of the spread of seeds counts as."""
+SEED_SPREAD = 0.2
+"""Standard deviation between seeds that the prior expects, in logits of the mean accuracy."""
 
 
 def parse_sources(texts: Sequence[str]) -> dict[str, str | None]:
@@ -91,23 +95,28 @@ def correct_by_source(study: Path, results: Sequence[TrialResult]) -> dict[str, 
 
 
 def differences(correct: Mapping[str, np.ndarray], seed: int = 0) -> list[Difference]:
-    """Paired bootstrap: the same resampled test videos for both sources of a pair, and resampled seeds for each.
+    """Posterior of each difference: test videos reweighted alike for both sources of a pair (Bayesian bootstrap), and seeds
+    that vary by a standard deviation of which the runs tell something and a prior the rest: one to three runs are enough.
 
     Args:
         correct: for each source (runs, videos), 1 where right.
-        seed: of the bootstrap.
+        seed: of the draws.
     """
     rng = np.random.default_rng(seed)
     found = []
     for first, second in itertools.combinations(correct, 2):
         a, b = correct[first], correct[second]
-        videos = a.shape[1]
-        drawn = np.empty(RESAMPLES)
-        for i in range(RESAMPLES):
-            counts = rng.multinomial(videos, np.full(videos, 1 / videos))
-            runs_a, runs_b = rng.integers(len(a), size=len(a)), rng.integers(len(b), size=len(b))
-            drawn[i] = (a[runs_a].mean(0) - b[runs_b].mean(0)) @ counts / videos
-        low, high = np.quantile(drawn, [0.025, 0.975])
+        level = float(np.clip((a.mean() + b.mean()) / 2, 0.05, 0.95))
+        expected = SEED_SPREAD * level * (1 - level)
+        within = sum(float(np.sum((runs.mean(1) - runs.mean()) ** 2)) for runs in (a, b))
+        freedom = PRIOR_RUNS + len(a) + len(b) - 2
+        variance = (PRIOR_RUNS * expected**2 + within) / rng.chisquare(freedom, RESAMPLES)
+        of_seeds = rng.normal(size=RESAMPLES) * np.sqrt(variance * (1 / len(a) + 1 / len(b)))
+        # Half a video that only one source gets right, on either side: of few videos that agree, others may not.
+        apart = np.concatenate([a.mean(0) - b.mean(0), [1.0, -1.0]])
+        share = np.array([*np.ones(a.shape[1]), 0.5, 0.5])
+        of_videos = np.array([draw @ apart / draw.sum() for draw in (rng.gamma(share) for _ in range(RESAMPLES))])
+        low, high = np.quantile(of_videos + of_seeds, [0.025, 0.975])
         found.append(Difference(first, second, float(a.mean() - b.mean()), float(low), float(high)))
     return found
 
