@@ -97,7 +97,7 @@ def test_other_settings_need_another_folder(tmp_path):
         (SourcesOptions, {"size": 0}, "`size`: got 0"),
         (ExtrapolateOptions, {"targets": ()}, "`targets`: got nothing"),
         (ExtrapolateOptions, {"method": "best"}, "`method`: got 'best'"),
-        (ExtrapolateOptions, {"draws": 10}, "`draws`: got 10, expected 50 or more"),
+        (ExtrapolateOptions, {"draws": -1}, "`draws`: got -1, expected 0 or more"),
     ],
 )
 def test_options_that_make_no_sense(kind, given, message):
