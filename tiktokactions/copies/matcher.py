@@ -63,6 +63,8 @@ STILL_MOTION, HARDLY_MOTION = 0.02, 0.08
 """Change of the cells that change most, in standard deviations of a picture: below it nothing moves, or hardly anything."""
 HARDLY_IN_STEP = 0.2
 STILL_LIKENESS = 0.985
+BRIEF_S, BRIEF_LIKENESS = 5.5, 0.997
+"""So alike must pictures be that are hardly in step for less long: chance is in step for a while before one fixed camera."""
 STILL_DURATION_SHARE = 0.05
 
 
@@ -160,7 +162,8 @@ def _at(
         equally_long = abs(length_a - length_b) <= STILL_DURATION_SHARE * max(length_a, length_b)
         likeness = _likeness(pictures_a.mean(axis=0), pictures_b.mean(axis=0))
         is_still = motion < STILL_MOTION and equally_long
-        if likeness >= STILL_LIKENESS and (score >= HARDLY_IN_STEP or is_still):
+        alike = STILL_LIKENESS if is_still or seconds >= BRIEF_S else BRIEF_LIKENESS
+        if likeness >= alike and (score >= HARDLY_IN_STEP or is_still):
             score = needed = likeness
     if score < needed:
         return None
