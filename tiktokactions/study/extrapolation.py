@@ -27,7 +27,7 @@ SHOWN = (1, 1.5, 2, 4, 8)
 TOLD = (2, 4, 8)
 """Multiples at which the probability of a target is told."""
 ASSURANCES = (0.5, 0.8, 0.95)
-LADDER = (0.001, 0.002, 0.005, 0.01, 0.02, *(n / 20 for n in range(1, 20)), 0.96, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
+LADDER = (0.005, 0.01, 0.02, *(n / 20 for n in range(1, 20)), 0.96, 0.97, 0.98, 0.99, 0.995)
 """Accuracies that people ask for: the next five above the level measured are the default targets."""
 NEXT_SIZE_LIMIT = 2.0
 """The next size to measure is looked for up to this many times the largest."""
