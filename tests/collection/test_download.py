@@ -135,7 +135,11 @@ def test_portrait_videos_get_the_right_format(tmp_path: Path) -> None:
 
 
 def test_retries_are_set_because_the_library_has_none(tmp_path: Path) -> None:
-    passed = {"cookies_from_browser": "firefox:work", "proxy": "socks5://127.0.0.1:9", "user_agent": "lab"}
+    passed: dict[str, Any] = {
+        "cookies_from_browser": "firefox:work",
+        "proxy": "socks5://127.0.0.1:9",
+        "user_agent": "lab",
+    }
     found = settings(tmp_path, FetchOptions(rate_mb_s=2.0, **passed))
     assert found["retries"] and found["fragment_retries"] and found["extractor_retries"] and not found["cachedir"]
     assert (found["ratelimit"], found["proxy"]) == (2e6, "socks5://127.0.0.1:9")

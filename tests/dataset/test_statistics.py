@@ -24,7 +24,7 @@ WriteManifest = Callable[[list[dict[str, Any]]], Path]
 
 def row(video_id: str, status: str, *reasons: str, **values: Any) -> dict[str, Any]:
     """A row of the manifest; what is not given is unknown, as in a manifest written from a failed video."""
-    empty = {"labels": [], "human_labels": None, "copies": 0, "size_bytes": 0, "timings": []}
+    empty: dict[str, Any] = {"labels": [], "human_labels": None, "copies": 0, "size_bytes": 0, "timings": []}
     return {"video_id": video_id, "status": status, "reasons": list(reasons), **empty, **values}
 
 

@@ -599,7 +599,7 @@ def test_boxes_lie_on_the_person_however_the_picture_is_stored(
     """The brightest square is a person, who walks."""
 
     def see(images_bgr: Sequence[np.ndarray]) -> list[tuple[PersonBox, ...]]:
-        found = []
+        found: list[tuple[PersonBox, ...]] = []
         for image in images_bgr:
             y, x = np.nonzero(image.mean(2) > 150)
             box = float(x.min()), float(y.min()), float(x.max()), float(y.max())
@@ -609,7 +609,7 @@ def test_boxes_lie_on_the_person_however_the_picture_is_stored(
     frames = np.full((100, 200, 120, 3), 40, np.uint8)
     for number, frame in enumerate(frames):
         frame[20:80, 10 + number // 2 : 40 + number // 2] = 220
-    write_video(tmp_path / "videos" / "walk" / "turned.mp4", frames, fps=25, **stored)
+    write_video(tmp_path / "videos" / "walk" / "turned.mp4", list(frames), fps=25, **stored)
     write_constant_model(tmp_path / "x.onnx", (1, 3, 416, 416), np.zeros((1, 3549, 85), np.float32))
     monkeypatch.setattr("tiktokactions.curation.one_video.open_detector", lambda _: see)
     api.curate(tmp_path / "videos", tmp_path / "data", detector=f"onnx:{tmp_path / 'x.onnx'}", workers=1)

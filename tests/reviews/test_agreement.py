@@ -338,7 +338,7 @@ def test_what_two_people_say_of_a_label(store: Store) -> None:
             ((found.alpha_low, found.alpha_high), alphas),
             ((pair.kappa_low, pair.kappa_high), kappas),
         ):
-            assert interval == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])), abs=0.06)
+            assert interval == pytest.approx(tuple(np.percentile(np.array(drawn, float), [2.5, 97.5])), abs=0.06)
 
 
 @pytest.mark.parametrize(

@@ -116,10 +116,11 @@ def test_what_is_said_first(runs, first):
 
 
 def test_a_dip_and_laws_that_do_not_fit_are_said():
-    dip = {128: [0.73, 0.73, 0.74], 256: [0.74, 0.76, 0.71], 512: [0.71, 0.68, 0.67], 1024: [0.63, 0.67, 0.69]}
+    dip = {128.0: [0.73, 0.73, 0.74], 256: [0.74, 0.76, 0.71], 512: [0.71, 0.68, 0.67], 1024: [0.63, 0.67, 0.69]}
     assert any("falls by" in note for note in extrapolate_measurements(checked(dip)).notes)
     rng = np.random.default_rng(0)
-    steps = {s: list(0.4 + 0.2 * (s > 2000) + rng.normal(0, 0.004, 4)) for s in (500, 1000, 2000, 4000, 8000, 16_000)}
+    sizes = (500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0)
+    steps = {s: list(0.4 + 0.2 * (s > 2000) + rng.normal(0, 0.004, 4)) for s in sizes}
     assert any("no law follows" in note for note in extrapolate_measurements(checked(steps)).notes)
     law = {s: list(0.9 - 0.5 * (s / 500) ** -0.5 + rng.normal(0, 0.004, 4)) for s in steps}
     assert not any("no law follows" in note for note in extrapolate_measurements(checked(law)).notes)
