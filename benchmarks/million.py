@@ -117,7 +117,7 @@ def open_gallery(dataset: Dataset, command: str) -> Measured:
     CPU and memory are those of the server until it has ended, wall seconds until the page is there.
     """
     store = Store(dataset.folder)
-    _, token = invite(store, "benchmark")
+    _, token = invite(store, "benchmark", "owner")
     store.close()
     began = time.perf_counter()
     server = subprocess.Popen(

@@ -15,7 +15,7 @@ from pathlib import Path
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
-from tiktokactions.reviews import gallery, golden, items, ledger, people, queue, store
+from tiktokactions.reviews import gallery, golden, items, ledger, queue, store
 from tiktokactions.reviews.agreement import Conflict, ReviewReport, review_report
 from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.folding import catch_up, fold_videos
@@ -90,6 +90,10 @@ class Desk:
         """Lease the next videos to a person; see :func:`tiktokactions.reviews.queue.next_items`."""
         name, count = queue_name or self.options.queue, max(0, min(count, 20))
         return queue.next_items(self.index, self.store, self.options, reviewer, name, count, exclude)
+
+    def is_there(self, video_id: str) -> bool:
+        """Whether a video is in the dataset; those that were taken down are not."""
+        return self.index.database.first("SELECT 1 FROM videos WHERE video_id=?", (video_id,)) is not None
 
     def item(self, video_id: str) -> ReviewItem:
         """Raises :class:`tiktokactions.reviews.items.UnknownVideoError`."""
@@ -230,8 +234,6 @@ def open_desk(
     try:
         if options.reviewers_per_video is not None:
             store.set_setting(opened, "reviewers_per_video", options.reviewers_per_video)
-        if options.owner_token is not None:
-            people.set_owner_token(opened, options.owner_token)
         desk = Desk(opened.dataset, data.options, options, opened, open_index(opened.dataset, data.options))
     except BaseException:
         opened.close()

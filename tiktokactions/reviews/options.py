@@ -17,10 +17,14 @@ METHODS: tuple[Method, ...] = get_args(Method)
 class ReviewOptions:
     """Every option of ``tiktokactions review DATASET``."""
 
-    host: str = option("127.0.0.1", "server", "address to listen on; any other than this machine's own needs a token")
+    host: str = option(
+        "127.0.0.1",
+        "server",
+        "address to listen on; other machines can reach any other than this one's own",
+    )
     port: int = option(8000, "server", "port to listen on; 0 takes any free one")
     owner_token: str | None = option(
-        None, "server", "the owner's token (default: made and shown where `host` is not this machine's own)"
+        None, "server", "the token of the owner's link (default: one of the dataset's own)"
     )
 
     sample: int = option(0, "queue", "quality control: show this many accepted videos, drawn at random", least=0)

@@ -191,8 +191,9 @@ def _json_bytes(value: object) -> bytes:
 def quoted(cell: object) -> object:
     """A cell of a CSV file as no spreadsheet takes it for a formula: text that begins like one, and is no number, gets an
     apostrophe before it. Wide characters count too: spreadsheets of East Asia read them."""
-    is_formula = isinstance(cell, str) and not _NUMBER.fullmatch(cell) and _FORMULA.match(cell)
-    return f"'{cell}" if is_formula else cell
+    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
+        return f"'{cell}"
+    return cell
 
 
 def unquoted(cell: str) -> str:

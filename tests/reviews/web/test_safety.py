@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 
 import pytest
 
 from tests.reviews.web.visits import HOME, Visitor, decision
-from tests.reviews.worlds import a_desk, a_record, doubtful
+from tests.reviews.worlds import a_desk, a_record, doubtful, says
 from tiktokactions.records import Source
-from tiktokactions.reviews import ledger, people
+from tiktokactions.reviews import golden, ledger, people, queue
 from tiktokactions.reviews.web.safety import host_is_ours, is_loopback, own_names
 
 HOSTILE = "</script><script>window.hacked=1</script>'\"><img src=x onerror=window.hacked=1>{{7*7}}"
@@ -87,7 +89,8 @@ def test_nobody_decides_without_a_session(desk):
 
 
 def test_the_cookie_is_strict_and_hidden_from_scripts(desk):
-    cookie = Visitor(desk).get("/").headers["set-cookie"].lower()
+    visitor = Visitor(desk)
+    cookie = visitor.post("/api/join", json={"token": visitor.owner_token}).headers["set-cookie"].lower()
     assert "samesite=strict" in cookie and "httponly" in cookie and "path=/" in cookie
 
 
@@ -95,7 +98,7 @@ def test_a_link_from_elsewhere_makes_no_new_person(desk):
     """A strict cookie is not sent with it: the page loads itself again instead of taking a name."""
     answer = Visitor(desk).get("/", headers={"sec-fetch-site": "cross-site"})
     assert 'http-equiv="refresh"' in answer.text and "set-cookie" not in answer.headers
-    assert people.reviewers(desk.store) == []
+    assert [person.id for person in people.reviewers(desk.store)] == ["owner"]
 
 
 @pytest.mark.parametrize(
@@ -193,14 +196,14 @@ def test_other_hosts_need_a_token(tmp_path):
     stranger = Visitor(desk, home)
     page = stranger.get("/")
     assert page.status_code == 401 and "v00" not in page.text and "set-cookie" not in page.headers
-    assert stranger.get("/join", params={"token": "wrong"}).status_code == 401
+    for path in ("/", f"/join?token={token}", "/gallery", "/name"):
+        assert "set-cookie" not in stranger.get(path).headers, "opening an address changes nothing"
     assert stranger.post("/api/join", json={"token": "wrong"}).status_code == 401
     guest = Visitor(desk, home).enter(f"/join?token={token}")
     assert guest.get("/api/session").json()["reviewer"] == ann.id
     assert guest.get("/owner").status_code == 403
     assert guest.get("/api/report").status_code == 403
     assert guest.change("/api/invitations", {"name": "Eve"}).status_code == 403
-    assert guest.change("/api/name", {"name": "owner"}).status_code == 409
     assert guest.change("/api/next", {"queue": "conflicts"}).status_code == 403
     boss = Visitor(desk, home).enter("/join?token=the-owner's-own-token")
     assert boss.get("/owner").status_code == 200
@@ -218,28 +221,55 @@ def test_other_hosts_need_a_token(tmp_path):
     desk.close()
 
 
-def test_names_on_this_machine(desk):
-    first = Visitor(desk).enter()
-    assert first.get("/api/session").json()["reviewer"] == "owner"
-    second = _another(first)
-    second.enter()
-    assert second.get("/api/session").json()["reviewer"] == "guest 2"
-    assert second.change("/api/name", {"name": "Ann"}).status_code == 200
-    assert second.get("/api/session").json()["name"] == "Ann"
-    people.invite(desk.store, "Bob")
-    assert second.get("/owner").status_code == 403
-    second.mark = second.get("/api/session").json()["token"]
-    assert second.change("/api/name", {"name": "bob"}).status_code == 409  # Bob has a link of his own
+def test_nobody_gets_in_or_becomes_the_owner_without_a_token(desk):
+    """Not on this machine either; what is opened changes nothing and reserves nothing."""
+    stranger = Visitor(desk)
+    for path in ("/", "/gallery", "/owner", "/videos/v00"):
+        assert stranger.get(path).status_code == 401 and not stranger.cookies
+    assert stranger.post("/api/name", json={"name": "owner"}).status_code in (404, 405)
+    assert [person.id for person in people.reviewers(desk.store)] == ["owner"]
+    owner = Visitor(desk).enter()
+    for _ in range(10):
+        assert owner.get("/").status_code == 200
+    assert queue.count_leases(desk.index) == {}
+    assert len(owner.change("/api/next", {"count": 20}).json()["items"]) == 4
 
 
-def _another(visitor: Visitor) -> Visitor:
-    """Another browser at the same server."""
-    from starlette.testclient import TestClient
+def test_joining_asks_before_it_ends_a_session(desk):
+    owner = Visitor(desk).enter()
+    _, token = people.invite(desk.store, "Ann")
+    asked = owner.post("/api/join", json={"token": token})
+    assert asked.status_code == 409 and "signed in as owner" in asked.json()["error"]
+    assert owner.get("/api/session").json()["reviewer"] == "owner"
+    assert owner.post("/api/join", json={"token": token, "replace": True}).json()["reviewer"] == "ann"
+    assert owner.get("/api/session").json()["reviewer"] == "ann"
 
-    other = Visitor.__new__(Visitor)
-    TestClient.__init__(other, visitor.app, base_url=HOME)
-    other.mark = ""
-    return other
+
+def test_before_judging_nothing_tells_what_became_of_a_video(tmp_path):
+    """Gold items are a rejected and an accepted video among others; page and data are the same but for what was measured."""
+    records = [*doubtful(4), a_record("short", (0.9,) * 3 + (0.1,) * 7, scenes_s=(0.0, 2.0)), a_record("fine")]
+    with contextlib.closing(a_desk(tmp_path / "data", records, gold_every=1)) as desk:
+        golden.set_gold(desk.store, "short", "reject")
+        golden.set_gold(desk.store, "fine", "accept")
+        _, token = people.invite(desk.store, "Ann")
+        ledger.add_decision(desk.store, "bob", says("v00", "reject"))
+        ann = Visitor(desk).enter(f"/join?token={token}")
+        items = ann.change("/api/next", {"count": 20}).json()["items"]
+        assert {"short", "fine"} <= {item["video_id"] for item in items}
+        for item in items:
+            assert re.fullmatch(r"people in \d+ of 10 frames", item["why"]), item
+            assert (item["judgements"], item["decided"], item["queue"], item["prefill"]) == (
+                None,
+                None,
+                "review",
+                False,
+            )
+        for row in ann.get("/api/videos").json()["videos"]:
+            assert (row["status"], row["reasons"], row["judged"], row["conflict"]) == ("", [], None, None)
+        shown = ann.get("/gallery").text + ann.get("/gallery?status=rejected").text
+        assert not re.search(r"rejected|accepted|needs review|too short", shown)
+        ann.change("/api/decisions", decision("short", "reject"))
+        assert "too short" in ann.get("/api/videos/short").json()["why"], "afterwards it is told"
 
 
 def test_a_forged_cookie_is_worth_nothing(desk, visitor):

@@ -18,11 +18,13 @@ from starlette.testclient import TestClient
 
 from tests.conftest import REPOSITORY
 from tiktokactions.dataset.dataset import Dataset
+from tiktokactions.reviews import people
 from tiktokactions.reviews.desk import Desk, open_desk
 from tiktokactions.reviews.options import ReviewOptions
 from tiktokactions.reviews.web import create_app
 
 HOME = "http://127.0.0.1:8000"
+OWNER_TOKEN = "the token of the owner"
 
 
 class Visitor(TestClient):
@@ -31,9 +33,13 @@ class Visitor(TestClient):
     def __init__(self, desk: Desk, address: str = HOME, **settings: object) -> None:
         super().__init__(create_app(desk), base_url=address, **settings)  # type: ignore[arg-type]
         self.mark = ""
+        self.owner_token = desk.options.owner_token or OWNER_TOKEN
+        people.set_owner_token(desk.store, self.owner_token)
 
     def enter(self, path: str = "/") -> Visitor:
-        assert self.get(path).status_code == 200
+        """By a link with a token; without one by the owner's."""
+        said = {"token": path.partition("?token=")[2] or self.owner_token}
+        assert self.post("/api/join", json=said).status_code == 200 and self.get(path).status_code == 200
         self.mark = self.get("/api/session").json()["token"]
         return self
 
@@ -49,6 +55,7 @@ def decision(video_id: str, verdict: str = "accept", key: str = "", **changes: o
 def served(dataset: Path, **options: Any) -> Iterator[str]:
     """The pages of a dataset on a port of their own, by a thread of the test; yields the address."""
     desk = open_desk(Dataset(dataset), ReviewOptions(**options))
+    people.set_owner_token(desk.store, OWNER_TOKEN)
     settings = uvicorn.Config(create_app(desk), port=0, log_level="warning", ws="none", timeout_graceful_shutdown=1)
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -68,6 +75,7 @@ def served(dataset: Path, **options: Any) -> Iterator[str]:
 def serving(dataset: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """``tiktokactions review`` as a process of its own; yields its address. Ended by SIGINT unless it has ended."""
     port = [] if "--port" in options else ["--port", "0"]
+    port += [] if "--host" in options else ["--owner-token", OWNER_TOKEN]
     arguments = ["-m", "tiktokactions", "review", str(dataset), *port, *options]
     process = subprocess.Popen(
         [sys.executable, *arguments], cwd=REPOSITORY, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -80,7 +88,7 @@ def serving(dataset: Path, *options: str) -> Iterator[tuple[str, subprocess.Pope
         for _ in range(600):
             found = re.search(r"http://\S+", "".join(said))
             if found:
-                yield found[0].rstrip("/"), process
+                yield found[0] if "--host" in options else found[0].partition("/join")[0], process
                 break
             assert process.poll() is None, "".join(said)
             time.sleep(0.05)

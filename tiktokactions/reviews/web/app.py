@@ -24,7 +24,7 @@ from tiktokactions.reviews.web.endpoints import api, open_api
 from tiktokactions.reviews.web.media import media
 from tiktokactions.reviews.web.pages import VisitorNeededError, let_in, pages
 from tiktokactions.reviews.web.proxies import Proxies
-from tiktokactions.reviews.web.safety import SECURITY_HEADERS, Guard, is_loopback
+from tiktokactions.reviews.web.safety import SECURITY_HEADERS, Guard
 from tiktokactions.reviews.web.sessions import Sessions
 from tiktokactions.reviews.web.words import FILTERS
 
@@ -33,6 +33,7 @@ The interface behind the review pages of tiktokactions. Programs send `Authoriza
 `tiktokactions review invite DATASET NAME`; browsers have a cookie, and send `X-Review-Token` with each change.
 """
 NOT_SAVED = "It could not be saved just now; it will be sent again."
+DISK_FULL = "The server's disk is full: nothing can be saved until its owner makes room. It will be sent again."
 NO_PAGE = "There is no such page. Videos are found in the gallery."
 _log = logging.getLogger(__name__)
 
@@ -47,11 +48,9 @@ class _Static(StaticFiles):
 
 
 def create_app(desk: Desk) -> FastAPI:
-    """The pages of a desk as an ASGI application. Nobody gets in without a token if other machines can reach it, or if an
-    owner's token is set."""
+    """The pages of a desk as an ASGI application. Nobody gets in without a token."""
     templates = Jinja2Templates(HERE / "templates")
     templates.env.filters.update(FILTERS)
-    tokens_needed = not is_loopback(desk.options.host) or desk.options.owner_token is not None
     proxies = Proxies(desk.dataset / ".review" / "proxies")
 
     @asynccontextmanager
@@ -68,7 +67,7 @@ def create_app(desk: Desk) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.state.web = Web(desk, Sessions(desk.store, desk.dataset, tokens_needed), proxies, templates, assets_version())
+    app.state.web = Web(desk, Sessions(desk.store, desk.dataset), proxies, templates, assets_version())
     for router in (open_api, api, media, pages):
         app.include_router(router)
     app.mount("/static", _Static(directory=STATIC), name="static")
@@ -112,6 +111,8 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(sqlite3.Error)
     async def not_stored(request: Request, error: sqlite3.Error) -> Response:
         _log.error("%s %s: %s", request.method, request.url.path, error)
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
+            return _problem(request, 507, DISK_FULL, {"retry-after": "5"})
         return _problem(request, 503, NOT_SAVED, {"retry-after": "1"})
 
     @app.exception_handler(VisitorNeededError)

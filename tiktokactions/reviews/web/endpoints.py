@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, HTTPException, Path, Query, Response
+from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from pydantic import BaseModel
 
 from tiktokactions.records import JsonObject, Status
@@ -67,22 +67,19 @@ def _session_answer(web: Web, session: Session) -> shapes.SessionAnswer:
 
 
 @open_api.post("/join")
-def join(web: TheWeb, given: shapes.TokenGiven, response: Response) -> shapes.SessionAnswer:
-    """Sign in with the token of an invitation; the answer sets the cookie."""
+def join(web: TheWeb, request: Request, given: shapes.TokenGiven, response: Response) -> shapes.SessionAnswer:
+    """Sign in with the token of an invitation; the answer sets the cookie. Somebody else's session in the same browser is
+    ended only with `replace`."""
     session = web.sessions.with_token(given.token.strip())
     if session is None:
-        raise HTTPException(401, "This token is not known here, or it has been replaced.")
+        raise HTTPException(401, "This link is not valid, or a newer one has replaced it.")
+    before = web.sessions.session_of(request)
+    if before is not None and before.person.id != session.person.id and not given.replace:
+        raise HTTPException(
+            409, f"You are signed in as {before.person.name} here. Joining as {session.person.name} ends that."
+        )
     web.sessions.keep(response, session)
     return _session_answer(web, session)
-
-
-@api.post("/name")
-def take_name(web: TheWeb, session: MayChange, given: shapes.NameGiven, response: Response) -> shapes.SessionAnswer:
-    """Judge under another name from now on; only where the server can be reached from this machine alone."""
-    taken = web.sessions.with_name(given.name)
-    web.desk.release(session.person.id)
-    web.sessions.keep(response, taken)
-    return _session_answer(web, taken)
 
 
 @api.post("/leave")
@@ -170,10 +167,10 @@ def undo(web: TheWeb, session: MayChange, given: shapes.UndoGiven) -> shapes.Und
 
 
 @api.post("/leases/renew")
-def renew(web: TheWeb, session: MayChange, given: shapes.LeasesGiven) -> shapes.Done:
-    """The page is still open: keep these videos reserved."""
+def renew(web: TheWeb, session: MayChange, given: shapes.LeasesGiven) -> shapes.Renewed:
+    """The page is still open: keep these videos reserved. The answer names those that are not in the dataset any more."""
     web.desk.renew(session.person.id, given.video_ids)
-    return shapes.Done()
+    return shapes.Renewed(gone=[video_id for video_id in given.video_ids if not web.desk.is_there(video_id)])
 
 
 @api.post("/leases/release")
@@ -216,8 +213,9 @@ class GalleryQuery(BaseModel):
     order: Literal["id", "-id", "score", "-score", "duration", "-duration"] = "id"
 
     def filters(self, session: Session) -> Filters:
-        """Only owners may filter by what others said."""
-        return Filters(**self.model_dump() | ({} if session.is_owner else {"judged": None}))
+        """Only owners may filter by what others said, and what became of it."""
+        hidden = {} if session.is_owner else dict.fromkeys(("judged", "status", "reason"))
+        return Filters(**self.model_dump() | hidden)
 
 
 @api.get("/videos", responses=UNKNOWN)
@@ -234,7 +232,8 @@ def videos(
         page = web.desk.browse(query.filters(session), after, before, limit)
     except ValueError as error:
         raise HTTPException(404, "after, before: no such page; expected what an earlier answer gave") from error
-    hidden = {} if session.is_owner else {"judged": None, "conflict": None}
+    hidden: JsonObject = {"judged": None, "conflict": None, "status": "", "reasons": ()}
+    hidden = {} if session.is_owner else hidden
     found = [shapes.VideoAnswer.model_validate(row).model_copy(update=hidden) for row in page.rows]
     return shapes.GalleryAnswer(videos=found, next=page.next, previous=page.previous, total=page.total)
 

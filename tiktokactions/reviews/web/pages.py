@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from typing import Annotated
 from urllib.parse import urlencode
@@ -14,7 +15,7 @@ from tiktokactions.reviews import golden, people
 from tiktokactions.reviews.gallery import ORDERS
 from tiktokactions.reviews.web import shapes
 from tiktokactions.reviews.web.context import TheWeb, Web, web_of
-from tiktokactions.reviews.web.endpoints import GalleryQuery, item_of, next_answer
+from tiktokactions.reviews.web.endpoints import GalleryQuery, item_of
 from tiktokactions.reviews.web.sessions import Session
 
 HELD_AHEAD = 5
@@ -28,12 +29,9 @@ class VisitorNeededError(Exception):
 
 
 def visitor(request: Request) -> Session:
-    sessions = web_of(request).sessions
-    session = sessions.session_of(request)
+    session = web_of(request).sessions.session_of(request)
     if session is None:
-        if sessions.tokens_needed or request.headers.get("sec-fetch-site") == "cross-site":
-            raise VisitorNeededError
-        session = request.state.newcomer = sessions.newcomer()
+        raise VisitorNeededError
     return session
 
 
@@ -48,7 +46,7 @@ PageOwner = Annotated[Session, Depends(page_owner)]
 
 
 async def let_in(request: Request) -> Response:
-    """What somebody sees who is not signed in. On this machine a name is enough; elsewhere an invitation is needed.
+    """What somebody sees who is not signed in: an invitation is needed.
 
     The cookie is strict: a page that is opened from a link on another site is requested without it. Such a page only
     reloads itself, and that request comes from this site.
@@ -67,14 +65,9 @@ def _page(
         "page_version": web.page_version,
         "session": session,
         "mark": "" if session is None else web.sessions.mark(session),
-        "names_will_do": not web.sessions.tokens_needed,
         "dataset_name": web.desk.dataset.resolve().name,
     }
-    response = web.templates.TemplateResponse(request, template, common | values, status_code=status_code)
-    newcomer = getattr(request.state, "newcomer", None)
-    if newcomer is not None:
-        web.sessions.keep(response, newcomer)
-    return response
+    return web.templates.TemplateResponse(request, template, common | values, status_code=status_code)
 
 
 def _boot(web: Web, session: Session, **values: object) -> JsonObject:
@@ -98,10 +91,10 @@ def review(
     name = queue or web.desk.options.queue
     if name == "conflicts" and not session.is_owner:
         raise HTTPException(403, "Only the owner settles conflicts.")
-    first = next_answer(web, session, name, HELD_AHEAD, [])
-    boot = _boot(web, session, queue=name, single=False, **first.model_dump())
-    shown = first.items[0].video_id if first.items else ""
-    return _page(web, request, session, "review.html", boot=boot, tab="review", queue=name, first=shown)
+    # A page that is only opened reserves nothing: its script asks for videos.
+    progress = dataclasses.asdict(web.desk.progress(session.person.id, name))
+    boot = _boot(web, session, queue=name, single=False, items=[], progress=progress)
+    return _page(web, request, session, "review.html", boot=boot, tab="review", queue=name, first="")
 
 
 @pages.get("/videos/{video_id}")
@@ -171,19 +164,11 @@ def owner_page(web: TheWeb, session: PageOwner, request: Request) -> Response:
 
 
 @pages.get("/join")
-def join(web: TheWeb, request: Request, token: Annotated[str, Query(max_length=200)] = "") -> Response:
-    session = web.sessions.with_token(token.strip()) if token else None
-    if session is None:
-        problem = "This link is not valid, or a newer one has replaced it." if token else ""
-        return _page(web, request, None, "join.html", status_code=401 if token else 200, problem=problem)
-    response = _page(web, request, None, "again.html", address="/")
-    web.sessions.keep(response, session)
-    return response
+def join(web: TheWeb, request: Request) -> Response:
+    """The page's script sends the token of its address; opening it changes nothing."""
+    return _page(web, request, None, "join.html", problem="")
 
 
 @pages.get("/name")
 def name(web: TheWeb, session: Visitor, request: Request) -> Response:
-    known = [] if web.sessions.tokens_needed else people.reviewers(web.desk.store)
-    free = [person for person in known if not person.disabled and person.role != "outside"]
-    named = [person for person in free if not person.has_token or person.id == "owner"]
-    return _page(web, request, session, "name.html", tab="", boot=_boot(web, session), people=named)
+    return _page(web, request, session, "name.html", tab="", boot=_boot(web, session))

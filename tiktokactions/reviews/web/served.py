@@ -45,7 +45,7 @@ def _is_one_range(header: str) -> bool:
 
 
 def file_mark(path: Path) -> str:
-    """Changes when the file does. It is part of the file's address, so that browsers may cache the file."""
+    """Changes when the file does. It is part of the file's address, so that an open page takes up the new one."""
     return FileResponse(path, stat_result=path.stat()).headers["etag"].strip('"')
 
 
@@ -60,8 +60,8 @@ async def file_response(request: Request, path: Path, media_type: str | None = N
         raise OSError(f"{path}: not a regular file")
     kind = media_type or MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
     response = _MediaFile(path, stat_result=status, media_type=kind)
-    is_marked = request.query_params.get("v") == response.headers["etag"].strip('"')
-    response.headers["cache-control"] = "private, max-age=86400, immutable" if is_marked else "private, no-cache"
+    # Browsers ask every time, and get the file only if it has changed: what was taken down is not served from a cache.
+    response.headers["cache-control"] = "private, no-cache"
     if StaticFiles(check_dir=False).is_not_modified(response.headers, request.headers):
         return NotModifiedResponse(response.headers)
     return response

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
-import secrets
 import signal
 import socket
 import sqlite3
@@ -19,6 +18,7 @@ from tiktokactions.reviews import people
 from tiktokactions.reviews.desk import Desk
 from tiktokactions.reviews.web.app import create_app
 from tiktokactions.reviews.web.safety import is_loopback
+from tiktokactions.reviews.web.sessions import owner_token
 
 REFRESH_EVERY_S = 5.0
 GRACE_S = 3
@@ -28,18 +28,16 @@ _log = logging.getLogger(__name__)
 def serve(desk: Desk, report: Callable[[str], None]) -> None:
     """Serve the pages of a desk until Ctrl-C or SIGTERM; then end open requests and return.
 
-    ``report`` receives the address, with the owner's token where one is needed.
+    ``report`` receives the address with the owner's token.
 
     Raises:
         ValueError: the port is taken, or the address is not this machine's.
     """
     host = desk.options.host
-    token = desk.options.owner_token
+    token = desk.options.owner_token or owner_token(desk.store)
     listening = _listening(host, desk.options.port)
     try:
-        if token is None and not is_loopback(host):
-            token = secrets.token_urlsafe(24)
-            people.set_owner_token(desk.store, token)
+        people.set_owner_token(desk.store, token)
         for line in _addresses(host, listening.getsockname()[1], token):
             report(line)
         server = uvicorn.Server(
@@ -76,15 +74,14 @@ def _listening(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _addresses(host: str, port: int, token: str | None) -> Iterator[str]:
-    path = "/" if token is None else f"/join?token={token}"
+def _addresses(host: str, port: int, token: str) -> Iterator[str]:
+    path = f"/join?token={token}"
     everywhere = host in ("0.0.0.0", "::")
     shown = "127.0.0.1" if everywhere else f"[{host}]" if ":" in host else host
     yield f"review pages: http://{shown}:{port}{path}"
     if everywhere:
         yield f"from other machines: http://{socket.gethostname()}:{port}{path}"
-    if token is not None:
-        yield "this link is the owner's: keep it; make one for each other person on its page 'Owner', or with 'review invite'"
+    yield "this link is the owner's: keep it; make one for each other person on its page 'Owner', or with 'review invite'"
     if not is_loopback(host):
         yield "attention: what is sent is not encrypted; in a network you do not trust use an SSH tunnel instead"
     yield "stop with Ctrl-C: then what was decided is applied to the dataset"

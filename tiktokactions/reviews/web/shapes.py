@@ -130,15 +130,13 @@ class LeasesGiven(_Given):
     video_ids: Annotated[list[VideoId], Field(max_length=200)]
 
 
-class NameGiven(_Given):
-    name: Annotated[str, Field(min_length=1, max_length=TEXT_AT_MOST)]
-
-
 class TokenGiven(_Given):
     token: Annotated[str, Field(min_length=1, max_length=200)]
+    replace: bool = Field(False, description="End the session of somebody else in this browser.")
 
 
-class InvitationGiven(NameGiven):
+class InvitationGiven(_Given):
+    name: Annotated[str, Field(min_length=1, max_length=TEXT_AT_MOST)]
     role: Literal["reviewer", "owner"] = "reviewer"
 
 
@@ -240,6 +238,10 @@ class InvitationAnswer(BaseModel):
 
 class Done(BaseModel):
     ok: bool = True
+
+
+class Renewed(Done):
+    gone: list[str] = Field(description="Not in the dataset any more: taken down, for example.")
 
 
 def media_url(video_id: str, what: str) -> str:

@@ -11,7 +11,8 @@ import pytest
 
 import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
-from tests.reviews.web.browser.browsing import ARGUMENTS, CHROMIUM, PATIENT, SIZES, WAIT_MS
+from tests.reviews.web.browser.browsing import ARGUMENTS, CHROMIUM, PATIENT, SIZES, WAIT_MS, until
+from tests.reviews.web.visits import OWNER_TOKEN
 
 
 @pytest.fixture(scope="package")
@@ -51,7 +52,14 @@ def visit(browser) -> Iterator[Callable[..., Any]]:
     a page's first route for a while, unless there was one when the page was opened)."""
     contexts, problems = [], []
 
-    def opened(address: str, size: str = "laptop", patient: bool = True, routed: bool = False, **settings: Any) -> Any:
+    def opened(
+        address: str,
+        size: str = "laptop",
+        patient: bool = True,
+        routed: bool = False,
+        token: str = OWNER_TOKEN,
+        **settings: Any,
+    ) -> Any:
         width, height = SIZES[size]
         context = browser.new_context(viewport={"width": width, "height": height}, **settings)
         context.set_default_timeout(WAIT_MS)
@@ -63,7 +71,11 @@ def visit(browser) -> Iterator[Callable[..., Any]]:
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda said: problems.append(said.text) if "Content Security" in said.text else None)
+        if token:
+            home = "/".join(address.split("/")[:3])
+            assert context.request.post(f"{home}/api/join", data={"token": token}).ok
         page.goto(address)
+        until(page, "!document.body.classList.contains('review') || document.body.dataset.ready")
         return page
 
     yield opened

@@ -180,5 +180,5 @@ def test_nothing_shifts_and_every_page_can_be_read(data, visit, size):
             page.goto(address + path)
             looks_right(page, path)
     with served(data, owner_token="a token of the owner") as address:
-        page = visit(address, size)
+        page = visit(address, size, token="")
         looks_right(page, "join")

@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from tests.reviews.web.browser.browsing import KEPT, NEEDS_CHROMIUM, PATIENCE_MS, press, rows, saved, shown, until
+from tests.reviews.web.browser.browsing import (
+    ARRIVED,
+    KEPT,
+    NEEDS_CHROMIUM,
+    PATIENCE_MS,
+    press,
+    rows,
+    saved,
+    shown,
+    until,
+)
 from tests.reviews.web.visits import served, serving
 
 pytestmark = NEEDS_CHROMIUM
@@ -141,4 +151,5 @@ def test_kill_between_click_and_answer(data, visit, answered):
         saved(page)
         assert rows(data) == [(videos[0], "accept"), (videos[1], "accept"), (videos[2], "reject")]
         page.reload()
+        until(page, ARRIVED)
         assert shown(page) and shown(page) not in videos

@@ -149,6 +149,7 @@ export class Outbox {
         return true;
       }
       this.trouble = status ? "unsaved" : "offline";
+      this.isDiskFull = status === 507;
       if (status === 401 || status === 403) {
         try {
           await renewMark();

@@ -385,6 +385,7 @@ async function refill() {
     state.fetching = false;
     drawProgress();
     if (!current()) show();
+    document.body.dataset.ready = "1";
   }
 }
 
@@ -410,7 +411,7 @@ let outbox = new Outbox(boot.dataset, boot.reviewer, {
       document.body.classList.toggle("saving", name === "saving");
       const kept = waiting && name !== "saving" && name !== "saved";
       const decisions = Object.assign(document.createElement("span"), { className: "wide-only", textContent: waiting === 1 ? " decision" : " decisions" });
-      pill.replaceChildren(WORDS[name], ...(kept ? [`, ${waiting}`, decisions, " kept here"] : []));
+      pill.replaceChildren(name === "unsaved" && outbox.isDiskFull ? "server's disk full" : WORDS[name], ...(kept ? [`, ${waiting}`, decisions, " kept here"] : []));
     };
     // Most decisions are saved within milliseconds: no flicker for those.
     if (name === "saving") pill.timer = setTimeout(draw, 150);
@@ -430,7 +431,14 @@ let outbox = new Outbox(boot.dataset, boot.reviewer, {
 });
 
 setInterval(() => {
-  if (state.items.length) send("/api/leases/renew", { video_ids: state.items.map((item) => item.video_id) }).catch(() => { /* leases end by themselves */ });
+  if (!state.items.length) return;
+  send("/api/leases/renew", { video_ids: state.items.map((item) => item.video_id) }).then(({ gone }) => {
+    if (!gone.length) return;
+    toast("A video was taken out of the dataset.");
+    state.items = state.items.filter((item) => !gone.includes(item.video_id)); // what was taken down stops playing
+    show();
+    refill();
+  }).catch(() => { /* leases end by themselves */ });
 }, HEARTBEAT_MS);
 addEventListener("pagehide", () => {
   const video_ids = state.items.map((item) => item.video_id);
@@ -566,6 +574,7 @@ const unsent = new Set(outbox.entries().map(({ body }) => body.video_id));
 state.items = boot.items.filter((item) => boot.single || !unsent.has(item.video_id));
 outbox.tell();
 outbox.flush();
-show();
 refill();
+show();
+if (boot.single) document.body.dataset.ready = "1";
 requestAnimationFrame(tick);
