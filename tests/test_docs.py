@@ -41,6 +41,8 @@ NETWORK = ("tiktokactions demo",)
 """Need the package registry: run by make test-all."""
 LONG = ("docs/paper.md", "docs/scale.md", "docs/study.md", "docs/training.md")
 """Pages that train and study for minutes: run by make test-all. README does all of it once in the quick tests."""
+LONG_EXAMPLES = ("tiktokactions study ", "--method paper")
+"""So are these of --help, which stand on those pages."""
 ENDLESS = (r"tiktokactions review (?!apply|status|invite|export|import|-)", r"tiktokactions review apply .*--watch")
 """Run until they are interrupted: here as soon as they have said that they are ready."""
 NOT_OURS = ("git clone ", "cd ", "pip install ", "python3 -m venv ", "python -m venv ", ". .venv/", "source .venv/")
@@ -133,7 +135,8 @@ def all_commands() -> list[Command]:
 
 def marks_of(part: Command | PythonBlock) -> list[pytest.MarkDecorator]:
     network = any(word in part.text for word in NETWORK)
-    return [pytest.mark.slow] * (network or part.document in LONG) + [pytest.mark.network] * network
+    is_long = part.document in LONG or (part.document == "--help" and any(word in part.text for word in LONG_EXAMPLES))
+    return [pytest.mark.slow] * (network or is_long) + [pytest.mark.network] * network
 
 
 # --- a folder that has what the commands name -----------------------------------------------------------------------

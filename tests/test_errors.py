@@ -178,6 +178,7 @@ def test_the_command_line_adds_the_dashes(text: str, typed: str) -> None:
 
 
 STARTS_PROGRAMS = {
+    "collection/fetch.py",  # speaks to yt-dlp as its command line does
     "curation/weights.py",
     "demonstration/browser.py",
     "commands/demo.py",

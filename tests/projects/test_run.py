@@ -319,7 +319,7 @@ def test_the_file_for_a_lab_runs_in_small(tmp_path):
         ('model = "vit-b"\n', ""),
         (
             'sizes = ["1000:6000:1000"]\nrepeats = 3\n',
-            f"sizes = [1, 2]\nrepeats = 1\n{recipe}{recipe.replace('pretrain', 'finetune')}",
+            f"sizes = [2, 3]\nrepeats = 1\n{recipe}{recipe.replace('pretrain', 'finetune')}",
         ),
         ('device = "cuda"\n', f'device = "cpu"\nmodel = "tiny"\n{SMALL}'),
     ):

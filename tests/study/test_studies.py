@@ -260,6 +260,7 @@ def test_dry_run_measures_and_leaves_nothing(work, capsys):
     assert not (work / "dry").exists()
 
 
+@pytest.mark.slow
 def test_sources_from_end_to_end(work, capsys):
     """One source holds a test video: it is warned about, and the exit code asks for attention."""
     leaky = work / "leaky"

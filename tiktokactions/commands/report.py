@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tiktokactions.commands.options import AnyPath, AnyPaths, Passing, nothing, on_disk, path_list
+from tiktokactions.commands.signatures import words_of
 from tiktokactions.errors import UsageError
 from tiktokactions.files import disk_errors, located, write_atomic
 from tiktokactions.takedowns.derived import register
@@ -58,7 +59,8 @@ def report(
         names = ", ".join(dict.fromkeys(path.resolve().name for path in paths))
         page = make_page(paths, title=title or names, previews=previews, report=progress)
         data = page.html.encode()
-        again = ("tiktokactions", "report", *paths, "-o", target, *(() if title is None else ("--title", title)))
+        call = {"inputs": paths, "output": target} | ({} if title is None else {"title": title})
+        again = ("tiktokactions", "report", *words_of(report, call))
         register(paths, target, "report", again)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(target, data)
