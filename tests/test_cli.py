@@ -232,7 +232,7 @@ def test_any_other_repeated_option_is_an_error(
 def test_lists_are_the_ones_that_one_expects() -> None:
     lists = {o.flags[-1] for command in all_commands() for o in command.options if o.takes_several and o.flags}
     assert lists == {
-        "--check-against", "--from", "--labels", "--labels-from",
+        "--at", "--check-against", "--from", "--labels", "--labels-from",
         "--measure", "--mix", "--region", "--remove", "--scene-param", "--sides",
         "--sizes", "--steps", "--targets",
     }  # fmt: skip

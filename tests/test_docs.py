@@ -283,6 +283,7 @@ def prepare(folder: Path, run: Callable[[str, Path], subprocess.CompletedProcess
     (folder / "finetune.toml").write_text(small)
     points = ((1000, 0.741), (2000, 0.836), (3000, 0.894), (4000, 0.916), (5000, 0.909), (6000, 0.932))
     (folder / "results.csv").write_text("size,accuracy\n" + "".join(f"{s},{a}\n" for s, a in points))
+    (folder / "runs.csv").write_text("num_videos,test/acc1\n" + "".join(f"{s},{a}\n" for s, a in points))
     (folder / "project.toml").write_text('[[step]]\ncommand = "hashtags propose"\nsources = ["ucf101"]\n')
     (folder / "hashtags.csv").write_text("hashtag\nwaltz\nshoerepair\n")
     (folder / "videos.csv").write_text("video_id,hashtags,username\n7300000000000000001,waltz,ann\n")
@@ -497,10 +498,10 @@ def test_docs_name_every_command_and_option(command):
 
 
 OTHERS_FLAGS = set(
-    "gallery nproc-per-node nnodes standalone rdzv-backend rdzv-endpoint rdzv-id job-name nodes ntasks ntasks-per-node"
+    "gallery every learn nproc-per-node nnodes standalone rdzv-backend rdzv-endpoint rdzv-id job-name nodes ntasks ntasks-per-node"
     " gpus-per-node cpus-per-task time requeue exclude array head address num-cpus block shutdown-timeout".split()
 )
-"""Of a benchmark, torchrun, Slurm and Ray."""
+"""Of benchmarks, torchrun, Slurm and Ray."""
 FLAG = re.compile(r"(?<![\w-])--([a-z][\w-]*)")
 
 

