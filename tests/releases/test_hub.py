@@ -51,7 +51,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[hubs.Hub]:
         monkeypatch.setattr(constants, "ENDPOINT", running.url)
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         monkeypatch.setenv("HF_TOKEN", "hf_writer")
-        huggingface_hub.utils.disable_progress_bars()  # other libraries turn them on
+        disable_progress_bars()  # other libraries turn them on
         yield running
 
 
