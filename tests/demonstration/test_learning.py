@@ -33,6 +33,7 @@ def test_the_demo_runs_through(tmp_path, few_and_short):
     assert [test.top1 for test in again] == [found.top1, scratch.top1], "a second call redoes nothing"
 
 
+@pytest.mark.slow
 def test_the_brief_training_is_the_comparison_on_fewer_clips(tmp_path, few_and_short):
     assert learning.train_briefly(tmp_path).videos == 6
     assert (tmp_path / "runs" / "brief-0" / "evaluations" / "test" / "confusion.png").is_file()

@@ -166,7 +166,8 @@ pretrain(clips, PretrainOptions(**options), Path(sys.argv[2]), sources=["made"],
 """
 
 
-@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
+@pytest.mark.slow  # the quick tests kill finetune
+@pytest.mark.parametrize("workers", [0, 2])
 def test_kill_9_loses_nothing(clips, tmp_path, repository, workers):
     folder = Path(clips[0].path).parents[1]
 

@@ -25,6 +25,8 @@ from tiktokactions.releases.release import REMEMBERED
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
 constants = pytest.importorskip("huggingface_hub.constants")
+hub_utils = pytest.importorskip("huggingface_hub.utils")
+
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content:DeprecationWarning")  # of the client about itself
 NAME = "ann/actions"
 GONE = "7300000000000000003"
@@ -51,7 +53,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[hubs.Hub]:
         monkeypatch.setattr(constants, "ENDPOINT", running.url)
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         monkeypatch.setenv("HF_TOKEN", "hf_writer")
-        disable_progress_bars()  # other libraries turn them on
+        hub_utils.disable_progress_bars()  # other libraries turn them on
         yield running
 
 
