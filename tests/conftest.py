@@ -39,6 +39,7 @@ for name in (
 
 # Also while fixtures of a whole session are made: what only one of the tests could fetch would change what the others find.
 os.environ["TIKTOKACTIONS_OFFLINE"] = "1"
+os.environ["PIP_NO_INDEX"] = "1"  # where a test is online for a server of its own
 # Before torch is imported: two test processes share two cores, and a second thread in each would spin for the other's.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -233,6 +234,8 @@ def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """Only this machine, but for tests marked ``network``."""
     if request.node.get_closest_marker("network"):
         monkeypatch.delenv("TIKTOKACTIONS_OFFLINE", raising=False)
+        monkeypatch.delenv("PIP_NO_INDEX", raising=False)
+        monkeypatch.setenv("TIKTOKACTIONS_MODELS", str(HOME / "fetched"))  # where no other test finds a network by chance
         return
     monkeypatch.setattr(socket.socket, "connect", _guarded(socket.socket.connect))
     monkeypatch.setattr(socket.socket, "connect_ex", _guarded(socket.socket.connect_ex))

@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 
 pytestmark = pytest.mark.network
 
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PIP_NO_INDEX"))}
 MEGABYTE = 1_000_000
 WITHOUT_TORCH = tuple(f"tiktokactions.model.{name}" for name in ("config", "masking", "options", "progress", "run"))
 """Of the room that needs the extra 'train', what the command line and the api need before they know that it is there."""
