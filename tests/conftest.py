@@ -235,7 +235,8 @@ def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     if request.node.get_closest_marker("network"):
         monkeypatch.delenv("TIKTOKACTIONS_OFFLINE", raising=False)
         monkeypatch.delenv("PIP_NO_INDEX", raising=False)
-        monkeypatch.setenv("TIKTOKACTIONS_MODELS", str(HOME / "fetched"))  # where no other test finds a network by chance
+        # Where no other test finds a network by chance.
+        monkeypatch.setenv("TIKTOKACTIONS_MODELS", str(HOME / "fetched"))
         return
     monkeypatch.setattr(socket.socket, "connect", _guarded(socket.socket.connect))
     monkeypatch.setattr(socket.socket, "connect_ex", _guarded(socket.socket.connect_ex))

@@ -430,7 +430,7 @@ print(json.dumps(told))
 
 @pytest.mark.parametrize(
     ("name", "places"),
-    [("kinetics", "some"), *(pytest.param(name, "all", marks=pytest.mark.slow) for name in NAMES)],
+    [("ids", "some"), *(pytest.param(name, "all", marks=pytest.mark.slow) for name in NAMES)],
     ids=str,
 )
 def test_a_killed_export_is_known_and_goes_on(data: Path, tmp_path: Path, name: Format, places: str) -> None:

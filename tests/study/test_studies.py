@@ -182,6 +182,7 @@ def scaling(work: Path, study: str, *more: str) -> list[str]:
             "--finetune-config", str(work / "finetune.toml"), *more]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_scaling_killed_half_way_and_started_again(work, capsys):
     study, arguments = work / "scaling", scaling(work, "scaling", "--equal", "steps")
     process = subprocess.Popen(
