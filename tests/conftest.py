@@ -166,7 +166,8 @@ _NUMBERS = itertools.count()
 
 
 # What costs most about a small dataset is what the tests of other things need not wait for: drawing its figures (they are
-# written, and say their names), and starting processes for its videos. Commands that run as a program of their own do both.
+# written, and say their names), starting processes for its videos, and planting copies of many clips for the certificate of
+# its split (of one clip only). Commands that run as a program of their own do all three.
 
 
 class HerePool:
@@ -188,15 +189,18 @@ class HerePool:
 
 
 class QuickDatasets:
-    """Both are gone without until a test asks for one: ``drawn``, ``processes``."""
+    """All three are gone without until a test asks for one: ``drawn``, ``processes``, ``planted``."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         import pebble
 
         from tiktokactions.curation import engine_local
         from tiktokactions.dataset import figures
+        from tiktokactions.splits import certificate
 
         self.figures, self.draw = figures, figures.draw_figures
+        self.certificate, self.planted_clips = certificate, certificate.PLANTED_CLIPS
+        patch.setattr(certificate, "PLANTED_CLIPS", 1)
         self.engine, self.pebble = engine_local, pebble
         patch.setattr(figures, "draw_figures", self.write_names)
         here = SimpleNamespace(ProcessPool=HerePool, ProcessExpired=pebble.ProcessExpired)
@@ -227,6 +231,11 @@ def drawn(quick_datasets: QuickDatasets, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.fixture
 def processes(quick_datasets: QuickDatasets, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quick_datasets.engine, "pebble", quick_datasets.pebble)
+
+
+@pytest.fixture
+def planted(quick_datasets: QuickDatasets, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quick_datasets.certificate, "PLANTED_CLIPS", quick_datasets.planted_clips)
 
 
 @pytest.fixture(autouse=True)

@@ -39,8 +39,6 @@ from tiktokactions.reviews.desk import open_desk
 from tiktokactions.reviews.options import ReviewOptions
 
 ENDED, WRONG = 9, 1
-MOST = 3
-"""With ``some``: changes before which a command is ended."""
 
 
 class Command(NamedTuple):
@@ -300,7 +298,7 @@ def restore(kept: Path, world: Path) -> None:
 
 
 def kill(name: str, folder: Path, every: bool) -> dict[str, Any]:
-    """End one command before each of its changes, or before some of them."""
+    """End one command before each of its changes, or before the one in the middle and the last."""
     command, world, kept, result = COMMANDS[name], folder / "world", folder / name, folder / "result.json"
     data = world / command.changed
     restore(folder / "base", world)
@@ -320,7 +318,7 @@ def kill(name: str, folder: Path, every: bool) -> dict[str, Any]:
     told = json.loads(result.read_text())
     count = told["changes"]
     points = range(1, count + 1)
-    chosen = list(points) if every else sorted({points[round(i * (count - 1) / (MOST - 1))] for i in range(MOST)})
+    chosen = list(points) if every else sorted({count // 2, count})
     problems = [f"undisturbed it leaves {one}" for one in told["damage"]]
     for k in chosen:
         restore(kept, world)
