@@ -357,8 +357,8 @@ def test_a_second_run_refuses_while_one_is_writing(mine: Path, tmp_path: Path) -
 @pytest.fixture(scope="session")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("many")
-    for i in range(24):
-        write_video(folder / f"label{i % 3}" / f"{i:02}.mp4", numbered_frames(150, 160, 214, first=200 * i))
+    for i in range(12):
+        write_video(folder / f"label{i % 3}" / f"{i:02}.mp4", numbered_frames(110, 120, 160, first=200 * i))
     return folder
 
 
@@ -382,7 +382,7 @@ def undisturbed(many: Path, tmp_path_factory: pytest.TempPathFactory) -> list[di
     return rows(dataset)
 
 
-@pytest.mark.parametrize("after", [3, *(pytest.param(after, marks=pytest.mark.slow) for after in (0, 15))])
+@pytest.mark.parametrize("after", [3, *(pytest.param(after, marks=pytest.mark.slow) for after in (0, 8))])
 def test_killed_at_any_moment_nothing_finished_is_lost_or_redone(
     after: int, many: Path, undisturbed: list[dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -395,7 +395,7 @@ def test_killed_at_any_moment_nothing_finished_is_lost_or_redone(
     before = {name: t for name, t in files(dataset).items() if name.startswith("records")}
     assert len(before) >= after
     result = api.curate(many, dataset, **NO_PEOPLE).last_run
-    assert result.curated == 24 - len(before)
+    assert result.curated == 12 - len(before)
     now = files(dataset)
     assert {name: now[name] for name in before} == before, "finished records were not written again"
     assert rows(dataset) == undisturbed
@@ -414,7 +414,7 @@ def test_ctrl_c_discards_what_is_in_flight_and_exits_130(many: Path, tmp_path: P
     assert b"Traceback" not in stderr
     claimed = {json.loads(p.read_bytes())["clip"]["path"] for p in dataset.glob("records/*/*.json")}
     assert claimed <= {str(p.relative_to(dataset)) for p in dataset.glob("clips/*/*.mp4")}
-    assert api.curate(many, dataset, **NO_PEOPLE).last_run.videos == 24
+    assert api.curate(many, dataset, **NO_PEOPLE).last_run.videos == 12
     assert api.dataset_verify(dataset).problems == ()
 
 
@@ -428,7 +428,7 @@ def test_a_full_disk_stops_the_run_with_a_message_and_no_half_file(many: Path, t
     assert b"Traceback" not in done.stderr
     assert not (dataset / ".staging").exists()
     assert not list(dataset.glob("clips/*/*"))
-    assert api.curate(many, dataset, **NO_PEOPLE, crf=23, keep_duplicates=True).last_run.accepted == 24
+    assert api.curate(many, dataset, **NO_PEOPLE, crf=23, keep_duplicates=True).last_run.accepted == 12
 
 
 @pytest.fixture
