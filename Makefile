@@ -78,10 +78,12 @@ $(TRAIN): $(BASE)
 	@$(PIP) -e '.[train]'
 	@touch $@
 
-$(DEV): $(TRAIN)
-	@echo 'installing the development tools into .venv ...'
-	@$(PIP) -e '.[train,dev]'
-	@touch $@
+# At once, and compiled when it is first imported: each of these saves a minute.
+$(DEV): pyproject.toml constraints.txt
+	@$(MAKE_VENV)
+	@echo 'installing tiktokactions with what training and its developers need into .venv ...'
+	@$(PIP) --no-compile -e '.[train,dev]'
+	@touch $(BASE) $(TRAIN) $@
 
 # Keep a .venv that works and was made for the same choice of Python, else make it with the first Python that will do.
 define MAKE_VENV

@@ -385,11 +385,12 @@ def test_the_command(five_clips: Path, tmp_path: Path, capsys: pytest.CaptureFix
 # --- whatever happens on the way -------------------------------------------------------------------------------------
 
 KILLED = """
-import json, os, shutil, sys
+import importlib, json, os, shutil, sys
 import tiktokactions as ta
 from tiktokactions.files import changes
 
 data, folder, name = sys.argv[1:4]
+ta.dataset_export, importlib.import_module(f"tiktokactions.releases.formats.{name}")  # once, and not in each process
 made = 0
 
 def child(work):
