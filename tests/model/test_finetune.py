@@ -452,8 +452,10 @@ def test_labels_and_features_over_time(finished, odd, tmp_path):
     assert sorted(p.stem for p in (tmp_path / "timeline").glob("*.npy")) == ["0", "0-2", "0-3", "0-4"]
     rows = np.load(tmp_path / "timeline" / "0-2.npy")
     assert rows.shape == (3, 192) and rows.dtype == np.float32 and not np.array_equal(rows[0], rows[2])
-    timing = {name: said["0-2"][name] for name in ("duration", "fps", "feat_stride", "num_frames", "windows")}
-    assert timing == pytest.approx({"duration": 2, "fps": 12, "feat_stride": 6, "num_frames": 12, "windows": 3})
+    expected = {"duration": 2, "fps": 12, "feat_stride": 6, "num_frames": 12, "frame": 24, "windows": 3}
+    assert {name: said["0-2"][name] for name in expected} == pytest.approx(expected)
+    # What ActionFormer and OpenTAD ask of every video before they look for its file.
+    assert all(about["subset"] == "test" and about["annotations"] == [] for about in said.values())
 
 
 def test_an_evaluation_goes_on_past_what_cannot_be_read(finished, odd, test, tmp_path):

@@ -369,6 +369,17 @@ def test_no_checkpoint_holds_weights_that_a_run_cannot_go_on_from(clips, tmp_pat
     assert run(clips, tmp_path / "again", resume_from=Path(found[1]), epochs=30, clip_grad=1.0).finished
 
 
+def test_a_checkpoint_of_a_stop_is_taken_back_if_its_weights_are_ruined(clips, tmp_path):
+    """Nobody has tried them yet; the last weights that were tried are kept beside them, whatever `keep` says."""
+    ruin = {"base_lr": 1e12, "warmup_epochs": 0, "epochs": 300, "save_steps": 1, "keep": 1}
+    run(clips, tmp_path / "good", stop_after_steps=1)
+    run(clips, tmp_path / "run", resume_from=tmp_path / "good", stop_after_steps=2, **ruin)
+    assert [path.name for path in checkpoints(tmp_path / "run")] == ["step-00000001", "step-00000002"]
+    with pytest.raises(NonFiniteLossError, match=r"with `resume_from` \S+step-00000001 and"):
+        run(clips, tmp_path / "run", resume_from=tmp_path / "good", **ruin)
+    assert [path.name for path in checkpoints(tmp_path / "run")] == ["step-00000001"]
+
+
 def test_too_few_clips(clips, tmp_path):
     with pytest.raises(
         TooFewClipsError, match=r"3 clips, fewer than one step takes \(`batch_size` 4\); choose `batch_size` 3"

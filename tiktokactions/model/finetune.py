@@ -50,7 +50,6 @@ from tiktokactions.model.training import (
     Report,
     Saver,
     batches_of,
-    check_finite,
     clipped_gradient,
     derived_numbers,
     end_run,
@@ -176,8 +175,7 @@ def _train(
                     losses.append(loss.detach())
                 own = torch.stack(losses).mean()
                 mean_loss, norm = saver.mean_loss(own), clipped_gradient(state, options.clip_grad)
-                check_finite(run, state, mean_loss, own.item(), norm, train.clips, parts)
-                saver.gradient_is_finite()
+                saver.check_finite(mean_loss, own.item(), norm, train.clips, parts)
                 lr = rates[state.step]
                 optimizer_step(state, lr)
                 if state.average is not None:

@@ -99,9 +99,10 @@ def write_window_features(
 ) -> FeaturesWritten:
     """Write the features of every video over time, as code for temporal action detection reads them.
 
-    ``<video>.npy`` is float32 (windows, D), as ActionFormer, TriDet and OpenTAD take it; ``database.json`` has for every
-    video its path, ``duration`` and ``fps``, and in frames what these call ``feat_stride`` and ``num_frames``. A file is
-    there as soon as its video is done. A video with a window that cannot be read has no file and a ``reason``.
+    ``<video>.npy`` is float32 (windows, D), as ActionFormer, TriDet and OpenTAD take it; ``database.json`` is a list of
+    annotations as they read it: for every video ``subset`` (``test``), no ``annotations``, ``duration``, ``fps``, ``frame``
+    (their number), and in frames what the configurations call ``feat_stride`` and ``num_frames``. A file is there as soon
+    as its video is done. A video with a window that cannot be read has no file and a ``reason``.
 
     Raises:
         RunError: the run is not finished.
@@ -119,7 +120,7 @@ def write_window_features(
             outcomes = list(itertools.islice(found, len(cut)))
             bad = next((outcome for outcome in outcomes if isinstance(outcome, UnreadableError)), None)
             name = _free_name(clip.video_id or Path(clip.path).stem, database)
-            database[name] = {"path": clip.path}
+            database[name] = {"path": clip.path, "subset": "test", "annotations": []}
             if bad is not None:
                 unreadable[clip.path] = database[name]["reason"] = bad.detail
                 continue
@@ -147,7 +148,8 @@ def _timing(clip: Clip, windows: Sequence[Clip], options: PredictOptions) -> Jso
     window_s = options.window_s or end_s - begin_s
     frames = {"feat_stride": (options.step_s or window_s) * fps, "num_frames": window_s * fps}
     numbers = {"duration": end_s - begin_s, "fps": fps, **frames}
-    return {name: round(number, 6) for name, number in numbers.items()} | {"windows": len(windows)}
+    rounded = {name: round(number, 6) for name, number in numbers.items()}
+    return rounded | {"frame": round((end_s - begin_s) * fps), "windows": len(windows)}
 
 
 # --- features ------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tiktokactions.clips.clip import Clip
 from tiktokactions.errors import UsageError
+from tiktokactions.files import delete_folder
 from tiktokactions.model.autoencoder import MaskedAutoencoder
 from tiktokactions.model.checkpoint import (
     TrainingState,
@@ -272,40 +273,6 @@ def clipped_gradient(state: TrainingState, clip_grad: float | None) -> float:
     return gradient_norm(parameters).item()
 
 
-def check_finite(
-    run: Path,
-    state: TrainingState,
-    loss: float,
-    own: float,
-    norm: float,
-    clips: Sequence[Clip],
-    parts: Iterable[dict[str, Tensor]],
-) -> None:
-    """Raises ``NonFiniteLossError`` if the loss of any process, or the gradient, is infinite or not a number.
-
-    Args:
-        loss: the mean over all processes.
-        own: the loss of this process.
-        norm: of the gradient. In fp16 it may be infinite: the scaler leaves out that step and lowers its scale.
-        clips, parts: the step's data, to name the files in the message.
-    """
-    if math.isfinite(loss) and (math.isfinite(norm) or state.scaler.is_enabled()):
-        return
-    paths = dict.fromkeys(clips[number].path for batch in parts for number in batch["index"].tolist())
-    elsewhere = math.isfinite(own) and not math.isfinite(loss)
-    named = "(in another process, see its message)" if elsewhere else "\n  ".join(paths)
-    what = f"gradient of step {state.step + 1} has the norm {norm}"
-    if not math.isfinite(loss):
-        what = f"loss of step {state.step + 1} is {loss}"
-    kept = checkpoints(run)
-    go_on = f"Go on before it with `resume_from` {kept[-1]} and" if kept else "Begin again with"
-    older = f" ({kept[0].name} is kept too)" if len(kept) > 1 else ""
-    raise NonFiniteLossError(
-        f"the {what}; nothing of this step was applied. The clips of the batch:\n  {named}\n"
-        f"{go_on} another `output`{older}, and a lower `base_lr`, a `clip_grad`, or `precision` bf16 or fp32."
-    )
-
-
 def optimizer_step(state: TrainingState, lr: float) -> None:
     """Apply the gradients at this learning rate and clear them."""
     set_lr(state.optimizer, lr)
@@ -433,10 +400,44 @@ class Saver:
         self.all_stop = share > 0
         return loss
 
-    def gradient_is_finite(self) -> None:
-        """The weights have proved good: write the checkpoint that is due of them."""
-        if self.is_due:
-            self._save()
+    def check_finite(
+        self, loss: float, own: float, norm: float, clips: Sequence[Clip], parts: Iterable[dict[str, Tensor]]
+    ) -> None:
+        """Write the checkpoint that is due: the weights have proved good.
+
+        Args:
+            loss: the mean over all processes.
+            own: the loss of this process.
+            norm: of the gradient. In fp16 it may be infinite: the scaler leaves out that step and lowers its scale.
+            clips, parts: the step's data, to name the files in the message.
+
+        Raises:
+            NonFiniteLossError: the loss of any process, or the gradient, is infinite or not a number. A checkpoint of these
+                weights, written because the run was stopped, goes.
+        """
+        if math.isfinite(loss) and (math.isfinite(norm) or self.state.scaler.is_enabled()):
+            if self.is_due:
+                self._save(self.options.keep)
+            return
+        step = self.state.step
+        saved = checkpoints(self.run)
+        kept = [path for path in saved if step_of(path) < step]
+        self.hardware.everyones(None)  # all have looked
+        if self.hardware.processes.is_first:
+            for ruined in saved[len(kept) :]:
+                delete_folder(ruined)
+        paths = dict.fromkeys(clips[number].path for batch in parts for number in batch["index"].tolist())
+        elsewhere = math.isfinite(own) and not math.isfinite(loss)
+        named = "(in another process, see its message)" if elsewhere else "\n  ".join(paths)
+        what = f"gradient of step {step + 1} has the norm {norm}"
+        if not math.isfinite(loss):
+            what = f"loss of step {step + 1} is {loss}"
+        go_on = f"Go on before it with `resume_from` {kept[-1]} and" if kept else "Begin again with"
+        older = f" ({kept[0].name} is kept too)" if len(kept) > 1 else ""
+        raise NonFiniteLossError(
+            f"the {what}; nothing of this step was applied. The clips of the batch:\n  {named}\n"
+            f"{go_on} another `output`{older}, and a lower `base_lr`, a `clip_grad`, or `precision` bf16 or fp32."
+        )
 
     def step_done(self) -> bool:
         """Note whether it is time to save; returns True if the run must stop here (``stop_after_steps``).
@@ -450,15 +451,15 @@ class Saver:
         by_clock = time.monotonic() - self.saved_at > options.save_minutes * 60
         self.is_due = by_clock or (options.save_steps is not None and step % options.save_steps == 0)
         if stop or interrupted:
-            self._save()
+            self._save(self.options.keep + 1)  # these weights have not proved good: the last that have stay
             self.hardware.everyones(None)  # torchrun kills those who still write when the first has ended
         if interrupted:
             raise KeyboardInterrupt
         return stop
 
-    def _save(self) -> None:
+    def _save(self, keep: int) -> None:
         if self.hardware.processes.is_first and self.saved_step != self.state.step:
-            save_checkpoint(self.run, self.state, self.options.keep)
+            save_checkpoint(self.run, self.state, keep)
         self.saved_at, self.saved_step, self.is_due = time.monotonic(), self.state.step, False
 
     @contextlib.contextmanager
