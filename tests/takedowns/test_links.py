@@ -28,6 +28,17 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "data/collections.json").write_text(json.dumps([str(tmp_path / "col"), str(tmp_path / "gone")]))
     (tmp_path / "data/clips/run/1.mp4").write_bytes(b"")
     (tmp_path / "subset/subset.json").write_text('{"of": "../data"}')
+    for name, said in (
+        ("export/.made_from.json", "../data"),
+        ("run/run.json", {"data": {"sources": [f"{tmp_path}/export"]}, "init": None}),
+        ("tuned/run.json", {"data": {"sources": ["list.csv"]}, "init": {"path": f"{tmp_path}/run/checkpoints"}}),
+        ("study/study.json", {"sources": {"own": f"{tmp_path}/data"}, "finetune": {"model": "tiny"}}),
+        ("merged/merge.json", {"of": [f"{tmp_path}/own", f"{tmp_path}/data"]}),
+    ):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(json.dumps(said))
+    for name in ("export/export.json", "merged/dataset.json", "run/checkpoints"):
+        (tmp_path / name).write_text("{}")
     (tmp_path / "own/refresh.json").write_text(json.dumps({"checked_at": Clock().now() - 9 * DAY_S, "every_days": 8}))
     return tmp_path
 
@@ -42,6 +53,11 @@ def root(tmp_path: Path) -> Path:
         (["subset"], ["col"]),
         (["data", "subset", "col", "own"], ["col", "own"]),
         (["own"], ["own"]),
+        (["export/train.csv"], ["col"]),
+        (["run"], ["col"]),
+        (["tuned/evaluations"], ["col"]),
+        (["study"], ["col"]),
+        (["merged"], ["col", "own"]),
         (["gone", "rows.csv"], []),
     ],
 )

@@ -83,18 +83,19 @@ def test_the_desk(collection: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     notice.write_text(
         f"{LINK}{IDS[2]}\n«My D  morning in\nthe yard»\nall of @ANN please\nI am @eve\n7300000000000000009\n"
     )
-    before = (collection / "collection.sqlite").read_bytes()
+    before, given = (collection / "collection.sqlite").read_bytes(), (tmp_path / "rows.jsonl").read_text()
     asked = ta.takedown(collection, notice=notice)
     assert (set(asked.videos), asked.unknown, asked.mentioned) == ({*IDS[:4]}, ("7300000000000000009",), {"eve": 1})
     assert asked.videos[IDS[3]] == "the title 'my d morning in the yard'" and asked.videos[IDS[0]] == "the account @ann"
-    assert asked.held == {str(collection): 4, str(tmp_path / "rows-out.jsonl"): 4}
+    assert asked.held == {str(collection): 4, str(tmp_path / "rows-out.jsonl"): 4, str(tmp_path / "rows.jsonl"): 4}
     assert not asked.is_done and (collection / "collection.sqlite").read_bytes() == before
     typed = ["takedown", str(collection), "--notice", str(notice), "--yes"]
     assert main(typed) == 1  # somebody has to look at what was only mentioned
     told = capsys.readouterr()
     assert f"in {collection}: 4" in told.out and f"{tmp_path / 'rows-out.jsonl'} (export, 20" in told.out
     assert "@eve (1 videos)" in told.err
-    assert [json.loads(line)["id"] for line in (tmp_path / "rows-out.jsonl").read_text().splitlines()] == IDS[4:]
+    for name in ("rows-out.jsonl", "rows.jsonl"):
+        assert [json.loads(line)["id"] for line in (tmp_path / name).read_text().splitlines()] == IDS[4:]
     report = json.loads((tmp_path / "notice.report.json").read_text())
     assert report["sha256"] == signature(report) and report["ids"] == sorted(IDS[:4])
     assert report["reports"] == [
@@ -107,4 +108,5 @@ def test_the_desk(collection: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert (again.videos, set(again.before)) == ({}, {IDS[2], "7300000000000000009"})
     assert "had been removed before" in (tmp_path / "second/answer.txt").read_text()
     # A removed id stays out.
-    assert ta.collect_import(tmp_path / "rows.jsonl", collection).new == 0
+    (tmp_path / "again.jsonl").write_text(given)
+    assert ta.collect_import(tmp_path / "again.jsonl", collection).new == 0

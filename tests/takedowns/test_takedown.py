@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
@@ -25,7 +26,6 @@ from tests.made_videos import numbered_frames, write_video
 from tiktokactions.collection.sandbox import Faults, ResearchServer, serve
 from tiktokactions.collection.session import (
     collect_export,
-    collect_import,
     collect_status,
     refresh_warning,
 )
@@ -38,6 +38,7 @@ from tiktokactions.records import decode_record, encode_record
 from tiktokactions.takedowns import dataset as of_dataset
 from tiktokactions.takedowns.reports import reports_of, signature
 
+collect_import = api.collect_import
 NO_PEOPLE: dict[str, Any] = {"detector": "none", "min_person_frames": 0, "workers": 1, "keep_duplicates": True}
 CREATORS = ("ann", "ann", "bob", "cid", "dora", "eve")
 
@@ -52,7 +53,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("refresh")
     rows = []
     for number, creator in enumerate(CREATORS):
-        write_video(root / f"col/media/{id_of(number)}.mp4", numbered_frames(130, 160, 200, first=number * 1000))
+        write_video(root / f"col/media/{id_of(number)}.mp4", numbered_frames(40, 64, 96, first=number * 1000), fps=10)
         tags = ["run" if number % 2 else "jump"]
         about = {"id": id_of(number), "username": creator, "hashtag_names": tags}
         (root / f"col/media/{id_of(number)}.info.json").write_text(json.dumps(about))
@@ -77,6 +78,8 @@ def mine(whole: Path, tmp_path: Path) -> Path:
         assert collection.setting("datasets") == [str(whole / "data")]
         collection.set_setting("datasets", [str(root / "data")])
     (root / "data/collections.json").write_text(json.dumps([str(root / "col")]))
+    derived = root / "col/.derived.json"
+    derived.write_text(derived.read_text().replace(str(whole), str(root)))
     api.dataset_verify(root / "data", repair=True, yes=True)
     return root
 
@@ -95,8 +98,7 @@ def traces(root: Path, *words: str) -> list[str]:
 def test_a_take_down_goes_through_everything(mine: Path) -> None:
     gone, data = id_of(2), mine / "data"
     assert collect_export(mine / "col", mine / "rows-out.jsonl", plain_creators=True) == 6
-    (mine / "rows.jsonl").unlink()
-    assert len(traces(mine, gone, "bob")) > 8
+    assert len(traces(mine, gone, "bob")) > 9
     result = api.refresh(data, remove=[f"https://www.tiktok.com/@bob/video/{gone}"])
     assert (result.gone, result.unknown, result.attention, result.requests) == ((gone,), (), (), 0)
     assert traces(mine, gone, "bob") == []
@@ -105,7 +107,7 @@ def test_a_take_down_goes_through_everything(mine: Path) -> None:
         "data": {"media": 2, "reviews": 0, "clips": 1, "thumbnails": 2, "splits": 1, "records": 1, "quarantine": 1,
                  "manifest rows": 1, "history": 1, "statistics, figures, card": 1, "subsets": 0, "exports": 0, "releases": 0,
                  "made of it": 0},
-        "col": {"media": 0, "exports": 1, "made of it": 0, "rows": 1},
+        "col": {"media": 0, "exports": 1, "made of it": 1, "rows": 1},
     }  # fmt: skip
     raw = (mine / "col/collection.sqlite").read_bytes()
     assert b"bob" not in raw and raw.count(gone.encode()) == 2, "more is left than the tombstone and its index"
@@ -171,7 +173,6 @@ def test_rerunning_collect_does_not_bring_them_back(tmp_path: Path) -> None:
 def test_a_creator_goes_with_all_videos_also_where_names_are_hashed(mine: Path) -> None:
     result = api.refresh(mine / "data", creator="@Ann")
     assert result.gone == tuple(sorted((id_of(0), id_of(1))))
-    (mine / "rows.jsonl").unlink()
     assert traces(mine, '"ann"', id_of(0), id_of(1)) == []
     hashed = mine / "hashed"
     (mine / "v.jsonl").write_text(json.dumps({"id": 7300000000000000001, "username": "Eve"}))
@@ -248,14 +249,54 @@ def test_what_may_not_be_deleted_is_said(mine: Path, monkeypatch: pytest.MonkeyP
     assert json.loads(Path(result.removed[0].report).read_bytes())["left"] == list(result.removed[0].left)
 
 
-def test_near_duplicates_of_removed_videos_are_named(mine: Path) -> None:
-    path = record_path(mine / "data", id_of(1))
+@pytest.fixture
+def with_copy(mine: Path) -> Path:
+    """Where video 1 shows the footage of video 0."""
     table = pq.read_table(mine / "data/manifest.parquet")
     rows = table.to_pylist()
     for row in rows:
         if row["video_id"] == id_of(1):
             row |= {"status": "rejected", "reasons": [f"duplicate_of:{id_of(0)}"]}
     pq.write_table(table.from_pylist(rows, schema=table.schema), mine / "data/manifest.parquet")
+    return mine
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("answer", "options", "gone"),
+    [
+        pytest.param("y\n", [], [0], id="yes"),
+        pytest.param("YES\n", ["--copies"], [0, 1], id="yes, copies too"),
+        pytest.param("n\n", ["--copies"], [], id="no"),
+        pytest.param("", [], [], id="closed"),
+        pytest.param(None, ["--copies"], [], id="no terminal"),
+        pytest.param(None, ["--copies", "--yes"], [0, 1], id="yes without a terminal"),
+    ],
+)
+def test_the_desk_asks_on_a_terminal(
+    with_copy: Path, monkeypatch: pytest.MonkeyPatch, answer: str | None, options: list[str], gone: list[int]
+) -> None:
+    from tiktokactions.cli import main
+
+    (with_copy / "notice.txt").write_text(f"https://www.tiktok.com/@ann/video/{id_of(0)}")
+    shown = io.StringIO() if answer is None else Terminal()
+    monkeypatch.setattr(sys, "stdin", io.StringIO() if answer is None else Terminal(answer))
+    monkeypatch.setattr(sys, "stderr", shown)
+    code = main(["takedown", str(with_copy / "data"), "--notice", str(with_copy / "notice.txt"), *options])
+    held = [n for n in range(6) if not record_path(with_copy / "data", id_of(n)).exists()]
+    assert (held, collect_status(with_copy / "col").videos) == (gone, 6 - len(gone))
+    is_asked = f"Take down {2 if '--copies' in options else 1} videos? [y/N]" in shown.getvalue()
+    assert is_asked == (answer is not None)
+    assert ("stay without --copies" in shown.getvalue()) == ("--copies" not in options)
+    assert code == (0 if gone == [0, 1] else 1)
+
+
+def test_near_duplicates_of_removed_videos_are_named(with_copy: Path) -> None:
+    mine, path = with_copy, record_path(with_copy / "data", id_of(1))
     result = api.refresh(mine / "data", remove=[id_of(0)])
     assert path.exists() and id_of(1) in result.attention[0]
 
@@ -412,7 +453,6 @@ def test_killed_anywhere_it_is_finished_by_what_comes_next(mine: Path, repositor
     result = api.curate(mine / "col/media", mine / "data", **NO_PEOPLE).last_run
     assert result.videos in (4, 6)
     api.refresh(mine / "data", remove=ids)
-    (mine / "rows.jsonl").unlink()
     assert traces(mine, *ids, "bob") == [] and not list(mine.rglob(REMOVING))
     assert api.curate(mine / "col/media", mine / "data", **NO_PEOPLE).last_run.videos == 4
     assert not api.dataset_verify(mine / "data").problems

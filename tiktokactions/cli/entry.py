@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -101,7 +100,5 @@ def _warn_if_overdue(typed: Typed) -> None:
         return
     from tiktokactions.takedowns.links import overdue
 
-    # What is damaged, or cannot be reached, is for the command to tell if it needs it.
-    with contextlib.suppress(UsageError, ValueError, OSError):
-        for warning in overdue(paths):
-            print(f"warning: {warning}", file=sys.stderr)
+    for warning in overdue(paths):
+        print(f"warning: {warning}", file=sys.stderr)

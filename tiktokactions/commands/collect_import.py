@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tiktokactions.collection import session
 from tiktokactions.commands.options import AnyPath, on_disk
+from tiktokactions.takedowns.derived import register_given
 
 
 def collect_import(file: AnyPath, output: AnyPath, *, hash_creators: bool = False) -> session.Imported:
@@ -17,4 +18,7 @@ def collect_import(file: AnyPath, output: AnyPath, *, hash_creators: bool = Fals
     Example:
         tiktokactions collect import videos.csv -o imported/
     """
-    return session.collect_import(on_disk(file, "metadata"), on_disk(output, "collection.sqlite"), hash_creators)
+    given, folder = on_disk(file, "metadata"), on_disk(output, "collection.sqlite")
+    found = session.collect_import(given, folder, hash_creators)
+    register_given([given], folder, by_content=True)
+    return found

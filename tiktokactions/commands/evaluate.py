@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tiktokactions.commands.options import AnyPath, need_torch, nothing, on_disk, takes
-from tiktokactions.commands.training_clips import clips_of, folders_of
+from tiktokactions.commands.training_clips import clips_of, register_made
 from tiktokactions.files import disk_errors, located
 from tiktokactions.model.options import EvaluateOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.model.run import Evaluation
 from tiktokactions.options import checked_options
-from tiktokactions.takedowns.derived import register
 
 
 @takes(EvaluateOptions)
@@ -51,5 +50,5 @@ def evaluate(
         tested = on_disk(run, "a run")
         folder = tested / "evaluations" / name if output is None else on_disk(output, "an evaluation")
         clips = clips_of(data, settings.side, settings)
-        register([tested, data, *folders_of(clips.clips)], folder, "evaluation")
+        register_made([tested, data], clips.clips, folder, "evaluation")
         return evaluate(tested, clips, settings, folder, report=progress)

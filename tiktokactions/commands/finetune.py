@@ -8,12 +8,11 @@ from tiktokactions.clips.clip import ClipSet, Side
 from tiktokactions.clips.read import has_side
 from tiktokactions.commands.nouns import Run
 from tiktokactions.commands.options import AnyPath, need_torch, nothing, on_disk, takes
-from tiktokactions.commands.training_clips import clips_of, first_of, folders_of, readable_clips
+from tiktokactions.commands.training_clips import clips_of, first_of, readable_clips, register_made
 from tiktokactions.files import disk_errors
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
-from tiktokactions.takedowns.derived import register
 
 
 @takes(FinetuneOptions)
@@ -66,7 +65,7 @@ def finetune(
             return Run(output, derived=dry_finetune(train, settings, begin.get("init")))
         folder = on_disk(output, "a run")
         parts = (train, *looked_at, *tested_on)
-        register([data, *begin.values(), *folders_of(clip for part in parts for clip in part.clips)], folder, "run")
+        register_made([data, *begin.values()], (clip for part in parts for clip in part.clips), folder, "run")
         [train, *looked_at] = readable_clips([train, *looked_at], settings, folder, progress)
         val_clips = next((v for v in looked_at if v.clips), None)
         run = finetune(train, settings, folder, val=val_clips, **begin, report=progress)

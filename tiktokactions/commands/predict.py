@@ -7,14 +7,13 @@ from collections.abc import Callable
 from tiktokactions.clips.clip import Clip, Stored
 from tiktokactions.clips.read import read_clips
 from tiktokactions.commands.options import AnyPath, AnyPaths, need_torch, nothing, on_disk, path_list, takes
-from tiktokactions.commands.training_clips import folders_of
+from tiktokactions.commands.training_clips import register_made
 from tiktokactions.errors import UsageError
 from tiktokactions.files import disk_errors, is_address, located
 from tiktokactions.model.options import PredictOptions
 from tiktokactions.model.predictions import FeaturesWritten, Prediction
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
-from tiktokactions.takedowns.derived import register
 
 
 @takes(PredictOptions)
@@ -61,7 +60,7 @@ def predict(
             raise UsageError(
                 f"`features` {features}: with `window_s` expected a folder, which gets a .npy for each video"
             )
-        register([finished, *inputs, *folders_of(found)], target, "features")
+        register_made([finished, *inputs], found, target, "features")
         if settings.window_s is None:
             return write_features(finished, found, settings, target, report=progress)
         return write_window_features(finished, found, settings, target, report=progress)

@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 
 from tiktokactions.commands.nouns import Run
 from tiktokactions.commands.options import AnyPath, AnyPaths, need_torch, nothing, on_disk, path_list, takes
-from tiktokactions.commands.training_clips import clips_of, first_of, folders_of, readable_clips
+from tiktokactions.commands.training_clips import clips_of, first_of, readable_clips, register_made
 from tiktokactions.errors import UsageError
 from tiktokactions.files import disk_errors
 from tiktokactions.model.options import PretrainOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.options import checked_options
-from tiktokactions.takedowns.derived import register
 
 
 @takes(PretrainOptions)
@@ -67,7 +66,7 @@ def pretrain(
             return Run(output, derived=dry_pretrain(sum(len(part.clips) for part in parts), settings))
         folder = on_disk(output, "a run")
         begin = first_of(init=init, resume_from=resume_from)
-        register([*sources, *begin.values(), *folders_of(clip for part in parts for clip in part.clips)], folder, "run")
+        register_made([*sources, *begin.values()], (clip for part in parts for clip in part.clips), folder, "run")
         parts = readable_clips(parts, settings, folder, progress)
         clips, shares = [clip for part in parts for clip in part.clips], None
         if mix is not None:  # for each clip its share of an epoch, so that every data has its weight whatever its size

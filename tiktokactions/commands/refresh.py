@@ -14,7 +14,7 @@ from tiktokactions.collection.health import StoppedError
 from tiktokactions.collection.options import CollectOptions
 from tiktokactions.collection.session import due_at, refresh_client
 from tiktokactions.collection.store import Collection, is_collection
-from tiktokactions.commands.options import AnyPath, Kept, nothing, takes
+from tiktokactions.commands.options import AnyPath, AnyPaths, Kept, nothing, path_list, takes
 from tiktokactions.dataset.subset_mark import parent_of
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, located, write_json
@@ -23,6 +23,7 @@ from tiktokactions.metadata.names import is_platform_id
 from tiktokactions.options import checked_options
 from tiktokactions.takedowns.folders import (
     TakenDown,
+    adopt,
     edited,
     finish_takedown,
     held_in,
@@ -70,6 +71,7 @@ def refresh(
     every_days: int | None = None,
     remove: Sequence[str] = (),
     creator: str | None = None,
+    also: AnyPaths = (),
     reason: str = ASKED,
     note: Kept = nothing,
     **options: object,
@@ -81,6 +83,8 @@ def refresh(
         every_days: how often the ids must be checked (default: as before, else 15).
         remove: take-down: ids, addresses of videos, or files that list them; nothing is asked of the API then.
         creator: take-down: everything of this creator, instead or as well.
+        also: take-down: places where what was made of these folders lies by now (exports, runs, copies that were moved); they
+            are remembered.
         reason: what tombstones and report say of a take-down.
         note: receives a line for each wait.
         **options: key, quota and waiting of the API's client: fields of
@@ -102,6 +106,8 @@ def refresh(
         raise UsageError(f"`every_days` {every_days}: expected 1 or more")
     named, asked = read_ids(remove), checked_options(CollectOptions, options)
     is_request = bool(named) or creator is not None
+    for place in path_list(also):
+        adopt(folder, located(place).absolute())
     with edited(folder) as edit:
         group, attention = linked_group(folder)
         finish_takedown(folder, edit)

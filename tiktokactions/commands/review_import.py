@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.options import AnyPath, on_disk
 from tiktokactions.files import disk_errors
+from tiktokactions.takedowns.derived import register_given
 
 if TYPE_CHECKING:
     from tiktokactions.reviews.answers import TasksImported
@@ -34,5 +35,6 @@ def review_import(dataset: AnyPath, answers: AnyPath, *, gold: bool = False) -> 
     from tiktokactions.reviews.desk import open_desk
 
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
+    register_given([answers], data.folder)
     with disk_errors(), closing(open_desk(data)) as desk:
         return import_answers(desk, Path(answers), gold)

@@ -33,6 +33,7 @@ from tiktokactions.records import to_builtins
 from tiktokactions.study.child import MODULE, PARENT
 from tiktokactions.study.options import PlanOptions
 from tiktokactions.takedowns.derived import register
+from tiktokactions.takedowns.links import overdue
 
 if TYPE_CHECKING:
     from tiktokactions.projects.needs import ProjectNeeds
@@ -218,6 +219,8 @@ def _done(project: Project, step: Step, heard: _Heard, others_ran: bool) -> Step
     if not why:
         return StepDone(step.name, typed, "up to date")
     heard.note(f"step {step.name}: {why}")
+    for warning in overdue(step.paths()):
+        heard.note(f"warning: {warning}")
     began, part = time.perf_counter(), None
     if heard.shard is not None and "shard" in inspect.signature(_function(step.command)).parameters:
         # Its part is done beside other machines, so without the project's lock; the last one remembers the step.

@@ -17,7 +17,7 @@ from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, disk_errors, located, write_atomic, write_json
 from tiktokactions.machine import tell, utc_now
 from tiktokactions.records import JsonObject
-from tiktokactions.takedowns.folders import elsewhere, held_in, is_dataset_folder, made_of, takedowns_of
+from tiktokactions.takedowns.folders import adopt, elsewhere, held_in, is_dataset_folder, made_of, takedowns_of
 from tiktokactions.takedowns.letters import letter
 from tiktokactions.takedowns.links import linked_group
 from tiktokactions.takedowns.notices import Notice, held_by_name, read_notice
@@ -60,6 +60,7 @@ def takedown(
     notice: AnyPath,
     output: AnyPath | None = None,
     copies: bool = False,
+    also: AnyPaths = (),
     yes: bool = False,
 ) -> TakedownResult:
     """Do what a rights-holder's notice asks for: show what would go and where it went, take it down, answer.
@@ -73,6 +74,8 @@ def takedown(
         output: folder for the answer (``answer.txt``) and the signed report (``report.json``) (default: beside the notice,
             named after it).
         copies: also take down videos that show the same footage under other ids.
+        also: places where what was made of the first dataset lies by now: exports, runs, copies that were moved. They are
+            remembered.
         yes: ask nothing.
 
     Raises:
@@ -94,6 +97,8 @@ def takedown(
         raise UsageError("no dataset given: expected the folders that the notice is about")
     path = on_disk(notice, "a notice")
     with disk_errors():
+        for place in path_list(also):
+            adopt(folders[0], located(place).absolute())
         said = read_notice(path)
         found = _found(said, folders)
         if copies:

@@ -18,6 +18,7 @@ from tiktokactions.files import located, write_json
 from tiktokactions.model.options import DataOptions, FinetuneOptions, PretrainOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.model.run import clips_fingerprint, write_clips
+from tiktokactions.takedowns.derived import Kind, around, register, register_given
 
 
 def clips_of(data: AnyPath, side: Side, settings: DataOptions, unsplit_is_all: bool = False) -> ClipSet:
@@ -36,9 +37,13 @@ def first_of(**given: AnyPath | None) -> dict[str, Path]:
     return found
 
 
-def folders_of(clips: Iterable[Clip]) -> list[str]:
-    """Where clips lie: a list may name those of any dataset."""
-    return list(dict.fromkeys(os.path.dirname(clip.stored.file if clip.stored else clip.path) for clip in clips))
+def register_made(inputs: Iterable[AnyPath], clips: Iterable[Clip], output: Path, kind: Kind) -> None:
+    """Remember what is made of some inputs and clips: a list may name those of any dataset, which remembers the list, too."""
+    paths = [clip.stored.file if clip.stored else clip.path for clip in clips]
+    folders, inputs = [*dict.fromkeys(map(os.path.dirname, paths))], [*inputs]
+    register([*inputs, *folders], output, kind)
+    for folder in filter(None, map(around, folders)):
+        register_given((given for given in inputs if around(given) is None), folder)
 
 
 def readable_clips(

@@ -1,12 +1,27 @@
-"""What marks a folder as a subset, and names the dataset that it was taken from."""
+"""What marks a folder as a subset, and names the dataset that it, or an export, was taken from."""
 
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
-from tiktokactions.files import Place, seen_from
+from tiktokactions.files import Place, json_bytes, local_path, seen_from, write_atomic
 
 MARK = "subset.json"
+MADE_FROM = ".made_from.json"
+"""In an export or a release: the dataset that it was made of, named as a subset names it."""
+
+
+def as_seen_from(folder: Place, dataset: Place) -> str:
+    """Relative to the folder, so that both may be moved together; by its address where one lies on a store."""
+    if local_path(folder) is None or local_path(dataset) is None:
+        return str(dataset.resolve())
+    return Path(os.path.relpath(str(dataset.resolve()), str(folder.resolve()))).as_posix()
+
+
+def write_origin(folder: Place, dataset: Place) -> None:
+    write_atomic(folder / MADE_FROM, json_bytes(as_seen_from(folder, dataset)))
 
 
 def is_subset(folder: Place) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tiktokactions.curation.takedowns import NotTakenDownError
 from tiktokactions.dataset.dataset import Dataset
+from tiktokactions.dataset.subset_mark import write_origin
 from tiktokactions.errors import UsageError
 from tiktokactions.files import (
     SUMS,
@@ -87,6 +88,7 @@ def export_dataset(export: Export, name: str, out: Place) -> Exported:
     with may_be_refused(f"{export.dataset.folder}: cannot be written to, so no take-down will find the export {out}"):
         _remember(export, name, out)
     write_json(out / MARK, mark | {"unfinished": True}, indent=1)
+    write_origin(out, export.dataset.folder)
     staging = _staging(out)
     delete_folder(staging)  # of one that was killed
     export = replace(export, folder=out)
@@ -249,6 +251,17 @@ def _remember(export: Export, name: str, out: Place) -> None:
         if entry not in known:
             others = [one for one in known if one["path"] != entry["path"]]
             write_listed(export.dataset.folder, REMEMBERED, json_bytes([*others, entry], indent=1))
+
+
+def adopt(dataset: Place, out: Place) -> bool:
+    """Remember an export of this dataset that was moved or copied; False where it is none."""
+    data = Dataset(dataset)
+    said = json.loads((out / MARK).read_text(encoding="utf-8")) if (out / MARK).is_file() else {}
+    if not data.info.id or said.get("of") != data.info.id:
+        return False
+    kept = {name: said[name] for name in ("sides", "labels", "shard_mb", "frames")}
+    _remember(Export(data, **kept), said["format"], out)
+    return True
 
 
 def made_by(dataset: Place, entry: JsonObject, name: str) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from tiktokactions.curation.takedowns import NotTakenDownError
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.publisher import Publisher, read_publisher
+from tiktokactions.dataset.subset_mark import write_origin
 from tiktokactions.errors import UsageError
 from tiktokactions.files import (
     SUMS,
@@ -101,6 +102,7 @@ def write_release(
     with may_be_refused(f"{export.dataset.folder}: cannot be written to, so no take-down will find the release {out}"):
         _remember(export.dataset.folder, mark, out)
     write_json(out / MARK, mark)
+    write_origin(out, export.dataset.folder)
     return _write(export, out, publisher, gated, has_clips)
 
 
@@ -265,6 +267,15 @@ def _remember(dataset: Place, mark: JsonObject, out: Place, pushed: str = "") ->
         now = [*(known for known in before if known not in same), entry | ({"pushed": list(names)} if names else {})]
         if now != before:
             write_listed(dataset, REMEMBERED, json_bytes(now))
+
+
+def adopt(dataset: Place, out: Place) -> bool:
+    """Remember a release of this dataset that was moved or copied; False where it is none."""
+    mark = read_mark(out)
+    if mark is None or not _is_ours(dataset, mark["id"], out):
+        return False
+    _remember(dataset, mark, out)
+    return True
 
 
 def _is_ours(dataset: Place, release_id: str, out: Place) -> bool:

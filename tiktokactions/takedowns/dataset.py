@@ -43,9 +43,10 @@ from tiktokactions.files import (
     thumbnail_paths,
     write_json,
 )
-from tiktokactions.metadata.names import companions, id_in_name
+from tiktokactions.metadata.names import companions, id_in_name, without_companions
 from tiktokactions.records import JsonObject, VideoRecord, decode_record
-from tiktokactions.takedowns.scrub import CAPTION, Names, tails
+from tiktokactions.takedowns.derived import LISTS, around
+from tiktokactions.takedowns.scrub import CAPTION, Names, scrub, tails
 
 _FEW = 500
 """Up to so many ids every folder of clips is asked for each; beyond, every folder is listed once."""
@@ -176,7 +177,8 @@ def copies_of(dataset: Place, ids: frozenset[str]) -> list[str]:
 
 
 def take_down_media(dataset: Place, ids: frozenset[str]) -> int:
-    """The source files, as long as they are those that were curated, and their sidecars; how many files went.
+    """The source files, as long as they are those that were curated, and their sidecars; how many files went. Lists and
+    metadata of many videos that lie beside them lose what they say of these.
 
     Raises:
         NotTakenDownError: the operating system or a store refused some; all others are gone.
@@ -190,9 +192,14 @@ def take_down_media(dataset: Place, ids: frozenset[str]) -> int:
                     ours[folder or "/"].append(name)
             except (OSError, StoreError) as error:
                 refused.append(_refusal(path, error))
+    said = names_of(dataset, ids) if ours else Names(ids)
     for folder, names in ours.items():
         try:  # what accompanies a video goes before it: a killed take-down finds the rest by the video
-            beside = companions(names, [path.name for path in listing(located(folder))[0]])
+            there = [path.name for path in listing(located(folder))[0]]
+            beside = companions(names, there)
+            for name in without_companions(there) if around(folder) is None else ():
+                if located(name).suffix.lower() in LISTS:
+                    count += scrub(located(folder) / name, said).count
         except (OSError, StoreError) as error:
             beside = []
             refused.append(_refusal(folder, error))
@@ -343,11 +350,11 @@ def _record(dataset: Place, video_id: str) -> VideoRecord | None:
 
 
 def _is_same_file(path: str, record: VideoRecord) -> bool:
-    """Another file may lie at the path by now; it is none of ours."""
+    """Another file may lie at the path by now; it is none of ours. What accompanied one that is gone is."""
     try:
         return record.source.fingerprints.get(path) == fingerprint(path)
     except (FileNotFoundError, NotADirectoryError):
-        return False
+        return True
 
 
 def _take_down_clips_in(folder: Place, names: set[str]) -> int:

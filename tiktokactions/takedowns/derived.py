@@ -13,9 +13,10 @@ import os
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from tiktokactions.collection.store import is_collection
+from tiktokactions.dataset.subset_mark import MADE_FROM
 from tiktokactions.files import (
     Place,
     absolute,
@@ -24,6 +25,7 @@ from tiktokactions.files import (
     local_path,
     located,
     may_be_refused,
+    seen_from,
     write_atomic,
     write_listed,
 )
@@ -33,8 +35,12 @@ REMEMBERED = "derived.json"
 """In a dataset; hidden in other folders, which people hand on."""
 MARKS = ("dataset.json", "collection.sqlite", "run.json", "study.json", "export.json", "release.json", "ids.json")
 """By these a folder is known that things are made of."""
+LISTS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".gz")
 AnyPath = str | os.PathLike[str] | Place
-Kind = Literal["dataset", "run", "evaluation", "features", "weights", "study", "report", "review export"]
+Kind = Literal[
+    "dataset", "run", "evaluation", "features", "weights", "study", "report", "review export", "input", "copy"
+]
+"""An input is a list or metadata that somebody gave; a copy is of what was exported, or holds such videos otherwise."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ def register(inputs: Iterable[AnyPath], output: AnyPath, kind: Kind, command: It
         command: the words that make it again.
     """
     path = absolute(str(located(output)))
-    for folder in dict.fromkeys(filter(None, map(_origin, inputs))):
+    for folder in dict.fromkeys(filter(None, map(around, inputs))):
         if str(folder) == path:
             continue
         made = Derived(kind, path, utc_now(), str(folder), shlex.join(map(str, command)))
@@ -78,11 +84,42 @@ def register(inputs: Iterable[AnyPath], output: AnyPath, kind: Kind, command: It
             _write(folder, [*(one for one in known if one.path != path), made])
 
 
+def register_given(paths: Iterable[AnyPath], folder: AnyPath, *, by_content: bool = False) -> None:
+    """Remember in a folder the lists and metadata that people gave it. What was given out of another dataset, an export or a
+    run is remembered there: the folder was made of it. ``by_content``: whatever it is called, and folders."""
+    for place in map(located, paths):
+        if around(place) is not None:
+            register([place], folder, "dataset")
+        elif by_content or (place.suffix.lower() in LISTS and place.is_file()):
+            register([folder], place, "input")
+
+
+def made_from(folder: Place) -> list[str]:
+    """What a run, study, export, release or merge says that it was made of, as far as it is there."""
+
+    def said(name: str) -> Any:
+        path = folder / name
+        return json.loads(path.read_text(encoding="utf-8", errors="surrogatepass")) if path.is_file() else {}
+
+    run, origin = said("run.json"), said(MADE_FROM)
+    told = [said("merge.json"), said("study.json"), run.get("data"), run.get("init")]
+    found = [*_texts(told), *([str(seen_from(folder, origin))] if origin else [])]
+    return [text for text in found if located(text).exists()]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    yield from [value] if isinstance(value, str) else (text for item in inside for text in _texts(item))
+
+
 def remembered(folder: Place) -> list[Derived]:
     """What was made of a folder."""
     path = _list_of(folder)
     text = path.read_text(encoding="utf-8", errors="surrogatepass") if path.is_file() else "[]"
-    return [Derived(**said) for said in json.loads(text)]
+    found = (Derived(**said) for said in json.loads(text))
+    # A copied folder knows what was made of the original, which is not its own.
+    here = folder.resolve()
+    return [one for one in found if (of := located(one.dataset)).resolve() == here or not of.exists()]
 
 
 def forget_missing(folder: Place) -> list[Derived]:
@@ -121,7 +158,7 @@ def _homes(folder: Place) -> Iterator[Place]:
         yield from sorted(path.parent for path in local.rglob(f".{REMEMBERED}") if path.parent != local)
 
 
-def _origin(path: AnyPath) -> Place | None:
+def around(path: AnyPath) -> Place | None:
     """The nearest folder around a path that things are made of."""
     place = located(path).absolute()
     while not any((place / mark).is_file() for mark in MARKS):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import html
 import json
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -19,11 +20,13 @@ from tiktokactions.curation.takedowns import SEALED, NotTakenDownError, Takedown
 from tiktokactions.dataset.dataset import REMOVING, Dataset
 from tiktokactions.dataset.editing import Edit, locked
 from tiktokactions.dataset.info import read_info
+from tiktokactions.errors import UsageError
 from tiktokactions.files import (
     DatasetBusyError,
     Place,
     delete,
     delete_folder,
+    listing,
     local_path,
     located,
     noted_changes,
@@ -34,7 +37,7 @@ from tiktokactions.machine import Clock, cache_folder, utc_now, utc_text
 from tiktokactions.records import JsonObject
 from tiktokactions.takedowns import collection as of_collection
 from tiktokactions.takedowns import reviews
-from tiktokactions.takedowns.derived import derived_of, forget_missing
+from tiktokactions.takedowns.derived import Derived, Kind, derived_of, forget_missing, register
 from tiktokactions.takedowns.originals import part_from_original
 from tiktokactions.takedowns.reports import write_report
 from tiktokactions.takedowns.scrub import Names, scrub
@@ -45,6 +48,7 @@ DELETED = """<!doctype html><title>This report was deleted</title>
 <pre>{again}</pre>
 """
 TABLES = "statistics, figures, card"
+LEARNED = ("run.json", "study.json")
 
 
 @dataclass(frozen=True)
@@ -316,8 +320,7 @@ def _take_down_from_subsets(dataset: Place, ids: frozenset[str]) -> int:
 
 def elsewhere(folder: Place, names: Names) -> dict[str, int]:
     """What was made of a folder, and how much of the videos stands in it, by path; also in its own lists of other files."""
-    places = map(located, made_of(folder))
-    looked = {str(path): scrub(path, names, look=True).count for path in filter(None, map(local_path, places))}
+    looked = {str(place): scrub(place, names, look=True).count for place in map(located, made_of(folder))}
     return {path: count for path, count in looked.items() if count}
 
 
@@ -358,18 +361,18 @@ def _take_down_derived(folder: Place, pending: _Pending) -> int:
     forget_ids(folder, names.ids)
     for kept in ("clips", "shards"):  # copies of what lies in stores and in tar files, and their lists
         delete_folder(cache_folder(kept))
-    for own in filter(None, map(local_path, _own_lists(folder))):
+    for own in _own_lists(folder):
         with noted_changes(folder) as notes:
             count += scrub(own, names).count
         update_sums(folder, notes.sha256)
     for one in forget_missing(folder):
-        pending.left.append(f"{one}: is not there any more; where it lies now, somebody has to look")
+        if not (found_again := _renamed(one, names)):
+            pending.left.append(f"{one}: is not there any more; name the place where it lies now, once, with `also`")
+        for place in found_again:
+            register([folder], place, one.kind, shlex.split(one.again))
     for one, way in derived_of(folder):
-        place = local_path(one.place)
-        if one.kind == "dataset" or not one.place.exists():
-            continue
-        if place is None:
-            pending.left.append(f"{one}: lies on a store; take it away there")
+        place = one.place
+        if one.kind == "dataset" or not place.exists():
             continue
         if one.kind == "report":  # whose pictures do not say of which video they are
             page = DELETED.format(at=pending.at, again=html.escape(one.again)).encode()
@@ -391,6 +394,28 @@ def _take_down_derived(folder: Place, pending: _Pending) -> int:
         count += found.count
         pending.left += [f"{told} ({one.kind})" for told in found.left]
     return count
+
+
+def _renamed(one: Derived, names: Names) -> list[Place]:
+    """What now lies beside the place where something lay, is of its kind, and holds these videos."""
+    beside = [place for place in listing(one.place.parent)[1] if any((place / mark).is_file() for mark in LEARNED)]
+    return [place for place in beside if one.kind in ("run", "study") and scrub(place, names, look=True).count]
+
+
+def adopt(folder: Place, place: Place) -> None:
+    """Remember in a folder what was made of it and lies elsewhere by now, or was copied: a take-down treats it as what it is.
+
+    Raises:
+        UsageError: nothing is there.
+    """
+    from tiktokactions.releases import export, release
+
+    if not place.exists():
+        raise UsageError(f"`also` {place}: nothing is there; expected where an export, a run or a copy lies now")
+    if is_dataset_folder(folder) and (export.adopt(folder, place) or release.adopt(folder, place)):
+        return
+    holds: dict[str, Kind] = {"run.json": "run", "study.json": "study", "dataset.json": "dataset"}
+    register([folder], place, next((kind for mark, kind in holds.items() if (place / mark).is_file()), "copy"))
 
 
 # --- the report -----------------------------------------------------------------------------------------------------

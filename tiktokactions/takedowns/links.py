@@ -9,9 +9,10 @@ from pathlib import Path
 from tiktokactions.collection.session import collections_of, refresh_text, refresh_warning
 from tiktokactions.collection.store import Collection, is_collection
 from tiktokactions.dataset.subset_mark import parent_of
+from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, is_address, json_bytes, located, write_listed
 from tiktokactions.machine import DAY_S, Clock
-from tiktokactions.takedowns.derived import derived_of
+from tiktokactions.takedowns.derived import around, derived_of, made_from, register_given
 from tiktokactions.takedowns.folders import is_dataset_folder
 from tiktokactions.takedowns.originals import LINKS
 
@@ -22,9 +23,10 @@ EVERY_DAYS = 15
 
 
 def link_collections(inputs: Iterable[str], dataset: Place) -> None:
-    """Remember which collections a dataset is made of, on both sides, so that a take-down reaches both."""
-    before = linked_collections(dataset)
-    found = collections_of(inputs)
+    """Remember which collections a dataset is made of, on both sides, so that a take-down reaches both; and which lists."""
+    before, inputs = linked_collections(dataset), list(inputs)
+    found = collections_of(path for path in inputs if not is_address(path))
+    register_given((path for path in inputs if path != "-" and not collections_of([path])), dataset)
     for collection_folder in found:
         with Collection(collection_folder) as collection:
             known = collection.setting("datasets") or []
@@ -43,22 +45,30 @@ def due_at(dataset: Place) -> float | None:
 
 def overdue(paths: Sequence[str]) -> list[str]:
     """A warning for each collection and dataset whose ids have to be checked again, among these paths, around them, or that
-    a dataset there was made of."""
+    what lies there was made of: a dataset, a subset, a merge, an export, a run.
+
+    What is damaged, or cannot be reached, is for the command to tell if it needs it.
+    """
+    try:
+        return _overdue(paths)
+    except (UsageError, ValueError, OSError):
+        return []
+
+
+def _overdue(paths: Sequence[str]) -> list[str]:
     collections = dict.fromkeys(map(str, collections_of(path for path in paths if not is_address(path))))
-    warnings = []
-    for dataset in dict.fromkeys(filter(None, map(_dataset_around, paths))):
-        collections |= dict.fromkeys(linked_collections(dataset))
-        due = due_at(dataset)
-        if due is not None and Clock().now() > due:
-            warnings.append(refresh_text(dataset, due))
-    return [*filter(None, (refresh_warning(Path(name)) for name in collections)), *warnings]
-
-
-def _dataset_around(path: str) -> Place | None:
-    """The dataset at a path or around it; of a subset the one that it was taken of."""
-    place = located(path).absolute()
-    around = (place, *(place.parents if isinstance(place, Path) else ()))
-    return next((parent_of(folder).absolute() for folder in around if is_dataset_folder(folder)), None)
+    warnings, waiting = [], [*filter(None, map(around, paths))]
+    for folder in waiting:
+        origins = [parent_of(folder).absolute(), *filter(None, map(around, made_from(folder)))]
+        waiting += [origin for origin in origins if origin not in waiting]
+        if is_dataset_folder(folder):
+            collections |= dict.fromkeys(linked_collections(folder))
+            due = due_at(folder)
+            if due is not None and Clock().now() > due:
+                warnings.append(refresh_text(folder, due))
+        elif is_collection(folder):
+            collections[str(folder)] = None
+    return [*filter(None, (refresh_warning(Path(name)) for name in collections)), *dict.fromkeys(warnings)]
 
 
 def linked_collections(dataset: Place) -> list[str]:
@@ -81,7 +91,7 @@ def linked_group(folder: Place) -> tuple[list[Place], list[str]]:
                 names = collection.setting("datasets") or []
         else:
             names = linked_collections(path)
-        names = [*names, *(one.path for one, _ in derived_of(path) if one.kind == "dataset")]
+        names = [*names, *(one.path for one, _ in derived_of(path) if one.kind == "dataset"), *_parts(path)]
         for name in map(located, names):
             if name in group:
                 continue
@@ -90,3 +100,9 @@ def linked_group(folder: Place) -> tuple[list[Place], list[str]]:
             elif str(name) not in missing:
                 missing.append(str(name))
     return group, [f"{name}: linked with {folder}, but not there; refresh it where it lies now" for name in missing]
+
+
+def _parts(merged: Place) -> list[str]:
+    """The datasets that one was merged of."""
+    path = merged / "merge.json"
+    return list(json.loads(path.read_text(encoding="utf-8"))["of"]) if path.is_file() else []

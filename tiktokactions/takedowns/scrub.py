@@ -20,7 +20,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tiktokactions.files import delete, delete_folder, json_bytes, unfinished, write_atomic
+from tiktokactions.files import (
+    Place,
+    delete,
+    delete_folder,
+    json_bytes,
+    listing,
+    local_path,
+    readable,
+    unfinished,
+    write_atomic,
+)
 from tiktokactions.metadata.names import id_in_name
 
 csv.field_size_limit(sys.maxsize)
@@ -97,15 +107,15 @@ class Scrubbed:
     """Runs among whose clips they were."""
 
 
-def scrub(place: Path, names: Names, *, look: bool = False) -> Scrubbed:
-    """Take videos out of a file, or of every file of a folder.
+def scrub(place: Place, names: Names, *, look: bool = False) -> Scrubbed:
+    """Take videos out of a file, or of every file of a folder, on a disk or a store.
 
     Args:
         look: count only, and change nothing.
     """
     found = Scrubbed()
-    partial = place.with_suffix(".partial.parquet")  # of features, of a run that was killed
-    for path in sorted({*_files(place), *filter(Path.is_file, [partial])}):
+    partial = place.with_name(f"{place.stem}.partial.parquet")  # of features, of a run that was killed
+    for path in sorted({*_files(place), *([partial] if partial.is_file() else [])}):
         if not path.is_file():  # a picture that went with its run
             continue
         before = found.count
@@ -117,23 +127,27 @@ def scrub(place: Path, names: Names, *, look: bool = False) -> Scrubbed:
         found.count += _scrub_file(path, names, look)
         if found.count > before and path.name == "clips.csv" and (path.parent / "run.json").is_file():
             found.trained.append(str(path.parent))
-            pictures = path.parent / FROM_CLIPS
-            found.count += sum(one.is_file() for one in pictures.glob("*"))
-            if not look:
+            pictures = local_path(path.parent / FROM_CLIPS)
+            found.count += sum(one.is_file() for one in pictures.glob("*")) if pictures else 0
+            if pictures and not look:
                 delete_folder(pictures)
         elif not look and path.is_file() and (why := _what_is_left(path, names)):
             found.left.append(f"{path}: {why}")
     return found
 
 
-def _files(place: Path) -> Iterator[Path]:
+def _files(place: Place) -> Iterator[Place]:
     if place.is_file():
         yield place
-    for folder, _, files in os.walk(place):
-        yield from (Path(folder, name) for name in files)
+    elif local := local_path(place):  # no link is followed
+        for folder, _, names in os.walk(local):
+            yield from (Path(folder, name) for name in names)
+    else:
+        files, folders = listing(place)
+        yield from itertools.chain(files, *map(_files, folders))
 
 
-def _scrub_file(path: Path, names: Names, look: bool) -> int:
+def _scrub_file(path: Place, names: Names, look: bool) -> int:
     suffix = path.suffix.lower()
     try:
         if suffix in (".csv", ".tsv"):
@@ -153,13 +167,13 @@ def _scrub_file(path: Path, names: Names, look: bool) -> int:
     return 0
 
 
-def _write(path: Path, data: bytes, count: int, look: bool) -> int:
+def _write(path: Place, data: bytes, count: int, look: bool) -> int:
     if count and not look:
         write_atomic(path, data)
     return count
 
 
-def _scrub_table(path: Path, names: Names, look: bool) -> int:
+def _scrub_table(path: Place, names: Names, look: bool) -> int:
     text = path.read_text(encoding="utf-8", errors="surrogateescape")
     delimiter = max("\t,;", key=text.partition("\n")[0].count)
     rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
@@ -170,8 +184,8 @@ def _scrub_table(path: Path, names: Names, look: bool) -> int:
     return _write(path, out.getvalue().encode("utf-8", "surrogateescape"), len(rows) - len(kept), look)
 
 
-def _scrub_parquet(path: Path, names: Names, look: bool) -> int:
-    with pq.ParquetFile(path) as file:
+def _scrub_parquet(path: Place, names: Names, look: bool) -> int:
+    with pq.ParquetFile(readable(path)) as file:
         texts = [one.name for one in file.schema_arrow if _is_text(one.type)]
         count = 0
         for batch in file.iter_batches(columns=texts):
@@ -204,7 +218,7 @@ def _strings(value: Any) -> list[str]:
     return [text for item in value for text in _strings(item)] if isinstance(value, list) else [value] if value else []
 
 
-def _scrub_json(path: Path, names: Names, look: bool) -> int:
+def _scrub_json(path: Place, names: Names, look: bool) -> int:
     value = json.loads(path.read_bytes())
     counts = [0]
     kept = _pruned(value, names, counts)
@@ -235,12 +249,12 @@ def _pruned(value: Any, names: Names, counts: list[int], is_root: bool = True, k
     return found
 
 
-def _what_is_left(path: Path, names: Names) -> str:
+def _what_is_left(path: Place, names: Names) -> str:
     if path.suffix in WEIGHTS:
         return ""
     if path.suffix == ".parquet":
         try:
-            pq.read_schema(path)
+            pq.read_schema(readable(path))
         except pa.ArrowException:
             return "cannot be read"
         return ""
