@@ -1,11 +1,13 @@
 """A hundred thousand videos: what a rerun, the statistics and a new decision cost when nothing has to be decoded.
 
-    python -m benchmarks.dataset_scale                     (100,000 records, about 1.5 GB in a temporary folder)
+    python -m benchmarks.dataset_scale                     (100,000 records, about 4 GB in a temporary folder)
     python -m benchmarks.dataset_scale --records 5000      (a smoke test: prints, writes no result)
 
 The records are made up but whole: probe, eight scenes, ten samples with boxes and hashes, motion, quality, labels drawn
-from 386 hashtags; three in a hundred are re-uploads of others. Each belongs to a real (tiny) source file with a matching
-fingerprint and, where it has a clip, to a (tiny) file in its place. Every command runs in its own process.
+from 386 hashtags; three in a hundred are re-uploads of others. What is kept of each to recognise copies are corners of
+real videos (those of ``benchmarks.copies``), mixed, with 15 % of their bits turned. Each belongs to a real (tiny) source
+file with a matching fingerprint and, where it has a clip, to a (tiny) file in its place. Every command runs in its own
+process.
 """
 
 from __future__ import annotations
@@ -25,13 +27,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmarks.copies import sources
 from benchmarks.report import environment, print_environment, print_table, write_result
 from tiktokactions import __version__
+from tiktokactions.copies.footage import describe_file
 from tiktokactions.curation.decide import decide
+from tiktokactions.curation.description import CODE_BYTES, Description
 from tiktokactions.curation.options import CurateOptions, clip_fingerprint, evidence_fingerprint
 from tiktokactions.curation.people import resolve_detector
 from tiktokactions.dataset.info import new_info, write_info
-from tiktokactions.files import clip_relative_path, poster_path, record_path
+from tiktokactions.files import clip_relative_path, description_path, poster_path, record_path
 from tiktokactions.records import (
     ClipFile,
     DetectorInfo,
@@ -50,6 +55,7 @@ from tiktokactions.video import library_versions
 LABELS = 386  # as many as the paper's dataset has
 RECORDS_IN_FULL = 100_000
 RE_UPLOADS = 0.03
+TURNED_BITS = 0.15
 FPS = 30
 WIDTH, HEIGHT = 576, 1024
 
@@ -72,10 +78,16 @@ def build(root: Path, records: int, seed: int = 0) -> Dataset:
     made = Dataset(root / "videos", root / "dataset", options, detector)
     rng = np.random.default_rng(seed)
     poster = cv2.imencode(".jpg", rng.integers(0, 255, (256, 144, 3), np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 50])[1]
+    real = [parts[0] for path in sources() if (parts := describe_file(str(path)))]
+    corners = np.concatenate([description.codes for description in real])
     record: VideoRecord | None = None
+    described = b""
     for number in range(records):
         copied = record if rng.random() < RE_UPLOADS else None
+        described = described if copied else _description(real, corners, rng)
         record = _record(_source(made, number, rng), copied, rng, made)
+        record = replace(record, description_sha256=hashlib.sha256(described).hexdigest())
+        _write(description_path(made.folder, record.video_id), described)
         _write(record_path(made.folder, record.video_id), encode_record(record))
         if record.clip is not None:
             _write(made.folder / record.clip.path, b"clip")
@@ -120,6 +132,14 @@ def _record(source: Source, copied: VideoRecord | None, rng: np.random.Generator
     )
     record = decide(record, made.options)
     return record if record.status == "rejected" else replace(record, clip=_clip(record, made.options))
+
+
+def _description(real: list[Description], corners: np.ndarray, rng: np.random.Generator) -> bytes:
+    """Of a video that is like real ones and yet like none of them."""
+    base = real[int(rng.integers(len(real)))]
+    drawn = corners[rng.integers(0, len(corners), len(base.codes))]
+    turned = np.packbits(rng.random((len(drawn), CODE_BYTES * 8), np.float32) < TURNED_BITS, axis=1)
+    return replace(base, codes=drawn ^ turned).to_bytes()
 
 
 def _evidence(rng: np.random.Generator) -> VideoRecord:

@@ -123,6 +123,7 @@ class _Codes:
         side: NDArray[np.bool_] | None,
     ) -> None:
         self.count, self.words, self.owner = len(words), words, owner
+        self.halves = words.reshape(-1, 2)
         self.videos = len(is_new)
         self.x, self.y, self.scale, self.width = places.T
         self.fresh = is_new[owner]
@@ -134,13 +135,17 @@ class _Codes:
         order = self._order(table)
         for start in range(0, len(order) - 1, ENTRIES_AT_ONCE):
             entries = order[start : start + ENTRIES_AT_ONCE + NEIGHBOURS]
-            is_mirrored, place = entries >= self.count, entries % self.count
-            words = self.words[place]
-            words[is_mirrored] = words[is_mirrored][:, [2, 3, 0, 1]]
+            is_mirrored = entries >= self.count
+            place = entries - self.count * is_mirrored
+            sorted_by = np.take(self.halves, 2 * place + is_mirrored, axis=0).T.copy()
+            others = np.take(self.halves, 2 * place + 1 - is_mirrored, axis=0).T.copy()
             for step in range(1, NEIGHBOURS + 1):
                 end = min(ENTRIES_AT_ONCE, len(entries) - step)
-                bits = np.bitwise_count(words[:end] ^ words[step : end + step]).astype(np.uint16)
-                near = np.flatnonzero(bits[:, 0] + bits[:, 1] + bits[:, 2] + bits[:, 3] <= NEAR_BITS)
+                # Most of those that are not alike differ too much in the half by which they were not sorted.
+                bits = np.bitwise_count(others[:, :end] ^ others[:, step : end + step]).sum(axis=0, dtype=np.uint8)
+                near = np.flatnonzero(bits <= NEAR_BITS)
+                rest = np.bitwise_count(sorted_by[:, near] ^ sorted_by[:, near + step]).sum(axis=0, dtype=np.uint8)
+                near = near[bits[near] + rest <= NEAR_BITS]
                 a, b, mirrored = place[near], place[near + step], is_mirrored[near] ^ is_mirrored[near + step]
                 worth = (self.owner[a] != self.owner[b]) & (self.fresh[a] | self.fresh[b])
                 if self.side is not None:
@@ -162,7 +167,7 @@ class _Codes:
             is_met[prefix[np.concatenate([self.fresh, self.fresh])]] = True
             there = np.flatnonzero(is_met[prefix])
             keys = keys[there]
-        order = np.argsort(keys, kind="stable")
+        order = stable_order(keys)
         return order if there is None else there[order]
 
     def agreed(self, meetings: NDArray[np.int64], votes: int) -> NDArray[np.int64]:
@@ -182,3 +187,16 @@ class _Codes:
             ballots, count = np.unique(pair * (32 * 512 * 512) + place, return_counts=True)
             found.append(ballots[count >= votes] // (32 * 512 * 512))
         return np.unique(np.concatenate(found))
+
+
+def stable_order(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """What ``np.argsort(keys, kind="stable")`` gives, in a fifth of the time: numbers are sorted that hold the place of each
+    key in their last bits, and then the few keys that differ in no other bits."""
+    bits = np.uint64(len(keys).bit_length())
+    packed = np.sort(keys >> bits << bits | np.arange(len(keys), dtype=np.uint64))
+    first = packed >> bits
+    order = (packed ^ first << bits).astype(np.int64)
+    alike = first[1:] == first[:-1]
+    tied = np.flatnonzero(np.append(alike, False) | np.append(False, alike))
+    order[tied] = order[tied][np.lexsort((keys[order[tied]], first[tied]))]
+    return order

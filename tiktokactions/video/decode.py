@@ -208,7 +208,8 @@ class VideoFile:
             except av.error.FFmpegError:
                 continue
             wanted, landed_before_start = 0, False
-            for picture, stamp in self._pictures():
+            begin = zero + math.floor((start_s - SAME_TIME_S) / base)
+            for picture, stamp in self._pictures(unseen_before=begin):
                 if stamp is None:
                     break
                 time_s = (stamp - zero) * base.numerator / base.denominator
@@ -326,8 +327,14 @@ class VideoFile:
             shown = [(number, is_damaged) for number, (_, is_damaged) in enumerate(shown)]
         return find_damage(self._seen, [(stamp or 0, is_damaged) for stamp, is_damaged in shown])
 
-    def _pictures(self, notes_packets: bool = False) -> Iterator[tuple[av.VideoFrame, int | None]]:
-        """Decode on: pictures with their time stamps. Damage is counted instead of stopping at it."""
+    def _pictures(
+        self, notes_packets: bool = False, unseen_before: int | None = None
+    ) -> Iterator[tuple[av.VideoFrame, int | None]]:
+        """Decode on: pictures with their time stamps. Damage is counted instead of stopping at it.
+
+        Nobody looks at those with stamps before ``unseen_before``: what no other picture needs of them is not decoded."""
+        context = self.stream.codec_context
+        may_skip = unseen_before is not None and context.name == "h264"
         places: list[int] = []  # AVI: of the packets whose pictures have not come out yet
         has_keyframe = has_begun = False
         packets = self._container.demux(self.stream)
@@ -345,6 +352,9 @@ class VideoFile:
                 self._last_stamp = max(self._last_stamp, (packet.pts or packet.dts or 0) + (packet.duration or 0))
                 has_keyframe = has_keyframe or packet.is_keyframe
                 self.leading_frames += not has_keyframe
+            if may_skip:
+                is_unseen = packet.pts is not None and packet.pts < (unseen_before or 0)
+                context.skip_frame = "NONREF" if is_unseen else "DEFAULT"
             try:
                 pictures = packet.decode()
                 is_lost = False
