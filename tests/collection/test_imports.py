@@ -72,6 +72,33 @@ def test_ids_that_a_spreadsheet_rounded_are_refused(tmp_path: Path, rows: list[s
     assert all("row " in told for told in found.rejected)
 
 
+def as_jq(number: int) -> str:
+    return f"{float(number):.17g}".replace("e+18", "").replace(".", "").ljust(19, "0")
+
+
+TRUE = [7_301_444_403_200_000_001 + 7_919_191_919 * n for n in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("ids", "rejected"),
+    [
+        pytest.param(list(map(as_jq, TRUE)), 30, id="jq"),
+        pytest.param([str(int(float(n))) for n in TRUE], 30, id="floats"),
+        pytest.param(["7301444403200000000"], 1, id="one"),
+        pytest.param([*map(str, TRUE[:3]), "7301444403200000000"], 1, id="one of few"),
+        pytest.param([*map(str, TRUE), "7301444403200000000"], 0, id="one of many is chance"),
+        pytest.param(list(map(str, TRUE)), 0, id="whole"),
+        pytest.param([f'"{as_jq(n)}"' for n in TRUE], 0, id="text is believed"),
+    ],
+)
+def test_ids_that_json_rounded_are_refused(tmp_path: Path, ids: list[str], rejected: int) -> None:
+    (tmp_path / "v.jsonl").write_text("".join(f'{{"id": {i}, "username": "ann"}}\n' for i in ids))
+    found = collect_import(tmp_path / "v.jsonl", tmp_path / "c")
+    assert (found.rows, len(found.rejected)) == (len(ids), rejected)
+    assert found.new == len(set(ids)) * (rejected < len(ids)) - rejected * (rejected < len(ids))
+    assert all("row " in told and "was rounded, by jq" in told for told in found.rejected)
+
+
 def test_decomposed_accents_are_one_hashtag(tmp_path: Path) -> None:
     (tmp_path / "v.csv").write_text(f"id,hashtags\n{IDS[0]},cafe\u0301\n{IDS[1]},Café\n", encoding="utf-8")
     collect_import(tmp_path / "v.csv", tmp_path / "c")

@@ -13,8 +13,8 @@ from tiktokactions.collection.store import CollectionError
 from tiktokactions.metadata.documents import DocumentError, Row, rows_of
 from tiktokactions.metadata.names import account_in_name, id_in_name, rank, without_companions
 from tiktokactions.metadata.sidecars import read_sidecar
-from tiktokactions.metadata.tables import API, FIELDS, Post, read_post
-from tiktokactions.metadata.values import is_rounded
+from tiktokactions.metadata.tables import API, FIELDS, Post, read_post, values_at
+from tiktokactions.metadata.values import is_rounded, lost_digits
 from tiktokactions.records import JsonObject
 from tiktokactions.text import clean_hashtag
 
@@ -41,6 +41,10 @@ _CHANCE = 2_000
 """Of so many true ids fewer than one ends as if a spreadsheet had rounded it."""
 
 
+_CHANCE_OF_NUMBERS = 10
+"""The same of ids that JSON holds as numbers: what rounds one rounds all, and few files are as small."""
+
+
 @dataclass
 class Reading:
     """The rows of a file or folder, and what became of its columns."""
@@ -57,6 +61,10 @@ class Reading:
     left_out: Counter[str] = field(default_factory=Counter)
     """Rows by columns that no table understands."""
     said: set[str] = field(default_factory=set)
+    numbers: int = 0
+    """Ids that stand as numbers in JSON."""
+    doubted: list[int] = field(default_factory=list)
+    """Of these rows the ids may have lost their last digits."""
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -81,6 +89,10 @@ def read_imports(path: Path, hashed: bool) -> Reading:
             _take(found, placed, hashed)
     for placed in _believed(tables):
         _take(found, placed, hashed)
+    if len(found.doubted) * _CHANCE_OF_NUMBERS > found.numbers:
+        told = ((found.rows[number][0], found.rows[number][1]["id"]) for number in found.doubted)
+        found.rejected += [f"{at}: the id {i} was rounded, by jq or JavaScript; keep ids as text" for at, i in told]
+        found.rows = [row for number, row in enumerate(found.rows) if number not in {*found.doubted}]
     if not found.count:
         raise CollectionError(f"{path}: expected metadata of videos, or a folder of downloaded ones, got no row")
     return found
@@ -152,6 +164,9 @@ def _take(found: Reading, placed: _Placed, hashed: bool) -> None:
         return
     for place, problem in post.problems.items():
         found.misfits.setdefault(place, f"{where}: {problem}")
+    if isinstance(number := next((values_at(row.said, at) for at in post.places.get("id", ())), None), int):
+        found.numbers += 1
+        found.doubted += [len(found.rows)] if lost_digits(number) else []
     found.said |= {name for name in FIELDS if getattr(post, name) not in (None, ())}
     found.said |= {"hashtags"} if post.caption_hashtags or post.labels else set()
     found.said |= {"caption"} if post.title else set()

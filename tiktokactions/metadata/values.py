@@ -9,6 +9,7 @@ import json
 import math
 import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from tiktokactions.metadata.names import id_in_address
@@ -55,6 +56,15 @@ def is_rounded(video_id: str) -> bool:
     One true id in ten thousand looks like that too.
     """
     return len(video_id) >= 17 and video_id.isdigit() and not video_id[15:].strip("0")
+
+
+def lost_digits(number: int) -> bool:
+    """Whether a number of JSON is one that jq, JavaScript or pandas write where they hold it as a 64-bit float.
+
+    Three true ids in a thousand look like that too.
+    """
+    near = float(min(number, 2**64))
+    return number > 2**53 and number in (int(near), int(Decimal(repr(near))), int(Decimal(f"{near:.17g}")))
 
 
 def as_address(value: object) -> str:
