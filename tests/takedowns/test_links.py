@@ -10,6 +10,7 @@ import pytest
 import tiktokactions as ta
 from tiktokactions import cli
 from tiktokactions.collection.store import Collection
+from tiktokactions.dataset.subset_mark import write_origin
 from tiktokactions.machine import DAY_S, Clock
 from tiktokactions.takedowns.links import overdue
 
@@ -29,7 +30,7 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "data/clips/run/1.mp4").write_bytes(b"")
     (tmp_path / "subset/subset.json").write_text('{"of": "../data"}')
     for name, said in (
-        ("export/.made_from.json", "../data"),
+        ("export/export.json", {"of": "8fc0"}),
         ("run/run.json", {"data": {"sources": [f"{tmp_path}/export"]}, "init": None}),
         ("tuned/run.json", {"data": {"sources": ["list.csv"]}, "init": {"path": f"{tmp_path}/run/checkpoints"}}),
         ("study/study.json", {"sources": {"own": f"{tmp_path}/data"}, "finetune": {"model": "tiny"}}),
@@ -37,8 +38,9 @@ def root(tmp_path: Path) -> Path:
     ):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text(json.dumps(said))
-    for name in ("export/export.json", "merged/dataset.json", "run/checkpoints"):
+    for name in ("merged/dataset.json", "run/checkpoints"):
         (tmp_path / name).write_text("{}")
+    write_origin("8fc0", tmp_path / "data")
     (tmp_path / "own/refresh.json").write_text(json.dumps({"checked_at": Clock().now() - 9 * DAY_S, "every_days": 8}))
     return tmp_path
 

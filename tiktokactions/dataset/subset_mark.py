@@ -1,27 +1,26 @@
-"""What marks a folder as a subset, and names the dataset that it, or an export, was taken from."""
+"""What marks a folder as a subset, and names the dataset that it was taken from; and where exports came from."""
 
 from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 
-from tiktokactions.files import Place, json_bytes, local_path, seen_from, write_atomic
+from tiktokactions.files import Place, seen_from, write_atomic
+from tiktokactions.machine import cache_folder
 
 MARK = "subset.json"
-MADE_FROM = ".made_from.json"
-"""In an export or a release: the dataset that it was made of, named as a subset names it."""
 
 
-def as_seen_from(folder: Place, dataset: Place) -> str:
-    """Relative to the folder, so that both may be moved together; by its address where one lies on a store."""
-    if local_path(folder) is None or local_path(dataset) is None:
-        return str(dataset.resolve())
-    return Path(os.path.relpath(str(dataset.resolve()), str(folder.resolve()))).as_posix()
+def write_origin(made_id: str, dataset: Place) -> None:
+    """Remember on this machine where the dataset lies whose exports or release bear an id: they themselves go to others."""
+    if made_id:
+        write_atomic(cache_folder("made_from") / made_id, os.fsencode(str(dataset.resolve())))
 
 
-def write_origin(folder: Place, dataset: Place) -> None:
-    write_atomic(folder / MADE_FROM, json_bytes(as_seen_from(folder, dataset)))
+def origin_of(made_id: str) -> str:
+    """The dataset of an export or a release; empty where this machine does not know it."""
+    path = cache_folder("made_from") / made_id
+    return os.fsdecode(path.read_bytes()) if made_id and path.is_file() else ""
 
 
 def is_subset(folder: Place) -> bool:

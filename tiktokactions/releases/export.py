@@ -88,7 +88,7 @@ def export_dataset(export: Export, name: str, out: Place) -> Exported:
     with may_be_refused(f"{export.dataset.folder}: cannot be written to, so no take-down will find the export {out}"):
         _remember(export, name, out)
     write_json(out / MARK, mark | {"unfinished": True}, indent=1)
-    write_origin(out, export.dataset.folder)
+    write_origin(mark["of"], export.dataset.folder)
     staging = _staging(out)
     delete_folder(staging)  # of one that was killed
     export = replace(export, folder=out)

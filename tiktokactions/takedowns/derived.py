@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from tiktokactions.collection.store import is_collection
-from tiktokactions.dataset.subset_mark import MADE_FROM
+from tiktokactions.dataset.subset_mark import origin_of
 from tiktokactions.files import (
     Place,
     absolute,
@@ -25,7 +25,6 @@ from tiktokactions.files import (
     local_path,
     located,
     may_be_refused,
-    seen_from,
     write_atomic,
     write_listed,
 )
@@ -101,10 +100,9 @@ def made_from(folder: Place) -> list[str]:
         path = folder / name
         return json.loads(path.read_text(encoding="utf-8", errors="surrogatepass")) if path.is_file() else {}
 
-    run, origin = said("run.json"), said(MADE_FROM)
-    told = [said("merge.json"), said("study.json"), run.get("data"), run.get("init")]
-    found = [*_texts(told), *([str(seen_from(folder, origin))] if origin else [])]
-    return [text for text in found if located(text).exists()]
+    run, ids = said("run.json"), (said("export.json").get("of"), said("release.json").get("id"))
+    told = [said("merge.json"), said("study.json"), run.get("data"), run.get("init"), [origin_of(i) for i in ids if i]]
+    return [text for text in _texts(told) if text and located(text).exists()]
 
 
 def _texts(value: Any) -> Iterator[str]:
