@@ -33,8 +33,8 @@ def test_ten_videos_by_keyboard(data, visit):
         saved(page)
         assert rows(data) == said
         assert len({video for video, _ in said}) == 10
-        quickest = min(waits)  # the machine may be busy with something else
-        assert quickest < 100, f"the next video shows after {waits} ms"
+        # The machine may be busy with other tests; `python -m benchmarks.review_load` measures the time itself.
+        assert min(waits) < 500, f"the next video shows after {waits} ms"
         labels = rows(data, "verdict, labels, no_action")
         assert labels[0][1] == "[]", "somebody acts, but nobody said that it is the hashtag"
         assert labels[1] == ("reject", None, 0)
