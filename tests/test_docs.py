@@ -34,6 +34,7 @@ from tests.made_videos import numbered_frames, write_video
 from tiktokactions import cli
 from tiktokactions.cli import derive, parser
 from tiktokactions.model.run import read_log
+from tiktokactions.reviews.store import Store
 
 DRY_RUN = ("--engine ray", "s3://", "gs://", "--device cuda", "torchrun ", "tiktokactions study ")
 """Need a cluster, credentials, a GPU or many minutes: run with --dry-run."""
@@ -302,6 +303,7 @@ def prepare(folder: Path, run: Callable[[str, Path], subprocess.CompletedProcess
     video_id = next(folder.glob("data/records/*/*.json")).stem
     for answers in ("answers.csv", "gold.csv"):
         (folder / answers).write_text(f"video_id,verdict,annotator\n{video_id},accept,Eve\n")
+    Store(folder / "reviewed" / "data").close()
     shutil.copytree(folder / "videos", folder / "demo" / "videos")
     shutil.copytree(folder / "data", folder / "demo" / "dataset")
 

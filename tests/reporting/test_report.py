@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
+import shlex
 import shutil
+from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import tiktokactions as api
 from tests.made_videos import numbered_frames, write_video
-from tests.model.made_clips import make_clips
 from tiktokactions import cli
+from tiktokactions.intervals import wilson_interval
+from tiktokactions.model.config import ModelConfig
+from tiktokactions.model.run import Derived, Evaluation, FirstWeights, RunInfo, TrainingData, write_run
 from tiktokactions.reporting import page
 from tiktokactions.reporting.blocks import Picture, Preview, Previews, Section
 from tiktokactions.reporting.inputs import ReportError, in_order, recognise
+from tiktokactions.reviews.decisions import Decision
+from tiktokactions.reviews.desk import open_desk
+from tiktokactions.reviews.ledger import add_decision
+from tiktokactions.reviews.options import ReviewOptions
+from tiktokactions.reviews.people import named_reviewer
+from tiktokactions.reviews.store import Store
 
 HOSTILE = "<script>alert('x')</script>"
-SMALL: dict[str, Any] = {
-    "model": "tiny",
-    "image_size": 32,
-    "frames": 4,
-    "stride": 2,
-    "workers": 0,
-    "threads": 1,
-    "device": "cpu",
-}
+MODEL = ModelConfig("tiny", 32, 1, 1, 16, 1, frames=4, height=32, width=32)
 
 
 class Seen(HTMLParser):
@@ -38,12 +43,16 @@ class Seen(HTMLParser):
         self.tags: list[str] = []
         self.addresses: list[str] = []
         self.titles: list[str] = []
+        self.ids: set[str] = set()
+        self.places: set[str] = set()
         self.text = ""
         self._in_title = False
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self.ids |= {value or "" for name, value in attrs if name == "id"}
+        self.places |= {value or "" for name, value in attrs if name == "id" and tag == "span"}
         self._in_title = tag == "h2"
         if tag == "h2":
             self.titles.append("")
@@ -75,16 +84,54 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "data"
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    pytest.importorskip("torch")
-    folder = tmp_path_factory.mktemp("runs")
-    for side in ("train", "test"):
-        make_clips(folder / "clips" / side, 2)
-    before, after = folder / "pretrained", folder / "finetuned"
-    api.pretrain(folder / "clips", before, **SMALL, batch_size=2, num_samples=1, epochs=1, pictures_epochs=1)
-    api.finetune(folder / "clips", after, init=before, **SMALL, batch_size=2, num_samples=1, epochs=1, crops=1)
-    return before, after
+def a_run(folder: Path, init: str | None, right: str, classes: int = 3, epochs: int = 3) -> Path:
+    """A run as its files tell it; ``right``: by clip, whether the test of a fine-tuned one got it."""
+    test = folder / "evaluations" / "test"
+    test.mkdir(parents=True)
+    (folder / "result.json").write_text('{"steps": 1, "loss": 0.5}')
+    hits = right.count("y")
+    options = {"model": "tiny", "epochs": epochs, "seed": len(folder.name)}
+    write_run(
+        folder,
+        RunInfo(
+            kind="finetune" if right else "pretrain",
+            model=MODEL,
+            labels=tuple(f"class {n}" for n in range(classes)),
+            options=options,
+            data=TrainingData(("/somewhere/clips",), 9, "0"),
+            derived=Derived(
+                **dict.fromkeys(("processes", "videos_per_step", "clips_per_step", "steps_per_epoch"), 1),
+                steps=1,
+                warmup_steps=0,
+                lr=0.1,
+                min_lr=0.0,
+                tokens=8,
+                parameters=1000,
+            ),
+            init=None if init is None else FirstWeights(init, 1),
+            versions={},
+            created="2026-01-01T00:00:00+00:00",
+        ),
+    )
+    if not right:
+        return folder
+    result = Evaluation(len(right), hits / len(right), *wilson_interval(hits, len(right)), 1.0, 0.5, classes, 2, 1.0,
+                        str(folder), "/somewhere/data", str(test))  # fmt: skip
+    (test / "confusion.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    (test / "result.json").write_text(json.dumps(dataclasses.asdict(result)))
+    rows = [
+        {"path": f"{n}.mp4", "start_s": None, "end_s": None, "correct": said == "y"} for n, said in enumerate(right)
+    ]
+    schema = pa.schema(
+        [("path", pa.string()), ("start_s", pa.float64()), ("end_s", pa.float64()), ("correct", pa.bool_())]
+    )
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), test / "predictions.parquet")
+    return folder
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> tuple[Path, Path]:
+    return a_run(tmp_path / "pretrained", None, ""), a_run(tmp_path / "finetuned", "/far/pretrained", "yyn")
 
 
 @pytest.fixture
@@ -127,16 +174,21 @@ def test_everything_on_one_page_in_the_order_of_the_flow(
 ) -> None:
     written = api.report([study, runs[1], dataset, runs[0], dataset], tmp_path / "report.html")
     page = seen(Path(written.report))
-    assert [title.split(" data")[0].strip() for title in page.titles][:3] == [
-        *("From raw videos to clips", "What the clips are", "Sample clips")
+    assert [title.strip() for title in page.titles] == [
+        *("In short", "From raw videos to clips", "What the clips are", "Sample clips", "Quality"),
+        *("Pre-training", "Fine-tuning", "How much data: accuracy by size"),
+        *("How much data a target needs", "How to reproduce", "Settings and versions"),
     ]
-    flow = " ".join(page.titles)
-    parts = ("Quality", "How the dataset was made", "Fine-tuning", "How much data: accuracy by size", "target needs")
-    places = [flow.index(part) for part in parts]
-    assert places == sorted(places)
-    assert "Pre-training" in flow
+    short = page.text[page.text.index("In short", page.text.index("Settings and versions")) :]
+    short = " ".join(short[: short.index("rejected, each with a reason")].split())
+    assert "4 videos became 3 clips of 3 labels (75.0 %; of more such videos 30.1 % to 95.4 %, 95 % interval)" in short
+    assert "test: top-1 " in short and "Top-1: 1,000 videos 91.2 %." in short
+    assert "to reach 95 % you need about 9,100 videos" in short
+    commands = page.text[page.text.rindex("How to reproduce") : page.text.rindex("Settings and versions")]
+    steps = [line.split()[2] for line in commands.splitlines() if line.startswith("$ ")]
+    assert steps == ["curate", "pretrain", "finetune", "extrapolate", "report"]
     for told in (
-        *("4", "not_a_video", "top-1", "Confusion", "to reach 95 % you need about 9,100 videos", "not told"),
+        *("4", "not_a_video", "top-1", "Confusion", "not told", "standard deviation of the runs"),
         *(
             "b crashed: MemoryError: big",
             "tiktokactions curate VIDEOS -o data",
@@ -154,9 +206,12 @@ def test_the_page_needs_nothing_else_and_runs_nothing(dataset: Path, tmp_path: P
     api.report(dataset, tmp_path / "report.html")
     page = seen(tmp_path / "report.html")
     assert page.addresses
-    assert all(address.startswith(("data:image/", "#s", "#reproduce")) for address in page.addresses)
+    assert all(address.startswith(("data:image/", "#s", "#reproduce", "#settings")) for address in page.addresses)
     assert not {"script", "iframe", "object", "link", "form"} & set(page.tags)
     assert HOSTILE in page.text  # as text
+    links = {address for address in page.addresses if address.startswith("#")}
+    assert {link.removeprefix("#") for link in links} <= page.ids, "every link leads somewhere"
+    assert len(links & {f"#{place}" for place in page.places}) == 4, "a clip of each label, and any accepted one"
     assert sum(address.startswith("data:image/webp") for address in page.addresses) == 3
 
 
@@ -183,11 +238,6 @@ def test_missing_clips_and_an_interrupted_run_are_no_obstacle(dataset: Path, tmp
 
 
 def test_what_people_said_is_shown_without_their_names(dataset: Path, tmp_path: Path) -> None:
-    from tiktokactions.reviews.decisions import Decision
-    from tiktokactions.reviews.ledger import add_decision
-    from tiktokactions.reviews.people import named_reviewer
-    from tiktokactions.reviews.store import Store
-
     copy = tmp_path / "data"
     shutil.copytree(dataset, copy)
     ids = sorted(path.stem for path in (copy / "thumbs").glob("*.jpg"))[:2]
@@ -201,14 +251,77 @@ def test_what_people_said_is_shown_without_their_names(dataset: Path, tmp_path: 
     page = seen(tmp_path / "report.html")
     assert "What people said" in " ".join(page.titles)
     assert "person 1 and person 2" in page.text and "50.0 %" in page.text
+    assert "tiktokactions review import data REVIEWED/data/reviews.sqlite" in page.text
     assert "Ann Smith" not in page.text
 
 
+def test_pre_trained_against_scratch_clip_by_clip(tmp_path: Path) -> None:
+    """Of 20 clips only the first got 9, only the second 1: McNemar's exact p is 2 (1 + 10) / 1024."""
+    first = a_run(tmp_path / "tuned", "pretrained", "y" * 14 + "n" * 6, 5)
+    second = a_run(tmp_path / "scratch", None, "y" * 5 + "n" * 9 + "y" + "n" * 5, 5, epochs=4)
+    api.report([second, first], tmp_path / "report.html")
+    text = " ".join(seen(tmp_path / "report.html").text.split())
+    told = "top-1 70.0 % and 30.0 % on the same 20 clips, a difference of +40.0 points (95 % interval"
+    assert text.count(told) == 2, "in the summary and in its section"
+    assert "McNemar's p = 0.02148" in text
+    assert "they differ in more than their first weights (epochs 3 and 4)" in text
+    assert text.index("Pre-trained against from scratch") > text.index("tuned")
+
+
+@pytest.mark.parametrize(("classes", "told"), [(5, False), (19, False), (20, True)])
+def test_top_five_is_told_where_it_tells_something(tmp_path: Path, classes: int, told: bool) -> None:
+    api.report(a_run(tmp_path / "tuned", None, "yyn", classes), tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text()
+    assert ("top-5" in html) == told
+    assert f'class="mark" style="left:{100 / classes:.2f}%"' in html, "chance is drawn"
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_a_deviation_needs_several_runs(study: Path, tmp_path: Path, runs: int) -> None:
+    result = json.loads((study / "result.json").read_text())
+    result["table"][0] |= {"runs": runs, "top1_sd": None if runs == 1 else 0.01}
+    (study / "result.json").write_text(json.dumps(result))
+    api.report(study, tmp_path / "report.html")
+    assert ("standard deviation" in seen(tmp_path / "report.html").text) == (runs > 1)
+
+
+@pytest.mark.slow
+def test_its_commands_make_the_dataset_again(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curation, two people's judgements with one taken back, sides: a folder in which the commands are given has the same."""
+    (tmp_path / "old").mkdir()
+    old = Path(shutil.copytree(dataset, tmp_path / "old" / "data"))
+    rows = pq.read_table(old / "manifest.parquet").to_pylist()
+    ids = [row["video_id"] for row in rows if row["status"] == "accepted"]
+    with closing(open_desk(api.Dataset(old), ReviewOptions(reviewers_per_video=2, sample=2))) as desk:
+        people = [named_reviewer(desk.store, name).id for name in ("Ann", "Bob")]
+        for number, (person, video_id) in enumerate(itertools.product(people, ids)):
+            answers = dict.fromkeys(desk.item(video_id).record.labels, "no" if video_id == ids[0] else "yes")
+            desk.decide(person, Decision(f"key-{number:05}", video_id, "accept", answers=answers))
+        desk.undo(people[0], "key-undo", takes_back="key-00002")
+        desk.decide(people[0], Decision("key-anew", ids[2], "reject"))
+    api.review_apply(old)
+    api.dataset_split(old, val=0, test=0.5, certify=0)
+    api.report(old, tmp_path / "report.html", title="data")
+    text = seen(tmp_path / "report.html").text
+    commands = [line[2:] for line in text[text.rindex("How to reproduce") :].splitlines() if line.startswith("$ ")]
+    (tmp_path / "new").mkdir()
+    monkeypatch.chdir(tmp_path / "new")
+    for line in commands:
+        words = shlex.split(
+            line.replace("VIDEOS", str(dataset.parent / "list.csv")).replace("REVIEWED", str(old.parent))
+        )
+        assert cli.main(words[1:]) in (0, 1), line
+    columns = ["video_id", "status", "human_labels", "reasons", "split"]
+    made, meant = (pq.read_table(folder / "manifest.parquet", columns=columns) for folder in (Path("data"), old))
+    assert made.sort_by("video_id").to_pylist() == meant.sort_by("video_id").to_pylist()
+    again = seen(Path("report.html")).text
+    said = "What people said"
+    assert again[again.rindex(said) : again.rindex("How to rep")] == text[text.rindex(said) : text.rindex("How to rep")]
+
+
 def test_an_unfinished_training_says_so(runs: tuple[Path, Path], tmp_path: Path) -> None:
-    copy = tmp_path / "pretrained"
-    shutil.copytree(runs[0], copy)
-    (copy / "result.json").unlink()
-    api.report(copy, tmp_path / "report.html")
+    (runs[0] / "result.json").unlink()
+    api.report(runs[0], tmp_path / "report.html")
     assert "This run is not finished" in seen(tmp_path / "report.html").text
 
 

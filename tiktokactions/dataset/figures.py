@@ -66,7 +66,7 @@ def draw_figures(
     for draw in (clips_per_label, clips_per_label_names, label_ranges, durations, funnel, timings):
         if (figure := draw(stats)) is not None:
             paths += plots.save_figure(figure, folder / draw.__name__)
-    paths += _save_sample_frames(dataset, stats, folder / "sample_frames", manifest)
+    paths += save_sample_frames(dataset, stats, folder / "sample_frames", manifest)
     for name in FIGURES:
         for path in (folder / f"{name}.svg", folder / f"{name}.png"):
             if path not in paths:
@@ -272,7 +272,7 @@ def _time(seconds: float) -> str:
 # --- sample frames (paper, Figure 5) ---------------------------------------------------------------------------------
 
 
-def _save_sample_frames(dataset: Place, stats: Statistics, stem: Place, manifest: Place | None) -> list[Place]:
+def save_sample_frames(dataset: Place, stats: Statistics, stem: Place, manifest: Place | None) -> list[Place]:
     posters = sample_posters(dataset, stats, manifest)
     if not posters:
         why = "no posters of accepted clips in thumbs/" if stats.funnel.accepted else "no clips yet"

@@ -6,8 +6,9 @@ The funnel (each stage up to people is a subset of the one before; accepted and 
 - **readable**: no reason code in :data:`records.FAILURES`.
 - **long enough**: readable, has a longest scene, and is not rejected as ``too_short``.
 - **people**: long enough, and a person in at least ``min_person_frames`` of the sampled frames (always, where that is
-  0), or accepted by a person who looked at it.
-- **accepted**: status ``accepted``. The people stage has more: duplicates, bad quality, rejected by a person.
+  0): what the detector saw, whatever anybody said afterwards.
+- **accepted**: status ``accepted``. The people stage has others too (duplicates, bad quality, rejected by a person) and
+  lacks those that a person accepted although the detector saw too little.
 - **needs review**: status ``needs_review``: a person must still judge it. Mostly long enough, without enough people.
 
 A video's labels are its ``human_labels`` where people were asked, else its ``labels``. A video with several labels counts
@@ -313,8 +314,7 @@ def _stage_flags(batch: pa.RecordBatch, tally: _Tally, min_person_frames: int) -
     is_known = "clip_person_frames" in batch.schema.names
     frames = _numbers(batch, "clip_person_frames") if is_known else np.full(batch.num_rows, np.nan)
     frames = np.where(np.isnan(frames), _numbers(batch, "person_frames"), frames)
-    seen_people = np.nan_to_num(frames) >= min_person_frames
-    people = long_enough & (seen_people | has({"human_accepted"}))
+    people = long_enough & (np.nan_to_num(frames) >= min_person_frames)
     accepted = _mask(pc.equal(batch["status"], "accepted"))
     review = _mask(pc.equal(batch["status"], "needs_review"))
     return np.stack([np.ones(batch.num_rows, bool), readable, long_enough, people, accepted, review], axis=1)

@@ -7,7 +7,10 @@ import hashlib
 import heapq
 import itertools
 import json
+import shlex
 import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,29 +19,23 @@ import pyarrow.compute as pc
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.card import curate_command
 from tiktokactions.dataset.dataset import Dataset
-from tiktokactions.dataset.figures import FIGURES, draw_figures
+from tiktokactions.dataset.figures import save_sample_frames
 from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.dataset.manifest import labels_of
-from tiktokactions.dataset.statistics import NO_LABEL, Statistics, dataset_statistics, labels_of_rows
-from tiktokactions.files import poster_path, strip_path
+from tiktokactions.dataset.statistics import NO_LABEL, STAGES, Statistics, dataset_statistics, labels_of_rows
+from tiktokactions.files import Place, poster_path, strip_path
+from tiktokactions.intervals import wilson_interval
 from tiktokactions.records import REASONS, JsonObject, to_builtins
-from tiktokactions.reporting.blocks import Block, Commands, Picture, Preview, Previews, Section, Text, facts, table
-from tiktokactions.reporting.numbers import count, hours, share
+from tiktokactions.reporting.blocks import Block, Picture, Preview, Previews, Section, Text, bars, counted, facts, table
+from tiktokactions.reporting.numbers import count, hours, percent, share
 from tiktokactions.reporting.pictures import figure, preview, smaller, strip
 from tiktokactions.reporting.quality import draw_quality
+from tiktokactions.splits.options import DEFAULTS as SPLIT_DEFAULTS
 
-CAPTIONS = {
-    "funnel": "How many videos reached each stage, overall and per label.",
-    "clips_per_label": "Accepted clips per label (paper, Figure 6).",
-    "clips_per_label_names": "Every label with its clips.",
-    "label_ranges": "Labels by their number of clips (paper, Figure 7).",
-    "durations": "Durations of the clips, with the bins of the paper's Table 6.",
-    "timings": "Seconds per video and stage of curation.",
-    "sample_frames": "Sample frames (paper, Figure 5).",
-}
-FIRST = ("funnel", "clips_per_label", "label_ranges", "durations")
 PICTURE_WIDTH = 1100
-MOST_LABELS = 200
+MOST_LABELS, MOST_BARS = 200, 40
+ACCEPTED, TO_REVIEW = "accepted", "to review"
+"""Stages that are shown by samples."""
 
 
 def dataset_sections(data: Dataset, previews: int) -> list[Section]:
@@ -47,19 +44,45 @@ def dataset_sections(data: Dataset, previews: int) -> list[Section]:
     Raises:
         ValueError, FileNotFoundError: the dataset is damaged or has no manifest; the message says what to do.
     """
-    info = data.info
+    info, about = data.info, data.folder.name
     stats = dataset_statistics(data.manifest, data.options.min_person_frames)
     with tempfile.TemporaryDirectory() as scratch:
-        drawn = _figures(data, stats, Path(scratch))
         quality = _quality(data, Path(scratch))
-    parts: list[tuple[str, list[Block]]] = [
-        ("From raw videos to clips", [*_overview(stats, data.going_on), *drawn[:1], *_reasons(stats)]),
-        ("What the clips are", [*drawn[1:], *_labels(stats), *_splits(stats)]),
-        ("Sample clips", _samples(data, previews)),
-        ("Quality", quality),
-        ("How the dataset was made", _made(info)),
+        frames = _sample_frames(data, stats, Path(scratch))
+    shown, anchors = _samples(data, previews)
+    labelled = sum(f.accepted > 0 and f.label != NO_LABEL for f in stats.labels)
+    low, high = wilson_interval(stats.accepted, stats.videos)
+    answer = (
+        f"{count(stats.videos)} videos became {count(stats.accepted)} clips of {count(labelled)} labels"
+        f" ({share(stats.accepted, stats.videos)}; of more such videos {percent(low)} to {percent(high)}, 95 % interval),"
+        f" {hours(stats.clip_hours)} in all; {count(stats.to_judge)} wait for a person."
+    )
+    return [
+        Section(
+            "From raw videos to clips",
+            (*_overview(stats, data.going_on), *_funnel(stats, anchors), *_reasons(stats)),
+            about,
+            answer,
+            (curate_command(replace(info, name=about)),),
+            _settings(info),
+        ),
+        Section("What the clips are", (*_clips(stats, anchors), *frames, *_splits(stats)), about),
+        *([Section("Sample clips", tuple(shown), about)] if shown else []),
+        *([Section("Quality", tuple(quality), about)] if quality else []),
     ]
-    return [Section(title, tuple(blocks), data.folder.name) for title, blocks in parts if blocks]
+
+
+def split_commands(folder: Place) -> tuple[str, ...]:
+    """The command that gave the clips of a dataset their sides; none where they have none."""
+    try:
+        given = json.loads((folder / "splits" / "report.json").read_text(encoding="utf-8"))["options"]
+    except (OSError, ValueError, KeyError):
+        return ()
+    options = [
+        (name, value) for name, value in given.items() if value is not None and value != SPLIT_DEFAULTS.get(name)
+    ]
+    words = [word for name, value in options for word in (f"--{name}", str(value))]
+    return (shlex.join(["tiktokactions", "dataset", "split", folder.name, *words]),)
 
 
 def _overview(stats: Statistics, going_on: str) -> list[Block]:
@@ -87,14 +110,35 @@ def _reasons(stats: Statistics) -> list[Block]:
     return table("Why videos were accepted, rejected or sent to review", ("reason", "videos", "share", "meaning"), rows)
 
 
-def _labels(stats: Statistics) -> list[Block]:
+def _funnel(stats: Statistics, anchors: Mapping[str, str]) -> list[Block]:
+    funnel, required = stats.funnel, stats.min_person_frames
+    people = f"people in {required} or more frames" if required else "people (not required)"
+    names = ("seen", "readable", "long enough", people, ACCEPTED, TO_REVIEW)
+    counts = [getattr(funnel, stage) for stage in STAGES]
+    told = "How many videos reached each stage. Bars lead to sample clips."
+    return bars(told, counted(zip(names, counts, strict=True), stats.videos, anchors))
+
+
+def _clips(stats: Statistics, anchors: Mapping[str, str]) -> list[Block]:
+    # The paper's ranges say nothing where all labels are in the first.
+    ranges = stats.paper_ranges if any(b.count for b in stats.paper_ranges[1:]) else stats.fitted_ranges
+    per_label = [(f.label, f.accepted) for f in stats.labels if f.accepted][:MOST_BARS]
+    some = f", the first {MOST_BARS} of {len(stats.labels):,} labels" if len(stats.labels) > MOST_BARS else ""
     head = ("label", "seen", "long enough", "with people", "accepted", "to review", "rejected")
     rows = [
         (f.label, *map(count, (f.seen, f.long_enough, f.people, f.accepted, f.needs_review, f.rejected)))
         for f in stats.labels[:MOST_LABELS]
     ]
     more = f", the first {MOST_LABELS} of {len(stats.labels):,}" if len(stats.labels) > MOST_LABELS else ""
-    return table(f"Every label{more}", head, rows, folded=True)
+    return [
+        *bars(f"Clips per label (paper, Figure 6){some}. Bars lead to a clip.", counted(per_label, anchors=anchors)),
+        *bars("Labels by their number of clips (paper, Figure 7)", counted((b.name, b.count) for b in ranges)),
+        *bars(
+            "Durations of the clips (paper, Table 6)",
+            counted(((b.name, b.count) for b in stats.durations), stats.accepted),
+        ),
+        *table(f"Every label{more}", head, rows, folded=True),
+    ]
 
 
 def _splits(stats: Statistics) -> list[Block]:
@@ -103,37 +147,49 @@ def _splits(stats: Statistics) -> list[Block]:
     return table("Sides for training and testing", ("side", "clips", "share"), rows)
 
 
-def _figures(data: Dataset, stats: Statistics, scratch: Path) -> list[Picture]:
-    draw_figures(data.folder, stats, scratch, data.manifest)
-    names = [*FIRST, *(name for name in FIGURES if name not in FIRST)]
-    return [smaller(p, PICTURE_WIDTH) for n in names for p in figure(scratch / n, CAPTIONS[n], CAPTIONS[n])]
+def _sample_frames(data: Dataset, stats: Statistics, scratch: Path) -> list[Picture]:
+    save_sample_frames(data.folder, stats, scratch / "frames", data.manifest)
+    told = "Sample frames (paper, Figure 5)."
+    return [smaller(picture, PICTURE_WIDTH) for picture in figure(scratch / "frames", told, told)]
 
 
 def _quality(data: Dataset, scratch: Path) -> list[Block]:
     if not draw_quality(data, scratch / "quality"):
         return []
     told = "Motion, sharpness, brightness, still frames and flat borders of accepted and of all other readable videos."
-    return [*figure(scratch / "quality", told, told)]
+    return [replace(picture, narrow=True) for picture in figure(scratch / "quality", told, told)]
 
 
 # --- clips that move -------------------------------------------------------------------------------------------------
 
 
-def _samples(data: Dataset, wanted: int) -> list[Block]:
-    """Accepted clips, spread over the labels, the same ones every time; and strips of some that wait for a person."""
+def _samples(data: Dataset, wanted: int) -> tuple[list[Previews], dict[str, str]]:
+    """Accepted clips, spread over the labels, the same ones every time; and strips of some that wait for a person. And the
+    place on the page of each label and stage that is shown."""
+    places: dict[str, str] = {}
+
+    def anchors(*names: str) -> tuple[str, ...]:
+        new = [name for name in names if name not in places]
+        for name in new:
+            said = f"{data.folder.resolve()} {name}".encode("utf-8", "replace")
+            places[name] = f"s-{hashlib.sha256(said).hexdigest()[:10]}"
+        return tuple(places[name] for name in new)
+
     moving: list[Preview] = []
     for row in _chosen(data, "accepted", wanted):
         clip, poster = data.file(row["clip_path"]), poster_path(data.folder, row["video_id"])
-        moving += preview(clip, poster, _caption(row))
+        found = preview(clip, poster, _caption(row))
+        moving += [replace(item, anchors=anchors(ACCEPTED, *(labels_of(row) or [NO_LABEL]))) for item in found]
     doubtful: list[Preview] = []
     for row in _chosen(data, "needs_review", min(4, wanted)):
         seen = f"{_caption(row)}: a person in {row['person_frames']} of {row['sampled_frames']} frames"
-        doubtful += strip(strip_path(data.folder, row["video_id"]), seen)
+        found = strip(strip_path(data.folder, row["video_id"]), seen)
+        doubtful += [replace(item, anchors=anchors(TO_REVIEW)) for item in found]
     told = (
         (moving, "Accepted clips, the first seconds of each, spread over the labels."),
         (doubtful, "The ten sampled frames of videos that wait for a person."),
     )
-    return [Previews(tuple(shown), caption) for shown, caption in told if shown]
+    return [Previews(tuple(shown), caption) for shown, caption in told if shown], places
 
 
 def _caption(row: JsonObject) -> str:
@@ -167,14 +223,12 @@ def _chosen(data: Dataset, status: str, wanted: int) -> list[JsonObject]:
 # --- configuration ---------------------------------------------------------------------------------------------------
 
 
-def _made(info: DatasetInfo) -> list[Block]:
+def _settings(info: DatasetInfo) -> tuple[Block, ...]:
     options = [option for option in dataclasses.fields(CurateOptions) if option.metadata["group"] != "run"]
     settings = [(o.name, json.dumps(info.options.get(o.name, to_builtins(o.default)))) for o in options]
     weights = [("person detector", info.detector.name), ("its weights", info.detector.sha256)]
-    versions = [*info.versions.items(), *weights]
-    return [
+    return (
         Text(f"Version {info.version}, made {info.created}, last changed {info.updated}."),
         *table("Settings", ("option", "value"), settings, folded=True),
-        *table("Versions", ("what", "version"), versions, folded=True),
-        Commands((curate_command(info), f"tiktokactions dataset stats {info.name}")),
-    ]
+        *table("Versions", ("what", "version"), [*info.versions.items(), *weights], folded=True),
+    )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place
+from tiktokactions.files import Place, on_disk
+from tiktokactions.model.run import Run
 
 Kind = Literal["hashtags", "collection", "dataset", "run", "study", "extrapolation", "project"]
 
@@ -46,6 +47,10 @@ def recognise(path: Place) -> Input:
 
 
 def in_order(paths: Sequence[Place]) -> list[Input]:
-    """Each folder once, in the order of the data flow; those of one kind as they were given."""
+    """Each folder once, in the order of the data flow (pre-training before fine-tuning), else as they were given."""
     found = {path.resolve(): recognise(path) for path in paths}
-    return sorted(found.values(), key=lambda item: ORDER.index(item.kind))
+    return sorted(found.values(), key=lambda item: (ORDER.index(item.kind), _is_finetuned(item)))
+
+
+def _is_finetuned(item: Input) -> bool:
+    return item.kind == "run" and Run(on_disk(item.path, "a run")).kind == "finetune"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import shlex
 from collections import Counter
 
 from tiktokactions.collection.session import collect_status
 from tiktokactions.files import Place
-from tiktokactions.reporting.blocks import Block, Commands, Section, Text, facts, table
+from tiktokactions.reporting.blocks import Block, Section, Text, facts, table
 from tiktokactions.reporting.numbers import count
 from tiktokactions.reporting.pictures import figure
 
@@ -31,8 +32,9 @@ def hashtag_section(folder: Place) -> Section:
     if unknown:
         told = "of the kept hashtags have an unknown number of views: a rule decided, not a threshold."
         blocks.append(Text(f"{count(unknown)} {told}"))
-    blocks.append(Commands((f"tiktokactions hashtags select CANDIDATES.csv --views VIEWS.csv -o {folder.name}",)))
-    return Section("Hashtags", tuple(blocks), folder.name)
+    answer = f"{count(len(kept))} of {count(len(rows))} candidates were kept as hashtags."
+    again = f"tiktokactions hashtags select CANDIDATES.csv --views VIEWS.csv -o {shlex.quote(folder.name)}"
+    return Section("Hashtags", tuple(blocks), folder.name, answer, (again,))
 
 
 def collection_section(folder: Place) -> Section:
@@ -64,5 +66,6 @@ def collection_section(folder: Place) -> Section:
         blocks.append(Text(f"Design: {found.design}."))
     head, shown = ("hashtag", "found", "wanted", "in the period", "why fewer"), rows[:MOST_HASHTAGS]
     blocks += table(f"Hashtags ({len(shown)} of {len(rows)})", head, shown, folded=True)
-    blocks.append(Commands((f"tiktokactions collect run HASHTAGS.csv -o {folder.name}",)))
-    return Section("Collection", tuple(blocks), folder.name)
+    answer = f"{count(found.videos)} videos of {count(len(found.hashtags))} hashtags were found."
+    again = f"tiktokactions collect run HASHTAGS.csv -o {shlex.quote(folder.name)}"
+    return Section("Collection", tuple(blocks), folder.name, answer, (again,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,8 +11,9 @@ from importlib import resources
 from tiktokactions import __version__
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.files import Place, on_disk
-from tiktokactions.reporting.blocks import Block, Commands, Picture, Previews, Section, Text
-from tiktokactions.reporting.dataset import dataset_sections
+from tiktokactions.reporting.blocks import Block, Picture, Previews, Section, Text
+from tiktokactions.reporting.comparison import comparison_sections
+from tiktokactions.reporting.dataset import dataset_sections, split_commands
 from tiktokactions.reporting.inputs import Input, in_order
 from tiktokactions.reporting.judgements import judgement_sections
 from tiktokactions.reporting.numbers import count
@@ -50,19 +52,25 @@ def make_page(
     import jinja2
 
     sections: list[Section] = []
-    for item in in_order(paths):
+    items = in_order(paths)
+    for place, item in enumerate(items):
         report(f"{item.kind}: {item.path}")
         sections += _sections(item, previews)
+        if item.kind == "run" and [later.kind for later in items[place + 1 :]].count("run") == 0:
+            sections += comparison_sections([on_disk(run.path, "a run") for run in items if run.kind == "run"])
     sections, left_out = _within(sections, LARGEST)
-    # Each once, for the box at the end of the page.
-    commands = [line for s in sections for block in s.blocks if isinstance(block, Commands) for line in block.lines]
+    commands = [line for section in sections for line in section.commands]
+    commands.append(shlex.join(["tiktokactions", "report", *(item.path.name for item in items), "--title", title]))
+    named = [(f"s{number}", section) for number, section in enumerate(sections, start=1)]
     here = resources.files("tiktokactions.reporting")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     html = environment.from_string(here.joinpath("page.html").read_text(encoding="utf-8")).render(
         title=title,
         style=here.joinpath("page.css").read_text(encoding="utf-8"),
-        sections=[(f"s{number}", section) for number, section in enumerate(sections, start=1)],
-        commands=list(dict.fromkeys(commands)),
+        sections=named,
+        answers=[(anchor, section) for anchor, section in named if section.answer],
+        appendix=[(anchor, section) for anchor, section in named if section.appendix],
+        commands=list(dict.fromkeys(commands)),  # each once
         left_out=left_out,
         version=__version__,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -79,7 +87,13 @@ def _sections(item: Input, previews: int) -> list[Section]:
         case "dataset":
             data = Dataset(item.path)
             with data.reading():
-                return [*dataset_sections(data, previews), *judgement_sections(item.path)]
+                made, judged = dataset_sections(data, previews), judgement_sections(data)
+                commands = (
+                    *made[0].commands,
+                    *(line for s in judged for line in s.commands),
+                    *split_commands(item.path),
+                )
+                return [replace(made[0], commands=commands), *made[1:], *(replace(s, commands=()) for s in judged)]
         case "run":
             return [run_section(on_disk(item.path, "a run"))]
         case "study":

@@ -6,7 +6,7 @@ import json
 
 from tiktokactions.files import Place
 from tiktokactions.records import JsonObject
-from tiktokactions.reporting.blocks import Block, Commands, Section, Text, facts, table
+from tiktokactions.reporting.blocks import Block, Section, Text, facts, table
 from tiktokactions.reporting.numbers import count, figure_of, hours
 
 TIMES = ("h", "GPU-h", "days")
@@ -45,8 +45,7 @@ def project_section(folder: Place) -> Section:
     ]
     head = ("begun", "step", "state", "took", "why", "versions")
     blocks += table("Everything that ran", head, ran, folded=True)
-    blocks.append(Commands(tuple(record["typed"] for record in records.values())))
-    return Section("Project", tuple(blocks), chain["title"])
+    return Section("Project", tuple(blocks), chain["title"], "", tuple(record["typed"] for record in records.values()))
 
 
 def _took(seconds: float) -> str:

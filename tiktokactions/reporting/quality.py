@@ -45,8 +45,8 @@ def draw_quality(data: Dataset, stem: Path) -> bool:
     counts = quality_counts(data)
     if not any(rows.any() for rows in counts.values()):
         return False
-    figure = plots.new_figure(8, 4.6)
-    for axes, (name, (told, edges)) in zip(figure.subplots(2, 3).flat, MEASURES.items(), strict=True):
+    figure = plots.new_figure(4.8, 6.4)  # as wide as a phone can show it
+    for axes, (name, (told, edges)) in zip(figure.subplots(3, 2).flat, MEASURES.items(), strict=True):
         _histogram(axes, counts[name], edges, told)
     figure.suptitle("Quality: accepted (blue) and all other videos (grey)", x=0.01, ha="left", fontsize=11)
     plots.save_figure(figure, stem)
@@ -62,7 +62,7 @@ def _histogram(axes: Axes, rows: np.ndarray, edges: np.ndarray, told: str) -> No
         decades = 10.0 ** np.arange(np.ceil(np.log10(edges[0])), np.log10(edges[-1]) + 1e-9)
         axes.set_xticks(decades, [f"{decade:,g}" for decade in decades])
         axes.minorticks_off()
-    axes.set_title(told, fontsize=8.5, fontweight="normal", pad=4)
+    axes.set_title(told.replace(", ", "\n"), fontsize=8.5, fontweight="normal", pad=4)
     axes.set_ylim(0, max(1, int(rows.sum(0).max())) * 1.08)
     plots.count_axis(axes)
     axes.tick_params(labelsize=8)

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions
 from tiktokactions.model.run import Evaluation, Run, filled
-from tiktokactions.reporting.blocks import Block, Commands, Section, Text, facts, table
+from tiktokactions.reporting.blocks import Block, Section, Text, bars, facts, interval, table
 from tiktokactions.reporting.numbers import count, figure_of, percent
 from tiktokactions.reporting.pictures import figure, smaller
 
 PICTURE_WIDTH = 1100
 MOST_CLASSES = 400
+FEW_CLASSES = 20
+"""With fewer, a guess is among the first five too often for top-5 to tell anything."""
 KINDS = {"pretrain": "Pre-training", "finetune": "Fine-tuning"}
 HOW_NOT_WHAT = ("save_minutes", "save_steps", "keep", "log_steps", "stop_after_steps", "workers", "threads", "device")
 """Options that do not change what a run computes, left out of the command that repeats it."""
@@ -30,10 +32,24 @@ def run_section(folder: Path) -> Section:
     told = "Loss, learning rate and, where there is a val side, accuracy by step"
     blocks = [*_overview(run), *figure(folder / "curves", told, told)]
     blocks += _reconstructions(folder)
-    for name, evaluation in run.evaluations.items():
+    tests = run.evaluations
+    for name, evaluation in tests.items():
         blocks += _evaluation(folder / "evaluations" / name, evaluation)
-    blocks += _recipe(run)
-    return Section(KINDS[run.kind], tuple(blocks), folder.name)
+    sources = ", ".join(Path(source).name for source in run.info.data.sources)
+    first = "at random" if run.info.init is None else f"from {Path(run.info.init.path).name}"
+    blocks.append(Text(f"Trained on {sources or 'clips'}; first weights {first}; begun {run.info.created}."))
+    answer = " ".join(reached(name, found) for name, found in tests.items())
+    commands = (run_command(run), *(_test_command(run, name, found) for name, found in tests.items() if name != "test"))
+    return Section(KINDS[run.kind], tuple(blocks), folder.name, answer, commands, _recipe(run))
+
+
+def reached(name: str, found: Evaluation) -> str:
+    """What a test found, in a sentence."""
+    return (
+        f"{name}: top-1 {percent(found.top1)} on {count(found.videos)} videos of {Path(found.data).name}"
+        f" (95 % interval {percent(found.top1_low)} to {percent(found.top1_high)}; chance {percent(1 / found.classes)}),"
+        f" {found.views} views each."
+    )
 
 
 def _overview(run: Run) -> list[Block]:
@@ -69,16 +85,18 @@ def _reconstructions(folder: Path) -> list[Block]:
 
 def _evaluation(folder: Path, found: Evaluation) -> list[Block]:
     matrix = f"Confusion matrix of {folder.name}: rows are labels, columns predictions"
-    interval = f"{percent(found.top1_low)} to {percent(found.top1_high)}"
+    top5 = [(percent(found.top5), "top-5")] if found.classes >= FEW_CLASSES else []
+    numbers = [("top-1", found.top1), *([("top-5", found.top5)] if top5 else [])]
     blocks: list[Block] = [
-        Text(
-            f"{folder.name}: top-1 {percent(found.top1)} on {count(found.videos)} videos of {Path(found.data).name}"
-            f" (95 % interval {interval}; chance {percent(1 / found.classes)}), {found.views} views each.",
-            "answer",
+        Text(reached(folder.name, found), "answer"),
+        *bars(
+            f"Share of the {count(found.videos)} videos that were right, with its 95 % interval; the line is chance",
+            [interval(name, value * found.videos, found.videos) for name, value in numbers],
+            1 / found.classes,
         ),
         facts(
             (percent(found.top1), "top-1"),
-            (percent(found.top5), "top-5"),
+            *top5,
             (percent(found.mean_class_accuracy), "mean class accuracy"),
             (count(found.classes), "classes"),
         ),
@@ -92,21 +110,25 @@ def _evaluation(folder: Path, found: Evaluation) -> list[Block]:
     return blocks
 
 
-def _recipe(run: Run) -> list[Block]:
+def _recipe(run: Run) -> tuple[Block, ...]:
     info = run.info
     derived = [(name.replace("_", " "), _plain(value)) for name, value in filled(info.derived).items()]
     shape = [(name.replace("_", " "), _plain(value)) for name, value in dataclasses.asdict(info.model).items()]
     options = [(name, _plain(value)) for name, value in info.options.items()]
-    sources = ", ".join(Path(source).name for source in info.data.sources)
-    first = "at random" if info.init is None else f"from {Path(info.init.path).name}"
-    return [
-        Text(f"Trained on {sources or 'clips'}; first weights {first}; begun {info.created}."),
+    return (
         *table("Derived from the options", ("quantity", "value"), derived, folded=True),
         *table("Model", ("size", "value"), shape, folded=True),
         *table("Options", ("option", "value"), options, folded=True),
         *table("Versions", ("what", "version"), list(info.versions.items()), folded=True),
-        Commands((run_command(run),)),
-    ]
+    )
+
+
+def _test_command(run: Run, name: str, found: Evaluation) -> str:
+    """The command of a test that was asked for later; such a test is named after its data and their side."""
+    data, side = Path(found.data), name.rpartition("-")[2]
+    words = ["tiktokactions", "evaluate", run.path.name, data.name]
+    words += ["--side", side] if side in ("train", "val", "all") else []
+    return shlex.join(words + (["--skip-unreadable"] if found.skip_unreadable else []))
 
 
 def run_command(run: Run) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
+from pathlib import PurePath
 
 from tiktokactions.files import Place
 from tiktokactions.records import JsonObject
-from tiktokactions.reporting.blocks import Block, Commands, Section, Text, facts, table
+from tiktokactions.reporting.blocks import Bar, Block, Section, Text, bars, facts, interval, table
 from tiktokactions.reporting.numbers import count, percent
 from tiktokactions.reporting.pictures import figure
+from tiktokactions.reporting.runs import FEW_CLASSES
 
 MOST_FAMILIES = 20
 
@@ -18,23 +21,68 @@ def study_sections(folder: Place) -> list[Section]:
     """A data-size study or a comparison of sources, finished or not, and its extrapolation if there is one."""
     settings = _read(folder / "study.json")
     result = _read(folder / "result.json") if (folder / "result.json").is_file() else None
+    trials = [_read(path) for path in sorted((folder / "trials").glob("*/result.json"))]
     by_source = "sources" in settings or (folder / "differences.csv").is_file()
     title = "Which data: comparison of sources" if by_source else "How much data: accuracy by size"
     blocks: list[Block] = _progress(folder, result)
+    answer = ""
     for name, alt in (
         ("accuracy_by_size", "Accuracy by size of the pre-training data: runs, means, spread (paper, Figure 3)"),
         ("accuracy_by_source", "Accuracy by source of the pre-training data (paper, Figure 4)"),
     ):
         blocks += figure(folder / "figures" / name, alt, alt)
     if result is not None:
-        blocks += _rows(result["table"], result["equal"])
+        tested = min((trial["videos"] for trial in trials if "videos" in trial), default=0)
+        rows = [_bar(row, tested) for row in result["table"]]
+        told = "Mean top-1, with the 95 % interval for other test videos" + (
+            "; the line is chance" if _classes(folder) else ""
+        )
+        blocks += bars(told, rows, 1 / _classes(folder) if _classes(folder) else None)
+        blocks += _rows(result["table"], result["equal"], _classes(folder))
         blocks += _differences(folder)
         blocks += [Text(warning, "warning") for warning in result["warnings"]]
-    blocks += table("Settings", ("setting", "value"), [(k, json.dumps(v)) for k, v in settings.items()], folded=True)
-    sections = [Section(title, tuple(blocks), folder.name)]
+        answer = (
+            "Top-1: "
+            + "; ".join(f"{row.name} {row.told}" for row in (rows if by_source else [*rows[:1], *rows[1:][-1:]]))
+            + "."
+        )
+    settled = table("Settings", ("setting", "value"), [(k, json.dumps(v)) for k, v in settings.items()], folded=True)
+    sections = [Section(title, tuple(blocks), folder.name, answer, _study_commands(folder, settings), tuple(settled))]
     if (folder / "extrapolation" / "extrapolation.json").is_file():
         sections.append(extrapolation_section(folder / "extrapolation", folder.name))
     return sections
+
+
+def _bar(row: JsonObject, tested: int) -> Bar:
+    name = row.get("source") or f"{count(row['size'])} videos"
+    return interval(name, row["top1"] * tested, tested) if tested else Bar(name, percent(row["top1"]), row["top1"])
+
+
+def _classes(folder: Place) -> int:
+    """Of the test; 0 where no trial tells."""
+    tests = sorted((folder / "trials").glob("*/finetuned/evaluations/test/result.json"))
+    return int(_read(tests[0])["classes"]) if tests else 0
+
+
+def _study_commands(folder: Place, settings: JsonObject) -> tuple[str, ...]:
+    """The recipes of the two trainings as files, and the command that uses them; none for settings of before that lack it."""
+    if "kind" not in settings:
+        return ()
+    files, words = [], ["tiktokactions", "study", settings["kind"]]
+    for name in ("pretrain", "finetune"):
+        lines = [f"{option} = {json.dumps(value)}" for option, value in settings[name].items()]
+        recipe = f"{folder.name}-{name}.toml"
+        if lines:
+            files.append(shlex.join(["printf", "%s\\n", *lines]) + f" > {shlex.quote(recipe)}")
+            words += [f"--{name}-config", recipe]
+    if settings["kind"] == "scaling":
+        words[3:3] = [PurePath(settings["data"]).name, "--sizes", *map(str, settings["sizes"])]
+    else:
+        named = [n if path is None else f"{n}={PurePath(path).name}" for n, path in settings["sources"].items()]
+        words[3:3] = ["--sources", *named, *(["--size", str(settings["size"])] if settings["size"] else [])]
+    words += ["--evaluate-on", PurePath(settings["evaluate_on"]).name, "-o", folder.name]
+    words += ["--repeats", str(settings["repeats"]), "--equal", settings["equal"], "--seed", str(settings["seed"])]
+    return (*files, shlex.join(words + (["--stratified"] if settings["stratified"] else [])))
 
 
 def _progress(folder: Place, result: JsonObject | None) -> list[Block]:
@@ -47,12 +95,14 @@ def _progress(folder: Place, result: JsonObject | None) -> list[Block]:
     return [facts((f"{finished} of {result['trials']}", "trials finished"), (count(failed), "crashed")), *crashes]
 
 
-def _rows(rows: list[JsonObject], equal: str) -> list[Block]:
-    told = [
-        (count(row["size"]), count(row["runs"]), *(percent(row[name], 2) for name in ("top1", "top1_sd", "top5")))
-        for row in rows
-    ]
-    head: tuple[str, ...] = ("videos", "runs", "top-1", "standard deviation", "top-5")
+def _rows(rows: list[JsonObject], equal: str, classes: int) -> list[Block]:
+    names = {"top1": "top-1", "top1_sd": "standard deviation of the runs", "top5": "top-5"}
+    if all(row["runs"] < 2 for row in rows):
+        del names["top1_sd"]
+    if 0 < classes < FEW_CLASSES:
+        del names["top5"]
+    told = [(count(row["size"]), count(row["runs"]), *(percent(row[name], 2) for name in names)) for row in rows]
+    head: tuple[str, ...] = ("videos", "runs", *names.values())
     if rows and "source" in rows[0]:
         head, told = ("source", *head), [(row["source"], *cells) for row, cells in zip(rows, told, strict=True)]
     return table(f"Pre-training with equal {equal}, the same fine-tuning and test for all", head, told)
@@ -98,9 +148,13 @@ def extrapolation_section(folder: Place, about: str = "") -> Section:
     ]
     columns = ("family", "squared error", *(f"{100 * float(t):g} %" for t in targets), "remarks")
     blocks += table(f"Families by squared error, the first {len(families)}", columns, families, folded=True)
-    option = " --method paper" if found["method"] == "paper" else ""
-    blocks.append(Commands((f"tiktokactions extrapolate {about or 'results.csv'}{option} -o {folder.name}",)))
-    return Section("How much data a target needs", tuple(blocks), about or folder.name)
+    words = ["tiktokactions", "extrapolate", about or "RESULTS.csv"]
+    words += ["--targets", *found["answer"]] if found["answer"] else []
+    words += ["--classes", str(round(1 / found["chance"]))] if found.get("chance") else []
+    words += ["--method", "paper"] if found["method"] == "paper" else []
+    again = shlex.join([*words, "-o", f"{about}/{folder.name}" if about else folder.name])
+    sentence = found["sentence"]
+    return Section("How much data a target needs", tuple(blocks), about or folder.name, sentence, (again,))
 
 
 def _size(value: float | None) -> str:

@@ -7,7 +7,7 @@ import json
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -227,10 +227,7 @@ def review_report(store: Store, leases: Mapping[str, int] | None = None) -> Revi
         for video_id, decisions in by_video.items()
         if video_id not in answers
     }
-    unprimed = {i: [_unprimed(d) for d in decisions] for i, decisions in by_video.items()}
-    precision, overall = precision_of_sample(
-        store, {i: consensus(decisions, k, answers.get(i)) for i, decisions in unprimed.items()}
-    )
+    precision, overall = precision_of_sample(store, unprimed_outcomes(store))
     verdicts = [[d.verdict for d in decisions] for decisions in units.values()]
     alpha_low, alpha_high = alpha_interval(verdicts)
     rows = list(all_rows(store))
@@ -251,6 +248,44 @@ def review_report(store: Store, leases: Mapping[str, int] | None = None) -> Revi
         precision=precision,
         precision_all=overall,
     )
+
+
+def unprimed_outcomes(store: Store) -> dict[str, Consensus]:
+    """By video what people agreed on, without labels that were marked beforehand."""
+    k, answers = reviewers_per_video(store), gold(store)
+    by_video = {i: [_unprimed(d) for d in decisions] for i, decisions in in_force_by_video(store).items()}
+    return {i: consensus(decisions, k, answers.get(i)) for i, decisions in by_video.items()}
+
+
+def sampled_videos(store: Store) -> set[str]:
+    """Those drawn at random for quality control."""
+    return {row[0] for row in store.database.rows("SELECT DISTINCT video_id FROM sampled")}
+
+
+def seen_per_hashtag(
+    outcomes: Mapping[str, Consensus], hashtags: Iterable[tuple[str, Sequence[str]]]
+) -> dict[str, tuple[int, Counter[str]]]:
+    """For each hashtag the clips that people decided, and in how many of them they saw which action (or none, and why).
+
+    ``hashtags``: videos and what they were posted under. Clips whose actions nobody was asked about are left out.
+    """
+    decided, seen = Counter[str](), defaultdict[str, Counter[str]](Counter)
+    for video_id, labels in hashtags:
+        outcome = outcomes.get(video_id)
+        if outcome is None or outcome.said is None:
+            continue
+        if outcome.verdict == "reject":
+            what = ["(nobody acts)" if outcome.said.no_action else "(rejected)"]
+        elif outcome.labels:
+            what = list(outcome.labels)
+        elif any(said in ("yes", "no") for said in outcome.answers.values()):
+            what = ["(another action)"]
+        else:
+            continue
+        for label in labels:
+            decided[label] += 1
+            seen[label].update(what)
+    return {label: (number, seen[label]) for label, number in decided.most_common()}
 
 
 def label_sets(decisions: Sequence[Decision]) -> list[frozenset[str]]:

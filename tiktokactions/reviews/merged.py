@@ -37,7 +37,11 @@ class MergedReviews:
 
 
 def merge_reviews(
-    datasets: Sequence[Place], out: Place, unwanted: Collection[str], renamed: Sequence[Mapping[str, str]]
+    datasets: Sequence[Place],
+    out: Place,
+    unwanted: Collection[str],
+    renamed: Sequence[Mapping[str, str]],
+    applied: bool = True,
 ) -> MergedReviews:
     """Carry decisions, people, settings, gold items and applied verdicts into ``out``, all in one transaction.
 
@@ -50,6 +54,7 @@ def merge_reviews(
         out: the merged dataset.
         unwanted: videos about which nothing is carried.
         renamed: for each dataset the videos that have another id in ``out``: own id -> new id.
+        applied: carry the verdicts that were applied, too; those are then in force in ``out``.
 
     Raises:
         UsageError: there are reviews, and ``out`` lies on an object store.
@@ -78,7 +83,7 @@ def merge_reviews(
                 for row in _rows(store, "settings", "name"):
                     if row["name"] not in NOT_CARRIED:
                         insert(connection, "settings", row, "INSERT OR IGNORE")
-                for table in ("gold", "sampled", "verdicts"):
+                for table in ("gold", "sampled", *(["verdicts"] if applied else [])):
                     for row in wanted_rows(store, ids, table, "video_id"):
                         insert(connection, table, row, "INSERT OR IGNORE")
         count = {
