@@ -16,7 +16,7 @@ from tiktokactions.study import every_family
 from tiktokactions.study.error_laws import error_laws, fit_error_law
 from tiktokactions.study.extrapolation import extrapolate_measurements, size_at, table_rows
 from tiktokactions.study.extrapolation_plot import draw_extrapolation
-from tiktokactions.study.families import PAPER, cdf_family, laws
+from tiktokactions.study.families import PAPER, cdf_family
 from tiktokactions.study.fitting import fit_family, ranked
 from tiktokactions.study.measurements import checked
 from tiktokactions.study.posterior import posterior
@@ -149,15 +149,12 @@ KNOWN = {
 }
 
 
-@pytest.mark.parametrize(("law", "name"), [("power law", "power_law"), ("exponential", "exponential"), ("hill", "hill"),
-                                           ("weibull", "weibull_law"), ("lomax", "lomax"), ("frechet", "frechet_law"),
-                                           ("log-normal", "lognormal_law")])  # fmt: skip
-def test_a_known_law_is_found_without_noise(law, name):
+def test_a_known_distribution_is_found_without_noise():
     sizes = np.arange(1, 7) * 1000.0
-    family = next((f for f in laws() if f.name == name), None) or cdf_family(name)
-    fit = fit_family(family, checked({s: [float(KNOWN[law](s))] for s in sizes}))
+    family = cdf_family("lomax")
+    fit = fit_family(family, checked({s: [float(KNOWN["lomax"](s))] for s in sizes}))
     assert fit is not None and fit.sse < 1e-12
-    assert family.value(np.array([10.0]), fit.inside[None])[0, 0] == pytest.approx(KNOWN[law](60_000.0), abs=1e-4)
+    assert family.value(np.array([10.0]), fit.inside[None])[0, 0] == pytest.approx(KNOWN["lomax"](60_000.0), abs=1e-4)
 
 
 KNOWN_ERRORS = {
@@ -191,7 +188,7 @@ def test_the_truth_lies_in_the_interval_mostly(law):
 
 def test_a_share_fitted_elsewhere_is_the_same(measured):
     families = every_family.every_family()
-    numbers = [i for i, f in enumerate(families) if f.name in ("power_law", "hill", "lomax", "t")]
+    numbers = [i for i, f in enumerate(families) if f.name in ("lomax", "t")]
     found = every_family.answer_of(every_family.start_share(measured, numbers))
     assert [n for n, *_ in found] == numbers
     for number, inside, sse, aicc, flags in found:

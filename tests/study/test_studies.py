@@ -20,8 +20,9 @@ import tiktokactions
 from tiktokactions import StudyPlan, cli
 from tiktokactions.clips.clip import Clip
 from tiktokactions.files import dataset_lock
+from tiktokactions.study.contents import StudyError
 from tiktokactions.study.options import ExtrapolateOptions, ScalingOptions, SourcesOptions, StudyOptions
-from tiktokactions.study.settings import StudyError, equal_epochs, keep_settings
+from tiktokactions.study.settings import equal_epochs, keep_settings
 from tiktokactions.study.sources import differences, parse_sources
 from tiktokactions.study.subsets import order, parse_sizes
 from tiktokactions.study.trials import Facts, Trial, run_trials, wait_until_free

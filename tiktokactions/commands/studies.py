@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from tiktokactions.files import dataset_lock, disk_errors, write_json
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions
 from tiktokactions.options import checked_options
 from tiktokactions.records import JsonObject
+from tiktokactions.study.contents import used_of
 from tiktokactions.study.options import StudyOptions
-from tiktokactions.study.settings import Design
+from tiktokactions.study.settings import Design, check_evaluation, pool_of
 from tiktokactions.study.tables import Row
 from tiktokactions.study.trials import Outcome, Trial, run_trials
 from tiktokactions.takedowns.derived import register
@@ -89,6 +90,26 @@ def study_plan(study: Design, trials: Sequence[Trial]) -> StudyPlan:
             seconds += once["pretrain"] * share
     names = [trial.name for trial in trials]
     return StudyPlan(names, equal, seconds / min(jobs, len(trials)), jobs, cost.seconds_per_step, cost.steps)
+
+
+def leaks(
+    study: Design, sources: Mapping[str, str | None], trials: Sequence[Trial], report: Callable[[str], None]
+) -> list[str]:
+    """Warnings, one for each source of which a trial shares videos or creators with the test set."""
+    from tiktokactions.study.overlap import find_overlap
+
+    tested, warnings = check_evaluation(study.evaluate_on), []
+    for name, data in sources.items():
+        lists = [trial.pretrain_on for trial in trials if trial.facts["source"] == name and trial.pretrain_on]
+        if data is not None:
+            used = used_of(pool_of(data), lists)
+            warning = find_overlap(
+                f"source '{name}'" if name else "the pool", used, tested, data, study.evaluate_on, report
+            ).warning
+            warnings += [warning] if warning else []
+    for warning in warnings:
+        report(f"warning: {warning}")
+    return warnings
 
 
 def run_study(

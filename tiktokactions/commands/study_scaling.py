@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tiktokactions.commands.extrapolate import extrapolate
 from tiktokactions.commands.options import AnyPath, Config, Kept, nothing, takes
-from tiktokactions.commands.studies import StudyPlan, StudyResult, designed, run_study, study_plan, study_result
+from tiktokactions.commands.studies import StudyPlan, StudyResult, designed, leaks, run_study, study_plan, study_result
 from tiktokactions.errors import UsageError
 from tiktokactions.options import checked_options
 from tiktokactions.study import scaling
@@ -55,9 +55,10 @@ def study_scaling(
     settings = checked_options(ScalingOptions, options)
     parsed = parse_sizes(list(map(str, sizes)))
     with designed(output, evaluate_on, settings, pretrain_config, finetune_config, dry_run) as study:
-        trials = scaling.scaling_trials(os.fspath(data), parsed, study)
+        trials = scaling.scaling_trials(os.fspath(data), parsed, study, report)
         if dry_run:
             return study_plan(study, trials)
+        warnings = leaks(study, {"": os.fspath(data)}, trials, report)
         outcome = run_study(study, [data, evaluate_on], trials, retry, report)
         sentence = ""
         if outcome.results:
@@ -67,4 +68,5 @@ def study_scaling(
                 sentence = extrapolate(results, study.folder / "extrapolation", targets=settings.targets).sentence
             except UsageError as error:
                 report(f"no extrapolation: {error}")
-        return study_result(study, trials, outcome, scaling.table(outcome.results), sentence=sentence)
+        table = scaling.table(outcome.results)
+        return study_result(study, trials, outcome, table, warnings=warnings, sentence=sentence)

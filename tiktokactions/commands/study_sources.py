@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 from tiktokactions.commands.options import AnyPath, Config, Kept, Typed, nothing, takes
-from tiktokactions.commands.studies import StudyPlan, StudyResult, designed, run_study, study_plan, study_result
+from tiktokactions.commands.studies import StudyPlan, StudyResult, designed, leaks, run_study, study_plan, study_result
 from tiktokactions.options import checked_options
 from tiktokactions.study import sources as room
 from tiktokactions.study.options import SourcesOptions
-from tiktokactions.study.settings import check_evaluation, pool_of
 
 
 @takes(SourcesOptions)
@@ -54,7 +53,7 @@ def study_sources(
         trials = room.source_trials(named, settings.size, study)
         if dry_run:
             return study_plan(study, trials)
-        warnings = _leaks(named, study.evaluate_on, report)
+        warnings = leaks(study, named, trials, report)
         outcome = run_study(study, [*filter(None, named.values()), evaluate_on], trials, retry, report)
         found = []
         if outcome.results:
@@ -67,19 +66,3 @@ def study_sources(
             )
         pairs = [dataclasses.asdict(d) for d in found]
         return study_result(study, trials, outcome, room.table(outcome.results), pairs=pairs, warnings=warnings)
-
-
-def _leaks(sources: Mapping[str, str | None], evaluate_on: str, report: Callable[[str], None]) -> list[str]:
-    """Warnings, one for each source that shares videos or creators with the test set."""
-    from tiktokactions.study.overlap import find_overlap
-
-    tested = check_evaluation(evaluate_on)
-    overlaps = [
-        find_overlap(name, pool_of(data), tested, data, evaluate_on, report)
-        for name, data in sources.items()
-        if data is not None
-    ]
-    warnings = [overlap.warning for overlap in overlaps if overlap.warning]
-    for warning in warnings:
-        report(f"warning: {warning}")
-    return warnings

@@ -10,7 +10,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiktokactions.study.settings import SHAPE, StudyError
+from tiktokactions.study.contents import StudyError
+from tiktokactions.study.settings import SHAPE
 from tiktokactions.study.trials import Trial, commands
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 
 from tiktokactions.machine import usable_cores
 from tiktokactions.study.child import die_with_parent
-from tiktokactions.study.families import Family, cdf_families, laws
+from tiktokactions.study.families import Family, cdf_families
 from tiktokactions.study.fitting import Fit, fit_family, ranked
 from tiktokactions.study.least_squares import Array
 from tiktokactions.study.measurements import Measurements
@@ -31,14 +31,14 @@ Plain = tuple[int, Array, float, float | None, tuple[str, ...]]
 
 
 def every_family() -> list[Family]:
-    """Every law and every distribution of scipy, always in the same order."""
-    return [*laws(), *cdf_families()]
+    """Every distribution of scipy, always in the same order."""
+    return cdf_families()
 
 
 def fit_all(
     measured: Measurements, report: Callable[[str], None] = lambda name: None, *, processes: int | None = None
 ) -> list[Fit]:
-    """Every distribution of scipy and every law, by squared error; ties in the order of the paper's table.
+    """Every distribution of scipy, by squared error; ties in the order of the paper's table.
 
     Args:
         measured: three sizes or more.

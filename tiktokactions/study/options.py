@@ -98,6 +98,11 @@ class PlanOptions:
 
     videos: int = option(340_000, "plan", "raw videos")
     detector: str = option("auto", "plan", "person detector for `measure`, as in curate")
+    hashtags: int | None = option(None, "plan", "hashtags that are collected: every window of each is a request")
+    windows: int | None = option(None, "plan", "windows of a hashtag, as in collect (default: one for every 50 videos)")
+    target: float | None = option(
+        None, "plan", "accuracy to reach, a fraction: what missing it costs; needs `results`", most=1
+    )
     cores: int | None = option(None, "plan", "cores to spread the work over (default: those of this machine)")
     download_mbit_s: float | None = option(None, "plan", "megabits a second at which videos arrive")
     review: Literal["needs_review", "all"] = option(
@@ -105,6 +110,12 @@ class PlanOptions:
     )
     review_s: float | None = option(None, "people", "seconds that a person takes for a clip")
     reviewers: int = option(1, "people", "people who look at each clip")
+    review_accepts: float | None = option(
+        None,
+        "people",
+        "share of the clips looked at that people accept, which train too (default: none to all)",
+        most=1,
+    )
     epochs: int = option(200, "gpu", "epochs of pre-training")
     batch_size: int = option(32, "gpu", "videos in a step of pre-training, on all GPUs together")
     gpu_step_s: float | None = option(None, "gpu", "seconds that a step of pre-training takes on your GPUs")
@@ -124,3 +135,4 @@ class PlanOptions:
             value = getattr(self, field.name)
             if isinstance(value, (int, float)) and not (0 < value < math.inf):
                 raise UsageError(f"`{field.name}`: got {value}, expected a number above 0")
+        check_bounds(self)

@@ -22,6 +22,7 @@ class Overlap:
     """What a source shares with the test set."""
 
     source: str
+    """As it is called in messages."""
     same_files: int
     """Clips that are the very same files."""
     near_duplicates: tuple[tuple[str, str], ...]
@@ -38,7 +39,7 @@ class Overlap:
             said.append(f"{len(self.creators)} creator(s) of the test set (e.g. {creator})")
         if not said:
             return None
-        return f"source '{self.source}' contains {', '.join(said)}: its result may be too good"
+        return f"{self.source} contains {', '.join(said)}: its result may be too good"
 
 
 def find_overlap(

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from tiktokactions.collection.client import PAGE
 from tiktokactions.collection.ledger import RECORDS_A_DAY, REQUESTS_A_DAY
+from tiktokactions.collection.plan import ROWS_PER_WINDOW
 from tiktokactions.machine import usable_cores
 from tiktokactions.records import JsonObject
 from tiktokactions.study.options import PlanOptions
@@ -56,16 +57,27 @@ class Needs:
     notes: tuple[str, ...] = ()
 
 
+Curve = Callable[[float], tuple[float, float | None]]
+"""Number of clips to the probability of the target with so many, and the number that gives an 80 % assurance of it."""
+
+
 def needs_of(
-    options: PlanOptions, sample: Sequence[VideoCost], machine: str, detector: str | None, notes: Sequence[str] = ()
+    options: PlanOptions,
+    sample: Sequence[VideoCost],
+    machine: str,
+    detector: str | None,
+    notes: Sequence[str] = (),
+    curve: Curve | None = None,
 ) -> Needs:
-    """All lines, in the order in which the work is done."""
+    """All lines, in the order in which the work is done. ``curve``: what was measured says of the target."""
     n = options.videos
-    lines = [_quota(n)]
+    lines = [_quota(options)]
     if not sample:
         unknown = "unknown: `measure` VIDEOS measures a sample of your videos on this machine"
         lines += [Need(name, None, unit, unknown) for name, unit in _MEASURED]
         lines += [_people(options, None), *_gpu(options, None)]
+        if curve:
+            lines.append(Need(f"chance of {100 * (options.target or 0):g} %", None, "%", "unknown: needs `measure`"))
         return Needs(n, (*lines, *money(options, lines)), None, machine, detector, tuple(notes))
     raw = _total("raw videos", "GB", [c.source_bytes / 1e9 for c in sample], n, "MB", 1e3)
     clips = _total("clips", "GB", [c.clip_bytes / 1e9 for c in sample], n, "MB", 1e3)
@@ -75,8 +87,11 @@ def needs_of(
     accepted, uncertain = (_share(sample, status, n) for status in ("accepted", "needs_review"))
     lines += [_download(options, raw), raw, work, _days(options, work), accepted, uncertain, clips, thumbs, records]
     disk = _sum("disk, all of it", [raw, clips, thumbs, records])
-    lines += [disk, _people(options, (accepted, uncertain)), *_gpu(options, accepted)]
+    looked_at = uncertain if options.review == "needs_review" else _share(sample, "both", n)
+    learned_from = _learned_from(options, accepted, uncertain)
+    lines += [disk, _people(options, looked_at), *_gpu(options, learned_from)]
     lines += money(options, lines)
+    lines += _missing(options, learned_from, lines[-1], curve) if curve else []
     slowed = sum(c.wall_s for c in sample) / max(1e-9, sum(c.core_s for c in sample))
     busy = [
         f"the machine was busy: a video took {slowed:.2f} times its CPU seconds. The plan counts CPU seconds, which run high"
@@ -98,17 +113,22 @@ def _means(sample: Sequence[VideoCost]) -> dict[str, float]:
 
 
 def _total(name: str, unit: str, each: Sequence[float], n: int, small_unit: str, small: float) -> Need:
-    """``n`` times the mean of a sample; the interval is that of the mean (normal, 1.96 standard errors)."""
+    """``n`` times the mean of a sample; the interval is that of the mean, by Student's t: few videos say little."""
+    from scipy.special import stdtrit
+
     mean = sum(each) / len(each)
     error = math.sqrt(sum((x - mean) ** 2 for x in each) / max(1, len(each) - 1) / len(each)) if len(each) > 1 else None
     how = f"{n:,} × {mean * small:.4g} {small_unit} / {small:,.0f}"
-    low, high = (None, None) if error is None else (max(0.0, n * (mean - Z95 * error)), n * (mean + Z95 * error))
-    return Need(name, n * mean, unit, how, low, high)
+    if error is None:
+        return Need(name, n * mean, unit, how)
+    reach = float(stdtrit(len(each) - 1, 0.975)) * error
+    return Need(name, n * mean, unit, how, max(0.0, n * (mean - reach)), n * (mean + reach))
 
 
 def _share(sample: Sequence[VideoCost], status: str, n: int) -> Need:
-    """``n`` times a share of the sample, with Wilson's interval."""
-    hits, size = sum(c.status == status for c in sample), len(sample)
+    """``n`` times a share of the sample, with Wilson's interval. ``status``: ``both``: accepted, or for review."""
+    wanted = ("accepted", "needs_review") if status == "both" else (status,)
+    hits, size = sum(c.status in wanted for c in sample), len(sample)
     share, z2 = hits / size, Z95**2
     middle = (share + z2 / (2 * size)) / (1 + z2 / size)
     half = Z95 / (1 + z2 / size) * math.sqrt(share * (1 - share) / size + z2 / (4 * size**2))
@@ -131,12 +151,18 @@ def _sum(name: str, parts: Sequence[Need]) -> Need:
     return Need(name, sum(values), parts[0].unit, " + ".join(map(_number, values)), low, high)
 
 
-def _quota(n: int) -> Need:
-    """The Research API's quota: requests run out before records do; twice the pages and a tenth more if rows are hidden."""
-    best, likely = math.ceil(n / PAGE), math.ceil(1.1 * math.ceil(2 * n / PAGE))
+def _quota(options: PlanOptions) -> Need:
+    """The Research API's quota: requests run out before records do; twice the pages and a tenth more if rows are hidden.
+    Every window of every hashtag is a request at least."""
+    n, hashtags = options.videos, options.hashtags or 0
+    windows = options.windows or math.ceil(n / max(1, hashtags) / ROWS_PER_WINDOW)
+    pages, asked = math.ceil(n / PAGE), hashtags * windows
+    best, likely = max(pages, asked), math.ceil(1.1 * max(math.ceil(2 * n / PAGE), asked))
     days, worse = (max(requests / REQUESTS_A_DAY, n / RECORDS_A_DAY) for requests in (best, likely))
-    requests = f"{n:,} / {PAGE} a request = {best:,} requests / {REQUESTS_A_DAY:,} a day"
-    return Need("API quota", days, "days", f"{requests}; half of the rows hidden: {likely:,}", days, worse)
+    requests = f"{n:,} / {PAGE} a request = {pages:,} requests"
+    requests += f", {hashtags:,} hashtags × {windows:,} windows = {asked:,}" if hashtags else ""
+    requests += f"; {best:,} / {REQUESTS_A_DAY:,} a day; half of the rows hidden: {likely:,}"
+    return Need("API quota", days, "days", requests, days, worse)
 
 
 def _download(options: PlanOptions, raw: Need) -> Need:
@@ -153,25 +179,69 @@ def _days(options: PlanOptions, work: Need) -> Need:
     return _scaled(f"curate on {cores} cores", "days", work, 1 / cores / 24, f"{work.value:,.0f} h / {cores} / 24")
 
 
-def _people(options: PlanOptions, clips: tuple[Need, Need] | None) -> Need:
-    if clips is None:
+def _people(options: PlanOptions, clips: Need | None) -> Need:
+    if clips is None or clips.value is None:
         return Need("review", None, "h", "unknown: needs the share for review, `measure`, and `review_s`")
     if options.review_s is None:
         return Need("review", None, "h", "unknown: `review_s` says how long a person takes for a clip")
-    accepted, uncertain = (need.value or 0 for need in clips)
-    count = uncertain if options.review == "needs_review" else uncertain + accepted
-    how = f"{count:,.0f} clips × {options.reviewers} × {options.review_s:g} s / 3,600"
-    return Need("review", count * options.reviewers * options.review_s / 3600, "h", how)
+    how = f"{clips.value:,.0f} clips × {options.reviewers} × {options.review_s:g} s / 3,600"
+    return _scaled("review", "h", clips, options.reviewers * options.review_s / 3600, how)
 
 
-def _gpu(options: PlanOptions, accepted: Need | None) -> list[Need]:
+def _learned_from(options: PlanOptions, accepted: Need, uncertain: Need) -> Need:
+    """Clips that are pre-trained on: those accepted, and those of the uncertain ones that people accept: all of them or none
+    where nobody says which share, and half in between."""
+    least, share, most = (0.0, 0.5, 1.0) if options.review_accepts is None else (options.review_accepts,) * 3
+    value, low, high = (
+        None if one is None or other is None else one + part * other
+        for part, one, other in (
+            (share, accepted.value, uncertain.value),
+            (least, accepted.low, uncertain.low),
+            (most, accepted.high, uncertain.high),
+        )
+    )
+    told = "" if options.review_accepts is not None else " (`review_accepts` says which share)"
+    how = f"{accepted.value or 0:,.0f} accepted + {share:g} × {uncertain.value or 0:,.0f} in review{told}"
+    return Need("learned from", value, "clips", how, low, high)
+
+
+def _gpu(options: PlanOptions, learned_from: Need | None) -> list[Need]:
     found = []
-    if accepted is None or accepted.value is None:
+    if learned_from is None or learned_from.value is None:
         found.append(Need("pre-training", None, "GPU-h", "unknown: needs the number of clips, `measure`"))
     else:
-        found.append(training(options, round(accepted.value)))
+        ends = (learned_from.low, learned_from.high)
+        low, high = (None if end is None else training(options, round(end)).value for end in ends)
+        middle = training(options, round(learned_from.value))
+        found.append(
+            dataclasses.replace(
+                middle, low=low, high=high, arithmetic=f"{learned_from.arithmetic}; {middle.arithmetic}"
+            )
+        )
     if options.finetune_videos is not None:
         found.append(training(options, options.finetune_videos, "finetune_"))
+    return found
+
+
+def _missing(options: PlanOptions, clips: Need, total: Need, curve: Curve) -> list[Need]:
+    """How likely the target is with these clips, and what reaching it with an assurance of 80 % costs if they miss it."""
+    wanted, number = f"{100 * (options.target or 0):g} %", clips.value or 0.0
+    if number < 1:
+        return [Need(f"chance of {wanted}", None, "%", "unknown: no clip of the sample would be learned from")]
+    bounds = [100 * curve(end)[0] if end else None for end in (clips.low, clips.high)]
+    chance, assured = curve(number)
+    how = f"of {number:,.0f} clips, by the curve that was measured"
+    found = [Need(f"chance of {wanted}", 100 * chance, "%", how, bounds[0], bounds[1])]
+    if assured is None:
+        unknown = f"unknown: no size on the curve gives an 80 % assurance of {wanted}"
+        return [*found, Need("if it is missed", None, "videos more", unknown)]
+    more = max(0.0, assured / number - 1)
+    how = f"an 80 % assurance takes {assured:,.0f} clips, {1 + more:.3g} times as many; it is missed with {1 - chance:.0%}"
+    found.append(Need("if it is missed", options.videos * more, "videos more", how))
+    if total.name == "money" and total.value is not None:
+        found.append(
+            Need("money if it is missed", total.value * more, options.currency, f"{_number(total.value)} × {more:.3g}")
+        )
     return found
 
 
@@ -201,8 +271,16 @@ def money(options: PlanOptions, needs: Sequence[Need]) -> list[Need]:
         return []
     unknown = [need.name for need, _ in priced if need.value is None]
     how = " + ".join(known) + (f"; not in it, because unknown: {', '.join(unknown)}" if unknown else "")
-    total = sum((need.value or 0) * price for need, price in priced)
-    return [Need("money", total if known else None, options.currency, how.removeprefix("; "))]
+    middle, low, high = (
+        sum(
+            ((need.value if end is None else end) or 0) * price
+            for need, price in priced
+            for end in [getattr(need, name)]
+        )
+        for name in ("value", "low", "high")
+    )
+    ends = (low, high) if known and (low, high) != (middle, middle) else (None, None)
+    return [Need("money", middle if known else None, options.currency, how.removeprefix("; "), *ends)]
 
 
 # --- as text ---------------------------------------------------------------------------------------------------------
@@ -217,7 +295,10 @@ def lines_of(plan: Needs) -> list[str]:
         amount = "unknown" if need.value is None else f"{_number(need.value)} {need.unit}"
         between = "" if need.low is None or need.high is None else f"{_number(need.low)} to {_number(need.high)}"
         rows.append((need.name, amount, between, need.arithmetic))
-    notes = ["ranges are 95 % intervals of the sample; of the quota from full pages to half of the rows hidden"]
+    notes = [
+        "ranges are 95 % intervals of the sample (Student's t; shares: Wilson); of the quota from full pages to half of the"
+        " rows hidden"
+    ]
     title = f"{plan.videos:,} videos ({told} on {plan.machine}{seen})"
     return [title, "", *markdown_table(rows, padded=True), "", *(f"note: {note}" for note in (*notes, *plan.notes))]
 

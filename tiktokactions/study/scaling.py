@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tiktokactions.plots import ACCEPTED, REVIEW, new_figure, save_figure, style
+from tiktokactions.study.contents import StudyError
 from tiktokactions.study.options import Equal
-from tiktokactions.study.settings import Design, StudyError, check_evaluation, pool_of, trial_seed
-from tiktokactions.study.subsets import order
+from tiktokactions.study.settings import Design, check_evaluation, pool_of
 from tiktokactions.study.tables import METRICS, Row, grouped, summary
 from tiktokactions.study.trials import Trial, TrialResult
 
 
-def scaling_trials(data: str, sizes: Sequence[int], study: Design) -> list[Trial]:
+def scaling_trials(
+    data: str, sizes: Sequence[int], study: Design, report: Callable[[str], None] = lambda line: None
+) -> list[Trial]:
     """Write the study's settings and subsets, and return its trials, small sizes first, repeat by repeat.
+
+    A study that was begun keeps its lists. What is new in the pool comes after what they have.
 
     Raises:
         StudyError: more videos asked for than there are, evaluation data without sides, or a folder that holds another
-            study.
+            study, or one of other contents.
     """
     pool = pool_of(data)
     if max(sizes) > len(pool):
@@ -28,14 +32,22 @@ def scaling_trials(data: str, sizes: Sequence[int], study: Design) -> list[Trial
             f"`sizes`: got {max(sizes)}, but {data} has {len(pool)} clips to pre-train on; expected at most that many"
         )
     check_evaluation(study.evaluate_on)
-    # Equal steps are those of the largest size; a larger one added later would change what was equal.
-    largest = max(sizes) if study.options.equal == "steps" else None
-    study.keep("scaling", may_grow=("sizes", "repeats"), data=data, sizes=list(sizes), largest=largest)
-    trials = []
-    for repeat in range(study.options.repeats):
-        clips = order(pool, trial_seed(study.options, repeat), study.options.stratified)
-        trials += [study.trial(f"size-{n:07d}-repeat-{repeat}", clips[:n], max(sizes), repeat) for n in sizes]
-    return trials
+    # Equal steps are those of the largest size that the study began with; larger ones that are added take as many.
+    begun = study.settings()
+    largest = int(begun.get("largest") or max(sizes))
+    same = {"data": data, "largest": largest if study.options.equal == "steps" else None}
+    study.keep("scaling", may_grow=("sizes", "repeats", "pool"), sizes=list(sizes), pool=len(pool), **same)
+    if begun.get("pool", len(pool)) != len(pool):
+        report(
+            f"{data} had {begun['pool']} clips and has {len(pool)}: lists stay as they are, new clips come after theirs"
+        )
+    orders = [study.order(pool, data, f"size-*-repeat-{n}.csv", n) for n in range(study.options.repeats)]
+    study.keep_contents(clips[: max(sizes[-1], before)] for clips, before in orders)
+    return [
+        study.trial(f"size-{n:07d}-repeat-{repeat}", clips[:n], largest, repeat)
+        for repeat, (clips, _) in enumerate(orders)
+        for n in sizes
+    ]
 
 
 @style()

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tiktokactions.clips.clip import Clip
 from tiktokactions.clips.read import has_side, read_clips
 from tiktokactions.dataset.assignments import is_split
-from tiktokactions.errors import BegunOtherwiseError, UsageError
 from tiktokactions.files import located, write_json
 from tiktokactions.model.options import PretrainOptions
 from tiktokactions.model.run import write_clips
 from tiktokactions.options import checked_options
+from tiktokactions.records import JsonObject
+from tiktokactions.study.contents import OtherStudyError, StudyError, keep_contents, listed_before
 from tiktokactions.study.options import Equal, StudyOptions
+from tiktokactions.study.subsets import order
 from tiktokactions.study.trials import Facts, Trial
 
 SHAPE = ("model", "image_size", "frames", "tubelet", "patch")
 """Options of ``pretrain`` that fine-tuning takes over from its run."""
-
-
-class StudyError(UsageError):
-    """A study that makes no sense as asked; the message says what to do."""
-
-
-class OtherStudyError(StudyError, BegunOtherwiseError):
-    """A study that was begun with other settings."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +39,26 @@ class Design:
     finetune: Mapping[str, object]
     """Options of ``finetune``."""
 
+    def settings(self) -> JsonObject:
+        """What ``study.json`` holds; nothing before the study has begun."""
+        path = self.folder / "study.json"
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
     def keep(self, kind: str, may_grow: Sequence[str], **more: object) -> None:
         """Write ``study.json``, see :func:`keep_settings`. The number of jobs is left out, since it changes no result."""
         same = {name: getattr(self.options, name) for name in ("equal", "stratified", "seed", "repeats")}
         recipe = {"evaluate_on": self.evaluate_on, "pretrain": self.pretrain, "finetune": self.finetune}
         keep_settings(self.folder, {"kind": kind, **same, **recipe, **more}, may_grow)
+
+    def order(self, pool: Sequence[Clip], data: str, lists: str, repeat: int) -> tuple[list[Clip], int]:
+        """The pool in a repeat's order, those first that lists with such names have already, and how many these are."""
+        first = listed_before((self.folder / "subsets").glob(lists), pool, data)
+        return order(pool, trial_seed(self.options, repeat), self.options.stratified, first), len(first)
+
+    def keep_contents(self, listed: Iterable[Sequence[Clip]]) -> None:
+        """See :func:`tiktokactions.study.contents.keep_contents`. ``listed``: what is pre-trained on."""
+        sides = {side: check_evaluation(self.evaluate_on, side) for side in ("train", "test")}
+        keep_contents(self.folder, {**sides, "pool": [clip for clips in listed for clip in clips]})
 
     def trial(self, name: str, clips: Sequence[Clip] | None, largest: int, repeat: int, source: str = "") -> Trial:
         """A trial that pre-trains on these clips, which are listed in the study's folder; without any it starts from scratch.
@@ -65,7 +75,8 @@ class Design:
             shape = {k: v for k, v in self.pretrain.items() if k in SHAPE}
             return Trial(name, facts, None, {}, self.evaluate_on, {**shape, **self.finetune, **seed})
         listed = self.folder / "subsets" / f"{name}.csv"
-        write_clips(listed, clips)
+        if not listed.exists():  # what a trial began with stays
+            write_clips(listed, clips)
         epochs = equal_epochs(len(clips), largest, self.pretrain, self.options.equal)
         before = {**self.pretrain, "epochs": epochs, **seed}
         facts["pretrain_epochs"] = epochs
@@ -81,18 +92,19 @@ def pool_of(data: str) -> list[Clip]:
     return clips
 
 
-def check_evaluation(data: str) -> tuple[Clip, ...]:
-    """The test side of the data that every trial is fine-tuned and tested on.
+def check_evaluation(data: str, wanted: Literal["train", "test"] = "test") -> tuple[Clip, ...]:
+    """One side of the data that every trial is fine-tuned and tested on.
 
     Raises:
-        StudyError: it has no train or no test side.
+        StudyError: they have no train or no test side.
     """
-    for side in ("train", "test"):
+    sides: tuple[Literal["train", "test"], ...] = ("train", "test")
+    for side in sides:
         if not has_side(data, side):
             raise StudyError(
                 f"`evaluate_on` {data}: has no {side} side; split it ('tiktokactions dataset split'), or give official splits"
             )
-    return read_clips(data, side="test").clips
+    return read_clips(data, side=wanted).clips
 
 
 def keep_settings(study: Path, settings: Mapping[str, object], may_grow: Sequence[str]) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from tiktokactions.clips.clip import Clip
 from tiktokactions.files import write_csv
 from tiktokactions.plots import ACCEPTED, INK, new_figure, save_figure, style
+from tiktokactions.study.contents import StudyError
 from tiktokactions.study.options import Equal
-from tiktokactions.study.settings import Design, StudyError, check_evaluation, pool_of, trial_seed
-from tiktokactions.study.subsets import order
+from tiktokactions.study.settings import Design, check_evaluation, pool_of
 from tiktokactions.study.tables import Row, grouped, summary, write_results
 from tiktokactions.study.trials import Trial, TrialResult
 
@@ -58,14 +59,21 @@ def source_trials(sources: Mapping[str, str | None], size: int | None, study: De
     for name, pool in pools.items():
         if size is not None and size > len(pool):
             raise StudyError(f"`size` {size}: {name} has {len(pool)} clips, expected at most that many")
-    largest = size or max(map(len, pools.values()), default=0)
     study.keep("sources", may_grow=("repeats",), sources=dict(sources), size=size)
-    trials = []
+    listed: dict[tuple[int, str], list[Clip]] = {}
+    numbers = dict.fromkeys(pools, size or 0)
     for repeat, name in itertools.product(range(study.options.repeats), sources):
-        seed = trial_seed(study.options, repeat)
-        clips = order(pools[name], seed, study.options.stratified)[:size] if name in pools else None
-        trials.append(study.trial(f"{name}-repeat-{repeat}", clips, largest, repeat, source=name))
-    return trials
+        if (data := sources[name]) is not None:
+            clips, before = study.order(pools[name], data, f"{name}-repeat-{repeat}.csv", repeat)
+            # Without a size it is that of the first list, also when the source has grown since.
+            numbers[name] = numbers[name] or before or len(clips)
+            listed[repeat, name] = clips[: numbers[name]]
+    study.keep_contents(listed.values())
+    largest = max(numbers.values(), default=0)
+    return [
+        study.trial(f"{name}-repeat-{repeat}", listed.get((repeat, name)), largest, repeat, source=name)
+        for repeat, name in itertools.product(range(study.options.repeats), sources)
+    ]
 
 
 @dataclass(frozen=True)

@@ -1,37 +1,52 @@
-"""Nested subsets: every size is a prefix of one seeded order, so that a larger subset only adds videos."""
+"""Nested subsets: every size is a prefix of one order, and stays one when videos are added."""
 
 from __future__ import annotations
 
-import random
-from collections import defaultdict
+import os
+from collections import Counter
 from collections.abc import Sequence
 
 from tiktokactions.clips.clip import Clip
 from tiktokactions.errors import UsageError
+from tiktokactions.releases.subset import place_of
+
+Part = tuple[str, float | None, float | None]
+"""What a clip is known by: path, start and end in seconds."""
 
 
-def order(clips: Sequence[Clip], seed: int, stratified: bool = False) -> list[Clip]:
-    """All clips in a random order that depends on the clips and the seed only, not on the order given.
+def order(clips: Sequence[Clip], seed: int, stratified: bool = False, first: Sequence[Clip] = ()) -> list[Clip]:
+    """All clips by a hash of their names and the seed, after those that come ``first``: what was listed before.
 
     Args:
-        clips: of the pool.
-        seed: of the permutation.
-        stratified: every prefix holds each label in about its share of the whole.
+        clips: of the pool, in any order.
+        seed: of the hash.
+        stratified: every prefix holds each label in about its share of the whole, as far as ``first`` allows.
+        first: clips that keep their places.
     """
-    rng = random.Random(seed)
-    pool = sorted(clips, key=lambda clip: (clip.path, clip.start_s or 0.0, clip.end_s or 0.0))
-    rng.shuffle(pool)
+    listed = {part_of(clip) for clip in first}
+    pool = sorted((clip for clip in clips if part_of(clip) not in listed), key=lambda clip: _place(clip, seed))
     if not stratified:
-        return pool
-    by_label: dict[str, list[Clip]] = defaultdict(list)
-    for clip in pool:
-        by_label[clip.label or ""].append(clip)
+        return [*first, *pool]
+    number, next_of = Counter(clip.label or "" for clip in (*first, *pool)), Counter(clip.label or "" for clip in first)
     # A label's k-th of n clips comes at (k + u) / n of the way, with one u for each label.
-    places = []
-    for label in sorted(by_label):
-        offset = rng.random()
-        places += [((k + offset) / len(by_label[label]), label, clip) for k, clip in enumerate(by_label[label])]
-    return [clip for _, _, clip in sorted(places, key=lambda place: place[:2])]
+    places: list[tuple[float, str]] = []
+    for clip in pool:
+        label = clip.label or ""
+        offset = int.from_bytes(place_of(label, seed)[:4]) / 2**32
+        places.append(((next_of[label] + offset) / number[label], label))
+        next_of[label] += 1
+    in_turn = sorted(range(len(pool)), key=places.__getitem__)
+    return [*first, *(pool[i] for i in in_turn)]
+
+
+def part_of(clip: Clip) -> Part:
+    return clip.path, clip.start_s, clip.end_s
+
+
+def _place(clip: Clip, seed: int) -> tuple[bytes, str]:
+    """The file with its folder, so that a pool that was moved keeps its order; then the whole path."""
+    name = "/".join(clip.path.split(os.sep)[-2:])
+    return place_of(f"{name}\0{clip.start_s}\0{clip.end_s}", seed), clip.path
 
 
 def parse_sizes(texts: Sequence[str]) -> list[int]:
