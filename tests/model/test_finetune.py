@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import os
@@ -18,12 +19,13 @@ from safetensors.torch import load_file
 from tests.model.made_clips import make_clips
 from tiktokactions.clips.clip import ClipSet
 from tiktokactions.model.classification import soft_target_loss
-from tiktokactions.model.evaluate import evaluate, load_run, merge_views, top_accuracy
-from tiktokactions.model.finetune import class_counts, class_weights, dry_finetune, finetune
+from tiktokactions.model.evaluate import evaluate, load_run, merge_views, run_views, top_accuracy
+from tiktokactions.model.finetune import dry_finetune, finetune
+from tiktokactions.model.labels import class_counts, class_weights, targets_of, with_all_labels
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions, PredictOptions, PretrainOptions
 from tiktokactions.model.predict import Prediction, predict, windows_of, write_features, write_window_features
 from tiktokactions.model.pretrain import pretrain
-from tiktokactions.model.run import RunError, read_log, read_run
+from tiktokactions.model.run import RunError, filled, read_log, read_run
 from tiktokactions.video import UnreadableError
 
 SMALL: dict[str, Any] = {
@@ -178,7 +180,7 @@ def test_two_processes_learn_what_one_does(train, tmp_path, repository):
 
 def test_rare_classes_are_drawn_and_weighed(train, tmp_path):
     few = dataclasses.replace(train, clips=(train.clips[0], *(clip for clip in train.clips if clip.label != "right")))
-    counts = class_counts(few)
+    counts = class_counts(targets_of(few, few.labels, "few"), 4)
     assert counts.tolist() == [3, 3, 1, 3]
     weights = class_weights(counts, 1.0)
     assert weights[2] == pytest.approx(3 * weights[0]) and (counts * weights).sum() == pytest.approx(10)
@@ -192,17 +194,18 @@ def test_rare_classes_are_drawn_and_weighed(train, tmp_path):
     assert len({losses(tmp_path / name)[0][1] for name in kinds}) == 3
 
 
-@pytest.mark.parametrize("ema", [None, 0.5])
-def test_the_best_epoch_is_tested(train, test, tmp_path, monkeypatch, ema):
+@pytest.mark.parametrize(("ema", "choose"), [(None, "loss"), (0.5, "best")])
+def test_the_best_epoch_is_tested(train, test, tmp_path, monkeypatch, ema, choose):
     """Of equals the first, and of an average that is kept the average; also if the run was stopped in between."""
-    seen, top1 = [], [0.5, 0.75, 0.75]
+    seen, score = [], [0.5, 0.75, 0.75] if choose == "best" else [0.75, 0.5, 0.5]
+    name = "val_top1" if choose == "best" else "val_loss"
 
     def look(model, val, names, options, machine, tested=None):
         seen.append({name: tensor.detach().clone() for name, tensor in (tested or model.state_dict()).items()})
-        return top1[len(seen) - 1]
+        return {"val_loss": 0.0, "val_top1": 0.0, name: score[len(seen) - 1]}
 
     monkeypatch.setattr("tiktokactions.model.finetune.validate", look)
-    options = {"val": test, "choose": "best", "epochs": 3, "ema": ema}
+    options = {"val": test, "choose": choose, "epochs": 3, "ema": ema}
     run(train, tmp_path / "run", **options, stop_after_steps=7)
     assert run(train, tmp_path / "run", **options).weights == tmp_path / "run" / "best.safetensors"
     assert len(seen) == 3
@@ -213,6 +216,38 @@ def test_the_best_epoch_is_tested(train, test, tmp_path, monkeypatch, ema):
     assert not torch.equal(seen[1]["head.weight"], seen[2]["head.weight"])
     with pytest.raises(ValueError, match="`choose` best: expected a val side"):
         run(train, tmp_path / "none", choose="best")
+
+
+def test_several_labels_of_a_clip_are_learned_and_measured(train, test, tmp_path):
+    """A square that moves also moves along an axis; one clip shows none of it."""
+    axis = {"right": "sideways", "left": "sideways", "up": "upright", "down": "upright"}
+
+    def both(data):
+        clips = [dataclasses.replace(clip, labels=(clip.label, axis[str(clip.label)])) for clip in data.clips]
+        return dataclasses.replace(data, clips=(*clips[1:], dataclasses.replace(clips[0], label=None, labels=())))
+
+    several, tested = with_all_labels([both(train), both(test)])
+    run(
+        several, tmp_path / "run", val=tested, multi_label=True, balance=0.5, class_weights=1.0, epochs=1, choose="best"
+    )
+    assert read_run(tmp_path / "run").model.classes == 6
+    [look] = [line for line in read_log(tmp_path / "run") if "val_map" in line]
+    found = evaluate(tmp_path / "run", tested, LOOKS, tmp_path / "tested")
+    assert found.videos == 4 and found.mean_average_precision is not None and 0 < look["val_map"] <= 1
+    rows = pq.read_table(tmp_path / "tested" / "predictions.parquet").to_pylist()
+    assert [row["labels"] for row in rows] == [list(clip.labels or ()) for clip in tested.clips]
+    assert all(row["correct"] == (row["predicted"] in row["labels"]) for row in rows) and not rows[-1]["correct"]
+    assert sum(row["correct"] for row in rows) / 4 == found.top1
+    precision = [
+        row["average_precision"]
+        for row in csv.DictReader((tmp_path / "tested" / "per_class.csv").read_text().splitlines())
+    ]
+    told = [float(p) for p in precision if p]
+    assert np.mean(told) == pytest.approx(found.mean_average_precision, abs=1e-4) and len(told) == 5
+    sums = [sum(row["probabilities"]) for row in rows]
+    assert not np.allclose(sums, 1), "sigmoids, not a softmax"
+    probe = run(several, tmp_path / "probe", init=tmp_path / "run", linear_probe=True, multi_label=True).result
+    assert 0 <= probe.cross_validated_top1 <= 1
 
 
 # --- first weights ----------------------------------------------------------------------------------------------------
@@ -263,6 +298,30 @@ def test_a_linear_probe_changes_the_last_layer_only(finished, train, test, tmp_p
     assert 0 <= result.cross_validated_top1 <= 1 and result.penalty > 0
     assert evaluate(tmp_path / "probe", train, LOOKS, tmp_path / "e").top1 > 0.5
     assert run(train, tmp_path / "probe", init=finished, linear_probe=True, segments=2, crops=1).result == result
+    assert not (tmp_path / "probe" / "features.f32").exists()
+
+
+def test_a_probe_goes_on_with_the_features_that_are_there(finished, train, tmp_path, monkeypatch):
+    options: dict[str, Any] = {"init": finished, "linear_probe": True, "segments": 1}
+    fit = "tiktokactions.model.probe.choose_penalty"
+    with monkeypatch.context() as patched:
+        patched.setattr(fit, lambda *given: exec("raise KeyboardInterrupt"))
+        with pytest.raises(KeyboardInterrupt):
+            run(train, tmp_path / "probe", **options)
+    file = tmp_path / "probe" / "features.f32"
+    whole, row = file.read_bytes(), 4 * 192
+    assert len(whole) == len(train.clips) * row
+    file.write_bytes(whole[: 5 * row + 7])  # killed in the middle of the sixth
+    read: list[int] = []
+
+    def seen(model, clips, *rest, **more):
+        read.append(len(clips))
+        return run_views(model, clips, *rest, **more)
+
+    monkeypatch.setattr("tiktokactions.model.probe.run_views", seen)
+    monkeypatch.setattr(fit, lambda features, *rest: (1.0, float(features.numpy().tobytes() == whole)))
+    assert run(train, tmp_path / "probe", **options).result.cross_validated_top1 == 1
+    assert read == [len(train.clips) - 5]
 
 
 @pytest.mark.parametrize(
@@ -296,7 +355,7 @@ def test_an_evaluation_leaves_everything_behind(finished, test, tmp_path):
     found = evaluate(finished, test, LOOKS, tmp_path)
     assert (found.videos, found.classes, found.views) == (4, 4, 4)
     assert found.top5 == 1.0 and found.top1_low <= found.top1 <= found.top1_high
-    assert json.loads((tmp_path / "result.json").read_text()) == dataclasses.asdict(found)
+    assert json.loads((tmp_path / "result.json").read_text()) == filled(found)
     for name in ("confusion.svg", "confusion.png", "per_class.csv"):
         assert (tmp_path / name).stat().st_size > 0
     rows = pq.read_table(tmp_path / "predictions.parquet").to_pylist()

@@ -19,11 +19,13 @@ from tiktokactions.clips.clip import Clip
 from tiktokactions.files import DatasetBusyError, dataset_lock
 from tiktokactions.model.autoencoder import pretraining_model
 from tiktokactions.model.checkpoint import checkpoints
+from tiktokactions.model.classification import classifier
+from tiktokactions.model.config import model_config
 from tiktokactions.model.options import PretrainOptions
 from tiktokactions.model.pretrain import dry_pretrain, pretrain, pretraining_config, pretraining_numbers
 from tiktokactions.model.progress import NonFiniteLossError, TrainingProgress
 from tiktokactions.model.run import Run, RunError, filled, read_log, read_run
-from tiktokactions.model.training import TooFewClipsError
+from tiktokactions.model.training import TooFewClipsError, flop_per_clip
 from tiktokactions.model.weights import read_weights
 from tiktokactions.video import UnreadableError
 
@@ -107,7 +109,17 @@ def test_the_paper_s_plan():
         "decoded_tokens": 784,
         "supervised_tokens": 704,
         "parameters": 94_210_944,
+        "flop_per_clip": 142_961_541_120,
     }
+
+
+def test_operations_of_a_clip():
+    """Half of the forward pass are the multiply-adds that are published: 180 G for ViT-B on 16 x 224 x 224 (VideoMAE)."""
+    with torch.device("meta"):
+        model = classifier(model_config("vit-b", classes=400))
+    assert flop_per_clip(model) / 3 / 2 == pytest.approx(180.3e9, rel=1e-3)
+    hidden, decoded = (dry_pretrain(64, PretrainOptions(decoder_mask_ratio=r)).flop_per_clip for r in (0.5, 0))
+    assert hidden is not None and decoded is not None and 0 < hidden < decoded < flop_per_clip(model) / 3
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from tests.model.small_models import FIVE, TWO, equal, finetuned, make_run, official_checkpoint, pretrained
+from tests.model.small_models import FIVE, SMALL, TWO, equal, finetuned, make_run, official_checkpoint, pretrained
 from tiktokactions.model.official import official_names
 from tiktokactions.model.vit import sine_positions
 from tiktokactions.model.weights import WeightsError, read_weights
@@ -56,13 +56,39 @@ def test_official_files_are_read_whatever_lies_beside_the_tensors(tmp_path, odd,
 @pytest.mark.parametrize("key", ["model", "module", "state_dict", None])
 @pytest.mark.parametrize(
     "prefix",
-    ["", "module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "backbone."],
+    ["", "module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "backbone.", "model.", "net.student."],
 )
 def test_wrappers_are_taken_off(tmp_path, key, prefix):
     state = pretrained().state_dict()
     wrapped = {prefix + name: tensor for name, tensor in state.items()}
     torch.save(wrapped if key is None else {key: wrapped, "epoch": 1}, tmp_path / "weights.pth")
     assert equal(read_weights(tmp_path / "weights.pth").tensors, state)
+
+
+def test_names_of_mmaction2(tmp_path):
+    """As its VisionTransformer (vit_mae.py) and TimeSformerHead save them; the table of sines is a buffer there."""
+    state = finetuned().state_dict()
+    table = {"patch_embed.proj.": "patch_embed.projection.", "fc1.": "layers.0.0.", "fc2.": "layers.1."}
+    theirs = {"backbone.pos_embed": sine_positions(SMALL.tokens, SMALL.embed_dim)[None]}
+    for name, tensor in state.items():
+        for ours, other in table.items():
+            name = name.replace(ours, other)
+        theirs[name.replace("head.", "cls_head.fc_cls.") if name.startswith("head.") else f"backbone.{name}"] = tensor
+    torch.save({"meta": {"epoch": 3}, "state_dict": theirs}, tmp_path / "mmaction.pth")
+    read = read_weights(tmp_path / "mmaction.pth")
+    assert read.kind == "finetune" and read.tensors.keys() == state.keys()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in read.tensors.items())
+
+
+def test_the_hub_s_folders_of_videomae_v2(tmp_path):
+    """They have a model of their own (modeling_videomaev2.py), which holds the official one."""
+    state = {name: tensor for name, tensor in finetuned().state_dict().items() if not name.startswith("head.")}
+    (tmp_path / "config.json").write_text('{"model_type": "VideoMAEv2_Base", "model_config": {"num_classes": 0}}')
+    safetensors.torch.save_file(
+        {f"model.{name}": tensor for name, tensor in state.items()}, tmp_path / "model.safetensors"
+    )
+    read = read_weights(tmp_path)
+    assert read.kind == "encoder" and read.tensors.keys() == state.keys()
 
 
 @pytest.mark.parametrize("prefix", ["encoder.", "backbone.", "module.encoder."])
@@ -278,3 +304,5 @@ def test_paths_that_hold_no_weights(tmp_path):
         read_weights(tmp_path)
     with pytest.raises(WeightsError, match="no such file or folder"):
         read_weights(tmp_path / "absent.pth")
+    with pytest.raises(WeightsError, match="hf download MCG-NJU/videomae-base --local-dir FOLDER"):
+        read_weights("MCG-NJU/videomae-base")

@@ -443,6 +443,11 @@ def evaluation_lines(result: JsonObject) -> list[str]:
         f"  top-1               {result['top1']:.2%}  ({interval})",
         f"  top-5               {result['top5']:.2%}",
         f"  mean class accuracy {result['mean_class_accuracy']:.2%}",
+        *(
+            [f"  mAP                 {result['mean_average_precision']:.2%}"]
+            if result.get("mean_average_precision") is not None
+            else []
+        ),
         *([f"  {result['unreadable']:,} more cannot be read: see 'reason' in predictions.parquet"] * lost),
         f"  predictions, table and confusion matrix: {result['folder']}",
     ]

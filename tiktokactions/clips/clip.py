@@ -46,6 +46,8 @@ class Clip:
     video_id: str | None = None
     stored: Stored | None = None
     """None: an ordinary file."""
+    labels: tuple[str, ...] | None = None
+    """Every label, ``label`` first, where the data name several; empty: it shows none of the actions."""
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tiktokactions.commands.options import AnyPath, need_torch, nothing, on_disk, takes
-from tiktokactions.commands.training_clips import clips_of, register_made
+from tiktokactions.commands.options import AnyPath, AnyPaths, need_torch, nothing, on_disk, path_list, takes
+from tiktokactions.commands.training_clips import clips_of, one_set, register_made
 from tiktokactions.files import disk_errors, located
 from tiktokactions.model.options import EvaluateOptions
 from tiktokactions.model.progress import TrainingProgress
@@ -16,9 +16,10 @@ from tiktokactions.options import checked_options
 @takes(EvaluateOptions)
 def evaluate(
     run: AnyPath,
-    data: AnyPath,
+    data: AnyPaths,
     output: AnyPath | None = None,
     *,
+    label_map: AnyPath | None = None,
     progress: Callable[[TrainingProgress], None] = nothing,
     **options: object,
 ) -> Evaluation:
@@ -28,8 +29,9 @@ def evaluate(
 
     Args:
         run: a finished run of 'finetune'.
-        data: a split dataset, official splits, a list or a folder of class folders.
+        data: split datasets, official splits, lists or folders of class folders.
         output: folder for predictions, tables and pictures (default: in the run, named after the data).
+        label_map: a CSV file ``label,class`` by which labels take the names of the run's classes.
         progress: called after every video.
         **options: any field of :class:`tiktokactions.model.options.EvaluateOptions`.
 
@@ -46,9 +48,10 @@ def evaluate(
     with disk_errors():
         from tiktokactions.model.evaluate import evaluate
 
-        name = f"{located(data).resolve().stem}-{settings.side}"
+        sources = path_list(data)
+        name = "-".join([*(located(source).resolve().stem for source in sources), settings.side])
         tested = on_disk(run, "a run")
         folder = tested / "evaluations" / name if output is None else on_disk(output, "an evaluation")
-        clips = clips_of(data, settings.side, settings)
-        register_made([tested, data], clips.clips, folder, "evaluation")
+        clips = one_set([clips_of(source, settings.side, settings) for source in sources], label_map)
+        register_made([tested, *sources], clips.clips, folder, "evaluation")
         return evaluate(tested, clips, settings, folder, report=progress)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from tiktokactions.clips.clip import ClipSet, Side
 from tiktokactions.clips.read import has_side
 from tiktokactions.commands.nouns import Run
-from tiktokactions.commands.options import AnyPath, need_torch, nothing, on_disk, takes
-from tiktokactions.commands.training_clips import clips_of, first_of, readable_clips, register_made
+from tiktokactions.commands.options import AnyPath, AnyPaths, need_torch, nothing, on_disk, path_list, takes
+from tiktokactions.commands.training_clips import clips_of, first_of, one_set, readable_clips, register_made
 from tiktokactions.files import disk_errors
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions
 from tiktokactions.model.progress import TrainingProgress
@@ -17,11 +18,12 @@ from tiktokactions.options import checked_options
 
 @takes(FinetuneOptions)
 def finetune(
-    data: AnyPath,
+    data: AnyPaths,
     output: AnyPath,
     *,
-    val: AnyPath | None = None,
-    test: AnyPath | None = None,
+    val: AnyPaths | None = None,
+    test: AnyPaths | None = None,
+    label_map: AnyPath | None = None,
     init: AnyPath | None = None,
     resume_from: AnyPath | None = None,
     dry_run: bool = False,
@@ -31,10 +33,12 @@ def finetune(
     """Fine-tune a classifier on labelled videos and test it (paper, section 4.2 and Table 3).
 
     Args:
-        data: a split dataset, official splits, a list or a folder of class folders; its train side is learned from.
+        data: split datasets, official splits, lists or folders of class folders; their train sides are learned from together.
         output: the run folder; the same command continues where it stopped.
         val: other data to look at after epochs (default: the data's val side, if it has one).
         test: other data to test on at the end (default: the data's test side, if it has one).
+        label_map: a CSV file ``label,class`` (and ``data``, where names mean different things there) by which the labels of
+            all data become classes; labels that are not in it keep their names, and equal names are one class.
         init: weights to begin with: a run, a ``.pth`` file or a Hugging Face folder.
         resume_from: a checkpoint of another run (``RUN/checkpoints/step-N``) to go on from, with other rates if you like.
         dry_run: return every derived number without training.
@@ -51,21 +55,29 @@ def finetune(
         tiktokactions finetune data/ -o runs/finetuned --init runs/pretrained --batch-size 2 --epochs 2
     """
     settings = checked_options(FinetuneOptions, options)
-    need_torch(settings.decoder)
+    need_torch(settings.decoder, settings.track)
     with disk_errors():
-        from tiktokactions.model.evaluate import evaluate, label_numbers
-        from tiktokactions.model.finetune import dry_finetune, finetune, require_labels
+        from tiktokactions.model.evaluate import evaluate
+        from tiktokactions.model.finetune import dry_finetune, finetune
+        from tiktokactions.model.labels import require_labels, targets_of, with_all_labels
 
-        train = clips_of(data, "train", settings)
-        looked_at, tested_on = _other_side(data, val, "val", settings), _other_side(data, test, "test", settings)
+        sources = path_list(data)
+        parts = [clips_of(source, "train", settings) for source in sources]
+        train = one_set(parts, label_map, are_all=val is None and test is None)
+        looked_at = _other_side(data, val, "val", settings, label_map)
+        tested_on = _other_side(data, test, "test", settings, label_map)
+        if len(sources) > 1:
+            train = _apart(train, [*looked_at, *tested_on], progress)
+        if several := settings.multi_label:
+            train = with_all_labels([train, *looked_at, *tested_on])[0]
         for other in (*looked_at, *tested_on):
-            label_numbers(other, require_labels(train), train.source)  # now, not after hours of training
+            targets_of(other, require_labels(train, several), train.source, several)  # now, not after hours of training
         begin = first_of(init=init, resume_from=resume_from)
         if dry_run:
             return Run(output, derived=dry_finetune(train, settings, begin.get("init")))
         folder = on_disk(output, "a run")
-        parts = (train, *looked_at, *tested_on)
-        register_made([data, *begin.values()], (clip for part in parts for clip in part.clips), folder, "run")
+        clips = [clip for part in (train, *looked_at, *tested_on) for clip in part.clips]
+        register_made([*sources, *begin.values()], clips, folder, "run")
         [train, *looked_at] = readable_clips([train, *looked_at], settings, folder, progress)
         val_clips = next((v for v in looked_at if v.clips), None)
         run = finetune(train, settings, folder, val=val_clips, **begin, report=progress)
@@ -77,9 +89,22 @@ def finetune(
         return Run.of(run)
 
 
-def _other_side(data: AnyPath, other: AnyPath | None, side: Side, settings: FinetuneOptions) -> list[ClipSet]:
+def _other_side(
+    data: AnyPaths, other: AnyPaths | None, side: Side, settings: FinetuneOptions, label_map: AnyPath | None
+) -> list[ClipSet]:
     """The val or test side, of other data where they are given; none where the same data have no such side."""
-    if other is None and not has_side(data, side):
-        return []
-    found = clips_of(data if other is None else other, side, settings)
-    return [found] if found.clips or other is not None else []
+    sources = path_list(data if other is None else other)
+    parts = [clips_of(source, side, settings) for source in sources if other is not None or has_side(source, side)]
+    found = one_set(parts, label_map) if parts else None
+    return [found] if found is not None and (found.clips or other is not None) else []
+
+
+def _apart(train: ClipSet, others: Sequence[ClipSet], progress: Callable[[TrainingProgress], None]) -> ClipSet:
+    """The clips of merged data without those that another of the data has on its val or test side."""
+    held = {name for part in others for clip in part.clips for name in (clip.path, clip.video_id)} - {None}
+    kept = tuple(clip for clip in train.clips if not {clip.path, clip.video_id} & held)
+    if len(kept) < len(train.clips):
+        progress(
+            TrainingProgress(f"{len(train.clips) - len(kept)} clips to learn from are left out: others test on them")
+        )
+    return replace(train, clips=kept)

@@ -76,11 +76,13 @@ def missing_for_training() -> list[str]:
     return [name for name in ("torch", "safetensors") if importlib.util.find_spec(name) is None]
 
 
-def need_torch(decoder: str = "pyav") -> None:
-    """Raises :class:`UsageError` where what trains, or the decoder that was chosen, is not installed."""
+def need_torch(decoder: str = "pyav", tracker: str | None = None) -> None:
+    """Raises :class:`UsageError` where what trains, or the decoder or the tracker that was chosen, is not installed."""
     missing = missing_for_training()
     if missing:
         raise UsageError(f"this command needs {' and '.join(missing)}: pip install 'tiktokactions[train]'")
+    if tracker is not None and importlib.util.find_spec(tracker) is None:
+        raise UsageError(f"`track` {tracker}: it is not installed; pip install {tracker}")
     if decoder == "torchcodec":
         from tiktokactions.video.torchcodec_backend import import_torchcodec
 

@@ -57,7 +57,7 @@ def pretrain(
         raise UsageError("no data given: expected datasets, folders of videos or lists")
     if mix is not None and (len(mix) != len(sources) or min(mix) <= 0):
         raise UsageError(f"`mix`: got {list(mix)}, expected a weight above 0 for each of the {len(sources)} data")
-    need_torch(settings.decoder)
+    need_torch(settings.decoder, settings.track)
     with disk_errors():
         from tiktokactions.model.pretrain import dry_pretrain, pretrain
 

@@ -123,6 +123,16 @@ def soft_target_loss(logits: Tensor, target: Tensor, weights: Tensor | None = No
     return (-target * F.log_softmax(logits.float(), dim=-1)).sum(-1).mean()
 
 
+def label_loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Binary cross-entropy, where every label is told by itself: mean over the batch and the classes.
+
+    Args:
+        logits, target: (B, classes).
+        weights: float (classes,), of a yes beside a no; None: all 1.
+    """
+    return F.binary_cross_entropy_with_logits(logits.float(), target, pos_weight=weights)
+
+
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)

@@ -31,12 +31,13 @@ def draw_curves(run: Path) -> list[Path]:
     """``curves.svg`` and ``.png``: loss and learning rate over the steps, and the accuracy on the val side if known."""
     log = read_log(run)
     trained = [line for line in log if "loss" in line]
-    looked = [line for line in log if "val_top1" in line]
+    score = "val_map" if any("val_map" in line for line in log) else "val_top1"
+    looked = [line for line in log if score in line]
     figure = new_figure(8, 5.2 if looked else 4)
     axes = figure.subplots(3 if looked else 2, 1, sharex=True, height_ratios=[3, 2, 1] if looked else [3, 1])
     _curve(axes[0], trained, "loss", "loss")
     if looked:
-        _curve(axes[1], looked, "val_top1", "val top-1", REVIEW)
+        _curve(axes[1], looked, score, score.replace("_top1", " top-1").replace("_map", " mAP"), REVIEW)
         axes[1].set_ylim(0, 1)
     _curve(axes[-1], trained, "lr", "learning rate", MUTED)
     axes[-1].set_xlabel("step")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,7 +18,6 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from tiktokactions.clips.clip import Clip, ClipSet
-from tiktokactions.errors import UsageError
 from tiktokactions.files import delete, write_csv, write_json
 from tiktokactions.files.changes import unfinished
 from tiktokactions.intervals import wilson_interval
@@ -25,10 +25,11 @@ from tiktokactions.model.augment import normalise
 from tiktokactions.model.classification import VideoClassifier, classifier
 from tiktokactions.model.confusion import draw_confusion
 from tiktokactions.model.hardware import Hardware, hardware, worker_count
+from tiktokactions.model.labels import labels_of, multi_hot, targets_of
 from tiktokactions.model.loader import clips_one_by_one
 from tiktokactions.model.options import EvaluateOptions
 from tiktokactions.model.progress import TrainingProgress
-from tiktokactions.model.run import Evaluation, Run, RunError, RunInfo
+from tiktokactions.model.run import Evaluation, Run, RunError, RunInfo, filled
 from tiktokactions.model.samples import TestClips
 from tiktokactions.model.training import Report
 from tiktokactions.model.views import Sampling
@@ -51,11 +52,35 @@ def merge_views(logits: Tensor) -> Tensor:
     return F.softmax(logits, dim=-1, dtype=torch.float64).mean(dim=-2)
 
 
-def top_accuracy(probabilities: Tensor, labels: Tensor, k: int) -> float:
-    """The share of videos whose label (V,) is among the ``k`` most probable classes of (V, classes)."""
-    k = min(k, probabilities.shape[-1])
-    hits = (probabilities.topk(k, dim=-1).indices == labels[:, None]).any(-1)
-    return float(hits.double().mean())
+def merge_label_views(logits: Tensor) -> Tensor:
+    """The same where every label is told by itself: sigmoids."""
+    return logits.double().sigmoid().mean(dim=-2)
+
+
+def merge_of(info: RunInfo) -> Callable[[Tensor], Tensor]:
+    """How a run's views become probabilities."""
+    return merge_label_views if info.options.get("multi_label") else merge_views
+
+
+def top_accuracy(probabilities: Tensor, targets: Tensor, k: int) -> float:
+    """The share of videos that have a label (``targets`` as of ``targets_of``) among their ``k`` most probable classes."""
+    guesses = probabilities.topk(min(k, probabilities.shape[-1]), dim=-1).indices
+    return float(multi_hot(targets, probabilities.shape[-1]).gather(1, guesses).any(-1).double().mean())
+
+
+def average_precisions(probabilities: Tensor, targets: Tensor) -> Tensor:
+    """float64 (classes,): the mean precision over the places of each class's videos; nan for one without any.
+
+    Args:
+        targets: float (V, classes), 1 for every label of a video.
+    """
+    from sklearn.metrics import average_precision_score
+
+    hot = targets > 0
+    found = [
+        average_precision_score(y, p) if y.any() else math.nan for y, p in zip(hot.T, probabilities.T, strict=True)
+    ]
+    return torch.tensor(found, dtype=torch.float64)
 
 
 # --- the model of a run --------------------------------------------------------------------------------------------
@@ -151,24 +176,27 @@ def evaluate(
     model, info = load_run(run)
     if info.labels is None:
         raise RunError(f"{run}: a pre-trained run knows no labels; fine-tune it first ('finetune' with `init` {run})")
-    labels = label_numbers(data, info.labels, run)
+    multi_label = bool(info.options.get("multi_label"))
+    targets = targets_of(data, info.labels, run, multi_label)
     with hardware(options) as machine:
         sampling = trained_sampling(info, options)
-        found = run_views(model, data.clips, options, machine, report, *sampling, merge=merge_views)
+        found = run_views(model, data.clips, options, machine, report, *sampling, merge=merge_of(info))
         is_first, growing = machine.processes.is_first, output / "predictions.jsonl"
         rows: list[JsonObject] = []
         with lines_of(growing) if is_first else contextlib.nullcontext(nowhere) as write:
-            for clip, label, outcome in zip(data.clips, labels.tolist(), found, strict=True):
-                rows.append(prediction_row(clip, label, outcome, info.labels))
+            for clip, outcome in zip(data.clips, found, strict=True):
+                rows.append(prediction_row(clip, outcome, info.labels, multi_label))
                 write(rows[-1])
         read = [number for number, row in enumerate(rows) if row["reason"] is None]
         if not read:
             raise UnreadableError(data.clips[0].path, str(rows[0]["reason"]))
         probabilities = torch.tensor([rows[number]["probabilities"] for number in read], dtype=torch.float64)
-        tested = labels[read]
-        counts = confusion_counts(probabilities.argmax(-1), tested, len(info.labels))
-        hits, videos = counts.diagonal(), counts.sum(1)
+        tested, classes = targets[read], len(info.labels)
+        is_label, guessed = multi_hot(tested, classes).long(), multi_hot(probabilities.argmax(-1), classes).long()
+        counts = (is_label.T @ guessed).numpy()  # labels by predictions
+        hits, videos = counts.diagonal(), is_label.sum(0).numpy()
         low, high = wilson_interval(int(hits.sum()), len(tested))
+        precisions = average_precisions(probabilities, tested) if multi_label else None
         result = Evaluation(
             videos=len(tested),
             top1=int(hits.sum()) / len(tested),
@@ -176,7 +204,7 @@ def evaluate(
             top1_high=high,
             top5=top_accuracy(probabilities, tested, 5),
             mean_class_accuracy=float((hits[videos > 0] / videos[videos > 0]).mean()),
-            classes=len(info.labels),
+            classes=classes,
             views=options.segments * options.crops,
             seconds=round(time.perf_counter() - began, 3),
             run=str(run),
@@ -184,26 +212,31 @@ def evaluate(
             folder=str(output),
             unreadable=len(rows) - len(tested),
             skip_unreadable=options.skip_unreadable,
+            mean_average_precision=None if precisions is None else float(precisions.nanmean()),
         )
         if is_first:
             write_predictions(output / "predictions.parquet", rows, info.labels)
             delete(growing)
-            write_csv(output / "per_class.csv", _class_rows(counts, info.labels))
+            write_csv(output / "per_class.csv", _class_rows(counts, info.labels, precisions))
             draw_confusion(output / "confusion", counts, info.labels, result.top1)
-            write_json(output / "result.json", dataclasses.asdict(result))
+            write_json(output / "result.json", filled(result))
         machine.everyones(None)  # the others may read these files
     return result
 
 
-def prediction_row(clip: Clip, label: int, outcome: Tensor | UnreadableError, names: Sequence[str]) -> JsonObject:
+def prediction_row(
+    clip: Clip, outcome: Tensor | UnreadableError, names: Sequence[str], multi_label: bool = False
+) -> JsonObject:
     """A row of ``predictions.parquet``: of a clip that cannot be read its reason, of others the probabilities."""
-    row: JsonObject = {"path": clip.path, "start_s": clip.start_s, "end_s": clip.end_s, "label": names[label]}
+    row: JsonObject = {"path": clip.path, "start_s": clip.start_s, "end_s": clip.end_s, "label": clip.label}
+    if multi_label:
+        row["labels"] = list(labels_of(clip))
     if isinstance(outcome, UnreadableError):
         unknown = dict.fromkeys(("predicted", "probability", "probabilities", "correct"))
         return row | unknown | {"reason": outcome.detail}
     best = int(outcome.argmax())
     guess = {"predicted": names[best], "probability": float(outcome.max()), "probabilities": outcome.tolist()}
-    return row | guess | {"correct": best == label, "reason": None}
+    return row | guess | {"correct": names[best] in row.get("labels", [clip.label]), "reason": None}
 
 
 @contextlib.contextmanager
@@ -229,49 +262,16 @@ def trained_sampling(info: RunInfo, options: EvaluateOptions) -> tuple[int, Samp
     return stride, info.options.get("sampling", "dense")
 
 
-def refuse_unlabelled(data: ClipSet) -> None:
-    """Raises :class:`UsageError` for clips without a label."""
-    unlabelled = [clip.path for clip in data.clips if clip.label is None]
-    if unlabelled:
-        raise UsageError(
-            f"{data.source}: {len(unlabelled)} clips without a label, for example {unlabelled[0]};"
-            " expected a label for every clip"
-        )
-
-
-def label_numbers(data: ClipSet, known: Sequence[str], by: object) -> Tensor:
-    """int64 (clips,): the label of each clip as ``by`` (a run, or what it is trained on) numbers them.
-
-    Raises:
-        ValueError: no clips, unlabelled ones, or labels that are not among ``known``.
-    """
-    if not data.clips:
-        raise UsageError(f"{data.source}: no clips on this side; expected at least one")
-    numbers = {label: number for number, label in enumerate(known)}
-    refuse_unlabelled(data)
-    strange = sorted({str(clip.label) for clip in data.clips} - set(numbers))
-    if strange:
-        raise UsageError(
-            f"{data.source}: {len(strange)} label{'s' * (len(strange) > 1)} unknown to {by}: {', '.join(strange[:5])};"
-            f" it knows {', '.join(list(known)[:5])}{' ...' if len(known) > 5 else ''}"
-        )
-    return torch.tensor([numbers[str(clip.label)] for clip in data.clips])
-
-
-def _class_rows(counts: np.ndarray, names: Sequence[str]) -> Iterator[list[object]]:
-    yield ["label", "videos", "correct", "accuracy", "most_often_taken_for"]
+def _class_rows(counts: np.ndarray, names: Sequence[str], precisions: Tensor | None) -> Iterator[list[object]]:
+    more = [] if precisions is None else ["average_precision"]
+    yield ["label", "videos", "correct", "accuracy", "most_often_taken_for", *more]
     wrong = counts - np.diag(counts.diagonal())
     for number, (name, videos) in enumerate(zip(names, counts.sum(1).tolist(), strict=True)):
         correct = int(counts[number, number])
         accuracy = f"{correct / videos:.4f}" if videos else ""
         taken_for = names[int(wrong[number].argmax())] if wrong[number].any() else ""
-        yield [name, videos, correct, accuracy, taken_for]
-
-
-def confusion_counts(predicted: Tensor, labels: Tensor, classes: int) -> np.ndarray:
-    """int64 (classes, classes): rows are labels, columns predictions."""
-    flat = torch.bincount(labels * classes + predicted, minlength=classes * classes)
-    return flat.view(classes, classes).numpy()
+        precision = [] if precisions is None else [f"{precisions[number]:.4f}" if videos else ""]
+        yield [name, videos, correct, accuracy, taken_for, *precision]
 
 
 def write_predictions(path: Path, rows: Sequence[JsonObject], names: Sequence[str]) -> None:
@@ -286,7 +286,7 @@ def write_predictions(path: Path, rows: Sequence[JsonObject], names: Sequence[st
         "label": pa.string(),
         "correct": pa.bool_(),
         "reason": pa.string(),
-    }
+    } | ({"labels": pa.list_(pa.string())} if "labels" in rows[0] else {})
     table = pa.Table.from_pylist(rows, pa.schema(columns, {"labels": "\n".join(names)}))
     with unfinished(path) as staged:
         pq.write_table(table, staged, compression="zstd")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +16,9 @@ from torch.nn import functional as F  # noqa: N812
 from tiktokactions.clips.clip import ClipSet
 from tiktokactions.errors import UsageError
 from tiktokactions.model.checkpoint import TrainingState
-from tiktokactions.model.classification import VideoClassifier, classifier, soft_target_loss
+from tiktokactions.model.classification import VideoClassifier, classifier, label_loss, soft_target_loss
 from tiktokactions.model.config import ModelConfig, model_config
-from tiktokactions.model.evaluate import label_numbers, refuse_unlabelled, top_accuracy
+from tiktokactions.model.evaluate import average_precisions, top_accuracy
 from tiktokactions.model.hardware import (
     Hardware,
     alone,
@@ -25,6 +27,15 @@ from tiktokactions.model.hardware import (
     processes_told,
     share_gradients,
     worker_count,
+)
+from tiktokactions.model.labels import (
+    balanced_shares,
+    class_counts,
+    class_weights,
+    labels_of,
+    positive_weights,
+    require_labels,
+    targets_of,
 )
 from tiktokactions.model.layout import Layout, layout_of, mixed, step_drops
 from tiktokactions.model.loader import evaluation_batches
@@ -83,12 +94,12 @@ def finetune(
         RunError, WeightsError, UnreadableError, NonFiniteLossError: see :func:`tiktokactions.model.pretrain.pretrain`.
         ValueError: unlabelled clips, fewer than two classes, labels in ``val`` that ``train`` does not have.
     """
-    labels = require_labels(train)
+    labels = require_labels(train, options.multi_label)
     if val is not None:
-        label_numbers(val, labels, train.source)
-    if options.choose == "best" and (val is None or not options.validate_epochs or options.linear_probe):
+        targets_of(val, labels, train.source, options.multi_label)
+    if options.choose != "last" and (val is None or not options.validate_epochs or options.linear_probe):
         raise UsageError(
-            "`choose` best: expected a val side that is looked at (`val`, `validate_epochs`), and no probe"
+            f"`choose` {options.choose}: expected a val side that is looked at (`val`, `validate_epochs`), and no probe"
         )
     with hardware(options) as machine, alone(run, machine.processes):
         read = None if init is None else read_weights(init)
@@ -98,7 +109,8 @@ def finetune(
             config, drop_path=options.drop_path, head_dropout=options.head_dropout, init_scale=options.init_scale
         )
         derived = finetuning_numbers(model, options, len(train.clips), machine.processes.world)
-        listed, flip = clips_fingerprint(train.clips, labels), options.flip and train.flip
+        several = [repr(labels_of(clip)) for clip in train.clips] if options.multi_label else []
+        listed, flip = clips_fingerprint(train.clips, [*labels, *several]), options.flip and train.flip
         data = TrainingData((train.source,), len(train.clips), listed, kind=train.kind, flip=flip)
         first_weights = None
         if read is not None:
@@ -147,14 +159,17 @@ def _train(
     )
     augmented = dataclasses.replace(options, flip=options.flip and train.flip)
     dataset = FinetuneClips(train.clips, train.labels, model.config, augmented)
-    counts = class_counts(train)
-    shares = None if options.balance == 0 else [counts[n].item() ** -options.balance for n in dataset.labels]
-    weights = None if options.class_weights == 0 else machine.send(class_weights(counts, options.class_weights))
+    counts = class_counts(dataset.targets, model.config.classes)
+    shares = None if options.balance == 0 else balanced_shares(dataset.targets, counts, options.balance)
+    loss_of, weights = soft_target_loss, class_weights(counts, options.class_weights)
+    if options.multi_label:
+        loss_of, weights = label_loss, positive_weights(counts, len(train.clips), options.class_weights)
+    weighed = machine.send(weights) if options.class_weights else None
     batches = batches_of(dataset, options, machine, shares)
     recorder = Recorder(run, state, options, machine, report, derived)
     saver = Saver(run, state, options, machine)
 
-    with batches, saver.finish_step_before_stopping():
+    with batches, contextlib.closing(recorder), saver.finish_step_before_stopping():
         for epoch in range(state.step // per_epoch, options.epochs):
             done = state.step - epoch * per_epoch
             stream = recorder.timed(batches.epoch(epoch, first_batch=done * options.accumulate))
@@ -170,7 +185,7 @@ def _train(
                         kept = None if drops is None else drops.part(first * copies, first * copies + len(video))
                         with machine.autocast():
                             logits = trained(video, kept)
-                        loss = soft_target_loss(logits, machine.send(target), weights)
+                        loss = loss_of(logits, machine.send(target), weighed)
                         state.scaler.scale(loss / options.accumulate).backward()
                     losses.append(loss.detach())
                 own = torch.stack(losses).mean()
@@ -185,10 +200,10 @@ def _train(
                     return TrainingResult(state.step, mean_loss, finished=False)
             if val is not None and options.validate_epochs and (epoch + 1) % options.validate_epochs == 0:
                 tested = None if state.average is None else state.average.tensors
-                val_top1 = validate(model, val, train.labels, options, machine, tested)
-                if options.choose == "best" and machine.processes.is_first and is_best(run, val_top1):
+                look = validate(model, val, train.labels, options, machine, tested)
+                if options.choose != "last" and machine.processes.is_first and is_best(run, look, options.choose):
                     write_safetensors(run / "best.safetensors", tested or model.state_dict())
-                recorder.note(val_top1=val_top1)
+                recorder.note(**look)
 
     return end_run(run, state, recorder, machine)
 
@@ -215,8 +230,8 @@ def validate(
     options: FinetuneOptions,
     machine: Hardware,
     tested: Tensors | None = None,
-) -> float:
-    """Top-1 accuracy of one centre view per clip.
+) -> dict[str, float]:
+    """Loss and top-1 accuracy (of several labels mean average precision) of one centre view per clip, for the log.
 
     Args:
         names: the class names as the model numbers them.
@@ -224,45 +239,27 @@ def validate(
     """
     dataset = ValidationClips(val.clips, names, model.config, options)
     model.eval()
-    logits, labels = [], []
+    found, labels = [], []
     for batch in evaluation_batches(dataset, options.batch_size, worker_count(options)):
         with machine.autocast():
-            logits.append(functional_call(model, tested or {}, machine.send(batch["video"])).float().cpu())
+            found.append(functional_call(model, tested or {}, machine.send(batch["video"])).float().cpu())
         labels.append(batch["label"])
     model.train()
-    return top_accuracy(F.softmax(torch.cat(logits), -1), torch.cat(labels), 1)
+    logits, targets = torch.cat(found), torch.cat(labels)
+    if options.multi_label:
+        score = average_precisions(logits, targets).nanmean().item()
+        return {"val_loss": label_loss(logits, targets).item(), "val_map": score}
+    return {"val_loss": F.cross_entropy(logits, targets).item(), "val_top1": top_accuracy(logits, targets, 1)}
 
 
-def is_best(run: Path, val_top1: float) -> bool:
-    """Whether this is more than all that the log has; of equals the first stays."""
-    return all(val_top1 > line["val_top1"] for line in read_log(run) if "val_top1" in line)
-
-
-def class_counts(train: ClipSet) -> Tensor:
-    """float32 (classes,): clips of every class, at least 1."""
-    numbers = torch.tensor([train.labels.index(str(clip.label)) for clip in train.clips])
-    return torch.bincount(numbers, minlength=len(train.labels)).clamp(min=1).float()
-
-
-def class_weights(counts: Tensor, power: float) -> Tensor:
-    """float32 (classes,): the inverse of the counts to this power; their mean over all clips is 1."""
-    weights = counts**-power
-    return weights * (counts.sum() / (counts * weights).sum())
+def is_best(run: Path, look: Mapping[str, float], choose: Literal["best", "loss"]) -> bool:
+    """Whether this look at the val side is better than all that the log has; of equals the first stays."""
+    name = "val_loss" if choose == "loss" else next(name for name in look if name != "val_loss")
+    sign = -1 if choose == "loss" else 1
+    return all(sign * look[name] > sign * line[name] for line in read_log(run) if name in line)
 
 
 # --- what follows from the options ---------------------------------------------------------------------------------
-
-
-def require_labels(data: ClipSet) -> tuple[str, ...]:
-    """The class names of labelled clips.
-
-    Raises:
-        ValueError: clips without a label, or fewer than two classes.
-    """
-    refuse_unlabelled(data)
-    if len(data.labels) < 2:
-        raise UsageError(f"{data.source}: got the classes {list(data.labels)}, expected two or more")
-    return data.labels
 
 
 def finetuning_config(options: FinetuneOptions, read: ReadWeights | None, classes: int) -> ModelConfig:
@@ -299,7 +296,7 @@ def usable_tensors(read: ReadWeights, labels: tuple[str, ...]) -> dict[str, Tens
 
 def dry_finetune(train: ClipSet, options: FinetuneOptions, init: Path | None) -> Derived:
     """What would follow from training on these clips; needs no device or other processes."""
-    labels = require_labels(train)
+    labels = require_labels(train, options.multi_label)
     config = finetuning_config(options, None if init is None else read_weights(init), len(labels))
     with torch.device("meta"):
         model = classifier(config)

@@ -49,6 +49,13 @@ class ProcessLostError(TiktokactionsError, RuntimeError):
     """One of several processes that train together has ended; its own message says why."""
 
 
+PEAK_TFLOP_S = {
+    **{"B200": 2250, "H200": 989, "H100 NVL": 835, "H100 PCIe": 756, "H100": 989, "A100": 312, "A10": 125, "V100": 125},
+    **{"L40S": 362, "L4": 121, "T4": 65, "RTX 4090": 165, "RTX 3090": 71, "RTX A6000": 155},
+}
+"""Dense matrix products in bf16 or fp16 (V100, T4: fp16), as the makers state them; the first name that occurs counts."""
+
+
 @dataclass(frozen=True)
 class Processes:
     """This process among those that train one model."""
@@ -144,6 +151,14 @@ def _told_in_a_line(options: RunOptions) -> Iterator[None]:
         if isinstance(error, dist.DistBackendError) or "Connection closed by peer" in said:
             raise ProcessLostError("another process of this run has ended; its message says why") from error
         raise
+
+
+def peak_flop_s(machine: Hardware) -> float | None:
+    """What the device can do at most in the precision of the training; None where nobody states it."""
+    if not machine.is_cuda or machine.dtype == torch.float32:
+        return None
+    device = torch.cuda.get_device_name(machine.device)
+    return next((tera * 1e12 for name, tera in PEAK_TFLOP_S.items() if re.search(rf"\b{name}\b", device)), None)
 
 
 def processes_told() -> Processes:

@@ -62,7 +62,7 @@ def mixed(
 
     Args:
         video: float (B, 3, T, H, W).
-        label: int64 (B,).
+        label: int64 (B,), or float (B, classes).
         first: the number of the batch's first video in its step.
     """
     clips = begun.batch_size * options.num_samples

@@ -24,6 +24,13 @@ Kind = Literal["pretrain", "finetune", "encoder"]
 Shapes = dict[str, tuple[int, ...]]
 
 _WRAPPERS = ("module.", "backbone.", "_orig_mod.")
+_MMACTION = {
+    "patch_embed.projection.": "patch_embed.proj.",
+    "mlp.layers.0.0.": "mlp.fc1.",
+    "mlp.layers.1.": "mlp.fc2.",
+    "cls_head.fc_cls.": "head.",
+}
+"""Names of MMAction2, and ours."""
 _UNSUPPORTED = {
     "gamma_1": "LayerScale",
     "gamma_2": "LayerScale",
@@ -37,7 +44,8 @@ _DECODER_HEADS = {size.decoder_dim: size.decoder_heads for size in SIZES.values(
 
 
 def official_names(tensors: Mapping[str, Tensor], source: str) -> Tensors:
-    """Weights as float32 by official names, whatever wrapped them: torch.compile, DDP, deepspeed, a ``backbone``.
+    """Weights as float32 by official names, whatever wrapped them: torch.compile, DDP, deepspeed, a ``backbone``, the
+    attribute of a Lightning module or of a model on the hub; names of MMAction2 are translated.
 
     Names of pre-training keep ``encoder.``; where there is no decoder it is taken off. Position tables are left out.
 
@@ -46,8 +54,9 @@ def official_names(tensors: Mapping[str, Tensor], source: str) -> Tensors:
             numbers that are not floating point.
     """
     renamed: Tensors = {}
+    holder = _holder_of(tensors)
     for name, tensor in tensors.items():
-        plain = _unwrapped(name)
+        plain = _unwrapped(_unwrapped(name).removeprefix(holder))
         if plain in renamed:
             raise WeightsError(
                 f"{source}: {name} stands for {plain}, which the file has already; expected each name once"
@@ -96,7 +105,16 @@ def expect_own_positions(config: ModelConfig, where: str) -> None:
 def _unwrapped(name: str) -> str:
     while name.startswith(_WRAPPERS):
         name = name.partition(".")[2]
-    return name.replace("._orig_mod.", ".")  # parts of a model can be compiled too
+    name = name.replace("._orig_mod.", ".")  # parts of a model can be compiled too
+    for theirs, ours in _MMACTION.items():
+        name = name.replace(theirs, ours)
+    return name
+
+
+def _holder_of(names: Iterable[str]) -> str:
+    """What stands before all names of the model, because it is an attribute of something: ``model.``, ``net.encoder.`` …"""
+    found = [_unwrapped(name).partition("patch_embed.proj.")[0] for name in names if "patch_embed.proj" in name]
+    return found[0].removesuffix("encoder.") if found else ""
 
 
 def kind_of(names: Iterable[str]) -> Kind:

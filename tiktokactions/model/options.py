@@ -13,6 +13,7 @@ from tiktokactions.options import check_bounds, check_options, option
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Decoder = Literal["pyav", "torchcodec"]
+Tracker = Literal["tensorboard", "trackio", "wandb", "mlflow"]
 ModelName = Literal["tiny", "vit-s", "vit-b", "vit-l", "vit-h", "vit-g"]
 
 
@@ -58,6 +59,9 @@ class TrainingOptions(RunOptions):
     save_steps: int | None = option(None, "run", "also save a checkpoint every N steps", least=1)
     keep: int = option(2, "run", "checkpoints that are kept", least=1)
     log_steps: int = option(10, "run", "steps between lines of log.jsonl", least=1)
+    track: Tracker | None = option(
+        None, "run", "also send the log's numbers to this tracker (default: TensorBoard's files where it is installed)"
+    )
     stop_after_steps: int | None = option(
         None,
         "run",
@@ -154,9 +158,12 @@ class FinetuneOptions(DataOptions, TrainingOptions):
     class_weights: float = option(
         0.0,
         "recipe",
-        "weigh rare classes in the loss; 1: by the inverse of their clips, 0.5: its root",
+        "weigh rare classes in the loss; 1: by the inverse of their clips (of several labels: no over yes), 0.5: its root",
         least=0,
         most=1,
+    )
+    multi_label: bool = option(
+        False, "recipe", "learn all labels of each clip, told by a sigmoid each, and measure mean average precision"
     )
     freeze: int = option(0, "recipe", "freeze the embedding and the first N blocks", least=0)
     linear_probe: bool = option(False, "recipe", "train the last layer only, on features of the frozen encoder")
@@ -173,8 +180,11 @@ class FinetuneOptions(DataOptions, TrainingOptions):
 
     segments: int = option(5, "test", "test views along time", least=1)
     crops: int = option(3, "test", "test views along the longer side", least=1)
-    choose: Literal["last", "best"] = option(
-        "last", "test", "weights that are tested: the last, or the best on the val side (top-1)"
+    choose: Literal["last", "best", "loss"] = option(
+        "last",
+        "test",
+        "weights that are tested: the last, the best on the val side (top-1; of several labels mean average precision), or"
+        " those with the lowest loss there",
     )
     validate_epochs: int = option(
         1, "test", "epochs between looks at the val side, where there is one; 0: never", least=0

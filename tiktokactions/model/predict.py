@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tiktokactions.clips.clip import Clip
 from tiktokactions.files import move_into_place, unfinished, write_json
-from tiktokactions.model.evaluate import load_run, merge_views, run_views, trained_sampling
+from tiktokactions.model.evaluate import load_run, merge_of, run_views, trained_sampling
 from tiktokactions.model.hardware import Hardware, hardware
 from tiktokactions.model.options import PredictOptions
 from tiktokactions.model.predictions import FeaturesWritten, LabelProbability, Prediction
@@ -55,7 +55,7 @@ def predict(
     predictions = []
     with hardware(options) as machine:
         sampling = trained_sampling(info, options)
-        found = run_views(model, clips, options, machine, report, *sampling, merge=merge_views)
+        found = run_views(model, clips, options, machine, report, *sampling, merge=merge_of(info))
         for clip, outcome in zip(clips, found, strict=True):
             predictions.append(_prediction(clip, outcome, info.labels, options.top))
             each(predictions[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -121,7 +122,7 @@ def _train(
     recorder = Recorder(run, state, options, machine, report, derived)
     saver = Saver(run, state, options, machine)
 
-    with batches, saver.finish_step_before_stopping():
+    with batches, contextlib.closing(recorder), saver.finish_step_before_stopping():
         for epoch in range(state.step // per_epoch, options.epochs):
             done = state.step - epoch * per_epoch
             stream = recorder.timed(batches.epoch(epoch, first_batch=done * options.accumulate))
@@ -195,7 +196,8 @@ def pretraining_numbers(model: MaskedAutoencoder, options: PretrainOptions, clip
     decoded = ~decoder_mask(hidden, grid, options.decoder_mask_ratio, rng)
     counts = {"visible_tokens": ~hidden, "decoded_tokens": decoded, "supervised_tokens": hidden & decoded}
     tokens = {name: int(mask.sum()) for name, mask in counts.items()}
-    return derived_numbers(model, options, clips, processes, **tokens)
+    masks = [torch.from_numpy(mask)[None] for mask in (hidden, ~decoded)]
+    return derived_numbers(model, options, clips, processes, *masks, **tokens)
 
 
 def _load(model: MaskedAutoencoder, read: ReadWeights, init: str, report: Report) -> FirstWeights:

@@ -97,6 +97,8 @@ class Derived:
     first_layer_lr: float | None = None
     """Of fine-tuning, as is the next."""
     classes: int | None = None
+    flop_per_clip: int | None = None
+    """Floating-point operations of the model for one clip, forward and backward, without recomputed activations."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,9 @@ class Evaluation:
     """Videos that could not be read: the numbers above are without them."""
     skip_unreadable: bool = False
     """Whether the caller had said that such videos may be left out."""
+    mean_average_precision: float | None = None
+    """Of a run that tells every label by itself: the mean over the classes that occur. There ``top1`` and ``top5`` are shares
+    of videos that have a label among their one or five most probable classes."""
 
 
 class Run:
@@ -254,7 +259,7 @@ class Run:
         if self._derived is not None:
             return filled(self._derived)
         test = self.evaluations.get("test") if self.finished else None
-        return {"run": str(self), **filled(self.result), **({} if test is None else {"test": dataclasses.asdict(test)})}
+        return {"run": str(self), **filled(self.result), **({} if test is None else {"test": filled(test)})}
 
 
 # --- run.json and result.json --------------------------------------------------------------------------------------

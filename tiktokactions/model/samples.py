@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tiktokactions.clips.cache import local_clip
-from tiktokactions.clips.clip import Clip
+from tiktokactions.clips.clip import Clip, ClipSet
 from tiktokactions.model.augment import evaluation_view, finetune_view, pretrain_view, resize_short_side
 from tiktokactions.model.config import ModelConfig
+from tiktokactions.model.labels import targets_of
 from tiktokactions.model.masking import decoder_mask, tube_mask
 from tiktokactions.model.options import Decoder, EvaluateOptions, FinetuneOptions, PretrainOptions
 from tiktokactions.model.views import Mode, Sampling, frame_indices, sparse_test_frames, test_views
@@ -105,14 +106,15 @@ class _LabelledClips(_Clips):
         self, clips: Sequence[Clip], labels: Sequence[str], config: ModelConfig, options: FinetuneOptions
     ) -> None:
         super().__init__(clips, config, options)
-        numbers = {label: number for number, label in enumerate(labels)}
-        self.labels = [numbers[str(clip.label)] for clip in clips]
+        data = ClipSet("training", "", self.clips, tuple(labels))
+        self.targets = targets_of(data, labels, "the model", options.multi_label)
 
 
 class FinetuneClips(_LabelledClips):
     """Augmented clips for fine-tuning.
 
-    ``dataset[epoch, index]`` is ``video`` float32 (K, 3, T, H, W), normalised; ``label`` int64 (K,); ``index`` int64.
+    ``dataset[epoch, index]`` is ``video`` float32 (K, 3, T, H, W), normalised; ``label`` int64 (K,), or float32
+    (K, classes) with ``multi_label``; ``index`` int64.
 
     Args:
         labels: class names in the order of their numbers.
@@ -137,7 +139,7 @@ class FinetuneClips(_LabelledClips):
             )
             for copy in range(options.num_samples)
         ]
-        label = torch.full((options.num_samples,), self.labels[index])
+        label = torch.stack([self.targets[index]] * options.num_samples)
         return {"video": torch.stack(videos), "label": label, "index": torch.tensor(index)}
 
 
@@ -151,7 +153,7 @@ class ValidationClips(_LabelledClips):
         index = key[1]
         frames_thwc = self._read(key, "validation", self.options.sampling)
         video = evaluation_view(frames_thwc, self.size)
-        return {"video": video, "label": torch.tensor(self.labels[index]), "index": torch.tensor(index)}
+        return {"video": video, "label": self.targets[index], "index": torch.tensor(index)}
 
 
 class TestClips(Dataset[Sample]):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.func import functional_call
+from torch.utils.flop_counter import FlopCounterMode
 
 from tiktokactions.clips.clip import Clip
 from tiktokactions.errors import UsageError
@@ -29,7 +32,7 @@ from tiktokactions.model.checkpoint import (
 from tiktokactions.model.classification import VideoClassifier
 from tiktokactions.model.config import ModelConfig
 from tiktokactions.model.curves import draw_curves
-from tiktokactions.model.hardware import Hardware, worker_count
+from tiktokactions.model.hardware import Hardware, peak_flop_s, worker_count
 from tiktokactions.model.loader import Batches
 from tiktokactions.model.optim import gradient_norm, scaled_lr, set_lr
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions
@@ -51,15 +54,13 @@ from tiktokactions.model.run import (
 )
 from tiktokactions.model.samples import FinetuneClips, PretrainClips
 from tiktokactions.model.tensor_files import write_safetensors
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+from tiktokactions.model.tracking import nobody, track
 
 Report = Callable[[TrainingProgress], None]
 Batch = TypeVar("Batch")
 CHANGEABLE = (
     *("batch_size", "accumulate", "device", "workers", "threads", "compile", "checkpoint_activations"),
-    *("save_minutes", "save_steps", "keep", "skip_unreadable", "positions"),
+    *("save_minutes", "save_steps", "keep", "skip_unreadable", "positions", "track"),
     *("log_steps", "stop_after_steps", "pictures_epochs", "validate_epochs", "media", "decoder", "segments", "crops"),
 )
 """Options that may differ when a run is continued: they do not change what is learned. Of batches, accumulation and
@@ -96,9 +97,15 @@ def derived_numbers(
     options: PretrainOptions | FinetuneOptions,
     clips: int,
     processes: int,
+    *masks: Tensor,
     **more: int,
 ) -> Derived:
-    """Every number that follows from the options; ``more``: those that only one kind of training has."""
+    """Every number that follows from the options.
+
+    Args:
+        masks: what the model takes beside one clip.
+        more: numbers that only one kind of training has.
+    """
     is_probe = isinstance(options, FinetuneOptions) and options.linear_probe
     per_epoch = 0 if is_probe else steps_per_epoch(clips, options, processes)
     batch = options.batch_size * options.accumulate * processes
@@ -113,8 +120,24 @@ def derived_numbers(
         min_lr=scaled_lr(options.min_lr, batch),
         tokens=model.config.tokens,
         parameters=sum(p.numel() for p in model.parameters()),
+        flop_per_clip=flop_per_clip(model, *masks),
         **more,
     )
+
+
+@torch.no_grad()
+def flop_per_clip(model: MaskedAutoencoder | VideoClassifier, *masks: Tensor) -> int:
+    """Operations of the model's matrix products for one clip: of the forward pass, and twice as many of the backward one.
+
+    Nothing is computed: they follow from shapes.
+    """
+    config, was_training = model.config, model.training
+    video = torch.empty(1, 3, config.frames, config.height, config.width, device="meta")
+    weights = {name: tensor.to("meta") for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+    with FlopCounterMode(display=False) as counter:
+        functional_call(model.eval(), weights, (video, *masks))
+    model.train(was_training)
+    return 3 * counter.get_total_flops()
 
 
 def described(derived: Derived, config: ModelConfig, machine: Hardware) -> Iterator[str]:
@@ -286,7 +309,7 @@ def optimizer_step(state: TrainingState, lr: float) -> None:
 
 
 class Recorder:
-    """Times the steps and writes a line of ``log.jsonl`` every few of them (and TensorBoard events, if installed)."""
+    """Times the steps and writes a line of ``log.jsonl`` every few of them, which a tracker gets too."""
 
     def __init__(
         self,
@@ -303,7 +326,11 @@ class Recorder:
         self.began, self.first_step = time.perf_counter(), state.step
         self.line_began, self.line_step, self.loading_s = self.began, state.step, 0.0
         self.last_loss: float | None = next((x["loss"] for x in reversed(Run(run).log()) if "loss" in x), None)
-        self.events = _tensorboard(run / "tensorboard", state.step) if hw.processes.is_first else None
+        self.peak_flop_s = peak_flop_s(hw)
+        settings = dataclasses.asdict(options)
+        self.send, self.close = nobody()
+        if hw.processes.is_first:
+            self.send, self.close = track(options.track, run, settings, state.step)
 
     def timed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """The same batches; the time spent waiting for them is counted."""
@@ -334,6 +361,12 @@ class Recorder:
             "loading_share": round(min(1.0, self.loading_s / seconds), 4),
             "seconds": round(seconds, 3),
         }
+        if self.derived.flop_per_clip:
+            flop_s = numbers["clips_per_s"] * self.derived.flop_per_clip / self.derived.processes
+            numbers["tflop_per_s"] = round(flop_s / 1e12, 4)
+            numbers |= {} if self.peak_flop_s is None else {"flop_utilisation": round(flop_s / self.peak_flop_s, 4)}
+        if self.hardware.is_cuda:
+            numbers["gpu_memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 3)
         self.last_loss = numbers["loss"]
         self.state.pending.clear()
         self.line_began, self.line_step, self.loading_s = now, step, 0.0
@@ -358,19 +391,7 @@ class Recorder:
             return
         line = {"epoch": round(self.state.step / self.per_epoch, 4), **numbers}
         append_log(self.run, {"step": self.state.step, **line})
-        if self.events is not None:
-            for name, value in line.items():
-                if value is not None:
-                    self.events.add_scalar(name, value, self.state.step)
-            self.events.flush()
-
-
-def _tensorboard(folder: Path, step: int) -> SummaryWriter | None:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+        self.send({name: value for name, value in line.items() if value is not None}, self.state.step)
 
 
 # --- saving --------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,7 +26,14 @@ from tiktokactions.model.official import (
 )
 from tiktokactions.model.run import Kind as KindOfRun
 from tiktokactions.model.run import Run, RunError, read_record
-from tiktokactions.model.tensor_files import Tensors, WeightsError, read_safetensors, read_torch_file, state_dict_in
+from tiktokactions.model.tensor_files import (
+    Tensors,
+    WeightsError,
+    read_json,
+    read_safetensors,
+    read_torch_file,
+    state_dict_in,
+)
 
 __all__ = ["LoadReport", "ReadWeights", "WeightsError", "load_into", "read_weights"]
 
@@ -57,8 +65,10 @@ def read_weights(path: str | Path) -> ReadWeights:
             - a run's folder or one of its checkpoints (the averaged weights where there are any, as in evaluation), or
               a ``.safetensors`` in it; the model is described in ``run.json``,
             - any other ``.safetensors`` with official names,
-            - an official ``.pth`` of VideoMAE or VideoMAE V2, or a folder of deepspeed; nothing in it is executed,
-            - a Hugging Face folder: ``config.json`` with ``model_type`` videomae, and safetensors or ``.bin``.
+            - an official ``.pth`` of VideoMAE or VideoMAE V2, one of MMAction2 or Lightning, or a folder of deepspeed;
+              nothing in it is executed,
+            - a Hugging Face folder: ``config.json`` with ``model_type`` videomae, and safetensors or ``.bin``;
+              or OpenGVLab's of VideoMAE V2.
 
     Raises:
         WeightsError: none of these, or files that are damaged or contradict each other.
@@ -67,8 +77,11 @@ def read_weights(path: str | Path) -> ReadWeights:
     if path.is_dir():
         return _read_folder(path)
     if not path.is_file():
+        on_hub = re.fullmatch(r"[\w.-]+/[\w.-]+", str(path)) and not path.suffix
+        hint = f". If it is a name on the Hugging Face hub: hf download {path} --local-dir FOLDER, and give FOLDER"
         raise WeightsError(
             f"{path}: no such file or folder; expected a run, a .safetensors, a .pth or a Hugging Face folder"
+            + (hint if on_hub else "")
         )
     if path.suffix == ".safetensors":
         run = _run_of(path.parent)
@@ -85,6 +98,9 @@ def _read_folder(folder: Path) -> ReadWeights:
     if run is not None:
         return _read_run(run, Run(folder).weights)
     if (folder / "config.json").is_file():
+        if str(read_json(folder / "config.json").get("model_type")).lower().startswith("videomaev2"):
+            weights = folder / "model.safetensors"  # OpenGVLab's, with a model of its own
+            return _official(weights, "safetensors", read_safetensors(weights))
         return _read_huggingface(folder)
     if (folder / _DEEPSPEED).is_file():
         if (folder / "mp_rank_01_model_states.pt").exists():

@@ -41,7 +41,8 @@ def _read(data: Dataset, request: Request) -> ClipSet:
         for row in batch.to_pylist():
             if row["status"] != "accepted" or row["clip_path"] is None:
                 continue
-            label = next(iter(labels_of(row)), None)
+            every = tuple(labels_of(row))
+            label = next(iter(every), None)
             labels.append(label)
             if sides is not None and sides.get(row["video_id"]) != request.side:
                 continue
@@ -51,7 +52,8 @@ def _read(data: Dataset, request: Request) -> ClipSet:
                 path = str(found.resolve()) if SETTLED in found.as_posix().split("/") else path
                 gone += [] if found.is_file() else [row["clip_path"]]
             stored = None if version is None else Stored(path, version)
-            clips.append(Clip(path, label, video_id=row["video_id"], stored=stored))
+            said = every if every or row["human_labels"] is not None else None
+            clips.append(Clip(path, label, video_id=row["video_id"], stored=stored, labels=said))
     if gone:
         raise DataError(
             f"{request.path}: {len(gone)} clips are gone (for example {', '.join(gone[:3])});"

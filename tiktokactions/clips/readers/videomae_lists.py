@@ -1,5 +1,5 @@
 """Lists as VideoMAE has them (``path label``, ``path 0 -1``), and CSV with a header (``path,label,split``;
-``start_s,end_s`` for a part of a file).
+``labels`` for several, with semicolons between; ``start_s,end_s`` for a part of a file).
 
 A folder with ``train.csv``, ``val.csv`` and ``test.csv`` has these sides; without ``test.csv`` the reference tests on
 ``val.csv``, and so do we. A single list is taken whole unless it has a column ``split`` or ``side``. The lists that
@@ -29,6 +29,8 @@ class Row:
     side: str | None
     start_s: float | None = None
     end_s: float | None = None
+    labels: tuple[str, ...] | None = None
+    """All of them, where the list has a column for several."""
 
 
 def is_here(path: Path) -> bool:
@@ -87,8 +89,10 @@ def _row_with_header(path: Path, number: int, row: dict[str, str]) -> Row:
     if not row.get("path"):
         raise DataError(f"{path}, line {number}: got no path, expected one in every row; fill it in or remove the row")
     side = (row.get("split") or row.get("side") or "").lower() or None
-    part = (_seconds(path, number, row, name) for name in ("start_s", "end_s"))
-    return Row(row["path"], row.get("label") or None, side and SIDE_NAMES.get(side, side), *part)
+    start_s, end_s = (_seconds(path, number, row, name) for name in ("start_s", "end_s"))
+    several = tuple(filter(None, map(str.strip, row["labels"].split(";")))) if "labels" in row else None
+    label = row.get("label") or next(iter(several or ()), None)
+    return Row(row["path"], label, side and SIDE_NAMES.get(side, side), start_s, end_s, several)
 
 
 def _seconds(path: Path, number: int, row: dict[str, str], name: str) -> float | None:
@@ -119,14 +123,18 @@ def _plain_row(path: Path, number: int, line: str) -> Row:
 
 def _clip_set(request: Request, wanted: list[Row], rows: list[Row], folder: Path) -> ClipSet:
     media = request.media or default_folder(folder)
-    said = {row.label for row in rows if row.label is not None}
+    said = {label for row in rows for label in (row.label, *(row.labels or ())) if label is not None}
     are_numbers = bool(said) and all(label.isascii() and label.isdigit() for label in said)
     labels = _numbered_names(max(map(int, said)) + 1, folder) if are_numbers else tuple(sorted(said))
 
+    names = {label: labels[int(label)] if are_numbers else label for label in said}
+
     def clip(row: Row) -> Clip | None:
         path = os.path.abspath(media / row.path)
-        label = labels[int(row.label)] if are_numbers and row.label is not None else row.label
-        return Clip(path, label, row.start_s, row.end_s) if os.path.isfile(path) else None
+        if not os.path.isfile(path):
+            return None
+        several = None if row.labels is None else tuple(names[label] for label in row.labels)
+        return Clip(path, row.label and names[row.label], row.start_s, row.end_s, labels=several)
 
     return listed_clips(request, "list", media, ((row.path, clip(row)) for row in wanted), labels)
 

@@ -75,7 +75,8 @@ def read(request: Request) -> ClipSet:
             continue
         stored = Stored(index.file, str(index.fingerprint), member.offset, member.size_bytes)
         label = member.labels[0] if member.labels else None
-        clips.append(Clip(f"{index.file}/{member.name}", label, None, None, PurePosixPath(member.name).stem, stored))
+        name, every = PurePosixPath(member.name).stem, member.labels or None
+        clips.append(Clip(f"{index.file}/{member.name}", label, None, None, name, stored, every))
     labels = labels_in_order([member.labels[0] for _, member in found if member.labels])
     return ClipSet(str(request.path), "webdataset", tuple(clips), labels)
 

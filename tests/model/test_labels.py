@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tiktokactions.clips.clip import Clip, ClipSet
+from tiktokactions.clips.read import read_clips
+from tiktokactions.errors import UsageError
+from tiktokactions.model.evaluate import average_precisions, top_accuracy
+from tiktokactions.model.labels import (
+    balanced_shares,
+    class_counts,
+    expect_used,
+    merged,
+    positive_weights,
+    read_label_map,
+    targets_of,
+    with_all_labels,
+)
+from tiktokactions.model.mixing import soft_target
+
+
+def clip_set(source, *labels):
+    clips = tuple(
+        Clip(f"/{source}/{number}.mp4", told[0] if told else None, labels=told) for number, told in enumerate(labels)
+    )
+    return ClipSet(source, "folder", clips, tuple(sorted({told[0] for told in labels if told})))
+
+
+MANY = clip_set("many", ("run", "jump"), ("jump",), (), ("run",))
+
+
+def test_several_labels_are_told_one_by_one():
+    [data] = with_all_labels([MANY])
+    targets = targets_of(data, data.labels, "x", multi_label=True)
+    assert data.labels == ("jump", "run")
+    assert targets.tolist() == [[1, 1], [1, 0], [0, 0], [0, 1]]
+    assert class_counts(targets, 2).tolist() == [2, 2]
+    assert positive_weights(torch.tensor([1.0, 3.0]), 4, 1.0).tolist() == pytest.approx([3, 1 / 3])
+    with pytest.raises(UsageError, match="1 clips without a label"):
+        targets_of(data, data.labels, "x")
+    with pytest.raises(UsageError, match="1 label unknown to x: run; it knows jump"):
+        targets_of(data, ["jump"], "x", multi_label=True)
+
+
+def test_a_clip_is_drawn_by_its_rarest_class():
+    targets = torch.tensor([[1.0, 1], [1, 0], [1, 0], [0, 0], [1, 0]])
+    shares = balanced_shares(targets, class_counts(targets, 2), 1.0)
+    assert shares == pytest.approx([1, 1 / 4, 1 / 4, 1, 1 / 4])
+    numbers = torch.tensor([0, 0, 1])
+    assert balanced_shares(numbers, class_counts(numbers, 2), 0.5) == pytest.approx([0.5**0.5, 0.5**0.5, 1])
+
+
+def test_mean_average_precision_and_hits():
+    targets = torch.tensor([[1.0, 1, 0], [0, 1, 0], [1, 0, 0]])
+    scores = torch.tensor([[0.9, 0.1, 0.2], [0.8, 0.7, 0.1], [0.7, 0.2, 0.3]])
+    found = average_precisions(scores, targets)
+    assert found[:2].tolist() == pytest.approx([(1 + 2 / 3) / 2, (1 + 2 / 3) / 2]) and found[2].isnan()
+    assert top_accuracy(scores, targets, 1) == pytest.approx(2 / 3) and top_accuracy(scores, targets, 2) == 1
+
+
+def test_soft_targets_of_several_labels():
+    target = soft_target(torch.tensor([[1.0, 1, 0], [0, 0, 0]]), 3, 0.75, 0.3)
+    assert target.tolist() == [pytest.approx([0.625, 0.625, 0.1]), pytest.approx([0.275, 0.275, 0.1])]
+
+
+def test_data_are_merged_by_a_map(tmp_path):
+    one, two = clip_set("k400", ("ride bike",), ("shooting",)), clip_set("k600", ("bike",), ("shooting",), ("junk",))
+    path = tmp_path / "map.csv"
+    path.write_text("data,label,class\n,bike,ride bike\nk600,shooting,shooting goal\n,junk,\n")
+    classes = read_label_map(path)
+    expect_used(classes, [one, two], path)
+    data = merged([one, two], classes)
+    assert data.labels == ("ride bike", "shooting", "shooting goal") and data.source == "k400, k600"
+    assert [clip.label for clip in data.clips] == ["ride bike", "shooting", "ride bike", "shooting goal"]
+    assert [clip.labels for clip in data.clips] == [(clip.label,) for clip in data.clips]
+    assert merged([one], {}) is one
+    with pytest.raises(UsageError, match=r"`label_map` .*map\.csv: no data have junk, shooting of k600"):
+        expect_used({("", "junk"): "", ("k600", "shooting"): "x"}, [one], path)
+
+
+def test_a_list_can_name_several_labels(tmp_path):
+    for name in "abc":
+        (tmp_path / f"{name}.mp4").touch()
+    (tmp_path / "list.csv").write_text("path,labels\na.mp4,run; jump\nb.mp4,run\nc.mp4,\n")
+    data = read_clips(tmp_path / "list.csv", side="all")
+    assert [clip.labels for clip in data.clips] == [("run", "jump"), ("run",), ()]
+    assert [clip.label for clip in data.clips] == ["run", "run", None] and data.labels == ("jump", "run")
