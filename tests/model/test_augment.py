@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from tiktokactions.model import augment
 from tiktokactions.model.augment import (
     centre_crop,
+    erase_,
+    erased_box,
     evaluation_view,
     finetune_view,
     fixed_offsets,
@@ -17,11 +19,11 @@ from tiktokactions.model.augment import (
     multiscale_pairs,
     normalise,
     pretrain_view,
-    random_erase,
-    random_resized_crop,
     random_resized_crop_box,
+    resize,
     resize_short_side,
 )
+from tiktokactions.model.autoencoder import IMAGENET_MEAN, IMAGENET_STD
 
 
 def noise(frames, height, width, seed=0):
@@ -83,16 +85,18 @@ def test_a_pretraining_view_is_pil_s_crop(height, width, size):
 # --- fine-tuning ------------------------------------------------------------------------------------------------------
 
 
-def test_a_random_crop_is_normalised_then_resized(rng):
+def test_a_crop_is_resized_as_the_reference_does_and_rounded():
+    """Rounding moves a pixel by hardly more than a level, and by none on average."""
     frames = noise(4, 50, 70)
+    options: Any = {"policy": "none", "flip": False, "erase": 0.0}
     top, left, height, width = random_resized_crop_box(50, 70, np.random.default_rng(3))
-    got = random_resized_crop(frames, (32, 40), np.random.default_rng(3))
-    video = torch.from_numpy(frames).permute(3, 0, 1, 2).float() / 255
-    video = (video - torch.tensor(augment.MEAN).view(3, 1, 1, 1)) / torch.tensor(augment.STD).view(3, 1, 1, 1)
-    wanted = F.interpolate(
-        video[:, :, top : top + height, left : left + width], (32, 40), mode="bilinear", align_corners=False
-    )
-    assert torch.allclose(got, wanted, atol=1e-5)
+    got, _ = finetune_view(torch.from_numpy(frames), (32, 40), np.random.default_rng(3), **options)
+    video = torch.from_numpy(frames).permute(3, 0, 1, 2).float()[:, :, top : top + height, left : left + width]
+    wanted = F.interpolate(video, (32, 40), mode="bilinear", align_corners=False)
+    assert torch.equal(resize(torch.from_numpy(frames)[:, top : top + height, left : left + width], (32, 40)), wanted)
+    assert got.dtype == torch.uint8
+    assert (got - wanted).abs().max() < 1.2
+    assert abs((got - wanted).mean()) < 0.05
 
 
 def test_random_crops_have_the_asked_areas_and_shapes(rng):
@@ -121,10 +125,10 @@ def test_what_does_not_fit_falls_back_to_the_middle(height, width, box):
 
 def test_erasing(rng):
     video = torch.zeros(3, 4, 60, 80)
-    assert random_erase(video, rng, 0) is video
+    assert not erased_box((60, 80), rng, 0).any()
     shares, untouched = [], 0
     for _ in range(400):
-        erased = random_erase(video, rng, 0.25)
+        erased = erase_(video.clone()[None], erased_box((60, 80), rng, 0.25)[None])[0]
         box = (erased != 0).any(0)
         untouched += not box.any()
         if box.any():
@@ -134,32 +138,32 @@ def test_erasing(rng):
             shares.append(area / 4800)
             assert erased[:, 0, rows[0], columns[0]].unique().numel() == 3, "fresh noise per pixel and channel"
             assert not torch.equal(erased[:, 0], erased[:, 1])
+            noise_in_box = erased[:, box]
+            assert abs(noise_in_box.mean()) < 6 / math.sqrt(12 * area)
+            assert noise_in_box.std() == pytest.approx(1, abs=6 / math.sqrt(12 * area))
     assert untouched == pytest.approx(300, abs=30)
     assert min(shares) > 0.015 and max(shares) < 0.35
-    assert not video.any()
 
 
 def test_half_of_the_clips_are_mirrored():
-    frames = np.tile(np.arange(64, dtype=np.uint8)[None, None, :, None] * 4, (2, 64, 1, 3))
+    frames = torch.from_numpy(np.tile(np.arange(64, dtype=np.uint8)[None, None, :, None] * 4, (2, 64, 1, 3)))
+    options: Any = {"policy": "none", "erase": 0}
     slopes = []
     for seed in range(200):
-        view = finetune_view(frames, (16, 16), np.random.default_rng(seed), policy="none", flip=True, erase=0)
-        slopes.append(float(view[0, 0, 0, -1] - view[0, 0, 0, 0]) > 0)
+        view, _ = finetune_view(frames, (16, 16), np.random.default_rng(seed), flip=True, **options)
+        slopes.append(view[0, 0, 0, -1] > view[0, 0, 0, 0])
     assert sum(slopes) == pytest.approx(100, abs=25)
-    still = finetune_view(frames, (16, 16), np.random.default_rng(1), policy="none", flip=False, erase=0)
+    still, _ = finetune_view(frames, (16, 16), np.random.default_rng(1), flip=False, **options)
     assert still[0, 0, 0, -1] > still[0, 0, 0, 0]
 
 
 def test_a_sample_is_its_seed():
-    views = [
-        finetune_view(
-            noise(4, 60, 80), (32, 32), np.random.default_rng(s), policy="rand-m7-n4-mstd0.5-inc1", flip=True, erase=0.5
-        )
-        for s in (7, 7, 8)
-    ]
-    assert torch.equal(views[0], views[1])
-    assert not torch.equal(views[0], views[2])
-    assert views[0].shape == (3, 4, 32, 32) and views[0].dtype == torch.float32
+    options: Any = {"policy": "rand-m7-n4-mstd0.5-inc1", "flip": True, "erase": 0.5}
+    frames = torch.from_numpy(noise(4, 60, 80))
+    views = [finetune_view(frames, (32, 32), np.random.default_rng(s), **options) for s in (7, 7, 8)]
+    assert torch.equal(views[0][0], views[1][0]) and torch.equal(views[0][1], views[1][1])
+    assert not torch.equal(views[0][0], views[2][0])
+    assert views[0][0].shape == (3, 4, 32, 32)
 
 
 # --- evaluation -------------------------------------------------------------------------------------------------------
@@ -195,10 +199,7 @@ def test_too_small_for_a_crop():
 
 def test_an_evaluation_view_is_the_middle():
     frames = noise(2, 20, 30)
-    assert torch.equal(
-        evaluation_view(frames, (10, 10)),
-        normalise(torch.from_numpy(frames[:, 5:15, 10:20].copy()).permute(3, 0, 1, 2)),
-    )
+    assert torch.equal(evaluation_view(frames, (10, 10)), torch.from_numpy(frames[:, 5:15, 10:20]).permute(3, 0, 1, 2))
 
 
 def test_normalising():
@@ -206,6 +207,6 @@ def test_normalising():
     got = normalise(video)
     for channel in range(3):
         assert got[channel].flatten().tolist() == pytest.approx(
-            [(v - augment.MEAN[channel]) / augment.STD[channel] for v in (0, 1)], abs=1e-6
+            [(v - IMAGENET_MEAN[channel]) / IMAGENET_STD[channel] for v in (0, 1)], abs=1e-6
         )
     assert math.isfinite(float(got.sum()))

@@ -200,7 +200,7 @@ def test_the_best_epoch_is_tested(train, test, tmp_path, monkeypatch, ema, choos
     seen, score = [], [0.5, 0.75, 0.75] if choose == "best" else [0.75, 0.5, 0.5]
     name = "val_top1" if choose == "best" else "val_loss"
 
-    def look(model, val, names, options, machine, tested=None):
+    def look(model, batches, options, machine, tested=None):
         seen.append({name: tensor.detach().clone() for name, tensor in (tested or model.state_dict()).items()})
         return {"val_loss": 0.0, "val_top1": 0.0, name: score[len(seen) - 1]}
 

@@ -17,13 +17,13 @@ from tests.made_videos import numbered_frames, read_number, write_video  # noqa:
 from tiktokactions.clips.clip import Clip  # noqa: E402
 from tiktokactions.model import samples  # noqa: E402
 from tiktokactions.model import views as model_views  # noqa: E402
-from tiktokactions.model.augment import normalise  # noqa: E402
 from tiktokactions.model.config import ModelConfig  # noqa: E402
+from tiktokactions.model.hardware import Hardware, Processes  # noqa: E402
 from tiktokactions.model.loader import (  # noqa: E402
     Batches,
+    EvaluationBatches,
     check_readable,
     epoch_order,
-    evaluation_batches,
 )
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions, PretrainOptions  # noqa: E402
 from tiktokactions.model.samples import FinetuneClips, PretrainClips, TestClips, ValidationClips  # noqa: E402
@@ -139,12 +139,39 @@ def test_a_finetuning_sample(clips: list[Clip], micro: ModelConfig) -> None:
     dataset = FinetuneClips(clips, LABELS, micro, FINETUNE)
     sample = dataset[0, 3]
     assert sample["video"].shape == (2, 3, 16, 64, 64)
-    assert sample["video"].dtype == torch.float32
+    assert sample["video"].dtype == torch.uint8
+    assert sample["erased"].shape == (2, 5)
     assert sample["label"].tolist() == [1, 1]
     assert sample["label"].dtype == torch.int64
     assert not torch.equal(sample["video"][0], sample["video"][1])
     assert same(dataset[0, 3], sample)
     assert not same(dataset[1, 3], sample)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_device_augments_what_the_workers_decode(workers: int, clips: list[Clip], micro: ModelConfig) -> None:
+    """The same clips either way; files of two sizes in one batch."""
+    found = []
+    for where in ("workers", "device"):
+        options = dataclasses.replace(FINETUNE, augment_on=where, erase=0.9)
+        dataset = FinetuneClips(clips[:4], LABELS, micro, options)
+        with Batches(dataset, batch_size=4, seed=1, workers=workers) as batches:
+            (batch,) = batches.epoch(2)
+        assert ("frames" in batch) == (where == "device")
+        found.append(dataset.on(Hardware(torch.device("cpu"), torch.float32, Processes()), batch, 2))
+        assert batch["label"].tolist() == [n % 2 for n in batch["index"].tolist() for _ in range(2)]
+    assert found[0].shape == (8, 3, 16, 64, 64)
+    assert torch.equal(*found)
+
+
+def test_a_clip_travels_as_bytes(clips: list[Clip], micro: ModelConfig) -> None:
+    """3 × 16 × 64 × 64 pixels a clip, and next to nothing else."""
+    pixels = 3 * 16 * 64 * 64
+    for dataset in (PretrainClips(clips, micro, PRETRAIN), FinetuneClips(clips, LABELS, micro, FINETUNE)):
+        sample = dataset[0, 0]
+        assert sum(tensor.nbytes for tensor in sample.values()) < 2 * pixels * 1.02
+    sample = ValidationClips(clips, LABELS, micro, FINETUNE)[0, 0]
+    assert sum(tensor.nbytes for tensor in sample.values()) < pixels * 1.02
 
 
 @pytest.mark.parametrize("sampling", ["dense", "sparse"])
@@ -153,9 +180,9 @@ def test_finetuning_hands_its_options_on(
 ) -> None:
     given: list[dict[str, Any]] = []
 
-    def view(frames_thwc: np.ndarray, size: Any, rng: Any, **options: Any) -> Any:
-        given.append({"size": size, "frames": [read_number(frame) for frame in frames_thwc], **options})
-        return torch.zeros(1)
+    def view(frames_thwc: Any, size: Any, rng: Any, **options: Any) -> Any:
+        given.append({"size": size, "frames": [read_number(frame) for frame in frames_thwc.numpy()], **options})
+        return torch.zeros(1), torch.zeros(5)
 
     monkeypatch.setattr(samples, "finetune_view", view)
     options = dataclasses.replace(
@@ -186,7 +213,7 @@ def test_a_validation_sample(number: int, clips: list[Clip], micro: ModelConfig)
     assert sample["label"].item() == number
     top, left = (round((side - 64) / 2) for side in frames.shape[1:3])
     middle = torch.from_numpy(frames[:, top : top + 64, left : left + 64].copy()).permute(3, 0, 1, 2)
-    assert torch.allclose(sample["video"], normalise(middle), atol=1e-5)
+    assert torch.equal(sample["video"], middle)
 
 
 @pytest.mark.parametrize("number", [0, 5, 6], ids=["wide, short", "tall, avi", "wide, long"])
@@ -343,19 +370,22 @@ def test_loading_leaves_torchs_random_numbers_alone(clips: list[Clip], micro: Mo
 @pytest.mark.parametrize("workers", [0, 2])
 def test_evaluation_shows_every_clip_in_order(workers: int, clips: list[Clip], micro: ModelConfig) -> None:
     dataset = ValidationClips(clips, LABELS, micro, FINETUNE)
-    found = list(evaluation_batches(dataset, 3, workers))
+    with EvaluationBatches(dataset, 3, workers) as batches:
+        found = list(batches)
+        processes = multiprocessing.active_children()
+        again = list(batches)
+        assert multiprocessing.active_children() == processes, "the same workers for the next look"
+    assert len(again) == 3 and torch.equal(again[2]["video"], found[2]["video"])
     assert [batch["index"].tolist() for batch in found] == [[0, 1, 2], [3, 4, 5], [6]]
     assert [batch["label"].tolist() for batch in found] == [[0, 1, 0], [1, 0, 1], [0]]
     assert found[0]["video"].shape == (3, 3, 16, 64, 64)
     assert torch.equal(found[2]["video"][0], dataset[0, 6]["video"])
-    views = next(evaluation_batches(TestClips(clips, micro, EvaluateOptions(segments=2), 4, "dense"), 1, workers))[
-        "video"
-    ]
-    assert views.shape == (1, 6, 3, 16, 64, 64)
+    tested = TestClips(clips[:1], micro, EvaluateOptions(segments=2), 4, "dense")
+    assert next(iter(EvaluationBatches(tested, 1)))["video"].shape == (1, 6, 3, 16, 64, 64)
 
 
 def test_nothing_to_evaluate(micro: ModelConfig) -> None:
-    assert list(evaluation_batches(TestClips([], micro, EvaluateOptions(), 4, "dense"), 1, 2)) == []
+    assert list(EvaluationBatches(TestClips([], micro, EvaluateOptions(), 4, "dense"), 1, 2)) == []
 
 
 # --- clips that cannot be read ---------------------------------------------------------------------------------------
@@ -390,8 +420,12 @@ def test_a_clip_that_cannot_be_read_stops_training_with_its_path(
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_clip_that_cannot_be_read_stops_evaluation(workers: int, broken: list[Clip], micro: ModelConfig) -> None:
-    with pytest.raises(UnreadableError, match=r"cut\.avi: the end of the file is missing"):
-        list(evaluation_batches(TestClips(broken[3:], micro, EvaluateOptions(), 4, "dense"), 1, workers))
+    tested = TestClips(broken[3:], micro, EvaluateOptions(), 4, "dense")
+    with (
+        pytest.raises(UnreadableError, match=r"cut\.avi: the end of the file is missing"),
+        EvaluationBatches(tested, 1, workers) as batches,
+    ):
+        list(batches)
     assert not multiprocessing.active_children()
 
 

@@ -15,9 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from tiktokactions.errors import UsageError
-from tiktokactions.model.autoencoder import IMAGENET_MEAN as MEAN
-from tiktokactions.model.autoencoder import IMAGENET_STD as STD
-from tiktokactions.model.rand_augment import rand_augment
+from tiktokactions.model.autoencoder import imagenet_moments
+from tiktokactions.model.rand_augment import Frames, rand_augment
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -46,9 +45,8 @@ def normalise(video: Tensor) -> Tensor:
 
 def normalise_(video: Tensor) -> Tensor:
     """:func:`normalise` in place, for a float32 video: on a CPU, fresh memory costs more than the arithmetic."""
-    mean = torch.tensor(MEAN, device=video.device).view(3, 1, 1, 1) * 255
-    scale = 1 / (torch.tensor(STD, device=video.device).view(3, 1, 1, 1) * 255)
-    return video.sub_(mean).mul_(scale)
+    mean, std = (moment[..., None, None] * 255 for moment in imagenet_moments(video.device))
+    return video.sub_(mean).mul_(1 / std)
 
 
 # --- pre-training --------------------------------------------------------------------------------------------------
@@ -62,11 +60,7 @@ def pretrain_view(frames_thwc: np.ndarray, size: Size, rng: np.random.Generator)
     """
     width, height, left, top = multiscale_crop_box(frames_thwc.shape[2], frames_thwc.shape[1], size, rng)
     cropped = torch.from_numpy(frames_thwc[:, top : top + height, left : left + width])
-    # As a channels-last picture, the layout for which torch has a fast 8-bit filter.
-    pictures = cropped.permute(0, 3, 1, 2)
-    if (height, width) != size:
-        pictures = F.interpolate(pictures, size, mode="bilinear", antialias=True, align_corners=False)
-    return pictures.transpose(0, 1).contiguous()
+    return resize_on_cpu(cropped, size, smoothed=True)
 
 
 def multiscale_crop_box(width: int, height: int, size: Size, rng: np.random.Generator) -> Box:
@@ -104,7 +98,7 @@ def fixed_offsets(width: int, height: int, crop_w: int, crop_h: int) -> list[tup
 
 
 def finetune_view(
-    frames_thwc: np.ndarray,
+    frames_thwc: Tensor,
     size: Size,
     rng: np.random.Generator,
     *,
@@ -112,42 +106,54 @@ def finetune_view(
     flip: bool,
     erase: float,
     min_area: float = 0.08,
-) -> Tensor:
-    """RandAugment, random resized crop, mirroring, random erasing.
+) -> tuple[Tensor, Tensor]:
+    """RandAugment, random resized crop, mirroring; random erasing is drawn, for :func:`erase_` to do.
+
+    Only what the crop shows is augmented, with the result of augmenting everything. All is computed where the frames are.
 
     Args:
+        frames_thwc: uint8 (T, H, W, 3).
         policy: RandAugment's, or ``none``.
         flip: mirror half of the clips.
         erase: share of the clips with a box erased.
         min_area: smallest share of the picture that the crop keeps.
 
     Returns:
-        float32 (3, T, height, width), normalised.
+        Pixels 0 to 255 (3, T, height, width), uint8 on a CPU and float32 elsewhere; int64 (5,), see :func:`erased_box`.
     """
+    height, width = frames_thwc.shape[1:3]
+
+    def part(window: Box) -> Tensor:
+        top, left, rows, columns = window
+        return frames_thwc[:, top : top + rows, left : left + columns]
+
+    frames = Frames((height, width), part)
     if policy != "none":
-        frames_thwc = rand_augment(frames_thwc, rng, policy)
-    video = random_resized_crop(frames_thwc, size, rng, min_area)
+        frames = rand_augment(frames, rng, policy)
+    crop = random_resized_crop_box(height, width, rng, min_area)
+    cropped = frames.part(crop)
+    video = resize_on_cpu(cropped, size) if cropped.device.type == "cpu" else resize(cropped, size)
     if flip and rng.random() < 0.5:
         video = video.flip(-1)
-    return random_erase(video, rng, erase)
+    return video, erased_box(size, rng, erase)
 
 
-def random_resized_crop(
-    frames_thwc: np.ndarray, size: Size, rng: np.random.Generator, min_area: float = 0.08
-) -> Tensor:
-    """A crop of random area and shape, the same for all frames, resized bilinearly (not smoothed).
+def resize(frames_thwc: Tensor, size: Size) -> Tensor:
+    """Bilinearly, not smoothed, as the reference does it; float32 (3, T, height, width)."""
+    pictures = frames_thwc.permute(0, 3, 1, 2).float()
+    return F.interpolate(pictures, size, mode="bilinear", align_corners=False).transpose(0, 1)
 
-    Returns:
-        float32 (3, T, height, width), normalised.
-    """
-    top, left, height, width = random_resized_crop_box(frames_thwc.shape[1], frames_thwc.shape[2], rng, min_area)
-    cropped = torch.from_numpy(frames_thwc[:, top : top + height, left : left + width]).permute(0, 3, 1, 2)
-    video = torch.empty(3, len(cropped), *size)
-    # Frame by frame: floats of a whole large crop (113 MB for 16 frames of 576 by 1024) would not fit the processor's
-    # cache. Resizing is linear, so that normalising may come last.
-    for t, picture in enumerate(cropped.split(1)):
-        video[:, t] = F.interpolate(picture.float(), size, mode="bilinear", align_corners=False)[0]
-    return normalise_(video)
+
+def resize_on_cpu(frames_thwc: Tensor, size: Size, smoothed: bool = False) -> Tensor:
+    """The same rounded to uint8: faster, and a quarter of the bytes on the way to a model."""
+    # As a channels-last picture, the layout for which torch has a fast 8-bit filter.
+    pictures = frames_thwc.permute(0, 3, 1, 2)
+    if pictures.shape[2:] != size:
+        pictures = F.interpolate(pictures, size, mode="bilinear", align_corners=False, antialias=smoothed)
+    video = np.empty((3, len(pictures), *size), np.uint8)
+    for t, frame in enumerate(pictures.permute(0, 2, 3, 1).numpy()):
+        cv2.split(frame, list(video[:, t]))
+    return torch.from_numpy(video)
 
 
 def random_resized_crop_box(height: int, width: int, rng: np.random.Generator, min_area: float = 0.08) -> Box:
@@ -170,29 +176,31 @@ def random_resized_crop_box(height: int, width: int, rng: np.random.Generator, m
     return (height - h) // 2, (width - w) // 2, h, w
 
 
-def random_erase(video_cthw: Tensor, rng: np.random.Generator, probability: float = 0.25) -> Tensor:
-    """With this probability, fill one box of all frames with fresh noise.
+def erased_box(size: Size, rng: np.random.Generator, probability: float = 0.25) -> Tensor:
+    """With this probability a box to be erased: int64 (5,) top, left, height, width, seed of the noise; else zeros."""
+    if rng.random() < probability:
+        for _ in range(ERASE_TRIES):
+            area = size[0] * size[1] * rng.uniform(*ERASED_AREA)
+            aspect = math.exp(rng.uniform(math.log(ERASED_ASPECT[0]), math.log(ERASED_ASPECT[1])))
+            h, w = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+            if h < size[0] and w < size[1]:
+                top, left = int(rng.integers(size[0] - h + 1)), int(rng.integers(size[1] - w + 1))
+                return torch.tensor([top, left, h, w, int(rng.integers(1 << 62))])
+    return torch.zeros(5, dtype=torch.int64)
+
+
+def erase_(video: Tensor, boxes: Tensor) -> Tensor:
+    """Fill a box of all frames of each clip with fresh noise, in place.
 
     Args:
-        video_cthw: float (3, T, H, W), normalised; left as it is.
-
-    Returns:
-        the same shape.
+        video: float (B, 3, T, H, W), normalised.
+        boxes: int64 (B, 5) on the CPU, see :func:`erased_box`.
     """
-    if rng.random() >= probability:
-        return video_cthw
-    channels, frames, height, width = video_cthw.shape
-    for _ in range(ERASE_TRIES):
-        area = height * width * rng.uniform(*ERASED_AREA)
-        aspect = math.exp(rng.uniform(math.log(ERASED_ASPECT[0]), math.log(ERASED_ASPECT[1])))
-        h, w = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
-        if h < height and w < width:
-            top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
-            noise = rng.standard_normal((channels, frames, h, w), dtype=np.float32)
-            erased = video_cthw.clone()
-            erased[:, :, top : top + h, left : left + w] = torch.from_numpy(noise)
-            return erased
-    return video_cthw
+    for clip, (top, left, height, width, seed) in zip(video, boxes.tolist(), strict=True):
+        if height and width:
+            generator = torch.Generator(video.device).manual_seed(seed)
+            clip[..., top : top + height, left : left + width].normal_(generator=generator)
+    return video
 
 
 # --- evaluation ----------------------------------------------------------------------------------------------------
@@ -228,6 +236,5 @@ def centre_crop(frames_thwc: np.ndarray, size: Size) -> np.ndarray:
 
 
 def evaluation_view(frames_thwc: np.ndarray, size: Size) -> Tensor:
-    """The middle of frames that were resized; float32 (3, T, height, width), normalised."""
-    cropped = np.ascontiguousarray(centre_crop(frames_thwc, size))
-    return normalise(torch.from_numpy(cropped).permute(3, 0, 1, 2))
+    """The middle of frames that were resized; uint8 (3, T, height, width)."""
+    return torch.from_numpy(centre_crop(frames_thwc, size)).permute(3, 0, 1, 2).contiguous()

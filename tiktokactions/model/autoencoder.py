@@ -5,6 +5,8 @@ Shapes: B clips, N tokens of the grid, V visible ones, K decoded ones, D encoder
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 
@@ -41,8 +43,9 @@ class MaskedAutoencoder(nn.Module):
 
         Args:
             video: float (B, 3, T, H, W), normalised with ImageNet's mean and standard deviation.
-            encoder_mask: bool (B, N), True = hidden from the encoder; as many in every clip. Masks may stay on the CPU.
-            decoder_mask: bool (B, N), True = not decoded; None decodes what is hidden.
+            encoder_mask: bool (B, N), True = hidden from the encoder; as many in every clip. Or int64 (B, V), the numbers of
+                the visible tokens: of these a compiled model is one graph, and no GPU is waited for.
+            decoder_mask: bool (B, N), True = not decoded; None decodes what is hidden. Or int64 (B, K), those decoded.
 
         Returns:
             (B, K, t·p·p·3), in the order of the tokens; within a token the channel runs fastest.
@@ -104,11 +107,13 @@ def _initialise(module: nn.Module) -> None:
 
 
 def kept_tokens(mask: Tensor, config: ModelConfig) -> Tensor:
-    """The numbers of the tokens where a mask (B, N) is False: int64 (B, kept), rising.
+    """The numbers of the tokens where a mask (B, N) is False: int64 (B, kept), rising. Numbers are left as they are.
 
     Raises:
         ValueError: a mask of another shape, or clips that keep different numbers of tokens.
     """
+    if mask.dtype == torch.int64:
+        return mask
     if mask.ndim != 2 or mask.shape[1] != config.tokens or mask.dtype != torch.bool:
         raise ValueError(f"mask: got {mask.dtype} {tuple(mask.shape)}, expected bool (clips, {config.tokens})")
     kept = (~mask).sum(1)
@@ -130,7 +135,7 @@ def reconstruction_target(video: Tensor, decoder_mask: Tensor, config: ModelConf
 
     Args:
         video: float (B, 3, T, H, W), normalised with ImageNet's mean and standard deviation.
-        decoder_mask: bool (B, N), True = not decoded.
+        decoder_mask: bool (B, N), True = not decoded; or int64 (B, K), the numbers of those decoded.
         normalise: every token and channel to mean 0 and variance 1 over its pixels (a constant one to 0).
 
     Returns:
@@ -140,12 +145,20 @@ def reconstruction_target(video: Tensor, decoder_mask: Tensor, config: ModelConf
     patches = take_tokens(patchify(video.float(), config), decoded)
     b, k, _ = patches.shape
     pixels = patches.view(b, k, TOKEN_CHANNELS, config.token_pixels)
-    mean, std = (torch.tensor(v, device=video.device)[:, None] for v in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, std = imagenet_moments(video.device)
     pixels = pixels * std + mean  # back to [0, 1]
     if normalise:
         variance, centre = torch.var_mean(pixels, dim=-1, keepdim=True)
         pixels = (pixels - centre) / (variance.sqrt() + 1e-6)
     return pixels.transpose(2, 3).reshape(b, k, config.token_values)
+
+
+@lru_cache
+def imagenet_moments(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of pixels from 0 to 1, (3, 1) each; made once, since a copy to a GPU waits for it."""
+    with torch.inference_mode(False):
+        mean, std = (torch.tensor(v, device=device)[:, None] for v in (IMAGENET_MEAN, IMAGENET_STD))
+    return mean, std
 
 
 def reconstruction_loss(output: Tensor, target: Tensor, supervised: Tensor) -> Tensor:

@@ -43,21 +43,40 @@ class TrainingState:
     """Losses of the steps since the last line of the log."""
 
 
-def save_checkpoint(run: Path, state: TrainingState, keep: int) -> Path:
+@dataclass(frozen=True)
+class Snapshot:
+    """What a checkpoint holds, in memory of its own: the training goes on while it is written."""
+
+    step: int
+    files: dict[str, dict[str, Tensor]]
+    said: str
+    """The contents of ``state.json``."""
+
+
+def take_snapshot(state: TrainingState) -> Snapshot:
+    moments, steps = _optimizer_state(state)
+    files = {"model": state.model.state_dict(), "optimizer": moments}
+    if state.average is not None:
+        files["average"] = state.average.tensors
+    copied = {
+        file: {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
+        for file, tensors in files.items()
+    }
+    said = {"step": state.step, "optimizer_steps": steps, "scaler": state.scaler.state_dict(), "pending": state.pending}
+    return Snapshot(state.step, copied, json.dumps(said))
+
+
+def save_checkpoint(run: Path, snapshot: Snapshot, keep: int) -> Path:
     """Write a checkpoint so that it is there whole or not at all, then remove all but the last ``keep``."""
     folder = run / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
-    staged = folder / f".writing-{state.step}"
+    staged = folder / f".writing-{snapshot.step}"
     delete_folder(staged)
     staged.mkdir()
-    write_safetensors(staged / "model.safetensors", state.model.state_dict())
-    moments, steps = _optimizer_state(state)
-    write_safetensors(staged / "optimizer.safetensors", moments)
-    if state.average is not None:
-        write_safetensors(staged / "average.safetensors", state.average.tensors)
-    said = {"step": state.step, "optimizer_steps": steps, "scaler": state.scaler.state_dict(), "pending": state.pending}
-    write_atomic(staged / "state.json", json.dumps(said).encode())
-    target = folder / f"step-{state.step:08}"
+    for file, tensors in snapshot.files.items():
+        write_safetensors(staged / f"{file}.safetensors", tensors)
+    write_atomic(staged / "state.json", snapshot.said.encode())
+    target = folder / f"step-{snapshot.step:08}"
     delete_folder(target)
     move_into_place(staged, target)
     for old in checkpoints(run)[:-keep]:

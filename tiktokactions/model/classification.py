@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -90,6 +90,11 @@ class Drops:
         """The clips ``first <= i < end`` of the batch."""
         features = None if self.keep_features is None else self.keep_features[first:end]
         return Drops(self.keep_branches[:, :, first:end], features)
+
+    def sent(self, send: Callable[[Tensor], Tensor], branches: bool) -> Drops:
+        """On the device. ``branches`` False leaves those on the CPU, where the blocks look up which clips they compute."""
+        features = None if self.keep_features is None else send(self.keep_features)
+        return Drops(send(self.keep_branches) if branches else self.keep_branches, features)
 
     @classmethod
     def joined(cls, parts: Sequence[Drops]) -> Drops:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from tiktokactions.clips.clip import ClipSet
 from tiktokactions.errors import UsageError
+from tiktokactions.model.augment import normalise
 from tiktokactions.model.checkpoint import TrainingState
 from tiktokactions.model.classification import VideoClassifier, classifier, label_loss, soft_target_loss
 from tiktokactions.model.config import ModelConfig, model_config
@@ -38,7 +40,7 @@ from tiktokactions.model.labels import (
     targets_of,
 )
 from tiktokactions.model.layout import Layout, layout_of, mixed, step_drops
-from tiktokactions.model.loader import evaluation_batches
+from tiktokactions.model.loader import EvaluationBatches
 from tiktokactions.model.official import config_of
 from tiktokactions.model.optim import AverageWeights, adamw, parameter_groups, schedule
 from tiktokactions.model.options import FinetuneOptions
@@ -59,14 +61,12 @@ from tiktokactions.model.tensor_files import Tensors, write_safetensors
 from tiktokactions.model.training import (
     Recorder,
     Report,
-    Saver,
+    Steps,
     batches_of,
-    clipped_gradient,
     derived_numbers,
     end_run,
     first_checkpoint,
     open_run,
-    optimizer_step,
     resume,
 )
 from tiktokactions.model.weights import ReadWeights, load_into, read_weights, with_positions
@@ -147,17 +147,21 @@ def _train(
     state = TrainingState(model, adamw(groups, (options.beta1, options.beta2)), machine.scaler())
     state.average = None if options.ema is None else AverageWeights(model, options.ema)
     resume(run, state, machine, report)
-    trained: nn.Module = share_gradients(model, machine)
-    if options.compile:
-        for block in model.blocks:  # computes dropped clips too: a batch of another size would be compiled again
-            block.skip_dropped = False  # type: ignore[assignment]
-        trained = torch.compile(trained)  # type: ignore[assignment]
+    compiled: nn.Module = torch.compile(model) if options.compile else model  # type: ignore[assignment]
+    for (
+        block
+    ) in model.blocks:  # compiled it computes dropped clips too: a batch of another size would be compiled again
+        block.skip_dropped = not options.compile  # type: ignore[assignment]
+    trained = share_gradients(compiled, machine)
 
     per_epoch, copies = derived.steps_per_epoch, options.num_samples
     rates = schedule(
         derived.lr, derived.min_lr, epochs=options.epochs, steps_per_epoch=per_epoch, warmup_epochs=options.warmup
     )
-    augmented = dataclasses.replace(options, flip=options.flip and train.flip)
+    augment_on: Literal["workers", "device"] = "device" if machine.is_cuda else "workers"
+    if options.augment_on != "auto":
+        augment_on = options.augment_on
+    augmented = dataclasses.replace(options, flip=options.flip and train.flip, augment_on=augment_on)
     dataset = FinetuneClips(train.clips, train.labels, model.config, augmented)
     counts = class_counts(dataset.targets, model.config.classes)
     shares = None if options.balance == 0 else balanced_shares(dataset.targets, counts, options.balance)
@@ -167,12 +171,16 @@ def _train(
     weighed = machine.send(weights) if options.class_weights else None
     batches = batches_of(dataset, options, machine, shares)
     recorder = Recorder(run, state, options, machine, report, derived)
-    saver = Saver(run, state, options, machine)
+    steps = Steps(run, state, options, machine, train.clips, recorder)
 
-    with batches, contextlib.closing(recorder), saver.finish_step_before_stopping():
+    def ready(batch: dict[str, Any]) -> dict[str, Any]:
+        return {"video": dataset.on(machine, batch, epoch), "label": batch["label"], "index": batch["index"]}
+
+    with batches, contextlib.closing(recorder), steps.finish_step_before_stopping(), contextlib.ExitStack() as kept:
+        looked_at = None if val is None else kept.enter_context(own_part(val, train, model, options, machine))
         for epoch in range(state.step // per_epoch, options.epochs):
             done = state.step - epoch * per_epoch
-            stream = recorder.timed(batches.epoch(epoch, first_batch=done * options.accumulate))
+            stream = machine.ahead(recorder.timed(batches.epoch(epoch, done * options.accumulate)), ready)
             for _ in range(done, per_epoch):
                 parts = [next(stream) for _ in range(options.accumulate)]
                 losses = []
@@ -180,27 +188,21 @@ def _train(
                 for part, batch in enumerate(parts):
                     first = (part * machine.processes.world + machine.processes.rank) * options.batch_size
                     with local_gradients(trained, wait=batch is not parts[-1]):
-                        video, classes = machine.send(batch["video"]), model.config.classes
-                        video, target = mixed(video, batch["label"], classes, options, begun, state.step, first)
-                        kept = None if drops is None else drops.part(first * copies, first * copies + len(video))
+                        some, classes = (batch["video"], batch["label"]), model.config.classes
+                        video, target = mixed(*some, classes, options, begun, state.step, first)
+                        left = None if drops is None else drops.part(first * copies, first * copies + len(video))
+                        if left is not None:
+                            left = left.sent(machine.send, branches=options.compile)
                         with machine.autocast():
-                            logits = trained(video, kept)
+                            logits = trained(video, left)
                         loss = loss_of(logits, machine.send(target), weighed)
                         state.scaler.scale(loss / options.accumulate).backward()
                     losses.append(loss.detach())
-                own = torch.stack(losses).mean()
-                mean_loss, norm = saver.mean_loss(own), clipped_gradient(state, options.clip_grad)
-                saver.check_finite(mean_loss, own.item(), norm, train.clips, parts)
-                lr = rates[state.step]
-                optimizer_step(state, lr)
-                if state.average is not None:
-                    state.average.update(model)
-                recorder.step_done(mean_loss, lr, norm)
-                if saver.step_done():
-                    return TrainingResult(state.step, mean_loss, finished=False)
-            if val is not None and options.validate_epochs and (epoch + 1) % options.validate_epochs == 0:
+                if steps.end(torch.stack(losses).mean(), parts, rates[state.step]):
+                    return TrainingResult(state.step, steps.last_loss, finished=False)
+            if looked_at is not None and options.validate_epochs and (epoch + 1) % options.validate_epochs == 0:
                 tested = None if state.average is None else state.average.tensors
-                look = validate(model, val, train.labels, options, machine, tested)
+                look = validate(model, looked_at, options, machine, tested)
                 if options.choose != "last" and machine.processes.is_first and is_best(run, look, options.choose):
                     write_safetensors(run / "best.safetensors", tested or model.state_dict())
                 recorder.note(**look)
@@ -222,30 +224,36 @@ def freeze(model: VideoClassifier, blocks: int) -> None:
             block.requires_grad_(False)
 
 
+def own_part(
+    val: ClipSet, train: ClipSet, model: VideoClassifier, options: FinetuneOptions, machine: Hardware
+) -> EvaluationBatches:
+    """One centre view of each clip that this process looks at; the processes share the clips."""
+    rank, world = machine.processes.rank, machine.processes.world
+    dataset = ValidationClips(val.clips[rank::world], train.labels, model.config, options)
+    return EvaluationBatches(dataset, options.batch_size, worker_count(options), pin_memory=machine.is_cuda)
+
+
 @torch.inference_mode()
 def validate(
     model: VideoClassifier,
-    val: ClipSet,
-    names: Sequence[str],
+    batches: Iterable[dict[str, Any]],
     options: FinetuneOptions,
     machine: Hardware,
     tested: Tensors | None = None,
 ) -> dict[str, float]:
-    """Loss and top-1 accuracy (of several labels mean average precision) of one centre view per clip, for the log.
+    """Loss and top-1 accuracy (of several labels mean average precision) over the batches of all processes, for the log.
 
     Args:
-        names: the class names as the model numbers them.
         tested: the averaged weights, where these are tested in the end; None: the model's own.
     """
-    dataset = ValidationClips(val.clips, names, model.config, options)
     model.eval()
-    found, labels = [], []
-    for batch in evaluation_batches(dataset, options.batch_size, worker_count(options)):
+    own = []
+    for batch in batches:
+        video = normalise(machine.send(batch["video"]))
         with machine.autocast():
-            found.append(functional_call(model, tested or {}, machine.send(batch["video"])).float().cpu())
-        labels.append(batch["label"])
+            own.append((functional_call(model, tested or {}, video).float().cpu(), batch["label"]))
     model.train()
-    logits, targets = torch.cat(found), torch.cat(labels)
+    logits, targets = (torch.cat(some) for some in zip(*chain(*machine.everyones(own)), strict=True))
     if options.multi_label:
         score = average_precisions(logits, targets).nanmean().item()
         return {"val_loss": label_loss(logits, targets).item(), "val_map": score}

@@ -7,10 +7,10 @@ import contextlib
 import datetime
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -28,6 +28,7 @@ WAIT_AT_MOST = datetime.timedelta(hours=12)
 """How long processes wait for each other: one may decode or test for long, and torchrun ends all when one has died."""
 
 Value = TypeVar("Value")
+Batch = dict[str, Any]
 
 _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|killed by signal: Killed")
 """How torch says so on a CPU, and of a worker that the system killed."""
@@ -90,8 +91,26 @@ class Hardware:
         return torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
 
     def send(self, tensor: Tensor) -> Tensor:
-        """Copy to the device; from pinned memory without waiting."""
+        """Copy to the device; to a GPU from pinned memory, without waiting."""
+        if self.is_cuda and tensor.device.type == "cpu" and not tensor.is_pinned():
+            tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)
+
+    def ahead(self, batches: Iterable[Batch], ready: Callable[[Batch], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """What ``ready`` makes of each batch. A GPU computes and copies it on a stream of its own, beside the last step."""
+        if not self.is_cuda:
+            yield from map(ready, batches)
+            return
+        aside = torch.cuda.Stream(self.device)
+        for batch in batches:
+            with torch.cuda.stream(aside):
+                made = ready(batch)
+            now = torch.cuda.current_stream(self.device)
+            now.wait_stream(aside)
+            for value in made.values():
+                if isinstance(value, Tensor) and value.is_cuda:
+                    value.record_stream(now)  # its memory is not given away while this stream needs it
+            yield made
 
     def mean(self, value: Tensor) -> Tensor:
         """The mean of a number over all processes."""
@@ -213,7 +232,10 @@ def share_gradients(model: nn.Module, hardware: Hardware) -> nn.Module:
     if hardware.processes.world == 1:
         return model
     devices = [hardware.device] if hardware.is_cuda else None
-    return nn.parallel.DistributedDataParallel(model, device_ids=devices)
+    ddp = nn.parallel.DistributedDataParallel
+    # Tables of positions are the same everywhere; they would be sent again in every step.
+    ddp._set_params_and_buffers_to_ignore_for_model(model, [name for name, _ in model.named_buffers()])
+    return ddp(model, device_ids=devices, gradient_as_bucket_view=True)
 
 
 def local_gradients(model: nn.Module, wait: bool) -> contextlib.AbstractContextManager[None]:

@@ -7,11 +7,10 @@ is left out. So a run that is resumed, or spread over more processes, sees the s
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pebble
@@ -26,10 +25,11 @@ from tiktokactions.model.views import frame_indices, test_views
 from tiktokactions.model.workers import worker_context, worker_start
 from tiktokactions.video import UnreadableError
 
-__all__ = ["Batches", "check_readable", "epoch_order", "evaluation_batches", "frame_indices", "test_views"]
+__all__ = ["Batches", "EvaluationBatches", "check_readable", "epoch_order", "frame_indices", "test_views"]
 
 Sample = dict[str, Tensor]
-Batch = dict[str, Tensor]
+Batch = dict[str, Any]
+"""Tensors, and a list of them under ``frames``."""
 Loader = DataLoader[Sample | UnreadableError]
 Join = Callable[[list[Tensor]], Tensor]
 
@@ -137,38 +137,35 @@ class Batches:
         return _raised(self._loader)
 
 
-def evaluation_batches(
-    dataset: Clips, batch_size: int, workers: int = 0, *, pin_memory: bool = False
-) -> Iterator[Batch]:
+class EvaluationBatches:
     """All clips of ``ValidationClips`` or ``TestClips`` in their order; the last batch may be smaller.
 
-    Yields:
-        What the dataset gives, stacked: a dimension for the clips comes first.
+    Gives what the dataset gives, stacked: a dimension for the clips comes first. May be gone through again and again, by the
+    same worker processes; leave the context to end them.
 
     Raises:
-        UnreadableError: a clip cannot be read; the message names it.
+        UnreadableError: on the way, a clip cannot be read; the message names it.
     """
-    with contextlib.closing(_batches_in_order(dataset, batch_size, workers, pin_memory)) as batches:
-        yield from _raised(batches)
+
+    def __init__(self, dataset: Clips, batch_size: int, workers: int = 0, *, pin_memory: bool = False) -> None:
+        keys, indices = _Keys(), range(len(dataset))
+        keys.batches = [[(0, i) for i in indices[n : n + batch_size]] for n in range(0, len(indices), batch_size)]
+        self._loader = _loader(dataset, keys, min(workers, len(keys.batches)), pin_memory, torch.stack)
+
+    def __enter__(self) -> EvaluationBatches:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _end_workers(self._loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return _raised(self._loader)
 
 
 def clips_one_by_one(dataset: Clips, workers: int = 0) -> Generator[Batch | UnreadableError]:
-    """As :func:`evaluation_batches` of one clip each, with the error in the place of a clip that cannot be read."""
-    return _batches_in_order(dataset, 1, workers, False)
-
-
-def _batches_in_order(
-    dataset: Clips, batch_size: int, workers: int, pin_memory: bool
-) -> Generator[Batch | UnreadableError]:
-    keys = _Keys()
-    indices = range(len(dataset))
-    batches = [[(0, i) for i in indices[n : n + batch_size]] for n in range(0, len(indices), batch_size)]
-    loader = _loader(dataset, keys, min(workers, len(batches)), pin_memory, torch.stack)
-    try:
-        keys.batches = batches
-        yield from loader
-    finally:
-        _end_workers(loader)
+    """As :class:`EvaluationBatches` of one clip each, with the error in the place of a clip that cannot be read."""
+    with EvaluationBatches(dataset, 1, workers) as batches:
+        yield from batches._loader
 
 
 # --- reading in worker processes -----------------------------------------------------------------------------------
@@ -220,8 +217,10 @@ def _collate(items: list[Sample | UnreadableError], join: Join) -> Batch | Unrea
         if isinstance(item, UnreadableError):
             return item
         samples.append(item)
-    batch = {name: join([sample[name] for sample in samples]) for name in samples[0] if name != "index"}
-    return batch | {"index": torch.stack([sample["index"] for sample in samples])}
+    batch: dict[str, Any] = {name: [sample[name] for sample in samples] for name in samples[0]}
+    # Decoded frames have a size of their own in every video.
+    joined = {name: join(values) for name, values in batch.items() if name not in ("index", "frames")}
+    return batch | joined | {"index": torch.stack(batch["index"])}
 
 
 def _raised(batches: Iterable[Batch | UnreadableError]) -> Iterator[Batch]:

@@ -168,6 +168,11 @@ class FinetuneOptions(DataOptions, TrainingOptions):
     freeze: int = option(0, "recipe", "freeze the embedding and the first N blocks", least=0)
     linear_probe: bool = option(False, "recipe", "train the last layer only, on features of the frozen encoder")
 
+    augment_on: Literal["auto", "workers", "device"] = option(
+        "auto",
+        "run",
+        "who augments: the processes that decode, or the device of the model; auto: the device where it is a GPU",
+    )
     augment: str = option("rand-m7-n4-mstd0.5-inc1", "augmentation", "RandAugment policy, or 'none'")
     flip: bool = option(True, "augmentation", "mirror half of the clips (never where left and right are labels)")
     min_area: float = option(

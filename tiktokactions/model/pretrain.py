@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from tiktokactions.errors import UsageError
 from tiktokactions.model.augment import normalise
 from tiktokactions.model.autoencoder import (
     MaskedAutoencoder,
+    kept_tokens,
     pretraining_model,
     reconstruction_loss,
     reconstruction_target,
@@ -25,7 +28,7 @@ from tiktokactions.model.checkpoint import TrainingState
 from tiktokactions.model.config import ModelConfig, model_config
 from tiktokactions.model.curves import draw_reconstructions
 from tiktokactions.model.hardware import Hardware, alone, hardware, local_gradients, processes_told, share_gradients
-from tiktokactions.model.masking import decoder_mask, tube_mask
+from tiktokactions.model.masking import CELL_SITES, decoder_mask, tube_mask
 from tiktokactions.model.optim import adamw, parameter_groups, schedule
 from tiktokactions.model.options import PretrainOptions
 from tiktokactions.model.progress import TrainingProgress
@@ -34,14 +37,12 @@ from tiktokactions.model.samples import PretrainClips
 from tiktokactions.model.training import (
     Recorder,
     Report,
-    Saver,
+    Steps,
     batches_of,
-    clipped_gradient,
     derived_numbers,
     end_run,
     first_checkpoint,
     open_run,
-    optimizer_step,
     resume,
 )
 from tiktokactions.model.weights import ReadWeights, load_into, read_weights, with_positions
@@ -109,9 +110,8 @@ def _train(
     optimizer = adamw(parameter_groups(model, options.weight_decay), (options.beta1, options.beta2))
     state = TrainingState(model, optimizer, machine.scaler())
     resume(run, state, machine, report)
-    trained: nn.Module = share_gradients(model, machine)
-    if options.compile:
-        trained = torch.compile(trained)  # type: ignore[assignment]
+    compiled: nn.Module = torch.compile(model) if options.compile else model  # type: ignore[assignment]
+    trained = share_gradients(compiled, machine)
 
     per_epoch = derived.steps_per_epoch
     rates = schedule(
@@ -120,53 +120,64 @@ def _train(
     dataset = PretrainClips(clips, model.config, options)
     batches = batches_of(dataset, options, machine, shares)
     recorder = Recorder(run, state, options, machine, report, derived)
-    saver = Saver(run, state, options, machine)
+    steps = Steps(run, state, options, machine, clips, recorder)
+    ready = partial(on_device, config=model.config, machine=machine)
 
-    with batches, contextlib.closing(recorder), saver.finish_step_before_stopping():
+    with batches, contextlib.closing(recorder), steps.finish_step_before_stopping():
         for epoch in range(state.step // per_epoch, options.epochs):
             done = state.step - epoch * per_epoch
-            stream = recorder.timed(batches.epoch(epoch, first_batch=done * options.accumulate))
+            stream = machine.ahead(recorder.timed(batches.epoch(epoch, done * options.accumulate)), ready)
             for _ in range(done, per_epoch):
                 parts = [next(stream) for _ in range(options.accumulate)]
                 losses = []
-                for batch, share in zip(parts, shares_of_loss(parts, model.config, machine), strict=True):
+                for batch, share in zip(parts, shares_of_loss(parts, options, machine), strict=True):
                     with local_gradients(trained, wait=batch is not parts[-1]):
                         loss = batch_loss(trained, batch, model.config, options, machine) * share
                         state.scaler.scale(loss).backward()
                     losses.append(loss.detach())
-                own = torch.stack(losses).sum()
-                mean_loss, norm = saver.mean_loss(own), clipped_gradient(state, options.clip_grad)
-                saver.check_finite(mean_loss, own.item(), norm, clips, parts)
-                lr = rates[state.step]
-                optimizer_step(state, lr)
-                recorder.step_done(mean_loss, lr, norm)
-                if saver.step_done():
-                    return TrainingResult(state.step, mean_loss, finished=False)
+                if steps.end(torch.stack(losses).sum(), parts, rates[state.step]):
+                    return TrainingResult(state.step, steps.last_loss, finished=False)
             if machine.processes.is_first and _is_pictured(epoch, options):
                 draw_reconstructions(run / "reconstructions" / f"epoch-{epoch + 1:05}", model, dataset, PICTURED_CLIPS)
 
     return end_run(run, state, recorder, machine)
 
 
-def batch_loss(
-    model: nn.Module, batch: dict[str, Tensor], config: ModelConfig, options: PretrainOptions, machine: Hardware
-) -> Tensor:
-    """The loss of one batch of this process."""
+def on_device(batch: dict[str, Any], config: ModelConfig, machine: Hardware) -> dict[str, Any]:
+    """A batch as the model takes it: normalised, and of the masks the numbers of tokens, all on the device."""
     hidden, not_decoded = batch["encoder_mask"], batch["decoder_mask"]
-    video = normalise(machine.send(batch["video"]))
+    supervised = supervised_tokens(hidden, not_decoded, config).float()
+    return {
+        "video": normalise(machine.send(batch["video"])),
+        "visible": machine.send(kept_tokens(hidden, config)),
+        "decoded": machine.send(kept_tokens(not_decoded, config)),
+        "supervised": machine.send(supervised),
+        "supervised_tokens": supervised.sum().item(),
+        "index": batch["index"],
+    }
+
+
+def batch_loss(
+    model: nn.Module, batch: dict[str, Any], config: ModelConfig, options: PretrainOptions, machine: Hardware
+) -> Tensor:
+    """The loss of one batch of this process, as :func:`on_device` gives it."""
     with machine.autocast():
-        output = model(video, hidden, not_decoded)
-    target = reconstruction_target(video, not_decoded, config, options.normalize_target)
-    return reconstruction_loss(output, target, supervised_tokens(hidden, not_decoded, config))
+        output = model(batch["video"], batch["visible"], batch["decoded"])
+    target = reconstruction_target(batch["video"], batch["decoded"], config, options.normalize_target)
+    return reconstruction_loss(output, target, batch["supervised"])
 
 
-def shares_of_loss(parts: list[dict[str, Tensor]], config: ModelConfig, machine: Hardware) -> list[float]:
+def shares_of_loss(parts: list[dict[str, Any]], options: PretrainOptions, machine: Hardware) -> list[float]:
     """What each batch's loss counts in a step, so that the mean over processes is the mean over all supervised tokens.
 
-    Every clip supervises as many tokens where the grid has a multiple of four time slots; elsewhere masks differ.
+    Every clip supervises as many tokens where the grid has a multiple of four time slots, or all that is hidden is
+    decoded; elsewhere masks differ, and the processes tell each other.
     """
-    counts = [float(supervised_tokens(p["encoder_mask"], p["decoder_mask"], config).sum()) for p in parts]
-    mean = machine.mean(machine.send(torch.tensor(sum(counts)))).item() if machine.processes.world > 1 else sum(counts)
+    counts = [batch["supervised_tokens"] for batch in parts]
+    mean = sum(counts)
+    alike = options.decoder_mask_ratio == 0 or (options.frames // options.tubelet) % CELL_SITES == 0
+    if machine.processes.world > 1 and not alike:
+        mean = machine.mean(machine.send(torch.tensor(mean))).item()
     return [count / mean for count in counts]
 
 

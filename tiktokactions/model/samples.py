@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +18,16 @@ from torch.utils.data import Dataset
 
 from tiktokactions.clips.cache import local_clip
 from tiktokactions.clips.clip import Clip, ClipSet
-from tiktokactions.model.augment import evaluation_view, finetune_view, pretrain_view, resize_short_side
+from tiktokactions.model.augment import (
+    erase_,
+    evaluation_view,
+    finetune_view,
+    normalise,
+    pretrain_view,
+    resize_short_side,
+)
 from tiktokactions.model.config import ModelConfig
+from tiktokactions.model.hardware import Hardware
 from tiktokactions.model.labels import targets_of
 from tiktokactions.model.masking import decoder_mask, tube_mask
 from tiktokactions.model.options import Decoder, EvaluateOptions, FinetuneOptions, PretrainOptions
@@ -113,8 +122,10 @@ class _LabelledClips(_Clips):
 class FinetuneClips(_LabelledClips):
     """Augmented clips for fine-tuning.
 
-    ``dataset[epoch, index]`` is ``video`` float32 (K, 3, T, H, W), normalised; ``label`` int64 (K,), or float32
-    (K, classes) with ``multi_label``; ``index`` int64.
+    ``dataset[epoch, index]`` is ``video`` uint8 (K, 3, T, H, W), ``erased`` int64 (K, 5), the boxes that
+    :func:`~tiktokactions.model.augment.erase_` fills; ``label`` int64 (K,), or float32 (K, classes) with ``multi_label``;
+    ``index`` int64. Where ``augment_on`` is ``device`` it has ``frames``, uint8 (T, H, W, 3) as they were decoded, instead
+    of the first two.
 
     Args:
         labels: class names in the order of their numbers.
@@ -125,9 +136,24 @@ class FinetuneClips(_LabelledClips):
 
     def __getitem__(self, key: Key) -> Sample:
         epoch, index = key
+        frames_thwc = torch.from_numpy(self._read(key, "train", self.options.sampling))
+        label = torch.stack([self.targets[index]] * self.options.num_samples)
+        sample = {"label": label, "index": torch.tensor(index)}
+        if self.options.augment_on == "device":
+            return {"frames": frames_thwc} | sample
+        return self._views(frames_thwc, epoch, index) | sample
+
+    def on(self, machine: Hardware, batch: dict[str, Any], epoch: int) -> Tensor:
+        """The clips of a batch on the device: float32 (B, 3, T, H, W), normalised, with erased boxes."""
+        if "frames" in batch:
+            clips = zip(batch["frames"], batch["index"].tolist(), strict=True)
+            views = [self._views(machine.send(frames_thwc), epoch, index) for frames_thwc, index in clips]
+            batch = {name: torch.cat([view[name] for view in views]) for name in ("video", "erased")}
+        return erase_(normalise(machine.send(batch["video"])), batch["erased"])
+
+    def _views(self, frames_thwc: Tensor, epoch: int, index: int) -> Sample:
         options = self.options
-        frames_thwc = self._read(key, "train", options.sampling)
-        videos = [
+        views = [
             finetune_view(
                 frames_thwc,
                 self.size,
@@ -139,14 +165,14 @@ class FinetuneClips(_LabelledClips):
             )
             for copy in range(options.num_samples)
         ]
-        label = torch.stack([self.targets[index]] * options.num_samples)
-        return {"video": torch.stack(videos), "label": label, "index": torch.tensor(index)}
+        videos, erased = zip(*views, strict=True)
+        return {"video": torch.stack(videos), "erased": torch.stack(erased)}
 
 
 class ValidationClips(_LabelledClips):
     """One view from the middle of each clip.
 
-    ``dataset[epoch, index]`` is ``video`` float32 (3, T, H, W), normalised; ``label`` and ``index`` int64.
+    ``dataset[epoch, index]`` is ``video`` uint8 (3, T, H, W); ``label`` and ``index`` int64.
     """
 
     def __getitem__(self, key: Key) -> Sample:

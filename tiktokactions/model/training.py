@@ -9,8 +9,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ from tiktokactions.model.checkpoint import (
     load_checkpoint,
     save_checkpoint,
     step_of,
+    take_snapshot,
 )
 from tiktokactions.model.classification import VideoClassifier
 from tiktokactions.model.config import ModelConfig
@@ -62,6 +64,7 @@ CHANGEABLE = (
     *("batch_size", "accumulate", "device", "workers", "threads", "compile", "checkpoint_activations"),
     *("save_minutes", "save_steps", "keep", "skip_unreadable", "positions", "track"),
     *("log_steps", "stop_after_steps", "pictures_epochs", "validate_epochs", "media", "decoder", "segments", "crops"),
+    "augment_on",
 )
 """Options that may differ when a run is continued: they do not change what is learned. Of batches, accumulation and
 processes it is their product that counts: the videos in a step. Of positions it is the model that they lead to."""
@@ -287,22 +290,26 @@ def end_run(run: Path, state: TrainingState, recorder: Recorder, machine: Hardwa
 # --- one step ------------------------------------------------------------------------------------------------------
 
 
-def clipped_gradient(state: TrainingState, clip_grad: float | None) -> float:
+def clipped_gradient(state: TrainingState, clip_grad: float | None) -> Tensor:
     """Limit the gradient that the step has collected; returns its norm before that."""
     parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
     state.scaler.unscale_(state.optimizer)
     if clip_grad is not None:
-        return torch.nn.utils.clip_grad_norm_(parameters, clip_grad).item()
-    return gradient_norm(parameters).item()
+        return torch.nn.utils.clip_grad_norm_(parameters, clip_grad)
+    return gradient_norm(parameters)
 
 
-def optimizer_step(state: TrainingState, lr: float) -> None:
-    """Apply the gradients at this learning rate and clear them."""
+def optimizer_step(state: TrainingState, lr: float, failed: Tensor | None = None) -> None:
+    """Apply the gradients at this learning rate and clear them; where ``failed`` is true, nothing changes."""
     set_lr(state.optimizer, lr)
+    if failed is not None:
+        state.optimizer.found_inf = failed.float()  # type: ignore[attr-defined]
     state.scaler.step(state.optimizer)
     state.scaler.update()
     state.optimizer.zero_grad(set_to_none=True)
     state.step += 1
+    if state.average is not None:
+        state.average.update(state.model)
 
 
 # --- log -----------------------------------------------------------------------------------------------------------
@@ -344,9 +351,8 @@ class Recorder:
         """Since this start of the run."""
         return round(time.perf_counter() - self.began, 3)
 
-    def step_done(self, loss: float, lr: float, norm: float, **more: float) -> None:
+    def step_done(self, lr: float, norm: float, **more: float) -> None:
         """Count a step; ``more`` are further numbers for its line."""
-        self.state.pending.append(loss)
         step = self.state.step
         if step % self.every and step != self.steps:
             return
@@ -397,57 +403,103 @@ class Recorder:
 # --- saving --------------------------------------------------------------------------------------------------------
 
 
-class Saver:
-    """Writes checkpoints every few minutes, every few steps, and when the run is asked to stop.
+class Steps:
+    """Ends steps: looks at loss and gradient, applies it, and writes checkpoints every few minutes, every few steps, and
+    when the run is asked to stop.
 
-    A checkpoint that is due waits for the next step's loss and gradient: with weights whose gradient is not finite no
-    run can go on.
+    To look at a number of a GPU is to wait for it. So a GPU's are looked at every ``log_steps`` steps; until then a step
+    whose numbers are not finite, and all after it, change no weight. A checkpoint that is due waits for the next look at
+    loss and gradient: with weights whose gradient is not finite no run can go on. It is written while the training goes on.
     """
 
     def __init__(
-        self, run: Path, state: TrainingState, options: PretrainOptions | FinetuneOptions, hardware: Hardware
+        self,
+        run: Path,
+        state: TrainingState,
+        options: PretrainOptions | FinetuneOptions,
+        hardware: Hardware,
+        clips: Sequence[Clip],
+        recorder: Recorder,
+        look_every: int | None = None,
     ) -> None:
         self.run, self.state, self.options, self.hardware = run, state, options, hardware
-        self.saved_at, self.saved_step, self.is_due = time.monotonic(), state.step, False
+        self.clips, self.recorder = clips, recorder
+        self.look_every = look_every or (options.log_steps if hardware.is_cuda else 1)
+        self.unseen: list[tuple[int, Tensor, list[Tensor]]] = []
+        self.losses: dict[int, float] = {}
+        self.failed: Tensor | None = None
+        self.last_loss = self.last_norm = math.nan
+        self.saved_at, self.saved_step = time.monotonic(), state.step
+        self.writer, self.writing = ThreadPoolExecutor(1), Future[Path]()
+        self.writing.cancel()
         self.interrupted = threading.Event()
         self.all_stop = False
 
-    def mean_loss(self, own: Tensor) -> float:
-        """The mean of the loss over all processes, which tell each other at the same time whether one was interrupted."""
-        if self.hardware.processes.world == 1:
-            return own.item()
-        interrupted = torch.tensor(float(self.interrupted.is_set()), device=own.device)
-        loss, share = self.hardware.mean(torch.stack([own, interrupted])).tolist()
-        self.all_stop = share > 0
-        return loss
-
-    def check_finite(
-        self, loss: float, own: float, norm: float, clips: Sequence[Clip], parts: Iterable[dict[str, Tensor]]
-    ) -> None:
-        """Write the checkpoint that is due: the weights have proved good.
+    def end(self, own: Tensor, parts: Sequence[dict[str, Any]], lr: float) -> bool:
+        """End a step whose gradients are there; returns True if the run must stop here (``stop_after_steps``).
 
         Args:
-            loss: the mean over all processes.
             own: the loss of this process.
-            norm: of the gradient. In fp16 it may be infinite: the scaler leaves out that step and lowers its scale.
-            clips, parts: the step's data, to name the files in the message.
+            parts: the step's batches.
+            lr: learning rate.
 
         Raises:
             NonFiniteLossError: the loss of any process, or the gradient, is infinite or not a number. A checkpoint of these
                 weights, written because the run was stopped, goes.
+            KeyboardInterrupt: the run was asked to stop; the checkpoint is written.
         """
-        if math.isfinite(loss) and (math.isfinite(norm) or self.state.scaler.is_enabled()):
-            if self.is_due:
+        state, step = self.state, self.state.step + 1
+        self.note(step, own, clipped_gradient(state, self.options.clip_grad), parts)
+        is_due = bool(self.options.save_steps) and state.step % (self.options.save_steps or 1) == 0
+        if step % self.look_every == 0 or is_due or step in (self.recorder.steps, self.options.stop_after_steps):
+            self.look()
+            if is_due or time.monotonic() - self.saved_at > self.options.save_minutes * 60:
                 self._save(self.options.keep)
+        optimizer_step(state, lr, self.failed)
+        self._count_losses()
+        self.recorder.step_done(lr, self.last_norm)
+        return self._is_over()
+
+    def note(self, step: int, own: Tensor, norm: Tensor, parts: Sequence[dict[str, Any]]) -> None:
+        """Keep a step's numbers where they are: mean loss and own, norm, share of the processes that were interrupted."""
+        mean = torch.stack([own, torch.zeros_like(own)])
+        if self.hardware.processes.world > 1:
+            interrupted = self.hardware.send(torch.tensor(float(self.interrupted.is_set())))
+            mean = self.hardware.mean(torch.stack([own, interrupted]))
+        numbers = torch.stack([mean[0], own, norm, mean[1]])
+        self.unseen.append((step, numbers, [batch["index"] for batch in parts]))
+        if self.look_every > 1 and not self.state.scaler.is_enabled():  # the scaler leaves out steps by itself
+            failed = ~numbers.isfinite().all()
+            self.failed = failed if self.failed is None else self.failed | failed
+
+    def look(self) -> None:
+        """Raises ``NonFiniteLossError`` for the first step that nobody has looked at yet and whose numbers are not finite."""
+        steps, numbers, indices = zip(*self.unseen, strict=True)
+        self.unseen = []
+        for step, row, clips in zip(steps, torch.stack(numbers).tolist(), indices, strict=True):
+            loss, own, self.last_norm, interrupted = row
+            self._check_finite(step, loss, own, self.last_norm, clips)
+            self.losses[step] = self.last_loss = loss
+            self.all_stop = interrupted > 0
+        self._count_losses()
+
+    def _count_losses(self) -> None:
+        for step in [step for step in self.losses if step <= self.state.step]:
+            self.state.pending.append(self.losses.pop(step))
+
+    def _check_finite(self, step: int, loss: float, own: float, norm: float, indices: Iterable[Tensor]) -> None:
+        """In fp16 the norm may be infinite: the scaler leaves out that step and lowers its scale."""
+        if math.isfinite(loss) and (math.isfinite(norm) or self.state.scaler.is_enabled()):
             return
-        step = self.state.step
+        step -= 1
+        self.finish_writing()
         saved = checkpoints(self.run)
         kept = [path for path in saved if step_of(path) < step]
         self.hardware.everyones(None)  # all have looked
         if self.hardware.processes.is_first:
             for ruined in saved[len(kept) :]:
                 delete_folder(ruined)
-        paths = dict.fromkeys(clips[number].path for batch in parts for number in batch["index"].tolist())
+        paths = dict.fromkeys(self.clips[number].path for some in indices for number in some.tolist())
         elsewhere = math.isfinite(own) and not math.isfinite(loss)
         named = "(in another process, see its message)" if elsewhere else "\n  ".join(paths)
         what = f"gradient of step {step + 1} has the norm {norm}"
@@ -460,19 +512,14 @@ class Saver:
             f"{go_on} another `output`{older}, and a lower `base_lr`, a `clip_grad`, or `precision` bf16 or fp32."
         )
 
-    def step_done(self) -> bool:
-        """Note whether it is time to save; returns True if the run must stop here (``stop_after_steps``).
-
-        Raises:
-            KeyboardInterrupt: the run was asked to stop; the checkpoint is written.
-        """
-        step, options = self.state.step, self.options
-        stop = options.stop_after_steps is not None and step >= options.stop_after_steps
+    def _is_over(self) -> bool:
+        stop = self.options.stop_after_steps is not None and self.state.step >= self.options.stop_after_steps
         interrupted = self.all_stop if self.hardware.processes.world > 1 else self.interrupted.is_set()
-        by_clock = time.monotonic() - self.saved_at > options.save_minutes * 60
-        self.is_due = by_clock or (options.save_steps is not None and step % options.save_steps == 0)
         if stop or interrupted:
+            if self.unseen:
+                self.look()
             self._save(self.options.keep + 1)  # these weights have not proved good: the last that have stay
+            self.finish_writing()
             self.hardware.everyones(None)  # torchrun kills those who still write when the first has ended
         if interrupted:
             raise KeyboardInterrupt
@@ -480,8 +527,14 @@ class Saver:
 
     def _save(self, keep: int) -> None:
         if self.hardware.processes.is_first and self.saved_step != self.state.step:
-            save_checkpoint(self.run, self.state, keep)
-        self.saved_at, self.saved_step, self.is_due = time.monotonic(), self.state.step, False
+            self.finish_writing()
+            self.writing = self.writer.submit(save_checkpoint, self.run, take_snapshot(self.state), keep)
+        self.saved_at, self.saved_step = time.monotonic(), self.state.step
+
+    def finish_writing(self) -> None:
+        """Wait for the checkpoint that is being written; raises what went wrong with it."""
+        if not self.writing.cancelled():
+            self.writing.result()
 
     @contextlib.contextmanager
     def finish_step_before_stopping(self) -> Iterator[None]:
@@ -492,6 +545,7 @@ class Saver:
         """
         if threading.current_thread() is not threading.main_thread():
             yield
+            self.finish_writing()
             return
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
@@ -504,6 +558,7 @@ class Saver:
             signal.signal(number, ask)
         try:
             yield
+            self.finish_writing()
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

@@ -146,7 +146,10 @@ class Block(nn.Module):
         survivors = 1 / (1 - self.drop_path)
         if not self.skip_dropped:
             return x + branch(norm(x)) * (keep.to(x.device, x.dtype) * survivors)[:, None, None]
-        kept = keep.nonzero()[:, 0].to(x.device)
+        kept = keep.nonzero()[:, 0]  # on the CPU, where these numbers are drawn
+        if x.is_cuda:
+            kept = kept.pin_memory()
+        kept = kept.to(x.device, non_blocking=True)
         if len(kept) == len(x):
             return x + branch(norm(x)) * survivors
         if len(kept) == 0:
