@@ -33,6 +33,7 @@ REASONS: dict[str, str] = {
     "few_person_frames": "a person in fewer than min_person_frames of the clip's sampled frames",
     "small_people": "the largest person takes less of the picture than min_person_share",
     "still_people": "people move less, compared with the rest of the picture, than min_person_motion",
+    "screen": "what moves fills a rectangle within a picture that rests, more than max_screen: a filmed screen, perhaps",
     "no_detector": "curated without a detector: nobody has looked for people yet",
     "static": "a still picture, or a slow zoom over one; rejected with more motionless frames than max_static_share",
     "like_taken_down": "may show what was taken down from this dataset: a person must look before it is used",
@@ -60,6 +61,7 @@ REASONS: dict[str, str] = {
     "dark": "darker than min_brightness",
     "blurred": "less sharp than min_sharpness",
     "orientation": "not in the orientation asked for",
+    "ai_labelled": "left out by ai_labelled, for having or lacking the platform's label for AI-generated content",
     "human_rejected": "a person looked at it and rejected it",
     "released_rejected": "rejected in the release that this dataset was made of; the file here is another download",
     "human_no_action": "a person looked at it and saw nobody act in it",
@@ -254,6 +256,8 @@ class Quality:
     """Share of the video's frames that show two moments in alternate lines; the clip shows one of them."""
     zoomed_share: float = 0.0
     """Share of the successive sampled frames that are one still picture, evenly zoomed or moved."""
+    screen: float = 0.0
+    """How well what moves fills a rectangle within a picture that rests, as a filmed screen does: 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ PROBE = Probe(
     duration_s=8.0, duration_s_from_header=8.0, frames=240, frames_from_header=240, corrupt_frames=0, start_s=0.0,
     bit_rate=None, has_audio=False,
 )  # fmt: skip
+BY_AI = Source("/v.mp4", metadata={"ai_label": "AIGC Type 1"})
 DAMAGED = replace(PROBE, corrupt_frames=3)
 
 
@@ -74,6 +75,15 @@ def still(**shares: float) -> Quality:
         (record(quality=still(static_share=1.0)), {"static": "keep"}, "accepted", ["enough_people"]),
         (record(quality=still(static_share=1.0), people=0), {"min_person_frames": 0}, "needs_review", ["static"]),
         (record(quality=still(static_share=1.0), people=0), {}, "needs_review", ["few_person_frames"]),
+        (record(quality=still(screen=0.9)), {}, "accepted", ["enough_people"]),
+        (record(quality=still(screen=0.9)), {"max_screen": 0.8}, "needs_review", ["screen"]),
+        (record(quality=still(screen=0.7)), {"max_screen": 0.8}, "accepted", ["enough_people"]),
+        (record(quality=still(screen=0.1)), {"max_screen": 0.0}, "needs_review", ["screen"]),
+        (record(source=BY_AI), {}, "accepted", ["enough_people"]),
+        (record(source=BY_AI), {"ai_labelled": "drop"}, "rejected", ["ai_labelled"]),
+        (record(source=BY_AI), {"ai_labelled": "only"}, "accepted", ["enough_people"]),
+        (record(), {"ai_labelled": "drop"}, "accepted", ["enough_people"]),
+        (record(), {"ai_labelled": "only"}, "rejected", ["ai_labelled"]),
         (record(probe=DAMAGED), {}, "accepted", ["enough_people"]),
         (record(probe=DAMAGED), {"damaged": "reject"}, "rejected", ["corrupt"]),
         (record(probe=DAMAGED, scene_s=2.0), {}, "rejected", ["corrupt"]),

@@ -151,6 +151,27 @@ def test_the_longest_shot_is_sampled(missed_cut, scenes):
     assert kept == ([(37, 42), (107, 112)] if scenes == "content" else [])
 
 
+def test_the_second_look_sees_the_picture_upright(make_video):
+    """A network that finds a transition wherever the upper half is bright: below, the stored picture lies on its side."""
+
+    def bright_above(thumbs):
+        is_so = thumbs[:, :13].mean(axis=(1, 2, 3)) > 2 * thumbs[:, 14:].mean(axis=(1, 2, 3)) + 20
+        return np.repeat(is_so[:, None], 2, axis=1).astype(np.float32)
+
+    def upright(bright):
+        picture = np.full((96, 128, 3), 40, np.uint8)
+        picture[:48] = 40 + 180 * bright
+        return picture
+
+    frames = [upright(40 <= n < 44) for n in range(80)]
+    for rotation in (0, 90, 180):
+        path = make_video(f"turned{rotation}.mp4", frames, fps=15, rotation=rotation)
+        with video.VideoFile(path) as opened:
+            options = CurateOptions(second_look=True, scene_threshold=255.0)
+            found = gather_evidence(opened, options, 416, bright_above).transitions
+        assert [(t.start_frame, t.end_frame) for t in found or ()] == [(38, 46)], rotation
+
+
 def test_without_the_look_nothing_is_said_of_transitions(missed_cut):
     found = evidence_of(missed_cut, second_look=False, scene_threshold=255.0)
     assert found.transitions is None and len(found.scenes) == 1

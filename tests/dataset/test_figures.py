@@ -171,3 +171,12 @@ def test_clips_without_labels_have_sample_frames_too(tmp_path: Path) -> None:
     add_poster(folder, "v")
     draw_figures(folder, stats)
     assert words(folder, "sample_frames") == ["Sample frames", "without a label"]
+
+
+def test_what_clips_stand_for_on_the_platform(tmp_path: Path) -> None:
+    rows = [accepted(f"v{n}", ["a" if n else "b"]) | {"inclusion_probability": 0.5 if n else 0.01} for n in range(4)]
+    folder, stats = dataset(tmp_path, rows)
+    assert names(draw_figures(folder, stats)) == sorted([*ALWAYS, "on_the_platform"])
+    told = words(folder, "on_the_platform")
+    assert [word for word in told if word in ("a", "b")] == ["b", "a"], "the larger first"
+    assert "100 (1 clips)" in told and "6 (3 clips)" in told and "4 clips stand for about 106" in told

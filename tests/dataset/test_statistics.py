@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -144,6 +145,25 @@ def test_seconds_hours_and_stages(manifest: WriteManifest) -> None:
     }  # fmt: skip
     assert {b.low: b.count for b in stats.duration_histogram if b.count} == {4.0: 1, 5.0: 1, 10.0: 1}
     assert len(stats.duration_histogram) == 13  # without gaps from 4.0 to 10.5
+
+
+def test_what_clips_stand_for_on_the_platform(manifest: WriteManifest) -> None:
+    chances = {"a": 0.5, "b": 0.1, "c": 0.01}  # c is not accepted, and of g nobody knows it
+    rows = [one | {"inclusion_probability": chances.get(one["video_id"])} for one in EIGHT]
+    stats = dataset_statistics(manifest(rows))
+    assert (stats.sampled, stats.represented, stats.funnel.represented) == (2, 12.0, 12.0)
+    assert {f.label: f.represented for f in stats.labels} == {"boxing": 12.0, "clapping": 10.0, "(none)": 0.0}
+    told = statistics_table(stats)
+    assert "Weighted by probability, 2 clips" in told and re.search(r"clapping +2 +66\.7 % +10 +83\.3 %", told)
+    assert "Weighted" not in statistics_table(dataset_statistics(manifest(EIGHT)))
+
+
+def test_scores_of_the_picture_are_counted(manifest: WriteManifest) -> None:
+    scores = [{"zoomed_share": 0.7, "hdr": "pq"}, {"zoomed_share": 0.6, "interlaced_share": 1.0}, {"screen": 0.95}]
+    rows = [one | score for one, score in zip(EIGHT[:5], [*scores, {}, {"hdr": "hlg"}], strict=True)]
+    stats = dataset_statistics(manifest(rows))
+    assert stats.pictures == {"hdr": 1, "interlaced": 1, "screen": 1, "zoomed": 1}, "e cannot be read"
+    assert "pictures        hdr 1, interlaced 1, screen 1, zoomed 1" in statistics_table(stats)
 
 
 def test_pictures(manifest: WriteManifest) -> None:

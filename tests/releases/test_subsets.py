@@ -17,7 +17,14 @@ from tests.releases.conftest import ROWS
 from tiktokactions import cli
 from tiktokactions.clips.read import read_clips
 from tiktokactions.dataset.subset_mark import is_subset
-from tiktokactions.releases.subset import choose, farthest_first, features_from_file, place_of, quality_scores
+from tiktokactions.releases.subset import (
+    candidates_of,
+    choose,
+    farthest_first,
+    features_from_file,
+    place_of,
+    quality_scores,
+)
 from tiktokactions.releases.subset_options import Choice, SubsetError
 from tiktokactions.study.cost import Cost
 from tiktokactions.study.trials import Trial
@@ -37,6 +44,21 @@ def ids(rows: list[dict[str, Any]]) -> list[str]:
 
 
 MANY = [row(f"v{n}", "abc"[n % 3] if n < 30 else "rare") for n in range(34)]
+
+
+@pytest.mark.parametrize(("how", "left"), [("keep", {"a", "b"}), ("drop", {"b"}), ("only", {"a"})])
+def test_the_ai_label(how: Any, left: set[str]) -> None:
+    class Data:
+        def batches(self, columns: list[str]) -> Any:
+            rows = [{"video_id": i, "status": "accepted", "clip_path": i, "ai_label": label} for i, label in AI_LABELS]
+            table = pa.Table.from_pylist([dict.fromkeys(columns) | {"labels": []} | row for row in rows])
+            return table.select(columns).to_batches()
+
+    rows = candidates_of(Data(), Choice("random", 2, ai_labelled=how))  # type: ignore[arg-type]
+    assert {row["video_id"] for row in rows} == left
+
+
+AI_LABELS = (("a", "AIGC Type 1"), ("b", None))
 
 
 def test_random_subsets_are_nested_seeded_and_stable_when_the_dataset_grows() -> None:

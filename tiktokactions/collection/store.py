@@ -337,12 +337,15 @@ class Collection:
             yield video_id, carried(tags, asked), creator, json.loads(raw)
 
     def probabilities(self, video_id: str | None = None) -> dict[str, JsonObject]:
-        """By video, ``inclusion_probability``: how likely it was to be chosen, by hashtag, as far as that is known."""
+        """By video, ``inclusion_probability``: how likely it was to be chosen, by hashtag; and ``inclusion_unknown``: why
+        that is not known of others."""
         found: dict[str, JsonObject] = {}
-        query = "SELECT video_id, hashtag, probability FROM found WHERE probability IS NOT NULL"
-        where, values = (" AND video_id=?", (video_id,)) if video_id is not None else ("", ())
-        for video, hashtag, probability in self.database.execute(query + where, values):
-            found.setdefault(video, {"inclusion_probability": {}})["inclusion_probability"][hashtag] = probability
+        query = "SELECT video_id, hashtag, probability, state FROM found JOIN hashtags USING(hashtag)"
+        where, values = (" WHERE video_id=?", (video_id,)) if video_id is not None else ("", ())
+        for video, hashtag, probability, state in self.database.execute(query + where, values):
+            why = "its hashtag is not finished" if state == "open" else "nobody knows how many videos its window has"
+            name, value = ("inclusion_unknown", why) if probability is None else ("inclusion_probability", probability)
+            found.setdefault(video, {}).setdefault(name, {})[hashtag] = value
         return found
 
     def imported(self, video_id: str) -> JsonObject:

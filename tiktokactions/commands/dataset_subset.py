@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tiktokactions.collection.rows import AiLabelled
 from tiktokactions.commands.dataset import Dataset
 from tiktokactions.commands.options import AnyPath, nothing
 from tiktokactions.commands.predict import predict
@@ -34,6 +35,7 @@ def dataset_subset(
     labels: Sequence[str] = (),
     cap: int | None = None,
     sides: Sequence[str] = (),
+    ai_labelled: AiLabelled = "keep",
     features: AnyPath | None = None,
     progress: Callable[[TrainingProgress], None] = nothing,
 ) -> Subset:
@@ -49,6 +51,7 @@ def dataset_subset(
         labels: only clips with one of these labels.
         cap: at most so many clips of one label.
         sides: only clips on these sides of a split dataset, for example train.
+        ai_labelled: keep or drop clips with the platform's label for AI-generated content, or take only them.
         features: for ``diverse``: a file of features that 'predict' wrote, or a run, whose features are computed now
             (default: perceptual hashes and colours).
         progress: receives the progress of computing features.
@@ -66,7 +69,7 @@ def dataset_subset(
     data = Dataset.whole(dataset)
     folder = data.folder
     with data.reading():
-        choice = Choice(by, size, seed, tuple(labels), cap, tuple(sides))
+        choice = Choice(by, size, seed, tuple(labels), cap, tuple(sides), ai_labelled)
         if out.exists() and not is_subset(out) and (not out.is_dir() or any(out.iterdir())):
             raise UsageError(f"{out}: not empty and not a subset; choose a new or an empty folder")
         if features is not None and by != "diverse":

@@ -55,6 +55,10 @@ def refusals(record: VideoRecord, options: CurateOptions, duplicate_of: str | No
     if is_damaged and options.damaged == "reject":
         return ["corrupt"]
     reasons = []
+    if options.ai_labelled != "keep" and bool(record.source.metadata.get("ai_label")) == (
+        options.ai_labelled == "drop"
+    ):
+        reasons.append("ai_labelled")
     # Time stamps are rounded to the container's clock: a scene of 105 frames at 30 fps may measure 3.499 s.
     if scene.duration_s < options.min_clip_s - 0.25 / record.probe.fps:
         reasons.append("corrupt" if is_damaged else "too_short")
@@ -72,6 +76,8 @@ def _by_content(record: VideoRecord, options: CurateOptions) -> tuple[Status, *t
     is_still = quality is not None and (quality.static_share >= STATIC_SHARE or quality.zoomed_share >= ZOOMED_SHARE)
     if status == "accepted" and is_still and options.static == "review":
         return "needs_review", "static"
+    if status == "accepted" and quality and options.max_screen is not None and quality.screen > options.max_screen:
+        return "needs_review", "screen"
     return status, *reasons
 
 

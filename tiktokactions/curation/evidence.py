@@ -220,7 +220,7 @@ def _one_pass(
         changes.add(number, luma, frame.starts_anew)
         thumbs.add(frame.time_s, luma)
         if look is not None:
-            look.add(number, frame.time_s, image_bgr)
+            look.add(number, frame.time_s, frame.shape.orientation.of_pixels(image_bgr))
         scenes.cut(cuts.feed(frame.time_s, image_bgr))
         clock = time.perf_counter()
         analyse_s += clock - decoded

@@ -24,6 +24,7 @@ from tiktokactions.curation.options import CurateOptions, clip_fingerprint, deci
 from tiktokactions.curation.people import ResolvedDetector, open_detector
 from tiktokactions.curation.quality import frame_hashes, measure_quality
 from tiktokactions.curation.scenes import sample_indices
+from tiktokactions.curation.screens import screen_score
 from tiktokactions.curation.segment import doubtful_times, person_motion, person_share
 from tiktokactions.curation.still import evenly_moved_share
 from tiktokactions.curation.transnet import open_network
@@ -124,6 +125,7 @@ def _look(
     quality = measure_quality(pictures, evidence.static_share, probe.width, probe.height)
     interlaced_share = round(probe.interlaced_frames / probe.frames, 4)
     quality = replace(quality, interlaced_share=interlaced_share, zoomed_share=evenly_moved_share(pictures))
+    quality = replace(quality, screen=screen_score(pictures))
     samples = tuple(
         Sample(frame.time_s, frame.index, boxes, *frame_hashes(picture, quality.borders))
         for frame, picture, boxes in zip(evidence.samples, pictures, people, strict=True)

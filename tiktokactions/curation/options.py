@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from tiktokactions.collection.rows import AiLabelled
 from tiktokactions.curation.listed import LABEL_SOURCES
 from tiktokactions.machine import usable_cores
 from tiktokactions.options import Check, check_bounds, check_options, option
@@ -81,6 +82,14 @@ class CurateOptions:
     )
     min_person_motion: float | None = option(
         None, "decision", "review clips whose people move less beside the rest, 0 to 1, 0.5 alike (still_people)"
+    )
+    max_screen: float | None = option(
+        None,
+        "decision",
+        "review videos in which a rectangle moves and the rest does not, above this score, 0 to 1 (screen)",
+    )
+    ai_labelled: AiLabelled = option(
+        "keep", "decision", "keep or drop videos with the platform's label for AI-generated content, or take only them"
     )
     orientation: Literal["any", "portrait", "landscape", "square"] = option(
         "any", "decision", "reject videos of another orientation (orientation)"

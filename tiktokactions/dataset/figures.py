@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FIGURES = (
-    *("clips_per_label", "clips_per_label_names", "label_ranges", "durations", "funnel", "timings", "sample_frames"),
+    *("clips_per_label", "clips_per_label_names", "on_the_platform", "label_ranges", "durations", "funnel", "timings"),
+    "sample_frames",
 )
 """Names of all figures, in the order in which they are drawn."""
 
@@ -63,7 +64,7 @@ def draw_figures(
     """
     folder = folder or dataset / "figures"
     paths = []
-    for draw in (clips_per_label, clips_per_label_names, label_ranges, durations, funnel, timings):
+    for draw in (clips_per_label, clips_per_label_names, on_the_platform, label_ranges, durations, funnel, timings):
         if (figure := draw(stats)) is not None:
             paths += plots.save_figure(figure, folder / draw.__name__)
     paths += save_sample_frames(dataset, stats, folder / "sample_frames", manifest)
@@ -145,6 +146,23 @@ def clips_per_label_names(stats: Statistics) -> Figure | None:
         for row, f in enumerate(part):
             axes.text(1.08, row, plots.printable(f.label, 18), ha="right", va="center", fontsize=7)
             axes.text(1.16 + lengths[row], row, f"{f.accepted:,}", va="center", fontsize=7, color=plots.MUTED)
+    return figure
+
+
+def on_the_platform(stats: Statistics) -> Figure | None:
+    """What the accepted clips stand for on the platform by label, each weighted by one divided by its inclusion probability;
+    the largest labels. None where no probability is known."""
+    labels = sorted((f for f in stats.labels if f.represented), key=lambda f: (-f.represented, f.label))[
+        :MAX_NAMED_BARS
+    ]
+    if not labels:
+        return None
+    figure = plots.new_figure(8, 0.8 + 0.27 * len(labels))
+    axes = figure.add_subplot()
+    notes = [f"{f.represented:,.0f} ({f.accepted:,} clips)" for f in labels]
+    plots.horizontal_bars(axes, [f.label for f in labels], [f.represented for f in labels], notes, plots.ACCEPTED)
+    told = f"{stats.sampled:,} clips stand for about {stats.represented:,.0f}"
+    plots.title(axes, "Videos on the platform per label, estimated", told)
     return figure
 
 

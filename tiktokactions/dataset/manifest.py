@@ -49,7 +49,8 @@ SCHEMA = pa.schema(
             (_TEXT, "record_sha256"),
             (pa.map_(_TEXT, _TEXT), "human_answers"),
             (_TEXT, "ai_label", "sampling"),
-            (_FLOAT, "inclusion_probability"),
+            (_FLOAT, "inclusion_probability", "zoomed_share", "interlaced_share", "screen"),
+            (_TEXT, "hdr"),
         )
         for name in names
     ]
@@ -67,6 +68,8 @@ def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None 
     row |= _fields(source, "category", "creator", "size_bytes", "sound", "title")
     row |= _fields(probe, "duration_s", "fps", "width", "height")
     row |= _fields(quality, "static_share", "brightness", "sharpness", "orientation")
+    row |= _fields(quality, "zoomed_share", "interlaced_share", "screen")
+    row["hdr"] = probe.hdr or None if probe is not None else None
     row |= {f"clip_{name}": value for name, value in _fields(record.clip, "path", "frames").items()}
     scores = _fields(record.clip, "person_share", "person_motion")
     row |= {name: score if isinstance(score, float) else None for name, score in scores.items()}

@@ -55,8 +55,13 @@ COLUMNS = [
     *("longest_scene_s", "person_frames", "clip_start_s", "clip_end_s", "split", "detector", "orientation"),
     *("copies", "size_bytes", "timings"),
 ]
-LATER_COLUMNS = ("clip_person_frames", "ai_label", "inclusion_probability", "sampling")
+LATER_COLUMNS = (
+    *("clip_person_frames", "ai_label", "inclusion_probability", "sampling"),
+    *("zoomed_share", "interlaced_share", "screen", "hdr"),
+)
 """Read with the others where a manifest has them."""
+PICTURES = {"zoomed": ("zoomed_share", 0.7), "interlaced": ("interlaced_share", 0.5), "screen": ("screen", 0.9)}
+"""Scores of the picture that are counted, and from where on."""
 STAGES = ("seen", "readable", "long_enough", "people", "accepted", "needs_review")
 
 
@@ -71,6 +76,8 @@ class Funnel:
     people: int = 0
     accepted: int = 0
     needs_review: int = 0
+    represented: float = 0.0
+    """How many videos of the platform the accepted ones stand for, of those whose inclusion probability is known."""
 
     @property
     def rejected(self) -> int:
@@ -170,6 +177,8 @@ class Statistics:
     """How these were sampled, in the words of their collections."""
     represented: float = 0.0
     """How many videos of the platform these stand for: the sum of one divided by that probability."""
+    pictures: dict[str, int] = field(default_factory=dict)
+    """Readable videos that are ``hdr``, mostly ``interlaced``, ``zoomed`` over a still, or look like a filmed ``screen``."""
 
     @property
     def accepted(self) -> int:
@@ -253,6 +262,8 @@ class _Tally:
         self.splits: Counter[str] = Counter()
         self.total = np.zeros(len(STAGES), np.int64)
         self.labels: dict[str, np.ndarray] = {}
+        self.label_weights: Counter[str] = Counter()
+        self.pictures: Counter[str] = Counter()
         # {columns: {values: [readable, accepted]}}
         self.shares: dict[tuple[str, ...], dict[tuple[Any, ...], np.ndarray]] = {
             keys: {} for keys in (("short side",), ("width", "height"), ("orientation",), ("fps",))
@@ -274,7 +285,8 @@ class _Tally:
 def _count(batch: pa.RecordBatch, tally: _Tally, min_person_frames: int) -> None:
     flags = _stage_flags(batch, tally, min_person_frames)
     tally.total += flags.sum(axis=0)
-    _count_labels(batch, flags, tally)
+    weights = _weights(batch, flags[:, 4])
+    _count_labels(batch, flags, weights, tally)
     readable, accepted, review = flags[:, 1], flags[:, 4], flags[:, 5]
     _count_pictures(batch, readable, accepted, tally)
     _count_seconds(batch, readable, accepted, review, tally)
@@ -287,11 +299,13 @@ def _count(batch: pa.RecordBatch, tally: _Tally, min_person_frames: int) -> None
     if "ai_label" in batch.schema.names:
         labelled = _mask(pc.is_valid(batch["ai_label"]))
         tally.ai_labelled += [labelled.sum(), (labelled & accepted).sum()]
-        chances = _numbers(batch, "inclusion_probability")[accepted]
-        chances = chances[chances > 0]
-        tally.sampled += len(chances)
+        tally.sampled += int(np.count_nonzero(weights))
         tally.designs.update(_value_counts(batch["sampling"].filter(pa.array(accepted)).drop_null()))
-        tally.represented += float((1 / chances).sum())
+        tally.represented += float(weights.sum())
+    if "hdr" in batch.schema.names:
+        shares = {name: _numbers(batch, column) >= least for name, (column, least) in PICTURES.items()}
+        shares["hdr"] = _mask(pc.is_valid(batch["hdr"]))
+        tally.pictures.update({name: int((has & readable).sum()) for name, has in shares.items()})
     tally.copies += pc.sum(batch["copies"]).as_py() or 0
     tally.bytes += pc.sum(batch["size_bytes"]).as_py() or 0
 
@@ -320,15 +334,25 @@ def _stage_flags(batch: pa.RecordBatch, tally: _Tally, min_person_frames: int) -
     return np.stack([np.ones(batch.num_rows, bool), readable, long_enough, people, accepted, review], axis=1)
 
 
-def _count_labels(batch: pa.RecordBatch, flags: np.ndarray, tally: _Tally) -> None:
+def _weights(batch: pa.RecordBatch, accepted: np.ndarray) -> np.ndarray:
+    """How many videos of the platform each row stands for, (N,): 0 if it is not accepted, or nobody knows."""
+    if "inclusion_probability" not in batch.schema.names:
+        return np.zeros(batch.num_rows)
+    chances = np.nan_to_num(_numbers(batch, "inclusion_probability"))
+    return np.divide(1.0, chances, out=np.zeros(batch.num_rows), where=accepted & (chances > 0))
+
+
+def _count_labels(batch: pa.RecordBatch, flags: np.ndarray, weights: np.ndarray, tally: _Tally) -> None:
     rows, names = labels_of_rows(batch)
     encoded = names.dictionary_encode()
     codes = encoded.indices.to_numpy()
     counts = np.stack(
         [np.bincount(codes[flags[rows, i]], minlength=len(encoded.dictionary)) for i in range(len(STAGES))], axis=1
     )
-    for name, row in zip(encoded.dictionary.to_pylist(), counts, strict=True):
+    stands_for = np.bincount(codes, weights[rows], minlength=len(encoded.dictionary))
+    for name, row, weight in zip(encoded.dictionary.to_pylist(), counts, stands_for.tolist(), strict=True):
         tally.labels[name] = tally.labels.get(name, 0) + row
+        tally.label_weights[name] += weight
 
 
 def _count_pictures(batch: pa.RecordBatch, readable: np.ndarray, accepted: np.ndarray, tally: _Tally) -> None:
@@ -398,7 +422,8 @@ def _value_counts(column: pa.Array) -> dict[str, int]:
 
 
 def _summarise(tally: _Tally, min_person_frames: int) -> Statistics:
-    labels = [Funnel(name, *(int(n) for n in counts)) for name, counts in tally.labels.items()]
+    stands_for = {name: round(weight, 1) for name, weight in tally.label_weights.items()}
+    labels = [Funnel(name, **_by_stage(counts), represented=stands_for[name]) for name, counts in tally.labels.items()]
     labels.sort(key=lambda f: (f.label == NO_LABEL, -f.accepted, f.label))
     clips = [f.accepted for f in labels if f.accepted and f.label != NO_LABEL]
     stages = [
@@ -412,7 +437,7 @@ def _summarise(tally: _Tally, min_person_frames: int) -> Statistics:
         status={status: tally.status[status] for status in STATUSES},
         reasons=_most_common_first(tally.reasons),
         to_judge=tally.status["needs_review"],
-        funnel=Funnel("all videos", *(int(n) for n in tally.total)),
+        funnel=Funnel("all videos", **_by_stage(tally.total), represented=round(tally.represented, 1)),
         labels=tuple(labels),
         clips_per_label=_clips_per_label(labels),
         paper_ranges=_open_bins(PAPER_RANGE_EDGES, Counter(bisect.bisect(PAPER_RANGE_EDGES, n) for n in clips)),
@@ -432,6 +457,7 @@ def _summarise(tally: _Tally, min_person_frames: int) -> Statistics:
         sampled=tally.sampled,
         designs=dict(tally.designs.most_common()),
         represented=round(tally.represented, 1),
+        pictures=_most_common_first(tally.pictures),
         creators=len(tally.creators),
         creators_accepted=len(tally.creators_accepted),
         copies=tally.copies,
@@ -439,6 +465,10 @@ def _summarise(tally: _Tally, min_person_frames: int) -> Statistics:
         splits=_most_common_first(tally.splits),
         stages=tuple(sorted(stages, key=lambda stage: (-stage.total_s, stage.name))),
     )
+
+
+def _by_stage(counts: np.ndarray) -> dict[str, int]:
+    return dict(zip(STAGES, counts.tolist(), strict=True))
 
 
 def _shares(

@@ -31,6 +31,7 @@ def statistics_table(stats: Statistics) -> str:
         rows = [[s.name, f"{s.readable:,}", f"{s.accepted:,}"] for s in shares]
         sections.append(_table(title, ["", "readable", "accepted"], rows))
     rows = [[s.name, f"{s.total_s:,.1f}", f"{s.mean_s:.3f}", f"{s.videos:,}"] for s in stats.stages]
+    sections.insert(3, _platform_table(stats))
     sections.append(_table("Seconds per stage", ["", "total", "mean per video", "videos"], rows))
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -70,6 +71,7 @@ def _overview(stats: Statistics) -> str:
         ("sources", f"{stats.source_hours:,.2f} hours, {size}, {stats.copies:,} identical copies"),
         ("creators", f"{stats.creators:,}, of accepted clips {stats.creators_accepted:,}"),
         ("labelled as AI", f"{stats.ai_labelled:,}, of accepted clips {stats.ai_labelled_accepted:,}"),
+        ("pictures", _counts({name: n for name, n in stats.pictures.items() if n})),
         ("detectors", _counts(stats.detectors)),
         ("splits", _counts(stats.splits)),
         ("clips per label", label_summary(stats)),
@@ -100,6 +102,20 @@ def _funnel_table(stats: Statistics) -> str:
         rows[1 + TABLE_LABELS * 3 // 4 : -TABLE_LABELS // 4] = [[f"… {more:,} more (stats.json)", *[""] * 7]]
     header = ["", "seen", "readable", "long enough", "people", "accepted", "review", "accepted %"]
     return _table("Funnel", header, rows)
+
+
+def _platform_table(stats: Statistics) -> str:
+    """The labels as they would be without the design: every clip weighted by one divided by its inclusion probability."""
+    found = sorted((f for f in stats.labels if f.represented), key=lambda f: (-f.represented, f.label))[:TABLE_LABELS]
+    rows = [
+        [
+            *(f.label, f"{f.accepted:,}", share(f.accepted, stats.accepted)),
+            *(f"{f.represented:,.0f}", f"{100 * f.represented / stats.represented:.1f} %"),
+        ]
+        for f in found
+    ]
+    title = f"Weighted by probability, {stats.sampled:,} clips"
+    return _table(title, ["", "clips", "share", "on the platform", "share"], rows)
 
 
 def _table(title: str, header: list[str], rows: list[list[str]], text_columns: tuple[int, ...] = (0,)) -> str:

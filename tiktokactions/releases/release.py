@@ -102,7 +102,7 @@ def write_release(
     with may_be_refused(f"{export.dataset.folder}: cannot be written to, so no take-down will find the release {out}"):
         _remember(export.dataset.folder, mark, out)
     write_json(out / MARK, mark)
-    write_origin(mark["id"], export.dataset.folder)
+    write_origin(str(mark["id"]), export.dataset.folder)
     return _write(export, out, publisher, gated, has_clips)
 
 

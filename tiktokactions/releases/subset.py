@@ -80,11 +80,13 @@ Row = JsonObject
 def candidates_of(data: Dataset, choice: Choice) -> list[Row]:
     """Accepted clips that fit, in the order that the seed gives them."""
     rows = []
-    for batch in data.batches(COLUMNS):
+    for batch in data.batches(COLUMNS if choice.ai_labelled == "keep" else [*COLUMNS, "ai_label"]):
         accepted = batch.filter(pc.and_(pc.equal(batch["status"], "accepted"), pc.is_valid(batch["clip_path"])))
         for row in accepted.to_pylist():
             row["names"] = labels_of(row)
             if choice.labels and not set(choice.labels) & set(row["names"]):
+                continue
+            if choice.ai_labelled != "keep" and (row["ai_label"] is None) == (choice.ai_labelled == "only"):
                 continue
             if row["split"] == "none" or (choice.sides and row["split"] not in choice.sides):
                 continue

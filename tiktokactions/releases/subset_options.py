@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from tiktokactions.collection.rows import AiLabelled
 from tiktokactions.errors import UsageError
 
 By = Literal["random", "balanced", "labels", "quality", "diverse"]
@@ -29,6 +30,7 @@ class Choice:
     """At most this many clips of one label."""
     sides: tuple[str, ...] = ()
     """Only clips on these sides of a split dataset."""
+    ai_labelled: AiLabelled = "keep"
 
     def __post_init__(self) -> None:
         if self.by not in WAYS:

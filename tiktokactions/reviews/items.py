@@ -47,6 +47,7 @@ class ReviewItem:
 
 DOUBTS = {
     "small_people": "they are small",
+    "screen": "it may be a filmed screen",
     "still_people": "they move less than the rest of the picture",
     "static": "it is a still picture, or a zoom over one",
 }
