@@ -109,6 +109,7 @@ def _composition(stats: Statistics) -> str:
 def _figures(stats: Statistics) -> str:
     timings = ["timings"] if stats.stages else []
     pictures = ["funnel", "clips_per_label", "label_ranges", "durations", "sample_frames", *timings]
+    pictures[2:2] = ["on_the_platform"] if stats.sampled else []
     lines = [f"![{name.replace('_', ' ').capitalize()}](figures/{name}.svg)" for name in pictures]
     if needs_names_figure(stats):
         lines.insert(2, "All labels by name: [figures/clips_per_label_names.svg](figures/clips_per_label_names.svg)")
