@@ -18,14 +18,18 @@ from safetensors.torch import load_file
 
 from tests.model.made_clips import make_clips
 from tiktokactions.clips.clip import ClipSet
-from tiktokactions.model.classification import soft_target_loss
+from tiktokactions.model.classification import classifier, soft_target_loss
 from tiktokactions.model.evaluate import evaluate, load_run, merge_views, run_views, top_accuracy
+from tiktokactions.model.export import export
 from tiktokactions.model.finetune import dry_finetune, finetune
+from tiktokactions.model.hardware import Hardware, Processes
 from tiktokactions.model.labels import class_counts, class_weights, targets_of, with_all_labels
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions, PredictOptions, PretrainOptions
 from tiktokactions.model.predict import Prediction, predict, windows_of, write_features, write_window_features
 from tiktokactions.model.pretrain import pretrain
 from tiktokactions.model.run import RunError, filled, read_log, read_run
+from tiktokactions.model.teacher import Teacher, load_teacher
+from tiktokactions.model.weights import WeightsError, read_weights
 from tiktokactions.video import UnreadableError
 
 SMALL: dict[str, Any] = {
@@ -299,6 +303,81 @@ def test_a_linear_probe_changes_the_last_layer_only(finished, train, test, tmp_p
     assert evaluate(tmp_path / "probe", train, LOOKS, tmp_path / "e").top1 > 0.5
     assert run(train, tmp_path / "probe", init=finished, linear_probe=True, segments=2, crops=1).result == result
     assert not (tmp_path / "probe" / "features.f32").exists()
+
+
+def test_an_attentive_probe_trains_an_attention_over_all_blocks(finished, train, test, tmp_path):
+    options: dict[str, Any] = {"init": finished, "attentive_probe": True, "ema": 0.5}
+    run(train, tmp_path / "probe", **options, stop_after_steps=2)
+    assert len(run(train, tmp_path / "probe", **options).result.layer_weights) == 4
+    result = run(train, tmp_path / "whole", **options).result
+    before, after = (load_file(folder / "model.safetensors") for folder in (finished, tmp_path / "probe"))
+    changed = {name.split(".")[0] for name in after if name not in before or not torch.equal(before[name], after[name])}
+    assert changed == {"pool", "fc_norm", "head"}
+    assert sum(result.layer_weights) == pytest.approx(1, abs=1e-3) and len(set(result.layer_weights)) > 1
+    whole = load_file(tmp_path / "whole" / "model.safetensors")
+    assert all(torch.equal(tensor, whole[name]) for name, tensor in after.items()), "stopped and gone on"
+    assert evaluate(tmp_path / "probe", test, LOOKS, tmp_path / "e").videos == 4
+    run(train, tmp_path / "tuned", init=tmp_path / "probe", epochs=1)  # the attention stays behind
+    assert not any(name.startswith("pool.") for name in load_file(tmp_path / "tuned" / "model.safetensors"))
+    with pytest.raises(WeightsError, match="other programs do not have the attentive probe"):
+        export(tmp_path / "probe", tmp_path / "out", to="huggingface")
+
+
+@pytest.mark.slow  # the quick tests compute the loss
+@pytest.mark.parametrize("distill", ["logits", "features"])
+def test_a_teacher_is_learned_from(finished, train, tmp_path, distill):
+    """A run that was stopped goes on bit for bit; what is left is a model like any other, of a size of its own."""
+    still = LEARNING | {"num_samples": 1, "batch_size": 12, "base_lr": 0.05}
+    options = still | {
+        "teacher": str(finished),
+        "distill": distill,
+        "distill_weight": 1.0,
+        "epochs": 6,
+        "image_size": 48,
+    }
+    run(train, tmp_path / "run", **options, stop_after_steps=3)
+    run(train, tmp_path / "run", **options)
+    run(train, tmp_path / "whole", **options)
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+    assert losses(tmp_path / "run")[-1][1] < losses(tmp_path / "run")[0][1] or distill == "logits"  # nearly uniform
+    state = load_file(tmp_path / "run" / "model.safetensors")
+    assert set(state) == set(load_file(finished / "model.safetensors"))
+    assert load_run(tmp_path / "run")[0].config.height == 48
+    read_weights(tmp_path / "run" / "checkpoints" / "step-00000003" / "model.safetensors")
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_the_teacher_s_loss_is_least_for_the_teacher_s_answer(micro5, multi_label):
+    torch.manual_seed(0)
+    options = FinetuneOptions(teacher="x", distill_weight=0.25, multi_label=multi_label)
+    model, machine = (
+        classifier(micro5, init_scale=30.0).eval(),
+        Hardware(torch.device("cpu"), torch.float32, Processes()),
+    )
+    columns = torch.tensor([2, 0, 1])
+    video = torch.randn(2, 3, 16, 64, 64)
+    own = model(video)[:, columns].detach().requires_grad_()
+    label = torch.tensor(4.0)
+    loss = Teacher(model, columns, options).loss(label, own, 3, video, machine)
+    loss.backward()
+    assert own.grad is not None and own.grad.abs().max() < 1e-6
+    told = torch.distributions.Bernoulli(logits=own) if multi_label else torch.distributions.Categorical(logits=own)
+    assert loss.item() == pytest.approx(0.75 * 4 + 0.25 * told.entropy().mean().item(), rel=1e-5)
+
+
+def test_teachers_that_cannot_teach(finished, train, tmp_path):
+    few = dataclasses.replace(train, clips=train.clips[:2], labels=("right", "left"))
+    run(few, tmp_path / "few", batch_size=2, epochs=1)
+    with pytest.raises(
+        ValueError, match=r"`teacher` .*few: it does not know down, up; expected a teacher of all classes"
+    ):
+        run(train, tmp_path / "run", teacher=str(tmp_path / "few"))
+    with pytest.raises(ValueError, match="`attentive_probe`: got True, expected one kind of probe"):
+        run(train, tmp_path / "run", attentive_probe=True, linear_probe=True)
+    [reordered] = with_all_labels([dataclasses.replace(train, labels=train.labels[::-1])])
+    config = read_run(finished).model
+    teacher = load_teacher(FinetuneOptions(teacher=str(finished)), config, reordered.labels)
+    assert teacher is not None and teacher.columns is not None and teacher.columns.tolist() == [3, 2, 1, 0]
 
 
 def test_a_probe_goes_on_with_the_features_that_are_there(finished, train, tmp_path, monkeypatch):

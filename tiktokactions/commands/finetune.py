@@ -77,7 +77,7 @@ def finetune(
             return Run(output, derived=dry_finetune(train, settings, begin.get("init")))
         folder = on_disk(output, "a run")
         clips = [clip for part in (train, *looked_at, *tested_on) for clip in part.clips]
-        register_made([*sources, *begin.values()], clips, folder, "run")
+        register_made([*sources, *begin.values(), *filter(None, [settings.teacher])], clips, folder, "run")
         [train, *looked_at] = readable_clips([train, *looked_at], settings, folder, progress)
         val_clips = next((v for v in looked_at if v.clips), None)
         run = finetune(train, settings, folder, val=val_clips, **begin, report=progress)

@@ -47,6 +47,9 @@ class VideoClassifier(nn.Module):
         self.fc_norm = nn.LayerNorm(config.embed_dim, eps=NORM_EPS)
         self.head = nn.Linear(config.embed_dim, config.classes)
         self.register_buffer("positions", positions_of(config, config.embed_dim), persistent=False)
+        self.pool = LayerAttention(config) if config.pooling == "attention" else None
+        self.projection: nn.Linear | None = None
+        """Of the features to those of a teacher, while these are learned."""
         self.checkpoint_activations = False
         self.apply(_initialise)
         with torch.no_grad():
@@ -61,20 +64,58 @@ class VideoClassifier(nn.Module):
             drops: which clips take which branch (training); None in training draws them from torch's generator.
 
         Returns:
-            (B, classes).
+            (B, classes); while a teacher's features are learned (B, classes + D of the teacher).
         """
         if drops is None and self.training:
             drops = draw_drops(self, len(video), None)
         feature = self.features(video, None if drops is None else drops.keep_branches)
         if drops is not None and drops.keep_features is not None:
             feature = feature * (drops.keep_features.to(feature.device, feature.dtype) / (1 - self.head_dropout))
-        return self.head(feature)
+        if self.projection is None or not self.training:
+            return self.head(feature)
+        return torch.cat((self.head(feature), self.projection(feature)), dim=1)
 
     def features(self, video: Tensor, keep_branches: Tensor | None = None) -> Tensor:
-        """What the last layer sees: (B, D), the normalised mean over all tokens."""
+        """What the last layer sees: (B, D), the normalised mean over all tokens, or what the attention takes of them."""
+        if self.pool is not None:
+            return self.fc_norm(self.pool(self._blocks_seen(video)))
         x = self.patch_embed(patchify(video, self.config)) + self.positions
         x = run_blocks(self.blocks, x, keep_branches, self.checkpoint_activations)
         return self.fc_norm(x.mean(1))
+
+    @torch.no_grad()
+    def _blocks_seen(self, video: Tensor) -> list[Tensor]:
+        """(B, N, D) of every block; the encoder is not learned."""
+        x, seen = self.patch_embed(patchify(video, self.config)) + self.positions, []
+        for block in self.blocks:
+            x = block(x)
+            seen.append(x)
+        return seen
+
+
+class LayerAttention(nn.Module):
+    """The attentive probe: one learned query attends to the tokens of all blocks, which are mixed with learned weights."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        dim = config.embed_dim
+        self.heads = config.heads
+        self.mix = nn.Parameter(torch.zeros(config.depth))
+        self.query = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, 1, dim), std=0.02))
+        self.kv = nn.Linear(dim, 2 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, layers: Sequence[Tensor]) -> Tensor:
+        """(B, N, D) of every block to (B, D)."""
+        weights = self.layer_weights()
+        x = torch.stack([w * F.layer_norm(y, y.shape[-1:]) for w, y in zip(weights, layers, strict=True)]).sum(0)
+        kv = (self.query.expand(len(x), -1, -1), *self.kv(x).chunk(2, dim=-1))
+        q, k, v = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in kv)
+        return self.proj(F.scaled_dot_product_attention(q.to(k.dtype), k, v).transpose(1, 2).flatten(1))
+
+    def layer_weights(self) -> Tensor:
+        """float (depth,), summing to 1: how much each block counts."""
+        return self.mix.softmax(0)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from tiktokactions.errors import UsageError
 
@@ -39,6 +40,8 @@ class ModelConfig:
     """Outputs of the classifier; 0 for pre-training."""
     decoder_mlp_ratio: float | None = None
     """Of the decoder; None: as the encoder's, which is the reference's."""
+    pooling: Literal["mean", "attention"] = "mean"
+    """How a classifier makes one feature of the tokens; ``attention``: of all blocks, with weights that it learns."""
     position_grid: tuple[int, int, int] | None = None
     """The grid whose table of positions is interpolated to this model's; None: the table is computed for its own."""
 

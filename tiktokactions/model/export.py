@@ -7,7 +7,7 @@ from typing import Literal
 
 from tiktokactions.model.config import ModelConfig
 from tiktokactions.model.huggingface import to_huggingface
-from tiktokactions.model.official import config_of, expect_own_positions
+from tiktokactions.model.official import config_of, expect_exportable
 from tiktokactions.model.tensor_files import WeightsError, read_json, write_torch_file
 from tiktokactions.model.weights import ReadWeights, read_weights
 
@@ -38,7 +38,7 @@ def export(
         if output.suffix not in (".pth", ".pt"):
             raise WeightsError(f"{output}: expected the name of a .pth file for official weights")
         if weights.config is not None:
-            expect_own_positions(weights.config, str(output))
+            expect_exportable(weights.config, str(output))
         write_torch_file(output, {"model": {name: tensor.clone() for name, tensor in weights.tensors.items()}})
         return output
     if output.exists():

@@ -57,6 +57,7 @@ from tiktokactions.model.run import (
     read_log,
 )
 from tiktokactions.model.samples import FinetuneClips, ValidationClips
+from tiktokactions.model.teacher import Teacher, load_teacher
 from tiktokactions.model.tensor_files import Tensors, write_safetensors
 from tiktokactions.model.training import (
     Recorder,
@@ -68,6 +69,7 @@ from tiktokactions.model.training import (
     first_checkpoint,
     open_run,
     resume,
+    without_projection,
 )
 from tiktokactions.model.weights import ReadWeights, load_into, read_weights, with_positions
 
@@ -106,15 +108,21 @@ def finetune(
         config = finetuning_config(options, read, len(labels))
         torch.manual_seed(options.seed)
         model = classifier(
-            config, drop_path=options.drop_path, head_dropout=options.head_dropout, init_scale=options.init_scale
+            config,
+            drop_path=0.0 if options.attentive_probe else options.drop_path,
+            head_dropout=options.head_dropout,
+            init_scale=options.init_scale,
         )
+        teacher = load_teacher(options, config, labels)
+        if teacher is not None and teacher.dim is not None:
+            model.projection = nn.Linear(config.embed_dim, teacher.dim)
         derived = finetuning_numbers(model, options, len(train.clips), machine.processes.world)
         several = [repr(labels_of(clip)) for clip in train.clips] if options.multi_label else []
         listed, flip = clips_fingerprint(train.clips, [*labels, *several]), options.flip and train.flip
         data = TrainingData((train.source,), len(train.clips), listed, kind=train.kind, flip=flip)
         first_weights = None
         if read is not None:
-            loaded = load_into(model, usable_tensors(read, labels), what=str(init))
+            loaded = load_into(model, usable_tensors(read, labels, options), what=str(init))
             report(TrainingProgress(str(loaded)))
             first_weights = FirstWeights(str(init), len(loaded.loaded), loaded.fresh)
         if resume_from is not None:
@@ -126,11 +134,13 @@ def finetune(
             return Run(run)
         if options.linear_probe:
             return Run(run, fit_probe(model, train, options, run, machine, report))
-        return Run(run, _train(model, train, val, options, derived, layout_of(begun, options), run, machine, report))
+        layout = layout_of(begun, options)
+        return Run(run, _train(model, teacher, train, val, options, derived, layout, run, machine, report))
 
 
 def _train(
     model: VideoClassifier,
+    teacher: Teacher | None,
     train: ClipSet,
     val: ClipSet | None,
     options: FinetuneOptions,
@@ -142,7 +152,7 @@ def _train(
 ) -> TrainingResult:
     model.to(machine.device).train()
     model.checkpoint_activations = options.checkpoint_activations
-    freeze(model, options.freeze)
+    freeze(model, options)
     groups = parameter_groups(model, options.weight_decay, layer_decay=options.layer_decay, depth=model.config.depth)
     state = TrainingState(model, adamw(groups, (options.beta1, options.beta2)), machine.scaler())
     state.average = None if options.ema is None else AverageWeights(model, options.ema)
@@ -194,8 +204,10 @@ def _train(
                         if left is not None:
                             left = left.sent(machine.send, branches=options.compile)
                         with machine.autocast():
-                            logits = trained(video, left)
-                        loss = loss_of(logits, machine.send(target), weighed)
+                            outputs = trained(video, left)
+                        loss = loss_of(outputs[:, :classes], machine.send(target), weighed)
+                        if teacher is not None:
+                            loss = teacher.loss(loss, outputs, classes, video, machine)
                         state.scaler.scale(loss / options.accumulate).backward()
                     losses.append(loss.detach())
                 if steps.end(torch.stack(losses).mean(), parts, rates[state.step]):
@@ -204,18 +216,19 @@ def _train(
                 tested = None if state.average is None else state.average.tensors
                 look = validate(model, looked_at, options, machine, tested)
                 if options.choose != "last" and machine.processes.is_first and is_best(run, look, options.choose):
-                    write_safetensors(run / "best.safetensors", tested or model.state_dict())
+                    write_safetensors(run / "best.safetensors", without_projection(tested or model.state_dict()))
                 recorder.note(**look)
 
     return end_run(run, state, recorder, machine)
 
 
-def freeze(model: VideoClassifier, blocks: int) -> None:
-    """Keep the patch embedding and the first blocks as they are.
+def freeze(model: VideoClassifier, options: FinetuneOptions) -> None:
+    """Keep the patch embedding and the first blocks as they are; of an attentive probe all of them.
 
     Raises:
         ValueError: more blocks than there are.
     """
+    blocks = model.config.depth if options.attentive_probe else options.freeze
     if blocks > model.config.depth:
         raise UsageError(f"`freeze`: got {blocks}, expected at most {model.config.depth}, the model's blocks")
     if blocks:
@@ -292,14 +305,16 @@ def finetuning_config(options: FinetuneOptions, read: ReadWeights | None, classe
         patch=options.patch,
         classes=classes,
     )
+    config = dataclasses.replace(config, pooling="attention" if options.attentive_probe else "mean")
     return with_positions(config, read, options.positions)
 
 
-def usable_tensors(read: ReadWeights, labels: tuple[str, ...]) -> dict[str, Tensor]:
-    """The tensors to begin with: without a head that was made for other classes, even for as many of them."""
-    if read.labels is None or read.labels == labels:
-        return read.tensors
-    return {name: tensor for name, tensor in read.tensors.items() if not name.startswith("head.")}
+def usable_tensors(read: ReadWeights, labels: tuple[str, ...], options: FinetuneOptions) -> dict[str, Tensor]:
+    """The tensors to begin with: without a head that was made for other classes, even for as many of them, and without the
+    attention of a probe where none is trained."""
+    other_head = ("head.",) if read.labels not in (None, labels) else ()
+    left_out = (*other_head, *(() if options.attentive_probe else ("pool.",)))
+    return {name: tensor for name, tensor in read.tensors.items() if not name.startswith(left_out)}
 
 
 def dry_finetune(train: ClipSet, options: FinetuneOptions, init: Path | None) -> Derived:

@@ -24,7 +24,7 @@ from tiktokactions.model.config import ModelConfig
 from tiktokactions.model.huggingface_config import checked_settings, config_from, describe, labels_from, preprocessing
 from tiktokactions.model.official import (
     Kind,
-    expect_own_positions,
+    expect_exportable,
     expect_shapes,
     expect_sines,
     kind_of,
@@ -78,7 +78,7 @@ def to_huggingface(
         raise WeightsError(f"{folder}: an encoder alone has no outputs; export a pre-training model or a classifier")
     advice = "Export with the configuration that the weights were trained with."
     expect_shapes(official, official_shapes(config, kind), str(folder), advice)
-    expect_own_positions(config, str(folder))
+    expect_exportable(config, str(folder))
     described = describe(config, kind, labels, str(folder)) | {"norm_pix_loss": normalised_target}
     write_safetensors(folder / "model.safetensors", _their_tensors(official, config, kind))
     write_json(folder / "config.json", described)

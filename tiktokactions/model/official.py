@@ -77,6 +77,8 @@ def official_names(tensors: Mapping[str, Tensor], source: str) -> Tensors:
         if name.rpartition(".")[2] == "pos_embed":
             expect_sines(name, tensor, source)
             continue
+        if name.startswith("projection."):  # of a distillation that goes on
+            continue
         is_image = name.endswith("patch_embed.proj.weight") and tensor.ndim == 4  # of pictures: a token has one frame
         kept[name] = (tensor[:, :, None] if is_image else tensor).detach().to(torch.float32)
     return kept
@@ -93,8 +95,10 @@ def expect_sines(name: str, table: Tensor, source: str) -> None:
         )
 
 
-def expect_own_positions(config: ModelConfig, where: str) -> None:
-    """Raises :class:`WeightsError` for a model whose positions are interpolated, which no other program does."""
+def expect_exportable(config: ModelConfig, where: str) -> None:
+    """Raises :class:`WeightsError` for a model that no other program has: interpolated positions, an attentive probe."""
+    if config.pooling != "mean":
+        raise WeightsError(f"{where}: other programs do not have the attentive probe; export what it was begun with")
     if config.position_grid not in (None, config.grid):
         raise WeightsError(
             f"{where}: the positions of this model are interpolated from a grid of {config.position_grid}, and other"
@@ -133,7 +137,11 @@ def official_shapes(config: ModelConfig, kind: Kind) -> Shapes:
     for index in range(config.depth):
         shapes |= _block_shapes(f"{prefix}blocks.{index}.", config.embed_dim, config.mlp_dim)
     if kind == "finetune":
-        return shapes | _norm("fc_norm", config.embed_dim) | _linear("head", config.classes, config.embed_dim)
+        dim = config.embed_dim
+        if config.pooling == "attention":
+            shapes |= {"pool.mix": (config.depth,), "pool.query": (1, 1, dim)}
+            shapes |= _linear("pool.kv", 2 * dim, dim) | _linear("pool.proj", dim, dim)
+        return shapes | _norm("fc_norm", dim) | _linear("head", config.classes, dim)
     if kind == "encoder":
         return shapes
     dim = config.decoder_dim

@@ -166,6 +166,18 @@ class FinetuneOptions(DataOptions, TrainingOptions):
         False, "recipe", "learn all labels of each clip, told by a sigmoid each, and measure mean average precision"
     )
     freeze: int = option(0, "recipe", "freeze the embedding and the first N blocks", least=0)
+    teacher: str | None = option(
+        None, "recipe", "distil a trained model into this one: a run, a ``.pth`` file or a Hugging Face folder"
+    )
+    distill: Literal["logits", "features"] = option(
+        "logits", "recipe", "what is learned of `teacher`: its logits, or its features (of any pre-trained model)"
+    )
+    distill_weight: float = option(
+        0.5, "recipe", "share of `teacher` in the loss; the rest is the labels'", least=0, most=1
+    )
+    attentive_probe: bool = option(
+        False, "recipe", "train an attention over the tokens of all blocks of the frozen encoder, and the last layer"
+    )
     linear_probe: bool = option(False, "recipe", "train the last layer only, on features of the frozen encoder")
 
     augment_on: Literal["auto", "workers", "device"] = option(
@@ -204,7 +216,14 @@ class FinetuneOptions(DataOptions, TrainingOptions):
         _check_training(self)
         pairs = "an even number of clips in a batch (mixup pairs them), or `mixup` 0 and `cutmix` 0"
         is_even = self.batch_size * self.num_samples % 2 == 0
-        check_options(self, [(is_even or not (self.mixup or self.cutmix), "batch_size", pairs)])
+        check_options(
+            self,
+            [
+                (is_even or not (self.mixup or self.cutmix), "batch_size", pairs),
+                (not (self.linear_probe and self.attentive_probe), "attentive_probe", "one kind of probe"),
+                (not (self.linear_probe and self.teacher), "teacher", "none with `linear_probe`"),
+            ],
+        )
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,8 @@ class TrainingResult:
     penalty: float | None = None
     """Of a linear probe: of the regression, chosen by cross-validation, whose accuracy follows."""
     cross_validated_top1: float | None = None
+    layer_weights: tuple[float, ...] | None = None
+    """Of an attentive probe: how much each block counts."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,7 +55,7 @@ from tiktokactions.model.run import (
     write_run,
 )
 from tiktokactions.model.samples import FinetuneClips, PretrainClips
-from tiktokactions.model.tensor_files import write_safetensors
+from tiktokactions.model.tensor_files import Tensors, write_safetensors
 from tiktokactions.model.tracking import nobody, track
 
 Report = Callable[[TrainingProgress], None]
@@ -276,15 +276,22 @@ def batches_of(
 
 def end_run(run: Path, state: TrainingState, recorder: Recorder, machine: Hardware) -> TrainingResult:
     """Write the weights, the curves and, last, the result."""
-    result = TrainingResult(state.step, recorder.last_loss, seconds_of_last_start=recorder.seconds())
+    pool = getattr(state.model, "pool", None)
+    weights = None if pool is None else tuple(round(x, 4) for x in pool.layer_weights().tolist())
+    result = TrainingResult(state.step, recorder.last_loss, True, recorder.seconds(), layer_weights=weights)
     if machine.processes.is_first:
-        write_safetensors(run / "model.safetensors", state.model.state_dict())
+        write_safetensors(run / "model.safetensors", without_projection(state.model.state_dict()))
         if state.average is not None:
-            write_safetensors(run / "average.safetensors", state.average.tensors)
+            write_safetensors(run / "average.safetensors", without_projection(state.average.tensors))
         draw_curves(run)
         write_result(run, result)
     machine.everyones(None)  # what comes next reads these files
     return result
+
+
+def without_projection(tensors: Mapping[str, Tensor]) -> Tensors:
+    """Weights as they are used: the projection to a teacher's features belongs to the training."""
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith("projection.")}
 
 
 # --- one step ------------------------------------------------------------------------------------------------------

@@ -250,7 +250,8 @@ def load_into(model: nn.Module, tensors: Tensors, *, what: str) -> LoadReport:
     else:
         raise TypeError(f"model: got {type(model).__name__}, expected MaskedAutoencoder or VideoClassifier, unwrapped")
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    fresh = tuple(name for name in expected if name.startswith(plan.fresh))
+    begun = (*plan.fresh, *(() if "pool.mix" in plan.taken else ("pool.",)), "projection.")
+    fresh = tuple(name for name in expected if name.startswith(begun))
     wanted = {name: shape for name, shape in expected.items() if name not in fresh}
     prefix = "encoder." if isinstance(model, VideoClassifier) else ""
     taken = {name.removeprefix(prefix): tensor for name, tensor in plan.taken.items()}
