@@ -158,9 +158,7 @@ def _train(
     state.average = None if options.ema is None else AverageWeights(model, options.ema)
     resume(run, state, machine, report)
     compiled: nn.Module = torch.compile(model) if options.compile else model  # type: ignore[assignment]
-    for (
-        block
-    ) in model.blocks:  # compiled it computes dropped clips too: a batch of another size would be compiled again
+    for block in model.blocks:  # compiled: computes dropped clips too, for a batch of another size is compiled again
         block.skip_dropped = not options.compile  # type: ignore[assignment]
     trained = share_gradients(compiled, machine)
 
