@@ -34,13 +34,15 @@ from benchmarks.paper_way import PaperResult, cpu_seconds
 from benchmarks.report import environment, print_environment, print_table, write_result
 from tiktokactions.curation.one_video import curate_video
 from tiktokactions.curation.options import CurateOptions
-from tiktokactions.curation.people import ResolvedDetector, open_detector, resolve_detector
+from tiktokactions.curation.people import ResolvedDetector, open_detector, resolve_detector, with_transnet
 from tiktokactions.files import write_record
 from tiktokactions.records import VideoRecord
 
 SAME_SCENE_IOU = 0.9
 MOST_OF_PAPER = 0.36
-"""The largest share of the paper's CPU seconds that curation may take (without a second look at its scenes)."""
+"""The largest share of the paper's CPU seconds that curation may take without a second look at its scenes."""
+MOST_WITH_LOOK = 0.50
+"""With a second look for missed transitions, as ``curate`` takes it where the network's weights can be had."""
 AS_LARGE = CurateOptions(short_side=None, audio=True)
 
 
@@ -52,6 +54,8 @@ class Runs:
     ours: list[VideoRecord] = field(default_factory=list)
     ours_cpu_s: list[float] = field(default_factory=list)
     ours_wall_s: list[float] = field(default_factory=list)
+    with_look_cpu_s: list[float] = field(default_factory=list)
+    """With the second look; empty where the weights cannot be had."""
     floor_cpu_s: list[float] = field(default_factory=list)
     ours_as_large_cpu_s: float = 0.0
     """With clips of the source's size and with its sound, as the paper's way writes them (one round)."""
@@ -67,6 +71,10 @@ class Runs:
     @property
     def floor_s(self) -> float:
         return median(self.floor_cpu_s)
+
+    @property
+    def with_look_s(self) -> float | None:
+        return median(self.with_look_cpu_s) if self.with_look_cpu_s else None
 
     @property
     def scene_iou(self) -> float:
@@ -90,6 +98,8 @@ def compare(videos: Sequence[Path], rounds: int, core: int) -> list[Runs]:
     paper_way.pin_to_one_core(core)
     detector = resolve_detector("yolox-nano")
     open_detector(detector)([np.zeros((416, 416, 3), np.uint8)])  # loaded and warm for both sides
+    looking, looks, note = with_transnet(detector, CurateOptions())
+    print(note or "with and without the second look", file=sys.stderr)
     runs = [Runs() for _ in videos]
     for round_number in range(rounds):
         for number, video in enumerate(videos):
@@ -97,6 +107,8 @@ def compare(videos: Sequence[Path], rounds: int, core: int) -> list[Runs]:
             sides = (_papers_way, _our_way) if (round_number + number) % 2 == 0 else (_our_way, _papers_way)
             for side in sides:
                 side(video, detector, runs[number])
+            if looking.transnet is not None:
+                runs[number].with_look_cpu_s.append(cpu_of(curate_ours, video, looks, looking))
             runs[number].floor_cpu_s.append(cpu_of(decode_only, video))
             if round_number == 0:
                 runs[number].ours_as_large_cpu_s = cpu_of(curate_ours, video, AS_LARGE, detector)
@@ -147,6 +159,8 @@ def cpu_tables(videos: Sequence[Path], runs: Sequence[Runs]) -> dict[str, Any]:
     our_stages = {s: fmean(median(o.timings.get(s, 0.0) for o in r.ours) for r in runs) for s in names}
     paper_s, ours_s, floor_s = (fmean(getattr(r, side) for r in runs) for side in ("paper_s", "ours_s", "floor_s"))
     as_large_s = fmean(r.ours_as_large_cpu_s for r in runs)
+    looked = [r.with_look_s for r in runs if r.with_look_s is not None]
+    with_look_s = fmean(looked) if looked else None
     wall_s = {
         "paper": fmean(median(p.wall_s for p in r.paper) for r in runs),
         "ours": fmean(median(r.ours_wall_s) for r in runs),
@@ -155,6 +169,7 @@ def cpu_tables(videos: Sequence[Path], runs: Sequence[Runs]) -> dict[str, Any]:
     rows += [("paper's way, total", paper_s, 1.0)]
     rows += [(f"ours: {name} (wall)", s, s / paper_s) for name, s in our_stages.items()]
     rows += [("ours, total", ours_s, ours_s / paper_s)]
+    rows += [("ours with the second look", with_look_s, with_look_s / paper_s)] if with_look_s is not None else []
     rows += [("ours with --short-side source --audio", as_large_s, as_large_s / paper_s)]
     rows += [("floor: decoding alone", floor_s, floor_s / paper_s)]
     print_table("CPU seconds per video on one core", ("stage", "s/video", "share of paper's way"), rows)
@@ -164,6 +179,7 @@ def cpu_tables(videos: Sequence[Path], runs: Sequence[Runs]) -> dict[str, Any]:
             "video": video.name,
             "paper_cpu_s": r.paper_s,
             "ours_cpu_s": r.ours_s,
+            "ours_with_look_cpu_s": r.with_look_s,
             "floor_cpu_s": r.floor_s,
             "scene_iou": r.scene_iou,
             "paper_person_frames": r.paper[0].person_frames,
@@ -176,6 +192,7 @@ def cpu_tables(videos: Sequence[Path], runs: Sequence[Runs]) -> dict[str, Any]:
     return {
         "paper_cpu_s": paper_s,
         "ours_cpu_s": ours_s,
+        "ours_with_look_cpu_s": with_look_s,
         "floor_cpu_s": floor_s,
         "ours_source_size_with_audio_cpu_s": as_large_s,
         "wall_s": wall_s,
@@ -297,6 +314,11 @@ def main() -> int:
     ratio = result["ours_cpu_s"] / result["paper_cpu_s"]
     kept = ratio <= MOST_OF_PAPER
     print(f"\n  ours / paper's way: {ratio:.3f}, limit {MOST_OF_PAPER}: {'kept' if kept else 'EXCEEDED'}")
+    if result["ours_with_look_cpu_s"] is not None:
+        with_look = result["ours_with_look_cpu_s"] / result["paper_cpu_s"]
+        kept &= with_look <= MOST_WITH_LOOK
+        told = "kept" if with_look <= MOST_WITH_LOOK else "EXCEEDED"
+        print(f"  with the second look: {with_look:.3f}, limit {MOST_WITH_LOOK}: {told}")
     print(f"  the same longest scene (IoU >= {SAME_SCENE_IOU}): {same:.1%} of the videos")
     print(f"  ours / floor: {result['ours_cpu_s'] / result['floor_cpu_s']:.2f}")
 
@@ -315,7 +337,7 @@ def main() -> int:
     if options.quick:
         print("\n  a quick run: too short to be a result, nothing is written")
     else:
-        print("\n", write_result("curate", result | {"limit": MOST_OF_PAPER}, facts))
+        print("\n", write_result("curate", result | {"limit": MOST_OF_PAPER, "limit_with_look": MOST_WITH_LOOK}, facts))
     return 0 if kept else 1
 
 
