@@ -288,6 +288,7 @@ def blazepose(tmp_path_factory: pytest.TempPathFactory) -> Detect:
     folder = tmp_path_factory.mktemp("models")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TIKTOKACTIONS_MODELS", str(folder))
+        patch.delenv("PIP_NO_INDEX", raising=False)  # it comes before the test, which may use the network
         try:
             return open_blazepose(weights.blazepose_file(offline=False))
         except DetectorError as error:

