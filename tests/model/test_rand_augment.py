@@ -18,6 +18,8 @@ from tiktokactions.model.rand_augment import (
     histograms_by_index,
     look_up,
     look_up_by_index,
+    moved,
+    moved_by_index,
     rand_augment,
     read_policy,
     signed_level,
@@ -131,6 +133,22 @@ def test_other_devices_compute_tables_and_counts_alike():
     assert torch.equal(look_up_by_index(frames, tables[:1, :1]), look_up(frames, tables[:1, :1]))
     assert torch.equal(histograms_by_index(frames), histograms(frames))
     assert histograms(frames).sum(2).eq(25 * 34).all()
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        (1, 0.123, 0, 0, 1, 0),
+        (1, 0, 0, 0, 1, -3.4),
+        (0.933580426, 0.358367949, -4.1234, -0.358367949, 0.933580426, 5.4321),
+    ],
+)
+def test_other_devices_move_pictures_alike(matrix):
+    for window in WINDOWS:
+        assert torch.equal(
+            moved_by_index(whole(kinds_of_pictures()), window, matrix),
+            moved(whole(kinds_of_pictures()), window, matrix),
+        )
 
 
 def test_directions(rng):

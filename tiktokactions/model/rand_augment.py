@@ -15,6 +15,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from tiktokactions.errors import UsageError
@@ -25,8 +26,8 @@ MOST = 10.0
 """The largest magnitude."""
 APPLIED = 0.5
 """Chance of a drawn operation to be applied."""
-PIXELS_AT_ONCE = {"cpu": 1024, "cuda": 1 << 16}
-"""Of all frames: what is computed of them stays in a processor's cache."""
+PIXELS_AT_ONCE = 1 << 16
+"""Of all frames, where they are moved by index: bounds the memory."""
 
 Level = tuple[float | int, ...] | None
 Window = tuple[int, int, int, int]
@@ -189,6 +190,12 @@ def _mixed(plain: Tensor, frames: Tensor, factor: float) -> Tensor:
     return ((frames.float() - plain) * factor).add_(plain).clamp_(0, 255).to(torch.uint8)
 
 
+def _in_cache(frames_thwc: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
+    """``compute`` of the frames: one after the other on a CPU, for whose cache a whole clip is too large."""
+    at_once = 1 if frames_thwc.device.type == "cpu" else len(frames_thwc)
+    return torch.cat([compute(some) for some in frames_thwc.split(at_once)])
+
+
 def _grey(frames_thwc: Tensor) -> Tensor:
     """int32 (T, H, W, 1), as Pillow weighs the colours."""
     red, green, blue = frames_thwc.int().split(1, 3)
@@ -196,12 +203,11 @@ def _grey(frames_thwc: Tensor) -> Tensor:
 
 
 def _color(frames: Frames, window: Window, factor: float) -> Tensor:
-    part = frames.part(window)
-    return _mixed(_grey(part), part, factor)
+    return _in_cache(frames.part(window), lambda part: _mixed(_grey(part), part, factor))
 
 
 def _contrast(frames: Frames, window: Window, factor: float) -> Tensor:
-    mean = (_grey(frames.all).flatten(1).double().mean(1) + 0.5).floor()
+    mean = (_in_cache(frames.all, lambda part: _grey(part).flatten(1).double().mean(1)) + 0.5).floor()
     return look_up(frames.part(window), _mixed(mean[:, None, None], _levels(mean.device), factor))
 
 
@@ -214,14 +220,17 @@ def _sharpness(frames: Frames, window: Window, factor: float) -> Tensor:
     (top, left, height, width), (rows, columns) = window, frames.size
     above, before = min(top, 1), min(left, 1)
     below, after = min(rows - top - height, 1), min(columns - left - width, 1)
-    part = frames.part((top - above, left - before, height + above + below, width + before + after))
-    smooth = part.clone()
-    wide = part.short()
-    lines = wide[:, :-2] + wide[:, 1:-1] + wide[:, 2:]
-    total = lines[:, :, :-2] + lines[:, :, 1:-1] + lines[:, :, 2:] + 4 * wide[:, 1:-1, 1:-1]
-    smooth[:, 1:-1, 1:-1] = ((total * 2 + 13).float() / 26).to(torch.uint8)
     inner = (slice(None), slice(above, above + height), slice(before, before + width))
-    return _mixed(smooth[inner], part[inner], factor)
+
+    def sharper(part: Tensor) -> Tensor:
+        smooth, wide = part.clone(), part.short()
+        lines = wide[:, :-2] + wide[:, 1:-1] + wide[:, 2:]
+        total = lines[:, :, :-2] + lines[:, :, 1:-1] + lines[:, :, 2:] + 4 * wide[:, 1:-1, 1:-1]
+        smooth[:, 1:-1, 1:-1] = ((total * 2 + 13).float() / 26).to(torch.uint8)
+        return _mixed(smooth[inner], part[inner], factor)
+
+    needed = (top - above, left - before, height + above + below, width + before + after)
+    return _in_cache(frames.part(needed), sharper)
 
 
 # --- moved -----------------------------------------------------------------------------------------------------------
@@ -229,6 +238,58 @@ def _sharpness(frames: Frames, window: Window, factor: float) -> Tensor:
 
 def moved(frames: Frames, window: Window, matrix: Matrix) -> Tensor:
     """What an affine map shows: pixel (x, y) is taken from (a·x + b·y + c, d·x + e·y + f), by Pillow's bicubic filter."""
+    part = frames.part((0, 0, 1, 1))
+    if part.device.type != "cpu":
+        return moved_by_index(frames, window, matrix)
+    (top, left, height, width), (a, b, c, d, e, f) = window, matrix
+    if (d, e, f) == (0, 1, 0) and _is_odd(b, c):
+        return torch.from_numpy(_shifted(frames.part((top, 0, height, frames.size[1])).numpy(), top, left, width, b, c))
+    if (a, b, c) == (1, 0, 0) and _is_odd(d, f):
+        columns = _upended(frames.part((0, left, frames.size[0], width)).numpy())
+        return torch.from_numpy(_upended(_shifted(columns, left, top, height, d, f)))
+    shifted = (a, b, c + a * left + b * top, d, e, f + d * left + e * top)
+    pictures = [Image.fromarray(frame) for frame in frames.all.numpy()]
+    how = {"resample": Image.Resampling.BICUBIC, "fillcolor": (FILL,) * 3}
+    turned = [picture.transform((width, height), Image.Transform.AFFINE, shifted, **how) for picture in pictures]
+    return torch.from_numpy(np.stack([np.asarray(picture) for picture in turned]))
+
+
+def _is_odd(slope: float, offset: float) -> bool:
+    """Whether no interpolated level can be a whole number but for rounding, on which side of it Pillow alone knows."""
+    return all(abs(number * 1e4 - round(number * 1e4)) > 1e-6 for number in (slope or offset, offset or slope))
+
+
+def _shifted(lines: np.ndarray, top: int, left: int, width: int, slope: float, offset: float) -> np.ndarray:
+    """Lines (T, L, N, 3), of which number ``l`` moves by ``slope · (top + l + ½) + offset``: ``width`` pixels from ``left``.
+
+    All pixels of a line, in all frames, have the same four weights: a filter.
+    """
+    length = lines.shape[2]
+    padded = np.pad(lines, ((0, 0), (0, 0), (2, 2), (0, 0)), "edge")
+    found = np.full((*lines.shape[:2], width, 3), FILL, np.uint8)
+    blocks = [(0, padded[t], found[t]) for t in range(len(lines))]
+    if slope:
+        blocks = [(line, padded[:, line], found[:, line]) for line in range(lines.shape[1])]
+    for line, source, out in blocks:
+        shift = slope * (top + line + 0.5) + offset
+        whole = math.floor(shift)
+        d = shift - whole
+        begin, end = max(left, math.ceil(-0.5 - shift)), min(left + width, math.ceil(length - 0.5 - shift))
+        if begin < end:
+            weights = np.array([[-d + 2 * d**2 - d**3, 1 - 2 * d**2 + d**3, d + d**2 - d**3, d**3 - d**2]])
+            source = source[:, begin + whole + 1 : end + whole + 4]
+            # What is added lifts whole levels that came out just below.
+            levels = cv2.filter2D(source, cv2.CV_64F, weights, anchor=(0, 0), delta=1e-9)[:, :-3]
+            out[:, begin - left : end - left] = levels.clip(0, 255)
+    return found
+
+
+def _upended(frames: np.ndarray) -> np.ndarray:
+    return np.stack([cv2.transpose(frame) for frame in frames])
+
+
+def moved_by_index(frames: Frames, window: Window, matrix: Matrix) -> Tensor:
+    """:func:`moved` on any device."""
     top, left, height, width = window
     rows, columns = frames.size
     a, b, c, d, e, f = matrix
@@ -238,7 +299,7 @@ def moved(frames: Frames, window: Window, matrix: Matrix) -> Tensor:
     part = frames.part((from_y, from_x, to_y - from_y, to_x - from_x))
     frames_count, device = len(part), part.device
     # All frames of a pixel lie together, so that its place and its weights are computed once.
-    pixels = _transposed(part.reshape(frames_count, -1)).view(-1, 3 * frames_count).short()
+    pixels = part.reshape(frames_count, -1).t().contiguous().view(-1, 3 * frames_count).short()
     found = torch.empty(height * width, pixels.shape[1], dtype=torch.uint8, device=device)
     number = torch.arange(height * width, device=device)
     x, y = number % width + (left + 0.5), number // width + (top + 0.5)
@@ -252,19 +313,12 @@ def moved(frames: Frames, window: Window, matrix: Matrix) -> Tensor:
         places = places[1:2]
     elif (a, b, c) == (1, 0, 0):
         places, dx = [[line[1] for line in places]], dy
-    at_once = PIXELS_AT_ONCE[device.type]
-    for some in (slice(n, n + at_once) for n in range(0, len(number), at_once)):
+    for some in (slice(n, n + PIXELS_AT_ONCE) for n in range(0, len(number), PIXELS_AT_ONCE)):
         lines = [_cubic([pixels.index_select(0, place[some]) for place in line], dx[some]) for line in places]
         value = lines[0] if len(lines) == 1 else _cubic(lines, dy[some])
         found[some] = value.clamp_(0, 255).short()
         found[some].masked_fill_(outside[some, None], FILL)
-    return _transposed(found.view(-1, frames_count)).view(frames_count, height, width, 3)
-
-
-def _transposed(matrix: Tensor) -> Tensor:
-    if matrix.device.type != "cpu":
-        return matrix.t().contiguous()
-    return torch.from_numpy(cv2.transpose(matrix.numpy()))  # 30 times as fast as torch
+    return found.view(-1, frames_count).t().contiguous().view(frames_count, height, width, 3)
 
 
 def _covered(places: list[float], length: int) -> tuple[int, int]:
