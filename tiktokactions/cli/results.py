@@ -269,6 +269,7 @@ def status_lines(result: ta.CurateResult | ta.ReviewApplied) -> list[str]:
 def review_status(report: ReviewReport, typed: Typed) -> Told:
     open_ones = f"{report.conflicts} conflicts open ({report.k} judgements a video)"
     lines = [f"{report.videos_judged} videos judged, {report.videos_decided} decided, {open_ones}"]
+    lines += [f"{report.flagged} flagged, set aside until the owner has looked"] if report.flagged else []
     for person in report.reviewers:
         pace = "" if person.seconds_per_video is None else f", {person.seconds_per_video:.1f} s a video"
         right = f", gold {person.gold_right} of {person.gold_answered}" if person.gold_answered else ""

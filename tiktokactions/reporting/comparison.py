@@ -12,10 +12,12 @@ import pyarrow.parquet as pq
 from tiktokactions.model.run import Run
 from tiktokactions.reporting.blocks import Block, Section, Text, table
 from tiktokactions.reporting.numbers import count, figure_of, percent
+from tiktokactions.reporting.runs import HOW_NOT_WHAT
 from tiktokactions.study.sources import differences
 
-SAME_OPTIONS = ("init", "seed", "workers", "threads", "device", "keep", "log_steps", "save_minutes", "save_steps")
-"""Options in which the two may differ without a remark."""
+SAME_OPTIONS = ("init", "seed", *HOW_NOT_WHAT, "model", "image_size", "frames", "tubelet", "patch")
+"""Options in which the two may differ without a remark; the last few a run that begins from another takes from there, and
+the models are compared."""
 KEY = ("path", "start_s", "end_s")
 Outcomes = dict[tuple[object, ...], bool]
 """By clip (path, start and end in seconds) whether the run was right."""
@@ -34,12 +36,12 @@ def comparison_sections(folders: Sequence[Path]) -> list[Section]:
             row, answer = found
             rows.append((f"{pretrained.path.name} − {scratch.path.name}", *row))
             answers.append(f"{pretrained.path.name} against {scratch.path.name}: {answer}")
-            apart = [
-                k for k, v in pretrained.options.items() if k not in SAME_OPTIONS and v != scratch.options.get(k, v)
-            ]
+            other = scratch.options
+            apart = [f"{k} {v} and {other[k]}" for k, v in pretrained.options.items() if v != other.get(k, v)]
+            apart = [told for told in apart if told.partition(" ")[0] not in SAME_OPTIONS]
+            apart += ["their models' sizes"] if pretrained.config != scratch.config else []
             if apart:
-                told = ", ".join(f"{k} {pretrained.options[k]} and {scratch.options.get(k)}" for k in sorted(apart))
-                remarks.append(f"{rows[-1][0]}: they differ in more than their first weights ({told}).")
+                remarks.append(f"{rows[-1][0]}: they differ in more than their first weights ({', '.join(apart)}).")
     if not rows:
         return []
     head = (

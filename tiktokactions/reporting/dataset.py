@@ -66,13 +66,18 @@ def dataset_sections(data: Dataset, previews: int) -> list[Section]:
             (curate_command(replace(info, name=about)),),
             _settings(info),
         ),
-        Section("What the clips are", (*_clips(stats, anchors), *frames, *_splits(stats)), about),
+        Section(
+            "What the clips are",
+            (*_clips(stats, anchors), *frames, *_splits(stats)),
+            about,
+            commands=_split_commands(data.folder),
+        ),
         *([Section("Sample clips", tuple(shown), about)] if shown else []),
         *([Section("Quality", tuple(quality), about)] if quality else []),
     ]
 
 
-def split_commands(folder: Place) -> tuple[str, ...]:
+def _split_commands(folder: Place) -> tuple[str, ...]:
     """The command that gave the clips of a dataset their sides; none where they have none."""
     try:
         given = json.loads((folder / "splits" / "report.json").read_text(encoding="utf-8"))["options"]

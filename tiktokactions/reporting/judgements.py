@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.intervals import wilson_interval
@@ -103,16 +104,14 @@ def _precision(found: ReviewReport) -> tuple[list[Block], str]:
             f" hashtag says (95 % interval {percent(overall.low)} to {percent(overall.high)})."
         )
     blocks: list[Block] = [Text(answer, "answer")] if answer else []
-    shown = found.precision[:MOST_LABELS]
-    rows = [interval(f"#{label.label}", label.right, label.judged) for label in shown]
-    unknown = [
-        (f"#{p.label}", *map(count, (p.judged, p.waiting, p.cannot_tell, p.not_asked)))
-        for p in shown
-        if p.waiting or p.cannot_tell or p.not_asked
-    ]
+    rows = []
+    for label in found.precision[:MOST_LABELS]:
+        unknown = {"waiting": label.waiting, "cannot be told": label.cannot_tell, "not asked": label.not_asked}
+        bar = interval(f"#{label.label}", label.right, label.judged)
+        more = [f"{number} {what}" for what, number in unknown.items() if number]
+        rows.append(replace(bar, told=", ".join([bar.told, *more])))
     blocks += bars("Precision per hashtag, from the random sample (95 % interval, Wilson's)", rows)
-    head = ("hashtag", "judged", "waiting", "nobody could tell", "not asked")
-    return blocks + table("Drawn clips that tell nothing yet", head, unknown, folded=True), answer
+    return blocks, answer
 
 
 def _seen(data: Dataset, outcomes: Mapping[str, Consensus], sample: set[str]) -> list[Block]:

@@ -13,7 +13,7 @@ from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.files import Place, on_disk
 from tiktokactions.reporting.blocks import Block, Picture, Previews, Section, Text
 from tiktokactions.reporting.comparison import comparison_sections
-from tiktokactions.reporting.dataset import dataset_sections, split_commands
+from tiktokactions.reporting.dataset import dataset_sections
 from tiktokactions.reporting.inputs import Input, in_order
 from tiktokactions.reporting.judgements import judgement_sections
 from tiktokactions.reporting.numbers import count
@@ -87,13 +87,8 @@ def _sections(item: Input, previews: int) -> list[Section]:
         case "dataset":
             data = Dataset(item.path)
             with data.reading():
-                made, judged = dataset_sections(data, previews), judgement_sections(data)
-                commands = (
-                    *made[0].commands,
-                    *(line for s in judged for line in s.commands),
-                    *split_commands(item.path),
-                )
-                return [replace(made[0], commands=commands), *made[1:], *(replace(s, commands=()) for s in judged)]
+                made, *clips = dataset_sections(data, previews)
+                return [made, *judgement_sections(data), *clips]
         case "run":
             return [run_section(on_disk(item.path, "a run"))]
         case "study":

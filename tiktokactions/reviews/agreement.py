@@ -15,6 +15,7 @@ import numpy as np
 from tiktokactions.intervals import wilson_interval
 from tiktokactions.reviews.consensus import Consensus, consensus
 from tiktokactions.reviews.decisions import EVERY_OTHER, Decision, Gold, Reviewer
+from tiktokactions.reviews.flags import set_aside
 from tiktokactions.reviews.golden import gold
 from tiktokactions.reviews.ledger import all_rows, in_force_by_video
 from tiktokactions.reviews.people import reviewers
@@ -212,6 +213,8 @@ class ReviewReport:
     alpha_verdict_high: float | None = None
     labels: list[LabelAgreement] = field(default_factory=list)
     """Every label on which two people can be compared, those with the most videos first."""
+    flagged: int = 0
+    """Videos set aside until the owner has looked at them."""
 
 
 def review_report(store: Store, leases: Mapping[str, int] | None = None) -> ReviewReport:
@@ -247,6 +250,7 @@ def review_report(store: Store, leases: Mapping[str, int] | None = None) -> Revi
         alpha_labels=krippendorff_alpha([label_sets(decisions) for decisions in units.values()]),
         precision=precision,
         precision_all=overall,
+        flagged=len({flag.video_id for flag in set_aside(store)}),
     )
 
 

@@ -15,13 +15,14 @@ from pathlib import Path
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
-from tiktokactions.reviews import gallery, golden, items, ledger, queue, store
+from tiktokactions.reviews import flags, gallery, golden, items, ledger, queue, store
 from tiktokactions.reviews.agreement import Conflict, ReviewReport, review_report
 from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.folding import catch_up, fold_videos
 from tiktokactions.reviews.index import Index, open_index
 from tiktokactions.reviews.indexing import index_manifest
 from tiktokactions.reviews.items import ReviewItem
+from tiktokactions.reviews.label_search import found_at, spellings
 from tiktokactions.reviews.options import ReviewOptions
 from tiktokactions.reviews.pace import Progress, pace_of
 from tiktokactions.reviews.queue import QueueItem
@@ -108,6 +109,9 @@ class Desk:
         record = items.known_record(self.dataset, new.video_id)
         checked = items.check_decision(record, self.settings, replace(new, queue=new.queue or self.options.queue))
         decision = ledger.add_decision(self.store, reviewer, checked, adjudication=adjudication)
+        again = flags.sent_back(self.store, reviewer).get(new.video_id)
+        if again is not None and decision.verdict != "skip":
+            flags.settle_flag(self.store, again.id)
         catch_up(self.index, self.store)
         return decision
 
@@ -130,6 +134,16 @@ class Desk:
     def has_gold_items(self) -> bool:
         """Whether some of the videos handed out are gold items."""
         return self.options.gold_every > 0 and bool(golden.gold(self.store))
+
+    def flag(self, reviewer: str, video_id: str, kind: str, comment: str = "") -> None:
+        """Set a video aside for the owner, or send a judgement back to the person who gave it.
+
+        Raises:
+            DecisionError: an unknown video or kind.
+        """
+        items.known_record(self.dataset, video_id)
+        flags.add_flag(self.store, reviewer, video_id, kind, comment)
+        catch_up(self.index, self.store)
 
     def renew(self, reviewer: str, video_ids: Collection[str]) -> None:
         """The page is still open: what it holds stays leased."""
@@ -182,22 +196,21 @@ class Desk:
         return gallery.label_funnel(self.index, limit)
 
     def label_choices(self, text: str = "", limit: int = 50) -> list[LabelChoice]:
-        """Labels that contain a text, those that begin with it first: of the dataset, the largest first, then those
-        people have given, then class names of UCF101, HMDB51 and Kinetics-400."""
-        wanted = " ".join(text.split()).lstrip("#").casefold()
-        found = [choice for choice in self._labels() if wanted in choice.label.casefold()]
-        found.sort(key=lambda choice: not choice.label.casefold().startswith(wanted))
-        return found[:limit]
+        """Labels that fit a text, the best first (:func:`tiktokactions.reviews.label_search.found_at`): of the dataset, the
+        largest first, then those people have given, then class names of UCF101, HMDB51 and Kinetics-400."""
+        places = [(place, choice) for choice in self._labels() if (place := found_at(choice.label, text)) is not None]
+        return [choice for _, choice in sorted(places, key=lambda found: found[0])][:limit]
 
     def _labels(self) -> list[LabelChoice]:
         known = self._remembered.labels
         if known is None or time.monotonic() - known[0] > REPORT_LIVES_S:
-            merged: dict[str, LabelChoice] = {}
-            of_dataset = [(count.label, count.videos) for count in self.label_funnel()]
-            others = [(label, 0) for label in (*ledger.labels_given(self.store), *class_names())]
-            for label, videos in of_dataset + others:
-                merged.setdefault(label.casefold(), LabelChoice(label, videos))
-            known = (time.monotonic(), list(merged.values()))
+            merged = [LabelChoice(count.label, count.videos) for count in self.label_funnel()]
+            there = {spelling for choice in merged for spelling in spellings(choice.label)}
+            for label in (*ledger.labels_given(self.store), *class_names()):
+                if there.isdisjoint(spellings(label)):  # one action is offered once
+                    merged.append(LabelChoice(label, 0))
+                    there.update(spellings(label))
+            known = (time.monotonic(), merged)
             self._remembered.labels = known
         return known[1]
 
@@ -244,9 +257,18 @@ def open_desk(
 
 @functools.cache
 def class_names() -> tuple[str, ...]:
-    """Class names of the benchmarks, in plain lower-case words."""
+    """Class names of the benchmarks, in plain lower-case words, each action once: of singular and plural the longer."""
     from tiktokactions.hashtags.principles import read_phrases
     from tiktokactions.hashtags.words import phrase_words
 
     phrases = [phrase for source in ("kinetics400", "hmdb51", "ucf101") for phrase in read_phrases(source)]
-    return tuple(dict.fromkeys(" ".join(phrase_words(phrase)) for phrase in phrases))
+    names: list[str] = []
+    there: dict[str, int] = {}
+    for name in (" ".join(phrase_words(phrase)) for phrase in phrases):
+        place = next((there[key] for key in spellings(name) if key in there), len(names))
+        if place == len(names):
+            names.append(name)
+        elif len(names[place]) < len(name) and names[place].count(" ") == name.count(" "):
+            names[place] = name
+        there.update(dict.fromkeys(spellings(name), place))
+    return tuple(names)

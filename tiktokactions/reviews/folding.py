@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 
 from tiktokactions.reviews.consensus import Consensus, consensus
 from tiktokactions.reviews.decisions import Decision
+from tiktokactions.reviews.flags import set_aside
 from tiktokactions.reviews.golden import gold
-from tiktokactions.reviews.index import Index, get_meta, meta, put_meta
+from tiktokactions.reviews.index import Index, get_meta, meta, put_meta, set_meta
 from tiktokactions.reviews.ledger import decisions_after, in_force
 from tiktokactions.reviews.store import Store, reviewers_per_video
 
 
 def catch_up(index: Index, store: Store) -> None:
-    """Take in the decisions that any process has appended since the last time."""
+    """Take in the decisions and flags that any process has appended since the last time."""
+    flagged, known = {flag.video_id for flag in set_aside(store)}, set(json.loads(meta(index, "flags") or "[]"))
+    if flagged != known:
+        fold_videos(index, store, sorted(flagged ^ known))
+        set_meta(index, "flags", json.dumps(sorted(flagged)))
+        index.database.run("UPDATE places SET empty=0 WHERE empty")
     while True:
         seen = int(meta(index, "decisions_seen") or 0)
         new = decisions_after(store, seen)
@@ -28,6 +35,7 @@ def catch_up(index: Index, store: Store) -> None:
 def fold_videos(index: Index, store: Store, video_ids: Sequence[str], last_id: int | None = None) -> None:
     """Take in the decisions on some videos again; ``last_id``: the newest row that they include."""
     k, known_answers = reviewers_per_video(store), gold(store)
+    flagged = {flag.video_id for flag in set_aside(store)}
     said: dict[str, list[Decision]] = {video_id: [] for video_id in video_ids}
     with index.database.write() as connection:
         # Read inside the transaction: another thread may fold newer decisions of the same videos before or after.
@@ -35,15 +43,17 @@ def fold_videos(index: Index, store: Store, video_ids: Sequence[str], last_id: i
             said[decision.video_id].append(decision)
         for video_id, decisions in said.items():
             answer = consensus(decisions, k, known_answers.get(video_id))
-            _write_state(connection, video_id, decisions, answer, k)
+            _write_state(connection, video_id, decisions, answer, answer.judged >= k or video_id in flagged)
+            if video_id in flagged:
+                connection.execute("DELETE FROM leases WHERE video_id=?", (video_id,))
         if last_id is not None:
             put_meta(connection, "decisions_seen", str(max(last_id, int(get_meta(connection, "decisions_seen") or 0))))
 
 
 def _write_state(
-    connection: sqlite3.Connection, video_id: str, decisions: list[Decision], answer: Consensus, k: int
+    connection: sqlite3.Connection, video_id: str, decisions: list[Decision], answer: Consensus, is_closed: bool
 ) -> None:
-    closed = answer.judged >= k or answer.is_final
+    closed = is_closed or answer.is_final
     connection.execute("DELETE FROM judged WHERE video_id=?", (video_id,))
     decisions = sorted(decisions, key=lambda d: d.id)
     verdicts = {d.reviewer: d.verdict for d in decisions if d.verdict != "skip"}
@@ -76,4 +86,5 @@ def forget_decisions(index: Index) -> None:
         connection.execute("UPDATE queue SET open=1 WHERE NOT open")
         connection.execute("UPDATE places SET rank=0, empty=0")
         put_meta(connection, "gold", "[]")
+        put_meta(connection, "flags", "[]")
         put_meta(connection, "decisions_seen", "0")

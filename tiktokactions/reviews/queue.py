@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from tiktokactions.reviews.flags import set_aside
 from tiktokactions.reviews.folding import catch_up
 from tiktokactions.reviews.golden import gold
 from tiktokactions.reviews.index import Index, set_queue
@@ -48,7 +49,8 @@ def next_items(
     """
     catch_up(index, store)
     ensure_queue(index, queue)
-    answers = gold(store) if options.gold_every and queue != "conflicts" else {}
+    answers = set(gold(store)) if options.gold_every and queue != "conflicts" else set()
+    answers -= {flag.video_id for flag in set_aside(store)}
     with index.database.write() as connection:
         now = (
             time.monotonic()

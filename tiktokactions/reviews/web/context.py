@@ -14,12 +14,14 @@ from fastapi.templating import Jinja2Templates
 
 from tiktokactions import __version__
 from tiktokactions.reviews.desk import Desk
+from tiktokactions.reviews.flags import set_aside
 from tiktokactions.reviews.items import ReviewItem, UnknownVideoError
 from tiktokactions.reviews.web.proxies import Proxies
 from tiktokactions.reviews.web.sessions import Session, Sessions
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+SET_ASIDE = "This video was flagged, and is set aside until the owner has looked at it."
 UNREADABLE = "The record of this video cannot be read."
 _log = logging.getLogger(__name__)
 
@@ -51,8 +53,11 @@ _COOKIE = APIKeyCookie(
 )
 
 
-def readable_item(web: Web, video_id: str) -> ReviewItem:
-    """Raises ``UnknownVideoError``; for a damaged record 404, and the message, which names a path, goes to the log."""
+def readable_item(web: Web, session: Session, video_id: str) -> ReviewItem:
+    """Raises ``UnknownVideoError``; 404 for a video that was set aside, to all but owners, and for a damaged record (the
+    message, which names a path, goes to the log)."""
+    if not session.is_owner and any(flag.video_id == video_id for flag in set_aside(web.desk.store)):
+        raise HTTPException(404, SET_ASIDE)
     try:
         return web.desk.item(video_id)
     except UnknownVideoError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Collection
 from typing import Annotated, Literal
 
@@ -10,9 +11,10 @@ from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from pydantic import BaseModel
 
 from tiktokactions.records import JsonObject, Status
-from tiktokactions.reviews import ledger, people
+from tiktokactions.reviews import flags, ledger, people
 from tiktokactions.reviews.decisions import DecisionError
 from tiktokactions.reviews.desk import LabelChoice
+from tiktokactions.reviews.folding import catch_up
 from tiktokactions.reviews.gallery import Filters
 from tiktokactions.reviews.items import ReviewItem
 from tiktokactions.reviews.pace import Progress
@@ -44,6 +46,7 @@ PROBLEMS: dict[int | str, JsonObject] = {
     code: {"model": shapes.Problem, "description": text} for code, text in _SAID.items()
 }
 UNKNOWN: dict[int | str, JsonObject] = {404: {"model": shapes.Problem, "description": "No such video, person or page."}}
+_log = logging.getLogger(__name__)
 PathId = Annotated[str, Path(max_length=200)]
 open_api = APIRouter(prefix="/api", responses=PROBLEMS)
 """For those who are not signed in yet."""
@@ -126,12 +129,14 @@ def _item(web: Web, video_id: str) -> ReviewItem | None:
 def _answer(web: Web, session: Session, item: ReviewItem, entry: QueueItem) -> shapes.Item:
     decided = ledger.decision_of(web.desk.store, session.person.id, entry.video_id)
     told = session.is_owner and entry.queue == "conflicts"
+    again = flags.sent_back(web.desk.store, session.person.id).get(entry.video_id)
     judgements = ledger.judgements(web.desk.store, entry.video_id) if told else None
     shown = shapes.item_answer(item, entry.queue, decided, entry.second_look, judgements)
     is_blind = not told and (decided is None or decided.verdict == "skip")
     return shown.model_copy(
         update={
             "why": item.evidence if is_blind else item.why,
+            "note": "" if again is None else f"Please look again. {again.comment}",
             "prefill": web.desk.is_prefilled(entry.queue, entry.video_id),
             # A clip is there or not by the video's status: among gold items all are played from their sources.
             "clip": None if is_blind and web.desk.has_gold_items and (shown.source or shown.scene_url) else shown.clip,
@@ -177,6 +182,28 @@ def renew(web: TheWeb, session: MayChange, given: shapes.LeasesGiven) -> shapes.
 def release(web: TheWeb, session: MayChange, given: shapes.LeasesGiven) -> shapes.Done:
     """The page closes: others may have these videos."""
     web.desk.release(session.person.id, given.video_ids)
+    return shapes.Done()
+
+
+@api.post("/flags", responses=UNKNOWN)
+def flag(web: TheWeb, session: MayChange, given: shapes.FlagGiven) -> shapes.Done:
+    """Set a video aside at once, until the owner has looked at it. Owners also send a judgement back (`sent_back`)."""
+    if given.kind == flags.SENT_BACK and (
+        not session.is_owner or people.reviewer(web.desk.store, given.reviewer) is None
+    ):
+        raise HTTPException(403, "Only the owner sends judgements back, to people who gave one.")
+    whose = given.reviewer if given.kind == flags.SENT_BACK else session.person.id
+    web.desk.flag(whose, given.video_id, given.kind, given.comment)
+    if given.kind != flags.SENT_BACK:
+        _log.warning("%s flagged %s as %s: see the owner's page", session.person.id, given.video_id, given.kind)
+    return shapes.Done()
+
+
+@api.post("/flags/{flag_id}/settle")
+def settle_flag(web: TheWeb, session: OwnerMayChange, flag_id: int) -> shapes.Done:
+    """The owner has looked: the video may be shown again."""
+    flags.settle_flag(web.desk.store, flag_id)
+    catch_up(web.desk.index, web.desk.store)
     return shapes.Done()
 
 
@@ -245,7 +272,7 @@ def video(web: TheWeb, session: SignedIn, video_id: PathId) -> shapes.Item:
 
 
 def item_of(web: Web, session: Session, video_id: str) -> shapes.Item:
-    return _answer(web, session, readable_item(web, video_id), QueueItem(video_id, "gallery"))
+    return _answer(web, session, readable_item(web, session, video_id), QueueItem(video_id, "gallery"))
 
 
 # --- the owner's -----------------------------------------------------------------------------------------------------
@@ -280,6 +307,6 @@ def disable(web: TheWeb, session: OwnerMayChange, reviewer: PathId) -> shapes.Do
 @api.post("/videos/{video_id}/gold", responses=UNKNOWN)
 def gold(web: TheWeb, session: OwnerMayChange, video_id: PathId, given: shapes.GoldGiven) -> shapes.Done:
     """Make a video a gold item, whose answer is known, or end that."""
-    readable_item(web, video_id)
+    readable_item(web, session, video_id)
     web.desk.set_gold(video_id, given.verdict, by=session.person.id)
     return shapes.Done()

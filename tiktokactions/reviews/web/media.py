@@ -23,7 +23,7 @@ Part = Annotated[int, PathParameter(ge=0, le=10**6)]
 
 @media.api_route("/{video_id}/source", methods=["GET", "HEAD"])
 async def source(web: TheWeb, session: SignedIn, request: Request, video_id: str) -> Response:
-    item = await run_sync(readable_item, web, video_id)
+    item = await run_sync(readable_item, web, session, video_id)
     if item.source_path is None or not plays_in_browsers(item.record.probe, item.source_path):
         raise HTTPException(404, MISSING)
     return await _sent(request, item.source_path)
@@ -32,7 +32,7 @@ async def source(web: TheWeb, session: SignedIn, request: Request, video_id: str
 @media.api_route("/{video_id}/{what}", methods=["GET", "HEAD"])
 async def of_the_dataset(web: TheWeb, session: SignedIn, request: Request, video_id: str, what: str) -> Response:
     """``clip``, ``poster`` or ``strip``: a file that must lie in the dataset, wherever links or a forged record point."""
-    item = await run_sync(readable_item, web, video_id)
+    item = await run_sync(readable_item, web, session, video_id)
     path = {"clip": item.clip_path, "poster": item.poster_path, "strip": item.strip_path}.get(what)
     if path is None or not path.resolve().is_relative_to(web.desk.dataset.resolve()):
         raise HTTPException(404, MISSING)
@@ -44,7 +44,7 @@ async def scene_copy(
     web: TheWeb, session: SignedIn, request: Request, video_id: str, scene: int, part: Part
 ) -> Response:
     """An H.264 copy of a part of a scene; the answer waits until it is made."""
-    item = await run_sync(readable_item, web, video_id)
+    item = await run_sync(readable_item, web, session, video_id)
     probe = item.record.probe
     if item.source is None or probe is None or not 0 <= scene < len(item.record.scenes):
         raise HTTPException(404, MISSING)

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from tiktokactions.records import REASONS, STATUSES, JsonObject
-from tiktokactions.reviews import golden, people
+from tiktokactions.reviews import flags, golden, people
 from tiktokactions.reviews.gallery import ORDERS
 from tiktokactions.reviews.web import shapes
 from tiktokactions.reviews.web.context import TheWeb, Web, web_of
@@ -65,6 +65,8 @@ def _page(
         "page_version": web.page_version,
         "session": session,
         "mark": "" if session is None else web.sessions.mark(session),
+        "flags": [] if session is None or not session.is_owner else flags.set_aside(web.desk.store),
+        "sent_back": {} if session is None else flags.sent_back(web.desk.store, session.person.id),
         "dataset_name": web.desk.dataset.resolve().name,
     }
     return web.templates.TemplateResponse(request, template, common | values, status_code=status_code)

@@ -130,6 +130,15 @@ class LeasesGiven(_Given):
     video_ids: Annotated[list[VideoId], Field(max_length=200)]
 
 
+class FlagGiven(_Given):
+    video_id: VideoId
+    kind: Literal["illegal", "sensitive", "minor", "sent_back"]
+    comment: Text = ""
+    reviewer: Annotated[str, Field(max_length=TEXT_AT_MOST)] = Field(
+        "", description="Of `sent_back`: who must look again."
+    )
+
+
 class TokenGiven(_Given):
     token: Annotated[str, Field(min_length=1, max_length=200)]
     replace: bool = Field(False, description="End the session of somebody else in this browser.")
@@ -186,6 +195,7 @@ class Item(BaseModel):
     file_name: str
     labels: list[str]
     why: str = Field(description="What was seen in it; once you have judged it, also what became of it.")
+    note: str = Field("", description="Why the owner sent your judgement back; empty: it was not.")
     prefill: bool = Field(False, description="Its labels are marked beforehand.")
     duration_s: float | None
     fps: float | None

@@ -13,7 +13,7 @@ import pytest
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if os.path.exists(p)), None)
 ARGUMENTS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
  --disable-component-update --disable-sync""".split()
-SIZES = {"laptop": (1280, 800), "phone": (390, 844)}
+SIZES = {"laptop": (1280, 800), "phone": (390, 844), "landscape": (844, 390)}
 WAIT_MS = 30_000
 ARRIVED = "document.readyState === 'complete' && document.body.dataset.videoId"
 KEPT = "n => document.getElementById('net').textContent === `offline, ${n} decision${n === 1 ? '' : 's'} kept here`"

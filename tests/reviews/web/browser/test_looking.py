@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import json
 import shutil
 from typing import Any
 
 import pytest
 
+import tiktokactions as api
 from tests.reviews.web.browser.browsing import NEEDS_CHROMIUM, SIZES, press, rows, saved, shown, until
 from tests.reviews.web.visits import served
 
@@ -60,6 +62,35 @@ def looks_right(page: Any, where: str) -> None:
         page.keyboard.press("Tab")
     ring = "(({outlineStyle, outlineWidth}) => [outlineStyle, outlineWidth])(getComputedStyle(document.activeElement))"
     assert page.evaluate(ring) == ["solid", "2px"], where
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES)
+def test_axe_finds_nothing_on_any_page(data, visit, size):
+    axe = (importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text()
+    with served(data, reviewers_per_video=2) as address:
+        people = [visit(address, token=api.review_invite(data, name).token) for name in ("Ann", "Bob")]
+        for page, key in zip(people, "ar", strict=True):  # a conflict
+            press(page, key)
+            saved(page)
+        people[0].keyboard.press("f")
+        people[0].check("input[value=sensitive]")
+        people[0].click("#flag-form .primary")
+        until(people[0], "document.getElementById('recorded').textContent.includes('Flagged')")
+        page = visit(address, size, has_touch=size != "laptop")
+        paths = ("/", "/?queue=conflicts", f"/videos/{shown(page)}", "/gallery", "/owner", "/name", "/join", "/nowhere")
+        for path, key in (*((path, "") for path in paths), ("/", "?"), ("/", "f")):
+            page.goto(address + path)
+            until(page, "!document.body.classList.contains('review') || document.body.dataset.ready")
+            if key:
+                page.keyboard.press(key)
+            page.evaluate(axe)
+            for theme in ("light", "dark"):
+                page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
+                page.wait_for_timeout(250)  # the colours change over some frames
+                found = page.evaluate("axe.run()")["violations"]
+                told = [(rule["id"], [node["html"][:120] for node in rule["nodes"]]) for rule in found]
+                assert told == [], (path, key, theme)
 
 
 def test_seeking_in_a_video(data, visit):
@@ -143,7 +174,7 @@ def test_a_hostile_title_is_text(data, visit):
         assert "hacked" not in page.title()
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", ["laptop", "phone"])
 def test_nothing_shifts_and_every_page_can_be_read(data, visit, size):
     with served(data, reviewers_per_video=2) as address:
         page = visit(address, size, has_touch=size == "phone")

@@ -27,14 +27,24 @@ $("copy").addEventListener("click", async () => {
   $("copy").textContent = "Copied";
 });
 
+const change = async (path, body) => {
+  try {
+    await send(path, body);
+    location.reload();
+  } catch (error) {
+    told(error);
+  }
+};
 for (const button of document.querySelectorAll("[data-disable]")) {
-  button.addEventListener("click", async () => {
-    if (!confirm(`Shut out ${button.dataset.name}? What they decided stays.`)) return;
-    try {
-      await send(`/api/reviewers/${encodeURIComponent(button.dataset.disable)}/disable`, {});
-      location.reload();
-    } catch (error) {
-      told(error);
-    }
+  button.addEventListener("click", () => {
+    if (confirm(`Shut out ${button.dataset.name}? What they decided stays.`)) change(`/api/reviewers/${encodeURIComponent(button.dataset.disable)}/disable`, {});
+  });
+}
+for (const button of document.querySelectorAll("[data-settle]")) button.addEventListener("click", () => change(`/api/flags/${button.dataset.settle}/settle`, {}));
+for (const button of document.querySelectorAll("[data-back]")) {
+  const { back, to } = button.dataset;
+  button.addEventListener("click", () => {
+    const comment = prompt("What should they look at?", "");
+    if (comment !== null) change("/api/flags", { video_id: back, kind: "sent_back", reviewer: to, comment: comment.slice(0, 100) });
   });
 }

@@ -107,6 +107,7 @@ function show() {
   const facts = [item.creator && `@${item.creator.replace(/^@/, "")}`, item.title && item.file_name, item.width && `${item.width}×${item.height}`, item.duration_s && `${item.duration_s.toFixed(1)} s`];
   $("meta").textContent = facts.filter(Boolean).join(" · ");
   $("why").textContent = (item.second_look ? "second look · " : "") + item.why + (item.decided ? ` · you said: ${item.decided}` : "");
+  $("note").textContent = item.note;
   drawOthers(item);
   labels.show(choice);
   timeline.show(item, choice.scene, choice.segment);
@@ -463,6 +464,7 @@ const HELD_KEYS = {
   l: () => $("label-search").focus(),
   t: () => $("tag-input").focus(),
   b: () => { state.boxes = !state.boxes; state.near = null; drawBoxes($("boxes"), current(), []); document.body.classList.toggle("no-boxes", !state.boxes); },
+  f: () => $("flag").showModal(),
   "?": () => help(),
   " ": () => { deck.toggle(); drawState(); },
   "-": () => faster(-1),
@@ -538,6 +540,22 @@ for (const button of document.querySelectorAll("[data-verdict]")) {
     decide(button.dataset.verdict);
   });
 }
+$("flag-button").addEventListener("click", () => $("flag").showModal());
+$("flag-form").addEventListener("submit", async (event) => {
+  const said = new FormData(event.target), item = current();
+  if (event.submitter?.value === "cancel" || !item) return;
+  try {
+    await send("/api/flags", { video_id: item.video_id, kind: said.get("kind"), comment: said.get("comment") });
+  } catch (error) {
+    return toast(`Not flagged: ${error.message}`);
+  }
+  event.target.reset();
+  state.items = state.items.filter((other) => other !== item);
+  $("recorded").textContent = "Flagged and set aside.";
+  toast("Set aside. The owner is told.");
+  show();
+  refill();
+});
 $("undo").addEventListener("click", undo);
 $("help-button").addEventListener("click", help);
 $("gold")?.addEventListener("change", async (event) => {
