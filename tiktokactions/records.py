@@ -123,7 +123,8 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """Where one shot passes into the next, as the second look found it; of a hard cut, one or a few frames around it."""
+    """Where one shot passes into the next, as the second look found it; of a hard cut, one or a few frames around it.
+    ``probability`` is 0 of the rest of one within which the scene detector has cut."""
 
     start_s: float
     end_s: float

@@ -151,6 +151,42 @@ def test_the_longest_shot_is_sampled(missed_cut, scenes):
     assert kept == ([(37, 42), (107, 112)] if scenes == "content" else [])
 
 
+def panned(count: int, still: int, seed: int) -> list[np.ndarray]:
+    """Thumbs of a picture that rests, after ``count - still`` in which it flies past."""
+    wide = np.random.default_rng(seed).integers(0, 256, (27, 1100, 3), np.uint8)
+    at = [max(0, count - still - n) * 40 for n in range(count)]
+    return [np.ascontiguousarray(wide[:, x : x + 48]) for x in at]
+
+
+@pytest.mark.parametrize(
+    ("thumbs", "rest"),
+    [
+        pytest.param(panned(24, 24, 1), 0, id="at rest"),
+        pytest.param(panned(24, 20, 2), 6, id="the end of a whip pan"),
+        pytest.param(panned(24, 0, 3), 0, id="it never rests"),
+        pytest.param(panned(23, 20, 2), 0, id="a shot too short to tell"),
+    ],
+)
+def test_what_is_left_of_a_transition_at_the_edge_of_a_shot(thumbs, rest):
+    assert shots.unsettled(thumbs) == rest
+
+
+@pytest.mark.parametrize("end", ["start", "end", "of the video"])
+def test_a_scene_that_was_cut_within_a_whip_pan_loses_the_rest(end):
+    before = [np.full((27, 48, 3), 90, np.uint8)] * 20
+    shot = panned(40, 36, 4)
+    frames = {"start": before + shot, "end": shot[::-1] + before, "of the video": shot}[end]
+    look = SecondLook(lambda thumbs: np.zeros((len(thumbs), 2), np.float32))
+    for number, picture in enumerate(frames):
+        look.add(number, number / 10, picture[..., ::-1])
+    start, stop = {"start": (20, 60), "end": (0, 40), "of the video": (0, 40)}[end]
+    if end == "start":
+        look.end_scene(20, True)
+    look.end_scene(stop, True)
+    found = [(first, last) for first, last, _ in look.transitions(start, stop)]
+    assert found == {"start": [(20, 26)], "end": [(34, 40)], "of the video": []}[end]
+
+
 def test_the_second_look_sees_the_picture_upright(make_video):
     """A network that finds a transition wherever the upper half is bright: below, the stored picture lies on its side."""
 

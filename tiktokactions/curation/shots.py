@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -44,6 +44,9 @@ LIKELY = 0.4
 """The probability from which a thumb belongs to a transition."""
 FAINT = 2
 """Thumbs by which a transition is taken to be longer at either end: there the other shot is faint, or a whip pan begins."""
+EDGE, SETTLED = 8, 24
+"""Of so many thumbs at the end of a shot the first may be what is left of a transition that was cut through; the others show
+how much the picture changes in this shot."""
 MOST_THUMBS = 2048
 """Thumbs that wait for the end of their scene (8 MB); a longer scene is looked at bit by bit."""
 
@@ -59,9 +62,10 @@ class SecondLook:
     def __init__(self, network: Probabilities) -> None:
         self._network = network
         self._current = self._longest = _Scene([], [], 0)
-        self._last_s = -np.inf
+        self._last_s, self._last_frame = -np.inf, -1
 
     def add(self, frame: int, time_s: float, image_bgr: np.ndarray) -> None:
+        self._last_frame = frame
         if time_s < self._last_s + THUMB_GAP_S:
             return
         self._last_s = time_s
@@ -69,7 +73,7 @@ class SecondLook:
         self._current.frames.append(frame)
         if len(self._current.thumbs) == MOST_THUMBS:
             self._current.judge(self._network, MOST_THUMBS - AROUND)
-            self._current = self._current.tail(self._current.judged)
+            self._current = replace(self._current.tail(self._current.judged), is_begun=True)
 
     def end_scene(self, end: int, is_longest: bool) -> None:
         """The current scene ends before frame ``end``."""
@@ -82,7 +86,10 @@ class SecondLook:
 
     def transitions(self, start: int, end: int) -> list[Found]:
         """Those in the longest scene, whose frames are ``[start, end)``."""
-        self._longest.judge(self._network, len(self._longest.thumbs))
+        scene = self._longest
+        scene.judge(self._network, len(scene.thumbs))
+        if end <= self._last_frame and (rest := unsettled(scene.thumbs[: -SETTLED - 1 : -1])):
+            scene.found.append((scene.frames[-rest], end, 0.0))
         found = [f for f in self._longest.found if start < f[1] and f[0] < end]
         return [(max(start, first), min(end, last), probability) for first, last, probability in found]
 
@@ -95,6 +102,8 @@ class _Scene:
     judged: int
     """The first thumb that has not been looked at. Those before have been, or belong to the scene before: context."""
     found: list[Found] = field(default_factory=list)
+    is_begun: bool = False
+    """Whether a part of the scene has been looked at."""
 
     def tail(self, first: int) -> _Scene:
         """What comes from thumb ``first`` on, with context."""
@@ -105,6 +114,9 @@ class _Scene:
         """Look at the thumbs up to ``end`` that were not yet looked at."""
         if end <= self.judged:
             return
+        first = self.judged
+        if first and not self.is_begun and (rest := unsettled(self.thumbs[first : first + SETTLED])):
+            self.found.append((self.frames[first], self.frames[first + rest], 0.0))
         thumbs = np.array(self.thumbs[:end])
         likely = np.zeros(end)
         for first, last in _joined(_runs(_may_hide_a_transition(thumbs, self.judged))):
@@ -127,6 +139,18 @@ def _may_hide_a_transition(thumbs: Thumbs, first: int) -> NDArray[np.bool_]:
     for shift in range(-REACH, REACH + 1):
         near[np.clip(here[changed] + shift, first, len(thumbs) - 1)] = True
     return near
+
+
+def unsettled(thumbs: Sequence[np.ndarray]) -> int:
+    """How many thumbs at the edge of a shot, outermost first, belong to the rest of a transition within which the scene
+    detector has cut: whip pans and fades. There the picture changes by far more than it does further inside."""
+    if len(thumbs) < SETTLED:
+        return 0
+    luma = np.stack([cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in thumbs])
+    changes = unexplained_change(luma[:-REACH], luma[REACH:])
+    is_settled = changes[:EDGE] <= max(CHANGED, 2 * float(np.median(changes[EDGE:])))
+    rest = int(np.argmax(is_settled)) if is_settled.any() else EDGE
+    return rest + FAINT if rest else 0
 
 
 def unexplained_change(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.float64]:
