@@ -146,7 +146,7 @@ def unsettled(thumbs: Sequence[np.ndarray]) -> int:
     detector has cut: whip pans and fades. There the picture changes by far more than it does further inside."""
     if len(thumbs) < SETTLED:
         return 0
-    luma = np.stack([cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in thumbs])
+    luma = np.array([cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in thumbs], np.uint8)
     changes = unexplained_change(luma[:-REACH], luma[REACH:])
     is_settled = changes[:EDGE] <= max(CHANGED, 2 * float(np.median(changes[EDGE:])))
     rest = int(np.argmax(is_settled)) if is_settled.any() else EDGE
