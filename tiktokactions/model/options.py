@@ -37,9 +37,7 @@ class RunOptions:
     precision: Precision = option(
         "auto", "run", "bf16, fp16 or fp32; auto: bf16 on a GPU that has it, fp16 on others, fp32 on a CPU"
     )
-    workers: int | None = option(
-        None, "run", "processes that decode clips (default: cores, at most 24; 0: none)", least=0
-    )
+    workers: int | None = option(None, "run", "processes that decode (default: cores, at most 24; 0: none)", least=0)
     threads: int | None = option(None, "run", "CPU threads of the model (default: torch's choice)", least=1)
 
 
@@ -48,9 +46,7 @@ class TrainingOptions(RunOptions):
     """What both trainings share."""
 
     positions: Literal["interpolate", "sines"] = option(
-        "interpolate",
-        "model",
-        "at another size than that of `init`: interpolate its positions, or compute sines anew, as the reference does",
+        "interpolate", "model", "at another size than that of `init`: interpolate its positions, or compute sines anew"
     )
     seed: int = option(0, "run", "seed of weights, order, masks and augmentation")
     compile: bool = option(False, "run", "compile the model (torch.compile)")
@@ -59,14 +55,9 @@ class TrainingOptions(RunOptions):
     save_steps: int | None = option(None, "run", "also save a checkpoint every N steps", least=1)
     keep: int = option(2, "run", "checkpoints that are kept", least=1)
     log_steps: int = option(10, "run", "steps between lines of log.jsonl", least=1)
-    track: Tracker | None = option(
-        None, "run", "also send the log's numbers to this tracker (default: TensorBoard's files where it is installed)"
-    )
+    track: Tracker | None = option(None, "run", "send the log to a tracker (default: TensorBoard if installed)")
     stop_after_steps: int | None = option(
-        None,
-        "run",
-        "stop here with a checkpoint, the schedule unchanged; the same command without it continues",
-        least=1,
+        None, "run", "stop here with a checkpoint, the schedule unchanged; without it the run goes on", least=1
     )
     stride: int = option(4, "recipe", "take every N-th frame of the video (the tables' sampling rate)", least=1)
     accumulate: int = option(1, "recipe", "batches whose gradients are added up before a step", least=1)
@@ -87,13 +78,9 @@ class PretrainOptions(DataOptions, TrainingOptions):
     patch: int | None = option(None, "model", "side of a token in pixels (default: 16; vit-g 14)")
     decoder_depth: int | None = option(None, "model", "blocks of the decoder (default: 4; tiny 2)")
 
-    mask_ratio: float = option(
-        0.9, "recipe", "share of the tokens hidden from the encoder (tube masking)", above=0, below=1
-    )
+    mask_ratio: float = option(0.9, "recipe", "share of the tokens hidden from the encoder", above=0, below=1)
     decoder_mask_ratio: float = option(
-        0.5,
-        "recipe",
-        "share of the tokens that are not decoded (running cell): 0.25, 0.5, 0.75; 0: decode what is hidden",
+        0.5, "recipe", "share of tokens not decoded (running cell): 0.25, 0.5, 0.75; 0: decode what is hidden"
     )
     normalize_target: bool = option(True, "recipe", "normalise every token of the target")
     batch_size: int = option(32, "recipe", "videos in a batch, of each process", least=1)
@@ -139,18 +126,12 @@ class FinetuneOptions(DataOptions, TrainingOptions):
     )
     min_lr: float = option(1e-6, "recipe", "where the cosine ends, for a batch of 256 videos", least=0)
     beta2: float = option(0.999, "recipe", "AdamW's second beta", least=0, below=1)
-    layer_decay: float = option(
-        0.9, "recipe", "each block learns at this share of the rate of the block above it", above=0, most=1
-    )
+    layer_decay: float = option(0.9, "recipe", "a block's rate is this share of the next one's", above=0, most=1)
     drop_path: float = option(0.35, "recipe", "stochastic depth of the last block", least=0, below=1)
     head_dropout: float = option(0.0, "recipe", "dropout before the last layer", least=0, below=1)
     init_scale: float = option(0.001, "recipe", "factor on the last layer's initial weights")
     ema: float | None = option(
-        None,
-        "recipe",
-        "keep a moving average of the weights with this decay (such as 0.9999) and test that",
-        above=0,
-        below=1,
+        None, "recipe", "keep a moving average of the weights with this decay and test that", above=0, below=1
     )
     balance: float = option(
         0.0, "recipe", "draw clips of rare classes more often; 1: every class as often, 0.5: half-way", least=0, most=1
@@ -158,26 +139,18 @@ class FinetuneOptions(DataOptions, TrainingOptions):
     class_weights: float = option(
         0.0,
         "recipe",
-        "weigh rare classes in the loss; 1: by the inverse of their clips (of several labels: no over yes), 0.5: its root",
+        "weigh rare classes in the loss; 1: by the inverse of their clips, 0.5: its root",
         least=0,
         most=1,
     )
     multi_label: bool = option(
-        False, "recipe", "learn all labels of each clip, told by a sigmoid each, and measure mean average precision"
+        False, "recipe", "learn all labels of each clip, each with a sigmoid (mean average precision)"
     )
     freeze: int = option(0, "recipe", "freeze the embedding and the first N blocks", least=0)
-    teacher: str | None = option(
-        None, "recipe", "distil a trained model into this one: a run, a ``.pth`` file or a Hugging Face folder"
-    )
-    distill: Literal["logits", "features"] = option(
-        "logits", "recipe", "what is learned of `teacher`: its logits, or its features (of any pre-trained model)"
-    )
-    distill_weight: float = option(
-        0.5, "recipe", "share of `teacher` in the loss; the rest is the labels'", least=0, most=1
-    )
-    attentive_probe: bool = option(
-        False, "recipe", "train an attention over the tokens of all blocks of the frozen encoder, and the last layer"
-    )
+    teacher: str | None = option(None, "recipe", "distil a trained model into this one: anything that `init` takes")
+    distill: Literal["logits", "features"] = option("logits", "recipe", "what of `teacher` is learned")
+    distill_weight: float = option(0.5, "recipe", "share of `teacher` in the loss, beside the labels", least=0, most=1)
+    attentive_probe: bool = option(False, "recipe", "train an attention over all blocks of the frozen encoder")
     linear_probe: bool = option(False, "recipe", "train the last layer only, on features of the frozen encoder")
 
     augment_on: Literal["auto", "workers", "device"] = option(
@@ -187,9 +160,7 @@ class FinetuneOptions(DataOptions, TrainingOptions):
     )
     augment: str = option("rand-m7-n4-mstd0.5-inc1", "augmentation", "RandAugment policy, or 'none'")
     flip: bool = option(True, "augmentation", "mirror half of the clips (never where left and right are labels)")
-    min_area: float = option(
-        0.08, "augmentation", "smallest share of the picture that a random crop keeps", above=0, most=1
-    )
+    min_area: float = option(0.08, "augmentation", "smallest share of the picture in a random crop", above=0, most=1)
     erase: float = option(0.25, "augmentation", "share of the clips with a random box erased", least=0, most=1)
     smoothing: float = option(0.1, "augmentation", "label smoothing", least=0, below=1)
     mixup: float = option(0.8, "augmentation", "mixup's alpha; 0: no mixup", least=0)
@@ -200,12 +171,9 @@ class FinetuneOptions(DataOptions, TrainingOptions):
     choose: Literal["last", "best", "loss"] = option(
         "last",
         "test",
-        "weights that are tested: the last, the best on the val side (top-1; of several labels mean average precision), or"
-        " those with the lowest loss there",
+        "weights to test: last, best on the val side (top-1, or mean average precision), lowest loss there",
     )
-    validate_epochs: int = option(
-        1, "test", "epochs between looks at the val side, where there is one; 0: never", least=0
-    )
+    validate_epochs: int = option(1, "test", "epochs between looks at the val side; 0: never", least=0)
 
     @property
     def warmup(self) -> float:
@@ -245,9 +213,7 @@ class PredictOptions(EvaluateOptions):
     """Every option of ``tiktokactions predict``."""
 
     top: int = option(5, "test", "labels shown for each video", least=1)
-    window_s: float | None = option(
-        None, "test", "seconds of a window: labels or features of long videos over time", above=0
-    )
+    window_s: float | None = option(None, "test", "seconds of a window, for labels or features over time", above=0)
     step_s: float | None = option(None, "test", "seconds from one window to the next (default: `window_s`)", above=0)
 
 
