@@ -184,11 +184,12 @@ def test_two_processes_learn_what_one_does(train, tmp_path, repository):
 
 def test_rare_classes_are_drawn_and_weighed(train, tmp_path):
     few = dataclasses.replace(train, clips=(train.clips[0], *(clip for clip in train.clips if clip.label != "right")))
-    counts = class_counts(targets_of(few, few.labels, "few"), 4)
+    numbers = targets_of(few, few.labels, "few")
+    counts = class_counts(numbers, 4)
     assert counts.tolist() == [3, 3, 1, 3]
-    weights = class_weights(counts, 1.0)
+    weights = class_weights(numbers, 4, 1.0)
     assert weights[2] == pytest.approx(3 * weights[0]) and (counts * weights).sum() == pytest.approx(10)
-    assert class_weights(counts, 0.5)[2] == pytest.approx(3**0.5 * class_weights(counts, 0.5)[0])
+    assert class_weights(numbers, 4, 0.5)[2] == pytest.approx(3**0.5 * class_weights(numbers, 4, 0.5)[0])
     logits, target = torch.randn(5, 4), torch.rand(5, 4)
     expected = torch.nn.functional.cross_entropy(logits, target, weights)
     assert soft_target_loss(logits, target, weights) == pytest.approx(expected)

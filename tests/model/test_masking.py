@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tiktokactions.model.masking import decoder_mask, running_cell_map, running_cell_mask, tube_mask
+from tiktokactions.model.masking import decoder_mask, running_cell_map, running_cell_mask, site_motion, tube_mask
 
 GRIDS = {"8x14x14": (8, 14, 14), "8x4x4": (8, 4, 4), "4x6x8": (4, 6, 8)}
 
@@ -53,6 +53,19 @@ def test_tubes_are_like_the_reference(vectors, rng, name, ratio):
 def test_every_site_is_hidden_equally_often(rng):
     drawn = np.mean([tube_mask((2, 4, 5), 0.75, rng).reshape(2, 20)[0] for _ in range(4000)], axis=0)
     assert drawn == pytest.approx(np.full(20, 0.75), abs=0.03)
+
+
+def test_places_that_move_are_hidden_rather_than_others(rng):
+    video = np.full((3, 4, 32, 32), 90, np.uint8)
+    video[:, ::2, 16:, :16] = 130  # one of four sites flickers
+    motion = site_motion(video, (2, 2, 2))
+    assert motion.tolist() == [1, 1, 41, 1]
+    masks = np.stack([tube_mask((2, 2, 2), 0.25, rng, motion) for _ in range(400)])
+    assert masks.sum(1).tolist() == [2] * 400 and (masks[:, :4] == masks[:, 4:]).all()
+    assert masks[:, :4].mean(0) == pytest.approx(motion / motion.sum(), abs=0.05)
+    assert site_motion(video[:, :1], (1, 2, 2)).tolist() == [1, 1, 1, 1]
+    again = [tube_mask((2, 2, 2), 0.5, np.random.default_rng(3), motion) for _ in range(2)]
+    assert np.array_equal(*again)
 
 
 def test_the_paper_s_counts(rng):

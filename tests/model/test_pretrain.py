@@ -21,12 +21,14 @@ from tiktokactions.model.autoencoder import pretraining_model
 from tiktokactions.model.checkpoint import checkpoints
 from tiktokactions.model.classification import classifier
 from tiktokactions.model.config import model_config
+from tiktokactions.model.evaluate import load_run
+from tiktokactions.model.export import export
 from tiktokactions.model.options import PretrainOptions
 from tiktokactions.model.pretrain import dry_pretrain, pretrain, pretraining_config, pretraining_numbers
 from tiktokactions.model.progress import NonFiniteLossError, TrainingProgress
 from tiktokactions.model.run import Run, RunError, filled, read_log, read_run
 from tiktokactions.model.training import TooFewClipsError, flop_per_clip
-from tiktokactions.model.weights import read_weights
+from tiktokactions.model.weights import WeightsError, read_weights
 from tiktokactions.video import UnreadableError
 
 SMALL: dict[str, Any] = {
@@ -357,6 +359,27 @@ def test_steps_that_no_run_can_go_on_from(clips, tmp_path, step, options, messag
     run(clips, tmp_path / "run", save_steps=4)
     with pytest.raises(RunError, match=message):
         run(clips, tmp_path / "new", resume_from=tmp_path / "run" / step, **options)
+
+
+def test_features_of_a_frozen_encoder_are_predicted(clips, tmp_path):
+    """The loss falls; a run that was stopped goes on bit for bit; its encoder can be used, its decoder not exported."""
+    run(clips, tmp_path / "pixels", epochs=1)
+    latent = {"target": str(tmp_path / "pixels"), "masking": "motion", "epochs": 4}
+    run(clips, tmp_path / "run", **latent, stop_after_steps=5)
+    run(clips, tmp_path / "run", **latent)
+    run(clips, tmp_path / "whole", **latent)
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+    assert losses(tmp_path / "run")[-1][1] < losses(tmp_path / "run")[0][1]
+    assert_same_weights(tmp_path / "run", tmp_path / "whole")
+    assert load_file(tmp_path / "run" / "model.safetensors")["decoder.head.weight"].shape == (192, 96)
+    assert load_run(tmp_path / "run")[0].config.embed_dim == 192
+    run(clips, tmp_path / "continued", init=tmp_path / "pixels", target=str(tmp_path / "run"), epochs=1)
+    with pytest.raises(WeightsError, match="this decoder predicts features"):
+        export(tmp_path / "run", tmp_path / "out", to="huggingface")
+    with pytest.raises(
+        ValueError, match=r"`target` .*pixels: its tokens make a grid of \(2, 2, 2\), expected \(1, 2, 2\)"
+    ):
+        run(clips, tmp_path / "other", target=str(tmp_path / "pixels"), tubelet=4)
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------

@@ -103,8 +103,6 @@ def _apart(train: ClipSet, others: Sequence[ClipSet], progress: Callable[[Traini
     """The clips of merged data without those that another of the data has on its val or test side."""
     held = {name for part in others for clip in part.clips for name in (clip.path, clip.video_id)} - {None}
     kept = tuple(clip for clip in train.clips if not {clip.path, clip.video_id} & held)
-    if len(kept) < len(train.clips):
-        progress(
-            TrainingProgress(f"{len(train.clips) - len(kept)} clips to learn from are left out: others test on them")
-        )
+    if lost := len(train.clips) - len(kept):
+        progress(TrainingProgress(f"{lost} clips to learn from are left out: others test on them"))
     return replace(train, clips=kept)

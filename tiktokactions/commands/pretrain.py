@@ -66,7 +66,10 @@ def pretrain(
             return Run(output, derived=dry_pretrain(sum(len(part.clips) for part in parts), settings))
         folder = on_disk(output, "a run")
         begin = first_of(init=init, resume_from=resume_from)
-        register_made([*sources, *begin.values()], (clip for part in parts for clip in part.clips), folder, "run")
+        target = [] if settings.target == "pixels" else [settings.target]
+        register_made(
+            [*sources, *begin.values(), *target], (clip for part in parts for clip in part.clips), folder, "run"
+        )
         parts = readable_clips(parts, settings, folder, progress)
         clips, shares = [clip for part in parts for clip in part.clips], None
         if mix is not None:  # for each clip its share of an epoch, so that every data has its weight whatever its size

@@ -86,7 +86,7 @@ class Decoder(nn.Module):
         dim = config.decoder_dim
         self.blocks = make_blocks(dim, config.decoder_depth, config.decoder_heads, config.decoder_mlp_dim)
         self.norm = nn.LayerNorm(dim, eps=NORM_EPS)
-        self.head = nn.Linear(dim, config.token_values)
+        self.head = nn.Linear(dim, config.decoder_values)
         self.apply(_initialise)
 
     def forward(self, x: Tensor, decoded: int, checkpoint_activations: bool = False) -> Tensor:

@@ -79,9 +79,12 @@ class VideoClassifier(nn.Module):
         """What the last layer sees: (B, D), the normalised mean over all tokens, or what the attention takes of them."""
         if self.pool is not None:
             return self.fc_norm(self.pool(self._blocks_seen(video)))
+        return self.fc_norm(self.tokens(video, keep_branches).mean(1))
+
+    def tokens(self, video: Tensor, keep_branches: Tensor | None = None) -> Tensor:
+        """(B, N, D): what the encoder makes of every token."""
         x = self.patch_embed(patchify(video, self.config)) + self.positions
-        x = run_blocks(self.blocks, x, keep_branches, self.checkpoint_activations)
-        return self.fc_norm(x.mean(1))
+        return run_blocks(self.blocks, x, keep_branches, self.checkpoint_activations)
 
     @torch.no_grad()
     def _blocks_seen(self, video: Tensor) -> list[Tensor]:

@@ -42,6 +42,8 @@ class ModelConfig:
     """Of the decoder; None: as the encoder's, which is the reference's."""
     pooling: Literal["mean", "attention"] = "mean"
     """How a classifier makes one feature of the tokens; ``attention``: of all blocks, with weights that it learns."""
+    target_dim: int | None = None
+    """Numbers that the decoder predicts of a token, where these are another encoder's features; None: its pixels."""
     position_grid: tuple[int, int, int] | None = None
     """The grid whose table of positions is interpolated to this model's; None: the table is computed for its own."""
 
@@ -73,8 +75,13 @@ class ModelConfig:
 
     @property
     def token_values(self) -> int:
-        """Numbers in a token: what the decoder's head predicts."""
+        """Numbers in a token."""
         return TOKEN_CHANNELS * self.token_pixels
+
+    @property
+    def decoder_values(self) -> int:
+        """What the decoder's head predicts of a token."""
+        return self.token_values if self.target_dim is None else self.target_dim
 
     @property
     def mlp_dim(self) -> int:

@@ -52,14 +52,9 @@ def merge_views(logits: Tensor) -> Tensor:
     return F.softmax(logits, dim=-1, dtype=torch.float64).mean(dim=-2)
 
 
-def merge_label_views(logits: Tensor) -> Tensor:
-    """The same where every label is told by itself: sigmoids."""
-    return logits.double().sigmoid().mean(dim=-2)
-
-
 def merge_of(info: RunInfo) -> Callable[[Tensor], Tensor]:
-    """How a run's views become probabilities."""
-    return merge_label_views if info.options.get("multi_label") else merge_views
+    """How a run's views become probabilities: as above, or where every label is told by itself by sigmoids."""
+    return (lambda x: x.double().sigmoid().mean(dim=-2)) if info.options.get("multi_label") else merge_views
 
 
 def top_accuracy(probabilities: Tensor, targets: Tensor, k: int) -> float:

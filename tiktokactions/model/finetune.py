@@ -30,15 +30,7 @@ from tiktokactions.model.hardware import (
     share_gradients,
     worker_count,
 )
-from tiktokactions.model.labels import (
-    balanced_shares,
-    class_counts,
-    class_weights,
-    labels_of,
-    positive_weights,
-    require_labels,
-    targets_of,
-)
+from tiktokactions.model.labels import balanced_shares, class_weights, labels_of, require_labels, targets_of
 from tiktokactions.model.layout import Layout, layout_of, mixed, step_drops
 from tiktokactions.model.loader import EvaluationBatches
 from tiktokactions.model.official import config_of
@@ -171,12 +163,10 @@ def _train(
         augment_on = options.augment_on
     augmented = dataclasses.replace(options, flip=options.flip and train.flip, augment_on=augment_on)
     dataset = FinetuneClips(train.clips, train.labels, model.config, augmented)
-    counts = class_counts(dataset.targets, model.config.classes)
-    shares = None if options.balance == 0 else balanced_shares(dataset.targets, counts, options.balance)
-    loss_of, weights = soft_target_loss, class_weights(counts, options.class_weights)
-    if options.multi_label:
-        loss_of, weights = label_loss, positive_weights(counts, len(train.clips), options.class_weights)
-    weighed = machine.send(weights) if options.class_weights else None
+    classes, loss_of = model.config.classes, label_loss if options.multi_label else soft_target_loss
+    shares = balanced_shares(dataset.targets, classes, options.balance)
+    weights = class_weights(dataset.targets, classes, options.class_weights) if options.class_weights else None
+    weighed = None if weights is None else machine.send(weights)
     batches = batches_of(dataset, options, machine, shares)
     recorder = Recorder(run, state, options, machine, report, derived)
     steps = Steps(run, state, options, machine, train.clips, recorder)
@@ -196,7 +186,7 @@ def _train(
                 for part, batch in enumerate(parts):
                     first = (part * machine.processes.world + machine.processes.rank) * options.batch_size
                     with local_gradients(trained, wait=batch is not parts[-1]):
-                        some, classes = (batch["video"], batch["label"]), model.config.classes
+                        some = (batch["video"], batch["label"])
                         video, target = mixed(*some, classes, options, begun, state.step, first)
                         left = None if drops is None else drops.part(first * copies, first * copies + len(video))
                         if left is not None:

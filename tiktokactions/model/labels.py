@@ -87,20 +87,23 @@ def class_counts(targets: Tensor, classes: int) -> Tensor:
     return multi_hot(targets, classes).sum(0).clamp(min=1).float()
 
 
-def class_weights(counts: Tensor, power: float) -> Tensor:
-    """float32 (classes,): the inverse of the counts to this power; their mean over all clips is 1."""
+def class_weights(targets: Tensor, classes: int, power: float) -> Tensor:
+    """float32 (classes,): the inverse of the counts to this power; their mean over all clips is 1.
+
+    Of several labels: what a class's yes weighs beside its no, clips without it over clips with it to this power.
+    """
+    counts = class_counts(targets, classes)
+    if targets.ndim == 2:
+        return ((len(targets) - counts).clamp(min=1) / counts) ** power
     weights = counts**-power
     return weights * (counts.sum() / (counts * weights).sum())
 
 
-def positive_weights(counts: Tensor, clips: int, power: float) -> Tensor:
-    """float32 (classes,): of a class's yes beside its no, clips without it over clips with it, to this power."""
-    return ((clips - counts).clamp(min=1) / counts) ** power
-
-
-def balanced_shares(targets: Tensor, counts: Tensor, power: float) -> list[float]:
-    """How often each clip is drawn: by its rarest class; one that shows none as if that were a class of its own."""
-    hot = multi_hot(targets, len(counts))
+def balanced_shares(targets: Tensor, classes: int, power: float) -> list[float] | None:
+    """How often each clip is drawn: by its rarest class; one that shows none as if that were a class. None: all alike."""
+    if power == 0:
+        return None
+    hot, counts = multi_hot(targets, classes), class_counts(targets, classes)
     none = (~hot.any(1)).sum().clamp(min=1).item() ** -power
     rarest = torch.where(hot, counts**-power, 0).amax(1)
     return torch.where(rarest > 0, rarest, none).tolist()

@@ -17,8 +17,11 @@ CELL_SITES = 4
 """A running cell is 2 × 2 sites."""
 
 
-def tube_mask(grid: Grid, ratio: float, rng: np.random.Generator) -> np.ndarray:
+def tube_mask(grid: Grid, ratio: float, rng: np.random.Generator, weights: np.ndarray | None = None) -> np.ndarray:
     """Hide the same ``int(ratio · H'W')`` sites in every time slot, so that nothing can be copied along time.
+
+    Args:
+        weights: float (H'·W',), how much likelier a site is hidden than others; None: all alike.
 
     Returns:
         bool (T'·H'·W',), True = hidden from the encoder.
@@ -33,8 +36,21 @@ def tube_mask(grid: Grid, ratio: float, rng: np.random.Generator) -> np.ndarray:
             f"mask ratio: got {ratio} ({hidden} of {sites} sites hidden), expected at least one site hidden and one seen"
         )
     frame = np.zeros(sites, bool)
-    frame[rng.permutation(sites)[:hidden]] = True
+    # Numbers from a Gumbel distribution put sites in an order in which each is drawn by its weight.
+    order = rng.permutation(sites) if weights is None else np.argsort(-np.log(weights) - rng.gumbel(size=sites))
+    frame[order[:hidden]] = True
     return np.tile(frame, slots)
+
+
+def site_motion(video: np.ndarray, grid: Grid) -> np.ndarray:
+    """float (H'·W',): how much each site of a clip changes from frame to frame, in grey levels, and one more.
+
+    Args:
+        video: uint8 (3, T, H, W).
+    """
+    changes = np.abs(np.diff(video.astype(np.int16), axis=1)).mean((0, 1)) if video.shape[1] > 1 else video[0, 0] * 0.0
+    (_, rows, columns), (height, width) = grid, changes.shape
+    return changes.reshape(rows, height // rows, columns, width // columns).mean((1, 3)).ravel() + 1
 
 
 def running_cell_mask(grid: Grid, ratio: float, rng: np.random.Generator) -> np.ndarray:

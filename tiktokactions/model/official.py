@@ -97,6 +97,10 @@ def expect_sines(name: str, table: Tensor, source: str) -> None:
 
 def expect_exportable(config: ModelConfig, where: str) -> None:
     """Raises :class:`WeightsError` for a model that no other program has: interpolated positions, an attentive probe."""
+    if config.target_dim is not None:
+        raise WeightsError(
+            f"{where}: this decoder predicts features, which other programs do not; fine-tune it to export"
+        )
     if config.pooling != "mean":
         raise WeightsError(f"{where}: other programs do not have the attentive probe; export what it was begun with")
     if config.position_grid not in (None, config.grid):
@@ -148,7 +152,7 @@ def official_shapes(config: ModelConfig, kind: Kind) -> Shapes:
     for index in range(config.decoder_depth):
         shapes |= _block_shapes(f"decoder.blocks.{index}.", dim, config.decoder_mlp_dim)
     shapes |= _norm("encoder.norm", config.embed_dim) | _norm("decoder.norm", dim)
-    shapes |= _linear("decoder.head", config.token_values, dim)
+    shapes |= _linear("decoder.head", config.decoder_values, dim)
     return shapes | {"encoder_to_decoder.weight": (dim, config.embed_dim), "mask_token": (1, 1, dim)}
 
 

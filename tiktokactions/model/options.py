@@ -23,9 +23,7 @@ class DataOptions:
 
     media: str | None = option(None, "data", "folder of the videos that a list or a split file names")
     fold: int = option(1, "data", "number of the official split or fold to use (UCF101, HMDB51: 1 to 3)", least=1)
-    skip_unreadable: bool = option(
-        False, "data", "leave out and list clips that cannot be read (training decodes all of them once for that)"
-    )
+    skip_unreadable: bool = option(False, "data", "leave out and list clips that cannot be read (all are decoded once)")
     decoder: Decoder = option("pyav", "data", "what decodes the clips")
 
 
@@ -34,9 +32,7 @@ class RunOptions:
     """How a run is carried out; shared by training, evaluation and prediction."""
 
     device: str = option("auto", "run", "auto, cpu, cuda or cuda:N")
-    precision: Precision = option(
-        "auto", "run", "bf16, fp16 or fp32; auto: bf16 on a GPU that has it, fp16 on others, fp32 on a CPU"
-    )
+    precision: Precision = option("auto", "run", "bf16, fp16 or fp32; auto: bf16 or fp16 on a GPU, fp32 on a CPU")
     workers: int | None = option(None, "run", "processes that decode (default: cores, at most 24; 0: none)", least=0)
     threads: int | None = option(None, "run", "CPU threads of the model (default: torch's choice)", least=1)
 
@@ -45,9 +41,7 @@ class RunOptions:
 class TrainingOptions(RunOptions):
     """What both trainings share."""
 
-    positions: Literal["interpolate", "sines"] = option(
-        "interpolate", "model", "at another size than that of `init`: interpolate its positions, or compute sines anew"
-    )
+    positions: Literal["interpolate", "sines"] = option("interpolate", "model", "where `init` has another size")
     seed: int = option(0, "run", "seed of weights, order, masks and augmentation")
     compile: bool = option(False, "run", "compile the model (torch.compile)")
     checkpoint_activations: bool = option(False, "run", "recompute activations instead of keeping them: less memory")
@@ -56,9 +50,7 @@ class TrainingOptions(RunOptions):
     keep: int = option(2, "run", "checkpoints that are kept", least=1)
     log_steps: int = option(10, "run", "steps between lines of log.jsonl", least=1)
     track: Tracker | None = option(None, "run", "send the log to a tracker (default: TensorBoard if installed)")
-    stop_after_steps: int | None = option(
-        None, "run", "stop here with a checkpoint, the schedule unchanged; without it the run goes on", least=1
-    )
+    stop_after_steps: int | None = option(None, "run", "stop here with a checkpoint; without it it goes on", least=1)
     stride: int = option(4, "recipe", "take every N-th frame of the video (the tables' sampling rate)", least=1)
     accumulate: int = option(1, "recipe", "batches whose gradients are added up before a step", least=1)
     base_lr: float = option(1e-3, "recipe", "learning rate for a batch of 256 videos", above=0)
@@ -79,16 +71,14 @@ class PretrainOptions(DataOptions, TrainingOptions):
     decoder_depth: int | None = option(None, "model", "blocks of the decoder (default: 4; tiny 2)")
 
     mask_ratio: float = option(0.9, "recipe", "share of the tokens hidden from the encoder", above=0, below=1)
-    decoder_mask_ratio: float = option(
-        0.5, "recipe", "share of tokens not decoded (running cell): 0.25, 0.5, 0.75; 0: decode what is hidden"
-    )
+    decoder_mask_ratio: float = option(0.5, "recipe", "share not decoded: 0.25, 0.5, 0.75; 0: decode what is hidden")
+    masking: Literal["tube", "motion"] = option("tube", "recipe", "hide any places, or rather those that move")
+    target: str = option("pixels", "recipe", "predict pixels, or a trained model's features (what `init` takes)")
     normalize_target: bool = option(True, "recipe", "normalise every token of the target")
     batch_size: int = option(32, "recipe", "videos in a batch, of each process", least=1)
     num_samples: int = option(2, "recipe", "clips cut from each decoded video", least=1)
     epochs: int = option(200, "recipe", "times every video is seen", least=1)
-    warmup_epochs: float | None = option(
-        None, "recipe", "epochs in which the learning rate rises (default: a tenth of `epochs`: 20 of 200)"
-    )
+    warmup_epochs: float | None = option(None, "recipe", "epochs of rising rate (default: a tenth of `epochs`)")
     min_lr: float = option(1e-5, "recipe", "where the cosine ends, for a batch of 256 videos", least=0)
     beta2: float = option(0.95, "recipe", "AdamW's second beta", least=0, below=1)
     pictures_epochs: int = option(10, "run", "epochs between pictures of reconstructions; 0: none", least=0)
@@ -115,37 +105,21 @@ class FinetuneOptions(DataOptions, TrainingOptions):
     tubelet: int | None = option(None, "model", "frames in a token (default: those of `init`, else 2)", least=1)
     patch: int | None = option(None, "model", "side of a token in pixels (default: that of `init`, else 16)")
 
-    sampling: Literal["dense", "sparse"] = option(
-        "dense", "recipe", "dense: a stretch of the video; sparse: spread over all of it (Something-Something)"
-    )
+    sampling: Literal["dense", "sparse"] = option("dense", "recipe", "frames of a stretch, or spread over all (SSv2)")
     batch_size: int = option(8, "recipe", "videos in a batch, of each process", least=1)
     num_samples: int = option(2, "recipe", "differently augmented copies of each decoded video", least=1)
     epochs: int = option(100, "recipe", "times every video is seen", least=1)
-    warmup_epochs: float | None = option(
-        None, "recipe", "epochs in which the learning rate rises (default: a twentieth of `epochs`: 5 of 100)"
-    )
+    warmup_epochs: float | None = option(None, "recipe", "epochs of rising rate (default: a twentieth of `epochs`)")
     min_lr: float = option(1e-6, "recipe", "where the cosine ends, for a batch of 256 videos", least=0)
     beta2: float = option(0.999, "recipe", "AdamW's second beta", least=0, below=1)
     layer_decay: float = option(0.9, "recipe", "a block's rate is this share of the next one's", above=0, most=1)
     drop_path: float = option(0.35, "recipe", "stochastic depth of the last block", least=0, below=1)
     head_dropout: float = option(0.0, "recipe", "dropout before the last layer", least=0, below=1)
     init_scale: float = option(0.001, "recipe", "factor on the last layer's initial weights")
-    ema: float | None = option(
-        None, "recipe", "keep a moving average of the weights with this decay and test that", above=0, below=1
-    )
-    balance: float = option(
-        0.0, "recipe", "draw clips of rare classes more often; 1: every class as often, 0.5: half-way", least=0, most=1
-    )
-    class_weights: float = option(
-        0.0,
-        "recipe",
-        "weigh rare classes in the loss; 1: by the inverse of their clips, 0.5: its root",
-        least=0,
-        most=1,
-    )
-    multi_label: bool = option(
-        False, "recipe", "learn all labels of each clip, each with a sigmoid (mean average precision)"
-    )
+    ema: float | None = option(None, "recipe", "average the weights with this decay and test that", above=0, below=1)
+    balance: float = option(0.0, "recipe", "draw rare classes more; 1: all as often, 0.5: half-way", least=0, most=1)
+    class_weights: float = option(0.0, "recipe", "weigh rare classes; 1: by inverse counts", least=0, most=1)
+    multi_label: bool = option(False, "recipe", "learn all labels of each clip, with a sigmoid for each class")
     freeze: int = option(0, "recipe", "freeze the embedding and the first N blocks", least=0)
     teacher: str | None = option(None, "recipe", "distil a trained model into this one: anything that `init` takes")
     distill: Literal["logits", "features"] = option("logits", "recipe", "what of `teacher` is learned")
@@ -169,9 +143,7 @@ class FinetuneOptions(DataOptions, TrainingOptions):
     segments: int = option(5, "test", "test views along time", least=1)
     crops: int = option(3, "test", "test views along the longer side", least=1)
     choose: Literal["last", "best", "loss"] = option(
-        "last",
-        "test",
-        "weights to test: last, best on the val side (top-1, or mean average precision), lowest loss there",
+        "last", "test", "weights to test: last, best on the val side (top-1 or mAP), or of the lowest loss there"
     )
     validate_epochs: int = option(1, "test", "epochs between looks at the val side; 0: never", least=0)
 

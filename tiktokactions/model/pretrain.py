@@ -25,6 +25,7 @@ from tiktokactions.model.autoencoder import (
     supervised_tokens,
 )
 from tiktokactions.model.checkpoint import TrainingState
+from tiktokactions.model.classification import VideoClassifier
 from tiktokactions.model.config import ModelConfig, model_config
 from tiktokactions.model.curves import draw_reconstructions
 from tiktokactions.model.hardware import Hardware, alone, hardware, local_gradients, processes_told, share_gradients
@@ -34,6 +35,7 @@ from tiktokactions.model.options import PretrainOptions
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.model.run import Derived, FirstWeights, Run, RunInfo, TrainingData, TrainingResult, clips_fingerprint
 from tiktokactions.model.samples import PretrainClips
+from tiktokactions.model.teacher import latent_target, target_encoder
 from tiktokactions.model.training import (
     Recorder,
     Report,
@@ -80,6 +82,8 @@ def pretrain(
     with hardware(options) as machine, alone(run, machine.processes):
         read = None if init is None else read_weights(init)
         config = with_positions(pretraining_config(options), read, options.positions)
+        encoder = target_encoder(options, config)
+        config = dataclasses.replace(config, target_dim=None if encoder is None else encoder.config.embed_dim)
         torch.manual_seed(options.seed)
         model = pretraining_model(config)
         derived = pretraining_numbers(model, options, len(clips), machine.processes.world)
@@ -92,11 +96,12 @@ def pretrain(
         info = RunInfo("pretrain", config, None, dataclasses.asdict(options), data, derived, first_weights)
         if open_run(run, info, clips, machine, report, resume_from) is None:
             return Run(run)
-        return Run(run, _train(model, clips, shares, options, derived, run, machine, report))
+        return Run(run, _train(model, encoder, clips, shares, options, derived, run, machine, report))
 
 
 def _train(
     model: MaskedAutoencoder,
+    encoder: VideoClassifier | None,
     clips: Sequence[Clip],
     shares: Sequence[float] | None,
     options: PretrainOptions,
@@ -132,7 +137,7 @@ def _train(
                 losses = []
                 for batch, share in zip(parts, shares_of_loss(parts, options, machine), strict=True):
                     with local_gradients(trained, wait=batch is not parts[-1]):
-                        loss = batch_loss(trained, batch, model.config, options, machine) * share
+                        loss = batch_loss(trained, batch, model.config, options, machine, encoder) * share
                         state.scaler.scale(loss).backward()
                     losses.append(loss.detach())
                 if steps.end(torch.stack(losses).sum(), parts, rates[state.step]):
@@ -158,12 +163,19 @@ def on_device(batch: dict[str, Any], config: ModelConfig, machine: Hardware) -> 
 
 
 def batch_loss(
-    model: nn.Module, batch: dict[str, Any], config: ModelConfig, options: PretrainOptions, machine: Hardware
+    model: nn.Module,
+    batch: dict[str, Any],
+    config: ModelConfig,
+    options: PretrainOptions,
+    machine: Hardware,
+    encoder: VideoClassifier | None = None,
 ) -> Tensor:
-    """The loss of one batch of this process, as :func:`on_device` gives it."""
+    """The loss of one batch of this process, as :func:`on_device` gives it; of the encoder's features, if there is one."""
+    video, decoded = batch["video"], batch["decoded"]
     with machine.autocast():
-        output = model(batch["video"], batch["visible"], batch["decoded"])
-    target = reconstruction_target(batch["video"], batch["decoded"], config, options.normalize_target)
+        output = model(video, batch["visible"], decoded)
+        latent = None if encoder is None else latent_target(encoder, video, decoded)
+    target = reconstruction_target(video, decoded, config, options.normalize_target) if latent is None else latent
     return reconstruction_loss(output, target, batch["supervised"])
 
 
@@ -221,4 +233,4 @@ def _load(model: MaskedAutoencoder, read: ReadWeights, init: str, report: Report
 
 def _is_pictured(epoch: int, options: PretrainOptions) -> bool:
     every = options.pictures_epochs
-    return every > 0 and ((epoch + 1) % every == 0 or epoch + 1 == options.epochs)
+    return options.target == "pixels" and every > 0 and ((epoch + 1) % every == 0 or epoch + 1 == options.epochs)

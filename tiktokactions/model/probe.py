@@ -8,6 +8,7 @@ an ordinary classifier.
 
 from __future__ import annotations
 
+import io
 import math
 import time
 from collections.abc import Sequence
@@ -86,23 +87,14 @@ def stream_features(
     looks = EvaluateOptions(**{name: getattr(options, name) for name in names}, segments=shape[0], crops=1)
     how = (options.stride, options.sampling)
     found = run_views(model, clips[done:], looks, machine, report, *how, merge=torch.clone, features=True)
-    if machine.processes.is_first:
-        with file.open("ab") as growing:
-            growing.truncate(done * row_bytes)
-            for views in found:
-                growing.write(raised(views).numpy().tobytes())
-    else:
+    with file.open("ab") if machine.processes.is_first else io.BytesIO() as growing:
+        growing.truncate(done * row_bytes)
         for views in found:
-            raised(views)
+            if isinstance(views, UnreadableError):
+                raise views
+            growing.write(views.numpy().tobytes())
     machine.everyones(None)  # the first has written all
     return torch.from_numpy(np.memmap(file, np.float32, "r+", shape=(len(clips), *shape)))
-
-
-def raised(outcome: Tensor | UnreadableError) -> Tensor:
-    """Raises the error, where it is one."""
-    if isinstance(outcome, UnreadableError):
-        raise outcome
-    return outcome
 
 
 def choose_penalty(features: Tensor, targets: Tensor, classes: int, seed: int) -> tuple[float, float]:

@@ -29,7 +29,7 @@ from tiktokactions.model.augment import (
 from tiktokactions.model.config import ModelConfig
 from tiktokactions.model.hardware import Hardware
 from tiktokactions.model.labels import targets_of
-from tiktokactions.model.masking import decoder_mask, tube_mask
+from tiktokactions.model.masking import decoder_mask, site_motion, tube_mask
 from tiktokactions.model.options import Decoder, EvaluateOptions, FinetuneOptions, PretrainOptions
 from tiktokactions.model.views import Mode, Sampling, frame_indices, sparse_test_frames, test_views
 from tiktokactions.video import ClipReader, UnreadableError
@@ -98,7 +98,8 @@ class PretrainClips(_Clips):
         for copy in range(options.num_samples):
             rng = sample_rng(options.seed, epoch, index, copy)
             videos.append(pretrain_view(frames_thwc, self.size, rng))
-            hidden.append(tube_mask(config.grid, options.mask_ratio, rng))
+            moves = site_motion(videos[-1].numpy(), config.grid) if options.masking == "motion" else None
+            hidden.append(tube_mask(config.grid, options.mask_ratio, rng, moves))
             not_decoded.append(decoder_mask(hidden[-1], config.grid, options.decoder_mask_ratio, rng))
         return {
             "video": torch.stack(videos),

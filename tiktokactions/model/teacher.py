@@ -1,4 +1,4 @@
-"""Distillation: a trained model, whose outputs for the same clips another one learns to give."""
+"""Trained models that others learn from: their logits or features of a clip, or their features of its hidden tokens."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from tiktokactions.errors import UsageError
+from tiktokactions.model.autoencoder import take_tokens
 from tiktokactions.model.classification import VideoClassifier, classifier, label_loss, soft_target_loss
 from tiktokactions.model.config import ModelConfig, model_config
 from tiktokactions.model.hardware import Hardware
 from tiktokactions.model.official import config_of
-from tiktokactions.model.options import FinetuneOptions
-from tiktokactions.model.weights import load_into, read_weights, with_positions
+from tiktokactions.model.options import FinetuneOptions, PretrainOptions
+from tiktokactions.model.weights import ReadWeights, load_into, read_weights, with_positions
 
 
 class Teacher:
@@ -63,19 +64,50 @@ def load_teacher(options: FinetuneOptions, config: ModelConfig, labels: Sequence
     """
     if options.teacher is None:
         return None
-    read, where = read_weights(options.teacher), f"`teacher` {options.teacher}"
-    size = (config.height, config.width)
-    known = read.config or config_of(read.tensors, source=read.source)
-    own = with_positions(model_config(known, frames=config.frames, image_size=size), read, "interpolate")
+    where = f"`teacher` {options.teacher}"
+    read, model = fitted(options.teacher, config)
     columns = None
     if options.distill == "logits":
         if read.kind != "finetune":
             raise UsageError(f"{where}: it tells no classes; expected a fine-tuned model, or `distill` features")
-        names = read.labels or (tuple(labels) if own.classes == len(labels) else ())
+        names = read.labels or (tuple(labels) if model.config.classes == len(labels) else ())
         unknown = [label for label in labels if label not in names]
         if unknown:
             raise UsageError(f"{where}: it does not know {', '.join(unknown[:5])}; expected a teacher of all classes")
         columns = torch.tensor([names.index(label) for label in labels])
-    model = classifier(own if own.classes else dataclasses.replace(own, classes=1))
-    load_into(model, read.tensors, what=str(options.teacher))
     return Teacher(model, columns, options)
+
+
+def fitted(path: str, config: ModelConfig) -> tuple[ReadWeights, VideoClassifier]:
+    """Any weights, and the classifier that they make of clips as those of ``config``; an encoder has a head nobody asks."""
+    read = read_weights(path)
+    known = read.config or config_of(read.tensors, source=read.source)
+    size = (config.height, config.width)
+    own = with_positions(model_config(known, frames=config.frames, image_size=size), read, "interpolate")
+    model = classifier(own if own.classes else dataclasses.replace(own, classes=1))
+    load_into(model, read.tensors, what=path)
+    return read, model
+
+
+def target_encoder(options: PretrainOptions, config: ModelConfig) -> VideoClassifier | None:
+    """The frozen encoder whose features pre-training predicts of hidden tokens; None where it predicts pixels.
+
+    Raises:
+        ValueError: an encoder whose tokens are others.
+    """
+    if options.target == "pixels":
+        return None
+    model = fitted(options.target, config)[1].eval().requires_grad_(False)
+    if model.config.grid != config.grid:
+        raise UsageError(
+            f"`target` {options.target}: its tokens make a grid of {model.config.grid}, expected {config.grid};"
+            " choose its `tubelet` and `patch`"
+        )
+    return model
+
+
+@torch.no_grad()
+def latent_target(encoder: VideoClassifier, video: Tensor, decoded: Tensor) -> Tensor:
+    """(B, K, D): the features, normalised, of the tokens that are decoded, of clips with nothing hidden (SALT)."""
+    tokens = encoder.to(video.device).tokens(video).float()
+    return take_tokens(F.layer_norm(tokens, tokens.shape[-1:]), decoded)

@@ -340,11 +340,9 @@ class Recorder:
         self.began, self.first_step = time.perf_counter(), state.step
         self.line_began, self.line_step, self.loading_s = self.began, state.step, 0.0
         self.last_loss: float | None = next((x["loss"] for x in reversed(Run(run).log()) if "loss" in x), None)
-        self.peak_flop_s = peak_flop_s(hw)
-        settings = dataclasses.asdict(options)
-        self.send, self.close = nobody()
-        if hw.processes.is_first:
-            self.send, self.close = track(options.track, run, settings, state.step)
+        self.peak_flop_s, settings = peak_flop_s(hw), dataclasses.asdict(options)
+        first = hw.processes.is_first
+        self.send, self.close = track(options.track, run, settings, state.step) if first else nobody()
 
     def timed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """The same batches; the time spent waiting for them is counted."""
@@ -358,8 +356,8 @@ class Recorder:
         """Since this start of the run."""
         return round(time.perf_counter() - self.began, 3)
 
-    def step_done(self, lr: float, norm: float, **more: float) -> None:
-        """Count a step; ``more`` are further numbers for its line."""
+    def step_done(self, lr: float, norm: float) -> None:
+        """Count a step."""
         step = self.state.step
         if step % self.every and step != self.steps:
             return
@@ -369,7 +367,6 @@ class Recorder:
             "loss": sum(self.state.pending) / len(self.state.pending),
             "lr": lr,
             "grad_norm": norm,
-            **more,
             "clips_per_s": round((step - self.line_step) * self.derived.clips_per_step / seconds, 3),
             "loading_share": round(min(1.0, self.loading_s / seconds), 4),
             "seconds": round(seconds, 3),

@@ -240,13 +240,14 @@ def load_into(model: nn.Module, tensors: Tensors, *, what: str) -> LoadReport:
     official = official_names(tensors, what)
     told: tuple[str, ...] = ()
     own = measures(official).get("tubelet")
-    if isinstance(model, (VideoClassifier, MaskedAutoencoder)) and own not in (None, model.config.tubelet):
+    fits = isinstance(model, VideoClassifier) or (isinstance(model, MaskedAutoencoder) and not model.config.target_dim)
+    if fits and own not in (None, model.config.tubelet):
         official = inflated(official, model.config.tubelet)
         told = (f"tubelets of {own} frames become tubelets of {model.config.tubelet}",)
     if isinstance(model, VideoClassifier):
         plan = _for_classifier(official, model.config, what)
     elif isinstance(model, MaskedAutoencoder):
-        plan = _for_pretraining(official, what)
+        plan = _for_pretraining(official, model.config, what)
     else:
         raise TypeError(f"model: got {type(model).__name__}, expected MaskedAutoencoder or VideoClassifier, unwrapped")
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
@@ -270,12 +271,15 @@ class _Plan:
     notes: tuple[str, ...] = ()
 
 
-def _for_pretraining(official: Tensors, what: str) -> _Plan:
+def _for_pretraining(official: Tensors, config: ModelConfig, what: str) -> _Plan:
     if kind_of(official) != "pretrain":
         raise WeightsError(
             f"{what}: got an encoder without its decoder, expected the weights of pre-training (encoder.*, decoder.*, "
             "mask_token). Start from weights that have the decoder, or use these for fine-tuning."
         )
+    if config.target_dim and len(official["decoder.head.weight"]) != config.target_dim:
+        taken = {name: tensor for name, tensor in official.items() if not name.startswith("decoder.head.")}
+        return _Plan(taken, ("decoder.head.",), ("decoder.head starts fresh: it predicted something else",))
     return _Plan(official)
 
 
