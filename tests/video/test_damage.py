@@ -87,3 +87,26 @@ def test_a_file_with_nothing_undamaged_is_corrupt(tmp_path: Path) -> None:
     path = write_damaged(tmp_path / "v.mp4", [0.04], keyframe_every=999)
     with pytest.raises(VideoError, match="corrupt"):
         evidence_of(path)
+
+
+X264, X265 = {"g": "20", "x264-params": "scenecut=0"}, {"x265-params": "keyint=20:log-level=none"}
+
+
+@pytest.mark.parametrize(
+    ("codec", "options", "missing"),
+    [("libx264", X264, 0), ("libx264", X264, 5), ("libx265", X265, 0), ("libx265", X265, 2)],
+)
+def test_mpeg_ts_knows_that_packets_are_missing(
+    tmp_path: Path, codec: str, options: dict[str, str], missing: int
+) -> None:
+    """Where the decoder notices nothing."""
+    b_frames = 2 * (codec == "libx264")
+    frames = numbered_frames(80, 128, 160)
+    path = write_video(tmp_path / "v.ts", frames, fps=20, codec=codec, b_frames=b_frames, options=options)
+    data, size = path.read_bytes(), 188
+    first = len(data) // size // 2 * size
+    path.write_bytes(data[:first] + data[first + missing * size :])
+    evidence = evidence_of(path)
+    assert bool(evidence.damaged) == bool(missing) == bool(evidence.probe.corrupt_frames)
+    read = [read_number(frame.upright_bgr(evidence.probe)) for frame in evidence.kept]
+    assert len(read) >= 20 and read == list(range(read[0], read[0] + len(read))), "nothing kept is damaged"

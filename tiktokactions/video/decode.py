@@ -360,7 +360,8 @@ class VideoFile:
                 is_lost = False
             except av.error.FFmpegError:
                 pictures, is_lost = [], has_keyframe
-                self.corrupt_frames += has_keyframe
+            # MPEG-TS counts its packets: one that is missing or damaged is known where the decoder notices nothing.
+            self.corrupt_frames += has_keyframe and (is_lost or packet.is_corrupt)
             if notes_packets and packet.size:
                 stamp = packet.dts if packet.pts is None else packet.pts
                 place = len(self._seen) if stamp is None or not self._is_stamped else stamp
