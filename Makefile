@@ -18,8 +18,8 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_D
 	$(RUN) -m pip install --quiet --no-input -c constraints.txt
 
 help:
-	@echo 'make demo      the whole chain into ./demo in four minutes: sample videos, review page, export, training, report'
-	@echo 'make demo-all  the same with pre-training and a study: about ten minutes'
+	@echo 'make demo      the whole chain into ./demo in four minutes: sample videos, review page, release, training, report'
+	@echo 'make demo-all  the same with pre-training and a study: a few minutes more'
 	@echo 'make test      the quick tests'
 	@echo 'make test-all  every test'
 	@echo 'make lint      ruff (lint and format) and mypy'

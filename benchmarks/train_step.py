@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from benchmarks.report import environment, print_environment, print_table, write_result
-from tiktokactions.demonstration.learning import cpu_has_bf16
+from tiktokactions.machine import cpu_has_bf16
 
 BATCH, THREADS, CLASSES, DROP_PATH, WARM_UP_STEPS = 2, 2, 101, 0.35, 2
 

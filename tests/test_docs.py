@@ -31,6 +31,7 @@ from tests.conftest import REPOSITORY
 from tests.curation.tiny_onnx import write_constant_model
 from tests.hub import Hub, running_hub
 from tests.made_videos import numbered_frames, write_video
+from tests.projects import WEEKLY
 from tiktokactions import cli
 from tiktokactions.cli import derive, parser
 from tiktokactions.model.run import read_log
@@ -42,7 +43,7 @@ NETWORK = ("tiktokactions demo",)
 """Need the package registry: run by make test-all."""
 LONG = ("docs/paper.md", "docs/scale.md", "docs/study.md", "docs/training.md")
 """Pages that train and study for minutes: run by make test-all. README does all of it once in the quick tests."""
-LONG_EXAMPLES = ("tiktokactions study ", "--method paper")
+LONG_EXAMPLES = ("tiktokactions study ", "--method paper", "weekly.toml")
 """So are these of --help, which stand on those pages."""
 ENDLESS = (r"tiktokactions review (?!apply|status|invite|export|import|-)", r"tiktokactions review apply .*--watch")
 """Run until they are interrupted: here as soon as they have said that they are ready."""
@@ -286,6 +287,7 @@ def prepare(folder: Path, run: Callable[[str, Path], subprocess.CompletedProcess
     (folder / "results.csv").write_text("size,accuracy\n" + "".join(f"{s},{a}\n" for s, a in points))
     (folder / "runs.csv").write_text("num_videos,test/acc1\n" + "".join(f"{s},{a}\n" for s, a in points))
     (folder / "project.toml").write_text('[[step]]\ncommand = "hashtags propose"\nsources = ["ucf101"]\n')
+    (folder / "weekly.toml").write_text(WEEKLY.replace('"data"', '"weekly/data"').replace("runs/", "weekly/runs/"))
     (folder / "hashtags.csv").write_text("hashtag\nwaltz\nshoerepair\n")
     (folder / "videos.csv").write_text("video_id,hashtags,username\n7300000000000000001,waltz,ann\n")
     (folder / "notice.txt").write_text("Remove https://www.tiktok.com/@ann/video/7300000000000000001\n")

@@ -18,7 +18,7 @@ NOT_READING = {
     *("collect_run", "collect_plan", "collect_status", "collect_import", "collect_export"),
     *("export", "extrapolate", "plan", "doctor"),
     "demo",  # makes its own
-    "run",  # reads them by way of the other commands
+    *("run", "update"),  # read them by way of the other commands
 }
 """Commands to which nobody gives a dataset. A new command stands here or in the table."""
 STUDY = (

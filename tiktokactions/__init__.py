@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from tiktokactions.commands.study_scaling import study_scaling
     from tiktokactions.commands.study_sources import study_sources
     from tiktokactions.commands.takedown import TakedownResult, takedown
+    from tiktokactions.commands.update import UpdateResult, update
     from tiktokactions.errors import AccessError, DiskFullError, NotFoundError, TiktokactionsError, UsageError
     from tiktokactions.model.predictions import FeaturesWritten
     from tiktokactions.model.progress import TrainingProgress
@@ -82,6 +83,7 @@ __all__ = [
     "TakedownResult",
     "TiktokactionsError",
     "TrainingProgress",
+    "UpdateResult",
     "UsageError",
     "collect_export",
     "collect_import",
@@ -125,6 +127,7 @@ __all__ = [
     "study_scaling",
     "study_sources",
     "takedown",
+    "update",
 ]
 
 _ELSEWHERE = {
@@ -149,6 +152,7 @@ _ELSEWHERE = {
     "TakedownResult": "commands.takedown",
     "TiktokactionsError": "errors",
     "TrainingProgress": "model.progress",
+    "UpdateResult": "commands.update",
     "UsageError": "errors",
 }
 """Where a name lies that is not the command of its own file."""

@@ -27,6 +27,12 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def cpu_has_bf16() -> bool:
+    """Whether the CPU multiplies in bf16 faster than in float32, as far as Linux tells."""
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.is_file() and not {"avx512_bf16", "amx_bf16"}.isdisjoint(cpuinfo.read_text().split())
+
+
 def is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)

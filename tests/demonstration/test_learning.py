@@ -1,55 +1,49 @@
-"""The rendered set is learned: what the steps ``train`` and ``learn`` of the demonstration promise."""
+"""The demo is the project for laptops, and what it trains tells unseen figures apart."""
 
 from __future__ import annotations
 
-import statistics
+from typing import Any
 
 import pytest
 
 pytest.importorskip("torch", reason="needs the extra 'train'")
 
-from tiktokactions.demonstration import learning
-from tiktokactions.model.run import Run
-
-
-@pytest.fixture
-def few_and_short(monkeypatch):
-    few = learning.render_actions
-    monkeypatch.setattr(learning, "render_actions", lambda output, **_: few(output, train_figures=4, test_figures=1))
-    for recipe in (learning.PRETRAINING, learning.FINETUNING):
-        monkeypatch.setitem(recipe, "epochs", 2)
-
-
-def test_the_demo_runs_through(tmp_path, few_and_short):
-    """The whole chain with a few figures and two epochs: files, not accuracy."""
-    told: list[str] = []
-    found, scratch = learning.learn_rendered_actions(tmp_path, report=lambda progress: told.append(progress.message))
-    assert found.videos == 6 and found.classes == 6
-    assert (tmp_path / "runs" / "finetuned-0" / "evaluations" / "test" / "confusion.png").is_file()
-    assert "rendered clips" in " ".join(told)
-    losses = [Run(tmp_path / "runs" / f"{name}-0").result.loss for name in ("finetuned", "scratch")]
-    assert None not in losses and losses[0] != losses[1], "the comparison begins with random weights"
-    again = learning.learn_rendered_actions(tmp_path)
-    assert [test.top1 for test in again] == [found.top1, scratch.top1], "a second call redoes nothing"
-
-
-@pytest.mark.slow
-def test_the_brief_training_is_the_comparison_on_fewer_clips(tmp_path, few_and_short):
-    assert learning.train_briefly(tmp_path).videos == 6
-    assert (tmp_path / "runs" / "brief-0" / "evaluations" / "test" / "confusion.png").is_file()
-    learning.learn_rendered_actions(tmp_path)
-    losses = [Run(tmp_path / "runs" / f"{name}-0").result.loss for name in ("brief", "scratch")]
-    assert losses[0] == losses[1], "one process or two: the same training"
+import tiktokactions as ta
+from tests.made_videos import numbered_frames, write_video
+from tiktokactions.commands.run import shipped
+from tiktokactions.demonstration import rendered
+from tiktokactions.demonstration.samples import AS_IT_IS, RECIPES
 
 
 @pytest.mark.slow
 def test_unseen_figures_are_told_apart_after_a_brief_training(tmp_path):
     """Chance is 17 %."""
-    assert learning.train_briefly(tmp_path).top1 >= 0.45
+    [step] = ta.demo(tmp_path, steps=["train"])
+    tested = ta.Run(tmp_path / "runs" / "scratch").evaluations["test"]
+    assert tested.videos == 120 and tested.top1 >= 0.45
+    assert f"top-1 {tested.top1:.1%}" in step.told and step.files == (f"{tested.folder}/confusion.png",)
+
+
+def shortened(name: Any) -> str:
+    text = (
+        shipped(name)
+        .replace("stride = 2\n", "stride = 2\nframes = 4\n")
+        .replace("warmup_epochs = 1", "warmup_epochs = 0")
+    )
+    return text.replace("epochs = 8\n", "epochs = 1\n").replace("epochs = 4\n", "epochs = 1\n")
 
 
 @pytest.mark.slow
-def test_unseen_figures_are_told_apart(tmp_path):
-    """Mean of three seeds; chance is 17 %."""
-    found = [learning.learn_rendered_actions(tmp_path, seed=seed)[0].top1 for seed in range(3)]
-    assert statistics.mean(found) >= 0.75, found
+def test_the_demo_leaves_a_project_that_goes_on(tmp_path, monkeypatch):
+    """Its steps are those of the project, which is asked for the same seed; what they made is not made again."""
+    all_figures = rendered.render_actions
+    monkeypatch.setattr(rendered, "render_actions", lambda out, **_: all_figures(out, train_figures=6, test_figures=1))
+    for number, path in enumerate((*(recipe.path for recipe in RECIPES), AS_IT_IS[0])):
+        write_video(tmp_path / "samples/videos" / path, numbered_frames(30, 96, 64, first=1000 * number), fps=10)
+    monkeypatch.setattr("tiktokactions.commands.demo.shipped", shortened)
+    done = ta.demo(tmp_path, steps=["curate", "train", "learn", "report"], seed=3)
+    assert [step.name for step in done if not step.skipped] == ["curate", "train", "learn", "report"]
+    assert ta.Run(tmp_path / "runs" / "finetuned").options["seed"] == 3
+    assert "Steps against the plan" in (tmp_path / "report.html").read_text()
+    planned = {step.name: step.state for step in ta.run(tmp_path / "laptop.toml", dry_run=True).steps}
+    assert planned["finetune"] == "up to date" and planned["study-scaling"] == "to do"

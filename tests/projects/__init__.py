@@ -44,6 +44,25 @@ views = "views.csv"
 min_views = 10
 output = "hashtags"
 """
+TINY = "batch_size = 2\nnum_samples = 2\nepochs = 1\nworkers = 0\nthreads = 1\ndevice = 'cpu'\n"
+LEARN = f"""
+[[step]]
+command = "pretrain"
+data = "data"
+output = "runs/pretrained"
+model = "tiny"
+frames = 4
+{TINY}
+[[step]]
+command = "finetune"
+data = "data"
+init = "runs/pretrained"
+output = "runs/finetuned"
+segments = 1
+crops = 1
+{TINY}
+"""
+WEEKLY = f"{CURATE}{SPLIT.replace('test = 0.5', 'val = 0.0' + chr(10) + 'test = 0.4')}{LEARN}"
 
 
 def written(folder: Path, text: str) -> Path:

@@ -87,7 +87,7 @@ CALLS = {
     "curate": {"videos": ["v", "w"], "output": "data", "keep_duplicates": True, "second_look": False},
     "collect_run": {"hashtags": "h.csv", "output": "c", "per_hashtag": 5, "region": ["US", "GB"]},
     "pretrain": {"data": ["a", "b"], "output": "r", "mix": [1.0, 2.0], "normalize_target": False, "model": "tiny"},
-    "finetune": {"data": "a", "output": "r", "init": "p", "flip": False},
+    "finetune": {"data": ["a"], "output": "r", "init": "p", "flip": False},
     "download": {"collection": "c", "entitled": True, "curate_into": "d", "delete_raw": False},
 }
 

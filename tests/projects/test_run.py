@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import itertools
 import json
 import os
 import random
@@ -19,6 +21,9 @@ import tiktokactions as ta
 from tests.conftest import REPOSITORY
 from tests.made_videos import numbered_frames, write_video
 from tests.projects import CURATE, REPORT, SPLIT, SUBSET, TAGS, written
+from tiktokactions.collection.store import Collection
+from tiktokactions.demonstration import rendered
+from tiktokactions.demonstration.samples import AS_IT_IS, RECIPES
 from tiktokactions.files import DatasetBusyError, dataset_lock
 from tiktokactions.projects import chain as chains
 
@@ -301,31 +306,132 @@ def outcome(folder: Path) -> tuple[object, ...]:
     return clips, sides, ta.Run(folder / "run").result.loss, ta.Dataset(folder / "subset").stats().accepted
 
 
+LOOK = 'detector = "none"\nmin_person_frames = 0\nmin_clip_s = 1.0\nstatic = "keep"\nworkers = 1\nsecond_look = false\n'
+"""Accepts every video, so that nobody is waited for."""
 SMALL = "frames = 4\nbatch_size = 2\nepochs = 1\nnum_samples = 2\nworkers = 0\nthreads = 1\n"
+TINY = f'device = "cpu"\nmodel = "tiny"\n{SMALL}'
+
+
+def in_small(folder: Path, name: Any, *changes: tuple[str, str]) -> Path:
+    """The file as it is shipped, with these texts replaced; each has to be in it."""
+    file = folder / f"{name}.toml"
+    ta.run(file, write=name, dry_run=True)
+    text = file.read_text()
+    for shipped, small in changes:
+        assert shipped in text
+        text = text.replace(shipped, small)
+    file.write_text(text)
+    return file
+
+
+def ends(file: Path, steps: int) -> None:
+    """Every step is carried out, once, and the report shows what it took against the plan."""
+    assert [step.state for step in ta.run(file).steps] == ["done"] * steps
+    assert reasons(file) == {}
+    chain = chains.read_chain(file.with_suffix(".chain"))
+    spent = {name: record.last.spent for name, record in chain.records.items()}
+    assert all(one["core_h"] > 0 for one in spent.values())
+    assert all(
+        "gb" in spent[step.name] for step in ta.run(file).steps if step.name in ("curate", "download", "pretrain")
+    )
+
+
+@pytest.mark.slow
+def test_the_file_for_a_laptop_runs_in_small(tmp_path, monkeypatch):
+    """With videos of the test's own in place of footage from the package registry, few figures, an epoch of everything."""
+    pytest.importorskip("torch")
+    all_figures = rendered.render_actions
+    monkeypatch.setattr(rendered, "render_actions", lambda out, **_: all_figures(out, train_figures=6, test_figures=1))
+    for number, recipe in enumerate((*(recipe.path for recipe in RECIPES), AS_IT_IS[0])):
+        path = tmp_path / "laptop/samples/videos" / recipe
+        write_video(path, numbered_frames(30, 96, 64, first=1000 * number), fps=10)
+    file = in_small(
+        tmp_path,
+        "laptop",
+        ('output = "laptop/dataset"\n', f'output = "laptop/dataset"\n{LOOK}'),
+        ("epochs = 8\n", "epochs = 1\n"),
+        ("epochs = 4\n", "epochs = 1\n"),
+        ("epochs = 2\n", "epochs = 1\n"),
+        ("warmup_epochs = 1\n", "warmup_epochs = 0\n"),
+        ("sizes = [120, 480]", "sizes = [16, 32]"),
+        ("stride = 2\n", "stride = 2\nframes = 4\n"),
+    )
+    ends(file, 11)
+    page = (tmp_path / "laptop/report.html").read_text()
+    assert "Steps against the plan" in page and "Everything that ran" in page
 
 
 @pytest.mark.slow
 def test_the_file_for_a_lab_runs_in_small(tmp_path):
-    """As it is shipped, with eight videos, a tiny model, and nobody to wait for."""
+    """As it is shipped, with eight videos, a tiny model, and nobody to wait for; and with prices."""
     pytest.importorskip("torch")
     for number in range(8):
         add_video(tmp_path, number)
-    ta.run(tmp_path / "lab.toml", write="lab", dry_run=True)
-    text = (tmp_path / "lab.toml").read_text()
-    look = 'detector = "none"\nmin_person_frames = 0\nmin_clip_s = 1.0\nstatic = "keep"\nworkers = 1\n'
     recipe = f'pretrain_config = {{ model = "tiny", {", ".join(SMALL.split(chr(10))[:-1])} }}\n'
-    for shipped, small in (
-        ('output = "data"\n', f'output = "data"\n{look}'),
-        ('model = "vit-b"\n', ""),
+    study = f"sizes = [2, 3]\nrepeats = 1\n{recipe}{recipe.replace('pretrain', 'finetune')}"
+    file = in_small(
+        tmp_path,
+        "lab",
         (
-            'sizes = ["1000:6000:1000"]\nrepeats = 3\n',
-            f"sizes = [2, 3]\nrepeats = 1\n{recipe}{recipe.replace('pretrain', 'finetune')}",
+            "videos = 10000\n",
+            'videos = 8\nmeasure = "videos"\ndetector = "none"\ncore_h_price = 3600\ncurrency = "EUR"\n',
         ),
-        ('device = "cuda"\n', f'device = "cpu"\nmodel = "tiny"\n{SMALL}'),
-    ):
-        assert shipped in text
-        text = text.replace(shipped, small)
-    (tmp_path / "lab.toml").write_text(text)
-    assert [step.state for step in ta.run(tmp_path / "lab.toml").steps] == ["done"] * 9
-    assert reasons(tmp_path / "lab.toml") == {}
-    assert "Steps against the plan" in (tmp_path / "report.html").read_text()
+        ('output = "data"\n', f'output = "data"\n{LOOK}'),
+        ('model = "vit-b"\n', ""),
+        ('sizes = ["1000:6000:1000"]\nrepeats = 3\n', study),
+        ('device = "cuda"\n', TINY),
+    )
+    ends(file, 9)
+    page = (tmp_path / "report.html").read_text()
+    for told in ("Steps against the plan", "core-hours", "GB written", "EUR so far, of ", "people's hours"):
+        assert told in html.unescape(page)
+
+
+@pytest.mark.slow
+def test_the_file_of_the_paper_runs_in_small(tmp_path):
+    """From hashtags to report: a made-up API, files of our own, two benchmarks of two classes."""
+    pytest.importorskip("torch")
+    names = ("archery", "surfing", "juggling", "bowling")
+    (tmp_path / "views.csv").write_text("hashtag,views\n" + "".join(f"{name},9000000\n" for name in names))
+    for at, (name, number) in enumerate(itertools.product(("YoYo", "Kayaking"), (1, 8))):
+        for path in (f"UCF101/videos/{name}/v_{name}_g0{number}_c01.avi", f"HMDB51/videos/{name}/{number}.avi"):
+            write_video(
+                tmp_path / path, numbered_frames(20, 96, 64, first=5000 + 100 * at + 50 * ("H" in path)), fps=10
+            )
+    for name, text in {
+        "UCF101/classInd.txt": "1 Kayaking\n2 YoYo\n",
+        "UCF101/trainlist01.txt": "Kayaking/v_Kayaking_g08_c01.avi 1\nYoYo/v_YoYo_g08_c01.avi 2\n",
+        "UCF101/testlist01.txt": "Kayaking/v_Kayaking_g01_c01.avi\nYoYo/v_YoYo_g01_c01.avi\n",
+        "HMDB51/Kayaking_test_split1.txt": "1.avi 1\n8.avi 2\n",
+        "HMDB51/YoYo_test_split1.txt": "1.avi 1\n8.avi 2\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    recipe = "".join(f"{line}\n" for line in TINY.split("\n")[:-1])
+    curate = f'\n[[step]]\ncommand = "curate"\nvideos = "collection"\noutput = "data"\n{LOOK}'
+    file = in_small(
+        tmp_path,
+        "paper",
+        ("target = 386\n", f"target = {len(names)}\n"),
+        ("per_hashtag = 900\n", "per_hashtag = 3\nsandbox = true\nspeed = 1e6\n"),
+        ('curate = "data"\ndelete_raw = true\n', f'from_folder = "files"\n{curate}'),
+        ("size = 10000\n", "size = 6\n"),
+        ("size = 6900\n", "size = 5\n"),
+        ('sizes = ["1000:6000:1000"]\nrepeats = 3\n', "sizes = [2, 3, 4]\nrepeats = 1\n"),
+        ("repeats = 3\n", "repeats = 1\n"),
+        ('device = "cuda"\n', recipe),
+    )
+    assert [step.state for step in ta.run(file, until="collect-run").steps] == ["done"] * 3
+    with Collection(tmp_path / "collection") as collection:
+        ids = [row[0] for row in collection.database.execute("SELECT video_id FROM videos ORDER BY video_id")]
+    assert len(ids) >= 10
+    for number, video_id in enumerate(ids):
+        path = tmp_path / "files" / f"{video_id}.mp4"
+        write_video(path, numbered_frames(20 + number, 96, 64, first=1000 * number), fps=10)
+    done = ta.run(file)
+    assert [(step.name, step.state) for step in done.steps if step.state != "done"] == [
+        (name, "up to date") for name in ("hashtags-propose", "hashtags-select", "collect-run")
+    ]
+    assert len(done.steps) == 17 and reasons(file) == {}
+    spent = chains.read_chain(file.with_suffix(".chain")).records["collect-run"].last.spent
+    assert spent["requests"] > 0
+    assert "days of quota" in (tmp_path / "report.html").read_text()

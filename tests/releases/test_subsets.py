@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from tiktokactions.releases.subset import (
     place_of,
     quality_scores,
 )
-from tiktokactions.releases.subset_options import Choice, SubsetError
+from tiktokactions.releases.subset_options import BY_FEATURES, Choice, SubsetError
 from tiktokactions.study.cost import Cost
 from tiktokactions.study.trials import Trial
 
@@ -127,6 +128,7 @@ def test_farthest_first_takes_equal_points_once_each() -> None:
         ({"by": "random", "size": 0}, "`size`: got 0"),
         ({"by": "balanced", "size": 3, "cap": 0}, "`cap`: got 0"),
         ({"by": "labels"}, "`by` labels needs `labels`"),
+        ({"by": "prune", "since": 1}, "`size` is missing"),
     ],
     ids=str,
 )
@@ -154,6 +156,26 @@ def test_a_subset_is_read_like_a_dataset(five_clips: Path, tmp_path: Path) -> No
         api.curate(five_clips.parent / "videos", out)
 
 
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [({"since": 1}, 1), ({"until": 1}, 4), ({"since": 2}, 0), ({"until": 2}, 5), ({"since": 1, "size": 9}, 1)],
+    ids=str,
+)
+def test_what_came_since_a_version_and_what_was_there(
+    five_clips: Path, tmp_path: Path, options: dict[str, Any], count: int
+) -> None:
+    data = shutil.copytree(five_clips, tmp_path / "data")
+    events = (data / "history.csv").read_text(encoding="utf-8").splitlines()
+    (data / "history.csv").write_text(
+        "\n".join([*events[:-1], events[-1].replace("1,", "2,", 1), ""]), encoding="utf-8"
+    )
+    if count:
+        assert api.dataset_subset(data, tmp_path / "s", **options).clips == count
+    else:
+        with pytest.raises(api.UsageError, match="no accepted clip fits"):
+            api.dataset_subset(data, tmp_path / "s", **options)
+
+
 def test_the_same_subset_twice(five_clips: Path, tmp_path: Path) -> None:
     for by in ("random", "balanced", "quality", "diverse"):
         tables = []
@@ -164,14 +186,15 @@ def test_the_same_subset_twice(five_clips: Path, tmp_path: Path) -> None:
         assert json.loads((tmp_path / by / "subset.json").read_text())["by"] == by
 
 
-def test_features_of_a_file(five_clips: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", BY_FEATURES)
+def test_features_of_a_file(five_clips: Path, tmp_path: Path, by: Any) -> None:
     names = [r[1] for r in ROWS[:-1]]
     features = [[1.0, 0, 0], [1.0, 0.01, 0], [1.0, 0, 0.01], [0, 1.0, 0], [0, 0, 1.0]]
     table = {"path": [f"{name}.mp4" for name in names], "video_id": names, "feature": features}
     pq.write_table(pa.table(table), tmp_path / "f.parquet")
-    api.dataset_subset(five_clips, tmp_path / "s", by="diverse", size=3, features=tmp_path / "f.parquet")
+    api.dataset_subset(five_clips, tmp_path / "s", by=by, size=3, features=tmp_path / "f.parquet")
     chosen = pq.read_table(tmp_path / "s" / "manifest.parquet")["video_id"].to_pylist()
-    assert {names[3], names[4]} < set(chosen)
+    assert len(chosen) == 3 and ({names[3], names[4]} < set(chosen) or by == "balanced-clusters")
     with pytest.raises(SubsetError, match="no feature for 1 clips"):
         features_from_file(tmp_path / "f.parquet", [row("unknown")])
 

@@ -47,6 +47,7 @@ COMMANDS = {
     "plan": (),
     "report": (),
     "run": (),
+    "update": (),
     "demo": (),
     "doctor": (),
 }

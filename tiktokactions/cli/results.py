@@ -527,6 +527,16 @@ def run(done: ta.ProjectRun, typed: Typed) -> Told:
     return Told(lines, [*stopped, *again])
 
 
+def update(done: ta.UpdateResult, typed: Typed) -> Told:
+    lines = aligned(
+        [["step", "state", ""], *([s.name, s.state, s.told or s.why] for s in done.steps)], (0, 1, 2), rule=True
+    )
+    lines += ["", f"round {done.number}: {' '.join(done.reasons)}", f"in use: {done.finetuned} ({done.updates})"]
+    stopped = [" ".join(done.reasons)] if done.state == "stopped" else []
+    lines += ["", *done.trained_on_removed]
+    return Told(lines, stopped)
+
+
 def demo(steps: list[ta.DemoStep], typed: Typed) -> Told:
     return Told([])  # each step was shown when it was done
 

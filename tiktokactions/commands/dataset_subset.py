@@ -17,7 +17,7 @@ from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, located, unfinished
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.records import JsonObject
-from tiktokactions.releases.subset_options import By, Choice
+from tiktokactions.releases.subset_options import BY_FEATURES, By, Choice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +36,8 @@ def dataset_subset(
     cap: int | None = None,
     sides: Sequence[str] = (),
     ai_labelled: AiLabelled = "keep",
+    since: int | None = None,
+    until: int | None = None,
     features: AnyPath | None = None,
     progress: Callable[[TrainingProgress], None] = nothing,
 ) -> Subset:
@@ -45,15 +47,18 @@ def dataset_subset(
         dataset: a folder made by 'curate'.
         output: a new folder, or an earlier subset of the same dataset, which is made anew.
         by: ``random`` (seeded, nested), ``balanced`` (one of each label in turn), ``labels`` (all clips of these),
-            ``quality`` (weights: ``tiktokactions.releases.subset.QUALITY_WEIGHTS``) or ``diverse`` (greedy k-center).
-        size: number of clips; may be left out with ``labels``, which then chooses all of them.
+            ``quality`` (weights: ``tiktokactions.releases.subset.QUALITY_WEIGHTS``), ``diverse`` (greedy k-center),
+            ``balanced-clusters`` (evenly over a hierarchy of clusters) or ``prune`` (without semantic near-duplicates).
+        size: number of clips; may be left out with ``labels``, ``since`` or ``until``, which then choose all of them.
         seed: seed of the random order, which also decides between equals.
         labels: only clips with one of these labels.
         cap: at most so many clips of one label.
         sides: only clips on these sides of a split dataset, for example train.
         ai_labelled: keep or drop clips with the platform's label for AI-generated content, or take only them.
-        features: for ``diverse``: a file of features that 'predict' wrote, or a run, whose features are computed now
-            (default: perceptual hashes and colours).
+        since: only clips that came or changed after this version of the dataset.
+        until: only clips that are as they were in this version.
+        features: for the last three ways: a file of features that 'predict' wrote, or a run, whose features are computed
+            now (default: perceptual hashes, colours and motion).
         progress: receives the progress of computing features.
 
     Raises:
@@ -69,17 +74,17 @@ def dataset_subset(
     data = Dataset.whole(dataset)
     folder = data.folder
     with data.reading():
-        choice = Choice(by, size, seed, tuple(labels), cap, tuple(sides), ai_labelled)
+        choice = Choice(by, size, seed, tuple(labels), cap, tuple(sides), ai_labelled, since, until)
         if out.exists() and not is_subset(out) and (not out.is_dir() or any(out.iterdir())):
             raise UsageError(f"{out}: not empty and not a subset; choose a new or an empty folder")
-        if features is not None and by != "diverse":
-            raise UsageError(f"`features`: only `by` 'diverse' looks at features, got {by!r}")
+        if features is not None and by not in BY_FEATURES:
+            raise UsageError(f"`features`: only `by` {', '.join(BY_FEATURES)} look at features, got {by!r}")
         rows = subsets.candidates_of(data, choice)
-        if by in ("quality", "diverse"):
+        if by in ("quality", *BY_FEATURES):
             rows = subsets.without_copies(data, rows)
         if not rows:
             raise UsageError(f"{folder}: no accepted clip fits; 'dataset stats' says what there is")
-        compared = _features(data, rows, features, out, progress) if by == "diverse" else None
+        compared = _features(data, rows, features, out, progress) if by in BY_FEATURES else None
         chosen = subsets.choose(rows, choice, compared)
         subsets.write_subset(data, chosen, choice, out)
     counts = Counter(subsets.label_of(row, choice.labels) for row in chosen)

@@ -11,19 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiktokactions.commands.curate import Progress, curate
-from tiktokactions.commands.dataset_export import dataset_export
-from tiktokactions.commands.dataset_split import dataset_split
+from tiktokactions.commands.curate import Progress
 from tiktokactions.commands.extrapolate import extrapolate
 from tiktokactions.commands.options import AnyPath, Kept, missing_for_training, nothing, on_disk
 from tiktokactions.commands.report import report as write_report
-from tiktokactions.commands.studies import StudyResult
-from tiktokactions.commands.study_scaling import study_scaling
+from tiktokactions.commands.run import run, shipped
 from tiktokactions.demonstration.steps import FULL, SHORT, STEPS, Step
 from tiktokactions.errors import TiktokactionsError, UsageError
-from tiktokactions.files import disk_errors, write_csv
-from tiktokactions.machine import usable_cores
+from tiktokactions.files import disk_errors, write_atomic, write_csv
+from tiktokactions.machine import cpu_has_bf16
 from tiktokactions.model.progress import TrainingProgress
+from tiktokactions.projects import chain as chains
 
 PAPER_POINTS = ((1000, 0.741), (2000, 0.836), (3000, 0.894), (4000, 0.916), (5000, 0.909), (6000, 0.932))
 """The paper's Figure 3, reconstructed from its text and table: top-1 on UCF101 after pre-training on so many videos."""
@@ -33,7 +31,8 @@ COMMANDS = {
     "samples": "tiktokactions run laptop.toml --write laptop",
     "curate": "tiktokactions curate VIDEOS -o DATASET",
     "review": "tiktokactions review DATASET",
-    "release": "tiktokactions dataset split DATASET && tiktokactions dataset export DATASET --format webdataset -o OUT",
+    "release": "tiktokactions dataset split DATASET && tiktokactions release DATASET -o OUT",
+    "figures": "tiktokactions demo --steps figures",
     "train": "tiktokactions finetune DATASET -o RUN && tiktokactions evaluate RUN DATASET",
     "learn": "tiktokactions pretrain DATASET -o RUN && tiktokactions finetune DATASET -o TUNED --init RUN",
     "study": "tiktokactions study scaling DATASET --sizes 1000:6000:1000 --evaluate-on DATA -o STUDY",
@@ -41,6 +40,20 @@ COMMANDS = {
     "report": "tiktokactions report DATASET RUN... STUDY -o report.html",
 }
 """The command that does each step with the user's own data."""
+CONFUSION = "evaluations/test/confusion.png"
+PARTS: dict[str, tuple[str | None, str, str, tuple[str, ...]]] = {
+    "curate": (None, "curate", "sample videos: ", ("dataset/figures/funnel.png", "dataset/README.md")),
+    "release": ("review-apply", "release", "split without leaks, released with its checksums", ("release/README.md",)),
+    "train": (
+        "figures",
+        "scratch",
+        f"{NOT_FILMED}, asked about figures it never saw: ",
+        (f"runs/scratch/{CONFUSION}",),
+    ),
+    "learn": ("figures", "finetune", f"{NOT_FILMED}, with pre-training: ", (f"runs/finetuned/{CONFUSION}",)),
+    "study": ("figures", "study-scaling", f"{NOT_FILMED}: ", ("study/figures/accuracy_by_size.png",)),
+}
+"""Steps that are parts of the project for laptops: its first step, its last, what is said of it, the files to open."""
 
 
 class StepSkippedError(TiktokactionsError):
@@ -87,13 +100,14 @@ def demo(
     note: Kept = nothing,
     finished: Callable[[DemoStep], None] = nothing,
 ) -> list[DemoStep]:
-    """Show the whole chain: sample videos, curation, review, split and export, training, report.
+    """Show the whole chain: sample videos, curation, review, split and release, training, report.
 
-    A step that lacks something (a browser, the extra ``train``) is skipped and says what.
+    Its steps are those of ``laptop.toml``, which lies in its folder afterwards: 'run' goes on with it. A step that lacks
+    something (a browser, the extra ``train``) is skipped and says what.
 
     Args:
         output: folder for everything. What is finished there is not done again.
-        full: also pre-train, compare with random weights and run a small study: about ten minutes instead of four.
+        full: also pre-train, compare with random weights and run a small study: a few minutes more.
         steps: only these steps, in the order of the chain.
         seed: seed of the training.
         progress, training, note: receive the progress of curation, of training, of everything else.
@@ -130,24 +144,36 @@ def demo(
 # --- steps ---------------------------------------------------------------------------------------------------------
 
 
+def _laptop(place: _Place, until: str, from_step: str | None = None) -> None:
+    """Carry out steps of the project that is shipped for laptops, in the demo's folder."""
+    text = shipped("laptop").replace('"laptop/', '"').replace("seed = 0", f"seed = {place.seed}")
+    if cpu_has_bf16():
+        text = text.replace('precision = "fp32"', 'precision = "bf16"')
+    file = place.folder / "laptop.toml"
+    if not file.is_file() or file.read_text(encoding="utf-8") != text:
+        write_atomic(file, text.encode())
+    run(file, from_step=from_step, until=until, progress=place.progress, training=place.training, note=place.note)
+
+
 def _samples(place: _Place) -> Outcome:
-    """What other steps begin with, alone: for a project."""
-    from tiktokactions.demonstration.learning import render_few
     from tiktokactions.demonstration.samples import make_sample_videos
 
     videos = make_sample_videos(place.folder / "videos", place.note)
-    rendered = render_few(place.folder, place.training)
-    return f"{len(videos)} sample videos, and {NOT_FILMED}", [place.folder / "videos", rendered]
+    return f"{len(videos)} sample videos", [place.folder / "videos"]
 
 
-def _curate(place: _Place) -> Outcome:
-    from tiktokactions.demonstration.samples import make_sample_videos
+def _part(name: Step) -> Callable[[_Place], Outcome]:
+    """A step of the demo that is a part of the project for laptops."""
+    first, until, about, files = PARTS[name]
 
-    videos, dataset = place.folder / "videos", place.folder / "dataset"
-    make_sample_videos(videos, lambda line: place.progress(Progress(message=line)))
-    made = curate(videos, dataset, progress=place.progress).last_run
-    told = f"{made.videos} videos: {made.accepted} accepted, {made.needs_review} to review, {made.rejected} rejected"
-    return told, [dataset / name for name in ("manifest.parquet", "figures/funnel.png", "README.md")]
+    def carried_out(place: _Place) -> Outcome:
+        if first == "figures" and missing_for_training():
+            raise StepSkippedError("needs torch: pip install 'tiktokactions[train]'")
+        _laptop(place, until, first)
+        told = chains.read_chain(place.folder / "laptop.chain").records[until].last.told
+        return f"{about}{told}", [place.folder / file for file in files]
+
+    return carried_out
 
 
 def _review(place: _Place) -> Outcome:
@@ -184,59 +210,11 @@ def _address_of(server: subprocess.Popen[str]) -> str:
     raise StepSkippedError(f"the review server ended: {' '.join(said[-3:])}")
 
 
-def _release(place: _Place) -> Outcome:
-    dataset, out = place.folder / "dataset", place.folder / "export"
-    split = dataset_split(dataset)
-    exported = dataset_export(dataset, out, format="webdataset")
-    sides = ", ".join(f"{side} {count}" for side, count in split.sides.items() if count)
-    told = f"split without leaks ({sides}); {exported.clips} clips exported as WebDataset in {exported.files} files"
-    return told, [dataset / "splits", out]
-
-
-def _train(place: _Place) -> Outcome:
-    from tiktokactions.demonstration.learning import train_briefly
-
-    _need_torch()
-    found = train_briefly(place.folder, seed=place.seed, report=place.training)
-    chance = f"chance {1 / found.classes:.0%}"
-    told = f"{NOT_FILMED}: after a short training, top-1 is {found.top1:.1%} on figures it never saw ({chance})"
-    return told, [Path(found.folder, "confusion.png")]
-
-
-def _learn(place: _Place) -> Outcome:
-    from tiktokactions.demonstration.learning import learn_rendered_actions
-
-    _need_torch()
-    found, scratch = learn_rendered_actions(place.folder, seed=place.seed, report=place.training)
-    top1 = f"top-1 {found.top1:.1%} on unseen ones, {scratch.top1:.1%} from random weights"
-    shown = f"(chance {1 / found.classes:.0%}); this shows that training works, and says nothing about real video"
-    return f"{NOT_FILMED}: {top1} {shown}", [Path(found.folder, "confusion.png")]
-
-
-def _study(place: _Place) -> Outcome:
-    """A data-size study of a few sizes: what a study looks like."""
-    from tiktokactions.demonstration.learning import STUDY_SIZES, study_recipes
+def _figures(place: _Place) -> Outcome:
     from tiktokactions.demonstration.rendered import render_actions
 
-    _need_torch()
-    study = place.folder / "study"
-    rendered = render_actions(place.folder / "rendered", progress=place.note).folder
-    before, after = study_recipes()
-    found = study_scaling(
-        rendered,
-        study,
-        sizes=STUDY_SIZES,
-        evaluate_on=rendered,
-        repeats=1,
-        equal="steps",
-        pretrain_config=before,
-        finetune_config=after,
-        jobs=min(2, usable_cores()),
-        report=place.note,
-    )
-    assert isinstance(found, StudyResult)
-    rows = ", ".join(f"{row['size']} clips {row['top1']:.0%}" for row in found.table)
-    return f"{NOT_FILMED}: top-1 by size of the pre-training data: {rows}", [study / "figures" / "accuracy_by_size.png"]
+    made = render_actions(place.folder / "few_rendered", train_figures=80, test_figures=20, progress=place.note)
+    return NOT_FILMED, [made.folder]
 
 
 def _extrapolate(place: _Place) -> Outcome:
@@ -255,7 +233,7 @@ def _extrapolate(place: _Place) -> Outcome:
 def _report(place: _Place) -> Outcome:
     from tiktokactions.reporting.inputs import MARKS
 
-    names = ("dataset", "runs/*", "study", "extrapolation")
+    names = ("dataset", "runs/*", "study", "extrapolation", "laptop.chain")
     there = [path for name in names for path in sorted(place.folder.glob(name))]
     found = [path for path in there if any((path / mark).is_file() for mark, _ in MARKS)]
     if not found:
@@ -264,10 +242,8 @@ def _report(place: _Place) -> Outcome:
     return f"{written.sections} sections, {written.bytes / 1e6:.1f} MB, one file", [Path(written.report)]
 
 
-def _need_torch() -> None:
-    if missing_for_training():
-        raise StepSkippedError("needs torch: pip install 'tiktokactions[train]'")
-
-
-_STEPS = (_samples, _curate, _review, _release, _train, _learn, _study, _extrapolate, _report)
+_STEPS = (
+    *(_samples, _part("curate"), _review, _part("release"), _figures, _part("train"), _part("learn"), _part("study")),
+    *(_extrapolate, _report),
+)
 """In the order of ``STEPS``."""

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from tiktokactions.projects.project import Step
 
-Outcome = tuple[Literal["done", "again", "stopped"], str]
+State = Literal["done", "again", "stopped"]
 """``again``: finished, but something is left that the next run tries again; ``stopped``: it cannot be finished now."""
+
+
+class Outcome(NamedTuple):
+    state: State
+    told: str
+    requests: int = 0
+    """Of the Research API."""
 
 
 def outcome_of(step: Step, result: Any) -> Outcome:
     """Whether a step has done all of its work, and what came of it in a few words."""
+    return Outcome(*_told(step, result), getattr(result, "requests", 0))
+
+
+def _told(step: Step, result: Any) -> tuple[State, str]:
     match step.command:
         case "collect run":
             told = f"{result.status.videos} videos"

@@ -74,7 +74,7 @@ class ProjectRun:
 
 
 @dataclass(frozen=True)
-class _Heard:
+class Heard:
     """Who hears what a step tells, by the kind of callback."""
 
     by_kind: Mapping[str, Callable[..., None]]
@@ -122,20 +122,31 @@ def run(
     heard: dict[str, Callable[..., None]]
     heard = {"Progress": progress, "TrainingProgress": training, "kept": note, "passing": passing}
     # A step does what its command does when it is typed beside the file.
-    with disk_errors(), _inside(file.parent):
-        found = project_of(file, read_toml(file), lambda name, told, where: checked_call(_function(name), told, where))
+    with disk_errors(), inside(file.parent):
+        found = read_project(file)
         wanted = found.wanted(from_step, until)
         if dry_run:
             return ProjectRun(str(file), list(_looked_at(found, wanted)), planned(found, passing).as_needs())
-        return ProjectRun(str(file), _carried_out(found, wanted, _Heard(heard, note, shard)))
+        return ProjectRun(str(file), carried_out(found, wanted, Heard(heard, note, shard)))
 
 
 @contextlib.contextmanager
-def _inside(folder: Path) -> Iterator[None]:
+def inside(folder: Path) -> Iterator[None]:
+    """With the folder of a project as the current one."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder")
     with contextlib.chdir(folder):
         yield
+
+
+def read_project(file: Path) -> Project:
+    """What the file says, checked. Raises :class:`UsageError`."""
+    return project_of(file, read_toml(file), checked)
+
+
+def checked(command: str, told: Mapping[str, object], where: str) -> Call:
+    """Options of a command as a file says them, each of its type."""
+    return checked_call(_function(command), told, where)
 
 
 def _function(command: str) -> Callable[..., Any]:
@@ -144,14 +155,19 @@ def _function(command: str) -> Callable[..., Any]:
     return found
 
 
-def _write(file: Path, name: Shipped) -> None:
+def shipped(name: Shipped) -> str:
+    """The text of a project that comes with the program."""
     from importlib import resources
 
+    return resources.files("tiktokactions.projects").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+
+
+def _write(file: Path, name: Shipped) -> None:
     from tiktokactions.files import create
 
     if name not in SHIPPED:
         raise UsageError(f"`write`: got {name!r}, expected one of {', '.join(SHIPPED)}")
-    text = resources.files("tiktokactions.projects").joinpath(f"{name}.toml").read_bytes()
+    text = shipped(name).encode()
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         create(file, text)
@@ -197,7 +213,7 @@ def planned(project: Project, passing: Callable[[str], None]) -> ProjectNeeds:
 # --- the steps ------------------------------------------------------------------------------------------------------
 
 
-def _carried_out(project: Project, wanted: Sequence[Step], heard: _Heard) -> list[StepDone]:
+def carried_out(project: Project, wanted: Sequence[Step], heard: Heard) -> list[StepDone]:
     """One step after the other, until one cannot be finished now."""
     done: list[StepDone] = []
     with contextlib.ExitStack() as until_the_end:
@@ -211,7 +227,7 @@ def _carried_out(project: Project, wanted: Sequence[Step], heard: _Heard) -> lis
     return done
 
 
-def _done(project: Project, step: Step, heard: _Heard, others_ran: bool) -> StepDone:
+def _done(project: Project, step: Step, heard: Heard, others_ran: bool) -> StepDone:
     """Carry out a step if there is a reason to, and remember what it found and left."""
     typed, why = _typed(step), chains.why_again(chains.read_chain(project.chain), step, project.steps)
     if step.command == "report" and others_ran:
@@ -221,31 +237,40 @@ def _done(project: Project, step: Step, heard: _Heard, others_ran: bool) -> Step
     heard.note(f"step {step.name}: {why}")
     for warning in overdue(step.paths()):
         heard.note(f"warning: {warning}")
-    began, part = time.perf_counter(), None
+    began, part = _clocks(), None
     if heard.shard is not None and "shard" in inspect.signature(_function(step.command)).parameters:
         # Its part is done beside other machines, so without the project's lock; the last one remembers the step.
         part = outcome_of(step, _result(step, step.call | {"shard": heard.shard}, heard))
-        if part[0] == "stopped":
-            return StepDone(step.name, typed, "stopped", why, round(time.perf_counter() - began, 1), part[1])
+        if part.state == "stopped":
+            return StepDone(step.name, typed, "stopped", why, round(time.perf_counter() - began[0], 1), part.told)
     with contextlib.nullcontext() if heard.shard is None else dataset_lock(project.chain):
         attempt = _begin(project, step, typed, why, heard)
         try:
-            state, told = part or _called(project, step, heard)
+            came = part or _called(project, step, heard)
         except TiktokactionsError as error:
             _end(project, step, replace(attempt, state="failed", told=str(error).partition("\n")[0]), began)
             heard.note(f"step {step.name}: failed; when that is put right, the same command goes on from here")
             raise
-        seconds = _end(project, step, replace(attempt, state=state, told=told), began)
-    return StepDone(step.name, typed, state, why, seconds, told)
+        ended = replace(attempt, state=came.state, told=came.told, spent={"requests": came.requests})
+        seconds = _end(project, step, ended, began)
+    return StepDone(step.name, typed, came.state, why, seconds, came.told)
 
 
-def _begin(project: Project, step: Step, typed: str, why: str, heard: _Heard) -> chains.Attempt:
+def _clocks() -> tuple[float, float]:
+    """Seconds that passed, and CPU seconds of this process and of those that it has waited for."""
+    return time.perf_counter(), sum(os.times()[:4])
+
+
+def _begin(project: Project, step: Step, typed: str, why: str, heard: Heard) -> chains.Attempt:
     from tiktokactions.model.run import package_versions
 
     chain = chains.read_chain(project.chain)
     if not chain.records:  # what the plan says before anything is done, for the report
         rows = [{"step": name, **to_builtins(need)} for name, need in planned(project, heard.by_kind["passing"]).rows]
         chain = replace(chain, title=project.title, plan=rows)
+    names = {"core_h": "core_h_price", "gpu_h": "gpu_h_price", "gb": "gb_price", "currency": "currency"}
+    prices = {name: project.plan[told] for name, told in names.items() if told in project.plan}
+    chain = replace(chain, prices=prices)
     record = chain.records.get(step.name)
     if step.command in BEGUN_ANEW and record is not None and record.made:
         changed = chains.changed_paths(chain, step, project.steps, but=step.output)
@@ -259,16 +284,23 @@ def _begin(project: Project, step: Step, typed: str, why: str, heard: _Heard) ->
     return attempt
 
 
-def _end(project: Project, step: Step, attempt: chains.Attempt, began: float) -> float:
-    seconds = round(time.perf_counter() - began, 1)
+def _end(project: Project, step: Step, attempt: chains.Attempt, began: tuple[float, float]) -> float:
+    from tiktokactions.projects.needs import gpus_of
+
+    seconds, core_s = (now - then for now, then in zip(_clocks(), began, strict=True))
+    seconds = round(seconds, 1)
+    spent = {"core_h": core_s / 3600, "gpu_h": gpus_of(step) * seconds / 3600, **attempt.spent}
+    if step.output is not None:
+        spent["gb"] = chains.gb_of(step.output)
+    attempt = replace(attempt, seconds=seconds, spent={name: round(value, 6) for name, value in spent.items() if value})
     after = {path: chains.fingerprint(path, project.made) for path in step.paths(project.made)}
     left = after if attempt.state in ("done", "again") else None
-    chain = chains.ended(chains.read_chain(project.chain), step, replace(attempt, seconds=seconds), left)
+    chain = chains.ended(chains.read_chain(project.chain), step, attempt, left)
     chains.write_chain(project.chain, chain, project.steps)
     return seconds
 
 
-def _called(project: Project, step: Step, heard: _Heard) -> Outcome:
+def _called(project: Project, step: Step, heard: Heard) -> Outcome:
     call = dict(step.call)
     if step.command == "report":
         call["inputs"] = [*path_list(call["inputs"]), project.chain.name]  # type: ignore[arg-type]
@@ -281,14 +313,14 @@ def _called(project: Project, step: Step, heard: _Heard) -> Outcome:
         return outcome_of(step, _result(step, call, heard))
 
 
-def _result(step: Step, call: Call, heard: _Heard) -> object:
+def _result(step: Step, call: Call, heard: Heard) -> object:
     if not step.torchrun:
         return _function(step.command)(**call, **_told(step, heard))
     _several_processes(step)
     return Run(str(step.output)) if step.command in ("pretrain", "finetune") else None
 
 
-def _told(step: Step, heard: _Heard) -> dict[str, Callable[..., None]]:
+def _told(step: Step, heard: Heard) -> dict[str, Callable[..., None]]:
     """The callbacks of a step, each heard by whoever hears its kind."""
     kinds = callbacks_of(_function(step.command))
     return {name: heard.by_kind[kind] for name, kind in kinds.items() if kind in heard.by_kind}
@@ -311,7 +343,7 @@ def _several_processes(step: Step) -> None:
         raise ProjectError(f"step {step.name}: torchrun ended with exit code {code}; the lines above say why")
 
 
-def _put_aside(step: Step, why: str, heard: _Heard) -> None:
+def _put_aside(step: Step, why: str, heard: Heard) -> None:
     """What was learned before stays, under another name."""
     output = on_disk(str(step.output), "a run or a study")
     if output.exists():

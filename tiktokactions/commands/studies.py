@@ -67,14 +67,20 @@ def designed(
     dry_run: bool,
 ) -> Iterator[Design]:
     """The design of a study in its folder; for a dry run, in a temporary one."""
+    recipe = recipes_of(pretrain_config, finetune_config)
+    folder = on_disk(output, "a study")
+    with disk_errors(), tempfile.TemporaryDirectory() as scratch:
+        yield Design(Path(scratch, "study") if dry_run else folder, os.fspath(evaluate_on), settings, *recipe)
+
+
+def recipes_of(pretrain_config: Config, finetune_config: Config) -> list[dict[str, object]]:
+    """Options of 'pretrain' and of 'finetune', checked. Raises :class:`UsageError`."""
     recipe: list[dict[str, object]] = []
     kinds: list[type[PretrainOptions | FinetuneOptions]] = [PretrainOptions, FinetuneOptions]
     for config, kind in zip((pretrain_config, finetune_config), kinds, strict=True):
         recipe.append(read_config(config, kind) if isinstance(config, (str, os.PathLike)) else dict(config or {}))
         need_torch(checked_options(kind, recipe[-1]).decoder)
-    folder = on_disk(output, "a study")
-    with disk_errors(), tempfile.TemporaryDirectory() as scratch:
-        yield Design(Path(scratch, "study") if dry_run else folder, os.fspath(evaluate_on), settings, *recipe)
+    return recipe
 
 
 def study_plan(study: Design, trials: Sequence[Trial]) -> StudyPlan:

@@ -45,6 +45,8 @@ class Attempt:
     seconds: float | None = None
     told: str = ""
     versions: dict[str, str] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=dict)
+    """``core_h``, ``gpu_h``, ``requests`` of the Research API, and the ``gb`` of its output afterwards."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class Chain:
     """By the names of the steps, in the order of the project."""
     plan: list[JsonObject] = field(default_factory=list)
     """What the plan said before: ``step``, ``name``, ``value``, ``unit``."""
+    prices: dict[str, float | str] = field(default_factory=dict)
+    """``core_h``, ``gpu_h``, ``gb`` and ``currency``, as far as the project gives them."""
     format: int = 1
 
 
@@ -218,6 +222,16 @@ def _parts(path: str, made: Collection[str]) -> Iterator[bytes]:
         yield from _file(place)
     else:
         yield from _folder(place, made)
+
+
+def gb_of(path: str) -> float:
+    """What lies there, in GB."""
+    place = located(path)
+
+    def below(folder: Place) -> int:
+        return sum(file_sizes(folder).values()) + sum(map(below, listing(folder)[1]))
+
+    return (below(place) if place.is_dir() else file_sizes(place.parent).get(place.name, 0)) / 1e9
 
 
 def _dataset(place: Place) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from tiktokactions.dataset.history import accepted_rows
 from tiktokactions.errors import TiktokactionsError
 from tiktokactions.files import located
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions
-from tiktokactions.projects.project import Project, Step, is_there
+from tiktokactions.projects.project import TOGETHER, Project, Step, is_there
 from tiktokactions.study.options import PlanOptions, ScalingOptions
 from tiktokactions.study.plan import Need, Needs, money, training
 from tiktokactions.study.subsets import parse_sizes
@@ -156,6 +157,19 @@ def _labelled(project: Project, call: Mapping[str, Any], accepted: Need | None) 
         with contextlib.suppress(TiktokactionsError):
             return len(read_clips(data, side="train", media=call.get("media"), fold=call.get("fold", 1)).clips)
     return _clips(project, data, accepted) if data in project.made else None
+
+
+def gpus_of(step: Step) -> int:
+    """How many GPUs a step is at work on."""
+    if step.command not in (*TOGETHER, "study scaling", "study sources"):
+        return 0
+    recipes = [step.call, *(_table(step.call.get(f"{name}_config")) for name in ("pretrain", "finetune"))]
+    asked = {str(recipe["device"]) for recipe in recipes if "device" in recipe} or {"auto"}
+    if asked == {"cpu"} or importlib.util.find_spec("torch") is None:
+        return 0
+    import torch
+
+    return min(torch.cuda.device_count(), _processes(step) or int(str(step.call.get("jobs", 1))))
 
 
 def _processes(step: Step) -> int:

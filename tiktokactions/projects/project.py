@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,8 @@ class Project:
     steps: tuple[Step, ...]
     plan: Call
     """Options of ``plan``."""
+    update: Call = field(default_factory=dict)
+    """Options of ``update``."""
 
     @property
     def chain(self) -> Path:
@@ -103,6 +105,7 @@ class _Table(msgspec.Struct, forbid_unknown_fields=True):
     step: list[dict[str, Any]]
     title: str = ""
     plan: dict[str, Any] = {}
+    update: dict[str, Any] = {}
 
 
 class _Own(msgspec.Struct):
@@ -139,7 +142,9 @@ def project_of(file: Path, told: Mapping[str, object], check: Check) -> Project:
     if not steps:
         raise ProjectError(f"{file}: no step in it; expected tables [[step]] with a command")
     _check_order(file, steps)
-    return Project(file, table.title or file.stem, tuple(steps), check("plan", table.plan, f"{file}, plan"))
+    plan = check("plan", table.plan, f"{file}, plan")
+    update = check("update", {"project": str(file), **table.update}, f"{file}, update") if table.update else {}
+    return Project(file, table.title or file.stem, tuple(steps), plan, update)
 
 
 def _converted(told: object, kind: Any, where: str) -> Any:

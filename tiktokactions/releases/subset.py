@@ -26,7 +26,7 @@ from tiktokactions.copies.of_dataset import duplicates_of
 from tiktokactions.dataset.assignments import read_assignments, write_assignments
 from tiktokactions.dataset.checksums import close_sums
 from tiktokactions.dataset.dataset import Dataset
-from tiktokactions.dataset.history import next_version
+from tiktokactions.dataset.history import next_version, state_of, states_at
 from tiktokactions.dataset.info import identified, info_bytes, read_info, write_info
 from tiktokactions.dataset.manifest import labels_of, rewrite_manifest
 from tiktokactions.dataset.subset_mark import MARK, is_subset
@@ -46,7 +46,8 @@ from tiktokactions.files import (
 )
 from tiktokactions.machine import utc_now
 from tiktokactions.records import JsonObject
-from tiktokactions.releases.subset_options import Choice, SubsetError
+from tiktokactions.releases.clusters import balanced_clusters, most_telling
+from tiktokactions.releases.subset_options import BY_FEATURES, Choice, SubsetError
 
 REMEMBERED = "subsets.json"
 """In the dataset: where subsets of it were written, so that a take-down reaches them."""
@@ -55,7 +56,7 @@ QUALITY_WEIGHTS = {"people": 0.4, "motion": 0.2, "sharpness": 0.2, "moving": 0.1
 1. ``moving``: share of frames that are not still. ``filled``: share of the picture that is no flat border."""
 COLUMNS = [
     *("video_id", "status", "labels", "human_labels", "clip_path", "split", "person_frames", "sampled_frames"),
-    *("motion", "sharpness", "static_share", "border_share"),
+    *("motion", "sharpness", "static_share", "border_share", "clip_start_s", "clip_end_s"),
 ]
 
 
@@ -78,8 +79,13 @@ Row = JsonObject
 
 
 def candidates_of(data: Dataset, choice: Choice) -> list[Row]:
-    """Accepted clips that fit, in the order that the seed gives them."""
+    """Accepted clips that fit, in the order that the seed gives them.
+
+    Raises:
+        HistoryError: a version that the dataset's history does not reach.
+    """
     rows = []
+    since, until = (None if v is None else states_at(data.tables, v) for v in (choice.since, choice.until))
     for batch in data.batches(COLUMNS if choice.ai_labelled == "keep" else [*COLUMNS, "ai_label"]):
         accepted = batch.filter(pc.and_(pc.equal(batch["status"], "accepted"), pc.is_valid(batch["clip_path"])))
         for row in accepted.to_pylist():
@@ -89,6 +95,11 @@ def candidates_of(data: Dataset, choice: Choice) -> list[Row]:
             if choice.ai_labelled != "keep" and (row["ai_label"] is None) == (choice.ai_labelled == "only"):
                 continue
             if row["split"] == "none" or (choice.sides and row["split"] not in choice.sides):
+                continue
+            video_id, state = row["video_id"], state_of(row)
+            if (since is not None and since.get(video_id) == state) or (
+                until is not None and until.get(video_id) != state
+            ):
                 continue
             rows.append(row)
     return sorted(rows, key=lambda row: place_of(row["video_id"], choice.seed))
@@ -106,7 +117,7 @@ def label_of(row: Row, wanted: Sequence[str] = ()) -> str:
 
 
 def choose(rows: list[Row], choice: Choice, features: np.ndarray | None = None) -> list[Row]:
-    """The chosen ones among rows in the seed's order. ``features`` (rows, D): for ``diverse``.
+    """The chosen ones among rows in the seed's order. ``features`` (rows, D): for ``BY_FEATURES``.
 
     A cap is kept by every way: a label's clips beyond it are passed over.
     """
@@ -115,11 +126,11 @@ def choose(rows: list[Row], choice: Choice, features: np.ndarray | None = None) 
         rows = [rows[i] for i in np.argsort(-scores, kind="stable")]
     elif choice.by == "balanced":
         rows = _round_robin(rows, choice.labels)
-    elif choice.by == "diverse":
+    elif choice.by in BY_FEATURES:
         assert features is not None and choice.size is not None
         capped = _capped(list(range(len(rows))), choice, lambda i: label_of(rows[i], choice.labels))
-        picked = farthest_first(features[capped], choice.size)
-        return [rows[capped[i]] for i in picked]
+        pick = {"diverse": farthest_first, "balanced-clusters": balanced_clusters, "prune": most_telling}[choice.by]
+        return [rows[capped[i]] for i in pick(features[capped], min(choice.size, len(capped)))]
     return _capped(rows, choice, lambda row: label_of(row, choice.labels))[: choice.size]
 
 
@@ -167,7 +178,7 @@ def _rank(values: np.ndarray) -> np.ndarray:
     return inverse / max(1, len(unique) - 1)
 
 
-# --- diverse -------------------------------------------------------------------------------------------------------
+# --- by features -------------------------------------------------------------------------------------------------------
 
 
 def farthest_first(features: np.ndarray, size: int) -> list[int]:
@@ -207,24 +218,28 @@ def features_from_file(path: Path, rows: list[Row]) -> np.ndarray:
         SubsetError: not such a file, or a clip without a feature.
     """
     try:
-        table = pq.read_table(path, columns=["path", "video_id", "feature"]).to_pydict()
+        table = pq.read_table(path, columns=["path", "video_id", "feature"])
     except pa.ArrowException as error:
         told = f"{path}: expected the Parquet file that 'predict' writes with `features` ({error})"
         raise SubsetError(told) from error
-    ids = (video_id or Path(name).stem for name, video_id in zip(table["path"], table["video_id"], strict=True))
-    by_id = dict(zip(ids, table["feature"], strict=True))
-    missing = [row["video_id"] for row in rows if by_id.get(row["video_id"]) is None]
+    table = table.filter(pc.is_valid(table["feature"]))
+    names = zip(table["path"].to_pylist(), table["video_id"].to_pylist(), strict=True)
+    places = {video_id or Path(name).stem: place for place, (name, video_id) in enumerate(names)}
+    missing = [row["video_id"] for row in rows if row["video_id"] not in places]
     if missing:
         raise SubsetError(f"{path}: no feature for {len(missing)} clips (for example {', '.join(missing[:3])})")
-    found = np.array([by_id[row["video_id"]] for row in rows], np.float32)
+    numbers = table["feature"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
+    found = numbers[[places[row["video_id"]] for row in rows]].astype(np.float32)
     return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
 
 
 def features_of_looks(data: Dataset, rows: list[Row]) -> np.ndarray:
-    """float32 (rows, 262): what a clip looks like without a model. 256 signs of the perceptual hash of its middle sampled
-    frame, and mean and spread of hue, saturation and value of its poster, together weighing as much as 64 bits."""
+    """float32 (rows, 263): what a clip looks like without a model. 256 signs of the perceptual hash of its middle sampled
+    frame; mean and spread of hue, saturation and value of its poster, together weighing as much as 64 bits; and the rank of
+    its motion, weighing as much again between the stillest and the liveliest."""
     wanted = {row["video_id"]: place for place, row in enumerate(rows)}
-    found = np.zeros((len(rows), 262), np.float32)
+    found = np.zeros((len(rows), 263), np.float32)
+    found[:, 262] = 4 * _rank(np.array([row["motion"] or 0.0 for row in rows]))
     for record in data:
         place = wanted.get(record.video_id)
         if place is None:
@@ -233,7 +248,7 @@ def features_of_looks(data: Dataset, rows: list[Row]) -> np.ndarray:
         if hashes:
             bits = np.unpackbits(np.frombuffer(bytes.fromhex(hashes[len(hashes) // 2]), np.uint8))
             found[place, :256] = bits.astype(np.float32) - 0.5
-        found[place, 256:] = _colours(data.file(f"thumbs/{record.video_id}.jpg"))
+        found[place, 256:262] = _colours(data.file(f"thumbs/{record.video_id}.jpg"))
     return found
 
 

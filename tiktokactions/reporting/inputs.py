@@ -10,7 +10,7 @@ from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, on_disk
 from tiktokactions.model.run import Run
 
-Kind = Literal["hashtags", "collection", "dataset", "run", "study", "extrapolation", "project"]
+Kind = Literal["hashtags", "collection", "dataset", "run", "study", "extrapolation", "updates", "project"]
 
 MARKS: tuple[tuple[str, Kind], ...] = (
     ("dataset.json", "dataset"),
@@ -20,6 +20,7 @@ MARKS: tuple[tuple[str, Kind], ...] = (
     ("collection.sqlite", "collection"),
     ("decisions.csv", "hashtags"),
     ("chain.json", "project"),
+    ("updates.json", "updates"),
 )
 """The file by which a folder is recognised."""
 ORDER: tuple[Kind, ...] = get_args(Kind)

@@ -21,6 +21,7 @@ from tiktokactions.reporting.origins import collection_section, hashtag_section
 from tiktokactions.reporting.project import project_section
 from tiktokactions.reporting.runs import run_section
 from tiktokactions.reporting.studies import extrapolation_section, study_sections
+from tiktokactions.reporting.updates import updates_section
 
 LARGEST = 9_500_000
 """Bytes of all pictures together. Those that do not fit are left out, and the page says so."""
@@ -97,6 +98,8 @@ def _sections(item: Input, previews: int) -> list[Section]:
             return [extrapolation_section(item.path)]
         case "project":
             return [project_section(item.path)]
+        case "updates":
+            return [updates_section(item.path)]
 
 
 def _within(sections: Sequence[Section], largest: int) -> tuple[list[Section], int]:

@@ -110,6 +110,8 @@ def _flags(family: Family, measured: Measurements, ends: Array, sse: Array, best
 
 
 def _condition(family: Family, shares: Array, inside: Array, free: NDArray[np.intp]) -> float:
+    if not len(free):  # every parameter is at a bound
+        return 1.0
     step = 1e-5 * np.maximum(np.abs(inside), 0.1)
     ways = np.vstack([inside + np.diag(step), inside - np.diag(step)])
     values = family.value(shares, ways)

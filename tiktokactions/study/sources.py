@@ -120,13 +120,17 @@ def differences(correct: Mapping[str, np.ndarray], seed: int = 0) -> list[Differ
         freedom = PRIOR_RUNS + len(a) + len(b) - 2
         variance = (PRIOR_RUNS * expected**2 + within) / rng.chisquare(freedom, RESAMPLES)
         of_seeds = rng.normal(size=RESAMPLES) * np.sqrt(variance * (1 / len(a) + 1 / len(b)))
-        # Half a video that only one source gets right, on either side: of few videos that agree, others may not.
-        apart = np.concatenate([a.mean(0) - b.mean(0), [1.0, -1.0]])
-        share = np.array([*np.ones(a.shape[1]), 0.5, 0.5])
-        of_videos = np.array([draw @ apart / draw.sum() for draw in (rng.gamma(share) for _ in range(RESAMPLES))])
-        low, high = np.quantile(of_videos + of_seeds, [0.025, 0.975])
+        low, high = np.quantile(of_other_videos(a.mean(0) - b.mean(0), rng) + of_seeds, [0.025, 0.975])
         found.append(Difference(first, second, float(a.mean() - b.mean()), float(low), float(high)))
     return found
+
+
+def of_other_videos(apart: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draws of a mean difference (videos,) as other videos of the kind would give it: the Bayesian bootstrap."""
+    # Half a video that only one gets right, on either side: of few videos that agree, others may not.
+    apart = np.concatenate([apart, [1.0, -1.0]])
+    share = np.array([*np.ones(len(apart) - 2), 0.5, 0.5])
+    return np.array([draw @ apart / draw.sum() for draw in (rng.gamma(share) for _ in range(RESAMPLES))])
 
 
 def write_tables(study: Path, results: Sequence[TrialResult], found: Sequence[Difference]) -> None:
