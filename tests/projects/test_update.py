@@ -184,7 +184,7 @@ def test_three_weeks_by_cron_with_a_clock_that_jumps(carried_out, tmp_path, monk
     lab = shutil.copytree(carried_out, tmp_path / "lab", symlinks=True)
     fields, line = cron_line()
     monkeypatch.chdir(lab)
-    words = re.search(r"tiktokactions (update \S+)", line)[1].split()
+    words = line.partition("tiktokactions ")[2].split()[:2]
     now, said = datetime(2026, 3, 2), list[tuple[str, int]]()
     arriving = {datetime(2026, 3, 5): range(10, 14), datetime(2026, 3, 19): range(14, 17)}
     while now < datetime(2026, 3, 24):
@@ -205,7 +205,9 @@ def test_three_weeks_by_cron_with_a_clock_that_jumps(carried_out, tmp_path, monk
     ]
     first, second = known.rounds
     begun = [ta.Run(one.model.pretrained).info for one in known.rounds]
-    assert [str(info.init.path) for info in begun] == ["runs/pretrained", first.model.pretrained], "each from the last"
+    assert [info.init and info.init.path for info in begun] == ["runs/pretrained", first.model.pretrained], (
+        "each from the last"
+    )
     lists = [Path(one.model.pretrained, "clips.csv").read_text() for one in known.rounds]
     learned = [set(re.findall(r"(\w+)\.mp4", text)) for text in lists]
     assert begun[1].data.shares is not None and len(learned[0] & learned[1]) > 1, "old clips are replayed"
@@ -245,7 +247,7 @@ def test_killed_anywhere_a_round_ends_as_if_undisturbed(carried_out, tmp_path):
     for lab in (undisturbed, killed):
         add_videos(lab, *range(10, 14))
     subprocess.run(words, cwd=undisturbed, check=True, **alike)
-    chance, kills, seen = random.Random(1), 0, set[bool]()
+    chance, kills = random.Random(1), 0
     while True:
         process = subprocess.Popen(words, cwd=killed, **alike)
         try:
@@ -256,12 +258,12 @@ def test_killed_anywhere_a_round_ends_as_if_undisturbed(carried_out, tmp_path):
             process.wait()
             kills += 1
             known = rounds.read_updates(killed / "lab.updates")
-            seen.add(known is not None and known.promoted[0].finetuned == "lab.updates/1/finetuned")
+            if known is not None and known.rounds:
+                assert ta.Run(killed / known.promoted[0].finetuned).finished, "nothing is promoted half"
             time.sleep(0.2)
-    assert kills >= 3 and (True not in seen or known.rounds)
+    assert kills >= 3
     found = [rounds.read_updates(lab / "lab.updates") for lab in (undisturbed, killed)]
-    assert None not in found and len(found[0].rounds) == len(found[1].rounds) == 1
-    first, second = (one.rounds[0] for one in found)
+    [first], [second] = (one.rounds if one else () for one in found)
     assert (first.reasons, first.compared, first.drift) == (second.reasons, second.compared, second.drift)
     losses = [ta.Run(lab / "lab.updates/1/pretrained").result.loss for lab in (undisturbed, killed)]
     assert losses[0] == losses[1] and (killed / "lab.updates/report.html").is_file()

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tiktokactions.commands.curate import Progress
 from tiktokactions.commands.dataset import Dataset
@@ -84,15 +84,14 @@ def update(
     heard = Heard({"Progress": progress, "TrainingProgress": training, "kept": note, "passing": passing}, note, None)
     with disk_errors(), inside(file.parent):
         found = read_project(file)
-        tables = (
-            pretrain_config or found.update.get("pretrain_config"),
-            finetune_config or found.update.get("finetune_config"),
-        )
+        tables: list[Any] = [found.update.get(f"{name}_config") for name in ("pretrain", "finetune")]
         names = {field.name for field in dataclasses.fields(rounds.UpdateOptions)}
         told = {name: value for name, value in found.update.items() if name in names}
         settings = checked_options(rounds.UpdateOptions, told | options)
         with dataset_lock(found.chain):
-            return _update(found, settings, recipes_of(*tables), heard)
+            return _update(
+                found, settings, recipes_of(pretrain_config or tables[0], finetune_config or tables[1]), heard
+            )
 
 
 def _update(
@@ -162,5 +161,5 @@ def _first(project: Project, parts: rounds.Parts) -> rounds.Updates:
 def _report(folder: Path, parts: rounds.Parts, known: rounds.Updates) -> None:
     model = known.rounds[-1].model
     chains = [Path(model.pretrained).with_name(f"{name}.chain") for name in ("data", "learning")]
-    shown = [folder, parts.dataset, model.pretrained, model.finetuned, *chains]
+    shown = [str(path) for path in (folder, parts.dataset, model.pretrained, model.finetuned, *chains)]
     report(shown, folder / REPORT, title=f"Round {len(known.rounds)}")

@@ -129,7 +129,7 @@ def choose(rows: list[Row], choice: Choice, features: np.ndarray | None = None) 
     elif choice.by in BY_FEATURES:
         assert features is not None and choice.size is not None
         capped = _capped(list(range(len(rows))), choice, lambda i: label_of(rows[i], choice.labels))
-        pick = {"diverse": farthest_first, "balanced-clusters": balanced_clusters, "prune": most_telling}[choice.by]
+        pick = PICKERS[choice.by]
         return [rows[capped[i]] for i in pick(features[capped], min(choice.size, len(capped)))]
     return _capped(rows, choice, lambda row: label_of(row, choice.labels))[: choice.size]
 
@@ -209,6 +209,10 @@ def farthest_first(features: np.ndarray, size: int) -> list[int]:
         taken[chosen[-1]] = True
         nearest = np.minimum(nearest, squared_distances(points[chosen[-1]]))
     return chosen
+
+
+PICKERS: dict[str, Callable[[np.ndarray, int], list[int]]]
+PICKERS = {"diverse": farthest_first, "balanced-clusters": balanced_clusters, "prune": most_telling}
 
 
 def features_from_file(path: Path, rows: list[Row]) -> np.ndarray:

@@ -95,9 +95,5 @@ def _beside(spent: float, planned: list[float | None]) -> str:
     return f"{figure_of(spent) if spent else '–'} ({known})" if planned else figure_of(spent)
 
 
-def _took(seconds: float) -> str:
-    return hours(seconds / 3600) if seconds >= 60 else f"{seconds:.1f} s"
-
-
 def _versions(attempt: JsonObject) -> str:
     return ", ".join(f"{name} {version}" for name, version in attempt["versions"].items())

@@ -34,8 +34,8 @@ def updates_section(folder: Place) -> Section:
     blocks += table("What each round decided", head, decided)
     for one in rounds[-1:]:
         rows = [(d["what"], d["new"], d["before"], f"{d['p']:.3g}", _shares(d["shares"])) for d in one["drift"]]
-        head = ("of the clips", "new", "before", "p", "what differs most (before → now)")
-        blocks += table("Drift: new clips beside those before (permutation tests)", head, rows)
+        columns = ("of the clips", "new", "before", "p", "what differs most (before → now)")
+        blocks += table("Drift: new clips beside those before (permutation tests)", columns, rows)
     if told["tainted"]:
         blocks.append(Text(f"Trained on clips that were taken down since: {'; '.join(told['tainted'])}", "warning"))
     return Section("Updates", tuple(blocks), str(folder))
