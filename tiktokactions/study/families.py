@@ -151,9 +151,10 @@ def cdf_family(name: str, fixed: tuple[float, ...] = ()) -> Family:
 
     def inverse(accuracies: Array, parameters: Array) -> Array:
         loc, scale = parameters[:, -2, None], np.exp(parameters[:, -1, None])
-        with _quiet():
+        quantiles: Array | float = np.nan
+        with _quiet(), contextlib.suppress(ValueError):  # of brentq, where the CDF of a fit that ran away is no number
             quantiles = standard.ppf(accuracies[None, :], *spread_over(accuracies, shapes_of(parameters)))
-            found = loc + scale * quantiles
+        found = loc + scale * np.broadcast_to(quantiles, (len(parameters), len(accuracies)))
         return np.where(np.isnan(found), np.inf, found)
 
     def starts(sizes: Array, accuracies: Array) -> Array:
