@@ -96,10 +96,9 @@ def candidates_of(data: Dataset, choice: Choice) -> list[Row]:
                 continue
             if row["split"] == "none" or (choice.sides and row["split"] not in choice.sides):
                 continue
-            video_id, state = row["video_id"], state_of(row)
-            if (since is not None and since.get(video_id) == state) or (
-                until is not None and until.get(video_id) != state
-            ):
+            if since is not None and since.get(row["video_id"]) == state_of(row):
+                continue
+            if until is not None and until.get(row["video_id"]) != state_of(row):
                 continue
             rows.append(row)
     return sorted(rows, key=lambda row: place_of(row["video_id"], choice.seed))
