@@ -51,23 +51,18 @@ _STAGE_NAMES = [stage.replace("_", " ") for stage in STAGES]
 
 
 @plots.style()
-def draw_figures(
-    dataset: Place, stats: Statistics, folder: Place | None = None, manifest: Place | None = None
-) -> list[Place]:
-    """Draw all figures into ``folder`` (default: ``<dataset>/figures``) as SVG and PNG and return their paths.
-
-    ``manifest``: of the version that was counted (default: the one in the folder).
+def draw_figures(dataset: Place, stats: Statistics) -> list[Place]:
+    """Draw all figures into ``<dataset>/figures`` as SVG and PNG and return their paths.
 
     A figure for which there is nothing to show (no timings; few labels, which need no list of their own) is not drawn,
     and an older one of the same name is removed; the others say in words that there are no clips yet. The same dataset
     gives the same bytes.
     """
-    folder = folder or dataset / "figures"
-    paths = []
+    folder, paths = dataset / "figures", []
     for draw in (clips_per_label, clips_per_label_names, on_the_platform, label_ranges, durations, funnel, timings):
         if (figure := draw(stats)) is not None:
             paths += plots.save_figure(figure, folder / draw.__name__)
-    paths += save_sample_frames(dataset, stats, folder / "sample_frames", manifest)
+    paths += save_sample_frames(dataset, stats, folder / "sample_frames", dataset / "manifest.parquet")
     for name in FIGURES:
         for path in (folder / f"{name}.svg", folder / f"{name}.png"):
             if path not in paths:
@@ -290,7 +285,7 @@ def _time(seconds: float) -> str:
 # --- sample frames (paper, Figure 5) ---------------------------------------------------------------------------------
 
 
-def save_sample_frames(dataset: Place, stats: Statistics, stem: Place, manifest: Place | None) -> list[Place]:
+def save_sample_frames(dataset: Place, stats: Statistics, stem: Place, manifest: Place) -> list[Place]:
     posters = sample_posters(dataset, stats, manifest)
     if not posters:
         why = "no posters of accepted clips in thumbs/" if stats.funnel.accepted else "no clips yet"

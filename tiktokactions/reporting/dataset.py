@@ -68,7 +68,7 @@ def dataset_sections(data: Dataset, previews: int) -> list[Section]:
         ),
         Section(
             "What the clips are",
-            (*_clips(stats, anchors), *frames, *_splits(stats)),
+            (*_clips(stats, anchors), *frames),
             about,
             commands=_split_commands(data.folder),
         ),
@@ -142,14 +142,9 @@ def _clips(stats: Statistics, anchors: Mapping[str, str]) -> list[Block]:
             "Durations of the clips (paper, Table 6)",
             counted(((b.name, b.count) for b in stats.durations), stats.accepted),
         ),
+        *bars("Sides for training and testing", counted(stats.splits.items(), stats.accepted)),
         *table(f"Every label{more}", head, rows, folded=True),
     ]
-
-
-def _splits(stats: Statistics) -> list[Block]:
-    accepted = stats.funnel.accepted
-    rows = [(name, count(number), share(number, accepted)) for name, number in stats.splits.items()]
-    return table("Sides for training and testing", ("side", "clips", "share"), rows)
 
 
 def _sample_frames(data: Dataset, stats: Statistics, scratch: Path) -> list[Picture]:

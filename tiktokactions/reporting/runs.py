@@ -12,11 +12,10 @@ from tiktokactions.model.run import Evaluation, Run, filled
 from tiktokactions.reporting.blocks import Block, Section, Text, bars, facts, interval, table
 from tiktokactions.reporting.numbers import count, figure_of, percent
 from tiktokactions.reporting.pictures import figure, smaller
+from tiktokactions.study.tables import FEW_CLASSES
 
 PICTURE_WIDTH = 1100
 MOST_CLASSES = 400
-FEW_CLASSES = 20
-"""With fewer, a guess is among the first five too often for top-5 to tell anything."""
 KINDS = {"pretrain": "Pre-training", "finetune": "Fine-tuning"}
 HOW_NOT_WHAT = ("save_minutes", "save_steps", "keep", "log_steps", "stop_after_steps", "workers", "threads", "device")
 """Options that do not change what a run computes, left out of the command that repeats it."""
@@ -85,21 +84,13 @@ def _reconstructions(folder: Path) -> list[Block]:
 
 def _evaluation(folder: Path, found: Evaluation) -> list[Block]:
     matrix = f"Confusion matrix of {folder.name}: rows are labels, columns predictions"
-    top5 = [(percent(found.top5), "top-5")] if found.classes >= FEW_CLASSES else []
-    numbers = [("top-1", found.top1), *([("top-5", found.top5)] if top5 else [])]
+    numbers = {"top-1": found.top1} | ({"top-5": found.top5} if found.classes >= FEW_CLASSES else {})
+    share = f"Share of the {count(found.videos)} videos that were right, with its 95 % interval; the line is chance"
+    rows = [interval(name, value * found.videos, found.videos) for name, value in numbers.items()]
     blocks: list[Block] = [
         Text(reached(folder.name, found), "answer"),
-        *bars(
-            f"Share of the {count(found.videos)} videos that were right, with its 95 % interval; the line is chance",
-            [interval(name, value * found.videos, found.videos) for name, value in numbers],
-            1 / found.classes,
-        ),
-        facts(
-            (percent(found.top1), "top-1"),
-            *top5,
-            (percent(found.mean_class_accuracy), "mean class accuracy"),
-            (count(found.classes), "classes"),
-        ),
+        *bars(share, rows, 1 / found.classes),
+        Text(f"Mean class accuracy {percent(found.mean_class_accuracy)}, over {count(found.classes)} classes."),
         *figure(folder / "confusion", matrix, matrix),
     ]
     if (folder / "per_class.csv").is_file():

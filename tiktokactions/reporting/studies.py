@@ -12,7 +12,7 @@ from tiktokactions.records import JsonObject
 from tiktokactions.reporting.blocks import Bar, Block, Section, Text, bars, facts, interval, table
 from tiktokactions.reporting.numbers import count, percent
 from tiktokactions.reporting.pictures import figure
-from tiktokactions.reporting.runs import FEW_CLASSES
+from tiktokactions.study.tables import FEW_CLASSES, classes_of
 
 MOST_FAMILIES = 20
 
@@ -32,13 +32,11 @@ def study_sections(folder: Place) -> list[Section]:
     ):
         blocks += figure(folder / "figures" / name, alt, alt)
     if result is not None:
-        tested = min((trial["videos"] for trial in trials if "videos" in trial), default=0)
+        tested, classes = min((trial["videos"] for trial in trials if "videos" in trial), default=0), classes_of(folder)
         rows = [_bar(row, tested) for row in result["table"]]
-        told = "Mean top-1, with the 95 % interval for other test videos" + (
-            "; the line is chance" if _classes(folder) else ""
-        )
-        blocks += bars(told, rows, 1 / _classes(folder) if _classes(folder) else None)
-        blocks += _rows(result["table"], result["equal"], _classes(folder))
+        told = "Mean top-1, with the 95 % interval for other test videos" + ("; the line is chance" if classes else "")
+        blocks += bars(told, rows, 1 / classes if classes else None)
+        blocks += _rows(result["table"], result["equal"], classes)
         blocks += _differences(folder)
         blocks += [Text(warning, "warning") for warning in result["warnings"]]
         answer = (
@@ -56,12 +54,6 @@ def study_sections(folder: Place) -> list[Section]:
 def _bar(row: JsonObject, tested: int) -> Bar:
     name = row.get("source") or f"{count(row['size'])} videos"
     return interval(name, row["top1"] * tested, tested) if tested else Bar(name, percent(row["top1"]), row["top1"])
-
-
-def _classes(folder: Place) -> int:
-    """Of the test; 0 where no trial tells."""
-    tests = sorted((folder / "trials").glob("*/finetuned/evaluations/test/result.json"))
-    return int(_read(tests[0])["classes"]) if tests else 0
 
 
 def _study_commands(folder: Place, settings: JsonObject) -> tuple[str, ...]:

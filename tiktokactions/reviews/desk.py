@@ -22,7 +22,7 @@ from tiktokactions.reviews.folding import catch_up, fold_videos
 from tiktokactions.reviews.index import Index, open_index
 from tiktokactions.reviews.indexing import index_manifest
 from tiktokactions.reviews.items import ReviewItem
-from tiktokactions.reviews.label_search import found_at, spellings
+from tiktokactions.reviews.label_search import each_once, found_at
 from tiktokactions.reviews.options import ReviewOptions
 from tiktokactions.reviews.pace import Progress, pace_of
 from tiktokactions.reviews.queue import QueueItem
@@ -204,13 +204,9 @@ class Desk:
     def _labels(self) -> list[LabelChoice]:
         known = self._remembered.labels
         if known is None or time.monotonic() - known[0] > REPORT_LIVES_S:
-            merged = [LabelChoice(count.label, count.videos) for count in self.label_funnel()]
-            there = {spelling for choice in merged for spelling in spellings(choice.label)}
-            for label in (*ledger.labels_given(self.store), *class_names()):
-                if there.isdisjoint(spellings(label)):  # one action is offered once
-                    merged.append(LabelChoice(label, 0))
-                    there.update(spellings(label))
-            known = (time.monotonic(), merged)
+            videos = {count.label: count.videos for count in self.label_funnel()}
+            names = each_once([*videos, *ledger.labels_given(self.store), *class_names()])
+            known = (time.monotonic(), [LabelChoice(name, videos.get(name, 0)) for name in names])
             self._remembered.labels = known
         return known[1]
 
@@ -257,18 +253,9 @@ def open_desk(
 
 @functools.cache
 def class_names() -> tuple[str, ...]:
-    """Class names of the benchmarks, in plain lower-case words, each action once: of singular and plural the longer."""
+    """Class names of the benchmarks, in plain lower-case words, each action once."""
     from tiktokactions.hashtags.principles import read_phrases
     from tiktokactions.hashtags.words import phrase_words
 
-    phrases = [phrase for source in ("kinetics400", "hmdb51", "ucf101") for phrase in read_phrases(source)]
-    names: list[str] = []
-    there: dict[str, int] = {}
-    for name in (" ".join(phrase_words(phrase)) for phrase in phrases):
-        place = next((there[key] for key in spellings(name) if key in there), len(names))
-        if place == len(names):
-            names.append(name)
-        elif len(names[place]) < len(name) and names[place].count(" ") == name.count(" "):
-            names[place] = name
-        there.update(dict.fromkeys(spellings(name), place))
-    return tuple(names)
+    phrases = [phrase for source in ("ucf101", "hmdb51", "kinetics400") for phrase in read_phrases(source)]
+    return tuple(each_once(" ".join(phrase_words(phrase)) for phrase in phrases))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 
 from tiktokactions.hashtags.words import lemma, phrase_words
 
@@ -29,6 +30,15 @@ def spellings(label: str) -> tuple[str, ...]:
     their plain form, and in alphabetical order."""
     words = [lemma(word) for word in phrase_words(label)] or [label.casefold()]
     return "".join(phrase_words(label)), "".join(words), " ".join(sorted(words))
+
+
+def each_once(labels: Iterable[str]) -> list[str]:
+    """The labels without other spellings of one that came before."""
+    there: dict[str, str] = {}
+    for label in labels:
+        first = next((there[key] for key in spellings(label) if key in there), label)
+        there |= dict.fromkeys(spellings(label), first)
+    return list(dict.fromkeys(there.values()))
 
 
 @functools.lru_cache(20_000)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tiktokactions.plots import ACCEPTED, REVIEW, new_figure, save_figure, style
+from tiktokactions.plots import ACCEPTED, MUTED, REVIEW, new_figure, save_figure, style
 from tiktokactions.study.contents import StudyError
 from tiktokactions.study.options import Equal
 from tiktokactions.study.settings import Design, check_evaluation, pool_of
-from tiktokactions.study.tables import METRICS, Row, grouped, summary
+from tiktokactions.study.tables import FEW_CLASSES, METRICS, Row, classes_of, grouped, spread_told, summary
 from tiktokactions.study.trials import Trial, TrialResult
 
 
@@ -56,16 +56,20 @@ def draw_scaling(study: Path, results: Sequence[TrialResult], equal: Equal) -> l
     figure = new_figure(8, 4.4)
     axes = figure.add_subplot()
     groups = sorted(grouped(results, lambda r: r.size).items())
-    for metric, name, colour in zip(METRICS, ("top-1", "top-5"), (ACCEPTED, REVIEW), strict=True):
+    classes = classes_of(study)
+    told = zip(METRICS, ("top-1", "top-5"), (ACCEPTED, REVIEW), strict=True)
+    for metric, name, colour in list(told)[: 1 if 0 < classes < FEW_CLASSES else 2]:
         by_size = {size: [100 * getattr(r, metric) for r in found] for size, found in groups}
         means = [float(np.mean(values)) for values in by_size.values()]
         spread = [float(np.std(values, ddof=1)) if len(values) > 1 else 0.0 for values in by_size.values()]
         axes.errorbar(list(by_size), means, yerr=spread, color=colour, marker="o", ms=5, capsize=3, label=name)
         dots = [(size, value) for size, values in by_size.items() for value in values]
         axes.plot(*zip(*dots, strict=True), ".", color=colour, alpha=0.45)
+    if classes:
+        axes.axhline(100 / classes, color=MUTED, lw=1, ls="--", label="chance")
     axes.set_xlabel("videos pre-trained on")
     axes.set_ylabel("accuracy, %")
-    axes.set_title(f"accuracy by pre-training size (equal {equal}; bars: standard deviation)")
+    axes.set_title(f"accuracy by pre-training size (equal {equal}{spread_told(results, len(groups))})")
     axes.grid(True)
     axes.legend(frameon=False)
     return save_figure(figure, study / "figures" / "accuracy_by_size")

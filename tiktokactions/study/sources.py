@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 
 from tiktokactions.clips.clip import Clip
 from tiktokactions.files import write_csv
-from tiktokactions.plots import ACCEPTED, INK, new_figure, save_figure, style
+from tiktokactions.plots import ACCEPTED, INK, MUTED, new_figure, save_figure, style
 from tiktokactions.study.contents import StudyError
 from tiktokactions.study.options import Equal
 from tiktokactions.study.settings import Design, check_evaluation, pool_of
-from tiktokactions.study.tables import Row, grouped, summary, write_results
+from tiktokactions.study.tables import Row, classes_of, grouped, spread_told, summary, write_results
 from tiktokactions.study.trials import Trial, TrialResult
 
 SCRATCH = "scratch"
@@ -158,9 +158,13 @@ def draw_sources(study: Path, results: Sequence[TrialResult], equal: Equal) -> l
     axes.barh(places, means, 0.6, xerr=spread, color=ACCEPTED, alpha=0.55, capsize=3, ecolor=INK)
     for place, found in zip(places, grouped(results, lambda r: r.source).values(), strict=True):
         axes.plot([100 * r.top1 for r in found], np.full(len(found), place), ".", color=INK)
+    classes = classes_of(study)
+    if classes:
+        axes.axvline(100 / classes, color=MUTED, lw=1, ls="--")
     axes.set_yticks(places, names)
     axes.set_xlim(0, 100)
     axes.set_xlabel("top-1, %")
-    axes.set_title(f"top-1 by pre-training source (equal {equal}; bars: standard deviation)")
+    told = spread_told(results, len(rows)) + ("; dashed: chance" if classes else "")
+    axes.set_title(f"top-1 by pre-training source (equal {equal}{told})")
     axes.grid(True, axis="x")
     return save_figure(figure, study / "figures" / "accuracy_by_source")

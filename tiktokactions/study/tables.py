@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Literal, NotRequired, TypedDict, TypeVar
 
 import numpy as np
 
-from tiktokactions.files import write_csv
+from tiktokactions.files import Place, write_csv
 from tiktokactions.study.trials import TrialResult
 
+FEW_CLASSES = 20
+"""With fewer, a guess is among the first five too often for top-5 to tell anything."""
 Fact = TypeVar("Fact", int, str)
 METRICS: tuple[Literal["top1", "top5"], ...] = ("top1", "top5")
 
@@ -50,6 +53,17 @@ def summary(found: Sequence[TrialResult]) -> Summary:
         "top1_sd": float(np.std(top1, ddof=1)) if len(top1) > 1 else None,
         "top5": float(np.mean([result.top5 for result in found])),
     }
+
+
+def classes_of(study: Place) -> int:
+    """Of the test that all trials share; 0 where no trial tells."""
+    tests = sorted((study / "trials").glob("*/finetuned/evaluations/test/result.json"))
+    return int(json.loads(tests[0].read_bytes())["classes"]) if tests else 0
+
+
+def spread_told(results: Sequence[TrialResult], groups: int) -> str:
+    """What the bars of a figure are; nothing where there is one run of each."""
+    return "; bars: standard deviation" if len(results) > groups else ""
 
 
 def write_results(study: Path, results: Iterable[TrialResult], named: Sequence[str] = ("size",)) -> Path:
