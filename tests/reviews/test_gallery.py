@@ -123,7 +123,7 @@ def test_labels_to_choose_from(desk: Desk, tmp_path: Path) -> None:
         ("push-ups", "push ups"),
         ("push up", "push ups"),
         ("basket ball", "basketball"),
-        ("sky diving", "skydiving"),
+        ("skydiving", "sky diving"),
         ("jugling", "juggling balls"),
         ("jumpnig", "jumping into pool"),
         ("ballet dancing", "dancing ballet"),
