@@ -131,6 +131,19 @@ def test_gallery(data, visit):
         page = visit(f"{address}/gallery")
         assert page.locator(".tile").count() == 12
         until(page, "[...document.querySelectorAll('.picture img')].every((i) => i.complete && i.naturalWidth)")
+        videos = [tile.get_attribute("href").rpartition("/")[2] for tile in page.locator(".tile a").all()]
+        page.click(".tile a >> nth=1")
+        for key, video in (
+            ("PageDown", videos[2]),
+            ("PageUp", videos[1]),
+            ("PageUp", videos[0]),
+            ("PageUp", videos[0]),
+        ):
+            until(page, "document.body.dataset.ready && document.readyState === 'complete'")
+            page.keyboard.press(key)
+            until(page, "id => document.body.dataset.videoId === id && document.body.dataset.ready", video)
+        assert page.is_hidden("#previous") and page.is_visible("#next")
+        page.goto(f"{address}/gallery")
         page.fill("input[name=text]", "old.avi")
         page.keyboard.press("Enter")
         page.wait_for_url("**text=old.avi**")

@@ -5,3 +5,6 @@ for (const picture of document.querySelectorAll(".picture img")) {
   if (picture.complete && !picture.naturalWidth) gone();
   else picture.addEventListener("error", gone);
 }
+try { // the video's page goes on from here
+  sessionStorage.setItem("tiktokactions-gallery", JSON.stringify([...document.querySelectorAll(".tile a")].map((link) => link.pathname)));
+} catch { /* no sessionStorage */ }

@@ -465,6 +465,8 @@ const HELD_KEYS = {
   t: () => $("tag-input").focus(),
   b: () => { state.boxes = !state.boxes; state.near = null; drawBoxes($("boxes"), current(), []); document.body.classList.toggle("no-boxes", !state.boxes); },
   f: () => $("flag").showModal(),
+  PageUp: () => $("previous")?.href && $("previous").click(),
+  PageDown: () => $("next")?.href && $("next").click(),
   "?": () => help(),
   " ": () => { deck.toggle(); drawState(); },
   "-": () => faster(-1),
@@ -594,5 +596,16 @@ outbox.tell();
 outbox.flush();
 refill();
 show();
-if (boot.single) document.body.dataset.ready = "1";
+if (boot.single) {
+  let listed = [];
+  try {
+    listed = JSON.parse(sessionStorage.getItem("tiktokactions-gallery")) ?? [];
+  } catch { /* no sessionStorage */ }
+  const at = listed.indexOf(location.pathname);
+  for (const [name, path] of at < 0 ? [] : [["previous", listed[at - 1]], ["next", listed[at + 1]]]) {
+    $(name).hidden = !path;
+    if (path) $(name).href = path;
+  }
+  document.body.dataset.ready = "1";
+}
 requestAnimationFrame(tick);
