@@ -1,19 +1,24 @@
-"""Our loader against a decord + PIL loader built as the reference's: clips per CPU second, pre-training and testing.
+"""Our loader against the reference's own datasets: clips per CPU second, pre-training, fine-tuning and testing.
 
-    python -m benchmarks.loader            (seven rounds, about ten minutes once the videos are built)
-    python -m benchmarks.loader --quick    (one round over few videos: a smoke test, not a result)
+    python -m benchmarks.loader --reference VideoMAEv2     (a checkout of the reference, or TIKTOKACTIONS_REFERENCE)
+    python -m benchmarks.loader --quick                    (one round over few videos: a smoke test, not a result)
 
-Both sides run in this process on one thread and change places from round to round. They draw the same frames, crops and
-masks, and both end with normalised float32 clips. Videos: 320x240 (H.264, and the UCF101 and HMDB51 clips of the test
-data), 576x1024 (``benchmarks.corpus``), and the clips that ``curate`` writes from these. Where the test data is absent,
-rendered videos stand in for all of them, which the result says.
+Both sides run in this process on one thread and change places from round to round, and both end with normalised float32
+clips. Without the reference's code pre-training is compared with an imitation, which draws the same frames, crops and masks,
+and fine-tuning with nothing; the result says which it was. Test views are always compared with the imitation. Videos: 340x256
+(H.264), the UCF101 and HMDB51 clips of the test data, 576x1024 (``benchmarks.corpus``), and the clips that ``curate`` writes
+from these. Where the test data is absent, rendered videos stand in for all of them, which the result says.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import hashlib
+import io
+import os
+import random
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +27,7 @@ from statistics import median
 from typing import Any
 
 import cv2
+import numpy as np
 import torch
 
 import tiktokactions as api
@@ -30,12 +36,13 @@ from benchmarks.report import environment, print_environment, print_table, write
 from tiktokactions.clips.clip import Clip
 from tiktokactions.model.augment import normalise
 from tiktokactions.model.config import ModelConfig, model_config
-from tiktokactions.model.options import EvaluateOptions, PretrainOptions
-from tiktokactions.model.samples import PretrainClips, TestClips
+from tiktokactions.model.hardware import Hardware, Processes
+from tiktokactions.model.options import EvaluateOptions, FinetuneOptions, PretrainOptions
+from tiktokactions.model.samples import FinetuneClips, PretrainClips, TestClips
 from tiktokactions.video import cut
 
 COPIES = 2
-SMALL = (320, 240)
+SMALL = (340, 256)
 SMALL_VIDEOS = 12
 SMALL_S = 8.0
 
@@ -48,7 +55,7 @@ def small_videos(folder: Path, real: bool) -> list[Path]:
     paths = []
     stretches = [stretch for kind in corpus.STRETCHES for stretch in kind if stretch[0].startswith(("web", "kinetics"))]
     for number in range(SMALL_VIDEOS):
-        path = folder / "small" / f"{'real' if real else 'rendered'}{number:02d}.mp4"
+        path = folder / "small-340" / f"{'real' if real else 'rendered'}{number:02d}.mp4"
         paths.append(path)
         if path.exists():
             continue
@@ -114,24 +121,38 @@ def shared_small_videos() -> list[Path]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pretraining:
+class Compared:
     """Both loaders on the same videos."""
 
-    ours: list[Path]
-    reference: list[Path]
+    task: str
+    videos: list[Path]
     config: ModelConfig
-    options: PretrainOptions
+    checkout: Path | None
+    folder: Path
 
     def run_ours(self, round_number: int) -> int:
-        dataset = PretrainClips([Clip(str(path), None) for path in self.ours], self.config, self.options)
-        return sum(len(normalise(dataset[round_number, i]["video"])) for i in range(len(dataset)))
+        clips = [Clip(str(path), "one") for path in self.videos]
+        if self.task == "pretrain":
+            dataset = PretrainClips(clips, self.config, PretrainOptions(num_samples=COPIES))
+            return sum(len(normalise(dataset[round_number, i]["video"])) for i in range(len(clips)))
+        options = FinetuneOptions(num_samples=COPIES, augment_on="workers")
+        tuned = FinetuneClips(clips, ["one"], self.config, options)
+        here = Hardware(torch.device("cpu"), torch.float32, Processes())
+        batches = ((sample := tuned[round_number, i]) | {"index": sample["index"][None]} for i in range(len(clips)))
+        return sum(len(tuned.on(here, batch, round_number)) for batch in batches)
 
     def run_reference(self, round_number: int) -> int:
-        copies = self.options.num_samples
-        return sum(
-            len(reference_loader.pretrain_sample(path, self.config, copies, (0, round_number, i))["video"])
-            for i, path in enumerate(self.reference)
-        )
+        if self.checkout is None:
+            keys = [(0, round_number, i) for i in range(len(self.videos))]
+            samples = zip(self.videos, keys, strict=True)
+            return sum(
+                len(reference_loader.pretrain_sample(v, self.config, COPIES, key)["video"]) for v, key in samples
+            )
+        for seeded in (random.seed, np.random.seed, torch.manual_seed):
+            seeded(round_number)
+        with contextlib.redirect_stdout(io.StringIO()):
+            dataset = reference_loader.own_dataset(self.checkout, self.task, self.videos, COPIES, self.folder)
+        return sum(len(dataset[i][0]) for i in range(len(self.videos)))
 
 
 def rates(sides: dict[str, Callable[[int], int]], rounds: int, what: str) -> dict[str, float]:
@@ -148,12 +169,9 @@ def rates(sides: dict[str, Callable[[int], int]], rounds: int, what: str) -> dic
     return {name: median(values) for name, values in measured.items()}
 
 
-def pretraining_rates(
-    kind: str, ours: list[Path], reference: list[Path], config: ModelConfig, rounds: int
-) -> dict[str, Any]:
-    work = Pretraining(ours, reference, config, PretrainOptions(num_samples=COPIES))
-    found = rates({"ours": work.run_ours, "reference": work.run_reference}, rounds, kind)
-    return {"videos": kind, "files": len(ours), **found, "ratio": found["ours"] / found["reference"]}
+def compared_rates(kind: str, work: Compared, rounds: int) -> dict[str, Any]:
+    found = rates({"ours": work.run_ours, "reference": work.run_reference}, rounds, f"{work.task}, {kind}")
+    return {"videos": kind, "files": len(work.videos), **found, "ratio": found["ours"] / found["reference"]}
 
 
 def test_rates(kind: str, videos: list[Path], config: ModelConfig, rounds: int) -> dict[str, Any]:
@@ -180,9 +198,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=corpus.default_folder(), help="cache (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--videos", type=int, help="at most so many of each kind (default: all)")
+    told = os.environ.get("TIKTOKACTIONS_REFERENCE")
+    parser.add_argument(
+        "--reference", type=Path, default=told and Path(told), help="checkout of the reference's code (VideoMAEv2)"
+    )
     parser.add_argument("--quick", action="store_true", help="one round over few videos; writes no result")
     options = parser.parse_args()
-    rounds, most = (1, 3) if options.quick else (options.rounds, None)
+    rounds, most = (1, 3) if options.quick else (options.rounds, options.videos)
 
     facts = environment()
     print_environment(facts)
@@ -193,25 +216,37 @@ def main() -> None:
     small, large = small_videos(options.folder, real)[:most], large_videos(options.folder, real)[:most]
     clips = curated_clips(options.folder, large)
 
-    rows = [pretraining_rates("320x240 H.264", small, small, config, rounds)]
+    kinds = {"340x256 H.264": small, "576x1024 H.264": large, "curated clips": clips}
     if real:
-        avi = shared_small_videos()[:most]
-        rows.append(pretraining_rates("320x240 UCF101, HMDB51", avi, avi, config, rounds))
-    rows.append(pretraining_rates("576x1024 H.264", large, large, config, rounds))
-    rows.append(pretraining_rates("curated / 576x1024", clips, large, config, rounds))
+        kinds["320x240 UCF101, HMDB51"] = shared_small_videos()[:most]
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for task in ("pretrain", "finetune") if options.reference else ("pretrain",):
+        works = {
+            kind: Compared(task, videos, config, options.reference, options.folder) for kind, videos in kinds.items()
+        }
+        rows[task] = [compared_rates(kind, work, rounds) for kind, work in works.items()]
     tests = [test_rates("320x240 H.264", small[:3], config, min(rounds, 3))]
     tests.append(test_rates("576x1024 H.264", large[: 1 if options.quick else 2], config, min(rounds, 3)))
 
-    print_table(
-        f"Pre-training: clips per CPU second, {COPIES} of each video", list(rows[0]), [list(r.values()) for r in rows]
-    )
+    against = "the reference's own code" if options.reference else "an imitation of the reference"
+    for task, some in rows.items():
+        title = f"{task}, against {against}: clips per CPU second, {COPIES} of each video"
+        print_table(title, list(some[0]), [list(row.values()) for row in some])
     print_table("Test: videos per CPU second, 15 views of each", list(tests[0]), [list(r.values()) for r in tests])
     if not real:
         print("\n  no test data: all videos are rendered, and say little about real ones")
     if options.quick:
         print("\n  a quick run: too short to be a result, nothing is written")
         return
-    result = {"rounds": rounds, "copies": COPIES, "real_videos": real, "pretraining": rows, "test": tests}
+    result = {
+        "rounds": rounds,
+        "copies": COPIES,
+        "most_videos": most,
+        "real_videos": real,
+        "against": against,
+        **rows,
+        "test": tests,
+    }
     print("\n", write_result("loader", result, facts))
 
 

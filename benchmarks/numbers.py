@@ -180,7 +180,10 @@ def _train_step(result: Any) -> dict[str, float]:
 
 
 def _loader(result: Any) -> dict[str, float]:
-    small, benchmarks, large, curated = result["pretraining"]
+    if "pretraining" in result:  # until 2026-11-29, against an imitation
+        small, benchmarks, large, curated = result["pretraining"]
+    else:
+        small, large, curated, benchmarks = result["pretrain"]
     rows = {"small": small, "benchmarks": benchmarks, "large": large, "curated": curated}
     found = {f"{short}_{name}": row[name] for short, row in rows.items() for name in ("ours", "reference", "ratio")}
     views_small, views_large = (row["ratio"] for row in result["test"])

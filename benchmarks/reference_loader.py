@@ -1,10 +1,16 @@
-"""A loader built as the reference's: decord decodes, PIL crops and resizes (VideoMAE V2's pipeline, in own words)."""
+"""The reference's own datasets (VideoMAE V2), from a checkout of its code; without one an imitation in own words.
+
+The code is not part of this repository: `git clone https://github.com/OpenGVLab/VideoMAEv2`. It needs decord, pandas and
+torchvision.
+"""
 
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -13,11 +19,36 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from tiktokactions.model.augment import MEAN, STD, multiscale_crop_box
+from tiktokactions.model.augment import multiscale_crop_box
+from tiktokactions.model.autoencoder import IMAGENET_MEAN as MEAN
+from tiktokactions.model.autoencoder import IMAGENET_STD as STD
 from tiktokactions.model.config import ModelConfig
 from tiktokactions.model.masking import running_cell_mask, tube_mask
 from tiktokactions.model.samples import sample_rng
 from tiktokactions.model.views import frame_indices, test_views
+
+
+def own_dataset(checkout: Path, task: str, videos: Sequence[Path], copies: int, folder: Path) -> Any:
+    """The reference's dataset for ``pretrain`` or ``finetune`` with the settings of its scripts.
+
+    ``dataset[i]`` begins with a list of ``copies`` clips, float32 and normalised, made of one decode.
+    """
+    if str(checkout) not in sys.path:
+        sys.path.insert(0, str(checkout))
+    listed = folder / f"reference-{task}.csv"
+    line = "{} 0 -1\n" if task == "pretrain" else "{} 0\n"
+    listed.write_text("".join(line.format(video) for video in videos))
+    if task == "pretrain":
+        masks = {"mask_type": "tube", "mask_ratio": 0.9, "decoder_mask_type": "run_cell", "decoder_mask_ratio": 0.5}
+        clip = {"input_size": 224, "window_size": (8, 14, 14), "num_frames": 16, "sampling_rate": 4, "fname_tmpl": ""}
+        given = {"data_root": "", "data_path": str(listed), "num_sample": copies}
+        return importlib.import_module("dataset").build_pretraining_dataset(SimpleNamespace(**masks, **clip, **given))
+    erasing = {"reprob": 0.25, "remode": "pixel", "recount": 1}
+    given = {"num_sample": copies, "input_size": 224, "data_set": "Kinetics-400"}
+    policy = {"aa": "rand-m7-n4-mstd0.5-inc1", "train_interpolation": "bicubic"}
+    module = importlib.import_module("dataset.datasets")
+    args = SimpleNamespace(**erasing, **given, **policy)
+    return module.VideoClsDataset(str(listed), mode="train", clip_len=16, frame_sample_rate=4, crop_size=224, args=args)
 
 
 def open_decord(path: Path) -> Any:

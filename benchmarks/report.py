@@ -34,8 +34,10 @@ def environment() -> dict[str, Any]:
     }
 
 
-def write_result(name: str, data: Mapping[str, Any], environment_facts: Mapping[str, Any] | None = None) -> Path:
-    """Write ``benchmarks/results/<name>-<YYYY-MM-DD>.json``; a second run on one day replaces the first.
+def write_result(
+    name: str, data: Mapping[str, Any], environment_facts: Mapping[str, Any] | None = None, folder: Path = RESULTS
+) -> Path:
+    """Write ``<folder>/<name>-<YYYY-MM-DD>.json``; a second run on one day replaces the first.
 
     Args:
         name: of the benchmark.
@@ -43,8 +45,8 @@ def write_result(name: str, data: Mapping[str, Any], environment_facts: Mapping[
         environment_facts: :func:`environment` taken before the work began (default: taken now).
     """
     facts = dict(environment_facts or environment())
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / f"{name}-{facts['date'][:10]}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-{facts['date'][:10]}.json"
     path.write_text(json.dumps({"benchmark": name, "environment": facts, **data}, indent=2) + "\n")
     return path
 

@@ -149,9 +149,9 @@ class Drops:
 
 def draw_drops(model: VideoClassifier, clips: int, generator: torch.Generator | None) -> Drops | None:
     """Draw stochastic depth and head dropout for ``clips`` clips; None where the model has neither."""
-    rates = torch.tensor([block.drop_path for block in model.blocks])
-    if not bool(rates.any()) and model.head_dropout == 0:
+    if model.head_dropout == 0 and not any(block.drop_path for block in model.blocks):
         return None
+    rates = torch.tensor([block.drop_path for block in model.blocks])
     keep = torch.rand(len(rates), 2, clips, generator=generator) >= rates[:, None, None]
     features = None
     if model.head_dropout:

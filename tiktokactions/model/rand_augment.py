@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -249,7 +250,7 @@ def moved(frames: Frames, window: Window, matrix: Matrix) -> Tensor:
         return torch.from_numpy(_upended(_shifted(columns, left, top, height, d, f)))
     shifted = (a, b, c + a * left + b * top, d, e, f + d * left + e * top)
     pictures = [Image.fromarray(frame) for frame in frames.all.numpy()]
-    how = {"resample": Image.Resampling.BICUBIC, "fillcolor": (FILL,) * 3}
+    how: dict[str, Any] = {"resample": Image.Resampling.BICUBIC, "fillcolor": (FILL,) * 3}
     turned = [picture.transform((width, height), Image.Transform.AFFINE, shifted, **how) for picture in pictures]
     return torch.from_numpy(np.stack([np.asarray(picture) for picture in turned]))
 
