@@ -65,7 +65,7 @@ def test_places_that_move_are_hidden_rather_than_others(rng):
     assert masks[:, :4].mean(0) == pytest.approx(motion / motion.sum(), abs=0.05)
     assert site_motion(video[:, :1], (1, 2, 2)).tolist() == [1, 1, 1, 1]
     again = [tube_mask((2, 2, 2), 0.5, np.random.default_rng(3), motion) for _ in range(2)]
-    assert np.array_equal(*again)
+    assert np.array_equal(again[0], again[1])
 
 
 def test_the_paper_s_counts(rng):

@@ -304,5 +304,5 @@ def test_paths_that_hold_no_weights(tmp_path):
         read_weights(tmp_path)
     with pytest.raises(WeightsError, match="no such file or folder"):
         read_weights(tmp_path / "absent.pth")
-    with pytest.raises(WeightsError, match="hf download MCG-NJU/videomae-base --local-dir FOLDER"):
+    with pytest.raises(WeightsError, match="hf download MCG-NJU/videomae-base, and give the folder"):
         read_weights("MCG-NJU/videomae-base")

@@ -78,7 +78,7 @@ def read_weights(path: str | Path) -> ReadWeights:
         return _read_folder(path)
     if not path.is_file():
         on_hub = re.fullmatch(r"[\w.-]+/[\w.-]+", str(path)) and not path.suffix
-        hint = f". If it is a name on the Hugging Face hub: hf download {path} --local-dir FOLDER, and give FOLDER"
+        hint = f". If it is a name on the Hugging Face hub: hf download {path}, and give the folder that this prints"
         raise WeightsError(
             f"{path}: no such file or folder; expected a run, a .safetensors, a .pth or a Hugging Face folder"
             + (hint if on_hub else "")
@@ -240,8 +240,9 @@ def load_into(model: nn.Module, tensors: Tensors, *, what: str) -> LoadReport:
     official = official_names(tensors, what)
     told: tuple[str, ...] = ()
     own = measures(official).get("tubelet")
-    fits = isinstance(model, VideoClassifier) or (isinstance(model, MaskedAutoencoder) and not model.config.target_dim)
-    if fits and own not in (None, model.config.tubelet):
+    if isinstance(model, MaskedAutoencoder) and model.config.target_dim:
+        own = None  # its decoder tells no frames
+    if isinstance(model, (VideoClassifier, MaskedAutoencoder)) and own not in (None, model.config.tubelet):
         official = inflated(official, model.config.tubelet)
         told = (f"tubelets of {own} frames become tubelets of {model.config.tubelet}",)
     if isinstance(model, VideoClassifier):
