@@ -58,7 +58,12 @@ def carry_out(trial: Trial) -> str:
         candidates = api.Dataset(trial.data).stats().accepted
         size = max(2, round(trial.share * candidates))
         api.dataset_subset(trial.data, chosen, by=trial.way, size=size, seed=trial.seed)  # type: ignore[arg-type]
-        clips = [(clip.path, str(clip.label)) for clip in read_clips(chosen, side="all").clips]
+        clips = _listed(chosen)
+        if left_out := sorted({label for _, label in _listed(trial.data)} - {label for _, label in clips}):
+            # A clip of each, so that all models are asked about the same classes.
+            more = Path(f"{trial.run}-more")
+            api.dataset_subset(trial.data, more, by="labels", labels=left_out, cap=1, seed=trial.seed)
+            clips += _listed(more)
         train = write_list(Path(f"{trial.run}.csv"), clips)
         recipe = dict(RECIPES[CHOSEN])
         recipe["batch_size"] = min(recipe["batch_size"], len(clips))
@@ -66,6 +71,10 @@ def carry_out(trial: Trial) -> str:
         recipe |= {"epochs": epochs, "warmup_epochs": epochs // 10, "seed": trial.seed, "precision": "fp32"}
         api.finetune(train, run, test=trial.test, **recipe)
     return trial.run
+
+
+def _listed(data: str | Path) -> list[tuple[str, str]]:
+    return [(clip.path, str(clip.label)) for clip in read_clips(data, side="all").clips]
 
 
 def trials_of(task: Task, work: Path, steps: int, seeds: Sequence[int], ways: Sequence[str] = WAYS) -> list[Trial]:

@@ -25,8 +25,11 @@ def test_unseen_figures_are_told_apart_after_a_brief_training(tmp_path):
 
 
 def shortened(name: Any) -> str:
+    """Nobody looks for people, and every training is a few steps."""
+    look = 'output = "laptop/dataset"\n'
     text = (
         shipped(name)
+        .replace(look, f'{look}detector = "none"\n')
         .replace("stride = 2\n", "stride = 2\nframes = 4\n")
         .replace("warmup_epochs = 1", "warmup_epochs = 0")
     )

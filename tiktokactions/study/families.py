@@ -151,10 +151,9 @@ def cdf_family(name: str, fixed: tuple[float, ...] = ()) -> Family:
 
     def inverse(accuracies: Array, parameters: Array) -> Array:
         loc, scale = parameters[:, -2, None], np.exp(parameters[:, -1, None])
-        quantiles: Array | float = np.nan
+        found = np.full((len(parameters), len(accuracies)), np.inf)
         with _quiet(), contextlib.suppress(ValueError):  # of brentq, where the CDF of a fit that ran away is no number
-            quantiles = standard.ppf(accuracies[None, :], *spread_over(accuracies, shapes_of(parameters)))
-        found = loc + scale * np.broadcast_to(quantiles, (len(parameters), len(accuracies)))
+            found = loc + scale * standard.ppf(accuracies[None, :], *spread_over(accuracies, shapes_of(parameters)))
         return np.where(np.isnan(found), np.inf, found)
 
     def starts(sizes: Array, accuracies: Array) -> Array:
