@@ -17,9 +17,9 @@ from tiktokactions.study.measurements import Measurements
 
 LEAST_ERROR = 1e-4
 """An error of nothing has no logarithm."""
-AVERAGED = ("M2", "M3")
-"""The laws towards which the posterior's centre moves. M1 has no asymptote, and M4 has more parameters than few sizes settle:
-both were worse on real curves (``docs/log.md``)."""
+CONSULTED = ("M3", "M4")
+"""The laws between which and its own centre the posterior takes the middle: the choice that erred least on real curves
+(``docs/log.md``)."""
 FARTHEST = 1e6
 """Times the largest size: beyond it no size is looked for."""
 
@@ -135,8 +135,6 @@ def fit_error_law(law: Family, measured: Measurements) -> Fit:
     return Fit(law, inside, sse, aicc(sse, measured.total, len(law.parameters)), flags)
 
 
-def averaged(fits: Sequence[Fit], shares: Array) -> Array:
-    """(N,) accuracies: the geometric middle of the odds that the averaged laws give."""
-    values = [fit.family.value(shares, fit.inside[None])[0] for fit in fits if fit.name in AVERAGED]
-    odds = np.mean([np.log(v / (1 - v)) for v in np.clip(values, LEAST_ERROR, 1 - LEAST_ERROR)], axis=0)
-    return np.asarray(1 / (1 + np.exp(-odds)))
+def consulted(fits: Sequence[Fit], shares: Array) -> Array:
+    """(laws, N) accuracies by the laws that the posterior consults."""
+    return np.array([fit.family.value(shares, fit.inside[None])[0] for fit in fits if fit.name in CONSULTED])

@@ -12,7 +12,7 @@ import numpy as np
 
 from tiktokactions.errors import UsageError
 from tiktokactions.records import JsonObject
-from tiktokactions.study.error_laws import averaged, error_laws, fit_error_law
+from tiktokactions.study.error_laws import consulted, error_laws, fit_error_law
 from tiktokactions.study.every_family import fit_all
 from tiktokactions.study.families import PAPER
 from tiktokactions.study.findings import findings
@@ -231,7 +231,7 @@ def extrapolate_measurements(
 
 def _answered(measured: Measurements) -> tuple[list[Fit], Posterior]:
     laws = [fit_error_law(law, measured) for law in error_laws()]
-    return laws, posterior(measured, functools.partial(averaged, laws), test_clips=measured.test_clips)
+    return laws, posterior(measured, functools.partial(consulted, laws), test_clips=measured.test_clips)
 
 
 def _targets(measured: Measurements) -> tuple[float, ...]:

@@ -2,9 +2,9 @@
 
 The prior (``prior.json``, made by ``benchmarks/real_curves.py``) is a mixture of Gaussians over the logit of the accuracy at
 sizes that double: some kinds of curves, each with a mean and a covariance. Conditioned on the measurements it is a mixture
-again, in closed form, over kinds and over levels of noise. Its centre is then moved towards the laws M2 and M3, which know
-the shape of a curve far out better than the prior does, by a share that was fitted on later points of real curves; its
-width is multiplied by what made 90 % intervals hold 90 % of those points (split-conformal, by multiple).
+again, in closed form, over kinds and over levels of noise. Its centre is then moved to the middle one of three, itself and
+the laws M3 and M4, so that one that goes astray is outvoted. Its width is multiplied by what made 90 % intervals hold 90 %
+of later points of real curves (split-conformal, by multiple).
 """
 
 from __future__ import annotations
@@ -31,9 +31,6 @@ KEPT_SLOPE = 0.5
 """Of the last doubling that the prior knows, for each further one."""
 WANDER = 0.35
 """Standard deviation, in logits, of what a curve does in a doubling that the prior does not know."""
-PEAK = 0.4
-"""By how much curves lie nearer to the centre than the mixture says. On real curves a probability told as 0.25 came true 12
-times in 100, one told as 0.85 always, while the ends of 90 % intervals held: so places between these ends move outwards."""
 LOCAL = 0.03
 """Standard deviation, in logits, of what a curve does beside its kind."""
 FLOOR = 0.01
@@ -55,11 +52,11 @@ class Prior:
     covariances: Array
     """(K, A, A)."""
     multiples: Array
-    """(M,) multiples of the largest size at which the two below were fitted."""
-    law_share: Array
-    """(M,) how far the centre moves towards the laws."""
+    """(M,) multiples of the largest size at which the widening was fitted."""
     widening: Array
     """(M,) by how much the spread around the centre is multiplied."""
+    peak: Array
+    """() by how much curves lie nearer to the centre than the mixture says, while the ends of 90 % intervals stay."""
 
 
 @functools.cache
@@ -85,8 +82,8 @@ class Posterior:
     measured: Measurements
     weights: Array
     """(C,) sum 1."""
-    law: Callable[[Array], Array] | None
-    """Accuracies at shares, towards which the centre moves."""
+    laws: Callable[[Array], Array] | None
+    """(laws, N) accuracies at N shares, with which the centre takes the middle."""
     test_clips: int | None
     """Intervals allow for the choice of so many test clips; None: they speak of these clips only."""
 
@@ -136,15 +133,17 @@ class Posterior:
         return np.asarray(1 / (1 + np.exp(-(centre + move + widening * (drawn.reshape(-1, len(shares)) - centre)))))
 
     def _moved(self, shares: Array, centre: Array) -> tuple[Array, Array]:
-        """(N,) by how much the spread is multiplied, and how far the centre moves towards the law."""
+        """(N,) by how much the spread is multiplied, and how far the centre moves to the middle one."""
         doublings, known = np.log2(np.maximum(shares, 1.0)), np.log2(self.prior.multiples)
         widening = np.interp(doublings, known, self.prior.widening)
-        if self.law is None:
+        if self.laws is None:
             return widening, np.zeros(len(shares))
-        return widening, np.interp(doublings, known, self.prior.law_share) * (logits(self.law(shares)) - centre)
+        # Among the sizes measured the posterior knows best; half a doubling beyond them all three have their say.
+        middle = np.median([centre, *logits(self.laws(shares))], axis=0)
+        return widening, np.minimum(2 * doublings, 1.0) * (middle - centre)
 
     def _marginals(self, shares: Array) -> Callable[[Array], Array]:
-        """The distribution function of the logit at each share: moved towards the law and widened, as the prior says."""
+        """The distribution function of the logit at each share: moved and widened, as the prior says."""
         from scipy.special import ndtr, ndtri
 
         means, variances = self.components(shares)
@@ -156,15 +155,14 @@ class Posterior:
         def below(values: Array) -> Array:
             places = (values - centre - move) / widening + centre
             place = ndtri(np.clip(self.weights @ ndtr((places - means) / np.sqrt(variances)), 1e-9, 1 - 1e-9))
-            inner = np.clip(1 - (place / ndtri((1 + LEVEL) / 2)) ** 2, 0, None)
-            return np.asarray(ndtr(place * (1 + PEAK * inner)))
+            return np.asarray(ndtr(peaked(place, float(self.prior.peak))))
 
         return below
 
 
 def posterior(
     measured: Measurements,
-    law: Callable[[Array], Array] | None = None,
+    laws: Callable[[Array], Array] | None = None,
     *,
     test_clips: int | None = None,
     prior: Prior | None = None,
@@ -173,7 +171,7 @@ def posterior(
 
     Args:
         measured: two sizes or more.
-        law: accuracies at shares of the largest size, by the laws that were fitted; None: the prior alone.
+        laws: (laws, N) accuracies at N shares of the largest size, by laws that were fitted; None: the prior alone.
         test_clips: how many clips the accuracies were measured on, if intervals shall speak of all such clips.
         prior: instead of the one that comes with the package.
     """
@@ -190,7 +188,14 @@ def posterior(
             of_runs = freedom * np.log(run_variance[level]) + measured.within / run_variance[level]
             scores.append(score - of_runs / 2)
     weights = np.exp(np.array(scores) - max(scores))
-    return Posterior(prior, measured, weights / weights.sum(), law, test_clips)
+    return Posterior(prior, measured, weights / weights.sum(), laws, test_clips)
+
+
+def peaked(places: Array, peak: float) -> Array:
+    """Standard normal places, those within the 90 % interval moved outwards: curves lie nearer to the centre than told."""
+    from scipy.special import ndtri
+
+    return np.asarray(places * (1 + peak * np.clip(1 - (places / ndtri((1 + LEVEL) / 2)) ** 2, 0, None)))
 
 
 def logits(accuracies: Array) -> Array:
