@@ -1,7 +1,8 @@
 """The prior of ``extrapolate``, learned from real learning curves, and how well its answers hold on them.
 
     python -m benchmarks.real_curves CURVES [--shipped] [--every N]    judge, every data set by a prior learned without it
-    python -m benchmarks.real_curves CURVES --learn                    write tiktokactions/study/prior.json
+    python -m benchmarks.real_curves CURVES --budget                   judge which trials 'study scaling --budget' runs
+    python -m benchmarks.real_curves CURVES --learn                    write tiktokactions/study/prior.json, too
 
 ``CURVES`` is a folder with ``tasks.csv`` (task, size, run, accuracy), ``truth.csv`` (task, multiple, size, accuracy) and
 ``info.csv`` (task, source, data, model, scenario). The shipped prior was learned from half of the data sets of LCDB 1.0 (Mohr
@@ -30,11 +31,12 @@ import numpy as np
 
 from benchmarks.report import environment, print_environment, print_table, write_result
 from tiktokactions.study import posterior as product
+from tiktokactions.study.budget import next_trial
 from tiktokactions.study.error_laws import CONSULTED, consulted, error_law, error_laws, fit_error_law
 from tiktokactions.study.families import PAPER, Family, cdf_family
 from tiktokactions.study.fitting import Fit, fit_family
 from tiktokactions.study.least_squares import Array
-from tiktokactions.study.measurements import Measurements
+from tiktokactions.study.measurements import Measurements, checked
 from tiktokactions.study.posterior import LEVEL, Prior, logits, peaked, posterior, prior_from
 
 SHIPPED = Path(product.__file__).with_name("prior.json")
@@ -305,13 +307,11 @@ def reliability(tasks: Sequence[Task], priors: dict[str, Prior]) -> list[tuple[s
     ]
 
 
-def priors_to_judge(tasks: list[Task], is_shipped: bool) -> dict[str, Prior]:
-    """By data set: the shipped prior, or one that was learned and calibrated without its fold of the data sets."""
-    folds = folds_of(tasks)
-    if is_shipped:
-        return dict.fromkeys(folds, product.shipped_prior())
-    priors = folded_priors(tasks)
-    places, found = places_of_truth(tasks, priors), []
+def priors_to_judge(
+    tasks: list[Task], priors: Sequence[Prior], places: Sequence[tuple[Task, Array]]
+) -> dict[str, Prior]:
+    """By data set one that was learned and calibrated without its fold of the data sets."""
+    folds, found = folds_of(tasks), []
     for fold, prior in enumerate(priors):
         chosen = calibrated([one for one in places if folds[one[0].data] != fold])
         print(f"without fold {fold}: {chosen}")
@@ -325,8 +325,8 @@ def judge(tasks: list[Task], priors: dict[str, Prior], with_cdfs: bool) -> dict[
     inside: dict[tuple[str, float], list[bool]] = defaultdict(list)
     seconds = []
     for task in tasks:
-        for law in error_laws():
-            FITTED.pop((task.name, law.name), None)  # so that the time is that of a whole answer
+        for name in CONSULTED:
+            FITTED.pop((task.name, name), None)  # so that the time is that of a whole answer
         began = time.process_time()
         ends = ours(task, priors[task.data]).quantiles(task.shares, CHANCES)
         seconds.append(time.process_time() - began)
@@ -359,10 +359,53 @@ def judge(tasks: list[Task], priors: dict[str, Prior], with_cdfs: bool) -> dict[
     return {"tasks": len(tasks), "rmse": rmse, "coverage": coverage, "reliability": bins, "cpu_s": cpu_s}
 
 
+def judge_budget(tasks: Sequence[Task]) -> dict[str, Any]:
+    """``study scaling --budget`` with half of the compute of the full grid of six sizes and three runs: how wide its
+    intervals are beside those of the grid. A trial costs as much as it has videos."""
+    rows = []
+    for task in tasks:
+        measured = task.measured
+        if (len(measured.sizes), measured.total) != (6, 18):
+            continue
+        grid = {
+            (int(s), run): a
+            for s, runs in zip(measured.sizes, measured.runs, strict=True)
+            for run, a in enumerate(runs)
+        }
+        whole, done = sum(size for size, _ in grid), dict[tuple[int, int], float]()
+        while True:
+            left = 0.5 - sum(size for size, _ in done) / whole
+            choice = next_trial(
+                done, [key for key in grid if key not in done], lambda size, all=whole: size / all, left
+            )
+            if choice.key is None:
+                break
+            done[choice.key] = grid[choice.key]
+        chosen = checked({float(s): [a for (size, _), a in done.items() if size == s] for s, _ in done})
+        at = np.array([2, 4, 8]) * measured.sizes[-1]
+        widths = [
+            np.diff(posterior(m).quantiles(at / m.sizes[-1], (CHANCES[0], CHANCES[2])))[:, 0]
+            for m in (chosen, measured)
+        ]
+        rows.append(
+            [sum(size for size, _ in done) / whole, len(done), *(widths[0] / widths[1]), *(widths[0] - widths[1])]
+        )
+    found = np.array(rows)
+    share, runs = found[:, :2].mean(0).tolist()
+    medians = np.median(found[:, 2:5], axis=0).tolist()
+    heads = ("compute", "runs", "twice", "four times", "eight times")
+    print_table(
+        "half the compute: width of the interval beside that of the full grid", heads, [(share, runs, *medians)]
+    )
+    more = (100 * found[:, 5:].mean(0)).tolist()
+    return {"tasks": len(rows), "compute": share, "runs": runs, "median_width": medians, "more_points": more}
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("curves", type=Path)
-    parser.add_argument("--learn", action="store_true", help="write the prior of the package")
+    parser.add_argument("--learn", action="store_true", help="write the prior of the package, too")
+    parser.add_argument("--budget", action="store_true", help="judge study scaling's choice of trials instead")
     parser.add_argument("--shipped", action="store_true", help="judge the shipped prior: for curves that it never saw")
     parser.add_argument("--cdfs", action="store_true", help="compare with the paper's CDFs too: a second a task")
     parser.add_argument("--quick", action="store_true", help="every twentieth task; nothing is written")
@@ -372,15 +415,21 @@ def main(arguments: list[str] | None = None) -> int:
     print_environment(facts)
     warnings.simplefilter("ignore")
     tasks = read_tasks(given.curves)
-    if given.learn:
-        curves, owners = whole_curves(tasks)
-        table = learn(curves, [owner.source for owner in owners])
-        table |= calibrated(places_of_truth(tasks, folded_priors(tasks)))
-        SHIPPED.write_text(json.dumps({"source": SOURCE} | table, separators=(",", ":")) + "\n", encoding="utf-8")
-        print(f"{SHIPPED}: {SHIPPED.stat().st_size:,} bytes from {len(curves)} curves;",
-              {name: table[name] for name in ("widening", "peak")})  # fmt: skip
+    if given.budget:
+        print(write_result("study_budget", judge_budget(tasks[:: 20 if given.quick else 1]), facts))
         return 0
-    priors = priors_to_judge(tasks, given.shipped)
+    if given.shipped:
+        priors = dict.fromkeys(folds_of(tasks), product.shipped_prior())
+    else:
+        folded = folded_priors(tasks)
+        places = places_of_truth(tasks, folded)
+        priors = priors_to_judge(tasks, folded, places)
+        if given.learn:
+            curves, owners = whole_curves(tasks)
+            table = learn(curves, [owner.source for owner in owners]) | calibrated(places)
+            SHIPPED.write_text(json.dumps({"source": SOURCE} | table, separators=(",", ":")) + "\n", encoding="utf-8")
+            print(f"{SHIPPED}: {SHIPPED.stat().st_size:,} bytes from {len(curves)} curves;",
+                  {name: table[name] for name in ("widening", "peak")}, flush=True)  # fmt: skip
     result = judge(tasks[:: 20 if given.quick else given.every], priors, given.cdfs)
     if not given.quick:
         print(write_result("real_curves", result, facts))

@@ -125,7 +125,7 @@ def test_options_from_a_file_are_overridden_by_what_is_typed(tmp_path, monkeypat
     ]
     config.write_text("repaets = 2\n")
     assert cli.main(typed) == 2
-    assert "unknown name repaets; expected some of engine, equal" in capsys.readouterr().err
+    assert "unknown name repaets; expected some of budget, engine, equal" in capsys.readouterr().err
 
 
 def test_differences_are_paired():

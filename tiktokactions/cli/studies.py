@@ -74,7 +74,7 @@ def study_lines(result: StudyResult | StudyPlan) -> list[str]:
         f" (95 % interval {100 * d['low']:+.2f} to {100 * d['high']:+.2f})"
         for d in result.differences
     ]
-    lines += [f"warning: {warning}" for warning in result.warnings]
+    lines += [f"warning: {warning}" for warning in result.warnings] + [f"Note: {note}." for note in result.notes]
     for name, last_lines in result.failed.items():
         lines += [f"CRASHED {name} (--retry runs it again):", *(f"    {line}" for line in last_lines.splitlines()[-3:])]
     return [*lines, *([result.sentence] if result.sentence else []), f"Study: {result.study}"]

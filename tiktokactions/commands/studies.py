@@ -40,6 +40,8 @@ class StudyResult:
     warnings: list[str]
     sentence: str
     """What the extrapolation says; empty where there was none."""
+    notes: list[str]
+    """How the answer came about: a budget that ended, weights that were handed on."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ def study_result(
     pairs: Sequence[JsonObject] = (),
     warnings: Sequence[str] = (),
     sentence: str = "",
+    notes: Sequence[str] = (),
 ) -> StudyResult:
     result = StudyResult(
         study=str(study.folder),
@@ -148,6 +151,7 @@ def study_result(
         differences=list(pairs),
         warnings=list(warnings),
         sentence=sentence,
+        notes=list(notes),
     )
     write_json(study.folder / "result.json", dataclasses.asdict(result))
     return result

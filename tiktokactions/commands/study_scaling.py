@@ -13,7 +13,10 @@ from tiktokactions.options import checked_options
 from tiktokactions.study import scaling
 from tiktokactions.study.options import ScalingOptions
 from tiktokactions.study.subsets import parse_sizes
-from tiktokactions.study.tables import write_results
+from tiktokactions.study.tables import classes_of, write_results
+from tiktokactions.study.trials import Outcome, ended_before
+
+WARM = "sizes began with the weights of the next smaller one, so their accuracies depend on each other"
 
 
 @takes(ScalingOptions)
@@ -59,14 +62,28 @@ def study_scaling(
         if dry_run:
             return study_plan(study, trials)
         warnings = leaks(study, {"": os.fspath(data)}, trials, report)
-        outcome = run_study(study, [data, evaluate_on], trials, retry, report)
+        finished, failed = ended_before(trials, study.folder, retry)
+        notes = [WARM] if settings.warm else []
+        for batch, why in scaling.batches(trials, settings, finished, failed):
+            if not batch:
+                notes.append(f"{len(finished)} of {len(trials)} trials were run, and no more: {why}")
+                break
+            if why:
+                report(f"next {', '.join(trial.name for trial in batch)}: {why}")
+            ran = run_study(study, [data, evaluate_on], batch, retry, report)
+            finished |= {result.trial: result for result in ran.results}
+            failed |= ran.failed
+        outcome = Outcome(list(finished.values()), failed)
         sentence = ""
         if outcome.results:
             results = write_results(study.folder, sorted(outcome.results, key=lambda r: (r.size, r.repeat)))
             scaling.draw_scaling(study.folder, outcome.results, settings.equal)
             try:
-                sentence = extrapolate(results, study.folder / "extrapolation", targets=settings.targets).sentence
+                folder, classes = study.folder / "extrapolation", classes_of(study.folder)
+                sentence = extrapolate(
+                    results, folder, targets=settings.targets, classes=classes if classes > 1 else None
+                ).sentence
             except UsageError as error:
                 report(f"no extrapolation: {error}")
         table = scaling.table(outcome.results)
-        return study_result(study, trials, outcome, table, warnings=warnings, sentence=sentence)
+        return study_result(study, trials, outcome, table, warnings=warnings, sentence=sentence, notes=notes)

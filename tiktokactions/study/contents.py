@@ -69,12 +69,16 @@ def keep_contents(study: Path, clips_by_role: Mapping[str, Sequence[Clip]]) -> N
     now = {}
     for role, clips in clips_by_role.items():
         for clip in clips:
-            seen = os.stat(clip.path) if clip.stored is None else None
-            state = (clip.path, *((str(seen.st_size), str(seen.st_mtime_ns)) if seen else ("", clip.stored.version)))
-            if state not in hashes:
-                hashes[state] = sha256_file(clip.path) if seen else state[2]
-            told = (role, clip.path, *("" if t is None else repr(t) for t in (clip.start_s, clip.end_s)))
-            row = dict(zip(COLUMNS, (*told, clip.label or "", hashes[state], *state[1:]), strict=True))
+            if clip.stored is not None:
+                size, changed = "", clip.stored.version
+                hashes[clip.path, size, changed] = changed
+            else:
+                size, changed = str((seen := os.stat(clip.path)).st_size), str(seen.st_mtime_ns)
+            if (clip.path, size, changed) not in hashes:
+                hashes[clip.path, size, changed] = sha256_file(clip.path)
+            part = (role, clip.path, *("" if t is None else repr(t) for t in (clip.start_s, clip.end_s)))
+            values = (*part, clip.label or "", hashes[clip.path, size, changed], size, changed)
+            row = dict(zip(COLUMNS, values, strict=True))
             now[_key(row)] = row
     for role, name in KEPT.items():
         old, new = ({k: r for k, r in rows.items() if k[0] == role} for rows in (before, now))

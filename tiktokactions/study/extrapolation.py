@@ -269,16 +269,22 @@ def _tells_until(curves: Posterior) -> float | None:
     return None if told is None else float(told * curves.measured.sizes[-1])
 
 
-def _next_size(curves: Posterior) -> float:
-    """The size, up to twice the largest, whose measurement by one more run would narrow the accuracy at eight times the
-    largest the most, by a linear prediction; the smallest candidate within 5 % of the best counts."""
-    candidates = np.round(np.linspace(0.25, NEXT_SIZE_LIMIT, 36), 2)
-    means, covariances = curves.components(np.append(candidates, TOLD[-1]), together=True)
+def narrowing(curves: Posterior, shares: Array) -> Array:
+    """(N,) by which share one more run at each size makes the variance of the accuracy at eight times the largest smaller, by
+    a linear prediction."""
+    means, covariances = curves.components(np.append(shares, TOLD[-1]), together=True)
     off = means - curves.weights @ means
     together = np.einsum("c,cij->ij", curves.weights, covariances + off[:, :, None] * off[:, None, :])
     level = float(curves.measured.means[-1])
     noise = (curves.noise / max(level * (1 - level), 0.02)) ** 2
-    gain = together[:-1, -1] ** 2 / (np.diag(together)[:-1] + noise)
+    return np.asarray(together[:-1, -1] ** 2 / (np.diag(together)[:-1] + noise) / together[-1, -1])
+
+
+def _next_size(curves: Posterior) -> float:
+    """The size, up to twice the largest, whose measurement by one more run would narrow the answer the most; the smallest
+    candidate within 5 % of the best counts."""
+    candidates = np.round(np.linspace(0.25, NEXT_SIZE_LIMIT, 36), 2)
+    gain = narrowing(curves, candidates)
     best = float(candidates[np.flatnonzero(gain >= 0.95 * gain.max())[0]])
     return float(f"{best * curves.measured.sizes[-1]:.2g}")
 

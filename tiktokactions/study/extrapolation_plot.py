@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from tiktokactions.plots import ACCEPTED, INK, MUTED, REVIEW, new_figure, save_figure, style
 from tiktokactions.study.extrapolation import SHOWN, Extrapolation, band
-from tiktokactions.study.posterior import LEVEL
+from tiktokactions.study.posterior import LEVEL, posterior
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,6 +49,10 @@ def _draw(axes: Axes, found: Extrapolation, reach: float) -> None:
         values = 100 * fit.family.value(sizes / largest, fit.inside[None])[0]
         axes.plot(sizes, values, color=MUTED, lw=0.7, alpha=0.7, label=None if number else fitted)
     if found.curves is not None:
+        last = dataclasses.replace(measured, sizes=measured.sizes[-1:], runs=measured.runs[-1:])
+        of_prior = 100 * band(posterior(last), sizes / largest)
+        axes.plot(sizes, of_prior[:, 0], color=INK, lw=0.7, ls=":", label="prior that knows the largest size only")
+        axes.plot(sizes, of_prior[:, 2], color=INK, lw=0.7, ls=":")
         ends = 100 * band(found.curves, sizes / largest)
         axes.fill_between(
             sizes, ends[:, 0], ends[:, 2], color=ACCEPTED, alpha=0.18, lw=0, label=f"{LEVEL:.0%} interval"

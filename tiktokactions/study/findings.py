@@ -13,6 +13,8 @@ from tiktokactions.study.posterior import Posterior
 
 BEYOND_NOISE = 1.65
 """Standard errors that a difference must have to be called one."""
+DEEP = 2.6
+"""Standard errors of a fall that is called a dip: of five steps one falls by two of them by chance often enough."""
 PLATEAU = 0.01
 """Where four times the data are expected to add less than this, and what was measured does not rise, growth has ended."""
 MISFIT = 0.01
@@ -74,8 +76,9 @@ def _grows(measured: Measurements, curves: Posterior) -> bool:
 
 def _dips(measured: Measurements, curves: Posterior) -> list[str]:
     falls = -np.diff(measured.means)
-    errors = curves.noise * np.sqrt(1 / measured.counts[1:] + 1 / measured.counts[:-1])
-    deep = np.flatnonzero(falls > 2 * errors)
+    among_runs = np.sqrt(measured.within / max(1, measured.total - len(measured.sizes)))
+    errors = max(curves.noise, float(among_runs)) * np.sqrt(1 / measured.counts[1:] + 1 / measured.counts[:-1])
+    deep = np.flatnonzero(falls > DEEP * errors)
     if not len(deep):
         return []
     worst = int(deep[np.argmax(falls[deep])])

@@ -51,6 +51,15 @@ class ScalingOptions(StudyOptions):
     """Every option of ``study scaling``."""
 
     targets: tuple[float, ...] | None = option(None, "study", TARGETS_HELP)
+    budget: float | None = option(
+        None,
+        "run",
+        "GPU hours: run what narrows the answer most per hour, until they are spent or nothing does",
+        above=0,
+    )
+    warm: bool = option(
+        False, "study", "a size begins with the weights of the next smaller one of its repeat, and trains for the rest"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

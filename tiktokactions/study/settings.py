@@ -60,12 +60,21 @@ class Design:
         sides = {side: check_evaluation(self.evaluate_on, side) for side in ("train", "test")}
         keep_contents(self.folder, {**sides, "pool": [clip for clips in listed for clip in clips]})
 
-    def trial(self, name: str, clips: Sequence[Clip] | None, largest: int, repeat: int, source: str = "") -> Trial:
+    def trial(
+        self,
+        name: str,
+        clips: Sequence[Clip] | None,
+        largest: int,
+        repeat: int,
+        source: str = "",
+        after: Trial | None = None,
+    ) -> Trial:
         """A trial that pre-trains on these clips, which are listed in the study's folder; without any it starts from scratch.
 
         Args:
             largest: size of the study, see :func:`equal_epochs`.
             source: name of the source, in a comparison of sources.
+            after: the trial of a smaller size with whose weights this one begins.
         """
         number = trial_seed(self.options, repeat)
         seed = {"seed": number}
@@ -78,9 +87,12 @@ class Design:
         if not listed.exists():  # what a trial began with stays
             write_clips(listed, clips)
         epochs = equal_epochs(len(clips), largest, self.pretrain, self.options.equal)
+        if after is not None:  # only as many steps as the smaller size has not made
+            epochs = max(1, round(epochs * (1 - after.facts["size"] / len(clips))))
         before = {**self.pretrain, "epochs": epochs, **seed}
         facts["pretrain_epochs"] = epochs
-        return Trial(name, facts, listed, before, self.evaluate_on, {**self.finetune, **seed})
+        begin = None if after is None else self.folder / "trials" / after.name / "pretrained"
+        return Trial(name, facts, listed, before, self.evaluate_on, {**self.finetune, **seed}, begin)
 
 
 def pool_of(data: str) -> list[Clip]:

@@ -49,6 +49,8 @@ class Trial:
     pretrain_options: Mapping[str, object]
     finetune_on: str
     finetune_options: Mapping[str, object]
+    begin_with: Path | None = None
+    """The pre-training of a smaller size, which has to be finished."""
 
 
 @dataclass(frozen=True)
@@ -99,17 +101,8 @@ def run_trials(
 
     A trial that was interrupted goes on from its last checkpoint. One that crashed before is only run with ``retry``.
     """
-    results: dict[str, TrialResult] = {}
-    failed: dict[str, str] = {}
-    waiting_trials: list[Trial] = []
-    for trial in trials:
-        folder = study / "trials" / trial.name
-        if (folder / "result.json").is_file():
-            results[trial.name] = read_record(folder / "result.json", TrialResult)
-        elif (folder / "failed.json").is_file() and not retry:
-            failed[trial.name] = json.loads((folder / "failed.json").read_text(encoding="utf-8"))["last_lines"]
-        else:
-            waiting_trials.append(trial)
+    results, failed = ended_before(trials, study, retry)
+    waiting_trials = [trial for trial in trials if trial.name not in {*results, *failed}]
     report(
         f"{len(trials)} trials: {len(results)} finished before, {len(failed)} crashed before, {len(waiting_trials)} to run"
     )
@@ -147,6 +140,21 @@ def run_trials(
                 process.terminate()
             raise
     return Outcome([results[t.name] for t in trials if t.name in results], failed)
+
+
+def ended_before(
+    trials: Sequence[Trial], study: Path, retry: bool = False
+) -> tuple[dict[str, TrialResult], dict[str, str]]:
+    """Results of the trials that are finished, and the last lines of those that crashed and are not to be run again."""
+    results: dict[str, TrialResult] = {}
+    failed: dict[str, str] = {}
+    for trial in trials:
+        folder = study / "trials" / trial.name
+        if (folder / "result.json").is_file():
+            results[trial.name] = read_record(folder / "result.json", TrialResult)
+        elif (folder / "failed.json").is_file() and not retry:
+            failed[trial.name] = json.loads((folder / "failed.json").read_text(encoding="utf-8"))["last_lines"]
+    return results, failed
 
 
 def visible_gpus() -> list[str]:
@@ -215,7 +223,8 @@ def commands(trial: Trial, folder: Path) -> list[list[str]]:
     if trial.pretrain_on is not None:
         config = write_toml(folder / "pretrain.toml", trial.pretrain_options)
         run = str(folder / "pretrained")
-        found.append(["pretrain", str(trial.pretrain_on), "-o", run, "--config", str(config)])
+        weights = [] if trial.begin_with is None else ["--init", str(trial.begin_with)]
+        found.append(["pretrain", str(trial.pretrain_on), "-o", run, *weights, "--config", str(config)])
         init = ["--init", run]
     config = write_toml(folder / "finetune.toml", trial.finetune_options)
     found.append(["finetune", trial.finetune_on, "-o", str(folder / "finetuned"), *init, "--config", str(config)])
