@@ -205,7 +205,7 @@ def _real_curves(result: Any) -> dict[str, float]:
     multiples = ("1_41", "2", "4", "8")
     for source, answer, *errors in result["rmse"]:
         if source == "all":
-            name = answer.lower().replace(" ", "_")
+            name = answer.lower().replace(" ", "_").replace("'", "")
             found |= {f"{name}_at_{m}": error for m, error in zip(multiples, errors, strict=True)}
     for source, *shares in result["coverage"]:
         if source == "all":
