@@ -142,9 +142,7 @@ class FinetuneOptions(DataOptions, TrainingOptions):
 
     segments: int = option(5, "test", "test views along time", least=1)
     crops: int = option(3, "test", "test views along the longer side", least=1)
-    choose: Literal["last", "best", "loss"] = option(
-        "last", "test", "test the last weights, or the best on the val side"
-    )
+    choose: Literal["last", "best", "loss"] = option("last", "test", "weights to test: last, or best val score or loss")
     validate_epochs: int = option(1, "test", "epochs between looks at the val side; 0: never", least=0)
 
     @property
