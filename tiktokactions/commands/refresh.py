@@ -5,7 +5,6 @@ A collection and the datasets that were made of it know each other; a take-down 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +16,7 @@ from tiktokactions.collection.store import Collection, is_collection
 from tiktokactions.commands.options import AnyPath, AnyPaths, Kept, nothing, path_list, takes
 from tiktokactions.dataset.subset_mark import parent_of
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, located, write_json
+from tiktokactions.files import Place, located, read_json, write_json
 from tiktokactions.machine import utc_text
 from tiktokactions.metadata.names import is_platform_id
 from tiktokactions.options import checked_options
@@ -189,11 +188,9 @@ def _set_checked(folder: Place, at: float | None, every_days: int | None) -> flo
             for name, value in said.items():
                 collection.set_setting(name, value)
             return due_at(collection)
-    path = folder / CHECKED
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    now = before | said
-    if now != before:
-        write_json(path, now)
+    before = read_json(folder / CHECKED, {})
+    if (now := before | said) != before:
+        write_json(folder / CHECKED, now)
     return dataset_due_at(folder)
 
 

@@ -21,6 +21,7 @@ from tiktokactions.files.changes import (
     move_into_place,
     noted_changes,
     place_file,
+    read_json,
     staging_folder,
     take_notes,
     unfinished,

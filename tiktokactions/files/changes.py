@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tiktokactions.errors import AccessError, DiskFullError, TiktokactionsError
 from tiktokactions.files import objects
@@ -246,6 +247,11 @@ def place_file(source: Place, target: Place, sha256: str = "") -> bool:
         with unfinished(placed) as copy:
             shutil.copyfile(local, copy)
     return True
+
+
+def read_json(place: Place, default: Any) -> Any:
+    """What a JSON file says; ``default`` where there is none."""
+    return json.loads(place.read_text(encoding="utf-8", errors="surrogatepass")) if place.is_file() else default
 
 
 def write_json(

@@ -28,6 +28,7 @@ from tiktokactions.files import (
     located,
     may_be_refused,
     move_into_place,
+    read_json,
     sum_files,
     what_is_there,
     write_atomic,
@@ -152,9 +153,7 @@ def _refuse_others(out: Place, before: Collection[str], written: Sequence[str]) 
 
 def remembered(dataset: Place) -> list[JsonObject]:
     """Every export that was made of this dataset: ``format``, ``path`` (absolute), options."""
-    path = dataset / REMEMBERED
-    found: list[JsonObject] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    return found
+    return list(read_json(dataset / REMEMBERED, []))
 
 
 def _refuse_another(data: Dataset, out: Place) -> None:
@@ -256,7 +255,7 @@ def _remember(export: Export, name: str, out: Place) -> None:
 def adopt(dataset: Place, out: Place) -> bool:
     """Remember an export of this dataset that was moved or copied; False where it is none."""
     data = Dataset(dataset)
-    said = json.loads((out / MARK).read_text(encoding="utf-8")) if (out / MARK).is_file() else {}
+    said = read_json(out / MARK, {})
     if not data.info.id or said.get("of") != data.info.id:
         return False
     kept = {name: said[name] for name in ("sides", "labels", "shard_mb", "frames")}

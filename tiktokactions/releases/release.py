@@ -28,6 +28,7 @@ from tiktokactions.files import (
     local_path,
     located,
     may_be_refused,
+    read_json,
     readable,
     sha256_file,
     write_atomic,
@@ -124,9 +125,7 @@ def read_mark(out: Place) -> JsonObject | None:
 
 def remembered(dataset: Place) -> list[JsonObject]:
     """Every release that was begun: ``id``, ``path`` and ``dataset`` (both absolute), options."""
-    path = dataset / REMEMBERED
-    found: list[JsonObject] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    return found
+    return list(read_json(dataset / REMEMBERED, []))
 
 
 def take_down_from_releases(dataset: Place, ids: Iterable[str]) -> int:

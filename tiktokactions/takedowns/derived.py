@@ -8,7 +8,6 @@ registered in their folders like everything else.
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Iterable, Iterator
@@ -25,6 +24,7 @@ from tiktokactions.files import (
     local_path,
     located,
     may_be_refused,
+    read_json,
     write_atomic,
     write_listed,
 )
@@ -95,13 +95,10 @@ def register_given(paths: Iterable[AnyPath], folder: AnyPath, *, by_content: boo
 
 def made_from(folder: Place) -> list[str]:
     """What a run, study, export, release or merge says that it was made of, as far as it is there."""
-
-    def said(name: str) -> Any:
-        path = folder / name
-        return json.loads(path.read_text(encoding="utf-8", errors="surrogatepass")) if path.is_file() else {}
-
-    run, ids = said("run.json"), (said("export.json").get("of"), said("release.json").get("id"))
-    told = [said("merge.json"), said("study.json"), run.get("data"), run.get("init"), [origin_of(i) for i in ids if i]]
+    marks = ("run.json", "study.json", "merge.json", "export.json", "release.json")
+    run, study, merged, export, release = (read_json(folder / name, {}) for name in marks)
+    origins = [origin_of(str(made_id)) for made_id in (export.get("of"), release.get("id")) if made_id]
+    told = [merged, study, run.get("data"), run.get("init"), origins]
     return [text for text in _texts(told) if text and located(text).exists()]
 
 
@@ -112,9 +109,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 def remembered(folder: Place) -> list[Derived]:
     """What was made of a folder."""
-    path = _list_of(folder)
-    text = path.read_text(encoding="utf-8", errors="surrogatepass") if path.is_file() else "[]"
-    found = (Derived(**said) for said in json.loads(text))
+    found = (Derived(**said) for said in read_json(_list_of(folder), []))
     # A copied folder knows what was made of the original, which is not its own.
     here = folder.resolve()
     return [one for one in found if (of := located(one.dataset)).resolve() == here or not of.exists()]
@@ -148,8 +143,7 @@ def _homes(folder: Place) -> Iterator[Place]:
     """A folder; what lists of their own say was made of it; and of a study its runs."""
     yield folder
     for name in ("exports.json", "releases.json", "subsets.json"):
-        path = folder / name
-        for said in json.loads(path.read_text(encoding="utf-8", errors="surrogatepass")) if path.is_file() else ():
+        for said in read_json(folder / name, ()):
             yield located(said if isinstance(said, str) else said["path"])
     local = local_path(folder)
     if local is not None and local.is_dir() and not (is_collection(folder) or (folder / "dataset.json").is_file()):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from tiktokactions.collection.session import collections_of, refresh_text, refre
 from tiktokactions.collection.store import Collection, is_collection
 from tiktokactions.dataset.subset_mark import parent_of
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, is_address, json_bytes, located, write_listed
+from tiktokactions.files import Place, is_address, json_bytes, located, read_json, write_listed
 from tiktokactions.machine import DAY_S, Clock
 from tiktokactions.takedowns.derived import around, derived_of, made_from, register_given
 from tiktokactions.takedowns.folders import is_dataset_folder
@@ -38,8 +37,7 @@ def link_collections(inputs: Iterable[str], dataset: Place) -> None:
 
 def due_at(dataset: Place) -> float | None:
     """Unix time by which a dataset's own check of its ids has to be done again; None where there was none."""
-    path = dataset / CHECKED
-    said = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    said = read_json(dataset / CHECKED, {})
     return said["checked_at"] + said.get("every_days", EVERY_DAYS) * DAY_S if "checked_at" in said else None
 
 
@@ -72,8 +70,7 @@ def _overdue(paths: Sequence[str]) -> list[str]:
 
 
 def linked_collections(dataset: Place) -> list[str]:
-    path = dataset / LINKS
-    return json.loads(path.read_text(encoding="utf-8", errors="surrogatepass")) if path.is_file() else []
+    return list(read_json(dataset / LINKS, []))
 
 
 def link_merged(datasets: Iterable[Place], merged: Place) -> None:
@@ -91,7 +88,11 @@ def linked_group(folder: Place) -> tuple[list[Place], list[str]]:
                 names = collection.setting("datasets") or []
         else:
             names = linked_collections(path)
-        names = [*names, *(one.path for one, _ in derived_of(path) if one.kind == "dataset"), *_parts(path)]
+        names = [
+            *names,
+            *(one.path for one, _ in derived_of(path) if one.kind == "dataset"),
+            *read_json(path / "merge.json", {}).get("of", ()),
+        ]
         for name in map(located, names):
             if name in group:
                 continue
@@ -100,9 +101,3 @@ def linked_group(folder: Place) -> tuple[list[Place], list[str]]:
             elif str(name) not in missing:
                 missing.append(str(name))
     return group, [f"{name}: linked with {folder}, but not there; refresh it where it lies now" for name in missing]
-
-
-def _parts(merged: Place) -> list[str]:
-    """The datasets that one was merged of."""
-    path = merged / "merge.json"
-    return list(json.loads(path.read_text(encoding="utf-8"))["of"]) if path.is_file() else []

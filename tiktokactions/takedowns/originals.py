@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,7 @@ from tiktokactions.collection.store import Collection, is_collection
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.info import identified, info_bytes, original_of
 from tiktokactions.dataset.subset_mark import is_subset, parent_of
-from tiktokactions.files import Place, absolute, json_bytes, listing_lock, located, write_listed
+from tiktokactions.files import Place, absolute, json_bytes, listing_lock, located, read_json, write_listed
 from tiktokactions.machine import tell
 from tiktokactions.records import JsonObject
 
@@ -44,8 +43,7 @@ def part_from_original(data: Dataset) -> None:
 
 def _change(folder: Place, name: str, change: Callable[[Any], Any]) -> None:
     with listing_lock(folder):
-        path = folder / name
-        known = json.loads(path.read_text(encoding="utf-8", errors="surrogatepass")) if path.is_file() else []
+        known = read_json(folder / name, [])
         kept = [entry for entry in map(change, known) if entry is not None]
         if kept != known:
             write_listed(folder, name, json_bytes(kept, indent=1))
