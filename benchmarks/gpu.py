@@ -173,7 +173,7 @@ def their_step(task: str, config: ModelConfig, machine: Hardware, clips: int) ->
     """A step of transformers' VideoMAE, its operations not counted. Raises ``ImportError`` where it is not installed."""
     from transformers import VideoMAEConfig, VideoMAEForPreTraining, VideoMAEForVideoClassification
 
-    shapes = {
+    shapes: dict[str, Any] = {
         **{"image_size": config.height, "num_frames": config.frames, "hidden_size": config.embed_dim},
         **{"num_hidden_layers": config.depth, "num_attention_heads": config.heads},
         **{"intermediate_size": config.mlp_dim, "decoder_num_hidden_layers": config.decoder_depth},
@@ -310,8 +310,8 @@ def main(arguments: list[str] | None = None) -> int:
             config = model_config(size)
             dataset: Any = PretrainClips(drawn, config, PretrainOptions())
             if task == "finetune":
-                where = "device" if machine.is_cuda else "workers"
-                dataset = FinetuneClips(drawn, ["0", "1"], config, FinetuneOptions(augment_on=where))
+                options = FinetuneOptions(augment_on="device" if machine.is_cuda else "workers")
+                dataset = FinetuneClips(drawn, ["0", "1"], config, options)
             numbers = part(f"loader, {task}", 25, partial(loader_pace, dataset, 2, machine, workers, seconds / 2))
             best = max(
                 (n["clips_per_s"] for k, n in found["steps"].items() if n and k.startswith(f"{task}, ours")), default=0

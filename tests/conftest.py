@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -198,7 +198,7 @@ class QuickDatasets:
         from tiktokactions.dataset import figures
         from tiktokactions.splits import certificate
 
-        self.figures, self.draw = figures, figures.draw_figures
+        self.figures, self.draw = figures, cast(Callable[..., list[Any]], figures.draw_figures)
         self.certificate, self.planted_clips = certificate, certificate.PLANTED_CLIPS
         patch.setattr(certificate, "PLANTED_CLIPS", 1)
         self.engine, self.pebble = engine_local, pebble

@@ -159,7 +159,11 @@ def test_what_clips_stand_for_on_the_platform(manifest: WriteManifest) -> None:
 
 
 def test_scores_of_the_picture_are_counted(manifest: WriteManifest) -> None:
-    scores = [{"zoomed_share": 0.7, "hdr": "pq"}, {"zoomed_share": 0.6, "interlaced_share": 1.0}, {"screen": 0.95}]
+    scores: list[dict[str, Any]] = [
+        {"zoomed_share": 0.7, "hdr": "pq"},
+        {"zoomed_share": 0.6, "interlaced_share": 1.0},
+        {"screen": 0.95},
+    ]
     rows = [one | score for one, score in zip(EIGHT[:5], [*scores, {}, {"hdr": "hlg"}], strict=True)]
     stats = dataset_statistics(manifest(rows))
     assert stats.pictures == {"hdr": 1, "interlaced": 1, "screen": 1, "zoomed": 1}, "e cannot be read"

@@ -269,7 +269,7 @@ def _begin(project: Project, step: Step, typed: str, why: str, heard: Heard) -> 
         rows = [{"step": name, **to_builtins(need)} for name, need in planned(project, heard.by_kind["passing"]).rows]
         chain = replace(chain, title=project.title, plan=rows)
     names = {"core_h": "core_h_price", "gpu_h": "gpu_h_price", "gb": "gb_price", "currency": "currency"}
-    prices = {name: project.plan[told] for name, told in names.items() if told in project.plan}
+    prices: dict[str, Any] = {name: project.plan[told] for name, told in names.items() if told in project.plan}
     chain = replace(chain, prices=prices)
     record = chain.records.get(step.name)
     if step.command in BEGUN_ANEW and record is not None and record.made:

@@ -95,9 +95,9 @@ def _evaluation(folder: Path, found: Evaluation) -> list[Block]:
     ]
     if (folder / "per_class.csv").is_file():
         with (folder / "per_class.csv").open(encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file))
-        more = f", the first {MOST_CLASSES} of {len(rows) - 1}" if len(rows) - 1 > MOST_CLASSES else ""
-        blocks += table(f"Every class{more}", rows[0], rows[1 : MOST_CLASSES + 1], folded=True)
+            head, *classes = csv.reader(file)
+        more = f", the first {MOST_CLASSES} of {len(classes)}" if len(classes) > MOST_CLASSES else ""
+        blocks += table(f"Every class{more}", head, classes[:MOST_CLASSES], folded=True)
     return blocks
 
 
