@@ -373,11 +373,10 @@ def judge_budget(tasks: Sequence[Task]) -> dict[str, Any]:
             for run, a in enumerate(runs)
         }
         whole, done = sum(size for size, _ in grid), dict[tuple[int, int], float]()
+        cost = {size: size / whole for size, _ in grid}
         while True:
-            left = 0.5 - sum(size for size, _ in done) / whole
-            choice = next_trial(
-                done, [key for key in grid if key not in done], lambda size, all=whole: size / all, left
-            )
+            left = 0.5 - sum(cost[size] for size, _ in done)
+            choice = next_trial(done, [key for key in grid if key not in done], cost.__getitem__, left)
             if choice.key is None:
                 break
             done[choice.key] = grid[choice.key]
