@@ -14,6 +14,7 @@ from tiktokactions.model.labels import (
     expect_used,
     merged,
     read_label_map,
+    showing_one,
     targets_of,
     with_all_labels,
 )
@@ -39,6 +40,10 @@ def test_several_labels_are_told_one_by_one():
     assert class_weights(targets[[0, 1, 1, 2]], 2, 1.0).tolist() == pytest.approx([1 / 3, 3])
     with pytest.raises(UsageError, match="1 clips without a label"):
         targets_of(data, data.labels, "x")
+    told: list[str] = []
+    [*kept] = showing_one(data, lambda progress: told.append(progress.message)).clips
+    assert kept == [clip for clip in data.clips if clip.labels] and len(kept) == 3
+    assert told == ["many: 1 clips show none of the actions, as people said, and are left out"]
     with pytest.raises(UsageError, match="1 label unknown to x: run; it knows jump"):
         targets_of(data, ["jump"], "x", multi_label=True)
 

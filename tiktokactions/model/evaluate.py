@@ -25,7 +25,7 @@ from tiktokactions.model.augment import normalise
 from tiktokactions.model.classification import VideoClassifier, classifier
 from tiktokactions.model.confusion import draw_confusion
 from tiktokactions.model.hardware import Hardware, hardware, worker_count
-from tiktokactions.model.labels import labels_of, multi_hot, targets_of
+from tiktokactions.model.labels import labels_of, multi_hot, showing_one, targets_of
 from tiktokactions.model.loader import clips_one_by_one
 from tiktokactions.model.options import EvaluateOptions
 from tiktokactions.model.progress import TrainingProgress
@@ -172,6 +172,7 @@ def evaluate(
     if info.labels is None:
         raise RunError(f"{run}: a pre-trained run knows no labels; fine-tune it first ('finetune' with `init` {run})")
     multi_label = bool(info.options.get("multi_label"))
+    data = data if multi_label else showing_one(data, report)
     targets = targets_of(data, info.labels, run, multi_label)
     with hardware(options) as machine:
         sampling = trained_sampling(info, options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from tiktokactions.clips.clip import Clip, ClipSet, labels_in_order
 from tiktokactions.clips.readers.text import table
 from tiktokactions.errors import UsageError
+from tiktokactions.model.progress import TrainingProgress
 
 EVERYWHERE = ""
 """The data of a row of the map that holds for all of them."""
@@ -21,6 +22,16 @@ def labels_of(clip: Clip) -> tuple[str, ...]:
     """All labels of a clip, where its data name several; else its one."""
     one = () if clip.label is None else (clip.label,)
     return one if clip.labels is None else clip.labels
+
+
+def showing_one(data: ClipSet, tell: Callable[[TrainingProgress], None]) -> ClipSet:
+    """The data without clips of which people said that they show none of the actions: such a clip is of no class."""
+    kept = tuple(clip for clip in data.clips if clip.labels != ())
+    if lost := len(data.clips) - len(kept):
+        tell(
+            TrainingProgress(f"{data.source}: {lost} clips show none of the actions, as people said, and are left out")
+        )
+    return replace(data, clips=kept)
 
 
 def refuse_unlabelled(data: ClipSet, multi_label: bool = False) -> None:
