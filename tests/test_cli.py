@@ -79,7 +79,7 @@ def test_a_configuration_file_sets_the_same_names(tmp_path: Path, called: list[d
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("min_people = 6", "unknown name min_people; expected some of audio, crf"),
+        ("min_people = 6", "unknown name min_people; expected some of ai_labelled, audio, crf"),
         ("min_person_frames = 'six'", "min_person_frames = 'six', expected"),
         ("audio = 1", "audio = 1, expected"),
         ("scenes = 'magic'", "scenes = 'magic', expected"),
@@ -232,9 +232,9 @@ def test_any_other_repeated_option_is_an_error(
 def test_lists_are_the_ones_that_one_expects() -> None:
     lists = {o.flags[-1] for command in all_commands() for o in command.options if o.takes_several and o.flags}
     assert lists == {
-        "--at", "--check-against", "--from", "--labels", "--labels-from",
+        "--also", "--at", "--check-against", "--from", "--labels", "--labels-from",
         "--measure", "--mix", "--region", "--remove", "--scene-param", "--sides",
-        "--sizes", "--steps", "--targets",
+        "--sizes", "--steps", "--targets", "--test", "--val",
     }  # fmt: skip
 
 

@@ -405,7 +405,13 @@ def test_killed_at_any_moment_nothing_finished_is_lost_or_redone(
 
 def test_ctrl_c_discards_what_is_in_flight_and_exits_130(many: Path, tmp_path: Path) -> None:
     dataset = tmp_path / "dataset"
-    process = subprocess.Popen(command(many, dataset), stderr=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(
+        command(many, dataset),
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        # A shell that runs the tests in the background has them, and what they start, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     wait_for_records(dataset, 2, process)
     os.killpg(process.pid, signal.SIGINT)
     _, stderr = process.communicate(timeout=30)

@@ -504,9 +504,9 @@ def test_docs_name_every_command_and_option(command):
 OTHERS_FLAGS = set(
     "gallery every learn nproc-per-node nnodes standalone rdzv-backend rdzv-endpoint rdzv-id job-name nodes ntasks"
     " ntasks-per-node gpus-per-node cpus-per-task time requeue exclude array head address num-cpus block"
-    " shutdown-timeout".split()
+    " shutdown-timeout cdfs user now chdir dependency begin".split()
 )
-"""Of benchmarks, torchrun, Slurm and Ray."""
+"""Of benchmarks, torchrun, Slurm, systemd and Ray."""
 FLAG = re.compile(r"(?<![\w-])--([a-z][\w-]*)")
 
 

@@ -186,7 +186,13 @@ STARTS_PROGRAMS = {
     "study/trials.py",
 }
 """They start pip, a browser, or a command of ours as a process of its own, whose arguments are flags."""
-SHOWS_COMMANDS = {"reporting/origins.py", "reporting/runs.py", "reporting/studies.py", "verdicts/quarantine.py"}
+SHOWS_COMMANDS = {
+    "reporting/origins.py",
+    "reporting/page.py",
+    "reporting/runs.py",
+    "reporting/studies.py",
+    "verdicts/quarantine.py",
+}
 """The report shows the commands that make its results again, a quarantine the one that empties it, to be pasted into a
 shell."""
 EXAMPLE = re.compile(r"\n    Example:\n(        .*\n)+")

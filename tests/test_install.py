@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 pytestmark = pytest.mark.network
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PIP_NO_INDEX"))}
-MEGABYTE = 1_000_000
+LARGEST_BYTES = 1_200_000
 WITHOUT_TORCH = tuple(f"tiktokactions.model.{name}" for name in ("config", "masking", "options", "progress", "run"))
 """Of the room that needs the extra 'train', what the command line and the api need before they know that it is there."""
 
@@ -132,7 +132,7 @@ def test_the_wheel_holds_the_package_and_its_licence_only(wheel, repository):
     assert {name for name in names if name.startswith("tiktokactions/")} == committed, "code, pages, class lists: all"
     assert [name for name in names if name.endswith("licenses/LICENSE")]
     assert {name.split("/")[0].split("-")[0] for name in names} == {"tiktokactions"}
-    assert wheel.stat().st_size < MEGABYTE
+    assert wheel.stat().st_size < LARGEST_BYTES
 
 
 def test_the_base_install_has_neither_torch_nor_tools(installed, tmp_path):

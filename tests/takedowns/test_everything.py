@@ -31,7 +31,7 @@ from tiktokactions.takedowns.derived import register
 
 CREATORS = ("ann.example", "bob.example", "cid.example", "cid.example", "dora.example", "eve.example")
 CAPTIONS = tuple(f"my {word} morning in the yard" for word in ("first", "second", "third", "fourth", "fifth", "sixth"))
-IDS = tuple(str((1_717_200_000 + number << 32) + number) for number in range(6))
+IDS = tuple(str((1_717_200_000 + number << 32) + number + 1) for number in range(6))
 TOMBSTONES = ("removed.csv", "removals", "letters")
 """Where ids have to stay, so that the videos stay out."""
 

@@ -15,7 +15,7 @@ from tiktokactions.errors import UsageError
 from tiktokactions.takedowns.notices import read_notice
 from tiktokactions.takedowns.reports import signature
 
-IDS = [str((1_717_200_000 + number << 32) + number) for number in range(6)]
+IDS = [str((1_717_200_000 + number << 32) + number + 1) for number in range(6)]
 LINK = "https://www.tiktok.com/@ann.example/video/"
 
 
