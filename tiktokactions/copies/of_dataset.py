@@ -330,7 +330,9 @@ def _read(path: Place, columns: Sequence[str] | None = None) -> pa.Table | None:
     if not path.is_file():
         return None
     try:
-        table = pq.read_table(io.BytesIO(path.read_bytes()), columns=None if columns is None else list(columns))
+        # With threads, a process that ends soon after this may abort or hang as it exits (apache/arrow, issues 33975, 34314).
+        names = None if columns is None else list(columns)
+        table = pq.read_table(io.BytesIO(path.read_bytes()), columns=names, use_threads=False)
     except (pa.ArrowException, OSError):
         return None
     return table if (table.schema.metadata or {}).get(b"matcher") == str(VERSION).encode() else None
