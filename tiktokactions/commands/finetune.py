@@ -37,7 +37,7 @@ def finetune(
         output: the run folder; the same command continues where it stopped.
         val: other data to look at after epochs (default: the data's val side, if it has one).
         test: other data to test on at the end (default: the data's test side, if it has one).
-        label_map: a CSV file ``label,class`` (and the data, where names differ in meaning) by which the labels of
+        label_map: a CSV file ``label,class`` (``label,class,data`` if names differ in meaning) by which the labels of
             all data become classes; labels that are not in it keep their names, and equal names are one class.
         init: weights to begin with: a run, a ``.pth`` file or a Hugging Face folder.
         resume_from: a checkpoint of another run (``RUN/checkpoints/step-N``) to go on from, with other rates if you like.
