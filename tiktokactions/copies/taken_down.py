@@ -70,7 +70,9 @@ def _rows(dataset: Place) -> list[JsonObject]:
     path = dataset / FILE
     if not path.is_file():
         return []
-    table = pq.read_table(io.BytesIO(path.read_bytes()), use_threads=False)  # see :mod:`tiktokactions.copies.of_dataset`
+    table = pq.read_table(
+        io.BytesIO(path.read_bytes()), use_threads=False
+    )  # see :mod:`tiktokactions.copies.of_dataset`
     is_ours = (table.schema.metadata or {}).get(b"description") == str(VERSION).encode()
     found: list[JsonObject] = table.to_pylist() if is_ours else []
     return found
