@@ -64,6 +64,8 @@ def _curate(result: Any) -> dict[str, float]:
         "floor_s": result["floor_cpu_s"],
         "same_size_s": same_size,
         "ratio": ours / paper,
+        "with_look_s": result["ours_with_look_cpu_s"],
+        "with_look_ratio": result["ours_with_look_cpu_s"] / paper,
         "same_size_ratio": same_size / paper,
         "floor_ratio": ours / result["floor_cpu_s"],
         "paper_per_hour": 3600 / paper,
