@@ -34,7 +34,7 @@ def test_measured_numbers_are_those_of_the_results(page: Path) -> None:
     [
         ("0.1<!-- curate.ratio --> of it", r"0\.\d<!-- curate.ratio --> of it"),
         ("0<!-- curate.videos -->", r"\d+<!-- curate.videos -->"),
-        ("9<!-- curate.per_hour -->", r"\d,\d{3}<!-- curate.per_hour -->"),
+        ("9<!-- curate.two_workers -->", r"\d,\d{3}<!-- curate.two_workers -->"),
         ("2000-01-01<!-- curate.date -->", r"20[2-9]\d-\d\d-\d\d<!-- curate.date -->"),
         ("0.35 <!-- a note -->", r"0\.35 <!-- a note -->"),
     ],
