@@ -16,6 +16,7 @@ pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from tests.model.made_clips import make_clips
 from tiktokactions import cli
+from tiktokactions.cli.results import evaluation_lines
 
 SMALL = ["--image-size", "32", "--frames", "4", "--stride", "2", "--workers", "0", "--threads", "1", "--device", "cpu"]
 
@@ -187,3 +188,10 @@ def test_unknown_names_in_a_config_file(work, tmp_path, capsys):
     code, out, _ = typed(capsys, "pretrain", work / "squares", "-o", tmp_path / "run", *dry)
     plan: dict[str, Any] = json.loads(out)
     assert code == 0 and plan["steps"] == 3
+
+
+@pytest.mark.parametrize(("classes", "is_told"), [(3, False), (20, True)])
+def test_top_5_is_told_where_it_tells_something(classes, is_told):
+    told = {"data": "d", "videos": 9, "classes": classes, "views": 3, "folder": "f", "unreadable": 0}
+    shares = {"top1": 0.5, "top1_low": 0.3, "top1_high": 0.7, "top5": 1.0, "mean_class_accuracy": 0.5}
+    assert any("top-5" in line for line in evaluation_lines(told | shares)) == is_told

@@ -437,13 +437,15 @@ def is_incomplete(evaluation: JsonObject) -> bool:
 
 
 def evaluation_lines(result: JsonObject) -> list[str]:
+    from tiktokactions.study.tables import FEW_CLASSES
+
     lost = bool(result["unreadable"])
     told = [result["mean_average_precision"]] if result.get("mean_average_precision") is not None else []
     interval = f"95 % interval {result['top1_low']:.1%} to {result['top1_high']:.1%}"
     return [
         f"{result['data']}: {result['videos']:,} videos, {result['classes']} classes, {result['views']} views each",
         f"  top-1               {result['top1']:.2%}  ({interval})",
-        f"  top-5               {result['top5']:.2%}",
+        *([f"  top-5               {result['top5']:.2%}"] if result["classes"] >= FEW_CLASSES else []),
         f"  mean class accuracy {result['mean_class_accuracy']:.2%}",
         *(f"  mAP                 {precision:.2%}" for precision in told),
         *([f"  {result['unreadable']:,} more cannot be read: see 'reason' in predictions.parquet"] * lost),
