@@ -7,6 +7,7 @@ the command, how many changes it makes, before which of them it was ended, and w
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -17,14 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# Some of these only so that they are imported once, and not in each of a hundred processes.
 import cv2
-import httpx  # noqa: F401
-import pandas as pd  # noqa: F401
 import pytest
-import rich.progress  # noqa: F401
-import scipy.optimize
-import scipy.stats  # noqa: F401
 
 import tiktokactions as ta
 from tests.conftest import QuickDatasets
@@ -39,6 +34,23 @@ from tiktokactions.reviews.desk import open_desk
 from tiktokactions.reviews.options import ReviewOptions
 
 ENDED, WRONG = 9, 1
+USED = (
+    *("httpx", "pandas", "pebble", "PIL.Image", "pyarrow.dataset", "rich.progress", "scipy.optimize", "scipy.stats"),
+    *("tiktokactions.curation.engine_local", "tiktokactions.dataset.card", "tiktokactions.dataset.figures"),
+    *("tiktokactions.releases.export", "tiktokactions.splits.certificate", "tiktokactions.takedowns.folders"),
+    *(
+        "tiktokactions.commands.curate",
+        "tiktokactions.commands.dataset_hydrate",
+        "tiktokactions.commands.dataset_merge",
+    ),
+    *(
+        "tiktokactions.commands.dataset_split",
+        "tiktokactions.commands.dataset_verify",
+        "tiktokactions.commands.refresh",
+    ),
+    "tiktokactions.commands.review_apply",
+)
+"""Imported once, and not in each of a hundred processes."""
 
 
 class Command(NamedTuple):
@@ -350,6 +362,8 @@ def one_figure(dataset: Path, stats: object) -> None:
 
 def main(folder: Path, how_many: str, *names: str) -> None:
     cv2.setNumThreads(1)
+    for name in USED:
+        importlib.import_module(name)
     patch = pytest.MonkeyPatch()
     QuickDatasets(patch)
     patch.setattr("tiktokactions.dataset.figures.draw_figures", one_figure)

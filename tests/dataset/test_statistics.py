@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tiktokactions.dataset import statistics
+from tiktokactions.dataset import tally
 from tiktokactions.dataset.manifest import SCHEMA
 from tiktokactions.dataset.statistics import Funnel, Share, Stage, dataset_statistics, fitted_edges
 from tiktokactions.dataset.statistics_text import statistics_table
@@ -257,7 +257,7 @@ def test_fitted_edges(counts: list[int], edges: tuple[int, ...]) -> None:
 def test_batches_make_no_difference(manifest: WriteManifest, monkeypatch: pytest.MonkeyPatch, batch_rows: int) -> None:
     path = manifest(EIGHT)
     whole = dataset_statistics(path)
-    monkeypatch.setattr(statistics, "BATCH_ROWS", batch_rows)
+    monkeypatch.setattr(tally, "BATCH_ROWS", batch_rows)
     assert dataset_statistics(path) == whole
 
 

@@ -44,8 +44,6 @@ from tiktokactions.machine import Clock, utc_day, utc_text
 EMPTY_PAGES, EMPTY_PAGES_OF_A_DAY, EMPTY_PAGES_OF_ALL = 5, 20, 60
 """After so many in a row a window is cut at its dates, a single day is left for later, and so is every window."""
 RESTARTS_AT_MOST = 3
-DRY_DRAWS_AT_MOST = 2
-"""Random draws in a row of which less than a tenth is new."""
 SMALL = 120
 """A window that is thought to hold no more videos than this is read instead of drawn from."""
 SUSPECTS_AT_MOST = 9

@@ -27,7 +27,6 @@ Transformation = Callable[[Footage, Footage, np.random.Generator], Footage]
 """Of footage, of other footage that some need (beside it, around it), with chance for places."""
 
 CAPTIONS = ("WAIT FOR IT", "this is so cool", "no way he did that", "part 2 soon", "follow for more")
-DUET_SIDE_PX = 416
 
 
 def captions(footage: Footage, other: Footage, random: np.random.Generator) -> Footage:

@@ -17,8 +17,9 @@ from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.figures import needs_names_figure
 from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.dataset.publisher import Publisher
-from tiktokactions.dataset.statistics import NO_LABEL, STAGES, Statistics
+from tiktokactions.dataset.statistics import Statistics
 from tiktokactions.dataset.statistics_text import bin_rows, share
+from tiktokactions.dataset.tally import NO_LABEL, STAGES
 from tiktokactions.files import Place
 from tiktokactions.records import REASONS, STATUSES, WEAKER, JsonObject
 from tiktokactions.text import markdown_table, printable

@@ -145,7 +145,7 @@ class Dataset:
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The manifest, one row per video, in batches of these columns."""
-        from tiktokactions.dataset.statistics import read_batches
+        from tiktokactions.dataset.tally import read_batches
 
         return read_batches(self.manifest, columns)
 

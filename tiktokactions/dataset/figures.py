@@ -16,17 +16,10 @@ import pyarrow.compute as pc
 from PIL import Image, ImageOps
 
 from tiktokactions import plots
-from tiktokactions.dataset.statistics import (
-    DURATION_EDGES_S,
-    NO_LABEL,
-    STAGES,
-    Funnel,
-    Statistics,
-    labels_of_rows,
-    read_batches,
-)
+from tiktokactions.dataset.statistics import Funnel, Statistics
 from tiktokactions.dataset.statistics_text import label_summary, share
 from tiktokactions.dataset.subset_mark import parent_of
+from tiktokactions.dataset.tally import DURATION_EDGES_S, NO_LABEL, STAGES, labels_of_rows, read_batches
 from tiktokactions.files import Place, delete, poster_path, write_atomic
 
 if TYPE_CHECKING:

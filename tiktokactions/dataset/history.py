@@ -16,7 +16,7 @@ from typing import Literal
 
 from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.dataset.manifest import labels_of
-from tiktokactions.dataset.statistics import read_batches
+from tiktokactions.dataset.tally import read_batches
 from tiktokactions.errors import UsageError
 from tiktokactions.files import AnyPlace, Place, staging_folder, write_csv
 from tiktokactions.machine import utc_now

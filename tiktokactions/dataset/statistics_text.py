@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tiktokactions.dataset.statistics import STAGES, Bin, Statistics
+from tiktokactions.dataset.statistics import Bin, Statistics
+from tiktokactions.dataset.tally import STAGES
 from tiktokactions.records import REASONS, STATUSES
 from tiktokactions.text import aligned, fitted, printable
 

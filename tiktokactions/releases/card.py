@@ -12,8 +12,9 @@ from tiktokactions import plots
 from tiktokactions.dataset.card import leaks_section, making_section, markdown, size_category
 from tiktokactions.dataset.figures import clips_per_label, durations, sample_frames, sample_posters
 from tiktokactions.dataset.publisher import Publisher
-from tiktokactions.dataset.statistics import COLUMNS, NO_LABEL, Statistics, statistics_of
+from tiktokactions.dataset.statistics import Statistics, statistics_of
 from tiktokactions.dataset.statistics_text import bin_rows
+from tiktokactions.dataset.tally import COLUMNS, NO_LABEL
 from tiktokactions.files import AnyPlace, write_atomic
 from tiktokactions.releases.clip_folders import split_of
 from tiktokactions.releases.croissant import release_croissant

@@ -19,7 +19,7 @@ from tiktokactions.collection.rows import hash_creator
 from tiktokactions.curation.decide import person_score
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.manifest import labels_of
-from tiktokactions.dataset.statistics import labels_of_rows
+from tiktokactions.dataset.tally import labels_of_rows
 from tiktokactions.files import Place, create, local_path, may_be_refused, sha256_file, update_sums
 from tiktokactions.records import JsonObject, PersonBox, Sample, VideoRecord
 from tiktokactions.splits.leak_groups import first_labels

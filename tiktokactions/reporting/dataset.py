@@ -22,7 +22,8 @@ from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.figures import save_sample_frames
 from tiktokactions.dataset.info import DatasetInfo
 from tiktokactions.dataset.manifest import labels_of
-from tiktokactions.dataset.statistics import NO_LABEL, STAGES, Statistics, dataset_statistics, labels_of_rows
+from tiktokactions.dataset.statistics import Statistics, dataset_statistics
+from tiktokactions.dataset.tally import NO_LABEL, STAGES, labels_of_rows
 from tiktokactions.files import Place, poster_path, strip_path
 from tiktokactions.intervals import wilson_interval
 from tiktokactions.records import REASONS, JsonObject, to_builtins

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tiktokactions.video.colour import matrix_named
 from tiktokactions.video.container import VideoError
-from tiktokactions.video.cut import ClipSettings, CutClip, count_frames, cut_clip, library_versions, look_through
+from tiktokactions.video.cut import ClipSettings, CutClip, cut_clip, library_versions, look_through
 from tiktokactions.video.decode import Frame, Shape, VideoFile
 from tiktokactions.video.pictures import AnalysisScaler, fit_size, shrink, split_planes, to_bgr, upright
 from tiktokactions.video.read import Backend, ClipReader, UnreadableError

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-BT709, UNSPECIFIED, BT601, BT2020 = 1, 2, 6, 9
+BT709, UNSPECIFIED, BT601 = 1, 2, 6
 MATRIX_NAMES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
 HDR = {16: "pq", 18: "hlg"}
 """Transfer characteristics of high dynamic range: SMPTE ST 2084, and the hybrid log-gamma of ITU-R BT.2100."""

@@ -1,4 +1,4 @@
-"""Cutting: encodes the frames of an interval as a clip for training, and counts the frames of a clip."""
+"""Cutting: encodes the frames of an interval as a clip for training, and looks through a clip."""
 
 from __future__ import annotations
 
@@ -176,11 +176,6 @@ def _copy_sound(
             if started and position >= last:
                 break
         output.mux(sound.encode(None))
-
-
-def count_frames(path: Path) -> int:
-    """Decode a clip from end to end and count its frames; errors as :func:`look_through`."""
-    return look_through(path)[0]
 
 
 def look_through(path: Path, show: Sequence[int] = (), long_side: int = 640) -> tuple[int, list[np.ndarray]]:

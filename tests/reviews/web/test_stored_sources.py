@@ -12,7 +12,7 @@ from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.files.objects import ObjectPath
 from tiktokactions.reviews.desk import open_desk
 from tiktokactions.reviews.options import ReviewOptions
-from tiktokactions.video import count_frames
+from tiktokactions.video import look_through
 
 
 def test_another_scene_of_a_stored_source(bucket: str, tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_another_scene_of_a_stored_source(bucket: str, tmp_path: Path) -> None:
         answer = visitor.get(address)
         assert (answer.status_code, answer.headers["content-type"]) == (200, "video/mp4")
         (tmp_path / "copy.mp4").write_bytes(answer.content)
-        assert count_frames(tmp_path / "copy.mp4") == 50
+        assert look_through(tmp_path / "copy.mp4")[0] == 50
         said = decision(item["video_id"], scene=0, start_s=0.0, end_s=5.0)
         assert visitor.change("/api/decisions", said).status_code == 200
         stored = source.read_bytes()

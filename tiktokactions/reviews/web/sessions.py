@@ -19,7 +19,6 @@ from tiktokactions.reviews import people
 from tiktokactions.reviews.decisions import Reviewer
 from tiktokactions.reviews.store import Store, set_setting, setting
 
-OWNER = "owner"
 TOKEN_HEADER = "X-Review-Token"
 COOKIE_LIVES_S = 180 * 24 * 3600
 
