@@ -81,7 +81,10 @@ def test_a_store_gives_the_dataset_of_a_disk(
     read = [p for m, p in store.asked if m == "GET" and p.startswith(f"/{ObjectPath(source.rstrip('/')).key}/")]
     assert sorted(read) == sorted(set(read)) and len([p for p in read if p.endswith(".mp4")]) == 4  # each once
     assert not list((scratch_folder() / "fetched").iterdir())
-    assert main(["dataset", "split", str(dataset), "--val", "0", "--test", "0.5", "--certify", "0"]) == 0
+    capsys.readouterr()
+    assert main(["dataset", "split", str(dataset), "--val", "0", "--test", "0.5", "--certify", "0", "--json"]) == 1
+    split = json.loads(capsys.readouterr().out)
+    assert (split["missing_labels"], split["possible_labels"]) == ({"test": ["swim"]}, {"test": 1})
     assert table(dataset) == table(on_disk)
     for record in told(dataset, source).values():
         if record["clip"] is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -49,6 +50,14 @@ def of_each(labels: int, clips: int, creator: Callable[[int], object] | None = N
 # --- clips on their own ---------------------------------------------------------------------------------------------
 
 
+def shares(clips: int, val: float, test: float) -> dict[str, float]:
+    return {"train": clips * (1 - val - test), "val": clips * val, "test": clips * test}
+
+
+def folds(clips: int, many: int) -> dict[str, float]:
+    return {f"fold{number}": clips / many for number in range(1, many + 1)}
+
+
 @pytest.mark.parametrize(
     ("labels", "clips", "val", "test"),
     [
@@ -61,7 +70,7 @@ def of_each(labels: int, clips: int, creator: Callable[[int], object] | None = N
 )
 def test_totals_and_labels_are_exact(labels, clips, val, test):
     rows, n = of_each(labels, clips), labels * clips
-    wanted = {"train": n * (1 - val - test), "val": n * val, "test": n * test}
+    wanted = shares(n, val, test)
     sides = split(rows, **wanted)
     assert Counter(sides.values()) == {side: round(count) for side, count in wanted.items() if count}
     for counts in by_label(rows, sides).values():
@@ -151,6 +160,67 @@ def test_folds_are_balanced_like_those_of_scikit_learn():
             ]
     # Theirs may differ in size, ours may not; that costs less than a tenth of a clip a label.
     assert np.mean(ours) <= np.mean(theirs) + 0.1 and max(ours) <= max(theirs) + 1, (np.mean(ours), np.mean(theirs))
+
+
+# --- labels that a side has no clip of ------------------------------------------------------------------------------
+
+
+RARE = [*of_each(10, 24), *(video(f"w{i:02}", f"rare{i // 3}") for i in range(15))]
+TWO_LABELS = [row | {"labels": [*row["labels"], f"extra{i % 3}"]} for i, row in enumerate(of_each(4, 5))]
+STANDING = {f"v{i:05}": Assignment("train") for i in range(18)}
+
+
+@pytest.mark.parametrize(
+    ("rows", "wanted", "before", "told"),
+    [
+        pytest.param(of_each(5, 2), shares(10, 0, 0.2), {}, {"test": (2, 2)}, id="10 clips of 5 labels"),
+        pytest.param(
+            of_each(1000, 3),
+            shares(3000, 0.1, 0.1),
+            {},
+            dict.fromkeys(("val", "test"), (300, 300)),
+            id="1,000 labels of 3",
+        ),
+        pytest.param(of_each(30, 6), shares(180, 0, 0.2), {}, {}, id="enough for every label"),
+        pytest.param(RARE, shares(255, 0, 0.1), {}, {}, id="rare labels before the remainders of common ones"),
+        pytest.param(RARE, shares(255, 0.1, 0.1), {}, {}, id="on two sides"),
+        pytest.param(
+            [*of_each(2, 20), video("w", "one")], shares(41, 0, 0.2), {}, {"test": (2, 2)}, id="a clip to train on"
+        ),
+        pytest.param(
+            of_each(3, 10, creator=lambda n: n // 10 if n < 10 else n),
+            shares(30, 0, 0.2),
+            {},
+            {"test": (2, 2)},
+            id="a group",
+        ),
+        pytest.param(TWO_LABELS, shares(20, 0, 0.2), {}, {}, id="clips of two labels"),
+        pytest.param(of_each(1, 12), shares(12, 0.1, 0.1), {}, {}, id="one label"),
+        pytest.param(
+            [video(f"v{i}", None) for i in range(10)] + [video("w", "x")],
+            shares(11, 0, 0.2),
+            {},
+            {"test": (0, 0)},
+            id="none",
+        ),
+        pytest.param(of_each(5, 4), shares(20, 0, 0.2), STANDING, {"test": (1, 1)}, id="what stands already"),
+        pytest.param(of_each(6, 5), folds(30, 5), {}, {}, id="folds"),
+        pytest.param(of_each(4, 3), folds(12, 4), {}, dict.fromkeys(folds(12, 4), (3, 3)), id="folds of rare labels"),
+        pytest.param(of_each(1, 8), folds(8, 2), {}, {}, id="two folds"),
+        pytest.param(of_each(3, 20), {"train": 6, "val": 2, "test": 3}, {}, {"val": (2, 2)}, id="clips on no side"),
+    ],
+)
+def test_a_label_without_a_clip_on_a_side_is_told(rows, wanted, before, told):
+    """``told``: of each side that lacks labels, how many it could have and how many it has."""
+    found = report(rows, before, **wanted)
+    many = len([label for label in found.labels if label])
+    chosen = {side: many - len(labels) for side, labels in found.missing_labels.items()}
+    assert {side: (found.possible_labels[side], n) for side, n in chosen.items()} == told
+    for side, (possible, n) in told.items():
+        line = f"attention: {side}: wanted clips of all {many:,} labels, possible {possible} "
+        assert re.search(rf"^{line}.*, chosen {n}; none of ", report_text(found), re.MULTILINE)
+    for side, labels in found.missing_labels.items():
+        assert all(not found.labels[label][side] for label in labels)
 
 
 # --- what cannot be had ---------------------------------------------------------------------------------------------

@@ -339,6 +339,7 @@ def dataset_split(report: SplitReport, typed: Typed) -> Told:
     attention = bool(
         report.bridging
         or report.missed
+        or report.missing_labels
         or (certificate and certificate.left)
         or (check and (check.pairs or check.unread))
     )

@@ -31,7 +31,7 @@ COMMANDS = {
     "samples": "tiktokactions run laptop.toml --write laptop",
     "curate": "tiktokactions curate VIDEOS -o DATASET",
     "review": "tiktokactions review DATASET",
-    "release": "tiktokactions dataset split DATASET && tiktokactions release DATASET -o OUT",
+    "release": "tiktokactions dataset split DATASET; tiktokactions release DATASET -o OUT",
     "figures": "tiktokactions demo --steps figures",
     "train": "tiktokactions finetune DATASET -o RUN && tiktokactions evaluate RUN DATASET",
     "learn": "tiktokactions pretrain DATASET -o RUN && tiktokactions finetune DATASET -o TUNED --init RUN",

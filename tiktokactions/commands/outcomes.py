@@ -39,6 +39,10 @@ def _told(step: Step, result: Any) -> tuple[State, str]:
             if made.waits_for:
                 return "stopped", f"waits for shard {', '.join(made.waits_for)}"
             return "again" if made.uncut else "done", _statuses(made)
+        case "dataset split" if result.missing_labels:
+            return "done", "; ".join(
+                f"no clip of {len(m)} labels on {side}" for side, m in result.missing_labels.items()
+            )
         case "review apply":
             if step.wait_for_review and result.needs_review:
                 page = f"tiktokactions review {result.dataset}"

@@ -2,7 +2,9 @@
 
 The aim is exact: whole numbers of clips for the sides, by largest remainder. Groups (G of them, S sides, L labels) are
 placed whole. What is kept small is the sum of squared differences between the clips of each label on each side and the
-label's share of that side (for clips on their own, the least sum is what the largest remainders give). Three steps:
+label's share of that side (for clips on their own, the least sum is what the largest remainders give). A share below one
+clip counts as almost one, where the label has groups enough (:func:`targets`): rare labels come before the remainders of
+common ones. Three steps:
 
 1. *Groups above the smallest size*, the largest first: each where the squares, of its labels and of the side as a whole,
    grow least, measured against how far the filling has come, among the sides that still have room for it.
@@ -33,6 +35,8 @@ PAIRED = 8
 """Sides with too many clips, and sides with too few, that are paired at a time."""
 EXCHANGES = 20_000
 """Attempts to exchange groups for the sake of a label."""
+RARE = 0.001
+"""How far below one clip a share of nothing counts."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +125,12 @@ def place(groups: Sequence[Group], have: np.ndarray, clips: Sequence[int], aims:
     """
     if not groups:
         return []
-    total = have.sum(axis=0)
+    total, units = have.sum(axis=0), (have > 0).sum(axis=0)
     for group in groups:
         for label, n in group.labels:
             total[label] += n
-    share = np.array(aims) / max(sum(aims), 1)
-    sides = Sides(list(clips), list(aims), (have - share[:, None] * total).tolist(), [{} for _ in aims])
+            units[label] += 1
+    sides = Sides(list(clips), list(aims), (have - targets(aims, total, units)).tolist(), [{} for _ in aims])
     smallest = min(group.size for group in groups)
     large = [number for number, group in enumerate(groups) if group.size > smallest]
     _place_large(sides, sorted(large, key=lambda number: -groups[number].size), groups)
@@ -135,6 +139,30 @@ def place(groups: Sequence[Group], have: np.ndarray, clips: Sequence[int], aims:
     _correct_labels(sides)
     where = {number: side for side, placed in enumerate(sides.groups) for number in placed}
     return [where[number] for number in range(len(groups))]
+
+
+def targets(aims: Sequence[int], total: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """(S, L) clips wanted of each label on each side: its share, but on small sides (test before val) almost one at least, as
+    long as the label has a group for every side. What they get more, the largest side gets less.
+
+    Args:
+        aims: (S,) clips wanted altogether; last of those that stand on no side.
+        total: (L,) clips of each label.
+        units: (L,) groups of each label, as far as known: those to place, and the sides that have it already.
+    """
+    share = np.array(aims) / max(sum(aims), 1)
+    wanted = share[:, None] * total
+    largest = int(np.argmax(share))
+    spare = units - 1
+    for side in (0, *range(len(aims) - 2, 0, -1)):
+        if not 0 < share[side] <= share[largest] / 2:
+            continue
+        # The larger of two small shares still comes first.
+        raised = np.where((wanted[side] < 1) & (spare > 0), 1 - RARE * (1 - wanted[side]), wanted[side])
+        wanted[largest] -= raised - wanted[side]
+        wanted[side] = raised
+        spare = spare - (total > 0)
+    return wanted
 
 
 def _place_large(sides: Sides, order: Sequence[int], groups: Sequence[Group]) -> None:
@@ -180,7 +208,7 @@ def _fill(sides: Sides, numbers: Sequence[int], groups: Sequence[Group]) -> None
     for labels, waiting in kinds.items():
         for label, n in labels:
             rest[label] += n * len(waiting)
-    *first, last = sorted(range(len(rooms)), key=lambda side: (sides.aims[side], side))
+    *first, last = sorted(range(len(rooms)), key=lambda side: (sides.aims[side], -side))
     for side in first:
         rest = [everywhere - own for everywhere, own in zip(rest, sides.over[side], strict=True)]
 

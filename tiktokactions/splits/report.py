@@ -14,7 +14,7 @@ from tiktokactions.dataset.assignments import NOWHERE, Assignment
 from tiktokactions.files import Place
 from tiktokactions.records import JsonObject
 from tiktokactions.splits.leak_groups import RULES, Linked, moved_by_rule
-from tiktokactions.splits.placing import nearest_sum, whole_numbers
+from tiktokactions.splits.placing import nearest_sum, targets, whole_numbers
 from tiktokactions.splits.sounds import SoundApart
 
 if TYPE_CHECKING:
@@ -78,7 +78,9 @@ class SplitReport:
     bridging: tuple[str, ...]
     """Videos on no side: they belong to groups of two."""
     missing_labels: dict[str, tuple[str, ...]]
-    """Labels that a side has no clip of."""
+    """Labels that a side has no clip of, although it was to have clips. Of a clip with several, its first label counts."""
+    possible_labels: dict[str, int]
+    """How many labels these sides could have clips of: see :func:`_possible_labels`."""
     missed: tuple[Missed, ...]
     """What could not be had as it was asked for: sides first, then labels."""
     chains: tuple[Chain, ...]
@@ -136,6 +138,12 @@ def make_report(
     for name, side in zip(names, stands, strict=True):
         if side:
             by_label[name][side] = by_label[name].get(side, 0) + 1
+    missing = {
+        side: tuple(label for label, n in by_label.items() if label and not n[side])
+        for side in wanted
+        if wanted[side] > 0
+    }
+    missing = {side: labels for side, labels in missing.items() if labels}
     return SplitReport(
         dataset=str(dataset),
         clips=len(used),
@@ -146,11 +154,8 @@ def make_report(
         largest_group=int(sizes.max()),
         moved=moved_by_rule(linked, nowhere, group),
         bridging=tuple(sorted(linked.ids[i] for i in np.flatnonzero(linked.is_used & nowhere).tolist())),
-        missing_labels={
-            side: missing
-            for side in wanted
-            if wanted[side] > 0 and (missing := tuple(label for label, n in by_label.items() if not n[side]))
-        },
+        missing_labels=missing,
+        possible_labels={side: _possible_labels(linked, group, before, after, side) for side in missing},
         missed=_missed(linked, group, before, after, wanted),
         chains=_chains(linked, group, nowhere, after),
         sounds=sounds,
@@ -180,7 +185,7 @@ def _missed(
     fixed, fixed_clips = counted(linked, np.where(is_fixed, has, -1), len(wanted))
     free = linked.is_used & ~is_fixed & (has >= 0)
     on_sides = linked.is_used & (has >= 0)
-    aims = aimed_at(list(wanted.values()), sum(clips), len(np.unique(group[on_sides])))[: len(wanted)]
+    aims = aimed_at(list(wanted.values()), sum(clips), len(np.unique(group[on_sides])))
     found = []
     for at, side in enumerate(wanted):
         if _is_missed(aims[at], clips[at]) or (aims[at] == 0 and wanted[side] > 0):
@@ -188,17 +193,19 @@ def _missed(
             possible = fixed_clips[at] + nearest_sum(sizes, aims[at] - fixed_clips[at])
             groups = len(np.unique(group[on_sides]))
             found.append(Missed(side, None, aims[at], possible, clips[at], sum(clips), groups, int(sum(fixed_clips))))
-    share = np.array(aims) / max(sum(aims), 1)
-    total = chosen.sum(axis=0)
-    quota = share[:, None] * total
-    off = np.abs(chosen - quota)
     shown = linked.labelled_as, group[linked.labelled]
     names = [name or "" for name in linked.label_names]
     is_shown, is_free = on_sides[linked.labelled], free[linked.labelled]
+    total = chosen.sum(axis=0)
+    pairs = np.unique(np.stack(shown)[:, is_shown], axis=1)
+    # What rare labels got beyond their share, so that every side has some, was wanted as well.
+    aim = targets(aims, total, np.bincount(pairs[0], minlength=len(names)))
+    quota = np.array(aims)[:, None] / max(sum(aims), 1) * total
+    off = np.abs(chosen - quota[: len(wanted)])
     for label in sorted(np.flatnonzero((off > 1).any(axis=0)).tolist(), key=names.__getitem__):
         its = shown[0] == label
         for at, side in enumerate(wanted):
-            if _is_missed(quota[at, label], chosen[at, label]):
+            if all(_is_missed(many[at, label], chosen[at, label]) for many in (quota, aim)):
                 sizes = np.unique(shown[1][its & is_free], return_counts=True)[1].tolist()
                 there = int(fixed[at, label])
                 possible = there + nearest_sum(sizes, quota[at, label] - there)
@@ -206,6 +213,33 @@ def _missed(
                 told = round(float(quota[at, label]), 2), possible, int(chosen[at, label]), int(total[label]), groups
                 found.append(Missed(side, names[label], *told, int(fixed[:, label].sum())))
     return tuple(found)
+
+
+def _possible_labels(
+    linked: Linked, group: np.ndarray, before: Mapping[str, Assignment], after: Mapping[str, Assignment], side: str
+) -> int:
+    """Labels that a side of this size could have clips of: those it has, or whole groups that come from elsewhere and leave
+    every other side that has the label one of its own."""
+    first, used = linked.label.tolist(), np.flatnonzero(linked.is_used).tolist()
+    stands = {i: found.side for i in used if (found := after.get(linked.ids[i])) and found.side != NOWHERE}
+    fixed = set(group[[i for i, video_id in enumerate(linked.ids) if video_id in before]].tolist())
+    size, labels = Counter(group[list(stands)].tolist()), dict[int, set[int]]()
+    groups_of, sides_of = dict[int, set[int]](), dict[int, set[str]]()
+    for i, its_side in stands.items():
+        if linked.label_names[first[i]]:
+            labels.setdefault(int(group[i]), set()).add(first[i])
+            groups_of.setdefault(first[i], set()).add(int(group[i]))
+            sides_of.setdefault(first[i], set()).add(its_side)
+    had = {label for label, sides in sides_of.items() if side in sides}
+    kept = {int(group[i]) for i, its_side in stands.items() if its_side == side and group[i] in fixed}
+    covered = {label for number in kept for label in labels.get(number, ())}
+    room = sum(its_side == side for its_side in stands.values()) - sum(size[number] for number in kept)
+    for number in sorted(labels.keys() - fixed, key=lambda number: size[number] / len(labels[number])):
+        can = {label for label in labels[number] if label in had or len(groups_of[label]) > len(sides_of[label])}
+        if size[number] <= room and can - covered:
+            covered |= can
+            room -= size[number]
+    return max(len(covered), len(had))
 
 
 def _is_missed(wanted: float, chosen: float) -> bool:
@@ -261,9 +295,12 @@ def report_text(report: SplitReport) -> str:
         if chain.clips > max(2, report.clips / 20):
             share = f"{chain.clips / report.clips:.0%} of the clips"
             lines.append(f"a group of {chain.clips:,} clips ({share}) on {chain.side}: {'; '.join(chain.because)}")
+    labels = sum(map(bool, report.labels))
     for side, missing in report.missing_labels.items():
-        named = _some([label or "(no label)" for label in missing])
-        lines.append(f"note: {side} has no clip of {len(missing)} labels: {named}")
+        lines.append(
+            f"attention: {side}: wanted clips of all {labels:,} labels, possible {report.possible_labels[side]:,} with"
+            f" {report.sides[side]:,} clips in whole groups, chosen {labels - len(missing):,}; none of {_some(missing)}"
+        )
     if report.missed:
         lines += _missed_text(report.missed)
     if report.bridging:
