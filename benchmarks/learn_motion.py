@@ -60,20 +60,20 @@ PRETRAIN: dict[str, Any] = TINY | {
     "num_samples": 2,
     "base_lr": 0.032,  # 1e-3 for batches of 8 videos
     "min_lr": 0.00032,
-    "epochs": 40,
+    "epochs": 25,
     "pictures_epochs": 0,
 }
 FINETUNE: dict[str, Any] = LIGHT | {
     "precision": "fp32",
     "frames": 8,
     "stride": 4,
-    "epochs": 40,
-    "warmup_epochs": 4,
+    "epochs": 25,
+    "warmup_epochs": 2,
     "segments": 2,
     "crops": 1,
 }
-LONGER = 68
-"""Epochs of fine-tuning that take the operations of 40 of pre-training and 40 of fine-tuning."""
+LONGER = 42
+"""Epochs of fine-tuning that take the operations of 25 of pre-training and 25 of fine-tuning."""
 ARMS: dict[str, dict[str, Any] | None] = {
     "scratch": None,
     "pixels": {},
@@ -82,6 +82,8 @@ ARMS: dict[str, dict[str, Any] | None] = {
     "pixels, motion masks": {"masking": "motion"},
 }
 """What each arm changes in PRETRAIN; None: nothing is pre-trained. ``target`` names the arm whose model it is."""
+FIRST_ARMS = ("scratch", "pixels", "scratch, longer")
+"""Carried out with all seeds before the others, so that a run cut short has them all."""
 
 
 # --- motion20: drawing, split ---------------------------------------------------------------------------------------
@@ -237,7 +239,8 @@ def main(arguments: list[str] | None = None) -> int:
     lists = motion20(data, given.work)
     settings = {"pretrain": PRETRAIN, "finetune": FINETUNE, "arms": ARMS, "longer_epochs": LONGER}
     trials: list[dict[str, Any]] = []
-    for seed, arm in itertools.product(range(given.seeds), ARMS):
+    later = [arm for arm in ARMS if arm not in FIRST_ARMS]
+    for arm, seed in [(arm, seed) for arms in (FIRST_ARMS, later) for seed in range(given.seeds) for arm in arms]:
         trials.append(trial(arm, seed, lists, given.work, given.quick))
         print(trials[-1], flush=True)
         told = {"settings": settings, "trials": trials, "differences": compared(trials, given.work)}
