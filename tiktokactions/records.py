@@ -337,8 +337,8 @@ class VideoRecord:
     human_labels: tuple[str, ...] = ()
     """The actions that people saw in the clip; where anybody was asked, they count instead of ``labels``."""
     human_answers: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
-    """What people came to about each label: ``yes``, ``no``, ``cannot_tell`` or ``not_asked``. Unset where nobody was asked,
-    and in records of before this was kept, where ``human_labels`` without any names say the same."""
+    """What people came to about each label (``*``: others): ``yes``, ``no``, ``cannot_tell`` or ``not_asked``. Unset where
+    nobody was asked, and in records of before this was kept, where ``human_labels`` without any names say the same."""
     human_tags: tuple[str, ...] = ()
     evidence_fingerprint: str = ""
     """Hash of the settings that shaped the evidence; another value means the video must be decoded again."""

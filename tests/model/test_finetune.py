@@ -229,6 +229,8 @@ def test_several_labels_of_a_clip_are_learned_and_measured(train, test, tmp_path
 
     def both(data):
         clips = [dataclasses.replace(clip, labels=(clip.label, axis[str(clip.label)])) for clip in data.clips]
+        seen = tuple((str(label), "yes") for label in clips[-1].labels or ())  # and nobody was asked about the others
+        clips[-1] = dataclasses.replace(clips[-1], answers=seen)
         return dataclasses.replace(data, clips=(*clips[1:], dataclasses.replace(clips[0], label=None, labels=())))
 
     several, tested = with_all_labels([both(train), both(test)])
@@ -241,7 +243,9 @@ def test_several_labels_of_a_clip_are_learned_and_measured(train, test, tmp_path
     assert found.videos == 4 and found.mean_average_precision is not None and 0 < look["val_map"] <= 1
     rows = pq.read_table(tmp_path / "tested" / "predictions.parquet").to_pylist()
     assert [row["labels"] for row in rows] == [list(clip.labels or ()) for clip in tested.clips]
-    assert all(row["correct"] == (row["predicted"] in row["labels"]) for row in rows) and not rows[-1]["correct"]
+    asked, [unasked], [nothing] = rows[:-2], rows[-2:-1], rows[-1:]
+    assert all(row["correct"] == (row["predicted"] in row["labels"]) for row in asked) and not nothing["correct"]
+    assert unasked["correct"], "all that anybody was asked about this clip is a yes"
     assert sum(row["correct"] for row in rows) / 4 == found.top1
     precision = [
         row["average_precision"]

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from tiktokactions.clips.clip import Clip, ClipSet
 from tiktokactions.clips.read import read_clips
 from tiktokactions.errors import UsageError
+from tiktokactions.model.classification import label_loss
 from tiktokactions.model.evaluate import average_precisions, top_accuracy
 from tiktokactions.model.labels import (
     balanced_shares,
@@ -14,11 +16,11 @@ from tiktokactions.model.labels import (
     expect_used,
     merged,
     read_label_map,
-    showing_one,
     targets_of,
+    usable,
     with_all_labels,
 )
-from tiktokactions.model.mixing import soft_target
+from tiktokactions.model.mixing import mix, soft_target
 
 
 def clip_set(source, *labels):
@@ -41,11 +43,70 @@ def test_several_labels_are_told_one_by_one():
     with pytest.raises(UsageError, match="1 clips without a label"):
         targets_of(data, data.labels, "x")
     told: list[str] = []
-    [*kept] = showing_one(data, lambda progress: told.append(progress.message)).clips
+    [*kept] = usable(data, False, lambda progress: told.append(progress.message)).clips
     assert kept == [clip for clip in data.clips if clip.labels] and len(kept) == 3
     assert told == ["many: 1 clips show none of the actions, as people said, and are left out"]
     with pytest.raises(UsageError, match="1 label unknown to x: run; it knows jump"):
         targets_of(data, ["jump"], "x", multi_label=True)
+
+
+def answered(labels, answers):
+    clip = Clip("/x.mp4", next(iter(labels), None), labels=labels, answers=tuple(answers.items()))
+    return ClipSet("asked", "dataset", (clip,), ("jump", "run", "sit"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "answers", "jump_run_sit"),
+    [
+        pytest.param(("jump",), {"jump": "yes", "run": "no"}, [1, 0, None], id="asked label by label"),
+        pytest.param(("jump",), {"jump": "yes", "*": "no"}, [1, 0, 0], id="all that was seen"),
+        pytest.param(("jump",), {"jump": "yes", "run": "cannot_tell", "*": "no"}, [1, None, 0], id="cannot tell"),
+        pytest.param((), {"run": "no", "sit": "not_asked"}, [None, 0, None], id="none, as far as asked"),
+        pytest.param((), {"*": "no"}, [0, 0, 0], id="none of all"),
+    ],
+)
+def test_what_nobody_was_asked_is_not_a_no(labels, answers, jump_run_sit):
+    data = answered(labels, answers)
+    [target] = targets_of(data, data.labels, "x", multi_label=True)
+    assert [None if t.isnan() else t.item() for t in target] == jump_run_sit
+    assert usable(data, True, print) == data
+    logits = torch.zeros(2, 3, requires_grad=True)
+    both = torch.stack([target, torch.ones(3)])
+    loss = label_loss(logits, both)
+    loss.backward()
+    known = torch.tensor([t is not None for t in jump_run_sit])
+    assert logits.grad is not None and (logits.grad[0] != 0).tolist() == known.tolist()
+    assert loss.item() == pytest.approx((known.sum().item() + 3) * 0.6931472 / 6), "split batches add up"
+
+
+def test_clips_of_which_nobody_could_tell_anything_are_left_out():
+    told: list[str] = []
+    data = answered((), {"jump": "cannot_tell", "run": "not_asked"})
+    assert usable(data, True, lambda progress: told.append(progress.message)).clips == ()
+    assert told == ["asked: 1 clips of which nobody could tell anything are left out"]
+
+
+def test_the_unknown_is_left_out_of_scores_and_stays_unknown_when_mixed():
+    unknown = torch.nan
+    targets = torch.tensor([[1.0, 0], [unknown, 1], [0, unknown], [1, 0]])
+    scores = torch.tensor([[0.8, 0.1], [0.9, 0.2], [0.7, 0.9], [0.6, 0.5]])
+    # By class: 0.8 (yes), 0.7 (no), 0.6 (yes); and 0.5 (no), 0.2 (yes), 0.1 (no).
+    assert average_precisions(scores, targets).tolist() == pytest.approx([(1 + 2 / 3) / 2, 1 / 2])
+    assert top_accuracy(scores, targets, 1) == pytest.approx(3 / 4), "the second's best guess is not judged"
+    assert class_weights(targets, 2, 1.0).tolist() == pytest.approx([1 / 2, 2])
+    alone = soft_target(targets[:2], 2, 1.0, 0.0)
+    assert alone.isnan().tolist() == [[False, False], [True, False]]
+    video, generator = torch.rand(2, 3, 2, 8, 8), np.random.default_rng(0)
+    _, mixed = mix(video, targets[:2], 2, generator, mixup=0.8, cutmix=0.0)
+    assert mixed.isnan().tolist() == [[True, False], [True, False]]
+
+
+def test_answers_about_labels_become_answers_about_classes():
+    [data] = with_all_labels([answered(("jump",), {"jump": "yes", "run": "no", "sit": "no"})])
+    classes = {("", "jump"): "move", ("", "run"): "move", ("", "sit"): "rest"}
+    assert merged([data], classes).clips[0].answers == (("move", "yes"), ("rest", "no"))
+    [data] = with_all_labels([answered(("sit",), {"sit": "yes", "run": "no"})])
+    assert merged([data], classes).clips[0].answers == (("move", "not_asked"), ("rest", "yes"))
 
 
 def test_a_clip_is_drawn_by_its_rarest_class():

@@ -376,8 +376,10 @@ def test_what_people_saw_counts_everywhere_and_nothing_is_not_unsaid(data: Path)
     api.review_apply(data)
     found = {name: (row["human_labels"], row["human_answers"]) for name, row in rows(data).items() if name in "abc"}
     assert found == {
-        "a": (["waltz"], [("waltz", "yes"), ("dance", "no")]), "b": ([], [("dance", "no")]), "c": (None, None),
+        "a": (["waltz"], [("waltz", "yes"), ("dance", "no")]), "b": ([], [("*", "no"), ("dance", "no")]), "c": (None, None),
     }  # fmt: skip
+    clips = read_clips(str(data), side="all").clips
+    assert {clip.answers and dict(clip.answers).get("dance") for clip in clips} == {"no", None}
     assert sorted(str(clip.label) for clip in read_clips(str(data), side="all").clips) == ["None", "swim", "waltz"]
     labels = json.loads((data / "stats.json").read_text())["labels"]
     assert {row["label"] for row in labels if row["accepted"]} == {"waltz", "(none)", "swim"}
@@ -386,6 +388,8 @@ def test_what_people_saw_counts_everywhere_and_nothing_is_not_unsaid(data: Path)
     with pytest.raises(ValueError, match="no accepted clip fits"):
         api.dataset_subset(data, data.parent / "subset", size=1, labels=["dance"])
     api.dataset_export(data, data.parent / "tar", format="webdataset")
+    exported = read_clips(str(data.parent / "tar"), side="all").clips
+    assert {(c.video_id, c.labels, c.answers) for c in exported} == {(c.video_id, c.labels, c.answers) for c in clips}
     assert api.dataset_verify(data).problems == ()
 
 

@@ -48,6 +48,9 @@ class Clip:
     """None: an ordinary file."""
     labels: tuple[str, ...] | None = None
     """Every label, ``label`` first, where the data name several; empty: it shows none of the actions."""
+    answers: tuple[tuple[str, str], ...] | None = None
+    """What people said of each label (``yes``, ``no``, ``cannot_tell``, ``not_asked``; ``*``: every other). None: nobody was
+    asked, and a label that the data do not name is a no."""
 
 
 @dataclass(frozen=True)

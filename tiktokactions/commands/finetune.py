@@ -59,7 +59,7 @@ def finetune(
     with disk_errors():
         from tiktokactions.model.evaluate import evaluate
         from tiktokactions.model.finetune import dry_finetune, finetune
-        from tiktokactions.model.labels import require_labels, showing_one, targets_of, with_all_labels
+        from tiktokactions.model.labels import require_labels, targets_of, usable, with_all_labels
 
         sources = path_list(data)
         parts = [clips_of(source, "train", settings) for source in sources]
@@ -68,11 +68,11 @@ def finetune(
         tested_on = _other_side(data, test, "test", settings, label_map)
         if len(sources) > 1:
             train = _apart(train, [*looked_at, *tested_on], progress)
-        if several := settings.multi_label:
+        several = settings.multi_label
+        if several:
             train = with_all_labels([train, *looked_at, *tested_on])[0]
-        else:
-            train, *looked_at = (showing_one(part, progress) for part in (train, *looked_at))
-            tested_on = [showing_one(part, nothing) for part in tested_on]  # the test itself says which it leaves out
+        train, *looked_at = (usable(part, several, progress) for part in (train, *looked_at))
+        tested_on = [usable(part, several, nothing) for part in tested_on]  # the test itself says which it leaves out
         for other in (*looked_at, *tested_on):
             targets_of(other, require_labels(train, several), train.source, several)  # now, not after hours of training
         begin = first_of(init=init, resume_from=resume_from)

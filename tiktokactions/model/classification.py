@@ -176,10 +176,15 @@ def label_loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) ->
     """Binary cross-entropy, where every label is told by itself: mean over the batch and the classes.
 
     Args:
-        logits, target: (B, classes).
+        logits, target: (B, classes); a target of nan adds nothing, and the mean is over all places, so that it does not
+            depend on how clips are put into batches.
         weights: float (classes,), of a yes beside a no; None: all 1.
     """
-    return F.binary_cross_entropy_with_logits(logits.float(), target, pos_weight=weights)
+    known = ~target.isnan()
+    losses = F.binary_cross_entropy_with_logits(
+        logits.float(), target.nan_to_num(), pos_weight=weights, reduction="none"
+    )
+    return torch.where(known, losses, 0.0).mean()
 
 
 def _initialise(module: nn.Module) -> None:

@@ -25,7 +25,7 @@ from tiktokactions.model.augment import normalise
 from tiktokactions.model.classification import VideoClassifier, classifier
 from tiktokactions.model.confusion import draw_confusion
 from tiktokactions.model.hardware import Hardware, hardware, worker_count
-from tiktokactions.model.labels import labels_of, multi_hot, showing_one, targets_of
+from tiktokactions.model.labels import labels_of, multi_hot, targets_of, usable
 from tiktokactions.model.loader import clips_one_by_one
 from tiktokactions.model.options import EvaluateOptions
 from tiktokactions.model.progress import TrainingProgress
@@ -59,22 +59,29 @@ def merge_of(info: RunInfo) -> Callable[[Tensor], Tensor]:
 
 def top_accuracy(probabilities: Tensor, targets: Tensor, k: int) -> float:
     """The share of videos that have a label (``targets`` as of ``targets_of``) among their ``k`` most probable classes."""
-    guesses = probabilities.topk(min(k, probabilities.shape[-1]), dim=-1).indices
+    guesses = of_known(probabilities, targets).topk(min(k, probabilities.shape[-1]), dim=-1).indices
     return float(multi_hot(targets, probabilities.shape[-1]).gather(1, guesses).any(-1).double().mean())
+
+
+def of_known(probabilities: Tensor, targets: Tensor) -> Tensor:
+    """The same, but lowest for classes of which nobody knows whether the video shows them: they are no wrong guesses."""
+    if targets.shape != probabilities.shape:  # numbers of classes
+        return probabilities
+    return probabilities.masked_fill(targets.isnan(), -math.inf)
 
 
 def average_precisions(probabilities: Tensor, targets: Tensor) -> Tensor:
     """float64 (classes,): the mean precision over the places of each class's videos; nan for one without any.
 
     Args:
-        targets: float (V, classes), 1 for every label of a video.
+        targets: float (V, classes), 1 for every label of a video; videos with nan do not count for that class.
     """
     from sklearn.metrics import average_precision_score
 
-    hot = targets > 0
-    found = [
-        average_precision_score(y, p) if y.any() else math.nan for y, p in zip(hot.T, probabilities.T, strict=True)
-    ]
+    found = []
+    for column, scores in zip(targets.T, probabilities.T, strict=True):
+        hot, known = column > 0, ~column.isnan()
+        found.append(average_precision_score(hot[known], scores[known]) if hot.any() else math.nan)
     return torch.tensor(found, dtype=torch.float64)
 
 
@@ -172,7 +179,7 @@ def evaluate(
     if info.labels is None:
         raise RunError(f"{run}: a pre-trained run knows no labels; fine-tune it first ('finetune' with `init` {run})")
     multi_label = bool(info.options.get("multi_label"))
-    data = data if multi_label else showing_one(data, report)
+    data = usable(data, multi_label, report)
     targets = targets_of(data, info.labels, run, multi_label)
     with hardware(options) as machine:
         sampling = trained_sampling(info, options)
@@ -180,15 +187,16 @@ def evaluate(
         is_first, growing = machine.processes.is_first, output / "predictions.jsonl"
         rows: list[JsonObject] = []
         with lines_of(growing) if is_first else contextlib.nullcontext(nowhere) as write:
-            for clip, outcome in zip(data.clips, found, strict=True):
-                rows.append(prediction_row(clip, outcome, info.labels, multi_label))
+            for clip, outcome, target in zip(data.clips, found, targets, strict=True):
+                rows.append(prediction_row(clip, outcome, info.labels, target))
                 write(rows[-1])
         read = [number for number, row in enumerate(rows) if row["reason"] is None]
         if not read:
             raise UnreadableError(data.clips[0].path, str(rows[0]["reason"]))
         probabilities = torch.tensor([rows[number]["probabilities"] for number in read], dtype=torch.float64)
         tested, classes = targets[read], len(info.labels)
-        is_label, guessed = multi_hot(tested, classes).long(), multi_hot(probabilities.argmax(-1), classes).long()
+        best = of_known(probabilities, tested).argmax(-1)
+        is_label, guessed = multi_hot(tested, classes).long(), multi_hot(best, classes).long()
         counts = (is_label.T @ guessed).numpy()  # labels by predictions
         hits, videos = counts.diagonal(), is_label.sum(0).numpy()
         low, high = wilson_interval(int(hits.sum()), len(tested))
@@ -220,19 +228,21 @@ def evaluate(
     return result
 
 
-def prediction_row(
-    clip: Clip, outcome: Tensor | UnreadableError, names: Sequence[str], multi_label: bool = False
-) -> JsonObject:
-    """A row of ``predictions.parquet``: of a clip that cannot be read its reason, of others the probabilities."""
+def prediction_row(clip: Clip, outcome: Tensor | UnreadableError, names: Sequence[str], target: Tensor) -> JsonObject:
+    """A row of ``predictions.parquet``: of a clip that cannot be read its reason, of others the probabilities.
+
+    ``target``: its row of ``targets_of``. Of several labels the best guess among those that are known is judged.
+    """
     row: JsonObject = {"path": clip.path, "start_s": clip.start_s, "end_s": clip.end_s, "label": clip.label}
-    if multi_label:
+    if target.ndim:
         row["labels"] = list(labels_of(clip))
     if isinstance(outcome, UnreadableError):
         unknown = dict.fromkeys(("predicted", "probability", "probabilities", "correct"))
         return row | unknown | {"reason": outcome.detail}
     best = int(outcome.argmax())
     guess = {"predicted": names[best], "probability": float(outcome.max()), "probabilities": outcome.tolist()}
-    return row | guess | {"correct": names[best] in row.get("labels", [clip.label]), "reason": None}
+    judged = names[int(of_known(outcome, target).argmax())]
+    return row | guess | {"correct": judged in row.get("labels", [clip.label]), "reason": None}
 
 
 @contextlib.contextmanager

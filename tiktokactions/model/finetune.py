@@ -109,7 +109,11 @@ def finetune(
         if teacher is not None and teacher.dim is not None:
             model.projection = nn.Linear(config.embed_dim, teacher.dim)
         derived = finetuning_numbers(model, options, len(train.clips), machine.processes.world)
-        several = [repr(labels_of(clip)) for clip in train.clips] if options.multi_label else []
+        several = (
+            [repr(labels_of(c)) + ("" if c.answers is None else repr(c.answers)) for c in train.clips]
+            if options.multi_label
+            else []
+        )
         listed, flip = clips_fingerprint(train.clips, [*labels, *several]), options.flip and train.flip
         data = TrainingData((train.source,), len(train.clips), listed, kind=train.kind, flip=flip)
         first_weights = None

@@ -13,6 +13,7 @@ from tiktokactions.clips.clip import Clip, ClipSet, labels_in_order
 from tiktokactions.clips.readers.text import table
 from tiktokactions.errors import UsageError
 from tiktokactions.model.progress import TrainingProgress
+from tiktokactions.reviews.decisions import EVERY_OTHER
 
 EVERYWHERE = ""
 """The data of a row of the map that holds for all of them."""
@@ -24,13 +25,17 @@ def labels_of(clip: Clip) -> tuple[str, ...]:
     return one if clip.labels is None else clip.labels
 
 
-def showing_one(data: ClipSet, tell: Callable[[TrainingProgress], None]) -> ClipSet:
-    """The data without clips of which people said that they show none of the actions: such a clip is of no class."""
-    kept = tuple(clip for clip in data.clips if clip.labels != ())
+def usable(data: ClipSet, multi_label: bool, tell: Callable[[TrainingProgress], None]) -> ClipSet:
+    """The data without clips that tell nothing: of which people said that they show none of the actions, and so are of no
+    class; with ``multi_label`` those of which nobody could tell anything."""
+    if multi_label:
+        kept = tuple(c for c in data.clips if c.labels or c.answers is None or "no" in dict(c.answers).values())
+        why = "of which nobody could tell anything are left out"
+    else:
+        kept = tuple(clip for clip in data.clips if clip.labels != ())
+        why = "show none of the actions, as people said, and are left out"
     if lost := len(data.clips) - len(kept):
-        tell(
-            TrainingProgress(f"{data.source}: {lost} clips show none of the actions, as people said, and are left out")
-        )
+        tell(TrainingProgress(f"{data.source}: {lost} clips {why}"))
     return replace(data, clips=kept)
 
 
@@ -61,7 +66,8 @@ def targets_of(data: ClipSet, known: Sequence[str], by: object, multi_label: boo
     """What each clip shows, as ``by`` (a run, or what it is trained on) numbers the classes.
 
     Returns:
-        int64 (clips,), the label of each; with ``multi_label`` float32 (clips, classes), 1 for every label of the clip.
+        int64 (clips,), the label of each; with ``multi_label`` float32 (clips, classes), 1 for every label of the clip, 0 for
+        a no, and nan where nobody was asked or could tell.
 
     Raises:
         ValueError: no clips, unlabelled ones, or labels that are not among ``known``.
@@ -80,13 +86,16 @@ def targets_of(data: ClipSet, known: Sequence[str], by: object, multi_label: boo
     if not multi_label:
         return torch.tensor([numbers[labels[0]] for labels in told])
     targets = torch.zeros(len(told), len(known))
-    for row, labels in zip(targets, told, strict=True):
+    for row, clip, labels in zip(targets, data.clips, told, strict=True):
+        if clip.answers is not None:
+            said = dict(clip.answers)
+            row[[said.get(label, said.get(EVERY_OTHER)) != "no" for label in known]] = torch.nan
         row[torch.tensor([numbers[label] for label in labels], dtype=torch.long)] = 1
     return targets
 
 
 def multi_hot(targets: Tensor, classes: int) -> Tensor:
-    """bool (clips, classes) of what :func:`targets_of` gives."""
+    """bool (clips, classes) of what :func:`targets_of` gives: where a clip has a label for sure."""
     return targets > 0 if targets.ndim == 2 else torch.nn.functional.one_hot(targets, classes) > 0
 
 
@@ -101,11 +110,11 @@ def class_counts(targets: Tensor, classes: int) -> Tensor:
 def class_weights(targets: Tensor, classes: int, power: float) -> Tensor:
     """float32 (classes,): the inverse of the counts to this power; their mean over all clips is 1.
 
-    Of several labels: what a class's yes weighs beside its no, clips without it over clips with it to this power.
+    Of several labels: what a class's yes weighs beside its no, those said not to show it over those that do to this power.
     """
     counts = class_counts(targets, classes)
     if targets.ndim == 2:
-        return ((len(targets) - counts).clamp(min=1) / counts) ** power
+        return ((targets == 0).sum(0).clamp(min=1) / counts) ** power
     weights = counts**-power
     return weights * (counts.sum() / (counts * weights).sum())
 
@@ -144,10 +153,10 @@ def merged(parts: Sequence[ClipSet], classes: Mapping[tuple[str, str], str]) -> 
         names += filter(None, own.values())
         for clip in part.clips:
             label = None if clip.label is None else own[clip.label]
-            several = None if clip.labels is None else tuple(own[x] for x in clip.labels if own[x])
+            several = None if clip.labels is None else tuple(dict.fromkeys(own[x] for x in clip.labels if own[x]))
             if label != "" or several:
                 first = label or next(iter(several or ()), None)
-                clips.append(replace(clip, label=first, labels=several))
+                clips.append(replace(clip, label=first, labels=several, answers=_answers_by_class(clip, own)))
     kinds = {part.kind for part in parts}
     return ClipSet(
         ", ".join(part.source for part in parts),
@@ -156,6 +165,18 @@ def merged(parts: Sequence[ClipSet], classes: Mapping[tuple[str, str], str]) -> 
         labels_in_order(names),
         flip=all(part.flip for part in parts),
     )
+
+
+def _answers_by_class(clip: Clip, own: Mapping[str, str]) -> tuple[tuple[str, str], ...] | None:
+    """What people said of classes: yes where one of their labels (``own``: label to class) has it, no where all are a no."""
+    if clip.answers is None:
+        return None
+    said, rest = dict(clip.answers), dict(clip.answers).get(EVERY_OTHER, "not_asked")
+    of_class: dict[str, list[str]] = {}
+    for label in dict.fromkeys([*own, *said]):
+        of_class.setdefault(own.get(label, label), []).append(said.get(label, rest))
+    worst = ("yes", "cannot_tell", "not_asked", "no")
+    return tuple((name, min(answers, key=worst.index)) for name, answers in of_class.items() if name)
 
 
 def expect_used(classes: Mapping[tuple[str, str], str], parts: Sequence[ClipSet], path: object) -> None:

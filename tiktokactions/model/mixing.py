@@ -28,7 +28,7 @@ def mix(
 
     Args:
         video: float (B, 3, T, H, W).
-        label: int64 (B,), or float (B, classes) with several labels.
+        label: int64 (B,), or float (B, classes) with several labels, nan where unknown.
         mixup, cutmix: alpha of the Beta distribution of the share; 0 switches the method off.
         probability: share of the batches that are mixed.
         switch: share of the mixed batches that get CutMix, where both are on.
@@ -93,11 +93,12 @@ def paste(video: Tensor, box: Box) -> Tensor:
 def soft_target(label: Tensor, classes: int, share: float, smoothing: float) -> Tensor:
     """Targets of a batch whose clips keep ``share`` of themselves: float32 (B, classes).
 
-    Each row sums to 1, or of clips with several labels (``label`` float (B, classes)) to about as many as it has.
+    Each row sums to 1, or of clips with several labels (``label`` float (B, classes)) to about as many as it has. What is
+    unknown of one of two mixed clips is unknown of both.
     """
     off = smoothing / classes
     if label.ndim == 2:
         own = label.cpu() * (1.0 - smoothing) + off
     else:
         own = torch.full((len(label), classes), off).scatter_(1, label.cpu()[:, None], 1.0 - smoothing + off)
-    return own * share + own.flip(0) * (1.0 - share)
+    return own if share == 1.0 else own * share + own.flip(0) * (1.0 - share)

@@ -21,7 +21,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from tiktokactions.clips.clip import Clip, ClipSet
 from tiktokactions.files import delete
-from tiktokactions.model.classification import VideoClassifier
+from tiktokactions.model.classification import VideoClassifier, label_loss
 from tiktokactions.model.evaluate import merge_views, run_views, top_accuracy
 from tiktokactions.model.hardware import Hardware
 from tiktokactions.model.labels import targets_of
@@ -157,8 +157,10 @@ def fit_logistic(features: Tensor, targets: Tensor, classes: int, penalty: float
             scaled = weight / std
             logits = (part.to(device) @ scaled.T + (bias - scaled @ mean)).flatten(0, 1)
             target = own.repeat_interleave(views, 0)
-            of = F.cross_entropy if own.ndim == 1 else F.binary_cross_entropy_with_logits
-            value = of(logits, target, reduction="sum") / count
+            if own.ndim == 1:
+                value = F.cross_entropy(logits, target, reduction="sum") / count
+            else:
+                value = label_loss(logits, target) * target.numel() / count
             value.backward()
             loss.add_(value.detach())
         cost = penalty / 2 * weight.square().sum()

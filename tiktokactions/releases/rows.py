@@ -25,7 +25,7 @@ from tiktokactions.records import JsonObject, PersonBox, Sample, VideoRecord
 from tiktokactions.splits.leak_groups import first_labels
 
 COLUMNS = [
-    *("video_id", "labels", "human_labels", "creator", "status", "reasons", "split"),
+    *("video_id", "labels", "human_labels", "human_answers", "creator", "status", "reasons", "split"),
     *("clip_path", "clip_start_s", "clip_end_s", "clip_frames", "person_frames", "sampled_frames", "width", "height"),
 ]
 UNSPLIT = "all"

@@ -14,7 +14,7 @@ from tiktokactions.curation.decide import LIKE_TAKEN_DOWN
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.files import Place
 from tiktokactions.records import Segment, VideoRecord
-from tiktokactions.reviews.decisions import EVERY_OTHER, RELEASED, Verdict
+from tiktokactions.reviews.decisions import RELEASED, Verdict
 from tiktokactions.reviews.items import segment_of
 from tiktokactions.reviews.rows import from_row, insert, to_row
 from tiktokactions.reviews.store import Store, store_path
@@ -81,8 +81,9 @@ def _said(record: VideoRecord, verdict: Verdict | None) -> VideoRecord:
     if verdict is None or verdict.labels is None:
         tags = () if verdict is None else verdict.tags
         return replace(record, human_labels=(), human_tags=tags, human_answers=msgspec.UNSET)
-    answers = {label: said for label, said in (verdict.answered or {}).items() if label != EVERY_OTHER}
-    return replace(record, human_labels=verdict.labels, human_tags=verdict.tags, human_answers=answers)
+    return replace(
+        record, human_labels=verdict.labels, human_tags=verdict.tags, human_answers=dict(verdict.answered or {})
+    )
 
 
 def decided_by_people(record: VideoRecord) -> bool:

@@ -8,7 +8,7 @@ from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.manifest import labels_of
 from tiktokactions.files import SETTLED, Place, fingerprint, local_path, seen_from, what_is_there
 
-COLUMNS = ["video_id", "status", "labels", "human_labels", "clip_path"]
+COLUMNS = ["video_id", "status", "labels", "human_labels", "human_answers", "clip_path"]
 
 
 def has_side(path: Place, side: str) -> bool:
@@ -53,7 +53,8 @@ def _read(data: Dataset, request: Request) -> ClipSet:
                 gone += [] if found.is_file() else [row["clip_path"]]
             stored = None if version is None else Stored(path, version)
             said = every if every or row["human_labels"] is not None else None
-            clips.append(Clip(path, label, video_id=row["video_id"], stored=stored, labels=said))
+            answers = None if row.get("human_answers") is None else tuple(row["human_answers"])
+            clips.append(Clip(path, label, video_id=row["video_id"], stored=stored, labels=said, answers=answers))
     if gone:
         raise DataError(
             f"{request.path}: {len(gone)} clips are gone (for example {', '.join(gone[:3])});"

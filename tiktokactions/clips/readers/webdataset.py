@@ -24,7 +24,7 @@ from tiktokactions.files import Place, absolute, fingerprint, opened, write_atom
 from tiktokactions.machine import cache_folder
 
 SHARDS_AT_A_TIME = 8
-FORMAT = 1
+FORMAT = 2
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -35,6 +35,7 @@ class Member(msgspec.Struct, frozen=True):
     size_bytes: int
     labels: tuple[str, ...] = ()
     split: str | None = None
+    answers: tuple[tuple[str, str], ...] | None = None
 
 
 class ShardIndex(msgspec.Struct, frozen=True):
@@ -76,7 +77,8 @@ def read(request: Request) -> ClipSet:
         stored = Stored(index.file, str(index.fingerprint), member.offset, member.size_bytes)
         label = member.labels[0] if member.labels else None
         name, every = PurePosixPath(member.name).stem, member.labels or None
-        clips.append(Clip(f"{index.file}/{member.name}", label, None, None, name, stored, every))
+        every = () if every is None and member.answers is not None else every
+        clips.append(Clip(f"{index.file}/{member.name}", label, None, None, name, stored, every, member.answers))
     labels = labels_in_order([member.labels[0] for _, member in found if member.labels])
     return ClipSet(str(request.path), "webdataset", tuple(clips), labels)
 
@@ -134,7 +136,8 @@ def look_through(file: IO[bytes], where: str) -> Iterator[Member]:
         about = said.get(stem, {})
         labels = about.get("labels") or ([about["label"]] if about.get("label") else [])
         split = about.get("split")
-        yield Member(member.name, member.offset_data, member.size, tuple(map(str, labels)), split)
+        answers = None if about.get("answers") is None else tuple((str(x), str(said)) for x, said in about["answers"])
+        yield Member(member.name, member.offset_data, member.size, tuple(map(str, labels)), split, answers)
 
 
 def _object(data: bytes, where: str) -> dict[str, Any]:

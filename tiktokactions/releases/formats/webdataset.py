@@ -42,7 +42,8 @@ def key_of(video_id: str) -> str:
 
 def _members(clip: ExportedClip, numbers: dict[str, int]) -> list[tuple[str, bytes]]:
     key = key_of(clip.video_id)
-    facts = json.dumps(clip.facts(), ensure_ascii=False, sort_keys=True).encode()
+    said = clip.facts() | {"answers": clip.row["human_answers"]}
+    facts = json.dumps(said, ensure_ascii=False, sort_keys=True).encode()
     number = UNLABELLED if clip.label is None else numbers[clip.label]
     members = [("mp4", clip.path.read_bytes()), ("json", facts), ("cls", str(number).encode())]
     return [(f"{key}.{kind}", data) for kind, data in members]
