@@ -180,7 +180,7 @@ def motion_features(path: Path, side_px: int, frames: int = 16) -> dict[str, np.
         turns = np.histogram(angle, 8, (0, 2 * np.pi), weights=size)[0] / size.size
         flows.append(np.concatenate([turns, np.quantile(size, [0.5, 0.75, 0.9, 0.97, 0.99])]))
     sorted_energy = [np.sort(e) for e in energy]  # where in the picture it moves is the camera's business
-    of_time = [np.mean, np.std, np.max]
+    of_time: list[Any] = [np.mean, np.std, np.max]
     return {
         "energy": np.concatenate([f(sorted_energy, axis=0) for f in of_time]),
         "flow": np.concatenate([f(flows, axis=0) for f in of_time]),
@@ -247,8 +247,8 @@ def main(arguments: list[str] | None = None) -> int:
         if not given.quick:
             write_result("learn_motion", told, facts)
     headers = ("arm", "other", "difference", "low", "high")
-    rows = [(r["first"], r["second"], r["difference"], r["low"], r["high"]) for r in told["differences"]]
-    print_table("top-1, paired by video and seed", headers, rows)
+    cells = [(r["first"], r["second"], r["difference"], r["low"], r["high"]) for r in compared(trials, given.work)]
+    print_table("top-1, paired by video and seed", headers, cells)
     return 0
 
 
