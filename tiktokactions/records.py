@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import msgspec
 
@@ -131,6 +131,14 @@ class Transition:
     start_frame: int
     end_frame: int
     probability: float
+
+
+class ActionSegment(TypedDict):
+    """A part of a video with labels of its own, as people marked it; seconds in the source, half-open."""
+
+    start_s: float
+    end_s: float
+    labels: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +348,8 @@ class VideoRecord:
     """What people came to about each label (``*``: others): ``yes``, ``no``, ``cannot_tell`` or ``not_asked``. Unset where
     nobody was asked, and in records of before this was kept, where ``human_labels`` without any names say the same."""
     human_tags: tuple[str, ...] = ()
+    human_segments: tuple[ActionSegment, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Parts of the video in which people saw actions; unset where nobody marked any."""
     evidence_fingerprint: str = ""
     """Hash of the settings that shaped the evidence; another value means the video must be decoded again."""
     decision_fingerprint: str = ""

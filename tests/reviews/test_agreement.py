@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,39 @@ def test_the_last_word_and_known_answers_stand_above_votes() -> None:
 def test_labels_need_more_than_half(labels: list[Any], agreed: tuple[str, ...], conflict: str | None) -> None:
     found = consensus([said(f"p{n}", labels=names) for n, names in enumerate(labels)], len(labels))
     assert (found.verdict, set(found.labels), found.conflict) == ("accept", set(agreed), conflict)
+
+
+@pytest.mark.parametrize(
+    ("marked", "kept", "conflict"),
+    [
+        pytest.param(["", "", ""], [], None, id="nobody marked anything"),
+        pytest.param(["1-3 spin"], [(1, 3, ["spin"])], None, id="one person"),
+        pytest.param(["1-3 spin", "1-3 spin", ""], [(1, 3, ["spin"])], None, id="more than half"),
+        pytest.param(["1-3 spin", ""], [], "segments", id="as many marked it as did not"),
+        pytest.param(["1-3 spin", "", ""], [], None, id="one of three"),
+        pytest.param(["1-3 spin", "1-3 jump"], [], "segments", id="the same time, other labels"),
+        pytest.param(["1-3 spin", "2.5-6 spin"], [], "segments", id="hardly the same time"),
+        pytest.param(["1-3 spin", "1-4 spin", "1-5 spin"], [(1, 4, ["spin"])], None, id="the one in the middle"),
+        pytest.param(
+            ["1-3 spin, 6-8 spin, 1-3 jump", "1-3 jump, 6-8 spin, 1-3 spin", ""],
+            [(1, 3, ["spin", "jump"]), (6, 8, ["spin"])],
+            None,
+            id="several, whatever their order",
+        ),
+        pytest.param(["1-3 spin, 1-3 spin", ""], [], "segments", id="one person twice is one person"),
+    ],
+)
+def test_parts_that_people_mark(marked, kept, conflict):
+    decisions = []
+    for n, text in enumerate(marked):
+        spans = [
+            (*map(float, span.split("-")), [label]) for span, label in map(str.split, filter(None, text.split(", ")))
+        ]
+        parts = tuple({"start_s": a, "end_s": b, "labels": names} for a, b, names in spans)
+        decisions.append(replace(said(f"p{n}", segments=parts), id=n + 1))
+    found = consensus(decisions, len(marked))
+    assert [(part["start_s"], part["end_s"], part["labels"]) for part in found.said.segments] == kept
+    assert found.conflict == conflict
 
 
 @pytest.mark.parametrize(

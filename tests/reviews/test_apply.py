@@ -25,7 +25,7 @@ from tiktokactions import cli
 from tiktokactions.commands.review_apply import watch_reviews
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.files import read_record
-from tiktokactions.records import VideoRecord
+from tiktokactions.records import ActionSegment, VideoRecord
 from tiktokactions.reviews import ledger
 from tiktokactions.reviews.decisions import DecisionError
 from tiktokactions.reviews.desk import open_desk
@@ -105,6 +105,48 @@ def test_decisions_become_statuses_labels_and_clips(data: Path) -> None:
     assert "1 clips of human action" in (data / "README.md").read_text()
     assert json.loads((data / "stats.json").read_text())["status"]["accepted"] == 1
     assert api.dataset_verify(data).problems == ()
+
+
+def part(start_s: float, end_s: float, *labels: str) -> ActionSegment:
+    return {"start_s": start_s, "end_s": end_s, "labels": list(labels)}
+
+
+def test_parts_of_a_video_have_labels_of_their_own(data: Path, tmp_path: Path) -> None:
+    """From the judgement to the manifest, the exports, and back through a file."""
+    parts = (part(6.52, 8.0, "spin", "jump"), part(1.0, 2.0, "wave"))
+    decide(data, "a", answers={"dance": "yes"}, segments=parts)
+    for wrong, why in (
+        ({"segments": (part(2, 1, "spin"),)}, "a start before its end"),
+        ({"segments": (part(6, 40, "spin"),)}, "inside the video"),
+        ({"segments": (part(6, 7),)}, "and a label"),
+        ({"segments": (part(6, 7, "spin"),), "answers": {"spin": "no"}}, "answered with no"),
+        ({"segments": (part(6, 7, "spin"),), "verdict": "reject"}, "actions are marked with accept"),
+    ):
+        with pytest.raises(DecisionError, match=why):
+            decide(data, "b", **wrong)
+    decide(data, "b", labels=("dance",))
+    api.review_apply(data)
+    found = rows(data)["a"]
+    assert found["human_segments"] == [parts[1], part(6.5, 8.0, "spin", "jump")], "on the frames, in order of time"
+    assert found["human_labels"] == ["dance", "spin", "jump"], "what is marked in the clip (5 to 11 s) is in the clip"
+    assert rows(data)["b"]["human_segments"] is None
+    done = api.dataset_export(data, tmp_path / "out", format="activitynet")
+    assert (done.clips, done.notes) == (1, ("1 clips in which people marked no part are left out",))
+    [[_, video]] = json.loads((tmp_path / "out/database.json").read_text())["database"].items()
+    assert video["annotations"] == [
+        {"segment": [1.5, 3.0], "label": "spin", "label_id": 1},
+        {"segment": [1.5, 3.0], "label": "jump", "label_id": 0},
+    ]
+    assert (video["duration"], video["fps"]) == (6.0, 10.0)
+    for kind in ("csv", "jsonl", "json"):
+        api.review_export(data, tmp_path / f"said.{kind}", decisions=True)
+        text = (tmp_path / f"said.{kind}").read_text().replace("client_key", "other").replace("unique_id", "other")
+        (tmp_path / f"back.{kind}").write_text(text)
+        assert api.review_import(data, tmp_path / f"back.{kind}").refused == []
+    said = with_desk(data, lambda desk: [list(d.segments) for d in ledger.all_rows(desk.store) if d.origin != "web"])
+    assert [one for one in said if one] == [found["human_segments"]] * 2, (
+        "CSV and JSON lines say the same: taken in once"
+    )
 
 
 def test_applying_again_writes_nothing(data: Path) -> None:

@@ -53,6 +53,7 @@ VERDICTS = """CREATE TABLE verdicts(
   confidence REAL NOT NULL,
   method TEXT NOT NULL
 )"""
+PARTS = '[{"start_s": 0.5, "end_s": 2.0, "labels": ["waltz"]}]'
 FULL = Decision(
     client_key="key-00000001",
     at_utc="2026-11-26T23:59:00.000+00:00",
@@ -65,6 +66,7 @@ FULL = Decision(
     start_s=1.5,
     end_s=6.0,
     answers={"waltz": "yes", "größe": "yes"},
+    segments=({"start_s": 0.5, "end_s": 2.0, "labels": ["waltz"]},),
     seconds=2.25,
     page_version="0.1",
     queue="review",
@@ -92,6 +94,19 @@ INSERT INTO verdicts VALUES
   ('unsaid', 'accept', '[]', '[]', 0, NULL, NULL, NULL, 1, 1.0, 'majority'),
   ('still', 'reject', '[]', '[]', 1, NULL, NULL, NULL, 1, 1.0, 'majority');
 PRAGMA user_version = 1;"""
+
+
+def test_reviews_of_format_2_are_carried_over(tmp_path: Path) -> None:
+    with contextlib.closing(Store(tmp_path)) as store:
+        for record, table in ((FULL, "decisions"), (Verdict("v1", "accept"), "verdicts")):
+            insert_row = {name: cell for name, cell in to_row(record).items() if name != "id"}
+            with store.database.write() as connection:
+                insert(connection, table, insert_row)
+                connection.execute(f"ALTER TABLE {table} DROP COLUMN segments")
+                connection.execute("PRAGMA user_version=2")
+    with contextlib.closing(Store(tmp_path)) as store:
+        assert list(all_rows(store)) == [replace(FULL, id=1, segments=())]
+        assert from_row(Verdict, store.database.rows("SELECT * FROM verdicts")[0]) == Verdict("v1", "accept")
 
 
 @pytest.mark.parametrize("may_write", [True, False])
@@ -125,7 +140,21 @@ def test_reviews_of_format_1_are_carried_over(tmp_path: Path, may_write: bool, m
             "decisions",
             (
                 *(1, "key-00000001", "2026-11-26T23:59:00.000+00:00", "ann", "v1", "accept", '["waltz", "größe"]'),
-                *('["blurred"]', 0, 0, 1.5, 6.0, '{"waltz": "yes", "größe": "yes"}', "", 2.25, "0.1", "review", 1, 0),
+                *(
+                    '["blurred"]',
+                    0,
+                    0,
+                    1.5,
+                    6.0,
+                    '{"waltz": "yes", "größe": "yes"}',
+                    "",
+                    PARTS,
+                    2.25,
+                    "0.1",
+                    "review",
+                    1,
+                    0,
+                ),
                 *("web", None, None),
             ),
             id="a decision",
@@ -135,7 +164,7 @@ def test_reviews_of_format_1_are_carried_over(tmp_path: Path, may_write: bool, m
                 "v1", "reject", (), ("dark",), True, answers={"*": "no"}, judgements=2, confidence=0.5, method="glad"
             ),
             "verdicts",
-            ("v1", "reject", "[]", '["dark"]', 1, None, None, None, '{"*": "no"}', "", 2, 0.5, "glad"),
+            ("v1", "reject", "[]", '["dark"]', 1, None, None, None, '{"*": "no"}', "", "[]", 2, 0.5, "glad"),
             id="a verdict",
         ),
     ],
@@ -171,19 +200,31 @@ def test_a_row_written_by_the_version_before_is_read(store: Store) -> None:
 def test_columns_of_exports() -> None:
     assert [
         *("client_key", "at_utc", "reviewer", "video_id", "verdict", "labels", "tags", "no_action", "scene"),
-        *("start_s", "end_s", "answers", "why", "seconds", "queue", "adjudication", "prefilled", "origin", "undoes"),
+        *(
+            "start_s",
+            "end_s",
+            "answers",
+            "why",
+            "segments",
+            "seconds",
+            "queue",
+            "adjudication",
+            "prefilled",
+            "origin",
+            "undoes",
+        ),
     ] == list(EXPORTED)
 
 
 def test_what_is_said_is_the_same_in_every_noun() -> None:
     said = column_names(Judgement)
-    assert said == ["verdict", "labels", "tags", "no_action", "scene", "start_s", "end_s", "answers", "why"]
+    assert said == ["verdict", "labels", "tags", "no_action", "scene", "start_s", "end_s", "answers", "why", "segments"]
     assert [name for name in column_names(Decision) if name in said] == said
     assert [name for name in column_names(Verdict) if name in said] == said
     assert json.dumps(value_of(FULL), ensure_ascii=False) == (
         '{"verdict": "accept", "labels": ["waltz", "größe"], "tags": ["blurred"], "no_action": false, "scene": 0,'
         ' "start_s": 1.5, "end_s": 6.0, "answers": {"waltz": "yes", "größe": "yes"}, "why": "",'
-        ' "queue": "review"}'
+        f' "segments": {PARTS}, "queue": "review"}}'
     )
 
 
@@ -199,7 +240,8 @@ def test_what_is_said_is_the_same_in_every_noun() -> None:
         pytest.param(
             shapes.JudgementAnswer,
             '{"reviewer":"ann","verdict":"accept","labels":["waltz","größe"],"tags":["blurred"],"no_action":false,'
-            '"start_s":1.5,"end_s":6.0,"answers":{"waltz":"yes","größe":"yes"},"why":""}',
+            '"start_s":1.5,"end_s":6.0,"answers":{"waltz":"yes","größe":"yes"},"why":"",'
+            f'"segments":{PARTS.replace(" ", "")}}}',
             id="a judgement",
         ),
     ],
@@ -230,6 +272,7 @@ def test_what_a_page_sends_becomes_a_decision() -> None:
         {"start_s": float("nan")},
         {"seconds": -1},
         {"queue": "q" * 151},
+        {"segments": [{"start_s": 0, "end_s": 1, "labels": []}]},
         {"id": 5},
         {"reviewer": "ann"},
     ],

@@ -17,6 +17,7 @@ from tiktokactions.files import Place, readable, staging_folder, unfinished
 from tiktokactions.records import STATUSES, JsonObject, VideoRecord, record_seal
 
 _TEXT, _TEXTS, _INT, _FLOAT = pa.string(), pa.list_(pa.string()), pa.int32(), pa.float64()
+_SEGMENTS = pa.list_(pa.struct([("start_s", _FLOAT), ("end_s", _FLOAT), ("labels", _TEXTS)]))
 SCHEMA = pa.schema(
     [
         (name, kind)
@@ -51,6 +52,7 @@ SCHEMA = pa.schema(
             (_TEXT, "ai_label", "sampling"),
             (_FLOAT, "inclusion_probability", "zoomed_share", "interlaced_share", "screen"),
             (_TEXT, "hdr"),
+            (_SEGMENTS, "human_segments"),
         )
         for name in names
     ]
@@ -100,6 +102,7 @@ def manifest_row(record: VideoRecord, options: CurateOptions, split: str | None 
         "inclusion_probability": _inclusion(source.metadata.get("inclusion_probability")),
         "human_labels": record.labels_seen,
         "human_answers": None if record.human_answers is msgspec.UNSET else list(record.human_answers.items()),
+        "human_segments": None if record.human_segments is msgspec.UNSET else record.human_segments,
     }
 
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from tiktokactions.errors import UsageError
-from tiktokactions.records import JsonObject
+from tiktokactions.records import ActionSegment, JsonObject
 from tiktokactions.reviews.decisions import Decision, DecisionError, Judgement
 from tiktokactions.reviews.desk import Desk
 from tiktokactions.reviews.golden import set_gold
@@ -88,7 +90,9 @@ def import_answers(desk: Desk, path: Path, as_gold: bool = False) -> TasksImport
 def _key(answer: Decision) -> str:
     """The client key of an answer, made from its content: the same answer is taken in once."""
     # What no file of before this said has no part in it, so that those are known again.
-    names = [name for name in column_names(Judgement) if name not in ("answers", "why") or getattr(answer, name)]
+    names = [
+        name for name in column_names(Judgement) if name not in ("answers", "why", "segments") or getattr(answer, name)
+    ]
     said = [getattr(answer, name) for name in names]
     content = json.dumps([answer.reviewer, answer.at_utc or None, answer.client_key, answer.video_id, *said])
     return "import-" + hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:32]
@@ -164,6 +168,7 @@ def _flat(video_id: object, annotation: object) -> JsonObject:
         "client_key": annotation.get("unique_id"),
         "at_utc": annotation.get("updated_at") or annotation.get("created_at"),
         "seconds": annotation.get("lead_time"),
+        "segments": annotation.get("segments"),
     }
     for result in annotation.get("result", []):
         value = result.get("value") if isinstance(result, dict) else None
@@ -209,6 +214,7 @@ def _answer(row: object) -> Decision:
         why=_text(row.get("why"), "why") if row.get("why") else "",
         prefilled=str(row.get("prefilled", "")).lower() in ("1", "true"),
         tags=tuple(_names(row.get("tags"), "tags")),
+        segments=_segments(row.get("segments")),
         no_action=no_action,
         scene=_whole(row.get("scene")),
         start_s=_number(row.get("start_s"), "start_s"),
@@ -241,6 +247,15 @@ def _answers(value: object) -> dict[str, str] | None:
     if not isinstance(found, dict) or not all(isinstance(said, str) for said in found.values()):
         raise DecisionError("answers: expected an object, label: yes, no, cannot_tell or not_asked")
     return {str(label): said for label, said in found.items()}
+
+
+def _segments(value: object) -> tuple[ActionSegment, ...]:
+    """Parts with labels of their own: a list of objects, or one written as JSON in a cell."""
+    try:
+        found = msgspec.json.decode(value) if isinstance(value, str) and value else value or []
+        return msgspec.convert(found, tuple[ActionSegment, ...])
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise DecisionError(f"segments: expected a list of start_s, end_s and labels ({error})") from error
 
 
 def _annotator(value: object) -> str:

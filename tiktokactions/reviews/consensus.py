@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tiktokactions.records import ActionSegment
 from tiktokactions.reviews.decisions import EVERY_OTHER, Decision, Gold, Judgement, labels_in
+
+SAME_SEGMENT = 0.5
+"""Two people marked the same action where intersection over union reaches this, as temporal action detection counts it."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Consensus:
     """Share of the judgements that agree with the verdict."""
     conflict: str | None = None
     """``verdict``: people disagree; ``unsure``: too few dared to decide; ``labels``: accepted, but as many see an action as
-    do not, or everybody sees another one."""
+    do not, or everybody sees another one; ``segments``: as many marked an action there as did not."""
     is_final: bool = False
     """Decided by the owner, or a gold item: no further judgement is wanted."""
 
@@ -89,8 +93,10 @@ def agreed(
     if labels == () and is_tie:
         labels = None
     segment = (None, None, None) if nobody_acts else chosen_segment(sharing)
-    said = Judgement(verdict, labels, tags, nobody_acts, *segment, answers=answers, why=why)
-    return Consensus(people, said, confidence, "labels" if is_tie else None, is_final)
+    segments, is_split = agreed_segments(sharing)
+    said = Judgement(verdict, labels, tags, nobody_acts, *segment, answers=answers, why=why, segments=segments)
+    conflict = "labels" if is_tie else "segments" if is_split else None
+    return Consensus(people, said, confidence, conflict, is_final)
 
 
 def answers_of(sharing: Sequence[Decision]) -> tuple[dict[str, str] | None, bool]:
@@ -137,14 +143,34 @@ def chosen_segment(sharing: Sequence[Decision]) -> tuple[int | None, float | Non
     chosen = [d for d in sharing if d.start_s is not None]
     if not chosen or len(chosen) * 2 < len(sharing):
         return None, None, None
-    best = max(chosen, key=lambda d: (round(sum(overlap(d, other) for other in chosen), 6), -d.id))
+    spans = {d.id: (d.start_s or 0.0, d.end_s or 0.0) for d in chosen}
+    best = max(chosen, key=lambda d: (round(sum(overlap(spans[d.id], other) for other in spans.values()), 6), -d.id))
     return best.scene, best.start_s, best.end_s
 
 
-def overlap(one: Decision, other: Decision) -> float:
-    """Intersection over union of two segments."""
-    assert one.start_s is not None and one.end_s is not None
-    assert other.start_s is not None and other.end_s is not None
-    shared = min(one.end_s, other.end_s) - max(one.start_s, other.start_s)
-    joined = max(one.end_s, other.end_s) - min(one.start_s, other.start_s)
-    return max(0.0, shared) / joined
+def overlap(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Intersection over union of two spans of time."""
+    return max(0.0, min(one[1], other[1]) - max(one[0], other[0])) / (max(one[1], other[1]) - min(one[0], other[0]))
+
+
+def agreed_segments(sharing: Sequence[Decision]) -> tuple[tuple[ActionSegment, ...], bool]:
+    """The parts of a video, with their labels, that more than half of the people marked: with the same label, and at least
+    :data:`SAME_SEGMENT` alike; of such, the one most like the others counts. Also whether as many marked one as did not.
+    """
+    marked = defaultdict[str, list[tuple[tuple[float, float], str]]](list)
+    for d in sharing:
+        for part in d.segments:
+            for label in part["labels"]:
+                marked[label].append(((part["start_s"], part["end_s"]), d.reviewer))
+    kept = defaultdict[tuple[float, float], list[str]](list)
+    is_split = False
+    for label, parts in marked.items():
+        while parts:
+            alike = max(([p for p in parts if overlap(p[0], q[0]) >= SAME_SEGMENT] for q in parts), key=len)
+            middle, _ = max(alike, key=lambda p: sum(overlap(p[0], q[0]) for q in alike))
+            people = len({who for _, who in alike})
+            if people * 2 > len(sharing):
+                kept[middle].append(label)
+            is_split = is_split or people * 2 == len(sharing)
+            parts = [p for p in parts if p not in alike]
+    return tuple({"start_s": a, "end_s": b, "labels": names} for (a, b), names in sorted(kept.items())), is_split

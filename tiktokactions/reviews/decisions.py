@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from tiktokactions.errors import UsageError
-from tiktokactions.records import JsonObject
+from tiktokactions.records import ActionSegment, JsonObject
 from tiktokactions.reviews.rows import column, column_names, shown, to_json
 
 RELEASED = "released"
@@ -20,7 +20,7 @@ ANSWERS: tuple[Answer, ...] = get_args(Answer)
 """What can be said of one label. ``not_asked``: it was offered, but not in sight when the clip was judged."""
 EVERY_OTHER = "*"
 """Stands in :attr:`Judgement.answers` for every label that is not named there: somebody said all that is in the clip."""
-TEXT_AT_MOST, NAMES_AT_MOST, ANSWERS_AT_MOST = 100, 50, 500
+TEXT_AT_MOST, NAMES_AT_MOST, ANSWERS_AT_MOST, SEGMENTS_AT_MOST = 100, 50, 500, 100
 SECONDS: JsonObject = {"ge": 0, "le": 1e7, "allow_inf_nan": False}
 CLIENT_KEY = re.compile(r"^[A-Za-z0-9_.:\-]{8,128}$")
 
@@ -57,6 +57,9 @@ class Judgement:
     )
     """For each label one of :data:`ANSWERS`; None where nothing was said about actions."""
     why: str = column("", "given judgement", "Why it is rejected, in a few words.", max_length=TEXT_AT_MOST)
+    segments: tuple[ActionSegment, ...] = column(
+        (), "given judgement", "Parts of the video with labels of their own; seconds in the source."
+    )
 
     @property
     def answered(self) -> dict[str, str] | None:
@@ -164,6 +167,7 @@ def checked_decision(new: Decision) -> Decision:
         answers=answers,
         why=clean_label(new.why, "why") if new.why else "",
         tags=clean_texts(new.tags, "tags"),
+        segments=_checked_segments(new),
         seconds=min(new.seconds, 86_400.0),
         page_version=new.page_version[:TEXT_AT_MOST],
         queue=new.queue[: TEXT_AT_MOST + 10],
@@ -195,6 +199,22 @@ def _checked_answers(new: Judgement) -> dict[str, str] | None:
     if new.no_action and said_yes:
         raise DecisionError("no_action: nobody acts in the clip, so no label can be yes")
     return answers
+
+
+def _checked_segments(new: Judgement) -> tuple[ActionSegment, ...]:
+    if len(new.segments) > SEGMENTS_AT_MOST:
+        raise DecisionError(f"segments: got {len(new.segments)}, expected at most {SEGMENTS_AT_MOST}")
+    if new.segments and new.verdict not in ("accept", "unsure"):
+        raise DecisionError(f"segments: got some with {new.verdict!r}; actions are marked with accept or unsure")
+    checked: list[ActionSegment] = []
+    for part in new.segments:
+        start_s, end_s, labels = part["start_s"], part["end_s"], clean_texts(part["labels"], "labels of a segment")
+        if not (0 <= start_s < end_s < 1e6 and labels):
+            raise DecisionError(
+                f"segments: got {start_s:g} to {end_s:g} s, expected a start before its end, and a label"
+            )
+        checked.append({"start_s": start_s, "end_s": end_s, "labels": list(labels)})
+    return tuple(sorted(checked, key=lambda part: (part["start_s"], part["end_s"])))
 
 
 def clean_texts(texts: Iterable[str], what: str, at_most: int = NAMES_AT_MOST) -> tuple[str, ...]:

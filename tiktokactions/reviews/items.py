@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tiktokactions.curation.decide import person_frames, person_score, propose_segment, searched_frames
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.files import is_address, poster_path, record_of, strip_path
-from tiktokactions.records import Segment, VideoRecord
-from tiktokactions.reviews.decisions import Decision, DecisionError, checked_decision
+from tiktokactions.records import ActionSegment, Segment, VideoRecord
+from tiktokactions.reviews.decisions import Decision, DecisionError, checked_decision, labels_in
 
 _VIDEO_ID = re.compile(r"[^./\\\0][^/\\\0]{0,198}")
 
@@ -146,7 +147,8 @@ def check_decision(record: VideoRecord, settings: CurateOptions, new: Decision) 
         DecisionError: it makes no sense in itself, there is no such scene, or the segment is too short, too long, or not
             inside one scene.
     """
-    new = with_all_answers(record, new)
+    is_explicit, new = new.answers is not None, with_all_answers(record, new)
+    new = _with_segments(record, settings, new, (new.answers if is_explicit else None) or {})
     if new.scene is not None and not 0 <= new.scene < len(record.scenes):
         raise DecisionError(f"scene: got {new.scene}, expected 0 to {len(record.scenes) - 1}")
     if new.start_s is None or new.end_s is None or record.probe is None:
@@ -180,6 +182,35 @@ def with_all_answers(record: VideoRecord, new: Decision) -> Decision:
         return new
     rest = dict.fromkeys(record.labels, "no" if closed else "not_asked")
     return replace(new, answers=new.answers | {label: said for label, said in rest.items() if label not in new.answers})
+
+
+def _with_segments(
+    record: VideoRecord, settings: CurateOptions, new: Decision, explicit: Mapping[str, str]
+) -> Decision:
+    """The decision with its further segments on the source's frames. In an accepted clip their labels are yes where they
+    lie in it; ``explicit`` answers to the contrary are refused."""
+    if not new.segments or record.probe is None:
+        return replace(new, segments=())
+    slack_s, ends_s = 0.5 / record.probe.fps, record.probe.duration_s
+    moved: list[ActionSegment] = []
+    for part in new.segments:
+        start_s, end_s = on_frames(record, part["start_s"], part["end_s"])
+        if not start_s < end_s <= ends_s + slack_s:
+            raise DecisionError(
+                f"segments: {start_s:.3f} to {end_s:.3f} s does not lie inside the video ({ends_s:.3f} s)"
+            )
+        moved.append({"start_s": start_s, "end_s": min(end_s, ends_s), "labels": part["labels"]})
+    new = replace(new, segments=tuple(moved))
+    proposed = segment_of(record, settings)
+    clip = Segment(new.start_s, new.end_s) if new.start_s is not None and new.end_s is not None else proposed
+    if clip is None or new.verdict != "accept":
+        return new
+    here = [p for p in moved if min(p["end_s"], clip.end_s) - max(p["start_s"], clip.start_s) > slack_s]
+    labels = dict.fromkeys((label for part in here for label in part["labels"]), "yes")
+    if denied := [label for label in labels if explicit.get(label) == "no"]:
+        raise DecisionError(f"segments: {denied[0]} is marked in the clip, and answered with no; leave one of the two")
+    answers = (new.answers or dict.fromkeys(record.labels, "not_asked")) | labels
+    return replace(new, answers=answers, labels=labels_in(answers)) if labels else new
 
 
 def on_frames(record: VideoRecord, start_s: float, end_s: float) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from tiktokactions.reviews.decisions import Decision, Verdict
 from tiktokactions.reviews.rows import column_definitions
 
 Setting = TypeVar("Setting")
-FORMAT = 2
+FORMAT = 3
 _RULES = {
     "id": "PRIMARY KEY AUTOINCREMENT",
     "client_key": "NOT NULL UNIQUE",
@@ -65,20 +65,25 @@ FROM_FORMAT_1 = f"""\
 ALTER TABLE decisions ADD COLUMN answers TEXT;
 ALTER TABLE decisions ADD COLUMN why TEXT NOT NULL DEFAULT '';
 ALTER TABLE decisions ADD COLUMN prefilled INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE decisions ADD COLUMN segments TEXT NOT NULL DEFAULT '[]';
 UPDATE decisions SET answers = (SELECT json_group_object(value, 'yes') FROM json_each(labels)) WHERE labels NOTNULL;
 UPDATE decisions SET prefilled = 1 WHERE labels NOTNULL AND origin = 'web' AND page_version <> '';
 ALTER TABLE verdicts RENAME TO verdicts_1;
 {_VERDICTS};
-INSERT INTO verdicts(video_id, verdict, labels, tags, no_action, scene, start_s, end_s, answers, why, judgements,
-  confidence, method)
+INSERT INTO verdicts(video_id, verdict, labels, tags, no_action, scene, start_s, end_s, answers, why, segments,
+  judgements, confidence, method)
 SELECT video_id, verdict, CASE WHEN labels = '[]' AND NOT no_action THEN NULL ELSE labels END, tags, no_action, scene,
   start_s, end_s,
   CASE WHEN labels <> '[]' OR no_action THEN (SELECT json_group_object(value, 'yes') FROM json_each(labels)) END, '',
-  judgements, confidence, method FROM verdicts_1;
+  '[]', judgements, confidence, method FROM verdicts_1;
 DROP TABLE verdicts_1;
 {_FLAGS}"""
 """Format 1 had no answers: labels that were named are yes, everything else was not asked. Its pages marked all hashtags
 beforehand, so what they sent is prefilled; in its verdicts an empty list meant that nothing was said."""
+FROM_FORMAT_2 = ";\n".join(
+    f"ALTER TABLE {table} ADD COLUMN segments TEXT NOT NULL DEFAULT '[]'" for table in ("decisions", "verdicts")
+)
+"""Format 2 had no parts of a video with labels of their own."""
 
 
 WRITES = "writes"
@@ -94,7 +99,9 @@ class Store:
     def __init__(self, dataset: Place) -> None:
         self.dataset = on_disk(dataset, "reviews.sqlite")
         count = f"INSERT INTO settings VALUES('{WRITES}', '1') ON CONFLICT(name) DO UPDATE SET value = value + 1"
-        self.database = Database(store_path(self.dataset), SCHEMA, FORMAT, "FULL", count, {1: FROM_FORMAT_1})
+        self.database = Database(
+            store_path(self.dataset), SCHEMA, FORMAT, "FULL", count, {1: FROM_FORMAT_1, 2: FROM_FORMAT_2}
+        )
 
     def close(self) -> None:
         writes = setting(self, WRITES, 0)

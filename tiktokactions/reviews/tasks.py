@@ -173,6 +173,7 @@ def _annotation(decision: Decision, names: dict[str, str]) -> JsonObject:
         "created_at": decision.at_utc,
         "lead_time": decision.seconds,
         "was_cancelled": False,
+        "segments": list(decision.segments),
         "result": result,
     }
 
@@ -201,6 +202,13 @@ def unquoted(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and quoted(cell[1:]) == cell else cell
 
 
+def _cell(value: object) -> object:
+    """Names are joined, other lists and objects are JSON."""
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return SEPARATOR.join(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
+
+
 def _write_rows(output: Path, columns: Iterable[str], rows: Iterable[JsonObject]) -> None:
     """As JSON lines or CSV."""
     if output.suffix == ".jsonl":
@@ -210,7 +218,5 @@ def _write_rows(output: Path, columns: Iterable[str], rows: Iterable[JsonObject]
     writer = csv.DictWriter(buffer, list(columns), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        cells = {name: SEPARATOR.join(v) if isinstance(v, list) else v for name, v in row.items()}
-        cells |= {name: json.dumps(v, ensure_ascii=False) for name, v in cells.items() if isinstance(v, dict)}
-        writer.writerow({name: quoted(cell) for name, cell in cells.items()})
+        writer.writerow({name: quoted(_cell(value)) for name, value in row.items()})
     write_atomic(output, buffer.getvalue().encode("utf-8", "replace"))

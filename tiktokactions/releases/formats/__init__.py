@@ -3,7 +3,16 @@
 from typing import Literal, get_args
 
 Format = Literal[
-    "kinetics", "videomae", "webdataset", "huggingface", "parquet", "coco", "fiftyone", "labelstudio", "ids"
+    "kinetics",
+    "videomae",
+    "webdataset",
+    "huggingface",
+    "parquet",
+    "coco",
+    "activitynet",
+    "fiftyone",
+    "labelstudio",
+    "ids",
 ]
 NAMES: tuple[Format, ...] = get_args(Format)
 """All formats, without importing what writes them."""

@@ -11,7 +11,15 @@ from urllib.parse import quote
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from tiktokactions.records import JsonObject
-from tiktokactions.reviews.decisions import ANSWERS_AT_MOST, NAMES_AT_MOST, TEXT_AT_MOST, Answer, Decision
+from tiktokactions.reviews.decisions import (
+    ANSWERS_AT_MOST,
+    NAMES_AT_MOST,
+    SECONDS,
+    SEGMENTS_AT_MOST,
+    TEXT_AT_MOST,
+    Answer,
+    Decision,
+)
 from tiktokactions.reviews.index import VideoRow
 from tiktokactions.reviews.items import ReviewItem
 from tiktokactions.reviews.pace import Progress
@@ -55,6 +63,17 @@ class _OfRecord(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
+class SegmentSaid(_Given):
+    """A part of the video with labels of its own; seconds in the source."""
+
+    start_s: Annotated[float, Field(**SECONDS)]
+    end_s: Annotated[float, Field(**SECONDS)]
+    labels: Annotated[list[Text], Field(min_length=1, max_length=NAMES_AT_MOST)]
+
+
+_SEGMENTS = {"segments": Annotated[list[SegmentSaid], Field(max_length=SEGMENTS_AT_MOST)]}
+
+
 def _given(kind: type[DataclassInstance]) -> dict[str, object]:
     """What a page may send of a record, each field within its bounds."""
     fields: dict[str, object] = {}
@@ -64,7 +83,7 @@ def _given(kind: type[DataclassInstance]) -> dict[str, object]:
         if "choices" in about:
             of_type = Literal[about.pop("choices")]
         elif typing.get_origin(of_type) is tuple:
-            of_type = Texts
+            of_type = _SEGMENTS.get(field.name, Texts)
         elif typing.get_origin(of_type) is dict:
             of_type = Annotated[dict[Text, Answer], Field(max_length=ANSWERS_AT_MOST)]
         elif of_type is int:
@@ -79,7 +98,7 @@ def _given(kind: type[DataclassInstance]) -> dict[str, object]:
 
 def _told(kind: type[DataclassInstance], *views: str) -> dict[str, object]:
     """What is sent of a record."""
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind) | _SEGMENTS
     described = {f.name: f.metadata.get("about", {}).get("description") for f in dataclasses.fields(kind)}
     names = [name for view in views for name in in_view(kind, view)]
     return {name: (hints[name], Field(description=described[name])) for name in names}

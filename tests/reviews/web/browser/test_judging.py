@@ -94,6 +94,44 @@ def test_a_segment_is_moved_by_mouse_and_keys_and_a_scene_is_picked(data, visit)
         assert start == pytest.approx(0.2, abs=0.05) and 3.5 <= end - start <= 4.1
 
 
+def test_parts_with_labels_of_their_own(data, visit):
+    """Marked by keys, named, kept over a reload, taken back, and sent with what is marked of the clip."""
+    with served(data, label="jump") as address:
+        page = visit(address)
+        until(page, "document.querySelector('video.on')?.readyState > 2")
+        page.keyboard.press("Space")
+        for key, at in (("i", 5.5), ("o", 7.0)):
+            page.locator("#samples button").nth(int(at - 5)).focus()
+            page.evaluate("t => { document.querySelector('video.on').currentTime = t - 5; }", at)
+            until(page, "t => document.getElementById('clock').textContent === t", f"{at:.1f} s")
+            page.evaluate("document.activeElement.blur()")
+            page.keyboard.press(key)
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press("a")
+        assert "Say what happens" in page.inner_text("#toast") and rows(data) == []
+        page.fill("#parts input[list]", "spin")
+        page.keyboard.press("Enter")
+        assert page.inner_text("#parts .chip") == "spin ×"
+        page.reload()
+        until(page, ARRIVED)
+        assert page.inner_text("#parts .chip") == "spin ×", "drafts stay"
+        page.fill("#parts input >> nth=1", "7.5")
+        page.keyboard.press("Enter")
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press("a")
+        saved(page)
+        [(answers, segments)] = rows(data, "answers, segments")
+        [part] = json.loads(segments)
+        assert (part["labels"], json.loads(answers)["spin"]) == (["spin"], "yes")
+        assert part["start_s"] == pytest.approx(5.5, abs=0.11) and part["end_s"] == pytest.approx(7.5, abs=0.06)
+        until(page, "document.body.classList.contains('empty')")
+        page.reload()
+        page.keyboard.press("z")
+        until(page, "document.querySelector('#parts .chip')?.textContent === 'spin ×'")
+        page.click("#parts [aria-label^='Remove the part']")
+        assert page.locator("#parts li").count() == 0
+
+
 def swipe(page: Any, by_x: int, by_y: int = 0) -> None:
     """A finger on the video, as the touch screen reports it."""
     box = page.locator("#stage").bounding_box()

@@ -2,6 +2,7 @@
 
 import { Labels } from "./labels.js";
 import { AWAY, Outbox } from "./outbox.js";
+import { Segments } from "./segments.js";
 import { ask, boot, newKey, send } from "./talk.js";
 import { Timeline, clampSegment, drawBoxes, longEnough } from "./timeline.js";
 import { Deck, viewOf } from "./views.js";
@@ -32,7 +33,7 @@ const choiceOf = (item) => {
 function freshChoice(item) {
   const segment = item.segment && item.scene !== null && item.scenes.length ? { scene: item.scene, ...item.segment } : null;
   const said = Object.fromEntries(item.prefill ? item.labels.map((label) => [label, "yes"]) : []);
-  return { offered: [...item.labels], said, seen: new Set(), tags: [], why: "", segment, scene: item.scene, moved: false };
+  return { offered: [...item.labels], said, seen: new Set(), tags: [], why: "", segments: [], segment, scene: item.scene, moved: false };
 }
 
 // What is marked and not yet decided survives a reload.
@@ -71,6 +72,7 @@ function restoredChoice(item, previous) {
   }
   choice.why = previous.why ?? "";
   choice.tags = [...(previous.tags ?? [])];
+  choice.segments = previous.segments ?? [];
   if (previous.start_s !== null && previous.scene !== null && previous.scene !== undefined) {
     Object.assign(choice, { segment: { scene: previous.scene, start_s: previous.start_s, end_s: previous.end_s }, scene: previous.scene, moved: true });
   }
@@ -81,6 +83,7 @@ function restoredChoice(item, previous) {
 
 const deck = new Deck($("screen"), () => drawNotice());
 const labels = new Labels(keepDraft);
+const segments = new Segments({ onChange: () => { keepDraft(); drawState(); }, onSeek: (time_s) => seek(time_s), onLabel: nameOfClip });
 const timeline = new Timeline({ onScene: lookAtScene, onSegment: moveSegment, onSeek: (time_s) => seek(time_s) });
 
 function viewFor(item) {
@@ -110,6 +113,8 @@ function show() {
   $("note").textContent = item.note;
   drawOthers(item);
   labels.show(choice);
+  segments.show(item, choice);
+  timeline.parts = choice.segments;
   timeline.show(item, choice.scene, choice.segment);
   drawState();
   for (const next of state.items.slice(1, 3)) if (next.strip) new Image().src = next.strip;
@@ -118,6 +123,7 @@ function show() {
 function drawState() {
   const item = current(), choice = item && choiceOf(item);
   if (!item) return;
+  timeline.parts = choice.segments;
   timeline.update(choice.scene, choice.segment);
   $("reset-segment").hidden = !choice.moved;
   const n = item.scenes.length, other = choice.segment && choice.scene !== choice.segment.scene;
@@ -126,12 +132,14 @@ function drawState() {
   $("speed").textContent = deck.paused ? "paused" : `×${deck.rate}`;
 }
 
+const spanText = ({ start_s, end_s }) => `${start_s.toFixed(1)}–${end_s.toFixed(1)} s`;
+
 function drawOthers(item) {
   $("others").hidden = !item.judgements?.length;
   $("others").replaceChildren(...(item.judgements ?? []).map((said) => {
     const line = document.createElement("p");
     line.className = `said ${said.verdict}`;
-    const more = [said.no_action && "no action", said.labels?.join(", "), said.tags.join(", "), said.start_s !== null && `${said.start_s.toFixed(1)}–${said.end_s.toFixed(1)} s`];
+    const more = [said.no_action && "no action", said.labels?.join(", "), said.tags.join(", "), said.start_s !== null && spanText(said), ...said.segments.map((part) => `${part.labels.join(", ")} at ${spanText(part)}`)];
     line.textContent = [`${said.reviewer}: ${said.verdict}`, ...more.filter(Boolean)].join(" · ");
     return line;
   }));
@@ -245,6 +253,16 @@ function resetSegment() {
   drawState();
 }
 
+// What is marked within the clip is in the clip.
+function nameOfClip(part, label) {
+  const { segment } = choiceOf(current());
+  if (segment && part.start_s < segment.end_s && part.end_s > segment.start_s) labels.add(label);
+}
+
+function markPart(ends) {
+  if (deck.front?.ready) segments.mark(deck.front.time_s, ends);
+}
+
 function seek(time_s) {
   const item = current(), choice = choiceOf(item);
   const scene = item.scenes.findIndex((s) => time_s >= s.start_s - 0.01 && time_s < s.end_s);
@@ -270,6 +288,7 @@ function decisionOf(item, verdict) {
     verdict: verdict === "no_action" ? "reject" : verdict,
     answers: asked && choice.offered.length ? labels.answers() : null,
     tags: choice.tags,
+    segments: accepted || verdict === "unsure" ? choice.segments : [],
     why: verdict === "reject" ? choice.why : "",
     prefilled: Boolean(item.prefill),
     no_action: verdict === "no_action",
@@ -287,6 +306,7 @@ function decisionOf(item, verdict) {
 // the page shows, and the next video comes anyway. A key pressed in between is ignored: its video was not seen yet.
 function decide(verdict) {
   if (state.saving) return;
+  if (current() && ["accept", "unsure"].includes(verdict) && segments.nameless) return toast("Say what happens in each part that you marked, or remove it.");
   const pressed = performance.now();
   state.saving = true;
   inTurn(async () => {
@@ -463,6 +483,8 @@ const HELD_KEYS = {
   c: () => takeFromScene(),
   l: () => $("label-search").focus(),
   t: () => $("tag-input").focus(),
+  i: () => markPart(false),
+  o: () => markPart(true),
   b: () => { state.boxes = !state.boxes; state.near = null; drawBoxes($("boxes"), current(), []); document.body.classList.toggle("no-boxes", !state.boxes); },
   f: () => $("flag").showModal(),
   PageUp: () => $("previous")?.href && $("previous").click(),
@@ -569,6 +591,7 @@ $("gold")?.addEventListener("change", async (event) => {
   }
 });
 $("reset-segment").addEventListener("click", resetSegment);
+$("mark-part").addEventListener("click", () => markPart());
 
 const SWIPE_PX = 70;
 let touch = null;

@@ -106,6 +106,11 @@ export class Timeline {
       tick.style.left = `${this.share(sample.time_s) * 100}%`;
       tick.className = sample.people.some((person) => person.counts) ? "seen" : "";
       return tick;
+    }), ...(this.parts ?? []).filter((part) => part.start_s < this.to_s && part.end_s > this.from_s).map((part) => {
+      const band = document.createElement("b");
+      band.style.left = `${this.share(part.start_s) * 100}%`;
+      band.style.width = `${(this.share(part.end_s) - this.share(part.start_s)) * 100}%`;
+      return band;
     }));
   }
 
