@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pickle
+import re
 import sys
 import types
 from collections.abc import Iterator
@@ -354,11 +355,12 @@ def real_files() -> list[Path]:
     return sorted(path for path in found if path.name not in ("corrupted.mp4", "result.webm"))
 
 
-LONG = ("cosmos_30s.mp4", "demo_skeleton.mp4", "juicer2.mp4", "juicer3.mp4", "rotated-90-degrees.mp4")
+LONG = re.compile(r"cosmos_30s|demo_skeleton|juicer\d|rotated-90|Subject_[234]")
+"""Long ones, and more from one camera: in the slow tier."""
 
 
 def real_file_params() -> list[Any]:
-    return [pytest.param(path, id=path.name, marks=[pytest.mark.slow] * (path.name in LONG)) for path in real_files()]
+    return [pytest.param(p, id=p.name, marks=[pytest.mark.slow] * bool(LONG.match(p.name))) for p in real_files()]
 
 
 def test_there_are_real_files(shared_data: Path) -> None:
