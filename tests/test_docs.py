@@ -45,7 +45,10 @@ LONG = ("docs/paper.md", "docs/scale.md", "docs/study.md", "docs/training.md")
 """Pages that train and study for minutes: run by make test-all. README does all of it once in the quick tests."""
 LONG_EXAMPLES = ("tiktokactions study ", "--method paper", "weekly.toml")
 """So are these of --help, which stand on those pages."""
-ENDLESS = (r"tiktokactions review (?!apply|status|invite|export|import|-)", r"tiktokactions review apply .*--watch")
+ENDLESS = (
+    r"tiktokactions review (?!suggest|apply|status|invite|export|import|-)",
+    r"tiktokactions review apply .*--watch",
+)
 """Run until they are interrupted: here as soon as they have said that they are ready."""
 NOT_OURS = ("git clone ", "cd ", "pip install ", "python3 -m venv ", "python -m venv ", ". .venv/", "source .venv/")
 """First words of the lines that set up a machine: there to be read."""

@@ -40,6 +40,7 @@ TABLE: dict[str, list[tuple[str, ...]]] = {
         ("{root}/videos", "-o", "{data}", "--shard", "1/2"),
     ],
     "review": [("{data}",)],
+    "review_suggest": [("{data}",)],
     "review_apply": [("{data}",)],
     "review_status": [("{data}",)],
     "review_invite": [("{data}", "ann")],

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from tiktokactions.commands.review_import import review_import
     from tiktokactions.commands.review_invite import Invitation, review_invite
     from tiktokactions.commands.review_status import review_status
+    from tiktokactions.commands.review_suggest import review_suggest
     from tiktokactions.commands.run import ProjectRun, StepDone, run
     from tiktokactions.commands.studies import StudyPlan, StudyResult
     from tiktokactions.commands.study_scaling import study_scaling
@@ -123,6 +124,7 @@ __all__ = [
     "review_import",
     "review_invite",
     "review_status",
+    "review_suggest",
     "run",
     "study_scaling",
     "study_sources",

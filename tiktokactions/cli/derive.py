@@ -34,7 +34,7 @@ COMMANDS = {
     "takedown": (),
     "download": (),
     "curate": (),
-    "review": ("", "apply", "status", "invite", "export", "import"),
+    "review": ("", "suggest", "apply", "status", "invite", "export", "import"),
     "dataset": ("stats", "verify", "card", "split", "export", "subset", "hydrate", "merge", "diff"),
     "release": (),
     "pretrain": (),

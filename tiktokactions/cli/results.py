@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tiktokactions.releases.subset import Subset
     from tiktokactions.reviews.agreement import ReviewReport
     from tiktokactions.reviews.answers import TasksImported
+    from tiktokactions.reviews.suggestions import Suggested
     from tiktokactions.splits.report import SplitReport
     from tiktokactions.study.extrapolation import Extrapolation
     from tiktokactions.study.plan import Needs
@@ -286,6 +287,26 @@ def review_status(report: ReviewReport, typed: Typed) -> Told:
         counts = f"{label.right} of {label.judged} right, {label.waiting} waiting"
         lines.append(f"precision of {label.label}: {share}, {counts}")
     return Told(lines)
+
+
+def review_suggest(found: Suggested, typed: Typed) -> Told:
+    shown = found.suspects[: typed.get("top", 20)]
+    what = f", {found.likely_wrong:,} likely wrong" if found.by == "errors" else ""
+    left_out = [(found.settled, "settled by people"), (found.without_features, "without a feature")]
+    rest = "".join(f"; {number:,} {why} are left out" for number, why in left_out if number)
+    lines = [f"{found.clips:,} clips in order of {found.by}{what}{rest}"]
+    head = ("score", "video", "labels", "doubtful", "instead")
+    rows = [
+        (f"{s.score:.3f}", s.video_id, ", ".join(s.labels), s.label + ("!" if s.likely_wrong else ""), s.instead)
+        for s in shown
+    ]
+    lines += aligned([head, *rows], left=range(1, 5)) if rows else []
+    small = ", ".join(f"{label} ({groups})" for label, groups in found.too_small.items())
+    told = [f"too small to judge, with the groups of clips that have them: {small}"] if small else []
+    if not found.clips:
+        return Told(lines, told or ["there is nothing to judge: people have settled all, or nothing has a label"])
+    lines += [f"{found.look_alikes:,} clips have look-alikes"] if found.look_alikes else []
+    return Told([*lines, *told, f"judge them in this order: tiktokactions review {found.dataset} --suggested"])
 
 
 def review_invite(invitation: ta.Invitation, typed: Typed) -> Told:

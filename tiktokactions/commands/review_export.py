@@ -20,7 +20,7 @@ def review_export(
         output: a file: ``.json`` is Label Studio's format (its labelling configuration is written beside it as ``.xml``),
             ``.csv`` and ``.jsonl`` are plain tables.
         decisions: write what was decided, instead of tasks.
-        queue: the open videos to write: ``review``, ``sample``, ``conflicts`` or ``label:LABEL``.
+        queue: the open videos to write: ``review``, ``sample``, ``suggested``, ``conflicts`` or ``label:LABEL``.
         media_url: where the platform finds the clips: this, a slash, and the clip's path in the dataset (default: as Label
             Studio's local storage serves it).
 

@@ -220,20 +220,30 @@ def features_from_file(path: Path, rows: list[Row]) -> np.ndarray:
     Raises:
         SubsetError: not such a file, or a clip without a feature.
     """
+    places, found = features_in(path)
+    missing = [row["video_id"] for row in rows if row["video_id"] not in places]
+    if missing:
+        raise SubsetError(f"{path}: no feature for {len(missing)} clips (for example {', '.join(missing[:3])})")
+    return found[[places[row["video_id"]] for row in rows]]
+
+
+def features_in(path: Path) -> tuple[dict[str, int], np.ndarray]:
+    """The row of each video that has a feature, and float32 (rows, D) of unit length; what is not finite counts as none.
+
+    Raises:
+        SubsetError: not a file that ``predict`` wrote with ``features``.
+    """
     try:
         table = pq.read_table(path, columns=["path", "video_id", "feature"])
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         told = f"{path}: expected the Parquet file that 'predict' writes with `features` ({error})"
         raise SubsetError(told) from error
     table = table.filter(pc.is_valid(table["feature"]))
     names = zip(table["path"].to_pylist(), table["video_id"].to_pylist(), strict=True)
-    places = {video_id or Path(name).stem: place for place, (name, video_id) in enumerate(names)}
-    missing = [row["video_id"] for row in rows if row["video_id"] not in places]
-    if missing:
-        raise SubsetError(f"{path}: no feature for {len(missing)} clips (for example {', '.join(missing[:3])})")
-    numbers = table["feature"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
-    found = numbers[[places[row["video_id"]] for row in rows]].astype(np.float32)
-    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+    numbers = table["feature"].combine_chunks().flatten().to_numpy().reshape(len(table), -1).astype(np.float32)
+    usable = np.isfinite(numbers).all(1)
+    places = {video_id or Path(name).stem: place for place, (name, video_id) in enumerate(names) if usable[place]}
+    return places, numbers / np.maximum(np.linalg.norm(numbers, axis=1, keepdims=True), 1e-9)
 
 
 def features_of_looks(data: Dataset, rows: list[Row]) -> np.ndarray:

@@ -27,6 +27,7 @@ from tiktokactions.reviews.options import ReviewOptions
 from tiktokactions.reviews.pace import Progress, pace_of
 from tiktokactions.reviews.queue import QueueItem
 from tiktokactions.reviews.store import Store
+from tiktokactions.reviews.suggestions import has_suggestions
 
 COUNTS_LIVE_S, COUNTS_LIVE = 1.0, 20
 """Counts are reused for 20 times as long as they took, at most one second."""
@@ -248,6 +249,9 @@ def open_desk(
         opened.close()
         raise
     desk.refresh(report)
+    if options.suggested and not has_suggestions(desk.index):
+        desk.close()
+        raise UsageError(f"{data.folder}: nothing is suggested yet; run 'tiktokactions review suggest {data.folder}'")
     return desk
 
 

@@ -12,7 +12,7 @@ from tiktokactions.curation.options import CurateOptions
 from tiktokactions.reviews.database import Database
 from tiktokactions.reviews.rows import column_definitions, shown
 
-FORMAT = 2
+FORMAT = 3
 _BOTH, _MANIFEST, _GALLERY = shown("manifest gallery"), shown("manifest"), shown("gallery")
 
 
@@ -71,6 +71,11 @@ CREATE INDEX queue_of_video ON queue(video_id);
 CREATE TABLE judged(
   reviewer TEXT, video_id TEXT, verdict TEXT, skipped INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(reviewer, video_id)
 ) WITHOUT ROWID;
+CREATE TABLE doubts(video_id TEXT PRIMARY KEY, wrong REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE alike(
+  video_id TEXT, other TEXT, distance REAL NOT NULL, PRIMARY KEY(video_id, other)
+) WITHOUT ROWID;
+CREATE INDEX alike_of_other ON alike(other);
 CREATE INDEX judged_of_video ON judged(video_id);
 CREATE TABLE leases(
   video_id TEXT, reviewer TEXT, queue TEXT NOT NULL, began REAL NOT NULL, ends REAL NOT NULL,
@@ -133,8 +138,9 @@ def open_index(dataset: Path, settings: CurateOptions) -> Index:
 def forget(index: Index, video_ids: Sequence[str]) -> None:
     """Take videos out of every table."""
     with index.database.write() as connection:
-        for table in ("videos", "texts", "labels", "queue", "judged", "leases"):
+        for table in ("videos", "texts", "labels", "queue", "judged", "leases", "doubts", "alike"):
             connection.executemany(f"DELETE FROM {table} WHERE video_id=?", [(i,) for i in video_ids])
+        connection.executemany("DELETE FROM alike WHERE other=?", [(i,) for i in video_ids])
 
 
 def set_queue(index: Index, queue: str, video_ids: Sequence[str]) -> None:

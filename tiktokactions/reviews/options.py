@@ -30,6 +30,7 @@ class ReviewOptions:
     sample: int = option(0, "queue", "quality control: show this many accepted videos, drawn at random", least=0)
     seed: int = option(0, "queue", "seed of that sample")
     label: str | None = option(None, "queue", "show all clips of this label")
+    suggested: bool = option(False, "queue", "show clips in the order that 'review suggest' found")
 
     reviewers_per_video: int | None = option(
         None, "people", "independent judgements that a video needs (default: as the last time, at first 1)"
@@ -52,6 +53,7 @@ class ReviewOptions:
         checks: list[Check] = [
             (0 <= self.port <= 65535, "port", "0 to 65535"),
             (not (self.sample and self.label), "label", "not together with `sample`"),
+            (not self.suggested or not (self.sample or self.label), "suggested", "not with `sample` or `label`"),
             (people is None or 1 <= people <= 100, "reviewers_per_video", "1 to 100"),
         ]
         check_options(self, checks)
@@ -60,7 +62,9 @@ class ReviewOptions:
 
     @property
     def queue(self) -> str:
-        """The queue that is shown first: ``review``, ``sample`` or ``label:<label>``."""
+        """The queue that is shown first: ``review``, ``sample``, ``suggested`` or ``label:<label>``."""
+        if self.suggested:
+            return "suggested"
         if self.label is not None:
             return f"label:{self.label}"
         return "sample" if self.sample else "review"

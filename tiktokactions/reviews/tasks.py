@@ -68,8 +68,8 @@ def open_videos(desk: Desk, queue: str) -> list[str]:
     Raises:
         ValueError: no such queue.
     """
-    if queue not in ("review", "sample", "conflicts") and not queue.startswith("label:"):
-        raise UsageError(f"`queue`: got {queue!r}, expected review, sample, conflicts or label:LABEL")
+    if queue not in ("review", "sample", "suggested", "conflicts") and not queue.startswith("label:"):
+        raise UsageError(f"`queue`: got {queue!r}, expected review, sample, suggested, conflicts or label:LABEL")
     ensure_queue(desk.index, queue)
     if queue == "conflicts":
         sql = "SELECT video_id FROM videos WHERE conflict NOTNULL AND clip_path NOTNULL ORDER BY video_id"
