@@ -37,8 +37,8 @@ def dataset_export(
         labels: only clips with one of these labels.
         shard_mb: largest shard of ``webdataset`` in megabytes; Parquet files hold four times as much.
         frames: for ``coco``, also write the sampled frames as pictures, from the sources that are still there.
-        root: for ``videomae``, ``kinetics`` and ``activitynet``: name the clips by paths relative to this folder, so that they may be moved
-            together.
+        root: for ``videomae``, ``kinetics`` and ``activitynet``: name the clips by paths relative to this folder,
+            so that they may be moved together.
 
     Raises:
         UsageError: not a dataset folder, an unknown format, nothing to export, or a folder that holds something else.

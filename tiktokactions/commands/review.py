@@ -10,6 +10,7 @@ from tiktokactions.commands.review_apply import ReviewApplied, review_apply
 from tiktokactions.files import DatasetBusyError, disk_errors
 from tiktokactions.options import checked_options
 from tiktokactions.reviews.options import ReviewOptions
+from tiktokactions.takedowns.derived import register_given
 
 
 @takes(ReviewOptions)
@@ -34,6 +35,7 @@ def review(dataset: AnyPath, *, report: Kept = nothing, **options: object) -> Re
 
     given = checked_options(ReviewOptions, options)
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
+    register_given([given.label_list] if given.label_list else [], data.folder)
     with (
         disk_errors(),
         closing(open_desk(data, given, lambda videos: report(f"reading the dataset: {videos} videos"))) as desk,

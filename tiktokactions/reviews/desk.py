@@ -19,6 +19,7 @@ from tiktokactions.reviews import flags, gallery, golden, items, ledger, queue, 
 from tiktokactions.reviews.agreement import Conflict, ReviewReport, review_report
 from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.folding import catch_up, fold_videos
+from tiktokactions.reviews.guide import Guide, read_guide
 from tiktokactions.reviews.index import Index, open_index
 from tiktokactions.reviews.indexing import index_manifest
 from tiktokactions.reviews.items import ReviewItem
@@ -63,6 +64,7 @@ class Desk:
     options: ReviewOptions
     store: Store
     index: Index
+    guide: Guide = Guide()
     _remembered: _Remembered = field(default_factory=_Remembered)
 
     @property
@@ -91,7 +93,8 @@ class Desk:
     ) -> list[QueueItem]:
         """Lease the next videos to a person; see :func:`tiktokactions.reviews.queue.next_items`."""
         name, count = queue_name or self.options.queue, max(0, min(count, 20))
-        return queue.next_items(self.index, self.store, self.options, reviewer, name, count, exclude)
+        aside = self.guide.examples
+        return queue.next_items(self.index, self.store, self.options, reviewer, name, count, exclude, aside)
 
     def is_there(self, video_id: str) -> bool:
         """Whether a video is in the dataset; those that were taken down are not."""
@@ -109,6 +112,7 @@ class Desk:
         """
         record = items.known_record(self.dataset, new.video_id)
         checked = items.check_decision(record, self.settings, replace(new, queue=new.queue or self.options.queue))
+        self.guide.check(checked)
         decision = ledger.add_decision(self.store, reviewer, checked, adjudication=adjudication)
         again = flags.sent_back(self.store, reviewer).get(new.video_id)
         if again is not None and decision.verdict != "skip":
@@ -176,7 +180,7 @@ class Desk:
         known = self._remembered.counts.get(name)
         began = time.monotonic()
         if known is None or began > known[0]:
-            counts = queue.queue_counts(self.index, name, self.k)
+            counts = queue.queue_counts(self.index, name, self.k, self.guide.examples)
             counted = time.monotonic()
             known = (counted + min(COUNTS_LIVE_S, COUNTS_LIVE * (counted - began)), counts)
             self._remembered.counts[name] = known
@@ -206,7 +210,8 @@ class Desk:
         known = self._remembered.labels
         if known is None or time.monotonic() - known[0] > REPORT_LIVES_S:
             videos = {count.label: count.videos for count in self.label_funnel()}
-            names = each_once([*videos, *ledger.labels_given(self.store), *class_names()])
+            everything = [*videos, *ledger.labels_given(self.store), *class_names()]
+            names = self.guide.names or each_once(everything)
             known = (time.monotonic(), [LabelChoice(name, videos.get(name, 0)) for name in names])
             self._remembered.labels = known
         return known[1]
@@ -249,10 +254,18 @@ def open_desk(
         opened.close()
         raise
     desk.refresh(report)
+<<<<<<< HEAD
     if options.suggested and not has_suggestions(desk.index):
         desk.close()
         raise UsageError(f"{data.folder}: nothing is suggested yet; run 'tiktokactions review suggest {data.folder}'")
     return desk
+=======
+    try:
+        return replace(desk, guide=read_guide(options.label_list, options.guidelines, desk.is_there))
+    except UsageError:
+        desk.close()
+        raise
+>>>>>>> 139f526 (Review: a closed list of labels with definitions and examples, and guidelines on the page)
 
 
 @functools.cache

@@ -47,6 +47,14 @@ class ReviewOptions:
         20, "people", "mix one gold item into every so many videos, if there are gold items; 0: never", least=0
     )
 
+    label_list: str | None = option(
+        None,
+        "labels",
+        "only these labels may be given: a CSV or TOML file with label, definition and example (a video id, an address, or a"
+        " file beside it)",
+    )
+    guidelines: str | None = option(None, "labels", "a text or Markdown file, shown on the page")
+
     def __post_init__(self) -> None:
         people = self.reviewers_per_video
         check_bounds(self)

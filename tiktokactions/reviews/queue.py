@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 import time
 from collections.abc import Collection, Sequence
@@ -17,6 +18,8 @@ from tiktokactions.reviews.order import scramble
 from tiktokactions.reviews.store import Store, now_utc, reviewers_per_video
 
 _UNSEEN = "NOT EXISTS (SELECT 1 FROM judged j WHERE j.reviewer=:me AND j.video_id=q.video_id)"
+_NO_EXAMPLE = "q.video_id NOT IN (SELECT value FROM json_each(:aside))"
+"""Videos that show people what a label means are not handed out: they would give their own answer."""
 _NOT_MINE = "NOT EXISTS (SELECT 1 FROM leases m WHERE m.video_id=q.video_id AND m.reviewer=:me)"
 _LAPSED = "(ends<=:now OR began>:now)"
 """Times of leases are those of the machine since it was started, which no setting of the clock changes; a lease of before
@@ -39,18 +42,25 @@ class QueueItem:
 
 
 def next_items(
-    index: Index, store: Store, options: ReviewOptions, reviewer: str, queue: str, count: int, exclude: Collection[str]
+    index: Index,
+    store: Store,
+    options: ReviewOptions,
+    reviewer: str,
+    queue: str,
+    count: int,
+    exclude: Collection[str],
+    aside: Sequence[str] = (),
 ) -> list[QueueItem]:
     """Lease the next videos of a queue to a person: at most ``count``, fewer where the queue is nearly done.
 
     First come the videos that the person holds already and does not name in ``exclude`` (the page was loaded again),
     then the open ones in the queue's order, then those the person has skipped. Judgements and leases together never
-    exceed the number of judgements that a video needs.
+    exceed the number of judgements that a video needs. ``aside``: videos that are not handed out.
     """
     catch_up(index, store)
     ensure_queue(index, queue)
     answers = set(gold(store)) if options.gold_every and queue != "conflicts" else set()
-    answers -= {flag.video_id for flag in set_aside(store)}
+    answers -= {flag.video_id for flag in set_aside(store)} | set(aside)
     with index.database.write() as connection:
         now = (
             time.monotonic()
@@ -58,6 +68,7 @@ def next_items(
         if connection.execute(f"DELETE FROM leases WHERE {_LAPSED}", {"now": now}).rowcount:
             connection.execute("UPDATE places SET empty=0 WHERE empty")
         values = {"me": reviewer, "queue": queue, "k": reviewers_per_video(store), "n": count}
+        values["aside"] = json.dumps(aside)
         items = _held(connection, values, exclude)[:count]
         if queue == "conflicts":
             items += _conflicts(connection, values | {"n": count - len(items)})
@@ -122,7 +133,7 @@ def _fresh(
 def _scan(connection: sqlite3.Connection, values: dict[str, object]) -> list[sqlite3.Row]:
     return connection.execute(
         "SELECT q.video_id, q.rank FROM queue q WHERE q.queue=:queue AND q.open AND q.rank>=:from AND q.rank<:to"
-        f" AND {_UNSEEN} AND {_NOT_MINE} AND {_WANTED} ORDER BY q.rank LIMIT :n",
+        f" AND {_UNSEEN} AND {_NOT_MINE} AND {_WANTED} AND {_NO_EXAMPLE} ORDER BY q.rank LIMIT :n",
         values,
     ).fetchall()
 
@@ -146,7 +157,7 @@ def _is_gold_turn(reviewer: str, queue: str, handed: int, gold_every: int) -> bo
 def _skipped(connection: sqlite3.Connection, values: dict[str, object]) -> list[QueueItem]:
     rows = connection.execute(
         "SELECT q.video_id FROM judged s JOIN queue q ON q.video_id=s.video_id AND q.queue=:queue"
-        f" WHERE s.reviewer=:me AND s.verdict IS NULL AND q.open AND {_NOT_MINE} AND {_WANTED}"
+        f" WHERE s.reviewer=:me AND s.verdict IS NULL AND q.open AND {_NOT_MINE} AND {_WANTED} AND {_NO_EXAMPLE}"
         " ORDER BY s.skipped LIMIT :n",
         values,
     ).fetchall()
@@ -264,19 +275,19 @@ def draw_sample(index: Index, store: Store, size: int, seed: int) -> None:
     set_queue(index, "sample", drawn[:size])
 
 
-def queue_counts(index: Index, queue: str, k: int) -> tuple[int, int, int]:
-    """Videos in a queue, those of them that wait for a judgement, and the judgements that they wait for."""
+def queue_counts(index: Index, queue: str, k: int, aside: Sequence[str] = ()) -> tuple[int, int, int]:
+    """Videos in a queue (but not those ``aside``), those that wait for a judgement, and the judgements they wait for."""
     if queue == "conflicts":
         sql = "SELECT count(*), count(*), count(*) FROM videos WHERE conflict NOTNULL"
     elif k == 1:
         open_ones = "count(*) FILTER (WHERE open)"
-        sql = f"SELECT count(*), {open_ones}, {open_ones} FROM queue WHERE queue=:queue"
+        sql = f"SELECT count(*), {open_ones}, {open_ones} FROM queue q WHERE queue=:queue AND {_NO_EXAMPLE}"
     else:
         sql = (
             "SELECT count(*), count(*) FILTER (WHERE q.open), coalesce(sum(max(1, :k - v.judged)) FILTER (WHERE q.open), 0)"
-            " FROM queue q JOIN videos v USING(video_id) WHERE q.queue=:queue"
+            f" FROM queue q JOIN videos v USING(video_id) WHERE q.queue=:queue AND {_NO_EXAMPLE}"
         )
-    total, left, judgements = index.database.rows(sql, {"queue": queue, "k": k})[0]
+    total, left, judgements = index.database.rows(sql, {"queue": queue, "k": k, "aside": json.dumps(aside)})[0]
     return total, left, judgements
 
 

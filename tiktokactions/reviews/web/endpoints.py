@@ -136,6 +136,7 @@ def _answer(web: Web, session: Session, item: ReviewItem, entry: QueueItem) -> s
     return shown.model_copy(
         update={
             "why": item.evidence if is_blind else item.why,
+            "labels": web.desk.guide.offered(item.record.labels),
             "note": "" if again is None else f"Please look again. {again.comment}",
             "prefill": web.desk.is_prefilled(entry.queue, entry.video_id),
             # A clip is there or not by the video's status: among gold items all are played from their sources.

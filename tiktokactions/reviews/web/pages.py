@@ -16,6 +16,7 @@ from tiktokactions.reviews.gallery import ORDERS
 from tiktokactions.reviews.web import shapes
 from tiktokactions.reviews.web.context import TheWeb, Web, web_of
 from tiktokactions.reviews.web.endpoints import GalleryQuery, item_of
+from tiktokactions.reviews.web.served import file_response
 from tiktokactions.reviews.web.sessions import Session
 
 HELD_AHEAD = 5
@@ -67,6 +68,8 @@ def _page(
         "mark": "" if session is None else web.sessions.mark(session),
         "flags": [] if session is None or not session.is_owner else flags.set_aside(web.desk.store),
         "sent_back": {} if session is None else flags.sent_back(web.desk.store, session.person.id),
+        "guide": web.desk.guide,
+        "media_url": shapes.media_url,
         "dataset_name": web.desk.dataset.resolve().name,
     }
     return web.templates.TemplateResponse(request, template, common | values, status_code=status_code)
@@ -80,6 +83,7 @@ def _boot(web: Web, session: Session, **values: object) -> JsonObject:
         "dataset": hashlib.sha256(str(web.desk.dataset.resolve()).encode()).hexdigest()[:8],
         "page_version": web.page_version,
         "held_ahead": HELD_AHEAD,
+        "labels": web.desk.guide.names,
     } | values
 
 
@@ -110,6 +114,16 @@ def one_video(web: TheWeb, session: Visitor, request: Request, video_id: str) ->
     )
 
 
+@pages.get("/guide/{number}")
+async def example(web: TheWeb, session: Visitor, request: Request, number: int) -> Response:
+    """The file that shows what a label means."""
+    labels = web.desk.guide.labels
+    file = labels[number].file if 0 <= number < len(labels) else None
+    if file is None:
+        raise HTTPException(404, "There is no such example.")
+    return await file_response(request, file)
+
+
 # --- looking ---------------------------------------------------------------------------------------------------------
 
 
@@ -137,7 +151,6 @@ def gallery(web: TheWeb, session: Visitor, request: Request) -> Response:
         orders=ORDERS,
         next=f"/gallery?{urlencode(kept | {'after': page.next})}" if page.next else None,
         previous=f"/gallery?{urlencode(kept | {'before': page.previous})}" if page.previous else None,
-        media_url=shapes.media_url,
     )
 
 

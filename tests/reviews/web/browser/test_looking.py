@@ -68,7 +68,13 @@ def looks_right(page: Any, where: str) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_axe_finds_nothing_on_any_page(data, visit, size):
     axe = (importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text()
-    with served(data, reviewers_per_video=2) as address:
+    (data.parent / "how.md").write_text("# Watch\n\nto the [end](https://e.org)\n\n| a |\n|---|\n| b |\n")
+    labels = data.parent / "labels.csv"
+    labels.write_text(
+        f"label,definition,example\ndance,moves,{next(data.glob('thumbs/*.strip.jpg')).stem[:-6]}\njump,,\n"
+    )
+    guide = {"label_list": str(labels), "guidelines": str(data.parent / "how.md")}
+    with served(data, reviewers_per_video=2, **guide) as address:
         people = [visit(address, token=api.review_invite(data, name).token) for name in ("Ann", "Bob")]
         for page, key in zip(people, "ar", strict=True):  # a conflict
             press(page, key)
@@ -79,11 +85,15 @@ def test_axe_finds_nothing_on_any_page(data, visit, size):
         until(people[0], "document.getElementById('recorded').textContent.includes('Flagged')")
         page = visit(address, size, has_touch=size != "laptop")
         paths = ("/", "/?queue=conflicts", f"/videos/{shown(page)}", "/gallery", "/owner", "/name", "/join", "/nowhere")
-        for path, key in (*((path, "") for path in paths), ("/", "?"), ("/", "f")):
+        for path, key in (*((path, "") for path in paths), *(("/", key) for key in "?fdi")):
             page.goto(address + path)
             until(page, "!document.body.classList.contains('review') || document.body.dataset.ready")
             if key:
                 page.keyboard.press(key)
+            if key == "i":
+                page.wait_for_timeout(300)
+                page.keyboard.press("o")
+                until(page, "document.querySelector('#parts li')")
             page.evaluate(axe)
             for theme in ("light", "dark"):
                 page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)

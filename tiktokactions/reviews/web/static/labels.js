@@ -1,9 +1,12 @@
 // The actions in a clip: those of its hashtags, others from a list that can be searched, free tags.
 
-import { ask } from "./talk.js";
+import { ask, boot } from "./talk.js";
 
 const $ = (id) => document.getElementById(id);
 const clean = (text) => text.trim().replace(/^#/, "").replace(/\s+/g, " ");
+
+// A label as it may be given: as it stands on the closed list, where there is one; else null.
+export const listed = (label) => (boot.labels.length ? boot.labels.find((name) => name.toLowerCase() === label.toLowerCase()) ?? null : label);
 
 export class Labels {
   constructor(onChange) {
@@ -105,7 +108,7 @@ export class Labels {
   }
 
   add(text) {
-    const label = clean(text);
+    const label = listed(clean(text));
     if (!label) return;
     const known = this.choice.offered.find((other) => other.toLowerCase() === label.toLowerCase());
     if (!known) this.choice.offered.push(label);
@@ -125,7 +128,7 @@ export class Labels {
     this.listedFor = text;
     const typed = clean(text);
     this.choices = found.filter(({ label }) => this.choice.said[label] !== "yes");
-    if (typed && !this.choices.some(({ label }) => label.toLowerCase() === typed.toLowerCase())) this.choices.push({ label: typed, isNew: true });
+    if (typed && !boot.labels.length && !this.choices.some(({ label }) => label.toLowerCase() === typed.toLowerCase())) this.choices.push({ label: typed, isNew: true });
     this.at = typed && this.choices.length ? 0 : -1;
     this.drawList();
   }

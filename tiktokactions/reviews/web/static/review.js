@@ -486,6 +486,7 @@ const HELD_KEYS = {
   i: () => markPart(false),
   o: () => markPart(true),
   b: () => { state.boxes = !state.boxes; state.near = null; drawBoxes($("boxes"), current(), []); document.body.classList.toggle("no-boxes", !state.boxes); },
+  d: () => guide(),
   f: () => $("flag").showModal(),
   PageUp: () => $("previous")?.href && $("previous").click(),
   PageDown: () => $("next")?.href && $("next").click(),
@@ -534,6 +535,11 @@ function faster(by) {
   drawState();
 }
 
+function guide() {
+  for (const video of document.querySelectorAll("[data-poster]")) video.poster = video.dataset.poster;
+  $("guide")?.showModal();
+}
+
 function help() {
   if ($("help").open) $("help").close();
   else $("help").showModal();
@@ -580,6 +586,9 @@ $("flag-form").addEventListener("submit", async (event) => {
   show();
   refill();
 });
+$("guide-button")?.addEventListener("click", guide);
+for (const button of document.querySelectorAll("[data-mark]")) button.addEventListener("click", () => { $("guide").close(); labels.add(button.dataset.mark); });
+$("guide")?.addEventListener("close", () => { for (const video of $("guide").querySelectorAll("video")) video.pause(); });
 $("undo").addEventListener("click", undo);
 $("help-button").addEventListener("click", help);
 $("gold")?.addEventListener("change", async (event) => {

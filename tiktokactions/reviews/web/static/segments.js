@@ -1,5 +1,6 @@
 // Parts of the video with labels of their own, beside the clip: begun and ended at the playhead, named one by one.
 
+import { listed } from "./labels.js";
 import { ask } from "./talk.js";
 
 const $ = (id) => document.getElementById(id);
@@ -78,7 +79,7 @@ export class Segments {
     add.setAttribute("list", "part-labels");
     for (const what of ["focus", "input"]) add.addEventListener(what, () => this.offer(add.value));
     add.addEventListener("change", () => {
-      const label = add.value.trim().replace(/^#/, "").replace(/\s+/g, " "), typing = document.activeElement === add;
+      const label = listed(add.value.trim().replace(/^#/, "").replace(/\s+/g, " ")), typing = document.activeElement === add;
       if (!label || part.labels.includes(label)) return;
       part.labels.push(label);
       this.onLabel(part, label);
