@@ -254,18 +254,14 @@ def open_desk(
         opened.close()
         raise
     desk.refresh(report)
-<<<<<<< HEAD
     if options.suggested and not has_suggestions(desk.index):
         desk.close()
         raise UsageError(f"{data.folder}: nothing is suggested yet; run 'tiktokactions review suggest {data.folder}'")
-    return desk
-=======
     try:
         return replace(desk, guide=read_guide(options.label_list, options.guidelines, desk.is_there))
     except UsageError:
         desk.close()
         raise
->>>>>>> 139f526 (Review: a closed list of labels with definitions and examples, and guidelines on the page)
 
 
 @functools.cache
