@@ -80,6 +80,40 @@ def test_two_people_never_get_the_same_item(desks: Any) -> None:
     assert ids(desk, "ann", exclude=ann) == [], "everything is in somebody's hands"
 
 
+def test_two_tabs_of_one_person_hold_videos_of_their_own(desks: Any) -> None:
+    desk = desks(doubtful(6))
+    one, other = ids(desk, "ann", tab="one"), ids(desk, "ann", tab="other")
+    assert len({*one, *other}) == 6 and ids(desk, "ann", tab="third") == []
+    assert (ids(desk, "ann", tab="one"), ids(desk, "ann", tab="other")) == (one, other), "a reload finds its own again"
+    desk.decide("ann", says(one[0]))
+    desk.release("ann", [*one, *other], tab="one")
+    assert ids(desk, "ann", tab="other") == other, "neither an answer nor the end of one tab ends the other's leases"
+    assert sorted(ids(desk, "ann", tab="third")) == sorted(one[1:])
+    undone = desk.undo("ann", "undo-0001", tab="other")
+    assert undone is not None and one[0] in ids(desk, "ann", count=6, tab="other")
+
+
+def test_which_queues_a_person_may_choose(desks: Any) -> None:
+    desk = desks([*doubtful(3), a_record("good")], reviewers_per_video=2)
+    assert list(desk.queues("ann", False)) == ["review"]
+    assert list(desk.queues("owner", True)) == ["review", "conflicts"]
+    desk.decide("ann", says("v00"))
+    desk.flag("ann", "v00", "sent_back", "look again")
+    desk.flag("ann", "v01", "sensitive")
+    assert desk.queues("ann", False) == {"review": "new videos", "sent_back": "sent back to you (1)"}
+    assert list(desk.queues("owner", True)) == ["review", "conflicts", "flagged"]
+    assert ids(desk, "ann", queue_name="sent_back") == ["v00"] and ids(desk, "bob", queue_name="sent_back") == []
+    assert (desk.progress("ann", "sent_back").left, desk.progress("bob", "sent_back").left) == (1, 0)
+    assert ids(desk, "owner", queue_name="flagged") == ["v01"]
+    desk.decide("owner", says("v01", "reject"))
+    assert ids(desk, "owner", queue_name="flagged") == [], "looked at; the flag stays until it is settled"
+    desk.decide("ann", says("v00", "reject"))
+    assert ids(desk, "ann", queue_name="sent_back") == []
+    sample = desks((), sample=1)
+    assert list(sample.queues("ann", False)) == ["sample"], "the other one would tell what became of its videos"
+    assert list(sample.queues("owner", True)) == ["sample", "review", "conflicts", "flagged"]
+
+
 def test_a_lease_ends_by_itself_and_when_given_back(desks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = desks(doubtful(4), lease_s=60)
     ann = ids(desk, "ann", 2)

@@ -89,12 +89,12 @@ class Desk:
     # --- judging ---------------------------------------------------------------------------------------------------
 
     def next_items(
-        self, reviewer: str, queue_name: str | None = None, count: int = 3, exclude: Collection[str] = ()
+        self, reviewer: str, queue_name: str | None = None, count: int = 3, exclude: Collection[str] = (), tab: str = ""
     ) -> list[QueueItem]:
         """Lease the next videos to a person; see :func:`tiktokactions.reviews.queue.next_items`."""
         name, count = queue_name or self.options.queue, max(0, min(count, 20))
         aside = self.guide.examples
-        return queue.next_items(self.index, self.store, self.options, reviewer, name, count, exclude, aside)
+        return queue.next_items(self.index, self.store, self.options, reviewer, name, count, exclude, aside, tab)
 
     def is_there(self, video_id: str) -> bool:
         """Whether a video is in the dataset; those that were taken down are not."""
@@ -120,13 +120,15 @@ class Desk:
         catch_up(self.index, self.store)
         return decision
 
-    def undo(self, reviewer: str, client_key: str, page_version: str = "", takes_back: str = "") -> Decision | None:
+    def undo(
+        self, reviewer: str, client_key: str, page_version: str = "", takes_back: str = "", tab: str = ""
+    ) -> Decision | None:
         """Take back a person's decision (by its client key, else the newest) and lease its video to them again; None where
         nothing is left."""
         undone = ledger.undo_last(self.store, reviewer, client_key, page_version, takes_back)
         if undone is not None and not undone.repeated:
             catch_up(self.index, self.store)
-            queue.lease_again(self.index, reviewer, undone.queue, undone.video_id, self.options.lease_s)
+            queue.lease_again(self.index, reviewer, undone.queue, undone.video_id, self.options.lease_s, tab)
         return undone
 
     def is_prefilled(self, queue_name: str, video_id: str) -> bool:
@@ -150,13 +152,13 @@ class Desk:
         flags.add_flag(self.store, reviewer, video_id, kind, comment)
         catch_up(self.index, self.store)
 
-    def renew(self, reviewer: str, video_ids: Collection[str]) -> None:
+    def renew(self, reviewer: str, video_ids: Collection[str], tab: str = "") -> None:
         """The page is still open: what it holds stays leased."""
-        queue.renew(self.index, reviewer, video_ids, self.options.lease_s)
+        queue.renew(self.index, reviewer, video_ids, self.options.lease_s, tab)
 
-    def release(self, reviewer: str, video_ids: Collection[str] | None = None) -> None:
+    def release(self, reviewer: str, video_ids: Collection[str] | None = None, tab: str = "") -> None:
         """Give leased videos back, all of them with None."""
-        queue.release(self.index, reviewer, video_ids)
+        queue.release(self.index, reviewer, video_ids, tab)
 
     def set_gold(self, video_id: str, verdict: str | None, by: str = "owner") -> None:
         """Make a video a gold item, whose answer is known; with None it stops being one.
@@ -171,11 +173,29 @@ class Desk:
             golden.set_gold(self.store, video_id, verdict, by=by)
         fold_videos(self.index, self.store, [video_id])
 
+    def queues(self, reviewer: str, is_owner: bool) -> dict[str, str]:
+        """What a person may choose to judge, and its title. To reviewers the others would tell what became of the videos in
+        them, or what is thought of their labels: they have the owner's choice, and what was sent back to them."""
+        first = self.options.queue
+        back = len(queue.listed_videos(self.store, reviewer, "sent_back"))
+        found = {"review": "new videos"} if first == "review" or is_owner else {}
+        found |= {"sent_back": f"sent back to you ({back})"} if back else {}
+        if is_owner:
+            known = {"sample": "quality sample", "suggested": "labels likely wrong"}
+            sql = "SELECT 1 FROM queue WHERE queue=? LIMIT 1"
+            found |= {name: title for name, title in known.items() if self.index.database.first(sql, (name,))}
+            found |= {"conflicts": "conflicts"}
+            found |= {"flagged": "flagged"} if flags.set_aside(self.store) else {}
+        return {first: found.get(first, f"#{self.options.label}" if self.options.label else "videos")} | found
+
     # --- looking ---------------------------------------------------------------------------------------------------
 
     def progress(self, reviewer: str, queue_name: str | None = None) -> Progress:
         """How far a queue has come, and how fast a person is; counts are at most a second old."""
         name = queue_name or self.options.queue
+        if name in queue.LISTED:
+            waiting = len(queue.listed_videos(self.store, reviewer, name))
+            return pace_of(self.store, reviewer, name, *(waiting,) * 3, queue.count_judged(self.index, reviewer))
         queue.ensure_queue(self.index, name)
         known = self._remembered.counts.get(name)
         began = time.monotonic()

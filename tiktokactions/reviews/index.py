@@ -12,7 +12,7 @@ from tiktokactions.curation.options import CurateOptions
 from tiktokactions.reviews.database import Database
 from tiktokactions.reviews.rows import column_definitions, shown
 
-FORMAT = 3
+FORMAT = 4
 _BOTH, _MANIFEST, _GALLERY = shown("manifest gallery"), shown("manifest"), shown("gallery")
 
 
@@ -79,6 +79,7 @@ CREATE INDEX alike_of_other ON alike(other);
 CREATE INDEX judged_of_video ON judged(video_id);
 CREATE TABLE leases(
   video_id TEXT, reviewer TEXT, queue TEXT NOT NULL, began REAL NOT NULL, ends REAL NOT NULL,
+  tab TEXT NOT NULL DEFAULT '',
   PRIMARY KEY(video_id, reviewer)
 ) WITHOUT ROWID;
 CREATE INDEX leases_of_reviewer ON leases(reviewer);

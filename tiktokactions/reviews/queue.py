@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from tiktokactions.reviews.flags import set_aside
+from tiktokactions.reviews.flags import sent_back, set_aside
 from tiktokactions.reviews.folding import catch_up
 from tiktokactions.reviews.golden import gold
 from tiktokactions.reviews.index import Index, set_queue
@@ -17,6 +17,8 @@ from tiktokactions.reviews.options import ReviewOptions
 from tiktokactions.reviews.order import scramble
 from tiktokactions.reviews.store import Store, now_utc, reviewers_per_video
 
+LISTED = ("sent_back", "flagged")
+"""Queues that are lists of flags."""
 _UNSEEN = "NOT EXISTS (SELECT 1 FROM judged j WHERE j.reviewer=:me AND j.video_id=q.video_id)"
 _NO_EXAMPLE = "q.video_id NOT IN (SELECT value FROM json_each(:aside))"
 """Videos that show people what a label means are not handed out: they would give their own answer."""
@@ -50,16 +52,18 @@ def next_items(
     count: int,
     exclude: Collection[str],
     aside: Sequence[str] = (),
+    tab: str = "",
 ) -> list[QueueItem]:
     """Lease the next videos of a queue to a person: at most ``count``, fewer where the queue is nearly done.
 
-    First come the videos that the person holds already and does not name in ``exclude`` (the page was loaded again),
-    then the open ones in the queue's order, then those the person has skipped. Judgements and leases together never
+    First come the videos that this ``tab`` of the person holds already and does not name in ``exclude`` (the page was loaded
+    again), then the open ones in the queue's order, then those the person has skipped. Judgements and leases together never
     exceed the number of judgements that a video needs. ``aside``: videos that are not handed out.
     """
     catch_up(index, store)
     ensure_queue(index, queue)
-    answers = set(gold(store)) if options.gold_every and queue != "conflicts" else set()
+    is_listed = queue in ("conflicts", *LISTED)
+    answers = set(gold(store)) if options.gold_every and not is_listed else set()
     answers -= {flag.video_id for flag in set_aside(store)} | set(aside)
     with index.database.write() as connection:
         now = (
@@ -68,16 +72,16 @@ def next_items(
         if connection.execute(f"DELETE FROM leases WHERE {_LAPSED}", {"now": now}).rowcount:
             connection.execute("UPDATE places SET empty=0 WHERE empty")
         values = {"me": reviewer, "queue": queue, "k": reviewers_per_video(store), "n": count}
-        values["aside"] = json.dumps(aside)
+        values |= {"aside": json.dumps(aside), "tab": tab, "listed": json.dumps(listed_videos(store, reviewer, queue))}
         items = _held(connection, values, exclude)[:count]
-        if queue == "conflicts":
-            items += _conflicts(connection, values | {"n": count - len(items)})
+        if is_listed:
+            items += _listed(connection, values | {"n": count - len(items)})
         else:
             items += _fresh(connection, values | {"n": count - len(items)}, sorted(answers), options.gold_every)
             items += _skipped(connection, values | {"n": count - len(items)})
         connection.executemany(
-            "INSERT OR REPLACE INTO leases VALUES(?, ?, ?, ?, ?)",
-            [(item.video_id, reviewer, queue, now, now + options.lease_s) for item in items],
+            "INSERT OR REPLACE INTO leases VALUES(?, ?, ?, ?, ?, ?)",
+            [(item.video_id, reviewer, queue, now, now + options.lease_s, tab) for item in items],
         )
     return items
 
@@ -87,7 +91,7 @@ def _held(connection: sqlite3.Connection, values: dict[str, object], exclude: Co
         "SELECT l.video_id, coalesce(j.skipped, 0) AS skipped FROM leases l"
         " LEFT JOIN queue q ON q.queue=l.queue AND q.video_id=l.video_id"
         " LEFT JOIN judged j ON j.reviewer=l.reviewer AND j.video_id=l.video_id"
-        " WHERE l.reviewer=:me AND l.queue=:queue ORDER BY skipped, q.rank",
+        " WHERE l.reviewer=:me AND l.queue=:queue AND l.tab=:tab ORDER BY skipped, q.rank",
         values,
     ).fetchall()
     return [QueueItem(row[0], str(values["queue"]), row[1] > 0) for row in rows if row[0] not in exclude]
@@ -164,46 +168,59 @@ def _skipped(connection: sqlite3.Connection, values: dict[str, object]) -> list[
     return [QueueItem(row[0], str(values["queue"]), True) for row in rows]
 
 
-def _conflicts(connection: sqlite3.Connection, values: dict[str, object]) -> list[QueueItem]:
+def listed_videos(store: Store, reviewer: str, queue: str) -> list[str]:
+    """The videos of a queue that is a list of flags: those sent back to a person, those that were set aside."""
+    if queue == "sent_back":
+        return list(sent_back(store, reviewer))
+    return [flag.video_id for flag in set_aside(store)] if queue == "flagged" else []
+
+
+def _listed(connection: sqlite3.Connection, values: dict[str, object]) -> list[QueueItem]:
+    which = (
+        "q.conflict NOTNULL"
+        if values["queue"] == "conflicts"
+        else "q.video_id IN (SELECT value FROM json_each(:listed))"
+    )
     rows = connection.execute(
         "SELECT q.video_id, coalesce(j.skipped, 0) AS skipped FROM videos q"
         " LEFT JOIN judged j ON j.reviewer=:me AND j.video_id=q.video_id"
-        " WHERE q.conflict NOTNULL AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.video_id=q.video_id)"
+        f" WHERE {which} AND (:queue<>'flagged' OR j.verdict IS NULL)"
+        " AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.video_id=q.video_id)"
         " ORDER BY skipped, q.video_id LIMIT :n",
         values,
     ).fetchall()
-    return [QueueItem(row[0], "conflicts", row[1] > 0) for row in rows]
+    return [QueueItem(row[0], str(values["queue"]), row[1] > 0) for row in rows]
 
 
 # --- leases --------------------------------------------------------------------------------------------------------
 
 
-def renew(index: Index, reviewer: str, video_ids: Collection[str], lease_s: float) -> None:
-    """The page is still open: what a person holds stays theirs."""
+def renew(index: Index, reviewer: str, video_ids: Collection[str], lease_s: float, tab: str = "") -> None:
+    """The page is still open: what a person's tab holds stays theirs."""
     with index.database.write() as connection:
         now = time.monotonic()
         connection.executemany(
-            "UPDATE leases SET began=?, ends=? WHERE reviewer=? AND video_id=?",
-            [(now, now + lease_s, reviewer, video_id) for video_id in video_ids],
+            "UPDATE leases SET began=?, ends=? WHERE reviewer=? AND video_id=? AND tab=?",
+            [(now, now + lease_s, reviewer, video_id, tab) for video_id in video_ids],
         )
 
 
-def release(index: Index, reviewer: str, video_ids: Collection[str] | None = None) -> None:
-    """Give back some videos, or all that a person holds."""
+def release(index: Index, reviewer: str, video_ids: Collection[str] | None = None, tab: str = "") -> None:
+    """Give back some videos that a person's tab holds, or all that the person holds."""
     with index.database.write() as connection:
-        rows = connection.execute("SELECT video_id, queue FROM leases WHERE reviewer=?", (reviewer,)).fetchall()
+        rows = connection.execute("SELECT video_id, queue, tab FROM leases WHERE reviewer=?", (reviewer,)).fetchall()
         for row in rows:
-            if video_ids is None or row["video_id"] in video_ids:
+            if video_ids is None or (row["video_id"] in video_ids and row["tab"] == tab):
                 connection.execute("DELETE FROM leases WHERE reviewer=? AND video_id=?", (reviewer, row["video_id"]))
                 _step_back(connection, row["queue"], row["video_id"])
 
 
-def lease_again(index: Index, reviewer: str, queue: str, video_id: str, lease_s: float) -> None:
+def lease_again(index: Index, reviewer: str, queue: str, video_id: str, lease_s: float, tab: str = "") -> None:
     """Lease a video again to the person who took back a decision on it, even if somebody else holds it."""
     with index.database.write() as connection:
         now = time.monotonic()
-        values = (video_id, reviewer, queue, now, now + lease_s)
-        connection.execute("INSERT OR REPLACE INTO leases VALUES(?, ?, ?, ?, ?)", values)
+        values = (video_id, reviewer, queue, now, now + lease_s, tab)
+        connection.execute("INSERT OR REPLACE INTO leases VALUES(?, ?, ?, ?, ?, ?)", values)
         _step_back(connection, queue, video_id)
 
 

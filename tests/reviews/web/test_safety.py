@@ -278,3 +278,13 @@ def test_a_forged_cookie_is_worth_nothing(desk, visitor):
         stranger = Visitor(desk)
         stranger.cookies.set(name, forged)
         assert stranger.get("/api/session").status_code == 401, forged
+
+
+def test_a_reviewer_cannot_open_queues_that_tell_what_others_know(desk):
+    people_there = {name: people.invite(desk.store, name)[1] for name in ("Ann",)}
+    ann = Visitor(desk).enter(f"/?token={people_there['Ann']}")
+    for name in ("sample", "suggested", "conflicts", "flagged"):
+        assert ann.get(f"/?queue={name}").status_code == 403, name
+        assert ann.change("/api/next", {"queue": name}).status_code == 403, name
+    page = ann.get("/").text
+    assert 'id="queue"' not in page and "conflict" not in page

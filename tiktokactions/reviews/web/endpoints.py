@@ -46,6 +46,7 @@ PROBLEMS: dict[int | str, JsonObject] = {
     code: {"model": shapes.Problem, "description": text} for code, text in _SAID.items()
 }
 UNKNOWN: dict[int | str, JsonObject] = {404: {"model": shapes.Problem, "description": "No such video, person or page."}}
+OWNERS_QUEUES = ("sample", "suggested", "conflicts", "flagged")
 _log = logging.getLogger(__name__)
 PathId = Annotated[str, Path(max_length=200)]
 open_api = APIRouter(prefix="/api", responses=PROBLEMS)
@@ -100,15 +101,22 @@ def leave(web: TheWeb, session: MayChange, response: Response) -> shapes.Done:
 def next_videos(web: TheWeb, session: MayChange, given: shapes.NextGiven) -> shapes.NextAnswer:
     """The next videos, reserved for you for a while. Those you hold already and do not name in `exclude` come first."""
     queue = given.queue or web.desk.options.queue
-    if queue == "conflicts" and not session.is_owner:
-        raise HTTPException(403, "Only the owner settles conflicts.")
-    return next_answer(web, session, queue, given.count, given.exclude)
+    check_queue(web, session, queue)
+    return next_answer(web, session, queue, given.count, given.exclude, given.tab)
 
 
-def next_answer(web: Web, session: Session, queue: str, count: int, exclude: Collection[str]) -> shapes.NextAnswer:
+def check_queue(web: Web, session: Session, queue: str) -> None:
+    """403 for a queue that would tell a reviewer what others know of its videos."""
+    if not session.is_owner and queue in OWNERS_QUEUES and queue != web.desk.options.queue:
+        raise HTTPException(403, "This queue is the owner's.")
+
+
+def next_answer(
+    web: Web, session: Session, queue: str, count: int, exclude: Collection[str], tab: str = ""
+) -> shapes.NextAnswer:
     unreadable: list[str] = []
     while True:
-        waiting = web.desk.next_items(session.person.id, queue, count, [*exclude, *unreadable])
+        waiting = web.desk.next_items(session.person.id, queue, count, [*exclude, *unreadable], tab)
         found = {entry.video_id: _item(web, entry.video_id) for entry in waiting}
         broken = [video_id for video_id, item in found.items() if item is None]
         # A record that is gone or damaged cannot be judged: it is left aside, and the next ones are asked for.
@@ -163,7 +171,7 @@ def decide(web: TheWeb, session: MayChange, given: shapes.DecisionGiven) -> shap
 @api.post("/undo")
 def undo(web: TheWeb, session: MayChange, given: shapes.UndoGiven) -> shapes.UndoAnswer:
     """Take back one of your decisions that stand: the one you name, else the newest; call it again for the one before."""
-    undone = web.desk.undo(session.person.id, given.client_key, given.page_version, given.takes_back)
+    undone = web.desk.undo(session.person.id, given.client_key, given.page_version, given.takes_back, given.tab)
     if undone is None:
         return shapes.UndoAnswer(undone=None, item=None, previous=None)
     item = _item(web, undone.video_id)
@@ -175,14 +183,14 @@ def undo(web: TheWeb, session: MayChange, given: shapes.UndoGiven) -> shapes.Und
 @api.post("/leases/renew")
 def renew(web: TheWeb, session: MayChange, given: shapes.LeasesGiven) -> shapes.Renewed:
     """The page is still open: keep these videos reserved. The answer names those that are not in the dataset any more."""
-    web.desk.renew(session.person.id, given.video_ids)
+    web.desk.renew(session.person.id, given.video_ids, given.tab)
     return shapes.Renewed(gone=[video_id for video_id in given.video_ids if not web.desk.is_there(video_id)])
 
 
 @api.post("/leases/release")
 def release(web: TheWeb, session: MayChange, given: shapes.LeasesGiven) -> shapes.Done:
     """The page closes: others may have these videos."""
-    web.desk.release(session.person.id, given.video_ids)
+    web.desk.release(session.person.id, given.video_ids, given.tab)
     return shapes.Done()
 
 

@@ -15,7 +15,7 @@ from tiktokactions.reviews import flags, golden, people
 from tiktokactions.reviews.gallery import ORDERS
 from tiktokactions.reviews.web import shapes
 from tiktokactions.reviews.web.context import TheWeb, Web, web_of
-from tiktokactions.reviews.web.endpoints import GalleryQuery, item_of
+from tiktokactions.reviews.web.endpoints import GalleryQuery, check_queue, item_of
 from tiktokactions.reviews.web.served import file_response
 from tiktokactions.reviews.web.sessions import Session
 
@@ -95,12 +95,13 @@ def review(
     web: TheWeb, session: Visitor, request: Request, queue: Annotated[str, Query(max_length=150)] = ""
 ) -> Response:
     name = queue or web.desk.options.queue
-    if name == "conflicts" and not session.is_owner:
-        raise HTTPException(403, "Only the owner settles conflicts.")
+    check_queue(web, session, name)
     # A page that is only opened reserves nothing: its script asks for videos.
     progress = dataclasses.asdict(web.desk.progress(session.person.id, name))
     boot = _boot(web, session, queue=name, single=False, items=[], progress=progress)
-    return _page(web, request, session, "review.html", boot=boot, tab="review", queue=name, first="")
+    queues = web.desk.queues(session.person.id, session.is_owner)
+    queues = {name: name} | queues if name not in queues else queues
+    return _page(web, request, session, "review.html", boot=boot, tab="review", queue=name, queues=queues, first="")
 
 
 @pages.get("/videos/{video_id}")

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 ClientKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:\-]{8,128}$")]
 VideoId = Annotated[str, Field(min_length=1, max_length=200)]
 QueueName = Annotated[str, Field(max_length=150)]
+Tab = Annotated[
+    str, Field(max_length=64, description="Names one of several pages of a person, which hold videos of their own.")
+]
 Text = Annotated[str, Field(max_length=TEXT_AT_MOST)]
 Texts = Annotated[list[Text], Field(max_length=NAMES_AT_MOST)]
 # JSON has no whole numbers: 12.0 may be one. This stands after the bounds, or OpenAPI would not describe them.
@@ -137,16 +140,19 @@ class UndoGiven(_Given):
         "", description="The `client_key` of the decision to take back; empty: your newest."
     )
     page_version: Annotated[str, Field(max_length=100)] = ""
+    tab: Tab = ""
 
 
 class NextGiven(_Given):
     queue: QueueName = ""
     count: Annotated[int, Field(ge=1, le=20), WHOLE] = 3
     exclude: Annotated[list[VideoId], Field(max_length=200)] = []
+    tab: Tab = ""
 
 
 class LeasesGiven(_Given):
     video_ids: Annotated[list[VideoId], Field(max_length=200)]
+    tab: Tab = ""
 
 
 class FlagGiven(_Given):

@@ -255,6 +255,26 @@ def test_two_people_and_a_conflict(data, visit):
         assert rows(data, "video_id, verdict, reviewer, adjudication")[-1] == (video, "reject", "owner", 1)
 
 
+def test_two_tabs_and_the_choice_of_a_queue(data, visit):
+    with served(data) as address:
+        one = visit(address)
+        other = one.context.new_page()
+        other.goto(address)
+        until(other, "document.body.dataset.ready && document.body.dataset.videoId")
+        first, second = shown(one), shown(other)
+        assert first != second
+        press(other, "a")
+        other.close()
+        one.reload()
+        until(one, ARRIVED)
+        assert shown(one) == first, "the other tab has neither answered nor given back what this one holds"
+        assert one.evaluate("sessionStorage.getItem('tiktokactions-tab')") is None, "a copy of the tab is another tab"
+        one.select_option("#queue", "conflicts")
+        one.wait_for_url("**/?queue=conflicts")
+        until(one, "document.getElementById('notice').textContent.includes('All done')")
+        assert one.locator("#queue").is_visible() and one.input_value("#queue") == "conflicts"
+
+
 def test_one_judgement_each_nobody_gets_the_same(data, visit):
     with served(data) as address:
         one, other = visit(address), visit(address, token=invited(data, "Bob"))

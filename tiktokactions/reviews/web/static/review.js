@@ -3,7 +3,7 @@
 import { Labels } from "./labels.js";
 import { AWAY, Outbox } from "./outbox.js";
 import { Segments } from "./segments.js";
-import { ask, boot, newKey, send } from "./talk.js";
+import { ask, boot, newKey, send, tab } from "./talk.js";
 import { Timeline, clampSegment, drawBoxes, longEnough } from "./timeline.js";
 import { Deck, viewOf } from "./views.js";
 
@@ -342,7 +342,7 @@ function undo() {
     const last = state.past.pop();
     // The decision is named: what is in force on the server, or waits here, may have come in another order.
     const takes_back = last?.key ?? outbox.lastDecision() ?? "";
-    const outcome = await outbox.add("/api/undo", { client_key: newKey(), takes_back, page_version: boot.page_version });
+    const outcome = await outbox.add("/api/undo", { client_key: newKey(), takes_back, page_version: boot.page_version, tab });
     if (outcome.refused) return; // said by onRefused
     const told = outcome.answer;
     if (!told) {
@@ -387,7 +387,7 @@ async function refill() {
   const waiting = outbox.entries().map(({ body }) => body.video_id).filter(Boolean);
   const exclude = [...new Set([...state.items.map((item) => item.video_id), ...waiting])];
   try {
-    const { items, progress } = await send("/api/next", { queue: boot.queue, count: boot.held_ahead - state.items.length + waiting.length, exclude: exclude.slice(0, 200) });
+    const { items, progress } = await send("/api/next", { queue: boot.queue, count: boot.held_ahead - state.items.length + waiting.length, exclude: exclude.slice(0, 200), tab });
     const known = new Set([...state.items.map((item) => item.video_id), ...outbox.entries().map(({ body }) => body.video_id)]);
     const fresh = items.filter((item) => !known.has(item.video_id)).slice(0, boot.held_ahead);
     state.progress = progress;
@@ -453,7 +453,7 @@ let outbox = new Outbox(boot.dataset, boot.reviewer, {
 
 setInterval(() => {
   if (!state.items.length) return;
-  send("/api/leases/renew", { video_ids: state.items.map((item) => item.video_id) }).then(({ gone }) => {
+  send("/api/leases/renew", { video_ids: state.items.map((item) => item.video_id), tab }).then(({ gone }) => {
     if (!gone.length) return;
     toast("A video was taken out of the dataset.");
     state.items = state.items.filter((item) => !gone.includes(item.video_id)); // what was taken down stops playing
@@ -463,7 +463,7 @@ setInterval(() => {
 }, HEARTBEAT_MS);
 addEventListener("pagehide", () => {
   const video_ids = state.items.map((item) => item.video_id);
-  if (video_ids.length && !boot.single) send("/api/leases/release", { video_ids }, { keepalive: true }).catch(() => { /* they end by themselves */ });
+  if (video_ids.length && !boot.single) send("/api/leases/release", { video_ids, tab }, { keepalive: true }).catch(() => { /* they end by themselves */ });
 });
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
@@ -600,6 +600,7 @@ $("gold")?.addEventListener("change", async (event) => {
   }
 });
 $("reset-segment").addEventListener("click", resetSegment);
+$("queue")?.addEventListener("change", (event) => location.assign(`/?queue=${encodeURIComponent(event.target.value)}`));
 $("mark-part").addEventListener("click", () => markPart());
 
 const SWIPE_PX = 70;

@@ -3,6 +3,24 @@
 export const boot = JSON.parse(document.body.dataset.boot ?? "null");
 let mark = boot?.mark ?? "";
 
+// Every tab holds videos of its own. Its name outlives a reload, but is not in a copy of the tab: it is put down only while
+// the page is left.
+const TAB = "tiktokactions-tab";
+export const tab = (() => {
+  try {
+    const kept = sessionStorage.getItem(TAB);
+    sessionStorage.removeItem(TAB);
+    return kept ?? newKey();
+  } catch {
+    return newKey();
+  }
+})();
+addEventListener("pagehide", () => {
+  try {
+    sessionStorage.setItem(TAB, tab);
+  } catch { /* no sessionStorage */ }
+});
+
 export class Refused extends Error {
   constructor(status, text) {
     super(text);
