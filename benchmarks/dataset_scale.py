@@ -1,4 +1,5 @@
-"""A hundred thousand videos: what a rerun, the statistics and a new decision cost when nothing has to be decoded.
+"""Ten and a hundred thousand videos: what settling, a rerun, ten new videos, the statistics, a new decision, a list of ids
+and hydrating cost when nothing has to be decoded.
 
     python -m benchmarks.dataset_scale                     (100,000 records, about 4 GB in a temporary folder)
     python -m benchmarks.dataset_scale --records 5000      (a smoke test: prints, writes no result)
@@ -53,7 +54,8 @@ from tiktokactions.records import (
 from tiktokactions.video import library_versions
 
 LABELS = 386  # as many as the paper's dataset has
-RECORDS_IN_FULL = 100_000
+RECORDS_IN_FULL = (10_000, 100_000)
+NEW_VIDEOS = 10
 RE_UPLOADS = 0.03
 TURNED_BITS = 0.15
 FPS = 30
@@ -76,13 +78,20 @@ def build(root: Path, records: int, seed: int = 0) -> Dataset:
     detector = resolve_detector("auto").info
     options = CurateOptions(detector=detector.name)
     made = Dataset(root / "videos", root / "dataset", options, detector)
+    add(made, range(records), seed)
+    write_info(made.folder, replace(new_info(made.folder, options, detector), version=1))
+    return made
+
+
+def add(made: Dataset, numbers: range, seed: int) -> None:
+    """Videos with these numbers, curated but not settled."""
     rng = np.random.default_rng(seed)
     poster = cv2.imencode(".jpg", rng.integers(0, 255, (256, 144, 3), np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 50])[1]
     real = [parts[0] for path in sources() if (parts := describe_file(str(path)))]
     corners = np.concatenate([description.codes for description in real])
     record: VideoRecord | None = None
     described = b""
-    for number in range(records):
+    for number in numbers:
         copied = record if rng.random() < RE_UPLOADS else None
         described = described if copied else _description(real, corners, rng)
         record = _record(_source(made, number, rng), copied, rng, made)
@@ -92,8 +101,6 @@ def build(root: Path, records: int, seed: int = 0) -> Dataset:
         if record.clip is not None:
             _write(made.folder / record.clip.path, b"clip")
             _write(poster_path(made.folder, record.video_id), poster.tobytes())
-    write_info(made.folder, replace(new_info(made.folder, options, detector), version=1))
-    return made
 
 
 def _source(made: Dataset, number: int, rng: np.random.Generator) -> Source:
@@ -253,6 +260,7 @@ def measure(dataset: Dataset, command: str, *arguments: str) -> Measured:
         output.seek(0)
         if code not in (0, 1):
             raise RuntimeError(f"{command}: ended with {code}: {output.read().decode()[-800:]}")
+    print(f"{command}: {usage.ru_utime + usage.ru_stime:.1f} CPU s", file=sys.stderr, flush=True)
     records = (dataset.folder / "records").glob("*/*.json")
     rewritten = sum(path.stat().st_mtime_ns >= began_ns for path in records)
     return Measured(command, wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e9, rewritten)
@@ -263,32 +271,59 @@ def run(dataset: Dataset) -> list[Measured]:
     curate, stats = ("curate", str(dataset.videos), "-o", str(dataset.folder), "--json"), ("dataset", "stats")
     redecide = ("curate", str(dataset.folder), "--redecide", "--json")
     fewer = str(dataset.options.min_person_frames + 1)
-    return [
+    ids, hydrated = str(dataset.folder.with_name("ids")), str(dataset.folder.with_name("hydrated"))
+    first = [
         measure(dataset, "curate, first settling (finds duplicates)", *curate),
         measure(dataset, "curate, nothing to do", *curate),
+    ]
+    add(dataset, range(10**6, 10**6 + NEW_VIDEOS), seed=1)
+    return [
+        *first,
+        measure(dataset, f"curate, {NEW_VIDEOS} new videos", *curate),
         measure(dataset, "dataset stats", *stats, str(dataset.folder)),
         measure(dataset, f"curate --redecide --min-person-frames {fewer}", *redecide, "--min-person-frames", fewer),
         measure(dataset, "curate --redecide, nothing changed", *redecide),
+        measure(
+            dataset,
+            "dataset export --format ids",
+            "dataset",
+            "export",
+            str(dataset.folder),
+            *("--format", "ids", "-o", ids),
+        ),
+        # Of files that are no videos nothing is cut: this is everything else.
+        measure(
+            dataset,
+            "dataset hydrate",
+            "dataset",
+            "hydrate",
+            f"{ids}/ids.csv",
+            "--media",
+            str(dataset.videos),
+            "-o",
+            hydrated,
+        ),
     ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=RECORDS_IN_FULL)
+    parser.add_argument("--records", type=int, nargs="+", default=RECORDS_IN_FULL)
     parser.add_argument("--folder", type=Path, help="parent of the temporary folder (default: the system's)")
     options = parser.parse_args()
     facts = environment()
     print_environment(facts)
-    with tempfile.TemporaryDirectory(prefix="dataset-scale-", dir=options.folder) as name:
-        print(f"writing {options.records:,} records", file=sys.stderr)
-        dataset = build(Path(name), options.records)
-        measured = run(dataset)
     headers = ("command", "wall s", "CPU s", "peak GB", "records rewritten")
-    rows = [(m.command, m.wall_s, m.cpu_s, m.peak_gb, m.rewritten) for m in measured]
-    print_table(f"{options.records:,} records", headers, rows)
-    if options.records == RECORDS_IN_FULL:
-        result = {"records": options.records, "measured": [dict(zip(headers, row, strict=True)) for row in rows]}
-        print("\n", write_result("dataset_scale", result, facts))
+    results = []
+    for records in options.records:
+        with tempfile.TemporaryDirectory(prefix="dataset-scale-", dir=options.folder) as name:
+            print(f"writing {records:,} records", file=sys.stderr, flush=True)
+            dataset = build(Path(name), records)
+            rows = [(m.command, m.wall_s, m.cpu_s, m.peak_gb, m.rewritten) for m in run(dataset)]
+        print_table(f"{records:,} records", headers, rows)
+        results.append({"records": records, "measured": [dict(zip(headers, row, strict=True)) for row in rows]})
+    if tuple(options.records) == RECORDS_IN_FULL:
+        print("\n", write_result("dataset_scale", results[-1] | {"fewer": results[:-1]}, facts))
 
 
 if __name__ == "__main__":

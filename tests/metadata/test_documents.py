@@ -54,6 +54,9 @@ WATCHED = {
         pytest.param("\n".join(map(wrapped, ITEMS)), id="Zeeschuimer"),
         pytest.param(json.dumps(PLAYLIST), id="yt-dlp -J"),
         pytest.param(json.dumps(WATCHED), id="download your data"),
+        pytest.param(json.dumps({k: {str(n): row[k] for n, row in enumerate(API)} for k in API[0]}), id="pandas, columns"),
+        pytest.param(json.dumps({"columns": [*API[0]], "data": [[*row.values()] for row in API]}), id="pandas, split"),
+        pytest.param(json.dumps([int(i) for i in IDS]), id="a JSON list of numbers"),
         pytest.param(json.dumps(LINKS), id="a JSON list of links"),
         pytest.param("\n".join(LINKS), id="links"),
         pytest.param("\n".join(f'"{link}",seen' for link in LINKS), id="links among other things"),
@@ -90,6 +93,7 @@ def test_utf16_with_tabs_as_a_spreadsheet_saves_unicode_text() -> None:
         pytest.param(
             f"{IDS[0]}\nhello world", "expected an id or the address of a video, got 'hello world'", id="a word"
         ),
+        pytest.param("[1200, 5]", "expected an object, an id or an address", id="counts"),
         pytest.param('[{"users": {"id": 1}}]', "no video in it", id="something else"),
     ],
 )

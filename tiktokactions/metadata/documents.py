@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiktokactions.errors import UsageError
-from tiktokactions.metadata.names import id_in_name
+from tiktokactions.metadata.names import id_in_name, is_platform_id
 from tiktokactions.metadata.tables import LIST, known_columns, table_of
-from tiktokactions.metadata.values import as_id, parsed
+from tiktokactions.metadata.values import parsed
 from tiktokactions.records import JsonObject
 
 csv.field_size_limit(2**31 - 1)  # a transcript, or all comments of a video, may stand in one cell
 DELIMITERS = ",;\t|"
 YOUR_DATA = "TikTok's 'download your data'"
 _LINKS = ("Link", "link", "VideoLink")
+_ID = r"[A-Za-z0-9_-]{6,100}|\d([.,]\d+)?[eE]\+?\d+"
 _NO_VIDEO = re.compile(r"tiktok\w*\.com/(?:music|tag|sticker|effects?|live|(?:share/)?(?:music|user))\b")
 
 
@@ -157,7 +158,7 @@ def _lines(text: str) -> Iterator[Row]:
         for link in links:
             yield Row(number, {"link": link})
         word = line.strip().strip("\"',;")
-        if not links and re.fullmatch(r"[A-Za-z0-9_-]{6,100}|\d([.,]\d+)?[eE]\+?\d+", word):
+        if not links and re.fullmatch(_ID, word):
             yield Row(number, {"id": word}, is_table=True)
         elif not links and (video_id := id_in_name(line)):
             yield Row(number, {"id": video_id}, is_table=True)
@@ -187,10 +188,24 @@ def _json_rows(text: str) -> Iterator[Row]:
 
 def _posts_in(value: object) -> Iterator[Row]:
     """The posts in a JSON value, however they are wrapped: pages of an API, playlists, pages of the web site."""
-    found = list(_walk(value, is_row=True))
+    found = list(_walk(_frame_rows(value), is_row=True))
     if not found and value and not (isinstance(value, dict) and "error" in value):
         yield Row(0, None, "no video in it that any known tool describes")
     yield from found
+
+
+def _frame_rows(value: object) -> object:
+    """The rows of a table of pandas: columns and cells apart (``orient="split"``), or an object a column; else as it is."""
+    if not isinstance(value, dict) or not value:
+        return value
+    columns = list(value.values())
+    if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):
+        return [dict(zip(value["columns"], row, strict=False)) for row in value["data"] if isinstance(row, list)]
+    if all(isinstance(c, dict) and c.keys() == columns[0].keys() for c in columns) and "id" in map(
+        known_columns().get, value
+    ):
+        return [dict(zip(value, cells, strict=True)) for cells in zip(*(c.values() for c in columns), strict=True)]
+    return value
 
 
 def _walk(value: object, is_row: bool, origin: str = "") -> Iterator[Row]:
@@ -226,7 +241,5 @@ def _of_text(item: object) -> JsonObject | None:
     """A list of ids or addresses."""
     if isinstance(item, str) and "://" in item:
         return {"link": item}
-    try:
-        return {"id": as_id(item)}
-    except ValueError:
-        return None
+    is_id = re.fullmatch(_ID, item) if isinstance(item, str) else isinstance(item, int) and is_platform_id(str(item))
+    return {"id": item} if is_id else None

@@ -71,7 +71,9 @@ def as_address(value: object) -> str:
     """The id in the address of a video."""
     found = id_in_address(value) if isinstance(value, str) else None
     if found is None:
-        raise MisfitError(f"expected the address of a video, got {_shown(value)}")
+        is_short = isinstance(value, str) and re.search(r"//(vm|vt)\.tiktok\.com/|tiktok\.com/t/", value)
+        how = "; open it and take the address that it leads to" if is_short else ""
+        raise MisfitError(f"expected the address of a video, got {_shown(value)}{how}")
     return found
 
 
