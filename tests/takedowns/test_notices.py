@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from email.message import EmailMessage
 from pathlib import Path
@@ -31,34 +32,56 @@ LINK = "https://www.tiktok.com/@ann.example/video/"
         (f"video {IDS[2]}, call 4915112345678901234", IDS[2:3], (), (), ()),
         (f"Video ID;Account\n{IDS[3]};@bob\n;cid\n", IDS[3:4], ("cid",), ("bob",), ()),
         (f"<a href='{LINK}{IDS[4]}'>mine</a>", IDS[4:5], (), (), ()),
+        (f"https://out.example/?url=https%3A%2F%2Fwww.tiktok.com%2F%40a%2Fvideo%2F{IDS[0]}&d=1", IDS[:1], (), (), ()),
+        (f"remove https://www.tiktok.com/@ann.example/\n> video/{IDS[0]}\n", IDS[:1], (), (), ()),
+        (f"I am https://www.tiktok.com/@ann; it is\n{LINK}{IDS[0]}", IDS[:1], (), ("ann",), ()),
+        (f"bitte l\xf6schen: {LINK}{IDS[0]}", IDS[:1], (), (), ()),
+        ("username\nbob\n@cid\n", (), ("bob", "cid"), ("username",), ()),
+        ("everything by dora.x\nmy user name is gina\n", (), (), ("dora.x", "gina"), ()),
     ],
 )  # fmt: skip
 def test_a_text(tmp_path: Path, text: str, ids: Any, accounts: Any, mentioned: Any, unclear: Any) -> None:
-    (tmp_path / "notice.txt").write_text(text)
+    (tmp_path / "notice.txt").write_bytes(text.encode("cp1252"))
     found = read_notice(tmp_path / "notice.txt")
     assert (found.ids, found.accounts, found.mentioned, found.unclear) == (tuple(ids), accounts, mentioned, unclear)
 
 
-@pytest.mark.parametrize("kind", ["plain", "html", "both", "attached"])
+@pytest.mark.parametrize("kind", ["plain", "html", "both", "attached", "forwarded", "unknown charset"])
 def test_a_mail(tmp_path: Path, kind: str) -> None:
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = "Änn <ann@example.org>", "lab@example.org", "Mes vidéos"
     mail["Date"] = "Mon, 30 Nov 2026 10:00:00 +0100"
+    link = f"{LINK}{IDS[0]}"
     long = f"Bitte löschen Sie {'bitte ' * 15}{LINK}{IDS[0]}"
     if kind != "html":
-        mail.set_content("see the list" if kind == "attached" else long)
+        mail.set_content("see the list" if kind in ("attached", "forwarded") else long)
+    if kind == "unknown charset":
+        mail.set_param("charset", "odd-8")
+    if kind == "forwarded":
+        inner = EmailMessage()
+        inner.set_content(long)
+        mail.add_attachment(inner)
     if kind == "html":
         mail.set_content(f"<p>siehe <a href='{LINK}{IDS[0]}'>hier</a>", subtype="html")
     if kind == "both":
         mail.add_alternative(f"<p>{long}", subtype="html")
     if kind == "attached":
-        mail.add_attachment(f"url\n{LINK}{IDS[0]}\n".encode(), maintype="text", subtype="csv", filename="list.csv")
+        packed = gzip.compress(f"url\n{link}\n".encode("utf-16"))
+        mail.add_attachment(packed, maintype="application", subtype="gzip", filename="list.csv.gz")
         mail.add_attachment(b"\xff\xd8\xff\xe0", maintype="image", subtype="jpeg", filename="id.jpg")
     path = tmp_path / ("mail.eml" if kind == "plain" else "mail.txt")
     path.write_bytes(mail.as_bytes())
     found = read_notice(path)
     assert (found.ids, found.sender, found.subject) == ((IDS[0],), "Änn <ann@example.org>", "Mes vidéos")
     assert found.date.startswith("Mon, 30 Nov 2026") and found.accounts == ()
+    assert found.unclear == (("the attachment id.jpg",) if kind == "attached" else ())
+
+
+@pytest.mark.parametrize("data", [bytes(range(256)), b"%PDF-1.4", b"PK\x03\x04docx"], ids=["bytes", "pdf", "docx"])
+def test_what_is_no_text(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "notice").write_bytes(data)
+    with pytest.raises(UsageError, match=r"expected a mail, a table or a text .* save it as text"):
+        read_notice(tmp_path / "notice")
 
 
 def test_no_notice(tmp_path: Path) -> None:

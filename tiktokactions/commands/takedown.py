@@ -20,7 +20,7 @@ from tiktokactions.records import JsonObject
 from tiktokactions.takedowns.folders import adopt, elsewhere, held_in, is_dataset_folder, made_of, takedowns_of
 from tiktokactions.takedowns.letters import letter
 from tiktokactions.takedowns.links import linked_group
-from tiktokactions.takedowns.notices import Notice, held_by_name, read_notice
+from tiktokactions.takedowns.notices import UNREAD, Notice, held_by_name, read_notice
 from tiktokactions.takedowns.reports import signature
 from tiktokactions.takedowns.requests import copies_in, ids_of_creator
 from tiktokactions.takedowns.scrub import Names
@@ -40,9 +40,10 @@ class TakedownResult:
     unknown: tuple[str, ...]
     """Named ids of which nothing is held, after everything was looked at."""
     mentioned: dict[str, int]
-    """Accounts that are named but not to ask for all of their videos, and how many others of theirs are held."""
+    """Accounts that are named but not to ask for all of their videos, and how many others of theirs are held; without
+    those of which none is."""
     unclear: tuple[str, ...]
-    """Links that do not say which video they show."""
+    """Links that do not say which video they show, and attachments that cannot be read."""
     copies: tuple[str, ...]
     """Videos that show the same footage as these; they go with ``copies``."""
     kinds: dict[str, str] = field(default_factory=dict)
@@ -136,8 +137,9 @@ def _found(said: Notice, folders: Sequence[Place]) -> TakedownResult:
         before=tuple(i for i in ids if i in dead and i not in theirs),
         unknown=tuple(i for i in ids if i not in dead and i not in theirs),
         mentioned={
-            name: len({i for group in groups for i in ids_of_creator(group, name)} - ids.keys())
+            name: count
             for name in said.mentioned
+            if (count := len({i for group in groups for i in ids_of_creator(group, name)} - ids.keys()))
         },
         unclear=said.unclear,
         kinds={place: kinds[place] for place in held if place in kinds},
@@ -179,8 +181,11 @@ def lines_of(found: TakedownResult) -> list[str]:
 
 
 def _doubts(found: TakedownResult) -> list[str]:
-    lines = [f"{link}: does not say which video it shows; ask for the long address" for link in found.unclear]
-    names = [f"@{name} ({count} videos)" for name, count in found.mentioned.items() if count]
+    lines = [
+        f"{what}: not understood; {'read it' if what.startswith(UNREAD) else 'ask for the long address of the video'}"
+        for what in found.unclear
+    ]
+    names = [f"@{name} ({count} videos)" for name, count in found.mentioned.items()]
     if names:
         lines.append(
             f"named, but not for all of their videos: {', '.join(names)}; 'refresh' with `creator` takes all down"

@@ -48,8 +48,8 @@ def letter(
         lines += [f"Of these we hold nothing: {', '.join(unknown)}. We looked at ids, names of files and source paths."]
         lines += ["They are kept out from now on.", ""]
     if notice.unclear:
-        lines += [f"We could not tell which video these links show: {', '.join(notice.unclear)}."]
-        lines += ["Please send us the long address, which has the number of the video.", ""]
+        lines += [f"We could not tell which videos these mean: {', '.join(notice.unclear)}."]
+        lines += ["Please send us, as text, the long address of each video, which has its number.", ""]
     if weights:
         lines += [f"{len(weights)} trained models had seen some of these videos. Their weights are as they were."]
         lines += ["[Say here whether you will train them again or delete them.]", ""]

@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from tiktokactions.collection.store import Collection, is_collection
 from tiktokactions.errors import UsageError
@@ -32,6 +33,15 @@ _WHOLE = re.compile(
     r"\b(?:all|every\w*|any|account|channel|profile|user|creator|konto|cuenta|compte|alle[sn]?|todos|tous)\b", re.I
 )
 """Words of a sentence that asks for all videos of the account that it names."""
+_NAME = re.compile(
+    r"\b(?:handle|user[ -]?name|nickname|account|profile|channel|creator|user|konto|profil|compte|cuenta|by|von|de|par)"
+    r"\W{1,3}(?:(?:is|name|called|ist|est|es)\W{1,3})*([\w.]{1,30}\w)",
+    re.I,
+)
+"""What may be an account without ``@``; those of which nothing is held are not told."""
+_BROKEN = re.compile(r"(tiktok\.com/@[\w.-]*[\w-])/?=?[ \t]*\r?\n[> \t]*/?(?=(?:video|photo)/\d)")
+"""An address that a mail program broke in two: the first part alone is a profile."""
+UNREAD = "the attachment "
 _FILE = re.compile(r"\.(?:mp4|m4v|mov|webm|mkv|avi|ts|flv|3gp|wmv|mpe?g|gif)\b", re.I)
 _WORD = re.compile(r"[\w.-]{6,}")
 _MAIL = re.compile(r"\A(?:From |[A-Za-z-]+: [^\n]*\n(?:[ \t][^\n]*\n|[A-Za-z-]+:[^\n]*\n)*\r?\n)")
@@ -51,7 +61,7 @@ class Notice:
     mentioned: tuple[str, ...]
     """Accounts that are named, but not to ask for all of their videos."""
     unclear: tuple[str, ...]
-    """Links that do not say which video they show."""
+    """Links that do not say which video they show, and attachments that cannot be read."""
     sender: str = ""
     subject: str = ""
     date: str = ""
@@ -86,7 +96,12 @@ def read_notice(path: Path) -> Notice:
         sender, subject, date = (str(message.get(header, "")) for header in ("From", "Subject", "Date"))
         texts = [subject, *_parts(message)]
     else:
-        texts = [text_of(data, str(path))]
+        try:
+            texts = [_plain_text(data, "", is_text=not re.search(rb"[\x00-\x08\x0e-\x1f]", data))]
+        except UsageError as error:
+            raise UsageError(
+                f"`notice` {path}: expected a mail, a table or a text ({error}); save it as text"
+            ) from None
     found: dict[str, dict[str, None]] = {name: {} for name in ("ids", "accounts", "mentioned", "unclear")}
     for text in texts:
         _read_text(text, found)
@@ -96,25 +111,47 @@ def read_notice(path: Path) -> Notice:
 
 
 def _parts(message: email.message.EmailMessage) -> Iterator[str]:
-    """The texts of a mail and of what is attached; of a text that is there twice the plain one."""
-    body = message.get_body(("plain", "html"))
+    """The texts of a mail, of what is attached and of mails in it; an attachment that cannot be read is named instead."""
     for part in message.walk():
-        if part.is_multipart() or not (part is body or part.is_attachment()):
+        if part.is_multipart():
             continue
-        if part.get_content_type() == "message/rfc822" or part.get_content_maintype() not in ("text", "application"):
+        data, kind = part.get_payload(decode=True), part.get_content_type()
+        assert isinstance(data, bytes)
+        try:
+            text = _plain_text(data, part.get_content_charset() or "", is_text=kind.startswith("text/"))
+        except (UsageError, LookupError):
+            if part.is_attachment():
+                yield f"{UNREAD}{part.get_filename() or kind}"
             continue
-        content = part.get_content()
-        text = content if isinstance(content, str) else content.decode("utf-8", "replace")
-        if part.get_content_subtype() == "html":
+        if kind == "text/html":
             links = " ".join(re.findall(r"href=[\"']([^\"']+)", text))
             text = f"{html.unescape(re.sub(r'<[^>]+>', ' ', text))} {html.unescape(links)}"
-        if isinstance(content, str) or "\ufffd" not in text:
-            yield text
+        yield text
+
+
+def _plain_text(data: bytes, charset: str, is_text: bool) -> str:
+    if charset in ("", "us-ascii", "utf-8", "utf-16") or not is_text:
+        if data.startswith((b"%PDF", b"PK\x03\x04")):
+            raise UsageError("it is a document of another program")
+        try:
+            return text_of(data, "its bytes")
+        except UsageError:
+            if not is_text:
+                raise
+    try:
+        return data.decode(charset or "cp1252", "replace")
+    except LookupError:
+        return data.decode("utf-8", "replace")
 
 
 def _read_text(text: str, found: dict[str, dict[str, None]]) -> None:
+    if text.startswith(UNREAD):
+        found["unclear"][text] = None
+        return
+    text = _BROKEN.sub(r"\1/", text)
     rows = table_rows(text)
-    header = column_names(rows[0]) if rows and len(rows[0]) > 1 else []
+    header = column_names(rows[0]) if rows else []
+    names_ids = any(id_in_address(unquote(link)) for link in _LINK.findall(text))
     if columns := [number for number, name in enumerate(header) if name in _ACCOUNTS]:
         for row in rows[1:]:
             cells = [cell.strip() for cell in row]
@@ -122,7 +159,7 @@ def _read_text(text: str, found: dict[str, dict[str, None]]) -> None:
             accounts = {cells[n].lstrip("@").lower(): None for n in columns if n < len(cells) and cells[n]}
             found["mentioned" if others else "accounts"] |= accounts
     for line in text.splitlines():
-        links = [link.rstrip(".,:)!?") for link in _LINK.findall(line)]
+        links = [unquote(link).rstrip(".,:)!?") for link in _LINK.findall(line)]
         bare = _LINK.sub(" ", line)
         ids = [
             *(id_in_address(link) for link in links),
@@ -130,13 +167,16 @@ def _read_text(text: str, found: dict[str, dict[str, None]]) -> None:
         ]
         found["ids"] |= {video_id: None for video_id in ids if video_id}
         profiles = {profile[1].lower(): None for link in links if (profile := _PROFILE.search(link))}
-        found["accounts"] |= profiles
         unclear = [link for link in links if "tiktok" in link and not id_in_address(link) and not _PROFILE.search(link)]
         found["unclear"] |= dict.fromkeys(unclear)
         accounts = {name.lower(): None for name in _ACCOUNT.findall(bare)}
-        is_list = re.fullmatch(r"[\s*•\-\d.)]*@[\w.]+\s*", line) is not None
-        asks = is_list or (_WHOLE.search(bare) is not None and not any(ids))
+        is_list = re.fullmatch(r"[\s*•\-\d.)]*(?:@[\w.]+)?\s*", bare) is not None
+        asks = not any(ids) and (is_list or _WHOLE.search(bare) is not None)
         found["accounts" if asks else "mentioned"] |= accounts
+        found["accounts" if asks or not names_ids else "mentioned"] |= profiles
+        found["mentioned"] |= {
+            name.lower(): None for name in [*_NAME.findall(bare), *re.findall(r"\A\W*([\w.]{1,30}\w)\W*\Z", line)]
+        }
 
 
 # --- what of it is held ---------------------------------------------------------------------------------------------
