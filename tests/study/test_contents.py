@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tiktokactions.errors import BegunOtherwiseError
-from tiktokactions.study.contents import OtherStudyError
+from tiktokactions.study.contents import OtherStudyError, StudyError
 from tiktokactions.study.options import ScalingOptions, SourcesOptions
 from tiktokactions.study.scaling import scaling_trials
 from tiktokactions.study.settings import Design
@@ -45,6 +45,45 @@ def scale(
 
 def lists(work: Path) -> dict[str, list[str]]:
     return {p.stem: p.read_text().splitlines()[1:] for p in sorted((work / "study" / "subsets").glob("*.csv"))}
+
+
+def test_size_0_is_as_many_synthetic_videos_as_the_largest_size_has_real_ones(work):
+    assert scale(work, 0, 2, 4, repeats=2) == {
+        f"{name}-repeat-{n}": 4 for n in (0, 1) for name in ("synthetic", "size-0000002", "size-0000004")
+    }
+    before = lists(work)
+    first, second = (set(before[f"synthetic-repeat-{n}"]) for n in (0, 1))
+    assert len(first) == len(second) == 4 and first != second, "repeats draw others"
+    assert all(row.startswith("synthetic:") for row in first | second)
+    scale(work, 0, 2, 4, 8, repeats=3)
+    after = lists(work)
+    assert {name: after[name] for name in before} == before and len(after["synthetic-repeat-2"]) == 8
+
+
+@pytest.mark.parametrize(
+    ("size", "made"), [(3, 3), (None, 8)], ids=["the size asked for", "that of the largest source"]
+)
+def test_synthetic_is_a_source(work, size, made):
+    design = Design(work / "study", str(work / "tested"), SourcesOptions(repeats=2), RECIPE, {})
+    sources = {"own": str(work / "pool"), "synthetic": "synthetic:", "cut": f"synthetic:4:{work / 'pool'}"}
+    trials = source_trials(sources, size, design)
+    by_name = {trial.name: trial.facts["size"] for trial in trials}
+    assert by_name["synthetic-repeat-0"] == made and by_name["cut-repeat-1"] == (size or 4)
+    assert str(work / "pool") in lists(work)["cut-repeat-0"][0]
+    assert {t.name: t.facts["size"] for t in source_trials(sources, size, design)} == by_name, "and goes on"
+    add(work / "pool", "earlier")
+    kept = lists(work)
+    source_trials(sources, size, design)
+    assert lists(work) == kept, "also when there is more to cut from"
+    change(Path(kept["cut-repeat-0"][0].split(",")[0].split(":")[2]))
+    with pytest.raises(OtherStudyError, match=r"the pool is not what this study began with: [12] changed"):
+        source_trials(sources, size, design)
+
+
+def test_synthetic_alone_needs_a_number(work):
+    design = Design(work / "study", str(work / "tested"), SourcesOptions(), RECIPE, {})
+    with pytest.raises(StudyError, match="`size`: expected how many synthetic videos"):
+        source_trials({"scratch": None, "synthetic": "synthetic:"}, None, design)
 
 
 @pytest.mark.parametrize("stratified", [False, True])

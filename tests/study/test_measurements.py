@@ -61,6 +61,12 @@ def test_metrics(tmp_path):
         read_measurements(path, "mAP")
 
 
+def test_what_was_measured_without_real_videos_is_no_point_of_the_curve(tmp_path):
+    found = read_measurements(written(tmp_path, GOOD + "0,0.42\n0,0.44\n"))
+    assert found.sizes.tolist() == [100, 200, 300]
+    assert found.notes == ("without real videos 43.0 % was measured (size 0): a floor, not a point of the curve",)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

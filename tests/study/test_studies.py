@@ -35,6 +35,7 @@ from tiktokactions.study.trials import Facts, Trial, run_trials, wait_until_free
         (["10", "5", "10"], [5, 10]),
         (["10:25:10", "100"], [10, 20, 100]),
         (["1_000"], [1000]),
+        (["0", "10:20:10"], [0, 10, 20]),
     ],
 )
 def test_sizes(texts, sizes):
@@ -67,7 +68,7 @@ def test_equal_steps_and_epochs():
     [
         (["a=x"], "1 source given"),
         (["a=x", "a=y"], "given twice"),
-        (["a=x", "b"], "expected NAME=DATA or 'scratch'"),
+        (["a=x", "b"], "expected NAME=DATA, 'scratch' or 'synthetic'"),
         (["a/b=x", "scratch"], "source name"),
         (["a=", "scratch"], "expected NAME=DATA"),
     ],
@@ -178,7 +179,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def scaling(work: Path, study: str, *more: str) -> list[str]:
-    return ["study", "scaling", str(work / "pool"), "--sizes", "2:6:2", "--repeats", "1", "-o", str(work / study),
+    return ["study", "scaling", str(work / "pool"), "--sizes", "0", "2:6:2", "--repeats", "1", "-o", str(work / study),
             "--evaluate-on", str(work / "squares"), "--pretrain-config", str(work / "pretrain.toml"),
             "--finetune-config", str(work / "finetune.toml"), *more]  # fmt: skip
 
@@ -201,14 +202,17 @@ def test_scaling_killed_half_way_and_started_again(work, capsys):
     assert kept, "the first trial was not finished in two minutes"
     assert cli.main([*arguments, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["finished"] == told["trials"] == 3 and told["equal"] == "steps" and not told["failed"]
+    assert told["finished"] == told["trials"] == 4 and told["equal"] == "steps" and not told["failed"]
     assert all(path.read_bytes() == content for path, content in kept.items())
-    assert len(list(study.glob("trials/*/result.json"))) == 3 and not list(study.glob("trials/*/failed.json"))
-    assert [row["size"] for row in told["table"]] == [2, 4, 6]
+    assert len(list(study.glob("trials/*/result.json"))) == 4 and not list(study.glob("trials/*/failed.json"))
+    assert [row["size"] for row in told["table"]] == [0, 2, 4, 6]
+    [real] = told["differences"]
+    assert (real["first"], real["second"]) == ("6 videos", "synthetic") and real["low"] < real["high"]
+    assert "size 0" in " ".join(json.loads((study / "extrapolation" / "extrapolation.json").read_text())["notes"])
     assert {row["pretrain_steps"] for row in told["table"]} <= {2, 3, 4}, "as many steps for every size, nearly"
     with (study / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {r["metric"] for r in rows} == {"top1", "top5"} and len(rows) == 6
+    assert {r["metric"] for r in rows} == {"top1", "top5"} and len(rows) == 8
     assert (study / "figures" / "accuracy_by_size.png").is_file()
     lists = [
         set((study / "subsets" / f"size-{size:07d}-repeat-0.csv").read_text().splitlines()[1:]) for size in (2, 4, 6)
@@ -258,7 +262,7 @@ def test_scaling_refuses(work, capsys):
 def test_dry_run_measures_and_leaves_nothing(work, capsys):
     assert cli.main(scaling(work, "dry", "--dry-run", "--json")) == 0
     plan = json.loads(capsys.readouterr().out)
-    assert len(plan["trials"]) == 3 and plan["seconds"] > 0 and set(plan["measured"]) == {"pretrain", "finetune"}
+    assert len(plan["trials"]) == 4 and plan["seconds"] > 0 and set(plan["measured"]) == {"pretrain", "finetune"}
     assert not (work / "dry").exists()
 
 
@@ -271,15 +275,16 @@ def test_sources_from_end_to_end(work, capsys):
         (leaky / f"{clip.parts[-3]}-{clip.parts[-2]}-{clip.name}").write_bytes(clip.read_bytes())
     listed = leaky / "list.csv"
     listed.write_text("path,label\n" + "".join(f"{p.name},none\n" for p in sorted(leaky.glob("*.mp4"))))
-    code = cli.main(["study", "sources", f"pool={work / 'pool'}", f"leaky={listed}", "scratch", "--repeats", "1",
+    code = cli.main(["study", "sources", f"pool={work / 'pool'}", f"leaky={listed}", "scratch",
+                     "synthetic", f"cut=synthetic:3:{work / 'pool'}", "--repeats", "1",
                      "--size", "3", "-o", str(work / "sources"), "--evaluate-on", str(work / "squares"),
                      "--pretrain-config", str(work / "pretrain.toml"), "--finetune-config", str(work / "finetune.toml"),
                      "--json"])  # fmt: skip
     out, errors = capsys.readouterr()
     assert code == 1, errors
     told = json.loads(out)
-    assert [row["source"] for row in told["table"]] == ["pool", "leaky", "scratch"]
-    assert [row["size"] for row in told["table"]] == [3, 3, 0] and all(row["runs"] == 1 for row in told["table"])
+    assert [row["source"] for row in told["table"]] == ["pool", "leaky", "scratch", "synthetic", "cut"]
+    assert [row["size"] for row in told["table"]] == [3, 3, 0, 3, 3] and all(row["runs"] == 1 for row in told["table"])
     assert "'leaky' contains 1 near-duplicate" in told["warnings"][0] and "one seed" in told["warnings"][1]
-    assert len(told["differences"]) == 3 and (work / "sources" / "differences.csv").is_file()
+    assert len(told["differences"]) == 10 and (work / "sources" / "differences.csv").is_file()
     assert (work / "sources" / "figures" / "accuracy_by_source.png").is_file()

@@ -13,6 +13,8 @@ from tiktokactions.files import Place, on_disk
 Side = Literal["train", "val", "test", "all"]
 SIDES: tuple[Side, ...] = get_args(Side)
 MOST_NAMED = 5
+SYNTHETIC = "synthetic:"
+"""How the path of a synthetic video begins."""
 
 
 class DataError(UsageError):
@@ -37,7 +39,8 @@ class Clip:
     """One video, or a part of one, to train or test on."""
 
     path: str
-    """Absolute path of the file; of one in a tar file the tar's, a slash, and its name there."""
+    """Absolute path of the file; of one in a tar file the tar's, a slash, and its name there; of a synthetic video
+    ``synthetic:NUMBER``, and ``:PATH`` where it shows cut-outs of a file."""
     label: str | None
     """Class name; None where unlabelled."""
     start_s: float | None = None
@@ -51,6 +54,16 @@ class Clip:
     answers: tuple[tuple[str, str], ...] | None = None
     """What people said of each label (``yes``, ``no``, ``cannot_tell``, ``not_asked``; ``*``: every other). None: nobody was
     asked, and a label that the data do not name is a no."""
+
+    @property
+    def synthetic(self) -> int | None:
+        """Number of the synthetic video; None: a real one."""
+        return int(self.path.split(":", 2)[1]) if self.path.startswith(SYNTHETIC) else None
+
+    @property
+    def file(self) -> str:
+        """The file that is decoded; nothing for a synthetic video without cut-outs."""
+        return self.path if self.synthetic is None else self.path.partition(":")[2].partition(":")[2]
 
 
 @dataclass(frozen=True)

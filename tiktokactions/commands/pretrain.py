@@ -29,7 +29,8 @@ def pretrain(
     """Pre-train VideoMAE V2 on videos without using their labels (paper, section 4.1 and Table 2).
 
     Args:
-        data: datasets, folders of videos or lists; of data with a test side only the train side is used.
+        data: datasets, folders of videos or lists; of data with a test side only the train side is used. Also
+            ``synthetic:NUMBER`` or ``synthetic:NUMBER:DATA``: made videos, the latter with cut-outs of frames of these data.
         output: the run folder; the same command continues where it stopped.
         init: weights to begin with, on a fresh schedule: a run, a ``.pth`` file or a Hugging Face folder.
         resume_from: a checkpoint of another run (``RUN/checkpoints/step-N``) to go on from, with other rates if you like.

@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tiktokactions.clips.synthetic import real_data
 from tiktokactions.commands.config import read_config
 from tiktokactions.commands.options import AnyPath, Config, need_torch, on_disk
 from tiktokactions.files import dataset_lock, disk_errors, write_json
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions
 from tiktokactions.options import checked_options
 from tiktokactions.records import JsonObject
-from tiktokactions.study.contents import used_of
+from tiktokactions.study.contents import real_clips
 from tiktokactions.study.options import StudyOptions
-from tiktokactions.study.settings import Design, check_evaluation, pool_of
+from tiktokactions.study.settings import Design, check_evaluation
 from tiktokactions.study.tables import Row
 from tiktokactions.study.trials import Outcome, Trial, run_trials
 from tiktokactions.takedowns.derived import register
@@ -94,7 +95,8 @@ def study_plan(study: Design, trials: Sequence[Trial]) -> StudyPlan:
     seconds, equal, jobs = once["finetune"] * len(trials), study.options.equal, study.options.jobs
     for trial in trials:
         if trial.pretrain_on is not None:
-            share = trial.facts["size"] / largest.facts["size"] if equal == "epochs" else 1.0
+            size = trial.facts["size"] or largest.facts["size"]  # 0: as many synthetic ones
+            share = size / largest.facts["size"] if equal == "epochs" else 1.0
             seconds += once["pretrain"] * share
     names = [trial.name for trial in trials]
     return StudyPlan(names, equal, seconds / min(jobs, len(trials)), jobs, cost.seconds_per_step, cost.steps)
@@ -109,11 +111,9 @@ def leaks(
     tested, warnings = check_evaluation(study.evaluate_on), []
     for name, data in sources.items():
         lists = [trial.pretrain_on for trial in trials if trial.facts["source"] == name and trial.pretrain_on]
-        if data is not None:
-            used = used_of(pool_of(data), lists)
-            warning = find_overlap(
-                f"source '{name}'" if name else "the pool", used, tested, data, study.evaluate_on, report
-            ).warning
+        if (used := real_clips(lists)) and data is not None:
+            called, [folder] = f"source '{name}'" if name else "the pool", real_data([data])
+            warning = find_overlap(called, used, tested, folder, study.evaluate_on, report).warning
             warnings += [warning] if warning else []
     for warning in warnings:
         report(f"warning: {warning}")
@@ -125,7 +125,7 @@ def run_study(
 ) -> Outcome:
     """``data``: what is learned from and tested on."""
     options = study.options
-    register(data, study.folder, "study")
+    register(real_data(data), study.folder, "study")
     with dataset_lock(study.folder):
         return run_trials(trials, study.folder, jobs=options.jobs, retry=retry, report=report, engine=options.engine)
 

@@ -38,7 +38,7 @@ def study_scaling(
     Args:
         data: what is pre-trained on: a dataset (its train side, where it is split), a folder or a list.
         output: the study folder; the same command continues; sizes and repeats may be added.
-        sizes: numbers of videos, or FIRST:LAST:STEP (both included).
+        sizes: numbers of videos, or FIRST:LAST:STEP (both included); 0: synthetic videos only, as many as the largest.
         evaluate_on: labelled data with train and test sides; every trial is fine-tuned and tested on it.
         pretrain_config: options of 'pretrain' for every trial: a TOML file, or a dict.
         finetune_config: options of 'finetune' for every trial: a TOML file, or a dict.
@@ -74,7 +74,7 @@ def study_scaling(
             finished |= {result.trial: result for result in ran.results}
             failed |= ran.failed
         outcome = Outcome(list(finished.values()), failed)
-        sentence = ""
+        sentence, pairs = "", scaling.beside_the_floor(study.folder, outcome.results, settings.seed)
         if outcome.results:
             results = write_results(study.folder, sorted(outcome.results, key=lambda r: (r.size, r.repeat)))
             scaling.draw_scaling(study.folder, outcome.results, settings.equal)
@@ -86,4 +86,6 @@ def study_scaling(
             except UsageError as error:
                 report(f"no extrapolation: {error}")
         table = scaling.table(outcome.results)
-        return study_result(study, trials, outcome, table, warnings=warnings, sentence=sentence, notes=notes)
+        return study_result(
+            study, trials, outcome, table, pairs=pairs, warnings=warnings, sentence=sentence, notes=notes
+        )

@@ -11,6 +11,7 @@ from tiktokactions.commands.studies import StudyPlan, StudyResult, designed, lea
 from tiktokactions.options import checked_options
 from tiktokactions.study import sources as room
 from tiktokactions.study.options import SourcesOptions
+from tiktokactions.study.tables import write_results
 
 
 @takes(SourcesOptions)
@@ -29,7 +30,7 @@ def study_sources(
     """Which pre-training source serves best (paper, section 6): the same network and fine-tuning, several seeds.
 
     Args:
-        sources: two or more to compare; the word scratch stands for no pre-training.
+        sources: two or more to compare; the word scratch stands for no pre-training, synthetic for made videos.
         output: the study folder; the same command continues.
         evaluate_on: labelled data with train and test sides; every trial is fine-tuned and tested on it.
         pretrain_config: options of 'pretrain' for every trial: a TOML file, or a dict.
@@ -58,7 +59,8 @@ def study_sources(
         found = []
         if outcome.results:
             found = room.differences(room.correct_by_source(study.folder, outcome.results), settings.seed)
-            room.write_tables(study.folder, outcome.results, found)
+            write_results(study.folder, outcome.results, ("source", "size"))
+            room.write_differences(study.folder, found)
             room.draw_sources(study.folder, outcome.results, settings.equal)
         if settings.repeats == 1:
             warnings.append(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tiktokactions.clips.clip import Clip, ClipSet, Side
 from tiktokactions.clips.read import read_clips
+from tiktokactions.clips.synthetic import asked_synthetic, real_data, synthetic_clips
 from tiktokactions.commands.options import AnyPath, on_disk
 from tiktokactions.dataset.assignments import is_split
 from tiktokactions.dataset.dataset import Dataset
@@ -22,7 +23,10 @@ from tiktokactions.takedowns.derived import Kind, around, register, register_giv
 
 
 def clips_of(data: AnyPath, side: Side, settings: DataOptions, unsplit_is_all: bool = False) -> ClipSet:
-    """The clips of one side of some data; with ``unsplit_is_all`` all of a dataset that was never split."""
+    """The clips of one side of some data, or made ones; with ``unsplit_is_all`` all of a dataset that was never split."""
+    if (asked := asked_synthetic(data)) is not None:
+        number, shown = asked
+        return synthetic_clips(number, clips_of(shown, side, settings, unsplit_is_all).clips if shown else ())
     folder = located(data)
     if unsplit_is_all and (folder / "dataset.json").is_file() and not is_split(Dataset(folder).tables):
         side = "all"
@@ -49,8 +53,8 @@ def first_of(**given: AnyPath | None) -> dict[str, Path]:
 
 def register_made(inputs: Iterable[AnyPath], clips: Iterable[Clip], output: Path, kind: Kind) -> None:
     """Remember what is made of some inputs and clips: a list may name those of any dataset, which remembers the list, too."""
-    paths = [clip.stored.file if clip.stored else clip.path for clip in clips]
-    folders, inputs = [*dict.fromkeys(map(os.path.dirname, paths))], [*inputs]
+    paths = [clip.stored.file if clip.stored else clip.file for clip in clips]
+    folders, inputs = [*dict.fromkeys(map(os.path.dirname, filter(None, paths)))], real_data(inputs)
     register([*inputs, *folders], output, kind)
     for folder in filter(None, map(around, folders)):
         register_given((given for given in inputs if around(given) is None), folder)

@@ -31,6 +31,7 @@ from tiktokactions.model.hardware import Hardware
 from tiktokactions.model.labels import targets_of
 from tiktokactions.model.masking import decoder_mask, site_motion, tube_mask
 from tiktokactions.model.options import Decoder, EvaluateOptions, FinetuneOptions, PretrainOptions
+from tiktokactions.model.synthetic import SyntheticVideo, showing
 from tiktokactions.model.views import Mode, Sampling, frame_indices, sparse_test_frames, test_views
 from tiktokactions.video import ClipReader, UnreadableError
 
@@ -46,12 +47,16 @@ def sample_rng(seed: int, epoch: int, index: int, copy: int | None = None) -> np
 
 
 @contextlib.contextmanager
-def open_clip(clip: Clip, decoder: Decoder = "pyav") -> Iterator[ClipReader]:
+def open_clip(clip: Clip, decoder: Decoder = "pyav") -> Iterator[ClipReader | SyntheticVideo]:
     """Raises ``UnreadableError``, also where a clip in a tar file or on an object store cannot be fetched."""
-    file = contextlib.nullcontext(clip.path) if clip.stored is None else local_clip(clip.path, clip.stored)
+    number = clip.synthetic
+    if number is not None and not clip.file:
+        yield SyntheticVideo(number)
+        return
+    file = contextlib.nullcontext(clip.file) if clip.stored is None else local_clip(clip.file, clip.stored)
     try:
         with file as path, ClipReader(path, clip.start_s, clip.end_s, decoder) as reader:
-            yield reader
+            yield reader if number is None else showing(number, reader)
     except UnreadableError as error:
         raise UnreadableError(clip.path, error.detail) from error
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tiktokactions.clips.read import read_clips
+from tiktokactions.clips.synthetic import asked_synthetic
 from tiktokactions.collection.options import CollectOptions
 from tiktokactions.collection.plan import read_hashtags
 from tiktokactions.curation.sources import Listing, list_videos
@@ -105,6 +106,7 @@ def _trainings(project: Project, step: Step, options: PlanOptions, accepted: Nee
                 told = call["sizes"]
                 sizes = parse_sizes(list(map(str, told if isinstance(told, list) else [told])))
             tuned = [_finetuning(options, step, after)] * (len(sources) or len(sizes))
+            sizes = [max(sizes) if n == 0 else n for n in sizes]  # 0: as many synthetic videos
             each = [*(_pretraining(options, step, before, n and round(n)) for n in sizes), *tuned]
             return [_together(each, repeats)]
     return []
@@ -140,6 +142,8 @@ def _together(each: Sequence[Need], repeats: int) -> Need:
 
 def _clips(project: Project, data: str, accepted: Need | None) -> int | None:
     """How many clips a pre-training sees: those that are there, those of a subset that will be made, else what is planned."""
+    if (asked := asked_synthetic(data)) is not None:
+        return asked[0]
     data = data.rstrip("/")
     place = located(data)
     if (place / "manifest.parquet").is_file():

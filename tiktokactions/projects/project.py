@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from tiktokactions.clips.synthetic import real_data
 from tiktokactions.errors import UsageError
 from tiktokactions.files import located
 from tiktokactions.reviews.store import store_path
@@ -63,7 +64,7 @@ class Step:
         said += [text.partition("=")[2] for text in said if "=" in text]
         if self.command == "review apply":
             said.append(str(store_path(located(str(self.call["dataset"])))))
-        found = [text for text in said if text == self.output or text in made or is_there(text)]
+        found = [text for text in real_data(said) if text == self.output or text in made or is_there(text)]
         return list(dict.fromkeys(found))
 
 

@@ -7,6 +7,7 @@ import json
 import shlex
 from pathlib import PurePath
 
+from tiktokactions.clips.clip import SYNTHETIC
 from tiktokactions.files import Place
 from tiktokactions.records import JsonObject
 from tiktokactions.reporting.blocks import Bar, Block, Section, Text, bars, facts, interval, table
@@ -22,7 +23,7 @@ def study_sections(folder: Place) -> list[Section]:
     settings = _read(folder / "study.json")
     result = _read(folder / "result.json") if (folder / "result.json").is_file() else None
     trials = [_read(path) for path in sorted((folder / "trials").glob("*/result.json"))]
-    by_source = "sources" in settings or (folder / "differences.csv").is_file()
+    by_source = "sources" in settings
     title = "Which data: comparison of sources" if by_source else "How much data: accuracy by size"
     blocks: list[Block] = _progress(folder, result)
     answer = ""
@@ -60,7 +61,7 @@ def _study_commands(folder: Place, settings: JsonObject) -> tuple[str, ...]:
     """The recipes of the two trainings as files, and the command that uses them; none for settings of before that lack it."""
     if "kind" not in settings:
         return ()
-    files, words = [], ["tiktokactions", "study", settings["kind"]]
+    files, named, words = [], list[str](), ["tiktokactions", "study", settings["kind"]]
     for name in ("pretrain", "finetune"):
         lines = [f"{option} = {json.dumps(value)}" for option, value in settings[name].items()]
         recipe = f"{folder.name}-{name}.toml"
@@ -70,8 +71,11 @@ def _study_commands(folder: Place, settings: JsonObject) -> tuple[str, ...]:
     if settings["kind"] == "scaling":
         words[3:3] = [PurePath(settings["data"]).name, "--sizes", *map(str, settings["sizes"])]
     else:
-        named = [n if path is None else f"{n}={PurePath(path).name}" for n, path in settings["sources"].items()]
-        words[3:3] = ["--sources", *named, *(["--size", str(settings["size"])] if settings["size"] else [])]
+        for name, data in settings["sources"].items():
+            is_word = data in (None, SYNTHETIC)  # said by its name alone
+            told = data if is_word or data.startswith(SYNTHETIC) else PurePath(data).name
+            named.append(name if is_word else f"{name}={told}")
+        words[3:3] = [*named, *(["--size", str(settings["size"])] if settings["size"] else [])]
     words += ["--evaluate-on", PurePath(settings["evaluate_on"]).name, "-o", folder.name]
     words += ["--repeats", str(settings["repeats"]), "--equal", settings["equal"], "--seed", str(settings["seed"])]
     return (*files, shlex.join(words + (["--stratified"] if settings["stratified"] else [])))

@@ -37,19 +37,26 @@ def listed_before(lists: Iterable[Path], pool: Sequence[Clip], data: str) -> lis
     """
     by_part = {part_of(clip): clip for clip in pool}
     longest = max(map(_parts, lists), key=len, default=[])
-    gone = [part for part in longest if part not in by_part]
-    if gone:
+    found = [by_part.get(part) or _synthetic(part) for part in longest]
+    kept = [clip for clip in found if clip is not None]
+    if gone := [part for part, clip in zip(longest, found, strict=True) if clip is None]:
         raise OtherStudyError(
             f"{data}: {len(gone)} clip(s) that this study has listed are gone (for example {gone[0][0]}); put them back, or"
             " use another `output`"
         )
-    return [by_part[part] for part in longest]
+    return kept
 
 
-def used_of(pool: Sequence[Clip], lists: Iterable[Path]) -> list[Clip]:
-    """The clips of a pool that are in one of the lists."""
-    parts = {part for listed in lists for part in _parts(listed)}
-    return [clip for clip in pool if part_of(clip) in parts]
+def _synthetic(part: Part) -> Clip | None:
+    """A synthetic clip, which can be made as long as what it shows is there: other videos in the pool make others."""
+    clip = Clip(part[0], None, part[1], part[2])
+    return clip if clip.synthetic is not None and (not clip.file or os.path.isfile(clip.file)) else None
+
+
+def real_clips(lists: Iterable[Path]) -> list[Clip]:
+    """The clips of these lists, each once; of synthetic ones those that they show, if any."""
+    listed = (Clip(path, None, start_s, end_s) for one in lists for path, start_s, end_s in _parts(one))
+    return list(dict.fromkeys(Clip(clip.file, None, clip.start_s, clip.end_s) for clip in listed if clip.file))
 
 
 def _parts(listed: Path) -> list[Part]:
@@ -69,13 +76,13 @@ def keep_contents(study: Path, clips_by_role: Mapping[str, Sequence[Clip]]) -> N
     now = {}
     for role, clips in clips_by_role.items():
         for clip in clips:
-            if clip.stored is not None:
-                size, changed = "", clip.stored.version
+            if clip.stored is not None or not clip.file:  # a synthetic one follows from its name
+                size, changed = "", clip.stored.version if clip.stored else clip.path
                 hashes[clip.path, size, changed] = changed
             else:
-                size, changed = str((seen := os.stat(clip.path)).st_size), str(seen.st_mtime_ns)
+                size, changed = str((seen := os.stat(clip.file)).st_size), str(seen.st_mtime_ns)
             if (clip.path, size, changed) not in hashes:
-                hashes[clip.path, size, changed] = sha256_file(clip.path)
+                hashes[clip.path, size, changed] = sha256_file(clip.file)
             part = (role, clip.path, *("" if t is None else repr(t) for t in (clip.start_s, clip.end_s)))
             values = (*part, clip.label or "", hashes[clip.path, size, changed], size, changed)
             row = dict(zip(COLUMNS, values, strict=True))

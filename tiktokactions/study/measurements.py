@@ -124,6 +124,11 @@ def read_measurements(
             )
         seen[key] = line
         found.setdefault(size, []).append(accuracy)
+    if floor := found.pop(0.0, []):
+        told = (
+            f"without real videos {100 * np.mean(floor):.1f} % was measured (size 0): a floor, not a point of the curve"
+        )
+        notes = (*notes, told)
     if found and max(found) <= 1:
         raise ResultsError(
             f"{path}: sizes from {min(found):g} to {max(found):g} look like shares; expected numbers of videos: multiply them"
@@ -194,8 +199,8 @@ def _size(path: Path, line: int, column: str, text: str) -> float:
         plain = text.replace(".", "")
         raise ResultsError(f"{path}, line {line}: {column} is {text!r}, a thousand with a point? Write {plain}")
     size = _number(path, line, column, text)
-    if size <= 0:
-        raise ResultsError(f"{path}, line {line}: size {size:g}, expected a number of videos above 0")
+    if size < 0:
+        raise ResultsError(f"{path}, line {line}: size {size:g}, expected a number of videos; 0: without real ones")
     return size
 
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from tiktokactions.clips.clip import Clip
+from tiktokactions.clips.synthetic import synthetic_clips
 from tiktokactions.plots import ACCEPTED, MUTED, REVIEW, new_figure, save_figure, style
+from tiktokactions.records import JsonObject
 from tiktokactions.study.budget import hours_by_size, next_trial
 from tiktokactions.study.contents import StudyError
 from tiktokactions.study.options import Equal, ScalingOptions
 from tiktokactions.study.settings import Design, check_evaluation, pool_of
+from tiktokactions.study.sources import correct_by_source, differences, write_differences
 from tiktokactions.study.tables import FEW_CLASSES, METRICS, Row, classes_of, grouped, spread_told, summary
 from tiktokactions.study.trials import Trial, TrialResult
+
+FLOOR = "synthetic"
+"""How the lists and trials of size 0 are called."""
 
 
 def scaling_trials(
@@ -49,10 +57,19 @@ def scaling_trials(
             f"{data} had {begun['pool']} clips and has {len(pool)}: lists stay as they are, new clips come after theirs"
         )
     orders = [study.order(pool, data, f"size-*-repeat-{n}.csv", n) for n in range(study.options.repeats)]
-    study.keep_contents(clips[: max(sizes[-1], before)] for clips, before in orders)
+    listed = [clips[: max(sizes[-1], before)] for clips, before in orders]
+    floors: list[list[Clip]] = []
+    if 0 in sizes:  # as many synthetic videos as the largest size has real ones, and as many steps
+        made = synthetic_clips(largest * len(orders)).clips
+        ordered = [study.order(made, FLOOR, f"{FLOOR}-repeat-{n}.csv", n) for n in range(len(orders))]
+        floors = [clips[: before or largest] for clips, before in ordered]
+    study.keep_contents([*listed, *floors])
     trials: list[Trial] = []
     for repeat, (clips, _) in enumerate(orders):
-        for place, n in enumerate(sizes):
+        if floors:
+            name = f"{FLOOR}-repeat-{repeat}"
+            trials.append(study.trial(name, floors[repeat], len(floors[repeat]), repeat, is_floor=True))
+        for place, n in enumerate(size for size in sizes if size):
             after = trials[-1] if warm and place else None
             trials.append(study.trial(f"size-{n:07d}-repeat-{repeat}", clips[:n], largest, repeat, after=after))
     return trials
@@ -66,13 +83,17 @@ def batches(
     All of them, or with ``warm`` size by size, or with a ``budget`` those that are worth most for their GPU hours:
     none at last, and why.
     """
+    floors = [trial for trial in trials if trial.facts["size"] == 0]
     if options.budget is None:
         by_size = itertools.groupby(
             sorted(trials, key=lambda trial: trial.facts["size"]), lambda trial: trial.facts["size"]
         )
         yield from ((list(found), "") for _, found in by_size) if options.warm else [(list(trials), "")]
         return
-    named = {(trial.facts["size"], trial.facts["repeat"]): trial for trial in trials}
+    if waiting := [trial for trial in floors if trial.name not in {*finished, *failed}]:
+        yield waiting, "what synthetic videos alone reach is what every size is compared with"
+    of_floors = sum(finished[trial.name].seconds_of_last_start for trial in floors if trial.name in finished)
+    named = {(trial.facts["size"], trial.facts["repeat"]): trial for trial in trials if trial not in floors}
     while True:
         done = {key: finished[trial.name] for key, trial in named.items() if trial.name in finished}
         ready = [
@@ -84,7 +105,7 @@ def batches(
         took = {key: result.seconds_of_last_start for key, result in done.items()}
         hours = hours_by_size(took) if took else lambda size: 0.0
         chosen: list[Trial] = []
-        left = options.budget - sum(took.values()) / 3600
+        left = options.budget - (of_floors + sum(took.values())) / 3600
         for _ in range(options.jobs):
             choice = next_trial({key: result.top1 for key, result in done.items()}, ready, hours, left)
             if choice.key is None:
@@ -95,14 +116,28 @@ def batches(
         yield chosen, choice.reason
 
 
+def beside_the_floor(study: Path, results: Sequence[TrialResult], seed: int) -> list[JsonObject]:
+    """What the largest size reaches more than synthetic videos alone: what real videos add. Written and returned, if both
+    are measured."""
+    largest = max((result.size for result in results), default=0)
+    if not largest or all(result.size for result in results):
+        return []
+    both = [result for result in results if result.size in (largest, 0)]
+    both.sort(key=lambda result: -result.size)
+    correct = correct_by_source(study, both, lambda result: f"{result.size:,} videos" if result.size else FLOOR)
+    found = differences(correct, seed)
+    write_differences(study, found)
+    return [dataclasses.asdict(difference) for difference in found]
+
+
 @style()
 def draw_scaling(study: Path, results: Sequence[TrialResult], equal: Equal) -> list[Path]:
     """Figure 3: top-1 and top-5 by size, every run a dot, the mean a line, the spread over repeats a bar; thin, how far other
     test clips could lead (95 %)."""
     figure = new_figure(8, 4.4)
     axes = figure.add_subplot()
-    groups = sorted(grouped(results, lambda r: r.size).items())
-    classes = classes_of(study)
+    groups = sorted(grouped((r for r in results if r.size), lambda r: r.size).items())
+    floor, classes = [100 * r.top1 for r in results if not r.size], classes_of(study)
     told = zip(METRICS, ("top-1", "top-5"), (ACCEPTED, REVIEW), strict=True)
     for metric, name, colour in list(told)[: 1 if 0 < classes < FEW_CLASSES else 2]:
         by_size = {size: [100 * getattr(r, metric) for r in found] for size, found in groups}
@@ -115,6 +150,8 @@ def draw_scaling(study: Path, results: Sequence[TrialResult], equal: Equal) -> l
         axes.plot(*zip(*dots, strict=True), ".", color=colour, alpha=0.45)
     if classes:
         axes.axhline(100 / classes, color=MUTED, lw=1, ls="--", label="chance")
+    if floor:
+        axes.axhline(float(np.mean(floor)), color=ACCEPTED, lw=1, ls=":", label="top-1, synthetic videos only")
     axes.set_xlabel("videos pre-trained on")
     axes.set_ylabel("accuracy, %")
     axes.set_title(

@@ -10,6 +10,7 @@ from typing import Literal
 
 from tiktokactions.clips.clip import Clip
 from tiktokactions.clips.read import has_side, read_clips
+from tiktokactions.clips.synthetic import asked_synthetic, synthetic_clips
 from tiktokactions.dataset.assignments import is_split
 from tiktokactions.files import located, write_json
 from tiktokactions.model.options import PretrainOptions
@@ -68,6 +69,7 @@ class Design:
         repeat: int,
         source: str = "",
         after: Trial | None = None,
+        is_floor: bool = False,
     ) -> Trial:
         """A trial that pre-trains on these clips, which are listed in the study's folder; without any it starts from scratch.
 
@@ -75,10 +77,11 @@ class Design:
             largest: size of the study, see :func:`equal_epochs`.
             source: name of the source, in a comparison of sources.
             after: the trial of a smaller size with whose weights this one begins.
+            is_floor: the clips are synthetic, and stand for a size of 0.
         """
         number = trial_seed(self.options, repeat)
         seed = {"seed": number}
-        facts: Facts = {"size": len(clips or ()), "repeat": repeat, "seed": number, "source": source}
+        facts: Facts = {"size": 0 if is_floor else len(clips or ()), "repeat": repeat, "seed": number, "source": source}
         if clips is None:
             # From scratch there is no run to take the model's size from.
             shape = {k: v for k, v in self.pretrain.items() if k in SHAPE}
@@ -96,7 +99,10 @@ class Design:
 
 
 def pool_of(data: str) -> list[Clip]:
-    """What may be pre-trained on: the train side of split data, else everything."""
+    """What may be pre-trained on: the train side of split data, else everything; or synthetic videos."""
+    if (asked := asked_synthetic(data)) is not None:
+        number, shown = asked
+        return list(synthetic_clips(number, pool_of(shown) if shown else ()).clips)
     split = is_split(located(data)) if (located(data) / "dataset.json").is_file() else has_side(data, "train")
     clips = list(read_clips(data, side="train" if split else "all").clips)
     if any(clip.stored is not None for clip in clips):

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
-from tiktokactions.clips.clip import Clip
+from tiktokactions.clips.clip import SYNTHETIC, Clip
 from tiktokactions.files import write_csv
 from tiktokactions.plots import ACCEPTED, INK, MUTED, new_figure, save_figure, style
 from tiktokactions.study.contents import StudyError
 from tiktokactions.study.options import Equal
 from tiktokactions.study.settings import Design, check_evaluation, pool_of
-from tiktokactions.study.tables import Row, classes_of, grouped, spread_told, summary, write_results
+from tiktokactions.study.tables import Row, classes_of, grouped, spread_told, summary
 from tiktokactions.study.trials import Trial, TrialResult
 
-SCRATCH = "scratch"
+SCRATCH, MADE = "scratch", "synthetic"
 RESAMPLES = 5000
 PRIOR_RUNS = 3
 """How many runs beyond the first the prior of the spread of seeds counts as."""
@@ -28,7 +28,7 @@ SEED_SPREAD = 0.2
 
 
 def parse_sources(texts: Sequence[str]) -> dict[str, str | None]:
-    """``NAME=DATA`` or ``scratch``, in the order given.
+    """``NAME=DATA``, ``scratch`` or ``synthetic``, in the order given.
 
     Raises:
         StudyError: no such form, a name twice, or fewer than two sources.
@@ -36,13 +36,13 @@ def parse_sources(texts: Sequence[str]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for text in texts:
         name, equals, data = text.partition("=")
-        if not name or (not data and text != SCRATCH):
-            raise StudyError(f"got {text!r}, expected NAME=DATA or 'scratch'")
+        if not name or (not data and text not in (SCRATCH, MADE)):
+            raise StudyError(f"got {text!r}, expected NAME=DATA, 'scratch' or 'synthetic'")
         if not all(c.isalnum() or c in "-_." for c in name):
             raise StudyError(f"source name {name!r}: expected letters, digits, '-', '_' and '.'")
         if name in found:
             raise StudyError(f"source {name!r} is given twice, expected each name once")
-        found[name] = data if equals else None
+        found[name] = data if equals else SYNTHETIC if text == MADE else None
     if len(found) < 2:
         raise StudyError(f"{len(found)} source given, expected two or more to compare, e.g. ours=data/ scratch")
     return found
@@ -55,7 +55,13 @@ def source_trials(sources: Mapping[str, str | None], size: int | None, study: De
         StudyError: as :func:`tiktokactions.study.scaling.scaling_trials`.
     """
     check_evaluation(study.evaluate_on)
-    pools = {name: pool_of(data) for name, data in sources.items() if data is not None}
+    pools = {name: pool_of(data) for name, data in sources.items() if data and data != SYNTHETIC}
+    made = size or max(map(len, pools.values()), default=0)
+    if SYNTHETIC in sources.values():
+        if not made:
+            raise StudyError("`size`: expected how many synthetic videos, because no other source tells")
+        drawn = pool_of(f"{SYNTHETIC}{made * study.options.repeats}")  # every repeat draws others
+        pools |= {name: drawn for name, data in sources.items() if data == SYNTHETIC}
     for name, pool in pools.items():
         if size is not None and size > len(pool):
             raise StudyError(f"`size` {size}: {name} has {len(pool)} clips, expected at most that many")
@@ -66,7 +72,7 @@ def source_trials(sources: Mapping[str, str | None], size: int | None, study: De
         if (data := sources[name]) is not None:
             clips, before = study.order(pools[name], data, f"{name}-repeat-{repeat}.csv", repeat)
             # Without a size it is that of the first list, also when the source has grown since.
-            numbers[name] = numbers[name] or before or len(clips)
+            numbers[name] = numbers[name] or before or (made if data == SYNTHETIC else len(clips))
             listed[repeat, name] = clips[: numbers[name]]
     study.keep_contents(listed.values())
     largest = max(numbers.values(), default=0)
@@ -87,8 +93,11 @@ class Difference:
     high: float
 
 
-def correct_by_source(study: Path, results: Sequence[TrialResult]) -> dict[str, np.ndarray]:
-    """For each source, whether each test video was classified correctly: (runs, videos), in the same order for all."""
+def correct_by_source(
+    study: Path, results: Sequence[TrialResult], name: Callable[[TrialResult], str] = lambda result: result.source
+) -> dict[str, np.ndarray]:
+    """For each source, or what else is named, whether each test video was classified correctly: (runs, videos), in the same
+    order for all."""
     found: dict[str, list[np.ndarray]] = {}
     keys: list[tuple[str, float | None, float | None]] | None = None
     for result in results:
@@ -98,8 +107,8 @@ def correct_by_source(study: Path, results: Sequence[TrialResult]) -> dict[str, 
         keys = keys or here
         if here != keys:
             raise StudyError(f"{path}: other test videos than the first trial's; a study needs one test set")
-        found.setdefault(result.source, []).append(np.array(table["correct"], float))
-    return {name: np.array(runs) for name, runs in found.items()}
+        found.setdefault(name(result), []).append(np.array(table["correct"], float))
+    return {named: np.array(runs) for named, runs in found.items()}
 
 
 def differences(correct: Mapping[str, np.ndarray], seed: int = 0) -> list[Difference]:
@@ -133,9 +142,8 @@ def of_other_videos(apart: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.array([draw @ apart / draw.sum() for draw in (rng.gamma(share) for _ in range(RESAMPLES))])
 
 
-def write_tables(study: Path, results: Sequence[TrialResult], found: Sequence[Difference]) -> None:
-    """``results.csv`` (a row for each trial and metric) and ``differences.csv``."""
-    write_results(study, results, ("source", "size"))
+def write_differences(study: Path, found: Sequence[Difference]) -> None:
+    """``differences.csv``."""
     rows = [[d.first, d.second, *(f"{v:.6f}" for v in (d.difference, d.low, d.high))] for d in found]
     write_csv(study / "differences.csv", [("first", "second", "difference", "low_95", "high_95"), *rows])
 

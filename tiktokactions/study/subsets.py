@@ -45,12 +45,13 @@ def part_of(clip: Clip) -> Part:
 
 def _place(clip: Clip, seed: int) -> tuple[bytes, str]:
     """The file with its folder, so that a pool that was moved keeps its order; then the whole path."""
-    name = "/".join(clip.path.split(os.sep)[-2:])
+    number = "" if clip.synthetic is None else f"{clip.synthetic}:"
+    name = number + "/".join(clip.file.split(os.sep)[-2:])
     return place_of(f"{name}\0{clip.start_s}\0{clip.end_s}", seed), clip.path
 
 
 def parse_sizes(texts: Sequence[str]) -> list[int]:
-    """``1000:6000:1000`` (both ends included), or numbers; ascending, each once.
+    """``1000:6000:1000`` (both ends included), or numbers; ascending, each once. 0 stands for synthetic videos only.
 
     Raises:
         ValueError: no number, none above 0, or a step that leads nowhere.
@@ -63,6 +64,6 @@ def parse_sizes(texts: Sequence[str]) -> list[int]:
         first, *more = map(int, parts)
         last, step = (*(more or [first]), first)[:2]
         found.update(range(first, last + 1, step) if step else [first])
-    if not found or min(found) < 1:
+    if not any(found):
         raise UsageError(f"`sizes`: got {' '.join(texts)}, expected numbers of videos above 0")
     return sorted(found)

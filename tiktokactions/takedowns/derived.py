@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from tiktokactions.clips.synthetic import real_data
 from tiktokactions.collection.store import is_collection
 from tiktokactions.dataset.subset_mark import origin_of
 from tiktokactions.files import (
@@ -99,7 +100,7 @@ def made_from(folder: Place) -> list[str]:
     run, study, merged, export, release = (read_json(folder / name, {}) for name in marks)
     origins = [origin_of(str(made_id)) for made_id in (export.get("of"), release.get("id")) if made_id]
     told = [merged, study, run.get("data"), run.get("init"), origins]
-    return [text for text in _texts(told) if text and located(text).exists()]
+    return [text for text in real_data(_texts(told)) if located(text).exists()]
 
 
 def _texts(value: Any) -> Iterator[str]:

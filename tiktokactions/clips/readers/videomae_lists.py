@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request
+from tiktokactions.clips.clip import SYNTHETIC, Clip, ClipSet, DataError, Request
 from tiktokactions.clips.readers.media import is_video_name, listed_clips
 from tiktokactions.clips.readers.text import numbered_lines, table
 
@@ -130,8 +130,9 @@ def _clip_set(request: Request, wanted: list[Row], rows: list[Row], folder: Path
     names = {label: labels[int(label)] if are_numbers else label for label in said}
 
     def clip(row: Row) -> Clip | None:
-        path = os.path.abspath(media / row.path)
-        if not os.path.isfile(path):
+        path = row.path if row.path.startswith(SYNTHETIC) else os.path.abspath(media / row.path)
+        file = Clip(path, None).file
+        if file and not os.path.isfile(file):
             return None
         several = None if row.labels is None else tuple(names[label] for label in row.labels)
         return Clip(path, row.label and names[row.label], row.start_s, row.end_s, labels=several)
