@@ -54,6 +54,6 @@ def test_a_list_holds_real_and_synthetic_videos(tmp_path):
     listed.write_text(f"path,label\na.mp4,\nsynthetic:7,\nsynthetic:8:{real},\n")
     paths = [clip.path for clip in read_clips(listed, side="train").clips]
     assert paths == [str(real), "synthetic:7", f"synthetic:8:{real}"]
-    listed.write_text("path,label\nsynthetic:7:/gone.mp4,\n")
-    with pytest.raises(DataError, match="1 of 1 listed videos are not in"):
+    listed.write_text("path,label\nsynthetic:7:/gone.mp4,\nsynthetic:many,\n")
+    with pytest.raises(DataError, match="2 of 2 listed videos are not in"):
         read_clips(listed, side="train")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ SIDES: tuple[Side, ...] = get_args(Side)
 MOST_NAMED = 5
 SYNTHETIC = "synthetic:"
 """How the path of a synthetic video begins."""
+_MADE = re.compile(rf"{SYNTHETIC}(\d+)(?::(.+))?", re.ASCII | re.DOTALL)
 
 
 class DataError(UsageError):
@@ -58,12 +60,14 @@ class Clip:
     @property
     def synthetic(self) -> int | None:
         """Number of the synthetic video; None: a real one."""
-        return int(self.path.split(":", 2)[1]) if self.path.startswith(SYNTHETIC) else None
+        made = _MADE.fullmatch(self.path)
+        return None if made is None else int(made[1])
 
     @property
     def file(self) -> str:
         """The file that is decoded; nothing for a synthetic video without cut-outs."""
-        return self.path if self.synthetic is None else self.path.partition(":")[2].partition(":")[2]
+        made = _MADE.fullmatch(self.path)
+        return self.path if made is None else made[2] or ""
 
 
 @dataclass(frozen=True)

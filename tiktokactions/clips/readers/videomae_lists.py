@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiktokactions.clips.clip import SYNTHETIC, Clip, ClipSet, DataError, Request
+from tiktokactions.clips.clip import Clip, ClipSet, DataError, Request
 from tiktokactions.clips.readers.media import is_video_name, listed_clips
 from tiktokactions.clips.readers.text import numbered_lines, table
 
@@ -130,7 +130,8 @@ def _clip_set(request: Request, wanted: list[Row], rows: list[Row], folder: Path
     names = {label: labels[int(label)] if are_numbers else label for label in said}
 
     def clip(row: Row) -> Clip | None:
-        path = row.path if row.path.startswith(SYNTHETIC) else os.path.abspath(media / row.path)
+        path, is_real = row.path, Clip(row.path, None).synthetic is None
+        path = os.path.abspath(media / path) if is_real else path
         file = Clip(path, None).file
         if file and not os.path.isfile(file):
             return None
