@@ -32,6 +32,7 @@ from tiktokactions.model import classifier, model_config, pretraining_model
 from tiktokactions.model.checkpoint import TrainingState
 from tiktokactions.model.classification import draw_drops, soft_target_loss
 from tiktokactions.model.config import ModelConfig
+from tiktokactions.model.derived import flop_per_clip
 from tiktokactions.model.hardware import Hardware, Processes, hardware, peak_flop_s, worker_count
 from tiktokactions.model.loader import Batches
 from tiktokactions.model.masking import decoder_mask, tube_mask
@@ -39,7 +40,7 @@ from tiktokactions.model.optim import adamw, parameter_groups
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions
 from tiktokactions.model.pretrain import batch_loss, on_device, pretraining_numbers
 from tiktokactions.model.samples import FinetuneClips, PretrainClips
-from tiktokactions.model.training import clipped_gradient, flop_per_clip, optimizer_step
+from tiktokactions.model.steps import clipped_gradient, optimizer_step
 
 MINUTES = 8.0
 CLASSES = 174

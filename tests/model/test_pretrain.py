@@ -21,13 +21,13 @@ from tiktokactions.model.autoencoder import pretraining_model
 from tiktokactions.model.checkpoint import checkpoints
 from tiktokactions.model.classification import classifier
 from tiktokactions.model.config import model_config
+from tiktokactions.model.derived import TooFewClipsError, flop_per_clip
 from tiktokactions.model.evaluate import load_run
 from tiktokactions.model.export import export
 from tiktokactions.model.options import PretrainOptions
 from tiktokactions.model.pretrain import dry_pretrain, pretrain, pretraining_config, pretraining_numbers
 from tiktokactions.model.progress import NonFiniteLossError, TrainingProgress
 from tiktokactions.model.run import Run, RunError, filled, read_log, read_run
-from tiktokactions.model.training import TooFewClipsError, flop_per_clip
 from tiktokactions.model.weights import WeightsError, read_weights
 from tiktokactions.video import UnreadableError
 

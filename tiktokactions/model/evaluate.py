@@ -28,10 +28,9 @@ from tiktokactions.model.hardware import Hardware, hardware, worker_count
 from tiktokactions.model.labels import labels_of, multi_hot, targets_of, usable
 from tiktokactions.model.loader import clips_one_by_one
 from tiktokactions.model.options import EvaluateOptions
-from tiktokactions.model.progress import TrainingProgress
+from tiktokactions.model.progress import Report, TrainingProgress
 from tiktokactions.model.run import Evaluation, Run, RunError, RunInfo, filled
 from tiktokactions.model.samples import TestClips
-from tiktokactions.model.training import Report
 from tiktokactions.model.views import Sampling
 from tiktokactions.model.weights import load_into, read_weights
 from tiktokactions.records import JsonObject

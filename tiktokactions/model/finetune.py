@@ -20,6 +20,7 @@ from tiktokactions.model.augment import normalise
 from tiktokactions.model.checkpoint import TrainingState
 from tiktokactions.model.classification import VideoClassifier, classifier, label_loss, soft_target_loss
 from tiktokactions.model.config import ModelConfig, model_config
+from tiktokactions.model.derived import derived_numbers
 from tiktokactions.model.evaluate import average_precisions, top_accuracy
 from tiktokactions.model.hardware import (
     Hardware,
@@ -37,7 +38,8 @@ from tiktokactions.model.official import config_of
 from tiktokactions.model.optim import AverageWeights, adamw, parameter_groups, schedule
 from tiktokactions.model.options import FinetuneOptions
 from tiktokactions.model.probe import fit_probe
-from tiktokactions.model.progress import TrainingProgress
+from tiktokactions.model.progress import Report, TrainingProgress
+from tiktokactions.model.recorder import Recorder
 from tiktokactions.model.run import (
     Derived,
     FirstWeights,
@@ -49,14 +51,11 @@ from tiktokactions.model.run import (
     read_log,
 )
 from tiktokactions.model.samples import FinetuneClips, ValidationClips
+from tiktokactions.model.steps import Steps
 from tiktokactions.model.teacher import Teacher, load_teacher
 from tiktokactions.model.tensor_files import Tensors, write_safetensors
 from tiktokactions.model.training import (
-    Recorder,
-    Report,
-    Steps,
     batches_of,
-    derived_numbers,
     end_run,
     first_checkpoint,
     open_run,

@@ -22,9 +22,9 @@ from tiktokactions.model.evaluate import load_run, merge_of, run_views, trained_
 from tiktokactions.model.hardware import Hardware, hardware
 from tiktokactions.model.options import PredictOptions
 from tiktokactions.model.predictions import FeaturesWritten, LabelProbability, Prediction
+from tiktokactions.model.progress import Report
 from tiktokactions.model.run import RunError
 from tiktokactions.model.samples import open_clip
-from tiktokactions.model.training import Report
 from tiktokactions.records import JsonObject
 from tiktokactions.video import SAME_TIME_S, UnreadableError
 

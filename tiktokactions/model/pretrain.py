@@ -28,20 +28,19 @@ from tiktokactions.model.checkpoint import TrainingState
 from tiktokactions.model.classification import VideoClassifier
 from tiktokactions.model.config import ModelConfig, model_config
 from tiktokactions.model.curves import draw_reconstructions
+from tiktokactions.model.derived import derived_numbers
 from tiktokactions.model.hardware import Hardware, alone, hardware, local_gradients, processes_told, share_gradients
 from tiktokactions.model.masking import CELL_SITES, decoder_mask, tube_mask
 from tiktokactions.model.optim import adamw, parameter_groups, schedule
 from tiktokactions.model.options import PretrainOptions
-from tiktokactions.model.progress import TrainingProgress
+from tiktokactions.model.progress import Report, TrainingProgress
+from tiktokactions.model.recorder import Recorder
 from tiktokactions.model.run import Derived, FirstWeights, Run, RunInfo, TrainingData, TrainingResult, clips_fingerprint
 from tiktokactions.model.samples import PretrainClips
+from tiktokactions.model.steps import Steps
 from tiktokactions.model.teacher import latent_target, target_encoder
 from tiktokactions.model.training import (
-    Recorder,
-    Report,
-    Steps,
     batches_of,
-    derived_numbers,
     end_run,
     first_checkpoint,
     open_run,

@@ -26,10 +26,9 @@ from tiktokactions.model.evaluate import merge_views, run_views, top_accuracy
 from tiktokactions.model.hardware import Hardware
 from tiktokactions.model.labels import targets_of
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions
-from tiktokactions.model.progress import TrainingProgress
+from tiktokactions.model.progress import Report, TrainingProgress
 from tiktokactions.model.run import TrainingResult, write_result
 from tiktokactions.model.tensor_files import write_safetensors
-from tiktokactions.model.training import Report
 from tiktokactions.video import UnreadableError
 
 PENALTIES = tuple(10.0**power for power in range(1, -6, -1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tiktokactions.errors import ATTENTION, TiktokactionsError
@@ -28,3 +29,6 @@ class TrainingProgress:
     loading_share: float | None = None
     """Share of the time spent waiting for clips."""
     seconds_left: float | None = None
+
+
+Report = Callable[[TrainingProgress], None]

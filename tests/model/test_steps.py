@@ -27,7 +27,7 @@ from tiktokactions.model.options import PretrainOptions
 from tiktokactions.model.pretrain import batch_loss, on_device, pretrain
 from tiktokactions.model.progress import NonFiniteLossError
 from tiktokactions.model.run import read_log
-from tiktokactions.model.training import Steps, clipped_gradient
+from tiktokactions.model.steps import Steps, clipped_gradient
 
 OPTIONS = PretrainOptions(model="tiny", log_steps=3)
 CPU = Hardware(torch.device("cpu"), torch.float32, Processes())
