@@ -159,11 +159,19 @@ def test_kill_9_loses_nothing(train, tmp_path, repository):
 
 
 def test_two_processes_learn_what_one_does(train, tmp_path, repository):
-    """Drop path and head dropout included; mixup and CutMix pair clips within a process and are off."""
-    options = PLAIN | {"head_dropout": 0.2, "init_scale": 1.0}
+    """Drop path and head dropout included; mixup and CutMix pair clips within a process and are off.
+
+    A model that is split over two processes learns the same, and one process goes on with it.
+    """
+    options = PLAIN | {"head_dropout": 0.2, "init_scale": 1.0, "clip_grad": 1.0, "ema": 0.5, "accumulate": 2}
+    looks = {"save_steps": 2, "choose": "best"}
     (tmp_path / "main.py").write_text(
         "import sys; from tests.model.test_finetune import *\n"
-        f"run(make_clips(Path(sys.argv[1]), 3), Path(sys.argv[2]), batch_size=2, **{options})\n"
+        "train = make_clips(Path(sys.argv[1]), 3)\n"
+        f"run(train, Path(sys.argv[2]), batch_size=1, **{options})\n"
+        "val = dataclasses.replace(train, clips=train.clips[:3])\n"
+        f"split = dict(shard=True, stop_after_steps=5, **{options | looks})\n"
+        "run(train, Path(sys.argv[2] + '-split'), val=val, batch_size=1, **split)\n"
     )
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(tmp_path / "main.py")]
     done = subprocess.run(
@@ -174,9 +182,19 @@ def test_two_processes_learn_what_one_does(train, tmp_path, repository):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    options |= {"batch_size": 2}
     run(train, tmp_path / "one", **options)
-    for (_, a), (_, b) in zip(losses(tmp_path / "one"), losses(tmp_path / "two"), strict=True):
-        assert a == pytest.approx(b, rel=1e-5)
+    val = dataclasses.replace(train, clips=train.clips[:3])
+    run(train, tmp_path / "two-split", val=val, shard=True, **options | looks)
+    for name in ("two", "two-split"):
+        for (_, a), (_, b) in zip(losses(tmp_path / "one"), losses(tmp_path / name), strict=True):
+            assert a == pytest.approx(b, rel=1e-5)
+    for name in ("model", "average"):
+        one, split = (load_file(tmp_path / run / f"{name}.safetensors") for run in ("one", "two-split"))
+        for key, tensor in one.items():
+            torch.testing.assert_close(split[key], tensor, atol=1e-5, rtol=1e-4, msg=key)
+    looked = [line["val_top1"] for line in read_log(tmp_path / "two-split") if "val_top1" in line]
+    assert len(looked) == 2 and (tmp_path / "two-split" / "best.safetensors").exists()
 
 
 # --- rare classes, and the best of all epochs ---------------------------------------------------------------------

@@ -305,14 +305,18 @@ def test_bf16_learns_the_same(clips, tmp_path):
 
 
 @pytest.mark.slow  # the quick tests do this with finetune
-def test_two_processes_learn_what_one_does(clips, tmp_path, repository):
-    """Half the batch in each of two gloo processes: the losses of one process with the whole batch."""
+@pytest.mark.parametrize("shard", [False, True], ids=["whole", "split"])
+def test_two_processes_learn_what_one_does(shard, clips, tmp_path, repository):
+    """Half the batch in each of two gloo processes: the losses of one process with the whole batch. What one process has
+    begun, two go on with split."""
     script = (
         "import sys; from pathlib import Path\n"
         "from tests.model.test_pretrain import *\n"
         "clips = make_clips(Path(sys.argv[1]), 3).clips\n"
-        "run(clips, Path(sys.argv[2]), batch_size=2, decoder_mask_ratio=0.5)\n"
+        f"run(clips, Path(sys.argv[2]), batch_size=2, decoder_mask_ratio=0.5, pictures_epochs=1, shard={shard})\n"
     )
+    if shard:
+        run(clips, tmp_path / "two", batch_size=4, stop_after_steps=4)
     (tmp_path / "main.py").write_text(script)
     folder = Path(clips[0].path).parents[1]
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(tmp_path / "main.py")]
@@ -330,6 +334,7 @@ def test_two_processes_learn_what_one_does(clips, tmp_path, repository):
     one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
     for name, tensor in one.items():
         assert torch.allclose(tensor, two[name], atol=1e-5), name
+    assert len(list((tmp_path / "two" / "reconstructions").iterdir())) >= 2, "drawn while the others wait for nobody"
 
 
 def test_going_on_from_a_step_in_another_folder(clips, tmp_path):

@@ -96,7 +96,7 @@ def test_accumulated_gradients_are_reduced_once_per_step(compiled, tmp_path, mon
                     shared(torch.ones(2, 4)).mean().backward()
             steps.end(torch.tensor(1.0), [{"index": torch.tensor([0])}], 1e-3)
         assert len(reduced) == 2, "the gradients' one bucket, once per step"
-        assert [tensor.numel() for tensor in told] == [2, 2], "the loss and who was interrupted, in one"
+        assert [tensor.numel() for tensor in told] == [3, 3], "the loss, who was interrupted and who is to save, in one"
     finally:
         dist.destroy_process_group()
 

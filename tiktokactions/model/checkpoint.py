@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from tiktokactions.errors import UsageError
 from tiktokactions.files import delete_folder, move_into_place, write_atomic
 from tiktokactions.model.optim import AverageWeights
+from tiktokactions.model.sharding import split_as, whole
 from tiktokactions.model.tensor_files import write_safetensors
 
 
@@ -45,7 +46,7 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a checkpoint holds, in memory of its own: the training goes on while it is written."""
+    """What a checkpoint holds, whole and in memory of its own: the training goes on while it is written."""
 
     step: int
     files: dict[str, dict[str, Tensor]]
@@ -59,7 +60,7 @@ def take_snapshot(state: TrainingState) -> Snapshot:
     if state.average is not None:
         files["average"] = state.average.tensors
     copied = {
-        file: {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
+        file: {name: whole(tensor.detach()).to("cpu", copy=True) for name, tensor in tensors.items()}
         for file, tensors in files.items()
     }
     said = {"step": state.step, "optimizer_steps": steps, "scaler": state.scaler.state_dict(), "pending": state.pending}
@@ -109,12 +110,14 @@ def load_checkpoint(folder: Path, state: TrainingState, device: torch.device) ->
     """
     try:
         said = json.loads((folder / "state.json").read_bytes())
-        state.model.load_state_dict(load_file(folder / "model.safetensors", device=str(device)))
+        own, read = state.model.state_dict(), load_file(folder / "model.safetensors", device=str(device))
+        state.model.load_state_dict({n: split_as(tensor, own.get(n, tensor)) for n, tensor in read.items()})
         moments = load_file(folder / "optimizer.safetensors", device=str(device))
         if state.average is not None and not (folder / "average.safetensors").is_file():
             raise UsageError(f"{folder}: holds no averaged weights; leave out `ema`")
         if state.average is not None:
-            state.average.tensors = load_file(folder / "average.safetensors", device=str(device))
+            average = load_file(folder / "average.safetensors", device=str(device))
+            state.average.tensors = {name: split_as(tensor, own[name]) for name, tensor in average.items()}
     except (OSError, RuntimeError, SafetensorError, json.JSONDecodeError) as error:
         raise UsageError(
             f"{folder}: this checkpoint cannot be read ({error}); remove it to go on from the one before"
@@ -122,10 +125,9 @@ def load_checkpoint(folder: Path, state: TrainingState, device: torch.device) ->
     state.optimizer.state.clear()
     for name, parameter in state.model.named_parameters():
         if name in said["optimizer_steps"]:
-            state.optimizer.state[parameter] = {
-                "step": torch.tensor(said["optimizer_steps"][name], dtype=torch.float32, device=device),
-                "exp_avg": moments[f"exp_avg/{name}"],
-                "exp_avg_sq": moments[f"exp_avg_sq/{name}"],
+            step = torch.tensor(said["optimizer_steps"][name], dtype=torch.float32, device=device)
+            state.optimizer.state[parameter] = {"step": step} | {
+                kind: split_as(moments[f"{kind}/{name}"], parameter) for kind in ("exp_avg", "exp_avg_sq")
             }
     state.scaler.load_state_dict(said["scaler"])
     state.step, state.pending = said["step"], said["pending"]

@@ -51,6 +51,7 @@ from tiktokactions.model.run import (
     read_log,
 )
 from tiktokactions.model.samples import FinetuneClips, ValidationClips
+from tiktokactions.model.sharding import compiled, split, whole_model, whole_tensors
 from tiktokactions.model.steps import Steps
 from tiktokactions.model.teacher import Teacher, load_teacher
 from tiktokactions.model.tensor_files import Tensors, write_safetensors
@@ -148,14 +149,14 @@ def _train(
     model.to(machine.device).train()
     model.checkpoint_activations = options.checkpoint_activations
     freeze(model, options)
+    split(model, options, machine)
     groups = parameter_groups(model, options.weight_decay, layer_decay=options.layer_decay, depth=model.config.depth)
     state = TrainingState(model, adamw(groups, (options.beta1, options.beta2)), machine.scaler())
     state.average = None if options.ema is None else AverageWeights(model, options.ema)
     resume(run, state, machine, report)
-    compiled: nn.Module = torch.compile(model) if options.compile else model  # type: ignore[assignment]
     for block in model.blocks:  # compiled: computes dropped clips too, for a batch of another size is compiled again
         block.skip_dropped = not options.compile  # type: ignore[assignment]
-    trained = share_gradients(compiled, machine)
+    trained = share_gradients(compiled(model, options), machine)
 
     per_epoch, copies = derived.steps_per_epoch, options.num_samples
     rates = schedule(
@@ -204,10 +205,11 @@ def _train(
                 if steps.end(torch.stack(losses).mean(), parts, rates[state.step]):
                     return TrainingResult(state.step, steps.last_loss, finished=False)
             if looked_at is not None and options.validate_epochs and (epoch + 1) % options.validate_epochs == 0:
-                tested = None if state.average is None else state.average.tensors
-                look = validate(model, looked_at, options, machine, tested)
+                tested = None if state.average is None else whole_tensors(state.average.tensors)
+                seen = whole_model(model, classifier, machine.device)
+                look = validate(seen, looked_at, options, machine, tested)
                 if options.choose != "last" and machine.processes.is_first and is_best(run, look, options.choose):
-                    write_safetensors(run / "best.safetensors", without_projection(tested or model.state_dict()))
+                    write_safetensors(run / "best.safetensors", without_projection(tested or seen.state_dict()))
                 recorder.note(**look)
 
     return end_run(run, state, recorder, machine)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 
 from tiktokactions.errors import TiktokactionsError, UsageError
 from tiktokactions.files import dataset_lock
@@ -35,6 +36,7 @@ _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|killed by sign
 _LESS_MEMORY = {
     "accumulate": "lower `batch_size` and raise `accumulate` as much, which makes the same step",
     "checkpoint_activations": "set `checkpoint_activations`",
+    "shard": "set `shard`, with several processes",
     "num_samples": "lower `num_samples`",
     "views_per_pass": "lower `views_per_pass`",
     "workers": "lower `workers`",
@@ -228,8 +230,8 @@ def worker_count(options: RunOptions) -> int:
 
 
 def share_gradients(model: nn.Module, hardware: Hardware) -> nn.Module:
-    """Wrap a model so that every backward pass averages the gradients of all processes."""
-    if hardware.processes.world == 1:
+    """Wrap a model so that every backward pass averages the gradients of all processes; one that is split does by itself."""
+    if hardware.processes.world == 1 or isinstance(model, FSDPModule):
         return model
     devices = [hardware.device] if hardware.is_cuda else None
     ddp = nn.parallel.DistributedDataParallel
@@ -240,6 +242,8 @@ def share_gradients(model: nn.Module, hardware: Hardware) -> nn.Module:
 
 def local_gradients(model: nn.Module, wait: bool) -> contextlib.AbstractContextManager[None]:
     """While the gradients of several batches add up, average over processes only after the last one."""
+    if isinstance(model, FSDPModule):
+        model.set_requires_gradient_sync(not wait)
     if wait and isinstance(model, nn.parallel.DistributedDataParallel):
         return model.no_sync()
     return contextlib.nullcontext()

@@ -44,6 +44,7 @@ class TrainingOptions(RunOptions):
     positions: Literal["interpolate", "sines"] = option("interpolate", "model", "where `init` has another size")
     seed: int = option(0, "run", "seed of weights, order, masks and augmentation")
     compile: bool = option(False, "run", "compile the model (torch.compile)")
+    shard: bool = option(False, "run", "split the model over the processes (FSDP2), for what one GPU cannot hold")
     checkpoint_activations: bool = option(False, "run", "recompute activations instead of keeping them: less memory")
     save_minutes: float = option(10.0, "run", "minutes between checkpoints", above=0)
     save_steps: int | None = option(None, "run", "also save a checkpoint every N steps", least=1)

@@ -37,6 +37,7 @@ from tiktokactions.model.progress import Report, TrainingProgress
 from tiktokactions.model.recorder import Recorder
 from tiktokactions.model.run import Derived, FirstWeights, Run, RunInfo, TrainingData, TrainingResult, clips_fingerprint
 from tiktokactions.model.samples import PretrainClips
+from tiktokactions.model.sharding import compiled, split, whole_model
 from tiktokactions.model.steps import Steps
 from tiktokactions.model.teacher import latent_target, target_encoder
 from tiktokactions.model.training import (
@@ -111,11 +112,11 @@ def _train(
 ) -> TrainingResult:
     model.to(machine.device)
     model.checkpoint_activations = options.checkpoint_activations
+    split(model, options, machine)
     optimizer = adamw(parameter_groups(model, options.weight_decay), (options.beta1, options.beta2))
     state = TrainingState(model, optimizer, machine.scaler())
     resume(run, state, machine, report)
-    compiled: nn.Module = torch.compile(model) if options.compile else model  # type: ignore[assignment]
-    trained = share_gradients(compiled, machine)
+    trained = share_gradients(compiled(model, options), machine)
 
     per_epoch = derived.steps_per_epoch
     rates = schedule(
@@ -141,8 +142,11 @@ def _train(
                     losses.append(loss.detach())
                 if steps.end(torch.stack(losses).sum(), parts, rates[state.step]):
                     return TrainingResult(state.step, steps.last_loss, finished=False)
-            if machine.processes.is_first and _is_pictured(epoch, options):
-                draw_reconstructions(run / "reconstructions" / f"epoch-{epoch + 1:05}", model, dataset, PICTURED_CLIPS)
+            if _is_pictured(epoch, options):
+                seen = whole_model(model, pretraining_model, machine.device)
+                if machine.processes.is_first:
+                    stem = run / "reconstructions" / f"epoch-{epoch + 1:05}"
+                    draw_reconstructions(stem, seen, dataset, PICTURED_CLIPS)
 
     return end_run(run, state, recorder, machine)
 

@@ -23,6 +23,7 @@ from tiktokactions.model.optim import gradient_norm, set_lr
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions
 from tiktokactions.model.progress import NonFiniteLossError
 from tiktokactions.model.recorder import Recorder
+from tiktokactions.model.sharding import is_split, whole
 
 
 def clipped_gradient(state: TrainingState, clip_grad: float | None) -> Tensor:
@@ -30,8 +31,8 @@ def clipped_gradient(state: TrainingState, clip_grad: float | None) -> Tensor:
     parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
     state.scaler.unscale_(state.optimizer)
     if clip_grad is not None:
-        return torch.nn.utils.clip_grad_norm_(parameters, clip_grad)
-    return gradient_norm(parameters)
+        return whole(torch.nn.utils.clip_grad_norm_(parameters, clip_grad))
+    return whole(gradient_norm(parameters))
 
 
 def optimizer_step(state: TrainingState, lr: float, failed: Tensor | None = None) -> None:
@@ -77,7 +78,7 @@ class Steps:
         self.writer, self.writing = ThreadPoolExecutor(1), Future[Path]()
         self.writing.cancel()
         self.interrupted = threading.Event()
-        self.all_stop = False
+        self.all_stop = self.is_late = False
 
     def end(self, own: Tensor, parts: Sequence[dict[str, Any]], lr: float) -> bool:
         """End a step whose gradients are there; returns True if the run must stop here (``stop_after_steps``).
@@ -97,7 +98,7 @@ class Steps:
         is_due = bool(self.options.save_steps) and state.step % (self.options.save_steps or 1) == 0
         if step % self.look_every == 0 or is_due or step in (self.recorder.steps, self.options.stop_after_steps):
             self.look()
-            if is_due or time.monotonic() - self.saved_at > self.options.save_minutes * 60:
+            if is_due or self.is_late:
                 self._save(self.options.keep)
         optimizer_step(state, lr, self.failed)
         self._count_losses()
@@ -105,12 +106,11 @@ class Steps:
         return self._is_over()
 
     def note(self, step: int, own: Tensor, norm: Tensor, parts: Sequence[dict[str, Any]]) -> None:
-        """Keep a step's numbers where they are: mean loss and own, norm, share of the processes that were interrupted."""
-        mean = torch.stack([own, torch.zeros_like(own)])
-        if self.hardware.processes.world > 1:
-            interrupted = self.hardware.send(torch.tensor(float(self.interrupted.is_set())))
-            mean = self.hardware.mean(torch.stack([own, interrupted]))
-        numbers = torch.stack([mean[0], own, norm, mean[1]])
+        """Keep a step's numbers where they are: mean loss and own, norm, and which share of the processes was interrupted, or
+        finds the last checkpoint old: all must save the same step."""
+        flags = self.interrupted.is_set(), time.monotonic() - self.saved_at > self.options.save_minutes * 60
+        mean = self.hardware.mean(torch.stack([own, *(torch.full_like(own, flag) for flag in flags)]))
+        numbers = torch.stack([mean[0], own, norm, mean[1], mean[2]])
         self.unseen.append((step, numbers, [batch["index"] for batch in parts]))
         if self.look_every > 1 and not self.state.scaler.is_enabled():  # the scaler leaves out steps by itself
             failed = ~numbers.isfinite().all()
@@ -121,10 +121,10 @@ class Steps:
         steps, numbers, indices = zip(*self.unseen, strict=True)
         self.unseen = []
         for step, row, clips in zip(steps, torch.stack(numbers).tolist(), indices, strict=True):
-            loss, own, self.last_norm, interrupted = row
+            loss, own, self.last_norm, interrupted, late = row
             self._check_finite(step, loss, own, self.last_norm, clips)
             self.losses[step] = self.last_loss = loss
-            self.all_stop = interrupted > 0
+            self.all_stop, self.is_late = interrupted > 0, late > 0
         self._count_losses()
 
     def _count_losses(self) -> None:
@@ -170,9 +170,12 @@ class Steps:
         return stop
 
     def _save(self, keep: int) -> None:
-        if self.hardware.processes.is_first and self.saved_step != self.state.step:
-            self.finish_writing()
-            self.writing = self.writer.submit(save_checkpoint, self.run, take_snapshot(self.state), keep)
+        is_first = self.hardware.processes.is_first
+        if self.saved_step != self.state.step and (is_first or is_split(self.state.model)):
+            snapshot = take_snapshot(self.state)  # of a split model all have a part
+            if is_first:
+                self.finish_writing()
+                self.writing = self.writer.submit(save_checkpoint, self.run, snapshot, keep)
         self.saved_at, self.saved_step = time.monotonic(), self.state.step
 
     def finish_writing(self) -> None:

@@ -31,10 +31,11 @@ from tiktokactions.model.run import (
     write_run,
 )
 from tiktokactions.model.samples import FinetuneClips, PretrainClips
+from tiktokactions.model.sharding import whole, whole_tensors
 from tiktokactions.model.tensor_files import Tensors, write_safetensors
 
 CHANGEABLE = (
-    *("batch_size", "accumulate", "device", "workers", "threads", "compile", "checkpoint_activations"),
+    *("batch_size", "accumulate", "device", "workers", "threads", "compile", "shard", "checkpoint_activations"),
     *("save_minutes", "save_steps", "keep", "skip_unreadable", "positions", "track"),
     *("log_steps", "stop_after_steps", "pictures_epochs", "validate_epochs", "media", "decoder", "segments", "crops"),
     "augment_on",
@@ -157,12 +158,14 @@ def batches_of(
 def end_run(run: Path, state: TrainingState, recorder: Recorder, machine: Hardware) -> TrainingResult:
     """Write the weights, the curves and, last, the result."""
     pool = getattr(state.model, "pool", None)
-    weights = None if pool is None else tuple(round(x, 4) for x in pool.layer_weights().tolist())
+    weights = None if pool is None else tuple(round(x, 4) for x in whole(pool.layer_weights()).tolist())
+    model = whole_tensors(state.model.state_dict())
+    average = None if state.average is None else whole_tensors(state.average.tensors)
     result = TrainingResult(state.step, recorder.last_loss, True, recorder.seconds(), layer_weights=weights)
     if machine.processes.is_first:
-        write_safetensors(run / "model.safetensors", without_projection(state.model.state_dict()))
-        if state.average is not None:
-            write_safetensors(run / "average.safetensors", without_projection(state.average.tensors))
+        write_safetensors(run / "model.safetensors", without_projection(model))
+        if average is not None:
+            write_safetensors(run / "average.safetensors", without_projection(average))
         draw_curves(run)
         write_result(run, result)
     machine.everyones(None)  # what comes next reads these files
