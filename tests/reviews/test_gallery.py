@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.reviews.worlds import a_desk, a_record, says
+from tests.reviews.web.visits import Visitor
+from tests.reviews.worlds import a_desk, a_record, doubtful, says
+from tiktokactions.reviews import ledger, people
 from tiktokactions.reviews.desk import Desk
 from tiktokactions.reviews.gallery import Filters
 
@@ -138,3 +140,65 @@ def test_no_action_is_offered_under_two_spellings(desk: Desk) -> None:
     labels = [choice.label for choice in desk.label_choices(limit=10_000)]
     assert len({label.replace(" ", "").rstrip("s") for label in labels}) == len(labels) > 400
     assert {"push up", "pushup", "ballet dancing"}.isdisjoint(labels)
+
+
+# --- several at once -----------------------------------------------------------------------------------------------
+
+
+def test_several_are_judged_at_once_and_one_undo_takes_them_back(tmp_path: Path) -> None:
+    with contextlib.closing(a_desk(tmp_path / "data", doubtful(5))) as desk:
+        desk.decide("ann", says("v00", answers={"dance": "no", "jump": "yes"}, tags=("dark",), start_s=7.0, end_s=12.0))
+        desk.decide("ann", says("v01", "reject"))
+        visitor = Visitor(desk).enter(f"/?token={people.invite(desk.store, 'Ann')[1]}")
+
+        def bulk(key: str, videos: list[str], **more: str) -> dict[str, Any]:
+            body = {"client_key": f"bulk-{key}", "video_ids": videos, "verdict": "accept"} | more
+            for _ in range(2):  # sent again it changes nothing
+                answer = visitor.change("/api/bulk", body)
+            assert answer.status_code == 200, answer.text
+            return answer.json()
+
+        assert bulk("0001", ["v00", "v01", "v02", "gone"], label="dance") == {
+            "recorded": 3,
+            "refused": {"gone": "video 'gone': not in this dataset"},
+        }
+        last = {d.video_id: d for d in ledger.in_force(desk.store) if d.reviewer == "ann"}
+        assert last["v00"].answers == {"dance": "yes", "jump": "yes"} and last["v00"].tags == ("dark",)
+        assert (last["v00"].start_s, last["v01"].verdict, last["v02"].answers) == (7.0, "accept", {"dance": "yes"})
+        assert {d.origin for d in last.values()} == {"bulk"}
+        assert len(list(ledger.all_rows(desk.store))) == 5, "each is a judgement of its own"
+        bulk("0002", ["v02", "v03"], verdict="reject")
+        undo = {"takes_back": "bulk-0001"}
+        assert visitor.change("/api/bulk/undo", undo).json() == {"undone": ["v00", "v01", "v02"]}
+        assert visitor.change("/api/bulk/undo", undo).json() == {"undone": []}
+        left = {d.video_id: (d.verdict, d.answers) for d in ledger.in_force(desk.store)}
+        assert left == {
+            "v00": ("accept", {"dance": "no", "jump": "yes"}),
+            "v01": ("reject", None),
+            "v02": ("reject", None),
+            "v03": ("reject", None),
+        }
+        assert desk.undo("ann", "undo-0001").video_id == "v01", "an undo on a page is about what was judged on pages"
+        stranger = Visitor(desk).enter()
+        assert stranger.change("/api/bulk/undo", {"takes_back": "bulk-0002"}).json() == {"undone": []}, "not theirs"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"video_ids": []}, 422),
+        ({"video_ids": ["v00"] * 201}, 422),
+        ({"verdict": "unsure"}, 422),
+        ({"verdict": "reject", "label": "dance"}, 409),
+        ({"said": "maybe"}, 422),
+        ({"client_key": "with.dots"}, 422),
+        ({"label": "d\u202eance"}, 200),  # each video is refused, and says why
+    ],
+    ids=str,
+)
+def test_what_cannot_be_done_at_once(tmp_path: Path, body: dict[str, Any], status: int) -> None:
+    with contextlib.closing(a_desk(tmp_path / "data", doubtful(1))) as desk:
+        sent = {"client_key": "bulk-0001", "video_ids": ["v00"], "verdict": "accept"} | body
+        answer = Visitor(desk).enter().change("/api/bulk", sent)
+        assert answer.status_code == status and not list(ledger.all_rows(desk.store))
+        assert status != 200 or "can be shown" in answer.json()["refused"]["v00"]

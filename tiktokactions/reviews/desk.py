@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.errors import UsageError
 from tiktokactions.reviews import flags, gallery, golden, items, ledger, queue, store
 from tiktokactions.reviews.agreement import Conflict, ReviewReport, review_report
-from tiktokactions.reviews.decisions import Decision
+from tiktokactions.reviews.decisions import Decision, DecisionError
 from tiktokactions.reviews.folding import catch_up, fold_videos
 from tiktokactions.reviews.guide import Guide, read_guide
 from tiktokactions.reviews.index import Index, open_index
@@ -110,15 +110,58 @@ class Desk:
         Raises:
             DecisionError: the decision makes no sense; ``UnknownVideoError`` for a video that is not in the dataset.
         """
+        return self._taken(reviewer, [self._checked(new)], adjudication)[0]
+
+    def decide_many(
+        self, reviewer: str, each: Sequence[Decision], label: str = "", said: str = "yes"
+    ) -> dict[str, str]:
+        """Append a judgement of its own for each of several videos, all at once; returns those refused, and why. With a
+        ``label`` they say this of it, beside what the person had said of an accepted clip before."""
+        said_before = ledger.in_force(self.store, [new.video_id for new in each])
+        mine = (reviewer, "accept", False)
+        before = {d.video_id: d for d in said_before if (d.reviewer, d.verdict, d.adjudication) == mine}
+        refused, checked = {}, list[Decision]()
+        for new in each:
+            known = before.get(new.video_id)
+            if label and known is not None:
+                kept = {
+                    name: getattr(known, name) for name in ("scene", "start_s", "end_s", "tags", "segments", "answers")
+                }
+                new = replace(new, **kept)
+            if label:
+                new = replace(new, answers=(new.answers or {}) | {label: said})
+            try:
+                checked.append(self._checked(new))
+            except DecisionError as error:
+                refused[new.video_id] = str(error)
+            except ValueError:  # whose message names a path
+                refused[new.video_id] = "its record cannot be read"
+        self._taken(reviewer, checked, origin=ledger.BULK)
+        return refused
+
+    def undo_many(self, reviewer: str, bulk_key: str) -> list[str]:
+        """Take back what :meth:`decide_many` appended; returns the videos."""
+        undone = ledger.undo_bulk(self.store, reviewer, bulk_key)
+        catch_up(self.index, self.store)
+        return undone
+
+    def _checked(self, new: Decision) -> Decision:
         record = items.known_record(self.dataset, new.video_id)
         checked = items.check_decision(record, self.settings, replace(new, queue=new.queue or self.options.queue))
         self.guide.check(checked)
-        decision = ledger.add_decision(self.store, reviewer, checked, adjudication=adjudication)
-        again = flags.sent_back(self.store, reviewer).get(new.video_id)
-        if again is not None and decision.verdict != "skip":
-            flags.settle_flag(self.store, again.id)
+        return checked
+
+    def _taken(
+        self, reviewer: str, checked: Sequence[Decision], adjudication: bool = False, origin: str = "web"
+    ) -> list[Decision]:
+        taken = [(reviewer, new, store.now_utc()) for new in checked]
+        decisions = ledger.add_decisions(self.store, taken, adjudication, origin)
+        again = flags.sent_back(self.store, reviewer)
+        for decision in decisions:
+            if decision.video_id in again and decision.verdict != "skip":
+                flags.settle_flag(self.store, again[decision.video_id].id)
         catch_up(self.index, self.store)
-        return decision
+        return decisions
 
     def undo(
         self, reviewer: str, client_key: str, page_version: str = "", takes_back: str = "", tab: str = ""

@@ -19,6 +19,8 @@ from tiktokactions.reviews.decisions import (
 from tiktokactions.reviews.rows import from_row, insert, to_row
 from tiktokactions.reviews.store import Store, now_utc
 
+BULK = "bulk"
+"""The origin of what was decided of several videos at once, in the gallery."""
 NOT_UNDONE = "NOT EXISTS (SELECT 1 FROM decisions u WHERE u.undoes = d.id)"
 """Of a row ``d`` of ``decisions``."""
 _IN_FORCE = f"verdict <> 'undo' AND {NOT_UNDONE}"
@@ -88,9 +90,26 @@ def undo_last(
         ).fetchone()
         if row is None:
             return None
-        last = from_row(Decision, row)
-        undo = replace(undo, video_id=last.video_id, queue=last.queue, adjudication=last.adjudication)
-        return _append(connection, replace(undo, undoes=last.id, previous=value_of(last)))
+        return _take_back(connection, undo, from_row(Decision, row))
+
+
+def undo_bulk(store: Store, reviewer: str, bulk_key: str) -> list[str]:
+    """Take back what a person decided in one go and is still in force, all of it or nothing; returns its videos."""
+    begins = f"{bulk_key}."
+    sql = (
+        f"SELECT * FROM decisions d WHERE reviewer=? AND origin='{BULK}' AND {_IN_FORCE} AND substr(client_key, 1, ?)=?"
+    )
+    with store.database.write() as connection:
+        rows = connection.execute(sql, (reviewer, len(begins), begins)).fetchall()
+        for last in (from_row(Decision, row) for row in rows):
+            undo = Decision(f"{last.client_key}.undo", "", "undo", reviewer=reviewer, at_utc=now_utc(), origin=BULK)
+            _take_back(connection, undo, last)
+    return [row["video_id"] for row in rows]
+
+
+def _take_back(connection: sqlite3.Connection, undo: Decision, last: Decision) -> Decision:
+    undo = replace(undo, video_id=last.video_id, queue=last.queue, adjudication=last.adjudication)
+    return _append(connection, replace(undo, undoes=last.id, previous=value_of(last)))
 
 
 def has_decision(store: Store, client_key: str, video_id: str) -> bool:

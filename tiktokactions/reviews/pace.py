@@ -43,7 +43,9 @@ def pace_of(
     today = now.replace(hour=0, minute=0, second=0, microsecond=0).isoformat(timespec="milliseconds")
     recently = (now - timedelta(minutes=RECENT_MINUTES)).isoformat(timespec="milliseconds")
     own = f"FROM decisions d WHERE reviewer=? AND {_JUDGED} AND {NOT_UNDONE}"
-    recent = store.database.rows(f"SELECT seconds {own} ORDER BY id DESC LIMIT {RECENT_DECISIONS}", (reviewer,))
+    recent = store.database.rows(
+        f"SELECT seconds {own} AND seconds>0 ORDER BY id DESC LIMIT {RECENT_DECISIONS}", (reviewer,)
+    )
     own_today = store.database.rows(f"SELECT count(DISTINCT video_id) {own} AND at_utc>=?", (reviewer, today))[0][0]
     lately = store.database.rows(
         f"SELECT at_utc FROM decisions WHERE {_JUDGED} AND origin='web' ORDER BY id DESC LIMIT 1000"

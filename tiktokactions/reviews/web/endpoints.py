@@ -22,6 +22,7 @@ from tiktokactions.reviews.queue import QueueItem
 from tiktokactions.reviews.web import shapes
 from tiktokactions.reviews.web.context import (
     SECURITY,
+    SET_ASIDE,
     UNREADABLE,
     MayChange,
     Owner,
@@ -178,6 +179,25 @@ def undo(web: TheWeb, session: MayChange, given: shapes.UndoGiven) -> shapes.Und
     shown = None if item is None else _answer(web, session, item, QueueItem(undone.video_id, undone.queue))
     written = shapes.DecisionAnswer.model_validate(undone)
     return shapes.UndoAnswer(undone=written, item=shown, previous=undone.previous)
+
+
+@api.post("/bulk")
+def bulk(web: TheWeb, session: MayChange, given: shapes.BulkGiven) -> shapes.BulkAnswer:
+    """Judge several videos at once; each judgement is one of its own, with the origin `bulk`."""
+    if given.label and given.verdict != "accept":
+        raise HTTPException(409, "label: only with accept")
+    each = given.each()
+    away = set() if session.is_owner else {flag.video_id for flag in flags.set_aside(web.desk.store)}
+    shown = [new for new in each if new.video_id not in away]
+    refused = web.desk.decide_many(session.person.id, shown, given.label, given.said)
+    refused |= {new.video_id: SET_ASIDE for new in each if new.video_id in away}
+    return shapes.BulkAnswer(recorded=len(each) - len(refused), refused=refused)
+
+
+@api.post("/bulk/undo")
+def undo_bulk(web: TheWeb, session: MayChange, given: shapes.BulkUndoGiven) -> shapes.BulkUndoAnswer:
+    """Take back all judgements of one bulk action that still stand."""
+    return shapes.BulkUndoAnswer(undone=web.desk.undo_many(session.person.id, given.takes_back))
 
 
 @api.post("/leases/renew")

@@ -144,6 +144,7 @@ def gallery(web: TheWeb, session: Visitor, request: Request) -> Response:
         session,
         "gallery.html",
         tab="gallery",
+        boot=_boot(web, session),
         page=page,
         query=query,
         counts=web.desk.status_counts(),

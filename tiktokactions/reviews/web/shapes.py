@@ -155,6 +155,27 @@ class LeasesGiven(_Given):
     tab: Tab = ""
 
 
+class BulkGiven(_Given):
+    client_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9_:\-]{8,64}$")]
+    video_ids: Annotated[list[VideoId], Field(min_length=1, max_length=200)]
+    verdict: Literal["accept", "reject"]
+    label: Text = Field("", description="With accept: what `said` says of this label of each.")
+    said: Literal["yes", "no"] = "yes"
+    page_version: Text = ""
+
+    def each(self) -> list[Decision]:
+        """A decision on each video; its client key is the common one, a dot, and its number."""
+        ids = enumerate(dict.fromkeys(self.video_ids))
+        said = {"page_version": self.page_version, "queue": "gallery"}
+        return [Decision(f"{self.client_key}.{n}", video_id, self.verdict, **said) for n, video_id in ids]
+
+
+class BulkUndoGiven(_Given):
+    takes_back: Annotated[str, Field(min_length=8, max_length=64)] = Field(
+        description="The `client_key` of the bulk action."
+    )
+
+
 class FlagGiven(_Given):
     video_id: VideoId
     kind: Literal["illegal", "sensitive", "minor", "sent_back"]
@@ -255,6 +276,15 @@ class UndoAnswer(BaseModel):
     undone: DecisionAnswer | None = Field(description="null: there was nothing to take back.")
     item: Item | None = Field(description="The video to be judged anew.")
     previous: JsonObject | None = Field(description="What was said of it.")
+
+
+class BulkAnswer(BaseModel):
+    recorded: int
+    refused: dict[str, str] = Field(description="Videos of which nothing was recorded, and why.")
+
+
+class BulkUndoAnswer(BaseModel):
+    undone: list[str]
 
 
 class GalleryAnswer(BaseModel):

@@ -103,6 +103,27 @@ def test_axe_finds_nothing_on_any_page(data, visit, size):
                 assert told == [], (path, key, theme)
 
 
+def test_several_at_once_in_the_gallery(data, visit):
+    with served(data) as address:
+        page = visit(f"{address}/gallery")
+        page.locator(".pick input").nth(0).check()
+        page.locator(".pick input").nth(3).check()
+        page.click("text='Accept, label: yes'")  # of which label? the field has the focus
+        page.keyboard.type("waltz")
+        page.click("text='Accept, label: yes'")
+        until(page, "document.getElementById('told').textContent === '2 judged.'")
+        page.click("text='Select all'")
+        page.click("text='Reject'")
+        until(page, "document.getElementById('told').textContent === '12 judged.'")
+        page.reload()
+        page.click("text='Undo 12'")
+        until(page, "document.getElementById('told').textContent === '12 taken back.'")
+        found = rows(data, "verdict, origin, labels")
+        assert found[:2] == [("accept", "bulk", '["waltz"]')] * 2
+        assert [verdict for verdict, *_ in found[2:]] == ["reject"] * 12 + ["undo"] * 12
+        assert page.inner_text("#take-back") == "Undo 2"
+
+
 def test_seeking_in_a_video(data, visit):
     """Chromium asks for ranges and jumps about; what its own requests get is what RFC 9110 says."""
     with served(data) as address:
