@@ -449,8 +449,14 @@ def finetune(run: Run, typed: Typed) -> Told:
 
 
 def evaluate(result: Evaluation, typed: Typed) -> Told:
-    told = to_builtins(result)
-    return Told(evaluation_lines(told), needs_attention=is_incomplete(told))
+    told, lines = to_builtins(result), list[str]()
+    if result.compared is not None:
+        lines.append(f"  against {result.against}: {result.compared.told}")
+    if result.survivors is not None:
+        lines += [f"  {line}" for line in result.survivors.told]
+    nothing = result.against is not None and result.compared is None
+    attention = [f"against {result.against}: no video was answered by both, so nothing is compared"] * nothing
+    return Told([*evaluation_lines(told), *lines], attention, is_incomplete(told))
 
 
 def is_incomplete(evaluation: JsonObject) -> bool:

@@ -161,12 +161,19 @@ def _outputs(
 
 
 def evaluate(
-    run: Path, data: ClipSet, options: EvaluateOptions, output: Path, *, report: Report = lambda progress: None
+    run: Path,
+    data: ClipSet,
+    options: EvaluateOptions,
+    output: Path,
+    *,
+    complete: Callable[[Evaluation, Sequence[JsonObject]], Evaluation] = lambda result, rows: result,
+    report: Report = lambda progress: None,
 ) -> Evaluation:
     """Test a fine-tuned run on labelled clips and write everything about it to ``output``.
 
     A clip that cannot be read is a row with its reason, and the numbers are those of the others. While the test runs, every
-    clip that is done is a line of ``predictions.jsonl``; at the end ``predictions.parquet`` takes its place.
+    clip that is done is a line of ``predictions.jsonl``; at the end ``predictions.parquet`` takes its place. ``complete``
+    adds to the result what follows from the rows, before it is written.
 
     Raises:
         RunError: the run is not a finished fine-tuning.
@@ -217,6 +224,7 @@ def evaluate(
             skip_unreadable=options.skip_unreadable,
             mean_average_precision=None if precisions is None else float(precisions.nanmean()),
         )
+        result = complete(result, rows)
         if is_first:
             write_predictions(output / "predictions.parquet", rows, info.labels)
             delete(growing)

@@ -39,9 +39,11 @@ from tiktokactions import __version__
 from tiktokactions.clips.clip import Clip
 from tiktokactions.errors import BegunOtherwiseError, UsageError
 from tiktokactions.files import write_atomic, write_json
+from tiktokactions.intervals import Paired
 from tiktokactions.machine import utc_now
 from tiktokactions.model.config import ModelConfig
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions
+from tiktokactions.model.survivors import Survivors
 from tiktokactions.records import JsonObject
 
 if TYPE_CHECKING:
@@ -172,6 +174,12 @@ class Evaluation:
     mean_average_precision: float | None = None
     """Of a run that tells every label by itself: the mean over the classes that occur. There ``top1`` and ``top5`` are shares
     of videos that have a label among their one or five most probable classes."""
+    survivors: Survivors | None = None
+    """Of a test on a released list: what is left of it, and what the rest can have changed."""
+    against: str | None = None
+    """The other run or test, where one was asked for."""
+    compared: Paired | None = None
+    """Against it; None also where both have answered nothing in common."""
 
 
 class Run:

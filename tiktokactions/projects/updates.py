@@ -20,13 +20,13 @@ from tiktokactions.collection.store import Collection
 from tiktokactions.dataset.assignments import is_split
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.files import located, write_json
+from tiktokactions.intervals import Paired
 from tiktokactions.model.options import EvaluateOptions
 from tiktokactions.model.run import Run
 from tiktokactions.options import check_bounds, option
 from tiktokactions.projects.drift import Drift
 from tiktokactions.projects.project import Call, Project, ProjectError, Step
 from tiktokactions.records import to_builtins
-from tiktokactions.study.paired import Paired
 
 UPDATES = "updates.json"
 BEFORE_LEARNING = (

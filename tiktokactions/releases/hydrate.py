@@ -31,6 +31,7 @@ from tiktokactions.curation.takedowns import WITHHELD, Dead, Takedown, add_taked
 from tiktokactions.curation.weights import DetectorError
 from tiktokactions.dataset.assignments import Assignment, write_assignments
 from tiktokactions.dataset.info import DatasetInfo
+from tiktokactions.dataset.manifest import labels_of
 from tiktokactions.errors import UsageError
 from tiktokactions.files import delete, keeping, read_record, record_path, sha256_file, write_csv, write_record
 from tiktokactions.machine import utc_now
@@ -62,6 +63,9 @@ class Named:
     platform_id: str
     sha256: str
     side: str
+    accepted: bool
+    labels: tuple[str, ...] | None
+    """As those of a clip: None where nobody gave one; empty where people saw none of the actions."""
 
     @property
     def names(self) -> set[str]:
@@ -143,7 +147,10 @@ def _rows(ids: Path, parse: Callable[[Mapping[str, str]], T]) -> Iterator[T]:
 
 
 def _named(row: Mapping[str, str]) -> Named:
-    return Named(row["video_id"], row["platform_id"], row["sha256"], row["split"])
+    said = row.get("human_labels")  # older releases have no such column
+    labels = labels_of({"labels": json.loads(row["labels"]), "human_labels": json.loads(said) if said else None})
+    known = tuple(labels) if labels or said else None
+    return Named(row["video_id"], row["platform_id"], row["sha256"], row["split"], row["status"] == "accepted", known)
 
 
 def _released(row: Mapping[str, str]) -> Released:

@@ -93,6 +93,10 @@ def _evaluation(folder: Path, found: Evaluation) -> list[Block]:
         Text(f"Mean class accuracy {percent(found.mean_class_accuracy)}, over {count(found.classes)} classes."),
         *figure(folder / "confusion", matrix, matrix),
     ]
+    if found.survivors is not None:
+        blocks.append(Text(f"Released list {Path(found.survivors.ids).name}: {' '.join(found.survivors.told)}."))
+    if found.compared is not None:
+        blocks.append(Text(f"Against {Path(str(found.against)).name}: {found.compared.told}."))
     if (folder / "per_class.csv").is_file():
         with (folder / "per_class.csv").open(encoding="utf-8", newline="") as file:
             head, *classes = csv.reader(file)

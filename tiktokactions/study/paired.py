@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from tiktokactions.intervals import Paired
 from tiktokactions.study.sources import of_other_videos
 
 Answers = dict[tuple[str, str, float | None, float | None], bool]
 """By label, name of the file without its ending, and part: whether the label was found. A copy elsewhere has the same key."""
 
 
-@dataclass(frozen=True)
-class Paired:
-    """Two models on the videos that both have answered; accuracies and differences are fractions."""
-
-    videos: int
-    top1: float
-    other_top1: float
-    difference: float
-    low: float
-    """Ends of the 95 % interval that other videos of the kind would give."""
-    high: float
-    p: float
-    """McNemar's exact test: how probable so uneven a share of the videos that only one gets right is by chance."""
-
-    @property
-    def told(self) -> str:
-        spread = f"95 %: {100 * self.low:+.1f} to {100 * self.high:+.1f}"
-        models = f"top-1 {self.top1:.1%} against {self.other_top1:.1%} on {self.videos} videos"
-        return f"{models}: {100 * self.difference:+.1f} points ({spread}; McNemar's p = {self.p:.2g})"
-
-
 def answers_of(evaluation: Path) -> Answers:
     """What ``evaluate`` found, in its folder; videos that could not be read are left out."""
     table = pq.read_table(evaluation / "predictions.parquet", columns=["path", "start_s", "end_s", "label", "correct"])
-    rows = table.to_pylist()
+    return answers_in(table.to_pylist())
+
+
+def answers_in(rows: Iterable[Mapping[str, Any]]) -> Answers:
+    """The same, of the rows of that table."""
     return {
         (row["label"], Path(row["path"]).stem, row["start_s"], row["end_s"]): row["correct"]
         for row in rows
