@@ -10,6 +10,7 @@ Arms of ``motion20`` (recorded motion of ten people, drawn as figures; odd subje
 - ``pixels, motion masks``: the same with ``--masking motion``;
 - ``latent``: the same with ``--target`` the encoder of ``pixels``, which costs as much again before.
 
+Each arm is judged by fine-tuning and, which costs little, by a linear probe of its frozen encoder (``scratch``: a random one).
 Each trial is a run of the product. What is finished in ``--work`` is not done again, and the JSON is written anew after each
 trial, so that whatever is there is a result. Nothing is chosen by the test side: recipe and seeds were written down before.
 """
@@ -82,6 +83,7 @@ ARMS: dict[str, dict[str, Any] | None] = {
     "pixels, motion masks": {"masking": "motion"},
 }
 """What each arm changes in PRETRAIN; None: nothing is pre-trained. ``target`` names the arm whose model it is."""
+PROBED = ("scratch", "pixels", "pixels, motion masks", "latent")
 FIRST_ARMS = ("scratch", "pixels", "scratch, longer")
 """Carried out with all seeds before the others, so that a run cut short has them all."""
 
@@ -118,10 +120,14 @@ def motion20(data: Path, work: Path) -> tuple[Path, Path]:
     return write_list(work / "train.csv", rows[True]), write_list(work / "test.csv", rows[False])
 
 
-def trial(arm: str, seed: int, lists: tuple[Path, Path], work: Path, quick: bool) -> dict[str, Any]:
-    """Carry out one arm with one seed, or find it done; the CPU seconds of all parts are told."""
-    folder = work / f"{arm.replace(', ', '-').replace(' ', '-')}-{seed}"
-    told = folder / "told.json"
+def trial(arm: str, seed: int, kind: str, lists: tuple[Path, Path], work: Path, quick: bool) -> dict[str, Any]:
+    """Carry out one arm with one seed, or find it done; the CPU seconds of all parts are told.
+
+    Args:
+        kind: ``finetuned``, or ``probe``: logistic regression on the frozen encoder.
+    """
+    folder = folder_of(work, arm, seed)
+    told = folder / f"{kind}.json"
     if told.exists():
         found: dict[str, Any] = json.loads(told.read_text())
         return found
@@ -129,15 +135,16 @@ def trial(arm: str, seed: int, lists: tuple[Path, Path], work: Path, quick: bool
     if changed is not None:
         options = PRETRAIN | changed | {"seed": seed} | ({"epochs": 1} if quick else {})
         if "target" in changed:
-            options["target"] = work / f"{changed['target']}-{seed}" / "pretrained"
+            options["target"] = folder_of(work, changed["target"], seed) / "pretrained"
         init = folder / "pretrained"
         api.pretrain(lists[0], init, **options)
     pretrain_cpu_s = time.process_time() - began
     epochs = LONGER if arm == "scratch, longer" else FINETUNE["epochs"]
     options = FINETUNE | {"seed": seed, "epochs": epochs, "warmup_epochs": epochs // 10}
     options |= {"epochs": 1, "warmup_epochs": 0} if quick else {}
-    result = api.finetune(lists[0], folder / "finetuned", test=lists[1], init=init, **options).as_json()
-    found = {"arm": arm, "seed": seed, "top1": result["test"]["top1"], "videos": result["test"]["videos"]}
+    options |= {"linear_probe": kind == "probe"}
+    result = api.finetune(lists[0], folder / kind, test=lists[1], init=init, **options).as_json()
+    found = {"kind": kind, "arm": arm, "seed": seed, "top1": result["test"]["top1"], "videos": result["test"]["videos"]}
     found["top1_95"] = wilson_interval(round(found["top1"] * found["videos"]), found["videos"])
     found |= {"train_loss": result["loss"], "pretrain_cpu_s": round(pretrain_cpu_s, 1)}
     found |= {"cpu_s": round(time.process_time() - began, 1), "load": os.getloadavg()[0]}
@@ -145,15 +152,20 @@ def trial(arm: str, seed: int, lists: tuple[Path, Path], work: Path, quick: bool
     return found
 
 
+def folder_of(work: Path, arm: str, seed: int) -> Path:
+    return work / f"{arm.replace(', ', '-').replace(' ', '-')}-{seed}"
+
+
 def compared(trials: Sequence[dict[str, Any]], work: Path) -> list[dict[str, Any]]:
     """Differences between arms on the same videos and, as far as both have them, the same seeds."""
     right: dict[str, dict[int, dict[Any, bool]]] = {}
     for row in trials:
-        folder = work / f"{row['arm'].replace(', ', '-').replace(' ', '-')}-{row['seed']}"
-        right.setdefault(row["arm"], {})[row["seed"]] = answers_of(folder / "finetuned" / "evaluations" / "test")
+        evaluation = folder_of(work, row["arm"], row["seed"]) / row["kind"] / "evaluations" / "test"
+        right.setdefault(f"{row['arm']} ({row['kind']})", {})[row["seed"]] = answers_of(evaluation)
     rows = []
     for one, other in itertools.combinations(right, 2):
-        if seeds := sorted(set(right[one]) & set(right[other])):
+        seeds = sorted(set(right[one]) & set(right[other]))
+        if seeds and one.rpartition(" (")[2] == other.rpartition(" (")[2]:
             videos = sorted(right[one][seeds[0]], key=str)
             both = {arm: np.array([[right[arm][s][v] for v in videos] for s in seeds], float) for arm in (other, one)}
             [found] = differences(both)
@@ -240,8 +252,9 @@ def main(arguments: list[str] | None = None) -> int:
     settings = {"pretrain": PRETRAIN, "finetune": FINETUNE, "arms": ARMS, "longer_epochs": LONGER}
     trials: list[dict[str, Any]] = []
     later = [arm for arm in ARMS if arm not in FIRST_ARMS]
-    for arm, seed in [(arm, seed) for arms in (FIRST_ARMS, later) for seed in range(given.seeds) for arm in arms]:
-        trials.append(trial(arm, seed, lists, given.work, given.quick))
+    stages = (("probe", PROBED), ("finetuned", FIRST_ARMS), ("finetuned", later))
+    for kind, arm, seed in [(kind, arm, s) for kind, arms in stages for s in range(given.seeds) for arm in arms]:
+        trials.append(trial(arm, seed, kind, lists, given.work, given.quick))
         print(trials[-1], flush=True)
         told = {"settings": settings, "trials": trials, "differences": compared(trials, given.work)}
         if not given.quick:
