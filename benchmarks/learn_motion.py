@@ -10,7 +10,7 @@ Arms of ``motion20`` (recorded motion of ten people, drawn as figures; odd subje
 - ``pixels, motion masks``: the same with ``--masking motion``;
 - ``latent``: the same with ``--target`` the encoder of ``pixels``, which costs as much again before.
 
-Each arm is judged by fine-tuning and, which costs little, by a linear probe of its frozen encoder (``scratch``: a random one).
+Each arm is judged by fine-tuning and, which costs little, by a linear probe of its frozen encoder (``scratch``: random).
 Each trial is a run of the product. What is finished in ``--work`` is not done again, and the JSON is written anew after each
 trial, so that whatever is there is a result. Nothing is chosen by the test side: recipe and seeds were written down before.
 """

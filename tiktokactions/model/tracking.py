@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,18 +35,41 @@ def track(
     Raises:
         ImportError: the tracker's package is not installed.
     """
+    with contextlib.redirect_stdout(sys.stderr):  # what the package has to say is no result of ours
+        send, end = _begin(kind, run, options, step)
+
+    def close() -> None:
+        with contextlib.redirect_stdout(sys.stderr):
+            end()
+
+    return send, close
+
+
+def _begin(
+    kind: Tracker | None, run: Path, options: Mapping[str, object], step: int
+) -> tuple[Send, Callable[[], object]]:
     if kind in ("wandb", "trackio"):
         client: Any = importlib.import_module(kind)
         own_id = hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:16]
-        more = {"id": own_id, "dir": str(run)} if kind == "wandb" else {}
-        client.init(project=PROJECT, name=run.name, config=dict(options), resume="allow", **more)
+        # Trackio knows a run by its name alone, and folders of the same name are many.
+        more = (
+            {"name": run.name, "id": own_id, "dir": str(run)}
+            if kind == "wandb"
+            else {"name": f"{run.name}-{own_id[:6]}"}
+        )
+        client.init(project=PROJECT, config=dict(options), resume="allow", **more)
         return (lambda numbers, at: client.log(dict(numbers), step=at)), client.finish
     if kind == "mlflow":
         client = importlib.import_module(kind)
         remembered = run / "mlflow.txt"
         known = remembered.read_text() if remembered.is_file() else None
         client.set_experiment(PROJECT)
-        begun = client.start_run(run_id=known, run_name=run.name)
+        try:
+            begun = client.start_run(run_id=known, run_name=run.name)
+        except client.exceptions.MlflowException:
+            if known is None:
+                raise
+            known, begun = None, client.start_run(run_id=None, run_name=run.name)  # its store is another now
         if known is None:
             client.log_params({name: str(value) for name, value in options.items()})
             write_atomic(remembered, begun.info.run_id.encode())
