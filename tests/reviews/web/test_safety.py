@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import json
 import re
@@ -10,6 +11,7 @@ import pytest
 
 from tests.reviews.web.visits import HOME, Visitor, decision
 from tests.reviews.worlds import a_desk, a_record, doubtful, says
+from tiktokactions.files import record_path
 from tiktokactions.records import Source
 from tiktokactions.reviews import golden, ledger, people, queue
 from tiktokactions.reviews.web.safety import host_is_ours, is_loopback, own_names
@@ -130,7 +132,7 @@ def test_headers_of_every_answer(visitor, path):
     ],
 )
 @pytest.mark.parametrize(
-    "where", ["/media/{}/clip", "/media/{}/source", "/media/{}/scenes/0/0", "/videos/{}", "/api/videos/{}"]
+    "where", ["/media/{}/clip", "/media/{}/source", "/media/{}/scenes/0/0?sound=true", "/videos/{}", "/api/videos/{}"]
 )
 def test_ids_are_not_paths(visitor, where, video_id):
     answer = visitor.get(where.format(video_id))
@@ -288,3 +290,25 @@ def test_a_reviewer_cannot_open_queues_that_tell_what_others_know(desk):
         assert ann.change("/api/next", {"queue": name}).status_code == 403, name
     page = ann.get("/").text
     assert 'id="queue"' not in page and "conflict" not in page
+
+
+def test_a_copy_of_what_was_taken_down_while_it_was_made_is_neither_sent_nor_kept(tmp_path, monkeypatch):
+    source, copy = tmp_path / "v.avi", tmp_path / "copy.mp4"
+    for path in (source, copy):
+        path.write_bytes(b"moving")
+    record = a_record("v", source=Source(path=str(source), labels={str(source): ("dance",)}))
+    with contextlib.closing(a_desk(tmp_path / "data", [record])) as desk:
+        visitor = Visitor(desk).enter()
+        proxies = visitor.app.state.web.proxies
+
+        def made(*wanted):
+            if wanted[3]:  # the second part
+                record_path(desk.dataset, "v").unlink()
+            future = concurrent.futures.Future()
+            future.set_result(copy)
+            return future
+
+        monkeypatch.setattr(proxies, "proxy_of", made)
+        assert visitor.get("/media/v/scenes/0/0?sound=true").content == b"moving"
+        answer = visitor.get("/media/v/scenes/0/1?sound=true")
+        assert answer.status_code == 404 and not copy.exists()

@@ -12,6 +12,7 @@ from fastapi import Path as PathParameter
 from starlette.responses import Response
 
 from tiktokactions.files import StoreError
+from tiktokactions.reviews.items import UnknownVideoError
 from tiktokactions.reviews.web.context import SignedIn, TheWeb, readable_item
 from tiktokactions.reviews.web.proxies import ProxyError, plays_in_browsers
 from tiktokactions.reviews.web.served import file_response
@@ -41,21 +42,27 @@ async def of_the_dataset(web: TheWeb, session: SignedIn, request: Request, video
 
 @media.api_route("/{video_id}/scenes/{scene}/{part}", methods=["GET", "HEAD"])
 async def scene_copy(
-    web: TheWeb, session: SignedIn, request: Request, video_id: str, scene: int, part: Part
+    web: TheWeb, session: SignedIn, request: Request, video_id: str, scene: int, part: Part, sound: bool = False
 ) -> Response:
-    """An H.264 copy of a part of a scene; the answer waits until it is made."""
+    """An H.264 copy of a part of a scene, on request with its sound; the answer waits until it is made."""
     item = await run_sync(readable_item, web, session, video_id)
     probe = item.record.probe
     if item.source is None or probe is None or not 0 <= scene < len(item.record.scenes):
         raise HTTPException(404, MISSING)
     try:
-        future = await run_sync(web.proxies.proxy_of, item.source, probe, item.record.scenes[scene], part)
+        wanted = (item.source, probe, item.record.scenes[scene], part, sound and probe.has_audio)
+        future = await run_sync(web.proxies.proxy_of, *wanted)
         # Shielded: if one viewer leaves, the others still get the copy.
         path = await asyncio.shield(asyncio.wrap_future(future))
     except (ProxyError, StoreError) as error:
         raise HTTPException(404, str(error)) from error
     except OSError as error:
         raise HTTPException(404, MISSING) from error
+    try:
+        await run_sync(readable_item, web, session, video_id)
+    except (UnknownVideoError, HTTPException):  # taken down, or set aside, while the copy was made
+        path.unlink(missing_ok=True)
+        raise
     return await _sent(request, path, "video/mp4")
 
 

@@ -50,6 +50,7 @@ class ProxyJob:
     start_s: float
     end_s: float
     probe: Probe
+    sound: bool = False
 
 
 def make_proxy(job: ProxyJob) -> str | None:
@@ -57,7 +58,7 @@ def make_proxy(job: ProxyJob) -> str | None:
     target = Path(job.target)
     unfinished = target.with_name(f".{target.stem}-{secrets.token_hex(4)}.part")
     side = min(SHORT_SIDE, job.probe.width, job.probe.height)
-    settings = ClipSettings(short_side=side, fps=None, crf=CRF, audio=False)
+    settings = ClipSettings(short_side=side, fps=None, crf=CRF, audio=job.sound)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with local_file(job.source) as path:
@@ -86,7 +87,9 @@ class Proxies:
     def close(self) -> None:
         self._worker.shutdown(wait=False, cancel_futures=True)
 
-    def proxy_of(self, source: str, probe: Probe, scene: Scene, part: int) -> concurrent.futures.Future[Path]:
+    def proxy_of(
+        self, source: str, probe: Probe, scene: Scene, part: int, sound: bool = False
+    ) -> concurrent.futures.Future[Path]:
         """The stand-in for a part of a scene, made if it is not there. ``source``: a path, or an address on an object store.
 
         Raises:
@@ -98,7 +101,7 @@ class Proxies:
             raise ProxyError(f"part {part}: not in this scene")
         end_s = min(scene.end_s, start_s + WINDOW_S)
         size_bytes, change = fingerprint(source)
-        what = f"{source}|{size_bytes}|{change}|{start_s:.6f}|{end_s:.6f}|{SHORT_SIDE}|{CRF}"
+        what = f"{source}|{size_bytes}|{change}|{start_s:.6f}|{end_s:.6f}|{SHORT_SIDE}|{CRF}{'|sound' * sound}"
         target = self.folder / f"{hashlib.sha256(what.encode()).hexdigest()[:24]}.mp4"
         ready: concurrent.futures.Future[Path] = concurrent.futures.Future()
         with self._lock:
@@ -111,7 +114,7 @@ class Proxies:
                 return known
             if len(self._under_way) >= WAITING_AT_MOST:
                 raise ProxyError("too many scenes are being prepared; try again in a moment")
-            job = ProxyJob(source, str(target), start_s, end_s, probe)
+            job = ProxyJob(source, str(target), start_s, end_s, probe, sound)
             future = self._worker.submit(self._make, job)
             self._under_way[target.name] = future
         future.add_done_callback(lambda _: self._under_way.pop(target.name, None))

@@ -257,6 +257,7 @@ class Item(BaseModel):
     clip: Media | None
     source: Media | None = Field(description="The source itself, where browsers play it.")
     scene_url: str | None = Field(description="Copies of the scenes: this, the scene's number, a slash, and the part.")
+    sound_url: str | None = Field(description="The same with sound, asked for with ?sound=true; null: it has none.")
     part_s: float = PART_S
     window_s: float = WINDOW_S
     poster: str | None
@@ -330,6 +331,7 @@ def item_answer(
     record, video_id, probe = item.record, item.record.video_id, item.record.probe
     plays = item.source_path is not None and plays_in_browsers(probe, item.source_path)
     copies = item.source is not None and not plays and probe is not None and bool(record.scenes)
+    has_sound = item.source is not None and probe is not None and probe.has_audio and bool(record.scenes)
     clip_url = _marked(video_id, "clip", item.clip_path)
     source_url = _marked(video_id, "source", item.source_path) if plays else None
     clip = source = None
@@ -358,6 +360,7 @@ def item_answer(
             "clip": clip,
             "source": source,
             "scene_url": media_url(video_id, "scenes/") if copies else None,
+            "sound_url": media_url(video_id, "scenes/") if has_sound else None,
             "poster": _marked(video_id, "poster", item.poster_path),
             "strip": _marked(video_id, "strip", item.strip_path) if record.samples else None,
             "decided": None if decided is None else decided.verdict,

@@ -26,11 +26,11 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="package")
 def dataset(tmp_path_factory) -> Path:
-    """Twelve videos that want review; the last is an AVI with two scenes, which no browser plays."""
+    """Twelve videos that want review; the first has sound; the last is an AVI with two scenes, which no browser plays."""
     folder = tmp_path_factory.mktemp("browser")
     for n in range(11):
         size = (90, 160) if n % 2 else (160, 90)
-        write_video(folder / "dance" / f"v{n:02}.mp4", numbered_frames(45, *size, first=200 * n), fps=10)
+        write_video(folder / "dance" / f"v{n:02}.mp4", numbered_frames(45, *size, first=200 * n), fps=10, audio=n == 0)
     write_video(folder / "jump" / "old.avi", numbered_frames(110, 160, 90, cuts=[50]), fps=10, codec="mpeg4")
     paths = "".join(f"dance/v{n:02}.mp4,dance\n" for n in range(11))
     (folder / "videos.csv").write_text(f"path,label\n{paths}jump/old.avi,jump\n")

@@ -255,6 +255,59 @@ def test_two_people_and_a_conflict(data, visit):
         assert rows(data, "video_id, verdict, reviewer, adjudication")[-1] == (video, "reject", "owner", 1)
 
 
+def test_keys_are_changed_shown_and_reset(data, visit):
+    with served(data) as address:
+        page = visit(address)
+        page.keyboard.press("?")
+        accept = page.locator("#help .key[data-key=a]")
+        for typed, said in (
+            ("r", "r does something already"),
+            ("5", "needed for something else"),
+            ("k", "k does it now"),
+        ):
+            accept.click()
+            page.keyboard.press(typed)
+            assert said in page.inner_text("#keys-said")
+        page.keyboard.press("Escape")
+        assert page.inner_text("button.accept kbd") == "k"
+        before = shown(page)
+        page.keyboard.press("a")  # does nothing any more
+        press(page, "r")
+        press(page, "k")
+        saved(page)
+        assert [verdict for _, verdict in rows(data)] == ["reject", "accept"] and rows(data)[0][0] == before
+        page.reload()
+        until(page, ARRIVED)
+        assert page.inner_text("button.accept kbd") == "k", "this browser keeps it"
+        page.keyboard.press("?")
+        page.click("#keys-reset")
+        assert accept.inner_text() == "a"
+        page.keyboard.press("Escape")
+        press(page, "a")
+        saved(page)
+        assert len(rows(data)) == 3
+
+
+def test_sound_is_played_from_a_copy_that_has_it(data, visit):
+    with served(data, label="dance") as address:
+        page = visit(f"{address}/gallery?text=v00")
+        page.click(".tile a")
+        until(page, "document.querySelector('video.on')?.readyState > 2")
+        assert page.evaluate("document.querySelector('video.on').muted")
+        page.keyboard.press("m")
+        until(page, "document.querySelector('video.on')?.src.endsWith('/scenes/0/0?sound=true')")
+        until(page, "(({muted, readyState}) => !muted && readyState > 2)(document.querySelector('video.on'))")
+        until(page, "document.querySelector('video.on').webkitAudioDecodedByteCount > 0")
+        assert page.get_attribute("#sound", "aria-pressed") == "true"
+        page.keyboard.press("m")
+        until(page, "document.querySelector('video.on').muted")
+        assert len(list((data / ".review/proxies").glob("*.mp4"))) == 1, "made once, and kept"
+        page.goto(f"{address}/gallery?text=v01")
+        page.click(".tile a")
+        until(page, "document.body.dataset.ready")
+        assert not page.locator("#sound").is_visible()
+
+
 def test_two_tabs_and_the_choice_of_a_queue(data, visit):
     with served(data) as address:
         one = visit(address)

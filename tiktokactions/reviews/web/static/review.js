@@ -1,5 +1,6 @@
 // The review page: one video on show, the next ones loaded behind it, every decision one key.
 
+import { actionOf, shownKey } from "./keys.js";
 import { Labels } from "./labels.js";
 import { AWAY, Outbox } from "./outbox.js";
 import { Segments } from "./segments.js";
@@ -88,7 +89,7 @@ const timeline = new Timeline({ onScene: lookAtScene, onSegment: moveSegment, on
 
 function viewFor(item) {
   const choice = choiceOf(item);
-  return viewOf(item, choice.segment, choice.scene);
+  return viewOf(item, choice.segment, choice.scene, deck.sound);
 }
 
 function show() {
@@ -127,7 +128,8 @@ function drawState() {
   timeline.update(choice.scene, choice.segment);
   $("reset-segment").hidden = !choice.moved;
   const n = item.scenes.length, other = choice.segment && choice.scene !== choice.segment.scene;
-  $("shown").textContent = !n ? "" : n === 1 ? "one scene" : `scene ${(choice.scene ?? 0) + 1} of ${n}${other ? " · c takes the clip from here" : ""}`;
+  $("shown").textContent = !n ? "" : n === 1 ? "one scene" : `scene ${(choice.scene ?? 0) + 1} of ${n}${other ? ` · ${shownKey("c")} takes the clip from here` : ""}`;
+  $("sound").hidden = !item.sound_url;
   $("speed").hidden = deck.rate === 1 && !deck.paused;
   $("speed").textContent = deck.paused ? "paused" : `×${deck.rate}`;
 }
@@ -323,7 +325,7 @@ function decide(verdict) {
       if (!outcome.refused) state.past.push({ item, key: body.client_key });
       if (boot.single) {
         if (!outcome.refused) item.decided = body.verdict;
-        if (outcome.saved) toast(`Saved: ${verdict.replace("_", " ")}. Press z to take it back.`);
+        if (outcome.saved) toast(`Saved: ${verdict.replace("_", " ")}. Press ${shownKey("z")} to take it back.`);
         return show();
       }
       state.items.shift();
@@ -485,6 +487,7 @@ const HELD_KEYS = {
   t: () => $("tag-input").focus(),
   i: () => markPart(false),
   o: () => markPart(true),
+  m: () => sound(!deck.sound),
   b: () => { state.boxes = !state.boxes; state.near = null; drawBoxes($("boxes"), current(), []); document.body.classList.toggle("no-boxes", !state.boxes); },
   d: () => guide(),
   f: () => $("flag").showModal(),
@@ -505,22 +508,6 @@ const HELD_KEYS = {
   ",": () => stepFrame(-1),
   ".": () => stepFrame(1),
 };
-// Where a layout has other characters than these on its keys, the place of the key counts (named as on a US keyboard).
-const PLACES = { Comma: ",", Period: ".", BracketLeft: "[", BracketRight: "]", Minus: "-", Equal: "=", Slash: "?" };
-
-function keyOf(event) {
-  const { key, code } = event;
-  if (key === " " || code === "Space") return " ";
-  const digit = /^(?:Digit|Numpad)([0-9])$/.exec(code ?? "");
-  if (digit && !event.altKey && !"[]{}?+=-,.".includes(key)) return digit[1];
-  if (key.length !== 1) return key;
-  const typed = key.toLowerCase();
-  if (typed.charCodeAt(0) < 128) return typed;
-  if (/^Key[A-Z]$/.test(code ?? "")) return code.slice(3).toLowerCase();
-  const place = PLACES[code];
-  return place && event.shiftKey ? { "[": "{", "]": "}" }[place] ?? place : place ?? typed;
-}
-
 function stepFrame(by) {
   const item = current(), front = deck.front;
   if (!front?.ready) return;
@@ -532,6 +519,15 @@ function stepFrame(by) {
 
 function faster(by) {
   deck.speed(SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, SPEEDS.indexOf(deck.rate) + by))]);
+  drawState();
+}
+
+// With sound, a copy that has it is played; it is made when somebody asks for it.
+function sound(on) {
+  if (on && !current()?.sound_url) return toast("This video has no sound.");
+  deck.sound = on;
+  $("sound").setAttribute("aria-pressed", String(on));
+  if (current()) deck.look(viewFor(current()));
   drawState();
 }
 
@@ -548,7 +544,7 @@ function help() {
 addEventListener("keydown", (event) => {
   const typing = event.target.matches("input, select, textarea");
   if (typing && event.key === "Escape") return event.target.blur();
-  const key = keyOf(event);
+  const key = actionOf(event);
   // AltGr (Ctrl and Alt on some systems) and Option are how some layouts type brackets.
   const composed = event.altKey && "[]{}".includes(event.key) && event.key.length === 1;
   if (typing || ((event.ctrlKey || event.metaKey || event.altKey) && !composed) || (document.querySelector("dialog[open]") && key !== "?")) return;
@@ -601,6 +597,7 @@ $("gold")?.addEventListener("change", async (event) => {
 });
 $("reset-segment").addEventListener("click", resetSegment);
 $("queue")?.addEventListener("change", (event) => location.assign(`/?queue=${encodeURIComponent(event.target.value)}`));
+$("sound").addEventListener("click", () => sound(!deck.sound));
 $("mark-part").addEventListener("click", () => markPart());
 
 const SWIPE_PX = 70;

@@ -1,5 +1,6 @@
 // Parts of the video with labels of their own, beside the clip: begun and ended at the playhead, named one by one.
 
+import { shownKey } from "./keys.js";
 import { listed } from "./labels.js";
 import { ask } from "./talk.js";
 
@@ -52,7 +53,7 @@ export class Segments {
   draw() {
     $("mark-part").firstChild.data = this.began_s === null ? "mark a part " : `from ${this.began_s.toFixed(1)} s: end it here `;
     $("mark-part").lastElementChild.dataset.key = this.began_s === null ? "i" : "o";
-    $("mark-part").lastElementChild.textContent = $("mark-part").lastElementChild.dataset.key;
+    $("mark-part").lastElementChild.textContent = shownKey($("mark-part").lastElementChild.dataset.key);
     $("parts").hidden = !this.choice.segments.length;
     $("parts").replaceChildren(...this.choice.segments.map((part) => this.line(part)));
   }

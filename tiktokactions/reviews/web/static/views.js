@@ -1,21 +1,21 @@
 // Which file shows which part of a video's source, and the elements that play it.
 
 // A view: a file, the source time of its first frame, and the part [from_s, to_s) of the source that is played in a loop.
-export function viewOf(item, segment, scene) {
+export function viewOf(item, segment, scene, sound = false) {
   const looked = scene === segment?.scene || scene === null ? segment : item.scenes[scene];
   const from_s = looked?.start_s ?? 0, to_s = looked?.end_s ?? item.duration_s ?? 0;
-  const clip = item.clip;
-  if (clip && from_s >= clip.start_s - 0.02 && to_s <= clip.end_s + 0.02) {
+  const clip = item.clip, loud = sound && item.sound_url; // only copies surely have it, in a form that browsers play
+  if (clip && !loud && from_s >= clip.start_s - 0.02 && to_s <= clip.end_s + 0.02) {
     const whole = to_s - from_s > clip.end_s - clip.start_s - 0.05;
     return { url: clip.url, offset_s: clip.start_s, from_s, to_s, whole };
   }
-  if (item.source) return { url: item.source.url, offset_s: 0, from_s, to_s, whole: !looked };
-  if (item.scene_url && item.scenes.length) {
+  if (item.source && !loud) return { url: item.source.url, offset_s: 0, from_s, to_s, whole: !looked };
+  if ((loud || item.scene_url) && item.scenes.length) {
     const number = scene ?? item.scene ?? 0, begins_s = item.scenes[number].start_s;
     const part = Math.max(0, Math.floor((from_s - begins_s + 0.01) / item.part_s));
     const ends_s = Math.min(item.scenes[number].end_s, begins_s + part * item.part_s + item.window_s);
     return {
-      url: `${item.scene_url}${number}/${part}`, offset_s: begins_s + part * item.part_s,
+      url: `${loud || item.scene_url}${number}/${part}${loud ? "?sound=true" : ""}`, offset_s: begins_s + part * item.part_s,
       from_s, to_s: Math.min(to_s, ends_s), whole: false, copied: true,
     };
   }
@@ -99,6 +99,7 @@ export class Deck {
     this.other = new Player(screen);
     for (const player of [...this.players, this.other]) player.onChange = () => this.refresh();
     this.rate = 1;
+    this.sound = false;
   }
 
   // Give the upcoming videos players; those that have theirs keep it.
@@ -152,6 +153,7 @@ export class Deck {
       const isFront = player === this.front;
       player.element.classList.toggle("on", isFront && !player.failed && Boolean(player.view));
       player.element.playbackRate = this.rate;
+      player.element.muted = !(this.sound && isFront);
       if (isFront && !this.paused) player.play();
       else if (player.playing) player.pause();
     }
