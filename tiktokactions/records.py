@@ -374,8 +374,11 @@ class VideoRecord:
 
     @property
     def labels_seen(self) -> tuple[str, ...] | None:
-        """The actions that people saw, empty where none of those they were asked about; None where nobody was asked."""
-        return self.human_labels if self.human_labels or self.human_answers is not msgspec.UNSET else None
+        """The actions that people saw, empty where none of those they were asked about; None where nobody was asked, or could
+        tell."""
+        said = self.human_answers
+        nothing = said is msgspec.UNSET or (said and set(said.values()) <= {"cannot_tell", "not_asked"})
+        return None if nothing and not self.human_labels else self.human_labels
 
     @property
     def scene(self) -> Scene | None:

@@ -63,6 +63,7 @@ def answered(labels, answers):
         pytest.param(("jump",), {"jump": "yes", "run": "cannot_tell", "*": "no"}, [1, None, 0], id="cannot tell"),
         pytest.param((), {"run": "no", "sit": "not_asked"}, [None, 0, None], id="none, as far as asked"),
         pytest.param((), {"*": "no"}, [0, 0, 0], id="none of all"),
+        pytest.param(("sit",), {"sit": "cannot_tell", "run": "no"}, [None, 0, None], id="a hashtag nobody can tell"),
     ],
 )
 def test_what_nobody_was_asked_is_not_a_no(labels, answers, jump_run_sit):

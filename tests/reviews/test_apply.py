@@ -432,6 +432,12 @@ def test_what_people_saw_counts_everywhere_and_nothing_is_not_unsaid(data: Path)
     api.dataset_export(data, data.parent / "tar", format="webdataset")
     exported = read_clips(str(data.parent / "tar"), side="all").clips
     assert {(c.video_id, c.labels, c.answers) for c in exported} == {(c.video_id, c.labels, c.answers) for c in clips}
+    decide(data, "c", answers={"swim": "cannot_tell"})
+    api.review_apply(data)
+    c = rows(data)["c"]
+    assert (c["human_labels"], c["human_answers"]) == (None, [("swim", "cannot_tell")]), (
+        "the hashtag stays, and the doubt"
+    )
     assert api.dataset_verify(data).problems == ()
 
 

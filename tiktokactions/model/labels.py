@@ -29,7 +29,7 @@ def usable(data: ClipSet, multi_label: bool, tell: Callable[[TrainingProgress], 
     """The data without clips that tell nothing: of which people said that they show none of the actions, and so are of no
     class; with ``multi_label`` those of which nobody could tell anything."""
     if multi_label:
-        kept = tuple(c for c in data.clips if c.labels or c.answers is None or "no" in dict(c.answers).values())
+        kept = tuple(c for c in data.clips if c.answers is None or {"yes", "no"} & set(dict(c.answers).values()))
         why = "of which nobody could tell anything are left out"
     else:
         kept = tuple(clip for clip in data.clips if clip.labels != ())
@@ -87,10 +87,11 @@ def targets_of(data: ClipSet, known: Sequence[str], by: object, multi_label: boo
         return torch.tensor([numbers[labels[0]] for labels in told])
     targets = torch.zeros(len(told), len(known))
     for row, clip, labels in zip(targets, data.clips, told, strict=True):
+        row[torch.tensor([numbers[label] for label in labels], dtype=torch.long)] = 1
         if clip.answers is not None:
             said = dict(clip.answers)
-            row[[said.get(label, said.get(EVERY_OTHER)) != "no" for label in known]] = torch.nan
-        row[torch.tensor([numbers[label] for label in labels], dtype=torch.long)] = 1
+            told_of = [said.get(label, said.get(EVERY_OTHER, "not_asked")) for label in known]
+            row[:] = torch.tensor([{"yes": 1.0, "no": 0.0}.get(answer, torch.nan) for answer in told_of])
     return targets
 
 

@@ -79,12 +79,10 @@ def with_verdict(record: VideoRecord, verdict: Verdict | None, options: CurateOp
 def _said(record: VideoRecord, verdict: Verdict | None) -> VideoRecord:
     """The record with what people said of its actions, or as nobody was asked."""
     record = replace(record, human_segments=(() if verdict is None else verdict.segments) or msgspec.UNSET)
-    if verdict is None or verdict.labels is None:
-        tags = () if verdict is None else verdict.tags
-        return replace(record, human_labels=(), human_tags=tags, human_answers=msgspec.UNSET)
-    return replace(
-        record, human_labels=verdict.labels, human_tags=verdict.tags, human_answers=dict(verdict.answered or {})
-    )
+    if verdict is None:
+        return replace(record, human_labels=(), human_tags=(), human_answers=msgspec.UNSET)
+    answers = msgspec.UNSET if verdict.answered is None else dict(verdict.answered)
+    return replace(record, human_labels=verdict.labels or (), human_tags=verdict.tags, human_answers=answers)
 
 
 def decided_by_people(record: VideoRecord) -> bool:
