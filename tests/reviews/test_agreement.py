@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import crowdkit.aggregation
 import numpy as np
 import pytest
 
 from tests.reviews.worlds import says
 from tiktokactions.intervals import wilson_interval
 from tiktokactions.reviews import ledger, people
-from tiktokactions.reviews.aggregate import SECONDS_PER_ANSWER, aggregate
+from tiktokactions.reviews.aggregate import ANSWERS_AT_MOST, SECONDS_PER_ANSWER, aggregate, most_probable
 from tiktokactions.reviews.agreement import cohen_kappa, krippendorff_alpha, pair_agreements, review_report
 from tiktokactions.reviews.consensus import consensus
 from tiktokactions.reviews.decisions import Decision, Gold
@@ -283,6 +284,29 @@ def test_what_takes_long_is_announced(store: Store, few_steps: None, monkeypatch
         "mace: weighing 110 verdicts of 3 people, takes about 11 s",
         "mace: weighing 130 answers about labels of 3 people, takes about 13 s",
     ]
+
+
+@pytest.mark.parametrize(("method", "model"), [("dawid-skene", "DawidSkene"), ("mace", "MACE")])
+def test_what_is_too_much_for_a_model_is_answered_by_what_it_found_of_people(
+    method: Method, model: str, few_steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody agrees on anything: ann is right, cid says yes to all, and dan, who says no, has answered every other one."""
+    weighed: list[int] = []
+    fit = getattr(crowdkit.aggregation, model).fit_predict_proba
+
+    def counted(self: Any, table: Any, *more: Any, **settings: Any) -> Any:
+        weighed.append(len(table))
+        return fit(self, table, *more, **settings)
+
+    monkeypatch.setattr(getattr(crowdkit.aggregation, model), "fit_predict_proba", counted)
+    monkeypatch.setitem(ANSWERS_AT_MOST, method, 150)
+    truth = {(f"v{n}", "spin"): "yes" if n % 3 == 0 else "no" for n in range(120)}
+    answers = [(task, "ann", right) for task, right in truth.items()] + [(task, "cid", "yes") for task in truth]
+    answers += [(task, "dan", "no") for n, task in enumerate(truth) if n % 2]
+    found = most_probable(answers, method)
+    assert {task: said for task, (said, _) in found.items()} == truth
+    assert weighed and max(weighed) <= 150
+    assert most_probable(answers[::-1], method) == found, "in whatever order they come"
 
 
 @pytest.mark.parametrize("method", METHODS)

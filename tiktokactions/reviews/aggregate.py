@@ -6,6 +6,7 @@ questions go into one model, so that what is known of a person from the frequent
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -32,8 +33,9 @@ SAID_FROM_S = 5.0
 TIE = 1e-6
 """Two answers whose probabilities differ by less than this are a tie."""
 ANSWERS_AT_MOST = {"dawid-skene": 500_000, "mace": 10_000, "glad": 3_000}
-"""More than that would take more than a minute: then MACE and GLAD leave out questions to which all gave the same answer
-(not those with different ones), which says what comes out, and Dawid and Skene take fewer questions about labels."""
+"""More than that would take more than a minute: then MACE and GLAD leave out questions to which all gave the same answer,
+which says what comes out, and Dawid and Skene take fewer questions about labels. What is still too much is answered by what
+the model found of the people in the rest (:func:`_by_skill`)."""
 ANCHORS = 5
 """MACE and GLAD take no known answers: this many people of whom the models know nothing give the right ones."""
 
@@ -174,7 +176,7 @@ def most_probable(
     import numpy
     import pandas
 
-    answers, found = _left_out(answers, method, known or {})
+    answers, found, later = _left_out(answers, method, known or {})
     tasks = sorted({task for task, _, _ in answers})
     number = {task: n for n, task in enumerate(tasks)}
     rows = sorted((number[task], who, answer) for task, who, answer in answers)
@@ -191,32 +193,67 @@ def most_probable(
             table = pandas.DataFrame(rows, columns=["task", "worker", "label"])
             probabilities = _model(method).fit_predict_proba(table)
     answers_of_model = [str(name) for name in probabilities.columns]
+    probable: dict[Task, dict[str, float]] = {}
     for n, row in zip(probabilities.index, probabilities.fillna(0.0).to_numpy(), strict=True):
         best = int(row.argmax())
+        probable[tasks[int(n)]] = dict(zip(answers_of_model, map(float, row), strict=True))
         if len(row) == 1 or row[best] - numpy.partition(row, -2)[-2] > TIE:
             found[tasks[int(n)]] = (answers_of_model[best], float(row[best]))
-    return found
+    return found | _by_skill(later, answers, probable)
 
 
 def _left_out(
     answers: Answers, method: Method, known: Mapping[Task, str]
-) -> tuple[Answers, dict[Task, tuple[str, float]]]:
-    """The answers that a model weighs, and what it need not weigh: where there are too many, questions to which all gave the
-    same answer, except for as many of them, drawn at random, as there is time for."""
-    budget = ANSWERS_AT_MOST[method]
-    if method == "dawid-skene" or len(answers) <= budget:
-        return answers, {}
+) -> tuple[Answers, dict[Task, tuple[str, float]], Answers]:
+    """The answers that a model weighs; what it need not weigh, since all gave the same answer (Dawid and Skene weigh those,
+    too); and answers to further questions, which are weighed by what it found of the people. The model takes as many as
+    there is time for: known ones first, then those on which people disagree, each in a random order."""
+    room = ANSWERS_AT_MOST[method]
+    if len(answers) <= room:
+        return answers, {}, []
     given = defaultdict[Task, list[str]](list)
     for task, _, answer in answers:
         given[task].append(answer)
-    alike = [task for task, said in given.items() if len(set(said)) == 1 and task not in known]
-    budget -= len(answers) - sum(len(given[task]) for task in alike)
+    alike = {task for task, said in given.items() if len(set(said)) == 1 and method != "dawid-skene"}
     decided: dict[Task, tuple[str, float]] = {}
-    for task in sorted(alike, key=lambda task: scramble("\t".join(task))):
-        budget -= len(given[task])
-        if budget < 0:
+    later: set[Task] = set()
+    for task in sorted(given, key=lambda task: (task not in known, task in alike, scramble("\t".join(task)))):
+        room -= len(given[task])
+        if room < 0 and task in alike - known.keys():
             decided[task] = (given[task][0], 1.0)
-    return [answer for answer in answers if answer[0] not in decided], decided
+        elif room < 0 and task not in known:
+            later.add(task)
+    weighed = [answer for answer in answers if answer[0] not in decided and answer[0] not in later]
+    return weighed, decided, [answer for answer in answers if answer[0] in later]
+
+
+def _by_skill(
+    later: Answers, weighed: Answers, probable: Mapping[Task, Mapping[str, float]]
+) -> dict[Task, tuple[str, float]]:
+    """The answers to questions that were too many for the model: as it sees the people in those it had time for, by how
+    often each said what where it holds what for true (one step of Dawid and Skene's, each count begun with one)."""
+    names = sorted({name for found in probable.values() for name in found})
+    said = defaultdict[tuple[str, str, str], float](lambda: 1.0)  # who, what is true, what was said
+    how_often = defaultdict[str, float](lambda: 1.0)
+    for task, who, answer in sorted(weighed):
+        for name, probability in probable.get(task, {}).items():
+            said[who, name, answer] += probability
+    for found in probable.values():
+        for name, probability in found.items():
+            how_often[name] += probability
+    scores: dict[Task, dict[str, float]] = {}
+    for task, who, answer in sorted(later):
+        score = scores.setdefault(task, {name: math.log(how_often[name]) for name in names})
+        for name in names:
+            score[name] += math.log(said[who, name, answer] / sum(said[who, name, other] for other in names))
+    outcome: dict[Task, tuple[str, float]] = {}
+    for task, score in scores.items():
+        top = max(score.values())
+        shares = sorted(((math.exp(value - top), name) for name, value in score.items()), reverse=True)
+        total = sum(share for share, _ in shares)
+        if len(shares) == 1 or (shares[0][0] - shares[1][0]) / total > TIE:
+            outcome[task] = (shares[0][1], shares[0][0] / total)
+    return outcome
 
 
 def _model(method: Method) -> GLAD | MACE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import quote
@@ -166,8 +167,8 @@ class BulkGiven(_Given):
     def each(self) -> list[Decision]:
         """A decision on each video; its client key is the common one, a dot, and its number."""
         ids = enumerate(dict.fromkeys(self.video_ids))
-        said = {"page_version": self.page_version, "queue": "gallery"}
-        return [Decision(f"{self.client_key}.{n}", video_id, self.verdict, **said) for n, video_id in ids]
+        said = replace(Decision("", "", self.verdict), page_version=self.page_version, queue="gallery")
+        return [replace(said, client_key=f"{self.client_key}.{n}", video_id=video_id) for n, video_id in ids]
 
 
 class BulkUndoGiven(_Given):
