@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
 import json
 import os
@@ -294,6 +295,20 @@ def test_tables_are_made_again(dataset: Path) -> None:
     after = every_file(dataset)
     for name in ("splits/assignments.csv", "splits/train.csv", "splits/test.csv", "history.csv", "stats.json"):
         assert after[name] == before[name], name
+
+
+def test_lists_of_sides_follow_what_people_decide(dataset: Path, tmp_path: Path) -> None:
+    api.dataset_split(dataset, val=0, test=0.5)
+    [train] = csv.DictReader((dataset / "splits/train.csv").read_text().splitlines())
+    [test] = csv.DictReader((dataset / "splits/test.csv").read_text().splitlines())
+    answers = tmp_path / "answers.csv"
+    answers.write_text(f"video_id,verdict,labels\n{train['video_id']},accept,jab\n{test['video_id']},reject,\n")
+    api.review_import(dataset, answers)
+    api.review_apply(dataset)
+    listed = (dataset / "splits/train.csv").read_text().splitlines()
+    assert listed == ["path,label,video_id", f"{train['path']},jab,{train['video_id']}"]
+    assert (dataset / "splits/test.csv").read_text().splitlines() == ["path,label,video_id"]
+    assert api.dataset_verify(dataset).problems == ()
 
 
 def test_swapped_lists_of_an_older_dataset_without_checksums(dataset: Path) -> None:

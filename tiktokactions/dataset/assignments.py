@@ -7,15 +7,22 @@ that belongs to two sides), ``reason`` (``bridges_splits`` or empty). Videos tha
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, staging_folder, write_csv
+from tiktokactions.files import Place, delete, staging_folder, write_csv
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 NOWHERE = "none"
 BRIDGES = "bridges_splits"
 FOLD = "fold"
+LEAKS = "splits/leaks.csv"
+"""The copies between sides that were found; no list of a side."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,10 @@ class Assignment:
 
     side: str
     reason: str = ""
+
+
+LISTED = ("video_id", "clip_path", "labels", "human_labels", "status", "split")
+"""What of the manifest the lists of the sides are made of."""
 
 
 def assignments_path(dataset: Place) -> Place:
@@ -70,6 +81,30 @@ def read_sides(dataset: Place) -> dict[str, str]:
 def write_assignments(dataset: Place, assignments: Mapping[str, Assignment]) -> None:
     rows = ((i, a.side, a.reason) for i, a in sorted(assignments.items()))
     write_csv(assignments_path(dataset), [("video_id", "side", "reason"), *rows], staging_folder(dataset))
+
+
+def write_lists(dataset: Place, batches: Iterable[pa.RecordBatch]) -> None:
+    """``splits/<side>.csv`` with ``path`` (relative to the dataset), ``label``, ``video_id`` of the accepted clips.
+
+    Args:
+        batches: rows of the manifest with :data:`LISTED`.
+    """
+    report = dataset / "splits" / "report.json"
+    wanted = json.loads(report.read_text(encoding="utf-8"))["wanted"] if report.exists() else {}
+    lists: dict[str, list[tuple[str, str, str]]] = {side: [] for side in wanted}
+    for batch in batches:
+        for row in batch.to_pylist():
+            if row["status"] == "accepted" and row["clip_path"] and (row["split"] or NOWHERE) != NOWHERE:
+                labels = row["labels"] if row["human_labels"] is None else row["human_labels"]
+                listed = (row["clip_path"], next(iter(labels), ""), row["video_id"])
+                lists.setdefault(row["split"], []).append(listed)
+    for old in (dataset / "splits").glob("*.csv"):
+        if old not in (assignments_path(dataset), dataset / LEAKS) and old.stem not in lists:
+            delete(old)
+    for side, rows in lists.items():
+        write_csv(
+            dataset / "splits" / f"{side}.csv", [("path", "label", "video_id"), *sorted(rows)], staging_folder(dataset)
+        )
 
 
 def sides_of_fold(dataset: Place, fold: int) -> dict[str, str]:

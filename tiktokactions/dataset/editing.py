@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tiktokactions.dataset.assignments import LISTED, is_split, write_lists
 from tiktokactions.dataset.checksums import close_sums, tables_of
 from tiktokactions.dataset.info import (
     DatasetInfo,
@@ -114,6 +115,8 @@ class Edit:
         settle_records(self.folder)
         if not self.manifest_fits and not self.dataset.is_subset:  # whose records lie elsewhere
             write_manifest(self.folder, self.dataset.records(), self.options)
+        if is_split(self.folder):
+            write_lists(self.folder, self.dataset.batches(LISTED))
         info = replace(next_version(self.folder, self.info), format=format_of(self.folder))
         if self._settles:
             info = replace(info, settled=True, under_way="")

@@ -31,7 +31,7 @@ import numpy as np
 from tiktokactions import video
 from tiktokactions.curation.engine_local import run_jobs
 from tiktokactions.curation.options import CurateOptions
-from tiktokactions.dataset.assignments import NOWHERE, Assignment
+from tiktokactions.dataset.assignments import LEAKS, NOWHERE, Assignment
 from tiktokactions.files import Place, delete, readable, records_of, staging_folder, write_csv, write_json
 from tiktokactions.splits.leak_groups import Linked
 
@@ -44,7 +44,6 @@ Job = TypeVar("Job", bound=Hashable)
 Result = TypeVar("Result")
 
 CERTIFICATE = "splits/certificate.json"
-LEAKS = "splits/leaks.csv"
 COLUMNS = ("video_id", "other_id", "side", "other_side", "score", "mirrored", "state")
 MOST_PLANTED = 128
 """Frames of a copy, eight a second."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,24 +23,20 @@ from tiktokactions.dataset.assignments import (
     FOLD,
     NOWHERE,
     Assignment,
-    assignments_path,
     read_assignments,
     write_assignments,
 )
 from tiktokactions.dataset.editing import Edit
 from tiktokactions.dataset.manifest import SCHEMA, manifest_row, rewrite_manifest, with_unsaid
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, all_records, delete, readable, staging_folder, write_csv, write_json
+from tiktokactions.files import Place, all_records, readable, staging_folder, write_json
 from tiktokactions.records import JsonObject
-from tiktokactions.splits.certificate import LEAKS, certify, compare_clips, known_copies, sampled, write_certificate
+from tiktokactions.splits.certificate import certify, compare_clips, known_copies, sampled, write_certificate
 from tiktokactions.splits.leak_groups import LINK_SCHEMA, Linked, linked_videos, torn_between
 from tiktokactions.splits.options import DEFAULTS, SIDES, SplitOptions
 from tiktokactions.splits.placing import Group, place
 from tiktokactions.splits.report import SplitReport, aimed_at, counted, make_report
 from tiktokactions.splits.sounds import bound_sounds, without_sounds
-
-if TYPE_CHECKING:
-    pass
 
 
 def split_dataset(edit: Edit, given: SplitOptions) -> SplitReport:
@@ -81,7 +77,6 @@ def split_dataset(edit: Edit, given: SplitOptions) -> SplitReport:
     write_json(dataset / "splits" / "report.json", told, staging_folder(dataset))
     write_certificate(dataset, certificate, compared, first, after)
     write_assignments(dataset, after)
-    write_lists(dataset, linked, after, list(wanted))
     fill_manifest(dataset, after)
     edit.manifest_fits = True
     return report
@@ -264,19 +259,6 @@ def _in_order(linked: Linked, fresh: np.ndarray, group: np.ndarray, seed: int) -
 
 
 # --- what is written -----------------------------------------------------------------------------------------------
-
-
-def write_lists(dataset: Place, linked: Linked, after: Mapping[str, Assignment], sides: list[str]) -> None:
-    """``splits/<side>.csv`` with ``path`` (relative to the dataset), ``label``, ``video_id``."""
-    for old in (dataset / "splits").glob("*.csv"):
-        if old not in (assignments_path(dataset), dataset / LEAKS) and old.stem not in sides:
-            delete(old)
-    paths, labels, used = linked.paths.to_pylist(), linked.label.tolist(), np.flatnonzero(linked.is_used).tolist()
-    for side in sides:
-        chosen = [i for i in used if linked.ids[i] in after and after[linked.ids[i]].side == side]
-        rows = [(paths[i], linked.label_names[labels[i]] or "", linked.ids[i]) for i in chosen]
-        target = dataset / "splits" / f"{side}.csv"
-        write_csv(target, [("path", "label", "video_id"), *sorted(rows)], staging_folder(dataset))
 
 
 def fill_manifest(dataset: Place, after: Mapping[str, Assignment]) -> None:

@@ -9,7 +9,6 @@ import csv
 import functools
 import io
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -19,10 +18,10 @@ from tiktokactions.curation.one_video import write_thumbnails_again
 from tiktokactions.curation.takedowns import Takedown, add_takedowns, read_takedowns, takedowns_path
 from tiktokactions.dataset.assignments import (
     BRIDGES,
+    LEAKS,
     NOWHERE,
     Assignment,
     assignments_path,
-    read_assignments,
     write_assignments,
 )
 from tiktokactions.dataset.editing import Edit
@@ -49,7 +48,6 @@ from tiktokactions.files import (
 )
 from tiktokactions.records import decode_record, one_bit_turned
 from tiktokactions.reviews.store import STAMP, Store, store_path
-from tiktokactions.splits.sides import linked_dataset, write_lists
 from tiktokactions.verdicts.quarantine import Kept, in_quarantine, open_quarantine, put_away, put_back
 from tiktokactions.verdicts.settle import cut_again, unchanged_source
 from tiktokactions.verdicts.verify import Problem, Verification, relative
@@ -113,11 +111,10 @@ def repair_dataset(edit: Edit, found: Verification, yes: bool = False) -> Verifi
     for name, source in plan.back.items():
         put_back(folder, f"{place}/{source}" if source in plan.away else source, name)
     update_sums(folder, {p.path: "" for p in found.problems if p.kind == "missing_file"})  # until they are made again
-    sides = _sides_before(edit, found.problems)
+    _sides_again(edit, found.problems)
     problems = tuple(_repaired(edit, problem, plan, place) for problem in found.problems)
     write_manifest(folder, all_records(folder), edit.options)
     edit.manifest_fits = True
-    _write_lists_again(edit, sides, found.problems)
     return replace(found, problems=problems, restore=command)
 
 
@@ -308,7 +305,7 @@ def _file_again(edit: Edit, problem: Problem, place: str) -> Problem:
     name, path = problem.path, edit.folder / problem.path
     if name in WRITTEN_BY_CLOSING or name.startswith("figures/"):
         return replace(problem, repaired="written again")
-    if name.startswith("splits/") and name.endswith(".csv") and name.count("/") == 1:
+    if name.startswith("splits/") and name.endswith(".csv") and name.count("/") == 1 and name != LEAKS:
         return replace(problem, repaired="written again from the sides that are known")
     if name.startswith("copies/"):
         return replace(problem, repaired="made again when videos are compared next")
@@ -350,17 +347,14 @@ def _reviews_again(folder: Place, problem: Problem) -> Problem:
 # --- sides --------------------------------------------------------------------------------------------------------------
 
 
-def _sides_before(edit: Edit, problems: Iterable[Problem]) -> Mapping[str, Assignment]:
-    """The sides: of a damaged ``assignments.csv`` from the manifest, else from the lists."""
+def _sides_again(edit: Edit, problems: Iterable[Problem]) -> None:
+    """The sides of a damaged ``assignments.csv``, from the manifest, else from the lists."""
     folder, wrong = edit.folder, {problem.path for problem in problems}
-    path = assignments_path(folder)
-    if relative(folder, path) not in wrong and path.is_file():
-        return read_assignments(folder)
-    if relative(folder, path) not in wrong:
-        return {}
+    if relative(folder, assignments_path(folder)) not in wrong:
+        return
     sides: dict[str, str] = {}
     for old in sorted((folder / "splits").glob("*.csv")):
-        if relative(folder, old) not in wrong:
+        if relative(folder, old) not in {*wrong, LEAKS}:
             with old.open(encoding="utf-8", errors="replace", newline="") as file:
                 sides |= {row["video_id"]: old.stem for row in csv.DictReader(file) if row.get("video_id")}
     try:
@@ -371,11 +365,3 @@ def _sides_before(edit: Edit, problems: Iterable[Problem]) -> Mapping[str, Assig
     assignments = {i: Assignment(side, BRIDGES if side == NOWHERE else "") for i, side in sides.items()}
     if assignments:
         write_assignments(folder, assignments)
-    return assignments
-
-
-def _write_lists_again(edit: Edit, sides: Mapping[str, Assignment], problems: Iterable[Problem]) -> None:
-    if sides and any(problem.path.startswith("splits/") for problem in problems):
-        linked = linked_dataset(edit.folder, edit.options)
-        given = defaultdict(lambda: Assignment(NOWHERE), sides)
-        write_lists(edit.folder, linked, given, sorted({a.side for a in sides.values()} - {NOWHERE}))
