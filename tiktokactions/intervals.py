@@ -8,7 +8,7 @@ from dataclasses import dataclass
 Z_95 = 1.959963984540054
 
 
-def wilson_interval(hits: float, of: int, z: float = Z_95) -> tuple[float, float]:
+def wilson_interval(hits: float, of: float, z: float = Z_95) -> tuple[float, float]:
     """Wilson's score interval of the share ``hits`` / ``of`` (E. B. Wilson, 1927), 95 % unless ``z`` says otherwise; 0 to 1
     where there is nothing to count."""
     if of == 0:

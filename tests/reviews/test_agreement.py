@@ -357,7 +357,7 @@ def test_precision_of_a_hashtag_from_the_sample(store: Store) -> None:
     with store.database.write() as connection:
         for n in range(len(told) + 1):
             labels = '["jump", "run"]' if n == 11 else '["jump"]'
-            connection.execute("INSERT INTO sampled VALUES(?, 0, ?, ?, '')", (f"v{n}", n, labels))
+            connection.execute("INSERT INTO sampled VALUES(?, 0, ?, ?, '', 1)", (f"v{n}", n, labels))
     for n, said in enumerate(told):
         ledger.add_decision(store, "ann", says(f"v{n}", **said))
     ledger.add_decision(store, "ann", says("not drawn", "reject"))
@@ -368,6 +368,19 @@ def test_precision_of_a_hashtag_from_the_sample(store: Store) -> None:
     assert (jump.precision, (jump.low, jump.high)) == (4 / 10, wilson_interval(4, 10))
     assert (run.label, run.judged, run.right) == ("run", 1, 1)
     assert report.precision_all is not None and (report.precision_all.judged, report.precision_all.right) == (11, 5)
+    assert report.sample == sorted(f"v{n}" for n in range(15)) and jump.effective == 10
+
+
+def test_in_a_stratified_sample_a_clip_counts_for_those_that_it_stands_for(store: Store) -> None:
+    with store.database.write() as connection:
+        for n, weight in enumerate((1, 1, 1, 1, 8)):
+            connection.execute("INSERT INTO sampled VALUES(?, 0, ?, '[\"jump\"]', '', ?)", (f"v{n}", n, weight))
+    for n in range(5):
+        ledger.add_decision(store, "ann", says(f"v{n}", answers={"jump": "no" if n < 3 else "yes"}))
+    [jump] = review_report(store).precision
+    assert (jump.judged, jump.right, jump.precision) == (5, 2, pytest.approx(9 / 12))
+    assert jump.effective == pytest.approx(12**2 / 68)
+    assert (jump.low, jump.high) == pytest.approx(wilson_interval(0.75 * 144 / 68, 144 / 68))
 
 
 def test_what_two_people_say_of_a_label(store: Store) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.reviews.worlds import a_desk, a_record, doubtful, says, write_dataset
+from tiktokactions.errors import UsageError
 from tiktokactions.reviews import decisions, ledger
 from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.desk import Desk
 from tiktokactions.reviews.order import Waiting, order_that_teaches
+from tiktokactions.reviews.queue import draw_sample
+from tiktokactions.reviews.suggestions import keep_suggestions
 from tiktokactions.takedowns.reviews import take_down_reviews
 
 
@@ -339,6 +343,42 @@ def test_a_sample_for_quality_control_is_drawn_once(desks: Any, tmp_path: Path) 
     assert set(drawn) - set(drawn[:2]) <= set(ids(more, "ann", 9)) and more.progress("ann").total == 8
     other = desks(sample=5, seed=2)
     assert set(ids(other, "ben", 9)) != set(drawn)
+
+
+def test_a_sample_does_not_care_what_was_judged_and_applied_before(desks: Any, tmp_path: Path) -> None:
+    """Else it would be drawn from what nobody doubted, and precision would come out too high."""
+    said = {"good00": ("rejected", "human_rejected"), "good01": ("accepted", "human_accepted")}
+    said |= {"v00": ("accepted", "human_accepted"), "v01": ("rejected", "human_rejected")}
+    records = [*(a_record(f"good{n:02}") for n in range(4)), *doubtful(3)]
+    records = [
+        replace(r, status=said[i][0], reasons=(said[i][1],)) if (i := r.video_id) in said else r for r in records
+    ]
+    desk = desks(records, sample=7)
+    drawn = {row[0] for row in desk.store.database.rows("SELECT video_id FROM sampled")}
+    assert drawn == {"good00", "good01", "good02", "good03"}, "what the program accepted, and nothing that people did"
+
+
+def test_a_stratified_sample_estimates_without_bias(desks: Any) -> None:
+    """Over many seeds the weights of a label's drawn clips, and of the wrong ones among them, come to their true numbers."""
+    records = [a_record(f"v{n:02}", labels=["rare" if n < 6 else "large"]) for n in range(60)]
+    desk = desks(records)
+    wrong = {f"v{n:02}" for n in range(0, 60, 3)}
+    keep_suggestions(
+        desk.index, [], {r.video_id: 0.9 if r.video_id in wrong else 0.1 * (n % 9) for n, r in enumerate(records)}, []
+    )
+    sums, rare = Counter[str](), 0
+    for seed in range(300):
+        draw_sample(desk.index, desk.store, 12, seed, stratified=True)
+    for row in desk.store.database.rows("SELECT * FROM sampled"):
+        label = "rare" if row["video_id"] < "v06" else "large"
+        sums[label] += row["weight"] / 300
+        sums["wrong"] += row["weight"] / 300 * (row["video_id"] in wrong)
+        rare += label == "rare"
+    assert sums["rare"] == pytest.approx(6, abs=0.5) and sums["large"] == pytest.approx(54, abs=3)
+    assert sums["wrong"] == pytest.approx(20, abs=1.5)
+    assert rare / 300 > 3.5, "a tenth of the clips, and not far from half of the draw"
+    with pytest.raises(UsageError, match="take another seed"):
+        draw_sample(desk.index, desk.store, 20, 0, stratified=True)
 
 
 def test_all_clips_of_a_label(desks: Any) -> None:

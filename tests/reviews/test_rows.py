@@ -83,6 +83,8 @@ def store(tmp_path: Path):
 
 FORMAT_1 = f"""{DECISIONS};{VERDICTS};CREATE TABLE settings(name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE gold(video_id TEXT PRIMARY KEY, verdict TEXT NOT NULL, labels TEXT, by TEXT NOT NULL, at_utc TEXT NOT NULL);
+CREATE TABLE sampled(video_id TEXT NOT NULL, seed INTEGER NOT NULL, position INTEGER NOT NULL, labels TEXT NOT NULL,
+  drawn_utc TEXT NOT NULL, PRIMARY KEY(video_id, seed));
 INSERT INTO decisions(client_key, at_utc, reviewer, video_id, verdict, labels, no_action, page_version, origin) VALUES
   ('page-0001', '2026', 'ann', 'named', 'accept', '["waltz"]', 0, '0.1', 'web'),
   ('page-0002', '2026', 'ann', 'unsaid', 'accept', NULL, 0, '0.1', 'web'),
@@ -103,10 +105,19 @@ def test_reviews_of_format_2_are_carried_over(tmp_path: Path) -> None:
             with store.database.write() as connection:
                 insert(connection, table, insert_row)
                 connection.execute(f"ALTER TABLE {table} DROP COLUMN segments")
-                connection.execute("PRAGMA user_version=2")
+        with store.database.write() as connection:
+            connection.execute("ALTER TABLE sampled DROP COLUMN weight")
+            connection.execute("INSERT INTO sampled VALUES('v1', 0, 0, '[]', '')")
+            connection.execute("PRAGMA user_version=2")
     with contextlib.closing(Store(tmp_path)) as store:
         assert list(all_rows(store)) == [replace(FULL, id=1, segments=())]
         assert from_row(Verdict, store.database.rows("SELECT * FROM verdicts")[0]) == Verdict("v1", "accept")
+        assert store.database.rows("SELECT weight FROM sampled")[0][0] == 1
+        with store.database.write() as connection:
+            connection.execute("ALTER TABLE sampled DROP COLUMN weight")
+            connection.execute("PRAGMA user_version=3")
+    with contextlib.closing(Store(tmp_path)) as store:
+        assert store.database.rows("SELECT weight FROM sampled")[0][0] == 1, "format 3"
 
 
 @pytest.mark.parametrize("may_write", [True, False])

@@ -296,7 +296,7 @@ def test_a_newer_or_damaged_file_is_an_error(tmp_path: Path) -> None:
     Store(tmp_path).close()
     with contextlib.closing(sqlite3.connect(tmp_path / "reviews.sqlite")) as connection:
         connection.execute("PRAGMA user_version=99")
-    with pytest.raises(ValueError, match="format 99, this program reads up to 3"):
+    with pytest.raises(ValueError, match="format 99, this program reads up to 4"):
         Store(tmp_path)
     (tmp_path / "reviews.sqlite").write_bytes(b"not a database, whatever it is" * 100)
     with pytest.raises(ValueError, match="not a database of this program"):

@@ -52,6 +52,8 @@ def test_what_people_settled_is_learned_from_and_not_doubted():
     found = doubts(clips)
     assert np.isnan(found.score[[4, 6, 17]]).all() and found.label[4] == found.label[6] == found.label[17] == ""
     assert np.isfinite(np.delete(found.score, [4, 6, 17])).all()
+    clips, truth = made(wrong=(4,), settled={4: {"jump": False}})
+    assert truth[4] == "jump" and doubts(clips).instead[4] == "", "what people said no to is not suggested"
 
 
 def test_of_several_labels_the_most_doubtful_one_is_named():

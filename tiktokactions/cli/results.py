@@ -282,31 +282,33 @@ def review_status(report: ReviewReport, typed: Typed) -> Told:
     for pair in report.pairs:
         kappa = "undefined" if pair.kappa is None else f"{pair.kappa:.3f}"
         lines.append(f"  {pair.a} and {pair.b}: {pair.agreed} of {pair.videos} alike, Cohen's kappa {kappa}")
+    if report.sample:
+        said = report.precision_all.judged if report.precision_all else 0
+        how = "drawn at random; what else was judged, in whatever order, does not count"
+        lines.append(f"precision, from {said} of the {len(report.sample)} clips {how}:")
     for label in report.precision:
         share = f"{label.precision:.1%} ({label.low:.1%} to {label.high:.1%})" if label.judged else "unknown"
         counts = f"{label.right} of {label.judged} right, {label.waiting} waiting"
-        lines.append(f"precision of {label.label}: {share}, {counts}")
+        lines.append(f"  {label.label}: {share}, {counts}")
     return Told(lines)
 
 
 def review_suggest(found: Suggested, typed: Typed) -> Told:
-    shown = found.suspects[: typed.get("top", 20)]
     what = f", {found.likely_wrong:,} likely wrong" if found.by == "errors" else ""
-    left_out = [(found.settled, "settled by people"), (found.without_features, "without a feature")]
-    rest = "".join(f"; {number:,} {why} are left out" for number, why in left_out if number)
+    left_out = {"settled by people": found.settled, "without a feature": found.without_features}
+    rest = "".join(f"; {number:,} {why} are left out" for why, number in left_out.items() if number)
     lines = [f"{found.clips:,} clips in order of {found.by}{what}{rest}"]
-    head = ("score", "video", "labels", "doubtful", "instead")
-    rows = [
-        (f"{s.score:.3f}", s.video_id, ", ".join(s.labels), s.label + ("!" if s.likely_wrong else ""), s.instead)
-        for s in shown
-    ]
-    lines += aligned([head, *rows], left=range(1, 5)) if rows else []
     small = ", ".join(f"{label} ({groups})" for label, groups in found.too_small.items())
     told = [f"too small to judge, with the groups of clips that have them: {small}"] if small else []
     if not found.clips:
         return Told(lines, told or ["there is nothing to judge: people have settled all, or nothing has a label"])
-    lines += [f"{found.look_alikes:,} clips have look-alikes"] if found.look_alikes else []
-    return Told([*lines, *told, f"judge them in this order: tiktokactions review {found.dataset} --suggested"])
+    rows = [("score", "video", "labels", "doubtful", "instead")]
+    for s in found.suspects[: typed.get("top", 20)]:
+        mark = "!" if s.likely_wrong else ""
+        rows.append((f"{s.score:.3f}", s.video_id, ", ".join(s.labels), f"{s.label}{mark}", s.instead))
+    lines += [*aligned(rows, left=range(1, 5)), *told]
+    lines += [f"{found.look_alikes:,} clips have look-alikes: key e on the page"] if found.look_alikes else []
+    return Told([*lines, f"judge them in this order: tiktokactions review {found.dataset} --suggested"])
 
 
 def review_invite(invitation: ta.Invitation, typed: Typed) -> Told:

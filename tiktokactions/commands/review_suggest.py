@@ -69,7 +69,7 @@ def review_suggest(
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
     with disk_errors(), closing(open_desk(data)) as desk, data.reading():
         rows = [row for batch in data.batches(COLUMNS) for row in batch.to_pylist() if row["clip_path"]]
-        outcomes = unprimed_outcomes(desk.store)
+        outcomes = unprimed_outcomes(desk.store, together=True)
         said = {row["video_id"]: suggestions.settled_labels(row, outcomes.get(row["video_id"])) for row in rows}
         kept = [row for row in rows if row["status"] != "rejected" and said[row["video_id"]] is not None]
         used = [row for row in kept if places is None or row["video_id"] in places]

@@ -17,7 +17,7 @@ from tiktokactions.reviews.consensus import Consensus, consensus
 from tiktokactions.reviews.decisions import EVERY_OTHER, Decision, Gold, Reviewer
 from tiktokactions.reviews.flags import set_aside
 from tiktokactions.reviews.golden import gold
-from tiktokactions.reviews.ledger import all_rows, in_force_by_video
+from tiktokactions.reviews.ledger import ALIKE, all_rows, in_force_by_video
 from tiktokactions.reviews.people import reviewers
 from tiktokactions.reviews.store import Store, reviewers_per_video
 
@@ -179,6 +179,8 @@ class LabelPrecision:
     """With a verdict, but nobody could tell, or as many said yes as no; not among those judged, nor are the next."""
     not_asked: int = 0
     """With a verdict, but nobody was asked about the hashtag: it was not in sight, or marked beforehand."""
+    effective: float = 0.0
+    """So many clips of a simple random sample would say as much: ``judged``, or fewer where the draw was stratified."""
 
 
 @dataclass(frozen=True)
@@ -215,18 +217,21 @@ class ReviewReport:
     """Every label on which two people can be compared, those with the most videos first."""
     flagged: int = 0
     """Videos set aside until the owner has looked at them."""
+    sample: list[str] = field(default_factory=list)
+    """The videos that precision comes from: those drawn for quality control, whatever else was judged in whatever order."""
 
 
 def review_report(store: Store, leases: Mapping[str, int] | None = None) -> ReviewReport:
     """Count and compare everything that was decided.
 
-    Adjudications and gold items are left out of kappa, alpha and precision: they are not independent judgements.
+    Adjudications, gold items and what was judged together with a look-alike are left out of kappa, alpha and precision: they
+    are not independent judgements.
     """
     k, answers, by_video = reviewers_per_video(store), gold(store), in_force_by_video(store)
     current = [decision for decisions in by_video.values() for decision in decisions]
     outcomes = {i: consensus(decisions, k, answers.get(i)) for i, decisions in by_video.items()}
     units = {
-        video_id: [d for d in decisions if d.verdict in ("accept", "reject") and not d.adjudication]
+        video_id: [d for d in decisions if d.verdict in ("accept", "reject") and not d.adjudication and is_alone(d)]
         for video_id, decisions in by_video.items()
         if video_id not in answers
     }
@@ -251,13 +256,21 @@ def review_report(store: Store, leases: Mapping[str, int] | None = None) -> Revi
         precision=precision,
         precision_all=overall,
         flagged=len({flag.video_id for flag in set_aside(store)}),
+        sample=sorted(sampled_videos(store)),
     )
 
 
-def unprimed_outcomes(store: Store) -> dict[str, Consensus]:
-    """By video what people agreed on, without labels that were marked beforehand."""
+def is_alone(decision: Decision) -> bool:
+    """Whether its video was judged by itself, not together with one that looks like it."""
+    return not decision.origin.startswith(ALIKE)
+
+
+def unprimed_outcomes(store: Store, together: bool = False) -> dict[str, Consensus]:
+    """By video what people agreed on, without labels that were marked beforehand; with ``together`` also of those that were
+    judged together with a look-alike."""
     k, answers = reviewers_per_video(store), gold(store)
-    by_video = {i: [_unprimed(d) for d in decisions] for i, decisions in in_force_by_video(store).items()}
+    decided = in_force_by_video(store).items()
+    by_video = {i: [_unprimed(d) for d in decisions if together or is_alone(d)] for i, decisions in decided}
     return {i: consensus(decisions, k, answers.get(i)) for i, decisions in by_video.items()}
 
 
@@ -388,8 +401,11 @@ def precision_of_sample(
     store: Store, outcomes: Mapping[str, Consensus]
 ) -> tuple[list[LabelPrecision], LabelPrecision | None]:
     """Precision of every hashtag, from the videos drawn for quality control; and of all of them together."""
-    drawn = store.database.rows("SELECT video_id, labels FROM sampled GROUP BY video_id")
-    judged, right = Counter[str](), Counter[str]()
+    drawn = store.database.rows(  # what a video stands for, beside the others of its draw
+        "SELECT video_id, labels, avg(share) AS weight FROM"
+        " (SELECT *, weight / avg(weight) OVER (PARTITION BY seed) AS share FROM sampled) GROUP BY video_id"
+    )
+    judged = defaultdict[str, list[tuple[float, bool]]](list)  # for how many a clip stands, and whether it is right
     unknown = {kind: Counter[str]() for kind in ("waiting", "cannot_tell", "not_asked")}
     everything = ""
     for row in drawn:
@@ -403,19 +419,19 @@ def precision_of_sample(
             if kind in unknown:
                 unknown[kind][label] += 1
             else:
-                judged[label] += 1
-                right[label] += kind == "yes"
+                judged[label].append((row["weight"], kind == "yes"))
 
     def figures(label: str) -> LabelPrecision:
-        n = judged[label]
-        low, high = wilson_interval(right[label], n)
+        weights, right = [w for w, _ in judged[label]], [w for w, is_right in judged[label] if is_right]
+        share = sum(right) / sum(weights) if weights else 0.0
+        effective = sum(weights) ** 2 / sum(w * w for w in weights) if weights else 0.0  # Kish's
+        low, high = wilson_interval(share * effective, effective)
         counts = {kind: counter[label] for kind, counter in unknown.items()}
-        return LabelPrecision(label, n, right[label], right[label] / n if n else 0.0, low, high, **counts)
+        return LabelPrecision(label, len(weights), len(right), share, low, high, **counts, effective=effective)
 
-    names = sorted(
-        set[str]().union(judged, *unknown.values()) - {everything}, key=lambda label: (-judged[label], label)
-    )
-    return [figures(label) for label in names], figures(everything) if drawn else None
+    names = set[str]().union(judged, *unknown.values()) - {everything}
+    ordered = sorted(names, key=lambda label: (-len(judged[label]), label))
+    return [figures(label) for label in ordered], figures(everything) if drawn else None
 
 
 def _answer_to(label: str, outcome: Consensus | None) -> str:

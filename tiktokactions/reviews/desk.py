@@ -28,7 +28,7 @@ from tiktokactions.reviews.options import ReviewOptions
 from tiktokactions.reviews.pace import Progress, pace_of
 from tiktokactions.reviews.queue import QueueItem
 from tiktokactions.reviews.store import Store
-from tiktokactions.reviews.suggestions import has_suggestions
+from tiktokactions.reviews.suggestions import has_suggestions, look_alikes_of
 
 COUNTS_LIVE_S, COUNTS_LIVE = 1.0, 20
 """Counts are reused for 20 times as long as they took, at most one second."""
@@ -82,7 +82,8 @@ class Desk:
         if changed:
             queue.refill_queues(self.index)
         if self.options.sample:
-            queue.draw_sample(self.index, self.store, self.options.sample, self.options.seed)
+            of = self.options
+            queue.draw_sample(self.index, self.store, of.sample, of.seed, of.stratified)
         self._remembered.counts.clear()
         return changed
 
@@ -104,13 +105,24 @@ class Desk:
         """Raises :class:`tiktokactions.reviews.items.UnknownVideoError`."""
         return items.review_item(self.dataset, self.settings, video_id)
 
-    def decide(self, reviewer: str, new: Decision, adjudication: bool = False) -> Decision:
+    def decide(
+        self, reviewer: str, new: Decision, adjudication: bool = False, together: Collection[str] = ()
+    ) -> Decision:
         """Check a decision against its video and append it. It is on the disk when this returns, and the lease ends.
+
+        ``together``: look-alikes of the video that are judged with it. Each gets a decision of its own, with ``.1``, ``.2``
+        … after the client key, and the time spent is shared among all.
 
         Raises:
             DecisionError: the decision makes no sense; ``UnknownVideoError`` for a video that is not in the dataset.
         """
-        return self._taken(reviewer, [self._checked(new)], adjudication)[0]
+        new = replace(new, seconds=new.seconds / (1 + len(together)))
+        checked = self._checked(new)
+        same = self._same_of(new, list(dict.fromkeys(together)), reviewer)
+        self._taken(
+            reviewer, same, origin=f"{ledger.ALIKE}{new.video_id}"
+        )  # first, so that the newest is that in sight
+        return self._taken(reviewer, [checked], adjudication)[0]
 
     def decide_many(
         self, reviewer: str, each: Sequence[Decision], label: str = "", said: str = "yes"
@@ -163,12 +175,32 @@ class Desk:
         catch_up(self.index, self.store)
         return decisions
 
+    def _same_of(self, new: Decision, together: Collection[str], reviewer: str) -> list[Decision]:
+        """The same said of others: of their own clips as proposed, and of no hashtag that only they have."""
+        if together and (new.adjudication or new.verdict == "skip"):
+            raise DecisionError("together: only judgements are given together; conflicts are settled one by one")
+        offered, same = self.look_alikes(reviewer, new.video_id) if together else {}, []
+        new = replace(new, scene=None, start_s=None, end_s=None, segments=())
+        for n, video_id in enumerate(together, start=1):
+            one = replace(new, client_key=f"{new.client_key}.{n}", video_id=video_id)
+            if video_id not in offered and not ledger.has_decision(self.store, one.client_key, video_id):
+                raise DecisionError(f"together: {video_id[:80]!r} is no look-alike that waits for your judgement")
+            same.append(self._checked(one))
+        return same
+
+    def look_alikes(self, reviewer: str, video_id: str) -> dict[str, bool]:
+        """See :func:`tiktokactions.reviews.suggestions.look_alikes_of`."""
+        return look_alikes_of(self.index, self.store, reviewer, video_id)
+
     def undo(
         self, reviewer: str, client_key: str, page_version: str = "", takes_back: str = "", tab: str = ""
     ) -> Decision | None:
-        """Take back a person's decision (by its client key, else the newest) and lease its video to them again; None where
-        nothing is left."""
+        """Take back a person's decision (by its client key, else the newest), with all that was judged together with it, and
+        lease its video to them again; None where nothing is left."""
         undone = ledger.undo_last(self.store, reviewer, client_key, page_version, takes_back)
+        if undone is not None:
+            [taken_back] = self.store.database.rows("SELECT client_key FROM decisions WHERE id=?", (undone.undoes,))
+            ledger.undo_bulk(self.store, reviewer, taken_back[0], f"{ledger.ALIKE}{undone.video_id}")
         if undone is not None and not undone.repeated:
             catch_up(self.index, self.store)
             queue.lease_again(self.index, reviewer, undone.queue, undone.video_id, self.options.lease_s, tab)

@@ -23,6 +23,9 @@ BULK = "bulk"
 """The origin of what was decided of several videos at once, in the gallery."""
 NOT_UNDONE = "NOT EXISTS (SELECT 1 FROM decisions u WHERE u.undoes = d.id)"
 """Of a row ``d`` of ``decisions``."""
+ALIKE = "alike:"
+"""Begins the ``origin`` of a judgement that was given together with that on a look-alike; its id follows."""
+_BY_HAND = f"(origin='web' OR origin LIKE '{ALIKE}%')"
 _IN_FORCE = f"verdict <> 'undo' AND {NOT_UNDONE}"
 
 
@@ -84,7 +87,7 @@ def undo_last(
         if known is not None:
             return known
         row = connection.execute(
-            f"SELECT * FROM decisions d WHERE reviewer=? AND origin='web' AND {_IN_FORCE} AND ? IN ('', client_key)"
+            f"SELECT * FROM decisions d WHERE reviewer=? AND {_BY_HAND} AND {_IN_FORCE} AND ? IN ('', client_key)"
             " ORDER BY id DESC LIMIT 1",
             (reviewer, takes_back),
         ).fetchone()
@@ -93,16 +96,14 @@ def undo_last(
         return _take_back(connection, undo, from_row(Decision, row))
 
 
-def undo_bulk(store: Store, reviewer: str, bulk_key: str) -> list[str]:
+def undo_bulk(store: Store, reviewer: str, bulk_key: str, origin: str = BULK) -> list[str]:
     """Take back what a person decided in one go and is still in force, all of it or nothing; returns its videos."""
     begins = f"{bulk_key}."
-    sql = (
-        f"SELECT * FROM decisions d WHERE reviewer=? AND origin='{BULK}' AND {_IN_FORCE} AND substr(client_key, 1, ?)=?"
-    )
+    sql = f"SELECT * FROM decisions d WHERE reviewer=? AND origin=? AND {_IN_FORCE} AND substr(client_key, 1, ?)=?"
     with store.database.write() as connection:
-        rows = connection.execute(sql, (reviewer, len(begins), begins)).fetchall()
+        rows = connection.execute(sql, (reviewer, origin, len(begins), begins)).fetchall()
         for last in (from_row(Decision, row) for row in rows):
-            undo = Decision(f"{last.client_key}.undo", "", "undo", reviewer=reviewer, at_utc=now_utc(), origin=BULK)
+            undo = Decision(f"{last.client_key}.undo", "", "undo", reviewer=reviewer, at_utc=now_utc(), origin=origin)
             _take_back(connection, undo, last)
     return [row["video_id"] for row in rows]
 

@@ -29,6 +29,9 @@ class ReviewOptions:
 
     sample: int = option(0, "queue", "quality control: show this many accepted videos, drawn at random", least=0)
     seed: int = option(0, "queue", "seed of that sample")
+    stratified: bool = option(
+        False, "queue", "draw it evenly over labels, and more of what 'review suggest' doubts; estimates weigh it"
+    )
     label: str | None = option(None, "queue", "show all clips of this label")
     suggested: bool = option(False, "queue", "show clips in the order that 'review suggest' found")
 
@@ -61,6 +64,7 @@ class ReviewOptions:
         checks: list[Check] = [
             (0 <= self.port <= 65535, "port", "0 to 65535"),
             (not (self.sample and self.label), "label", "not together with `sample`"),
+            (self.sample > 0 or not self.stratified, "stratified", "only with `sample`"),
             (not self.suggested or not (self.sample or self.label), "suggested", "not with `sample` or `label`"),
             (people is None or 1 <= people <= 100, "reviewers_per_video", "1 to 100"),
         ]

@@ -1,10 +1,15 @@
-"""In which order the videos that need review are shown: the doubtful ones first, no label left behind."""
+"""In which order videos are shown: the doubtful ones first, no label left behind; and which are drawn at random."""
 
 from __future__ import annotations
 
 import hashlib
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+LEAST_DOUBT = 0.1
+"""A model is never so sure of a label that a sample leaves it out."""
 
 
 class Waiting(NamedTuple):
@@ -50,3 +55,24 @@ def _nearness(video: Waiting) -> tuple[float, str]:
 def scramble(video_id: str, seed: int = 0) -> str:
     """A number that looks random and is the same everywhere: sorting by it draws a sample that grows without changing."""
     return hashlib.sha256(f"{seed}:{video_id}".encode()).hexdigest()
+
+
+def priority_sample(sizes: Mapping[str, float], count: int, seed: int) -> dict[str, float]:
+    """Draw ``count`` videos, each about as often as its size says, and how many each stands for: priority sampling (Duffield,
+    Lund and Thorup 2007). Sums of weights estimate without bias, whatever the sizes; equal sizes draw a simple sample."""
+    priority = {i: int(scramble(i, seed), 16) / 2**256 / size for i, size in sizes.items()}
+    order = sorted(sizes, key=lambda i: (priority[i], i))
+    # Who would have come next tells how likely each was; where nobody is left, all were sure to come.
+    limit = priority[order[count]] if count < len(order) else float("inf")
+    return {i: max(1.0, 1 / (sizes[i] * limit)) for i in order[:count]}
+
+
+def sampling_sizes(labels: Mapping[str, Sequence[str]], wrong: Mapping[str, float]) -> dict[str, float]:
+    """How often to draw each video: for its rarest label as often as for others, by how uncertain it is whether that is
+    right (Neyman's allocation). ``wrong``: how likely, where a model says so."""
+    videos = Counter(label for names in labels.values() for label in names)
+    sizes = {}
+    for video_id, names in labels.items():
+        doubt = min(max(wrong.get(video_id, 0.5), LEAST_DOUBT), 1 - LEAST_DOUBT)
+        sizes[video_id] = math.sqrt(doubt * (1 - doubt)) / min((videos[name] for name in names), default=len(labels))
+    return sizes

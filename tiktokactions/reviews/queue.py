@@ -9,12 +9,16 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from tiktokactions.copies.of_dataset import duplicate_of
+from tiktokactions.curation.decide import decide
+from tiktokactions.errors import UsageError
+from tiktokactions.files import records_of
 from tiktokactions.reviews.flags import sent_back, set_aside
 from tiktokactions.reviews.folding import catch_up
 from tiktokactions.reviews.golden import gold
 from tiktokactions.reviews.index import Index, set_queue
 from tiktokactions.reviews.options import ReviewOptions
-from tiktokactions.reviews.order import scramble
+from tiktokactions.reviews.order import priority_sample, sampling_sizes, scramble
 from tiktokactions.reviews.store import Store, now_utc, reviewers_per_video
 
 LISTED = ("sent_back", "flagged")
@@ -271,25 +275,53 @@ def refill_queues(index: Index) -> None:
             fill_label_queue(index, name)
 
 
-def draw_sample(index: Index, store: Store, size: int, seed: int) -> None:
-    """Quality control: draw ``size`` of the videos that were accepted without a person, and put them into ``sample``.
+def draw_sample(index: Index, store: Store, size: int, seed: int, stratified: bool = False) -> None:
+    """Quality control: draw ``size`` of the videos that the program accepted, and put them into ``sample``.
 
-    The draw depends on the seed alone and is kept in the table ``sampled``: asking for more adds to it, and a video that
-    people reject later stays in it.
+    What people judged so far, in whatever order, and what was applied, does not matter: a video that they judged may be
+    drawn, and counts as judged. The draw is kept in the table ``sampled``. Each video has a random number that depends on
+    the seed alone, so that asking for more adds to the draw.
+
+    With ``stratified`` a draw is by priority sampling (Duffield, Lund and Thorup 2007), which estimates without bias: rare
+    labels are drawn as often as large ones, and what ``review suggest`` doubts more often. ``weight``: how many videos a
+    drawn one stands for, in proportion to the others of its draw.
     """
-    rows = store.database.rows("SELECT video_id FROM sampled WHERE seed=? ORDER BY position", (seed,))
+    rows = store.database.rows("SELECT video_id, weight FROM sampled WHERE seed=? ORDER BY position", (seed,))
     drawn = [row[0] for row in rows]
     if len(drawn) < size:
-        by_program = "SELECT video_id, labels FROM videos WHERE status='accepted' AND reasons NOT LIKE '%human_%'"
-        labels = {row[0]: row[1] for row in index.database.rows(by_program)}
-        new = sorted(labels.keys() - set(drawn), key=lambda i: scramble(i, seed))[: size - len(drawn)]
+        labels = _accepted_by_program(index)
+        left = labels.keys() - set(drawn)
+        if left and drawn and (stratified or any(row[1] != 1 for row in rows)):
+            told = f"{len(drawn)} videos were drawn before, and a stratified draw takes no more"
+            raise UsageError(f"`seed` {seed}: {told}; take another seed")
+        sizes = dict.fromkeys(left, 1.0)
+        if stratified:
+            wrong = {row[0]: row[1] for row in index.database.rows("SELECT video_id, wrong FROM doubts")}
+            sizes = sampling_sizes({i: json.loads(told) for i, told in labels.items()}, wrong)
+        weights = priority_sample(sizes, size - len(drawn), seed)
         with store.database.write() as connection:
             connection.executemany(
-                "INSERT OR IGNORE INTO sampled(video_id, seed, position, labels, drawn_utc) VALUES(?, ?, ?, ?, ?)",
-                [(i, seed, len(drawn) + n, labels[i], now_utc()) for n, i in enumerate(new)],
+                "INSERT OR IGNORE INTO sampled(video_id, seed, position, labels, drawn_utc, weight)"
+                " VALUES(?, ?, ?, ?, ?, ?)",
+                [
+                    (i, seed, len(drawn) + n, labels[i], now_utc(), weight if stratified else 1.0)
+                    for n, (i, weight) in enumerate(weights.items())
+                ],
             )
-        drawn += new
+        drawn += weights
     set_queue(index, "sample", drawn[:size])
+
+
+def _accepted_by_program(index: Index) -> dict[str, str]:
+    """Labels, as JSON, of the videos that were accepted by their evidence, whatever people said of them since."""
+    sql = "SELECT video_id, labels, reasons LIKE '%human_%' FROM videos"
+    rows = index.database.rows(f"{sql} WHERE status='accepted' OR reasons LIKE '%human_%'")
+    found = {i: labels for i, labels, by_people in rows if not by_people}
+    judged = {i: labels for i, labels, by_people in rows if by_people}
+    for record in records_of(index.dataset, judged):
+        if duplicate_of(record) is None and decide(record, index.settings).status == "accepted":
+            found[record.video_id] = judged[record.video_id]
+    return found
 
 
 def queue_counts(index: Index, queue: str, k: int, aside: Sequence[str] = ()) -> tuple[int, int, int]:

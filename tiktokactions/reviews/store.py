@@ -18,7 +18,7 @@ from tiktokactions.reviews.decisions import Decision, Verdict
 from tiktokactions.reviews.rows import column_definitions
 
 Setting = TypeVar("Setting")
-FORMAT = 3
+FORMAT = 4
 _RULES = {
     "id": "PRIMARY KEY AUTOINCREMENT",
     "client_key": "NOT NULL UNIQUE",
@@ -57,10 +57,13 @@ CREATE TABLE settings(name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE gold(video_id TEXT PRIMARY KEY, verdict TEXT NOT NULL, labels TEXT, by TEXT NOT NULL, at_utc TEXT NOT NULL);
 CREATE TABLE sampled(
   video_id TEXT NOT NULL, seed INTEGER NOT NULL, position INTEGER NOT NULL, labels TEXT NOT NULL, drawn_utc TEXT NOT NULL,
+  weight REAL NOT NULL DEFAULT 1,
   PRIMARY KEY(video_id, seed)
 );
 {_FLAGS};
 {_VERDICTS}"""
+FROM_FORMAT_3 = "ALTER TABLE sampled ADD COLUMN weight REAL NOT NULL DEFAULT 1"
+"""Every video that was drawn had been as likely as the others."""
 FROM_FORMAT_1 = f"""\
 ALTER TABLE decisions ADD COLUMN answers TEXT;
 ALTER TABLE decisions ADD COLUMN why TEXT NOT NULL DEFAULT '';
@@ -77,11 +80,13 @@ SELECT video_id, verdict, CASE WHEN labels = '[]' AND NOT no_action THEN NULL EL
   CASE WHEN labels <> '[]' OR no_action THEN (SELECT json_group_object(value, 'yes') FROM json_each(labels)) END, '',
   '[]', judgements, confidence, method FROM verdicts_1;
 DROP TABLE verdicts_1;
-{_FLAGS}"""
+{_FLAGS};
+{FROM_FORMAT_3}"""
 """Format 1 had no answers: labels that were named are yes, everything else was not asked. Its pages marked all hashtags
 beforehand, so what they sent is prefilled; in its verdicts an empty list meant that nothing was said."""
 FROM_FORMAT_2 = ";\n".join(
-    f"ALTER TABLE {table} ADD COLUMN segments TEXT NOT NULL DEFAULT '[]'" for table in ("decisions", "verdicts")
+    [f"ALTER TABLE {table} ADD COLUMN segments TEXT NOT NULL DEFAULT '[]'" for table in ("decisions", "verdicts")]
+    + [FROM_FORMAT_3]
 )
 """Format 2 had no parts of a video with labels of their own."""
 
@@ -99,9 +104,8 @@ class Store:
     def __init__(self, dataset: Place) -> None:
         self.dataset = on_disk(dataset, "reviews.sqlite")
         count = f"INSERT INTO settings VALUES('{WRITES}', '1') ON CONFLICT(name) DO UPDATE SET value = value + 1"
-        self.database = Database(
-            store_path(self.dataset), SCHEMA, FORMAT, "FULL", count, {1: FROM_FORMAT_1, 2: FROM_FORMAT_2}
-        )
+        carried_over = {1: FROM_FORMAT_1, 2: FROM_FORMAT_2, 3: FROM_FORMAT_3}
+        self.database = Database(store_path(self.dataset), SCHEMA, FORMAT, "FULL", count, carried_over)
 
     def close(self) -> None:
         writes = setting(self, WRITES, 0)

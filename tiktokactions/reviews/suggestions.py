@@ -22,13 +22,12 @@ from tiktokactions.reviews.agreement import sampled_videos
 from tiktokactions.reviews.consensus import Consensus
 from tiktokactions.reviews.decisions import EVERY_OTHER
 from tiktokactions.reviews.golden import gold
-from tiktokactions.reviews.index import ROWS_AT_ONCE, Index, set_queue
+from tiktokactions.reviews.index import Index, set_queue
 from tiktokactions.reviews.order import scramble
 from tiktokactions.reviews.store import Store
-from tiktokactions.reviews.suspects import Doubts, Labelled
+from tiktokactions.reviews.suspects import NEAREST, Doubts, Labelled
 
 QUEUE = "suggested"
-OFFERED = 11
 
 
 @dataclass(frozen=True)
@@ -90,12 +89,12 @@ def ranked(
     probable labels are least apart. nan: not ranked."""
     score = found.score if margin is None else margin
     open_ones = [i for i in range(len(rows)) if not np.isnan(score[i]) and not is_settled(clips, i)]
-    order = sorted(open_ones, key=lambda i: (score[i], scramble(rows[i]["video_id"])))
-    about = [(found.label[i], bool(found.likely_wrong[i]), found.instead[i]) for i in order]
-    return [
-        Suspect(rows[i]["video_id"], rows[i]["status"], list(clips.given[i]), float(score[i]), *said)
-        for i, said in zip(order, about if margin is None else [()] * len(order), strict=True)
-    ]
+    suspects = []
+    for i in sorted(open_ones, key=lambda i: (score[i], scramble(rows[i]["video_id"]))):
+        doubt = (found.label[i], bool(found.likely_wrong[i]), found.instead[i]) if margin is None else ()
+        of_clip = (rows[i]["video_id"], rows[i]["status"], list(clips.given[i]), float(score[i]))
+        suspects.append(Suspect(*of_clip, *doubt))
+    return suspects
 
 
 def is_settled(clips: Labelled, place: int) -> bool:
@@ -111,47 +110,40 @@ def predicted_margins(path: Path) -> dict[str, float]:
     Raises:
         UsageError: neither of these.
     """
-    told = f"{path}: expected the JSON of 'predict' with two labels or more, or predictions.parquet of 'evaluate'"
+    found: dict[str, float] = {}
     try:
         if path.suffix == ".parquet":
-            rows = pq.read_table(path, columns=["path", "probabilities"]).to_pylist()
+            said = [(r["path"], r["probabilities"]) for r in pq.read_table(path).to_pylist()]
         else:
             rows = json.loads(path.read_text(encoding="utf-8"))
-            rows = [{"path": r["path"], "probabilities": [t["probability"] for t in r["top"]]} for r in rows]
-        found: dict[str, float] = {}
-        for row in rows:
-            if row["probabilities"]:
-                first, second = np.sort(row["probabilities"])[::-1][:2]
-                name = Path(row["path"]).stem
-                found[name] = min(found.get(name, 1.0), float(first - second))
+            said = [(row["path"], [label["probability"] for label in row["top"]]) for row in rows]
+        for name, probabilities in said:
+            if probabilities:  # none of a video that cannot be read
+                first, second = sorted(probabilities, reverse=True)[:2]
+                found[Path(name).stem] = min(found.get(Path(name).stem, 1.0), first - second)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        told = f"{path}: expected the JSON of 'predict' with two labels or more, or predictions.parquet of 'evaluate'"
         raise UsageError(f"{told} ({error})") from error
     return found
 
 
 def keep_suggestions(
-    index: Index,
-    order: Sequence[str],
-    wrong: Mapping[str, float],
-    alike: Iterable[tuple[str, str, float]],
+    index: Index, order: Sequence[str], wrong: Mapping[str, float], alike: Iterable[tuple[str, str, float]]
 ) -> None:
     """Put an order into the queue :data:`QUEUE`, how likely each clip is wrong, and which clips look alike."""
     set_queue(index, QUEUE, order)
-    pairs = list(alike)
     with index.database.write() as connection:
-        connection.execute("DELETE FROM doubts")
-        connection.executemany("INSERT INTO doubts VALUES(?, ?)", wrong.items())
-        connection.execute("DELETE FROM alike")
-    for start in range(0, len(pairs), ROWS_AT_ONCE):
-        with index.database.write() as connection:
-            connection.executemany("INSERT OR IGNORE INTO alike VALUES(?, ?, ?)", pairs[start : start + ROWS_AT_ONCE])
+        for table, rows in (("doubts(video_id, wrong)", wrong.items()), ("alike(video_id, other, distance)", alike)):
+            connection.execute(f"DELETE FROM {table.partition('(')[0]}")
+            marks = ", ".join("?" * (table.count(",") + 1))
+            connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES({marks})", rows)
 
 
 def has_suggestions(index: Index) -> bool:
     return index.database.first("SELECT 1 FROM queue WHERE queue=? LIMIT 1", (QUEUE,)) is not None
 
 
-def look_alikes_of(index: Index, store: Store, reviewer: str, video_id: str) -> list[tuple[str, bool]]:
+def look_alikes_of(index: Index, store: Store, reviewer: str, video_id: str) -> dict[str, bool]:
     """Clips that look like one, and whether each is a copy of it (the same footage): copies first, then the nearest.
 
     Without clips that the person has judged, and those by which people or labels are measured: gold items and the quality
@@ -159,7 +151,7 @@ def look_alikes_of(index: Index, store: Store, reviewer: str, video_id: str) -> 
     """
     measured = {*gold(store), *sampled_videos(store)}
     if video_id in measured:
-        return []
+        return {}
     copies = {b if a == video_id else a for m in read_pairs(located(index.dataset)) if video_id in (a := m.a, b := m.b)}
     sql = "SELECT other FROM alike WHERE video_id=?1 UNION SELECT video_id FROM alike WHERE other=?1"
     near = "SELECT min(distance) FROM alike a WHERE (a.video_id, a.other) IN ((?2, v.video_id), (v.video_id, ?2))"
@@ -172,4 +164,4 @@ def look_alikes_of(index: Index, store: Store, reviewer: str, video_id: str) -> 
     )
     found = [(row[0], row[1]) for row in rows if row[0] not in measured]
     found.sort(key=lambda at: (at[0] not in copies, at[1] is None, at[1] or 0.0, at[0]))
-    return [(other, other in copies) for other, _ in found[:OFFERED]]
+    return {other: other in copies for other, _ in found[:NEAREST]}

@@ -16,8 +16,8 @@ STRENGTH = 0.01
 NEAREST = 11
 SELDOM = 0.01
 """Clips look alike if they are nearer than this share of all pairs."""
-CHUNK = 512
-"""Clips whose distances are in memory at a time."""
+PAIRS = 20_000
+"""Random ones, that tell how far apart clips are."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,10 @@ def doubts(clips: Labelled, folds: int = 5, seed: int = 0) -> Doubts:
         quality = get_label_quality_scores(is_there, both, method="self_confidence", adjust_pred_probs=True)
         issues = find_label_issues(is_there, both, filter_by="both", n_jobs=1)
         fits[known, number] = np.where(is_there, -np.inf, said[known, number] - both[is_there == 1, 1].mean())
-        for place, own, is_wrong in zip(known, quality, issues, strict=True):
-            doubted = name in clips.given[place] and name not in clips.settled[place]
-            if doubted and not score[place] <= own:
+        for place, own, is_wrong in zip(known.tolist(), quality, issues, strict=True):
+            if name in clips.settled[place]:
+                fits[place, number] = -np.inf
+            elif name in clips.given[place] and not score[place] <= own:
                 score[place], label[place], wrong[place] = own, name, is_wrong
     best = fits.argmax(1) if names else np.zeros(count, int)
     instead = [names[b] if label[i] and fits[i, b] > 0 else "" for i, b in enumerate(best)]
@@ -134,7 +135,7 @@ def folds_of(clips: Labelled, folds: int, seed: int) -> np.ndarray:
     out in turn, in a random order."""
     groups, first, place = np.unique(clips.groups, return_index=True, return_inverse=True)
     shuffled = np.random.default_rng(seed).permutation(len(groups))
-    dealt = sorted(shuffled.tolist(), key=lambda group: next(iter(clips.given[first[group]]), ""))
+    dealt = sorted(shuffled.tolist(), key=lambda group: next(iter(clips.given[int(first[group])]), ""))
     turn = np.empty(len(groups), int)
     turn[dealt] = np.arange(len(groups)) % folds
     return np.asarray(turn[place])
@@ -142,21 +143,14 @@ def folds_of(clips: Labelled, folds: int, seed: int) -> np.ndarray:
 
 def look_alikes(features: np.ndarray, seed: int = 0) -> list[tuple[int, int, float]]:
     """(clip, other, distance): of every clip at most :data:`NEAREST` others, as near as :data:`SELDOM` of all pairs."""
+    from sklearn.neighbors import NearestNeighbors
+
     count = len(features)
     if count < 2:
         return []
-    rng = np.random.default_rng(seed)
-    one, other = rng.integers(0, count, (2, 20_000))
+    one, other = np.random.default_rng(seed).integers(0, count, (2, PAIRS))
     apart = np.linalg.norm(features[one] - features[other], axis=1)[one != other]
-    limit = np.quantile(apart, SELDOM) if len(apart) else 0.0
-    squares = np.einsum("nd,nd->n", features, features)
-    found = []
-    for start in range(0, count, CHUNK):
-        rows = np.arange(start, min(start + CHUNK, count))
-        squared = squares[rows, None] + squares - 2 * features[rows] @ features.T
-        squared[np.arange(len(rows)), rows] = np.inf
-        near = np.argpartition(squared, min(NEAREST, count) - 1, axis=1)[:, :NEAREST]
-        distances = np.sqrt(np.maximum(np.take_along_axis(squared, near, 1), 0))
-        for row, others, away in zip(rows.tolist(), near.tolist(), distances.tolist(), strict=True):
-            found += [(row, b, d) for b, d in zip(others, away, strict=True) if d <= limit and b != row]
-    return found
+    fitted = NearestNeighbors(n_neighbors=min(NEAREST, count - 1), algorithm="brute").fit(features)
+    distances, others = fitted.kneighbors()  # nobody is their own neighbour
+    near = zip(*np.nonzero(distances <= np.quantile(apart, SELDOM)), strict=True)
+    return [(int(row), int(others[row, n]), float(distances[row, n])) for row, n in near]

@@ -161,7 +161,7 @@ def decide(web: TheWeb, session: MayChange, given: shapes.DecisionGiven) -> shap
     if said.adjudication and not session.is_owner:
         raise HTTPException(403, "Only the owner settles conflicts.")
     try:
-        decision = web.desk.decide(session.person.id, said, said.adjudication)
+        decision = web.desk.decide(session.person.id, said, said.adjudication, given.together)
     except DecisionError:
         raise
     except ValueError as error:
@@ -302,6 +302,14 @@ def video(web: TheWeb, session: SignedIn, video_id: PathId) -> shapes.Item:
 
 def item_of(web: Web, session: Session, video_id: str) -> shapes.Item:
     return _answer(web, session, readable_item(web, session, video_id), QueueItem(video_id, "gallery"))
+
+
+@api.get("/videos/{video_id}/alike", responses=UNKNOWN)
+def alike(web: TheWeb, session: SignedIn, video_id: PathId) -> list[shapes.Item]:
+    """Clips that look like one and wait for your judgement, copies first. None where quality is measured."""
+    readable_item(web, session, video_id)
+    found = web.desk.look_alikes(session.person.id, video_id)
+    return [item_of(web, session, other).model_copy(update={"is_copy": copy}) for other, copy in found.items()]
 
 
 # --- the owner's -----------------------------------------------------------------------------------------------------

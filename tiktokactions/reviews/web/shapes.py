@@ -56,8 +56,13 @@ class Problem(BaseModel):
 
 
 class _DecisionGiven(_Given):
+    together: Annotated[list[VideoId], Field(max_length=NAMES_AT_MOST)] = Field(
+        [],
+        description="Look-alikes judged with it: each gets this decision, with `.1`, `.2` … after its client_key.",
+    )
+
     def as_decision(self) -> Decision:
-        values = self.model_dump()
+        values = self.model_dump(exclude={"together"})
         return Decision(**values | {name: tuple(v) for name, v in values.items() if isinstance(v, list)})
 
 
@@ -264,6 +269,8 @@ class Item(BaseModel):
     poster: str | None
     strip: str | None = Field(description="The sampled frames side by side, in the order of samples.")
     decided: str | None = Field(description="What you said of it before.")
+    is_copy: bool = Field(False, description="Among look-alikes: it is the same footage.")
+    decided_key: str | None = Field(None, description="The `client_key` of that decision, to take it back.")
     judgements: list[JudgementAnswer] | None = Field(
         description="What everybody said; to owners, who settle conflicts."
     )
@@ -365,6 +372,7 @@ def item_answer(
             "poster": _marked(video_id, "poster", item.poster_path),
             "strip": _marked(video_id, "strip", item.strip_path) if record.samples else None,
             "decided": None if decided is None else decided.verdict,
+            "decided_key": None if decided is None else decided.client_key,
             "judgements": judgements,
         }
     )

@@ -3,7 +3,7 @@
 
 const $ = (id) => document.getElementById(id);
 const KEPT = "tiktokactions-keys";
-const CHANGEABLE = [..."aruxszncpltbdfiom-+,.[]{}"];
+const CHANGEABLE = [..."aruxszncpltbdefiom-+,.[]{}"];
 const MODIFIERS = ["Shift", "Control", "Alt", "AltGraph", "Meta", "CapsLock", "Tab"];
 let changed = {}; // by the key as it is delivered, the person's own
 try {

@@ -1,5 +1,6 @@
 // The review page: one video on show, the next ones loaded behind it, every decision one key.
 
+import { Alike } from "./alike.js";
 import { actionOf, shownKey } from "./keys.js";
 import { Labels } from "./labels.js";
 import { AWAY, Outbox } from "./outbox.js";
@@ -42,7 +43,7 @@ const draftName = (video_id) => `tiktokactions-draft:${boot.dataset}:${boot.revi
 
 function keepDraft() {
   const item = current(), choice = item && choiceOf(item);
-  if (!choice?.touched && !choice?.moved) return;
+  if (!choice?.touched && !choice?.moved && !choice?.together) return;
   try {
     localStorage.setItem(draftName(item.video_id), JSON.stringify({ ...choice, seen: [...choice.seen] }));
   } catch { /* no localStorage */ }
@@ -85,6 +86,7 @@ function restoredChoice(item, previous) {
 const deck = new Deck($("screen"), () => drawNotice());
 const labels = new Labels(keepDraft);
 const segments = new Segments({ onChange: () => { keepDraft(); drawState(); }, onSeek: (time_s) => seek(time_s), onLabel: nameOfClip });
+const alike = new Alike({ onChosen: () => { keepDraft(); drawState(); }, onNone: toast });
 const timeline = new Timeline({ onScene: lookAtScene, onSegment: moveSegment, onSeek: (time_s) => seek(time_s) });
 
 function viewFor(item) {
@@ -127,6 +129,9 @@ function drawState() {
   timeline.parts = choice.segments;
   timeline.update(choice.scene, choice.segment);
   $("reset-segment").hidden = !choice.moved;
+  const many = choice.together?.length;
+  $("together").hidden = !many;
+  $("together").textContent = many ? `Together with ${many} look-alike${many > 1 ? "s" : ""}.` : "";
   const n = item.scenes.length, other = choice.segment && choice.scene !== choice.segment.scene;
   $("shown").textContent = !n ? "" : n === 1 ? "one scene" : `scene ${(choice.scene ?? 0) + 1} of ${n}${other ? ` · ${shownKey("c")} takes the clip from here` : ""}`;
   $("sound").hidden = !item.sound_url;
@@ -301,6 +306,7 @@ function decisionOf(item, verdict) {
     page_version: boot.page_version,
     queue: item.queue,
     adjudication: item.queue === "conflicts",
+    together: verdict === "skip" || item.queue === "conflicts" ? [] : choice.together ?? [],
   };
 }
 
@@ -328,7 +334,7 @@ function decide(verdict) {
         if (outcome.saved) toast(`Saved: ${verdict.replace("_", " ")}. Press ${shownKey("z")} to take it back.`);
         return show();
       }
-      state.items.shift();
+      state.items = state.items.filter((other) => other !== item && !body.together.includes(other.video_id));
       if (state.progress && verdict !== "skip") state.progress = { ...state.progress, own_done: state.progress.own_done + 1 };
       show();
       measure(pressed);
@@ -343,7 +349,7 @@ function undo() {
   inTurn(async () => {
     const last = state.past.pop();
     // The decision is named: what is in force on the server, or waits here, may have come in another order.
-    const takes_back = last?.key ?? outbox.lastDecision() ?? "";
+    const takes_back = last?.key ?? outbox.lastDecision() ?? (boot.single ? current()?.decided_key : null) ?? "";
     const outcome = await outbox.add("/api/undo", { client_key: newKey(), takes_back, page_version: boot.page_version, tab });
     if (outcome.refused) return; // said by onRefused
     const told = outcome.answer;
@@ -366,11 +372,11 @@ function showAgain(item, choice) {
 }
 
 // What a screen reader says after each decision.
-function recorded({ verdict, no_action, answers }, outcome) {
+function recorded({ verdict, no_action, answers, together }, outcome) {
   const yes = Object.entries(answers ?? {}).filter(([, said]) => said === "yes").map(([label]) => label);
   const named = verdict !== "accept" || !answers ? "" : yes.length ? `: ${yes.join(", ")}` : ", none of the actions";
   const what = no_action ? "rejected, nobody acts" : { accept: "accepted", reject: "rejected", unsure: "unsure", skip: "skipped" }[verdict];
-  return `${outcome.saved ? "Recorded" : outcome.refused ? "Not recorded" : "Kept here"}: ${what}${named}.`;
+  return `${outcome.saved ? "Recorded" : outcome.refused ? "Not recorded" : "Kept here"}: ${what}${named}${together.length ? `, together with ${together.length} look-alikes` : ""}.`;
 }
 
 function flash(verdict) {
@@ -386,11 +392,11 @@ async function refill() {
   if (boot.single || state.fetching || state.items.length > LOW) return;
   state.fetching = true;
   clearTimeout(refill.timer);
-  const waiting = outbox.entries().map(({ body }) => body.video_id).filter(Boolean);
+  const waiting = outbox.entries().flatMap(({ body }) => [body.video_id, ...(body.together ?? [])]).filter(Boolean);
   const exclude = [...new Set([...state.items.map((item) => item.video_id), ...waiting])];
   try {
     const { items, progress } = await send("/api/next", { queue: boot.queue, count: boot.held_ahead - state.items.length + waiting.length, exclude: exclude.slice(0, 200), tab });
-    const known = new Set([...state.items.map((item) => item.video_id), ...outbox.entries().map(({ body }) => body.video_id)]);
+    const known = new Set([...state.items.map((item) => item.video_id), ...outbox.entries().flatMap(({ body }) => [body.video_id, ...(body.together ?? [])])]);
     const fresh = items.filter((item) => !known.has(item.video_id)).slice(0, boot.held_ahead);
     state.progress = progress;
     if (!waiting.length) outbox.tell("saved"); // the server is there, and nothing is kept here
@@ -490,6 +496,7 @@ const HELD_KEYS = {
   m: () => sound(!deck.sound),
   b: () => { state.boxes = !state.boxes; state.near = null; drawBoxes($("boxes"), current(), []); document.body.classList.toggle("no-boxes", !state.boxes); },
   d: () => guide(),
+  e: () => lookAlikes(),
   f: () => $("flag").showModal(),
   PageUp: () => $("previous")?.href && $("previous").click(),
   PageDown: () => $("next")?.href && $("next").click(),
@@ -566,6 +573,11 @@ for (const button of document.querySelectorAll("[data-verdict]")) {
     decide(button.dataset.verdict);
   });
 }
+function lookAlikes() {
+  const item = current();
+  if (item && $("alike-button")) alike.open(item, choiceOf(item));
+}
+$("alike-button")?.addEventListener("click", lookAlikes);
 $("flag-button").addEventListener("click", () => $("flag").showModal());
 $("flag-form").addEventListener("submit", async (event) => {
   const said = new FormData(event.target), item = current();
