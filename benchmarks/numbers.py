@@ -202,6 +202,21 @@ def _review_gallery(result: Any) -> dict[str, float]:
     return {"slowest_s": max(result["pages_ms"].values()) / 1000}
 
 
+def _suggest(result: Any) -> dict[str, float]:
+    found: dict[str, float] = {"cpu_s": result["cpu_s"]}
+    for row in result["rows"]:
+        name = f"{row['task']}_{100 * row['wrong']:.0f}"
+        for way, columns in row["found"].items():
+            for share, cell in zip(result["settings"]["looked_at"], columns, strict=True):
+                at = f"{name}_{way.partition(' ')[0]}_{100 * share:.0f}"
+                found |= {at: 100 * cell["mean"], f"{at}_low": 100 * cell["low"], f"{at}_high": 100 * cell["high"]}
+        found |= {f"{name}_needed_{way.partition(' ')[0]}": float(n) for way, n in row["judgements"].items()}
+        found |= {f"{name}_pooled": float(row["pooled_clips"])}
+        found |= {f"{name}_flagged": 100 * row["likely_wrong_that_are"]["mean"]}
+        found |= {f"{name}_instead": 100 * row["instead_that_is_right"]["mean"]}
+    return found
+
+
 def _real_curves(result: Any) -> dict[str, float]:
     found = {"tasks": result["tasks"], "cpu_s": result["cpu_s"]}
     multiples = ("1_41", "2", "4", "8")
@@ -247,6 +262,7 @@ READERS = {
     "review_load": _review_load,
     "review_gallery": _review_gallery,
     "real_curves": _real_curves,
+    "suggest": _suggest,
     "extrapolate": _extrapolate,
     "learn": _learn,
 }
