@@ -78,3 +78,14 @@ def test_what_may_not(given, message):
     with pytest.raises(UsageError) as caught:
         checked_options(Options, given)
     assert str(caught.value) == message
+
+
+@dataclass(frozen=True)
+class Needing(Options):
+    data: str = option("", "some", "data", required=True)
+
+
+def test_what_must_be_given():
+    with pytest.raises(UsageError, match="`data`: expected a value, it must be given"):
+        checked_options(Needing, {"count": 4})
+    assert checked_options(Needing, {"data": Path("d")}).data == "d"

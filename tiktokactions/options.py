@@ -28,9 +28,14 @@ Check = tuple[bool, str, str]
 def option(default: T, group: str, help: str, **metadata: object) -> T:
     """A field of an options dataclass; its ``metadata`` holds ``group`` (a section of the help page) and ``help``.
 
-    ``metadata``: also the bounds of a number, see :func:`check_bounds`.
+    ``metadata``: also the bounds of a number, see :func:`check_bounds`, and ``required`` where the default is none.
     """
     return dataclasses.field(default=default, metadata={"group": group, "help": help, **metadata})
+
+
+def is_required(field: dataclasses.Field[typing.Any]) -> bool:
+    """Whether an option must be given."""
+    return bool(field.metadata.get("required"))
 
 
 def check_options(options: object, checks: Iterable[Check]) -> None:
@@ -64,13 +69,16 @@ def checked_options(kind: type[Options], given: Mapping[str, object]) -> Options
     """``kind(**given)``, where every name is known and every value is of its option's type.
 
     Raises:
-        UsageError: an unknown option, a value of another type or one out of range.
+        UsageError: an unknown option, one that is missing, a value of another type or one out of range.
     """
     hints = typing.get_type_hints(kind)
     types = {field.name: hints[field.name] for field in dataclasses.fields(kind)}
     unknown = sorted(set(given) - set(types))
     if unknown:
         raise UsageError(f"unknown option {', '.join(unknown)}; expected some of {', '.join(sorted(types))}")
+    missing = [field.name for field in dataclasses.fields(kind) if is_required(field) and field.name not in given]
+    if missing:
+        raise UsageError(f"`{missing[0]}`: expected a value, it must be given")
     return kind(**{name: _as_type(name, value, types[name]) for name, value in given.items()})
 
 

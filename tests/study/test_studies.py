@@ -111,22 +111,22 @@ def test_options_from_a_file_are_overridden_by_what_is_typed(tmp_path, monkeypat
     called: list[dict[str, Any]] = []
 
     def study_scaling(**given: Any) -> StudyPlan:
-        called.append({name: given[name] for name in ("equal", "repeats", "stratified", "targets")})
+        called.append({name: given[name] for name in ("equal", "repeats", "stratified", "targets", "retry")})
         return StudyPlan([], "epochs", 0.0, 1, {}, {})
 
     monkeypatch.setattr(tiktokactions, "study_scaling", study_scaling)
     config = tmp_path / "study.toml"
-    config.write_text('equal = "steps"\nrepeats = 2\nstratified = true\ntargets = [0.9, 0.95]\n')
+    config.write_text('equal = "steps"\nrepeats = 2\nstratified = true\ntargets = [0.9, 0.95]\nretry = true\n')
     typed = ["study", "scaling", "x", "--sizes", "2", "--evaluate-on", "y", "-o", "z", "--config", str(config)]
     cli.main([*typed, "--repeats", "4", "--equal", "epochs"])
     cli.main([*typed, "--targets", "0.8", "0.85"])
     assert called == [
-        {"equal": "epochs", "repeats": 4, "stratified": True, "targets": (0.9, 0.95)},
-        {"equal": "steps", "repeats": 2, "stratified": True, "targets": (0.8, 0.85)},
+        {"equal": "epochs", "repeats": 4, "stratified": True, "targets": (0.9, 0.95), "retry": True},
+        {"equal": "steps", "repeats": 2, "stratified": True, "targets": (0.8, 0.85), "retry": True},
     ]
     config.write_text("repaets = 2\n")
     assert cli.main(typed) == 2
-    assert "unknown name repaets; expected some of budget, engine, equal" in capsys.readouterr().err
+    assert "unknown name repaets; expected some of budget, dry_run, engine" in capsys.readouterr().err
 
 
 def test_differences_are_paired():

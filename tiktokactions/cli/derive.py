@@ -26,6 +26,7 @@ from tiktokactions.commands.signatures import (
     own_parameters,
     unmarked,
 )
+from tiktokactions.options import is_required
 
 COMMANDS = {
     "hashtags": ("propose", "select", "explain"),
@@ -223,11 +224,12 @@ def plain(text: str, parameters: Collection[str] = ()) -> str:
 def _option_of_field(field: dataclasses.Field[object], annotation: Hint) -> Option:
     kind, is_tuple = kind_of(annotation)
     more, flag = field.metadata, flag_of_field(field)
-    help = _with_default(with_dashes(more["help"]), field.default)
+    default = inspect.Parameter.empty if is_required(field) else field.default
+    help = _with_default(with_dashes(more["help"]), default)
     negative = f"--no-{flag}" if kind is bool else ""
     metavar = more.get("metavar", field.name.rsplit("_", 1)[-1].upper())
     flags, none_word = (f"--{flag}",), more.get("none", "")
-    return Option(field.name, kind, field.default, help, flags, negative, metavar, more["group"], none_word, is_tuple)
+    return Option(field.name, kind, default, help, flags, negative, metavar, more["group"], none_word, is_tuple)
 
 
 def _option_of_parameter(parameter: inspect.Parameter, annotation: Hint, help: str) -> Option:

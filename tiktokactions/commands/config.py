@@ -23,6 +23,7 @@ from tiktokactions.commands.signatures import (
     unmarked,
 )
 from tiktokactions.errors import UsageError
+from tiktokactions.options import is_required
 
 Kinds = Mapping[str, tuple[Hint, str | None]]
 """What may be set: of which type it is, and the word that stands for None, if there is one."""
@@ -84,7 +85,9 @@ def checked_call(function: Callable[..., object], told: Mapping[str, object], wh
         typed |= {flag_of_field(field): field.name for field in dataclasses.fields(fields)}
     called = {name if name in kinds else typed.get(name, name): value for name, value in told.items()}
     found = checked(called, kinds, where)
-    if missing := [n for n, (parameter, _) in own.items() if parameter.default is parameter.empty and n not in found]:
+    needed = [name for name, (parameter, _) in own.items() if parameter.default is parameter.empty]
+    needed += [field.name for field in dataclasses.fields(fields) if is_required(field)] if fields else []
+    if missing := [name for name in needed if name not in found]:
         raise ConfigError(f"{where}: {', '.join(missing)} must be given")
     return found
 

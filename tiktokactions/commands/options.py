@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 from tiktokactions.errors import UsageError
+from tiktokactions.options import is_required
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -49,7 +50,12 @@ def takes(kind: type, *names: str) -> Callable[[Function], Function]:
         own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
         fields = [f for f in dataclasses.fields(kind) if f.name in names or not names]
         more = [
-            inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type)
+            inspect.Parameter(
+                f.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if is_required(f) else f.default,
+                annotation=f.type,
+            )
             for f in fields
             if f.name not in signature.parameters
         ]

@@ -61,19 +61,12 @@ class StudyPlan:
 
 
 @contextlib.contextmanager
-def designed(
-    output: AnyPath,
-    evaluate_on: AnyPath,
-    settings: StudyOptions,
-    pretrain_config: Config,
-    finetune_config: Config,
-    dry_run: bool,
-) -> Iterator[Design]:
+def designed(output: AnyPath, settings: StudyOptions) -> Iterator[Design]:
     """The design of a study in its folder; for a dry run, in a temporary one."""
-    recipe = recipes_of(pretrain_config, finetune_config)
+    recipe = recipes_of(settings.pretrain_config, settings.finetune_config)
     folder = on_disk(output, "a study")
     with disk_errors(), tempfile.TemporaryDirectory() as scratch:
-        yield Design(Path(scratch, "study") if dry_run else folder, os.fspath(evaluate_on), settings, *recipe)
+        yield Design(Path(scratch, "study") if settings.dry_run else folder, settings.evaluate_on, settings, *recipe)
 
 
 def recipes_of(pretrain_config: Config, finetune_config: Config) -> list[dict[str, object]]:
@@ -121,13 +114,15 @@ def leaks(
 
 
 def run_study(
-    study: Design, data: Sequence[AnyPath], trials: Sequence[Trial], retry: bool, report: Callable[[str], None]
+    study: Design, data: Sequence[AnyPath], trials: Sequence[Trial], report: Callable[[str], None]
 ) -> Outcome:
-    """``data``: what is learned from and tested on."""
+    """``data``: what is pre-trained on."""
     options = study.options
-    register(real_data(data), study.folder, "study")
+    register([*real_data(data), study.evaluate_on], study.folder, "study")
     with dataset_lock(study.folder):
-        return run_trials(trials, study.folder, jobs=options.jobs, retry=retry, report=report, engine=options.engine)
+        return run_trials(
+            trials, study.folder, jobs=options.jobs, retry=options.retry, report=report, engine=options.engine
+        )
 
 
 def study_result(

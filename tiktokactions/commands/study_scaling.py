@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from tiktokactions.commands.extrapolate import extrapolate
-from tiktokactions.commands.options import AnyPath, Config, Kept, nothing, takes
+from tiktokactions.commands.options import AnyPath, Kept, nothing, takes
 from tiktokactions.commands.studies import StudyPlan, StudyResult, designed, leaks, run_study, study_plan, study_result
 from tiktokactions.errors import UsageError
 from tiktokactions.options import checked_options
@@ -25,11 +25,6 @@ def study_scaling(
     output: AnyPath,
     *,
     sizes: Sequence[str | int],
-    evaluate_on: AnyPath,
-    pretrain_config: Config = None,
-    finetune_config: Config = None,
-    retry: bool = False,
-    dry_run: bool = False,
     report: Kept = nothing,
     **options: object,
 ) -> StudyResult | StudyPlan:
@@ -39,11 +34,6 @@ def study_scaling(
         data: what is pre-trained on: a dataset (its train side, where it is split), a folder or a list.
         output: the study folder; the same command continues; sizes and repeats may be added.
         sizes: numbers of videos, or FIRST:LAST:STEP (both included); 0: synthetic videos only, as many as the largest.
-        evaluate_on: labelled data with train and test sides; every trial is fine-tuned and tested on it.
-        pretrain_config: options of 'pretrain' for every trial: a TOML file, or a dict.
-        finetune_config: options of 'finetune' for every trial: a TOML file, or a dict.
-        retry: run trials that crashed again.
-        dry_run: return the plan, with an estimate from steps that are measured now, and end.
         report: receives a line for every trial.
         **options: any field of :class:`tiktokactions.study.options.ScalingOptions`.
 
@@ -57,12 +47,12 @@ def study_scaling(
     """
     settings = checked_options(ScalingOptions, options)
     parsed = parse_sizes(list(map(str, sizes)))
-    with designed(output, evaluate_on, settings, pretrain_config, finetune_config, dry_run) as study:
+    with designed(output, settings) as study:
         trials = scaling.scaling_trials(os.fspath(data), parsed, study, report)
-        if dry_run:
+        if settings.dry_run:
             return study_plan(study, trials)
         warnings = leaks(study, {"": os.fspath(data)}, trials, report)
-        finished, failed = ended_before(trials, study.folder, retry)
+        finished, failed = ended_before(trials, study.folder, settings.retry)
         notes = [WARM] if settings.warm else []
         for batch, why in scaling.batches(trials, settings, finished, failed):
             if not batch:
@@ -70,7 +60,7 @@ def study_scaling(
                 break
             if why:
                 report(f"next {', '.join(trial.name for trial in batch)}: {why}")
-            ran = run_study(study, [data, evaluate_on], batch, retry, report)
+            ran = run_study(study, [data], batch, report)
             finished |= {result.trial: result for result in ran.results}
             failed |= ran.failed
         outcome = Outcome(list(finished.values()), failed)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Annotated
 
-from tiktokactions.commands.options import AnyPath, Config, Kept, Typed, nothing, takes
+from tiktokactions.commands.options import AnyPath, Kept, Typed, nothing, takes
 from tiktokactions.commands.studies import StudyPlan, StudyResult, designed, leaks, run_study, study_plan, study_result
 from tiktokactions.options import checked_options
 from tiktokactions.study import sources as room
@@ -19,11 +19,6 @@ def study_sources(
     sources: Annotated[Sequence[str], Typed(metavar="NAME=DATA")],
     output: AnyPath,
     *,
-    evaluate_on: AnyPath,
-    pretrain_config: Config = None,
-    finetune_config: Config = None,
-    retry: bool = False,
-    dry_run: bool = False,
     report: Kept = nothing,
     **options: object,
 ) -> StudyResult | StudyPlan:
@@ -32,11 +27,6 @@ def study_sources(
     Args:
         sources: two or more to compare; the word scratch stands for no pre-training, synthetic for made videos.
         output: the study folder; the same command continues.
-        evaluate_on: labelled data with train and test sides; every trial is fine-tuned and tested on it.
-        pretrain_config: options of 'pretrain' for every trial: a TOML file, or a dict.
-        finetune_config: options of 'finetune' for every trial: a TOML file, or a dict.
-        retry: run trials that crashed again.
-        dry_run: return the plan, with an estimate from steps that are measured now, and end.
         report: receives a line for every trial.
         **options: any field of :class:`tiktokactions.study.options.SourcesOptions`.
 
@@ -49,13 +39,13 @@ def study_sources(
             --pretrain-config pretrain.toml --finetune-config finetune.toml
     """
     settings = checked_options(SourcesOptions, options)
-    with designed(output, evaluate_on, settings, pretrain_config, finetune_config, dry_run) as study:
+    with designed(output, settings) as study:
         named = room.parse_sources(sources)
         trials = room.source_trials(named, settings.size, study)
-        if dry_run:
+        if settings.dry_run:
             return study_plan(study, trials)
         warnings = leaks(study, named, trials, report)
-        outcome = run_study(study, [*filter(None, named.values()), evaluate_on], trials, retry, report)
+        outcome = run_study(study, [*filter(None, named.values())], trials, report)
         found = []
         if outcome.results:
             found = room.differences(room.correct_by_source(study.folder, outcome.results), settings.seed)

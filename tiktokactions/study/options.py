@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from tiktokactions.errors import UsageError
 from tiktokactions.options import check_bounds, check_options, option
@@ -29,8 +30,21 @@ def _check_targets(targets: tuple[float, ...] | None) -> None:
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """What both studies share besides their data."""
+    """What both studies share besides what they pre-train on."""
 
+    evaluate_on: str = option(
+        "",
+        "study",
+        "labelled data with train and test sides; every trial is fine-tuned and tested on it",
+        required=True,
+        metavar="PATH",
+    )
+    pretrain_config: Mapping[str, Any] | str | None = option(
+        None, "study", "options of 'pretrain' for every trial: a TOML file, or a dict", metavar="PATH"
+    )
+    finetune_config: Mapping[str, Any] | str | None = option(
+        None, "study", "options of 'finetune' for every trial: a TOML file, or a dict", metavar="PATH"
+    )
     repeats: int = option(3, "study", "seeds, each with its own order of the videos", least=1)
     equal: Equal = option(
         "epochs", "study", "what all sizes have in common: epochs (every video is seen equally often) or steps"
@@ -39,6 +53,8 @@ class StudyOptions:
     seed: int = option(0, "study", "seed of the order of the videos, the weights and the training")
     jobs: int = option(1, "run", "trials at a time, a GPU each", least=1)
     engine: Engine = option("local", "run", "ray: place trials on a cluster (docs/scale.md)")
+    retry: bool = option(False, "run", "run trials that crashed again")
+    dry_run: bool = option(False, "run", "return the plan, with an estimate from steps that are measured now, and end")
 
     def __post_init__(self) -> None:
         check_bounds(self)
