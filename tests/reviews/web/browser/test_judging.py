@@ -328,6 +328,36 @@ def test_two_tabs_and_the_choice_of_a_queue(data, visit):
         assert one.locator("#queue").is_visible() and one.input_value("#queue") == "conflicts"
 
 
+def test_a_conflict_over_labels_is_settled_with_both_answers_in_sight(data, visit):
+    with served(data, reviewers_per_video=2, label="jump") as address:
+        one, other = (visit(address, token=invited(data, name)) for name in ("Ann", "Bob"))
+        one.keyboard.press("1")
+        one.keyboard.press("l")
+        one.keyboard.type("waltz")
+        one.keyboard.press("Enter")
+        until(one, "document.querySelectorAll('#chips .chip').length === 2")
+        one.keyboard.press("Escape")
+        one.keyboard.press("a")
+        saved(one)
+        assert "waltz" not in other.inner_text("#chips"), "Bob has yet to judge it"
+        other.keyboard.press("a")
+        saved(other)
+        owner = visit(f"{address}/?queue=conflicts")
+        until(owner, ARRIVED)
+        assert owner.inner_text("#others").splitlines() == [
+            "ann: accept · yes: jump, waltz mark the same",
+            "bob: accept · no: jump mark the same",
+        ]
+        assert "waltz" in owner.inner_text("#chips"), "what others added can be answered"
+        owner.click("text='mark the same' >> nth=0")
+        assert owner.locator("#chips .chip[aria-pressed=true]").count() == 2
+        owner.keyboard.press("2")
+        owner.keyboard.press("a")
+        saved(owner)
+        [*_, (answers, adjudication)] = rows(data, "answers, adjudication")
+        assert (json.loads(answers), adjudication) == ({"jump": "yes", "waltz": "no"}, 1)
+
+
 def test_one_judgement_each_nobody_gets_the_same(data, visit):
     with served(data) as address:
         one, other = visit(address), visit(address, token=invited(data, "Bob"))

@@ -35,7 +35,8 @@ const choiceOf = (item) => {
 function freshChoice(item) {
   const segment = item.segment && item.scene !== null && item.scenes.length ? { scene: item.scene, ...item.segment } : null;
   const said = Object.fromEntries(item.prefill ? item.labels.map((label) => [label, "yes"]) : []);
-  return { offered: [...item.labels], said, seen: new Set(), tags: [], why: "", segments: [], segment, scene: item.scene, moved: false };
+  const spoken = (item.judgements ?? []).flatMap(({ answers }) => Object.keys(answers ?? {}).filter((label) => label !== "*"));
+  return { offered: [...new Set([...item.labels, ...spoken])], said, seen: new Set(), tags: [], why: "", segments: [], segment, scene: item.scene, moved: false };
 }
 
 // What is marked and not yet decided survives a reload.
@@ -141,13 +142,26 @@ function drawState() {
 
 const spanText = ({ start_s, end_s }) => `${start_s.toFixed(1)}–${end_s.toFixed(1)} s`;
 
+// In a conflict: what everybody said, label by label, and a button that marks the same.
 function drawOthers(item) {
   $("others").hidden = !item.judgements?.length;
   $("others").replaceChildren(...(item.judgements ?? []).map((said) => {
-    const line = document.createElement("p");
+    const line = document.createElement("div"), text = document.createElement("span");
     line.className = `said ${said.verdict}`;
-    const more = [said.no_action && "no action", said.labels?.join(", "), said.tags.join(", "), said.start_s !== null && spanText(said), ...said.segments.map((part) => `${part.labels.join(", ")} at ${spanText(part)}`)];
-    line.textContent = [`${said.reviewer}: ${said.verdict}`, ...more.filter(Boolean)].join(" · ");
+    const about = (answer) => Object.entries(said.answers ?? {}).filter(([label, given]) => given === answer && label !== "*").map(([label]) => label).join(", ");
+    const more = [said.no_action && "no action", about("yes") && `yes: ${about("yes")}`, about("no") && `no: ${about("no")}`, about("cannot_tell") && `cannot tell: ${about("cannot_tell")}`, said.why, said.tags.join(", "), said.start_s !== null && spanText(said), ...said.segments.map((part) => `${part.labels.join(", ")} at ${spanText(part)}`)];
+    text.textContent = [`${said.reviewer}: ${said.verdict}`, ...more.filter(Boolean)].join(" · ");
+    line.append(text);
+    if (said.verdict === "accept") {
+      const take = Object.assign(document.createElement("button"), { type: "button", className: "text-button", textContent: "mark the same", ariaLabel: `Mark the same as ${said.reviewer}` });
+      const scene = item.scenes.findIndex((one) => said.start_s >= one.start_s - 0.02 && said.end_s <= one.end_s + 0.02);
+      take.addEventListener("click", () => {
+        state.choices.set(item.video_id, Object.assign(restoredChoice(item, { ...structuredClone(said), scene: scene < 0 ? null : scene }), { touched: true }));
+        keepDraft();
+        show();
+      });
+      line.append(" ", take);
+    }
     return line;
   }));
 }
