@@ -6,14 +6,15 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class MediaServer:
-    """``ways``: id -> ``ok`` (default), a status such as ``404``, ``429 once``, ``cut`` (half a file), ``junk``, ``slow``."""
+    """``ways``: id -> ``ok`` (default), a status such as ``404``, ``429 once``, ``cut`` (half a file), ``junk``, ``slow``.
+    ``video``: the bytes of every video, or what gives those of an id."""
 
-    def __init__(self, video: bytes) -> None:
+    def __init__(self, video: bytes | Callable[[str], bytes]) -> None:
         self.video = video
         self.ways: dict[str, str] = {}
         self.asked: Counter[str] = Counter()
@@ -45,7 +46,8 @@ class MediaServer:
                     return
                 if way == "slow":
                     time.sleep(media.slow_s)
-                body = b"<html>no video</html>" if way == "junk" else media.video
+                video = media.video(video_id) if callable(media.video) else media.video
+                body = b"<html>no video</html>" if way == "junk" else video
                 self.send_response(200)
                 self.send_header("Content-Type", "video/mp4")
                 self.send_header("Content-Length", str(len(body)))

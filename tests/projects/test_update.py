@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
+import tempfile
+import zlib
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tiktokactions as ta
+from tests.collection.media_server import MediaServer
 from tests.conftest import REPOSITORY
 from tests.made_videos import numbered_frames, write_video
-from tests.projects import CURATE, LEARN, WEEKLY, written
+from tests.projects import CURATE, LEARN, WEEKLY, killed_until_done, written
 from tiktokactions import cli
 from tiktokactions.collection.store import Collection
 from tiktokactions.commands import update as command
@@ -134,7 +136,7 @@ def test_new_days_are_a_collection_of_their_own(day, fetched, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     with Collection(tmp_path / "collection", create=True) as collection:
         collection.set_setting("wanted", {"to": "2025-12-31"})
-    project = read_project(written(tmp_path, COLLECT + LEARN))
+    project = read_project(written(tmp_path, COLLECT + CURATE.replace('"videos"', '"collection/"') + LEARN))
     known = rounds.Updates(rounds.Model("a", "b"), 1, 1)
     begun = rounds.begun_of(project, known, f"{day}T03:00:00+00:00")
     assert begun.first == date(2026, 1, 1)
@@ -142,9 +144,33 @@ def test_new_days_are_a_collection_of_their_own(day, fetched, tmp_path, monkeypa
     assert later == begun, "a round that was begun goes on as it was"
     steps = rounds.data_steps(project, begun)
     assert [Path(str(step.call["collection"])).name for step in steps if step.command == "download"] == fetched
+    [curated] = list[Any](step.call["videos"] for step in steps if step.command == "curate")
+    assert [Path(name).name for name in ([curated] if isinstance(curated, str) else curated)] == fetched, "all of them"
     assert [step.call["end"] for step in steps if step.command == "collect run"] == [date(2026, 1, 10)] * (
         len(fetched) - 1
     )
+
+
+@pytest.mark.parametrize(
+    ("left", "mix", "more"),
+    [
+        ({"train", ""}, [0.5, 0.5], {"old", "sample-new", "sample-old", "see-new", "see-old"}),
+        ({""}, [1.0], {"sample-new", "sample-old", "see-new", "see-old"}),
+        (set(), [1.0], set()),
+    ],
+    ids=["old clips to train on", "old clips, but none to train on", "none"],
+)
+def test_what_is_no_longer_there_is_not_replayed(left, mix, more, tmp_path, monkeypatch):
+    """All old clips were taken down, or are copies of better ones that came: the round goes on without them."""
+    project = read_project(written(tmp_path, WEEKLY))
+    monkeypatch.setattr(rounds, "Dataset", lambda path: SimpleNamespace(tables=None))
+    monkeypatch.setattr(rounds, "is_split", lambda tables: True)
+    monkeypatch.setattr(rounds, "candidates_of", lambda data, choice: [{}] * (("".join(choice.sides)) in left))
+    known = rounds.Updates(rounds.Model("a", "b"), 1, 1)
+    place = tmp_path / "project.updates" / "1"
+    steps = {s.name: s for s in rounds.learning_steps(project, known, place, rounds.UpdateOptions(), ({}, {}))}
+    assert steps["pretrain"].call["mix"] == mix
+    assert set(steps) - {"new", "test", "pretrain", "finetune", "last"} == more
 
 
 # --- weeks ------------------------------------------------------------------------------------------------------------
@@ -238,6 +264,12 @@ def test_three_weeks_by_cron_with_a_clock_that_jumps(carried_out, tmp_path, monk
     assert gone not in Path("lab.updates/1/diff.csv").read_text()
 
 
+def nothing_is_promoted_half(updates: Path) -> None:
+    known = rounds.read_updates(updates)
+    if known is not None and known.rounds:
+        assert ta.Run(updates.parent / known.promoted[0].finetuned).finished
+
+
 @pytest.mark.slow
 def test_killed_anywhere_a_round_ends_as_if_undisturbed(carried_out, tmp_path):
     words = [sys.executable, "-m", "tiktokactions", "update", "lab.toml"]
@@ -247,23 +279,91 @@ def test_killed_anywhere_a_round_ends_as_if_undisturbed(carried_out, tmp_path):
     for lab in (undisturbed, killed):
         add_videos(lab, *range(10, 14))
     subprocess.run(words, cwd=undisturbed, check=True, **alike)
-    chance, kills = random.Random(1), 0
-    while True:
-        process = subprocess.Popen(words, cwd=killed, **alike)
-        try:
-            assert process.wait(chance.uniform(1, 8) if kills < 8 else 600) == 0
-            break
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            kills += 1
-            known = rounds.read_updates(killed / "lab.updates")
-            if known is not None and known.rounds:
-                assert ta.Run(killed / known.promoted[0].finetuned).finished, "nothing is promoted half"
-            time.sleep(0.2)
-    assert kills >= 3
+    whole = partial(nothing_is_promoted_half, killed / "lab.updates")
+    assert killed_until_done(words, killed, 8, (1, 8), whole, **alike) >= 3
     found = [rounds.read_updates(lab / "lab.updates") for lab in (undisturbed, killed)]
     [first], [second] = (one.rounds if one else () for one in found)
     assert (first.reasons, first.compared, first.drift) == (second.reasons, second.compared, second.drift)
     losses = [ta.Run(lab / "lab.updates/1/pretrained").result.loss for lab in (undisturbed, killed)]
     assert losses[0] == losses[1] and (killed / "lab.updates/report.html").is_file()
+
+
+# --- weeks of metadata and files: a made-up API, and a server that gives files ----------------------------------------
+
+TAGS = ("archery", "bowling")
+FETCHED = f"""
+[[step]]
+command = "collect run"
+hashtags = "hashtags.csv"
+output = "collection"
+per_hashtag = 5
+from = 2024-03-01
+to = 2024-03-03
+sandbox = true
+speed = 1e6
+
+[[step]]
+command = "download"
+collection = "collection"
+i-am-entitled = true
+workers = 2
+pause_s = 0
+
+{CURATE.replace('"videos"', '"collection"')}{WEEKLY.removeprefix(CURATE)}{UPDATE}"""
+AT_A_TIME = (
+    "import os, sys; from tiktokactions.commands import update as c; c.utc_now = lambda: os.environ['NOW'];"
+    "from tiktokactions.cli import main; sys.exit(main(['update', 'weekly.toml']))"
+)
+"""An update on another day than today's."""
+
+
+class Gone(dict[str, str]):
+    """Every seventh video."""
+
+    def get(self, video_id: str, otherwise: Any = None) -> Any:
+        return "404" if zlib.crc32(video_id.encode()) % 7 == 0 else otherwise
+
+
+def film(video_id: str) -> bytes:
+    """Each id has frames of its own, for as long as the sandbox's metadata can say."""
+    rng = np.random.default_rng(zlib.crc32(video_id.encode()))
+    picture = rng.integers(0, 256, (8, 12, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        write_video(Path(folder, "v.mp4"), [np.roll(picture, n, 1) for n in range(122)], fps=2)
+        return Path(folder, "v.mp4").read_bytes()
+
+
+def contents(lab: Path) -> dict[str, object]:
+    """What a series of rounds has led to, whatever happened on the way."""
+    known = rounds.read_updates(lab / "weekly.updates")
+    assert known is not None and known.begun is None
+    clips = {path.name: path.read_bytes() for path in (lab / "data/clips").rglob("*.mp4")}
+    losses = [ta.Run(lab / one.model.pretrained).result.loss for one in known.rounds]
+    told = [(one.since, one.version, one.came, one.promoted, one.reasons, one.drift) for one in known.rounds]
+    return {"clips": clips, "losses": losses, "rounds": told, "promoted": known.promoted, "to": known.collected}
+
+
+@pytest.mark.slow
+def test_weeks_of_collecting_and_downloading_killed_at_random(tmp_path, monkeypatch):
+    """Three rounds: two that bring videos, between them the same day again. Every seventh file is gone."""
+    pytest.importorskip("torch")
+    pytest.importorskip("yt_dlp")
+    with MediaServer(film).running() as server:
+        server.ways = Gone()
+        env = os.environ | {"PYTHONPATH": str(REPOSITORY), "TIKTOKACTIONS_DOWNLOAD_URL": server.pattern}
+        env |= {"TIKTOKACTIONS_OFFLINE": "0"}
+        words = [sys.executable, "-m", "tiktokactions", "run", "weekly.toml"]
+        lab, killed = tmp_path / "one" / "lab", tmp_path / "two" / "lab"
+        lab.mkdir(parents=True)
+        (lab / "hashtags.csv").write_text("hashtag\n" + "".join(f"{name}\n" for name in TAGS))
+        (lab / "weekly.toml").write_text(FETCHED)
+        subprocess.run(words, cwd=lab, check=True, env=env)
+        shutil.copytree(lab, killed, symlinks=True)
+        command, kills = [sys.executable, "-c", AT_A_TIME], 0
+        whole = partial(nothing_is_promoted_half, killed / "weekly.updates")
+        for now in ("2024-03-12T03:00:00+00:00", "2024-03-12T04:00:00+00:00", "2024-03-19T03:00:00+00:00"):
+            subprocess.run(command, cwd=lab, check=True, env=env | {"NOW": now})
+            kills += killed_until_done(command, killed, 5, (1, 9), whole, env=env | {"NOW": now})
+    one, two = contents(lab), contents(killed)
+    assert kills >= 5 and len(one["rounds"]) == 2 and one["to"] == date(2024, 3, 16)  # type: ignore[arg-type]
+    assert one == two

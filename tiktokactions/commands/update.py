@@ -22,7 +22,7 @@ from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.model.run import Run
 from tiktokactions.options import checked_options
 from tiktokactions.projects import updates as rounds
-from tiktokactions.projects.drift import drift_of
+from tiktokactions.projects.drift import Drift, drift_of
 from tiktokactions.projects.project import Project, Step
 from tiktokactions.study.paired import answers_of, paired
 from tiktokactions.takedowns.derived import register
@@ -106,9 +106,9 @@ def _update(
     rounds.write_updates(folder, known)
     place, steps = folder / str(len(known.rounds) + 1), list[StepDone]()
 
-    def result(state: State, reason: str) -> UpdateResult:
+    def result(state: State, *reasons: str) -> UpdateResult:
         model, seen = known.promoted[0], tuple(rounds.trained_on_removed(known))
-        return UpdateResult(str(folder), place.name, state, (reason,), model.pretrained, model.finetuned, steps, seen)
+        return UpdateResult(str(folder), place.name, state, reasons, model.pretrained, model.finetuned, steps, seen)
 
     def goes_on(name: str, wanted: list[Step]) -> bool:
         """Carry out steps as a project of their own, which remembers what is done of them."""
@@ -132,19 +132,23 @@ def _update(
         return result("stopped", next(step.told for step in steps if step.state == "stopped"))
     compared = paired(answers_of(place / "finetuned/evaluations/test"), answers_of(place / "last"))
     promoted, reason = rounds.decision(compared, options.margin)
-    samples = (Dataset(place / "sample-new"), Dataset(place / "sample-old"))
-    drift = tuple(drift_of(*samples, (place / "new.parquet", place / "old.parquet")))
+    reasons, drift = [reason], tuple[Drift, ...]()
+    if {"sample-new", "sample-old"} <= {step.name for step in steps}:
+        samples = (Dataset(place / "sample-new"), Dataset(place / "sample-old"))
+        drift = tuple(drift_of(*samples, (place / "new.parquet", place / "old.parquet")))
+    else:
+        reasons.append(f"no clip of version {since} is left as it was: nothing was replayed, and drift is not known")
     register([parts.dataset], place / "diff.csv", "features")
     dataset_diff(parts.dataset, output=place / "diff.csv", since=since)
     model = rounds.Model(str(place / "pretrained"), str(place / "finetuned"))
     counts = (len(new.came), len(new.went), len(new.changed))
-    done = rounds.Round(begun.at, since, version, *counts, model, promoted, (reason,), compared, drift)
+    done = rounds.Round(begun.at, since, version, *counts, model, promoted, tuple(reasons), compared, drift)
     known = replace(known, looked_at=version, rounds=(*known.rounds, done))
     known = replace(known, tainted=tuple(rounds.trained_on_removed(known)))
     delete(folder / REPORT)
     rounds.write_updates(folder, known)
     _report(folder, parts, known)
-    return result("promoted" if promoted else "kept", reason)
+    return result("promoted" if promoted else "kept", *reasons)
 
 
 def _first(project: Project, parts: rounds.Parts) -> rounds.Updates:

@@ -27,6 +27,8 @@ from tiktokactions.options import check_bounds, option
 from tiktokactions.projects.drift import Drift
 from tiktokactions.projects.project import Call, Project, ProjectError, Step
 from tiktokactions.records import to_builtins
+from tiktokactions.releases.subset import candidates_of
+from tiktokactions.releases.subset_options import Choice
 
 UPDATES = "updates.json"
 BEFORE_LEARNING = (
@@ -174,21 +176,26 @@ def test_of(project: Project, parts: Parts, options: UpdateOptions) -> object:
 
 def data_steps(project: Project, begun: Begun) -> list[Step]:
     """What makes clips of new videos. New metadata are a collection of their own; files are fetched for all collections,
-    because some failed for now in earlier rounds."""
+    because some failed for now in earlier rounds, and what is curated of the first collection is curated of all."""
     steps: list[Step] = []
-    collections = folder_of(project).relative_to(project.file.parent) / "collections"
+    folder = folder_of(project).relative_to(project.file.parent) / "collections"
+    collections = [str(there) for there in sorted(folder.iterdir())] if folder.is_dir() else []
+    first = {step.output for step in project.steps if step.command in ("collect run", "collect import")}
     for step in project.steps:
         if step.command == "collect run" and begun.first is not None and begun.last is not None:
-            new = str(collections / f"{begun.first}-{begun.last}")
             if begun.first <= begun.last:
-                call = step.call | {"output": new, "start": begun.first, "end": begun.last}
-                steps.append(replace(step, call=call))
+                new = str(folder / f"{begun.first}-{begun.last}")
+                steps.append(replace(step, call=step.call | {"output": new, "start": begun.first, "end": begun.last}))
+                collections = [*dict.fromkeys([*collections, new])]
         elif step.command == "download":
-            made = [made.call["output"] for made in steps if made.command == "collect run"]
-            there = map(str, sorted(collections.iterdir())) if collections.is_dir() else ()
-            for collection in dict.fromkeys([step.call["collection"], *there, *made]):
+            for collection in [step.call["collection"], *collections]:
                 name = f"{step.name} {Path(str(collection)).name}"
                 steps.append(replace(step, name=name, call=step.call | {"collection": collection}))
+        elif step.command == "curate":
+            given: object = step.call["videos"]
+            videos = [given] if isinstance(given, str) else list(given)  # type: ignore[call-overload]
+            more = collections if first & {str(video).rstrip("/") for video in videos} else []
+            steps.append(replace(step, call=step.call | {"videos": [*videos, *more]}) if more else step)
         elif step.command in BEFORE_LEARNING:
             steps.append(step)
     return steps
@@ -197,7 +204,8 @@ def data_steps(project: Project, begun: Begun) -> list[Step]:
 def learning_steps(
     project: Project, updates: Updates, place: Path, options: UpdateOptions, recipes: Sequence[Call]
 ) -> list[Step]:
-    """Continued pre-training with replay, fine-tuning, both models on the fixed test, and what drift is seen by."""
+    """Continued pre-training with replay, fine-tuning, both models on the fixed test, and what drift is seen by. Where no old
+    clip is left as it was (taken down, or a copy of a better one that came), there is no replay, and no drift to be seen."""
     parts, (last, since) = parts_of(project), updates.promoted
     dataset, data, test = parts.dataset, Dataset(parts.dataset), test_of(project, parts, options)
 
@@ -208,13 +216,19 @@ def learning_steps(
         call = {"dataset": dataset, "output": inside(name), "by": "random", **how}
         return Step(name, "dataset subset", call)
 
+    def is_left(*on: str) -> bool:
+        return bool(candidates_of(data, Choice(until=since, sides=on)))
+
     sides = ("train",) if is_split(data.tables) else ()
-    steps = [subset("new", since=since, sides=sides), subset("sample-new", since=since, size=options.drift_clips)]
+    steps = [subset("new", since=since, sides=sides)]
     sources, mix = [inside("new")], [1.0]
-    if options.replay:
+    if options.replay and is_left(*sides):
         steps.append(subset("old", until=since, sides=sides))
         sources, mix = [*sources, inside("old")], [1 - options.replay, options.replay]
-    steps.append(subset("sample-old", until=since, size=options.drift_clips))
+    can_compare = is_left()
+    if can_compare:
+        steps.append(subset("sample-new", since=since, size=options.drift_clips))
+        steps.append(subset("sample-old", until=since, size=options.drift_clips))
     if not updates.rounds and test == str(place.parent / "test"):
         steps.append(subset("test", until=updates.version, sides=("test",)))
         steps[-1].call["output"] = test
@@ -225,14 +239,15 @@ def learning_steps(
     views = {name: value for name, value in after.items() if name in fields}
     looks = {name: value for name, value in views.items() if name in ("device", "precision", "workers", "threads")}
     looks["run"] = last.finetuned
-    return [
-        *steps,
+    steps += [
         replace(parts.pretrain, name="pretrain", call=before),
         replace(parts.finetune, name="finetune", call=after),
         Step("last", "evaluate", {**views, "run": last.finetuned, "data": test, "output": inside("last")}),
-        Step("see-new", "predict", looks | {"videos": [inside("sample-new")], "features": inside("new.parquet")}),
-        Step("see-old", "predict", looks | {"videos": [inside("sample-old")], "features": inside("old.parquet")}),
     ]
+    for age in ("new", "old") if can_compare else ():
+        seen = {"videos": [inside(f"sample-{age}")], "features": inside(f"{age}.parquet")}
+        steps.append(Step(f"see-{age}", "predict", looks | seen))
+    return steps
 
 
 def decision(compared: Paired | None, margin: float) -> tuple[bool, str]:
