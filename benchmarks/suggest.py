@@ -161,7 +161,7 @@ def measured(task: Task, share: float, seeds: int, draws: int) -> dict[str, Any]
         found["margin"].append(errors_found(is_wrong, np.nan_to_num(said.margin, nan=2.0)))
         found["random"].append(errors_found(is_wrong, rng.random(len(given))))
         flagged.append(float(is_wrong[said.likely_wrong].mean()) if said.likely_wrong.any() else 0.0)
-        right.append(np.mean([said.instead[p] == task.labels[p] for p in np.flatnonzero(is_wrong)]))
+        right.append(float(np.mean([said.instead[p] == task.labels[p] for p in np.flatnonzero(is_wrong)])))
         if seed < POOLED:
             wrong |= {str(len(pooled) + p): 1 - float(q) for p, q in enumerate(said.score) if not np.isnan(q)}
             pooled += given

@@ -65,18 +65,18 @@ def review_suggest(
     if not 2 <= folds <= 100:
         raise UsageError(f"`folds`: got {folds}, expected 2 to 100")
     margin_of = None if predictions is None else suggestions.predicted_margins(on_disk(predictions, "predictions"))
-    places, stored = (None, None) if features is None else features_in(on_disk(features, "features"))
+    stored = None if features is None else features_in(on_disk(features, "features"))
     data = Dataset(on_disk(dataset, "reviews.sqlite"))
     with disk_errors(), closing(open_desk(data)) as desk, data.reading():
         rows = [row for batch in data.batches(COLUMNS) for row in batch.to_pylist() if row["clip_path"]]
         outcomes = unprimed_outcomes(desk.store, together=True)
         said = {row["video_id"]: suggestions.settled_labels(row, outcomes.get(row["video_id"])) for row in rows}
         kept = [row for row in rows if row["status"] != "rejected" and said[row["video_id"]] is not None]
-        used = [row for row in kept if places is None or row["video_id"] in places]
+        used = [row for row in kept if stored is None or row["video_id"] in stored[0]]
         if not used:
             raise UsageError(f"{features or data.folder}: no clip of {data.folder} to judge, or none with a feature")
         ids = [row["video_id"] for row in used]
-        looks = features_of_looks(data, used) if stored is None else stored[[places[i] for i in ids]]
+        looks = features_of_looks(data, used) if stored is None else stored[1][[stored[0][i] for i in ids]]
         clips = Labelled(looks, _groups(data, ids), [labels_of(row) for row in used], [said[i] or {} for i in ids])
         found = doubts(clips, folds, seed)
         margin = None if by == "errors" else found.margin
