@@ -39,6 +39,8 @@ def test_shapes_show_cut_outs_of_frames():
 
     with_them, without = (np.mean([share(SyntheticVideo(n, s)) for n in range(4)]) for s in (shown, None))
     assert with_them > 0.2 and without < 0.02
+    tiny = SyntheticVideo(0, np.zeros((1, 1, 1, 3), np.uint8)).read([0])
+    assert tiny.shape == (1, SIDE_PX, SIDE_PX, 3), "a frame of a single pixel has a cut-out, too"
 
 
 def test_training_reads_them_as_it_reads_files(tmp_path):

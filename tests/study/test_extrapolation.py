@@ -104,15 +104,45 @@ def test_an_answer_takes_less_than_a_second(measured):
     ("runs", "first"),
     [
         ([0.951, 0.949, 0.952, 0.950, 0.948, 0.950], "No growth beyond noise: with 90 % less than 0."),
-        ([0.62, 0.62, 0.62, 0.62, 0.62, 0.62], "No growth beyond noise: with 90 % less than "),
         ([0.1071, 0.102, 0.102, 0.102, 0.102, 0.102], "Still at chance (10 %)"),
         ([0.3, 0.42, 0.53, 0.62, 0.69, 0.75], "With twice the data 80 % is reached"),
     ],
-    ids=["plateau", "constant", "chance", "growth"],
+    ids=["plateau", "chance", "growth"],
 )
 def test_what_is_said_first(runs, first):
     found = extrapolate_measurements(checked({1000.0 * (i + 1): [a] for i, a in enumerate(runs)}), classes=10)
     assert found.sentence.startswith(first)
+
+
+FLAT = {
+    "constant": [0.62] * 6,
+    "nothing": [0.0] * 6,
+    "everything": [1.0] * 6,
+    "near zero": [0.0024, 0.0022, 0.0029, 0.0026, 0.0038, 0.0062],
+}
+
+
+@pytest.mark.parametrize("curve", FLAT)
+def test_curves_that_do_not_grow_are_answered_by_either_method(curve, monkeypatch, tmp_path):
+    some = [cdf_family("lomax")]
+    monkeypatch.setattr(every_family, "every_family", lambda: some)
+    monkeypatch.setattr(every_family, "usable_cores", lambda: 1)
+    flat = checked({559.0 * 2**i: [accuracy] for i, accuracy in enumerate(FLAT[curve])})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        paper = extrapolate_measurements(flat, method="paper")
+        honest = extrapolate_measurements(flat, (0.5,), at=(4 * 17_888,))
+    told = json.loads(json.dumps(paper.as_json(), allow_nan=False))
+    assert [fit["name"] for fit in told["families"]] == [row[0] for row in table_rows(paper)] and not told["answer"]
+    assert [fit["name"] for fit in told["families"]] == ["lomax"]
+    assert honest.sentence.startswith("No growth beyond noise") or curve in ("near zero", "everything")
+    level, expected = FLAT[curve][-1], json.loads(json.dumps(honest.as_json(), allow_nan=False))
+    [at] = expected["at"].values()
+    assert at["low"] <= at["high"] and abs(at["accuracy"] - level) < 0.03
+    reached = expected["answer"]["0.5"]["by_multiple"].values()
+    assert all(chance > 0.95 for chance in reached) if level > 0.5 else all(chance < 0.1 for chance in reached)
+    if curve == "nothing":
+        assert all(path.stat().st_size for path in draw_extrapolation(tmp_path / "figure", paper))
 
 
 def test_a_dip_and_laws_that_do_not_fit_are_said():

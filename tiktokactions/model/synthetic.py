@@ -153,7 +153,7 @@ def _texture(rng: np.random.Generator) -> np.ndarray:
 
 def _cut_out(shown: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     frame = shown[rng.integers(len(shown))]
-    sides = [max(2, int(side * rng.uniform(0.2, 0.7))) for side in frame.shape[:2]]
+    sides = [max(1, int(side * rng.uniform(0.2, 0.7))) for side in frame.shape[:2]]  # a frame may be a single pixel
     top, left = (rng.integers(0, whole - side + 1) for whole, side in zip(frame.shape[:2], sides, strict=True))
     cut = frame[top : top + sides[0], left : left + sides[1]]
     return np.asarray(cv2.resize(cut, (TEXTURE_PX, TEXTURE_PX), interpolation=cv2.INTER_AREA))
