@@ -121,6 +121,20 @@ def test_the_table_says_what_was_found(data, made, capsys):
     )
 
 
+def test_status_says_which_clips_precision_comes_from(data, capsys):
+    with closing(a_desk(data, sample=5)) as desk:
+        drawn = [item.video_id for item in desk.next_items("ann", count=9)]
+        desk.decide("ann", says(drawn[0], answers=dict.fromkeys(("jump", "wave"), "yes")))
+        other = next(f"v{n:02}" for n in range(36) if f"v{n:02}" not in drawn)
+        desk.decide("ann", says(other, "reject", queue="suggested"))
+    assert cli.main(["review", "status", str(data)]) == 0
+    said = capsys.readouterr().out
+    assert "precision, from 1 of the 5 clips drawn at random (--json names them)" in said
+    assert "1 of 1 right" in said and "0 of" not in said.replace("unknown, 0 of 0", "")
+    assert cli.main(["review", "status", str(data), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["sample"] == sorted(drawn)
+
+
 @pytest.mark.parametrize(
     ("typed", "told"),
     [

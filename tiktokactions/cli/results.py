@@ -284,7 +284,7 @@ def review_status(report: ReviewReport, typed: Typed) -> Told:
         lines.append(f"  {pair.a} and {pair.b}: {pair.agreed} of {pair.videos} alike, Cohen's kappa {kappa}")
     if report.sample:
         said = report.precision_all.judged if report.precision_all else 0
-        how = "drawn at random; what else was judged, in whatever order, does not count"
+        how = "drawn at random (--json names them); what else was judged, in any order, does not count"
         lines.append(f"precision, from {said} of the {len(report.sample)} clips {how}:")
     for label in report.precision:
         share = f"{label.precision:.1%} ({label.low:.1%} to {label.high:.1%})" if label.judged else "unknown"
