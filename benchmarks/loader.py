@@ -224,7 +224,10 @@ def main() -> None:
         works = {
             kind: Compared(task, videos, config, options.reference, options.folder) for kind, videos in kinds.items()
         }
-        rows[task] = [compared_rates(kind, work, rounds) for kind, work in works.items()]
+        rows[task] = []
+        for kind, work in works.items():
+            rows[task].append(compared_rates(kind, work, rounds))
+            print(rows[task][-1], file=sys.stderr, flush=True)  # a run cut short has told what it found
     tests = [test_rates("320x240 H.264", small[:3], config, min(rounds, 3))]
     tests.append(test_rates("576x1024 H.264", large[: 1 if options.quick else 2], config, min(rounds, 3)))
 

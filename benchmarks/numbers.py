@@ -249,6 +249,28 @@ def _learn(_: Any) -> dict[str, float]:
     return found
 
 
+def _learn_motion(result: Any) -> dict[str, float]:
+    """Means over seeds, and the differences of the probes with their intervals."""
+    short = {"scratch": "random", "pixels": "pixels", "pixels, motion masks": "motion", "latent": "latent"}
+    found: dict[str, float] = {}
+    for arm, name in short.items():
+        top1 = [row["top1"] for row in result["trials"] if (row["kind"], row["arm"]) == ("probe", arm)]
+        found |= {f"{name}_probe": 100 * statistics.mean(top1)}
+    for row in result["differences"]:
+        ends = [row[end].removesuffix(" (probe)") for end in ("first", "second")]
+        if all(end in short for end in ends):
+            name = "_over_".join(short[end] for end in ends)
+            found |= {
+                f"{name}{part}": 100 * row[of] for part, of in (("", "difference"), ("_low", "low"), ("_high", "high"))
+            }
+    return found
+
+
+def _fight300(result: Any) -> dict[str, float]:
+    best = max(result["rows"], key=lambda row: row["accuracy"])
+    return {name: 100 * best[name] for name in ("accuracy", "low", "high")} | {"side_px": best["side_px"]}
+
+
 READERS = {
     "curate": _curate,
     "copies": _copies,
@@ -265,6 +287,8 @@ READERS = {
     "suggest": _suggest,
     "extrapolate": _extrapolate,
     "learn": _learn,
+    "learn_motion": _learn_motion,
+    "fight300": _fight300,
 }
 
 
