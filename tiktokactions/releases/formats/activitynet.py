@@ -12,7 +12,7 @@ from tiktokactions.releases.rows import UNSPLIT, Export
 
 
 def write(export: Export, out: Path) -> list[Path]:
-    """``database.json``, in the layout of ``predict --features``, with ``annotations``: ``segment`` (seconds of the clip's
+    """``database.json``, laid out as features over time are, with ``annotations``: ``segment`` (seconds of the clip's
     file), ``label`` and ``label_id``. A clip without a part that people labelled is left out: it would say that nothing
     happens in it.
     """
