@@ -126,6 +126,14 @@ def test_random_draws_first_and_every_row_has_its_probability(tmp_path: Path) ->
         rows = list(collection.database.execute("SELECT hashtag, probability FROM found"))
     assert {p for tag, p in rows if tag == "jump"} == {1.0}, "all of them are there"
     assert sum(1 / p for tag, p in rows if tag == "run") == pytest.approx(9000, rel=0.3)
+    one = min(got["jump"])
+    with Collection(tmp_path) as collection:
+        assert collection.probabilities(one) == {one: {"inclusion_probability": {"jump": 1.0}}}
+        for state, why in (("open", "its hashtag is not finished"), ("done", "nobody knows how many videos its window has")):
+            collection.database.execute("UPDATE found SET probability=NULL WHERE hashtag='jump'")
+            collection.database.execute("UPDATE hashtags SET state=? WHERE hashtag='jump'", (state,))
+            assert collection.probabilities(one) == {one: {"inclusion_unknown": {"jump": why}}}
+            assert collection.probabilities()[one] == {"inclusion_unknown": {"jump": why}}
 
 
 def test_everything_takes_the_fewest_requests(tmp_path: Path) -> None:
