@@ -129,7 +129,10 @@ def test_random_draws_first_and_every_row_has_its_probability(tmp_path: Path) ->
     one = min(got["jump"])
     with Collection(tmp_path) as collection:
         assert collection.probabilities(one) == {one: {"inclusion_probability": {"jump": 1.0}}}
-        for state, why in (("open", "its hashtag is not finished"), ("done", "nobody knows how many videos its window has")):
+        for state, why in (
+            ("open", "its hashtag is not finished"),
+            ("done", "nobody knows how many videos its window has"),
+        ):
             collection.database.execute("UPDATE found SET probability=NULL WHERE hashtag='jump'")
             collection.database.execute("UPDATE hashtags SET state=? WHERE hashtag='jump'", (state,))
             assert collection.probabilities(one) == {one: {"inclusion_unknown": {"jump": why}}}

@@ -10,7 +10,7 @@ import pytest
 import tiktokactions as ta
 from tiktokactions import cli
 from tiktokactions.collection.store import Collection
-from tiktokactions.dataset.subset_mark import write_origin
+from tiktokactions.dataset.subset_mark import first_due_at, write_origin
 from tiktokactions.machine import DAY_S, Clock
 from tiktokactions.takedowns.links import overdue
 
@@ -31,6 +31,8 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "subset/subset.json").write_text('{"of": "../data"}')
     for name, said in (
         ("export/export.json", {"of": "8fc0"}),
+        ("moved/export.json", {"of": "of another machine", "refresh_due": Clock().now() - DAY_S}),
+        ("fresh/release.json", {"id": "of another machine", "refresh_due": Clock().now() + DAY_S}),
         ("run/run.json", {"data": {"sources": [f"{tmp_path}/export"]}, "init": None}),
         ("tuned/run.json", {"data": {"sources": ["list.csv"]}, "init": {"path": f"{tmp_path}/run/checkpoints"}}),
         ("study/study.json", {"sources": {"own": f"{tmp_path}/data"}, "finetune": {"model": "tiny"}}),
@@ -60,13 +62,20 @@ def root(tmp_path: Path) -> Path:
         (["tuned/evaluations"], ["col"]),
         (["study"], ["col"]),
         (["merged"], ["col", "own"]),
-        (["gone", "rows.csv"], []),
+        (["moved/train.csv"], ["moved"]),
+        (["fresh", "gone", "rows.csv"], []),
     ],
 )
 def test_overdue(root: Path, paths: list[str], named: list[str]) -> None:
     warnings = overdue([str(root / path) for path in paths])
     assert [warning.partition(": ")[0] for warning in warnings] == [str(root / name) for name in named]
-    assert all(f"Run: tiktokactions refresh {root}" in warning for warning in warnings)
+    assert all(f"Run: tiktokactions refresh {root}" in w or "made of a dataset whose" in w for w in warnings)
+
+
+def test_exports_say_when_the_ids_of_their_dataset_are_to_be_checked(root: Path) -> None:
+    checked = Clock().now() - 16 * DAY_S
+    for name, due in (("data", checked + 15 * DAY_S), ("own", Clock().now() - DAY_S), ("subset", None)):
+        assert first_due_at(root / name) == (due if due is None else pytest.approx(due, abs=60))
 
 
 @pytest.mark.parametrize(

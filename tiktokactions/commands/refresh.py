@@ -14,7 +14,8 @@ from tiktokactions.collection.options import CollectOptions
 from tiktokactions.collection.session import due_at, refresh_client
 from tiktokactions.collection.store import Collection, is_collection
 from tiktokactions.commands.options import AnyPath, AnyPaths, Kept, nothing, path_list, takes
-from tiktokactions.dataset.subset_mark import parent_of
+from tiktokactions.dataset.subset_mark import CHECKED, parent_of
+from tiktokactions.dataset.subset_mark import due_at as dataset_due_at
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, located, read_json, write_json
 from tiktokactions.machine import utc_text
@@ -30,8 +31,7 @@ from tiktokactions.takedowns.folders import (
     take_down_everywhere,
     takedowns_of,
 )
-from tiktokactions.takedowns.links import CHECKED, linked_group
-from tiktokactions.takedowns.links import due_at as dataset_due_at
+from tiktokactions.takedowns.links import linked_group
 from tiktokactions.takedowns.requests import ids_of_creator, read_ids
 
 GONE = "no longer available (batch compliance)"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tiktokactions.curation.takedowns import NotTakenDownError
 from tiktokactions.dataset.dataset import Dataset
-from tiktokactions.dataset.subset_mark import write_origin
+from tiktokactions.dataset.subset_mark import first_due_at, write_origin
 from tiktokactions.errors import UsageError
 from tiktokactions.files import (
     SUMS,
@@ -82,7 +82,9 @@ def export_dataset(export: Export, name: str, out: Place) -> Exported:
     if not export.counts and name != "ids":
         raise ExportError(f"{export.dataset.folder}: no accepted clip fits; 'dataset stats' says what there is")
     known, said = remembered(export.dataset.folder), (out / MARK).read_bytes() if (out / MARK).is_file() else None
-    about = {"format": name, "dataset": export.dataset.name, "of": export.dataset.info.id}
+    about: JsonObject = {"format": name, "dataset": export.dataset.name, "of": export.dataset.info.id}
+    if (due := first_due_at(export.dataset.parent.folder)) is not None:
+        about["refresh_due"] = due  # whoever gets it is warned, too
     mark: JsonObject = {**about, **_options(export), "files": before}
     mark.pop("root")  # where something lies on this machine is nobody else's
     # Both before the first clip: a take-down finds what is left of an export that was killed.

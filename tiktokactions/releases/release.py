@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tiktokactions.curation.takedowns import NotTakenDownError
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.publisher import Publisher, read_publisher
-from tiktokactions.dataset.subset_mark import write_origin
+from tiktokactions.dataset.subset_mark import first_due_at, write_origin
 from tiktokactions.errors import UsageError
 from tiktokactions.files import (
     SUMS,
@@ -100,9 +100,11 @@ def write_release(
     # Of the dataset, so that two runs write the same bytes.
     own = hashlib.sha256(b"release" + export.salt).hexdigest()[:16]
     mark = {"format": 1, "id": said["id"] if said else own, "dataset": export.dataset.name} | options
+    due = first_due_at(export.dataset.parent.folder)  # whoever gets the release is warned, too
+    told = mark if due is None else mark | {"refresh_due": due}
     with may_be_refused(f"{export.dataset.folder}: cannot be written to, so no take-down will find the release {out}"):
         _remember(export.dataset.folder, mark, out)
-    write_json(out / MARK, mark)
+    write_json(out / MARK, told)
     write_origin(str(mark["id"]), export.dataset.folder)
     return _write(export, out, publisher, gated, has_clips)
 

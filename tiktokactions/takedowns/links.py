@@ -7,18 +7,12 @@ from pathlib import Path
 
 from tiktokactions.collection.session import collections_of, refresh_text, refresh_warning
 from tiktokactions.collection.store import Collection, is_collection
-from tiktokactions.dataset.subset_mark import parent_of
+from tiktokactions.dataset.subset_mark import LINKS, due_at, linked_collections, parent_of
 from tiktokactions.errors import UsageError
 from tiktokactions.files import Place, is_address, json_bytes, located, read_json, write_listed
-from tiktokactions.machine import DAY_S, Clock
+from tiktokactions.machine import Clock, utc_text
 from tiktokactions.takedowns.derived import around, derived_of, made_from, register_given
 from tiktokactions.takedowns.folders import is_dataset_folder
-from tiktokactions.takedowns.originals import LINKS
-
-CHECKED = "refresh.json"
-"""In a dataset: when its ids were checked, and how often they have to be."""
-EVERY_DAYS = 15
-"""What early versions of the terms ask for; docs/collect.md."""
 
 
 def link_collections(inputs: Iterable[str], dataset: Place) -> None:
@@ -33,12 +27,6 @@ def link_collections(inputs: Iterable[str], dataset: Place) -> None:
                 collection.set_setting("datasets", [*known, str(dataset.absolute())])
     if new := [str(path) for path in found if str(path) not in before]:
         write_listed(dataset, LINKS, json_bytes([*before, *new]))
-
-
-def due_at(dataset: Place) -> float | None:
-    """Unix time by which a dataset's own check of its ids has to be done again; None where there was none."""
-    said = read_json(dataset / CHECKED, {})
-    return said["checked_at"] + said.get("every_days", EVERY_DAYS) * DAY_S if "checked_at" in said else None
 
 
 def overdue(paths: Sequence[str]) -> list[str]:
@@ -66,11 +54,15 @@ def _overdue(paths: Sequence[str]) -> list[str]:
                 warnings.append(refresh_text(folder, due))
         elif is_collection(folder):
             collections[str(folder)] = None
+        elif not origins[1:]:  # an export or a release that came from elsewhere, or whose dataset was moved
+            marks = (read_json(folder / name, {}) for name in ("export.json", "release.json"))
+            times = [said["refresh_due"] for said in marks if said.get("refresh_due")]
+            if times and Clock().now() > min(times):
+                warnings.append(
+                    f"{folder}: made of a dataset whose refresh was due on {utc_text(min(times))[:10]}: videos deleted on the"
+                    " platform must be deleted here too. Get it anew from who made it, or make it again"
+                )
     return [*filter(None, (refresh_warning(Path(name)) for name in collections)), *dict.fromkeys(warnings)]
-
-
-def linked_collections(dataset: Place) -> list[str]:
-    return list(read_json(dataset / LINKS, []))
 
 
 def link_merged(datasets: Iterable[Place], merged: Place) -> None:

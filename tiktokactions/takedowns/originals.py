@@ -8,13 +8,10 @@ from typing import Any
 from tiktokactions.collection.store import Collection, is_collection
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.info import identified, info_bytes, original_of
-from tiktokactions.dataset.subset_mark import is_subset, parent_of
+from tiktokactions.dataset.subset_mark import LINKS, is_subset, parent_of
 from tiktokactions.files import Place, absolute, json_bytes, listing_lock, located, read_json, write_listed
 from tiktokactions.machine import tell
 from tiktokactions.records import JsonObject
-
-LINKS = "collections.json"
-"""In a dataset: the collections that it is made of."""
 
 
 def part_from_original(data: Dataset) -> None:
