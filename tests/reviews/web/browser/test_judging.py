@@ -288,6 +288,7 @@ def test_keys_are_changed_shown_and_reset(data, visit):
         assert len(rows(data)) == 3
 
 
+@pytest.mark.slow
 def test_sound_is_played_from_a_copy_that_has_it(data, visit):
     with served(data, label="dance") as address:
         page = visit(f"{address}/gallery?text=v00")
@@ -328,6 +329,7 @@ def test_two_tabs_and_the_choice_of_a_queue(data, visit):
         assert one.locator("#queue").is_visible() and one.input_value("#queue") == "conflicts"
 
 
+@pytest.mark.slow
 def test_a_conflict_over_labels_is_settled_with_both_answers_in_sight(data, visit):
     with served(data, reviewers_per_video=2, label="jump") as address:
         one, other = (visit(address, token=invited(data, name)) for name in ("Ann", "Bob"))
