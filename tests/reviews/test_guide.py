@@ -44,7 +44,15 @@ def written(folder: Path, name: str = "list.csv", text: str = CSV) -> str:
     return str(folder / name)
 
 
-@pytest.mark.parametrize(("name", "text"), [("list.csv", CSV), ("list.toml", TOML), ("bom.csv", "\ufeff" + CSV)])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        pytest.param("list.csv", CSV, id="CSV"),
+        pytest.param("list.toml", TOML, id="TOML"),
+        pytest.param("bom.csv", "\ufeff" + CSV, id="with a mark"),
+        pytest.param("list.csv", CSV.replace(",", ";").replace("\n", "\r\n"), id="from a spreadsheet"),
+    ],
+)
 def test_a_list_is_read(tmp_path: Path, name: str, text: str) -> None:
     found = read_guide(written(tmp_path, name, text), None, {"v01"}.__contains__)
     said = [(entry.label, entry.definition, entry.video_id, entry.address) for entry in found.labels]
@@ -61,7 +69,7 @@ def test_a_list_is_read(tmp_path: Path, name: str, text: str) -> None:
     [
         pytest.param("a.csv", "name\ndance\n", "a header with label", id="no header"),
         pytest.param("a.csv", "label\n", "got 0 labels", id="empty"),
-        pytest.param("a.csv", "label\ndance\nDance\n", "line 3: 'Dance' is there already", id="twice"),
+        pytest.param("a.csv", "label\ndance\nDance\n", "row 3: 'Dance' is there already", id="twice"),
         pytest.param(
             "a.csv", "label,example\ndance,v99\n", "a video of the dataset, an address, or a file", id="no such"
         ),

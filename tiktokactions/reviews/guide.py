@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tiktokactions.errors import UsageError
+from tiktokactions.metadata.documents import table_rows, text_of
 from tiktokactions.records import JsonObject
 from tiktokactions.reviews.decisions import ANSWERS_AT_MOST, Decision, DecisionError, clean_label
 
@@ -90,9 +90,9 @@ def read_guide(label_list: str | None, guidelines: str | None, is_video: Callabl
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error}); expected a text file in UTF-8") from error
+        return text_of(path.read_bytes(), str(path))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error}); expected a text file") from error
 
 
 def _entries(path: Path) -> Iterable[tuple[str, JsonObject]]:
@@ -105,10 +105,11 @@ def _entries(path: Path) -> Iterable[tuple[str, JsonObject]]:
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise UsageError(f"{path}: expected tables [[labels]] with label, definition, example")
         return [(f"entry {number}", row) for number, row in enumerate(rows, start=1)]
-    table = csv.DictReader(text.splitlines())
-    if "label" not in (table.fieldnames or ()):
+    header, *rows = table_rows(text) or [[]]
+    names = [cell.strip().lower() for cell in header]
+    if "label" not in names:
         raise UsageError(f"{path}: expected a header with label, definition, example; or a name that ends in .toml")
-    return [(f"line {table.line_num}", row) for row in table]
+    return [(f"row {number}", dict(zip(names, row, strict=False))) for number, row in enumerate(rows, start=2)]
 
 
 def _definition(row: JsonObject, folder: Path, is_video: Callable[[str], bool]) -> Definition:

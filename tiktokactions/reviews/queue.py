@@ -70,9 +70,8 @@ def next_items(
     answers = set(gold(store)) if options.gold_every and not is_listed else set()
     answers -= {flag.video_id for flag in set_aside(store)} | set(aside)
     with index.database.write() as connection:
-        now = (
-            time.monotonic()
-        )  # not before the others' transactions have ended: their leases would begin later than now
+        # Not before the others' transactions have ended: their leases would begin later than now.
+        now = time.monotonic()
         if connection.execute(f"DELETE FROM leases WHERE {_LAPSED}", {"now": now}).rowcount:
             connection.execute("UPDATE places SET empty=0 WHERE empty")
         values = {"me": reviewer, "queue": queue, "k": reviewers_per_video(store), "n": count}
