@@ -231,6 +231,21 @@ def _real_curves(result: Any) -> dict[str, float]:
     return found
 
 
+def _weeks(result: Any) -> dict[str, float]:
+    """Of the last week: per cent, and thousandths of the loss of the first week's clips."""
+    found: dict[str, float] = {"cpu_minutes": result["cpu_s"] / 60}
+    for row in result["results"]["motion20"]:
+        if row["week"] == result["settings"]["weeks"]:
+            name = row["arm"].replace(" ", "_").replace(".", "")
+            found |= {f"{name}_seeds": len(row["seeds"]), f"{name}_first_loss": 1000 * row["first_loss"]}
+            found |= {f"{name}_{of}": 100 * row[of] for of in ("top1", "first_top1")}
+            for of, times in (("top1_difference", 100), ("first_top1_difference", 100), ("first_loss_percent", 1)):
+                if of in row:
+                    ends = zip((of, f"{of}_low", f"{of}_high"), row[of], strict=True)
+                    found |= {f"{name}_{end}": times * value for end, value in ends}
+    return found
+
+
 def _extrapolate(result: Any) -> dict[str, float]:
     ours, plain = result["ours_s"], result["plain_s"]
     return {"s": ours, "plain_s": plain, "times": plain / ours}
@@ -289,6 +304,7 @@ READERS = {
     "learn": _learn,
     "learn_motion": _learn_motion,
     "fight300": _fight300,
+    "weeks": _weeks,
 }
 
 
