@@ -151,3 +151,17 @@ def test_seventy_of_seventy(world: Path, tmp_path: Path, seed: int) -> None:
         restored(world, kept)
     assert missed == []
     clean(data, "put back")
+
+
+def test_a_salt_that_changed_places_with_the_checksums(world: Path) -> None:
+    """Nothing holds a checksum of either then; the salt is known by its form, and what it was can be brought back."""
+    data = world / "data"
+    salt, sums = data / "creator-salt", data / "SHA256SUMS"
+    before = salt.read_bytes()
+    swapped = sums.read_bytes()
+    overwrite(sums, before)
+    overwrite(salt, swapped)
+    assert names(ta.dataset_verify(data).open_problems, data) == {str(salt.resolve()), str(sums.resolve())}
+    ta.dataset_verify(data, repair=True, yes=True)
+    assert before in [path.read_bytes() for path in (data / "quarantine").rglob("*") if path.is_file()]
+    clean(data, "repaired")

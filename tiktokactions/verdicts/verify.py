@@ -343,6 +343,10 @@ def _wrong_files(folder: Place, read: Callable[[Place], Sums | None]) -> Iterato
         sums = read(folder)
     except ChecksumsError as error:
         yield Problem("file_changed", SUMS, "", str(error), sha256=sha256_file(folder / SUMS))
+        salt = folder / "creator-salt"  # the one file of ours whose form nothing else looks at
+        if salt.is_file() and not re.fullmatch(rb"[0-9a-f]{32}\s*", salt.read_bytes()):
+            detail = "is no salt: expected 32 hexadecimal digits"
+            yield Problem("file_changed", salt.name, "", detail, sha256=sha256_file(salt))
         return
     if sums is None:
         yield Problem("missing_file", SUMS, "", "is gone: what the tables were like is not known")
