@@ -35,10 +35,10 @@ demo-all: $(TRAIN)
 
 # Some of them: make test TESTS=tests/splits
 test: $(DEV)
-	$(RUN) -m pytest -n 2 --dist loadfile $(TESTS)
+	$(RUN) -m pytest -n 3 --dist loadfile $(TESTS)
 
 test-all: $(DEV)
-	$(RUN) -m pytest -n 2 --dist loadfile -m ''
+	$(RUN) -m pytest -n 3 --dist loadfile -m ''
 
 lint: $(DEV)
 	$(RUN) -m ruff check .
@@ -62,6 +62,11 @@ bench: $(DEV)
 	$(RUN) -m benchmarks.learn
 	$(RUN) -m benchmarks.extrapolate
 	$(RUN) -m benchmarks.copies
+	$(RUN) -m benchmarks.suggest
+	$(RUN) -m benchmarks.floor
+	$(RUN) -m benchmarks.weeks
+	$(RUN) -m benchmarks.learn_motion
+	$(RUN) -m benchmarks.choose
 
 clean:
 	rm -rf .venv demo site build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,10 +1,10 @@
 """Does choosing clips help? The ways of ``dataset subset`` against random clips, at a quarter and at half of the data.
 
-    python -m benchmarks.choose [--quick] [--jobs 2] [--work FOLDER] [--tasks actions3 ...]
+    python -m benchmarks.choose [--quick] [--jobs 2] [--work FOLDER] [--tasks actions3 ...] [--seeds 5] [--steps 400]
 
 Of each task of ``benchmarks.learn`` the training side becomes a dataset (every video accepted), of which each way takes as
-many clips. ``tiny`` is fine-tuned on them from random weights, with the recipe and the steps of ``benchmarks.learn``, and
-asked about the test side. Five seeds choose the clips and train. The interval of a way's difference from random clips
+many clips. ``tiny`` is fine-tuned on them from random weights, with the recipe of ``benchmarks.learn`` and as many steps, and
+asked about the test side. Every seed chooses clips and trains. The interval of a way's difference from random clips
 counts the test videos and the seeds (``study sources``). Nothing is chosen by a test side. What is finished in ``--work`` is
 not done again.
 """
@@ -31,7 +31,6 @@ from tiktokactions.study.sources import differences
 
 WAYS = ("random", "balanced", "quality", "diverse", "balanced-clusters", "prune")
 SHARES = (0.25, 0.5)
-SEEDS = (0, 1, 2, 3, 4)
 ACCEPT_ALL: dict[str, Any] = {
     **{"detector": "none", "min_person_frames": 0, "static": "keep", "second_look": False, "keep_duplicates": True},
     "min_clip_s": 0.5,
@@ -125,6 +124,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--tasks", nargs="+", default=["even to odd", "odd to even", "by scene"], help="names, or parts"
     )
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=STEPS)
     given = parser.parse_args(arguments)
     if not (SHARED / "data").is_dir():
         print(
@@ -135,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
     facts = environment()
     print_environment(facts)
     tasks = [task for task in make_tasks(SHARED / "data") if any(word in task.name for word in given.tasks)]
-    steps, seeds = (4, SEEDS[:1]) if given.quick else (STEPS, SEEDS)
+    steps, seeds = (4, range(1)) if given.quick else (given.steps, range(given.seeds))
     results = {}
     with mp.get_context("spawn").Pool(given.jobs, maxtasksperchild=1) as pool:
         for task in tasks:
@@ -153,7 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
             ]
             print_table(task.name, ("share", "way", "runs", "top-1", "against random", "low", "high"), cells)
     if not given.quick:
-        settings = {"recipe": RECIPES[CHOSEN], "steps": steps, "seeds": seeds, "curate": ACCEPT_ALL}
+        settings = {"recipe": RECIPES[CHOSEN], "steps": steps, "seeds": len(seeds), "curate": ACCEPT_ALL}
         told = {"settings": settings, "results": results, "tasks": [asdict(task) for task in tasks]}
         print(write_result("choose", told, facts))
     return 0

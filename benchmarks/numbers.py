@@ -286,6 +286,13 @@ def _fight300(result: Any) -> dict[str, float]:
     return {name: 100 * best[name] for name in ("accuracy", "low", "high")} | {"side_px": best["side_px"]}
 
 
+def _floor(result: Any) -> dict[str, float]:
+    tasks = {"actions3, even to odd": "three", "actions7, by scene": "seven"}
+    return {f"{tasks[task]}_{kind.replace('-', '_')}": 100 * mean for task, kind, _, mean, *_ in result["summary"]} | {
+        "seeds": result["summary"][0][2]
+    }
+
+
 READERS = {
     "curate": _curate,
     "copies": _copies,
@@ -305,6 +312,7 @@ READERS = {
     "learn_motion": _learn_motion,
     "fight300": _fight300,
     "weeks": _weeks,
+    "floor": _floor,
 }
 
 

@@ -51,7 +51,7 @@ def check(folder: Path) -> None:
 def opened_by_datasets(folder: str, tmp_path: Path, **environment: str) -> dict[str, Any]:
     """What ``load_dataset(folder)`` finds in a process of its own, all at once and streaming."""
     script = """
-import hashlib, json, sys, datasets, fsspec
+import hashlib, json, os, sys, datasets, fsspec
 datasets.config.TORCHCODEC_AVAILABLE = False  # it would open the clips, for which this machine may lack FFmpeg's libraries
 whole = datasets.load_dataset(sys.argv[1])
 assert all(isinstance(part.features["video"], datasets.Video) for part in whole.values())
@@ -64,7 +64,8 @@ for side in whole:
         assert row["video_id"] == other["video_id"]
         read = [fsspec.open(clip["video"]["path"]).open().read() for clip in (row, other)]
         found[row["video_id"]] = [side, row["label"], row["sha256"], *(hashlib.sha256(clip).hexdigest() for clip in read)]
-print(json.dumps(found))
+print(json.dumps(found), flush=True)
+os._exit(0)  # pyarrow's threads, with which datasets reads, abort some processes at their exit (apache/arrow 33975)
 """
     clean = {"HF_HOME": str(tmp_path / "hf"), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)} | environment
     done = subprocess.run([sys.executable, "-c", script, folder], env=clean, capture_output=True, text=True)
