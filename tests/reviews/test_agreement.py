@@ -199,6 +199,7 @@ def test_parts_that_people_mark(marked, kept, conflict):
         parts = tuple({"start_s": a, "end_s": b, "labels": names} for a, b, names in spans)
         decisions.append(replace(said(f"p{n}", segments=parts), id=n + 1))
     found = consensus(decisions, len(marked))
+    assert found.said is not None
     assert [(part["start_s"], part["end_s"], part["labels"]) for part in found.said.segments] == kept
     assert found.conflict == conflict
 

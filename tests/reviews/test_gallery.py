@@ -178,7 +178,8 @@ def test_several_are_judged_at_once_and_one_undo_takes_them_back(tmp_path: Path)
             "v02": ("reject", None),
             "v03": ("reject", None),
         }
-        assert desk.undo("ann", "undo-0001").video_id == "v01", "an undo on a page is about what was judged on pages"
+        undone = desk.undo("ann", "undo-0001")
+        assert undone is not None and undone.video_id == "v01", "an undo on a page is about what was judged on pages"
         stranger = Visitor(desk).enter()
         assert stranger.change("/api/bulk/undo", {"takes_back": "bulk-0002"}).json() == {"undone": []}, "not theirs"
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.reviews.worlds import a_desk, a_record, doubtful, says, write_dataset
 from tiktokactions.errors import UsageError
+from tiktokactions.records import Status
 from tiktokactions.reviews import decisions, ledger
 from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.desk import Desk
@@ -347,7 +348,10 @@ def test_a_sample_for_quality_control_is_drawn_once(desks: Any, tmp_path: Path) 
 
 def test_a_sample_does_not_care_what_was_judged_and_applied_before(desks: Any, tmp_path: Path) -> None:
     """Else it would be drawn from what nobody doubted, and precision would come out too high."""
-    said = {"good00": ("rejected", "human_rejected"), "good01": ("accepted", "human_accepted")}
+    said: dict[str, tuple[Status, str]] = {
+        "good00": ("rejected", "human_rejected"),
+        "good01": ("accepted", "human_accepted"),
+    }
     said |= {"v00": ("accepted", "human_accepted"), "v01": ("rejected", "human_rejected")}
     records = [*(a_record(f"good{n:02}") for n in range(4)), *doubtful(3)]
     records = [

@@ -6,6 +6,7 @@ import json
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +23,7 @@ DOUBTFUL = (0.9,) * 3 + (0.1,) * 7
 WRONG = ("v04", "v17")
 
 
-def a_clip(video_id: str, label: str, **changes: object) -> VideoRecord:
+def a_clip(video_id: str, label: str, **changes: Any) -> VideoRecord:
     """A video with a clip, of a creator of its own."""
     record = a_record(video_id, labels=[label], **changes)
     clip = ClipFile(f"clips/{label}/{video_id}.mp4", 300, 30.0, 240, 320, 10.0, "0" * 64, 1, "x")

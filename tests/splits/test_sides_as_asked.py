@@ -71,12 +71,12 @@ def folds(clips: int, many: int) -> dict[str, float]:
 def test_totals_and_labels_are_exact(labels, clips, val, test):
     rows, n = of_each(labels, clips), labels * clips
     wanted = shares(n, val, test)
-    sides = split(rows, **wanted)
+    sides = split(rows, None, **wanted)
     assert Counter(sides.values()) == {side: round(count) for side, count in wanted.items() if count}
     for counts in by_label(rows, sides).values():
         for side, count in wanted.items():
             assert np.floor(count / labels + 1e-9) <= counts[side] <= np.ceil(count / labels - 1e-9)
-    assert report(rows, **wanted).missed == ()
+    assert report(rows, None, **wanted).missed == ()
 
 
 def test_labels_of_one_clip_are_trained_on_first():

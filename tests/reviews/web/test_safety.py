@@ -6,6 +6,7 @@ import concurrent.futures
 import contextlib
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -299,12 +300,12 @@ def test_a_copy_of_what_was_taken_down_while_it_was_made_is_neither_sent_nor_kep
     record = a_record("v", source=Source(path=str(source), labels={str(source): ("dance",)}))
     with contextlib.closing(a_desk(tmp_path / "data", [record])) as desk:
         visitor = Visitor(desk).enter()
-        proxies = visitor.app.state.web.proxies
+        proxies = visitor.app.state.web.proxies  # type: ignore[attr-defined]
 
         def made(*wanted):
             if wanted[3]:  # the second part
                 record_path(desk.dataset, "v").unlink()
-            future = concurrent.futures.Future()
+            future: concurrent.futures.Future[Path] = concurrent.futures.Future()
             future.set_result(copy)
             return future
 
