@@ -31,20 +31,20 @@ export class Alike {
     if (!found.length) return this.onNone("Nothing that looks like it waits for you.");
     this.choice = choice;
     const marked = choice.together ?? found.filter((other) => other.is_copy).map((other) => other.video_id);
-    $("alike-clips").replaceChildren(...found.map((other, i) => this.tile(other, i, marked.includes(other.video_id))));
+    $("alike-clips").replaceChildren(...found.map((other, i) => this.tile(other, i, marked.includes(other.video_id), item)));
     $("alike").returnValue = "";
     $("alike").showModal();
     this.boxes()[0].focus();
   }
 
-  tile({ video_id, title, file_name, labels, poster, clip, source, is_copy }, i, isMarked) {
+  tile({ video_id, title, file_name, labels, poster, clip, source, is_copy }, i, isMarked, shown) {
     const tile = document.createElement("label"), box = document.createElement("input"), text = document.createElement("span");
     const video = Object.assign(document.createElement("video"), { muted: true, loop: true, autoplay: true, playsInline: true });
     video.setAttribute("aria-hidden", "true");
     if (poster) video.poster = poster;
     if (clip ?? source) video.src = (clip ?? source).url;
     Object.assign(box, { type: "checkbox", value: video_id, checked: isMarked });
-    text.append(box, i < 9 ? `${i + 1} · ` : "", is_copy ? "copy · " : "", [labels.map((label) => `#${label}`).join(" "), title || file_name].filter(Boolean).join(" · "));
+    text.append(box, i < 9 ? `${i + 1} · ` : "", is_copy ? "copy · " : "", [labels.join() === shown.labels.join() ? "" : labels.map((label) => `#${label}`).join(" "), title || file_name].filter(Boolean).join(" · "));
     text.dir = "auto";
     tile.append(video, text);
     return tile;
