@@ -12,6 +12,7 @@ import pytest
 from tests.reviews.web.visits import Visitor
 from tests.reviews.worlds import a_desk, a_record, doubtful, says
 from tiktokactions.reviews import ledger, people
+from tiktokactions.reviews.agreement import unprimed_outcomes
 from tiktokactions.reviews.desk import Desk
 from tiktokactions.reviews.gallery import Filters
 
@@ -167,6 +168,7 @@ def test_several_are_judged_at_once_and_one_undo_takes_them_back(tmp_path: Path)
         assert (last["v00"].start_s, last["v01"].verdict, last["v02"].answers) == (7.0, "accept", {"dance": "yes"})
         assert {d.origin for d in last.values()} == {"bulk"}
         assert len(list(ledger.all_rows(desk.store))) == 5, "each is a judgement of its own"
+        assert unprimed_outcomes(desk.store)["v02"].judged == 0, "nothing is measured by them"
         bulk("0002", ["v02", "v03"], verdict="reject")
         undo = {"takes_back": "bulk-0001"}
         assert visitor.change("/api/bulk/undo", undo).json() == {"undone": ["v00", "v01", "v02"]}

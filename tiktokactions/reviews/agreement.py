@@ -17,7 +17,7 @@ from tiktokactions.reviews.consensus import Consensus, consensus
 from tiktokactions.reviews.decisions import EVERY_OTHER, Decision, Gold, Reviewer
 from tiktokactions.reviews.flags import set_aside
 from tiktokactions.reviews.golden import gold
-from tiktokactions.reviews.ledger import ALIKE, all_rows, in_force_by_video
+from tiktokactions.reviews.ledger import ALIKE, BULK, all_rows, in_force_by_video
 from tiktokactions.reviews.people import reviewers
 from tiktokactions.reviews.store import Store, reviewers_per_video
 
@@ -224,8 +224,8 @@ class ReviewReport:
 def review_report(store: Store, leases: Mapping[str, int] | None = None) -> ReviewReport:
     """Count and compare everything that was decided.
 
-    Adjudications, gold items and what was judged together with a look-alike are left out of kappa, alpha and precision: they
-    are not independent judgements.
+    Adjudications, gold items and what was judged together with others (look-alikes, several of the gallery) are left out of
+    kappa, alpha and precision: they are not independent judgements.
     """
     k, answers, by_video = reviewers_per_video(store), gold(store), in_force_by_video(store)
     current = [decision for decisions in by_video.values() for decision in decisions]
@@ -261,13 +261,13 @@ def review_report(store: Store, leases: Mapping[str, int] | None = None) -> Revi
 
 
 def is_alone(decision: Decision) -> bool:
-    """Whether its video was judged by itself, not together with one that looks like it."""
-    return not decision.origin.startswith(ALIKE)
+    """Whether its video was judged by itself, not together with one that looks like it or with others of the gallery."""
+    return decision.origin != BULK and not decision.origin.startswith(ALIKE)
 
 
 def unprimed_outcomes(store: Store, together: bool = False) -> dict[str, Consensus]:
     """By video what people agreed on, without labels that were marked beforehand; with ``together`` also of those that were
-    judged together with a look-alike."""
+    judged together with others."""
     k, answers = reviewers_per_video(store), gold(store)
     decided = in_force_by_video(store).items()
     by_video = {i: [_unprimed(d) for d in decisions if together or is_alone(d)] for i, decisions in decided}
