@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tiktokactions.cli.parser import Typed
     from tiktokactions.collection.plan import Estimate
     from tiktokactions.collection.session import CollectionStatus, CollectResult, Imported
+    from tiktokactions.commands.run import StepDone
     from tiktokactions.curation.people import DetectorStatus
     from tiktokactions.dataset.statistics import Statistics
     from tiktokactions.hashtags.select import Candidate, Selection
@@ -547,8 +548,7 @@ def hashtags_explain(lines: list[str], typed: Typed) -> Told:
 
 
 def run(done: ta.ProjectRun, typed: Typed) -> Told:
-    rows = [[step.name, step.state, step.told or step.why] for step in done.steps]
-    lines = aligned([["step", "state", ""], *rows], (0, 1, 2), rule=True)
+    lines = step_lines(done.steps)
     lines += ["", *plan(done.needs, typed).lines] if done.needs is not None else []
     stopped = [f"step {done.stopped.name}: {done.stopped.told}"] if done.stopped else []
     again = [
@@ -559,10 +559,14 @@ def run(done: ta.ProjectRun, typed: Typed) -> Told:
     return Told(lines, [*stopped, *again])
 
 
+def step_lines(steps: Sequence[StepDone]) -> list[str]:
+    """A table of steps: of one that was carried out how long it took, of the others why."""
+    rows = [[s.name, s.state, s.told or (f"in {s.seconds:.1f} s" if s.state == "done" else s.why)] for s in steps]
+    return aligned([["step", "state", ""], *rows], (0, 1, 2), rule=True)
+
+
 def update(done: ta.UpdateResult, typed: Typed) -> Told:
-    lines = aligned(
-        [["step", "state", ""], *([s.name, s.state, s.told or s.why] for s in done.steps)], (0, 1, 2), rule=True
-    )
+    lines = step_lines(done.steps)
     lines += ["", f"round {done.number}: {' '.join(done.reasons)}", f"in use: {done.finetuned} ({done.updates})"]
     stopped = [" ".join(done.reasons)] if done.state == "stopped" else []
     lines += ["", *done.trained_on_removed]
