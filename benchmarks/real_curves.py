@@ -32,7 +32,8 @@ import numpy as np
 from benchmarks.report import environment, print_environment, print_table, write_result
 from tiktokactions.study import posterior as product
 from tiktokactions.study.budget import next_trial
-from tiktokactions.study.error_laws import CONSULTED, consulted, error_law, error_laws, fit_error_law
+from tiktokactions.study.error_laws import consulted, error_law, error_laws, fit_error_law
+from tiktokactions.study.extrapolation import plateau_of
 from tiktokactions.study.families import PAPER, Family, cdf_family
 from tiktokactions.study.fitting import Fit, fit_family
 from tiktokactions.study.least_squares import Array
@@ -281,8 +282,9 @@ def fitted(task: Task, law: Family) -> Fit:
 
 
 def ours(task: Task, prior: Prior) -> product.Posterior:
-    fits = [fitted(task, law) for law in error_laws() if law.name in CONSULTED]
-    return posterior(task.measured, functools.partial(consulted, fits), prior=prior)
+    fits = [fitted(task, law) for law in error_laws()]
+    plateau = plateau_of(task.measured, fits)
+    return posterior(task.measured, functools.partial(consulted, fits), prior=prior, plateau=plateau)
 
 
 def reliability(tasks: Sequence[Task], priors: dict[str, Prior]) -> list[tuple[str, int, float, float]]:
@@ -325,7 +327,7 @@ def judge(tasks: list[Task], priors: dict[str, Prior], with_cdfs: bool) -> dict[
     inside: dict[tuple[str, float], list[bool]] = defaultdict(list)
     seconds = []
     for task in tasks:
-        for name in CONSULTED:
+        for name in (law.name for law in error_laws()):
             FITTED.pop((task.name, name), None)  # so that the time is that of a whole answer
         began = time.process_time()
         ends = ours(task, priors[task.data]).quantiles(task.shares, CHANCES)

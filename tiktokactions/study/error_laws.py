@@ -20,6 +20,8 @@ LEAST_ERROR = 1e-4
 CONSULTED = ("M3", "M4")
 """The laws between which and its own centre the posterior takes the middle: the choice that erred least on real curves
 (``docs/log.md``)."""
+PLATEAUS = 0.25
+"""The chance of a plateau before anything was measured."""
 FARTHEST = 1e6
 """Times the largest size: beyond it no size is looked for."""
 
@@ -49,6 +51,10 @@ def _m4(x: Array, p: Array) -> Array:
         below, above = -np.logaddexp(0, -t), -np.logaddexp(0, t)
         t = np.clip(t - (below - alpha * above - wanted) / (np.exp(above) + alpha * np.exp(below)), -60, 60)
     return np.asarray(np.log(least + width * np.exp(-np.logaddexp(0, -t))))
+
+
+def _plateau(x: Array, p: Array) -> Array:
+    return np.asarray(np.logaddexp(p[:, :1] - np.exp(p[:, 1:2] + x), p[:, 2:3]))
 
 
 def error_law(
@@ -116,6 +122,24 @@ _FORMS: tuple[
 def error_laws() -> tuple[Family, ...]:
     """M1 to M4."""
     return tuple(error_law(name, names, form, low, high, tried) for name, form, names, low, high, tried in _FORMS)
+
+
+@functools.cache
+def plateau_law() -> Family:
+    """The error falls exponentially, and soon nothing but a rest is left: what curves seldom do, and few sizes cannot rule
+    out."""
+    tried = (0.0, 2.0, 4.0), (0.0, 1.0, 1.8), (-8.0, -3.0, -1.2)
+    return error_law("plateau", ("beta", "rate", "least"), _plateau, (-9, -3, -12), (9, 4, -0.01), tried)
+
+
+def plateau_chance(plateau: Fit, others: Sequence[Fit]) -> float:
+    """How probable the plateau is beside M2 and M3, which have as many parameters, by their AICc; 0.25 before anything was
+    measured."""
+    best = min((fit.aicc for fit in others if fit.name in ("M2", "M3") and fit.aicc is not None), default=None)
+    odds = PLATEAUS / (1 - PLATEAUS)
+    if best is not None and plateau.aicc is not None:
+        odds *= float(np.exp(np.clip((best - plateau.aicc) / 2, -30, 30)))
+    return odds / (1 + odds)
 
 
 def fit_error_law(law: Family, measured: Measurements) -> Fit:

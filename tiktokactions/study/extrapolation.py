@@ -12,7 +12,7 @@ import numpy as np
 
 from tiktokactions.errors import UsageError
 from tiktokactions.records import JsonObject
-from tiktokactions.study.error_laws import consulted, error_laws, fit_error_law
+from tiktokactions.study.error_laws import consulted, error_laws, fit_error_law, plateau_chance, plateau_law
 from tiktokactions.study.every_family import fit_all
 from tiktokactions.study.families import PAPER
 from tiktokactions.study.findings import findings
@@ -20,7 +20,7 @@ from tiktokactions.study.fitting import Fit, ranked
 from tiktokactions.study.least_squares import Array
 from tiktokactions.study.measurements import Measurements
 from tiktokactions.study.options import PAPER_TARGETS, Method
-from tiktokactions.study.posterior import LARGEST_MULTIPLE, LEVEL, Posterior, posterior
+from tiktokactions.study.posterior import LARGEST_MULTIPLE, LEVEL, Plateau, Posterior, posterior
 
 SHOWN = (1, 1.5, 2, 4, 8)
 """Multiples of the largest size at which the accuracy is predicted; the intervals were judged up to the last of them."""
@@ -231,7 +231,14 @@ def extrapolate_measurements(
 
 def _answered(measured: Measurements) -> tuple[list[Fit], Posterior]:
     laws = [fit_error_law(law, measured) for law in error_laws()]
-    return laws, posterior(measured, functools.partial(consulted, laws), test_clips=measured.test_clips)
+    consult, plateau = functools.partial(consulted, laws), plateau_of(measured, laws)
+    return laws, posterior(measured, consult, test_clips=measured.test_clips, plateau=plateau)
+
+
+def plateau_of(measured: Measurements, laws: Sequence[Fit]) -> Plateau:
+    """The curve that ends soon, beside fitted laws."""
+    fit = fit_error_law(plateau_law(), measured)
+    return Plateau(lambda shares: fit.family.value(shares, fit.inside[None])[0], plateau_chance(fit, laws))
 
 
 def _targets(measured: Measurements) -> tuple[float, ...]:

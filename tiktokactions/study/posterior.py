@@ -4,7 +4,8 @@ The prior (``prior.json``, made by ``benchmarks/real_curves.py``) is a mixture o
 sizes that double: some kinds of curves, each with a mean and a covariance. Conditioned on the measurements it is a mixture
 again, in closed form, over kinds and over levels of noise. Its centre is then moved to the middle one of three, itself and
 the laws M3 and M4, so that one that goes astray is outvoted. Its width is multiplied by what made 90 % intervals hold 90 %
-of later points of real curves (split-conformal, by multiple).
+of later points of real curves (split-conformal, by multiple). Real curves seldom end in a plateau; where the measurements do
+not rule one out, the lower half is stretched until the interval reaches it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,6 +39,8 @@ LOCAL = 0.03
 """Standard deviation, in logits, of what a curve does beside its kind."""
 FLOOR = 0.01
 """Standard deviation, in logits, of a mean that no number of runs makes smaller."""
+RULED_OUT = 0.1
+"""A plateau that is less probable is reached by a share of the way only."""
 LARGEST_MULTIPLE = 64.0
 """Beyond so many times the largest size measured nothing is said."""
 
@@ -76,6 +80,14 @@ def prior_from(table: JsonObject) -> Prior:
     return Prior(covariances=roots @ roots.transpose(0, 2, 1), **own)
 
 
+class Plateau(NamedTuple):
+    """A curve that ends soon, and how probable it is."""
+
+    accuracies: Callable[[Array], Array]
+    """(N,) at N shares of the largest size."""
+    chance: float
+
+
 @dataclass(frozen=True)
 class Posterior:
     """A mixture of C Gaussians over the logit of the accuracy at any size: every kind of curve with every level of noise."""
@@ -88,6 +100,7 @@ class Posterior:
     """(laws, N) accuracies at N shares, with which the centre takes the middle."""
     test_clips: int | None
     """Intervals allow for the choice of so many test clips; None: they speak of these clips only."""
+    plateau: Plateau | None = None
 
     @property
     def noise(self) -> float:
@@ -153,13 +166,24 @@ class Posterior:
             variances = variances + _spread_of_one(self.measured.means[-1:]) ** 2 / self.test_clips
         centre = self.weights @ means
         widening, move = self._moved(shares, centre)
+        spread = widening * np.sqrt(self.weights @ (variances + (means - centre) ** 2))
+        stretch = self._stretch(shares, centre + move, spread)
 
         def below(values: Array) -> Array:
-            places = (values - centre - move) / widening + centre
+            off = values - centre - move
+            places = np.where(off < 0, off / stretch, off) / widening + centre
             place = ndtri(np.clip(self.weights @ ndtr((places - means) / np.sqrt(variances)), 1e-9, 1 - 1e-9))
             return np.asarray(ndtr(peaked(place, float(self.prior.peak))))
 
         return below
+
+    def _stretch(self, shares: Array, centre: Array, spread: Array) -> Array:
+        """(N,) 1 or more: by how much the lower half is stretched, so that the interval ends as far below a plateau that is
+        not ruled out as it would below its centre."""
+        if self.plateau is None:
+            return np.ones(len(shares))
+        reaches = (centre - logits(self.plateau.accuracies(shares))) / (1.64 * spread)
+        return 1 + min(1.0, self.plateau.chance / RULED_OUT) * np.maximum(reaches, 0)
 
 
 def posterior(
@@ -168,6 +192,7 @@ def posterior(
     *,
     test_clips: int | None = None,
     prior: Prior | None = None,
+    plateau: Plateau | None = None,
 ) -> Posterior:
     """Condition the prior on what was measured.
 
@@ -176,6 +201,7 @@ def posterior(
         laws: (laws, N) accuracies at N shares of the largest size, by laws that were fitted; None: the prior alone.
         test_clips: how many clips the accuracies were measured on, if intervals shall speak of all such clips.
         prior: instead of the one that comes with the package.
+        plateau: a curve that ends soon, which the intervals reach as far as it is not ruled out.
     """
     prior = prior or shipped_prior()
     freedom = measured.total - len(measured.sizes)
@@ -193,7 +219,7 @@ def posterior(
             of_runs = freedom * np.log(run_variance[level]) + within / run_variance[level]
             scores.append(score - of_runs / 2)
     weights = np.exp(np.array(scores) - max(scores))
-    return Posterior(prior, measured, weights / weights.sum(), laws, test_clips)
+    return Posterior(prior, measured, weights / weights.sum(), laws, test_clips, plateau)
 
 
 def peaked(places: Array, peak: float) -> Array:
