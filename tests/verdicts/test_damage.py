@@ -165,3 +165,13 @@ def test_a_salt_that_changed_places_with_the_checksums(world: Path) -> None:
     ta.dataset_verify(data, repair=True, yes=True)
     assert before in [path.read_bytes() for path in (data / "quarantine").rglob("*") if path.is_file()]
     clean(data, "repaired")
+
+
+@pytest.mark.parametrize("name", ["splits/train.csv", "figures/funnel.svg"])
+def test_a_file_that_looks_like_ours_and_was_never_written(world: Path, name: str) -> None:
+    copy = (world / "data" / name).with_name("copy_of_" + Path(name).name)
+    shutil.copy(world / "data" / name, copy)
+    [found] = ta.dataset_verify(world / "data").open_problems
+    assert (found.kind, found.path) == ("foreign_file", str(copy.relative_to(world / "data")))
+    ta.dataset_verify(world / "data", repair=True, yes=True)
+    assert not copy.exists() and list((world / "data" / "quarantine").rglob(copy.name))

@@ -368,7 +368,7 @@ def _unclaimed(data: Dataset, read: _Read) -> tuple[list[Problem], int]:
     """Files that nothing claims, and how many there are beside the records."""
     folder, found, files = data.folder, list[Problem](), 0
     clips = {claim.clip.path for claim in read.claims.values() if claim.clip is not None}
-    known = {*files_of_ours(folder), SUMS, STAMP, *_reviews_files(folder)}
+    known = {*_known_files(data), SUMS, STAMP, *_reviews_files(folder)}
     for name in _names_below(folder, ""):
         top = name.partition("/")[0]
         if top == "records" and (name.count("/"), name[-5:]) in ((2, ".json"), (1, "nl.gz")):
@@ -386,6 +386,15 @@ def _unclaimed(data: Dataset, read: _Read) -> tuple[list[Problem], int]:
         if kind:
             found.append(Problem(kind, name, video_id, "no record claims this file", sha256=sha256_file(folder / name)))
     return found, files
+
+
+def _known_files(data: Dataset) -> Iterator[str]:
+    """Files that this program writes; in folders only those that it did write, where that is known."""
+    try:
+        sums = read_sums(data.folder) if data.info.checksums and data.settled else None
+    except ChecksumsError:
+        sums = None
+    yield from (name for name in files_of_ours(data.folder) if sums is None or "/" not in name or name in sums)
 
 
 def _names_below(folder: Place, below: str) -> Iterator[str]:
