@@ -27,7 +27,7 @@ def work(job: str) -> str:
 
 def test_crashes_and_hangs_cost_themselves_only() -> None:
     jobs = ["a", "crash", "b", "hang", "c", "exit", "d", "e"]
-    outcomes = {o.job: (o.result, o.failure) for o in run_jobs(jobs, work, workers=2, timeout_s=2.0)}
+    outcomes = {o.job: (o.result, o.failure) for o in run_jobs(jobs, work, workers=2, timeout_s=5.0)}
     assert outcomes == {
         **{job: (job.upper(), None) for job in "abcde"},
         "crash": (None, "worker_crashed"),
