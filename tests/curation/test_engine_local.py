@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 
+from tests.conftest import REPOSITORY
 from tiktokactions.curation.engine_local import run_jobs
 
 pytestmark = pytest.mark.usefixtures("processes")
@@ -58,3 +61,11 @@ def test_jobs_are_drawn_only_as_they_are_needed() -> None:
 
 def test_no_jobs() -> None:
     assert list(run_jobs([], work, workers=2, timeout_s=1)) == []
+
+
+def test_a_script_that_workers_cannot_import_is_told_what_to_do(tmp_path) -> None:
+    script = "from tiktokactions.curation.engine_local import run_jobs\nlist(run_jobs(['a'], str, workers=1, timeout_s=60))\n"
+    (tmp_path / "mine.py").write_text(script)
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1 and 'keep its calls under \'if __name__ == "__main__":\'' in done.stderr.splitlines()[-1]

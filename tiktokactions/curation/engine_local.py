@@ -13,16 +13,23 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import pebble
+
+from tiktokactions.errors import UsageError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 AHEAD_PER_WORKER = 2
 """Jobs handed out beyond the running ones: enough that no worker waits for the listing, few enough that nothing piles up."""
+
+
+class EngineError(UsageError):
+    """The workers or the cluster cannot be used as asked; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,9 @@ def run_jobs(
     ``work`` and the jobs are sent to other processes: a module-level function (or a partial of one) and plain data. Jobs
     are drawn from ``jobs`` only as workers become free. An error in ``work`` is raised here and ends the run, as does a
     KeyboardInterrupt; what is in flight is then discarded.
+
+    Raises:
+        EngineError: no worker can start, as in a script that calls this outside ``if __name__ == "__main__":``.
     """
     context = multiprocessing.get_context("spawn")
     pool = pebble.ProcessPool(max_workers=workers, context=context, initializer=_start_worker, initargs=(os.getpid(),))
@@ -72,6 +82,11 @@ def _outcome(job: Job, future: concurrent.futures.Future[Result], timeout_s: flo
         return Outcome(job, None, "timeout", f"not done after {timeout_s:g} s")
     except pebble.ProcessExpired as error:
         return Outcome(job, None, "worker_crashed", f"the worker process ended with exit code {error.exitcode}")
+    except BrokenProcessPool as error:
+        raise EngineError(
+            "no worker process could start (what one of them says stands above). Workers import your script again: keep its"
+            " calls under 'if __name__ == \"__main__\":'"
+        ) from error
 
 
 def _start_worker(parent: int) -> None:

@@ -25,10 +25,9 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from tiktokactions import __version__
-from tiktokactions.curation.engine_local import Outcome
+from tiktokactions.curation.engine_local import EngineError, Outcome
 from tiktokactions.curation.people import ResolvedDetector, open_detector
 from tiktokactions.curation.resume import Fetched
-from tiktokactions.errors import UsageError
 from tiktokactions.files import local_file, sha256_file, write_atomic
 from tiktokactions.machine import scratch_folder
 from tiktokactions.records import JsonObject
@@ -52,10 +51,6 @@ GPU_BATCH = 128
 """Most pictures (about thirteen videos) that a GPU actor takes at a time."""
 GPU_ANSWER_S = 120.0
 """A GPU actor that takes longer to answer is passed over; the last resort is the worker's own CPU."""
-
-
-class EngineError(UsageError):
-    """The cluster cannot be used as asked; the message says what to do."""
 
 
 # --- the driver ------------------------------------------------------------------------------------------------------
