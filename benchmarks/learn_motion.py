@@ -85,7 +85,10 @@ ARMS: dict[str, dict[str, Any] | None] = {
 }
 """What each arm changes in PRETRAIN; None: nothing is pre-trained. ``target`` names the arm whose model it is."""
 STAGES = (
-    *(("finetuned", arms) for arms in (("pixels", "scratch, longer"), ("pixels, motion masks",), ("latent",), ("scratch",))),
+    *(
+        ("finetuned", arms)
+        for arms in (("pixels", "scratch, longer"), ("pixels, motion masks",), ("latent",), ("scratch",))
+    ),
     ("probe", ("scratch", "pixels", "pixels, motion masks", "latent")),
 )
 """In this order, each with all seeds: a run that is cut short has answered the first questions whole."""

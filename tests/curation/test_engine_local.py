@@ -68,4 +68,6 @@ def test_a_script_that_workers_cannot_import_is_told_what_to_do(tmp_path) -> Non
     (tmp_path / "mine.py").write_text(script)
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 1 and 'keep its calls under \'if __name__ == "__main__":\'' in done.stderr.splitlines()[-1]
+    assert (
+        done.returncode == 1 and "keep its calls under 'if __name__ == \"__main__\":'" in done.stderr.splitlines()[-1]
+    )
