@@ -43,6 +43,9 @@ KNOWLEDGE = read_knowledge()
         ("swimming lessons", "swimming", "generalization"),
         ("wash_the_dishes", "dishwashing", "noun-verb order"),
         ("skipping rope", "jumprope", "consolidation"),
+        ("shoe repairing", "shoerepair", "noun-verb order"),
+        ("cut cake", "cakecutting", "noun-verb order"),
+        ("shooting hoops", "basketball", "generalization"),
     ],
 )
 def test_principles_propose(phrase: str, hashtag: str, principle: str) -> None:
@@ -62,6 +65,12 @@ def test_principles_propose(phrase: str, hashtag: str, principle: str) -> None:
         ("walking the dog|dogwalking", {"dogwalking"}),
         ("water skiing|skiing", {"waterskiing", "skiing"}),
         ("field hockey|ice hockey", {"fieldhockey", "icehockey"}),
+        ("push-up|Push Ups", {"pushups"}),
+        ("chin ups|pull-up|jumping jacks", {"chinups", "pullups", "jumpingjacks"}),
+        ("kick boxing|boxing|kickboxing", {"kickboxing", "boxing"}),
+        ("paddle tennis|tennis|lawn tennis", {"paddletennis", "tennis"}),
+        ("playing ping-pong|table tennis", {"tabletennis"}),
+        ("water-ski|water skiing", {"waterskiing"}),
         ("sit-ups|brushing teeth|toothbrushing", {"situps", "toothbrushing"}),
     ],
 )
@@ -83,6 +92,13 @@ def test_one_hashtag_for_one_action(tmp_path: Path, phrases: str, expected: set[
         ("Klavier spielen", set(), "not English"),
         ("bailar salsa", set(), "not English"),
         ("skateboarden", set(), "not English"),
+        ("fútbol", set(), "not English"),
+        ("Tanz", set(), "not English"),
+        ("bailando bachata", set(), "not English"),
+        ("Geschirr spülen", set(), "'Geschirr spülen': not English"),
+        ("café", {"café"}, ""),
+        ("deadlifts", {"deadlifts"}, ""),
+        ("playing ping-pong", {"playingpingpong", "playingtabletennis", "tabletennis"}, ""),
         ("playing the sitar", {"playingsitar", "sitar"}, ""),
     ],
 )
@@ -92,6 +108,13 @@ def test_typing_errors_and_other_languages_are_said(tmp_path: Path, phrase: str,
     found = propose([str(tmp_path / "mine.txt")], replace(KNOWLEDGE, challenges={}), told.append)
     assert {p.hashtag for p in found} == hashtags
     assert says in "".join(told) and len(told) == bool(says)
+
+
+def test_a_hashtag_names_every_phrase_and_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("shaving beards\nShavingBeard\nwindow cleaning\nlawn tennis", encoding="utf-8")
+    found = {c.hashtag: c for c in candidates_of(propose([str(tmp_path / "mine.txt")], KNOWLEDGE))}
+    assert found["beardshaving"].phrases == ("shaving beards", "ShavingBeard")
+    assert [found[tag].category for tag in ("windowcleaning", "tennis")] == ["kinetics", "sports"]
 
 
 def test_a_target_without_views_is_a_balanced_draw(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,8 +15,14 @@ _ELSEWHERE = frozenset(
     " il lo gli della o os as ao da do na no em uma het een op met naar och pa en i".split()
 )
 """Articles and prepositions of other languages; one beside a word that is not English tells."""
-_ENDINGS = re.compile(r"\w{2,}(ar|er|ir|arse|erse|irse|en|eln|ern|are|ere|ire)")
-"""Infinitives of Spanish, Portuguese, French, German, Dutch and Italian."""
+_ACTIONS_ELSEWHERE = frozenset(
+    "baile ballo boxe boxeo calcio chitarra cocina cozinha cucina danca danse danza escalade fahrrad fiets futbol fussball"
+    " geige geschirr gimnasia ginastica ginnastica gitarre guitarra gymnastique haare klavier natacao natation nuoto ropa"
+    " patinage patinaje pesas platos schach seil tanz velo voetbal".split()
+)
+"""Usual words for actions and their things that no ending tells."""
+_ENDINGS = re.compile(r"\w{2,}(ar|er|ir|arse|erse|irse|en|eln|ern|are|ere|ire|ando|i?endo|cion|ismo)")
+"""Infinitives of Spanish, Portuguese, French, German, Dutch and Italian, and nouns and gerunds."""
 _RARER = 100
 """A typing error is so many times rarer than the word that was meant."""
 _SHORTEST = 6
@@ -33,10 +40,11 @@ class Checked:
 
 def checked(phrase: str, known: frozenset[str]) -> Checked:
     """Correct typing errors, and find phrases in other languages. ``known``: words that need no lexicon."""
-    words = phrase_words(phrase)
+    words = phrase_words(phrase, known)
     strange = [word for word in words if not _is_english(word, known)]
     fixes = {word: fix for word in strange if (fix := correction(word, known))}
-    foreign = [word for word in strange if word not in fixes and (not word.isascii() or _ENDINGS.fullmatch(word))]
+    strange = [word for word in strange if word in fixes or word.removesuffix("s") not in known]
+    foreign = [word for word in strange if word not in fixes and _is_foreign(word)]
     beside = [word for word in words if word in _ELSEWHERE]
     if strange and (foreign or beside or (len(strange) == len(words) > 1 and not fixes)):
         return Checked(phrase, f"'{phrase}': not English as far as the word lists know; give it in English", False)
@@ -59,6 +67,7 @@ def correction(word: str, known: frozenset[str]) -> str:
 
 @lru_cache(maxsize=20_000)
 def _is_english(word: str, known: frozenset[str]) -> bool:
+    word = _without_accents(word)
     if word in known or word.isdigit() or len(word) < 3 or lemmas(word):
         return True
     if not word.isascii():
@@ -66,6 +75,16 @@ def _is_english(word: str, known: frozenset[str]) -> bool:
     parts = split_hashtag(word, known)
     whole = all(len(part) > 2 and (part in known or bool(lemmas(part))) for part in parts)
     return len(parts) > 1 and whole and (is_gerund(parts[-1]) or all(len(part) > 3 for part in parts))
+
+
+def _is_foreign(word: str) -> bool:
+    plain = _without_accents(word)
+    return not word.isascii() or plain in _ACTIONS_ELSEWHERE or bool(_ENDINGS.fullmatch(plain))
+
+
+def _without_accents(word: str) -> str:
+    """``café`` → cafe, which English writes either way."""
+    return "".join(c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))
 
 
 def _neighbours(word: str) -> Iterator[str]:

@@ -30,6 +30,8 @@ GENERALIZATION, SPECIFICATION = "generalization", "specification"
 NOUN_SUBSTITUTION, NOUN_VERB_ORDER = "noun substitution", "noun-verb order"
 CONSOLIDATION, SOCIAL, AS_IS = "consolidation", "social and cultural", "as it is"
 SOURCES = ("ucf101", "hmdb51", "kinetics400", "something_something_v2")
+_THINGS = ("food", "clothes", "home", "vehicle", "shoe")
+"""Families of things that are no actions, though their names may be verbs as well."""
 CATEGORIES = ("dance", "sports", "fitness", "kinetics", "challenge")
 
 
@@ -133,7 +135,7 @@ def propose(
 
     ``report`` is told of typing errors, which are corrected, and of phrases in other languages, which are left out.
     """
-    found: dict[tuple[str, str], Proposal] = {}
+    found: dict[tuple[str, str, str], Proposal] = {}
     known = knowledge.words
     for source in sources:
         for given in read_phrases(source):
@@ -144,21 +146,23 @@ def propose(
             for proposal in propose_for(phrase, source, knowledge) if read.is_english else ():
                 if read.phrase != given:
                     proposal = replace(proposal, why=f"{proposal.why}; {read.note}")
-                found.setdefault((proposal.hashtag, proposal.principle), proposal)
+                found.setdefault((proposal.hashtag, proposal.principle, phrase), proposal)
     for name, what in knowledge.challenges.items():
         proposal = Proposal(name, "challenge", SOCIAL, what, "knowledge", "a trend that is in no list of classes")
-        found.setdefault((name, SOCIAL), proposal)
+        found.setdefault((name, SOCIAL, what), proposal)
     return list(found.values())
 
 
 def propose_for(phrase: str, source: str, knowledge: Knowledge) -> list[Proposal]:
     """The hashtags that the principles derive from one action phrase."""
-    every = phrase_words(phrase)
+    every = phrase_words(phrase, knowledge.never_splits)
     words = usual_words(content_words(every), knowledge)
     if not words:
         return []
     joined = "".join(words)
-    category = category_of([*every, joined], knowledge)
+    umbrella = umbrella_of(joined, words, knowledge)
+    sure = (knowledge.categories[name] for name in (joined, umbrella) if name in knowledge.categories)
+    category = next(sure, "") or category_of(every, knowledge)
 
     def made(hashtag: str, principle: str, why: str) -> Proposal:
         return Proposal(hashtag, category, principle, phrase, source, why)
@@ -173,7 +177,6 @@ def propose_for(phrase: str, source: str, knowledge: Knowledge) -> list[Proposal
     proposals = [made(own, AS_IS, "the action's own name")]
     if joined != own:
         proposals.append(made(joined, CONSOLIDATION, f"the usual name of '{phrase}'"))
-    umbrella = umbrella_of(joined, words, knowledge)
     if umbrella and umbrella != joined:
         proposals.append(made(umbrella, GENERALIZATION, f"umbrella term of '{phrase}'"))
     words = words if len(words) > 1 else plain
@@ -184,7 +187,7 @@ def propose_for(phrase: str, source: str, knowledge: Knowledge) -> list[Proposal
         if verb is not None and lemma(verb) in knowledge.light_verbs:
             left = usual_words(noun, knowledge)
             proposals.append(made("".join(left), NOUN_SUBSTITUTION, f"the noun alone says '{phrase}'"))
-        elif verb is not None and not umbrella and _acts_on(verb, noun, words):
+        elif verb is not None and not umbrella and _acts_on(verb, noun, words, knowledge):
             proposals.append(
                 made(noun_phrase(verb, noun, knowledge), NOUN_VERB_ORDER, f"people write the noun first for '{phrase}'")
             )
@@ -201,13 +204,15 @@ def usual_words(words: Sequence[str], knowledge: Knowledge) -> tuple[str, ...]:
     return tuple(knowledge.same_words.get(word, knowledge.same_words.get(lemma(word), word)) for word in words)
 
 
-def _acts_on(verb: str, noun: Sequence[str], words: Sequence[str]) -> bool:
-    """Whether a phrase is a verb with its object. Of a base form (``cut fruit``) the noun must be no verb itself (``jump
-    rope``, ``ping pong``), and the two no name that the corpus knows as it is."""
+def _acts_on(verb: str, noun: Sequence[str], words: Sequence[str], knowledge: Knowledge) -> bool:
+    """Whether a phrase is a verb with its object. Of a base form (``cut onions``) the noun must be no verb itself (``jump
+    rope``), and the two no name that the corpus knows as it is; but a thing is one in any case (``cut fruit``)."""
     if verb == words[0] and is_gerund(verb):
         return True
-    if is_gerund(verb):
-        return lemma(noun[-1]) != noun[-1]  # shoes repairing; leaf blowing is in order already
+    if is_gerund(verb):  # shoes repairing, shoe repairing; leaf blowing is in order already
+        return lemma(noun[-1]) != noun[-1] or lemma(verb) in knowledge.action_nouns
+    if len(words) == 2 and knowledge.families.get(lemma(noun[0])) in _THINGS:
+        return True
     is_thing = "VERB" not in lemmas(noun[-1]) or lemma(noun[-1]) != noun[-1]
     return is_thing and bigram_count(*words[:2]) == count_of("".join(words)) == 0.0
 
@@ -281,7 +286,7 @@ def read_hashtag(hashtag: str, knowledge: Knowledge, phrases: Iterable[str] = ()
     """What a hashtag says; the ``phrases`` that it was proposed for say where its words end."""
     words = content_words(split_hashtag(hashtag, knowledge.whole))
     for phrase in phrases:
-        said = content_words(phrase_words(phrase))
+        said = content_words(phrase_words(phrase, knowledge.never_splits))
         ways = (said, said[1:] + said[:1], said[-1:] + said[:-1])
         fits = (way for way in ways if hashtag.startswith(lemma(way[0])) and hashtag.endswith(lemma(way[-1])[-3:]))
         forms = {"".join(way): way for way in (*ways, said[1:], said[:-1])}
@@ -294,7 +299,8 @@ def read_hashtag(hashtag: str, knowledge: Knowledge, phrases: Iterable[str] = ()
     # Only for comparisons: that beatboxing contains boxing does not put it under boxing.
     parts = split_compound(words[0]) if len(words) == 1 and words[0] not in knowledge.whole else words
     one = knowledge.synonyms.get(hashtag, knowledge.synonyms.get(hashtag.removesuffix("s")))
-    usual = (one,) if one else [lemma(word) for word in usual_words(parts, knowledge)]
+    usual = [one] if one else [lemma(word) for word in usual_words(parts, knowledge)]
+    usual = [word for word in usual if word not in knowledge.light_verbs] or usual
     return Reading(hashtag, words, tuple(sorted(lemma(word) for word in parts)), tuple(sorted(usual)))
 
 
@@ -307,8 +313,6 @@ def shared_principle(one: Reading, other: Reading, knowledge: Knowledge) -> str 
     """The principle by which two hashtags mean one action; None if they do not."""
     if one.lemmas == other.lemmas or one.hashtag.removesuffix("s") == other.hashtag.removesuffix("s"):
         return NOUN_VERB_ORDER
-    if one.usual == other.usual:
-        return CONSOLIDATION
     small, large = sorted((one, other), key=lambda reading: len(reading.lemmas))
     rest = list(large.lemmas)
     if all(word in rest and not rest.remove(word) for word in small.lemmas):  # type: ignore[func-returns-value]
@@ -317,6 +321,8 @@ def shared_principle(one: Reading, other: Reading, knowledge: Knowledge) -> str 
             return NOUN_SUBSTITUTION
         if rest == ["dance"] and small.hashtag in knowledge.dances:
             return NOUN_SUBSTITUTION
+    if one.usual == other.usual:
+        return CONSOLIDATION
     for umbrella, member in ((one, other), (other, one)):
         if umbrella_of(member.hashtag, member.words, knowledge) == umbrella.hashtag:
             return GENERALIZATION

@@ -12,7 +12,8 @@ from functools import cache, lru_cache
 _STOP = frozenset(
     "a an the of on in with into from to at for and or not person personal persons something out using by up".split()
 )
-_CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\da-zA-Z_]+")
+_BEGINS = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+"""Where a word begins in ``CamelCase``; letters beyond ASCII belong to the word that they stand in."""
 
 
 @cache
@@ -24,10 +25,19 @@ def _segmenter() -> object:
     return segmenter
 
 
-def phrase_words(phrase: str) -> tuple[str, ...]:
-    """The words of a class name in lower case, without brackets: ``PlayingPiano``, ``ride_bike``, ``hurling (sport)``."""
-    text = re.sub(r"\(.*?\)", " ", phrase.replace("'s", ""))
-    return tuple(word.lower() for part in re.split(r"[^\w]+|_", text) for word in _CAMEL.findall(part))
+def phrase_words(phrase: str, whole: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """The words of a class name in lower case, without brackets: ``PlayingPiano``, ``ride_bike``, ``hurling (sport)``.
+
+    Two that together are in ``whole`` are one: ``push-up``, ``ping pong``.
+    """
+    text = _BEGINS.sub(" ", re.sub(r"\(.*?\)", " ", phrase.replace("'s", "")))
+    words: list[str] = []
+    for word in re.findall(r"\d+|[^\W\d_]+", text.lower()):
+        if words and words[-1] + word in whole:
+            words[-1] += word
+        else:
+            words.append(word)
+    return tuple(words)
 
 
 @lru_cache(maxsize=20_000)
