@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -67,7 +66,6 @@ def correction(word: str, known: frozenset[str]) -> str:
 
 @lru_cache(maxsize=20_000)
 def _is_english(word: str, known: frozenset[str]) -> bool:
-    word = _without_accents(word)
     if word in known or word.isdigit() or len(word) < 3 or lemmas(word):
         return True
     if not word.isascii():
@@ -78,13 +76,7 @@ def _is_english(word: str, known: frozenset[str]) -> bool:
 
 
 def _is_foreign(word: str) -> bool:
-    plain = _without_accents(word)
-    return not word.isascii() or plain in _ACTIONS_ELSEWHERE or bool(_ENDINGS.fullmatch(plain))
-
-
-def _without_accents(word: str) -> str:
-    """``café`` → cafe, which English writes either way."""
-    return "".join(c for c in unicodedata.normalize("NFD", word) if not unicodedata.combining(c))
+    return not word.isascii() or word in _ACTIONS_ELSEWHERE or bool(_ENDINGS.fullmatch(word))
 
 
 def _neighbours(word: str) -> Iterator[str]:
