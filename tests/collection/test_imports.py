@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tiktokactions.collection.session import collect_import
+from tiktokactions.collection.session import collect_export, collect_import
 from tiktokactions.collection.store import Collection, CollectionError
 
 IDS = ("7301444403200000001", "7301448698167296002")
@@ -37,10 +37,15 @@ def test_a_row_of_another_tool_is_kept_under_the_names_of_the_api(tmp_path: Path
     assert found.not_understood == {"nickname": 1, "isAd": 1} and found.unknown == ("region",)
 
 
-def test_where_creators_are_hashed_nothing_else_may_name_them(tmp_path: Path) -> None:
-    (tmp_path / "x.json").write_text(json.dumps([ITEM]))
-    collect_import(tmp_path / "x.json", tmp_path / "c", hash_creators=True)
+@pytest.mark.parametrize("at_once", [True, False], ids=["import", "export"])
+def test_where_creators_are_hashed_nothing_else_may_name_them(tmp_path: Path, at_once: bool) -> None:
+    (tmp_path / "x.json").write_text(json.dumps([ITEM | {"author_name": "Ann", "url": "https://www.tiktok.com/@ann"}]))
+    collect_import(tmp_path / "x.json", tmp_path / "c", hash_creators=at_once)
     [(_, creator, raw)] = stored(tmp_path / "c").values()
+    if not at_once:
+        collect_export(tmp_path / "c", tmp_path / "out.jsonl")
+        raw = json.loads((tmp_path / "out.jsonl").read_text())
+        creator = raw["username"]
     assert creator is not None and creator.startswith("creator-") and raw["username"] == creator
     assert not {"ann", "Ann", "bob"} & set(json.dumps(raw).replace('"', " ").replace("@", " ").split())
 

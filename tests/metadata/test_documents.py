@@ -36,6 +36,12 @@ WATCHED = {
     "Direct Messages": {"Chat History": {"ChatHistory": {"Chat with b:": [{"From": "b", "Content": LINKS[0]}]}}},
 }
 
+WATCHED_IN_FRENCH = {
+    "Activité": {"Historique": {"Liste": [{"Date": "2023-11-14 22:13:20", "Lien": LINKS[0]}]}},
+    "Commentaires": {"Liste": [{"date": "2023-11-14 22:13:20", "comment": "joli", "photo": "N/A", "url": LINKS[1]}]},
+    "Messages": {"Avec b:": [{"From": "b", "Content": LINKS[0]}]},
+}
+
 
 @pytest.mark.parametrize(
     "text",
@@ -52,6 +58,8 @@ WATCHED = {
         pytest.param(json.dumps({"data": [{"type": 1, "item": item, "common": {"x": 1}} for item in ITEMS]}), id="a search"),
         pytest.param(json.dumps([{"itemInfo": {"itemStruct": item}} for item in ITEMS]), id="details"),
         pytest.param("\n".join(map(wrapped, ITEMS)), id="Zeeschuimer"),
+        pytest.param("\n".join(wrapped({"type": 1, "item": item}) for item in ITEMS), id="Zeeschuimer, a search"),
+        pytest.param(json.dumps(WATCHED_IN_FRENCH), id="download your data in French"),
         pytest.param(json.dumps(PLAYLIST), id="yt-dlp -J"),
         pytest.param(json.dumps(WATCHED), id="download your data"),
         pytest.param(json.dumps({k: {str(n): row[k] for n, row in enumerate(API)} for k in API[0]}), id="pandas, columns"),
@@ -59,6 +67,7 @@ WATCHED = {
         pytest.param(json.dumps([int(i) for i in IDS]), id="a JSON list of numbers"),
         pytest.param(json.dumps(LINKS), id="a JSON list of links"),
         pytest.param("\n".join(LINKS), id="links"),
+        pytest.param(" and ".join(link.removeprefix("https://") for link in LINKS), id="links in prose"),
         pytest.param("\n".join(f'"{link}",seen' for link in LINKS), id="links among other things"),
         pytest.param("".join(f"Date: 2023-11-14 UTC\nLink: {link}\n\n" for link in LINKS), id="download your data as text"),
         pytest.param("\n".join(IDS), id="ids"),
@@ -116,6 +125,14 @@ def test_a_file_that_says_nothing(data: bytes, problem: str) -> None:
         list(rows_of(data, "file"))
 
 
+def test_the_day_of_watching_is_not_that_of_the_video() -> None:
+    rows = [*rows_of(json.dumps(WATCHED).encode(), "file"), *rows_of(json.dumps(WATCHED_IN_FRENCH).encode(), "file")]
+    posts = [read_post(row.said or {}) for row in rows]
+    assert [(post.created, post.unknown) for post in posts] == [
+        (None, ("Date",)), (None, ("Date", "Method")), (None, ("Date",)), (None, ("Date", "Comment", "Photo")),
+    ]  # fmt: skip
+
+
 def test_columns_of_nested_values_become_objects_again() -> None:
     table = "id,authorMeta.name,hashtags/0/name,hashtags/1/name,webVideoUrl\n1,ann,a,b,x\n2,bob,,,x"
     first, second = (read_post(row.said or {}, True) for row in rows_of(table.encode(), "file"))
@@ -123,9 +140,9 @@ def test_columns_of_nested_values_become_objects_again() -> None:
 
 
 def test_lists_in_the_notation_of_python_and_r() -> None:
-    table = """id|hashtag_names\n1|['a', "b'c"]\n2|c("a", "b")\n3|["a"]\n4|[{'title': 'a'}]\n"""
+    table = """id|hashtag_names\n1|['a', "b'c"]\n2|c("a", "b")\n3|["a"]\n4|[{'title': 'a'}]\n5|list("a")\n"""
     tags = [read_post(row.said or {}, True).hashtags for row in rows_of(table.encode(), "file")]
-    assert tags == [("a", "b'c"), ("a", "b"), ("a",), ("a",)]
+    assert tags == [("a", "b'c"), ("a", "b"), ("a",), ("a",), ("a",)]
 
 
 @pytest.mark.parametrize("text", ["", "\n", "a\n"])

@@ -47,6 +47,7 @@ def test_the_name_of_a_file(name: str, video_id: str | None, account: str | None
         (f"https://www.tiktok.com/@anna.example/video/{ID}?lang=en", ID, "anna.example"),
         (f"https://www.tiktok.com/@anna.example/photo/{ID}", ID, "anna.example"),
         (f"https://www.tiktokv.com/share/video/{ID}/", ID, None),
+        (f"https://www.tiktokv.com/share/item/{ID}/", ID, None),
         (f"https://m.tiktok.com/v/{ID}.html", ID, None),
         (f"https://www.tiktok.com/embed/v2/{ID}", ID, None),
         (f"https://www.tiktok.com/share?share_item_id={ID}", ID, None),

@@ -234,6 +234,7 @@ def test_every_tool_has_its_table(tool: str, said: dict[str, Any], expected: dic
         pytest.param({"id": "1", "hashtags": {"a": 1}}, "hashtags", "expected a list, got an object", id="hashtags"),
         pytest.param({"id": "1", "region_code": "America"}, "region", "expected a country of two letters", id="region"),
         pytest.param({"id": "1", "url": "https://vm.tiktok.com/ZM8/"}, "creator", None, id="a short link says nothing"),
+        pytest.param({"id": "1", "is_comment_on_comment": "no"}, "id", "a comment, no video", id="comment in 4CAT"),
         pytest.param({"id": "1", "cid": "2", "text": "nice"}, "id", "a comment, no video", id="comment"),
     ],
 )
@@ -243,6 +244,23 @@ def test_what_does_not_fit_is_told_and_never_becomes_text(
     post = read_post(said, is_table=True)
     assert getattr(post, field) is None
     assert problem is None or problem in "; ".join(post.problems.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1,200", 1200),
+        ("1.200", 1200),
+        ("4.500.000", 4_500_000),
+        ("1e+05", 100_000),
+        ("4,5e+06", 4_500_000),
+        ("1.2K", 1200),
+        ("1200.0", 1200),
+        ("1e999", None),
+    ],
+)
+def test_counts_as_people_and_r_write_them(text: str, number: int | None) -> None:
+    assert read_post({"id": "1", "view_count": text}, True).views == number
 
 
 def test_what_a_table_does_not_know_stays_as_it_came() -> None:

@@ -72,10 +72,8 @@ class Reading:
         return tuple(name for name in _SAID if name not in self.said) if self.rows else ()
 
 
-def read_imports(path: Path, hashed: bool) -> Reading:
+def read_imports(path: Path) -> Reading:
     """Read a file of any tool, or a folder of downloads.
-
-    ``hashed``: creators are to be hashed, so columns that may name them are left out.
 
     Raises:
         CollectionError: it cannot be read, or says nothing of any video.
@@ -86,9 +84,9 @@ def read_imports(path: Path, hashed: bool) -> Reading:
         if placed.row.is_table:
             tables.append(placed)
         else:  # not held together: JSON of posts is large, and most of it is left out
-            _take(found, placed, hashed)
+            _take(found, placed)
     for placed in _believed(tables):
-        _take(found, placed, hashed)
+        _take(found, placed)
     if len(found.doubted) * _CHANCE_OF_NUMBERS > found.numbers:
         told = ((found.rows[number][0], found.rows[number][1]["id"]) for number in found.doubted)
         found.rejected += [f"{at}: the id {i} was rounded, by jq or JavaScript; keep ids as text" for at, i in told]
@@ -139,7 +137,7 @@ def _believed(rows: list[_Placed]) -> list[_Placed]:
     return [placed._replace(row=replace(placed.row, is_table=False)) for placed in rows]
 
 
-def _take(found: Reading, placed: _Placed, hashed: bool) -> None:
+def _take(found: Reading, placed: _Placed) -> None:
     where, row, video = placed
     found.count += 1
     if row.said is None:
@@ -170,12 +168,11 @@ def _take(found: Reading, placed: _Placed, hashed: bool) -> None:
     found.said |= {name for name in FIELDS if getattr(post, name) not in (None, ())}
     found.said |= {"hashtags"} if post.caption_hashtags or post.labels else set()
     found.said |= {"caption"} if post.title else set()
-    found.rows.append((where, _api_row(post, hashed)))
+    found.rows.append((where, _api_row(post)))
 
 
-def _api_row(post: Post, hashed: bool) -> JsonObject:
-    """A post under the names of the Research API. Of other tools' further columns the plain ones are kept, unless creators
-    are to be hashed."""
+def _api_row(post: Post) -> JsonObject:
+    """A post under the names of the Research API. Of other tools' further columns the plain ones are kept."""
     is_api = post.tool == API.tool
     row: JsonObject = {name: value for ours, name in NAMES.items() if (value := getattr(post, ours)) is not None}
     if post.caption is None and post.title:
@@ -187,6 +184,6 @@ def _api_row(post: Post, hashed: bool) -> JsonObject:
         row["hashtag_names"] = list(dict.fromkeys(map(clean_hashtag, tags)))
     for key, value in post.rest.items():
         is_known = is_api and key not in post.unknown
-        if is_known or (not hashed and isinstance(value, (str, int, float))):
+        if is_known or isinstance(value, (str, int, float)):
             row.setdefault(key, value)
     return row

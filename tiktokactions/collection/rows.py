@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from tiktokactions.metadata.tables import API
 from tiktokactions.metadata.values import MisfitError, as_key
 from tiktokactions.records import JsonObject
 from tiktokactions.text import clean_hashtag, cleaned, hashtags_in
@@ -104,8 +105,9 @@ def hash_creator(name: str, salt: bytes) -> str:
 
 
 def hashed_creators(row: JsonObject, salt: bytes) -> JsonObject:
-    """The row with every creator's name hashed: the author, the mentioned creators, and those in the caption."""
-    found = dict(row)
+    """The row with every creator's name hashed: the author, the mentioned creators, and those in the caption. What the
+    Research API does not know is left out, for it may name people: addresses, nicknames, numbers of accounts."""
+    found = {name: value for name, value in row.items() if name in API.known - {"author_name"}}
     if found.get("username"):
         found["username"] = hash_creator(str(found["username"]), salt)
     mentioned = found.get("video_mention_list")

@@ -350,7 +350,7 @@ def collect_import(file: Path, output: Path, hash_creators: bool = False) -> Imp
     with contextlib.ExitStack() as stack:
         known = stack.enter_context(Collection(output)).setting("wanted") if (output / DATABASE).is_file() else None
     hashed = hash_creators or bool((known or {}).get("hash_creators"))
-    found = read_imports(file, hashed)
+    found = read_imports(file)
     new = 0
     with dataset_lock(output), Collection(output, create=True) as collection:
         salt = collection.salt() if hashed else None

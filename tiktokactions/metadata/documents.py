@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiktokactions.errors import UsageError
-from tiktokactions.metadata.names import id_in_name, is_platform_id
+from tiktokactions.metadata.names import id_in_address, id_in_name, is_platform_id
 from tiktokactions.metadata.tables import LIST, known_columns, table_of
 from tiktokactions.metadata.values import parsed
 from tiktokactions.records import JsonObject
@@ -23,6 +23,8 @@ csv.field_size_limit(2**31 - 1)  # a transcript, or all comments of a video, may
 DELIMITERS = ",;\t|"
 YOUR_DATA = "TikTok's 'download your data'"
 _LINKS = ("Link", "link", "VideoLink")
+_COMMENT = {"date", "comment", "photo", "url"}
+"""The keys of a comment of one's own."""
 _ID = r"[A-Za-z0-9_-]{6,100}|\d([.,]\d+)?[eE]\+?\d+"
 _NO_VIDEO = re.compile(r"tiktok\w*\.com/(?:music|tag|sticker|effects?|live|(?:share/)?(?:music|user))\b")
 
@@ -154,7 +156,7 @@ def _with_lists(value: Any) -> Any:
 def _lines(text: str) -> Iterator[Row]:
     """Addresses or ids, one or more a line; what stands around them (dates, names) is left out."""
     for number, line in enumerate(text.splitlines(), start=1):
-        links = re.findall(r"https?://[^\s\"'<>,;|]+", line)
+        links = re.findall(r"(?:https?://|(?<![\w./])(?:www|m|vm|vt)\.tiktok)[^\s\"'<>,;|]+", line)
         for link in links:
             yield Row(number, {"link": link})
         word = line.strip().strip("\"',;")
@@ -218,19 +220,33 @@ def _walk(value: object, is_row: bool, origin: str = "") -> Iterator[Row]:
         return
     if isinstance(value.get("data"), dict) and "source_platform" in value:
         if value["source_platform"] in ("tiktok.com", "www.tiktok.com", "tiktok"):
-            yield Row(0, value["data"], origin="Zeeschuimer")
+            inside = list(_walk(value["data"], True, "Zeeschuimer"))
+            yield from inside or [Row(0, value["data"], origin="Zeeschuimer")]
         else:
             yield Row(0, None, f"an item of {value['source_platform']}, expected a video of tiktok.com")
         return
-    link = next((value[name] for name in _LINKS if isinstance(value.get(name), str)), "")
-    if link and not _has_id(value):
-        if not _NO_VIDEO.search(link):
-            yield Row(0, {"link": link}, origin=YOUR_DATA)
+    place = _link_place(value)
+    if place:
+        if not _NO_VIDEO.search(value[place]):
+            # In capitals, since the date of an entry is not that of its video.
+            rest = {name.capitalize(): item for name, item in value.items() if name != place}
+            yield Row(0, {"link": value[place], **rest}, origin=YOUR_DATA)
     elif (table_of(value) is not LIST or (is_row and _has_id(value))) and value.get("_type") != "playlist":
         yield Row(0, value, origin=origin)
     else:
         for item in value.values():
             yield from _walk(item, False, origin)
+
+
+def _link_place(value: JsonObject) -> str:
+    """Where an entry of 'download your data' has its address, in whatever language its keys are; empty if it is none. Of what
+    the person wrote to others nothing is read."""
+    texts = {name: item for name, item in value.items() if isinstance(item, str)}
+    is_comment = "comment" in texts and value.keys() <= _COMMENT
+    if "From" in texts or (_has_id(value) and not is_comment):
+        return ""
+    addresses = (name for name, item in texts.items() if len(texts) == len(value) and id_in_address(item))
+    return next((name for name in _LINKS if name in texts), "") or next(addresses, "")
 
 
 def _has_id(value: JsonObject) -> bool:

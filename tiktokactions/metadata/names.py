@@ -11,7 +11,7 @@ from tiktokactions.machine import DAY_S
 
 _TIKTOK_BEGAN_S = 1_400_000_000
 _ADDRESS_IDS = re.compile(
-    r"tiktokv?\.com/(?:[^\s?#]*/)?(?:video|photo|v|embed|embed/v2|player/v1)/(\d{6,20})"
+    r"tiktokv?\.com/(?:[^\s?#]*/)?(?:video|photo|v|embed|embed/v2|player/v1|share/item)/(\d{6,20})"
     r"|[?&](?:share_)?item_id=(\d{6,20})"
     r"|(?:youtube\.com/(?:watch\?(?:[^\s#]*&)?v=|shorts/|embed/)|youtu\.be/)([\w-]{11})"
 )

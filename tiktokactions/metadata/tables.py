@@ -116,7 +116,7 @@ def _table(tool: str, marks: str, further: str = "", **where: str) -> Table:
     sets = tuple(frozenset(one.split()) for one in marks.split("|"))
     places = {name: tuple(several.split()) for name, several in where.items()}
     heads = {_head(place) for several in places.values() for place in several}
-    return Table(tool, sets, places, frozenset(heads | set(further.split())))
+    return Table(tool, sets, places, frozenset(heads.union(further.split(), *sets)))
 
 
 _WEB = {
@@ -302,11 +302,11 @@ LIST = _table(
     labels="label labels",
     category="category",
     sound="sound music_id",
-    sound_title="sound_title sound track",
+    sound_title="sound_title sound track music",
     region="region region_code country",
     duration_s="duration_s duration video_duration",
     views="views view_count plays play_count",
-    likes="likes like_count",
+    likes="likes like_count diggs",
     comments="comments comment_count",
     shares="shares share_count",
     saves="saves favorites_count",
@@ -316,7 +316,7 @@ _HASHTAGS_OF = ("twitter", "tumblr", "instagram", "tiktok", "bluesky", "threads"
 """Sites of which yt-dlp's ``tags`` are hashtags; elsewhere they are keywords."""
 
 
-_COMMENTS = ("parent_comment_id", "cid", "comment_id", "comment_url")
+_COMMENTS = ("parent_comment_id", "cid", "comment_id", "comment_url", "is_comment_on_comment")
 """Keys of comments, which name their video, too."""
 
 

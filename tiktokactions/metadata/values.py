@@ -98,13 +98,14 @@ def as_region(value: object) -> str:
 
 
 def as_count(value: object) -> int:
-    """``1200``, ``1,200``, ``1200.0`` and the platform's ``1.2K``."""
+    """``1200``, ``1,200``, ``1.200``, ``1200.0``, R's ``1e+05`` and the platform's ``1.2K``."""
     text = str(value).strip().replace("_", "") if isinstance(value, (str, int, float)) and value is not True else ""
     text = re.sub(r"[,\s\u00a0\u202f](?=\d{3}(\D|$))", "", text)
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMB]?)", text.upper())
+    text = text.replace(".", "") if re.fullmatch(r"[1-9]\d{0,2}(\.\d{3})+", text) else text.replace(",", ".")
+    found = re.fullmatch(r"(\d+(?:\.\d+)?(?:E\+?\d\d?)?)([KMB]?)", text.upper())
     if found is None:
         raise MisfitError(f"expected a number, got {_shown(value)}")
-    return round(float(found[1]) * _SCALES[found[2]]) if found[2] or "." in found[1] else int(found[1])
+    return round(float(found[1]) * _SCALES[found[2]]) if not found[0].isdigit() else int(found[1])
 
 
 def as_seconds(value: object) -> float:
@@ -152,7 +153,7 @@ def _listed(value: object, pattern: str) -> list[str]:
     if isinstance(value, str):
         value = parsed(value)
     if isinstance(value, str):
-        r_vector = re.fullmatch(r"c\((.*)\)", value.strip(), re.DOTALL)
+        r_vector = re.fullmatch(r"(?:c|list)\((.*)\)", value.strip(), re.DOTALL)
         return re.split(pattern, r_vector[1].replace('"', "") if r_vector else value)
     if not isinstance(value, (list, tuple)):
         raise MisfitError(f"expected a list, got {_shown(value)}")
