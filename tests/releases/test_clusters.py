@@ -22,6 +22,12 @@ def test_rare_kinds_have_more_than_their_share(size):
     assert balanced_clusters(POINTS, size) == chosen, "the same every time"
 
 
+def test_few_points_are_balanced_too():
+    kinds = np.repeat([0, 1], [24, 6])
+    points = (10 * np.eye(8)[kinds] + 0.5 * np.random.default_rng(1).normal(size=(30, 8))).astype(np.float32)
+    assert np.bincount(kinds[balanced_clusters(points, 8)], minlength=2)[1] >= 3, "of a fifth of the points"
+
+
 @pytest.mark.parametrize("choose", [balanced_clusters, most_telling])
 @pytest.mark.parametrize(
     ("points", "size", "expected"),
@@ -29,9 +35,10 @@ def test_rare_kinds_have_more_than_their_share(size):
         (np.zeros((1, 3)), 1, 1),
         (np.zeros((5, 3)), 3, 3),
         (np.ones((200, 3)), 199, 199),
+        (np.ones((2000, 3)), 100, 100),
         (POINTS[:40], 99, 40),
     ],
-    ids=["one", "equal", "many equal", "fewer than asked for"],
+    ids=["one", "equal", "many equal", "more equal ones than are looked at twice", "fewer than asked for"],
 )
 def test_degenerate_points(choose, points, size, expected):
     chosen = choose(points.astype(np.float32), size)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
 POINTS_A_CLUSTER = 32
-"""On the lowest level, where there are not more clusters than ``MOST_CLUSTERS``."""
+"""On the lowest level, where there are not more clusters than ``MOST_CLUSTERS``; fewer of fewer than 2048 points, which would
+make one or two clusters otherwise, and so a random choice."""
 MOST_CLUSTERS = 4096
 CLUSTERS_A_CLUSTER = 16
 """On the levels above."""
@@ -28,14 +30,13 @@ def balanced_clusters(points: np.ndarray, size: int, seed: int = 0) -> list[int]
         Their indices, ascending. Within a cluster the first come first.
     """
     rng, level, parents = np.random.default_rng(seed), points, list[np.ndarray]()
-    clusters = min(len(points) // POINTS_A_CLUSTER, MOST_CLUSTERS)
+    clusters = min(max(len(points) // POINTS_A_CLUSTER, math.isqrt(len(points) // 2)), MOST_CLUSTERS)
+    held = [np.ones(len(points), int)]
     while clusters >= 2:
         level, assigned = k_means(level, clusters, rng)
         parents.append(assigned)
+        held.append(np.bincount(assigned, held[-1], clusters).astype(int))
         clusters //= CLUSTERS_A_CLUSTER
-    held = [np.ones(len(points), int)]
-    for assigned in parents:
-        held.append(np.bincount(assigned, held[-1]).astype(int))
     wanted = np.array([size])
     for assigned, below in zip([np.zeros(len(held[-1]), int), *reversed(parents)], reversed(held), strict=True):
         shares = np.zeros(len(below), int)
@@ -86,9 +87,10 @@ def _fit(points: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarra
         counts = np.bincount(assigned, minlength=len(centres))
         starts = np.cumsum(counts) - counts
         used = counts > 0
-        moved = np.empty_like(centres)
+        moved = centres.copy()
         moved[used] = np.add.reduceat(points[order], starts[used], axis=0) / counts[used, None]
-        moved[~used] = points[np.argsort(-distances, kind="stable")[: int(np.sum(~used))]]
+        unused = np.flatnonzero(~used)[: len(points)]
+        moved[unused] = points[np.argsort(-distances, kind="stable")[: len(unused)]]
         centres = moved
     return centres, *_nearest(points, centres)
 
