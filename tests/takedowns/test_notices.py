@@ -37,6 +37,10 @@ LINK = "https://www.tiktok.com/@ann.example/video/"
         (f"I am https://www.tiktok.com/@ann; it is\n{LINK}{IDS[0]}", IDS[:1], (), ("ann",), ()),
         (f"bitte l\xf6schen: {LINK}{IDS[0]}", IDS[:1], (), (), ()),
         ("username\nbob\n@cid\n", (), ("bob", "cid"), ("username",), ()),
+        ("account,reason\n@ann,copyright\nbob,privacy\n", (), ("ann", "bob"), ("reason",), ()),
+        ("Do not remove all videos of @ann, only one", (), (), ("ann",), ()),
+        ("Nicht alle Videos von @bob, bitte", (), (), ("bob",), ()),
+        ("rimuovete tutti i video di @bob", (), ("bob",), (), ()),
         ("everything by dora.x\nmy user name is gina\n", (), (), ("dora.x", "gina"), ()),
     ],
 )  # fmt: skip
@@ -99,6 +103,27 @@ def collection(tmp_path: Path) -> Path:
     ta.collect_import(tmp_path / "rows.jsonl", tmp_path / "col")
     ta.collect_export(tmp_path / "col", tmp_path / "rows-out.jsonl")
     return tmp_path / "col"
+
+
+@pytest.mark.parametrize(
+    ("text", "videos", "mentioned"),
+    [
+        ("My a morning in the yard, on https://www.tiktok.com/@ann", IDS[:1], {"ann": 1}),
+        ("My page is https://www.tiktok.com/@ann", IDS[:2], {}),
+        ("the video “My b morning in the yard!” is mine", IDS[1:2], {}),
+    ],
+    ids=["a title and a page", "a page alone", "a title without its hashtags"],
+)
+def test_what_a_notice_names(
+    collection: Path, tmp_path: Path, text: str, videos: list[str], mentioned: dict[str, int]
+) -> None:
+    (tmp_path / "more.jsonl").write_text(
+        json.dumps({"id": IDS[1], "video_description": "My b morning in the yard! 💪 #gym"})
+    )
+    ta.collect_import(tmp_path / "more.jsonl", collection)
+    (tmp_path / "notice.txt").write_text(text, encoding="utf-8")
+    found = ta.takedown(collection, notice=tmp_path / "notice.txt")
+    assert (sorted(found.videos), found.mentioned) == (videos, mentioned)
 
 
 def test_the_desk(collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

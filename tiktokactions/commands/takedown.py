@@ -117,7 +117,8 @@ def _found(said: Notice, folders: Sequence[Place]) -> TakedownResult:
     ids: dict[str, str] = dict.fromkeys(said.ids, "its link or id")
     for folder in (folder for group in groups for folder in group):
         ids = {one.video_id: one.by for one in held_by_name(folder, said)} | ids
-    for name in said.accounts:
+    accounts = (*said.accounts, *(() if ids else said.profiles))
+    for name in accounts:
         for group in groups:
             ids = dict.fromkeys(sorted(ids_of_creator(group, name)), f"the account @{name}") | ids
     held: dict[str, int] = {}
@@ -138,7 +139,7 @@ def _found(said: Notice, folders: Sequence[Place]) -> TakedownResult:
         unknown=tuple(i for i in ids if i not in dead and i not in theirs),
         mentioned={
             name: count
-            for name in said.mentioned
+            for name in (*said.mentioned, *set(said.profiles).difference(accounts))
             if (count := len({i for group in groups for i in ids_of_creator(group, name)} - ids.keys()))
         },
         unclear=said.unclear,

@@ -30,9 +30,17 @@ _LINK = re.compile(r"https?://[^\s\"'<>,;|\])]+|\b(?:www\.|vm\.|vt\.|m\.)?tiktok
 _ACCOUNT = re.compile(r"(?<![\w./@+-])@([\w.]{1,30}\w)")
 _PROFILE = re.compile(r"tiktok\.com/@([\w.-]*[\w-])/?(?:[?#]|$)")
 _WHOLE = re.compile(
-    r"\b(?:all|every\w*|any|account|channel|profile|user|creator|konto|cuenta|compte|alle[sn]?|todos|tous)\b", re.I
+    r"\b(?:all|every\w*|any|account|channel|profile|user|creator|konto|cuenta|compte|alle[sn]?|tod[oa]s|tous|toutes|tutt[ei]"
+    r"|alla|wszystki\w*|все)\b|すべて|全て|全部|所有|모든",
+    re.I,
 )
 """Words of a sentence that asks for all videos of the account that it names."""
+_ONLY = re.compile(
+    r"\b(?:only|just|nur|s[oó]lo|solamente|seulement|uniquement|solo|soltanto|alleen|apenas|somente|tylko|только)\b"
+    r"|\b(?:not|nicht|no|pas|non|niet|não)\s(?:\w+\s){0,2}(?:all|alle|tod[oa]s|tous|toutes|tutt[ei])\b",
+    re.I,
+)
+"""Words of one that does not."""
 _NAME = re.compile(
     r"\b(?:handle|user[ -]?name|nickname|account|profile|channel|creator|user|konto|profil|compte|cuenta|by|von|de|par)"
     r"\W{1,3}(?:(?:is|name|called|ist|est|es)\W{1,3})*([\w.]{1,30}\w)",
@@ -45,6 +53,7 @@ UNREAD = "the attachment "
 _FILE = re.compile(r"\.(?:mp4|m4v|mov|webm|mkv|avi|ts|flv|3gp|wmv|mpe?g|gif)\b", re.I)
 _WORD = re.compile(r"[\w.-]{6,}")
 _MAIL = re.compile(r"\A(?:From |[A-Za-z-]+: [^\n]*\n(?:[ \t][^\n]*\n|[A-Za-z-]+:[^\n]*\n)*\r?\n)")
+_VIDEO_COLUMN = re.compile(r"(?:^|_)id$|url|link|title|caption|file|video")
 _ACCOUNTS = ("creator", "account", "username", "user", "author", "channel", "uploader")
 
 
@@ -58,6 +67,8 @@ class Notice:
     ids: tuple[str, ...]
     accounts: tuple[str, ...]
     """Of which everything is to go."""
+    profiles: tuple[str, ...]
+    """Accounts whose page is given, which is all that is to go if no video is named otherwise."""
     mentioned: tuple[str, ...]
     """Accounts that are named, but not to ask for all of their videos."""
     unclear: tuple[str, ...]
@@ -102,12 +113,13 @@ def read_notice(path: Path) -> Notice:
             raise UsageError(
                 f"`notice` {path}: expected a mail, a table or a text ({error}); save it as text"
             ) from None
-    found: dict[str, dict[str, None]] = {name: {} for name in ("ids", "accounts", "mentioned", "unclear")}
+    found: dict[str, dict[str, None]] = {name: {} for name in ("ids", "accounts", "profiles", "mentioned", "unclear")}
     for text in texts:
         _read_text(text, found)
-    ids, accounts, mentioned, unclear = (tuple(words) for words in found.values())
-    mentioned = tuple(name for name in mentioned if name not in accounts)
-    return Notice(path.name, sha256, "\n".join(texts), ids, accounts, mentioned, unclear, sender, subject, date)
+    ids, accounts, profiles, mentioned, unclear = (tuple(words) for words in found.values())
+    mentioned = tuple(name for name in mentioned if name not in {*accounts, *profiles})
+    said = (ids, accounts, profiles, mentioned, unclear)
+    return Notice(path.name, sha256, "\n".join(texts), *said, sender, subject, date)
 
 
 def _parts(message: email.message.EmailMessage) -> Iterator[str]:
@@ -155,7 +167,8 @@ def _read_text(text: str, found: dict[str, dict[str, None]]) -> None:
     if columns := [number for number, name in enumerate(header) if name in _ACCOUNTS]:
         for row in rows[1:]:
             cells = [cell.strip() for cell in row]
-            others = [cell for number, cell in enumerate(cells) if number not in columns and cell]
+            rest = set(range(min(len(header), len(cells)))).difference(columns)
+            others = [cells[n] for n in rest if cells[n] and _VIDEO_COLUMN.search(header[n])]
             accounts = {cells[n].lstrip("@").lower(): None for n in columns if n < len(cells) and cells[n]}
             found["mentioned" if others else "accounts"] |= accounts
     for line in text.splitlines():
@@ -171,9 +184,9 @@ def _read_text(text: str, found: dict[str, dict[str, None]]) -> None:
         found["unclear"] |= dict.fromkeys(unclear)
         accounts = {name.lower(): None for name in _ACCOUNT.findall(bare)}
         is_list = re.fullmatch(r"[\s*•\-\d.)]*(?:@[\w.]+)?\s*", bare) is not None
-        asks = not any(ids) and (is_list or _WHOLE.search(bare) is not None)
+        asks = not any(ids) and (is_list or (_WHOLE.search(bare) is not None and not _ONLY.search(bare)))
         found["accounts" if asks else "mentioned"] |= accounts
-        found["accounts" if asks or not names_ids else "mentioned"] |= profiles
+        found["accounts" if asks else "mentioned" if names_ids else "profiles"] |= profiles
         found["mentioned"] |= {
             name.lower(): None for name in [*_NAME.findall(bare), *re.findall(r"\A\W*([\w.]{1,30}\w)\W*\Z", line)]
         }
@@ -200,9 +213,16 @@ def held_by_name(folder: Place, notice: Notice) -> list[Held]:
             found.append(Held(video_id, "its bytes"))
         elif stem and _stands_in(plain(name), text):
             found.append(Held(video_id, f"the file {name}"))
-        elif len(title.strip()) >= TITLE and _stands_in(plain(title), text):
+        elif _names(text, title):
             found.append(Held(video_id, f"the title {title.strip()!r}"))
     return found
+
+
+def _names(text: str, title: str) -> bool:
+    """Whether a title stands in a text, if it is long, also without its hashtags and pictures."""
+    core = plain(re.sub(r"#\w+|[^\w\s.,:;!?'’&/()-]", " ", title))
+    is_told = len(title.strip()) >= TITLE and _stands_in(plain(title), text)
+    return is_told or (len(core) >= 2 * TITLE and core.count(" ") > 1 and _stands_in(core, text))
 
 
 def _stands_in(words: str, text: str) -> bool:
