@@ -197,6 +197,9 @@ def test_features_of_a_file(five_clips: Path, tmp_path: Path, by: Any) -> None:
     assert len(chosen) == 3 and ({names[3], names[4]} < set(chosen) or by == "balanced-clusters")
     with pytest.raises(SubsetError, match="no feature for 1 clips"):
         features_from_file(tmp_path / "f.parquet", [row("unknown")])
+    with pytest.raises(SubsetError, match="expected the Parquet file that 'predict' writes") as raised:
+        features_from_file(five_clips / "manifest.parquet", [])
+    assert "\n" not in str(raised.value), "and not the columns that this file has"
 
 
 def test_features_of_a_run(five_clips: Path, tmp_path: Path) -> None:

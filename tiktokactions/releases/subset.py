@@ -236,7 +236,8 @@ def features_in(path: Path) -> tuple[dict[str, int], np.ndarray]:
     try:
         table = pq.read_table(path, columns=["path", "video_id", "feature"])
     except (pa.ArrowException, OSError) as error:
-        told = f"{path}: expected the Parquet file that 'predict' writes with `features` ({error})"
+        reason = str(error).partition(" in ")[0]  # the whole schema would follow
+        told = f"{path}: expected the Parquet file that 'predict' writes with `features` ({reason})"
         raise SubsetError(told) from error
     table = table.filter(pc.is_valid(table["feature"]))
     names = zip(table["path"].to_pylist(), table["video_id"].to_pylist(), strict=True)
