@@ -98,6 +98,7 @@ MISTAKES = [
     pytest.param(["curate", "{tmp}", "-o", "{tmp}/text.txt"], "expected a folder, got a file", id="a file for a folder"),
     pytest.param(["curate", "x://bucket/a", "-o", "{tmp}/d", "--detector", "none"], "x://bucket/a", id="no such store"),
     pytest.param(["dataset", "stats", "{tmp}"], "{tmp}", id="a folder that is no dataset"),
+    pytest.param(["dataset", "stats", "x" * 300], "xxx...: File name too long", id="a text for a path"),
     pytest.param(["dataset", "split", "{tmp}/nowhere"], "nowhere", id="a dataset that is not there"),
     pytest.param(["dataset", "export", "{tmp}", "-o", "{tmp}/o", "--format", "coco"], "{tmp}", id="nothing to export"),
     pytest.param(["hashtags", "select", "{tmp}/nowhere.csv", "-o", "{tmp}/o"], "nowhere.csv", id="a list that is not there"),

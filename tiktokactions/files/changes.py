@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tiktokactions.errors import AccessError, DiskFullError, TiktokactionsError
+from tiktokactions.errors import AccessError, DiskFullError, TiktokactionsError, UsageError
 from tiktokactions.files import objects
 from tiktokactions.files.places import Place, absolute, local_file, local_path, located, sha256_file, stored_path
 from tiktokactions.machine import NO_SPACE, scratch_folder, tell
@@ -346,12 +346,15 @@ def disk_errors(written_to: Place | None = None) -> Iterator[None]:
     Raises:
         DiskFullError: no space left; what was finished is kept.
         AccessError: the operating system refuses a file or folder.
+        UsageError: a name that is longer than the file system allows.
     """
     try:
         yield
     except TiktokactionsError:
         raise
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UsageError(f"{str(error.filename)[:60]}...: {os.strerror(error.errno)}. Expected a path.") from error
         if error.errno not in NO_SPACE | NO_ACCESS:
             raise
         refused = f"{error.filename or written_to or 'the disk'}: {os.strerror(error.errno or 0)}."
