@@ -14,7 +14,7 @@ from tests.releases.test_growth import A, B, curate
 from tiktokactions.dataset.history import read_events, states_at
 from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.ledger import add_decision
-from tiktokactions.reviews.people import named_reviewer
+from tiktokactions.reviews.people import outside_person
 from tiktokactions.reviews.store import Store
 
 
@@ -42,7 +42,7 @@ def root(made, tmp_path):
 
 def judge(root: Path) -> None:
     store = Store(root / "a")
-    named_reviewer(store, "ann", "outside")
+    outside_person(store, "ann")
     add_decision(store, "ann", Decision("key-of-ann", "a0", "reject"))
     store.close()
     api.review_apply(root / "a")

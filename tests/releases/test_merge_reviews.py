@@ -22,7 +22,7 @@ from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.golden import gold, set_gold
 from tiktokactions.reviews.ledger import add_decisions, all_rows, decision_of, undo_last
 from tiktokactions.reviews.merged import MergedReviews, merge_reviews
-from tiktokactions.reviews.people import disable_reviewer, invite, named_reviewer, reviewer, reviewer_of_token
+from tiktokactions.reviews.people import disable_reviewer, invite, outside_person, reviewer, reviewer_of_token
 from tiktokactions.reviews.store import Store, set_setting, setting
 
 A = ((0, "a0", "ann", ""), (1, "a1", "bob", ""), (3, "both", "dora", ""))
@@ -33,7 +33,7 @@ def decide(dataset: Path, *rows: tuple[str, str, str, str], **changes: Any) -> N
     """(client key, minute, person, what): ``what`` is ``video=verdict`` or ``undo``."""
     store = Store(dataset)
     for key, minute, person, what in rows:
-        named_reviewer(store, person, "outside")
+        outside_person(store, person)
         if what == "undo":
             undo_last(store, person, key)
             continue
@@ -134,9 +134,9 @@ def test_people_settings_and_gold(tmp_path):
     folders = [tmp_path / name for name in ("one", "two", "out")]
     one, two = Store(folders[0]), Store(folders[1])
     _, token = invite(two, "Ann")
-    named_reviewer(one, "ann", "outside")
+    outside_person(one, "ann")
     invite(one, "Bob")
-    named_reviewer(two, "bob", "outside")
+    outside_person(two, "bob")
     disable_reviewer(two, "bob")
     for store, verdict in ((one, "accept"), (two, "reject")):
         set_gold(store, "g", verdict)

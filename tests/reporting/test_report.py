@@ -28,7 +28,7 @@ from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.desk import open_desk
 from tiktokactions.reviews.ledger import add_decision
 from tiktokactions.reviews.options import ReviewOptions
-from tiktokactions.reviews.people import named_reviewer
+from tiktokactions.reviews.people import invite
 from tiktokactions.reviews.store import Store
 
 HOSTILE = "<script>alert('x')</script>"
@@ -243,7 +243,7 @@ def test_what_people_said_is_shown_without_their_names(dataset: Path, tmp_path: 
     ids = sorted(path.stem for path in (copy / "thumbs").glob("*.jpg"))[:2]
     store = Store(copy)
     for name, verdicts in (("Ann Smith", ("accept", "reject")), ("Bob", ("accept", "accept"))):
-        person = named_reviewer(store, name)
+        person, _ = invite(store, name)
         for number, (video_id, verdict) in enumerate(zip(ids, verdicts, strict=True)):
             add_decision(store, person.id, Decision(f"{name[:3]}-key-{number:04d}", video_id, verdict))
     store.close()
@@ -293,7 +293,7 @@ def test_its_commands_make_the_dataset_again(dataset: Path, tmp_path: Path, monk
     rows = pq.read_table(old / "manifest.parquet").to_pylist()
     ids = [row["video_id"] for row in rows if row["status"] == "accepted"]
     with closing(open_desk(api.Dataset(old), ReviewOptions(reviewers_per_video=2, sample=2))) as desk:
-        people = [named_reviewer(desk.store, name).id for name in ("Ann", "Bob")]
+        people = [invite(desk.store, name)[0].id for name in ("Ann", "Bob")]
         for number, (person, video_id) in enumerate(itertools.product(people, ids)):
             answers = dict.fromkeys(desk.item(video_id).record.labels, "no" if video_id == ids[0] else "yes")
             desk.decide(person, Decision(f"key-{number:05}", video_id, "accept", answers=answers))

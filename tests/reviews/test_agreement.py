@@ -48,7 +48,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     ids=["none", "one value only", "never", "the textbook's", "opposite", "always", "three values"],
 )
 def test_cohens_kappa(pairs: list[Any], kappa: float | None) -> None:
-    assert cohen_kappa(pairs) == (kappa if kappa is None else pytest.approx(kappa))
+    assert cohen_kappa(pairs)[0] == (kappa if kappa is None else pytest.approx(kappa))
 
 
 MISSING = "."
@@ -328,7 +328,7 @@ def test_the_report(store: Store) -> None:
     table = ["yy"] * 20 + ["yn"] * 5 + ["ny"] * 10 + ["nn"] * 15
     for n, pair in enumerate(table):
         for person, answer in zip(("ann", "ben"), pair, strict=True):
-            people.named_reviewer(store, person.title())
+            people.invite(store, person.title())
             verdict = "accept" if answer == "y" else "reject"
             ledger.add_decision(store, person, says(f"v{n}", verdict, seconds=2.0 if person == "ann" else 4.0))
     ledger.add_decision(store, "ann", says("v99", "skip"))

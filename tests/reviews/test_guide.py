@@ -10,9 +10,12 @@ import pytest
 from tests.reviews.web.visits import Visitor, decision
 from tests.reviews.worlds import a_desk, doubtful, says
 from tiktokactions.errors import UsageError
+from tiktokactions.reviews.answers import import_answers
 from tiktokactions.reviews.decisions import DecisionError
 from tiktokactions.reviews.golden import set_gold
-from tiktokactions.reviews.guide import read_guide
+from tiktokactions.reviews.guide import read_labels
+from tiktokactions.reviews.tasks import labelling_configuration
+from tiktokactions.takedowns.reviews import take_down_reviews
 
 CSV = "label,definition,example\ndance,moves to music,v01\nhand stand,on both hands,pic.png\njump,,https://e.org/a?b=1&c\n"
 TOML = """[[labels]]
@@ -54,14 +57,14 @@ def written(folder: Path, name: str = "list.csv", text: str = CSV) -> str:
     ],
 )
 def test_a_list_is_read(tmp_path: Path, name: str, text: str) -> None:
-    found = read_guide(written(tmp_path, name, text), None, {"v01"}.__contains__)
-    said = [(entry.label, entry.definition, entry.video_id, entry.address) for entry in found.labels]
+    found = read_labels(Path(written(tmp_path, name, text)), {"v01"}.__contains__)
+    said = [(entry.label, entry.definition, entry.video_id, entry.address) for entry in found]
     assert said == [
         ("dance", "moves to music", "v01", ""),
         ("hand stand", "on both hands", "", ""),
         ("jump", "", "", "https://e.org/a?b=1&c"),
     ]
-    assert [entry.file and entry.file.name for entry in found.labels] == [None, "pic.png", None]
+    assert [Path(entry.file).name for entry in found] == ["", "pic.png", ""]
 
 
 @pytest.mark.parametrize(
@@ -83,9 +86,44 @@ def test_a_list_is_read(tmp_path: Path, name: str, text: str) -> None:
 )
 def test_a_list_that_makes_no_sense(tmp_path: Path, name: str, text: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
-        read_guide(written(tmp_path, name, text), None, {"v01"}.__contains__)
+        read_labels(Path(written(tmp_path, name, text)), {"v01"}.__contains__)
     with pytest.raises(UsageError, match="cannot be read"):
-        read_guide(None, str(tmp_path / "none.md"), lambda name: False)
+        a_desk(tmp_path / "data", doubtful(1), guidelines=str(tmp_path / "none.md"))
+
+
+def test_they_are_remembered_until_somebody_ends_them(tmp_path: Path) -> None:
+    """Answers that are imported later are held to the list, and gold answers."""
+    data, lists = tmp_path / "data", written(tmp_path / "lists")
+    a_desk(data, doubtful(3), label_list=lists, guidelines=str(tmp_path / "lists/how.md")).close()
+    (tmp_path / "lists/list.csv").unlink()
+    table = tmp_path / "answers.csv"
+    table.write_text(
+        "video_id,verdict,labels,segments\nv00,accept,dance,\nv01,accept,dnace,\n"
+        'v02,accept,,"[{""start_s"": 7, ""end_s"": 8, ""labels"": [""fyp""]}]"\n'
+    )
+    with closing(a_desk(data)) as desk:
+        assert [entry.label for entry in desk.guide.labels] == ["dance", "hand stand", "jump"]
+        assert "Watch it" in desk.guide.html() and Path(desk.guide.labels[1].file).name == "pic.png"
+        for as_gold, added in ((True, 1), (False, 1)):
+            found = import_answers(desk, table, as_gold)
+            assert found.added == added, found
+            assert [line.partition(" is not on this")[0] for line in found.refused] == [
+                "row 3: labels: 'dnace'",
+                "row 4: labels: 'fyp'",
+            ]
+        assert 'value="hand stand"' in labelling_configuration(desk) and 'value="fyp"' not in labelling_configuration(
+            desk
+        )
+    take_down_reviews(data, ["v01"])
+    with closing(a_desk(data)) as desk:
+        assert desk.guide.examples == [], "what was taken down is no example any more"
+    assert b"v01" not in (data / "reviews.sqlite").read_bytes()
+    with closing(a_desk(data, guidelines="none")) as desk:
+        assert (desk.guide.guidelines, len(desk.guide.labels)) == ("", 3)
+    with closing(a_desk(data, label_list="none")) as desk:
+        assert import_answers(desk, table).added == 2
+    with closing(a_desk(data)) as desk:
+        assert desk.guide.labels == ()
 
 
 def test_only_listed_labels_are_given_offered_and_found(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_status_invite_export_import(tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "a.csv").write_text("video_id,verdict,annotator\nv00,reject,Dan\nv01,accept,Dan\nv05,accept,Dan\n")
     assert cli.main(["review", "import", data, str(tmp_path / "a.csv")]) == 1
     said = capsys.readouterr()
-    assert "2 answers taken in, 0 known before, 1 refused" in said.out and "line 4: video 'v05'" in said.err
+    assert "2 answers taken in, 0 known before, 1 refused" in said.out and "row 4: video 'v05'" in said.err
     assert cli.main(["review", "status", data]) == 0
     out = capsys.readouterr().out
     assert "2 videos judged, 1 decided, 1 conflicts open (1 judgements a video)" in out

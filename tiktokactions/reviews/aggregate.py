@@ -11,7 +11,6 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tiktokactions.reviews.consensus import Consensus, agreed, consensus
 from tiktokactions.reviews.decisions import EVERY_OTHER, Decision, Gold, Verdict
@@ -20,9 +19,6 @@ from tiktokactions.reviews.ledger import in_force_by_video
 from tiktokactions.reviews.options import Method
 from tiktokactions.reviews.order import scramble
 from tiktokactions.reviews.store import Store, reviewers_per_video
-
-if TYPE_CHECKING:
-    from crowdkit.aggregation import GLAD, MACE
 
 ITERATIONS, RESTARTS = 50, 5
 """How often a model estimates anew, and (MACE) from how many starting points."""
@@ -175,6 +171,7 @@ def most_probable(
         return {task: (answer, 1.0) for task, _, answer in answers}  # all say the same: there is nothing to estimate
     import numpy
     import pandas
+    from crowdkit.aggregation import GLAD, MACE, DawidSkene
 
     answers, found, later = _left_out(answers, method, known or {})
     tasks = sorted({task for task, _, _ in answers})
@@ -183,15 +180,14 @@ def most_probable(
     right = {number[task]: said for task, said in (known or {}).items() if task in number}
     with warnings.catch_warnings(action="ignore"):  # crowd-kit uses functions that newer versions of pandas deprecate
         if method == "dawid-skene":
-            from crowdkit.aggregation import DawidSkene
-
             table = pandas.DataFrame(rows, columns=["task", "worker", "label"])
             series = pandas.Series(right, dtype=object) if right else None
             probabilities = DawidSkene(n_iter=ITERATIONS).fit_predict_proba(table, true_labels=series)
         else:
             rows += [(n, f"\0{anchor}", said) for n, said in sorted(right.items()) for anchor in range(ANCHORS)]
             table = pandas.DataFrame(rows, columns=["task", "worker", "label"])
-            probabilities = _model(method).fit_predict_proba(table)
+            mace = MACE(n_restarts=RESTARTS, n_iter=ITERATIONS, random_state=0)
+            probabilities = (mace if method == "mace" else GLAD(n_iter=ITERATIONS)).fit_predict_proba(table)
     answers_of_model = [str(name) for name in probabilities.columns]
     probable: dict[Task, dict[str, float]] = {}
     for n, row in zip(probabilities.index, probabilities.fillna(0.0).to_numpy(), strict=True):
@@ -254,11 +250,3 @@ def _by_skill(
         if len(shares) == 1 or (shares[0][0] - shares[1][0]) / total > TIE:
             outcome[task] = (shares[0][1], shares[0][0] / total)
     return outcome
-
-
-def _model(method: Method) -> GLAD | MACE:
-    from crowdkit.aggregation import GLAD, MACE
-
-    if method == "mace":
-        return MACE(n_restarts=RESTARTS, n_iter=ITERATIONS, random_state=0)
-    return GLAD(n_iter=ITERATIONS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -27,19 +26,28 @@ Interval = tuple[float | None, float | None]
 # --- coefficients --------------------------------------------------------------------------------------------------
 
 
-def cohen_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
+def cohen_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> tuple[float | None, float | None, float | None]:
     """Cohen's kappa of two people (J. Cohen, 1960): agreement beyond what two people would reach who answer at random,
-    each with their own shares of answers. ``pairs``: what the two said about the same video.
+    each with their own shares of answers; and its 95 % interval, by bootstrap over the videos. ``pairs``: what the two said
+    about the same video.
 
     None where it is undefined: no pairs, or both gave the same answer to every video.
     """
-    if not pairs:
-        return None
-    n = len(pairs)
-    one, other = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
-    observed = sum(a == b for a, b in pairs) / n
-    expected = sum(one[value] * other[value] for value in one) / n**2
-    return None if math.isclose(expected, 1.0) else (observed - expected) / (1 - expected)
+    patterns = Counter(pairs)
+    values = list(dict.fromkeys(value for pair in patterns for value in pair))
+    one, other = ([[pair[side] == value for value in values] for pair in patterns] for side in (0, 1))
+    first, second = (np.array(said, float).reshape(len(patterns), len(values)) for said in (one, other))
+
+    def kappas(drawn: np.ndarray) -> np.ndarray:
+        n = max(1, len(pairs))
+        observed = drawn @ (first * second).sum(1) / n
+        expected = ((drawn @ first) * (drawn @ second)).sum(1) / n**2
+        usable = (expected < 1 - 1e-9) & bool(pairs)
+        return (observed[usable] - expected[usable]) / (1 - expected[usable])
+
+    counts = list(patterns.values())
+    found = [float(value) for value in kappas(np.array([counts], float))]
+    return (*(found or [None]), *_bootstrap(counts, kappas))
 
 
 def krippendorff_alpha(units: Sequence[Sequence[Hashable]]) -> float | None:
@@ -79,23 +87,6 @@ def alpha_interval(units: Sequence[Sequence[Hashable]]) -> Interval:
         return 1 - (drawn @ different)[expected > 0] / expected[expected > 0]
 
     return _bootstrap(list(patterns.values()), alphas)
-
-
-def kappa_interval(pairs: Sequence[tuple[Hashable, Hashable]]) -> Interval:
-    """95 % interval of Cohen's kappa: bootstrap over the videos."""
-    patterns = Counter((str(a), str(b)) for a, b in pairs)
-    values = sorted({value for pair in patterns for value in pair})
-    one = np.array([[a == value for value in values] for a, _ in patterns], float)
-    other = np.array([[b == value for value in values] for _, b in patterns], float)
-
-    def kappas(drawn: np.ndarray) -> np.ndarray:
-        n = len(pairs)
-        observed = drawn @ (one * other).sum(1) / n
-        expected = ((drawn @ one) * (drawn @ other)).sum(1) / n**2
-        usable = expected < 1
-        return (observed[usable] - expected[usable]) / (1 - expected[usable])
-
-    return _bootstrap(list(patterns.values()), kappas)
 
 
 def _bootstrap(counts: Sequence[int], statistic: Callable[[np.ndarray], np.ndarray]) -> Interval:
@@ -252,7 +243,12 @@ def review_report(store: Store, leases: Mapping[str, int] | None = None) -> Revi
         alpha_verdict_low=alpha_low,
         alpha_verdict_high=alpha_high,
         labels=label_agreements(units),
-        alpha_labels=krippendorff_alpha([label_sets(decisions) for decisions in units.values()]),
+        alpha_labels=krippendorff_alpha(
+            [
+                [frozenset(d.labels) for d in ds if d.verdict == "accept" and not d.prefilled and d.labels is not None]
+                for ds in units.values()
+            ]
+        ),
         precision=precision,
         precision_all=overall,
         flagged=len({flag.video_id for flag in set_aside(store)}),
@@ -305,12 +301,6 @@ def seen_per_hashtag(
     return {label: (number, seen[label]) for label, number in decided.most_common()}
 
 
-def label_sets(decisions: Sequence[Decision]) -> list[frozenset[str]]:
-    """The sets of labels that people gave to a video they accepted."""
-    said = [d for d in decisions if d.verdict == "accept" and not d.prefilled]
-    return [frozenset(d.labels) for d in said if d.labels is not None]
-
-
 def _unprimed(decision: Decision) -> Decision:
     """A decision without labels that were marked before anybody looked: those measure nothing."""
     return replace(decision, labels=None, answers=None) if decision.prefilled else decision
@@ -342,7 +332,7 @@ def pair_agreements(videos: Sequence[Sequence[tuple[str, str]]]) -> list[PairAgr
         for (one, this), (other, that) in itertools.combinations(sorted(said_of), 2):
             pairs[one, other].append((this, that))
     found = [
-        PairAgreement(a, b, len(said), sum(x == y for x, y in said), cohen_kappa(said), *kappa_interval(said))
+        PairAgreement(a, b, len(said), sum(x == y for x, y in said), *cohen_kappa(said))
         for (a, b), said in pairs.items()
     ]
     return sorted(found, key=lambda pair: (-pair.videos, pair.a, pair.b))

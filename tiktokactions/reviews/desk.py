@@ -19,7 +19,7 @@ from tiktokactions.reviews import flags, gallery, golden, items, ledger, queue, 
 from tiktokactions.reviews.agreement import Conflict, ReviewReport, review_report
 from tiktokactions.reviews.decisions import Decision, DecisionError
 from tiktokactions.reviews.folding import catch_up, fold_videos
-from tiktokactions.reviews.guide import Guide, read_guide
+from tiktokactions.reviews.guide import Guide, guide_of
 from tiktokactions.reviews.index import Index, open_index
 from tiktokactions.reviews.indexing import index_manifest
 from tiktokactions.reviews.items import ReviewItem
@@ -353,7 +353,7 @@ def open_desk(
         desk.close()
         raise UsageError(f"{data.folder}: nothing is suggested yet; run 'tiktokactions review suggest {data.folder}'")
     try:
-        return replace(desk, guide=read_guide(options.label_list, options.guidelines, desk.is_there))
+        return replace(desk, guide=guide_of(opened, options.label_list, options.guidelines, desk.is_there))
     except UsageError:
         desk.close()
         raise

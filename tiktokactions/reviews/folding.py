@@ -10,7 +10,7 @@ from tiktokactions.reviews.consensus import Consensus, consensus
 from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.flags import set_aside
 from tiktokactions.reviews.golden import gold
-from tiktokactions.reviews.index import Index, get_meta, meta, put_meta, set_meta
+from tiktokactions.reviews.index import SET_META, Index, meta, set_meta
 from tiktokactions.reviews.ledger import decisions_after, in_force
 from tiktokactions.reviews.store import Store, reviewers_per_video
 
@@ -47,7 +47,8 @@ def fold_videos(index: Index, store: Store, video_ids: Sequence[str], last_id: i
             if video_id in flagged:
                 connection.execute("DELETE FROM leases WHERE video_id=?", (video_id,))
         if last_id is not None:
-            put_meta(connection, "decisions_seen", str(max(last_id, int(get_meta(connection, "decisions_seen") or 0))))
+            before = connection.execute("SELECT value FROM meta WHERE name='decisions_seen'").fetchone()
+            connection.execute(SET_META, ("decisions_seen", str(max(last_id, int(before[0]) if before else 0))))
 
 
 def _write_state(
@@ -85,6 +86,4 @@ def forget_decisions(index: Index) -> None:
         )
         connection.execute("UPDATE queue SET open=1 WHERE NOT open")
         connection.execute("UPDATE places SET rank=0, empty=0")
-        put_meta(connection, "gold", "[]")
-        put_meta(connection, "flags", "[]")
-        put_meta(connection, "decisions_seen", "0")
+        connection.executemany(SET_META, [("gold", "[]"), ("flags", "[]"), ("decisions_seen", "0")])

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+import msgspec
 
 from tiktokactions.errors import UsageError
 from tiktokactions.metadata.documents import table_rows, text_of
 from tiktokactions.records import JsonObject
 from tiktokactions.reviews.decisions import ANSWERS_AT_MOST, Decision, DecisionError, clean_label
+from tiktokactions.reviews.store import Store, set_setting, setting
 
+NONE = "none"
+"""Instead of a file: no list, no guidelines any more."""
 KEYS = 9
 """A list of no more labels is offered as a whole, a digit for each."""
 PLAYED = (".mp4", ".webm")
@@ -25,7 +30,7 @@ class Definition:
     video_id: str = ""
     """The example, one of these three: a video of the dataset, which is then not handed out for judging,"""
     address: str = ""
-    file: Path | None = None
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,16 +70,26 @@ class Guide:
         return MarkdownIt("commonmark", {"html": False}).enable("table").disable("image").render(self.guidelines)
 
 
-def read_guide(label_list: str | None, guidelines: str | None, is_video: Callable[[str], bool]) -> Guide:
-    """Read the files of the options ``label_list`` and ``guidelines``. ``is_video``: whether this is a video of the dataset.
+def guide_of(store: Store, label_list: str | None, guidelines: str | None, is_video: Callable[[str], bool]) -> Guide:
+    """The files of the options ``label_list`` and ``guidelines``, which are remembered; where one is not given what was
+    remembered, and with :data:`NONE` nothing. ``is_video``: whether this is a video of the dataset.
 
     Raises:
         UsageError: a file that cannot be read, or an entry that makes no sense.
     """
-    told = _text(Path(guidelines)) if guidelines else ""
-    if label_list is None:
-        return Guide((), told)
-    path, labels = Path(label_list), dict[str, Definition]()
+    before = msgspec.convert(setting(store, "guide", {}), Guide)
+    told = before.guidelines if guidelines is None else "" if guidelines == NONE else _text(Path(guidelines))
+    listed = () if label_list == NONE else read_labels(Path(label_list), is_video) if label_list else before.labels
+    # An example may have been taken down since.
+    labels = tuple(entry if is_video(entry.video_id) else replace(entry, video_id="") for entry in listed)
+    found = Guide(labels, told)
+    if found != before:
+        set_setting(store, "guide", asdict(found))
+    return found
+
+
+def read_labels(path: Path, is_video: Callable[[str], bool]) -> tuple[Definition, ...]:
+    labels = dict[str, Definition]()
     for where, row in _entries(path):
         try:
             found = _definition(row, path.parent, is_video)
@@ -85,7 +100,7 @@ def read_guide(label_list: str | None, guidelines: str | None, is_video: Callabl
         labels[found.label.casefold()] = found
     if not 1 <= len(labels) <= ANSWERS_AT_MOST:
         raise UsageError(f"{path}: got {len(labels)} labels, expected 1 to {ANSWERS_AT_MOST}")
-    return Guide(tuple(labels.values()), told)
+    return tuple(labels.values())
 
 
 def _text(path: Path) -> str:
@@ -117,14 +132,12 @@ def _definition(row: JsonObject, folder: Path, is_video: Callable[[str], bool]) 
     if not all(isinstance(text, str) for text in (label, definition, example)):
         raise DecisionError("expected texts for label, definition and example")
     known, example = Definition(clean_label(label), definition.strip()), example.strip()
-    if not example:
-        return known
-    if is_video(example):
-        return Definition(known.label, known.definition, video_id=example)
+    if not example or is_video(example):
+        return replace(known, video_id=example)
     if example.startswith(("https://", "http://")):
-        return Definition(known.label, known.definition, address=example)
+        return replace(known, address=example)
     file = folder / example
     if not file.is_file() or file.suffix.lower() not in (*PLAYED, *PICTURES):
         kinds = ", ".join((*PLAYED, *PICTURES))
         raise DecisionError(f"example {example!r}: expected a video of the dataset, an address, or a file ({kinds})")
-    return Definition(known.label, known.definition, file=file.resolve())
+    return replace(known, file=str(file.resolve()))

@@ -163,22 +163,13 @@ def set_queue(index: Index, queue: str, video_ids: Sequence[str]) -> None:
             connection.execute("UPDATE places SET rank=0, empty=0 WHERE queue=?", (queue,))
 
 
+SET_META = "INSERT INTO meta VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET value=excluded.value"
+
+
 def meta(index: Index, name: str) -> str | None:
-    with index.database.connection() as connection:
-        return get_meta(connection, name)
-
-
-def get_meta(connection: sqlite3.Connection, name: str) -> str | None:
-    row = connection.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchone()
+    row = index.database.first("SELECT value FROM meta WHERE name=?", (name,))
     return None if row is None else str(row[0])
 
 
 def set_meta(index: Index, name: str, value: str) -> None:
-    with index.database.write() as connection:
-        put_meta(connection, name, value)
-
-
-def put_meta(connection: sqlite3.Connection, name: str, value: str) -> None:
-    connection.execute(
-        "INSERT INTO meta VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET value=excluded.value", (name, value)
-    )
+    index.database.run(SET_META, (name, value))

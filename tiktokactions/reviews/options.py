@@ -53,10 +53,12 @@ class ReviewOptions:
     label_list: str | None = option(
         None,
         "labels",
-        "only these labels may be given: a CSV or TOML file with label, definition and example (a video id, an address, or a"
-        " file beside it)",
+        "only these labels may be given, here and in imported answers: a CSV or TOML file with label, definition and example"
+        " (a video id, an address, or a file beside it); 'none' ends it (default: as the last time)",
     )
-    guidelines: str | None = option(None, "labels", "a text or Markdown file, shown on the page")
+    guidelines: str | None = option(
+        None, "labels", "a text or Markdown file, shown on the page; 'none' ends it (default: as the last time)"
+    )
 
     def __post_init__(self) -> None:
         people = self.reviewers_per_video

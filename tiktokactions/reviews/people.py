@@ -21,7 +21,8 @@ def invite(store: Store, name: str, role: str = "reviewer") -> tuple[Reviewer, s
         DecisionError: a name that cannot be shown, or the owner's.
     """
     known = reviewer(store, reviewer_id(name))
-    _check_is_inside(known)
+    if known is not None and known.role == "outside":
+        raise DecisionError(f"{known.name}: answers of this name were imported; choose another name")
     if reviewer_id(name).endswith(IMPORTED):
         raise DecisionError(f"{name}: names that end in {IMPORTED.strip()} are those of imported answers")
     if known is not None and known.role == "owner" and role != "owner":
@@ -57,45 +58,26 @@ def reviewer_of_token(store: Store, token: str) -> Reviewer | None:
     return _person(store, "WHERE token_sha256=? AND NOT disabled", _sha256(token))
 
 
-def named_reviewer(store: Store, name: str, role: str = "reviewer") -> Reviewer:
-    """The person of this name, made where there is none: for a server that only this machine reaches, and for imports.
-
-    Raises:
-        DecisionError: a name that cannot be shown, or that belongs to somebody with a token.
-    """
-    wanted = reviewer_id(name)
-    found = reviewer(store, wanted)
-    if role != "outside" and wanted.endswith(IMPORTED):
-        raise DecisionError(f"{name}: names that end in {IMPORTED.strip()} are those of imported answers")
-    if found is None:
-        store.database.run(
-            "INSERT OR IGNORE INTO reviewers(id, name, role, created_utc) VALUES(?, ?, ?, ?)",
-            (wanted, clean_label(name, "name"), role, now_utc()),
-        )
-        found = reviewer(store, wanted)
-    assert found is not None
-    if role != "outside":
-        _check_is_inside(found)
-        if found.has_token or found.disabled:
-            raise DecisionError(f"{found.name}: this name belongs to somebody with an invitation; use that link")
-    return found
-
-
 def outside_person(store: Store, name: str) -> Reviewer:
-    """The person under whose name answers are imported: never one who judges here, who may be somebody else.
+    """The person under whose name answers are imported, made where there is none: never one who judges here, who may be
+    somebody else.
 
     Raises:
         DecisionError: a name that cannot be shown.
     """
+    name = clean_label(name, "name")
     found = reviewer(store, reviewer_id(name))
     if found is not None and found.role != "outside":
-        name = f"{clean_label(name, 'name')[: TEXT_AT_MOST - len(IMPORTED)]}{IMPORTED}"
-    return named_reviewer(store, name, "outside")
-
-
-def _check_is_inside(person: Reviewer | None) -> None:
-    if person is not None and person.role == "outside":
-        raise DecisionError(f"{person.name}: answers of this name were imported; choose another name")
+        name = f"{name[: TEXT_AT_MOST - len(IMPORTED)]}{IMPORTED}"
+        found = reviewer(store, reviewer_id(name))
+    if found is None:
+        store.database.run(
+            "INSERT OR IGNORE INTO reviewers(id, name, role, created_utc) VALUES(?, ?, 'outside', ?)",
+            (reviewer_id(name), name, now_utc()),
+        )
+        found = reviewer(store, reviewer_id(name))
+    assert found is not None
+    return found
 
 
 def disable_reviewer(store: Store, person: str) -> None:

@@ -30,7 +30,7 @@ _FORMULA = re.compile(r"\s*[=+\-@|'\t\r\n＝＋－＠＇]")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 SEPARATOR = "|"
 """Between the labels in one cell of a CSV file."""
-TASK_COLUMNS = ("video_id", "video", "labels", "title", "why", "duration_s", "clip_start_s", "clip_end_s")
+TASK_COLUMNS = ("video_id", "video", "labels", "title", "why", "duration_s", "clip_start_s", "clip_end_s", "fps")
 EXPORTED = {
     name: "annotator" if name == "reviewer" else name
     for name in column_names(Decision)
@@ -84,9 +84,10 @@ def open_videos(desk: Desk, queue: str) -> list[str]:
 def _task_row(desk: Desk, video_id: str, media_url: str | None) -> JsonObject:
     row = desk.index.database.first("SELECT * FROM videos WHERE video_id=?", (video_id,))
     try:
-        reason = evidence(known_record(desk.dataset, video_id), desk.settings)
+        record = known_record(desk.dataset, video_id)
+        reason, fps = evidence(record, desk.settings), record.clip.fps if record.clip is not None else None
     except UnknownVideoError:
-        reason = ""
+        reason, fps = "", None
     assert row is not None
     return {
         "video_id": video_id,
@@ -94,6 +95,7 @@ def _task_row(desk: Desk, video_id: str, media_url: str | None) -> JsonObject:
         "labels": json.loads(row["labels"]),
         "title": row["title"] or "",
         "why": reason,
+        "fps": fps,
         **{name: row[name] for name in ("duration_s", "clip_start_s", "clip_end_s")},
     }
 
@@ -108,13 +110,14 @@ def media_address(clip_path: str | None, media_url: str | None) -> str:
 
 def labelling_configuration(desk: Desk) -> str:
     """Label Studio's page for these tasks, with the names that the import understands."""
-    labels = [count.label for count in desk.label_funnel(LABELS_OFFERED)]
+    labels = desk.guide.names or [count.label for count in desk.label_funnel(LABELS_OFFERED)]
     choices = "\n".join(f"    <Choice value={quoteattr(label)}/>" for label in [*labels, NO_ACTION])
+    parts = "\n".join(f"    <Label value={quoteattr(label)}/>" for label in labels)
     return f"""\
 <View>
   <Header value="$title"/>
   <Text name="why" value="$why"/>
-  <Video name="video" value="$video"/>
+  <Video name="video" value="$video" frameRate="$fps"/>
   <Choices name="verdict" toName="video" choice="single" required="true" showInline="true">
     <Choice value="accept" hotkey="a"/>
     <Choice value="reject" hotkey="r"/>
@@ -123,6 +126,9 @@ def labelling_configuration(desk: Desk) -> str:
   <Choices name="labels" toName="video" choice="multiple" showInline="true">
 {choices}
   </Choices>
+  <TimelineLabels name="segments" toName="video">
+{parts}
+  </TimelineLabels>
   <TextArea name="other_labels" toName="video" placeholder="other actions"/>
   <TextArea name="tags" toName="video" placeholder="free tags"/>
 </View>
@@ -154,19 +160,23 @@ def _annotated_tasks(desk: Desk, names: dict[str, str]) -> Iterator[JsonObject]:
         judgements = [decision for decision in decisions if decision.verdict != "skip"]
         known = desk.index.database.first("SELECT 1 FROM videos WHERE video_id=?", (video_id,))
         if known is not None and judgements:
-            yield {
-                "data": _task_row(desk, video_id, None),
-                "annotations": [_annotation(decision, names) for decision in judgements],
-            }
+            task = _task_row(desk, video_id, None)
+            yield {"data": task, "annotations": [_annotation(decision, names, task) for decision in judgements]}
 
 
-def _annotation(decision: Decision, names: dict[str, str]) -> JsonObject:
+def _annotation(decision: Decision, names: dict[str, str], task: JsonObject) -> JsonObject:
     labels = [*(decision.labels or ()), *([NO_ACTION] if decision.no_action else [])]
     result = [_result("verdict", "choices", {"choices": [decision.verdict]})]
     if labels or decision.labels is not None:  # an empty list says that none of them is in the clip
         result.append(_result("labels", "choices", {"choices": labels}))
     if decision.tags:
         result.append(_result("tags", "textarea", {"text": list(decision.tags)}))
+    for part in decision.segments if task["fps"] else ():
+        # Frames of the clip, counted from 1, both ends among them; what lies outside it has no place there.
+        start, end = (round((part[at] - task["clip_start_s"]) * task["fps"]) for at in ("start_s", "end_s"))
+        if end > max(start, 0) and part["start_s"] < task["clip_end_s"]:
+            value = {"ranges": [{"start": max(start, 0) + 1, "end": end}], "timelinelabels": part["labels"]}
+            result.append(_result("segments", "timelinelabels", value))
     return {
         "unique_id": decision.client_key,
         "annotator": names.get(decision.reviewer, decision.reviewer),

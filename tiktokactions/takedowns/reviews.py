@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.files import Place, local_path
+from tiktokactions.reviews.guide import guide_of
 from tiktokactions.reviews.index import forget, index_path, open_index
 from tiktokactions.reviews.store import Store, store_path
 
@@ -33,6 +34,7 @@ def take_down_reviews(place: Place, ids: Iterable[str]) -> int:
                 for table in ("decisions", "gold", "sampled", "verdicts", "flags"):
                     if connection.execute(f"DELETE FROM {table} WHERE video_id=?", (video_id,)).rowcount:
                         removed.add(video_id)
+        guide_of(store, None, None, lambda video_id: video_id not in wanted)
         with store.database.connection() as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return len(removed)

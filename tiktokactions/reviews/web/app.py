@@ -38,15 +38,6 @@ NO_PAGE = "There is no such page. Videos are found in the gallery."
 _log = logging.getLogger(__name__)
 
 
-class _Static(StaticFiles):
-    """Browsers ask for these files every time, and get them only if they have changed."""
-
-    def file_response(self, *arguments: object, **settings: object) -> Response:
-        response = super().file_response(*arguments, **settings)  # type: ignore[arg-type]
-        response.headers["cache-control"] = "no-cache"
-        return response
-
-
 def create_app(desk: Desk) -> FastAPI:
     """The pages of a desk as an ASGI application. Nobody gets in without a token."""
     templates = Jinja2Templates(HERE / "templates")
@@ -70,7 +61,7 @@ def create_app(desk: Desk) -> FastAPI:
     app.state.web = Web(desk, Sessions(desk.store, desk.dataset), proxies, templates, assets_version())
     for router in (open_api, api, media, pages):
         app.include_router(router)
-    app.mount("/static", _Static(directory=STATIC), name="static")
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(Guard, host=desk.options.host)
     _handle_errors(app)
     _name_the_cookie(app)

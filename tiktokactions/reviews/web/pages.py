@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -119,10 +120,11 @@ def one_video(web: TheWeb, session: Visitor, request: Request, video_id: str) ->
 async def example(web: TheWeb, session: Visitor, request: Request, number: int) -> Response:
     """The file that shows what a label means."""
     labels = web.desk.guide.labels
-    file = labels[number].file if 0 <= number < len(labels) else None
-    if file is None:
-        raise HTTPException(404, "There is no such example.")
-    return await file_response(request, file)
+    file = labels[number].file if 0 <= number < len(labels) else ""
+    try:
+        return await file_response(request, Path(file))
+    except OSError as error:
+        raise HTTPException(404, "There is no such example.") from error
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
