@@ -79,6 +79,13 @@ class Task:
     def shares(self) -> Array:
         return np.array([1.4142 if m == 1.41 else m for m in self.multiples])
 
+    @property
+    def counts_in(self) -> tuple[str, ...]:
+        """The groups whose errors it is part of; a task is rising if a line over the logarithm of the size goes up."""
+        seen = self.measured
+        rises = np.polyfit(np.log(seen.sizes), seen.means, 1, w=np.sqrt(seen.counts))[0] > 1e-9
+        return (self.source, "all", *(["rising"] if rises else []))
+
 
 def read_tasks(folder: Path) -> list[Task]:
     runs: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -336,14 +343,14 @@ def judge(tasks: list[Task], priors: dict[str, Prior], with_cdfs: bool) -> dict[
             for multiple, value, truth in zip(
                 task.multiples.tolist(), found.tolist(), task.truth.tolist(), strict=True
             ):
-                for source in (task.source, "all"):
+                for source in task.counts_in:
                     off[name][source, multiple].append(100 * (value - truth))
         for multiple, (low, _, high), truth in zip(
             task.multiples.tolist(), ends.tolist(), task.truth.tolist(), strict=True
         ):
-            for source in (task.source, "all"):
+            for source in task.counts_in:
                 inside[source, multiple].append(low <= truth <= high)
-    sources = [*sorted({task.source for task in tasks}), "all"]
+    sources = [*sorted({task.source for task in tasks}), "all", "rising"]
     multiples = sorted({multiple for _, multiple in inside})
     rmse = [
         (source, name, *(float(np.sqrt(np.mean(np.square(off[name][source, m])))) for m in multiples))

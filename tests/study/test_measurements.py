@@ -74,11 +74,14 @@ def test_what_was_measured_without_real_videos_is_no_point_of_the_curve(tmp_path
         ("size,accuracy\n100,0.5\n200,nan\n300,0.65\n", "line 3: accuracy is 'nan', expected a number"),
         ("size,accuracy\n100,0.5\n200,\n300,0.65\n", "line 3: accuracy is ''"),
         ("size,accuracy\n100,0,5\n200,0,6\n300,0,65\n", "line 2: more fields than the 2 columns size, accuracy"),
-        ("size;accuracy\n1,000;0,5\n2,000;0,6\n3,000;0,65\n", "line 2: size is '1,000', expected a number"),
+        ("size;accuracy\n1,000;0,5\n2,000;0,6\n3,000;0,65\n", "line 2: size is '1,000', a thousand .* Write 1000"),
+        ("size;accuracy\n1'000'000;0,5\n2;0,6\n3;0,65\n", "line 2: size is .* Write 1000000"),
+        ("size;accuracy\n900;0,5\n1\u202f500;0,6\n3;0,65\n", "line 3: size is .* Write 1500"),
+        (GOOD.replace("100", "10%"), "line 2: size is '10%', expected a number; no per cent"),
         ("size,accuracy\n100,0.5\n100,0.6\n", "1 size.* measured, expected three or more"),
         ("size,accuracy\n100,0.5\n200,0.6\n", "2 size.* measured"),
         ("size;accuracy\n1.000;0,74\n2.000;0,83\n3.000;0,89\n", "line 2: size is '1.000', a thousand .* Write 1000"),
-        ("size,accuracy\n0.1,0.5\n0.5,0.6\n1,0.7\n", "sizes from 0.1 to 1 look like shares; expected numbers"),
+        ("size,accuracy\n0.125,0.5\n0.250,0.6\n1,0.7\n", "sizes from 0.125 to 1 look like shares; expected numbers"),
         (GOOD.replace("size,accuracy", "size,accuracy,accuracy").replace(".5", ".5,0.5"), "column 'accuracy' is there twice"),
         (GOOD + GOOD, "line 5: the header is there again"),
         (GOOD.replace("\n", ",\n"), "line 1: ends with ','"),
@@ -89,7 +92,8 @@ def test_what_was_measured_without_real_videos_is_no_point_of_the_curve(tmp_path
         ("videos_seen,score\n100,0.5\n", "columns videos_seen, score; expected 'size' and 'accuracy'"),
         ("", r"columns \(none\)"),
     ],
-    ids=["percent", "nan", "empty", "decimal commas", "thousands", "one size", "two", "thousand with a point", "shares",
+    ids=["percent", "nan", "empty", "decimal commas", "thousands", "Swiss thousand", "French thousand", "per cent",
+         "one size", "two", "thousand with a point", "shares",
          "doubled column", "joined files", "trailing in all", "trailing in one", "two test sets", "negative",
          "twice", "columns", "no file"],
 )  # fmt: skip
@@ -104,19 +108,23 @@ def test_missing_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "columns", "sizes"),
+    ("text", "columns", "note"),
     [
-        ("Wall time,Step,Value\n1.1,10,0.7\n2.1,20,0.8\n3.1,30,0.9\n", ("Step", "Value"), [10, 20, 30]),
+        ("Wall time,Step,Value\n1.1,10,0.7\n2.1,20,0.8\n3.1,30,0.9\n", ("Step", "Value"), ""),
         ('"Name","State","num_videos","test/acc1"\n"a","finished","10","0.7"\n"b","crashed","10",""\n'
-         '"c","finished","20","0.8"\n"d","finished","30","0.9"\n', ("num_videos", "test/acc1"), [10, 20, 30]),
-        ("timestamp,step,size,acc\n1,0,10,0.7\n2,0,20,0.8\n3,0,30,0.9\n", (None, "acc"), [10, 20, 30]),
+         '"c","finished","20","0.8"\n"d","finished","30","0.9"\n', ("num_videos", "test/acc1"),
+         "1 run(s) that did not finish"),
+        ("Name,_step,size,acc\na,9,10,0.6\na,9,10,0.8\nb,9,20,0.8\nc,9,30,0.9\n", (None, "acc"), ""),
+        ("timestamp,step,size,acc\n1,0,10,0.7\n2,0,20,0.8\n3,0,30,0.9\n", (None, "acc"), ""),
+        ("run_name,step,videos,loss,acc\na,0,10,3.1,\na,1,,2.2,0.4\na,2,,2.1,0.7\na,3,,2.0,\n"
+         "b,0,20,3.1,\nb,1,,2.0,0.8\nc,0,30,3.0,0.6\nc,1,30,2.9,0.9\n", (None, "acc"), "of 8 lines, those with the last"),
     ],
-    ids=["tensorboard", "wandb", "trackio"],
+    ids=["tensorboard", "wandb", "wandb, runs of one name", "trackio", "every step of trackio"],
 )  # fmt: skip
-def test_exports(tmp_path, text, columns, sizes):
+def test_exports(tmp_path, text, columns, note):
     path = written(tmp_path, text)
     found = read_measurements(path, size_column=columns[0], metric_column=columns[1])
-    assert found.sizes.tolist() == sizes and found.means.tolist() == [0.7, 0.8, 0.9]
-    assert found.notes == (("1 run(s) that did not finish were left out",) if "crashed" in text else ())
+    assert found.sizes.tolist() == [10, 20, 30] and found.means.tolist() == pytest.approx([0.7, 0.8, 0.9])
+    assert [told.startswith(note) for told in found.notes] == [True] * bool(note)
     with pytest.raises(ResultsError, match="`metric_column`: got 'top9', expected one of the columns"):
         read_measurements(path, size_column=columns[0], metric_column="top9")

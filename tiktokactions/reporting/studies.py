@@ -69,16 +69,23 @@ def _study_commands(folder: Place, settings: JsonObject) -> tuple[str, ...]:
             files.append(shlex.join(["printf", "%s\\n", *lines]) + f" > {shlex.quote(recipe)}")
             words += [f"--{name}-config", recipe]
     if settings["kind"] == "scaling":
-        words[3:3] = [PurePath(settings["data"]).name, "--sizes", *map(str, settings["sizes"])]
+        words[3:3] = [_data(settings["data"]), "--sizes", *map(str, settings["sizes"])]
     else:
         for name, data in settings["sources"].items():
             is_word = data in (None, SYNTHETIC)  # said by its name alone
-            told = data if is_word or data.startswith(SYNTHETIC) else PurePath(data).name
-            named.append(name if is_word else f"{name}={told}")
+            named.append(name if is_word else f"{name}={_data(data)}")
         words[3:3] = [*named, *(["--size", str(settings["size"])] if settings["size"] else [])]
     words += ["--evaluate-on", PurePath(settings["evaluate_on"]).name, "-o", folder.name]
     words += ["--repeats", str(settings["repeats"]), "--equal", settings["equal"], "--seed", str(settings["seed"])]
-    return (*files, shlex.join(words + (["--stratified"] if settings["stratified"] else [])))
+    words += [f"--{name}" for name in ("stratified", "warm") if settings.get(name)]
+    return (*files, shlex.join(words))
+
+
+def _data(said: str) -> str:
+    """Data without the folder they lie in, synthetic ones with their number."""
+    if not said.startswith(SYNTHETIC):
+        return PurePath(said).name
+    return ":".join(part if part.isdigit() else PurePath(part).name for part in said.split(":", 2))
 
 
 def _progress(folder: Place, result: JsonObject | None) -> list[Block]:

@@ -247,9 +247,9 @@ def _targets(measured: Measurements) -> tuple[float, ...]:
 
 
 def size_at(fit: Fit, target: float, largest: float) -> float | None:
-    """Size in videos at which a fitted curve meets a target; None: never."""
+    """Size in videos at which a fitted curve meets a target; None: never, or before the first video."""
     found = float(fit.family.inverse(np.array([target]), fit.inside[None])[0, 0]) * largest
-    return found if math.isfinite(found) and found > 0 else None
+    return found if math.isfinite(found) and found >= 1 else None
 
 
 def _answer(curves: Posterior, target: float) -> Answer:

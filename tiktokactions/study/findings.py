@@ -9,14 +9,15 @@ import numpy as np
 
 from tiktokactions.study.fitting import Fit
 from tiktokactions.study.measurements import Measurements
-from tiktokactions.study.posterior import Posterior
+from tiktokactions.study.posterior import Posterior, logits
 
 BEYOND_NOISE = 1.65
 """Standard errors that a difference must have to be called one."""
-DEEP = 2.6
-"""Standard errors of a fall that is called a dip: of five steps one falls by two of them by chance often enough."""
-PLATEAU = 0.01
-"""Where four times the data are expected to add less than this, and what was measured does not rise, growth has ended."""
+DEEP = 3.0
+"""Standard errors of a fall that is called a dip: of the fifteen pairs of six sizes, one falls by two of them by chance."""
+PLATEAU, PLATEAU_LOGITS = 0.01, 0.25
+"""Where four times the data are expected to add less than this, as a fraction and in logits (near 0 and 1 every change is
+small), and what was measured does not rise, growth has ended."""
 MISFIT = 0.01
 """A law whose residuals are so improbable beside the spread of runs is said not to fit."""
 
@@ -41,6 +42,8 @@ def findings(measured: Measurements, curves: Posterior, laws: Sequence[Fit], cha
         first.append(
             f"No growth beyond noise: with 90 % less than {100 * more:.2g} points more at four times the data."
         )
+        if chance is None and measured.means[-1] <= 0.55:  # two classes, or more
+            notes.append("a model that only guesses looks like this, too: the number of classes (option classes) tells")
     notes += _dips(measured, curves) or _misfit(measured, laws)  # no law falls, so a dip is also a misfit
     if max(measured.counts) == 1:
         notes.append("one run per size: the spread between runs is guessed from the scatter around the curves")
@@ -62,7 +65,8 @@ def _standard_error(measured: Measurements, curves: Posterior) -> float:
 def _plateau(measured: Measurements, curves: Posterior) -> float | None:
     """What four times the data add at most, with 90 %; None where accuracy grows, or is expected to."""
     (level, _), (middle, most) = curves.quantiles(np.array([1.0, 4.0]), (0.5, 0.9)).tolist()
-    return max(most - level, 0.001) if middle - level < PLATEAU and not _grows(measured, curves) else None
+    ends = middle - level < PLATEAU and np.diff(logits(np.array([level, middle])))[0] < PLATEAU_LOGITS
+    return max(most - level, 0.001) if ends and not _grows(measured, curves) else None
 
 
 def _grows(measured: Measurements, curves: Posterior) -> bool:
@@ -75,16 +79,20 @@ def _grows(measured: Measurements, curves: Posterior) -> bool:
 
 
 def _dips(measured: Measurements, curves: Posterior) -> list[str]:
-    falls = -np.diff(measured.means)
-    among_runs = np.sqrt(measured.within / max(1, measured.total - len(measured.sizes)))
-    errors = max(curves.noise, float(among_runs)) * np.sqrt(1 / measured.counts[1:] + 1 / measured.counts[:-1])
-    deep = np.flatnonzero(falls > DEEP * errors)
-    if not len(deep):
+    """The deepest fall from one size to any larger one, beside its standard error."""
+    counts, means, freedom = measured.counts, measured.means, measured.total - len(measured.sizes)
+    x = np.log(measured.sizes)
+    off = means - np.polyval(np.polyfit(x, means, 1), x)  # single runs say no more than how they scatter
+    among_runs = measured.within / freedom if freedom else float(off @ off) / (len(off) - 2)
+    noise = max(curves.noise, float(np.sqrt(among_runs)))
+    falls = np.triu(means[:, None] - means)
+    errors = noise * np.sqrt(1 / counts[:, None] + 1 / counts)
+    if not (falls > DEEP * errors).any():
         return []
-    worst = int(deep[np.argmax(falls[deep])])
+    first, last = np.unravel_index(np.argmax(falls / errors), falls.shape)
     return [
-        f"accuracy falls by {100 * falls[worst]:.1f} points from {measured.sizes[worst]:,.12g} to"
-        f" {measured.sizes[worst + 1]:,.12g} videos, more than runs vary: a dip that larger sizes may leave, or runs"
+        f"accuracy falls by {100 * falls[first, last]:.1f} points from {measured.sizes[first]:,.12g} to"
+        f" {measured.sizes[last]:,.12g} videos, more than runs vary: a dip that larger sizes may leave, or runs"
         " that were not trained alike"
     ]
 

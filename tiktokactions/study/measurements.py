@@ -17,8 +17,10 @@ from tiktokactions.study.least_squares import Array
 
 SIZE_COLUMNS = ("size", "videos", "pretraining_videos")
 ACCURACY_COLUMNS = ("accuracy", "top1", "top-1")
-GROUPED = re.compile(r"\d{1,3}(\.\d{3})+")
+GROUPED = re.compile(r"[1-9]\d{0,2}([.,'’\s]\d{3})+")
 """A thousand as some languages write it; no measurement has a size with three decimals."""
+RUN_COLUMNS, STEP_COLUMNS = ("run_name", "run", "name"), ("step", "_step")
+"""Columns of an export that has a line for every step logged."""
 FINISHED = ("", "finished")
 """States of runs, as trackers export them, whose last value counts."""
 
@@ -82,7 +84,8 @@ def read_measurements(
 
     Several rows of one size are several runs. With a column ``metric``, rows of one metric are used: ``metric``, else
     ``top1`` or ``accuracy`` where they occur, else the only one there is. With a column ``state``, as trackers export it,
-    runs that did not finish are left out. A column ``test_clips`` says how many clips were tested.
+    runs that did not finish are left out; of a run with several steps the last value counts. A column ``test_clips`` says how
+    many clips were tested.
 
     Args:
         source: the file, or the folder of a study.
@@ -107,6 +110,8 @@ def read_measurements(
         chosen, rows = _of_metric(path, rows, metric)
     kept = [(line, row) for line, row in rows if row.get("state", "").lower() in FINISHED]
     notes = (f"{len(rows) - len(kept)} run(s) that did not finish were left out",) if len(kept) < len(rows) else ()
+    if len(last := _last_of_runs(kept, size_name, accuracy_name)) < len(kept):
+        kept, notes = last, (*notes, f"of {len(kept)} lines, those with the last value of each run are used")
     found: dict[float, list[float]] = {}
     seen: dict[tuple[str, ...], int] = {}
     for line, row in kept:
@@ -194,10 +199,28 @@ def _of_metric(path: Path, rows: Sequence[Row], metric: str | None) -> tuple[str
     return chosen, [(line, row) for line, row in rows if row["metric"] == chosen]
 
 
+def _last_of_runs(rows: Sequence[Row], size: str, accuracy: str) -> list[Row]:
+    """Where runs logged several steps, a line for each run, with its last accuracy; a size may have been logged only once.
+    Other rows as they are."""
+    run, step = (next((n for n in known if rows and n in rows[0][1]), None) for known in (RUN_COLUMNS, STEP_COLUMNS))
+    if run is None or step is None or size == step:
+        return list(rows)
+    sizes = {row[run]: row[size] for _, row in rows if row[size]}
+    runs: dict[tuple[str, ...], list[Row]] = {}
+    for line, row in rows:
+        whole = row | {size: row[size] or sizes.get(row[run], "")}
+        runs.setdefault((row[run], whole[size], row.get("seed", "")), []).append((line, whole))
+    found = []
+    for lines in runs.values():
+        logged = len({row[step] for _, row in lines}) == len(lines)  # else runs of one name, each with its last step
+        found += [max(lines, key=lambda line: (line[1][accuracy] != "", line[0]))] if logged else lines
+    return found
+
+
 def _size(path: Path, line: int, column: str, text: str) -> float:
     if GROUPED.fullmatch(text):
-        plain = text.replace(".", "")
-        raise ResultsError(f"{path}, line {line}: {column} is {text!r}, a thousand with a point? Write {plain}")
+        plain = re.sub(r"\D", "", text)
+        raise ResultsError(f"{path}, line {line}: {column} is {text!r}, a thousand with a separator? Write {plain}")
     size = _number(path, line, column, text)
     if size < 0:
         raise ResultsError(f"{path}, line {line}: size {size:g}, expected a number of videos; 0: without real ones")
@@ -231,5 +254,6 @@ def _number(path: Path, line: int, column: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ResultsError(f"{path}, line {line}: {column} is {text!r}, expected a number; a lost run has no row")
+        hint = "no per cent" if text.endswith("%") else "a lost run has no row"
+        raise ResultsError(f"{path}, line {line}: {column} is {text!r}, expected a number; {hint}")
     return value
