@@ -15,6 +15,7 @@ import tiktokactions as api
 from tests.collection.worlds import TODAY, collect, server_of, video, wanted
 from tiktokactions.collection.sample import view_samples
 from tiktokactions.collection.sandbox import Faults, ResearchServer
+from tiktokactions.collection.store import Collection
 from tiktokactions.hashtags.estimate import FEWEST, estimate
 from tiktokactions.machine import JumpingClock
 
@@ -133,6 +134,20 @@ class Simulated:
                     for i in range(low, high)
                 ]  # fmt: skip
         return found
+
+
+def test_a_busy_evening_before_midnight_is_not_taken_for_a_busy_day(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    tags = {}
+    for number in range(2):
+        times = rng.integers(0, 30, 4000) * 86400 + (3600 * ((rng.normal(21, 2, 4000)) % 24)).astype(int)
+        tags[f"tag{number}"] = (np.sort(times), np.ones(4000, int))
+    server = ResearchServer(Simulated(30, tags), JumpingClock(TODAY), Faults(requests_a_day=100_000))
+    collect(server, tmp_path, list(tags), wanted(200, START, START + timedelta(days=29), random=True))
+    with Collection(tmp_path) as collection:
+        query = "SELECT sum(size) FROM windows WHERE state<>'split' GROUP BY hashtag"
+        sizes = [row[0] / 4000 for row in collection.database.execute(query)]
+    assert len(sizes) == 2 and 0.85 < np.mean(sizes) < 1.15  # with the last two hours alone as a measure: 1.7
 
 
 @pytest.mark.slow

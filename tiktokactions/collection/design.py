@@ -20,8 +20,8 @@ from tiktokactions.collection.store import Collection, WindowState, moment
 from tiktokactions.machine import DAY_S
 from tiktokactions.records import JsonObject
 
-_EVENING_S = 7200
-"""Shorter stretches before midnight hold too few draws to tell how busy they are."""
+_PARTS = 12
+"""Of a day: shorter stretches hold too few draws to tell how busy they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,18 @@ class Rates:
 def rates_of(collection: Collection, hashtag: str) -> Rates:
     """What the windows, the pages and the counted days of a hashtag say of its videos a day."""
     found: list[tuple[float, float, bool]] = []
-    evening = _evening_share(collection, hashtag)
+    shares = _shares_before_midnight(collection, hashtag)
     for state in collection.windows(hashtag):
         if state.state == "done":
             found.append((_middle(state), state.shown / state.window.days, True))
         elif state.oldest is not None:
             # The draws of this stretch came again in its pages.
             read = sum(at >= state.oldest for at in _moments(collection, state.id))
-            found.append((_middle(state), _a_day(read, end_of(state.window.end) - state.oldest, evening), False))
+            found.append((_middle(state), _a_day(read, end_of(state.window.end) - state.oldest, shares), False))
     for day, rows, span_s in collection.database.execute(
         "SELECT day, rows, span_s FROM counts WHERE hashtag=?", (hashtag,)
     ):
-        found.append((float(date.fromisoformat(day).toordinal()), _a_day(rows, span_s, evening), False))
+        found.append((float(date.fromisoformat(day).toordinal()), _a_day(rows, span_s, shares), False))
     days, videos, counted = zip(*sorted(found), strict=True) if found else ((), (), ())
     return Rates(np.array(days), np.array(videos), np.array(counted, bool))
 
@@ -135,21 +135,19 @@ def _middle(state: WindowState) -> float:
     return (state.window.start.toordinal() + state.window.end.toordinal()) / 2
 
 
-def _a_day(rows: float, span_s: float, evening: float) -> float:
+def _a_day(rows: float, span_s: float, shares: np.ndarray) -> float:
     """Videos a day, of ``rows`` in the last ``span_s`` seconds before midnight."""
     whole, rest_s = divmod(span_s, DAY_S)
-    rest = evening * min(rest_s, _EVENING_S) / _EVENING_S
-    rest += (1 - evening) * max(0.0, rest_s - _EVENING_S) / (DAY_S - _EVENING_S)
-    return rows / (whole + rest)
+    return rows / (whole + float(np.interp(rest_s, np.linspace(0, DAY_S, _PARTS + 1), shares)))
 
 
-def _evening_share(collection: Collection, hashtag: str) -> float:
-    """The share of a day's videos that are made in its last two hours (UTC), as the windows show that were only drawn from;
-    one in twelve where there are no draws."""
+def _shares_before_midnight(collection: Collection, hashtag: str) -> np.ndarray:
+    """Which share of a day's videos is made in its last 0, 1, … 12 twelfths (UTC), as the windows show that were only drawn
+    from; equal shares where there are no draws."""
     drawn = [s for s in collection.windows(hashtag) if s.draws and not s.pages]
-    times = [at % DAY_S for state in drawn for at in _moments(collection, state.id)]
-    parts = DAY_S / _EVENING_S
-    return (sum(time >= DAY_S - _EVENING_S for time in times) + 1) / (len(times) + parts)
+    left_s = [DAY_S - at % DAY_S for state in drawn for at in _moments(collection, state.id)]
+    counts = np.histogram(left_s, _PARTS, (0, DAY_S))[0] + 1
+    return np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
 
 
 def _moments(collection: Collection, window: int) -> list[int]:
