@@ -16,7 +16,8 @@ pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from tests.model.made_clips import make_clips
 from tiktokactions import cli
-from tiktokactions.cli.results import evaluation_lines
+from tiktokactions.cli.results import evaluation_lines, finetune
+from tiktokactions.model.run import Run
 
 SMALL = ["--image-size", "32", "--frames", "4", "--stride", "2", "--workers", "0", "--threads", "1", "--device", "cpu"]
 
@@ -52,6 +53,9 @@ def test_json_of_training(runs, work, capsys):
     result = json.loads(out)
     assert code == 0 and result["run"] == str(runs / "finetuned") and result["steps"] == 2 and result["loss"] > 0
     assert result["test"]["videos"] == 4 and 0 <= result["test"]["top1"] <= 1
+    assert "Try `base_lr`" in result["warning"]  # after two steps
+    [told] = [line for line in finetune(Run(runs / "finetuned"), {}).lines if line.startswith("warning: ")]
+    assert result["warning"] in told
 
 
 def test_json_of_evaluation(runs, work, capsys):

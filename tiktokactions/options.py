@@ -68,6 +68,8 @@ def check_bounds(options: DataclassInstance) -> None:
 def checked_options(kind: type[Options], given: Mapping[str, object]) -> Options:
     """``kind(**given)``, where every name is known and every value is of its option's type.
 
+    What is not given is the option's default, or what the ``recipe`` that is asked for has in ``kind.RECIPES``.
+
     Raises:
         UsageError: an unknown option, one that is missing, a value of another type or one out of range.
     """
@@ -79,7 +81,9 @@ def checked_options(kind: type[Options], given: Mapping[str, object]) -> Options
     missing = [field.name for field in dataclasses.fields(kind) if is_required(field) and field.name not in given]
     if missing:
         raise UsageError(f"`{missing[0]}`: expected a value, it must be given")
-    return kind(**{name: _as_type(name, value, types[name]) for name, value in given.items()})
+    checked = {name: _as_type(name, value, types[name]) for name, value in given.items()}
+    recipes: Mapping[object, Mapping[str, object]] = getattr(kind, "RECIPES", {})
+    return kind(**{**recipes.get(checked.get("recipe"), {}), **checked})
 
 
 def _as_type(name: str, value: object, kind: typing.Any) -> object:

@@ -27,7 +27,7 @@ from tiktokactions.model.labels import class_counts, class_weights, targets_of, 
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions, PredictOptions, PretrainOptions
 from tiktokactions.model.predict import Prediction, predict, windows_of, write_features, write_window_features
 from tiktokactions.model.pretrain import pretrain
-from tiktokactions.model.run import RunError, filled, read_log, read_run
+from tiktokactions.model.run import Run, RunError, filled, read_log, read_run
 from tiktokactions.model.teacher import Teacher, load_teacher
 from tiktokactions.model.weights import WeightsError, read_weights
 from tiktokactions.video import UnreadableError
@@ -94,6 +94,7 @@ def test_a_run_leaves_everything_behind(train, test, tmp_path):
     result = run(train, tmp_path / "run", val=test, ema=0.9).result
     info: Any = read_run(tmp_path / "run")
     assert result.finished and result.steps == 6
+    assert "this model has not learned: the training loss was 1.3" in str(result.warning)
     assert info.labels == ("down", "left", "right", "up") and info.model.classes == 4
     assert info.derived.lr == pytest.approx(0.02 * 4 / 256)
     for name in ("model.safetensors", "average.safetensors", "curves.svg", "clips.csv", "result.json"):
@@ -113,7 +114,8 @@ def test_it_learns_to_tell_apart(tmp_path, train):
     how = LEARNING | {"base_lr": 0.05, "batch_size": 6, "init_scale": 1, "clip_grad": 1.0}
     run(two, tmp_path / "run", val=val, epochs=100, validate_epochs=100, **how)
     found = evaluate(tmp_path / "run", two, LOOKS, tmp_path / "evaluation")
-    assert found.top1 >= 5 / 6
+    assert found.top1 >= 5 / 6 and found.chance == 0.5
+    assert Run(tmp_path / "run").result.warning is None
     assert losses(tmp_path / "run")[-1][1] < 0.75 * losses(tmp_path / "run")[0][1]
     [look] = [line["val_top1"] for line in read_log(tmp_path / "run") if "val_top1" in line]
     assert look >= 2 / 3
@@ -457,6 +459,7 @@ def test_an_evaluation_leaves_everything_behind(finished, test, tmp_path):
     found = evaluate(finished, test, LOOKS, tmp_path)
     assert (found.videos, found.classes, found.views) == (4, 4, 4)
     assert found.top5 == 1.0 and found.top1_low <= found.top1 <= found.top1_high
+    assert "4 videos are too few to tell" not in str(found.warning) and "has not learned" in str(found.warning)
     assert json.loads((tmp_path / "result.json").read_text()) == filled(found)
     for name in ("confusion.svg", "confusion.png", "per_class.csv"):
         assert (tmp_path / name).stat().st_size > 0

@@ -435,7 +435,8 @@ def pretrain(run: Run, typed: Typed) -> Told:
         numbers = {name: f"{n:,}" if isinstance(n, int) else f"{n:.4g}" for name, n in result.items()}
         return Told([f"{name.replace('_', ' '):20} {number}" for name, number in numbers.items()], json=result)
     state = "finished" if result["finished"] else "stopped, the same command goes on"
-    return Told([f"{result['run']}: {state}, {result['steps']:,} steps, loss {result['loss']:.4f}"], json=result)
+    lines = [f"{result['run']}: {state}, {result['steps']:,} steps, loss {result['loss']:.4f}"]
+    return Told([*lines, *warned({} if "warning" in result.get("test", {}) else result)], json=result)
 
 
 def finetune(run: Run, typed: Typed) -> Told:
@@ -481,7 +482,13 @@ def evaluation_lines(result: JsonObject) -> list[str]:
         *(f"  mAP                 {precision:.2%}" for precision in told),
         *([f"  {result['unreadable']:,} more cannot be read: see 'reason' in predictions.parquet"] * lost),
         f"  predictions, table and confusion matrix: {result['folder']}",
+        *warned(result),
     ]
+
+
+def warned(result: JsonObject) -> list[str]:
+    """What there is to say where a model has not learned."""
+    return [f"warning: {result['warning']}"] if result.get("warning") else []
 
 
 def predict(result: list[Prediction] | ta.FeaturesWritten, typed: Typed) -> Told:

@@ -26,6 +26,7 @@ from tiktokactions.model.classification import VideoClassifier, classifier
 from tiktokactions.model.confusion import draw_confusion
 from tiktokactions.model.hardware import Hardware, hardware, worker_count
 from tiktokactions.model.labels import labels_of, multi_hot, targets_of, usable
+from tiktokactions.model.learned import test_warning
 from tiktokactions.model.loader import clips_one_by_one
 from tiktokactions.model.options import EvaluateOptions
 from tiktokactions.model.progress import Report, TrainingProgress
@@ -206,6 +207,7 @@ def evaluate(
         counts = (is_label.T @ guessed).numpy()  # labels by predictions
         hits, videos = counts.diagonal(), is_label.sum(0).numpy()
         low, high = wilson_interval(int(hits.sum()), len(tested))
+        chance = is_label.double().mean(0) @ guessed.double().mean(0)
         precisions = average_precisions(probabilities, tested) if multi_label else None
         result = Evaluation(
             videos=len(tested),
@@ -223,7 +225,10 @@ def evaluate(
             unreadable=len(rows) - len(tested),
             skip_unreadable=options.skip_unreadable,
             mean_average_precision=None if precisions is None else float(precisions.nanmean()),
+            chance=float(chance),
         )
+        training = Run(run).result.warning if Run(run).finished else None
+        result = dataclasses.replace(result, warning=test_warning(result, training))
         result = complete(result, rows)
         if is_first:
             write_predictions(output / "predictions.parquet", rows, info.labels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -33,7 +33,8 @@ from tiktokactions.model.hardware import (
 )
 from tiktokactions.model.labels import balanced_shares, class_weights, labels_of, require_labels, targets_of
 from tiktokactions.model.layout import Layout, layout_of, mixed, step_drops
-from tiktokactions.model.loader import EvaluationBatches
+from tiktokactions.model.loader import EvaluationBatches, epoch_order
+from tiktokactions.model.mixing import soft_target
 from tiktokactions.model.official import config_of
 from tiktokactions.model.optim import AverageWeights, adamw, parameter_groups, schedule
 from tiktokactions.model.options import FinetuneOptions
@@ -64,6 +65,9 @@ from tiktokactions.model.training import (
     without_projection,
 )
 from tiktokactions.model.weights import ReadWeights, load_into, read_weights, with_positions
+
+NEVER = 30.0
+"""Log odds of what no clip has, or every clip."""
 
 
 def finetune(
@@ -212,7 +216,19 @@ def _train(
                     write_safetensors(run / "best.safetensors", without_projection(tested or seen.state_dict()))
                 recorder.note(**look)
 
-    return end_run(run, state, recorder, machine)
+    guessing = loss_of_guessing(dataset.targets, classes, options, shares, weights) if teacher is None else None
+    return end_run(run, state, recorder, machine, guessing)
+
+
+def loss_of_guessing(
+    targets: Tensor, classes: int, options: FinetuneOptions, shares: Sequence[float] | None, weights: Tensor | None
+) -> float:
+    """The loss of the one answer that fits best where it is given for every clip, drawn as often as in training."""
+    drawn = epoch_order(len(targets), options.seed, 0, shares)
+    soft, weigh = soft_target(targets[drawn], classes, 1.0, options.smoothing), 1.0 if weights is None else weights
+    odds = (1 - soft).nanmean(0) if options.multi_label else torch.ones(classes)
+    answer = (soft.nanmean(0) * weigh / odds).log().clamp(-NEVER, NEVER).expand_as(soft)
+    return (label_loss if options.multi_label else soft_target_loss)(answer, soft, weights).item()
 
 
 def freeze(model: VideoClassifier, options: FinetuneOptions) -> None:
@@ -283,7 +299,7 @@ def finetuning_config(options: FinetuneOptions, read: ReadWeights | None, classe
         ValueError: a size that differs from that of the first weights.
     """
     if read is None:
-        known = model_config(options.model or "vit-b")
+        known = model_config(options.model or ("vit-b" if options.recipe == "paper" else "tiny"))
     else:
         known = read.config or config_of(
             read.tensors, frames=options.frames, image_size=options.image_size, source=read.source

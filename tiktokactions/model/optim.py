@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from tiktokactions.errors import UsageError
+from tiktokactions.model.options import LR_BATCH
 
 ADAM_EPS = 1e-8
-LR_BATCH = 256
-"""The batch that a base learning rate is stated for."""
 NEVER_DECAYED = {"pos_embed", "cls_token", "mask_token"}
 
 

@@ -6,8 +6,9 @@ reference implementation's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tiktokactions.options import check_bounds, check_options, option
 
@@ -15,6 +16,11 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Decoder = Literal["pyav", "torchcodec"]
 Tracker = Literal["tensorboard", "trackio", "wandb", "mlflow"]
 ModelName = Literal["tiny", "vit-s", "vit-b", "vit-l", "vit-h", "vit-g"]
+Recipes = Mapping[str, Mapping[str, float | str | bool]]
+"""What a recipe has other than the paper, by the names of the options."""
+
+LR_BATCH = 256
+"""The batch that a base learning rate is stated for."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,11 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class TrainingOptions(RunOptions):
-    """What both trainings share."""
+    """What both trainings share. ``checked_options`` fills in what a recipe has, where it is not given."""
 
+    recipe: Literal["paper", "small"] = option(
+        "paper", "recipe", "defaults of the options: the paper's, or for tens of videos and a small machine"
+    )
     positions: Literal["interpolate", "sines"] = option("interpolate", "model", "where `init` has another size")
     seed: int = option(0, "run", "seed of weights, order, masks and augmentation")
     compile: bool = option(False, "run", "compile the model (torch.compile)")
@@ -63,6 +72,14 @@ class TrainingOptions(RunOptions):
 @dataclass(frozen=True)
 class PretrainOptions(DataOptions, TrainingOptions):
     """Every option of ``tiktokactions pretrain``; defaults: Table 2 of the paper."""
+
+    # As in benchmarks/learn_motion.py; the rate is 1e-3 for steps of 8 videos.
+    RECIPES: ClassVar[Recipes] = {
+        "small": {
+            **{"model": "tiny", "mask_ratio": 0.75, "normalize_target": False, "batch_size": 8},
+            **{"base_lr": 0.032, "min_lr": 0.00032},
+        }
+    }
 
     model: ModelName = option("vit-b", "model", "size of the model")
     image_size: int | None = option(None, "model", "side of the clips in pixels (default: 224; tiny 64)")
@@ -99,6 +116,15 @@ class PretrainOptions(DataOptions, TrainingOptions):
 @dataclass(frozen=True)
 class FinetuneOptions(DataOptions, TrainingOptions):
     """Every option of ``tiktokactions finetune``; defaults: Table 3 of the paper."""
+
+    # As chosen by benchmarks/learn.py; the rate is 1e-3 for steps of 8 videos.
+    RECIPES: ClassVar[Recipes] = {
+        "small": {
+            **{"augment": "none", "erase": 0.0, "mixup": 0.0, "cutmix": 0.0, "min_area": 0.8, "num_samples": 1},
+            **{"drop_path": 0.0, "layer_decay": 1.0, "init_scale": 1.0, "clip_grad": 1.0},
+            **{"base_lr": 0.032, "min_lr": 0.0},
+        }
+    }
 
     model: ModelName | None = option(None, "model", "size of the model (default: that of `init`, else vit-b)")
     image_size: int | None = option(None, "model", "side of the clips in pixels (default: that of `init`, else 224)")

@@ -146,6 +146,8 @@ class TrainingResult:
     cross_validated_top1: float | None = None
     layer_weights: tuple[float, ...] | None = None
     """Of an attentive probe: how much each block counts."""
+    warning: str | None = None
+    """A sentence where the loss says that the model has not learned, with what to change."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,10 @@ class Evaluation:
     """The other run or test, where one was asked for."""
     compared: Paired | None = None
     """Against it; None also where both have answered nothing in common."""
+    chance: float | None = None
+    """Top-1 of the same answers if they had nothing to do with the videos."""
+    warning: str | None = None
+    """A sentence where ``top1`` cannot be told from that, with what to change."""
 
 
 class Run:

@@ -13,6 +13,7 @@ from tiktokactions.model.config import ModelConfig
 from tiktokactions.model.curves import draw_curves
 from tiktokactions.model.derived import described
 from tiktokactions.model.hardware import Hardware, worker_count
+from tiktokactions.model.learned import training_warning
 from tiktokactions.model.loader import Batches
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions
 from tiktokactions.model.progress import Report, TrainingProgress
@@ -25,6 +26,7 @@ from tiktokactions.model.run import (
     RunInfo,
     TrainingResult,
     differences,
+    read_log,
     rewind_log,
     write_clips,
     write_result,
@@ -38,7 +40,7 @@ CHANGEABLE = (
     *("batch_size", "accumulate", "device", "workers", "threads", "compile", "shard", "checkpoint_activations"),
     *("save_minutes", "save_steps", "keep", "skip_unreadable", "positions", "track"),
     *("log_steps", "stop_after_steps", "pictures_epochs", "validate_epochs", "media", "decoder", "segments", "crops"),
-    "augment_on",
+    *("augment_on", "recipe"),
 )
 """Options that may differ when a run is continued: they do not change what is learned. Of batches, accumulation and
 processes it is their product that counts: the videos in a step. Of positions it is the model that they lead to."""
@@ -155,13 +157,17 @@ def batches_of(
     )
 
 
-def end_run(run: Path, state: TrainingState, recorder: Recorder, machine: Hardware) -> TrainingResult:
-    """Write the weights, the curves and, last, the result."""
+def end_run(
+    run: Path, state: TrainingState, recorder: Recorder, machine: Hardware, guessing: float | None = None
+) -> TrainingResult:
+    """Write the weights, the curves and, last, the result; ``guessing``: see ``training_warning``."""
     pool = getattr(state.model, "pool", None)
     weights = None if pool is None else tuple(round(x, 4) for x in whole(pool.layer_weights()).tolist())
     model = whole_tensors(state.model.state_dict())
     average = None if state.average is None else whole_tensors(state.average.tensors)
-    result = TrainingResult(state.step, recorder.last_loss, True, recorder.seconds(), layer_weights=weights)
+    warning = training_warning(Run(run).info, read_log(run), guessing) if machine.processes.is_first else None
+    seconds = recorder.seconds()
+    result = TrainingResult(state.step, recorder.last_loss, True, seconds, layer_weights=weights, warning=warning)
     if machine.processes.is_first:
         write_safetensors(run / "model.safetensors", without_projection(model))
         if average is not None:

@@ -66,6 +66,8 @@ def _overview(run: Run) -> list[Block]:
     ]
     if not run.finished:
         blocks.append(Text("This run is not finished: give its command again to continue.", "warning"))
+    elif run.result.warning:
+        blocks.append(Text(run.result.warning.replace("`", ""), "warning"))
     return blocks
 
 
@@ -93,6 +95,8 @@ def _evaluation(folder: Path, found: Evaluation) -> list[Block]:
         Text(f"Mean class accuracy {percent(found.mean_class_accuracy)}, over {count(found.classes)} classes."),
         *figure(folder / "confusion", matrix, matrix),
     ]
+    if found.warning:
+        blocks.append(Text(found.warning.replace("`", ""), "warning"))
     if found.survivors is not None:
         blocks.append(Text(f"Released list {Path(found.survivors.ids).name}: {' '.join(found.survivors.told)}."))
     if found.compared is not None:
@@ -130,12 +134,14 @@ def run_command(run: Run) -> str:
     """The command of a run with every option that differs from the recipe's default, quoted for a shell."""
     info, folder = run.info, run.path
     kind = PretrainOptions if info.kind == "pretrain" else FinetuneOptions
+    recipe = kind.RECIPES.get(info.options.get("recipe", "paper"), {})
     words = ["tiktokactions", info.kind, *(Path(s).name for s in info.data.sources or ["DATA"]), "-o", folder.name]
     if info.init is not None:
         words += ["--init", Path(info.init.path).name]
     for field in dataclasses.fields(kind):
+        default = recipe.get(field.name, field.default)
         value = info.options.get(field.name, field.default)
-        if value == field.default or value is None or field.name in HOW_NOT_WHAT:
+        if value == default or value is None or field.name in HOW_NOT_WHAT:
             continue
         flag = "--" + field.name.replace("_", "-")
         if isinstance(value, bool):

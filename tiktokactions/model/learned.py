@@ -1,0 +1,80 @@
+"""Whether a model has learned anything: in a sentence where it has not, with what to change. Needs no torch."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from tiktokactions.model.options import LR_BATCH
+from tiktokactions.model.run import Evaluation, RunInfo
+from tiktokactions.records import JsonObject
+
+LEAST_FALL = 0.01
+"""Share of a loss: below a smaller fall nothing of use has been learned."""
+END = 0.75
+"""What comes after this share of the steps is the end of a training."""
+GOOD_RATE = 1e-3
+"""Of small models from random weights, measured (docs/log.md)."""
+
+
+def training_warning(info: RunInfo, log: Sequence[JsonObject], guessing: float | None = None) -> str | None:
+    """What to say of a training whose loss did not fall; None where it fell, or where nobody can tell.
+
+    Args:
+        log: the lines of ``log.jsonl``.
+        guessing: the loss of giving the same answer for every clip; None: what counts is the loss of the first line.
+    """
+    lines = [line for line in log if "loss" in line]
+    if guessing is None:
+        if len(lines) < 2 or info.init is not None:  # weights that were trained before may have little left to learn
+            return None
+        first, *lines = lines
+    end = [line["loss"] for line in lines if line["step"] > END * info.derived.steps]
+    if not end:
+        return None
+    loss, noise = statistics.fmean(end), 2 * statistics.stdev(end) / math.sqrt(len(end)) if len(end) > 1 else 0.0
+    bar, what = (first["loss"], "at first it was") if guessing is None else (guessing, "guessing has")
+    if loss < bar - max(noise, LEAST_FALL * bar):
+        return None
+    return f"this model has not learned: the training loss was {loss:.4f} at the end, {what} {bar:.4f}. {_advice(info)}"
+
+
+def test_warning(found: Evaluation, training: str | None) -> str | None:
+    """What to say of a test whose top-1 may be chance; None where it is above.
+
+    Args:
+        training: what there is to say of the training, see :func:`training_warning`.
+    """
+    if found.chance is None or found.top1_low > found.chance:
+        return None
+    interval = f"95 % interval {found.top1_low:.1%} to {found.top1_high:.1%}"
+    told = f"top-1 {found.top1:.1%} ({interval}) cannot be told from guessing, {found.chance:.1%}"
+    if training is not None:
+        return f"{told}; {training}"
+    return (
+        f"{told}: {found.videos} videos are too few to tell, or what was learned from the training videos does not hold"
+        " for these (then train on more of them, of more people and places, or begin with `init`)"
+    )
+
+
+test_warning.__test__ = False  # type: ignore[attr-defined]  # its name makes pytest take it for a test
+
+
+def _advice(info: RunInfo) -> str:
+    """What was done, in numbers, and what to change."""
+    options, derived = info.options, info.derived
+    lr, videos, base_lr = derived.lr, derived.videos_per_step, options["base_lr"]
+    ways = []
+    good = min(GOOD_RATE, 10 * lr) if info.init else GOOD_RATE
+    if lr < good / 2:
+        ways.append(f"`base_lr` {good * LR_BATCH / videos:.2g}, which makes it {good:.2g}")
+    elif lr > 2 * good:
+        ways.append(f"a lower `base_lr` ({good * LR_BATCH / videos:.2g} makes it {good:.2g})")
+    if options.get("recipe", "paper") == "paper":
+        ways.append(
+            "`recipe` small, for few videos" if info.kind == "pretrain" else "`recipe` small, which augments less"
+        )
+    ways.append("more `epochs`")
+    times = f"`base_lr` {base_lr:.2g} × {videos} videos in a step / {LR_BATCH}"
+    return f"The highest rate was {lr:.2g} ({times}), over {derived.steps:,} steps. Try {', or '.join(ways)}."
