@@ -356,8 +356,6 @@ def test_worker_processes_change_nothing_and_stay_over_epochs(clips: list[Clip],
         assert {process.pid for process in multiprocessing.active_children()} == first
         assert len(first) == 2
     assert not multiprocessing.active_children()
-    with pytest.raises(RuntimeError, match="closed"):
-        batches.epoch(0)
 
 
 def test_loading_leaves_torchs_random_numbers_alone(clips: list[Clip], micro: ModelConfig) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tiktokactions.clips.clip import MOST_NAMED, SIDES, ClipSet, DataError, Request, Side
 from tiktokactions.clips.readers import folders, hmdb51, kinetics, ours, ssv2, ucf101, videomae_lists, webdataset
 from tiktokactions.files import Place, local_path, located, on_disk
-
-Reader = Callable[[Request], ClipSet]
 
 
 def read_clips(
@@ -42,7 +40,7 @@ def read_clips(
     request = Request(path, side, None if media is None else Path(media), fold)
     if request.media is not None and not request.media.is_dir():
         raise DataError(f"`media` {request.media}: expected a folder of videos")
-    found = _reader_of(path)(request)
+    found: ClipSet = _reader_of(path).read(request)
     if found.missing and not allow_missing:
         raise DataError(
             f"{path}: {len(found.missing)} of {len(found.missing) + len(found.clips)} listed videos are not in"
@@ -59,30 +57,24 @@ def has_side(data: str | os.PathLike[str], side: Side) -> bool:
     """
     path = located(data)
     reader = _reader_of(path)
-    if reader is webdataset.read:
-        return webdataset.has_side(path, side)
-    if reader is ours.read:
-        return ours.has_side(path, side)
-    readers: dict[Reader, Callable[[Path, str], bool]] = {
-        **{folders.read: folders.has_side, ucf101.read: ucf101.has_side, hmdb51.read: hmdb51.has_side},
-        **{kinetics.read: kinetics.has_side, ssv2.read: ssv2.has_side, videomae_lists.read: videomae_lists.has_side},
-    }
-    return readers[reader](on_disk(path, "data of this kind"), side)
+    if reader in (webdataset, ours):
+        return bool(reader.has_side(path, side))
+    return bool(reader.has_side(on_disk(path, "data of this kind"), side))
 
 
-def _reader_of(path: Place) -> Reader:
-    """The reader for ``path``, chosen by the names and first lines of its files."""
+def _reader_of(path: Place) -> Any:
+    """The module that reads ``path``, chosen by the names and first lines of its files."""
     if webdataset.is_here(path):
-        return webdataset.read
+        return webdataset
     if (path / "dataset.json").is_file():
-        return ours.read
+        return ours
     local = local_path(path)
     if local is None:
         raise DataError(f"{path}: expected a dataset made by 'curate' or a WebDataset export; found neither")
     lists = (ssv2, kinetics, videomae_lists)
     for reader in (ucf101, hmdb51, *lists, folders) if local.is_dir() else lists:
         if reader.is_here(local):
-            return reader.read
+            return reader
     if local.is_dir():
         raise DataError(
             f"{path}: expected a dataset, class folders with videos, lists (train.csv ...) or official splits; found none"

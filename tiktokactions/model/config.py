@@ -132,17 +132,6 @@ def model_config(
         raise UsageError(f"model: got {name!r}, expected one of {', '.join(SIZES)}")
     config = SIZES[name] if isinstance(name, str) else name
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size or (None, None)
-
-    def chosen(given: int | None, own: int) -> int:
-        return own if given is None else given
-
-    return dataclasses.replace(
-        config,
-        height=chosen(height, config.height),
-        width=chosen(width, config.width),
-        frames=chosen(frames, config.frames),
-        tubelet=chosen(tubelet, config.tubelet),
-        patch=chosen(patch, config.patch),
-        decoder_depth=chosen(decoder_depth, config.decoder_depth),
-        classes=chosen(classes, config.classes),
-    )
+    given = {"height": height, "width": width, "frames": frames, "tubelet": tubelet, "patch": patch}
+    given |= {"decoder_depth": decoder_depth, "classes": classes}
+    return dataclasses.replace(config, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]

@@ -294,17 +294,10 @@ def _class_rows(counts: np.ndarray, names: Sequence[str], precisions: Tensor | N
 
 def write_predictions(path: Path, rows: Sequence[JsonObject], names: Sequence[str]) -> None:
     """``predictions.parquet``: the rows of :func:`prediction_row` in the order of the clips."""
-    columns = {
-        "path": pa.string(),
-        "start_s": pa.float64(),
-        "end_s": pa.float64(),
-        "predicted": pa.string(),
-        "probability": pa.float64(),
-        "probabilities": pa.list_(pa.float32()),
-        "label": pa.string(),
-        "correct": pa.bool_(),
-        "reason": pa.string(),
-    } | ({"labels": pa.list_(pa.string())} if "labels" in rows[0] else {})
+    text, number = pa.string(), pa.float64()
+    columns = {"path": text, "start_s": number, "end_s": number, "predicted": text, "probability": number}
+    columns |= {"probabilities": pa.list_(pa.float32()), "label": text, "correct": pa.bool_(), "reason": text}
+    columns |= {"labels": pa.list_(text)} if "labels" in rows[0] else {}
     table = pa.Table.from_pylist(rows, pa.schema(columns, {"labels": "\n".join(names)}))
     with unfinished(path) as staged:
         pq.write_table(table, staged, compression="zstd")

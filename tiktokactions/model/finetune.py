@@ -56,14 +56,7 @@ from tiktokactions.model.sharding import compiled, split, whole_model, whole_ten
 from tiktokactions.model.steps import Steps
 from tiktokactions.model.teacher import Teacher, load_teacher
 from tiktokactions.model.tensor_files import Tensors, write_safetensors
-from tiktokactions.model.training import (
-    batches_of,
-    end_run,
-    first_checkpoint,
-    open_run,
-    resume,
-    without_projection,
-)
+from tiktokactions.model.training import batches_of, end_run, open_run, resume, without_projection
 from tiktokactions.model.weights import ReadWeights, load_into, read_weights, with_positions
 
 NEVER = 30.0
@@ -125,9 +118,6 @@ def finetune(
             loaded = load_into(model, usable_tensors(read, labels, options), what=str(init))
             report(TrainingProgress(str(loaded)))
             first_weights = FirstWeights(str(init), len(loaded.loaded), loaded.fresh)
-        if resume_from is not None:
-            resume_from = first_checkpoint(resume_from, "finetune", config, derived.steps)
-            first_weights = FirstWeights(str(resume_from), len(model.state_dict()))
         info = RunInfo("finetune", config, labels, dataclasses.asdict(options), data, derived, first_weights)
         begun = open_run(run, info, train.clips, machine, report, resume_from)
         if begun is None:

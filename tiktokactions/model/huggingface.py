@@ -36,8 +36,7 @@ from tiktokactions.model.tensor_files import (
     WeightsError,
     read_json,
     read_safetensors,
-    read_torch_file,
-    state_dict_in,
+    read_state_dict,
     write_safetensors,
 )
 
@@ -185,7 +184,7 @@ def from_huggingface(folder: str | Path) -> tuple[ModelConfig, Tensors, tuple[st
 
 
 def _their_files(folder: Path) -> Tensors:
-    for name, read in (("model.safetensors", read_safetensors), ("pytorch_model.bin", _read_bin)):
+    for name, read in (("model.safetensors", read_safetensors), ("pytorch_model.bin", read_state_dict)):
         if (folder / name).is_file():
             return read(folder / name)
         index = folder / f"{name}.index.json"
@@ -194,10 +193,6 @@ def _their_files(folder: Path) -> Tensors:
             # Path.name: an index cannot lead outside its folder.
             return {key: value for shard in shards for key, value in read(folder / Path(shard).name).items()}
     raise WeightsError(f"{folder}: expected model.safetensors or pytorch_model.bin beside config.json, got neither")
-
-
-def _read_bin(path: Path) -> Tensors:
-    return state_dict_in(read_torch_file(path), str(path))
 
 
 def _with_stored_names(tensors: Tensors, source: str) -> Tensors:

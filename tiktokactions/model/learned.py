@@ -65,16 +65,9 @@ def _advice(info: RunInfo) -> str:
     """What was done, in numbers, and what to change."""
     options, derived = info.options, info.derived
     lr, videos, base_lr = derived.lr, derived.videos_per_step, options["base_lr"]
-    ways = []
     good = min(GOOD_RATE, 10 * lr) if info.init else GOOD_RATE
-    if lr < good / 2:
-        ways.append(f"`base_lr` {good * LR_BATCH / videos:.2g}, which makes it {good:.2g}")
-    elif lr > 2 * good:
-        ways.append(f"a lower `base_lr` ({good * LR_BATCH / videos:.2g} makes it {good:.2g})")
-    if options.get("recipe", "paper") == "paper":
-        ways.append(
-            "`recipe` small, for few videos" if info.kind == "pretrain" else "`recipe` small, which augments less"
-        )
-    ways.append("more `epochs`")
+    is_other, is_paper = not good / 2 <= lr <= 2 * good, options.get("recipe", "paper") == "paper"
+    ways = [f"`base_lr` {good * LR_BATCH / videos:.2g}, which makes it {good:.2g}"] * is_other
+    ways += [*["`recipe` small, for few videos"] * is_paper, "more `epochs`"]
     times = f"`base_lr` {base_lr:.2g} × {videos} videos in a step / {LR_BATCH}"
     return f"The highest rate was {lr:.2g} ({times}), over {derived.steps:,} steps. Try {', or '.join(ways)}."

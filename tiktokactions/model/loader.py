@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
-from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import pebble
@@ -76,7 +75,23 @@ def epoch_order(clips: int, seed: int, epoch: int, shares: Sequence[float] | Non
     return rng.permutation(order[np.searchsorted(ends, teeth, side="right")])
 
 
-class Batches:
+class _Loading:
+    """Leave the context to end the worker processes."""
+
+    _loader: Loader
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        # torch ends workers when their iterator is garbage; somebody may still hold it.
+        iterator = getattr(self._loader, "_iterator", None)
+        if iterator is not None:
+            iterator._shutdown_workers()
+            self._loader._iterator = None
+
+
+class Batches(_Loading):
     """Batches for training, epoch by epoch. Worker processes stay from epoch to epoch; leave the context to end them.
 
     Args:
@@ -103,15 +118,7 @@ class Batches:
         self._clips = len(dataset)
         self._batch_size, self._seed, self._shares, self._processes = batch_size, seed, shares, processes
         self._keys = _Keys()
-        self._loader: Loader | None = _loader(dataset, self._keys, workers, pin_memory, torch.cat)
-
-    def __enter__(self) -> Batches:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._loader is not None:
-            _end_workers(self._loader)
-            self._loader = None
+        self._loader = _loader(dataset, self._keys, workers, pin_memory, torch.cat)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -126,8 +133,6 @@ class Batches:
         Raises:
             UnreadableError: a clip cannot be read; the message names it.
         """
-        if self._loader is None:
-            raise RuntimeError("these batches were closed")
         rank, world = self._processes
         order = epoch_order(self._clips, self._seed, epoch, self._shares)
         per_batch = self._batch_size * world
@@ -137,7 +142,7 @@ class Batches:
         return _raised(self._loader)
 
 
-class EvaluationBatches:
+class EvaluationBatches(_Loading):
     """All clips of ``ValidationClips`` or ``TestClips`` in their order; the last batch may be smaller.
 
     Gives what the dataset gives, stacked: a dimension for the clips comes first. May be gone through again and again, by the
@@ -151,12 +156,6 @@ class EvaluationBatches:
         keys, indices = _Keys(), range(len(dataset))
         keys.batches = [[(0, i) for i in indices[n : n + batch_size]] for n in range(0, len(indices), batch_size)]
         self._loader = _loader(dataset, keys, min(workers, len(keys.batches)), pin_memory, torch.stack)
-
-    def __enter__(self) -> EvaluationBatches:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        _end_workers(self._loader)
 
     def __iter__(self) -> Iterator[Batch]:
         return _raised(self._loader)
@@ -228,14 +227,6 @@ def _raised(batches: Iterable[Batch | UnreadableError]) -> Iterator[Batch]:
         if isinstance(batch, UnreadableError):
             raise batch
         yield batch
-
-
-def _end_workers(loader: Loader) -> None:
-    # torch ends workers when their iterator is garbage; somebody may still hold it.
-    iterator = getattr(loader, "_iterator", None)
-    if iterator is not None:
-        iterator._shutdown_workers()
-        loader._iterator = None
 
 
 # --- skip_unreadable -------------------------------------------------------------------------------------------------

@@ -47,9 +47,7 @@ class RunOptions:
 class TrainingOptions(RunOptions):
     """What both trainings share. ``checked_options`` fills in what a recipe has, where it is not given."""
 
-    recipe: Literal["paper", "small"] = option(
-        "paper", "recipe", "defaults of the options: the paper's, or for tens of videos and a small machine"
-    )
+    recipe: Literal["paper", "small"] = option("paper", "recipe", "whose defaults: the paper's, or for tens of videos")
     positions: Literal["interpolate", "sines"] = option("interpolate", "model", "where `init` has another size")
     seed: int = option(0, "run", "seed of weights, order, masks and augmentation")
     compile: bool = option(False, "run", "compile the model (torch.compile)")
@@ -108,9 +106,8 @@ class PretrainOptions(DataOptions, TrainingOptions):
 
     def __post_init__(self) -> None:
         _check_training(self)
-        check_options(
-            self, [(self.decoder_mask_ratio in (0, 0.25, 0.5, 0.75), "decoder_mask_ratio", "0, 0.25, 0.5 or 0.75")]
-        )
+        is_known = self.decoder_mask_ratio in (0, 0.25, 0.5, 0.75)
+        check_options(self, [(is_known, "decoder_mask_ratio", "0, 0.25, 0.5 or 0.75")])
 
 
 @dataclass(frozen=True)
@@ -155,9 +152,7 @@ class FinetuneOptions(DataOptions, TrainingOptions):
     linear_probe: bool = option(False, "recipe", "train the last layer only, on features of the frozen encoder")
 
     augment_on: Literal["auto", "workers", "device"] = option(
-        "auto",
-        "run",
-        "who augments: the processes that decode, or the device of the model; auto: the device where it is a GPU",
+        "auto", "run", "who augments: processes that decode, or the model's device; auto: the device where it is a GPU"
     )
     augment: str = option("rand-m7-n4-mstd0.5-inc1", "augmentation", "RandAugment policy, or 'none'")
     flip: bool = option(True, "augmentation", "mirror half of the clips (never where left and right are labels)")

@@ -40,13 +40,7 @@ from tiktokactions.model.samples import PretrainClips
 from tiktokactions.model.sharding import compiled, split, whole_model
 from tiktokactions.model.steps import Steps
 from tiktokactions.model.teacher import latent_target, target_encoder
-from tiktokactions.model.training import (
-    batches_of,
-    end_run,
-    first_checkpoint,
-    open_run,
-    resume,
-)
+from tiktokactions.model.training import batches_of, end_run, open_run, resume
 from tiktokactions.model.weights import ReadWeights, load_into, read_weights, with_positions
 
 PICTURED_CLIPS = 4
@@ -90,9 +84,6 @@ def pretrain(
         mixed = None if shares is None else clips_fingerprint((), [repr(share) for share in shares])
         data = TrainingData(tuple(sources), len(clips), clips_fingerprint(clips, ()), mixed)
         first_weights = None if read is None else _load(model, read, str(init), report)
-        if resume_from is not None:
-            resume_from = first_checkpoint(resume_from, "pretrain", config, derived.steps)
-            first_weights = FirstWeights(str(resume_from), len(model.state_dict()))
         info = RunInfo("pretrain", config, None, dataclasses.asdict(options), data, derived, first_weights)
         if open_run(run, info, clips, machine, report, resume_from) is None:
             return Run(run)

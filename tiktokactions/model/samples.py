@@ -202,13 +202,8 @@ class TestClips(Dataset[Sample]):
     def __init__(
         self, clips: Sequence[Clip], config: ModelConfig, options: EvaluateOptions, stride: int, sampling: Sampling
     ) -> None:
-        self.clips, self.config, self.options, self.stride, self.sampling = (
-            tuple(clips),
-            config,
-            options,
-            stride,
-            sampling,
-        )
+        self.clips, self.config, self.options = tuple(clips), config, options
+        self.stride, self.sampling = stride, sampling
 
     def __len__(self) -> int:
         return len(self.clips)

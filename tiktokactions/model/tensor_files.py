@@ -116,6 +116,11 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[-1].strip() if lines else 'no details'}"
 
 
+def read_state_dict(path: Path) -> Tensors:
+    """The weights of PyTorch's files, see :func:`read_torch_file` and :func:`state_dict_in`."""
+    return state_dict_in(read_torch_file(path), str(path))
+
+
 def state_dict_in(checkpoint: object, source: str) -> Tensors:
     """The weights inside what :func:`read_torch_file` returned: under model, module or state_dict, or all of it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from tiktokactions.model.derived import described
 from tiktokactions.model.hardware import Hardware, worker_count
 from tiktokactions.model.learned import training_warning
 from tiktokactions.model.loader import Batches
+from tiktokactions.model.official import official_shapes
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions
 from tiktokactions.model.progress import Report, TrainingProgress
 from tiktokactions.model.recorder import Recorder
 from tiktokactions.model.run import (
+    FirstWeights,
     Kind,
     OtherRunError,
     Run,
@@ -51,12 +54,7 @@ MADE_BEFORE = ("unreadable.csv", "readable.json")
 
 
 def open_run(
-    run: Path,
-    info: RunInfo,
-    clips: Sequence[Clip],
-    machine: Hardware,
-    report: Report,
-    resume_from: Path | None = None,
+    run: Path, info: RunInfo, clips: Sequence[Clip], machine: Hardware, report: Report, resume_from: Path | None = None
 ) -> RunInfo | None:
     """Begin a run, or check that an existing one has the same clips and options.
 
@@ -69,6 +67,10 @@ def open_run(
     Raises:
         RunError: the folder holds something else; the message lists every difference.
     """
+    if resume_from is not None:
+        resume_from = first_checkpoint(resume_from, info.kind, info.model, info.derived.steps)
+        tensors = len(official_shapes(info.model, info.kind))
+        info = dataclasses.replace(info, init=FirstWeights(str(resume_from), tensors))
     begun = None
     if machine.processes.is_first:  # if it raises, torchrun ends the others
         _open(run, info, clips, resume_from)

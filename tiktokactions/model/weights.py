@@ -26,14 +26,7 @@ from tiktokactions.model.official import (
 )
 from tiktokactions.model.run import Kind as KindOfRun
 from tiktokactions.model.run import Run, RunError, read_record
-from tiktokactions.model.tensor_files import (
-    Tensors,
-    WeightsError,
-    read_json,
-    read_safetensors,
-    read_torch_file,
-    state_dict_in,
-)
+from tiktokactions.model.tensor_files import Tensors, WeightsError, read_json, read_safetensors, read_state_dict
 
 __all__ = ["LoadReport", "ReadWeights", "WeightsError", "load_into", "read_weights"]
 
@@ -90,7 +83,7 @@ def read_weights(path: str | Path) -> ReadWeights:
         if path.name == "model.safetensors" and (path.parent / "config.json").is_file():
             return _read_huggingface(path.parent)
         return _official(path, "safetensors", read_safetensors(path))
-    return _official(path, "torch", state_dict_in(read_torch_file(path), str(path)))
+    return _official(path, "torch", read_state_dict(path))
 
 
 def _read_folder(folder: Path) -> ReadWeights:
@@ -107,8 +100,7 @@ def _read_folder(folder: Path) -> ReadWeights:
             raise WeightsError(
                 f"{folder}: a model split over several files; expected {_DEEPSPEED} alone. Merge them first."
             )
-        checkpoint = read_torch_file(folder / _DEEPSPEED)
-        return _official(folder, "deepspeed", state_dict_in(checkpoint, str(folder / _DEEPSPEED)))
+        return _official(folder, "deepspeed", read_state_dict(folder / _DEEPSPEED))
     files = sorted(p.name for p in folder.iterdir() if p.suffix in (".pth", ".pt", ".safetensors"))
     there = f"it has {', '.join(files)}: name one of them" if files else "it has no weights"
     raise WeightsError(f"{folder}: expected run.json, config.json or {_DEEPSPEED} in the folder; {there}")
