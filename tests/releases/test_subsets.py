@@ -18,6 +18,7 @@ from tests.releases.conftest import ROWS
 from tiktokactions import cli
 from tiktokactions.clips.read import read_clips
 from tiktokactions.dataset.subset_mark import is_subset
+from tiktokactions.files import changes
 from tiktokactions.releases.subset import (
     candidates_of,
     choose,
@@ -260,3 +261,30 @@ def test_subsets_of_equal_size_are_sources_of_a_study(
     command[command.index("2")] = "3"
     assert cli.main(command) == 2
     assert "has 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("made", ["subset", "export", "release"])
+def test_killed_before_its_first_file_it_goes_on(
+    five_clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: str
+) -> None:
+    """And what was begun is known to the dataset, for a take-down."""
+    data, out = tmp_path / "data", tmp_path / "out"
+    shutil.copytree(five_clips, data)
+    who = {"publisher": "A lab", "licence": "CC-BY-4.0", "contact": "a@example.org"}
+    commands = {
+        "subset": lambda: api.dataset_subset(data, out, size=3),
+        "export": lambda: api.dataset_export(data, out, format="ids"),
+        "release": lambda: api.release(data, out, **who),
+    }
+
+    def killed_in_place(place: object) -> None:
+        if str(place).startswith(str(out)):
+            (out / ".writing-left.json").write_text("as if by SIGKILL")
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(changes, "about_to_change", killed_in_place)
+        with pytest.raises(KeyboardInterrupt):
+            commands[made]()
+    commands[made]()
+    assert str(out) in (data / f"{made}s.json").read_text()

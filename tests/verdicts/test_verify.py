@@ -339,3 +339,27 @@ def test_not_a_dataset(tmp_path: Path) -> None:
     for command in (api.dataset_verify, api.dataset_stats, api.dataset_card):
         with pytest.raises(api.UsageError, match="expected a folder made by 'tiktokactions curate'"):
             command(tmp_path)
+
+
+def test_a_link_to_what_is_gone_is_named_moved_and_brought_back(dataset: Path) -> None:
+    """A disk beside the dataset that is not mounted any more, and a table that became a folder."""
+    (dataset / "clips" / "elsewhere").symlink_to("/nowhere")
+    (dataset / "stats.json").unlink()
+    (dataset / "stats.json").mkdir()
+    found = {(p.kind, p.path) for p in api.dataset_verify(dataset).open_problems}
+    assert found == {("orphan_clip", "clips/elsewhere"), ("missing_file", "stats.json")}
+    done = api.dataset_verify(dataset, repair=True, yes=True)
+    assert not done.open_problems and not api.dataset_verify(dataset).problems
+    [place] = (dataset / "quarantine").iterdir()
+    assert (place / "clips" / "elsewhere").is_symlink() and (place / "stats.json").is_dir()
+    api.dataset_verify(dataset, restore=place.name)
+    assert (dataset / "clips" / "elsewhere").is_symlink()
+
+
+def test_only_the_picture_that_is_gone_is_drawn_again(dataset: Path) -> None:
+    strip, poster = first(dataset, "thumbs/*.strip.jpg"), first(dataset, "thumbs/*[0-9a-f].jpg")
+    before = {path: path.read_bytes() for path in (dataset / "thumbs").iterdir() if path != strip}
+    strip.unlink()
+    api.dataset_verify(dataset, repair=True)
+    assert poster in before and strip.is_file() and not api.dataset_verify(dataset).problems
+    assert {path: path.read_bytes() for path in before} == before

@@ -23,6 +23,7 @@ from tiktokactions.files import (
     DatasetBusyError,
     Place,
     disk_errors,
+    holds_something,
     keeping,
     local_path,
     located,
@@ -209,8 +210,7 @@ def dataset_folder(inputs: list[str], output: str | os.PathLike[str] | None, red
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: expected a folder, got a file")
     refuse_subset(folder)
-    is_new = folder.is_dir() and not (folder / "dataset.json").exists()
-    if is_new and any(not e.name.startswith(".") for e in folder.iterdir()):
+    if not (folder / "dataset.json").exists() and holds_something(folder):
         raise UsageError(f"{folder}: the folder is not empty and not a dataset; choose a new or an empty one")
     return folder
 

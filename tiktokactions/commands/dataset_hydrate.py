@@ -15,7 +15,7 @@ from tiktokactions.dataset.assignments import Assignment
 from tiktokactions.dataset.editing import Edit
 from tiktokactions.dataset.info import read_info, resolve_options
 from tiktokactions.errors import UsageError
-from tiktokactions.files import all_records, recorded
+from tiktokactions.files import all_records, holds_something, recorded
 from tiktokactions.machine import utc_now
 from tiktokactions.takedowns.derived import register
 from tiktokactions.takedowns.folders import take_down_everywhere
@@ -57,7 +57,7 @@ def dataset_hydrate(
     sides = {n.video_id: Assignment(n.side) for n in hydrate.read_names(listing) if n.side}
     folder.mkdir(parents=True, exist_ok=True)
     info = read_info(folder)
-    if info is None and any(not entry.name.startswith(".") for entry in folder.iterdir()):
+    if info is None and holds_something(folder):
         raise UsageError(f"{folder}: not empty and not a dataset; choose a new or an empty folder")
     fresh = hydrate.info_of(told, folder, utc_now(), seen_by, told["versions"])
     if info is not None and (info.options, info.detector) != (fresh.options, fresh.detector):

@@ -10,7 +10,7 @@ from tiktokactions.curation.resume import Checkpoint
 from tiktokactions.dataset.assignments import read_assignments, write_assignments
 from tiktokactions.dataset.info import new_info, read_info
 from tiktokactions.errors import UsageError
-from tiktokactions.files import json_bytes, located, write_atomic
+from tiktokactions.files import holds_something, json_bytes, located, write_atomic
 from tiktokactions.reviews.merged import merge_reviews
 from tiktokactions.reviews.store import store_path
 from tiktokactions.splits.options import SplitOptions
@@ -58,7 +58,7 @@ def dataset_merge(datasets: AnyPaths, output: AnyPath, *, progress: Kept = nothi
     mark, existing = out / "merge.json", read_info(out)
     told = json_bytes({"of": [str(folder) for folder in folders]})
     is_ours = mark.is_file() and mark.read_bytes() == told
-    if not is_ours and out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir()):
+    if not is_ours and holds_something(out):
         raise UsageError(f"{out}: not empty and not a merge of these; choose a new or an empty folder")
     merge.check_settings(*parts)
     if any(store_path(folder).exists() for folder in folders):

@@ -14,7 +14,7 @@ from tiktokactions.commands.options import AnyPath, nothing
 from tiktokactions.commands.predict import predict
 from tiktokactions.dataset.subset_mark import is_subset
 from tiktokactions.errors import UsageError
-from tiktokactions.files import Place, located, unfinished
+from tiktokactions.files import Place, holds_something, located, unfinished
 from tiktokactions.model.progress import TrainingProgress
 from tiktokactions.records import JsonObject
 from tiktokactions.releases.subset_options import BY_FEATURES, By, Choice
@@ -75,7 +75,7 @@ def dataset_subset(
     folder = data.folder
     with data.reading():
         choice = Choice(by, size, seed, tuple(labels), cap, tuple(sides), ai_labelled, since, until)
-        if out.exists() and not is_subset(out) and (not out.is_dir() or any(out.iterdir())):
+        if out.exists() and not is_subset(out) and (not out.is_dir() or holds_something(out)):
             raise UsageError(f"{out}: not empty and not a subset; choose a new or an empty folder")
         if features is not None and by not in BY_FEATURES:
             raise UsageError(f"`features`: only `by` {', '.join(BY_FEATURES)} look at features, got {by!r}")

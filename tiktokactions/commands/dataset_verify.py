@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def dataset_verify(
     dataset: AnyPath, *, repair: bool = False, yes: bool = False, restore: str | None = None
 ) -> Verification:
-    """Check every record, clip and file of a dataset, and the exports that were made of it.
+    """Check every record, clip and file of a dataset, and the exports and releases that were made of it.
 
     Without ``repair`` and ``restore`` nothing is written, and while a run is at work its last settled version is checked.
 
@@ -40,7 +40,7 @@ def dataset_verify(
     Example:
         tiktokactions dataset verify data/
     """
-    from tiktokactions.releases.export import remembered
+    from tiktokactions.releases import export, release
     from tiktokactions.verdicts.quarantine import restore as bring_back
     from tiktokactions.verdicts.repair import repair_dataset
     from tiktokactions.verdicts.verify import Problem, unreadable_dataset, verify_dataset
@@ -62,7 +62,8 @@ def dataset_verify(
             back, left = bring_back(edit.folder, restore)
     exports: list[Place] = []
     with contextlib.suppress(json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):  # damaged: told of below
-        exports = [located(entry["path"]) for entry in remembered(data.folder)]
+        for made in (export, release):
+            exports += [located(entry["path"]) for entry in made.remembered(data.folder)]
     if repair:
         with data.editing("verify") as edit:
             found = verify_dataset(data, exports, is_editing=True)

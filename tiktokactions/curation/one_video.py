@@ -319,28 +319,29 @@ def _write_thumbnails(
     threshold = person_score(record, options)
     scores = [max((person.score for person in sample.people), default=0.0) for sample in record.samples]
     best = int(np.argmax(scores)) if max(scores) >= threshold else len(pictures) // 2
-    poster = _write_jpeg(dataset, files.poster_path(dataset, record.video_id), pictures[best])
+    at, known = files.thumbnail_paths(dataset, record.video_id), (record.poster_sha256, record.strip_sha256)
+    poster = _write(dataset, at[0], _jpeg(pictures[best]), known[0])
     height = min(STRIP_HEIGHT_PX, pictures[0].shape[0])
     tiles = [
         cv2.resize(p, (max(1, round(p.shape[1] * height / p.shape[0])), height), interpolation=cv2.INTER_AREA)
         for p in pictures
     ]
-    strip = _write_jpeg(dataset, files.strip_path(dataset, record.video_id), np.concatenate(tiles, axis=1))
+    strip = _write(dataset, at[1], _jpeg(np.concatenate(tiles, axis=1)), known[1])
     described = ""
     if description is not None:
-        described = _write(dataset, files.description_path(dataset, record.video_id), description.to_bytes())
+        described = _write(dataset, at[2], description.to_bytes(), record.description_sha256)
     return replace(record, poster_sha256=poster, strip_sha256=strip, description_sha256=described)
 
 
 def write_thumbnails_again(
     path: str | os.PathLike[str], record: VideoRecord, options: CurateOptions, dataset: Place
 ) -> VideoRecord:
-    """Write poster, strip and description of a record that has none here, from its source, and give the record with their
-    checksums; nothing if the file does not decode."""
+    """Write those of poster, strip and description that are not here as the record says, from its source, and give the record
+    with their checksums; nothing if the file does not decode."""
     wanted = {sample.frame for sample in record.samples}
-    record = replace(record, poster_sha256="", strip_sha256="", description_sha256="")
+    without = replace(record, poster_sha256="", strip_sha256="", description_sha256="")
     if not wanted or record.scene is None:
-        return record
+        return without
     begin_s, end_s = middle_of(record.scene.start_s, record.scene.end_s)
     pictures: list[np.ndarray] = []
     looked_at: list[np.ndarray] = []
@@ -360,19 +361,21 @@ def write_thumbnails_again(
                         looked_at.append(video.split_planes(small)[0])
                         times_s.append(frame.time_s)
     except video.VideoError:
-        return record
+        return without
     if len(pictures) != len(record.samples):
-        return record
+        return without
     return _write_thumbnails(dataset, record, pictures, describe(looked_at, times_s) if times_s else None, options)
 
 
-def _write_jpeg(dataset: Place, path: Place, image_bgr: np.ndarray) -> str:
-    """Gives the SHA-256 of the file."""
+def _jpeg(image_bgr: np.ndarray) -> bytes:
     encoded, data = cv2.imencode(".jpg", image_bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     assert encoded
-    return _write(dataset, path, data.tobytes())
+    return data.tobytes()
 
 
-def _write(dataset: Place, path: Place, data: bytes) -> str:
+def _write(dataset: Place, path: Place, data: bytes, known: str) -> str:
+    """Gives the SHA-256 of the file; one that has the SHA-256 that is known of it stays."""
+    if known and path.is_file() and files.sha256_file(path) == known:
+        return known
     files.write_atomic(path, data, staging=files.staging_folder(dataset))
     return hashlib.sha256(data).hexdigest()

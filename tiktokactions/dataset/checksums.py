@@ -24,26 +24,15 @@ from tiktokactions.files import (
 
 EDITED_BY_PEOPLE = ("README.md", "publisher.toml")
 """Files in which people may write. `dataset card` takes what they wrote as it is, or writes it anew."""
-ROOT = (
-    *("dataset.json", "manifest.parquet", "history.csv", "stats.json", "croissant.json", "subset.json", "merge.json"),
-    *(
-        "exports.json",
-        "releases.json",
-        "subsets.json",
-        "collections.json",
-        "derived.json",
-        "removed_hashes.parquet",
-        "creator-salt",
-        "removed.csv",
-        "missing.csv",
-    ),
-    *("features.parquet", *EDITED_BY_PEOPLE),
-)
 SHARED = (
     *("exports.json", "releases.json", "subsets.json", "collections.json", "derived.json", "creator-salt"),
     *("publisher.toml", "removed.csv", "removed_hashes.parquet"),
 )
 """Of no version: written by those who only read, and true at once."""
+ROOT = (
+    *("dataset.json", "manifest.parquet", "history.csv", "stats.json", "croissant.json", "subset.json", "merge.json"),
+    *("missing.csv", "features.parquet", *EDITED_BY_PEOPLE, *SHARED),
+)
 FOLDERS: dict[str, tuple[str, ...]] = {
     "splits": (".csv", ".json"),
     "splits/check_against": (".csv", ".parquet"),

@@ -301,12 +301,17 @@ def move_into_place(staged: Place, target: Place) -> None:
         objects.move(stored_path(staged), stored_path(target))
 
 
+def lies_there(place: Place) -> bool:
+    """Whether there is a file, or anything else by that name, such as a link to what is gone."""
+    local = local_path(place)
+    return place.is_file() if local is None else os.path.lexists(local)
+
+
 def delete(place: Place) -> bool:
     """Remove a file; whether there was one."""
-    local = local_path(place)
-    # Stores do not tell what they had no need to delete.
-    if not (place.is_file() if local is None else os.path.lexists(local)):
+    if not lies_there(place):  # stores do not tell what they had no need to delete
         return False
+    local = local_path(place)
     _changing(place)
     _note(place, None)
     (local or stored_path(place)).unlink(missing_ok=True)

@@ -115,6 +115,11 @@ def listing(folder: Place) -> tuple[list[Place], list[Place]]:
     return [folder / name for name, is_dir in named if not is_dir], [folder / name for name, is_dir in named if is_dir]
 
 
+def holds_something(folder: Place) -> bool:
+    """Whether a folder holds more than hidden files, such as a run leaves that was killed before it had written any."""
+    return any(not place.name.startswith(".") for found in listing(folder) for place in found)
+
+
 def file_sizes(folder: Place) -> dict[str, int]:
     """The files in a folder by name with their sizes in bytes, from one listing; empty where there is no such folder."""
     if local_path(folder) is None:

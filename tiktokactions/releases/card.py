@@ -83,11 +83,8 @@ def _text(
     leaks = leaks_section(export.dataset.folder) if set(export.counts) != {UNSPLIT} and has_clips else ""
     rows = [[markdown(split_of(side)), f"{count:,}"] for side, count in export.counts.items()]
     labels = [[markdown(f.label), f"{f.accepted:,}"] for f in stats.labels if f.label != NO_LABEL]
-    rest = (
-        f"And {len(labels) - CARD_LABELS:,} more labels; `manifest.parquet` has them all."
-        if labels[CARD_LABELS:]
-        else ""
-    )
+    more = len(labels) - CARD_LABELS
+    rest = f"And {more:,} more labels; `manifest.parquet` has them all." if more > 0 else ""
     table = _table(["Label", "Clips"], labels[:CARD_LABELS])
     choices = (("sides", export.sides), ("labels", export.labels))
     chosen = [f"{word} {', '.join(map(markdown, some))}" for word, some in choices if some]

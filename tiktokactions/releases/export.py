@@ -22,6 +22,7 @@ from tiktokactions.files import (
     delete,
     delete_empty,
     delete_folder,
+    holds_something,
     json_bytes,
     listing_lock,
     local_path,
@@ -90,10 +91,10 @@ def export_dataset(export: Export, name: str, out: Place) -> Exported:
     # Both before the first clip: a take-down finds what is left of an export that was killed.
     with may_be_refused(f"{export.dataset.folder}: cannot be written to, so no take-down will find the export {out}"):
         _remember(export, name, out)
-    write_json(out / MARK, mark | {"unfinished": True}, indent=1)
-    write_origin(mark["of"], export.dataset.folder)
     staging = _staging(out)
     delete_folder(staging)  # of one that was killed
+    write_json(out / MARK, mark | {"unfinished": True}, staging, indent=1)
+    write_origin(mark["of"], export.dataset.folder)
     export = replace(export, folder=out)
     write: Callable[[Export, Path], list[Path]] = importlib.import_module(f"{formats.__name__}.{name}").write
     try:
@@ -109,19 +110,19 @@ def export_dataset(export: Export, name: str, out: Place) -> Exported:
         raise
     sums = sum_files(staging, written)
     size = sum((staging / path).stat().st_size for path in written)
-    write_json(out / MARK, mark | {"unfinished": True, "files": sorted({*before, *written})}, indent=1)
+    write_json(out / MARK, mark | {"unfinished": True, "files": sorted({*before, *written})}, staging, indent=1)
     for path in written:
         move_into_place(staging / path, out / path)
     for gone in sorted(set(before) - {*written, SUMS}):
         delete(out / gone)
         if "/" in gone:
             delete_empty((out / gone).parent)
-    delete_folder(staging)
     written = sorted([*written, SUMS])
     mark |= {"files": written} | ({} if name == "ids" else {"videos": _videos(export)})
     finished = json_bytes(mark, indent=1)
-    write_sums(out, sums | {MARK: (hashlib.sha256(finished).hexdigest(),)})
-    write_atomic(out / MARK, finished)
+    write_sums(out, sums | {MARK: (hashlib.sha256(finished).hexdigest(),)}, staging)
+    write_atomic(out / MARK, finished, staging)
+    delete_folder(staging)
     sides = {side: count - export.left_out[side] for side, count in export.counts.items()}
     notes = (*export.unmatched, *export.notes)
     return Exported(name, str(out), sum(sides.values()), sides, len(written), size, notes)
@@ -237,7 +238,7 @@ def _files_before(out: Place, name: str) -> list[str]:
         if said.get("format") != name or "files" not in said:
             raise ExportError(f"{out}: holds an export in the format {said.get('format')}; choose another folder")
         return list(said["files"])
-    if out.is_dir() and any(not entry.name.startswith(".") for entry in out.iterdir()):
+    if holds_something(out):
         raise ExportError(f"{out}: not empty and not an export; choose a new or an empty folder")
     if out.exists() and not out.is_dir():
         raise ExportError(f"{out}: expected a folder, got a file")

@@ -22,6 +22,7 @@ from tiktokactions.files import (
     absolute,
     clear_staging,
     delete,
+    holds_something,
     json_bytes,
     listing,
     listing_lock,
@@ -47,15 +48,8 @@ MARK = "release.json"
 REMEMBERED = "releases.json"
 CERTIFICATE = "certificate.json"
 KEPT = (
-    "README.md",
-    "manifest.parquet",
-    "croissant.json",
-    "ids.csv",
-    "ids.json",
-    "removed.csv",
-    CERTIFICATE,
-    MARK,
-    SUMS,
+    *("README.md", "manifest.parquet", "croissant.json", "ids.csv", "ids.json", "removed.csv"),
+    *(CERTIFICATE, MARK, SUMS),
 )
 """The files in the root of a release; folders are ``data`` and ``figures``."""
 
@@ -246,8 +240,7 @@ def _require_empty(out: Place) -> None:
     local = local_path(out)
     if local is not None and local.exists() and not local.is_dir():
         raise UsageError(f"{out}: expected a folder, got a file")
-    files, folders = listing(out)
-    if files or folders:
+    if holds_something(out):
         raise UsageError(f"{out}: not empty and not a release; choose a new or an empty folder")
 
 

@@ -32,6 +32,7 @@ from tiktokactions.dataset.manifest import labels_of, rewrite_manifest
 from tiktokactions.dataset.subset_mark import MARK, is_subset
 from tiktokactions.files import (
     Place,
+    clear_staging,
     json_bytes,
     listing_lock,
     local_path,
@@ -39,6 +40,7 @@ from tiktokactions.files import (
     may_be_refused,
     readable,
     sha256_file,
+    staging_folder,
     unfinished,
     update_sums,
     write_json,
@@ -304,18 +306,20 @@ def write_subset(data: Dataset, chosen: list[Row], choice: Choice, output: Place
         paths = pa.array([f"{back}/{path}" for path in kept["clip_path"].to_pylist()], pa.string())
         return kept.set_column(kept.schema.get_field_index("clip_path"), "clip_path", paths)
 
-    rewrite_manifest(data.manifest, output / "manifest.parquet", chosen_rows)
-    if sides := read_assignments(data.tables):
-        write_assignments(output, {i: sides[i] for i in ids.to_pylist() if i in sides})
+    clear_staging(output)
     told = {"of": back, **asdict(choice), "of_version": info.version}
     if choice.by == "quality":
         told["weights"] = QUALITY_WEIGHTS
-    write_json(output / MARK, told)
+    # Before the first row: a take-down finds what is left of a subset that was killed.
+    write_json(output / MARK, told, staging_folder(output))
+    with may_be_refused(f"{dataset}: cannot be written to, so no take-down will find the subset {output}"):
+        _remember(dataset, output)
+    rewrite_manifest(data.manifest, output / "manifest.parquet", chosen_rows, staging_folder(output))
+    if sides := read_assignments(data.tables):
+        write_assignments(output, {i: sides[i] for i in ids.to_pylist() if i in sides})
     before = existing or replace(info, version=0, created=utc_now(), id="", place="")
     own = replace(info, name=output.resolve().name, version=before.version, created=before.created, settled=True)
     own = identified(output, replace(own, id=before.id, place=before.place, under_way=""))
-    with may_be_refused(f"{dataset}: cannot be written to, so no take-down will find the subset {output}"):
-        _remember(dataset, output)
     own = next_version(output, replace(own, updated=before.updated, checksums=True))
     close_sums(output, info_bytes(own), is_whole=False)
     write_info(output, own)

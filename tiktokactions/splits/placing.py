@@ -35,6 +35,8 @@ PAIRED = 8
 """Sides with too many clips, and sides with too few, that are paired at a time."""
 EXCHANGES = 20_000
 """Attempts to exchange groups for the sake of a label."""
+EMPTY = 100.0
+"""What a label costs that a side has no clip of, although it should: as much as ten clips too many."""
 RARE = 0.001
 """How far below one clip a share of nothing counts."""
 
@@ -78,6 +80,8 @@ class Sides:
     clips: list[int]
     aims: list[int]
     over: list[list[float]]
+    none: list[list[float]]
+    """(S, L) below this, a side has no clip of a label and should; -inf where it need not."""
     groups: list[dict[int, Group]] = field(default_factory=list)
     """Those placed by this very run, by number."""
 
@@ -86,13 +90,14 @@ class Sides:
 
     def cost(self, labels: Labels, side: int, less: Labels = ()) -> float:
         """What the squares of a side grow by, if clips come and others (``less``) go."""
-        over = self.over[side]
-        if not less:
-            return sum(n * (2 * over[label] + n) for label, n in labels)
-        change = dict(labels)
+        over, none, change = self.over[side], self.none[side], dict(labels)
         for label, n in less:
             change[label] = change.get(label, 0) - n
-        return sum(n * (2 * over[label] + n) for label, n in change.items())
+        found = 0.0
+        for label, n in change.items():
+            now = over[label]
+            found += n * (2 * now + n) + EMPTY * ((now + n < none[label]) - (now < none[label]))
+        return found
 
     def put(self, number: int, group: Group, side: int) -> None:
         self.groups[side][number] = group
@@ -130,7 +135,12 @@ def place(groups: Sequence[Group], have: np.ndarray, clips: Sequence[int], aims:
         for label, n in group.labels:
             total[label] += n
             units[label] += 1
-    sides = Sides(list(clips), list(aims), (have - targets(aims, total, units)).tolist(), [{} for _ in aims])
+    wanted = targets(aims, total, units)
+    # Small sides are after whole shares first; folds, and what is trained on, after a clip of every label.
+    least = np.where(np.array(aims) * 2 > max(aims[:-1]), RARE, 1.0)
+    least[-1] = np.inf
+    none = np.where(wanted >= least[:, None], 0.5 - wanted, -np.inf)
+    sides = Sides(list(clips), list(aims), (have - wanted).tolist(), none.tolist(), [{} for _ in aims])
     smallest = min(group.size for group in groups)
     large = [number for number, group in enumerate(groups) if group.size > smallest]
     _place_large(sides, sorted(large, key=lambda number: -groups[number].size), groups)
@@ -288,18 +298,16 @@ def _exchange(sides: Sides, here: int, there: int, ones: Sequence[int], others: 
 
 def _correct_labels(sides: Sides) -> None:
     """Step 3b: exchanges of groups of one size, for the labels that are furthest from their shares."""
-    over = np.array(sides.over)
+    over = np.array(sides.over) - (np.array(sides.over) < sides.none)
     spread = over.max(axis=0) - over.min(axis=0)
     todo = [int(label) for label in np.argsort(-spread, kind="stable") if spread[label] > 1.0001]
     left = EXCHANGES
     while todo and left > 0:
-        with_label, by_size = (
-            [_by_label(placed) for placed in sides.groups],
-            [_by_size(placed) for placed in sides.groups],
-        )
+        with_label = [_by_label(placed) for placed in sides.groups]
+        by_size = [_by_size(placed) for placed in sides.groups]
         again = []
         for label in todo:
-            column = [over[label] for over in sides.over]
+            column = [now[label] - (now[label] < none[label]) for now, none in zip(sides.over, sides.none, strict=True)]
             by_over = sorted(range(len(column)), key=column.__getitem__)
             pairs = itertools.product(by_over[::-1][:PAIRED], by_over[:PAIRED])
             for here, there in [(a, b) for a, b in pairs if column[a] - column[b] > 1.0001]:

@@ -139,11 +139,10 @@ def make_report(
         if side:
             by_label[name][side] = by_label[name].get(side, 0) + 1
     missing = {
-        side: tuple(label for label, n in by_label.items() if label and not n[side])
+        side: labels
         for side in wanted
-        if wanted[side] > 0
+        if wanted[side] > 0 and (labels := tuple(label for label, n in by_label.items() if label and not n[side]))
     }
-    missing = {side: labels for side, labels in missing.items() if labels}
     return SplitReport(
         dataset=str(dataset),
         clips=len(used),
@@ -321,10 +320,7 @@ def _apart_text(apart: Sequence[SoundApart]) -> list[str]:
         if its:
             named = _some([f"{one.sound} ({one.videos} videos)" for one in its])
             lines.append(f"  sounds that do not, because {told}: {named}")
-    return [
-        *lines,
-        "  so two sides may hold videos of one of these sounds, perhaps of one dance",
-    ]
+    return [*lines, "  so two sides may hold videos of one of these sounds, perhaps of one dance"]
 
 
 def _given(one: Missed) -> str:

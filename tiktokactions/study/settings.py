@@ -12,7 +12,7 @@ from tiktokactions.clips.clip import Clip
 from tiktokactions.clips.read import has_side, read_clips
 from tiktokactions.clips.synthetic import asked_synthetic, synthetic_clips
 from tiktokactions.dataset.assignments import is_split
-from tiktokactions.files import located, write_json
+from tiktokactions.files import holds_something, located, write_json
 from tiktokactions.model.options import PretrainOptions
 from tiktokactions.model.run import write_clips
 from tiktokactions.options import checked_options
@@ -141,7 +141,7 @@ def keep_settings(study: Path, settings: Mapping[str, object], may_grow: Sequenc
             raise OtherStudyError(
                 f"{study}: is a study with other settings ({told}); its results would not compare. Use another `output`"
             )
-    elif study.is_dir() and any(study.iterdir()):
+    elif holds_something(study):
         raise StudyError(f"{study}: not empty and not a study; choose a new folder")
     study.mkdir(parents=True, exist_ok=True)
     write_json(path, settings)

@@ -16,6 +16,7 @@ from tiktokactions.files import (
     Place,
     delete,
     delete_empty,
+    lies_there,
     listing,
     local_path,
     move_into_place,
@@ -62,7 +63,7 @@ def _lines(entries: Iterable[Kept]) -> bytes:
 
 def put_away(folder: Place, place: str, name: str) -> None:
     """Move a file into quarantine, if it is still there."""
-    if (folder / name).is_file():
+    if lies_there(folder / name):
         move_into_place(folder / name, folder / place / name)
         _delete_empty_above(folder, name)
 
@@ -97,12 +98,12 @@ def restore(folder: Place, place: str) -> tuple[list[str], dict[str, str]]:
     back, left = [], {}
     for kept in _entries(quarantine):
         source, target = quarantine / kept.path, folder / kept.path
-        if not source.is_file():
+        if not lies_there(source):
             continue
         if kept.replaced:
             left[kept.path] = "was made anew"
-        elif target.is_file():
-            same = sha256_file(target) == sha256_file(source)
+        elif lies_there(target):
+            same = target.is_file() and source.is_file() and sha256_file(target) == sha256_file(source)
             left[kept.path] = "is there already" if same else "another file has its place"
         elif problem := _unreadable(kept.path, source):
             left[kept.path] = problem

@@ -34,6 +34,7 @@ from tiktokactions.files import (
     all_records,
     delete,
     delete_records,
+    lies_there,
     local_file,
     located,
     on_disk,
@@ -147,8 +148,10 @@ def _plan(folder: Place, problems: tuple[Problem, ...]) -> _Plan:
             is_free = right not in plan.back and (not (folder / right).is_file() or _is_misplaced(right, problems))
             plan.away[name] = away(replaced=is_free)
             plan.back.update({right: name} if is_free else {})
-        elif (kind == "table_differs" and name not in STAYING) or (
-            kind == "file_changed" and _is_replaced(folder, problem)
+        elif (
+            (kind == "table_differs" and name not in STAYING)
+            or (kind == "file_changed" and _is_replaced(folder, problem))
+            or (kind == "missing_file" and lies_there(folder / name))  # a link to what is gone, or a folder
         ):
             plan.away[name] = away(replaced=True)
         elif kind in ("missing_record", "record_differs"):

@@ -384,7 +384,8 @@ def _unclaimed(data: Dataset, read: _Read) -> tuple[list[Problem], int]:
         elif name not in known:
             kind, video_id = "foreign_file", ""
         if kind:
-            found.append(Problem(kind, name, video_id, "no record claims this file", sha256=sha256_file(folder / name)))
+            sha256 = sha256_file(folder / name) if (folder / name).is_file() else ""  # of a link to what is gone
+            found.append(Problem(kind, name, video_id, "no record claims this file", sha256=sha256))
     return found, files
 
 
@@ -487,11 +488,11 @@ def _check_export(out: Place) -> Iterator[Problem]:
     try:
         sums = read_sums(out) or {}
     except ChecksumsError as error:
-        yield Problem("export_damaged", str(out / SUMS), "", f"{error}; export it again")
+        yield Problem("export_damaged", str(out / SUMS), "", f"{error}; make it again")
         return
     for name, now in wrong_sums(out, sums).items():
         what = "is gone" if now == "missing" else "was changed since it was written"
-        yield Problem("export_damaged", str(out / name), "", f"{what}; export it again")
+        yield Problem("export_damaged", str(out / name), "", f"{what}; make it again")
 
 
 def relative(folder: Place, path: Place) -> str:
