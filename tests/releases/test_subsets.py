@@ -288,3 +288,23 @@ def test_killed_before_its_first_file_it_goes_on(
             commands[made]()
     commands[made]()
     assert str(out) in (data / f"{made}s.json").read_text()
+
+
+def test_a_take_down_reaches_a_subset_that_was_killed(
+    five_clips: Path, sources_stay: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, out, gone = tmp_path / "data", tmp_path / "out", ROWS[2][1]
+    shutil.copytree(five_clips, data)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tiktokactions.releases.subset.write_info", killed)
+        with pytest.raises(KeyboardInterrupt):
+            api.dataset_subset(data, out, size=5)
+    assert gone in (out / "history.csv").read_text()
+    api.refresh(data, remove=[gone])
+    assert pq.read_table(out / "manifest.parquet").num_rows == 4
+    assert not [path for path in out.rglob("*") if path.is_file() and gone.encode() in path.read_bytes()]
+    assert api.dataset_subset(data, out, size=5).clips == 4

@@ -24,6 +24,7 @@ from tiktokactions.errors import UsageError
 from tiktokactions.files import (
     DatasetBusyError,
     Place,
+    clear_staging,
     delete,
     delete_folder,
     listing,
@@ -303,13 +304,19 @@ def _take_down_from_subsets(dataset: Place, ids: frozenset[str]) -> int:
 
     count = 0
     for subset in subsets.remembered(dataset):
-        with Dataset(subset).editing("takedown") as edit:
-            if of_dataset.count_rows(subset, ids) or not edit.was_settled:
-                edit.begin()
-                count += of_dataset.take_down_rows(subset, ids)
-                of_dataset.take_down_from_splits(subset, ids)
-                _take_down_history(subset, ids)
         subsets.take_down_features(subset, ids)
+        with contextlib.ExitStack() as stack:
+            if not (subset / "dataset.json").is_file():  # one that was killed is no dataset yet
+                clear_staging(subset)
+                delete(subset / "history.csv")
+            else:
+                edit = stack.enter_context(Dataset(subset).editing("takedown"))
+                if edit.was_settled and not of_dataset.count_rows(subset, ids):
+                    continue
+                edit.begin()
+            count += of_dataset.take_down_rows(subset, ids)
+            of_dataset.take_down_from_splits(subset, ids)
+            _take_down_history(subset, ids)
     if moved := subsets.forget_missing(dataset):
         raise NotTakenDownError(f"{NOT_THERE}: {', '.join(moved)}", count)
     return count
