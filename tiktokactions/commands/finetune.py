@@ -52,7 +52,7 @@ def finetune(
         UsageError, UnreadableError, NonFiniteLossError: as :func:`pretrain`.
 
     Example:
-        tiktokactions finetune data/ -o runs/finetuned --init runs/pretrained --batch-size 2 --epochs 2
+        tiktokactions finetune data/ -o runs/finetuned --init runs/pretrained --recipe small --batch-size 2 --epochs 2
     """
     settings = checked_options(FinetuneOptions, options)
     need_torch(settings.decoder, settings.track)

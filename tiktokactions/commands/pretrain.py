@@ -48,7 +48,7 @@ def pretrain(
         NonFiniteLossError: training diverged.
 
     Example:
-        tiktokactions pretrain data/ -o runs/pretrained --model tiny --batch-size 2 --epochs 2
+        tiktokactions pretrain data/ -o runs/pretrained --recipe small --batch-size 2 --epochs 2
         tiktokactions pretrain data/ -o runs/paper --batch-size 4 --dry-run
     """
 
