@@ -618,7 +618,8 @@ def test_labels_and_features_over_time(finished, odd, tmp_path):
     assert rows.shape == (3, 192) and rows.dtype == np.float32 and not np.array_equal(rows[0], rows[2])
     expected = {"duration": 2, "fps": 12, "feat_stride": 6, "num_frames": 12, "frame": 24, "windows": 3}
     assert {name: said["0-2"][name] for name in expected} == pytest.approx(expected)
-    # What ActionFormer and OpenTAD ask of every video before they look for its file.
+    # ActionFormer and OpenTAD open the file of every video of a subset.
+    assert said.pop("broken")["subset"] == "unreadable"
     assert all(about["subset"] == "test" and about["annotations"] == [] for about in said.values())
 
 

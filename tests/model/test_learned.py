@@ -12,8 +12,7 @@ from tiktokactions.intervals import wilson_interval  # noqa: E402
 from tiktokactions.model.classification import label_loss, soft_target_loss  # noqa: E402
 from tiktokactions.model.finetune import loss_of_guessing  # noqa: E402
 from tiktokactions.model.labels import balanced_shares, class_weights  # noqa: E402
-from tiktokactions.model.learned import test_warning as warning_of_test  # noqa: E402
-from tiktokactions.model.learned import training_warning  # noqa: E402
+from tiktokactions.model.learned import warning_of_test, warning_of_training  # noqa: E402
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions  # noqa: E402
 from tiktokactions.model.run import Evaluation  # noqa: E402
 from tiktokactions.options import checked_options  # noqa: E402
@@ -51,7 +50,7 @@ def lines(*losses):
     ],
 )
 def test_a_training_that_taught_nothing(run, log, guessing, expected):
-    told = training_warning(run, [line for line in log if "step" in line], guessing)
+    told = warning_of_training(run, [line for line in log if "step" in line], guessing)
     assert (told is None) == (expected is None) and (expected or "") in (told or "")
 
 
@@ -70,7 +69,7 @@ def test_a_training_that_taught_nothing(run, log, guessing, expected):
     ids=["small batch", "small batch with weights", "the paper's batch", "too fast", "small"],
 )
 def test_the_advice_has_the_rate_and_the_batch(run, expected):
-    assert expected in training_warning(run, lines(9.0), CHANCE)
+    assert expected in warning_of_training(run, lines(9.0), CHANCE)
 
 
 @pytest.mark.parametrize("hits", [9, 10, 14, 25])

@@ -26,7 +26,7 @@ from tiktokactions.model.classification import VideoClassifier, classifier
 from tiktokactions.model.confusion import draw_confusion
 from tiktokactions.model.hardware import Hardware, hardware, worker_count
 from tiktokactions.model.labels import labels_of, multi_hot, targets_of, usable
-from tiktokactions.model.learned import test_warning
+from tiktokactions.model.learned import warning_of_test
 from tiktokactions.model.loader import clips_one_by_one
 from tiktokactions.model.options import EvaluateOptions
 from tiktokactions.model.progress import Report, TrainingProgress
@@ -193,7 +193,7 @@ def evaluate(
         found = run_views(model, data.clips, options, machine, report, *sampling, merge=merge_of(info))
         is_first, growing = machine.processes.is_first, output / "predictions.jsonl"
         rows: list[JsonObject] = []
-        with lines_of(growing) if is_first else contextlib.nullcontext(nowhere) as write:
+        with lines_of(growing) if is_first else contextlib.nullcontext(lambda row: None) as write:
             for clip, outcome, target in zip(data.clips, found, targets, strict=True):
                 rows.append(prediction_row(clip, outcome, info.labels, target))
                 write(rows[-1])
@@ -228,7 +228,7 @@ def evaluate(
             chance=float(chance),
         )
         training = Run(run).result.warning if Run(run).finished else None
-        result = dataclasses.replace(result, warning=test_warning(result, training))
+        result = dataclasses.replace(result, warning=warning_of_test(result, training))
         result = complete(result, rows)
         if is_first:
             write_predictions(output / "predictions.parquet", rows, info.labels)
@@ -268,10 +268,6 @@ def lines_of(path: Path) -> Iterator[Callable[[JsonObject], None]]:
             file.flush()
 
         yield write
-
-
-def nowhere(line: JsonObject) -> None:
-    """What the other processes do with their rows: the first one writes them."""
 
 
 def trained_sampling(info: RunInfo, options: EvaluateOptions) -> tuple[int, Sampling]:

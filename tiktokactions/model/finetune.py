@@ -59,9 +59,6 @@ from tiktokactions.model.tensor_files import Tensors, write_safetensors
 from tiktokactions.model.training import batches_of, end_run, open_run, resume, without_projection
 from tiktokactions.model.weights import ReadWeights, load_into, read_weights, with_positions
 
-NEVER = 30.0
-"""Log odds of what no clip has, or every clip."""
-
 
 def finetune(
     train: ClipSet,
@@ -106,12 +103,9 @@ def finetune(
         if teacher is not None and teacher.dim is not None:
             model.projection = nn.Linear(config.embed_dim, teacher.dim)
         derived = finetuning_numbers(model, options, len(train.clips), machine.processes.world)
-        several = (
-            [repr(labels_of(c)) + ("" if c.answers is None else repr(c.answers)) for c in train.clips]
-            if options.multi_label
-            else []
-        )
-        listed, flip = clips_fingerprint(train.clips, [*labels, *several]), options.flip and train.flip
+        several = train.clips if options.multi_label else ()
+        told = [repr(labels_of(clip)) + ("" if clip.answers is None else repr(clip.answers)) for clip in several]
+        listed, flip = clips_fingerprint(train.clips, [*labels, *told]), options.flip and train.flip
         data = TrainingData((train.source,), len(train.clips), listed, kind=train.kind, flip=flip)
         first_weights = None
         if read is not None:
@@ -217,7 +211,7 @@ def loss_of_guessing(
     drawn = epoch_order(len(targets), options.seed, 0, shares)
     soft, weigh = soft_target(targets[drawn], classes, 1.0, options.smoothing), 1.0 if weights is None else weights
     odds = (1 - soft).nanmean(0) if options.multi_label else torch.ones(classes)
-    answer = (soft.nanmean(0) * weigh / odds).log().clamp(-NEVER, NEVER).expand_as(soft)
+    answer = (soft.nanmean(0) * weigh / odds).log().clamp(-30, 30).expand_as(soft)  # of what no clip has
     return (label_loss if options.multi_label else soft_target_loss)(answer, soft, weights).item()
 
 

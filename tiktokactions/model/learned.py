@@ -18,7 +18,7 @@ GOOD_RATE = 1e-3
 """Of small models from random weights, measured (docs/log.md)."""
 
 
-def training_warning(info: RunInfo, log: Sequence[JsonObject], guessing: float | None = None) -> str | None:
+def warning_of_training(info: RunInfo, log: Sequence[JsonObject], guessing: float | None = None) -> str | None:
     """What to say of a training whose loss did not fall; None where it fell, or where nobody can tell.
 
     Args:
@@ -40,11 +40,11 @@ def training_warning(info: RunInfo, log: Sequence[JsonObject], guessing: float |
     return f"this model has not learned: the training loss was {loss:.4f} at the end, {what} {bar:.4f}. {_advice(info)}"
 
 
-def test_warning(found: Evaluation, training: str | None) -> str | None:
+def warning_of_test(found: Evaluation, training: str | None) -> str | None:
     """What to say of a test whose top-1 may be chance; None where it is above.
 
     Args:
-        training: what there is to say of the training, see :func:`training_warning`.
+        training: what there is to say of the training, see :func:`warning_of_training`.
     """
     if found.chance is None or found.top1_low > found.chance:
         return None
@@ -56,9 +56,6 @@ def test_warning(found: Evaluation, training: str | None) -> str | None:
         f"{told}: {found.videos} videos are too few to tell, or what was learned from the training videos does not hold"
         " for these (then train on more of them, of more people and places, or begin with `init`)"
     )
-
-
-test_warning.__test__ = False  # type: ignore[attr-defined]  # its name makes pytest take it for a test
 
 
 def _advice(info: RunInfo) -> str:

@@ -102,7 +102,8 @@ def write_window_features(
     ``<video>.npy`` is float32 (windows, D), as ActionFormer, TriDet and OpenTAD take it; ``database.json`` is a list of
     annotations as they read it: for every video ``subset`` (``test``), no ``annotations``, ``duration``, ``fps``, ``frame``
     (their number), and in frames what the configurations call ``feat_stride`` and ``num_frames``. A file is there as soon
-    as its video is done. A video with a window that cannot be read has no file and a ``reason``.
+    as its video is done. A video with a window that cannot be read has no file and a ``reason``, and its ``subset``
+    is ``unreadable``, which that code passes over.
 
     Raises:
         RunError: the run is not finished.
@@ -123,6 +124,7 @@ def write_window_features(
             database[name] = {"path": clip.path, "subset": "test", "annotations": []}
             if bad is not None:
                 unreadable[clip.path] = database[name]["reason"] = bad.detail
+                database[name]["subset"] = "unreadable"  # whoever loads what is in "test" finds a file of each
                 continue
             database[name] |= _timing(clip, cut, options)
             if is_first:

@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -80,18 +80,9 @@ class Recorder:
         self.line_began, self.line_step, self.loading_s = now, step, 0.0
         left_s = (now - self.began) / max(1, step - self.first_step) * (self.steps - step)
         self.note(**numbers)
-        self.report(
-            TrainingProgress(
-                step=step,
-                steps=self.steps,
-                epoch=(step - 1) // self.per_epoch + 1,
-                loss=numbers["loss"],
-                lr=lr,
-                clips_per_s=numbers["clips_per_s"],
-                loading_share=numbers["loading_share"],
-                seconds_left=left_s,
-            )
-        )
+        epoch = (step - 1) // self.per_epoch + 1
+        told: dict[str, Any] = {name: numbers[name] for name in ("loss", "lr", "clips_per_s", "loading_share")}
+        self.report(TrainingProgress(step=step, steps=self.steps, epoch=epoch, seconds_left=left_s, **told))
 
     def note(self, **numbers: float | None) -> None:
         """Write a line of numbers about the last step, from training or from validation."""

@@ -313,9 +313,8 @@ def differences(old: RunInfo, new: RunInfo, ignore: Sequence[str]) -> list[str]:
     """Why a run cannot be continued with these options, in words; empty if it can."""
     plain = json.loads(json.dumps(new.options))  # tuples become lists, as in the file
     earlier = dataclasses.asdict(PretrainOptions() if old.kind == "pretrain" else FinetuneOptions()) | old.options
-    names = sorted(
-        (earlier.keys() | plain.keys()) - set(ignore)
-    )  # options that are newer than the run had their default
+    # Options that are newer than the run had their default.
+    names = sorted((earlier.keys() | plain.keys()) - set(ignore))
     pairs = [(name, earlier.get(name), plain.get(name)) for name in names]
     pairs += [("command", old.kind, new.kind), ("model", old.model, new.model), ("`init`", old.init, new.init)]
     if new.derived.steps:  # a linear probe takes none

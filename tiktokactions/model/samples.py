@@ -159,18 +159,9 @@ class FinetuneClips(_LabelledClips):
 
     def _views(self, frames_thwc: Tensor, epoch: int, index: int) -> Sample:
         options = self.options
-        views = [
-            finetune_view(
-                frames_thwc,
-                self.size,
-                sample_rng(options.seed, epoch, index, copy),
-                policy=options.augment,
-                flip=options.flip,
-                erase=options.erase,
-                min_area=options.min_area,
-            )
-            for copy in range(options.num_samples)
-        ]
+        how: dict[str, Any] = {name: getattr(options, name) for name in ("flip", "erase", "min_area")}
+        rngs = [sample_rng(options.seed, epoch, index, copy) for copy in range(options.num_samples)]
+        views = [finetune_view(frames_thwc, self.size, rng, policy=options.augment, **how) for rng in rngs]
         videos, erased = zip(*views, strict=True)
         return {"video": torch.stack(videos), "erased": torch.stack(erased)}
 

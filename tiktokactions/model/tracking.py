@@ -52,11 +52,9 @@ def _begin(
         client: Any = importlib.import_module(kind)
         own_id = hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:16]
         # Trackio knows a run by its name alone, and folders of the same name are many.
-        more = (
-            {"name": run.name, "id": own_id, "dir": str(run)}
-            if kind == "wandb"
-            else {"name": f"{run.name}-{own_id[:6]}"}
-        )
+        more = {"name": f"{run.name}-{own_id[:6]}"}
+        if kind == "wandb":
+            more = {"name": run.name, "id": own_id, "dir": str(run)}
         client.init(project=PROJECT, config=dict(options), resume="allow", **more)
         return (lambda numbers, at: client.log(dict(numbers), step=at)), client.finish
     if kind == "mlflow":

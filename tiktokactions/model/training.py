@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from tiktokactions.model.config import ModelConfig
 from tiktokactions.model.curves import draw_curves
 from tiktokactions.model.derived import described
 from tiktokactions.model.hardware import Hardware, worker_count
-from tiktokactions.model.learned import training_warning
+from tiktokactions.model.learned import warning_of_training
 from tiktokactions.model.loader import Batches
 from tiktokactions.model.official import official_shapes
 from tiktokactions.model.options import FinetuneOptions, PretrainOptions
@@ -69,8 +70,8 @@ def open_run(
     """
     if resume_from is not None:
         resume_from = first_checkpoint(resume_from, info.kind, info.model, info.derived.steps)
-        tensors = len(official_shapes(info.model, info.kind))
-        info = dataclasses.replace(info, init=FirstWeights(str(resume_from), tensors))
+        first = FirstWeights(str(resume_from), len(official_shapes(info.model, info.kind)))
+        info = dataclasses.replace(info, init=first)
     begun = None
     if machine.processes.is_first:  # if it raises, torchrun ends the others
         _open(run, info, clips, resume_from)
@@ -148,26 +149,20 @@ def batches_of(
     machine: Hardware,
     shares: Sequence[float] | None = None,
 ) -> Batches:
-    return Batches(
-        dataset,
-        batch_size=options.batch_size,
-        seed=options.seed,
-        shares=shares,
-        processes=(machine.processes.rank, machine.processes.world),
-        workers=worker_count(options),
-        pin_memory=machine.is_cuda,
-    )
+    processes = (machine.processes.rank, machine.processes.world)
+    how: dict[str, Any] = {"workers": worker_count(options), "pin_memory": machine.is_cuda, "processes": processes}
+    return Batches(dataset, batch_size=options.batch_size, seed=options.seed, shares=shares, **how)
 
 
 def end_run(
     run: Path, state: TrainingState, recorder: Recorder, machine: Hardware, guessing: float | None = None
 ) -> TrainingResult:
-    """Write the weights, the curves and, last, the result; ``guessing``: see ``training_warning``."""
+    """Write the weights, the curves and, last, the result; ``guessing``: see ``warning_of_training``."""
     pool = getattr(state.model, "pool", None)
     weights = None if pool is None else tuple(round(x, 4) for x in whole(pool.layer_weights()).tolist())
     model = whole_tensors(state.model.state_dict())
     average = None if state.average is None else whole_tensors(state.average.tensors)
-    warning = training_warning(Run(run).info, read_log(run), guessing) if machine.processes.is_first else None
+    warning = warning_of_training(Run(run).info, read_log(run), guessing) if machine.processes.is_first else None
     seconds = recorder.seconds()
     result = TrainingResult(state.step, recorder.last_loss, True, seconds, layer_weights=weights, warning=warning)
     if machine.processes.is_first:
