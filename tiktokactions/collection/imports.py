@@ -153,12 +153,8 @@ def _take(found: Reading, placed: _Placed) -> None:
             found.columns[place] += f", {name}"
     found.left_out.update(post.unknown)
     if as_id(post.id) is None:
-        why = (
-            "; ".join(post.problems.values())
-            or row.problem
-            or (f"no platform's id: {post.id!r}" if post.id else "no id")
-        )
-        found.rejected.append(f"{where}: {why}")
+        told = f"no platform's id: {post.id!r}" if post.id else "no id"
+        found.rejected.append(f"{where}: {'; '.join(post.problems.values()) or row.problem or told}")
         return
     for place, problem in post.problems.items():
         found.misfits.setdefault(place, f"{where}: {problem}")

@@ -10,7 +10,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -72,17 +72,9 @@ class Wanted:
     everything: bool = False
 
     def as_setting(self) -> dict[str, object]:
-        return {
-            "per_hashtag": self.per_hashtag,
-            "from": self.start.isoformat(),
-            "to": self.end.isoformat(),
-            "region": list(self.regions),
-            "random": self.random,
-            "windows": self.windows,
-            "seed": self.seed,
-            "hash_creators": self.hash_creators,
-            "everything": self.everything,
-        }
+        days = {"from": self.start.isoformat(), "to": self.end.isoformat()}
+        said = asdict(self) | days | {"region": list(self.regions)}
+        return {name: value for name, value in said.items() if name not in ("start", "end", "regions")}
 
     @property
     def most(self) -> int:

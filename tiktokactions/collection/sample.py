@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 
-from tiktokactions.collection.design import end_of, size_error
-from tiktokactions.collection.store import Collection, moment
-from tiktokactions.machine import DAY_S
+from tiktokactions.collection.design import size_error
+from tiktokactions.collection.store import Collection
 
 
 @dataclass
@@ -31,7 +29,8 @@ def view_samples(folder: Path, hashtags: Iterable[str]) -> dict[str, ViewSample]
     """A sample for each of ``hashtags`` that some video of the collection carries.
 
     A hashtag that was asked for is sampled by its own windows. Any other one only occurs in videos found for those: its
-    sample weighs them as these do, and is never complete.
+    sample weighs them as these do, and is never complete. Nor is that of a hashtag that is not finished: nobody knows yet for
+    how many its videos stand.
     """
     wanted = set(hashtags)
     samples: dict[str, ViewSample] = defaultdict(ViewSample)
@@ -44,11 +43,9 @@ def view_samples(folder: Path, hashtags: Iterable[str]) -> dict[str, ViewSample]
             count = json.loads(raw).get("view_count")
             if isinstance(count, (int, float)) and not isinstance(count, bool) and count >= 0:
                 videos[video_id] = (json.loads(tags), float(count))
-        factors, unknown = _factors(collection)
-        rows = ask("SELECT hashtag, video_id, window, probability FROM found")
-        found = [
-            (tag, video_id, 1 / p if p else factors.get(w, 1.0)) for tag, video_id, w, p in rows if video_id in videos
-        ]
+        rows = ask("SELECT hashtag, video_id, probability FROM found").fetchall()
+        found = [(tag, video_id, 1 / p if p else 1.0) for tag, video_id, p in rows if video_id in videos]
+        unread |= {tag for tag, _, p in rows if not p}
         errors = {tag: size_error(collection, tag) for tag in wanted & asked}
     beside: dict[str, float] = {}
     for tag, video_id, weight in found:
@@ -59,34 +56,9 @@ def view_samples(folder: Path, hashtags: Iterable[str]) -> dict[str, ViewSample]
         for tag in wanted & set(tags) - asked:
             _add(samples[tag], views, beside.get(video_id, 1.0))
     for tag in samples.keys() & asked:
-        samples[tag].is_complete = tag not in unread | unknown
+        samples[tag].is_complete = tag not in unread
         samples[tag].size_error = errors[tag]
     return samples
-
-
-def _factors(collection: Collection) -> tuple[dict[int, float], set[str]]:
-    """For collections of earlier versions and hashtags that are not finished: how many videos each row of a window stands
-    for; and the hashtags of which that is not known."""
-    is_random = bool((collection.setting("wanted") or {}).get("random"))
-    kept: Counter[int] = Counter()
-    oldest: dict[int, int] = {}
-    query = "SELECT window, video_id, create_time FROM found JOIN videos USING(video_id)"
-    for window, video_id, at in collection.database.execute(query):
-        kept[window] += 1
-        oldest[window] = min(moment(video_id, at), oldest.get(window, moment(video_id, at)))
-    factors, unknown = {}, set()
-    query = "SELECT id, hashtag, start, \"end\", state, shown, size FROM windows WHERE state<>'split'"
-    for window, tag, start, end, state, shown, size in collection.database.execute(query):
-        if not kept[window]:
-            continue
-        if size is None and state == "more" and not is_random:
-            # Newest first: what was read spans the time from its oldest row to the window's end.
-            days = (date.fromisoformat(end) - date.fromisoformat(start)).days + 1
-            size = shown * days * DAY_S / max(1, end_of(date.fromisoformat(end)) - oldest[window])
-        elif size is None and state == "more":
-            unknown.add(tag)
-        factors[window] = max(1.0, (shown if size is None else size) / kept[window])
-    return factors, unknown
 
 
 def _add(sample: ViewSample, views: float, weight: float) -> None:

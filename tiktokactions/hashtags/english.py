@@ -6,20 +6,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.resources import files
 
 from tiktokactions.hashtags.words import count_of, is_gerund, lemmas, phrase_words, split_hashtag
 
-_ELSEWHERE = frozenset(
-    "el la los las al del un una de con por der die das den dem ein eine mit auf im zum und le les du des une au aux faire"
-    " il lo gli della o os as ao da do na no em uma het een op met naar och pa en i".split()
-)
-"""Articles and prepositions of other languages; one beside a word that is not English tells."""
-_ACTIONS_ELSEWHERE = frozenset(
-    "baile ballo boxe boxeo calcio chitarra cocina cozinha cucina danca danse danza escalade fahrrad fiets futbol fussball"
-    " geige geschirr gimnasia ginastica ginnastica gitarre guitarra gymnastique haare klavier natacao natation nuoto ropa"
-    " patinage patinaje pesas platos schach seil tanz velo voetbal".split()
-)
-"""Usual words for actions and their things that no ending tells."""
+_LISTS = files("tiktokactions.hashtags").joinpath("data/elsewhere.txt").read_text(encoding="utf-8").splitlines()
+_ELSEWHERE, _ACTIONS_ELSEWHERE = (frozenset(line.split()) for line in _LISTS)
+"""Articles and prepositions of other languages, of which one beside a word that is not English tells; and usual words for
+actions and their things."""
 _ENDINGS = re.compile(r"\w{2,}(ar|er|ir|arse|erse|irse|en|eln|ern|are|ere|ire|ando|i?endo|cion|ismo)")
 """Infinitives of Spanish, Portuguese, French, German, Dutch and Italian, and nouns and gerunds."""
 _RARER = 100

@@ -161,7 +161,7 @@ def propose_for(phrase: str, source: str, knowledge: Knowledge) -> list[Proposal
         return []
     joined = "".join(words)
     umbrella = umbrella_of(joined, words, knowledge)
-    sure = (knowledge.categories[name] for name in (joined, umbrella) if name in knowledge.categories)
+    sure = (knowledge.categories[name] for name in (joined, umbrella or "") if name in knowledge.categories)
     category = next(sure, "") or category_of(every, knowledge)
 
     def made(hashtag: str, principle: str, why: str) -> Proposal:

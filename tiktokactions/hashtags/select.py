@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import itertools
-import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +30,7 @@ from tiktokactions.hashtags.principles import (
     shared_principle,
 )
 from tiktokactions.metadata.documents import DocumentError, table_rows, text_of
+from tiktokactions.metadata.values import MisfitError, as_count
 from tiktokactions.text import clean_hashtag
 
 STARTER = "starter"
@@ -417,12 +417,8 @@ def plain(views: float | None) -> str:
 def _number(text: str | None, path: Path, tag: str) -> float | None:
     if not text or text.lower() in ("unknown", "na", "nan", "none", "-"):
         return None
-    clean = text.replace(",", "").replace("_", "").replace(" ", "").lower()
-    scale = {"b": 1e9, "m": 1e6, "k": 1e3}.get(clean[-1], 1.0)
     try:
-        number = float(clean[:-1] if scale > 1 else clean) * scale
-    except ValueError:
-        number = -1.0
-    if not (math.isfinite(number) and number >= 0):
-        raise HashtagError(f"{path}, #{tag}: views {text!r}, expected a number such as 29400000, 29.4M or 44.4B")
-    return number
+        return float(as_count(text))
+    except MisfitError:
+        told = f"views {text!r}, expected a number such as 29400000, 29.4M or 44.4B"
+        raise HashtagError(f"{path}, #{tag}: {told}") from None

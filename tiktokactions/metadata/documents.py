@@ -225,8 +225,7 @@ def _walk(value: object, is_row: bool, origin: str = "") -> Iterator[Row]:
         else:
             yield Row(0, None, f"an item of {value['source_platform']}, expected a video of tiktok.com")
         return
-    place = _link_place(value)
-    if place:
+    if place := _link_place(value):
         if not _NO_VIDEO.search(value[place]):
             # In capitals, since the date of an entry is not that of its video.
             rest = {name.capitalize(): item for name, item in value.items() if name != place}

@@ -116,10 +116,10 @@ def read_notice(path: Path) -> Notice:
     found: dict[str, dict[str, None]] = {name: {} for name in ("ids", "accounts", "profiles", "mentioned", "unclear")}
     for text in texts:
         _read_text(text, found)
+    for name in (*found["accounts"], *found["profiles"]):
+        found["mentioned"].pop(name, None)
     ids, accounts, profiles, mentioned, unclear = (tuple(words) for words in found.values())
-    mentioned = tuple(name for name in mentioned if name not in {*accounts, *profiles})
-    said = (ids, accounts, profiles, mentioned, unclear)
-    return Notice(path.name, sha256, "\n".join(texts), *said, sender, subject, date)
+    return Notice(path.name, sha256, "\n".join(texts), ids, accounts, profiles, mentioned, unclear, sender, subject, date)
 
 
 def _parts(message: email.message.EmailMessage) -> Iterator[str]:
