@@ -35,7 +35,13 @@ STUDIES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 @pytest.mark.parametrize("name", STUDIES)
 def test_its_command_asks_for_the_same_study(name, tmp_path, monkeypatch):
     kind, more, asked = STUDIES[name]
-    given = {"evaluate_on": "/far/tested", "repeats": 2, "equal": "steps", "stratified": True, "seed": 7}
+    given: dict[str, Any] = {
+        "evaluate_on": "/far/tested",
+        "repeats": 2,
+        "equal": "steps",
+        "stratified": True,
+        "seed": 7,
+    }
     options = SourcesOptions(**given) if kind == "sources" else ScalingOptions(**given, warm="warm" in more)
     recipe = {"model": "tiny", "image_size": 32, "mask_ratio": 0.75}, {"epochs": 1, "device": "cpu"}
     Design(tmp_path / "the study", "/far/tested", options, *recipe).keep(kind, (), **more)

@@ -151,7 +151,7 @@ class Extrapolation:
             "answer": {
                 f"{a.target:g}": {k: v for k, v in dataclasses.asdict(a).items() if k != "target"} for a in self.answers
             },
-            "at": {f"{size:.12g}": _without_size(self.at(size)) for size in self.asked if told},
+            "at": {f"{n:.12g}": {k: v for k, v in vars(self.at(n)).items() if k != "size"} for n in self.asked if told},
             "level": LEVEL,
             "chance": self.chance,
             "test_clips": self.measured.test_clips,
@@ -165,10 +165,6 @@ class Extrapolation:
 
 
 _ENDS = ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2)
-
-
-def _without_size(expected: Expected) -> JsonObject:
-    return {"accuracy": expected.accuracy, "low": expected.low, "high": expected.high}
 
 
 def extrapolate_measurements(
@@ -206,9 +202,8 @@ def extrapolate_measurements(
     chance = None if classes is None else 1 / classes
     answers = tuple(_answer(curves, target) for target in wanted)
     until, following = _tells_until(curves), _next_size(curves)
-    found = findings(measured, curves, laws, chance)
+    first, notes = findings(measured, curves, laws, chance)
     last = f"The most informative next size to measure is {following:,.12g}."
-    found_sentence = " ".join([*found.first, *_sentences(answers, curves), last])
     fits = tuple(ranked([*laws, *fit_all(measured, report)])) if all_families else tuple(ranked(laws))
     return Extrapolation(
         method,
@@ -220,8 +215,8 @@ def extrapolate_measurements(
         _backtest(measured) if len(measured.sizes) > 3 else None,
         following,
         until,
-        found_sentence,
-        (*measured.notes, *found.notes),
+        " ".join([*first, *_sentences(answers, curves), last]),
+        (*measured.notes, *notes),
         tuple(at),
         chance,
         draws,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,18 +21,12 @@ MISFIT = 0.01
 """A law whose residuals are so improbable beside the spread of runs is said not to fit."""
 
 
-@dataclass(frozen=True)
-class Findings:
-    """Sentences that come first, and notes that come after."""
-
-    first: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
-def findings(measured: Measurements, curves: Posterior, laws: Sequence[Fit], chance: float | None) -> Findings:
-    """Everything that is to be said of the measurements themselves."""
+def findings(
+    measured: Measurements, curves: Posterior, laws: Sequence[Fit], chance: float | None
+) -> tuple[list[str], list[str]]:
+    """Everything that is to be said of the measurements themselves: sentences that come first, and notes that come after."""
     at_chance = chance is not None and measured.means[-1] <= chance + BEYOND_NOISE * _standard_error(measured, curves)
-    first, notes = [], []
+    first, notes = list[str](), list[str]()
     if at_chance and chance is not None:
         first.append(
             f"Still at chance ({100 * chance:.3g} %): these sizes do not show yet whether the model learns anything."
@@ -52,7 +45,7 @@ def findings(measured: Measurements, curves: Posterior, laws: Sequence[Fit], cha
         if measured.test_clips is None
         else f"intervals speak of all such clips, not only of the {measured.test_clips:,} that were tested"
     )
-    return Findings(tuple(first), tuple(notes))
+    return first, notes
 
 
 def _standard_error(measured: Measurements, curves: Posterior) -> float:

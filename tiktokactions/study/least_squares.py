@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt on many starts, or many bootstrap samples, at once.
+"""Levenberg-Marquardt on many starts at once.
 
 Six points and four parameters make a tiny problem; what costs is calling the curve. Here one call evaluates it for every
 start and every step of the numerical Jacobian together.
@@ -51,25 +51,22 @@ def least_squares(
     Args:
         curve: parameters (S, P) to values (S, N).
         starts: (S, P).
-        values: (N,), or (S, N) for one set of values per start.
-        weights: (N,), or (S, N), how many measurements a value is the mean of; 0: the value is ignored.
+        values: (N,).
+        weights: (N,), how many measurements a value is the mean of.
         lower, upper: (P,), bounds of the parameters.
         steps: most steps of each start.
         gain, patience: a start has arrived after ``patience`` steps in a row that each reduced its error by less than the
             share ``gain``.
         until: moment of ``time.thread_time()`` (other programs on the machine do not count) at which to stop.
     """
-    root = np.broadcast_to(np.sqrt(weights), (len(starts), values.shape[-1]))
-    target = np.broadcast_to(values, root.shape)
+    root = np.sqrt(weights)
 
-    def errors(parameters: Array, rows: NDArray[np.intp]) -> Array:
+    def errors(parameters: Array) -> Array:
         with np.errstate(all="ignore"):
-            found = np.where(root[rows] > 0, (curve(parameters) - target[rows]) * root[rows], 0.0)
-            return np.nan_to_num(found, nan=np.inf, posinf=np.inf, neginf=np.inf)
+            return np.nan_to_num((curve(parameters) - values) * root, nan=np.inf, posinf=np.inf, neginf=np.inf)
 
     best = np.clip(starts, lower, upper)
-    everyone = np.arange(len(best))
-    error = errors(best, everyone)
+    error = errors(best)
     sse = _sum_of_squares(error)
     damping = np.full(len(best), 1e-2)
     still = np.zeros(len(best), int)
@@ -78,14 +75,14 @@ def least_squares(
         if not len(open_rows) or time.thread_time() > until:
             break
         rows = open_rows
-        jacobian = _jacobian(errors, best[rows], error[rows], rows, upper)
+        jacobian = _jacobian(errors, best[rows], error[rows], upper)
         normal = np.einsum("sni,snj->sij", jacobian, jacobian)
         downhill = np.einsum("sni,sn->si", jacobian, error[rows])
         scale = np.einsum("sii->si", normal)
         ridge = damping[rows, None] * scale + 1e-14 * scale.max(1, keepdims=True) + 1e-300
         step = -np.linalg.solve(normal + ridge[:, :, None] * np.eye(best.shape[1]), downhill[..., None])[..., 0]
         trial = np.clip(best[rows] + np.nan_to_num(step), lower, upper)
-        trial_error = errors(trial, rows)
+        trial_error = errors(trial)
         trial_sse = _sum_of_squares(trial_error)
         better = trial_sse < sse[rows]
         gained = np.zeros(len(rows))
@@ -100,19 +97,13 @@ def least_squares(
     return Minimum(best, sse, time.thread_time() <= until, arrived)
 
 
-def _jacobian(
-    errors: Callable[[Array, NDArray[np.intp]], Array],
-    parameters: Array,
-    error: Array,
-    rows: NDArray[np.intp],
-    upper: Array,
-) -> Array:
+def _jacobian(errors: Curve, parameters: Array, error: Array, upper: Array) -> Array:
     """(S, N, P) by differences, in one call of the curve; steps turn back where they would leave the bounds."""
     starts, count = parameters.shape
     step = 1e-7 * np.maximum(np.abs(parameters), 1e-1)
     step = np.where(parameters + step > upper, -step, step)
     moved = parameters[:, None, :] + step[:, :, None] * np.eye(count)
-    changed = errors(moved.reshape(-1, count), np.repeat(rows, count)).reshape(starts, count, -1)
+    changed = errors(moved.reshape(-1, count)).reshape(starts, count, -1)
     slope = (changed - error[:, None, :]) / step[:, :, None]
     return np.nan_to_num(slope, nan=0.0, posinf=0.0, neginf=0.0).transpose(0, 2, 1)
 
@@ -129,17 +120,17 @@ def trust_region(
     way along bounds and flat valleys, where the steps of that one are cut short."""
     from scipy import optimize
 
-    root, none = np.sqrt(weights), np.zeros(1, np.intp)
+    root = np.sqrt(weights)
 
-    def errors(parameters: Array, rows: NDArray[np.intp]) -> Array:
+    def errors(parameters: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.nan_to_num((curve(parameters) - values) * root, nan=FAR, posinf=FAR, neginf=-FAR)
 
     def error(parameters: Array) -> Array:
-        return errors(parameters[None], none)[0]
+        return errors(parameters[None])[0]
 
     def slope(parameters: Array) -> Array:
-        return _jacobian(errors, parameters[None], error(parameters)[None], none, upper)[0]
+        return _jacobian(errors, parameters[None], error(parameters)[None], upper)[0]
 
     inner = 1e-9 * (upper - lower)
     inside = np.clip(start, lower + inner, upper - inner)
