@@ -42,11 +42,12 @@ def lines(*losses):
         (info(), lines(CHANCE), None, None),
         (info("pretrain"), lines(1.0, 0.9, 0.8), None, None),
         (info("pretrain"), lines(0.98, 0.99, 0.98), None, "loss was 0.9800 at the end, at first it was 0.9800"),
+        (info("pretrain"), lines(0.70, 0.95, 0.9, 0.9, 0.85, 0.8, 0.72, 0.71), None, None),
         (info("pretrain", init=SimpleNamespace()), lines(0.5, 0.5), None, None),
     ],
     ids=[
         *("no line", "one line", "one below", "fell", "rose again", "fell a little", "noise", "nothing to compare"),
-        *("pre-training fell", "pre-training did not", "trained before"),
+        *("pre-training fell", "pre-training did not", "an easy first batch", "trained before"),
     ],
 )
 def test_a_training_that_taught_nothing(run, log, guessing, expected):

@@ -23,18 +23,19 @@ def warning_of_training(info: RunInfo, log: Sequence[JsonObject], guessing: floa
 
     Args:
         log: the lines of ``log.jsonl``.
-        guessing: the loss of giving the same answer for every clip; None: what counts is the loss of the first line.
+        guessing: the loss of giving the same answer for every clip; None: what counts is the loss at first.
     """
     lines = [line for line in log if "loss" in line]
-    if guessing is None:
+    bar, what = guessing, "guessing has"
+    if bar is None:
         if len(lines) < 2 or info.init is not None:  # weights that were trained before may have little left to learn
             return None
-        first, *lines = lines
+        begin = [line["loss"] for line in lines[: max(1, len(lines) // 4)]]
+        bar, what, lines = max(begin[0], statistics.fmean(begin)), "at first it was", lines[len(begin) :]
     end = [line["loss"] for line in lines if line["step"] > END * info.derived.steps]
     if not end:
         return None
     loss, noise = statistics.fmean(end), 2 * statistics.stdev(end) / math.sqrt(len(end)) if len(end) > 1 else 0.0
-    bar, what = (first["loss"], "at first it was") if guessing is None else (guessing, "guessing has")
     if loss < bar - max(noise, LEAST_FALL * bar):
         return None
     return f"this model has not learned: the training loss was {loss:.4f} at the end, {what} {bar:.4f}. {_advice(info)}"
