@@ -119,7 +119,8 @@ def read_notice(path: Path) -> Notice:
     for name in (*found["accounts"], *found["profiles"]):
         found["mentioned"].pop(name, None)
     ids, accounts, profiles, mentioned, unclear = (tuple(words) for words in found.values())
-    return Notice(path.name, sha256, "\n".join(texts), ids, accounts, profiles, mentioned, unclear, sender, subject, date)
+    text = "\n".join(texts)
+    return Notice(path.name, sha256, text, ids, accounts, profiles, mentioned, unclear, sender, subject, date)
 
 
 def _parts(message: email.message.EmailMessage) -> Iterator[str]:
