@@ -27,11 +27,9 @@ def study_sections(folder: Place) -> list[Section]:
     title = "Which data: comparison of sources" if by_source else "How much data: accuracy by size"
     blocks: list[Block] = _progress(folder, result)
     answer = ""
-    for name, alt in (
-        ("accuracy_by_size", "Accuracy by size of the pre-training data: runs, means, spread (paper, Figure 3)"),
-        ("accuracy_by_source", "Accuracy by source of the pre-training data (paper, Figure 4)"),
-    ):
-        blocks += figure(folder / "figures" / name, alt, alt)
+    by_size = "size of the pre-training data: runs, means, spread (paper, Figure 3)"
+    alt = f"Accuracy by {'source of the pre-training data (paper, Figure 4)' if by_source else by_size}"
+    blocks += figure(folder / "figures" / f"accuracy_by_{'source' if by_source else 'size'}", alt, alt)
     if result is not None:
         tested, classes = min((trial["videos"] for trial in trials if "videos" in trial), default=0), classes_of(folder)
         rows = [_bar(row, tested) for row in result["table"]]
@@ -40,11 +38,8 @@ def study_sections(folder: Place) -> list[Section]:
         blocks += _rows(result["table"], result["equal"], classes)
         blocks += _differences(folder)
         blocks += [Text(warning, "warning") for warning in result["warnings"]]
-        answer = (
-            "Top-1: "
-            + "; ".join(f"{row.name} {row.told}" for row in (rows if by_source else [*rows[:1], *rows[1:][-1:]]))
-            + "."
-        )
+        told_of = rows if by_source else [*rows[:1], *rows[1:][-1:]]
+        answer = f"Top-1: {'; '.join(f'{row.name} {row.told}' for row in told_of)}."
     settled = table("Settings", ("setting", "value"), [(k, json.dumps(v)) for k, v in settings.items()], folded=True)
     sections = [Section(title, tuple(blocks), folder.name, answer, _study_commands(folder, settings), tuple(settled))]
     if (folder / "extrapolation" / "extrapolation.json").is_file():

@@ -102,9 +102,8 @@ def read_measurements(
         raise ResultsError(f"{path}: not found{hint}")
     names, rows, delimiter = _table(path)
     size_name = _column(path, names, "size_column", size_column, SIZE_COLUMNS)
-    accuracy_name = _column(
-        path, names, "metric_column", metric_column, ((metric or "").strip().lower(), *ACCURACY_COLUMNS)
-    )
+    known = (metric or "").strip().lower(), *ACCURACY_COLUMNS
+    accuracy_name = _column(path, names, "metric_column", metric_column, known)
     chosen = metric or accuracy_name
     if "metric" in names:
         chosen, rows = _of_metric(path, rows, metric)
@@ -130,10 +129,8 @@ def read_measurements(
         seen[key] = line
         found.setdefault(size, []).append(accuracy)
     if floor := found.pop(0.0, []):
-        told = (
-            f"without real videos {100 * np.mean(floor):.1f} % was measured (size 0): a floor, not a point of the curve"
-        )
-        notes = (*notes, told)
+        reached = f"{100 * np.mean(floor):.1f} %"
+        notes = (*notes, f"without real videos {reached} was measured (size 0): a floor, not a point of the curve")
     if found and max(found) <= 1:
         raise ResultsError(
             f"{path}: sizes from {min(found):g} to {max(found):g} look like shares; expected numbers of videos: multiply them"
@@ -175,19 +172,13 @@ def _table(path: Path) -> tuple[list[str], list[Row], str]:
 
 
 def _column(path: Path, names: Sequence[str], option: str, asked: str | None, known: Sequence[str]) -> str:
-    if asked is not None and asked.strip().lower() not in names:
-        raise ResultsError(
-            f"{path}: `{option}`: got {asked!r}, expected one of the columns {', '.join(names) or '(none)'}"
-        )
-    found = (
-        asked.strip().lower() if asked is not None else next((name for name in known if name and name in names), None)
-    )
-    if found is None:
-        raise ResultsError(
-            f"{path}: columns {', '.join(names) or '(none)'}; expected 'size' and 'accuracy', or their names in `size_column`"
-            " and `metric_column`"
-        )
-    return found
+    wanted, listed = known if asked is None else [asked.strip().lower()], ", ".join(names) or "(none)"
+    if found := next((name for name in wanted if name and name in names), ""):
+        return found
+    if asked is not None:
+        raise ResultsError(f"{path}: `{option}`: got {asked!r}, expected one of the columns {listed}")
+    hint = "expected 'size' and 'accuracy', or their names in `size_column` and `metric_column`"
+    raise ResultsError(f"{path}: columns {listed}; {hint}")
 
 
 def _of_metric(path: Path, rows: Sequence[Row], metric: str | None) -> tuple[str, list[Row]]:
