@@ -246,6 +246,11 @@ def test_a_take_down_reaches_releases(data: Path, tmp_path: Path, monkeypatch: p
         assert GONE.encode() not in (tmp_path / "out" / name).read_bytes()
     told = read_takedowns(tmp_path / "out")
     assert len(told) == 1 and GONE not in (tmp_path / "out" / "removed.csv").read_text(encoding="utf-8")
+    [day] = {takedown.removed for takedown in told.values()}
+    assert json.loads((tmp_path / "out" / "release.json").read_text())["last_takedown"] == day
+    assert f"the last on {day}" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    ta.dataset_export(data, tmp_path / "ids", format="ids")
+    assert json.loads((tmp_path / "ids" / "export.json").read_text())["last_takedown"] == day
     assert GONE in Dead(told.values()) and ROWS[0][1] not in Dead(told.values())
     ta.release(data, tmp_path / "killed")
     check(tmp_path / "killed")

@@ -319,9 +319,8 @@ def _in_step(
     if best is None:
         return None
     speed, shift_s, inside_a, nearest_b = best
-    size_a, size_b = (
-        float(np.quantile(flat.std(axis=0), 0.95)) for flat in (flat_a[inside_a], flat_b[nearest_b[inside_a]])
-    )
+    both = flat_a[inside_a], flat_b[nearest_b[inside_a]]
+    size_a, size_b = (float(np.quantile(flat.std(axis=0), 0.95)) for flat in both)
     score_s = best_score
     begins = int(np.flatnonzero(inside_a)[0])
     seconds = float(np.ptp(times_a[inside_a]))

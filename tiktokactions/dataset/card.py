@@ -186,12 +186,13 @@ def leaks_section(dataset: Place) -> str:
         text += f" Of {told['planted']:,} copies planted for the test {told['planted_found']:,} were found"
         most, longest = told["remaining_high"], told.get("remaining_high_s")
         seconds = "" if longest is None else f" ({told['remaining_low_s']:,.0f} to {longest:,.0f} seconds)"
-        rest = (
+        text += f" ({told['recall']:.0%})"
+        text += (
             ""
             if most is None
             else f", so {told['remaining_low']:,} to {most:,} clips{seconds} may still have one (95 %)"
         )
-        text += f" ({told['recall']:.0%}){rest}."
+        text += "."
     return f"## Leaks between the splits\n\n{text} See `certificate.json`."
 
 

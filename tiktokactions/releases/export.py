@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tiktokactions.curation.takedowns import NotTakenDownError
 from tiktokactions.dataset.dataset import Dataset
-from tiktokactions.dataset.subset_mark import first_due_at, write_origin
+from tiktokactions.dataset.subset_mark import write_origin
 from tiktokactions.errors import UsageError
 from tiktokactions.files import (
     SUMS,
@@ -48,6 +48,7 @@ STAGING = ".export"
 CERTIFICATE = "certificate.json"
 csv.field_size_limit(sys.maxsize)  # of the evidence in a list of ids
 NOT_THERE = "not there any more, so that somebody has to look where it lies now"
+OPTIONS = ("sides", "labels", "shard_mb", "frames", "root")
 REMEMBERED = "exports.json"
 """In the dataset: where exports went."""
 
@@ -84,9 +85,7 @@ def export_dataset(export: Export, name: str, out: Place) -> Exported:
         raise ExportError(f"{export.dataset.folder}: no accepted clip fits; 'dataset stats' says what there is")
     known, said = remembered(export.dataset.folder), (out / MARK).read_bytes() if (out / MARK).is_file() else None
     about: JsonObject = {"format": name, "dataset": export.dataset.name, "of": export.dataset.info.id}
-    if (due := first_due_at(export.dataset.parent.folder)) is not None:
-        about["refresh_due"] = due  # whoever gets it is warned, too
-    mark: JsonObject = {**about, **_options(export), "files": before}
+    mark: JsonObject = about | export.passed_on() | _options(export) | {"files": before}
     mark.pop("root")  # where something lies on this machine is nobody else's
     # Both before the first clip: a take-down finds what is left of an export that was killed.
     with may_be_refused(f"{export.dataset.folder}: cannot be written to, so no take-down will find the export {out}"):
@@ -118,7 +117,9 @@ def export_dataset(export: Export, name: str, out: Place) -> Exported:
         if "/" in gone:
             delete_empty((out / gone).parent)
     written = sorted([*written, SUMS])
-    mark |= {"files": written} | ({} if name == "ids" else {"videos": _videos(export)})
+    if name != "ids":  # which says so itself
+        mark["videos"] = sorted(i for batch in export.batches(["video_id"]) for i in batch["video_id"].to_pylist())
+    mark["files"] = written
     finished = json_bytes(mark, indent=1)
     write_sums(out, sums | {MARK: (hashlib.sha256(finished).hexdigest(),)}, staging)
     write_atomic(out / MARK, finished, staging)
@@ -192,9 +193,7 @@ def take_down_from_exports(dataset: Place, ids: Iterable[str]) -> int:
         if not _may_hold(out, gone):
             continue
         changed += 1
-        sides, labels = tuple(entry["sides"]), tuple(entry["labels"])
-        root = entry.get("root", "")
-        export = Export(Dataset(dataset), sides, labels, entry["shard_mb"], entry["frames"], root=root)
+        export = _asked_for(Dataset(dataset), entry)
         if export.counts or entry["format"] == "ids":
             export_dataset(export, entry["format"], out)
         else:
@@ -221,13 +220,12 @@ def _may_hold(out: Place, gone: set[str]) -> bool:
         return any(row and row[0] in gone for row in csv.reader(file))
 
 
-def _videos(export: Export) -> list[str]:
-    """The ids of the clips in an export; a list of ids says so itself."""
-    return sorted(video_id for batch in export.batches(["video_id"]) for video_id in batch["video_id"].to_pylist())
-
-
 def _options(export: Export) -> JsonObject:
-    return {name: getattr(export, name) for name in ("sides", "labels", "shard_mb", "frames", "root")}
+    return {name: getattr(export, name) for name in OPTIONS}
+
+
+def _asked_for(data: Dataset, said: JsonObject) -> Export:
+    return Export(data, **{name: said[name] for name in OPTIONS if name in said})
 
 
 def _files_before(out: Place, name: str) -> list[str]:
@@ -261,8 +259,7 @@ def adopt(dataset: Place, out: Place) -> bool:
     said = read_json(out / MARK, {})
     if not data.info.id or said.get("of") != data.info.id:
         return False
-    kept = {name: said[name] for name in ("sides", "labels", "shard_mb", "frames")}
-    _remember(Export(data, **kept), said["format"], out)
+    _remember(_asked_for(data, said), said["format"], out)
     return True
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tiktokactions.curation.takedowns import NotTakenDownError
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.publisher import Publisher, read_publisher
-from tiktokactions.dataset.subset_mark import first_due_at, write_origin
+from tiktokactions.dataset.subset_mark import write_origin
 from tiktokactions.errors import UsageError
 from tiktokactions.files import (
     SUMS,
@@ -94,11 +94,9 @@ def write_release(
     # Of the dataset, so that two runs write the same bytes.
     own = hashlib.sha256(b"release" + export.salt).hexdigest()[:16]
     mark = {"format": 1, "id": said["id"] if said else own, "dataset": export.dataset.name} | options
-    due = first_due_at(export.dataset.parent.folder)  # whoever gets the release is warned, too
-    told = mark if due is None else mark | {"refresh_due": due}
     with may_be_refused(f"{export.dataset.folder}: cannot be written to, so no take-down will find the release {out}"):
         _remember(export.dataset.folder, mark, out)
-    write_json(out / MARK, told)
+    write_json(out / MARK, mark | export.passed_on())
     write_origin(str(mark["id"]), export.dataset.folder)
     return _write(export, out, publisher, gated, has_clips)
 
@@ -149,6 +147,7 @@ def take_down_from_releases(dataset: Place, ids: Iterable[str]) -> int:
         changed += 1
         if (out / SUMS).is_file() or (out / "ids.csv").is_file() or (out / "manifest.parquet").is_file():
             export = Export(Dataset(dataset), tuple(entry["sides"]), tuple(entry["labels"]))
+            write_json(out / MARK, mark | export.passed_on())
             _write(export, out, read_publisher(export.dataset.parent.folder), entry["gated"], entry["has_clips"])
         else:
             _delete_clips(out / "data", gone)
@@ -176,7 +175,7 @@ def _write(export: Export, out: Place, publisher: Publisher, gated: str, has_cli
         paths.append(out / CERTIFICATE)
     else:
         delete(out / CERTIFICATE)
-    notes = _contents(paths, has_certificate, has_clips)
+    notes = _contents(paths, has_certificate, has_clips, export.passed_on().get("last_takedown"))
     paths += write_card(export, out, publisher, notes=notes, gated=gated, has_clips=has_clips)
     _clear(out, paths)
     for path in (*paths, out / MARK):
@@ -200,13 +199,15 @@ def _sums_of_clips(out: Place) -> dict[str, tuple[str, ...]]:
         return {row["path"]: (row["sha256"],) for part in rows for row in part}
 
 
-def _contents(paths: list[Place], has_certificate: bool, has_clips: bool) -> list[str]:
+def _contents(paths: list[Place], has_certificate: bool, has_clips: bool, last_takedown: str | None) -> list[str]:
     notes = [
         "`ids.csv`, `ids.json`: ids, seconds, labels, verdicts and evidence of every video, from which"
         " `tiktokactions dataset hydrate` makes the dataset again"
     ]
-    if any(path.name == "removed.csv" for path in paths):
-        notes.append("`removed.csv`: videos that were taken down and have to stay out of every copy")
+    if last_takedown:
+        notes.append(
+            f"`removed.csv`: videos that were taken down, the last on {last_takedown}, and stay out of every copy"
+        )
     if has_certificate:
         notes.append(f"`{CERTIFICATE}`: what leaks between the splits, measured on these clips")
     elif has_clips:

@@ -17,8 +17,10 @@ import pyarrow.compute as pc
 
 from tiktokactions.collection.rows import hash_creator
 from tiktokactions.curation.decide import person_score
+from tiktokactions.curation.takedowns import read_takedowns
 from tiktokactions.dataset.dataset import Dataset
 from tiktokactions.dataset.manifest import labels_of
+from tiktokactions.dataset.subset_mark import first_due_at
 from tiktokactions.dataset.tally import labels_of_rows
 from tiktokactions.files import Place, create, local_path, may_be_refused, sha256_file, update_sums
 from tiktokactions.records import JsonObject, PersonBox, Sample, VideoRecord
@@ -156,6 +158,14 @@ class Export:
         """The persons of a sampled frame that count: from the dataset's score threshold on."""
         threshold = person_score(record, self.dataset.options)
         return [person for person in sample.people if person.score >= threshold]
+
+    def passed_on(self) -> JsonObject:
+        """By when the ids have to be checked again, and on which day a video was taken down last: whoever gets the clips
+        has to know."""
+        folder = self.dataset.parent.folder
+        days = [takedown.removed[:10] for takedown in read_takedowns(folder).values()]
+        found = {"refresh_due": first_due_at(folder), "last_takedown": max(days, default=None)}
+        return {name: value for name, value in found.items() if value is not None}
 
     @cached_property
     def salt(self) -> bytes:

@@ -230,9 +230,8 @@ def certify(
     held_out = [i for i in compared.descriptions if stands.get(i, "train") != "train"] or list(compared.descriptions)
     chosen = sampled(held_out, dict.fromkeys(held_out, "test"), PLANTED_CLIPS, seed)
     clips = [str(dataset / paths[i]) for i in chosen]
-    others = (
-        [*clips[1:], *clips[:1]] if len(clips) > 1 else [str(dataset / paths[i]) for i in compared.descriptions][:1]
-    )
+    first = [str(dataset / paths[i]) for i in compared.descriptions][:1]
+    others = [*clips[1:], *clips[:1]] if len(clips) > 1 else first
     jobs = {i: (clip, other, seed + at) for at, (i, clip, other) in enumerate(zip(chosen, clips, others, strict=True))}
     by_kind = _recalled(compared, jobs, settings)
     hits, planted = (sum(counts[at] for counts in by_kind.values()) for at in (0, 1))
@@ -388,11 +387,8 @@ def certificate_text(found: Certificate) -> str:
             f" {found.planted_found:,} of {found.planted:,} copies planted of these clips were found"
         )
         most = "any number of" if found.remaining_high is None else f"{found.remaining_high:,}"
-        at_most = (
-            ""
-            if found.remaining_high_s is None
-            else f", {found.remaining_low_s:,.0f} to {found.remaining_high_s:,.0f} s"
-        )
+        longest = found.remaining_high_s
+        at_most = "" if longest is None else f", {found.remaining_low_s:,.0f} to {longest:,.0f} s"
         lines.append(
             f"  remaining: {found.remaining_low:,} to {most} clips{at_most} with a copy on another side (95 %)"
         )

@@ -323,23 +323,16 @@ def _apart_text(apart: Sequence[SoundApart]) -> list[str]:
     return [*lines, "  so two sides may hold videos of one of these sounds, perhaps of one dance"]
 
 
-def _given(one: Missed) -> str:
-    kept = f", and {one.kept:,} clips on the sides that they had" if one.kept else ""
-    return f"whole groups ({one.groups:,} of them){kept}"
-
-
 def _missed_text(missed: Sequence[Missed]) -> list[str]:
     whole = [one for one in missed if one.label is None]
     labels = [one for one in missed if one.label is not None]
-    lines = [
-        f"attention: {one.side}: wanted {one.wanted:g} of {one.clips:,} clips, possible {one.possible:,} with {_given(one)},"
-        f" chosen {one.chosen:,}"
-        for one in whole
-    ]
-    for one in labels[:10]:
+    lines = []
+    for one in [*whole, *labels[:10]]:
+        what = one.side if one.label is None else f"{one.side}, {one.label or '(no label)'}"
+        kept = f", and {one.kept:,} clips on the sides that they had" if one.kept else ""
         lines.append(
-            f"attention: {one.side}, {one.label or '(no label)'}: wanted {one.wanted:g} of {one.clips:,} clips,"
-            f" possible {one.possible:,} with {_given(one)}, chosen {one.chosen:,}"
+            f"attention: {what}: wanted {one.wanted:g} of {one.clips:,} clips, possible {one.possible:,} with whole groups"
+            f" ({one.groups:,} of them){kept}, chosen {one.chosen:,}"
         )
     if len(labels) > 10:
         lines.append(

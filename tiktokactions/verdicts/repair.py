@@ -257,16 +257,14 @@ def _repaired(edit: Edit, problem: Problem, plan: _Plan, place: str) -> Problem:
         return _clip_again(edit, problem)
     if problem.kind in THUMBNAIL_PROBLEMS:
         return _thumbnails_again(edit, problem)
-    if problem.kind in UNCLAIMED:
-        return replace(problem, repaired=f"moved to {place}")
-    if problem.kind in ("bad_record", "misplaced_record"):
-        return replace(problem, repaired=f"moved to {place}; run 'curate' with its video again")
-    if problem.kind == "missing_record":
-        return replace(problem, repaired="its row is gone too; run 'curate' with its video again", lost=True)
-    if problem.kind == "record_differs":
-        return replace(problem, repaired=f"the manifest follows the record; what it said before is in {place}")
-    if problem.kind == "table_differs":
-        return replace(problem, repaired="written again")
+    done: dict[str, str] = dict.fromkeys(UNCLAIMED, f"moved to {place}") | {
+        **dict.fromkeys(("bad_record", "misplaced_record"), f"moved to {place}; run 'curate' with its video again"),
+        "missing_record": "its row is gone too; run 'curate' with its video again",
+        "record_differs": f"the manifest follows the record; what it said before is in {place}",
+        "table_differs": "written again",
+    }
+    if problem.kind in done:
+        return replace(problem, repaired=done[problem.kind], lost=problem.kind == "missing_record")
     if problem.kind in ("missing_file", "file_changed"):
         return _file_again(edit, problem, place)
     if problem.kind == "reviews_damaged":

@@ -368,7 +368,8 @@ def _unclaimed(data: Dataset, read: _Read) -> tuple[list[Problem], int]:
     """Files that nothing claims, and how many there are beside the records."""
     folder, found, files = data.folder, list[Problem](), 0
     clips = {claim.clip.path for claim in read.claims.values() if claim.clip is not None}
-    known = {*_known_files(data), SUMS, STAMP, *_reviews_files(folder)}
+    reviews = (f"{store_path(folder).name}{end}" for end in ("", "-wal", "-shm"))
+    known = {*_known_files(data), SUMS, STAMP, *reviews}
     for name in _names_below(folder, ""):
         top = name.partition("/")[0]
         if top == "records" and (name.count("/"), name[-5:]) in ((2, ".json"), (1, "nl.gz")):
@@ -408,11 +409,6 @@ def _names_below(folder: Place, below: str) -> Iterator[str]:
     for inner in folders:
         if not inner.name.startswith(".") and f"{prefix}{inner.name}" != QUARANTINE:
             yield from _names_below(folder, f"{prefix}{inner.name}")
-
-
-def _reviews_files(folder: Place) -> list[str]:
-    name = store_path(folder).name
-    return [name, f"{name}-wal", f"{name}-shm"]
 
 
 # --- tables against each other --------------------------------------------------------------------------------------------
@@ -486,11 +482,11 @@ def _lists_differ(folder: Place) -> Iterator[Problem]:
 
 def _check_export(out: Place) -> Iterator[Problem]:
     try:
-        sums = read_sums(out) or {}
+        wrong = wrong_sums(out, read_sums(out) or {})
     except ChecksumsError as error:
         yield Problem("export_damaged", str(out / SUMS), "", f"{error}; make it again")
         return
-    for name, now in wrong_sums(out, sums).items():
+    for name, now in wrong.items():
         what = "is gone" if now == "missing" else "was changed since it was written"
         yield Problem("export_damaged", str(out / name), "", f"{what}; make it again")
 
