@@ -147,7 +147,7 @@ def take_down_from_releases(dataset: Place, ids: Iterable[str]) -> int:
         changed += 1
         if (out / SUMS).is_file() or (out / "ids.csv").is_file() or (out / "manifest.parquet").is_file():
             export = Export(Dataset(dataset), tuple(entry["sides"]), tuple(entry["labels"]))
-            write_json(out / MARK, mark | export.passed_on())
+            write_json(out / MARK, (mark or {}) | export.passed_on())
             _write(export, out, read_publisher(export.dataset.parent.folder), entry["gated"], entry["has_clips"])
         else:
             _delete_clips(out / "data", gone)
