@@ -230,8 +230,8 @@ def certify(
     held_out = [i for i in compared.descriptions if stands.get(i, "train") != "train"] or list(compared.descriptions)
     chosen = sampled(held_out, dict.fromkeys(held_out, "test"), PLANTED_CLIPS, seed)
     clips = [str(dataset / paths[i]) for i in chosen]
-    first = [str(dataset / paths[i]) for i in compared.descriptions][:1]
-    others = [*clips[1:], *clips[:1]] if len(clips) > 1 else first
+    another = [str(dataset / paths[i]) for i in compared.descriptions][:1]
+    others = [*clips[1:], *clips[:1]] if len(clips) > 1 else another
     jobs = {i: (clip, other, seed + at) for at, (i, clip, other) in enumerate(zip(chosen, clips, others, strict=True))}
     by_kind = _recalled(compared, jobs, settings)
     hits, planted = (sum(counts[at] for counts in by_kind.values()) for at in (0, 1))
