@@ -90,22 +90,32 @@ def test_a_file_with_nothing_undamaged_is_corrupt(tmp_path: Path) -> None:
 
 
 X264, X265 = {"g": "20", "x264-params": "scenecut=0"}, {"x265-params": "keyint=20:log-level=none"}
+VP8 = {"g": "20", "deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
 
 
 @pytest.mark.parametrize(
-    ("codec", "options", "missing"),
-    [("libx264", X264, 0), ("libx264", X264, 5), ("libx265", X265, 0), ("libx265", X265, 2)],
+    ("name", "codec", "options", "missing"),
+    [
+        ("v.ts", "libx264", X264, 0),
+        ("v.ts", "libx264", X264, 5 * 188),
+        ("v.ts", "libx265", X265, 0),
+        ("v.ts", "libx265", X265, 2 * 188),
+        ("v.mkv", "libx264", X264, 1500),
+        ("v.webm", "libvpx", VP8, 0),
+        ("v.webm", "libvpx", VP8, 1500),
+        ("v.webm", "libvpx", VP8, 3000),  # no cluster begins behind it
+    ],
 )
-def test_mpeg_ts_knows_that_packets_are_missing(
-    tmp_path: Path, codec: str, options: dict[str, str], missing: int
+def test_the_container_tells_that_packets_are_missing(
+    tmp_path: Path, name: str, codec: str, options: dict[str, str], missing: int
 ) -> None:
     """Where the decoder notices nothing."""
-    b_frames = 2 * (codec == "libx264")
     frames = numbered_frames(80, 128, 160)
-    path = write_video(tmp_path / "v.ts", frames, fps=20, codec=codec, b_frames=b_frames, options=options)
-    data, size = path.read_bytes(), 188
-    first = len(data) // size // 2 * size
-    path.write_bytes(data[:first] + data[first + missing * size :])
+    path = write_video(tmp_path / name, frames, fps=20, codec=codec, b_frames=2 * (codec == "libx264"), options=options)
+    data = path.read_bytes()
+    first = len(data) // 188 // 2 * 188
+    lost = bytes(missing if name.endswith("webm") else 0)
+    path.write_bytes(data[:first] + lost + data[first + missing :])
     evidence = evidence_of(path)
     assert bool(evidence.damaged) == bool(missing) == bool(evidence.probe.corrupt_frames)
     read = [read_number(frame.upright_bgr(evidence.probe)) for frame in evidence.kept]

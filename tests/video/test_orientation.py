@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.made_videos import video_stream
 from tiktokactions.video import ClipReader, ClipSettings, VideoFile, cut_clip
@@ -62,3 +63,12 @@ def test_every_reader_turns_and_mirrors_alike(name: str, off_by: int, tmp_path: 
     for shown in (frames[3].bgr(probe.width, probe.height), read, cut):
         assert shown.shape == upright.shape
         assert np.abs(shown.astype(int) - upright).mean() < 6
+
+
+@pytest.mark.parametrize(("exif", "turned"), [(1, 0), (3, 180), (6, 90), (8, 270)])
+def test_exif_is_read_although_pyav_does_not_know_it(exif: int, turned: int, tmp_path: Path) -> None:
+    said = Image.Exif()
+    said[0x0112] = exif
+    Image.fromarray(STORED).save(tmp_path / "photo.jpg", exif=said)
+    with VideoFile(tmp_path / "photo.jpg") as opened:
+        assert [frame.shape.orientation for frame in opened.frames()] == [Orientation(turned)]

@@ -207,7 +207,8 @@ def _one_pass(
             if cuts is not None:
                 scenes.cut(cuts.finish())
                 scenes.end(number + 1)
-            if source.damage is not None and frame.number in source.damage.breaks:
+            is_broken = source.damage is not None and frame.number in source.damage.breaks
+            if is_broken and frame.time_s > scenes.end_s:
                 damaged.append(Stretch(scenes.end_s, frame.time_s))
             scenes.begin(frame.number, frame.shape)
             cuts = make_cut_finder(options, source.guessed_rate, frame.number, network)

@@ -63,7 +63,8 @@ def open_container(path: str) -> av.container.InputContainer:
 
 
 def video_stream(container: av.container.InputContainer) -> av.VideoStream:
-    """The stream marked as default, else the one with the largest picture; never cover art or timed thumbnails.
+    """The stream marked as default, else the one with the largest picture, else with the most of them (an animated AVIF has
+    a still beside it); never cover art or timed thumbnails.
 
     Raises:
         VideoError: ``no_video_stream``, or ``unsupported`` where FFmpeg has no decoder for it.
@@ -76,7 +77,7 @@ def video_stream(container: av.container.InputContainer) -> av.VideoStream:
         raise VideoError("unsupported", "no decoder for this kind of video")
     stream = max(
         (s for s in decodable if not any(_is_thumbnails_of(s, other) for other in decodable)),
-        key=lambda s: (_pixels(s) > 0, bool(s.disposition & Disposition.default), _pixels(s)),
+        key=lambda s: (_pixels(s) > 0, bool(s.disposition & Disposition.default), _pixels(s), s.frames),
     )
     if not _pixels(stream):
         if is_animated_webp(container.name.removeprefix("file:")):

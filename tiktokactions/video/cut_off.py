@@ -12,7 +12,12 @@ _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 
 
 def what_is_missing(
-    path: str, container: av.container.InputContainer, stream: av.VideoStream, packets: int, last_is_damaged: bool
+    path: str,
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    packets: int,
+    last_is_damaged: bool,
+    ends_early: bool = True,
 ) -> str | None:
     """The sign that the file is cut off, in words; None if there is none.
 
@@ -22,12 +27,15 @@ def what_is_missing(
         stream: the one whose packets were counted.
         packets: found in it.
         last_is_damaged: whether the last of them ended too early.
+        ends_early: whether they end before the video should, or nobody knows when it should.
     """
     if last_is_damaged:
         return f"it ends within packet {packets} of its video"
     kind = container.format.name
     if "mp4" in kind and packets < len(stream.index_entries):
         return f"{packets} of {len(stream.index_entries)} packets are there"
+    if not ends_early:
+        return None
     expected = matroska_size(path) if "matroska" in kind else avi_size(path) if kind == "avi" else None
     size = os.path.getsize(path)
     if expected is not None and size < expected:

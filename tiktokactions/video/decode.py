@@ -29,6 +29,8 @@ sought to."""
 SMALLEST_SIDE_PX = 16
 LARGEST_EMPTY_PACKET = 7
 """Bytes: a packet up to this size may say that its frame was dropped."""
+LARGEST_HEAD = 1024
+"""Bytes: so much may lie between two packets of Matroska or FLV (30 is usual); where it is more, packets were lost."""
 
 
 class Shape(NamedTuple):
@@ -246,8 +248,10 @@ class VideoFile:
 
     def missing(self) -> str | None:
         """The sign that the end of the file is missing, in words, once :meth:`frames` was read to its end."""
-        sign = what_is_missing(self.path, self._container, self.stream, self._packets, self._last_is_damaged)
         promised_s = self._promised_end_s()
+        # What is gone in the middle, or behind the last frame, makes a file shorter, too.
+        ends_early = promised_s is None or self._packets_end_s < promised_s - 1.5 / self.header_rate
+        sign = what_is_missing(self.path, self._container, self.stream, self._packets, self._last_is_damaged, ends_early)
         if sign or promised_s is None or "mov" not in self._kinds or self._packets >= self.stream.frames > 0:
             return sign
         if self._packets_end_s < promised_s - max(0.5, 0.05 * promised_s):  # fragments that are not there
@@ -337,7 +341,7 @@ class VideoFile:
         may_skip = unseen_before is not None and context.name == "h264"
         places: list[int] = []  # AVI: of the packets whose pictures have not come out yet
         has_keyframe = has_begun = False
-        packets = self._container.demux(self.stream)
+        packets = self._demux()
         while True:
             try:
                 packet = next(packets)
@@ -376,3 +380,25 @@ class VideoFile:
                 if has_begun:
                     self.corrupt_frames += bool(picture.is_corrupt)
                     yield picture, stamp
+
+    def _demux(self) -> Iterator[av.Packet]:
+        """The packets of the video. FFmpeg skips what it cannot read of Matroska and FLV and says nothing, and decoders go on
+        from the wrong picture: the packet before is noted as lost."""
+        # Alpha channels stand between packets, and are not ours to measure.
+        is_measured = bool(self._kinds & {"matroska", "flv"}) and "alpha_mode" not in self.stream.metadata
+        place = end = 0
+        for packet in self._container.demux(*([] if is_measured else [self.stream])):
+            if is_measured and packet.size and packet.pos is not None:
+                if 0 < end < packet.pos - LARGEST_HEAD:
+                    self._note_loss()
+                end = max(end, (end if packet.pos == place else packet.pos) + packet.size)  # several may share a place
+                place = packet.pos
+            if packet.stream_index == self.stream.index:
+                yield packet
+        is_short = is_measured and (self._promised_end_s() or 0.0) - self._packets_end_s > 0.5
+        if is_short and os.path.getsize(self.path) - end > LARGEST_HEAD:
+            self._note_loss()
+
+    def _note_loss(self) -> None:
+        self.corrupt_frames += 1
+        self._seen[-1:] = [seen._replace(is_lost=True) for seen in self._seen[-1:]]

@@ -23,7 +23,10 @@ class Orientation(NamedTuple):
 
 def orientation_of(picture: av.VideoFrame) -> Orientation:
     """The nearest quarter turn of a frame's display matrix."""
-    data = picture.side_data.get("DISPLAYMATRIX")
+    try:
+        data = picture.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV 18.1 knows not all of FFmpeg's kinds (Exif, the views of spatial video), and then gives none
+        return Orientation(round(-picture.rotation / 90) % 4 * 90)
     if data is None:
         return Orientation()
     # x' = a x + c y, y' = b x + d y, in 1/65536; y points down (ISO/IEC 14496-12, 6.2.2).
