@@ -251,7 +251,9 @@ class VideoFile:
         promised_s = self._promised_end_s()
         # What is gone in the middle, or behind the last frame, makes a file shorter, too.
         ends_early = promised_s is None or self._packets_end_s < promised_s - 1.5 / self.header_rate
-        sign = what_is_missing(self.path, self._container, self.stream, self._packets, self._last_is_damaged, ends_early)
+        sign = what_is_missing(
+            self.path, self._container, self.stream, self._packets, self._last_is_damaged, ends_early
+        )
         if sign or promised_s is None or "mov" not in self._kinds or self._packets >= self.stream.frames > 0:
             return sign
         if self._packets_end_s < promised_s - max(0.5, 0.05 * promised_s):  # fragments that are not there

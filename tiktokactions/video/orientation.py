@@ -25,7 +25,7 @@ def orientation_of(picture: av.VideoFrame) -> Orientation:
     """The nearest quarter turn of a frame's display matrix."""
     try:
         data = picture.side_data.get("DISPLAYMATRIX")
-    except ValueError:  # PyAV 18.1 knows not all of FFmpeg's kinds (Exif, the views of spatial video), and then gives none
+    except ValueError:  # PyAV 18.1 knows not all of FFmpeg's kinds (not Exif), and then gives none
         return Orientation(round(-picture.rotation / 90) % 4 * 90)
     if data is None:
         return Orientation()
