@@ -99,7 +99,7 @@ class Found:
 
 def decoded(path: Path) -> Frames:
     with video.VideoFile(path) as opened:
-        scaler = video.AnalysisScaler(*analysis_size(opened.coded_width, opened.coded_height))
+        scaler = video.AnalysisScaler(*analysis_size(opened.shape.coded_width, opened.shape.coded_height))
         return [(frame.time_s, scaler(frame.picture)[0].copy()) for frame in opened.frames()]
 
 

@@ -94,7 +94,7 @@ def options_of(golden: Path) -> CurateOptions:
 def find_cuts(path: Path, options: list[CurateOptions]) -> tuple[list[list[int]], list[float], Fraction]:
     """The cuts with each of the options, of one decode."""
     with video.VideoFile(path) as source:
-        scaler = video.AnalysisScaler(*analysis_size(source.coded_width, source.coded_height))
+        scaler = video.AnalysisScaler(*analysis_size(source.shape.coded_width, source.shape.coded_height))
         finders = [CutFinder(make_scene_detector(some), source.guessed_rate) for some in options]
         cuts: list[list[int]] = [[] for _ in finders]
         for frame in source.frames():

@@ -145,18 +145,6 @@ class VideoFile:
         return self.timeline.times_s
 
     @property
-    def coded_width(self) -> int:
-        return self.shape.coded_width
-
-    @property
-    def coded_height(self) -> int:
-        return self.shape.coded_height
-
-    @property
-    def rotation(self) -> int:
-        return self.shape.orientation.rotation
-
-    @property
     def duration_s_from_header(self) -> float | None:
         if self.stream.duration:
             return float(self.stream.duration * (self.stream.time_base or 0))
@@ -393,8 +381,8 @@ class VideoFile:
             if is_measured and packet.size and packet.pos is not None:
                 if 0 < end < packet.pos - LARGEST_HEAD:
                     self._note_loss()
-                end = max(end, (end if packet.pos == place else packet.pos) + packet.size)  # several may share a place
-                place = packet.pos
+                # Several may share a place.
+                place, end = packet.pos, max(end, (end if packet.pos == place else packet.pos) + packet.size)
             if packet.stream_index == self.stream.index:
                 yield packet
         is_short = is_measured and (self._promised_end_s() or 0.0) - self._packets_end_s > 0.5
