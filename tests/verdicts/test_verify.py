@@ -346,12 +346,19 @@ def test_a_link_to_what_is_gone_is_named_moved_and_brought_back(dataset: Path) -
     (dataset / "clips" / "elsewhere").symlink_to("/nowhere")
     (dataset / "stats.json").unlink()
     (dataset / "stats.json").mkdir()
+    clip = first(dataset, "clips/*/*.mp4")
+    clip.unlink()
+    clip.mkdir()
     found = {(p.kind, p.path) for p in api.dataset_verify(dataset).open_problems}
-    assert found == {("orphan_clip", "clips/elsewhere"), ("missing_file", "stats.json")}
+    assert found == {
+        ("orphan_clip", "clips/elsewhere"),
+        ("missing_file", "stats.json"),
+        ("missing_clip", str(clip.relative_to(dataset))),
+    }
     done = api.dataset_verify(dataset, repair=True, yes=True)
     assert not done.open_problems and not api.dataset_verify(dataset).problems
     [place] = (dataset / "quarantine").iterdir()
-    assert (place / "clips" / "elsewhere").is_symlink() and (place / "stats.json").is_dir()
+    assert (place / "clips" / "elsewhere").is_symlink() and (place / "stats.json").is_dir() and clip.is_file()
     api.dataset_verify(dataset, restore=place.name)
     assert (dataset / "clips" / "elsewhere").is_symlink()
 

@@ -151,7 +151,8 @@ def _plan(folder: Place, problems: tuple[Problem, ...]) -> _Plan:
         elif (
             (kind == "table_differs" and name not in STAYING)
             or (kind == "file_changed" and _is_replaced(folder, problem))
-            or (kind == "missing_file" and lies_there(folder / name))  # a link to what is gone, or a folder
+            # A link to what is gone, or a folder.
+            or (kind.startswith("missing_") and not (folder / name).is_file() and lies_there(folder / name))
         ):
             plan.away[name] = away(replaced=True)
         elif kind in ("missing_record", "record_differs"):
