@@ -70,7 +70,7 @@ def test_a_training_that_taught_nothing(run, log, guessing, expected):
     ids=["small batch", "small batch with weights", "the paper's batch", "too fast", "small"],
 )
 def test_the_advice_has_the_rate_and_the_batch(run, expected):
-    assert expected in warning_of_training(run, lines(9.0), CHANCE)
+    assert expected in str(warning_of_training(run, lines(9.0), CHANCE))
 
 
 @pytest.mark.parametrize("hits", [9, 10, 14, 25])

@@ -270,7 +270,7 @@ def test_killed_before_its_first_file_it_goes_on(
     """And what was begun is known to the dataset, for a take-down."""
     data, out = tmp_path / "data", tmp_path / "out"
     shutil.copytree(five_clips, data)
-    who = {"publisher": "A lab", "licence": "CC-BY-4.0", "contact": "a@example.org"}
+    who: dict[str, Any] = {"publisher": "A lab", "licence": "CC-BY-4.0", "contact": "a@example.org"}
     commands = {
         "subset": lambda: api.dataset_subset(data, out, size=3),
         "export": lambda: api.dataset_export(data, out, format="ids"),

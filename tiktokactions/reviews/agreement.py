@@ -46,8 +46,8 @@ def cohen_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> tuple[float | Non
         return (observed[usable] - expected[usable]) / (1 - expected[usable])
 
     counts = list(patterns.values())
-    found = [float(value) for value in kappas(np.array([counts], float))]
-    return (*(found or [None]), *_bootstrap(counts, kappas))
+    found = kappas(np.array([counts], float))
+    return (float(found[0]) if found.size else None, *_bootstrap(counts, kappas))
 
 
 def krippendorff_alpha(units: Sequence[Sequence[Hashable]]) -> float | None:
