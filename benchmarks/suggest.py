@@ -52,6 +52,10 @@ SEEDS, POOLED, DRAWS = 10, 5, 30
 SHARES = tuple(n / 40 for n in range(1, 41))
 """Of all clips, as sizes of samples."""
 WITHIN, SURELY = 0.05, 0.95
+SETTINGS = {
+    **{"seeds": SEEDS, "draws": DRAWS, "pooled": POOLED, "looked_at": LOOKED_AT},
+    **{"within": WITHIN, "surely": SURELY, "shares": SHARES},
+}
 
 
 @dataclass(frozen=True)
@@ -107,10 +111,6 @@ def encoder_tasks(data: Path, work: Path) -> Iterator[Task]:
         folder = work / f"{name}-encoder"
         train = write_list(folder / "train.csv", [(i.path, i.label) for i in task.train])
         asked = write_list(folder / "asked.csv", [(i.path, i.label) for i in task.test])
-        pretrained = ta.pretrain(train, folder / "pretrained", seed=0, **PRETRAIN | {"epochs": epochs})
-        recipe = FINETUNE | {"epochs": epochs, "warmup_epochs": epochs // 10}
-        finetuned = ta.finetune(train, folder / "finetuned", test=asked, init=pretrained, seed=0, **recipe)
-        print(f"{name}: fine-tuned, top-1 {finetuned.as_json()['test']['top1']:.0%} on the clips asked about")
         curated = ta.curate(asked, folder / "asked", **ACCEPT_ALL)
         columns = ["video_id", "labels", "motion", "source_path"]
         rows = [row for batch in curated.batches(columns) for row in batch.to_pylist() if row["labels"]]
@@ -120,7 +120,12 @@ def encoder_tasks(data: Path, work: Path) -> Iterator[Task]:
         groups = np.unique(np.array(list(map(str, of_group))), return_inverse=True)[1]
         labels = tuple(row["labels"][0] for row in rows)
         yield Task(f"{name}-looks", features_of_looks(curated, rows), labels, groups)
-        for how, run in (("pretrained", pretrained), ("finetuned", finetuned)):
+        recipe = FINETUNE | {"epochs": epochs, "warmup_epochs": epochs // 10}
+        run = ta.pretrain(train, folder / "pretrained", seed=0, **PRETRAIN | {"epochs": epochs})
+        for how in ("pretrained", "finetuned"):
+            if how == "finetuned":
+                run = ta.finetune(train, folder / how, test=asked, init=run, seed=0, **recipe)
+                print(f"{name}: fine-tuned, top-1 {run.as_json()['test']['top1']:.0%} on the clips asked about")
             ta.predict(run, str(curated.folder), features=folder / f"{how}.parquet", device="cpu")
             places, features = features_in(folder / f"{how}.parquet")
             yield Task(f"{name}-{how}", features[[places[row["video_id"]] for row in rows]], labels, groups)
@@ -239,12 +244,16 @@ def main(arguments: list[str] | None = None) -> int:
         if given.quick
         else (encoder_tasks if given.encoder else tasks)(SHARED / "data", given.work)
     )
+    name = "suggest_encoder" if given.encoder else "suggest"
     began, rows = sum(os.times()[:4]), []
     for task in some:
         print(
             f"{task.name}: {len(task.labels)} clips, {Counter(task.labels).most_common()}, {len(set(task.groups))} groups"
         )
         rows += [measured(task, share, seeds, draws) for share in WRONG]
+        if not given.quick:  # as it goes: whatever is there is a result
+            cpu_s = sum(os.times()[:4]) - began
+            print(write_result(name, {"settings": SETTINGS, "cpu_s": cpu_s, "rows": rows}, facts), flush=True)
     cells = [
         (
             r["task"],
@@ -260,23 +269,6 @@ def main(arguments: list[str] | None = None) -> int:
     )
     judged = [(r["task"], f"{r['wrong']:.0%}", r["pooled_clips"], *r["judgements"].values()) for r in rows]
     print_table("judgements needed", ("task", "wrong", "clips", "random", "by label", "stratified"), judged)
-    if not given.quick:
-        settings = {
-            "seeds": seeds,
-            "draws": draws,
-            "pooled": POOLED,
-            "looked_at": LOOKED_AT,
-            "within": WITHIN,
-            "surely": SURELY,
-            "shares": SHARES,
-        }
-        print(
-            write_result(
-                "suggest_encoder" if given.encoder else "suggest",
-                {"settings": settings, "cpu_s": sum(os.times()[:4]) - began, "rows": rows},
-                facts,
-            )
-        )
     return 0
 
 

@@ -20,7 +20,7 @@ from tiktokactions.reviews import golden, ledger
 from tiktokactions.reviews.agreement import review_report, unprimed_outcomes
 from tiktokactions.reviews.decisions import DecisionError
 from tiktokactions.reviews.desk import Desk
-from tiktokactions.reviews.suggestions import keep_suggestions
+from tiktokactions.reviews.suggestions import keep_suggestions, look_alikes_of
 
 NEAR = [("v0", "v1", 0.3), ("v2", "v0", 0.1), ("v0", "v3", 0.2), ("v0", "gone", 0.1), ("v5", "v6", 0.1)]
 
@@ -40,7 +40,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 def offered(desk: Desk, video_id: str = "v0", reviewer: str = "ann") -> list[tuple[str, bool]]:
-    return list(desk.look_alikes(reviewer, video_id).items())
+    return list(look_alikes_of(desk.index, desk.store, reviewer, video_id).items())
 
 
 def in_force(desk: Desk) -> dict[str, tuple[str, str]]:

@@ -179,7 +179,7 @@ class Desk:
         """The same said of others: of their own clips as proposed, and of no hashtag that only they have."""
         if together and (new.adjudication or new.verdict == "skip"):
             raise DecisionError("together: only judgements are given together; conflicts are settled one by one")
-        offered, same = self.look_alikes(reviewer, new.video_id) if together else {}, []
+        offered, same = look_alikes_of(self.index, self.store, reviewer, new.video_id) if together else {}, []
         new = replace(new, scene=None, start_s=None, end_s=None, segments=())
         for n, video_id in enumerate(together, start=1):
             one = replace(new, client_key=f"{new.client_key}.{n}", video_id=video_id)
@@ -187,10 +187,6 @@ class Desk:
                 raise DecisionError(f"together: {video_id[:80]!r} is no look-alike that waits for your judgement")
             same.append(self._checked(one))
         return same
-
-    def look_alikes(self, reviewer: str, video_id: str) -> dict[str, bool]:
-        """See :func:`tiktokactions.reviews.suggestions.look_alikes_of`."""
-        return look_alikes_of(self.index, self.store, reviewer, video_id)
 
     def undo(
         self, reviewer: str, client_key: str, page_version: str = "", takes_back: str = "", tab: str = ""
@@ -281,19 +277,10 @@ class Desk:
             self._remembered.counts[name] = known
         return pace_of(self.store, reviewer, name, *known[1], queue.count_judged(self.index, reviewer))
 
-    def browse(
-        self, filters: gallery.Filters, after: str | None = None, before: str | None = None, limit: int = 60
-    ) -> gallery.GalleryPage:
-        """A page of the gallery; see :func:`tiktokactions.reviews.gallery.browse`."""
-        return gallery.browse(self.index, filters, after, before, max(1, min(limit, 500)))
-
     def status_counts(self) -> dict[str, int]:
         """Videos by status."""
         rows = self.index.database.rows("SELECT status, count(*) FROM videos GROUP BY status")
         return {row[0]: row[1] for row in rows}
-
-    def label_funnel(self, limit: int | None = None) -> list[gallery.LabelCount]:
-        return gallery.label_funnel(self.index, limit)
 
     def label_choices(self, text: str = "", limit: int = 50) -> list[LabelChoice]:
         """Labels that fit a text, the best first (:func:`tiktokactions.reviews.label_search.found_at`): of the dataset, the
@@ -304,7 +291,7 @@ class Desk:
     def _labels(self) -> list[LabelChoice]:
         known = self._remembered.labels
         if known is None or time.monotonic() - known[0] > REPORT_LIVES_S:
-            videos = {count.label: count.videos for count in self.label_funnel()}
+            videos = {count.label: count.videos for count in gallery.label_funnel(self.index)}
             everything = [*videos, *ledger.labels_given(self.store), *class_names()]
             names = self.guide.names or each_once(everything)
             known = (time.monotonic(), [LabelChoice(name, videos.get(name, 0)) for name in names])

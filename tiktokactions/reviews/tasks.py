@@ -16,6 +16,7 @@ from tiktokactions.files import write_atomic
 from tiktokactions.records import JsonObject
 from tiktokactions.reviews.decisions import Decision
 from tiktokactions.reviews.desk import Desk
+from tiktokactions.reviews.gallery import label_funnel
 from tiktokactions.reviews.items import UnknownVideoError, evidence, known_record
 from tiktokactions.reviews.ledger import all_rows, in_force_by_video
 from tiktokactions.reviews.people import reviewers
@@ -110,7 +111,7 @@ def media_address(clip_path: str | None, media_url: str | None) -> str:
 
 def labelling_configuration(desk: Desk) -> str:
     """Label Studio's page for these tasks, with the names that the import understands."""
-    labels = desk.guide.names or [count.label for count in desk.label_funnel(LABELS_OFFERED)]
+    labels = desk.guide.names or [count.label for count in label_funnel(desk.index, LABELS_OFFERED)]
     choices = "\n".join(f"    <Choice value={quoteattr(label)}/>" for label in [*labels, NO_ACTION])
     parts = "\n".join(f"    <Label value={quoteattr(label)}/>" for label in labels)
     return f"""\

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.reviews.test_queue import with_clip
 from tests.reviews.web.visits import HOME, Visitor, decision
 from tests.reviews.worlds import a_desk, a_record, doubtful, says
 from tiktokactions.files import record_path
@@ -273,6 +274,34 @@ def test_before_judging_nothing_tells_what_became_of_a_video(tmp_path):
         assert not re.search(r"rejected|accepted|needs review|too short", shown)
         ann.change("/api/decisions", decision("short", "reject"))
         assert "too short" in ann.get("/api/videos/short").json()["why"], "afterwards it is told"
+
+
+@pytest.mark.parametrize("why", ["gold items", "two judge it", ""])
+def test_whether_there_is_a_clip_is_not_told_before_judging(why, tmp_path):
+    """What is rejected has none: asking for the file would tell, so that none is sent; but where nothing can be told."""
+    source = tmp_path / "v.mp4"
+    source.write_bytes(b"moving")
+    record = with_clip(
+        a_record("v00", (0.9,) * 3 + (0.1,) * 7, source=Source(path=str(source), labels={str(source): ("dance",)}))
+    )
+    assert record.clip is not None
+    clip = tmp_path / "data" / record.clip.path
+    with contextlib.closing(
+        a_desk(tmp_path / "data", [record, a_record("v01")], reviewers_per_video=2 if why == "two judge it" else 1)
+    ) as desk:
+        clip.parent.mkdir(parents=True, exist_ok=True)
+        clip.write_bytes(b"clip")
+        if why == "gold items":
+            golden.set_gold(desk.store, "v01", "accept")
+        ann = Visitor(desk).enter(f"/join?token={people.invite(desk.store, 'Ann')[1]}")
+        hidden = 404 if why else 200
+        for verdict, status in (("", hidden), ("skip", hidden), ("reject", 200)):
+            if verdict:
+                ann.change("/api/decisions", decision("v00", verdict))
+            assert ann.get("/media/v00/clip").status_code == status, verdict
+            assert (ann.get("/api/videos/v00").json()["clip"] is None) == (status == 404)
+            assert ann.get("/media/v00/source").status_code == 200
+        assert Visitor(desk).enter().get("/media/v00/clip").content == b"clip", "the owner settles conflicts"
 
 
 def test_a_forged_cookie_is_worth_nothing(desk, visitor):

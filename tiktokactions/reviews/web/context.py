@@ -13,6 +13,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from fastapi.templating import Jinja2Templates
 
 from tiktokactions import __version__
+from tiktokactions.reviews import ledger
 from tiktokactions.reviews.desk import Desk
 from tiktokactions.reviews.flags import set_aside
 from tiktokactions.reviews.items import ReviewItem, UnknownVideoError
@@ -65,6 +66,16 @@ def readable_item(web: Web, session: Session, video_id: str) -> ReviewItem:
     except ValueError as error:
         _log.warning("%s", error)
         raise HTTPException(404, UNREADABLE) from error
+
+
+def hides_clip(web: Web, session: Session, item: ReviewItem) -> bool:
+    """A clip is there or not by the video's status: before a person has judged it, where there are gold items or others judge
+    it too, it is played from its source instead. Examples of labels are shown."""
+    record, desk = item.record, web.desk
+    if not (desk.has_gold_items or desk.k > 1) or record.video_id in desk.guide.examples:
+        return False
+    mine = ledger.decision_of(desk.store, session.person.id, record.video_id)
+    return item.source is not None and bool(record.scenes) and (mine is None or mine.verdict == "skip")
 
 
 def signed_in(request: Request) -> Session:

@@ -15,10 +15,11 @@ from tiktokactions.reviews import flags, ledger, people
 from tiktokactions.reviews.decisions import DecisionError
 from tiktokactions.reviews.desk import LabelChoice
 from tiktokactions.reviews.folding import catch_up
-from tiktokactions.reviews.gallery import Filters
+from tiktokactions.reviews.gallery import Filters, browse
 from tiktokactions.reviews.items import ReviewItem
 from tiktokactions.reviews.pace import Progress
 from tiktokactions.reviews.queue import QueueItem
+from tiktokactions.reviews.suggestions import look_alikes_of
 from tiktokactions.reviews.web import shapes
 from tiktokactions.reviews.web.context import (
     SECURITY,
@@ -30,6 +31,7 @@ from tiktokactions.reviews.web.context import (
     SignedIn,
     TheWeb,
     Web,
+    hides_clip,
     readable_item,
 )
 from tiktokactions.reviews.web.sessions import Session
@@ -148,8 +150,7 @@ def _answer(web: Web, session: Session, item: ReviewItem, entry: QueueItem) -> s
             "labels": web.desk.guide.offered(item.record.labels),
             "note": "" if again is None else f"Please look again. {again.comment}",
             "prefill": web.desk.is_prefilled(entry.queue, entry.video_id),
-            # A clip is there or not by the video's status: among gold items all are played from their sources.
-            "clip": None if is_blind and web.desk.has_gold_items and (shown.source or shown.scene_url) else shown.clip,
+            "clip": shown.clip if told or not hides_clip(web, session, item) else None,
         }
     )
 
@@ -285,7 +286,7 @@ def videos(
 ) -> shapes.GalleryAnswer:
     """Browse the dataset."""
     try:
-        page = web.desk.browse(query.filters(session), after, before, limit)
+        page = browse(web.desk.index, query.filters(session), after, before, limit)
     except ValueError as error:
         raise HTTPException(404, "after, before: no such page; expected what an earlier answer gave") from error
     hidden: JsonObject = {"judged": None, "conflict": None, "status": "", "reasons": ()}
@@ -308,7 +309,7 @@ def item_of(web: Web, session: Session, video_id: str) -> shapes.Item:
 def alike(web: TheWeb, session: SignedIn, video_id: PathId) -> list[shapes.Item]:
     """Clips that look like one and wait for your judgement, copies first. None where quality is measured."""
     readable_item(web, session, video_id)
-    found = web.desk.look_alikes(session.person.id, video_id)
+    found = look_alikes_of(web.desk.index, web.desk.store, session.person.id, video_id)
     return [item_of(web, session, other).model_copy(update={"is_copy": copy}) for other, copy in found.items()]
 
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from tiktokactions.files import StoreError
 from tiktokactions.reviews.items import UnknownVideoError
-from tiktokactions.reviews.web.context import SignedIn, TheWeb, readable_item
+from tiktokactions.reviews.web.context import SignedIn, TheWeb, hides_clip, readable_item
 from tiktokactions.reviews.web.proxies import ProxyError, plays_in_browsers
 from tiktokactions.reviews.web.served import file_response
 
@@ -35,6 +35,8 @@ async def of_the_dataset(web: TheWeb, session: SignedIn, request: Request, video
     """``clip``, ``poster`` or ``strip``: a file that must lie in the dataset, wherever links or a forged record point."""
     item = await run_sync(readable_item, web, session, video_id)
     path = {"clip": item.clip_path, "poster": item.poster_path, "strip": item.strip_path}.get(what)
+    if what == "clip" and not session.is_owner and await run_sync(hides_clip, web, session, item):
+        path = None  # whether there is one is not told to those who have yet to judge it
     if path is None or not path.resolve().is_relative_to(web.desk.dataset.resolve()):
         raise HTTPException(404, MISSING)
     return await _sent(request, path)

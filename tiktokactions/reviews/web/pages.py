@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 
 from tiktokactions.records import REASONS, STATUSES, JsonObject
 from tiktokactions.reviews import flags, golden, people
-from tiktokactions.reviews.gallery import ORDERS
+from tiktokactions.reviews.gallery import ORDERS, browse, label_funnel
 from tiktokactions.reviews.web import shapes
 from tiktokactions.reviews.web.context import TheWeb, Web, web_of
 from tiktokactions.reviews.web.endpoints import GalleryQuery, check_queue, item_of
@@ -136,7 +136,7 @@ def gallery(web: TheWeb, session: Visitor, request: Request) -> Response:
     after, before = given.pop("after", None), given.pop("before", None)
     try:
         query = GalleryQuery.model_validate(given)
-        page = web.desk.browse(query.filters(session), after, before, 60)
+        page = browse(web.desk.index, query.filters(session), after, before, 60)
     except ValueError as error:
         raise HTTPException(422, "The gallery does not know such a filter.") from error
     kept = {name: value for name, value in given.items() if name in GalleryQuery.model_fields}
@@ -172,7 +172,7 @@ def owner_page(web: TheWeb, session: PageOwner, request: Request) -> Response:
         names={person.id: person.name for person in everybody},
         disabled={person.id for person in everybody if person.disabled},
         conflicts=web.desk.conflicts(50),
-        funnel=web.desk.label_funnel(FUNNEL_ROWS),
+        funnel=label_funnel(web.desk.index, FUNNEL_ROWS),
         counts=web.desk.status_counts(),
         progress=web.desk.progress(session.person.id),
         own=session.person.id,
