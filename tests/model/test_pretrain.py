@@ -166,13 +166,16 @@ def test_stopping_and_going_on_changes_nothing(clips, tmp_path, stop):
 
 
 KILLED = """
-import os, signal, sys
+import os, signal, sys, time
 from tests.model.test_pretrain import QUICK, make_clips, pretrain, PretrainOptions
 from pathlib import Path
 from multiprocessing import active_children
 def report(progress):
     if progress.step == int(sys.argv[3]):
         Path(sys.argv[2]).with_suffix(".pids").write_text(" ".join(str(c.pid) for c in active_children()))
+        saved = Path(sys.argv[2], "checkpoints", f"step-{(progress.step - 1) // 2 * 2:08}")
+        while not saved.exists():  # it is written beside the next step
+            time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGKILL)
 clips = make_clips(Path(sys.argv[1]), 3).clips
 options = QUICK | {"save_steps": 2, "accumulate": 1, "workers": int(sys.argv[4])}

@@ -414,6 +414,9 @@ def export(end_before=None):
         file.write(str(made))
 
 assert child(export) == 0
+shutil.rmtree(f"{folder}/out")
+open(f"{data}/exports.json", "w").write("[]")
+assert child(export) == 0  # once more: the first export of all writes what the others find
 count = int(open(f"{folder}/made").read())
 shutil.move(f"{folder}/out", f"{folder}/whole")
 places = range(1, count + 1) if sys.argv[4] == "all" else sorted({1 + round(i * (count - 1) / 4) for i in range(5)})

@@ -33,7 +33,8 @@ def run(seconds=None):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 begun = time.perf_counter()
-assert run() == 0
+code = run()  # 1 where clips are left out
+assert code in (0, 1)
 took = time.perf_counter() - begun
 shutil.move(f"{folder}/out", f"{folder}/whole")
 remembered = "releases.json" if words[0] == "release" else "exports.json"
@@ -44,7 +45,7 @@ for round in range(int(times)):
     known = os.path.exists(f"{data}/{remembered}") and f"{folder}/out" in open(f"{data}/{remembered}").read()
     there = [name for _, _, names in os.walk(f"{folder}/out") for name in names if name.endswith((".mp4", ".tar", ".jpg"))]
     counts["clips nobody knows of"] += bool(there) and not known
-    assert run() == 0
+    assert run() == code
     shutil.move(f"{folder}/out", f"{folder}/{round}")
 print(json.dumps(counts))
 """
