@@ -265,20 +265,18 @@ def _learn(_: Any) -> dict[str, float]:
 
 
 def _learn_motion(result: Any) -> dict[str, float]:
-    """Means over seeds, and the differences of the probes with their intervals."""
-    short = {"scratch": "random", "pixels": "pixels", "pixels, motion masks": "motion", "latent": "latent"}
-    found: dict[str, float] = {}
-    for arm, name in short.items():
-        top1 = [row["top1"] for row in result["trials"] if (row["kind"], row["arm"]) == ("probe", arm)]
-        found |= {f"{name}_probe": 100 * statistics.mean(top1)}
-    for row in result["differences"]:
-        ends = [row[end].removesuffix(" (probe)") for end in ("first", "second")]
-        if all(end in short for end in ends):
-            name = "_over_".join(short[end] for end in ends)
-            found |= {
-                f"{name}{part}": 100 * row[of] for part, of in (("", "difference"), ("_low", "low"), ("_high", "high"))
-            }
-    return found
+    """Means over the seeds that both arms have, and the gain of pre-training over as much compute from scratch."""
+    arms = {"longer": "scratch, longer", "pixels": "pixels"}
+    pair = tuple(f"{arm} (finetuned)" for arm in arms.values())
+    [loss] = [row for row in result["differences"] if (row["first"], row["second"]) == pair]
+    found = {name: -100 * loss[of] for name, of in (("gain", "difference"), ("low", "high"), ("high", "low"))}
+    for name, arm in arms.items():
+        trials = [
+            t for t in result["trials"] if (t["kind"], t["arm"]) == ("finetuned", arm) and t["seed"] in loss["seeds"]
+        ]
+        found |= {name: 100 * statistics.mean(t["top1"] for t in trials)}
+        found |= {f"{name}_cpu_s": statistics.mean(t["cpu_s"] for t in trials)}
+    return found | {"seeds": len(loss["seeds"])}
 
 
 def _fight300(result: Any) -> dict[str, float]:
