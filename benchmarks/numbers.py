@@ -205,7 +205,7 @@ def _review_gallery(result: Any) -> dict[str, float]:
 def _suggest(result: Any) -> dict[str, float]:
     found: dict[str, float] = {"cpu_s": result["cpu_s"]}
     for row in result["rows"]:
-        name = f"{row['task']}_{100 * row['wrong']:.0f}"
+        name = f"{row['task'].replace('-', '_')}_{100 * row['wrong']:.0f}"
         for way, columns in row["found"].items():
             for share, cell in zip(result["settings"]["looked_at"], columns, strict=True):
                 at = f"{name}_{way.partition(' ')[0]}_{100 * share:.0f}"
@@ -305,6 +305,7 @@ READERS = {
     "review_gallery": _review_gallery,
     "real_curves": _real_curves,
     "suggest": _suggest,
+    "suggest_encoder": _suggest,
     "extrapolate": _extrapolate,
     "learn": _learn,
     "learn_motion": _learn_motion,
