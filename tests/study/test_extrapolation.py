@@ -149,17 +149,17 @@ def test_curves_that_do_not_grow_are_answered_by_either_method(curve, monkeypatc
 def test_a_dip_and_laws_that_do_not_fit_are_said():
     dip = {128.0: [0.73, 0.73, 0.74], 256: [0.74, 0.76, 0.71], 512: [0.71, 0.68, 0.67], 1024: [0.63, 0.67, 0.69]}
     found = extrapolate_measurements(checked(dip))
-    assert "accuracy falls by 7.3 points from 256 to 1,024 videos" in found.notes[0], "over two sizes, by little each"
+    assert found.sentence.startswith("Accuracy falls by 7.3 points from 256 to 1,024 videos"), "over two sizes"
     assert not any("0" in row[3:5] for row in table_rows(found)), "no law needs no video"
     rng = np.random.default_rng(3)
     once = checked({200.0 * 2**i: [0.6 + off] for i, off in enumerate(rng.normal(0, 0.02, 6))})
-    assert not any("falls by" in note for note in extrapolate_measurements(once).notes), "single runs scatter"
+    assert "falls by" not in extrapolate_measurements(once).sentence, "single runs scatter"
     rng = np.random.default_rng(0)
     sizes = (500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0)
     steps = {s: list(0.4 + 0.2 * (s > 2000) + rng.normal(0, 0.004, 4)) for s in sizes}
-    assert any("no law follows" in note for note in extrapolate_measurements(checked(steps)).notes)
+    assert extrapolate_measurements(checked(steps)).sentence.startswith("No law follows")
     law = {s: list(0.9 - 0.5 * (s / 500) ** -0.5 + rng.normal(0, 0.004, 4)) for s in steps}
-    assert not any("no law follows" in note for note in extrapolate_measurements(checked(law)).notes)
+    assert "No law follows" not in extrapolate_measurements(checked(law)).sentence
 
 
 def test_few_test_clips_widen_the_interval(measured):

@@ -11,9 +11,9 @@ from tiktokactions.study.measurements import ResultsError, read_measurements
 GOOD = "size,accuracy\n100,0.5\n200,0.6\n300,0.65\n"
 
 
-def written(folder: Path, text: str) -> Path:
+def written(folder: Path, text: str, encoding: str = "utf-8") -> Path:
     path = folder / "results.csv"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding=encoding)
     return path
 
 
@@ -47,6 +47,8 @@ def test_sizes_are_sorted_and_repeated_sizes_are_runs(tmp_path):
     ],
 )
 def test_spellings(tmp_path, text):
+    for encoding in ("utf-8", "utf-16"):  # a spreadsheet's "Unicode text"
+        assert read_measurements(written(tmp_path, text.lstrip("\ufeff"), encoding)).means.tolist() == [0.5, 0.6, 0.65]
     assert read_measurements(written(tmp_path, text)).means.tolist() == [0.5, 0.6, 0.65]
 
 
@@ -118,8 +120,10 @@ def test_missing_file(tmp_path):
         ("timestamp,step,size,acc\n1,0,10,0.7\n2,0,20,0.8\n3,0,30,0.9\n", (None, "acc"), ""),
         ("run_name,step,videos,loss,acc\na,0,10,3.1,\na,1,,2.2,0.4\na,2,,2.1,0.7\na,3,,2.0,\n"
          "b,0,20,3.1,\nb,1,,2.0,0.8\nc,0,30,3.0,0.6\nc,1,30,2.9,0.9\n", (None, "acc"), "of 8 lines, those with the last"),
+        ('"clips","a - test/acc","a - test/acc__MIN","b - test/acc","b - test/acc__MIN"\n10,0.6,0.6,0.8,0.8\n'
+         '20,0.8,0.8,"",""\n30,"","",0.9,0.9\n', ("clips", "test/acc"), ""),
     ],
-    ids=["tensorboard", "wandb", "wandb, runs of one name", "trackio", "every step of trackio"],
+    ids=["tensorboard", "wandb", "wandb, runs of one name", "trackio", "every step of trackio", "wandb, a chart"],
 )  # fmt: skip
 def test_exports(tmp_path, text, columns, note):
     path = written(tmp_path, text)

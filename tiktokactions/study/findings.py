@@ -37,7 +37,7 @@ def findings(
         )
         if chance is None and measured.means[-1] <= 0.55:  # two classes, or more
             notes.append("a model that only guesses looks like this, too: the number of classes (option classes) tells")
-    notes += _dips(measured, curves) or _misfit(measured, laws)  # no law falls, so a dip is also a misfit
+    first += _dips(measured, curves) or _misfit(measured, laws)  # no law falls, so a dip is also a misfit
     if max(measured.counts) == 1:
         notes.append("one run per size: the spread between runs is guessed from the scatter around the curves")
     notes.append(
@@ -84,9 +84,9 @@ def _dips(measured: Measurements, curves: Posterior) -> list[str]:
         return []
     first, last = np.unravel_index(np.argmax(falls / errors), falls.shape)
     return [
-        f"accuracy falls by {100 * falls[first, last]:.1f} points from {measured.sizes[first]:,.12g} to"
+        f"Accuracy falls by {100 * falls[first, last]:.1f} points from {measured.sizes[first]:,.12g} to"
         f" {measured.sizes[last]:,.12g} videos, more than runs vary: a dip that larger sizes may leave, or runs"
-        " that were not trained alike"
+        " that were not trained alike."
     ]
 
 
@@ -107,6 +107,6 @@ def _misfit(measured: Measurements, laws: Sequence[Fit]) -> list[str]:
     if not name or chance >= MISFIT:
         return []
     return [
-        f"no law follows these measurements: the nearest, {name}, misses a size by {100 * miss:.1f} points, which the spread"
-        " of the runs does not explain. The interval may be too narrow; measure larger sizes before trusting it"
+        f"No law follows these measurements: the nearest, {name}, misses a size by {100 * miss:.1f} points, which the spread"
+        " of the runs does not explain. The interval may be too narrow; measure larger sizes before trusting it."
     ]

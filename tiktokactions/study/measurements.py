@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import math
 import re
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from tiktokactions.errors import UsageError
+from tiktokactions.metadata.documents import DocumentError, text_of
 from tiktokactions.study.least_squares import Array
 
 SIZE_COLUMNS = ("size", "videos", "pretraining_videos")
@@ -101,6 +103,7 @@ def read_measurements(
         hint = "; expected the folder of a study or a CSV" if source.is_dir() else ""
         raise ResultsError(f"{path}: not found{hint}")
     names, rows, delimiter = _table(path)
+    names, rows = _of_chart(names, rows, (metric_column or "").strip().lower())
     size_name = _column(path, names, "size_column", size_column, SIZE_COLUMNS)
     known = (metric or "").strip().lower(), *ACCURACY_COLUMNS
     accuracy_name = _column(path, names, "metric_column", metric_column, known)
@@ -143,15 +146,12 @@ def read_measurements(
 def _table(path: Path) -> tuple[list[str], list[Row], str]:
     """Names of the columns in small letters, the rows, and what separates fields."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header = file.readline()
-            delimiter = next((d for d in ",;\t" if d in header), ",")
-            file.seek(0)
-            lines = [
-                (number, fields) for number, fields in enumerate(csv.reader(file, delimiter=delimiter), 1) if fields
-            ]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ResultsError(f"{path}: not a CSV in UTF-8: {error}") from error
+        text = text_of(path.read_bytes(), str(path))
+        delimiter = next((d for d in ",;\t" if d in text.partition("\n")[0]), ",")
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        lines = [(number, fields) for number, fields in enumerate(reader, 1) if fields]
+    except (DocumentError, csv.Error) as error:
+        raise ResultsError(str(error) if isinstance(error, DocumentError) else f"{path}: not a CSV: {error}") from error
     names = [name.strip().lower() for name in lines[0][1]] if lines else []
     trailing = f"ends with {delimiter!r}: a field without a name; remove the separator at the end of the line"
     if len(names) > 1 and not names[-1]:
@@ -169,6 +169,15 @@ def _table(path: Path) -> tuple[list[str], list[Row], str]:
             raise ResultsError(f"{path}, line {line}: {more if any(values[len(names) :]) else trailing}")
         rows.append((line, dict(zip(names, [*values, *[""] * (len(names) - len(values))], strict=True))))
     return names, rows, delimiter
+
+
+def _of_chart(names: list[str], rows: list[Row], metric: str) -> tuple[list[str], list[Row]]:
+    """A line for each run where a chart was exported, with a column ``RUN - METRIC`` for each run; else as it is."""
+    columns = {name: name.removesuffix(f" - {metric}") for name in names if metric and name.endswith(f" - {metric}")}
+    if not columns or metric in names:
+        return names, rows
+    told = [(line, row | {metric: row[n], "run": run}) for line, row in rows for n, run in columns.items() if row[n]]
+    return [*names, metric, "run"], told
 
 
 def _column(path: Path, names: Sequence[str], option: str, asked: str | None, known: Sequence[str]) -> str:
