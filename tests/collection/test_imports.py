@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def test_a_later_file_adds_and_takes_nothing_away(tmp_path: Path) -> None:
         pytest.param(
             ["7301444403200000000,m", *(f"{int(IDS[0]) + 7 * n},m" for n in range(1, 2500))], 0, id="by chance"
         ),
+        pytest.param([f"{int(float(i))},m" for i in IDS], 2, id="pandas"),
         pytest.param(["12.5,m", "a b,m", ",m"], 3, id="no ids"),
     ],
 )
@@ -124,6 +126,21 @@ def test_a_folder_of_downloads(tmp_path: Path) -> None:
     rows = stored(tmp_path / "c")
     assert {i: creator for i, (_, creator, _) in rows.items()} == {IDS[0]: "ann", IDS[1]: "bob", "73": "eve"}
     assert rows[IDS[1]][2]["view_count"] == 9
+
+
+@pytest.mark.parametrize("is_zip", [True, False], ids=["archive", "folder"])
+def test_download_your_data_as_it_comes(tmp_path: Path, is_zip: bool) -> None:
+    watched = "".join(f"Date: 2023-11-14 22:13:20 UTC\nLink: https://www.tiktokv.com/share/video/{i}/\n\n" for i in IDS)
+    said = (
+        f"Chat History with bob:\n2023-11-14 22:13:20 UTC\nbob: https://www.tiktok.com/@eve/video/{int(IDS[0]) + 1}\n"
+    )
+    files = {"Your Activity/Watch History.txt": watched, "Direct Messages/Direct Messages.txt": said, "x.json": "{}"}
+    for name, text in files.items():
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_text(text)
+    given = Path(shutil.make_archive(str(tmp_path / "data"), "zip", tmp_path / "in")) if is_zip else tmp_path / "in"
+    found = collect_import(given, tmp_path / "c")
+    assert (found.rows, found.new, len(found.rejected)) == (2, 2, 0) and list(stored(tmp_path / "c")) == list(IDS)
 
 
 @pytest.mark.parametrize(

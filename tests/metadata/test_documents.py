@@ -31,6 +31,7 @@ WATCHED = {
     "Your Activity": {
         "Watch History": {"VideoList": [{"Date": "2023-11-14 22:13:20", "Link": LINKS[0]}]},
         "Favorite Sounds": {"FavoriteSoundList": [{"Date": "x", "Link": "https://www.tiktok.com/music/a-66"}]},
+        "Lives": {"List": [{"Date": "x", "Link": "https://www.tiktok.com/@ann/live"}]},
         "Share History": {"ShareHistoryList": [{"Date": "x", "Link": LINKS[1], "Method": "copy"}]},
     },
     "Direct Messages": {"Chat History": {"ChatHistory": {"Chat with b:": [{"From": "b", "Content": LINKS[0]}]}}},
@@ -62,6 +63,7 @@ WATCHED_IN_FRENCH = {
         pytest.param(json.dumps(WATCHED_IN_FRENCH), id="download your data in French"),
         pytest.param(json.dumps(PLAYLIST), id="yt-dlp -J"),
         pytest.param(json.dumps(WATCHED), id="download your data"),
+        pytest.param(json.dumps([[2, ITEMS[0]], [3, "https://cdn/x.mp4", ITEMS[1]]]), id="gallery-dl -j"),
         pytest.param(json.dumps({k: {str(n): row[k] for n, row in enumerate(API)} for k in API[0]}), id="pandas, columns"),
         pytest.param(json.dumps({"columns": [*API[0]], "data": [[*row.values()] for row in API]}), id="pandas, split"),
         pytest.param(json.dumps([int(i) for i in IDS]), id="a JSON list of numbers"),

@@ -127,6 +127,24 @@ ROWS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         },
         {"id": ID, "creator": "anna.example", "created": WHEN, "caption": "leg day #squats", "duration_s": 12.0, **COUNTS},
     ),
+    "pyktok of 2022": (
+        "pyktok",
+        {
+            "video_id": ID, "video_timestamp": "2023-11-14T22:13:20", "video_length": "12", "video_title": "Anna on TikTok",
+            "video_description": "leg day #squats", "author_username": "anna.example", "author_name": "Anna E.",
+        },
+        {"id": ID, "creator": "anna.example", "created": WHEN, "caption": "leg day #squats", "duration_s": 12.0},
+    ),
+    "traktok, with what R writes for nothing": (
+        "the Research API",
+        {"video_id": ID, "author_name": "ann", "region_code": "NA", "hashtag_names": "character(0)", "voice_to_text": "NA"},
+        {"id": ID, "creator": "ann", "hashtags": ()},
+    ),
+    "Namibia": (
+        "the Research API",
+        {"id": ID, "region_code": "NA", "hashtag_names": "c(\"a\")"},
+        {"id": ID, "region": "NA", "hashtags": ("a",)},
+    ),
     "traktok, Research API": (
         "the Research API",
         {
@@ -158,11 +176,11 @@ ROWS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
             "collected_from_url": "", "id": ID, "thread_id": ID, "author": "anna.example", "author_full": "Anna E.",
             "body": "leg day #squats", "timestamp": "2023-11-14 22:13:20", "unix_timestamp": str(WHEN), "music_name": "t",
             "music_id": "6666", "tiktok_url": f"https://www.tiktok.com/@anna.example/video/{ID}", "likes": "5", "comments": "2",
-            "shares": "1", "plays": "1200", "hashtags": "squats,fyp", "challenges": "squats", "location_created": "US",
+            "shares": "1", "plays": "1200", "saves": "3", "hashtags": "squats,fyp", "challenges": "squats", "location_created": "US",
         },
         {
             "id": ID, "creator": "anna.example", "created": WHEN, "caption": "leg day #squats", "hashtags": ("squats", "fyp"),
-            "sound": "6666", "sound_title": "t", "region": "US", **COUNTS,
+            "sound": "6666", "sound_title": "t", "region": "US", "saves": 3, **COUNTS,
         },
     ),
     "Apify": (
@@ -196,6 +214,11 @@ ROWS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         "a list",
         {"id": "a1", "creator": "@ana", "label": "playing piano; salsa", "category": "music", "sound": "My Song", "mood": "x"},
         {"id": "a1", "creator": "ana", "labels": ("playing piano", "salsa"), "category": "music", "sound_title": "My Song"},
+    ),
+    "answers of a form": (
+        "a list",
+        {"timestamp": "1/2/25", "Which video?": f"https://www.tiktok.com/@anna.example/video/{ID}", "caption": "https://x.org"},
+        {"id": ID, "creator": "anna.example", "caption": "https://x.org"},
     ),
     "a list of addresses": (
         "a list",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import io
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -36,7 +39,9 @@ NAMES = {
 }
 """Our fields, and what the Research API calls them (it knows no ``music_title`` and no ``category``)."""
 _SAID = ("id", "creator", "created", "caption", "hashtags", "sound", "region", "views")
-_METADATA = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".gz")
+_METADATA = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".gz", ".zip")
+_HISTORY = (b"Date: ", codecs.BOM_UTF8 + b"Date: ")
+"""How a text of 'download your data' begins that lists videos or comments; messages begin otherwise and are not read."""
 _CHANCE = 2_000
 """Of so many true ids fewer than one ends as if a spreadsheet had rounded it."""
 
@@ -105,12 +110,43 @@ class _Placed(NamedTuple):
 
 def _file(path: Path) -> Iterator[_Placed]:
     try:
-        for row in rows_of(path.read_bytes(), str(path)):
-            yield _Placed(f"{path}, row {row.number}", row)
+        data = path.read_bytes()
+        if members := _members(data):
+            for name, inside in members.items():
+                yield from _rows(inside, f"{path}, {name}", is_one_of_many=True)
+        else:
+            yield from _rows(data, str(path))
     except OSError as error:
         raise CollectionError(f"{path}: cannot be read ({error.strerror or error})") from None
     except DocumentError as error:
         raise CollectionError(str(error)) from None
+    except zipfile.BadZipFile as error:
+        raise CollectionError(f"{path}: expected a ZIP archive, got a damaged file ({error})") from None
+
+
+def _members(data: bytes) -> dict[str, bytes]:
+    """The metadata files of a ZIP archive, such as TikTok's 'download your data'; nothing of a workbook or of no archive."""
+    if not data.startswith(b"PK\x03\x04"):
+        return {}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        try:
+            return {n: inside for n in archive.namelist() if _is_metadata(n, inside := archive.read(n))}
+        except (RuntimeError, NotImplementedError) as error:  # a password, an unknown method
+            raise DocumentError(f"{error}; unpack it and import the folder") from None
+
+
+def _is_metadata(name: str, data: bytes) -> bool:
+    return name.lower().endswith(_METADATA) or (name.lower().endswith(".txt") and data.startswith(_HISTORY))
+
+
+def _rows(data: bytes, where: str, is_one_of_many: bool = False) -> Iterator[_Placed]:
+    try:
+        for row in rows_of(data, where):
+            yield _Placed(f"{where}, row {row.number}", row)
+    except DocumentError as error:
+        if not is_one_of_many:
+            raise
+        yield _Placed(where, Row(0, None, str(error)))
 
 
 def _folder(root: Path) -> Iterator[_Placed]:
@@ -118,7 +154,7 @@ def _folder(root: Path) -> Iterator[_Placed]:
     for folder in [root, *sorted(path for path in root.rglob("*") if path.is_dir())]:
         for name in sorted(without_companions([path.name for path in folder.iterdir() if path.is_file()])):
             path = folder / name
-            if path.suffix.lower() in _METADATA:
+            if _is_metadata(name, b"") or (rank(name) == 3 and _is_metadata(name, path.read_bytes())):
                 try:
                     yield from _file(path)
                 except CollectionError as error:
@@ -129,9 +165,17 @@ def _folder(root: Path) -> Iterator[_Placed]:
 
 
 def _believed(rows: list[_Placed]) -> list[_Placed]:
-    """Rows of tables. Ids that look rounded are doubted, unless they are so few of many that chance explains them."""
-    said = [placed.row.said or {} for placed in rows]
-    doubted = sum(is_rounded(str(row.get("id") or row.get("video_id"))) for row in said)
+    """Rows of tables. Ids that look rounded are doubted, unless they are so few of many that chance explains them; pandas
+    rounds all of a column or none."""
+    ids = [str(said.get("id") or said.get("video_id")) for said in (placed.row.said or {} for placed in rows)]
+    whole = [one for one in ids if one.isascii() and one.isdigit()]
+    if whole and len({*ids}) > 1 and all(lost_digits(int(one)) for one in whole):
+        told = "the id was rounded, by pandas for example; import a file that keeps it as text"
+        return [
+            p._replace(row=replace(p.row, said=None, problem=told)) if i in whole else p
+            for p, i in zip(rows, ids, strict=True)
+        ]
+    doubted = sum(map(is_rounded, ids))
     if not doubted or doubted * _CHANCE > len(rows):
         return rows
     return [placed._replace(row=replace(placed.row, is_table=False)) for placed in rows]

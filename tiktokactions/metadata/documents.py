@@ -26,7 +26,7 @@ _LINKS = ("Link", "link", "VideoLink")
 _COMMENT = {"date", "comment", "photo", "url"}
 """The keys of a comment of one's own."""
 _ID = r"[A-Za-z0-9_-]{6,100}|\d([.,]\d+)?[eE]\+?\d+"
-_NO_VIDEO = re.compile(r"tiktok\w*\.com/(?:music|tag|sticker|effects?|live|(?:share/)?(?:music|user))\b")
+_NO_VIDEO = re.compile(r"tiktok\w*\.com/(?:tag|sticker|effects?|(?:@[\w.-]+/|share/)?(?:music|user|live))\b")
 
 
 class DocumentError(UsageError):
@@ -212,7 +212,9 @@ def _frame_rows(value: object) -> object:
 
 def _walk(value: object, is_row: bool, origin: str = "") -> Iterator[Row]:
     if isinstance(value, list):
-        for item in value:
+        # What gallery-dl -j prints: the kind of a message, its address, its object.
+        is_message = len(value) > 1 and isinstance(value[0], int) and isinstance(value[-1], dict)
+        for item in value[-is_message:]:
             if not isinstance(item, (dict, list)) and is_row:
                 yield Row(0, _of_text(item), "expected an object, an id or an address", origin)
             yield from _walk(item, True, origin)

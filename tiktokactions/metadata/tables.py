@@ -8,11 +8,12 @@ taken, but lists of hashtags are joined.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from tiktokactions.metadata.names import account_in_address
+from tiktokactions.metadata.names import account_in_address, id_in_address
 from tiktokactions.metadata.values import (
     ABSENT,
     MisfitError,
@@ -136,7 +137,16 @@ _WEB = {
     "shares": "stats.shareCount statsV2.shareCount",
     "saves": "stats.collectCount statsV2.collectCount",
 }
-_COUNTS = {
+_VIDEO = {
+    "id": "video_id video_url",
+    "creator": "author_username author_name video_url",
+    "created": "video_timestamp",
+    "caption": "video_description video_title",
+    "hashtags": "challenges[].title",
+    "sound": "music.id",
+    "sound_title": "music.title",
+    "region": "video_locationcreated",
+    "duration_s": "video_duration video_length",
     "views": "video_playcount",
     "likes": "video_diggcount",
     "comments": "video_commentcount",
@@ -227,31 +237,13 @@ TABLES: tuple[Table, ...] = (
         likes="likes",
         comments="comments",
         shares="shares",
+        saves="saves",
     ),
-    _table(
-        "traktok",
-        "video_id video_title|video_id video_length",
-        id="video_id video_url",
-        creator="author_username author_name video_url",
-        created="video_timestamp",
-        caption="video_title",
-        hashtags="challenges[].title",
-        sound="music.id",
-        sound_title="music.title",
-        region="video_locationcreated",
-        duration_s="video_length",
-        **_COUNTS,
-    ),
+    _table("traktok", "video_id video_url|video_id author_nickname", **_VIDEO),
     _table(
         "pyktok",
-        "video_id author_username|video_id video_timestamp",
-        id="video_id",
-        creator="author_username",
-        created="video_timestamp",
-        caption="video_description",
-        region="video_locationcreated",
-        duration_s="video_duration",
-        **_COUNTS,
+        "video_id author_username|video_id video_timestamp|video_id video_duration",
+        **{**_VIDEO, "creator": "author_username"},
     ),
     _table(
         "Apify",
@@ -293,20 +285,21 @@ TABLES: tuple[Table, ...] = (
 LIST = _table(
     "a list",
     "",
-    id="id video_id item_id url link video_url tiktok_url share_url web_url",
-    creator="creator uploader username author uploader_id channel user url link video_url tiktok_url share_url web_url",
-    created="uploaded upload_date create_time created created_at timestamp date",
+    id="id video_id videoId item_id post_id url link video_url tiktok_url share_url web_url",
+    creator="creator uploader username author.unique_id author author_username uploader_id channel user"
+    " url link video_url tiktok_url share_url web_url",
+    created="uploaded upload_date upload_time create_time created created_at timestamp date",
     title="title fulltitle",
     caption="caption video_description description text desc",
     hashtags="hashtags hashtag hashtag_names tags",
     labels="label labels",
     category="category",
-    sound="sound music_id",
-    sound_title="sound_title sound track music",
+    sound="sound music_id music_info.id",
+    sound_title="sound_title sound track music music_info.title",
     region="region region_code country",
     duration_s="duration_s duration video_duration",
     views="views view_count plays play_count",
-    likes="likes like_count diggs",
+    likes="likes like_count digg_count diggs",
     comments="comments comment_count",
     shares="shares share_count",
     saves="saves favorites_count",
@@ -354,6 +347,12 @@ def read_post(said: JsonObject, is_table: bool = False) -> Post:
         elif misfits:
             place, problem = next(iter(misfits.items()))
             problems[place] = problem
+    if table is LIST and "id" not in found:  # an address in a column that no table knows
+        cells = {key: text for key, text in said.items() if key not in LIST.known and isinstance(text, str)}
+        for key, cell in cells.items():
+            if re.fullmatch(r"https?://\S+", cell.strip()) and (video_id := id_in_address(cell)):
+                found |= {"id": video_id, "creator": found.get("creator") or account_in_address(cell)}
+                places["id"] = (key,)
     all_used = {place for used in places.values() for place in used}
     problems = {place: problem for place, problem in problems.items() if place not in all_used}
     taken = {_head(place) for place in (*all_used, *problems)}
@@ -377,7 +376,8 @@ def _read_field(name: str, wanted: Places, said: JsonObject, is_table: bool) -> 
     joined: dict[str, None] = {}
     for place in wanted:
         value = values_at(said, place)
-        if value in ABSENT and not (name == "region" and value == "NA"):
+        # NA is Namibia, unless R wrote it in other cells of the row, too.
+        if value in ABSENT and not (name == "region" and value == "NA" and [*said.values()].count("NA") == 1):
             continue
         try:
             if place in _ADDRESSES and name in ("id", "creator"):

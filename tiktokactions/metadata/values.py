@@ -153,7 +153,7 @@ def _listed(value: object, pattern: str) -> list[str]:
     if isinstance(value, str):
         value = parsed(value)
     if isinstance(value, str):
-        r_vector = re.fullmatch(r"(?:c|list)\((.*)\)", value.strip(), re.DOTALL)
+        r_vector = re.fullmatch(r"(?:c|list|character)\(0?(.*)\)", value.strip(), re.DOTALL)
         return re.split(pattern, r_vector[1].replace('"', "") if r_vector else value)
     if not isinstance(value, (list, tuple)):
         raise MisfitError(f"expected a list, got {_shown(value)}")
