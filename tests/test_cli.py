@@ -80,9 +80,9 @@ def test_a_configuration_file_sets_the_same_names(tmp_path: Path, called: list[d
     ("text", "message"),
     [
         ("min_people = 6", "unknown name min_people; expected some of ai_labelled, audio, crf"),
-        ("min_person_frames = 'six'", "min_person_frames = 'six', expected"),
-        ("audio = 1", "audio = 1, expected"),
-        ("scenes = 'magic'", "scenes = 'magic', expected"),
+        ("min_person_frames = 'six'", "min_person_frames: got 'six': Expected 'int'"),
+        ("audio = 1", "audio: got 1: Expected 'bool'"),
+        ("scenes = 'magic'", "scenes: got 'magic', expected one of"),
         ("min_person_frames = ", "Invalid value"),
     ],
 )

@@ -57,8 +57,13 @@ _BOUNDS: dict[str, tuple[Callable[[float, float], bool], str]] = {
 
 def check_bounds(options: DataclassInstance) -> None:
     """Raises :class:`UsageError` for the first number out of the bounds of its option: least, above, most, below."""
-    for field in dataclasses.fields(options):
-        value = getattr(options, field.name)
+    check_bounds_of(type(options), vars(options))
+
+
+def check_bounds_of(kind: type[DataclassInstance], given: Mapping[str, object]) -> None:
+    """As :func:`check_bounds`, of some options before there are all."""
+    for field in dataclasses.fields(kind):
+        value: typing.Any = given.get(field.name)
         bounds = {name: field.metadata[name] for name in _BOUNDS if name in field.metadata}
         if value is not None and not all(_BOUNDS[name][0](value, bound) for name, bound in bounds.items()):
             expected = ", ".join(_BOUNDS[name][1].format(bound) for name, bound in bounds.items())
@@ -81,12 +86,13 @@ def checked_options(kind: type[Options], given: Mapping[str, object]) -> Options
     missing = [field.name for field in dataclasses.fields(kind) if is_required(field) and field.name not in given]
     if missing:
         raise UsageError(f"`{missing[0]}`: expected a value, it must be given")
-    checked = {name: _as_type(name, value, types[name]) for name, value in given.items()}
+    checked = {name: as_type(name, value, types[name]) for name, value in given.items()}
     recipes: Mapping[object, Mapping[str, object]] = getattr(kind, "RECIPES", {})
     return kind(**{**recipes.get(checked.get("recipe"), {}), **checked})
 
 
-def _as_type(name: str, value: object, kind: typing.Any) -> object:
+def as_type(name: str, value: object, kind: typing.Any) -> object:
+    """The value of an option in the option's type. Raises :class:`UsageError` where it is of another."""
     import msgspec
 
     if isinstance(value, os.PathLike):

@@ -13,11 +13,13 @@ from tiktokactions.commands.run import SHIPPED
 from tiktokactions.commands.signatures import words_of
 from tiktokactions.projects.project import COMMANDS
 
+STUDY = "[[step]]\ncommand = 'study scaling'\ndata = 'd'\nevaluate_on = 'd'\noutput = 's'\nsizes = [1, 2, 3]\n"
+
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param("", "missing required field 'step'", id="empty"),
+        pytest.param("", "no step in it", id="empty"),
         pytest.param("step = []", "no step in it", id="no step"),
         pytest.param("[[step]]\nvideos = 'v'", "step 1: .*'command'", id="no command"),
         pytest.param(
@@ -28,7 +30,12 @@ from tiktokactions.projects.project import COMMANDS
         pytest.param(
             f"{CURATE}min_person = 3", "step curate: unknown name min_person; expected .* audio", id="no option"
         ),
-        pytest.param(f"{CURATE}crf = 'two'", "step curate: crf = 'two', expected <class 'int'>", id="another type"),
+        pytest.param(f"{CURATE}crf = 'two'", "step curate: crf: got 'two': Expected 'int'", id="another type"),
+        pytest.param(f"{CURATE}samples = 0", "step curate: samples: got 0, expected 1 or more", id="out of range"),
+        pytest.param(f"{CURATE}min-clip-s = 2", "min_clip_s and min-clip-s are one option; give it once", id="twice"),
+        pytest.param(f"{CURATE}shard = '1/2'", "step curate: shard is not for a file", id="an option of run"),
+        pytest.param(f"{STUDY}pretrain_config = {{epoch = 2}}", "pretrain_config: unknown option epoch", id="a recipe"),
+        pytest.param(f"{STUDY}finetune_config = {{epochs = 0}}", "finetune_config: epochs: got 0", id="recipe's range"),
         pytest.param(f"{CURATE}progress = 1", "unknown name progress", id="a callback"),
         pytest.param(
             "[[step]]\ncommand = 'curate'\noutput = 'd'", "step curate: videos must be given", id="too little"
@@ -36,7 +43,7 @@ from tiktokactions.projects.project import COMMANDS
         pytest.param(f"{CURATE}torchrun = '--standalone'", "torchrun starts pretrain, .*, not curate", id="torchrun"),
         pytest.param(f"{CURATE}wait_for_review = true", "wait_for_review is for 'review apply'", id="waits for nobody"),
         pytest.param(f"{SPLIT}{CURATE}", "dataset-split: reads data, which only step curate makes, later", id="order"),
-        pytest.param(f"{CURATE}[plan]\nvideos = 'many'", "plan: videos = 'many'", id="plan"),
+        pytest.param(f"{CURATE}[plan]\nvideos = 'many'", "plan: videos: got 'many'", id="plan"),
         pytest.param(f"{CURATE}[other]\n", "unknown field 'other'", id="another table"),
         pytest.param("[[step]\n", "Expected", id="no TOML"),
     ],

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import tomllib
 import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-
-import msgspec
 
 from tiktokactions.commands.options import Config
 from tiktokactions.commands.signatures import (
@@ -23,7 +21,7 @@ from tiktokactions.commands.signatures import (
     unmarked,
 )
 from tiktokactions.errors import UsageError
-from tiktokactions.options import is_required
+from tiktokactions.options import as_type, check_bounds_of, is_required
 
 Kinds = Mapping[str, tuple[Hint, str | None]]
 """What may be set: of which type it is, and the word that stands for None, if there is one."""
@@ -59,14 +57,17 @@ def checked(told: Mapping[str, object], kinds: Kinds, where: str) -> dict[str, o
     """
     if unknown := sorted(set(told) - set(kinds)):
         raise ConfigError(f"{where}: unknown name {', '.join(unknown)}; expected some of {', '.join(sorted(kinds))}")
-    found = {}
-    for name, value in told.items():
-        kind, none_word = kinds[name]
-        try:
-            found[name] = None if value == none_word else msgspec.convert(value, kind, dec_hook=_fraction)
-        except (msgspec.ValidationError, ValueError) as error:
-            raise ConfigError(f"{where}: {name} = {value!r}, expected {kind} ({error})") from error
-    return found
+    with said_of(where):
+        return {n: None if value == kinds[n][1] else as_type(n, value, kinds[n][0]) for n, value in told.items()}
+
+
+@contextlib.contextmanager
+def said_of(where: str) -> Iterator[None]:
+    """Mistakes in options are said of the file, which names them as they are."""
+    try:
+        yield
+    except UsageError as error:
+        raise ConfigError(f"{where}: {error}".replace("`", "")) from error
 
 
 def checked_call(function: Callable[..., object], told: Mapping[str, object], where: str) -> dict[str, object]:
@@ -83,8 +84,13 @@ def checked_call(function: Callable[..., object], told: Mapping[str, object], wh
     if fields is not None:
         kinds = _kinds_of_fields(fields) | kinds
         typed |= {flag_of_field(field): field.name for field in dataclasses.fields(fields)}
-    called = {name if name in kinds else typed.get(name, name): value for name, value in told.items()}
-    found = checked(called, kinds, where)
+    called = {name: name if name in kinds else typed.get(name, name) for name in told}
+    if twice := [name for name in told if list(called.values()).count(called[name]) > 1]:
+        raise ConfigError(f"{where}: {' and '.join(twice)} are one option; give it once")
+    found = checked({called[name]: value for name, value in told.items()}, kinds, where)
+    if fields is not None:
+        with said_of(where):
+            check_bounds_of(fields, found)
     needed = [name for name, (parameter, _) in own.items() if parameter.default is parameter.empty]
     needed += [field.name for field in dataclasses.fields(fields) if is_required(field)] if fields else []
     if missing := [name for name in needed if name not in found]:
@@ -104,9 +110,3 @@ def _accepted(hint: Hint) -> Hint:
         one = str | int if hint == Sequence[str | int] else typing.get_args(kind)[0]
         return list[one] | one  # type: ignore[valid-type]
     return kind | dict[str, typing.Any] if hint == Config else kind
-
-
-def _fraction(kind: type, value: object) -> Fraction:
-    if kind is Fraction and type(value) in (int, float, str):
-        return Fraction(str(value))
-    raise NotImplementedError

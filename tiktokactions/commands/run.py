@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import inspect
 import itertools
 import os
 import shlex
@@ -16,12 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from tiktokactions.commands.config import checked_call, read_toml
+from tiktokactions.commands.config import checked_call, read_toml, said_of
 from tiktokactions.commands.curate import Progress
 from tiktokactions.commands.nouns import Run
 from tiktokactions.commands.options import AnyPath, Kept, Passing, Typed, nothing, on_disk, path_list
 from tiktokactions.commands.outcomes import Outcome, outcome_of
-from tiktokactions.commands.signatures import callbacks_of, words_of
+from tiktokactions.commands.signatures import callbacks_of, own_parameters, words_of
+from tiktokactions.commands.studies import RECIPES, recipe_of
 from tiktokactions.errors import BegunOtherwiseError, TiktokactionsError, UsageError
 from tiktokactions.files import dataset_lock, disk_errors, move_into_place
 from tiktokactions.machine import utc_now
@@ -145,8 +145,15 @@ def read_project(file: Path) -> Project:
 
 
 def checked(command: str, told: Mapping[str, object], where: str) -> Call:
-    """Options of a command as a file says them, each of its type."""
-    return checked_call(_function(command), told, where)
+    """Options of a command as a file says them, each of its type; recipes, too."""
+    function = _function(command)
+    call = checked_call(function, told, where)
+    if asked := [name for name in call if name == "dry_run" or (name == "shard" and name in own_parameters(function))]:
+        raise ProjectError(f"{where}: {asked[0]} is not for a file; give it to 'run'")
+    for name in RECIPES.keys() & call.keys():
+        with said_of(f"{where}, {name}"):
+            recipe_of(name, call[name])  # type: ignore[arg-type]
+    return call
 
 
 def _function(command: str) -> Callable[..., Any]:
@@ -238,7 +245,7 @@ def _done(project: Project, step: Step, heard: Heard, others_ran: bool) -> StepD
     for warning in overdue(step.paths()):
         heard.note(f"warning: {warning}")
     began, part = _clocks(), None
-    if heard.shard is not None and "shard" in inspect.signature(_function(step.command)).parameters:
+    if heard.shard is not None and "shard" in own_parameters(_function(step.command)):
         # Its part is done beside other machines, so without the project's lock; the last one remembers the step.
         part = outcome_of(step, _result(step, step.call | {"shard": heard.shard}, heard))
         if part.state == "stopped":

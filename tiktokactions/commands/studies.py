@@ -24,6 +24,11 @@ from tiktokactions.study.tables import Row
 from tiktokactions.study.trials import Outcome, Trial, run_trials
 from tiktokactions.takedowns.derived import register
 
+RECIPES: dict[str, type[PretrainOptions | FinetuneOptions]] = {
+    "pretrain_config": PretrainOptions,
+    "finetune_config": FinetuneOptions,
+}
+
 
 @dataclass(frozen=True)
 class StudyResult:
@@ -71,11 +76,16 @@ def designed(output: AnyPath, settings: StudyOptions) -> Iterator[Design]:
 
 def recipes_of(pretrain_config: Config, finetune_config: Config) -> list[dict[str, object]]:
     """Options of 'pretrain' and of 'finetune', checked. Raises :class:`UsageError`."""
-    recipe: list[dict[str, object]] = []
-    kinds: list[type[PretrainOptions | FinetuneOptions]] = [PretrainOptions, FinetuneOptions]
-    for config, kind in zip((pretrain_config, finetune_config), kinds, strict=True):
-        recipe.append(read_config(config, kind) if isinstance(config, (str, os.PathLike)) else dict(config or {}))
-        need_torch(checked_options(kind, recipe[-1]).decoder)
+    recipes = [recipe_of("pretrain_config", pretrain_config), recipe_of("finetune_config", finetune_config)]
+    for recipe in recipes:
+        need_torch(str(recipe.get("decoder", "pyav")))
+    return recipes
+
+
+def recipe_of(name: str, config: Config) -> dict[str, object]:
+    """Options of the command whose recipe has this name, checked. Raises :class:`UsageError`."""
+    recipe = read_config(config, RECIPES[name]) if isinstance(config, (str, os.PathLike)) else dict(config or {})
+    checked_options(RECIPES[name], recipe)
     return recipe
 
 

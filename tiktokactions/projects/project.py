@@ -103,7 +103,7 @@ class Project:
 
 
 class _Table(msgspec.Struct, forbid_unknown_fields=True):
-    step: list[dict[str, Any]]
+    step: list[dict[str, Any]] = []
     title: str = ""
     plan: dict[str, Any] = {}
     update: dict[str, Any] = {}
