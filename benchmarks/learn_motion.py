@@ -1,6 +1,6 @@
 """Does pre-training help on real motion, and which kind? Equal budgets, paired by test video.
 
-    python -m benchmarks.learn_motion [--seeds 2] [--work FOLDER] [--quick]
+    python -m benchmarks.learn_motion [--seeds 2] [--times 1] [--work FOLDER] [--quick]
     python -m benchmarks.learn_motion --learnable       # fight300: is there anything to learn, and at which size?
 
 Arms of ``motion20`` (recorded motion of ten people, drawn as figures; odd subjects train, even ones test):
@@ -126,11 +126,14 @@ def motion20(data: Path, work: Path) -> tuple[Path, Path]:
     return write_list(work / "train.csv", rows[True]), write_list(work / "test.csv", rows[False])
 
 
-def trial(arm: str, seed: int, kind: str, lists: tuple[Path, Path], work: Path, quick: bool) -> dict[str, Any]:
+def trial(
+    arm: str, seed: int, kind: str, lists: tuple[Path, Path], work: Path, quick: bool, times: int = 1
+) -> dict[str, Any]:
     """Carry out one arm with one seed, or find it done; the CPU seconds of all parts are told.
 
     Args:
         kind: ``finetuned``, or ``probe``: logistic regression on the frozen encoder.
+        times: how many times as long every training is.
     """
     folder = folder_of(work, arm, seed)
     told = folder / f"{kind}.json"
@@ -139,13 +142,14 @@ def trial(arm: str, seed: int, kind: str, lists: tuple[Path, Path], work: Path, 
         return found
     began, changed, init = time.process_time(), ARMS[arm], None
     if changed is not None:
-        options = PRETRAIN | changed | {"seed": seed} | ({"epochs": 1} if quick else {})
+        epochs = 1 if quick else PRETRAIN["epochs"] * times
+        options = PRETRAIN | changed | {"seed": seed, "epochs": epochs}
         if "target" in changed:
             options["target"] = folder_of(work, changed["target"], seed) / "pretrained"
         init = folder / "pretrained"
         api.pretrain(lists[0], init, **options)
     pretrain_cpu_s = time.process_time() - began
-    epochs = LONGER if arm == "scratch, longer" else FINETUNE["epochs"]
+    epochs = (LONGER if arm == "scratch, longer" else FINETUNE["epochs"]) * times
     options = FINETUNE | {"seed": seed, "epochs": epochs, "warmup_epochs": epochs // 10}
     options |= {"epochs": 1, "warmup_epochs": 0} if quick else {}
     options |= {"linear_probe": kind == "probe"}
@@ -241,6 +245,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="one epoch of everything; nothing is written")
     parser.add_argument("--learnable", action="store_true", help="look at fight300 with simple features instead")
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--times", type=int, default=1, help="train so many times as long, in a --work of its own")
     parser.add_argument("--work", type=Path, default=Path("learn-motion-runs"), help="what is there is kept")
     given = parser.parse_args(arguments)
     data = SHARED / "data"
@@ -255,14 +260,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(write_result("fight300", {"rows": rows}, facts))
         return 0
     lists = motion20(data, given.work)
-    settings = {"pretrain": PRETRAIN, "finetune": FINETUNE, "arms": ARMS, "longer_epochs": LONGER}
+    settings = {"pretrain": PRETRAIN, "finetune": FINETUNE, "arms": ARMS, "longer_epochs": LONGER, "times": given.times}
     trials: list[dict[str, Any]] = []
     for kind, arm, seed in [(kind, arm, s) for kind, arms in STAGES for s in range(given.seeds) for arm in arms]:
-        trials.append(trial(arm, seed, kind, lists, given.work, given.quick))
+        trials.append(trial(arm, seed, kind, lists, given.work, given.quick, given.times))
         print(trials[-1], flush=True)
         told = {"settings": settings, "trials": trials, "differences": compared(trials, given.work)}
         if not given.quick:
-            write_result("learn_motion", told, facts)
+            write_result("learn_motion" if given.times == 1 else "learn_motion_long", told, facts)
     headers = ("arm", "other", "difference", "low", "high")
     cells = [(r["first"], r["second"], r["difference"], r["low"], r["high"]) for r in compared(trials, given.work)]
     print_table("top-1, paired by video and seed", headers, cells)
