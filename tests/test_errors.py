@@ -92,10 +92,12 @@ def test_a_bug_keeps_its_traceback_and_asks_for_a_report(
     assert "please report it with the lines above" in lines[-1]
 
 
+A_FILE_FOR_A_RUN = ["pretrain", "synthetic:9", "-o", "{tmp}/text.txt", "--batch-size", "2", "--model", "tiny"]
 MISTAKES = [
     pytest.param(["curate", "{tmp}/nowhere", "-o", "{tmp}/d", "--detector", "none"], "nowhere", id="no such videos"),
     pytest.param(["curate", "{tmp}", "-o", "{tmp}/d", "--samples", "0"], "--samples: got 0", id="an option out of range"),
     pytest.param(["curate", "{tmp}", "-o", "{tmp}/text.txt"], "expected a folder, got a file", id="a file for a folder"),
+    pytest.param(A_FILE_FOR_A_RUN, "text.txt: File exists. Expected", id="a file for a run"),
     pytest.param(["curate", "x://bucket/a", "-o", "{tmp}/d", "--detector", "none"], "x://bucket/a", id="no such store"),
     pytest.param(["dataset", "stats", "{tmp}"], "{tmp}", id="a folder that is no dataset"),
     pytest.param(["dataset", "stats", "x" * 300], "xxx...: File name too long", id="a text for a path"),
@@ -113,6 +115,8 @@ MISTAKES = [
     pytest.param(["review", "status", "{tmp}"], "{tmp}", id="nothing to review"),
     pytest.param(["pretrain", "{tmp}/nowhere", "-o", "{tmp}/run"], "nowhere", id="clips that are not there"),
     pytest.param(["evaluate", "{tmp}", "{tmp}/nowhere"], "{tmp}", id="a run that is none"),
+    pytest.param(["evaluate", "{tmp}", "{tmp}/loop"], "{tmp}", id="a link to itself"),
+    pytest.param(["report", "{tmp}/loop"], "{tmp}/loop", id="a link to itself, for report"),
     pytest.param(["predict", "{tmp}", "{tmp}/text.txt"], "{tmp}", id="a run that is none, for predict"),
     pytest.param(["plan", "--measure", "{tmp}/nowhere"], "nowhere", id="a sample that is not there"),
 ]  # fmt: skip
@@ -123,6 +127,7 @@ def test_a_mistake_is_one_line(
     command: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "text.txt").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "bytes.csv").write_bytes(b"hashtag\n\xff\xfe\n")
     assert cli.main([word.format(tmp=tmp_path) for word in command]) == USAGE
     said = capsys.readouterr()

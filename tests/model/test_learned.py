@@ -77,9 +77,28 @@ def test_the_advice_has_the_rate_and_the_batch(run, expected):
 @pytest.mark.parametrize("training", [None, "the loss did not fall"])
 def test_a_test_at_chance(hits, training):
     result = Evaluation(30, hits / 30, *wilson_interval(hits, 30), 1.0, 0.3, 3, 1, 1.0, "r", "d", "f", chance=1 / 3)
-    told = warning_of_test(result, training)
+    told = warning_of_test(result, training, [10, 10, 10])
     assert (told is None) == (hits == 25)
     assert told is None or (training or "30 videos are too few to tell") in told
+
+
+@pytest.mark.parametrize(
+    ("videos_of", "hits", "chance", "expected"),
+    [
+        ([1, 0, 0], 0, 0.0, "1 video of 1 class cannot tell whether this model has learned"),
+        ([0, 1, 0], 1, 1.0, "1 video of 1 class cannot tell"),
+        ([1, 1, 0], 2, 0.5, "2 videos of 2 classes cannot tell"),
+        ([0, 0, 40], 40, 1.0, "40 videos of 1 class cannot tell"),
+        ([2, 2, 0], 4, 0.5, None),
+        ([2, 2, 0], 0, 0.0, "top-1 0.0% (95 % interval 0.0% to 49.0%) cannot be told from guessing"),
+    ],
+    ids=["one wrong", "one right", "two", "one class", "enough", "all wrong"],
+)
+def test_a_test_too_small_to_tell_says_so(videos_of, hits, chance, expected):
+    n = sum(videos_of)
+    result = Evaluation(n, hits / n, *wilson_interval(hits, n), 1.0, 0.3, 3, 1, 1.0, "r", "d", "f", chance=chance)
+    told = warning_of_test(result, None, videos_of)
+    assert (told is None) == (expected is None) and (expected or "") in (told or "")
 
 
 @pytest.mark.parametrize("several", [False, True], ids=["one label", "several"])

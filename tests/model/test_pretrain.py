@@ -172,7 +172,11 @@ from pathlib import Path
 from multiprocessing import active_children
 def report(progress):
     if progress.step == int(sys.argv[3]):
-        Path(sys.argv[2]).with_suffix(".pids").write_text(" ".join(str(c.pid) for c in active_children()))
+        pids = [child.pid for child in active_children()]
+        Path(sys.argv[2]).with_suffix(".pids").write_text(" ".join(map(str, pids)))
+        if pids:  # the server that they were forked from
+            server = Path(f"/proc/{pids[0]}/status").read_text().split("PPid:")[1].split()[0]
+            Path(sys.argv[2]).with_suffix(".server").write_text(Path(f"/proc/{server}/status").read_text())
         saved = Path(sys.argv[2], "checkpoints", f"step-{(progress.step - 1) // 2 * 2:08}")
         while not saved.exists():  # it is written beside the next step
             time.sleep(0.01)
@@ -195,6 +199,9 @@ def test_kill_9_loses_nothing(clips, tmp_path, repository, workers):
     assert start(3).returncode == -signal.SIGKILL  # after a checkpoint at 2
     left = [int(pid) for pid in (tmp_path / "killed.pids").read_text().split()]
     assert len(left) == workers
+    if workers:  # torchrun signals the server too: without it the workers end before the step that needs them
+        blocked = int((tmp_path / "killed.server").read_text().split("SigBlk:")[1].split()[0], 16)
+        assert blocked & 1 << signal.SIGTERM - 1
     waits_until = time.monotonic() + 30
     while left := [pid for pid in left if Path(f"/proc/{pid}").exists()]:
         assert time.monotonic() < waits_until, f"loader workers {left} outlive their training"

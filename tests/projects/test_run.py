@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from tests.conftest import REPOSITORY
 from tests.made_videos import numbered_frames, write_video
 from tests.projects import CURATE, REPORT, SPLIT, SUBSET, TAGS, killed_until_done, written
 from tiktokactions.collection.store import Collection
+from tiktokactions.commands.outcomes import outcome_of
 from tiktokactions.demonstration import rendered
 from tiktokactions.demonstration.samples import AS_IT_IS, RECIPES
 from tiktokactions.files import DatasetBusyError, dataset_lock
@@ -466,3 +468,21 @@ def test_the_file_of_the_paper_runs_in_small(tmp_path):
     spent = chains.read_chain(file.with_suffix(".chain")).records["collect-run"].last.spent
     assert spent["requests"] > 0
     assert "days of quota" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("trained", "tested", "expected"),
+    [
+        (None, None, "5 steps, loss 1.1000"),
+        ("this model has not learned: the loss …", None, "5 steps, loss 1.1000; this model has not learned"),
+        (None, (0.9, None), "5 steps, loss 1.1000, top-1 90.0%"),
+        ("this model …: why", (0.3, "top-1 30.0% cannot be told from guessing, 33.3%; this model …: why"), "33.3%"),
+        ("this model has not learned: why", (0.9, None), "top-1 90.0%; this model has not learned"),
+    ],
+    ids=["learned", "not learned", "tested", "test at chance", "only the training"],
+)
+def test_the_steps_say_that_a_model_has_not_learned(trained, tested, expected):
+    result = SimpleNamespace(steps=5, loss=1.1, warning=trained)
+    test = None if tested is None else SimpleNamespace(top1=tested[0], warning=tested[1])
+    run = SimpleNamespace(finished=True, result=result, evaluations={} if test is None else {"test": test})
+    assert outcome_of(SimpleNamespace(command="finetune"), run).told.endswith(expected)

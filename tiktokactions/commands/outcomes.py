@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, NamedTuple
 
 from tiktokactions.projects.project import Step
@@ -53,15 +54,22 @@ def _told(step: Step, result: Any) -> tuple[State, str]:
                 return "stopped", "training is not finished"
             test = result.evaluations.get("test")
             loss = f"{result.result.steps} steps, loss {result.result.loss:.4f}"
-            return "done", loss if test is None else f"{loss}, top-1 {test.top1:.1%}"
+            if test is None:
+                return "done", loss + _warning(result.result)
+            return "done", f"{loss}, top-1 {test.top1:.1%}{_warning(test) or _warning(result.result)}"
         case "evaluate" if result is not None:
-            return "done", f"top-1 {result.top1:.1%} on {result.videos} videos"
+            return "done", f"top-1 {result.top1:.1%} on {result.videos} videos{_warning(result)}"
         case "study scaling" | "study sources":
             told = f"{result.finished} of {result.trials} trials, {len(result.failed)} crashed"
             return "again" if result.failed else "done", f"{told}. {result.sentence}".strip()
         case "extrapolate":
             return "done", str(result.sentence)
     return "done", ""
+
+
+def _warning(result: Any) -> str:
+    """The first words of what there is to say where a model has not learned."""
+    return f"; {re.split('[;:] ', result.warning)[0]}" if result.warning else ""
 
 
 def _statuses(made: Any) -> str:

@@ -22,6 +22,11 @@ from tiktokactions.files.places import Place, absolute, local_file, local_path, 
 from tiktokactions.machine import NO_SPACE, scratch_folder, tell
 
 NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+NO_PATH = {
+    **{errno.ENAMETOOLONG: "a path", errno.ELOOP: "no link that leads to itself"},
+    **{errno.EEXIST: "a folder, or none yet", errno.ENOTDIR: "a path in a folder"},
+}
+"""What was expected of a path that cannot be one, or not a folder's, by the operating system's error."""
 NOT_NOTED = ("records", "clips", "thumbs", "quarantine", "SHA256SUMS", "dataset.json")
 """Records have their checksums in themselves and in the manifest, and hold those of clips and thumbnails; the last two are
 written by whoever reads the notes."""
@@ -351,15 +356,21 @@ def disk_errors(written_to: Place | None = None) -> Iterator[None]:
     Raises:
         DiskFullError: no space left; what was finished is kept.
         AccessError: the operating system refuses a file or folder.
-        UsageError: a name that is longer than the file system allows.
+        UsageError: a name that is longer than the file system allows, or a link that leads to itself.
     """
     try:
         yield
     except TiktokactionsError:
         raise
+    except RuntimeError as error:
+        if not str(error).startswith("Symlink loop from "):  # pathlib's own words, before Python 3.13
+            raise
+        raise UsageError(f"{error}. Expected a path.") from error
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            raise UsageError(f"{str(error.filename)[:60]}...: {os.strerror(error.errno)}. Expected a path.") from error
+        if error.errno in NO_PATH:
+            named = str(error.filename)
+            named = f"{named[:60]}..." if error.errno == errno.ENAMETOOLONG else named
+            raise UsageError(f"{named}: {os.strerror(error.errno)}. Expected {NO_PATH[error.errno]}.") from error
         if error.errno not in NO_SPACE | NO_ACCESS:
             raise
         refused = f"{error.filename or written_to or 'the disk'}: {os.strerror(error.errno or 0)}."

@@ -228,7 +228,7 @@ def evaluate(
             chance=float(chance),
         )
         training = Run(run).result.warning if Run(run).finished else None
-        result = dataclasses.replace(result, warning=warning_of_test(result, training))
+        result = dataclasses.replace(result, warning=warning_of_test(result, training, videos.tolist()))
         result = complete(result, rows)
         if is_first:
             write_predictions(output / "predictions.parquet", rows, info.labels)

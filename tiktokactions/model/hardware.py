@@ -33,6 +33,8 @@ Batch = dict[str, Any]
 
 _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|killed by signal: Killed")
 """How torch says so on a CPU, and of a worker that the system killed."""
+_NO_PEER = re.compile(r"by peer|Broken pipe|\bgloo\b")
+"""How gloo says that another process is gone, whatever it was doing with it."""
 _LESS_MEMORY = {
     "accumulate": "lower `batch_size` and raise `accumulate` as much, which makes the same step",
     "checkpoint_activations": "set `checkpoint_activations`",
@@ -169,7 +171,7 @@ def _told_in_a_line(options: RunOptions) -> Iterator[None]:
             asked = re.search(r"allocate [\d.]+ \w+", said)
             less = "; ".join(advice for name, advice in _LESS_MEMORY.items() if hasattr(options, name))
             raise OutOfMemoryError(f"out of memory{f' ({asked[0]})' if asked else ''}: {less}") from error
-        if isinstance(error, dist.DistBackendError) or "Connection closed by peer" in said:
+        if isinstance(error, dist.DistError) or re.search(_NO_PEER, said):
             raise ProcessLostError("another process of this run has ended; its message says why") from error
         raise
 

@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from tiktokactions.intervals import wilson_interval
 from tiktokactions.model.options import LR_BATCH
 from tiktokactions.model.run import Evaluation, RunInfo
 from tiktokactions.records import JsonObject
@@ -41,14 +42,21 @@ def warning_of_training(info: RunInfo, log: Sequence[JsonObject], guessing: floa
     return f"this model has not learned: the training loss was {loss:.4f} at the end, {what} {bar:.4f}. {_advice(info)}"
 
 
-def warning_of_test(found: Evaluation, training: str | None) -> str | None:
+def warning_of_test(found: Evaluation, training: str | None, videos_of: Sequence[int]) -> str | None:
     """What to say of a test whose top-1 may be chance; None where it is above.
 
     Args:
         training: what there is to say of the training, see :func:`warning_of_training`.
+        videos_of: how many videos of each class were tested.
     """
     if found.chance is None or found.top1_low > found.chance:
         return None
+    tested = sum(count > 0 for count in videos_of)
+    if wilson_interval(found.videos, found.videos)[0] <= max(videos_of) / found.videos:
+        # As right may be who always says the same.
+        numbers = f"{found.videos} video{'s' * (found.videos > 1)} of {tested} class{'es' * (tested > 1)}"
+        told = f"{numbers} cannot tell whether this model has learned, whatever it answers: test on more"
+        return told if training is None else f"{told}; {training}"
     interval = f"95 % interval {found.top1_low:.1%} to {found.top1_high:.1%}"
     told = f"top-1 {found.top1:.1%} ({interval}) cannot be told from guessing, {found.chance:.1%}"
     if training is not None:

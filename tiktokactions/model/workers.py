@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from functools import partial
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Protocol
 
@@ -34,6 +34,8 @@ def worker_context() -> SpawnContext | ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tiktokactions.model.loader"])
     # torchrun and Slurm send SIGTERM to the server too, without which its workers end; it inherits what is blocked here.
+    # Whoever starts Python's tracker, as the server would, blocks nothing any more.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         forkserver.ensure_running()
