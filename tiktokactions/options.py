@@ -57,7 +57,8 @@ _BOUNDS: dict[str, tuple[Callable[[float, float], bool], str]] = {
 
 def check_bounds(options: DataclassInstance) -> None:
     """Raises :class:`UsageError` for the first number out of the bounds of its option: least, above, most, below."""
-    check_bounds_of(type(options), vars(options))
+    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+    check_bounds_of(type(options), given)
 
 
 def check_bounds_of(kind: type[DataclassInstance], given: Mapping[str, object]) -> None:
