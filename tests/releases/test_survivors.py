@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections import Counter
@@ -99,6 +100,30 @@ def test_clips_that_were_not_released_are_not_tested(work: Path, five_clips: Pat
     assert found.survivors is not None
     assert (found.videos, found.survivors.listed, found.survivors.not_listed) == (4, 4, 1)
     assert found.survivors.told[-1] == "1 clips of the data are not on the list and were not tested"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("answer", "listed"), [("cannot_tell", 4), ("no", 5)])
+def test_of_several_labels_what_nobody_could_tell_is_not_listed(
+    work: Path, ids: Path, tmp_path: Path, answer: str, listed: int
+) -> None:
+    """By the rule for the clips of the data; here of one that is gone, so that the list alone has the answer."""
+    run = shutil.copytree(work / "run0", tmp_path / "run")
+    told = json.loads((run / "run.json").read_text())
+    told["options"]["multi_label"] = True
+    (run / "run.json").write_text(json.dumps(told))
+    with ids.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        if row["video_id"] == DANCE:
+            said = {"verdict": "accept", "labels": [], "answers": dict.fromkeys(json.loads(row["labels"]), answer)}
+            row["decided"], row["human_labels"] = json.dumps(said), "[]"
+    with ids.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    left = api.evaluate(run, work / "copy", tmp_path / "out", ids=ids, **LOOK).survivors
+    assert left is not None and (left.listed, left.there, left.gone) == (listed, 3, listed - 3)
 
 
 @pytest.mark.slow

@@ -155,7 +155,8 @@ def _released(
         hint = f"it has {', '.join(sides)}" if sides else "it was never split, so choose `side` all"
         raise UsageError(f"{ids}: no accepted clip is on the {side} side; {hint}")
     clips = [
-        Clip(n.video_id, next(iter(n.labels or ()), None), video_id=n.video_id, labels=n.labels) for n in named.values()
+        Clip(n.video_id, next(iter(n.labels or ()), None), video_id=n.video_id, labels=n.labels, answers=n.answers)
+        for n in named.values()
     ]
     listed = ClipSet(data.source, data.kind, tuple(clips), labels_in_order([c.label for c in clips if c.label]))
     listed = one_set([listed], label_map)

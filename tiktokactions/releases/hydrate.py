@@ -66,6 +66,8 @@ class Named:
     accepted: bool
     labels: tuple[str, ...] | None
     """As those of a clip: None where nobody gave one; empty where people saw none of the actions."""
+    answers: tuple[tuple[str, str], ...] | None = None
+    """As those of a clip; None also in releases of before answers were kept."""
 
     @property
     def names(self) -> set[str]:
@@ -150,7 +152,10 @@ def _named(row: Mapping[str, str]) -> Named:
     said = row.get("human_labels")  # older releases have no such column
     labels = labels_of({"labels": json.loads(row["labels"]), "human_labels": json.loads(said) if said else None})
     known = tuple(labels) if labels or said else None
-    return Named(row["video_id"], row["platform_id"], row["sha256"], row["split"], row["status"] == "accepted", known)
+    verdict = _verdict(row) if row.get("decided") else None
+    answers = None if verdict is None or verdict.answered is None else tuple(verdict.answered.items())
+    is_accepted = row["status"] == "accepted"
+    return Named(row["video_id"], row["platform_id"], row["sha256"], row["split"], is_accepted, known, answers)
 
 
 def _released(row: Mapping[str, str]) -> Released:
