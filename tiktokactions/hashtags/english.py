@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-from tiktokactions.hashtags.words import count_of, is_gerund, lemmas, phrase_words, split_hashtag
+from tiktokactions.hashtags.words import content_words, count_of, is_gerund, lemmas, phrase_words, split_hashtag
 
 _LISTS = files("tiktokactions.hashtags").joinpath("data/elsewhere.txt").read_text(encoding="utf-8").splitlines()
 _ELSEWHERE, _ACTIONS_ELSEWHERE = (frozenset(line.split()) for line in _LISTS)
@@ -35,7 +35,7 @@ def checked(phrase: str, known: frozenset[str]) -> Checked:
     """Correct typing errors, and find phrases in other languages. ``known``: words that need no lexicon."""
     words = phrase_words(phrase, known)
     strange = [word for word in words if not _is_english(word, known)]
-    fixes = {word: fix for word in strange if (fix := correction(word, known))}
+    fixes = {w: fix for w in strange if (fix := correction(w, known, words, len(strange) < len(content_words(words))))}
     strange = [word for word in strange if word in fixes or word.removesuffix("s") not in known]
     foreign = [word for word in strange if word not in fixes and _is_foreign(word)]
     beside = [word for word in words if word in _ELSEWHERE]
@@ -49,12 +49,18 @@ def checked(phrase: str, known: frozenset[str]) -> Checked:
     return Checked(phrase)
 
 
-def correction(word: str, known: frozenset[str]) -> str:
-    """The common word that a rare one was probably meant to be: one letter more, less or other, or two in another order."""
-    if len(word) < _SHORTEST or _ENDINGS.fullmatch(word):
+def correction(word: str, known: frozenset[str], beside: tuple[str, ...] = (), is_beside_english: bool = False) -> str:
+    """The common word that a rare one was probably meant to be: one letter more, less or other, or two in another order;
+    rather one that makes a known word or pair with those ``beside`` it."""
+    if len(word) < _SHORTEST or (_ENDINGS.fullmatch(word) and not is_beside_english):
         return ""  # too many neighbours, or the infinitive of another language
     near = [other for other in _neighbours(word) if other[0] == word[0] and (other in known or lemmas(other))]
-    best = max(near, key=count_of, default="")
+
+    def fits(other: str) -> tuple[float, float]:
+        said = [other if one == word else one for one in beside]
+        return count_of("".join(said)) if len(said) == 2 else 0.0, count_of(other)
+
+    best = max(near, key=fits, default="")
     return best if best and count_of(best) >= _RARER * max(1.0, count_of(word)) else ""
 
 

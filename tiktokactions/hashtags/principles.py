@@ -156,6 +156,9 @@ def propose(
 def propose_for(phrase: str, source: str, knowledge: Knowledge) -> list[Proposal]:
     """The hashtags that the principles derive from one action phrase."""
     every = phrase_words(phrase, knowledge.never_splits)
+    if len(every) == 1 and every[0] not in knowledge.words | knowledge.whole and not lemmas(every[0]):
+        parts = split_hashtag(every[0], knowledge.whole)
+        every = parts if lemma(parts[-1]) in knowledge.light_verbs else every  # violinplaying is the violin
     words = usual_words(content_words(every), knowledge)
     if not words:
         return []
@@ -187,7 +190,7 @@ def propose_for(phrase: str, source: str, knowledge: Knowledge) -> list[Proposal
         if verb is not None and lemma(verb) in knowledge.light_verbs:
             left = usual_words(noun, knowledge)
             proposals.append(made("".join(left), NOUN_SUBSTITUTION, f"the noun alone says '{phrase}'"))
-        elif verb is not None and not umbrella and _acts_on(verb, noun, words, knowledge):
+        elif verb and not umbrella and not {"and", "or"} & {*every} and _acts_on(verb, noun, words, knowledge):
             proposals.append(
                 made(noun_phrase(verb, noun, knowledge), NOUN_VERB_ORDER, f"people write the noun first for '{phrase}'")
             )
@@ -207,13 +210,16 @@ def usual_words(words: Sequence[str], knowledge: Knowledge) -> tuple[str, ...]:
 def _acts_on(verb: str, noun: Sequence[str], words: Sequence[str], knowledge: Knowledge) -> bool:
     """Whether a phrase is a verb with its object. Of a base form (``cut onions``) the noun must be no verb itself (``jump
     rope``), and the two no name that the corpus knows as it is; but a thing is one in any case (``cut fruit``)."""
+    if noun[-1] in ("up", "out", "down", "off"):
+        return False
     if verb == words[0] and is_gerund(verb):
         return True
     if is_gerund(verb):  # shoes repairing, shoe repairing; leaf blowing is in order already
         return lemma(noun[-1]) != noun[-1] or lemma(verb) in knowledge.action_nouns
     if len(words) == 2 and knowledge.families.get(lemma(noun[0])) in _THINGS:
         return True
-    is_thing = "VERB" not in lemmas(noun[-1]) or lemma(noun[-1]) != noun[-1]
+    thing = lemma(noun[-1])
+    is_thing = "VERB" not in lemmas(noun[-1]) or (thing != noun[-1] and thing not in knowledge.action_nouns)
     return is_thing and bigram_count(*words[:2]) == count_of("".join(words)) == 0.0
 
 

@@ -108,9 +108,10 @@ def can_be(word: str, pos: str) -> bool:
 
 
 def content_words(words: Iterable[str]) -> tuple[str, ...]:
-    """The words without articles, prepositions and the like."""
-    kept = tuple(word for word in words if word not in _STOP)
-    return kept or tuple(words)
+    """The words without articles, prepositions and the like; ``up`` and ``out`` stay beside one word: thumbs up."""
+    listed = tuple(words)
+    kept = tuple(word for word in listed if word not in _STOP)
+    return listed if not kept or (listed[1:] in (("up",), ("out",))) else kept
 
 
 def bigram_count(first: str, second: str) -> float:
