@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from tiktokactions.collection.client import PAGE
 from tiktokactions.collection.ledger import RECORDS_A_DAY, REQUESTS_A_DAY
 from tiktokactions.collection.plan import ROWS_PER_WINDOW
+from tiktokactions.intervals import wilson_interval
 from tiktokactions.machine import usable_cores
 from tiktokactions.records import JsonObject
 from tiktokactions.study.options import PlanOptions
@@ -21,8 +22,6 @@ from tiktokactions.text import markdown_table
 
 if TYPE_CHECKING:
     from tiktokactions.curation.measure import VideoCost
-
-Z95 = 1.96
 
 
 @dataclass(frozen=True)
@@ -129,12 +128,9 @@ def _share(sample: Sequence[VideoCost], status: str, n: int) -> Need:
     """``n`` times a share of the sample, with Wilson's interval. ``status``: ``both``: accepted, or for review."""
     wanted = ("accepted", "needs_review") if status == "both" else (status,)
     hits, size = sum(c.status in wanted for c in sample), len(sample)
-    share, z2 = hits / size, Z95**2
-    middle = (share + z2 / (2 * size)) / (1 + z2 / size)
-    half = Z95 / (1 + z2 / size) * math.sqrt(share * (1 - share) / size + z2 / (4 * size**2))
     name = "accepted" if status == "accepted" else "for review"
-    low, high = max(0.0, middle - half) if hits else 0.0, min(1.0, middle + half) if hits < size else 1.0
-    return Need(name, n * share, "clips", f"{n:,} × {hits} of {size}", n * low, n * high)
+    low, high = wilson_interval(hits, size)
+    return Need(name, n * hits / size, "clips", f"{n:,} × {hits} of {size}", n * low, n * high)
 
 
 def _scaled(name: str, unit: str, of: Need, times: float, arithmetic: str) -> Need:
