@@ -60,12 +60,13 @@ def test_a_table_keeps_its_schema(tmp_path: Path) -> None:
         {"path": f"/x/{n}.mp4", "of": [o], "feature": [1.0, 2.0]} for n, o in ((ID, "x"), (OTHER, "x"), (OTHER, ID))
     ]
     pq.write_table(pa.Table.from_pylist(rows, schema), tmp_path / "features.parquet")
-    (tmp_path / "features.partial.parquet").write_bytes(b"PAR1 killed")
+    lines = [json.dumps({"path": f"/x/{n}.mp4", "feature": [1.0, 2.0]}) + "\n" for n in (ID, OTHER)]
+    (tmp_path / "features.partial.jsonl").write_text("".join(lines))
     before = pq.read_schema(tmp_path / "features.parquet")
     assert scrub(tmp_path / "features.parquet", NAMES).count == 3
     table = pq.read_table(tmp_path / "features.parquet")
     assert table.to_pylist() == rows[1:2] and table.schema.equals(before, check_metadata=True)
-    assert [p.name for p in tmp_path.iterdir()] == ["features.parquet"]
+    assert (tmp_path / "features.partial.jsonl").read_text() == lines[1], "of a run that was killed"
 
 
 def test_what_cannot_be_cleaned_is_named(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def run(command: Command, typed: Typed) -> int:
 
 def _call(command: Command, typed: Typed) -> int:
     from tiktokactions.cli.progress import displays
-    from tiktokactions.cli.results import told_of
+    from tiktokactions.cli.results import SHOWN, told_of
     from tiktokactions.commands.config import read_config
 
     if "TORCHELASTIC_RUN_ID" in os.environ and command.name not in TOGETHER:
@@ -82,6 +82,7 @@ def _call(command: Command, typed: Typed) -> int:
     if os.environ.get("RANK", "0") != "0":
         return DONE  # of several processes that train together, only the first prints
     told = told_of(command.name, result, typed)
+    as_json = as_json and told.json != SHOWN
     lines = json.dumps(told.json) if as_json else with_dashes("\n".join(told.lines))
     if lines:
         print(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 import time
@@ -14,6 +15,7 @@ from tiktokactions import DemoStep, Progress, TrainingProgress
 from tiktokactions.cli.words import with_dashes
 from tiktokactions.commands.options import nothing
 from tiktokactions.model.predictions import Prediction
+from tiktokactions.records import to_builtins
 
 SECONDS_BETWEEN_LINES = 10.0
 Told = TypeVar("Told", Progress, TrainingProgress)
@@ -30,7 +32,7 @@ def displays(callbacks: Mapping[str, str], as_json: bool) -> Iterator[dict[str, 
         "Progress": show_progress(describe),
         "TrainingProgress": show_progress(describe_training),
         "DemoStep": contextlib.nullcontext(nothing if as_json else show_step),
-        "Prediction": contextlib.nullcontext(nothing if as_json else show_prediction),
+        "Prediction": predictions_as_json() if as_json else contextlib.nullcontext(show_prediction),
         "kept": contextlib.nullcontext(show_kept),
         "passing": show_line(),
     }
@@ -54,6 +56,22 @@ def show_prediction(prediction: Prediction) -> None:
         guesses = [f"  {guess.probability:7.2%}  {guess.label}" for guess in prediction.top]
         when = "" if prediction.start_s is None else f"  {prediction.start_s:.2f} to {prediction.end_s or 0:.2f} s"
         print(f"{prediction.path}{when}", *guesses, sep="\n", flush=True)
+
+
+@contextlib.contextmanager
+def predictions_as_json() -> Iterator[Callable[[Prediction], None]]:
+    """A JSON array whose elements are printed as they come, so that what is done stays whatever happens next."""
+    before = "["
+
+    def show(prediction: Prediction) -> None:
+        nonlocal before
+        if os.environ.get("RANK", "0") == "0":
+            print(before, json.dumps(to_builtins(prediction)), sep="", end="", flush=True)
+            before = ",\n "
+
+    yield show
+    if before != "[":
+        print("]", flush=True)
 
 
 @contextlib.contextmanager

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from tiktokactions.verdicts.verify import Verification
 
 
+SHOWN = "shown"
+
+
 @dataclass
 class Told:
     """What is said of a result: lines on standard output (or JSON), lines on standard error, the exit code."""
@@ -49,6 +52,7 @@ class Told:
     needs_attention: bool = False
     """Whether the exit code says so; it does if there are lines of ``attention``."""
     json: object = None
+    """None: the result; :data:`SHOWN`: what was printed as it came."""
 
     @property
     def exit_code(self) -> int:
@@ -493,7 +497,7 @@ def warned(result: JsonObject) -> list[str]:
 
 def predict(result: list[Prediction] | ta.FeaturesWritten, typed: Typed) -> Told:
     if isinstance(result, list):  # each was shown when it was made
-        return Told([], unread({p.path: p.reason for p in result if p.reason is not None}, typed))
+        return Told([], unread({p.path: p.reason for p in result if p.reason is not None}, typed), json=SHOWN)
     lines = [f"{result.features}: {result.videos} videos, {result.length} numbers each"]
     return Told(lines, unread(result.unreadable, typed))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,8 +18,8 @@ import torch
 from torch import Tensor
 
 from tiktokactions.clips.clip import Clip
-from tiktokactions.files import move_into_place, unfinished, write_json
-from tiktokactions.model.evaluate import load_run, merge_of, run_views, trained_sampling
+from tiktokactions.files import delete, unfinished, write_json
+from tiktokactions.model.evaluate import lines_of, load_run, merge_of, run_views, trained_sampling
 from tiktokactions.model.hardware import Hardware, hardware
 from tiktokactions.model.options import PredictOptions
 from tiktokactions.model.predictions import FeaturesWritten, LabelProbability, Prediction
@@ -163,7 +164,7 @@ def write_features(
     """Write one pooled feature per video, the mean over its views, as Parquet.
 
     Columns: ``path``, ``label`` (null where unknown), ``video_id``, ``feature`` (list of D float32; null where the video
-    cannot be read), ``reason``. Rows are written as they are made: an interrupted file has all that was done.
+    cannot be read), ``reason``. While it is made, the rows that are done are lines of ``NAME.partial.jsonl``.
 
     Raises:
         RunError: the run is not finished.
@@ -173,7 +174,7 @@ def write_features(
     columns = {"path": pa.string(), "label": pa.string(), "video_id": pa.string()}
     schema = pa.schema(columns | {"feature": pa.list_(pa.float32(), length), "reason": pa.string()})
     unreadable = {}
-    with hardware(options) as machine, _growing_parquet(output, schema, machine) as write:
+    with hardware(options) as machine, _lines_then_parquet(output, schema, machine) as write:
         sampling, mean = trained_sampling(info, options), partial(torch.mean, dim=0)
         found = run_views(model, clips, options, machine, report, *sampling, merge=mean, features=True)
         for clip, outcome in zip(clips, found, strict=True):
@@ -190,29 +191,22 @@ ROWS_AT_ONCE = 256
 
 
 @contextlib.contextmanager
-def _growing_parquet(path: Path, schema: pa.Schema, machine: Hardware) -> Iterator[Callable[[dict[str, object]], None]]:
-    """Writes rows to a Parquet file. What was done before an interruption stays in ``NAME.partial.parquet``."""
-    if not machine.processes.is_first:
-        yield lambda row: None
-        machine.everyones(None)  # the first has written the file
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    waiting: list[dict[str, object]] = []
-    partial_path = path.with_suffix(".partial.parquet")
-    with pq.ParquetWriter(partial_path, schema, compression="zstd") as writer:
-
-        def flush() -> None:
-            writer.write_table(pa.Table.from_pylist(waiting, schema))
-            waiting.clear()
-
-        def write(row: dict[str, object]) -> None:
-            waiting.append(row)
-            if len(waiting) == ROWS_AT_ONCE:
-                flush()
-
-        try:
+def _lines_then_parquet(
+    path: Path, schema: pa.Schema, machine: Hardware
+) -> Iterator[Callable[[dict[str, object]], None]]:
+    """Writes each row at once to ``NAME.partial.jsonl``, which stays whatever happens; all of them become a Parquet file."""
+    if machine.processes.is_first:
+        growing = path.with_suffix(".partial.jsonl")
+        with lines_of(growing) as write:
             yield write
-        finally:
-            flush()
-    move_into_place(partial_path, path)
-    machine.everyones(None)
+        with (
+            growing.open(encoding="utf-8", errors="surrogateescape") as lines,
+            unfinished(path) as staged,
+            pq.ParquetWriter(staged, schema, compression="zstd") as writer,
+        ):
+            while rows := [json.loads(line) for line in itertools.islice(lines, ROWS_AT_ONCE)]:
+                writer.write_table(pa.Table.from_pylist(rows, schema))
+        delete(growing)
+    else:
+        yield lambda row: None
+    machine.everyones(None)  # the first has written the file

@@ -114,7 +114,7 @@ def scrub(place: Place, names: Names, *, look: bool = False) -> Scrubbed:
         look: count only, and change nothing.
     """
     found = Scrubbed()
-    partial = place.with_name(f"{place.stem}.partial.parquet")  # of features, of a run that was killed
+    partial = place.with_name(f"{place.stem}.partial.jsonl")  # of features, of a run that was killed
     for path in sorted({*_files(place), *([partial] if partial.is_file() else [])}):
         if not path.is_file():  # a picture that went with its run
             continue
@@ -162,7 +162,7 @@ def _scrub_file(path: Place, names: Names, look: bool) -> int:
             return _scrub_json(path, names, look)
     except (ValueError, pa.ArrowException, csv.Error):
         # Half written by a killed command.
-        if path.name.endswith(".partial.parquet") or any(needle in path.read_bytes() for needle in names.needles):
+        if any(needle in path.read_bytes() for needle in names.needles):
             return 1 if look else delete(path)
     return 0
 
