@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -29,24 +31,28 @@ GOPS = [
 
 
 @pytest.mark.parametrize(
-    ("lost", "flagged", "damaged", "breaks"),
+    ("lost", "flagged", "late", "damaged", "breaks"),
     [
-        ([], [], [], []),
-        ([], [9], [9], [9]),
-        ([], [3], [1, 2, 3], [1, 4]),
-        ([], [7], [5, 6, 7], [5, 8]),
-        ([], [8], [8, 9], [8]),
-        ([], [0, 5], [0, 1, 2, 3, 5, 6, 7], [0, 4, 5, 8]),
-        ([2], [], [1, 3], [1, 4]),
+        ([], [], False, [], []),
+        ([], [9], False, [9], [9]),
+        ([], [3], False, [1, 2, 3], [1, 4]),
+        ([], [7], False, [5, 6, 7], [5, 8]),
+        ([], [8], False, [8, 9], [8]),
+        ([], [0, 5], False, [0, 1, 2, 3, 5, 6, 7], [0, 4, 5, 8]),
+        ([2], [], False, [1, 3], [1, 4]),
+        ([], [6], True, [4, 5, 6, 7], [4, 8]),
     ],
-    ids=["none", "the last", "what B-frames need", "second group", "keyframe", "two", "a lost packet"],
+    ids=["none", "the last", "what B-frames need", "second group", "keyframe", "two", "a lost packet", "noticed late"],
 )
 def test_damage_reaches_to_the_next_keyframe(
-    lost: list[int], flagged: list[int], damaged: list[int], breaks: list[int]
+    lost: list[int], flagged: list[int], late: bool, damaged: list[int], breaks: list[int]
 ) -> None:
-    packets = [PacketSeen(stamp, is_key, stamp in lost) for stamp, is_key in GOPS]
     shown = sorted(stamp for stamp, _ in GOPS if stamp not in lost)
-    found = find_damage(packets, [(stamp, stamp in flagged) for stamp in shown])
+    packets = [PacketSeen(0, is_key, stamp in lost) for stamp, is_key in GOPS]
+    for place, (stamp, _) in reversed(list(enumerate(GOPS))):
+        frame = packets[place + 1].frame if stamp in lost else shown.index(stamp)
+        packets[place] = packets[place]._replace(frame=frame)
+    found = find_damage(packets, [stamp in flagged for stamp in shown], late)
     assert sorted(shown[number] for number in found.frames) == damaged
     assert {shown[number] for number in found.breaks} >= set(breaks) & set(shown)
 
@@ -120,3 +126,45 @@ def test_the_container_tells_that_packets_are_missing(
     assert bool(evidence.damaged) == bool(missing) == bool(evidence.probe.corrupt_frames)
     read = [read_number(frame.upright_bgr(evidence.probe)) for frame in evidence.kept]
     assert len(read) >= 20 and read == list(range(read[0], read[0] + len(read))), "nothing kept is damaged"
+
+
+def textured_frames(n: int) -> Iterator[np.ndarray]:
+    texture = np.random.default_rng(0).integers(0, 256, (30, 30, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    for number in range(n):
+        yield texture[number : number + 96, number : number + 128]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "harm"),
+    [
+        ("v.avi", "mpeg4", "noise"),  # packets without times: the order of decoding is not that of display
+        ("v.ts", "libx265", "end missing"),
+        ("v.webm", "libvpx", "zeros"),
+    ],
+)
+def test_what_is_kept_looks_as_in_the_undamaged_file(tmp_path: Path, name: str, codec: str, harm: str) -> None:
+    options = {"mpeg4": {"g": "20", "b": "2M", "bf": "2"}, "libx265": X265, "libvpx": VP8 | {"b": "2M"}}[codec]
+    path = write_video(tmp_path / name, textured_frames(80), fps=20, codec=codec, crf=14, options=options)
+    with VideoFile(path) as opened:
+        whole = [frame.bgr(128, 96) for frame in opened.frames()]
+    data = path.read_bytes()
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    # The keyframe in the middle, which B-frames before it need, too; or the last picture.
+    middle = next(p for p in packets[30:] if p.is_keyframe)
+    assert middle.pos is not None and middle.size > 1500
+    noise = np.random.default_rng(0).integers(0, 256, 40, np.uint8).tobytes()
+    if harm == "end missing":
+        data = data[: len(data) - 2 * 188 - 20]
+    else:
+        harmed = bytes(600) if harm == "zeros" else noise
+        at = middle.pos + middle.size // 4
+        data = data[:at] + harmed + data[at + len(harmed) :]
+    path.write_bytes(data)
+    evidence = evidence_of(path)
+    assert evidence.probe.corrupt_frames
+    with VideoFile(path) as opened:
+        seen = {frame.number: frame.bgr(128, 96) for frame in opened.frames()}
+    kept = [n for scene in evidence.scenes for n in range(scene.start_frame, scene.end_frame)]
+    assert 35 < len(kept) < 80
+    assert max(np.abs(seen[n].astype(int) - whole[n]).max() for n in kept) < 16

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-Stamp = int
-
 
 class PacketSeen(NamedTuple):
-    """A packet in the file's order: its time stamp, whether decoding may begin with it, whether it could not be decoded."""
+    """A packet in the file's order."""
 
-    stamp: Stamp
+    frame: int
+    """Number of its frame in display order; without one, that of the next packet with one."""
     is_keyframe: bool
+    """Whether decoding may begin with it."""
     is_lost: bool
+    """Whether it could not be decoded, or is known to be damaged."""
 
 
 @dataclass(frozen=True)
@@ -26,33 +27,34 @@ class Damage:
     """Numbers of the frames before which damage begins or ends."""
 
 
-def find_damage(packets: Sequence[PacketSeen], frames: Sequence[tuple[Stamp, bool]]) -> Damage:
+def find_damage(packets: Sequence[PacketSeen], is_damaged: Sequence[bool], notices_late: bool = False) -> Damage:
     """What damage reaches: everything from a damaged picture on, in the order of decoding, until the next keyframe.
 
     Decoders tell of the picture that is damaged, not of those that are predicted from it.
 
     Args:
         packets: of the video, in the file's order.
-        frames: stamp of every decoded frame in display order, and whether the decoder said that it is damaged.
+        is_damaged: whether the decoder said so of each frame, in display order.
+        notices_late: pictures before one that is damaged may be damaged, too, back to the keyframe.
     """
-    place_of = {packet.stamp: place for place, packet in enumerate(packets)}
+    place_of = {packet.frame: place for place, packet in enumerate(packets)}
     damaged = {place for place, packet in enumerate(packets) if packet.is_lost}
     damaged |= {max(0, place - 1) for place in damaged}  # where one packet breaks off, the one before often did
-    damaged |= {place_of[stamp] for stamp, is_damaged in frames if is_damaged and stamp in place_of}
-    spans: list[tuple[Stamp, Stamp | None]] = []
+    damaged |= {place_of[frame] for frame, bad in enumerate(is_damaged) if bad and frame in place_of}
+    spans: list[tuple[int, int]] = []
     reached = 0
     for place in sorted(damaged):
         if place < reached:
             continue
+        while notices_late and place > reached and not packets[place].is_keyframe:
+            place -= 1
         reached = next((n for n in range(place + 1, len(packets)) if packets[n].is_keyframe), len(packets))
-        first = min(packet.stamp for packet in packets[place:reached])
-        spans.append((first, packets[reached].stamp if reached < len(packets) else None))
-    is_bad = [
-        is_damaged or any(first <= stamp and (end is None or stamp < end) for first, end in spans)
-        for stamp, is_damaged in frames
-    ]
-    breaks = {number for number, (before, after) in enumerate(pairwise([False, *is_bad])) if before != after}
+        end = packets[reached].frame if reached < len(packets) else len(is_damaged)
+        spans.append((min(packet.frame for packet in packets[place:reached]), end))
+    bad_frames = {frame for frame, bad in enumerate(is_damaged) if bad}
+    bad_frames.update(*(range(first, end) for first, end in spans))
+    is_bad = [False, *(frame in bad_frames for frame in range(len(is_damaged)))]
+    breaks = {number for number, (before, after) in enumerate(pairwise(is_bad)) if before != after}
     # Where every damaged frame is missing, the next one breaks nonetheless.
-    for _, end in spans:
-        breaks |= {number for number, (stamp, _) in enumerate(frames) if stamp == end}
-    return Damage(frozenset(number for number, bad in enumerate(is_bad) if bad), frozenset(breaks))
+    breaks |= {end for _, end in spans if end < len(is_damaged)}
+    return Damage(frozenset(bad_frames), frozenset(breaks))

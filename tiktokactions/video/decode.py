@@ -31,6 +31,13 @@ LARGEST_EMPTY_PACKET = 7
 """Bytes: a packet up to this size may say that its frame was dropped."""
 LARGEST_HEAD = 1024
 """Bytes: so much may lie between two packets of Matroska or FLV (30 is usual); where it is more, packets were lost."""
+NEVER_BLANK, BLANK = {"h264", "hevc", "vp8", "vp9", "av1", "libdav1d"}, bytes(512)
+"""Codecs whose packets cannot hold so many zeros in a row, and decoders that take these for a picture: they stand where a
+download or a disk left a gap."""
+TS_PACKETS = 188, 192, 204
+"""Bytes: MPEG-TS consists of packets of one of these sizes. A file that ends within one ends within a picture."""
+NOTICED_LATE = {"av1", "libdav1d"}
+"""Decoders that notice damage up to 20 pictures after those that show it first."""
 
 
 class Shape(NamedTuple):
@@ -316,17 +323,22 @@ class VideoFile:
             return fresh._find_damage()
 
     def _find_damage(self) -> Damage:
-        shown = [(stamp, bool(p.is_corrupt)) for p, stamp in self._pictures(notes_packets=True)]
-        if not self._is_stamped or any(stamp is None for stamp, _ in shown):
-            shown = [(number, is_damaged) for number, (_, is_damaged) in enumerate(shown)]
-        return find_damage(self._seen, [(stamp or 0, is_damaged) for stamp, is_damaged in shown])
+        shown = [(picture.pts, bool(picture.is_corrupt)) for picture, _ in self._pictures(notes_packets=True)]
+        frame_of = {place: number for number, (place, _) in enumerate(shown)}
+        packets, frame = list[PacketSeen](), len(shown)
+        for place in reversed(range(len(self._seen))):
+            frame = frame_of.get(place, frame)
+            packets.append(self._seen[place]._replace(frame=frame))
+        is_late = self.stream.codec_context.name in NOTICED_LATE
+        return find_damage(packets[::-1], [is_damaged for _, is_damaged in shown], is_late)
 
     def _pictures(
         self, notes_packets: bool = False, unseen_before: int | None = None
     ) -> Iterator[tuple[av.VideoFrame, int | None]]:
         """Decode on: pictures with their time stamps. Damage is counted instead of stopping at it.
 
-        Nobody looks at those with stamps before ``unseen_before``: what no other picture needs of them is not decoded."""
+        With ``notes_packets``, a picture's ``pts`` is the place of its packet in the file. Nobody looks at those with stamps
+        before ``unseen_before``: what no other picture needs of them is not decoded."""
         context = self.stream.codec_context
         may_skip = unseen_before is not None and context.name == "h264"
         places: list[int] = []  # AVI: of the packets whose pictures have not come out yet
@@ -349,17 +361,18 @@ class VideoFile:
             if may_skip:
                 is_unseen = packet.pts is not None and packet.pts < (unseen_before or 0)
                 context.skip_frame = "NONREF" if is_unseen else "DEFAULT"
+            is_hurt = packet.is_corrupt or (context.name in NEVER_BLANK and BLANK in bytes(packet).rstrip(b"\0"))
+            if notes_packets and packet.size:
+                packet.pts = len(self._seen)
             try:
                 pictures = packet.decode()
                 is_lost = False
             except av.error.FFmpegError:
                 pictures, is_lost = [], has_keyframe
             # MPEG-TS counts its packets: one that is missing or damaged is known where the decoder notices nothing.
-            self.corrupt_frames += has_keyframe and (is_lost or packet.is_corrupt)
+            self.corrupt_frames += has_keyframe and (is_lost or is_hurt)
             if notes_packets and packet.size:
-                stamp = packet.dts if packet.pts is None else packet.pts
-                place = len(self._seen) if stamp is None or not self._is_stamped else stamp
-                self._seen.append(PacketSeen(place, packet.is_keyframe, is_lost or packet.is_corrupt))
+                self._seen.append(PacketSeen(0, packet.is_keyframe, is_lost or is_hurt))
             is_shown = pictures or (packet.size > LARGEST_EMPTY_PACKET and not is_lost)
             if "avi" in self._kinds and packet.dts is not None and is_shown:
                 heapq.heappush(places, packet.dts)
@@ -386,7 +399,8 @@ class VideoFile:
             if packet.stream_index == self.stream.index:
                 yield packet
         is_short = is_measured and (self._promised_end_s() or 0.0) - self._packets_end_s > 0.5
-        if is_short and os.path.getsize(self.path) - end > LARGEST_HEAD:
+        size = os.path.getsize(self.path)
+        if (is_short and size - end > LARGEST_HEAD) or ("mpegts" in self._kinds and all(size % n for n in TS_PACKETS)):
             self._note_loss()
 
     def _note_loss(self) -> None:
