@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class MediaServer:
-    """``ways``: id -> ``ok`` (default), a status such as ``404``, ``429 once``, ``cut`` (half a file), ``junk``, ``slow``.
+    """``ways``: id -> ``ok`` (default), a status such as ``404``, ``429 once``, ``cut`` (half a file), ``junk``, ``slow``, ``endless`` (of
+    no announced length, sixteen times as long).
     ``video``: the bytes of every video, or what gives those of an id."""
 
     def __init__(self, video: bytes | Callable[[str], bytes]) -> None:
@@ -50,7 +51,9 @@ class MediaServer:
                 body = b"<html>no video</html>" if way == "junk" else video
                 self.send_response(200)
                 self.send_header("Content-Type", "video/mp4")
-                self.send_header("Content-Length", str(len(body)))
+                body *= 16 if way == "endless" else 1
+                if way != "endless":
+                    self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 if self.command == "GET":
                     with contextlib.suppress(ConnectionError):

@@ -197,12 +197,14 @@ def test_all_videos_arrive_once(collection: Path, server: MediaServer, video: by
 def test_every_kind_of_failure_has_its_row(
     collection: Path, server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.ways = dict(zip(IDS, ["ok", "500 once", "404", "junk", "cut", "ok"], strict=True))
+    monkeypatch.setattr("tiktokactions.collection.fetch.LARGEST_BYTES", 8 * len(server.video))  # type: ignore[arg-type]
+    server.ways = dict(zip(IDS, ["endless", "500 once", "404", "junk", "cut", "ok"], strict=True))
     result = api.download(collection, entitled=True, **FAST)
     found = states(collection)
-    assert result.downloaded == 3 and found[IDS[0]] == found[IDS[1]] == found[IDS[5]] == ("done", "")
+    assert (result.permanent, found[IDS[0]]) == (1, ("permanent", "too large"))
+    assert result.downloaded == 2 and found[IDS[1]] == found[IDS[5]] == ("done", "")
     assert {found[i][0] for i in IDS[2:5]} == {"retry"} and result.retry == 3
-    assert not list((collection / "media").glob("*.part")) and len(list((collection / "media").glob("*.mp4"))) == 3
+    assert not list((collection / "media").rglob("*.part")) and len(list((collection / "media").glob("*.mp4"))) == 2
     server.ways = {}
     assert api.download(collection, **FAST).downloaded == 3
 

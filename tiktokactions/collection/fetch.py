@@ -155,6 +155,7 @@ def settings(folder: Path, options: FetchOptions) -> dict[str, object]:
         "sleep_interval": options.pause_s,
         "max_sleep_interval": 3 * options.pause_s,
         "max_filesize": LARGEST_BYTES,
+        "progress_hooks": [_stop_if_endless],
         "ratelimit": None if options.rate_mb_s is None else options.rate_mb_s * 1e6,
         **{name: parsed[name] for name in ("cookiesfrombrowser", "impersonate")},
         **({} if options.proxy is None else {"proxy": options.proxy}),
@@ -162,6 +163,12 @@ def settings(folder: Path, options: FetchOptions) -> dict[str, object]:
         **dict.fromkeys(("overwrites", "noplaylist", "quiet", "noprogress"), True),
         "cachedir": False,
     }
+
+
+def _stop_if_endless(progress: JsonObject) -> None:
+    """yt-dlp believes the length that a server announces, and downloads for ever what announces none."""
+    if (progress.get("downloaded_bytes") or 0) > LARGEST_BYTES:
+        raise FetchError("File is larger than max-filesize")
 
 
 def _wait(n: int) -> float:
