@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class MediaServer:
-    """``ways``: id -> ``ok`` (default), a status such as ``404``, ``429 once``, ``cut`` (half a file), ``junk``, ``slow``, ``endless`` (of
-    no announced length, sixteen times as long).
+    """``ways``: id -> ``ok`` (default), a status such as ``404``, ``429 once``, ``cut`` (half a file), ``junk``, ``slow``, or
+    ``endless`` (of no announced length, sixteen times as long).
     ``video``: the bytes of every video, or what gives those of an id."""
 
     def __init__(self, video: bytes | Callable[[str], bytes]) -> None:
