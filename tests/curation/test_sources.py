@@ -31,6 +31,18 @@ def labels(*inputs: object, **how: Any) -> dict[str, tuple[str, ...]]:
     return {name: video.labels for name, video in listed(*inputs, **how).items()}
 
 
+def test_what_commands_made_among_the_videos_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path, "a.mp4", "theirs/dataset.json", "theirs/b.mp4", "theirs/export.json")  # other tools' names
+    put(tmp_path, "data/dataset.json", "data/records/aa/x.json", "data/clips/dance/x.mp4", "data/thumbs/aa/x.jpg")
+    put(tmp_path, "rel/release.json", "rel/SHA256SUMS", "rel/data/train/x.mp4")
+    put(tmp_path, "ex/export.json", "ex/SHA256SUMS", "ex/train-0.tar")
+    assert list(listed(tmp_path)) == ["a.mp4", "b.mp4", "dataset.json", "export.json"]
+    assert capsys.readouterr().err.count("is a dataset, an export or a release, not raw videos: skipped") == 3
+    with pytest.raises(InputError, match=r"data: is a dataset, which knows its videos. 'dataset merge' .*data/clips"):
+        listed(tmp_path / "data")
+    assert labels(tmp_path / "data" / "clips") == {"x.mp4": ("dance",)}
+
+
 def test_a_folder_gives_every_regular_file_labelled_by_its_folder(tmp_path: Path) -> None:
     put(tmp_path, "top.mp4", "dance/a.mp4", "dance/salsa/b.mov", "notes.txt", "dance/.hidden")
     assert labels(tmp_path) == {

@@ -13,6 +13,7 @@ import tiktokactions as api
 from tests.made_videos import write_video
 from tiktokactions.cli import main
 from tiktokactions.dataset.assignments import Assignment, write_assignments
+from tiktokactions.splits.foreign import foreign_videos
 
 Pictures = list[np.ndarray]
 
@@ -59,6 +60,13 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_assignments(data, {f"v{i}": Assignment("test" if i == 3 else "train") for i in range(4)})
     api.dataset_split(data)
     return data
+
+
+def test_of_a_dataset_the_clips_are_compared(tmp_path: Path) -> None:
+    for name in ("dataset.json", "thumbs/a.jpg", "clips/dance/a.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert [Path(path).name for path in foreign_videos([str(tmp_path)], None)[0]] == ["a.mp4"]
 
 
 def test_copies_are_found(split: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,6 +30,7 @@ from tiktokactions.metadata.names import rank, sidecar_names, without_companions
 from tiktokactions.metadata.sidecars import read_sidecar, said_by
 from tiktokactions.records import JsonObject, Source
 
+_EXPORTED = ("export.json", "release.json")
 _MISSING_NAMED = 20
 """Paths that an error names at most."""
 
@@ -62,10 +63,10 @@ def list_videos(inputs: Sequence[str], listing: Listing | None = None) -> Iterat
 
     ``inputs``: files, folders (recursive), globs, ``.txt``/``.csv``/``.tsv`` lists, ``-`` for a list on standard input; on a
     disk or as addresses of an object store (``s3://bucket/prefix/``), of which every folder is listed once. Folders are
-    walked in sorted order and no link is followed twice.
+    walked in sorted order and no link is followed twice; datasets, exports and releases in them are left out.
 
     Raises:
-        InputError: an input does not exist, a glob has no match, or a list cannot be read.
+        InputError: an input does not exist or is a dataset, a glob has no match, or a list cannot be read.
         MissingError: a list names files that are not there, unless ``listing.skip_missing``.
     """
     listing = listing or Listing()
@@ -87,6 +88,10 @@ def _expand(entry: str, listing: Listing) -> Iterator[ListedVideo]:
         yield from _from_store(entry, listing)
         return
     path = Path(entry)
+    if (path / "dataset.json").is_file() and (path / "records").is_dir():
+        raise InputError(
+            f"{entry}: is a dataset, which knows its videos. 'dataset merge' joins datasets; {path / 'clips'} are its clips"
+        )
     if (path / "collection.sqlite").is_file():
         yield from list_collection(path, lambda folder: _from_folder(folder, listing.leave_out))
     elif _is_list(path):
@@ -120,6 +125,11 @@ def _from_list_file(path: Place, listing: Listing) -> Iterator[ListedVideo]:
     yield from _from_list(text, str(path), path.parent, listing)
 
 
+def _was_made(names: set[str]) -> bool:
+    """Whether a folder that holds these is a dataset, an export or a release: its clips are no raw videos."""
+    return {"dataset.json", "records"} <= names or ("SHA256SUMS" in names and not names.isdisjoint(_EXPORTED))
+
+
 def _from_folder(root: Path, leave_out: Place | None) -> Iterator[ListedVideo]:
     left_out = None if leave_out is None else real_path(str(leave_out))
     entered: set[str] = set()
@@ -134,6 +144,9 @@ def _from_folder(root: Path, leave_out: Place | None) -> Iterator[ListedVideo]:
             entries = sorted(folder.iterdir())
         except PermissionError as error:
             print(f"warning: {folder}: cannot be listed ({error.strerror}), skipped", file=sys.stderr)
+            continue
+        if folder != root and _was_made({entry.name for entry in entries}):
+            print(f"note: {folder}: is a dataset, an export or a release, not raw videos: skipped", file=sys.stderr)
             continue
         yield from _from_files([e for e in entries if not e.is_dir()], None if folder == root else folder.name)
         pending += [e for e in reversed(entries) if e.is_dir()]
@@ -180,6 +193,10 @@ def _from_store(entry: str, listing: Listing) -> Iterator[ListedVideo]:
         if folder == listing.leave_out:
             continue
         objects, folders = folder.entries()
+        if folder != root and _was_made(
+            {ObjectPath(url).name for url in (*folders, *(entry.url for entry in objects))}
+        ):
+            continue
         hidden = sorted(folder.behind_nothing(), key=_parent)
         found = found or bool(objects or folders or hidden)
         yield from _from_objects(objects, label=None if folder == root else folder.name)

@@ -34,6 +34,7 @@ from tiktokactions.files import (
     csv_bytes,
     delete,
     is_address,
+    located,
     may_be_refused,
     readable,
     sha256_file,
@@ -155,7 +156,8 @@ def foreign_videos(foreign: Sequence[str], media: Path | None) -> tuple[dict[str
     for name in foreign:
         is_list = not is_address(name) and Path(name).suffix.lower() in (".txt", ".csv", ".list")
         if not (is_list and os.path.isfile(name)):
-            plain.append(name)
+            is_dataset = (located(name) / "dataset.json").is_file()
+            plain.append(f"{name.rstrip('/')}/clips" if is_dataset else name)
             continue
         folder = folder if folder is not None and media is not None else MediaFolder(media or _media_of(Path(name)))
         for row in videomae_lists.read_rows(Path(name)):
