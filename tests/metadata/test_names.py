@@ -82,7 +82,12 @@ def test_an_address(address: str, video_id: str | None, account: str | None) -> 
         pytest.param([f"{ID}_01 x.jpg", f"{ID}_02 x.jpg", f"{ID} x [66].mp3"], [f"{ID} x [66].mp3"], id="a photo post"),
         pytest.param(["a.mp4", "a.mov", "a.gif"], ["a.mp4", "a.mov", "a.gif"], id="videos of one stem"),
         pytest.param(["a b.mp4", "a.jpg"], ["a b.mp4", "a.jpg"], id="another stem"),
-        pytest.param(["a.mp4", "a.mp4.part", "a.mp4.ytdl"], ["a.mp4"], id="unfinished"),
+        pytest.param(["a.mp4", "a.mp4.part", "a.mp4.ytdl", "a.mp4.aria2"], ["a.mp4"], id="unfinished"),
+        pytest.param(
+            [f"{ID}.{end}" for end in ("heif", "jfif", "mp4", "sbv", "en.dfxp", "weba", "yaml")],
+            [f"{ID}.mp4"],
+            id="other pictures, subtitles and sound",
+        ),
     ],
 )
 def test_companions_are_no_videos(names: list[str], videos: list[str]) -> None:

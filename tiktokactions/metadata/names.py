@@ -22,11 +22,11 @@ _YOUTUBE_IN_BRACKETS = re.compile(r"\[(?=[^\]]*[A-Z])(?=[^\]]*[a-z])([\w-]{10}[A
 _ACCOUNT_AND_ID = re.compile(r"@?([\w.-]+)_(?:video|photo)_\d{17,20}")
 
 _RANKS = {
-    **dict.fromkeys(("mp3", "m4a", "aac", "opus", "ogg", "wav", "flac"), 1),
-    **dict.fromkeys(("jpg", "jpeg", "png", "webp", "image", "heic", "avif", "bmp", "tbn"), 2),
-    **dict.fromkeys(("json", "description", "txt", "csv", "nfo", "xml", "url", "webloc", "desktop"), 3),
-    **dict.fromkeys(("vtt", "srt", "ass", "ssa", "lrc", "ttml", "srv1", "srv2", "srv3", "json3"), 3),
-    **dict.fromkeys(("part", "ytdl", "tmp", "html", "md", "sqlite"), 3),
+    **dict.fromkeys("mp3 m4a m4b aac opus ogg oga weba mka wav flac wma aiff ac3 amr".split(), 1),
+    **dict.fromkeys("jpg jpeg jfif png webp image heic heif avif jxl bmp tif tiff ico tbn thm".split(), 2),
+    **dict.fromkeys("json description txt csv nfo xml yaml yml url webloc desktop lnk meta log md5 sha256".split(), 3),
+    **dict.fromkeys("vtt srt ass ssa lrc ttml dfxp tt sbv sub idx sup smi scc srv1 srv2 srv3 json3".split(), 3),
+    **dict.fromkeys("part ytdl tmp temp frag aria2 crdownload torrent html htm md sqlite xmp aae".split(), 3),
 }
 """Who accompanies whom: sound a video, pictures both, text all of them. What is not listed may be a video (0)."""
 
