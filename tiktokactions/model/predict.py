@@ -49,14 +49,14 @@ def predict(
     Raises:
         RunError: not a finished fine-tuning.
     """
-    clips = windowed(clips, options)
+    clips = [window for clip in clips for window in windows_of(clip, options)]
     model, info = load_run(run)
     if info.labels is None:
         raise RunError(f"{run}: a pre-trained run knows no labels; use `features`, or fine-tune it first")
     predictions = []
     with hardware(options) as machine:
-        sampling = trained_sampling(info, options)
-        found = run_views(model, clips, options, machine, report, *sampling, merge=merge_of(info))
+        how = (options, machine, report, *trained_sampling(info, options))
+        found = run_views(model, clips, *how, merge=merge_of(info))
         for clip, outcome in zip(clips, found, strict=True):
             predictions.append(_prediction(clip, outcome, info.labels, options.top))
             each(predictions[-1])
@@ -74,13 +74,9 @@ def _prediction(clip: Clip, outcome: Tensor | UnreadableError, labels: Sequence[
 # --- windows -------------------------------------------------------------------------------------------------------
 
 
-def windowed(clips: Sequence[Clip], options: PredictOptions) -> list[Clip]:
-    """Each clip cut into windows, as the options ask; what cannot be read stays as it is, and its reason comes later."""
-    return [window for clip in clips for window in windows_of(clip, options)]
-
-
 def windows_of(clip: Clip, options: PredictOptions) -> list[Clip]:
-    """Windows from the clip's first frame on, ``step_s`` apart, until one reaches its end; the last may be shorter."""
+    """Windows from the clip's first frame on, ``step_s`` apart, until one reaches its end; the last may be shorter. Where
+    none are asked for, and where the clip cannot be read, the clip itself: its reason comes later."""
     if options.window_s is None:
         return [clip]
     try:
@@ -113,11 +109,10 @@ def write_window_features(
     database: dict[str, JsonObject] = {}
     unreadable: dict[str, str] = {}
     with hardware(options) as machine:
-        is_first, sampling = machine.processes.is_first, trained_sampling(info, options)
+        how = (options, machine, report, *trained_sampling(info, options))
         parts = [(clip, windows_of(clip, options)) for clip in clips]
         windows = [window for _, cut in parts for window in cut]
-        mean = partial(torch.mean, dim=0)
-        found = run_views(model, windows, options, machine, report, *sampling, merge=mean, features=True)
+        found = run_views(model, windows, *how, merge=partial(torch.mean, dim=0), features=True)
         for clip, cut in parts:
             outcomes = list(itertools.islice(found, len(cut)))
             bad = next((outcome for outcome in outcomes if isinstance(outcome, UnreadableError)), None)
@@ -128,12 +123,12 @@ def write_window_features(
                 database[name]["subset"] = "unreadable"  # whoever loads what is in "test" finds a file of each
                 continue
             database[name] |= _timing(clip, cut, options)
-            if is_first:
+            if machine.processes.is_first:
                 rows = torch.stack([outcome for outcome in outcomes if isinstance(outcome, Tensor)])
                 output.mkdir(parents=True, exist_ok=True)
                 with unfinished(output / f"{name}.npy") as staged:
                     np.save(staged, rows.numpy())
-        if is_first:
+        if machine.processes.is_first:
             write_json(output / "database.json", {"version": "tiktokactions", "database": database})
         machine.everyones(None)
     return FeaturesWritten(str(output), len(clips), model.config.embed_dim, unreadable)
@@ -173,17 +168,17 @@ def write_features(
     length = model.config.embed_dim
     columns = {"path": pa.string(), "label": pa.string(), "video_id": pa.string()}
     schema = pa.schema(columns | {"feature": pa.list_(pa.float32(), length), "reason": pa.string()})
-    unreadable = {}
+    unreadable: dict[str, str] = {}
     with hardware(options) as machine, _lines_then_parquet(output, schema, machine) as write:
-        sampling, mean = trained_sampling(info, options), partial(torch.mean, dim=0)
-        found = run_views(model, clips, options, machine, report, *sampling, merge=mean, features=True)
+        how = (options, machine, report, *trained_sampling(info, options))
+        found = run_views(model, clips, *how, merge=partial(torch.mean, dim=0), features=True)
         for clip, outcome in zip(clips, found, strict=True):
-            row: dict[str, object] = {"path": clip.path, "label": clip.label, "video_id": clip.video_id}
-            if isinstance(outcome, UnreadableError):
-                unreadable[clip.path] = outcome.detail
-                write(row | {"feature": None, "reason": outcome.detail})
-            else:
-                write(row | {"feature": outcome.tolist(), "reason": None})
+            feature, reason = (
+                (None, outcome.detail) if isinstance(outcome, UnreadableError) else (outcome.tolist(), None)
+            )
+            row = {"path": clip.path, "label": clip.label, "video_id": clip.video_id}
+            write(row | {"feature": feature, "reason": reason})
+            unreadable |= {} if reason is None else {clip.path: reason}
     return FeaturesWritten(str(output), len(clips), length, unreadable)
 
 

@@ -173,17 +173,17 @@ def batch_loss(
     return reconstruction_loss(output, target, batch["supervised"])
 
 
-def shares_of_loss(parts: list[dict[str, Any]], options: PretrainOptions, machine: Hardware) -> list[float]:
+def shares_of_loss(parts: list[dict[str, Any]], options: PretrainOptions, machine: Hardware) -> list[float | Tensor]:
     """What each batch's loss counts in a step, so that the mean over processes is the mean over all supervised tokens.
 
     Every clip supervises as many tokens where the grid has a multiple of four time slots, or all that is hidden is
     decoded; elsewhere masks differ, and the processes tell each other.
     """
     counts = [batch["supervised_tokens"] for batch in parts]
-    mean = sum(counts)
+    mean: float | Tensor = sum(counts)
     alike = options.decoder_mask_ratio == 0 or (options.frames // options.tubelet) % CELL_SITES == 0
     if machine.processes.world > 1 and not alike:
-        mean = machine.mean(machine.send(torch.tensor(mean))).item()
+        mean = machine.mean(machine.send(torch.tensor(mean)))
     return [count / mean for count in counts]
 
 

@@ -157,10 +157,6 @@ def _levels(device: torch.device) -> Tensor:
     return torch.arange(256, device=device)
 
 
-def _solarized_after_adding(levels: Tensor, added: int) -> Tensor:
-    return torch.where(levels < 128, (levels + added).clamp(max=255), levels)
-
-
 def _autocontrast(frames: Frames, window: Window) -> Tensor:
     """Spread the levels that occur over all."""
     occur = histograms(frames.all) > 0
@@ -210,10 +206,6 @@ def _color(frames: Frames, window: Window, factor: float) -> Tensor:
 def _contrast(frames: Frames, window: Window, factor: float) -> Tensor:
     mean = (_in_cache(frames.all, lambda part: _grey(part).flatten(1).double().mean(1)) + 0.5).floor()
     return look_up(frames.part(window), _mixed(mean[:, None, None], _levels(mean.device), factor))
-
-
-def _brighter(levels: Tensor, factor: float) -> Tensor:
-    return _mixed(torch.zeros_like(levels), levels, factor)
 
 
 def _sharpness(frames: Frames, window: Window, factor: float) -> Tensor:
@@ -354,20 +346,9 @@ def _rotate(frames: Frames, window: Window, degrees: float) -> Tensor:
     return moved(frames, window, (cos, sin, cos * -x + sin * -y + 0.0 + x, -sin, cos, -sin * -x + cos * -y + 0.0 + y))
 
 
-def _shear_x(frames: Frames, window: Window, factor: float) -> Tensor:
-    return moved(frames, window, (1, factor, 0, 0, 1, 0))
-
-
-def _shear_y(frames: Frames, window: Window, factor: float) -> Tensor:
-    return moved(frames, window, (1, 0, 0, factor, 1, 0))
-
-
-def _translate_x(frames: Frames, window: Window, share: float) -> Tensor:
-    return moved(frames, window, (1, 0, share * frames.size[1], 0, 1, 0))
-
-
-def _translate_y(frames: Frames, window: Window, share: float) -> Tensor:
-    return moved(frames, window, (1, 0, 0, 0, 1, share * frames.size[0]))
+def _along(matrix_of: Callable[[float, tuple[int, int]], Matrix]) -> Apply:
+    """A map that follows from the level and the (height, width) of the picture."""
+    return lambda frames, window, level: moved(frames, window, matrix_of(level, frames.size))
 
 
 # --- the operations ------------------------------------------------------------------------------------------------
@@ -386,18 +367,14 @@ class Operation:
     """``sign``: half of the time negative; ``around 1``: the factor moves up; empty: neither."""
 
 
-def _none(magnitude: float) -> Level:
-    return None
-
-
 def _enhancement(magnitude: float) -> Level:
     return (round(1.0 + magnitude * 0.09, 6),)
 
 
 OPERATIONS: dict[str, Operation] = {
-    "AutoContrast": Operation(_autocontrast, _none),
-    "Equalize": Operation(_equalize, _none),
-    "Invert": Operation(_fixed(lambda levels: 255 - levels), _none),
+    "AutoContrast": Operation(_autocontrast, lambda m: None),
+    "Equalize": Operation(_equalize, lambda m: None),
+    "Invert": Operation(_fixed(lambda levels: 255 - levels), lambda m: None),
     "Rotate": Operation(_rotate, _share_of(30.0), "sign"),
     "PosterizeIncreasing": Operation(
         _fixed(lambda levels, bits: levels & ~(2 ** (8 - bits) - 1)), lambda m: (4 - int(m / MOST * 4),)
@@ -406,13 +383,18 @@ OPERATIONS: dict[str, Operation] = {
         _fixed(lambda levels, threshold: torch.where(levels < threshold, levels, 255 - levels)),
         lambda m: (256 - int(m / MOST * 256),),
     ),
-    "SolarizeAdd": Operation(_fixed(_solarized_after_adding), lambda m: (int(m / MOST * 110),)),
+    "SolarizeAdd": Operation(
+        _fixed(lambda levels, added: torch.where(levels < 128, (levels + added).clamp(max=255), levels)),
+        lambda m: (int(m / MOST * 110),),
+    ),
     "ColorIncreasing": Operation(_color, _enhancement, "around 1"),
     "ContrastIncreasing": Operation(_contrast, _enhancement, "around 1"),
-    "BrightnessIncreasing": Operation(_fixed(_brighter), _enhancement, "around 1"),
+    "BrightnessIncreasing": Operation(
+        _fixed(lambda x, factor: _mixed(torch.zeros_like(x), x, factor)), _enhancement, "around 1"
+    ),
     "SharpnessIncreasing": Operation(_sharpness, _enhancement, "around 1"),
-    "ShearX": Operation(_shear_x, _share_of(0.3), "sign"),
-    "ShearY": Operation(_shear_y, _share_of(0.3), "sign"),
-    "TranslateXRel": Operation(_translate_x, _share_of(0.45), "sign"),
-    "TranslateYRel": Operation(_translate_y, _share_of(0.45), "sign"),
+    "ShearX": Operation(_along(lambda factor, size: (1, factor, 0, 0, 1, 0)), _share_of(0.3), "sign"),
+    "ShearY": Operation(_along(lambda factor, size: (1, 0, 0, factor, 1, 0)), _share_of(0.3), "sign"),
+    "TranslateXRel": Operation(_along(lambda share, size: (1, 0, share * size[1], 0, 1, 0)), _share_of(0.45), "sign"),
+    "TranslateYRel": Operation(_along(lambda share, size: (1, 0, 0, 0, 1, share * size[0])), _share_of(0.45), "sign"),
 }
