@@ -87,7 +87,9 @@ def test_a_link_to_a_folder_above_ends(tmp_path):
     put(tmp_path, "walk/a.mp4")
     (tmp_path / "walk" / "round").symlink_to(tmp_path)
     (tmp_path / "gone.mp4.lnk").symlink_to(tmp_path / "nowhere")
-    assert told(read_clips(tmp_path, side="all"), tmp_path) == [("walk/a.mp4", "walk")]
+    (tmp_path / "walk" / "loop.mp4").symlink_to("loop.mp4")  # a file that cannot be read, as decoding it will tell
+    clips = [("walk/a.mp4", "walk"), ("walk/loop.mp4", "walk")]
+    assert told(read_clips(tmp_path, side="all"), tmp_path) == clips
 
 
 # --- our datasets -----------------------------------------------------------------------------------------------------

@@ -65,6 +65,19 @@ def test_wrappers_are_taken_off(tmp_path, key, prefix):
     assert equal(read_weights(tmp_path / "weights.pth").tensors, state)
 
 
+def test_what_lies_beside_a_lightning_model_is_left_out(tmp_path):
+    """A loss's weights and a metric's numbers, but not the head of an encoder; of two models one must be chosen."""
+    state = finetuned().state_dict()
+    theirs = {name if name.startswith("head.") else f"net.encoder.{name}": tensor for name, tensor in state.items()}
+    beside = {"criterion.weight": torch.ones(5), "val_acc.total": torch.tensor(7)}
+    torch.save({"state_dict": theirs | beside, "epoch": 3}, tmp_path / "lightning.ckpt")
+    assert equal(read_weights(tmp_path / "lightning.ckpt").tensors, state)
+    two = {f"{holder}.{name}": tensor for holder in ("model", "ema") for name, tensor in state.items()}
+    torch.save({"state_dict": two}, tmp_path / "two.ckpt")
+    with pytest.raises(WeightsError, match=r"holds several models \('ema.', 'model.'\)"):
+        read_weights(tmp_path / "two.ckpt")
+
+
 def test_names_of_mmaction2(tmp_path):
     """As its VisionTransformer (vit_mae.py) and TimeSformerHead save them; the table of sines is a buffer there."""
     state = finetuned().state_dict()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tiktokactions.clips.clip import Clip, ClipSet, Side, labels_in_order
 from tiktokactions.commands.options import AnyPath, AnyPaths, need_torch, nothing, on_disk, path_list, takes
-from tiktokactions.commands.training_clips import clips_of, one_set, register_made
+from tiktokactions.commands.training_clips import classes_of, clips_of, register_made
 from tiktokactions.curation.takedowns import Dead, read_takedowns
 from tiktokactions.errors import UsageError
 from tiktokactions.files import disk_errors, located
@@ -60,17 +60,19 @@ def evaluate(
     need_torch(settings.decoder)
     with disk_errors():
         from tiktokactions.model.evaluate import evaluate
+        from tiktokactions.model.labels import merged
 
         sources = path_list(data)
         name = "-".join([*(located(source).resolve().stem for source in sources), settings.side])
         tested = on_disk(run, "a run")
         folder = tested / "evaluations" / name if output is None else on_disk(output, "an evaluation")
-        clips = one_set([clips_of(source, settings.side, settings) for source in sources], label_map)
+        classes = classes_of(label_map)
+        clips = merged([clips_of(source, settings.side, settings) for source in sources], classes)
         release = None
         if ids is not None:
             if len(sources) != 1:
                 raise UsageError(f"`ids` {ids}: got {len(sources)} data, expected the one that was made of this list")
-            release = _released(on_disk(ids, "a released list"), clips, settings.side, label_map, tested, progress)
+            release = _released(on_disk(ids, "a released list"), clips, settings.side, classes, tested, progress)
             clips = release.left
         other: Answers | None = None
         if against is not None:
@@ -140,12 +142,12 @@ def _released(
     ids: Path,
     data: ClipSet,
     side: Side,
-    label_map: AnyPath | None,
+    classes: Mapping[tuple[str, str], str],
     run: Path,
     progress: Callable[[TrainingProgress], None],
 ) -> _Release:
     """The list as clips, which take part in the test by the same rules as those of the data."""
-    from tiktokactions.model.labels import usable
+    from tiktokactions.model.labels import merged, usable
     from tiktokactions.releases.hydrate import read_names
 
     ids = ids / "ids.csv" if ids.is_dir() else ids
@@ -159,7 +161,7 @@ def _released(
         for n in named.values()
     ]
     listed = ClipSet(data.source, data.kind, tuple(clips), labels_in_order([c.label for c in clips if c.label]))
-    listed = one_set([listed], label_map)
+    listed = merged([listed], classes)
     multi_label = bool(Run(run).options.get("multi_label"))
     listed, data = usable(listed, multi_label, nothing), usable(data, multi_label, progress)
     labels = {clip.path: clip.label or "" for clip in listed.clips if clip.labels is not None}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from tiktokactions.clips.clip import ClipSet, Side
 from tiktokactions.clips.read import has_side
 from tiktokactions.commands.nouns import Run
 from tiktokactions.commands.options import AnyPath, AnyPaths, need_torch, nothing, on_disk, path_list, takes
-from tiktokactions.commands.training_clips import clips_of, first_of, one_set, readable_clips, register_made
+from tiktokactions.commands.training_clips import classes_of, clips_of, first_of, readable_clips, register_made
 from tiktokactions.files import disk_errors
 from tiktokactions.model.options import EvaluateOptions, FinetuneOptions
 from tiktokactions.model.progress import TrainingProgress
@@ -59,13 +59,16 @@ def finetune(
     with disk_errors():
         from tiktokactions.model.evaluate import evaluate
         from tiktokactions.model.finetune import dry_finetune, finetune
-        from tiktokactions.model.labels import require_labels, targets_of, usable, with_all_labels
+        from tiktokactions.model.labels import expect_used, merged, require_labels, targets_of, usable, with_all_labels
 
         sources = path_list(data)
         parts = [clips_of(source, "train", settings) for source in sources]
-        train = one_set(parts, label_map, are_all=val is None and test is None)
-        looked_at = _other_side(data, val, "val", settings, label_map)
-        tested_on = _other_side(data, test, "test", settings, label_map)
+        classes = classes_of(label_map)
+        if val is None and test is None:  # the map speaks of no other data
+            expect_used(classes, parts, label_map)
+        train = merged(parts, classes)
+        looked_at = _other_side(data, val, "val", settings, classes)
+        tested_on = _other_side(data, test, "test", settings, classes)
         if len(sources) > 1:
             train = _apart(train, [*looked_at, *tested_on], progress)
         several = settings.multi_label
@@ -93,12 +96,18 @@ def finetune(
 
 
 def _other_side(
-    data: AnyPaths, other: AnyPaths | None, side: Side, settings: FinetuneOptions, label_map: AnyPath | None
+    data: AnyPaths,
+    other: AnyPaths | None,
+    side: Side,
+    settings: FinetuneOptions,
+    classes: Mapping[tuple[str, str], str],
 ) -> list[ClipSet]:
     """The val or test side, of other data where they are given; none where the same data have no such side."""
+    from tiktokactions.model.labels import merged
+
     sources = path_list(data if other is None else other)
     parts = [clips_of(source, side, settings) for source in sources if other is not None or has_side(source, side)]
-    found = one_set(parts, label_map) if parts else None
+    found = merged(parts, classes) if parts else None
     return [found] if found is not None and (found.clips or other is not None) else []
 
 

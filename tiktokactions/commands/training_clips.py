@@ -33,14 +33,11 @@ def clips_of(data: AnyPath, side: Side, settings: DataOptions, unsplit_is_all: b
     return read_clips(data, side=side, media=settings.media, fold=settings.fold)
 
 
-def one_set(parts: Sequence[ClipSet], label_map: AnyPath | None, *, are_all: bool = False) -> ClipSet:
-    """Several data as one, their labels as the map has them; ``are_all``: the map speaks of no others."""
-    from tiktokactions.model.labels import expect_used, merged, read_label_map
+def classes_of(label_map: AnyPath | None) -> dict[tuple[str, str], str]:
+    """What a map says of labels; nothing where none is given. Read once: it may be a pipe."""
+    from tiktokactions.model.labels import read_label_map
 
-    classes = {} if label_map is None else read_label_map(on_disk(label_map, "`label_map`"))
-    if are_all:
-        expect_used(classes, parts, label_map)
-    return merged(parts, classes)
+    return {} if label_map is None else read_label_map(on_disk(label_map, "`label_map`"))
 
 
 def first_of(**given: AnyPath | None) -> dict[str, Path]:

@@ -47,15 +47,18 @@ def official_names(tensors: Mapping[str, Tensor], source: str) -> Tensors:
     """Weights as float32 by official names, whatever wrapped them: torch.compile, DDP, deepspeed, a ``backbone``, the
     attribute of a Lightning module or of a model on the hub; names of MMAction2 are translated.
 
-    Names of pre-training keep ``encoder.``; where there is no decoder it is taken off. Position tables are left out.
+    What lies beside such an attribute (weights of a loss, numbers of a metric) is left out, but a head is not. Names of
+    pre-training keep ``encoder.``; where there is no decoder it is taken off. Position tables are left out.
 
     Raises:
         WeightsError: parts that this model does not have (LayerScale, class tokens …), two names that become one, or
             numbers that are not floating point.
     """
     renamed: Tensors = {}
-    holder = _holder_of(tensors)
+    holder = _holder_of(tensors, source)
     for name, tensor in tensors.items():
+        if not _unwrapped(name).startswith((holder, "head.", "fc_norm.")):
+            continue  # of a loss or a metric beside the model
         plain = _unwrapped(_unwrapped(name).removeprefix(holder))
         if plain in renamed:
             raise WeightsError(
@@ -119,10 +122,15 @@ def _unwrapped(name: str) -> str:
     return name
 
 
-def _holder_of(names: Iterable[str]) -> str:
+def _holder_of(names: Iterable[str], source: str) -> str:
     """What stands before all names of the model, because it is an attribute of something: ``model.``, ``net.encoder.`` …"""
-    found = [_unwrapped(name).partition("patch_embed.proj.")[0] for name in names if "patch_embed.proj" in name]
-    return found[0].removesuffix("encoder.") if found else ""
+    plain = (_unwrapped(name).partition("patch_embed.proj.") for name in names if "patch_embed.proj" in name)
+    found = sorted({before.removesuffix("encoder.") for before, _, _ in plain})
+    if len(found) > 1:
+        raise WeightsError(
+            f"{source}: holds several models ({', '.join(map(repr, found))}); save the weights of one alone"
+        )
+    return found[0] if found else ""
 
 
 def kind_of(names: Iterable[str]) -> Kind:

@@ -30,7 +30,7 @@ def walk_videos(folder: str | os.PathLike[str], above: tuple[tuple[int, int], ..
     with os.scandir(folder) as entries:
         found = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
     for entry in found:
-        if entry.is_dir():
+        if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():  # a link may lead to itself
             yield from walk_videos(entry.path, (*above, here))
         elif is_video_name(entry.name):
             yield os.path.abspath(entry.path)
