@@ -17,6 +17,8 @@ import pytest
 import tiktokactions as ta
 from tests.releases.conftest import ROWS
 from tiktokactions import cli
+from tiktokactions.clips.clip import DataError, Side
+from tiktokactions.clips.read import has_side, read_clips
 from tiktokactions.curation.takedowns import Dead, read_takedowns
 from tiktokactions.dataset.publisher import read_publisher
 from tiktokactions.files import Place, changes, located
@@ -74,6 +76,7 @@ os._exit(0)  # pyarrow's threads, with which datasets reads, abort some processe
     return found
 
 
+SIDES_READ: tuple[Side, ...] = ("train", "val", "test")
 SIDES = dict(zip([row[1] for row in ROWS], ["train", "train", "train", "validation", "test"], strict=False))
 
 
@@ -103,6 +106,26 @@ def test_a_release_is_complete_and_opens(data: Path, tmp_path: Path) -> None:
         assert not any(
             secret in path.read_bytes() for path in out.rglob("*") if path.is_file() and path.suffix != ".png"
         )
+
+
+def test_one_trains_on_a_release_as_on_its_dataset(data: Path, tmp_path: Path) -> None:
+    ta.release(data, tmp_path / "out", **WHO)
+    for name in ("huggingface", "fiftyone"):
+        ta.dataset_export(data, tmp_path / name, format=name)
+    for side in SIDES_READ:
+        known = read_clips(data, side=side)
+        for folder in ("out", "huggingface"):
+            found = read_clips(tmp_path / folder, side=side)
+            assert {(c.video_id, c.label, c.labels) for c in found.clips} == {
+                (c.video_id, c.label, c.labels) for c in known.clips
+            }
+            assert found.labels == known.labels and has_side(tmp_path / folder, side)
+            assert all(Path(clip.path).is_file() for clip in found.clips)
+    with pytest.raises(DataError, match="fiftyone: an export for other tools; train on the dataset, a release"):
+        read_clips(tmp_path / "fiftyone", side="train")
+    next(tmp_path.glob("out/data/train/*.mp4")).unlink()
+    with pytest.raises(DataError, match="out: 1 clips are gone"):
+        read_clips(tmp_path / "out", side="train")
 
 
 def test_publishers_facts_are_asked_for_once_and_kept(

@@ -77,7 +77,7 @@ class ClipSet:
     source: str
     """What was read, for messages."""
     kind: str
-    """``dataset``, ``webdataset``, ``folder``, ``list``, ``kinetics``, ``ucf101``, ``hmdb51`` or ``ssv2``."""
+    """``dataset``, ``release``, ``webdataset``, ``folder``, ``list``, ``kinetics``, ``ucf101``, ``hmdb51`` or ``ssv2``."""
     clips: tuple[Clip, ...]
     labels: tuple[str, ...]
     """Class names of all sides in the order of their numbers; empty where unlabelled."""

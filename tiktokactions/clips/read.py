@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from tiktokactions.clips.clip import MOST_NAMED, SIDES, ClipSet, DataError, Request, Side
-from tiktokactions.clips.readers import folders, hmdb51, kinetics, ours, ssv2, ucf101, videomae_lists, webdataset
+from tiktokactions.clips.readers import (
+    folders,
+    hmdb51,
+    kinetics,
+    ours,
+    releases,
+    ssv2,
+    ucf101,
+    videomae_lists,
+    webdataset,
+)
 from tiktokactions.files import Place, local_path, located, on_disk
 
 
@@ -22,8 +32,8 @@ def read_clips(
     """The clips of one side of some data; docs/formats.md lists what can be read.
 
     Args:
-        data: a dataset or a WebDataset export (also ``s3://``), a folder of class folders, a list, or a folder of official
-            splits.
+        data: a dataset, a release, or an export as webdataset or huggingface (also ``s3://``), a folder of class folders, a
+            list, or a folder of official splits.
         side: which side; data without sides are read whole.
         media: folder of the videos that a list or a split names.
         fold: which official split, or fold of a dataset.
@@ -57,7 +67,7 @@ def has_side(data: str | os.PathLike[str], side: Side) -> bool:
     """
     path = located(data)
     reader = _reader_of(path)
-    if reader in (webdataset, ours):
+    if reader in (webdataset, ours, releases):
         return bool(reader.has_side(path, side))
     return bool(reader.has_side(on_disk(path, "data of this kind"), side))
 
@@ -68,12 +78,18 @@ def _reader_of(path: Place) -> Any:
         return webdataset
     if (path / "dataset.json").is_file():
         return ours
+    if releases.is_here(path):
+        return releases
     local = local_path(path)
     if local is None:
-        raise DataError(f"{path}: expected a dataset made by 'curate' or a WebDataset export; found neither")
+        raise DataError(f"{path}: expected a dataset, a release or a WebDataset export; found none")
     lists = (ssv2, kinetics, videomae_lists)
     for reader in (ucf101, hmdb51, *lists, folders) if local.is_dir() else lists:
         if reader.is_here(local):
+            if reader is folders and (local / "export.json").is_file():
+                raise DataError(
+                    f"{path}: an export for other tools; train on the dataset, a release, or another export"
+                )
             return reader
     if local.is_dir():
         raise DataError(
