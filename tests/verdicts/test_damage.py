@@ -175,3 +175,11 @@ def test_a_file_that_looks_like_ours_and_was_never_written(world: Path, name: st
     assert (found.kind, found.path) == ("foreign_file", str(copy.relative_to(world / "data")))
     ta.dataset_verify(world / "data", repair=True, yes=True)
     assert not copy.exists() and list((world / "data" / "quarantine").rglob(copy.name))
+
+
+def test_the_checksums_of_an_export_are_gone(world: Path) -> None:
+    (world / "ids" / "SHA256SUMS").unlink()
+    [found] = ta.dataset_verify(world / "data").open_problems
+    assert (found.kind, Path(found.path)) == ("export_damaged", world / "ids" / "SHA256SUMS")
+    ta.dataset_export(world / "data", world / "ids", format="ids")
+    clean(world / "data", "made again")

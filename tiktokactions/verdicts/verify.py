@@ -482,13 +482,28 @@ def _lists_differ(folder: Place) -> Iterator[Problem]:
 
 def _check_export(out: Place) -> Iterator[Problem]:
     try:
-        wrong = wrong_sums(out, read_sums(out) or {})
+        sums = read_sums(out)
+        wrong = wrong_sums(out, sums or {})
     except ChecksumsError as error:
         yield Problem("export_damaged", str(out / SUMS), "", f"{error}; make it again")
         return
+    if sums is None and _should_have_sums(out):
+        yield Problem(
+            "export_damaged", str(out / SUMS), "", "is gone, or was never written by a killed one; make it again"
+        )
     for name, now in wrong.items():
         what = "is gone" if now == "missing" else "was changed since it was written"
         yield Problem("export_damaged", str(out / name), "", f"{what}; make it again")
+
+
+def _should_have_sums(out: Place) -> bool:
+    """Exports of before have none, and their list of files says so."""
+    if (out / "release.json").is_file():
+        return True
+    try:
+        return SUMS in json.loads((out / "export.json").read_bytes())["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def relative(folder: Place, path: Place) -> str:
