@@ -20,17 +20,18 @@ from tiktokactions.reviews.options import Method
 from tiktokactions.reviews.order import scramble
 from tiktokactions.reviews.store import Store, reviewers_per_video
 
-ITERATIONS, RESTARTS = 50, 5
-"""How often a model estimates anew, and (MACE) from how many starting points."""
-SECONDS_PER_ANSWER = {"dawid-skene": 1.1e-4, "mace": 3.7e-3, "glad": 1e-2}
+ITERATIONS = 50
+"""How often a model estimates anew. MACE starts once: crowd-kit's restarts all begin with the same numbers, and with numbers
+of their own they found nothing better."""
+SECONDS_PER_ANSWER = {"dawid-skene": 1.1e-4, "mace": 2e-4, "glad": 1e-2}
 """Seconds for one answer to a question of two answers; measured on one core that others used too, with 2,700 answers."""
 SAID_FROM_S = 5.0
 """Work that takes longer than this is announced."""
 TIE = 1e-6
 """Two answers whose probabilities differ by less than this are a tie."""
-ANSWERS_AT_MOST = {"dawid-skene": 500_000, "mace": 10_000, "glad": 3_000}
-"""More than that would take more than a minute: then MACE and GLAD leave out questions to which all gave the same answer,
-which says what comes out, and Dawid and Skene take fewer questions about labels. What is still too much is answered by what
+ANSWERS_AT_MOST = {"dawid-skene": 500_000, "mace": 100_000, "glad": 3_000}
+"""More than that would take more than a minute: then GLAD leaves out questions to which all gave the same answer, which says
+what comes out, and the others take fewer questions about labels. What is still too much is answered by what
 the model found of the people in the rest (:func:`_by_skill`)."""
 ANCHORS = 5
 """MACE and GLAD take no known answers: this many people of whom the models know nothing give the right ones."""
@@ -112,9 +113,8 @@ def _weighed(
     judged = [((i, ""), d.reviewer, d.verdict) for i, ds in votes.items() for d in ds]
     _announce(judged, "verdicts", method, report)
     verdicts = most_probable(judged, method, {(i, ""): answer.verdict for i, answer in known.items()})
-    # That somebody does not say most labels of most clips tells Dawid and Skene how seldom a person errs; the others have no
-    # use for it.
-    named = label_answers(votes, of_all=method == "dawid-skene")
+    # That somebody does not say most labels of most clips tells how seldom a person errs; GLAD has no time for it.
+    named = label_answers(votes, 0 if method == "glad" else ANSWERS_AT_MOST[method])
     right = {(i, name): "yes" if name in (known[i].labels or ()) else "no" for (i, name), _, _ in named if i in known}
     right = {task: said for task, said in right.items() if known[task[0]].labels is not None}
     _announce(named, "answers about labels", method, report)
@@ -133,14 +133,14 @@ def _weighed(
     return weighed
 
 
-def label_answers(votes: Mapping[str, Sequence[Decision]], of_all: bool = False) -> list[tuple[Task, str, str]]:
-    """Yes or no of everybody who accepted a video and spoke of actions, to every label that somebody spoke of there; or
-    ``of_all`` labels, as far as :data:`ANSWERS_AT_MOST` allows."""
+def label_answers(votes: Mapping[str, Sequence[Decision]], at_most: int = 0) -> list[tuple[Task, str, str]]:
+    """Yes or no of everybody who accepted a video and spoke of actions, to all labels if these are ``at_most`` so many
+    answers, else to every label that somebody spoke of there."""
     found = []
     vocabulary = dict.fromkeys(
         name for ds in votes.values() for d in ds for name in d.answered or () if name != EVERY_OTHER
     )
-    of_all = of_all and sum(map(len, votes.values())) * len(vocabulary) <= ANSWERS_AT_MOST["dawid-skene"]
+    of_all = sum(map(len, votes.values())) * len(vocabulary) <= at_most
     for video_id, decisions in votes.items():
         spoke = [d for d in decisions if d.verdict == "accept" and d.answered is not None]
         names = dict.fromkeys(name for d in spoke for name in d.answered or () if name != EVERY_OTHER)
@@ -176,8 +176,16 @@ def most_probable(
     answers, found, later = _left_out(answers, method, known or {})
     tasks = sorted({task for task, _, _ in answers})
     number = {task: n for n, task in enumerate(tasks)}
-    rows = sorted((number[task], who, answer) for task, who, answer in answers)
-    right = {number[task]: said for task, said in (known or {}).items() if task in number}
+    # MACE holds yes and no for equally likely, and a usual "no" for what people say without looking: a lone yes would win.
+    # So every second question, by its name, is put the other way round.
+    names = sorted({answer for _, _, answer in answers} | set((known or {}).values()))
+    is_turned = {t: method == "mace" and len(names) == 2 and int(scramble("\t".join(t)), 16) % 2 == 1 for t in tasks}
+
+    def put(task: Task, answer: str) -> str:
+        return names[1 - names.index(answer)] if is_turned[task] else answer
+
+    rows = sorted((number[task], who, put(task, answer)) for task, who, answer in answers)
+    right = {number[task]: put(task, said) for task, said in (known or {}).items() if task in number}
     with warnings.catch_warnings(action="ignore"):  # crowd-kit uses functions that newer versions of pandas deprecate
         if method == "dawid-skene":
             table = pandas.DataFrame(rows, columns=["task", "worker", "label"])
@@ -186,15 +194,17 @@ def most_probable(
         else:
             rows += [(n, f"\0{anchor}", said) for n, said in sorted(right.items()) for anchor in range(ANCHORS)]
             table = pandas.DataFrame(rows, columns=["task", "worker", "label"])
-            mace = MACE(n_restarts=RESTARTS, n_iter=ITERATIONS, random_state=0)
+            mace = MACE(n_restarts=1, n_iter=ITERATIONS, random_state=0)
             probabilities = (mace if method == "mace" else GLAD(n_iter=ITERATIONS)).fit_predict_proba(table)
-    answers_of_model = [str(name) for name in probabilities.columns]
     probable: dict[Task, dict[str, float]] = {}
-    for n, row in zip(probabilities.index, probabilities.fillna(0.0).to_numpy(), strict=True):
+    table = probabilities.reindex(columns=names).fillna(0.0)
+    for n, shares in zip(table.index, table.to_numpy(), strict=True):
+        task = tasks[int(n)]
+        row = shares[::-1] if is_turned[task] else shares
         best = int(row.argmax())
-        probable[tasks[int(n)]] = dict(zip(answers_of_model, map(float, row), strict=True))
-        if len(row) == 1 or row[best] - numpy.partition(row, -2)[-2] > TIE:
-            found[tasks[int(n)]] = (answers_of_model[best], float(row[best]))
+        probable[task] = dict(zip(names, map(float, row), strict=True))
+        if row[best] - numpy.partition(row, -2)[-2] > TIE:
+            found[task] = (names[best], float(row[best]))
     return found | _by_skill(later, answers, probable)
 
 
@@ -210,7 +220,7 @@ def _left_out(
     given = defaultdict[Task, list[str]](list)
     for task, _, answer in answers:
         given[task].append(answer)
-    alike = {task for task, said in given.items() if len(set(said)) == 1 and method != "dawid-skene"}
+    alike = {task for task, said in given.items() if len(set(said)) == 1 and method == "glad"}
     decided: dict[Task, tuple[str, float]] = {}
     later: set[Task] = set()
     for task in sorted(given, key=lambda task: (task not in known, task in alike, scramble("\t".join(task)))):
