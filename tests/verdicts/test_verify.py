@@ -19,6 +19,7 @@ import pytest
 import tiktokactions as api
 from tests.made_videos import numbered_frames, read_numbers, write_video
 from tiktokactions.dataset.manifest import SCHEMA
+from tiktokactions.errors import TiktokactionsError, UsageError
 from tiktokactions.files import sha256_file, update_sums
 from tiktokactions.verdicts.repair import RepairError
 from tiktokactions.verdicts.verify import Verification
@@ -213,6 +214,60 @@ def test_a_disk_that_is_not_mounted(folder: str, dataset: Path) -> None:
         api.dataset_verify(dataset, repair=True)
     assert every_file(dataset) == before
     (dataset.parent / "unmounted").rename(dataset / folder)
+    assert api.dataset_verify(dataset).problems == ()
+
+
+@pytest.mark.parametrize("put_there", [None, Path.mkdir, Path.touch], ids=["gone", "empty", "a file"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: api.curate(d, redecide=True),
+        lambda d: api.curate(d.parent / "videos", d),
+        lambda d: api.dataset_merge([d, d.parent / "other"], d.parent / "merged"),
+        lambda d: api.refresh(d, remove=[first(d, "clips/*/*").stem]),
+        lambda d: api.dataset_split(d, test=0.5),
+        lambda d: api.release(d, d.parent / "released", publisher="a", licence="b", contact="c"),
+    ],
+    ids=["redecide", "curate", "merge", "take-down", "split", "release"],
+)
+def test_absent_records_make_no_dataset_without_videos(
+    change: Callable[[Path], object], put_there: Callable[[Path], None] | None, dataset: Path
+) -> None:
+    shutil.copytree(dataset, dataset.parent / "other")
+    write_video(dataset.parent / "videos" / "new.mp4", numbered_frames(10, 160, 160))
+    (dataset / "records").rename(dataset.parent / "unmounted")
+    if put_there is not None:
+        put_there(dataset / "records")
+    tables = ("manifest.parquet", "history.csv", "stats.json", "dataset.json")
+    before = [(dataset / name).read_bytes() for name in tables]
+    with pytest.raises(UsageError, match=r"none of the records of 2 videos is there: is a disk not mounted\?"):
+        change(dataset)
+    assert [(dataset / name).read_bytes() for name in tables] == before
+    assert len(list(dataset.glob("clips/*/*.mp4"))) == 2
+
+
+@pytest.mark.parametrize("put_there", [None, Path.mkdir, Path.touch], ids=["gone", "empty", "a file"])
+def test_absent_clips_are_said_to_be_absent(
+    put_there: Callable[[Path], None] | None, dataset: Path, original: Path
+) -> None:
+    clip = first(dataset, "clips/*/*")
+    (dataset / "clips").rename(dataset.parent / "unmounted")
+    if put_there is not None:
+        put_there(dataset / "clips")
+    with pytest.raises(TiktokactionsError, match=r"is a disk not mounted|Not a directory"):
+        api.dataset_export(dataset, dataset.parent / "exported", format="webdataset")
+    with without_sources(original):  # which other tests need
+        [removed] = api.refresh(dataset, remove=[clip.stem]).removed
+    assert removed.artefacts["clips"] == 0
+    assert [
+        left for left in removed.left if "is a disk not mounted" in left and f"{clip.parent.name}/{clip.name}" in left
+    ]
+    if put_there is not None:
+        (dataset / "clips").rename(dataset.parent / "put there")
+    (dataset.parent / "unmounted").rename(dataset / "clips")
+    with without_sources(original):
+        [removed] = api.refresh(dataset, remove=[clip.stem]).removed
+    assert removed.artefacts["clips"] == 1 and not removed.left and not clip.exists()
     assert api.dataset_verify(dataset).problems == ()
 
 

@@ -55,6 +55,7 @@ def dataset_merge(datasets: AnyPaths, output: AnyPath, *, progress: Kept = nothi
         raise UsageError("dataset merge: the datasets and the output have to be different folders")
     for part in parts:
         part.require_settled()
+        part.require_records()
     mark, existing = out / "merge.json", read_info(out)
     told = json_bytes({"of": [str(folder) for folder in folders]})
     is_ours = mark.is_file() and mark.read_bytes() == told

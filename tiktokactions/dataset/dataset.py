@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING, Self
 from tiktokactions.curation.options import CurateOptions
 from tiktokactions.dataset.info import DatasetInfo, info_path, read_info, resolve_options
 from tiktokactions.dataset.subset_mark import held_by, is_subset, parent_of
-from tiktokactions.errors import UsageError
+from tiktokactions.errors import NotFoundError, UsageError
 from tiktokactions.files import (
     SETTLED,
     AtWork,
     DatasetBusyError,
     Place,
+    absolute,
     disk_errors,
+    has_records,
     local_path,
     located,
     record_of,
     records_of,
+    relative_name,
     seen_from,
     settled_file,
     update_sums,
@@ -224,6 +227,23 @@ class Dataset:
         if not self.settled and not self.is_subset:
             raise UsageError(f"{self.folder}: not settled: {self.going_on}")
 
+    def require_records(self) -> None:
+        """Raises ``UsageError`` where the manifest has rows and there is no record at all: whoever draws the verdicts of what
+        is left would write a dataset without videos."""
+        if (
+            self.is_subset
+            or has_records(self.folder)
+            or self.info.under_way == "takedown"
+            or not self.manifest.is_file()
+        ):
+            return
+        if videos := sum(self.counts.values()):
+            raise UsageError(
+                f"{self.folder / 'records'}: none of the records of {videos:,} videos is there: is a disk not mounted?"
+                " Nothing was changed. Bring them back; if they are lost, 'dataset verify' with `repair` and `yes` goes on"
+                " without these videos"
+            )
+
     @property
     def has_changed(self) -> bool:
         """Whether a run has ended since it was opened: what was read may be of two versions."""
@@ -243,6 +263,7 @@ class Dataset:
         Raises:
             UsageError: no version is settled yet, a take-down has to be finished first, or a run that ended meanwhile took
                 away what was being read.
+            NotFoundError: a file of the dataset is absent.
             DiskFullError, AccessError: wherever the reader writes.
         """
         self.reload()
@@ -253,9 +274,12 @@ class Dataset:
         with disk_errors():
             try:
                 yield
-            except FileNotFoundError:
+            except FileNotFoundError as error:
                 self.parent.require_unchanged()
-                raise
+                if not relative_name(absolute(str(self.parent.folder)), located(error.filename or "")):
+                    raise
+                what = "not there; is a disk not mounted? 'dataset verify' names all that is missing"
+                raise NotFoundError(f"{error.filename}: {what}") from error
 
     def require_readable(self) -> None:
         """Raises ``UsageError`` where there is no version that may be read."""
@@ -312,6 +336,7 @@ class Dataset:
             options: settings that the dataset has from now on (default: those it has).
 
         Raises:
+            UsageError: none of its records is there.
             DatasetBusyError: another run is changing it.
             DiskFullError: no space left.
         """
@@ -322,6 +347,8 @@ class Dataset:
             until_the_end.callback(self._stop_editing)
             if info_path(self.folder).is_file():  # not yet, where it is new
                 self.reload()
+                if by != "verify":
+                    self.require_records()
                 self.heal()
             edit = Edit(self, by, options)
             until_the_end.callback(edit.end)

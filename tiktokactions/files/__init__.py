@@ -23,6 +23,7 @@ from tiktokactions.files.changes import (
     noted_changes,
     place_file,
     read_json,
+    relative_name,
     staging_folder,
     take_notes,
     unfinished,
@@ -78,6 +79,7 @@ from tiktokactions.files.places import (
 from tiktokactions.files.record_files import (
     all_records,
     delete_records,
+    has_records,
     read_record,
     record_files,
     record_files_of,

@@ -83,6 +83,12 @@ def record_files(dataset: Place) -> Iterator[tuple[Place, bytes]]:
             yield record_range(dataset, name), str(error).encode()
 
 
+def has_records(dataset: Place) -> bool:
+    """Whether there is any record, which one listing tells as a rule."""
+    ranges, folders = _layout(dataset)
+    return bool(ranges) or any(_in_flight(folder) for folder in folders.values())
+
+
 def all_records(dataset: Place) -> Iterator[VideoRecord]:
     """Every record, streamed, in the order of :func:`record_files`."""
     for path, data in record_files(dataset):

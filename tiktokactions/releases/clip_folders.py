@@ -94,6 +94,7 @@ def batches_of_clips(export: Export) -> Iterator[list[tuple[ExportedClip, ClipFi
             found = []
             for clip in clips:
                 if (file := files.get(clip.video_id)) is None:
+                    export.dataset.parent.require_records()
                     raise _damaged(clip)
                 found.append((clip, file))
             yield found

@@ -48,6 +48,7 @@ STAGING = ".export"
 CERTIFICATE = "certificate.json"
 csv.field_size_limit(sys.maxsize)  # of the evidence in a list of ids
 NOT_THERE = "not there any more, so that somebody has to look where it lies now"
+NOT_WRITTEN = "not written anew, so that somebody has to make it again or delete it"
 OPTIONS = ("sides", "labels", "shard_mb", "frames", "root")
 REMEMBERED = "exports.json"
 """In the dataset: where exports went."""
@@ -180,7 +181,7 @@ def take_down_from_exports(dataset: Place, ids: Iterable[str]) -> int:
             to remove the videos there.
     """
     gone = set(ids)
-    kept, changed, moved = [], 0, []
+    kept, changed, moved, hindered = [], 0, [], list[str]()
     for entry in remembered(dataset):
         out = located(entry["path"])
         if not made_by(dataset, entry, REMEMBERED):
@@ -195,15 +196,20 @@ def take_down_from_exports(dataset: Place, ids: Iterable[str]) -> int:
         changed += 1
         export = _asked_for(Dataset(dataset), entry)
         if export.counts or entry["format"] == "ids":
-            export_dataset(export, entry["format"], out)
+            try:
+                export_dataset(export, entry["format"], out)
+            except (FileNotFoundError, NotADirectoryError, UsageError) as error:
+                hindered.append(f"{out} ({error})")
         else:
             delete_folder(_staging(out))
             for name in {*_files_before(out, entry["format"]), SUMS}:
                 delete(out / name)
     if remembered(dataset) != kept:
         write_listed(dataset, REMEMBERED, json_bytes(kept, indent=1))
-    if moved:
-        raise NotTakenDownError(f"{NOT_THERE}: {', '.join(moved)}", changed)
+    told = [f"{NOT_THERE}: {', '.join(moved)}"] if moved else []
+    told += [f"{NOT_WRITTEN}: {', '.join(hindered)}"] if hindered else []
+    if told:
+        raise NotTakenDownError("; ".join(told), changed - len(hindered))
     return changed
 
 

@@ -40,7 +40,7 @@ from tiktokactions.files import (
 from tiktokactions.records import JsonObject
 from tiktokactions.releases.card import write_card
 from tiktokactions.releases.clip_folders import write_data
-from tiktokactions.releases.export import NOT_THERE, made_by
+from tiktokactions.releases.export import NOT_THERE, NOT_WRITTEN, made_by
 from tiktokactions.releases.formats import ids
 from tiktokactions.releases.rows import Export
 
@@ -130,7 +130,7 @@ def take_down_from_releases(dataset: Place, ids: Iterable[str]) -> int:
         NotTakenDownError: all this is done, but some were pushed to the hub, or moved or deleted. The latter are forgotten
             here: whoever moved them has to remove the videos there.
     """
-    gone, kept, changed, pushed, moved = frozenset(ids), [], 0, [], []
+    gone, kept, changed, pushed, moved, hindered = frozenset(ids), [], 0, [], [], list[str]()
     for entry in remembered(dataset):
         if not made_by(dataset, entry, REMEMBERED):
             kept.append(entry)
@@ -148,15 +148,20 @@ def take_down_from_releases(dataset: Place, ids: Iterable[str]) -> int:
         if (out / SUMS).is_file() or (out / "ids.csv").is_file() or (out / "manifest.parquet").is_file():
             export = Export(Dataset(dataset), tuple(entry["sides"]), tuple(entry["labels"]))
             write_json(out / MARK, (mark or {}) | export.passed_on())
-            _write(export, out, read_publisher(export.dataset.parent.folder), entry["gated"], entry["has_clips"])
+            try:
+                _write(export, out, read_publisher(export.dataset.parent.folder), entry["gated"], entry["has_clips"])
+            except (FileNotFoundError, NotADirectoryError, UsageError) as error:
+                _delete_clips(out / "data", gone)
+                hindered.append(f"{out} ({error})")
         else:
             _delete_clips(out / "data", gone)
     if remembered(dataset) != kept:
         write_listed(dataset, REMEMBERED, json_bytes(kept))
     told = [f"what lies on the hub goes with the next 'release' with `push`: {', '.join(pushed)}"] if pushed else []
     told += [f"{NOT_THERE}: {', '.join(moved)}"] if moved else []
+    told += [f"{NOT_WRITTEN}: {', '.join(hindered)}"] if hindered else []
     if told:
-        raise NotTakenDownError("; ".join(told), changed)
+        raise NotTakenDownError("; ".join(told), changed - len(hindered))
     return changed
 
 

@@ -218,9 +218,19 @@ def _refusal(path: str, error: Exception) -> str:
 
 
 def take_down_clips(dataset: Place, ids: frozenset[str]) -> int:
-    """``clips/<any label>/<id>.mp4``: wherever a killed run may have left one."""
-    names = {f"{video_id}.mp4" for video_id in ids}
-    return sum(_take_down_clips_in(folder, names) for folder in listing(dataset / "clips")[1])
+    """``clips/<any label>/<id>.mp4``: wherever a killed run may have left one.
+
+    Raises:
+        NotTakenDownError: no clip of any video is there, as where their disk is not mounted.
+    """
+    names, folders = {f"{video_id}.mp4" for video_id in ids}, listing(dataset / "clips")[1]
+    absent = () if folders else [record.clip.path for i in ids if (record := _record(dataset, i)) and record.clip]
+    if absent:
+        raise NotTakenDownError(
+            f"{dataset / 'clips'} holds no clip at all: is a disk not mounted? Give the take-down again once it is:"
+            f" {', '.join(sorted(absent)[:20])}"
+        )
+    return sum(_take_down_clips_in(folder, names) for folder in folders)
 
 
 def take_down_thumbnails(dataset: Place, ids: frozenset[str]) -> int:
