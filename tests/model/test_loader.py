@@ -382,6 +382,14 @@ def test_evaluation_shows_every_clip_in_order(workers: int, clips: list[Clip], m
     assert next(iter(EvaluationBatches(tested, 1)))["video"].shape == (1, 6, 3, 16, 64, 64)
 
 
+def test_a_process_may_have_no_clip_to_look_at(clips: list[Clip], micro: ModelConfig) -> None:
+    parts = [
+        EvaluationBatches(ValidationClips(clips[:1], LABELS, micro, FINETUNE), 3, part=slice(r, None, 2))
+        for r in (0, 1)
+    ]
+    assert [[batch["index"].tolist() for batch in part] for part in parts] == [[[0]], []]
+
+
 def test_nothing_to_evaluate(micro: ModelConfig) -> None:
     assert list(EvaluationBatches(TestClips([], micro, EvaluateOptions(), 4, "dense"), 1, 2)) == []
 

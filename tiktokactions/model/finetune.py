@@ -234,9 +234,9 @@ def own_part(
     val: ClipSet, train: ClipSet, model: VideoClassifier, options: FinetuneOptions, machine: Hardware
 ) -> EvaluationBatches:
     """One centre view of each clip that this process looks at; the processes share the clips."""
-    rank, world = machine.processes.rank, machine.processes.world
-    dataset = ValidationClips(val.clips[rank::world], train.labels, model.config, options)
-    return EvaluationBatches(dataset, options.batch_size, worker_count(options), pin_memory=machine.is_cuda)
+    part = slice(machine.processes.rank, None, machine.processes.world)
+    dataset = ValidationClips(val.clips, train.labels, model.config, options)
+    return EvaluationBatches(dataset, options.batch_size, worker_count(options), pin_memory=machine.is_cuda, part=part)
 
 
 @torch.inference_mode()

@@ -148,12 +148,23 @@ class EvaluationBatches(_Loading):
     Gives what the dataset gives, stacked: a dimension for the clips comes first. May be gone through again and again, by the
     same worker processes; leave the context to end them.
 
+    Args:
+        part: the clips that are this process's; it may have none.
+
     Raises:
         UnreadableError: on the way, a clip cannot be read; the message names it.
     """
 
-    def __init__(self, dataset: Clips, batch_size: int, workers: int = 0, *, pin_memory: bool = False) -> None:
-        keys, indices = _Keys(), range(len(dataset))
+    def __init__(
+        self,
+        dataset: Clips,
+        batch_size: int,
+        workers: int = 0,
+        *,
+        pin_memory: bool = False,
+        part: slice = slice(None),
+    ) -> None:
+        keys, indices = _Keys(), range(len(dataset))[part]
         keys.batches = [[(0, i) for i in indices[n : n + batch_size]] for n in range(0, len(indices), batch_size)]
         self._loader = _loader(dataset, keys, min(workers, len(keys.batches)), pin_memory, torch.stack)
 
