@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from pathlib import Path
@@ -107,3 +108,17 @@ def test_rows_of_files_that_never_were_there_go(is_back: bool, tmp_path: Path) -
     checkpoint = read_checkpoint(dataset)
     assert list(jobs_left([], checkpoint, dataset, CurateOptions(), "e")) == []
     assert (join_updates(ghost, (), checkpoint.left["path-1"]) is None) is not is_back
+
+
+@pytest.mark.parametrize(
+    ("failure", "again"), [("vanished", ["x"]), ("unreadable", ["x"]), ("corrupt", []), ("timeout", [])]
+)
+def test_a_file_whose_disk_was_away_for_a_moment_is_curated(failure: str, again: list[str], tmp_path: Path) -> None:
+    """It was hashed, and gone when its turn came; a file that is broken stays so, and a slow one until it is asked for."""
+    (tmp_path / "x.mp4").write_text("x")
+    listed = ListedVideo(str(tmp_path / "x.mp4"), ("squat",))
+    record = put_record(tmp_path / "data", listed, "x")
+    write_record(tmp_path / "data", dataclasses.replace(record, failure=failure))  # type: ignore[arg-type]
+    checkpoint = read_checkpoint(tmp_path / "data")
+    jobs = jobs_left([listed], checkpoint, tmp_path / "data", CurateOptions(), "e")
+    assert [job.video_id for job in jobs] == again

@@ -26,6 +26,7 @@ from tiktokactions.demonstration import rendered
 from tiktokactions.demonstration.samples import AS_IT_IS, RECIPES
 from tiktokactions.files import DatasetBusyError, dataset_lock
 from tiktokactions.projects import chain as chains
+from tiktokactions.projects.project import Step
 
 WHOLE = TAGS + REPORT
 NAMES = ["hashtags-propose", "hashtags-select", "report"]
@@ -485,4 +486,4 @@ def test_the_steps_say_that_a_model_has_not_learned(trained, tested, expected):
     result = SimpleNamespace(steps=5, loss=1.1, warning=trained)
     test = None if tested is None else SimpleNamespace(top1=tested[0], warning=tested[1])
     run = SimpleNamespace(finished=True, result=result, evaluations={} if test is None else {"test": test})
-    assert outcome_of(SimpleNamespace(command="finetune"), run).told.endswith(expected)
+    assert outcome_of(Step("finetune", "finetune", {}), run).told.endswith(expected)

@@ -123,9 +123,15 @@ def test_one_trains_on_a_release_as_on_its_dataset(data: Path, tmp_path: Path) -
             assert all(Path(clip.path).is_file() for clip in found.clips)
     with pytest.raises(DataError, match="fiftyone: an export for other tools; train on the dataset, a release"):
         read_clips(tmp_path / "fiftyone", side="train")
-    next(tmp_path.glob("out/data/train/*.mp4")).unlink()
+    assert not ta.dataset_verify(tmp_path / "out").problems and not ta.dataset_verify(tmp_path / "huggingface").problems
+    gone = next(tmp_path.glob("out/data/train/*.mp4"))
+    gone.rename(gone.with_name("other.mp4"))
     with pytest.raises(DataError, match="out: 1 clips are gone"):
         read_clips(tmp_path / "out", side="train")
+    told = {(p.kind, Path(p.path).name) for p in ta.dataset_verify(tmp_path / "out").problems}
+    assert told == {("export_damaged", gone.name), ("foreign_file", "other.mp4")}
+    with pytest.raises(ta.UsageError, match="is a release or an export, which is made again and not repaired"):
+        ta.dataset_verify(tmp_path / "out", repair=True)
 
 
 def test_publishers_facts_are_asked_for_once_and_kept(

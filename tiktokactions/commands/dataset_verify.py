@@ -25,7 +25,7 @@ def dataset_verify(
     Without ``repair`` and ``restore`` nothing is written, and while a run is at work its last settled version is checked.
 
     Args:
-        dataset: a folder made by 'curate'.
+        dataset: a folder made by 'curate'; or a release or an export, whose files are compared with its checksums.
         repair: move files back to their places, make again what can be made again, and move the rest to
             DATASET/quarantine; nothing is deleted.
         yes: with ``repair``: go on even if more than a twentieth of the files would move to quarantine, or most clips are
@@ -43,8 +43,15 @@ def dataset_verify(
     from tiktokactions.releases import export, release
     from tiktokactions.verdicts.quarantine import restore as bring_back
     from tiktokactions.verdicts.repair import repair_dataset
-    from tiktokactions.verdicts.verify import Problem, unreadable_dataset, verify_dataset
+    from tiktokactions.verdicts.verify import Problem, unreadable_dataset, verify_dataset, verify_export
 
+    alone = located(dataset)
+    if not (alone / "dataset.json").is_file() and any(
+        (alone / f"{kind}.json").is_file() for kind in ("release", "export")
+    ):
+        if repair or restore is not None:
+            raise UsageError(f"{dataset}: is a release or an export, which is made again and not repaired")
+        return verify_export(alone)
     try:
         data = Dataset.whole(dataset)
     except NewerDatasetError:

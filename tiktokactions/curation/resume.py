@@ -44,6 +44,8 @@ FETCHED_BYTES = 8 << 30
 HASHED_AHEAD = 16
 """How many videos are listed ahead of their turn: objects are read then, so that waiting for the store does not add up."""
 
+ABSENT = frozenset({"vanished", "unreadable"})
+"""Failures of the disk, not of the video: a file that can be hashed now is back, and is curated."""
 RETRIED = frozenset({"timeout", "worker_crashed"})
 """Failures that may be due to the run rather than the file; ``retry_failed`` tries them again."""
 
@@ -140,7 +142,7 @@ def jobs_left(
     Byte-identical files are one video: the first becomes a job, the others go to ``checkpoint.updates``. Objects of a store
     are read a few at a time, in threads or wherever ``fetch`` does it, and their copies go with the jobs.
     """
-    run = _Run(checkpoint, dataset, evidence_fingerprint, RETRIED if options.retry_failed else frozenset())
+    run = _Run(checkpoint, dataset, evidence_fingerprint, ABSENT | RETRIED if options.retry_failed else ABSENT)
     seen: set[str] = set()
     with ThreadPoolExecutor(HASHED_AHEAD // 2) as threads:
         for video, read in _hash_ahead(

@@ -166,6 +166,18 @@ def unreadable_dataset(folder: Place, error: Exception) -> Verification:
     return Verification(0, 0, tuple(problems))
 
 
+def verify_export(folder: Place) -> Verification:
+    """A release or an export by itself: its files are as they were written, and there are no others."""
+    problems = list(_check_export(folder))
+    try:
+        sums = read_sums(folder) or {}
+    except ChecksumsError:
+        sums = {}
+    others = sorted({*_names_below(folder, "")} - {*sums, SUMS}) if sums else []
+    problems += (Problem("foreign_file", str(folder / name), "", "is not listed in SHA256SUMS") for name in others)
+    return Verification(0, sum(name.endswith(".mp4") for name in sums), tuple(problems), len(sums))
+
+
 # --- records and what they claim ---------------------------------------------------------------------------------------
 
 
