@@ -118,7 +118,7 @@ def test_a_file_whose_disk_was_away_for_a_moment_is_curated(failure: str, again:
     (tmp_path / "x.mp4").write_text("x")
     listed = ListedVideo(str(tmp_path / "x.mp4"), ("squat",))
     record = put_record(tmp_path / "data", listed, "x")
-    write_record(tmp_path / "data", dataclasses.replace(record, failure=failure))  # type: ignore[arg-type]
+    write_record(tmp_path / "data", dataclasses.replace(record, failure=failure))
     checkpoint = read_checkpoint(tmp_path / "data")
     jobs = jobs_left([listed], checkpoint, tmp_path / "data", CurateOptions(), "e")
     assert [job.video_id for job in jobs] == again

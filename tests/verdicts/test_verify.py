@@ -262,6 +262,7 @@ def test_absent_clips_are_said_to_be_absent(
     assert [
         left for left in removed.left if "is a disk not mounted" in left and f"{clip.parent.name}/{clip.name}" in left
     ]
+    assert [left for left in removed.left if "source files could not be deleted" in left and "/videos/dance/" in left]
     if put_there is not None:
         (dataset / "clips").rename(dataset.parent / "put there")
     (dataset.parent / "unmounted").rename(dataset / "clips")

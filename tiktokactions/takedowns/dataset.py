@@ -31,6 +31,7 @@ from tiktokactions.files import (
     delete_empty,
     delete_records,
     fingerprint,
+    is_address,
     listing,
     located,
     move_into_place,
@@ -188,7 +189,9 @@ def take_down_media(dataset: Place, ids: frozenset[str]) -> int:
         for path in (record.source.path, *record.source.copies):
             folder, _, name = path.rpartition("/")
             try:
-                if _is_same_file(path, record):
+                if not is_address(path) and not os.path.isdir(folder or "/"):
+                    refused.append(f"{path} (its folder is not there: is a disk not mounted?)")
+                elif _is_same_file(path, record):
                     ours[folder or "/"].append(name)
             except (OSError, StoreError) as error:
                 refused.append(_refusal(path, error))
