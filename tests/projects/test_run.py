@@ -73,7 +73,7 @@ def test_a_dry_run_says_what_a_run_would_do_and_changes_nothing(project):
     planned = ta.run(project, dry_run=True)
     assert [(step.state, step.why) for step in planned.steps] == [
         ("up to date", ""),
-        ("to do", "min_views: was 10.0, is 20.0"),
+        ("to do", "min_views: was 10, is 20"),
         ("to do", "if hashtags changes in step hashtags-select"),
     ]
     assert planned.steps[0].typed == "tiktokactions hashtags propose --from actions.txt -o candidates.csv"
@@ -102,7 +102,7 @@ def test_a_dry_run_says_what_a_run_would_do_and_changes_nothing(project):
         ),
         pytest.param(
             lambda folder: written(folder, WHOLE.replace("min_views = 10", "min_views = 20")),
-            {"hashtags-select": "min_views: was 10.0, is 20.0", "report": "hashtags changed"},
+            {"hashtags-select": "min_views: was 10, is 20", "report": "hashtags changed"},
             id="an option",
         ),
         pytest.param(

@@ -99,7 +99,7 @@ def test_one_sample_alone_shows_no_drift(new):
         (CURATE, "no step pretrain, finetune with its init; an update learns what came"),
         (WEEKLY.replace('init = "runs/pretrained"', ""), "no step finetune with its init"),
         (f"{WEEKLY}\n[update]\nreplai = 1", "update: unknown name replai"),
-        (f"{WEEKLY}\n[update]\nreplay = 1.0", "`replay`: got 1.0, expected 0 or more, below 1"),
+        (f"{WEEKLY}\n[update]\nreplay = 1.0", "update: replay: got 1.0, expected 0 or more, below 1"),
         (f"{WEEKLY}\n[update]\npretrain_config = {{ epoch = 3 }}", "epoch"),
         (WEEKLY, "was not carried out yet, so there is no model to go on from: 'run' does that"),
     ],
