@@ -56,6 +56,11 @@ def test_class_folders(tmp_path):
     assert not has_side(tmp_path, "test")
 
 
+def test_class_folders_beside_files_of_other_tools(tmp_path):
+    assert read_clips(put(tmp_path / "one", "walk/a.mp4", "jump/b.mp4", "export.json|{}"), side="all").kind == "folder"
+    assert read_clips(put(tmp_path / "two", "walk/a.mp4", "manifest.parquet|x"), side="all").kind == "folder"
+
+
 def test_a_flat_folder_is_unlabelled(tmp_path):
     found = read_clips(put(tmp_path, "a.mp4", "b.mp4"), side="all")
     assert [clip.label for clip in found.clips] == [None, None] and found.labels == ()

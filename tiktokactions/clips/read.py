@@ -18,7 +18,7 @@ from tiktokactions.clips.readers import (
     videomae_lists,
     webdataset,
 )
-from tiktokactions.files import Place, local_path, located, on_disk
+from tiktokactions.files import SUMS, Place, local_path, located, on_disk
 
 
 def read_clips(
@@ -86,7 +86,7 @@ def _reader_of(path: Place) -> Any:
     lists = (ssv2, kinetics, videomae_lists)
     for reader in (ucf101, hmdb51, *lists, folders) if local.is_dir() else lists:
         if reader.is_here(local):
-            if reader is folders and (local / "export.json").is_file():
+            if reader is folders and (local / "export.json").is_file() and (local / SUMS).is_file():
                 raise DataError(
                     f"{path}: an export for other tools; train on the dataset, a release, or another export"
                 )

@@ -16,7 +16,8 @@ SIDES = {"validation": "val"}
 
 
 def is_here(path: Place) -> bool:
-    return (path / "manifest.parquet").is_file()
+    is_ours = any((path / mark).is_file() for mark in ("release.json", "export.json"))
+    return is_ours and (path / "manifest.parquet").is_file()
 
 
 def has_side(path: Place, side: str) -> bool:
